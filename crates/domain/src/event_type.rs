@@ -1,0 +1,160 @@
+//! Event types and what a webhook may subscribe to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a sort of event, as `order.created` or `PROCESS_RUN_END`: words of `A-Z a-z 0-9 _ -` parted by single dots, at
+/// most 128 characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventType(String);
+
+/// A text that is no event type or no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadEventType {
+    /// No event type.
+    #[error("an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 characters")]
+    Name,
+    /// No pattern.
+    #[error("a subscription is an event type, a prefix such as order.*, or *")]
+    Pattern,
+}
+
+impl EventType {
+    /// Checks `text`.
+    pub fn parse(text: impl Into<String>) -> Result<Self, BadEventType> {
+        let text = text.into();
+        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        if text.len() <= 128 && text.split('.').all(word) { Ok(Self(text)) } else { Err(BadEventType::Name) }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a webhook subscribes to: one type, every type below a prefix, or everything.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum EventPattern {
+    /// `*`
+    All,
+    /// `order.*`: every type that begins with `order.`, however many words follow. Holds `order`.
+    Below(EventType),
+    /// `order.created`
+    Exactly(EventType),
+}
+
+impl EventPattern {
+    /// Checks `text`.
+    pub fn parse(text: &str) -> Result<Self, BadEventType> {
+        let pattern = match text.strip_suffix(".*") {
+            _ if text == "*" => Ok(Self::All),
+            Some(prefix) => EventType::parse(prefix).map(Self::Below),
+            None => EventType::parse(text).map(Self::Exactly),
+        };
+        pattern.map_err(|_| BadEventType::Pattern)
+    }
+
+    /// Whether an event of this type is wanted.
+    pub fn matches(&self, event_type: &EventType) -> bool {
+        match self {
+            Self::All => true,
+            Self::Exactly(wanted) => wanted == event_type,
+            Self::Below(prefix) => {
+                event_type.0.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            }
+        }
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for EventPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("*"),
+            Self::Below(prefix) => write!(f, "{prefix}.*"),
+            Self::Exactly(event_type) => event_type.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for EventType {
+    type Error = BadEventType;
+
+    fn try_from(text: String) -> Result<Self, BadEventType> {
+        Self::parse(text)
+    }
+}
+
+impl From<EventType> for String {
+    fn from(event_type: EventType) -> String {
+        event_type.0
+    }
+}
+
+impl TryFrom<String> for EventPattern {
+    type Error = BadEventType;
+
+    fn try_from(text: String) -> Result<Self, BadEventType> {
+        Self::parse(&text)
+    }
+}
+
+impl From<EventPattern> for String {
+    fn from(pattern: EventPattern) -> String {
+        pattern.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wants(pattern: &str, event_type: &str) -> bool {
+        EventPattern::parse(pattern).unwrap().matches(&EventType::parse(event_type).unwrap())
+    }
+
+    #[test]
+    fn exact_names_prefixes_and_everything() {
+        assert!(wants("order.created", "order.created"));
+        assert!(!wants("order.created", "order.created.late"));
+        assert!(!wants("order.created", "Order.created"));
+        assert!(wants("order.*", "order.created"));
+        assert!(wants("order.*", "order.item.added"));
+        assert!(!wants("order.*", "order"));
+        assert!(!wants("order.*", "orders.created"));
+        assert!(wants("*", "AML_SCREENING"));
+    }
+
+    #[test]
+    fn what_is_no_type_or_pattern_is_refused() {
+        for bad in ["", ".", "a.", ".a", "a..b", "a b", "a*", "a.*", "*", "ä", &"x".repeat(129)] {
+            assert_eq!(EventType::parse(bad), Err(BadEventType::Name), "{bad:?}");
+        }
+        for bad in ["", "**", "*.a", "a*", "a.*.b", ".*", "a.**"] {
+            assert_eq!(EventPattern::parse(bad), Err(BadEventType::Pattern), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_is_written_as_it_was_read(text in "([a-z_]{1,5}\\.){0,3}([a-z_]{1,5}|\\*)") {
+            prop_assert_eq!(EventPattern::parse(&text).unwrap().to_string(), text);
+        }
+
+        #[test]
+        fn a_prefix_matches_exactly_what_begins_with_it_and_a_dot(prefix in "[a-z]{1,3}(\\.[a-z]{1,3}){0,2}", text in "[a-z]{1,3}(\\.[a-z]{1,3}){0,4}") {
+            prop_assert_eq!(wants(&format!("{prefix}.*"), &text), text.starts_with(&format!("{prefix}.")));
+        }
+    }
+}

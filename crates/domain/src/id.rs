@@ -1,0 +1,226 @@
+//! Typed ids. Each begins with its time, so sorting by id is sorting by time, and each is either drawn once at the edge or
+//! derived from what it names, so that a second run of the same work meets the first one's record.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The random part of an [`EventId`] or a [`KeyId`]: ten bytes from the operating system.
+pub type Entropy = [u8; 10];
+
+/// One accepted event. UUIDv7 from `ingest`; UUIDv8 derived from the SQS message when it came straight to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(Uuid);
+
+impl EventId {
+    /// A UUIDv7 (RFC 9562, section 5.7) of the time of acceptance.
+    pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
+        Self(version_7(now, entropy))
+    }
+
+    /// The id of an event that was sent straight to the events queue: its SentTimestamp and a hash of its SQS message id, so
+    /// that SQS delivering it twice is no second event.
+    pub fn of_message(message_id: &str, sent: Timestamp) -> Self {
+        Self(derived(unix_ms(sent), &[b"event", message_id.as_bytes()]))
+    }
+
+    /// When the event was accepted, in whole milliseconds.
+    pub fn time(&self) -> Timestamp {
+        time_of(&self.0)
+    }
+}
+
+/// One registered webhook: an integer from a counter, as the Spectra document's registration answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WebhookId(pub u64);
+
+/// One API key, for listing and revoking it. It is no secret and tells nothing about the key itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(Uuid);
+
+impl KeyId {
+    /// A UUIDv7 of the time the key was made.
+    pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
+        Self(version_7(now, entropy))
+    }
+}
+
+/// Why a delivery exists. The same event may go to the same webhook once for each cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The event was published while the webhook subscribed to it.
+    Published,
+}
+
+impl Cause {
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Published => b"published",
+        }
+    }
+}
+
+/// The obligation to bring one event to one webhook: UUIDv8 of the event's time and a hash of event, webhook and cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryId(Uuid);
+
+impl DeliveryId {
+    /// Above every id.
+    pub const LAST: Self = Self(Uuid::max());
+
+    /// The id that every run of fan-out computes for this event, webhook and cause.
+    pub fn derive(event: EventId, webhook: WebhookId, cause: Cause) -> Self {
+        let parts: [&[u8]; 4] = [b"delivery", event.0.as_bytes(), &webhook.0.to_be_bytes(), cause.bytes()];
+        Self(derived(unix_ms(event.time()), &parts))
+    }
+
+    /// When the event was accepted, in whole milliseconds.
+    pub fn time(&self) -> Timestamp {
+        time_of(&self.0)
+    }
+
+    /// The smallest id that a delivery of this time can have: the bound of a time range over ids.
+    pub fn first_at(time: Timestamp) -> Self {
+        Self(with_time(unix_ms(time), [0; 10], 0))
+    }
+}
+
+macro_rules! uuid_text {
+    ($($id:ty),+) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+
+        impl $id {
+            /// The last byte: evenly spread, for choosing a shard.
+            pub fn spread(&self) -> u8 {
+                self.0.as_bytes()[15]
+            }
+        }
+    )+};
+}
+uuid_text!(EventId, KeyId, DeliveryId);
+
+impl fmt::Display for WebhookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for WebhookId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+fn version_7(now: Timestamp, entropy: &Entropy) -> Uuid {
+    with_time(unix_ms(now), *entropy, 7)
+}
+
+fn derived(unix_ms: u64, parts: &[&[u8]]) -> Uuid {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let mut rest = [0; 10];
+    rest.copy_from_slice(&digest[..10]);
+    with_time(unix_ms, rest, 8)
+}
+
+/// RFC 9562: 48 bits of Unix milliseconds, the version, and the rest with the variant bits `10`.
+fn with_time(unix_ms: u64, rest: [u8; 10], version: u8) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&unix_ms.to_be_bytes()[2..]);
+    bytes[6..].copy_from_slice(&rest);
+    bytes[6] = (bytes[6] & 0x0f) | (version << 4);
+    if version != 0 {
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    }
+    Uuid::from_bytes(bytes)
+}
+
+fn unix_ms(time: Timestamp) -> u64 {
+    u64::try_from(time.as_millisecond()).unwrap_or(0)
+}
+
+fn time_of(id: &Uuid) -> Timestamp {
+    let mut bytes = [0; 8];
+    bytes[2..].copy_from_slice(&id.as_bytes()[..6]);
+    let ms = i64::try_from(u64::from_be_bytes(bytes)).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
+    }
+
+    #[test]
+    fn event_ids_are_version_7_and_tell_their_time() {
+        let id = EventId::new(at(1_672_531_199_123), &[0xff; 10]);
+        assert_eq!(id.to_string(), "01856aa0-c493-7fff-bfff-ffffffffffff");
+        assert_eq!(id.time(), at(1_672_531_199_123));
+        assert_eq!(id.to_string().parse::<EventId>().unwrap(), id);
+    }
+
+    #[test]
+    fn a_redelivered_message_is_the_same_event() {
+        let first = EventId::of_message("059f36b4-87a3-44ab-83d2-661975830a7d", at(1_672_531_199_123));
+        let again = EventId::of_message("059f36b4-87a3-44ab-83d2-661975830a7d", at(1_672_531_199_123));
+        let other = EventId::of_message("059f36b4-87a3-44ab-83d2-661975830a7e", at(1_672_531_199_123));
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        assert_eq!(first.0.get_version_num(), 8);
+        assert_eq!(first.time(), at(1_672_531_199_123));
+    }
+
+    #[test]
+    fn a_delivery_id_is_a_function_of_event_webhook_and_cause() {
+        let event = EventId::new(at(1_672_531_199_123), &[7; 10]);
+        let id = DeliveryId::derive(event, WebhookId(42), Cause::Published);
+        assert_eq!(id, DeliveryId::derive(event, WebhookId(42), Cause::Published));
+        assert_ne!(id, DeliveryId::derive(event, WebhookId(43), Cause::Published));
+        assert_ne!(id, DeliveryId::derive(EventId::new(event.time(), &[8; 10]), WebhookId(42), Cause::Published));
+        assert_eq!(id.to_string(), "01856aa0-c493-8173-8f9a-e97ae5338db4", "a change of this value breaks stored deliveries");
+    }
+
+    proptest! {
+        #[test]
+        fn ids_sort_by_time(a in 0i64..1 << 47, b in 0i64..1 << 47, x: [u8; 10], y: [u8; 10]) {
+            prop_assume!(a < b);
+            prop_assert!(EventId::new(at(a), &x) < EventId::new(at(b), &y));
+            let (of_a, of_b) = (EventId::new(at(a), &x), EventId::new(at(b), &y));
+            let webhook = WebhookId(1);
+            let (first, second) = (DeliveryId::derive(of_a, webhook, Cause::Published), DeliveryId::derive(of_b, webhook, Cause::Published));
+            prop_assert!(first < second);
+            prop_assert!(DeliveryId::first_at(at(a)) <= first && first < DeliveryId::first_at(at(b)));
+            prop_assert_eq!(first.to_string() < second.to_string(), first < second);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Reading what a client sent: an object's fields one by one, so that every complaint names its field.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// Why a request can't be taken. It knows no transport; the one mapping to HTTP statuses is in `runtime`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Invalid {
+    /// What sort of complaint it is.
+    pub kind: InvalidKind,
+    /// A stable word for programs, as `invalid_url`.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub message: String,
+    /// The path of the field at fault, as `events[3].data`; none when the whole body is at fault.
+    pub field: Option<String>,
+}
+
+/// The sorts of [`Invalid`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidKind {
+    /// The text is not what it claims to be, say no JSON.
+    Malformed,
+    /// It is well-formed, but what it says can't be accepted.
+    Unacceptable,
+    /// It is larger than what is taken.
+    TooLarge,
+}
+
+impl Invalid {
+    /// A field whose value can't be accepted.
+    pub fn field(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind: InvalidKind::Unacceptable, code, message: message.into(), field: Some(field.into()) }
+    }
+
+    /// A body that is not JSON, or not the JSON of an object.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self { kind: InvalidKind::Malformed, code: "malformed_json", message: message.into(), field: None }
+    }
+
+    /// Something larger than its limit.
+    pub fn too_large(field: Option<String>, message: impl Into<String>) -> Self {
+        Self { kind: InvalidKind::TooLarge, code: "too_large", message: message.into(), field }
+    }
+}
+
+/// The fields of a JSON object that have not been taken yet, each as the bytes it was written in.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    path: String,
+    left: Vec<(String, &'a RawValue)>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads a request body, which has to be one JSON object.
+    pub fn of_body(body: &'a [u8]) -> Result<Self, Invalid> {
+        let text = std::str::from_utf8(body).map_err(|_| Invalid::malformed("the body is not UTF-8"))?;
+        let raw: &RawValue =
+            serde_json::from_str(text).map_err(|error| Invalid::malformed(format!("the body is not JSON: {error}")))?;
+        if !raw.get().starts_with('{') {
+            return Err(Invalid::malformed("the body has to be a JSON object"));
+        }
+        Self::of_object(raw, "")
+    }
+
+    /// Reads an object that stands at `path` (as `events[3]`; empty for the body itself).
+    pub fn of_object(raw: &'a RawValue, path: &str) -> Result<Self, Invalid> {
+        let left = serde_json::from_str::<Entries<'a>>(raw.get())
+            .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} has to be an object")))?
+            .0;
+        let fields = Self { path: path.to_owned(), left };
+        let repeated = |(at, (name, _)): (usize, &(String, _))| fields.left[..at].iter().any(|(other, _)| other == name);
+        match fields.left.iter().enumerate().find(|entry| repeated(*entry)) {
+            Some((_, (name, _))) => Err(Invalid::field(fields.at(name), "repeated_field", format!("{name} is given twice"))),
+            None => Ok(fields),
+        }
+    }
+
+    /// The path of a field, for a complaint about it.
+    pub fn at(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// The bytes of a field; none where it is absent or `null`.
+    pub fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.raw_or_null(name).filter(|raw| raw.get() != "null")
+    }
+
+    /// The bytes of a field, where `null` says something else than its absence.
+    pub fn raw_or_null(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.left.iter().position(|(other, _)| other == name)?;
+        Some(self.left.swap_remove(at).1)
+    }
+
+    /// A field that may be absent or `null`. `shape` completes "… has to be".
+    pub fn optional<T: Deserialize<'a>>(&mut self, name: &str, shape: &str) -> Result<Option<T>, Invalid> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        match serde_json::from_str(raw.get()) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => Err(Invalid::field(self.at(name), "wrong_type", format!("{} has to be {shape}", self.at(name)))),
+        }
+    }
+
+    /// A field that has to be there.
+    pub fn required<T: Deserialize<'a>>(&mut self, name: &str, shape: &str) -> Result<T, Invalid> {
+        self.optional(name, shape)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// The complaint about a field that is not there.
+    pub fn missing(&self, name: &str) -> Invalid {
+        Invalid::field(self.at(name), "missing_field", format!("{} is required", self.at(name)))
+    }
+
+    /// Says that all fields have been taken: one that is left is unknown.
+    pub fn finish(self) -> Result<(), Invalid> {
+        match self.left.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Invalid::field(self.at(name), "unknown_field", format!("{} is not a known field", self.at(name)))),
+        }
+    }
+}
+
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(body: &str) -> Invalid {
+        let read = || {
+            let mut fields = Fields::of_body(body.as_bytes())?;
+            fields.required::<String>("name", "a text")?;
+            fields.optional::<u32>("size", "a whole number")?;
+            fields.finish()
+        };
+        read().unwrap_err()
+    }
+
+    #[test]
+    fn every_complaint_names_its_field() {
+        assert_eq!(complaint("{}"), Invalid::field("name", "missing_field", "name is required"));
+        assert_eq!(complaint(r#"{"name":null}"#), Invalid::field("name", "missing_field", "name is required"));
+        assert_eq!(complaint(r#"{"name":1}"#), Invalid::field("name", "wrong_type", "name has to be a text"));
+        assert_eq!(complaint(r#"{"name":"a","size":-1}"#), Invalid::field("size", "wrong_type", "size has to be a whole number"));
+        assert_eq!(complaint(r#"{"name":"a","nam":1}"#), Invalid::field("nam", "unknown_field", "nam is not a known field"));
+        assert_eq!(complaint(r#"{"name":"a","name":"b"}"#), Invalid::field("name", "repeated_field", "name is given twice"));
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_malformed() {
+        assert_eq!(complaint("[1]"), Invalid::malformed("the body has to be a JSON object"));
+        assert_eq!(complaint("{").kind, InvalidKind::Malformed);
+        assert_eq!(complaint("").kind, InvalidKind::Malformed);
+        assert_eq!(Fields::of_body(b"\xff{}").unwrap_err(), Invalid::malformed("the body is not UTF-8"));
+    }
+
+    #[test]
+    fn a_nested_field_is_named_with_its_path() {
+        let raw: Box<RawValue> = serde_json::from_str(r#"{"data":1}"#).unwrap();
+        let mut fields = Fields::of_object(&raw, "events[3]").unwrap();
+        let complaint = fields.required::<String>("data", "a text").unwrap_err();
+        assert_eq!(complaint.field.as_deref(), Some("events[3].data"));
+    }
+}

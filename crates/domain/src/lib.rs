@@ -1,0 +1,24 @@
+//! The rules of Posthaste: what an event, a webhook and a delivery are, who gets what, how it is written, signed and retried.
+//!
+//! Everything here is pure. There is no clock, no randomness, no AWS and no HTTP: time and chance come in as arguments,
+//! decisions go out as values, and the shells in `functions/` carry them out.
+
+pub mod address;
+pub mod api_key;
+pub mod attempt;
+pub mod event;
+pub mod event_type;
+pub mod format;
+pub mod id;
+pub mod input;
+pub mod request;
+pub mod retry;
+pub mod secret;
+pub mod signature;
+pub mod task;
+pub mod url;
+pub mod webhook;
+pub mod workspace;
+
+pub use input::Invalid;
+pub use jiff::Timestamp;

@@ -1,0 +1,91 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Why an invocation has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvokeError {
+    /// The function reported an error of its own.
+    #[error("{error_type}: {message}")]
+    FunctionError {
+        /// `errorType` of the report, as `Runtime.UnknownError` when it has none.
+        error_type: String,
+        /// `errorMessage` of the report.
+        message: String,
+    },
+    /// The function didn't answer before its deadline; its process was killed.
+    #[error("Sandbox.Timedout: Task timed out after {:.2} seconds", after.as_secs_f64())]
+    Timeout {
+        /// The function's timeout.
+        after: Duration,
+    },
+    /// The process ended in the middle of the invocation.
+    #[error("Runtime.ExitError: Runtime exited with error: {status}")]
+    Crashed {
+        /// How it ended: `exit status: 1` or `signal: 9 (SIGKILL)`.
+        status: String,
+    },
+    /// No process of the function became ready for the invocation.
+    #[error("{error_type}: {message}")]
+    InitFailed {
+        /// What the function reported about its init, or `Runtime.ExitError`.
+        error_type: String,
+        /// The report's message, or how the process ended.
+        message: String,
+    },
+    /// The payload is over Lambda's limit for a synchronous invocation, 6 MB.
+    #[error(
+        "RequestTooLargeException: {bytes} bytes are over the limit of an invocation's payload"
+    )]
+    RequestTooLarge {
+        /// The payload's length.
+        bytes: usize,
+    },
+    /// The function was stopped.
+    #[error("the function was stopped")]
+    Stopped,
+}
+
+/// Why a function can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no such file, or it isn't one that can be executed.
+    #[error("{}: not an executable file", .0.display())]
+    Binary(PathBuf),
+    /// Lambda sets this variable itself and refuses it in a function's configuration.
+    #[error("{0} is reserved by Lambda and can't be in a function's environment")]
+    ReservedVariable(String),
+    /// A function needs room for at least one process.
+    #[error("the concurrency must be at least 1")]
+    NoConcurrency,
+    /// The address isn't one that an invocation can be sent to.
+    #[error("{0}: not an http address")]
+    InvokeUrl(String),
+}
+
+/// The error as the Runtime API and the Invoke API write it.
+#[derive(Debug, Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorBody {
+    #[serde(default)]
+    pub(crate) error_message: String,
+    #[serde(default)]
+    pub(crate) error_type: Option<String>,
+}
+
+impl ErrorBody {
+    /// Reads a function's report; what isn't one is taken as the message.
+    pub(crate) fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_else(|_| Self {
+            error_message: String::from_utf8_lossy(body).into_owned(),
+            error_type: None,
+        })
+    }
+
+    pub(crate) fn error_type(&self) -> String {
+        self.error_type
+            .clone()
+            .unwrap_or_else(|| "Runtime.UnknownError".to_owned())
+    }
+}

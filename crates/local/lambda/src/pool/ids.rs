@@ -1,0 +1,41 @@
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::SystemTime;
+
+pub(super) fn request_id() -> String {
+    uuid::Builder::from_random_bytes(random().to_be_bytes())
+        .into_uuid()
+        .to_string()
+}
+
+/// A trace that nobody samples, in X-Ray's form.
+pub(super) fn trace_id() -> String {
+    let seconds = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let trace = format!("{:032x}", random());
+    format!(
+        "Root=1-{seconds:08x}-{};Parent={:016x};Sampled=0",
+        &trace[..24],
+        random() >> 64
+    )
+}
+
+/// Each `RandomState` has keys of its own: enough for ids that needn't be secret.
+fn random() -> u128 {
+    let half = || u128::from(RandomState::new().build_hasher().finish());
+    half() << 64 | half()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_the_forms_that_runtimes_read() {
+        assert_ne!(request_id(), request_id());
+        let trace = trace_id();
+        let parts: Vec<_> = trace.split([';', '=', '-']).map(str::len).collect();
+        assert_eq!(parts, [4, 1, 8, 24, 6, 16, 7, 1], "{trace}");
+    }
+}

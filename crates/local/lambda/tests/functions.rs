@@ -1,0 +1,11 @@
+//! Functions with real processes: the binary `lambda-fixture` does what each invocation asks for.
+
+#[cfg(test)]
+mod functions {
+    mod api;
+    mod end;
+    mod external;
+    mod figures;
+    mod invoke;
+    mod support;
+}

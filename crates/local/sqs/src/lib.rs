@@ -1,0 +1,200 @@
+//! Amazon SQS in memory: a server that speaks the AWS JSON 1.0 protocol as the SDKs use it, and the same queues to Rust directly.
+//!
+//! What it does is written after the SQS API reference: limits and their error codes, delays, visibility timeouts, retention, redrive
+//! to dead-letter queues and back, long polling, message attributes and the MD5 digests that SDKs check. What is different from, or
+//! more definite than, the real service:
+//!
+//! - Standard queues only. A FIFO name, attribute or parameter is an error.
+//! - **Order.** Messages come in the order in which they became visible, with turns between message groups: a group that has had a
+//!   message handed out goes to the end of the line, and a message without a group is a group of its own. SQS does so only once a group
+//!   holds a tenth of the messages in flight and at least 30; here quiet groups come to their turn from the first message.
+//! - **At least once.** A message comes twice only where the API reference says so of every queue (its visibility timeout ran out) or
+//!   where [`Sqs::set_duplicator`] asks for it. A short poll looks at all messages, not at a sample.
+//! - An old receipt handle deletes its message as the newest does; SQS says only that it "might not be deleted".
+//! - Changing the visibility of a message that has become visible again is always `MessageNotInflight`; SQS "might" answer so.
+//! - Changed attributes, purges and created queues take effect at once.
+//! - Anyone may do anything: policies are kept and shown, not enforced; encryption attributes have no effect.
+
+mod api;
+mod attributes;
+mod digest;
+mod draft;
+mod error;
+mod http;
+mod ids;
+mod message;
+mod moves;
+mod queue;
+mod ready;
+mod redrive;
+mod state;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout_at};
+
+use message::Handed;
+use state::State;
+
+pub use error::{ErrorKind, SqsError};
+pub use message::{AttributeValue, MessageAttribute, Received};
+pub use queue::QueueDepth;
+
+/// What queue URLs and ARNs are made of.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address that callers reach the server at: `http://127.0.0.1:4566`.
+    pub base_url: String,
+    /// `us-east-1`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+}
+
+/// The queues. Cheap to clone; all clones share them.
+#[derive(Clone)]
+pub struct Sqs {
+    shared: Arc<Shared>,
+}
+
+type Duplicator = Box<dyn Fn() -> bool + Send + Sync>;
+
+struct Shared {
+    state: Mutex<State>,
+    duplicator: Mutex<Option<Duplicator>>,
+}
+
+impl Sqs {
+    /// No queues yet.
+    pub fn new(settings: Settings) -> Self {
+        let state = Mutex::new(State::new(settings));
+        Self {
+            shared: Arc::new(Shared {
+                state,
+                duplicator: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Receives up to `max` messages from the queue of that name, waiting up to `wait` for the first, and hides them for the queue's
+    /// visibility timeout. As with long polling, it comes back empty when `wait` is over; `OverLimit` is only for a `wait` of zero.
+    pub async fn receive(
+        &self,
+        queue: &str,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Received>, SqsError> {
+        let handed = self.poll(queue, max, Some(wait), None).await?;
+        Ok(handed.into_iter().map(Received::from).collect())
+    }
+
+    /// Deletes a message of the queue of that name, as DeleteMessage does.
+    pub fn delete(&self, queue: &str, receipt_handle: &str) -> Result<(), SqsError> {
+        self.state().queue(queue)?.delete(receipt_handle)
+    }
+
+    /// How many messages each queue holds, by name.
+    pub fn queues(&self) -> Vec<QueueDepth> {
+        let mut state = self.state();
+        let now = Instant::now();
+        state
+            .queues
+            .values_mut()
+            .map(|queue| {
+                queue.advance(now);
+                queue.depth()
+            })
+            .collect()
+    }
+
+    /// For fault injection: asked for each message that is handed out. If it says true, the message is handed out once more by a later
+    /// receive, even if it is deleted before. The second hand-out is not asked about, counts as no receive and hides nothing.
+    pub fn set_duplicator(&self, duplicator: Option<Duplicator>) {
+        *self
+            .shared
+            .duplicator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = duplicator;
+    }
+
+    /// Test control: makes every in-flight message of the queue visible at once, as if its visibility timeout had run out. Answers how
+    /// many; none for a queue that does not exist.
+    pub fn expire_in_flight(&self, queue: &str) -> usize {
+        self.state()
+            .queue(queue)
+            .map_or(0, |queue| queue.expire_in_flight())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// ReceiveMessage: what is there now, or else what the wait brings. `wait` is the queue's own unless given.
+    async fn poll(
+        &self,
+        name: &str,
+        max: usize,
+        wait: Option<Duration>,
+        visibility: Option<Duration>,
+    ) -> Result<Vec<Handed>, SqsError> {
+        let mut deadline = None;
+        loop {
+            let (woken, until) = {
+                let mut state = self.state();
+                let handed = state.receive(name, max, visibility)?;
+                if !handed.is_empty() {
+                    drop(state);
+                    self.duplicate(name, &handed);
+                    return Ok(handed);
+                }
+                let queue = state.queue(name)?;
+                let now = Instant::now();
+                let wait = wait.unwrap_or_else(|| {
+                    Duration::from_secs(queue.attributes.receive_wait_seconds.into())
+                });
+                // Long polls wait for messages to be deleted ("Messages per queue (in flight)" in the quotas).
+                if wait.is_zero() && queue.is_full() {
+                    return Err(SqsError::new(
+                        ErrorKind::OverLimit,
+                        "Too many messages are in flight.",
+                    ));
+                }
+                let deadline = *deadline.get_or_insert(now + wait);
+                if now >= deadline {
+                    return Ok(Vec::new());
+                }
+                // Made under the lock: whatever comes from here on wakes it.
+                let woken = queue.wake.clone().notified_owned();
+                (
+                    woken,
+                    queue
+                        .next_visible()
+                        .map_or(deadline, |next| next.min(deadline)),
+                )
+            };
+            let _ = timeout_at(until, woken).await;
+        }
+    }
+
+    fn duplicate(&self, name: &str, handed: &[Handed]) {
+        let duplicator = self
+            .shared
+            .duplicator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(wants) = duplicator.as_ref() else {
+            return;
+        };
+        for handed in handed.iter().filter(|handed| !handed.again && wants()) {
+            if let Ok(queue) = self.state().queue(name) {
+                queue.duplicate(handed);
+            }
+        }
+    }
+}

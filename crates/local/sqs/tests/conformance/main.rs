@@ -1,0 +1,13 @@
+//! The server against Amazon's API reference, over HTTP and through Amazon's own SDK.
+
+mod attributes;
+mod batches;
+mod dead_letters;
+mod delivery;
+mod lifecycle;
+mod long_polling;
+mod moves;
+mod protocol;
+mod receipts;
+mod sending;
+mod server;

@@ -1,0 +1,127 @@
+//! Reading an object so that nothing in it is overlooked: what nobody took is an error.
+
+use std::{fmt::Display, ops::RangeInclusive};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Result, at, join, not_supported};
+
+/// The entries of an object that nobody has taken yet.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    path: String,
+    entries: Map<String, Value>,
+}
+
+impl Fields {
+    /// The object at `path`. Null is an object without entries, as in an empty YAML section.
+    pub(crate) fn of(value: Value, path: impl Into<String>) -> Result<Self> {
+        let path = path.into();
+        match value {
+            Value::Object(entries) => Ok(Self { path, entries }),
+            Value::Null => Ok(Self { path, entries: Map::new() }),
+            _ => Err(at(path, "has to be an object")),
+        }
+    }
+
+    /// Where the object stands.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where the entry `key` stands.
+    pub(crate) fn path_of(&self, key: impl Display) -> String {
+        join(&self.path, key)
+    }
+
+    pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
+        self.entries.remove(key).filter(|value| !value.is_null())
+    }
+
+    /// The object at `key`; without entries if there is none.
+    pub(crate) fn object(&mut self, key: &str) -> Result<Self> {
+        let path = self.path_of(key);
+        Self::of(self.take(key).unwrap_or_default(), path)
+    }
+
+    /// The items of the list at `key` with their paths; none if there is no list.
+    pub(crate) fn list(&mut self, key: &str) -> Result<Vec<(String, Value)>> {
+        let path = self.path_of(key);
+        match self.take(key) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(items)) => {
+                Ok(items.into_iter().enumerate().map(|(i, item)| (join(&path, i), item)).collect())
+            }
+            Some(_) => Err(at(path, "has to be a list")),
+        }
+    }
+
+    /// The texts at `key`, which may be one text or a list of them, as in an IAM policy.
+    pub(crate) fn texts(&mut self, key: &str) -> Result<Vec<String>> {
+        match self.entries.get(key) {
+            Some(Value::Array(_)) => {
+                let items = self.list(key)?;
+                items.into_iter().map(|(path, item)| scalar(&item).ok_or_else(|| at(path, "has to be a text"))).collect()
+            }
+            _ => Ok(self.text(key)?.into_iter().collect()),
+        }
+    }
+
+    pub(crate) fn text(&mut self, key: &str) -> Result<Option<String>> {
+        let value = self.take(key);
+        value.map(|value| scalar(&value).ok_or_else(|| at(self.path_of(key), "has to be a text"))).transpose()
+    }
+
+    pub(crate) fn required_text(&mut self, key: &str) -> Result<String> {
+        self.text(key)?.ok_or_else(|| at(self.path_of(key), "is missing"))
+    }
+
+    /// A whole number inside `range`. CloudFormation takes `"5"` for 5, and a parameter's value is always a text.
+    pub(crate) fn number(&mut self, key: &str, range: RangeInclusive<u64>) -> Result<Option<u64>> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let problem = || format!("{text} is no whole number from {} to {}", range.start(), range.end());
+        number.map(Some).ok_or_else(|| at(self.path_of(key), problem()))
+    }
+
+    pub(crate) fn flag(&mut self, key: &str) -> Result<Option<bool>> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| at(self.path_of(key), format!("{text} is neither true nor false")))
+    }
+
+    /// Takes the text at `key`, which has to be `expected` where it is given.
+    pub(crate) fn only(&mut self, key: &str, expected: &str) -> Result<()> {
+        match self.text(key)? {
+            Some(text) if text != expected => {
+                Err(at(self.path_of(key), format!("the local system supports only {expected}, not {text}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves out `keys`, which mean nothing locally. Every caller says why.
+    pub(crate) fn ignore(&mut self, keys: &[&str]) {
+        self.entries.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+
+    /// All that is left, for an object whose keys are names.
+    pub(crate) fn rest(self) -> impl Iterator<Item = (String, String, Value)> {
+        let Self { path, entries } = self;
+        entries.into_iter().map(move |(key, value)| (join(&path, &key), key, value))
+    }
+
+    /// What nobody took is not supported.
+    pub(crate) fn finish(self) -> Result<()> {
+        let left = self.entries.keys().next().map(|key| self.path_of(key));
+        left.map_or(Ok(()), |path| Err(not_supported(path)))
+    }
+}
+
+/// A scalar as CloudFormation hands it on: as text.
+pub(crate) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}

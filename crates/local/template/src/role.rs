@@ -1,0 +1,178 @@
+//! IAM roles: what a function may do.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+
+use serde::Serialize;
+
+use crate::{
+    error::{Result, at},
+    fields::Fields,
+    model::Function,
+};
+
+/// Whether a statement permits or forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Effect {
+    /// Permits.
+    Allow,
+    /// Forbids, whatever other statements permit.
+    Deny,
+}
+
+/// A statement of a policy, without conditions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Statement {
+    /// Permits or forbids.
+    pub effect: Effect,
+    /// Action patterns such as `sqs:*`.
+    pub actions: Vec<String>,
+    /// Patterns of resource ARNs.
+    pub resources: Vec<String>,
+}
+
+impl Statement {
+    fn matches(&self, action: &str, resource: &str) -> bool {
+        let action = action.to_ascii_lowercase();
+        // Actions are the same in upper and lower case, ARNs are not.
+        self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
+            && self.resources.iter().any(|pattern| matches(pattern, resource))
+    }
+}
+
+impl Function {
+    /// Whether the function's role may do `action` (`sqs:SendMessage`) on the resource with this ARN.
+    pub fn allows(&self, action: &str, resource_arn: &str) -> bool {
+        allows(&self.statements, action, resource_arn)
+    }
+}
+
+/// Something has to permit it and nothing may forbid it.
+pub(crate) fn allows(statements: &[Statement], action: &str, resource: &str) -> bool {
+    let matching = || statements.iter().filter(|statement| statement.matches(action, resource));
+    matching().any(|statement| statement.effect == Effect::Allow) && matching().all(|statement| statement.effect == Effect::Allow)
+}
+
+/// Whether `text` is what `pattern` says: `*` is any text, `?` is any character.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut pattern_rest = pattern.chars();
+    match (pattern_rest.next(), text.chars().next()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            let rest = pattern_rest.as_str();
+            (0..=text.len()).filter(|i| text.is_char_boundary(*i)).any(|i| matches(rest, &text[i..]))
+        }
+        (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
+            matches(pattern_rest.as_str(), &text[found.len_utf8()..])
+        }
+        _ => false,
+    }
+}
+
+/// The statements of the role with these properties, which Lambda has to be able to assume.
+pub(crate) fn statements(mut role: Fields) -> Result<Vec<Statement>> {
+    let trust_path = role.path_of("AssumeRolePolicyDocument");
+    if !trusts_lambda(role.object("AssumeRolePolicyDocument")?)? {
+        return Err(at(trust_path, "lambda.amazonaws.com can't assume the role"));
+    }
+    let mut statements = Vec::new();
+    for (path, policy) in role.list("Policies")? {
+        let mut policy = Fields::of(policy, path)?;
+        let document = policy.object("PolicyDocument")?;
+        policy.required_text("PolicyName")?;
+        policy.finish()?;
+        statements.extend(read_document(document)?);
+    }
+    // Nothing refers to a role by these, and nobody reads them here.
+    role.ignore(&["Description", "Path", "RoleName", "Tags"]);
+    role.finish()?;
+    Ok(statements)
+}
+
+fn read_document(mut document: Fields) -> Result<Vec<Statement>> {
+    document.only("Version", "2012-10-17")?;
+    let statements = document.list("Statement")?;
+    document.finish()?;
+    statements.into_iter().map(|(path, statement)| read_statement(Fields::of(statement, path)?)).collect()
+}
+
+fn read_statement(mut statement: Fields) -> Result<Statement> {
+    let effect_path = statement.path_of("Effect");
+    let effect = match statement.required_text("Effect")?.as_str() {
+        "Allow" => Effect::Allow,
+        "Deny" => Effect::Deny,
+        other => return Err(at(effect_path, format!("{other} is neither Allow nor Deny"))),
+    };
+    let actions = some_texts(&mut statement, "Action")?;
+    let resources = some_texts(&mut statement, "Resource")?;
+    // A statement's name.
+    statement.ignore(&["Sid"]);
+    statement.finish()?;
+    Ok(Statement { effect, actions, resources })
+}
+
+/// The texts at `key`, at least one.
+fn some_texts(statement: &mut Fields, key: &str) -> Result<Vec<String>> {
+    let texts = statement.texts(key)?;
+    if texts.is_empty() { Err(at(statement.path_of(key), "is missing")) } else { Ok(texts) }
+}
+
+fn trusts_lambda(mut document: Fields) -> Result<bool> {
+    document.only("Version", "2012-10-17")?;
+    let mut trusts = false;
+    for (path, statement) in document.list("Statement")? {
+        let mut statement = Fields::of(statement, path)?;
+        statement.only("Effect", "Allow")?;
+        let mut principal = statement.object("Principal")?;
+        let services = principal.texts("Service")?;
+        principal.finish()?;
+        let actions = statement.texts("Action")?;
+        statement.finish()?;
+        trusts |= services.iter().any(|service| service == "lambda.amazonaws.com")
+            && actions.iter().any(|action| action == "sts:AssumeRole");
+    }
+    document.finish()?;
+    Ok(trusts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_iam() {
+        let cases = [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("", "", true),
+            ("*", "", true),
+            ("*", "anything: at/all", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*c", "abcd", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("ä?*", "äöü", true),
+            ("arn:aws:dynamodb:*:*:table/x/index/*", "arn:aws:dynamodb:us-east-1:1:table/x/index/due", true),
+        ];
+        for (pattern, text, expected) in cases {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_denial_wins_and_what_nobody_permits_is_forbidden() {
+        let statement = |effect, action: &str, resource: &str| Statement {
+            effect,
+            actions: vec![action.to_owned()],
+            resources: vec![resource.to_owned()],
+        };
+        let statements = [statement(Effect::Allow, "sqs:*", "arn:q*"), statement(Effect::Deny, "sqs:Delete*", "arn:q1")];
+        assert!(allows(&statements, "sqs:SendMessage", "arn:q1"));
+        assert!(allows(&statements, "SQS:sendmessage", "arn:q1"));
+        assert!(allows(&statements, "sqs:DeleteMessage", "arn:q2"));
+        assert!(!allows(&statements, "sqs:DeleteMessage", "arn:q1"));
+        assert!(!allows(&statements, "sqs:SendMessage", "arn:Q1"));
+        assert!(!allows(&statements, "dynamodb:GetItem", "arn:q1"));
+        assert!(!allows(&[], "sqs:SendMessage", "arn:q1"));
+    }
+}

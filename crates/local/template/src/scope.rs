@@ -1,0 +1,189 @@
+//! The names that a template's expressions can refer to.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use serde_json::Value;
+
+use crate::{
+    Context,
+    error::{Result, at, join, not_supported},
+    fields::{Fields, scalar},
+    globals,
+};
+
+/// A resource as it stands in the template, with `Globals` under its properties.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) path: String,
+    pub(crate) kind: String,
+    pub(crate) properties: Value,
+    pub(crate) metadata: Value,
+    /// Whether its `Condition` holds.
+    pub(crate) exists: bool,
+}
+
+/// Everything that an expression is resolved against.
+pub(crate) struct Scope<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) conditions: BTreeMap<String, Value>,
+    pub(crate) resources: BTreeMap<String, Declared>,
+    /// The names whose values are being worked out: one that comes up again depends on itself.
+    under_way: RefCell<Vec<String>>,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(context: &'a Context, parameters: BTreeMap<String, String>, conditions: Fields) -> Self {
+        let conditions = conditions.rest().map(|(_, name, expression)| (name, expression)).collect();
+        let under_way = RefCell::default();
+        Self { context, parameters, conditions, resources: BTreeMap::new(), under_way }
+    }
+
+    /// Reads the `Resources` and `Globals` sections.
+    pub(crate) fn declare(&mut self, resources: Fields, mut globals: Fields) -> Result<()> {
+        let function_globals = globals.take("Function").unwrap_or_default();
+        globals.finish()?;
+        let mut depends_on = Vec::new();
+        for (path, id, value) in resources.rest() {
+            let mut resource = Fields::of(value, &path)?;
+            let kind = resource.required_text("Type")?;
+            let own = resource.take("Properties").unwrap_or_default();
+            let properties =
+                if kind == "AWS::Serverless::Function" { globals::merge(function_globals.clone(), own) } else { own };
+            let condition = resource.text("Condition")?;
+            let exists = condition.map_or(Ok(true), |name| self.condition(&name, &join(&path, "Condition")))?;
+            depends_on.push((resource.path_of("DependsOn"), resource.texts("DependsOn")?));
+            let metadata = resource.take("Metadata").unwrap_or_default();
+            // The local system keeps or loses everything it has at once.
+            resource.ignore(&["DeletionPolicy", "UpdateReplacePolicy"]);
+            resource.finish()?;
+            self.resources.insert(id, Declared { path, kind, properties, metadata, exists });
+        }
+        for (path, ids) in depends_on {
+            for id in ids {
+                self.declared(&id, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The existing resources of one type, with their properties resolved.
+    pub(crate) fn of_type(&self, kind: &str) -> Result<Vec<(&str, Fields)>> {
+        let resources = self.resources.iter().filter(|(_, resource)| resource.exists && resource.kind == kind);
+        resources.map(|(id, resource)| Ok((id.as_str(), self.properties(resource)?))).collect()
+    }
+
+    /// The resolved properties of a resource.
+    pub(crate) fn properties(&self, resource: &Declared) -> Result<Fields> {
+        let path = join(&resource.path, "Properties");
+        let properties = self.resolve(&resource.properties, &path)?;
+        Fields::of(properties.unwrap_or_default(), path)
+    }
+
+    /// Works out `name` with `work`; fails if `name` is being worked out already.
+    pub(crate) fn without_cycle<T>(&self, name: &str, path: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.under_way.borrow().iter().any(|other| other == name) {
+            return Err(at(path, format!("{name} depends on itself")));
+        }
+        self.under_way.borrow_mut().push(name.to_owned());
+        let result = work();
+        self.under_way.borrow_mut().pop();
+        result
+    }
+
+    /// The value of `!Ref name`; none for `AWS::NoValue`.
+    pub(crate) fn reference(&self, name: &str, path: &str) -> Result<Option<String>> {
+        let context = self.context;
+        if let Some(value) = self.parameters.get(name) {
+            return Ok(Some(value.clone()));
+        }
+        Ok(Some(match name {
+            "AWS::NoValue" => return Ok(None),
+            "AWS::Region" => context.region.clone(),
+            "AWS::AccountId" => context.account.clone(),
+            "AWS::Partition" => context.partition.clone(),
+            "AWS::StackName" => context.stack_name.clone(),
+            "AWS::URLSuffix" => "amazonaws.com".to_owned(),
+            _ if name.starts_with("AWS::") => return Err(not_supported(join(path, name))),
+            _ => {
+                let resource = self.declared(name, path)?;
+                match resource.kind.as_str() {
+                    "AWS::SQS::Queue" => self.queue_url(&self.name(name)?),
+                    "AWS::SecretsManager::Secret" => self.arn(name)?,
+                    "AWS::DynamoDB::Table"
+                    | "AWS::IAM::Role"
+                    | "AWS::Logs::LogGroup"
+                    | "AWS::Serverless::Function"
+                    | "AWS::Serverless::HttpApi" => self.name(name)?,
+                    kind => return Err(not_supported(format!("{path}: Ref of {kind} {name}"))),
+                }
+            }
+        }))
+    }
+
+    /// The value of `!GetAtt id.attribute`.
+    pub(crate) fn attribute(&self, id: &str, attribute: &str, path: &str) -> Result<String> {
+        let resource = self.declared(id, path)?;
+        match (resource.kind.as_str(), attribute) {
+            ("AWS::SQS::Queue", "QueueName") => self.name(id),
+            ("AWS::SQS::Queue", "QueueUrl") => Ok(self.queue_url(&self.name(id)?)),
+            ("AWS::Serverless::HttpApi", "ApiEndpoint") => Ok(self.context.api_url.clone()),
+            ("AWS::SecretsManager::Secret", "Id") => self.arn(id),
+            (
+                "AWS::SQS::Queue" | "AWS::DynamoDB::Table" | "AWS::Serverless::Function" | "AWS::IAM::Role" | "AWS::Logs::LogGroup",
+                "Arn",
+            ) => self.arn(id),
+            (kind, _) => Err(not_supported(format!("{path}: {attribute} of {kind} {id}"))),
+        }
+    }
+
+    /// The resource's name: its own, or one made of the stack's and its own logical id.
+    pub(crate) fn name(&self, id: &str) -> Result<String> {
+        let resource = self.declared(id, "Resources")?;
+        let key = match resource.kind.as_str() {
+            "AWS::DynamoDB::Table" => "TableName",
+            "AWS::SQS::Queue" => "QueueName",
+            "AWS::Serverless::Function" => "FunctionName",
+            "AWS::IAM::Role" => "RoleName",
+            "AWS::Logs::LogGroup" => "LogGroupName",
+            _ => "Name",
+        };
+        let path = join(&resource.path, "Properties");
+        let path = join(&path, key);
+        let given = resource.properties.get(key).map_or(Ok(None), |name| {
+            self.without_cycle(id, &path, || self.resolve(name, &path))
+        })?;
+        let given = given.map(|name| scalar(&name).ok_or_else(|| at(&path, "has to be a text"))).transpose()?;
+        Ok(given.unwrap_or_else(|| format!("{}-{id}", self.context.stack_name)))
+    }
+
+    /// The resource's ARN.
+    pub(crate) fn arn(&self, id: &str) -> Result<String> {
+        let name = self.name(id)?;
+        let Context { partition, region, account, .. } = self.context;
+        let regional = |service, resource| format!("arn:{partition}:{service}:{region}:{account}:{resource}");
+        Ok(match self.declared(id, "Resources")?.kind.as_str() {
+            "AWS::DynamoDB::Table" => regional("dynamodb", format!("table/{name}")),
+            "AWS::SQS::Queue" => regional("sqs", name),
+            "AWS::Serverless::Function" => regional("lambda", format!("function:{name}")),
+            "AWS::Logs::LogGroup" => regional("logs", format!("log-group:{name}:*")),
+            // Secrets Manager ends the ARN with six random characters.
+            "AWS::SecretsManager::Secret" => regional("secretsmanager", format!("secret:{name}-000000")),
+            "AWS::IAM::Role" => format!("arn:{partition}:iam::{account}:role/{name}"),
+            kind => return Err(not_supported(format!("Resources.{id}: ARN of {kind}"))),
+        })
+    }
+
+    fn queue_url(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.context.sqs_base_url, self.context.account)
+    }
+
+    /// The resource `id`, which `path` refers to.
+    fn declared(&self, id: &str, path: &str) -> Result<&Declared> {
+        match self.resources.get(id) {
+            Some(resource) if resource.exists => Ok(resource),
+            Some(_) => Err(at(path, format!("{id} is left out by its condition"))),
+            None => Err(at(path, format!("there is no {id}"))),
+        }
+    }
+}

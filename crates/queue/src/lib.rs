@@ -1,0 +1,32 @@
+//! SQS: sending in batches, visibility, and what both leave undone. AWS types stop here.
+
+mod chunk;
+mod error;
+mod send;
+mod visibility;
+
+use aws_sdk_sqs::Client;
+
+pub use error::QueueError;
+pub use send::Message;
+pub use visibility::Wait;
+
+/// The most entries of one batch call.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+const MAX_ENTRIES: usize = 10;
+/// The most bytes of one SendMessageBatch, and of one message: 1 MiB.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+
+/// One queue.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue with this URL.
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        Self { client, url: url.into() }
+    }
+}

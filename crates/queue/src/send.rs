@@ -1,0 +1,110 @@
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use futures::{StreamExt, stream};
+
+use crate::{Queue, QueueError, chunk::chunks};
+
+/// How many batch calls go on side by side.
+const CONCURRENT_CALLS: usize = 8;
+/// How often refused entries are sent again, with doubling waits from [`FIRST_WAIT`].
+const TRIES: u32 = 4;
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const OPERATION: &str = "SendMessageBatch";
+
+/// A message to be sent.
+#[derive(Clone)]
+pub struct Message {
+    /// The body.
+    pub body: String,
+    /// The tenant, for SQS fair queues: no group delays another.
+    pub group: Option<String>,
+    /// Text attributes.
+    pub attributes: Vec<(&'static str, String)>,
+}
+
+impl Message {
+    /// What SQS counts: the body and the attributes' names, types and values.
+    fn size(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
+        self.body.len() + attributes.sum::<usize>()
+    }
+
+    fn entry(&self, id: usize) -> Result<SendMessageBatchRequestEntry, QueueError> {
+        let incomplete = |error: aws_sdk_sqs::error::BuildError| QueueError::Entry { operation: OPERATION, code: error.to_string() };
+        let mut attributes = HashMap::new();
+        for (name, value) in &self.attributes {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(incomplete)?;
+            attributes.insert((*name).to_owned(), value);
+        }
+        SendMessageBatchRequestEntry::builder()
+            .id(id.to_string())
+            .message_body(&self.body)
+            .set_message_group_id(self.group.clone())
+            .set_message_attributes((!attributes.is_empty()).then_some(attributes))
+            .build()
+            .map_err(incomplete)
+    }
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Message").field("bytes", &self.size()).field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// Sends messages with as few calls as SQS allows. Returns those that could not be sent, by their place in `messages`; all
+    /// others were sent. One may have been sent twice, when the answer to a call got lost.
+    pub async fn send(&self, messages: &[Message]) -> Vec<(usize, QueueError)> {
+        let sizes: Vec<usize> = messages.iter().map(Message::size).collect();
+        stream::iter(chunks(&sizes))
+            .map(|range| {
+                let chunk: Vec<(usize, &Message)> = range.clone().zip(&messages[range]).collect();
+                self.send_chunk(chunk)
+            })
+            .buffer_unordered(CONCURRENT_CALLS)
+            .concat()
+            .await
+    }
+
+    async fn send_chunk(&self, mut left: Vec<(usize, &Message)>) -> Vec<(usize, QueueError)> {
+        let mut refused = Vec::new();
+        for attempt in 1..=TRIES {
+            let failed = match self.send_once(&left).await {
+                Ok(failed) => failed,
+                Err(error) => {
+                    refused.extend(left.iter().map(|(at, _)| (*at, error.clone())));
+                    return refused;
+                }
+            };
+            let last = attempt == TRIES;
+            let (again, for_good): (Vec<_>, Vec<_>) = failed.into_iter().partition(|entry| !entry.sender_fault && !last);
+            refused.extend(for_good.into_iter().map(|entry| (entry.at, QueueError::Entry { operation: OPERATION, code: entry.code })));
+            if again.is_empty() {
+                break;
+            }
+            left.retain(|(at, _)| again.iter().any(|entry| entry.at == *at));
+            tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
+        }
+        refused
+    }
+
+    /// One call. Returns the entries that SQS refused.
+    async fn send_once(&self, messages: &[(usize, &Message)]) -> Result<Vec<Refused>, QueueError> {
+        let entries = messages.iter().map(|(at, message)| message.entry(*at)).collect::<Result<Vec<_>, _>>()?;
+        let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
+        let refused = answer.failed.into_iter().filter_map(|entry| {
+            let at = entry.id.parse().ok()?;
+            Some(Refused { at, sender_fault: entry.sender_fault, code: entry.code })
+        });
+        Ok(refused.collect())
+    }
+}
+
+struct Refused {
+    at: usize,
+    sender_fault: bool,
+    code: String,
+}

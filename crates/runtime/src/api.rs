@@ -1,0 +1,188 @@
+//! The envelope of every answer, and the one place where an error becomes an HTTP status.
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use lambda_http::RequestExt;
+use posthaste_domain::{
+    Invalid,
+    api_key::Scope,
+    input::InvalidKind,
+};
+use posthaste_store::StoreError;
+use serde::Serialize;
+use serde_json::json;
+
+/// Above the largest body that any call takes, so that the call itself can refuse it with its own words.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// `{"success": true, "data": …}`
+pub fn success(status: StatusCode, data: impl Serialize) -> Response {
+    envelope(status, &json!({ "success": true, "data": data }))
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApiError {
+    /// What the client sent can't be taken.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// No key, or one that does not exist.
+    #[error("the call needs an Authorization header with a valid API key: Bearer spk_live_…")]
+    Unauthorized,
+    /// The key lacks a scope.
+    #[error("the API key lacks the scope {}", .0.name())]
+    Forbidden(Scope),
+    /// There is no such thing, or it is another workspace's.
+    #[error("there is no {0} here")]
+    NotFound(&'static str),
+    /// The path exists, the method does not.
+    #[error("the path does not take this method")]
+    MethodNotAllowed,
+    /// Somebody else changed it at the same time, again and again.
+    #[error("it was changed by another call at the same time: read it again and repeat the change")]
+    Conflict,
+    /// Our fault. The cause is in the log, under the request's id.
+    #[error("something went wrong on our side; the request id finds it in the log")]
+    Internal,
+}
+
+impl ApiError {
+    /// Logs what happened; the client learns only that it did.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |error| error.source());
+        let causes: Vec<String> = causes.map(ToString::to_string).collect();
+        tracing::error!(%error, ?causes, "a call failed");
+        Self::Internal
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(invalid) => match invalid.kind {
+                InvalidKind::Malformed => StatusCode::BAD_REQUEST,
+                InvalidKind::Unacceptable => StatusCode::UNPROCESSABLE_ENTITY,
+                InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            },
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(invalid) => invalid.code,
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Conflict => "conflict",
+            Self::Internal => "internal_error",
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::Invalid(invalid) => invalid.field.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<serde_json::Error> for ApiError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// The body is written by [`serve`]'s outermost layer, which knows the request's id.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Runs a function's routes: unknown paths and methods answer in the envelope, and every error tells the request's id.
+pub async fn serve(routes: Router) -> Result<(), lambda_http::Error> {
+    lambda_http::run(with_envelope(routes)).await
+}
+
+fn with_envelope(routes: Router) -> Router {
+    routes
+        .fallback(async || ApiError::NotFound("such path"))
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(write_errors))
+}
+
+async fn write_errors(request: Request, next: Next) -> Response {
+    let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+    let span = tracing::info_span!("request", request.id = %request_id, http.method = %request.method(), http.path = request.uri().path());
+    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
+    let mut body = json!({ "code": error.code(), "message": error.to_string(), "requestId": request_id });
+    if let Some(field) = error.field() {
+        body["field"] = field.into();
+    }
+    let mut response = envelope(error.status(), &json!({ "success": false, "error": body }));
+    if matches!(error, ApiError::Unauthorized) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+fn envelope(status: StatusCode, body: &serde_json::Value) -> Response {
+    (status, axum::Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn answer(method: &str, path: &str) -> (StatusCode, serde_json::Value) {
+        let routes = Router::new()
+            .route("/ok", get(async || success(StatusCode::OK, json!({ "id": 1 }))))
+            .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
+            .route("/malformed", get(async || ApiError::from(Invalid::malformed("no"))))
+            .route("/large", get(async || ApiError::from(Invalid::too_large(None, "no"))))
+            .route("/unauthorized", get(async || ApiError::Unauthorized))
+            .route("/forbidden", get(async || ApiError::Forbidden(Scope::KeysManage)))
+            .route("/conflict", get(async || ApiError::Conflict))
+            .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))));
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = with_envelope(routes).oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_the_envelope() {
+        let mut answers = Vec::new();
+        for path in ["/ok", "/field", "/malformed", "/large", "/unauthorized", "/forbidden", "/conflict", "/internal", "/nowhere"] {
+            let (status, body) = answer("GET", path).await;
+            answers.push(format!("{path} {} {body}", status.as_u16()));
+        }
+        let (status, body) = answer("DELETE", "/ok").await;
+        answers.push(format!("DELETE /ok {} {body}", status.as_u16()));
+        insta::assert_snapshot!(answers.join("\n"));
+    }
+}

@@ -1,0 +1,164 @@
+//! The batch of an SQS event source: its records, and carrying out what becomes of each.
+//!
+//! What it guarantees: a record whose fate is [`Fate::Done`] is deleted; every other is either on the dead-letter queue and
+//! deleted, or comes again. One record never decides about another. When the function dies here, every record that was not
+//! reported comes again after the queue's visibility timeout.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_lambda_events::{
+    event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage},
+};
+use futures::{Stream, StreamExt, stream};
+use posthaste_domain::Timestamp;
+use posthaste_queue::{Message, Queue, Wait};
+
+/// The message attribute of a dead letter that says in a word why it is one.
+pub const REASON: &str = "reason";
+/// The message attribute of a dead letter that says it in a sentence.
+pub const DETAIL: &str = "detail";
+
+/// One message, as its poller handed it over.
+#[derive(Clone)]
+pub struct Record {
+    /// SQS's id of the message.
+    pub message_id: String,
+    /// The handle of this receive.
+    pub receipt_handle: String,
+    /// The body.
+    pub body: String,
+    /// How often the message has been received, this time included. SQS says approximately.
+    pub receives: u32,
+    /// When the message was sent.
+    pub sent: Timestamp,
+    /// Whether it was a dead letter before: somebody sent it back from the dead-letter queue.
+    pub redriven: bool,
+    group: Option<String>,
+}
+
+/// What becomes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing is left to do: the message can go.
+    Done,
+    /// It shall come again after this wait.
+    RetryIn(Duration),
+    /// It shall go to the dead-letter queue.
+    DeadLetter {
+        /// A stable word.
+        reason: &'static str,
+        /// A sentence, without the message's content.
+        detail: String,
+    },
+}
+
+impl Fate {
+    /// What becomes of a record that met a fault of ours: it comes again, later the oftener it has come.
+    pub fn after_our_fault(record: &Record) -> Self {
+        Self::RetryIn(posthaste_domain::retry::wait_after_our_fault(record.receives))
+    }
+}
+
+/// The records of an invocation.
+pub fn records(event: SqsEvent) -> Vec<Record> {
+    event.records.into_iter().map(record).collect()
+}
+
+fn record(mut message: SqsMessage) -> Record {
+    let number = |name: &str| message.attributes.get(name).and_then(|text| text.parse::<i64>().ok());
+    let receives = number("ApproximateReceiveCount").and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
+    let sent = number("SentTimestamp").and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    Record {
+        message_id: message.message_id.unwrap_or_default(),
+        receipt_handle: message.receipt_handle.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+        receives,
+        sent: sent.unwrap_or_else(Timestamp::now),
+        redriven: message.message_attributes.contains_key(REASON),
+        group: message.attributes.remove("MessageGroupId"),
+    }
+}
+
+/// The queue that records come from, and its dead-letter queue.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Where they come from.
+    pub queue: Queue,
+    /// Where those go that can't be handled.
+    pub dead_letters: Queue,
+}
+
+impl Batch {
+    /// Carries out the fates as they come, those that come together with one call, and tells the poller what to delete.
+    /// A record that gets no fate comes again.
+    pub async fn settle(&self, records: &[Record], fates: impl Stream<Item = (usize, Fate)>) -> SqsBatchResponse {
+        let done: Vec<BTreeSet<usize>> = fates
+            .ready_chunks(10)
+            .map(|fates| self.carry_out(records, fates))
+            .buffer_unordered(records.len().max(1))
+            .collect()
+            .await;
+        let done: BTreeSet<usize> = done.into_iter().flatten().collect();
+        let left = records.iter().enumerate().filter(|(at, _)| !done.contains(at));
+        let failures = left.map(|(_, record)| {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier.clone_from(&record.message_id);
+            failure
+        });
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures = failures.collect();
+        response
+    }
+
+    /// Returns the records that can be deleted.
+    async fn carry_out(&self, records: &[Record], fates: Vec<(usize, Fate)>) -> BTreeSet<usize> {
+        let mut done = BTreeSet::new();
+        let mut dead = Vec::new();
+        let mut waits = Vec::new();
+        for (at, fate) in fates {
+            match fate {
+                Fate::Done => {
+                    done.insert(at);
+                }
+                Fate::RetryIn(after) => waits.push((at, after)),
+                Fate::DeadLetter { reason, detail } => dead.push((at, reason, detail)),
+            }
+        }
+        let (buried, ()) = tokio::join!(self.bury(records, dead), self.let_wait(records, waits));
+        done.extend(buried);
+        done
+    }
+
+    /// Sends dead letters. One that can't be sent stays where it is and comes again.
+    async fn bury(&self, records: &[Record], dead: Vec<(usize, &'static str, String)>) -> BTreeSet<usize> {
+        let letter = |(at, reason, detail): &(usize, &'static str, String)| {
+            let record = &records[*at];
+            let attributes = vec![(REASON, (*reason).to_owned()), (DETAIL, detail.clone())];
+            Message { body: record.body.clone(), group: record.group.clone(), attributes }
+        };
+        let letters: Vec<Message> = dead.iter().map(letter).collect();
+        let failures = self.dead_letters.send(&letters).await;
+        for (nth, error) in &failures {
+            tracing::error!(message.id = %records[dead[*nth].0].message_id, %error, "a dead letter could not be sent");
+        }
+        let failed: BTreeSet<usize> = failures.into_iter().map(|(nth, _)| nth).collect();
+        for (_, (at, reason, detail)) in dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)) {
+            tracing::warn!(message.id = %records[*at].message_id, reason, detail, "a message went to the dead-letter queue");
+        }
+        dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)).map(|(_, (at, ..))| *at).collect()
+    }
+
+    async fn let_wait(&self, records: &[Record], waits: Vec<(usize, Duration)>) {
+        let wait = |(at, after): &(usize, Duration)| Wait { receipt_handle: &records[*at].receipt_handle, after: *after };
+        let calls: Vec<Wait<'_>> = waits.iter().map(wait).collect();
+        for (nth, error) in self.queue.come_again(&calls).await {
+            let id = &records[waits[nth].0].message_id;
+            tracing::warn!(message.id = %id, %error, "a message comes again only after the queue's visibility timeout");
+        }
+    }
+
+    /// The same for fates that are all known.
+    pub async fn settle_all(&self, records: &[Record], fates: Vec<Fate>) -> SqsBatchResponse {
+        self.settle(records, stream::iter(fates.into_iter().enumerate())).await
+    }
+}

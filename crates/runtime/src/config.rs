@@ -1,0 +1,47 @@
+//! The environment that `template.yaml` gives a function, read once at its start.
+
+use std::{env, str::FromStr, time::Duration};
+
+use posthaste_domain::{
+    address::AllowedCidrs,
+    url::UrlPolicy,
+};
+
+/// A variable that is missing or can't be read. It names the variable and does not repeat the value.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It is not set, or not UTF-8.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// It says something else than it has to.
+    #[error("the environment variable {name} has to be {shape}")]
+    Unreadable {
+        /// The variable.
+        name: &'static str,
+        /// What it has to be.
+        shape: &'static str,
+    },
+}
+
+/// A text.
+pub fn text(name: &'static str) -> Result<String, ConfigError> {
+    env::var(name).map_err(|_| ConfigError::Missing(name))
+}
+
+/// A value that is parsed; `shape` completes "has to be".
+pub fn parsed<T: FromStr>(name: &'static str, shape: &'static str) -> Result<T, ConfigError> {
+    text(name)?.parse().map_err(|_| ConfigError::Unreadable { name, shape })
+}
+
+/// `RETENTION_DAYS`: how long events and the history of deliveries are kept.
+pub fn retention() -> Result<Duration, ConfigError> {
+    let days: u32 = parsed("RETENTION_DAYS", "a number of days")?;
+    Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60))
+}
+
+/// `ALLOW_HTTP` and `ALLOWED_CIDRS`: where webhooks may go beyond public https addresses.
+pub fn url_policy() -> Result<UrlPolicy, ConfigError> {
+    let allow_http = parsed("ALLOW_HTTP", "true or false")?;
+    let allowed: AllowedCidrs = parsed("ALLOWED_CIDRS", "address ranges as 10.0.0.0/8, parted by commas")?;
+    Ok(UrlPolicy { allow_http, allowed })
+}

@@ -1,0 +1,11 @@
+//! What every function shares: configuration, telemetry, AWS clients, the SQS batch, and the API's answers and keys.
+
+pub mod api;
+pub mod auth;
+pub mod aws;
+pub mod batch;
+pub mod config;
+pub mod deadline;
+pub mod query;
+pub mod random;
+pub mod telemetry;

@@ -1,0 +1,200 @@
+//! The Deliveries table: what became of every delivery.
+//!
+//! | pk | sk | attributes |
+//! |---|---|---|
+//! | `<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `updatedAt`, `expiresAt` |
+//!
+//! **Attempts are counted here**, by the update that records one. That update names its attempt (`lastAttempt`), so when the SDK
+//! repeats it because an answer got lost, the attempt is not counted twice. A success is never overwritten by the failure of a
+//! duplicate.
+
+mod history;
+mod record;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use posthaste_domain::{
+    Timestamp,
+    attempt::{Attempt, Failure, Progress, Status},
+    event::Event,
+    id::{DeliveryId, WebhookId},
+};
+
+pub use history::History;
+pub use record::DeliveryRecord;
+
+use crate::{
+    StoreError, batch,
+    item::{EXPIRES_AT, Item, Read, SK, key, number, text},
+};
+
+/// How many partitions the deliveries of one webhook are spread over.
+const SHARDS: u8 = 8;
+
+/// The Deliveries table.
+#[derive(Debug, Clone)]
+pub struct Deliveries {
+    client: Client,
+    table: String,
+}
+
+/// What recording an attempt told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// The delivery has had this many attempts now.
+    Counted(u32),
+    /// Another copy of the message has succeeded before: this failure is not recorded.
+    AlreadySucceeded,
+}
+
+/// The delivery that an update is about, with what its record repeats of the event.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its id.
+    pub delivery: DeliveryId,
+    /// Where it goes.
+    pub webhook: WebhookId,
+    /// What it brings.
+    pub event: &'a Event,
+    /// How long after its event the record is kept.
+    pub retention: Duration,
+}
+
+impl Deliveries {
+    /// The table of this name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise.
+    /// `attempt_id` is unique to the attempt. Recording the same one again changes nothing and tells the same.
+    pub async fn record_attempt(
+        &self,
+        subject: Subject<'_>,
+        attempt: &Attempt,
+        attempt_id: &str,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        let status = if attempt.succeeded() { Status::Succeeded } else { Status::Pending };
+        let optional = |value: Option<AttributeValue>| value.unwrap_or(AttributeValue::Null(true));
+        let update = self
+            .update(
+                subject,
+                status,
+                now,
+                ", httpStatus = :http, responseBody = :body, #error = :error, lastAttempt = :id, \
+                 attempts = list_append(if_not_exists(attempts, :none), :attempt), \
+                 attemptCount = if_not_exists(attemptCount, :zero) + :one",
+            )
+            .expression_attribute_names("#error", "error")
+            .expression_attribute_values(":http", optional(attempt.http_status.map(number)))
+            .expression_attribute_values(":body", optional(attempt.response_body.as_ref().map(text)))
+            .expression_attribute_values(":error", optional(attempt.error.as_ref().map(json).transpose()?))
+            .expression_attribute_values(":id", text(attempt_id))
+            .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
+            .expression_attribute_values(":attempt", AttributeValue::L(vec![json(&attempt.abridged())?]))
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::UpdatedNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let not_yet = "(attribute_not_exists(lastAttempt) OR lastAttempt <> :id)";
+        let update = if attempt.succeeded() {
+            update.condition_expression(not_yet)
+        } else {
+            update
+                .condition_expression(format!("{not_yet} AND (attribute_not_exists(#status) OR #status <> :succeeded)"))
+                .expression_attribute_values(":succeeded", text(Status::Succeeded.name()))
+        };
+        match update.send().await {
+            Ok(answer) => answer.attributes.unwrap_or_default().number("attemptCount").map(Recorded::Counted),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    let old = failed.item().cloned().unwrap_or_default();
+                    if old.text("lastAttempt").is_ok_and(|id| id == attempt_id) {
+                        old.number("attemptCount").map(Recorded::Counted)
+                    } else {
+                        Ok(Recorded::AlreadySucceeded)
+                    }
+                }
+                _ => Err(StoreError::call("UpdateItem")(error)),
+            },
+        }
+    }
+
+    /// Says that no try is left and the dead letter is sent.
+    pub async fn mark_exhausted(&self, subject: Subject<'_>, now: Timestamp) -> Result<(), StoreError> {
+        self.mark(self.update(subject, Status::Exhausted, now, "")).await
+    }
+
+    /// Says that nothing is sent, and why.
+    pub async fn mark_skipped(&self, subject: Subject<'_>, why: &Failure, now: Timestamp) -> Result<(), StoreError> {
+        let update = self
+            .update(subject, Status::Skipped, now, ", #error = :error")
+            .expression_attribute_names("#error", "error")
+            .expression_attribute_values(":error", json(why)?);
+        self.mark(update).await
+    }
+
+    /// What is recorded of these deliveries, with one call for up to 100, read strongly consistently.
+    pub async fn progress(
+        &self,
+        wanted: impl IntoIterator<Item = (WebhookId, DeliveryId)>,
+    ) -> Result<HashMap<DeliveryId, Progress>, StoreError> {
+        let distinct: BTreeSet<_> = wanted.into_iter().collect();
+        let keys: Vec<Item> = distinct.into_iter().map(|(webhook, delivery)| record_key(webhook, delivery)).collect();
+        // Without a projection a record's bodies would come too.
+        let items = batch::get(&self.client, &self.table, keys, true, Some(&["sk", "status", "attemptCount"])).await?;
+        let read = |item: &Item| Ok((item.parsed(SK)?, Progress { status: record::status(item)?, attempts: record::attempt_count(item)? }));
+        items.iter().map(read).collect()
+    }
+
+    /// An update that sets the status and what every record has.
+    fn update(&self, subject: Subject<'_>, status: Status, now: Timestamp, more: &str) -> UpdateItemFluentBuilder {
+        let expires = subject.event.id.time().as_second().saturating_add_unsigned(subject.retention.as_secs());
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(record_key(subject.webhook, subject.delivery)))
+            .update_expression(format!(
+                "SET eventId = :event, eventType = :type, #status = :status, updatedAt = :now, {EXPIRES_AT} = :expires{more}"
+            ))
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":event", text(subject.event.id.to_string()))
+            .expression_attribute_values(":type", text(subject.event.event_type.as_str()))
+            .expression_attribute_values(":status", text(status.name()))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":expires", number(expires))
+    }
+
+    /// Carries out an update unless the delivery has succeeded by now.
+    async fn mark(&self, update: UpdateItemFluentBuilder) -> Result<(), StoreError> {
+        let update = update
+            .condition_expression("attribute_not_exists(#status) OR #status <> :succeeded")
+            .expression_attribute_values(":succeeded", text(Status::Succeeded.name()));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(StoreError::call("UpdateItem")(error)),
+        }
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<AttributeValue, StoreError> {
+    Ok(text(serde_json::to_string(value)?))
+}
+
+fn record_key(webhook: WebhookId, delivery: DeliveryId) -> Item {
+    key(partition(webhook, delivery.spread() % SHARDS), delivery.to_string())
+}
+
+fn partition(webhook: WebhookId, shard: u8) -> String {
+    format!("{webhook}#{shard}")
+}

@@ -1,0 +1,65 @@
+use posthaste_domain::{
+    Timestamp,
+    attempt::{Attempt, Failure, Status},
+    event_type::EventType,
+    id::{DeliveryId, EventId},
+};
+
+use crate::{
+    StoreError,
+    item::{Item, Read, SK},
+};
+
+/// What is recorded of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryRecord {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The event it brings.
+    pub event_id: EventId,
+    /// That event's type.
+    pub event_type: EventType,
+    /// Where it stands.
+    pub status: Status,
+    /// Its attempts, first to last, with the beginning of each answer's body.
+    pub attempts: Vec<Attempt>,
+    /// The status of the last answer.
+    pub http_status: Option<u16>,
+    /// The body of the last answer, as far as it is kept.
+    pub response_body: Option<String>,
+    /// Why it is not delivered (yet).
+    pub error: Option<Failure>,
+    /// When the record last changed.
+    pub updated_at: Timestamp,
+}
+
+impl DeliveryRecord {
+    pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
+        let attempts = item.get("attempts").and_then(|value| value.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
+        let attempt = |value: &aws_sdk_dynamodb::types::AttributeValue| {
+            let json = value.as_s().map_err(|_| item.corrupt("attempts"))?;
+            serde_json::from_str(json).map_err(|_| item.corrupt("attempts"))
+        };
+        let present = |attribute: &str| item.get(attribute).is_some_and(|value| !value.is_null());
+        Ok(Self {
+            id: item.parsed(SK)?,
+            event_id: item.parsed("eventId")?,
+            event_type: EventType::parse(item.text("eventType")?).map_err(|_| item.corrupt("eventType"))?,
+            status: status(item)?,
+            attempts: attempts.iter().map(attempt).collect::<Result<_, _>>()?,
+            http_status: present("httpStatus").then(|| item.number("httpStatus")).transpose()?,
+            response_body: present("responseBody").then(|| item.text("responseBody").map(str::to_owned)).transpose()?,
+            error: present("error").then(|| item.json("error")).transpose()?,
+            updated_at: item.parsed("updatedAt")?,
+        })
+    }
+}
+
+pub(super) fn status(item: &Item) -> Result<Status, StoreError> {
+    Status::by_name(item.text("status")?).ok_or_else(|| item.corrupt("status"))
+}
+
+/// None is recorded of a delivery that was skipped before its first attempt.
+pub(super) fn attempt_count(item: &Item) -> Result<u32, StoreError> {
+    if item.contains_key("attemptCount") { item.number("attemptCount") } else { Ok(0) }
+}

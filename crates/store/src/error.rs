@@ -1,0 +1,55 @@
+use std::error::Error;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB refused or did not answer, after the SDK's own retries.
+    #[error("{operation} failed: {code}")]
+    Call {
+        /// The API operation.
+        operation: &'static str,
+        /// DynamoDB's error code, or what kept the call from it.
+        code: String,
+        /// The whole of it.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Part of a batch was still unprocessed after all tries.
+    #[error("{operation} left {left} items unprocessed")]
+    Unprocessed {
+        /// The API operation.
+        operation: &'static str,
+        /// How many.
+        left: usize,
+    },
+    /// An item is not what this version writes.
+    #[error("the item {key} has no readable {attribute}")]
+    Corrupt {
+        /// Its sort key.
+        key: String,
+        /// The attribute at fault.
+        attribute: &'static str,
+    },
+    /// A value could not be written as JSON.
+    #[error("a value can't be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl StoreError {
+    pub(crate) fn call<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        move |error| {
+            let without_code = match &error {
+                SdkError::TimeoutError(_) => "no answer in time",
+                SdkError::DispatchFailure(_) => "the call did not get through",
+                _ => "no error code",
+            };
+            let code = error.code().unwrap_or(without_code).to_owned();
+            Self::Call { operation, code, source: Box::new(error) }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! DynamoDB: one module per table. AWS types stop here; what goes in and out are the words of `posthaste-domain`.
+//!
+//! Partition keys carry a shard where one busy workspace or webhook would otherwise be one hot partition (DynamoDB serves about
+//! 1,000 writes a second from one). Every write here may be done twice with the result of doing it once, because a function may
+//! die after a write that its next run repeats, and the SDK repeats a call whose answer got lost.
+
+mod batch;
+mod deliveries;
+mod error;
+mod events;
+mod item;
+mod registry;
+
+pub use deliveries::{Deliveries, DeliveryRecord, History, Recorded, Subject};
+pub use error::StoreError;
+pub use events::Events;
+pub use registry::{Registry, Revision};
+
+/// One page of a list, and where the next one begins.
+#[derive(Debug, Clone)]
+pub struct Page<T, C> {
+    /// The page.
+    pub items: Vec<T>,
+    /// The cursor of the next page; none on the last one.
+    pub next: Option<C>,
+}

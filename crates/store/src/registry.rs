@@ -1,0 +1,36 @@
+//! The Registry table: webhooks, API keys and the counter of webhook ids.
+//!
+//! | pk | sk | attributes |
+//! |---|---|---|
+//! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secret`, `createdAt`, `updatedAt`, `revision` |
+//! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
+//! | `key#<sha-256>` | `key` | `info` (JSON) |
+//! | `counter` | `webhook` | `value` |
+//!
+//! One query reads all webhooks of a workspace. A key is two items, written and deleted in one transaction.
+
+mod keys;
+mod webhooks;
+
+use aws_sdk_dynamodb::Client;
+use posthaste_domain::workspace::Workspace;
+
+pub use webhooks::Revision;
+
+/// The Registry table.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    client: Client,
+    table: String,
+}
+
+impl Registry {
+    /// The table of this name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+}
+
+fn partition(workspace: &Workspace) -> String {
+    format!("workspace#{workspace}")
+}

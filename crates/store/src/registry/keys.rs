@@ -1,0 +1,92 @@
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use posthaste_domain::{
+    api_key::{KeyHash, KeyInfo},
+    id::KeyId,
+    workspace::Workspace,
+};
+
+use super::{Registry, partition};
+use crate::{
+    StoreError,
+    item::{Item, Read, key, text},
+};
+
+const SK_PREFIX: &str = "key#";
+
+impl Registry {
+    /// Stores a key under its hash and in its workspace's list. Storing the same key again changes nothing.
+    pub async fn insert_key(&self, hash: &KeyHash, info: &KeyInfo) -> Result<(), StoreError> {
+        let json = text(serde_json::to_string(info)?);
+        let put = |mut item: Item, extra: Option<&KeyHash>| {
+            item.insert("info".to_owned(), json.clone());
+            item.extend(extra.map(|hash| ("hash".to_owned(), text(hash.as_str()))));
+            let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
+            put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(incomplete)
+        };
+        let by_hash = put(hash_key(hash), None)?;
+        let listed = put(list_key(&info.workspace, info.id), Some(hash))?;
+        let write = self.client.transact_write_items().transact_items(by_hash).transact_items(listed);
+        write.send().await.map_err(StoreError::call("TransactWriteItems"))?;
+        Ok(())
+    }
+
+    /// What is known of the key with this hash, read strongly consistently: a deleted key is refused from then on.
+    pub async fn key(&self, hash: &KeyHash) -> Result<Option<KeyInfo>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(hash_key(hash))).consistent_read(true);
+        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
+        answer.item.map(|item| item.json("info")).transpose()
+    }
+
+    /// All keys of a workspace, by the time they were made.
+    pub async fn keys(&self, workspace: &Workspace) -> Result<Vec<KeyInfo>, StoreError> {
+        let mut keys = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :workspace AND begins_with(sk, :keys)")
+                .expression_attribute_values(":workspace", text(partition(workspace)))
+                .expression_attribute_values(":keys", text(SK_PREFIX))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(StoreError::call("Query"))?;
+            for item in answer.items() {
+                keys.push(item.json("info")?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    /// Deletes a key. False when the workspace has none with this id.
+    pub async fn delete_key(&self, workspace: &Workspace, id: KeyId) -> Result<bool, StoreError> {
+        let listed = list_key(workspace, id);
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(listed.clone())).consistent_read(true);
+        let Some(item) = get.send().await.map_err(StoreError::call("GetItem"))?.item else { return Ok(false) };
+        let hash = KeyHash::from(item.text("hash")?.to_owned());
+        let delete = |key: Item| {
+            let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build();
+            delete.map(|delete| TransactWriteItem::builder().delete(delete).build()).map_err(incomplete)
+        };
+        let write =
+            self.client.transact_write_items().transact_items(delete(hash_key(&hash))?).transact_items(delete(listed)?);
+        write.send().await.map_err(StoreError::call("TransactWriteItems"))?;
+        Ok(true)
+    }
+}
+
+fn hash_key(hash: &KeyHash) -> Item {
+    key(format!("key#{}", hash.as_str()), "key")
+}
+
+fn list_key(workspace: &Workspace, id: KeyId) -> Item {
+    key(partition(workspace), format!("{SK_PREFIX}{id}"))
+}
+
+fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
+    StoreError::Call { operation: "TransactWriteItems", code: "incomplete".to_owned(), source: Box::new(error) }
+}

@@ -1,0 +1,173 @@
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use posthaste_domain::{
+    id::WebhookId,
+    secret::Secret,
+    webhook::{Settings, Webhook},
+    workspace::Workspace,
+};
+
+use super::{Registry, partition};
+use crate::{
+    Page, StoreError, batch,
+    item::{Item, PK, Read, SK, key, number, text},
+};
+
+/// Which version of a webhook was read, so that a change is made to just that version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(u64);
+
+const SK_PREFIX: &str = "webhook#";
+
+impl Registry {
+    /// The next id. Numbers may be left out, when a registration dies before its webhook is stored, but never come twice.
+    pub async fn next_webhook_id(&self) -> Result<WebhookId, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key("counter", "webhook")))
+            .update_expression("ADD #value :one")
+            .expression_attribute_names("#value", "value")
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(StoreError::call("UpdateItem"))?;
+        answer.attributes.unwrap_or_default().number("value").map(WebhookId)
+    }
+
+    /// Stores a new webhook.
+    pub async fn insert_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(write(webhook, Revision(1))?));
+        put.send().await.map_err(StoreError::call("PutItem"))?;
+        Ok(())
+    }
+
+    /// Replaces the version that was read. False when it has been changed or deleted since.
+    pub async fn replace_webhook(&self, webhook: &Webhook, read: Revision) -> Result<bool, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(write(webhook, Revision(read.0 + 1))?))
+            .condition_expression("revision = :read")
+            .expression_attribute_values(":read", number(read.0));
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) => Err(StoreError::call("PutItem")(error)),
+        }
+    }
+
+    /// One webhook, read strongly consistently.
+    pub async fn webhook(&self, workspace: &Workspace, id: WebhookId) -> Result<Option<(Webhook, Revision)>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(webhook_key(workspace, id))).consistent_read(true);
+        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
+        answer.item.map(|item| Ok((read(&item)?, Revision(item.number("revision")?)))).transpose()
+    }
+
+    /// Those of these webhooks that exist, read strongly consistently with one call for up to 100.
+    pub async fn webhooks_by_id(
+        &self,
+        wanted: impl IntoIterator<Item = (&Workspace, WebhookId)>,
+    ) -> Result<HashMap<(Workspace, WebhookId), Webhook>, StoreError> {
+        let distinct: BTreeSet<_> = wanted.into_iter().collect();
+        let keys: Vec<Item> = distinct.into_iter().map(|(workspace, id)| webhook_key(workspace, id)).collect();
+        let items = batch::get(&self.client, &self.table, keys, true, None).await?;
+        let webhooks = items.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(webhooks.into_iter().map(|webhook| ((webhook.workspace.clone(), webhook.id), webhook)).collect())
+    }
+
+    /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an event gets that event.
+    pub async fn webhooks(&self, workspace: &Workspace) -> Result<Vec<Webhook>, StoreError> {
+        let mut webhooks = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let answer = self.webhooks_query(workspace, start).send().await.map_err(StoreError::call("Query"))?;
+            for item in answer.items() {
+                webhooks.push(read(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(webhooks);
+            }
+        }
+    }
+
+    /// A page of a workspace's webhooks, by id.
+    pub async fn webhooks_page(
+        &self,
+        workspace: &Workspace,
+        limit: u16,
+        after: Option<WebhookId>,
+    ) -> Result<Page<Webhook, WebhookId>, StoreError> {
+        let start = after.map(|id| webhook_key(workspace, id));
+        // One more than is asked for tells whether there is another page.
+        let query = self.webhooks_query(workspace, start).limit(i32::from(limit) + 1);
+        let answer = query.send().await.map_err(StoreError::call("Query"))?;
+        let mut items = answer.items().iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let more = answer.last_evaluated_key.is_some() || items.len() > usize::from(limit);
+        items.truncate(usize::from(limit));
+        let next = if more { items.last().map(|webhook| webhook.id) } else { None };
+        Ok(Page { items, next })
+    }
+
+    /// Deletes a webhook. False when there is none.
+    pub async fn delete_webhook(&self, workspace: &Workspace, id: WebhookId) -> Result<bool, StoreError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(webhook_key(workspace, id)))
+            .return_values(ReturnValue::AllOld);
+        let answer = delete.send().await.map_err(StoreError::call("DeleteItem"))?;
+        Ok(answer.attributes.is_some())
+    }
+
+    fn webhooks_query(
+        &self,
+        workspace: &Workspace,
+        start: Option<Item>,
+    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :workspace AND begins_with(sk, :webhooks)")
+            .expression_attribute_values(":workspace", text(partition(workspace)))
+            .expression_attribute_values(":webhooks", text(SK_PREFIX))
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+    }
+}
+
+fn webhook_key(workspace: &Workspace, id: WebhookId) -> Item {
+    key(partition(workspace), format!("{SK_PREFIX}{:020}", id.0))
+}
+
+fn write(webhook: &Webhook, revision: Revision) -> Result<Item, StoreError> {
+    let mut item = webhook_key(&webhook.workspace, webhook.id);
+    let attributes: [(&str, AttributeValue); 5] = [
+        ("settings", text(serde_json::to_string(&webhook.settings)?)),
+        ("secret", text(webhook.secret.reveal())),
+        ("createdAt", text(webhook.created_at.to_string())),
+        ("updatedAt", text(webhook.updated_at.to_string())),
+        ("revision", number(revision.0)),
+    ];
+    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    Ok(item)
+}
+
+fn read(item: &Item) -> Result<Webhook, StoreError> {
+    let id = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|digits| digits.parse().ok());
+    let workspace = item.text(PK)?.strip_prefix("workspace#").and_then(|name| Workspace::parse(name).ok());
+    Ok(Webhook {
+        id: id.ok_or_else(|| item.corrupt(SK))?,
+        workspace: workspace.ok_or_else(|| item.corrupt(PK))?,
+        settings: item.json::<Settings>("settings")?,
+        secret: Secret::parse(item.text("secret")?).map_err(|_| item.corrupt("secret"))?,
+        created_at: item.parsed("createdAt")?,
+        updated_at: item.parsed("updatedAt")?,
+    })
+}

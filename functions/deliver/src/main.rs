@@ -1,0 +1,37 @@
+//! `deliver`: a task from the deliveries queue becomes an HTTP request.
+
+mod deliver;
+mod facts;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use deliver::Deliver;
+use lambda_runtime::{LambdaEvent, service_fn};
+use posthaste_domain::request::USER_AGENT;
+use posthaste_queue::Queue;
+use posthaste_runtime::{aws, batch::{self, Batch}, config, deadline::Deadline, telemetry};
+use posthaste_sender::Sender;
+use posthaste_store::{Deliveries, Events, Registry};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start();
+    let sdk = aws::load().await?;
+    let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
+    let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
+    let deliver = Deliver {
+        registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
+        events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
+        deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
+        sender: Sender::new(config::url_policy()?, USER_AGENT)?,
+        retention: config::retention()?,
+    };
+    let batch = Batch { queue: queue("DELIVERIES_QUEUE_URL")?, dead_letters: queue("DELIVERIES_DLQ_URL")? };
+    let (deliver, batch) = (&deliver, &batch);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let records = batch::records(event.payload);
+        let deadline = Deadline::of(event.context.deadline);
+        let fates = deliver.handle(&records, &event.context.request_id, deadline).await;
+        Ok::<_, lambda_runtime::Error>(batch.settle(&records, fates).await)
+    }))
+    .await
+}

@@ -1,0 +1,32 @@
+//! `fanout`: an event from the events queue becomes a task on the deliveries queue for every webhook that wants it.
+
+mod fanout;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use fanout::Fanout;
+use lambda_runtime::{LambdaEvent, service_fn};
+use posthaste_queue::Queue;
+use posthaste_runtime::{aws, batch::{self, Batch}, config, deadline::Deadline, telemetry};
+use posthaste_store::{Events, Registry};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start();
+    let sdk = aws::load().await?;
+    let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
+    let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
+    let fanout = Fanout {
+        registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
+        events: Events::new(dynamodb, config::text("EVENTS_TABLE")?),
+        deliveries: queue("DELIVERIES_QUEUE_URL")?,
+        retention: config::retention()?,
+    };
+    let batch = Batch { queue: queue("EVENTS_QUEUE_URL")?, dead_letters: queue("EVENTS_DLQ_URL")? };
+    let (fanout, batch) = (&fanout, &batch);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let records = batch::records(event.payload);
+        let fates = fanout.handle(&records, Deadline::of(event.context.deadline)).await;
+        Ok::<_, lambda_runtime::Error>(batch.settle_all(&records, fates).await)
+    }))
+    .await
+}

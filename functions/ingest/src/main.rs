@@ -1,0 +1,25 @@
+//! `ingest`: events come in through the API and go to the events queue.
+
+mod publish;
+
+use axum::{Router, routing::post};
+use posthaste_queue::Queue;
+use posthaste_runtime::{api, aws, config, telemetry};
+use posthaste_store::Registry;
+
+#[derive(Clone, axum::extract::FromRef)]
+struct State {
+    registry: Registry,
+    events: Queue,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::start();
+    let sdk = aws::load().await?;
+    let state = State {
+        registry: Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?),
+        events: Queue::new(aws::sqs(&sdk), config::text("EVENTS_QUEUE_URL")?),
+    };
+    api::serve(Router::new().route("/api/v1/events", post(publish::publish)).with_state(state)).await
+}

@@ -1,0 +1,73 @@
+//! API keys of a workspace.
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use posthaste_domain::{
+    Timestamp,
+    api_key::{ApiKey, KeyInfo, NewKey, Scope},
+    id::KeyId,
+};
+use posthaste_runtime::{
+    api::{ApiError, success},
+    auth::Caller,
+    random,
+};
+use posthaste_store::Registry;
+use serde::Serialize;
+use serde_json::json;
+
+/// A key as the API shows it. `key` is there only in the answer that made it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    info: &'a KeyInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+pub(crate) async fn create(caller: Caller, State(registry): State<Registry>, body: Bytes) -> Result<Response, ApiError> {
+    caller.needs(Scope::KeysManage)?;
+    let asked = NewKey::parse(&body)?;
+    if asked.workspace.as_ref().is_some_and(|workspace| *workspace != caller.workspace) {
+        caller.needs(Scope::WorkspacesManage)?;
+    }
+    if let Some(scope) = asked.beyond(&caller.scopes) {
+        return Err(ApiError::Forbidden(scope));
+    }
+    let internal = |error| ApiError::internal(&error);
+    let key = ApiKey::new(asked.environment, &random::bytes().map_err(internal)?);
+    let now = Timestamp::now();
+    let info = KeyInfo {
+        id: KeyId::new(now, &random::bytes().map_err(internal)?),
+        workspace: asked.workspace.unwrap_or(caller.workspace),
+        name: asked.name,
+        scopes: asked.scopes,
+        environment: asked.environment,
+        created_at: now,
+    };
+    registry.insert_key(&key.hash(), &info).await?;
+    tracing::info!(key.id = %info.id, workspace = %info.workspace, "made an API key");
+    Ok(success(StatusCode::CREATED, Shown { info: &info, key: Some(key.reveal()) }))
+}
+
+pub(crate) async fn list(caller: Caller, State(registry): State<Registry>) -> Result<Response, ApiError> {
+    caller.needs(Scope::KeysManage)?;
+    let keys = registry.keys(&caller.workspace).await?;
+    let items: Vec<Shown<'_>> = keys.iter().map(|info| Shown { info, key: None }).collect();
+    Ok(success(StatusCode::OK, json!({ "items": items, "next": null })))
+}
+
+pub(crate) async fn remove(caller: Caller, State(registry): State<Registry>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    caller.needs(Scope::KeysManage)?;
+    let no_key = || ApiError::NotFound("API key with this id");
+    let id: KeyId = id.parse().map_err(|_| no_key())?;
+    if !registry.delete_key(&caller.workspace, id).await? {
+        return Err(no_key());
+    }
+    tracing::info!(key.id = %id, workspace = %caller.workspace, "deleted an API key");
+    Ok(success(StatusCode::OK, json!({ "id": id, "deleted": true })))
+}

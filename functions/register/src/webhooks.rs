@@ -1,0 +1,137 @@
+//! Registering, reading, changing and removing webhooks.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Bytes,
+    extract::{Path, Query as UrlQuery, State},
+    http::StatusCode,
+    response::Response,
+};
+use posthaste_domain::{
+    Timestamp,
+    api_key::Scope,
+    id::WebhookId,
+    input::Fields,
+    secret::Secret,
+    url::UrlPolicy,
+    webhook::{Settings, Webhook},
+    workspace::Workspace,
+};
+use posthaste_runtime::{
+    api::{ApiError, success},
+    auth::Caller,
+    query::Query,
+    random,
+};
+use posthaste_store::Registry;
+use serde::Serialize;
+use serde_json::json;
+
+/// How often a change is tried again when another call changed the webhook in between.
+const CHANGE_TRIES: u32 = 5;
+const NO_WEBHOOK: ApiError = ApiError::NotFound("webhook with this id");
+
+/// A webhook as the API shows it. `secret` is there only in the answer to its registration.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    id: WebhookId,
+    #[serde(flatten)]
+    settings: &'a Settings,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(webhook: &'a Webhook) -> Self {
+        Self {
+            id: webhook.id,
+            settings: &webhook.settings,
+            created_at: webhook.created_at,
+            updated_at: webhook.updated_at,
+            secret: None,
+        }
+    }
+}
+
+pub(crate) async fn create(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(policy): State<UrlPolicy>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let settings = Settings::register(Fields::of_body(&body)?, &policy)?;
+    let secret = Secret::new(random::bytes().map_err(|error| ApiError::internal(&error))?);
+    let now = Timestamp::now();
+    let id = registry.next_webhook_id().await?;
+    let webhook = Webhook { id, workspace: caller.workspace, settings, secret, created_at: now, updated_at: now };
+    registry.insert_webhook(&webhook).await?;
+    tracing::info!(webhook.id = %id, workspace = %webhook.workspace, "registered a webhook");
+    let shown = Shown { secret: Some(webhook.secret.reveal()), ..Shown::of(&webhook) };
+    Ok(success(StatusCode::CREATED, shown))
+}
+
+pub(crate) async fn list(
+    caller: Caller,
+    State(registry): State<Registry>,
+    UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let mut query = Query::new(query);
+    let (limit, after) = (query.limit()?, query.optional("cursor", "the next of an earlier answer")?);
+    query.finish()?;
+    let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
+    let items: Vec<Shown<'_>> = page.items.iter().map(Shown::of).collect();
+    Ok(success(StatusCode::OK, json!({ "items": items, "next": page.next.map(|id| id.to_string()) })))
+}
+
+pub(crate) async fn show(caller: Caller, State(registry): State<Registry>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let webhook = find(&registry, &caller.workspace, &id).await?;
+    Ok(success(StatusCode::OK, Shown::of(&webhook)))
+}
+
+pub(crate) async fn change(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(policy): State<UrlPolicy>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let id = parse_id(&id)?;
+    for _ in 0..CHANGE_TRIES {
+        let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
+        let settings = webhook.settings.change(Fields::of_body(&body)?, &policy)?;
+        let changed = Webhook { settings, updated_at: Timestamp::now(), ..webhook };
+        if registry.replace_webhook(&changed, revision).await? {
+            return Ok(success(StatusCode::OK, Shown::of(&changed)));
+        }
+    }
+    Err(ApiError::Conflict)
+}
+
+pub(crate) async fn remove(caller: Caller, State(registry): State<Registry>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let id = parse_id(&id)?;
+    if !registry.delete_webhook(&caller.workspace, id).await? {
+        return Err(NO_WEBHOOK);
+    }
+    tracing::info!(webhook.id = %id, workspace = %caller.workspace, "removed a webhook");
+    Ok(success(StatusCode::OK, json!({ "id": id, "deleted": true })))
+}
+
+/// The webhook with this id, if it is the workspace's.
+pub(crate) async fn find(registry: &Registry, workspace: &Workspace, id: &str) -> Result<Webhook, ApiError> {
+    let found = registry.webhook(workspace, parse_id(id)?).await?;
+    found.map(|(webhook, _)| webhook).ok_or(NO_WEBHOOK)
+}
+
+/// What is no id is the id of nothing.
+fn parse_id(id: &str) -> Result<WebhookId, ApiError> {
+    id.parse().map_err(|_| NO_WEBHOOK)
+}

@@ -1,0 +1,25 @@
+//! `setup`: CloudFormation calls it when a stack is created, to make the first API key known.
+
+mod answer;
+mod setup;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use posthaste_runtime::{aws, config, telemetry};
+use posthaste_store::Registry;
+use setup::Setup;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start();
+    let sdk = aws::load().await?;
+    let setup = Setup {
+        registry: Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?),
+        secrets: aws_sdk_secretsmanager::Client::new(&sdk),
+        http: answer::client()?,
+    };
+    let setup = &setup;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
+        setup.handle(event.payload).await.map_err(lambda_runtime::Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,130 @@
+//! Makes the first API key known: reads the secret that CloudFormation generated and stores the key's hash in the Registry.
+//!
+//! It may be called twice: the key's id derives from its hash, so storing it again changes nothing. Deleting the stack leaves
+//! the Registry, and with it the key, as the table is retained; `DELETE /api/v1/keys/{id}` revokes it.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use posthaste_domain::{
+    Timestamp,
+    api_key::{ApiKey, Environment, KeyInfo, Scope},
+    id::KeyId,
+    workspace::Workspace,
+};
+use posthaste_store::Registry;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::answer::Answer;
+
+/// What setup works with.
+pub(crate) struct Setup {
+    pub(crate) registry: Registry,
+    pub(crate) secrets: aws_sdk_secretsmanager::Client,
+    pub(crate) http: reqwest::Client,
+}
+
+/// CloudFormation's request.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Request {
+    request_type: String,
+    #[serde(rename = "ResponseURL")]
+    response_url: String,
+    stack_id: String,
+    request_id: String,
+    logical_resource_id: String,
+    physical_resource_id: Option<String>,
+    resource_properties: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Properties {
+    workspace: Workspace,
+    secret_arn: String,
+}
+
+impl Setup {
+    /// Does what is asked and tells CloudFormation, which would otherwise wait for the resource's time to run out.
+    pub(crate) async fn handle(&self, request: Value) -> anyhow::Result<()> {
+        let request: Request = serde_json::from_value(request).context("this is no request of CloudFormation's")?;
+        let done = match request.request_type.as_str() {
+            "Delete" => Ok(request.physical_resource_id.clone().unwrap_or_else(|| request.logical_resource_id.clone())),
+            _ => self.store_key(&request.resource_properties).await,
+        };
+        let (status, reason, physical_resource_id) = match done {
+            Ok(id) => ("SUCCESS", String::new(), id),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the first API key could not be stored");
+                let id = request.physical_resource_id.clone().unwrap_or_else(|| request.logical_resource_id.clone());
+                ("FAILED", format!("{error:#}"), id)
+            }
+        };
+        let answer = Answer {
+            status,
+            reason,
+            physical_resource_id,
+            stack_id: &request.stack_id,
+            request_id: &request.request_id,
+            logical_resource_id: &request.logical_resource_id,
+        };
+        answer.send(&self.http, &request.response_url).await
+    }
+
+    /// Returns the key's id, which is the resource's.
+    async fn store_key(&self, properties: &Value) -> anyhow::Result<String> {
+        let properties = Properties::deserialize(properties).context("ResourceProperties lack a Workspace or a SecretArn")?;
+        let secret = self.secrets.get_secret_value().secret_id(&properties.secret_arn).send().await;
+        let secret = secret.context("the first key's secret can't be read")?;
+        let value = secret.secret_string.context("the first key's secret has no text")?;
+        let key = ApiKey::presented(&format!("spk_live_{value}"));
+        anyhow::ensure!(key.is_well_formed(), "the first key's secret has to be 43 letters and digits");
+        let info = first_key(&key, properties.workspace, Timestamp::now());
+        self.registry.insert_key(&key.hash(), &info).await.context("the first key can't be stored")?;
+        Ok(info.id.to_string())
+    }
+}
+
+/// The first key may do everything. Its id derives from its hash.
+fn first_key(key: &ApiKey, workspace: Workspace, now: Timestamp) -> KeyInfo {
+    let hash = key.hash();
+    let mut entropy = [0; 10];
+    entropy.copy_from_slice(&hash.as_str().as_bytes()[..10]);
+    KeyInfo {
+        id: KeyId::new(Timestamp::UNIX_EPOCH, &entropy),
+        workspace,
+        name: Some("the first key, made by the deployment".to_owned()),
+        scopes: BTreeSet::from(Scope::ALL),
+        environment: Environment::Live,
+        created_at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_key_has_every_scope_and_the_same_id_each_time() {
+        let key = ApiKey::new(Environment::Live, &[7; 32]);
+        let info = |ms| first_key(&key, Workspace::parse("acme").unwrap(), Timestamp::from_millisecond(ms).unwrap());
+        assert_eq!(info(1).id, info(2).id);
+        assert_eq!(info(1).scopes, BTreeSet::from(Scope::ALL));
+    }
+
+    #[test]
+    fn the_answer_has_the_fields_that_cloudformation_reads() {
+        let answer = Answer {
+            status: "SUCCESS",
+            reason: String::new(),
+            physical_resource_id: "key".to_owned(),
+            stack_id: "arn:aws:cloudformation:us-east-1:000000000000:stack/posthaste/1",
+            request_id: "r-1",
+            logical_resource_id: "FirstKey",
+        };
+        insta::assert_snapshot!(serde_json::to_string_pretty(&answer).unwrap());
+    }
+}
