@@ -1,1 +1,157 @@
-//! .
+//! The guarded HTTP client: one POST, bounded in every direction, to nobody but a public address.
+//!
+//! What it guarantees:
+//! - **Nobody reaches inside.** The host is resolved here at every new connection, every answer is vetted, and the connection is made
+//!   to a vetted address; one bad answer refuses them all. A host that is an address is vetted before the request. A kept-alive
+//!   connection leads where it led when it was vetted.
+//! - **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's timeout. At most
+//!   [`MAX_BODY_BYTES`] of the body are read; hyper bounds the head (100 headers, about 400 KiB).
+//! - **Nothing implied.** Redirects are answers, not instructions; no proxy, cookie or compression is used.
+//! - **Kept alive.** Requests to one host share connections. A connection that died while the function was frozen is noticed by
+//!   hyper before the request is written to it, and a new one is made.
+//!
+//! TLS is rustls with ring and Mozilla's roots compiled in: no certificate file is read.
+
+mod dns;
+mod error;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use posthaste_domain::url::{PublicUrl, UrlPolicy};
+use reqwest::{Client, header::{HeaderMap, HeaderName, HeaderValue}, redirect};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::time::timeout_at;
+
+pub use dns::Lookup;
+pub use error::{SendError, code};
+
+/// How much of an answer's body is read.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// Shorter than the idle timeouts of common load balancers (60 s), so that it is mostly we who close a connection.
+const POOL_IDLE: Duration = Duration::from_secs(50);
+
+/// The client. To be built once, as it holds the connections.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    client: Client,
+    policy: UrlPolicy,
+}
+
+/// One request. Debug shows neither headers nor body.
+pub struct Request<'a> {
+    /// Where to.
+    pub url: &'a PublicUrl,
+    /// Names in lower case, and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The exact bytes to be sent.
+    pub body: Bytes,
+    /// The time for all of it.
+    pub timeout: Duration,
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("url", &self.url.as_str()).field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How long it took.
+    pub duration: Duration,
+    /// The answer, or why there is none.
+    pub result: Result<Response, SendError>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// Its status.
+    pub status: u16,
+    /// Its body, at most [`MAX_BODY_BYTES`] of it.
+    pub body: Bytes,
+}
+
+impl Sender {
+    /// A client that follows this policy.
+    pub fn new(policy: UrlPolicy, user_agent: &'static str) -> anyhow::Result<Self> {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        Self::with(policy, user_agent, roots, dns::system())
+    }
+
+    /// A client with its own trusted roots and its own way to look names up.
+    pub fn with(policy: UrlPolicy, user_agent: &'static str, roots: RootCertStore, lookup: Lookup) -> anyhow::Result<Self> {
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::new(dns::Vetted::new(policy.allowed.clone(), lookup)))
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .user_agent(user_agent)
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_nodelay(true)
+            .build()?;
+        Ok(Self { client, policy })
+    }
+
+    /// Sends one POST. However it ends, it ends within the timeout and as an outcome.
+    pub async fn send(&self, request: Request<'_>) -> Outcome {
+        let began = Instant::now();
+        let result = self.exchange(request).await;
+        Outcome { duration: began.elapsed(), result }
+    }
+
+    async fn exchange(&self, request: Request<'_>) -> Result<Response, SendError> {
+        let Request { url, headers, body, timeout } = request;
+        if url.as_url().scheme() != "https" && !self.policy.allow_http {
+            return Err(SendError::not_https());
+        }
+        if let Some(ip) = url.ip() {
+            self.policy.allowed.check(ip).map_err(SendError::not_public)?;
+        }
+        let deadline = tokio::time::Instant::now() + timeout;
+        let call = self.client.post(url.as_url().clone()).headers(header_map(headers)?).body(body).send();
+        let mut answer = timeout_at(deadline, call)
+            .await
+            .map_err(|_| SendError::timeout("the endpoint did not answer", timeout))?
+            .map_err(|error| SendError::of(&error))?;
+        let status = answer.status().as_u16();
+        let body = timeout_at(deadline, read_body(&mut answer))
+            .await
+            .map_err(|_| SendError::timeout("the endpoint's answer was not complete", timeout))?
+            .map_err(|error| SendError::of(&error))?;
+        Ok(Response { status, body })
+    }
+}
+
+/// The rest of a longer body is left unread, which closes the connection.
+async fn read_body(answer: &mut reqwest::Response) -> reqwest::Result<Bytes> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await? {
+        let room = MAX_BODY_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() > room {
+            break;
+        }
+    }
+    Ok(body.freeze())
+}
+
+fn header_map(headers: Vec<(&'static str, String)>) -> Result<HeaderMap, SendError> {
+    let entry = |(name, value): (&'static str, String)| {
+        let value = HeaderValue::try_from(value).map_err(|_| SendError::bad_header(name))?;
+        Ok((HeaderName::from_static(name), value))
+    };
+    headers.into_iter().map(entry).collect()
+}

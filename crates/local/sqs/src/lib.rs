@@ -81,6 +81,7 @@ impl Sqs {
 
     /// Receives up to `max` messages from the queue of that name, waiting up to `wait` for the first, and hides them for the queue's
     /// visibility timeout. As with long polling, it comes back empty when `wait` is over; `OverLimit` is only for a `wait` of zero.
+    /// Dropping the future takes no message.
     pub async fn receive(
         &self,
         queue: &str,

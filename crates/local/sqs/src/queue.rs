@@ -112,12 +112,11 @@ impl Queue {
     /// Lets time pass: what is too old goes, what was hidden long enough becomes visible.
     pub(crate) fn advance(&mut self, now: Instant) {
         let retention = Duration::from_secs(self.attributes.retention_seconds.into());
-        while let Some(&(enqueued, key)) = self
+        while let Some(&(_, key)) = self
             .by_age
             .first()
             .filter(|(enqueued, _)| *enqueued + retention <= now)
         {
-            debug_assert!(self.messages.contains_key(&key), "{enqueued:?}");
             self.remove(key);
         }
         while let Some(&(_, key)) = self.hidden.first().filter(|(until, _)| *until <= now) {

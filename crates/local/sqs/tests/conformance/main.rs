@@ -1,5 +1,7 @@
 //! The server against Amazon's API reference, over HTTP and through Amazon's own SDK.
 
+#![cfg(test)]
+
 mod attributes;
 mod batches;
 mod dead_letters;

@@ -1,0 +1,61 @@
+//! Names are looked up here, so that nothing is dialled that was not vetted.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use futures::future::BoxFuture;
+use posthaste_domain::address::{AllowedCidrs, NotPublic};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// A way to look a name up: the system's, or a test's.
+pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+
+/// The system's resolver (getaddrinfo).
+pub(crate) fn system() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
+    })
+}
+
+/// A resolver that gives out addresses only when all of a name's addresses may be reached.
+pub(crate) struct Vetted {
+    allowed: AllowedCidrs,
+    lookup: Lookup,
+}
+
+/// Why a name gives no address.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DnsError {
+    #[error("the name leads to {0}")]
+    NotPublic(NotPublic),
+    #[error("the name can't be resolved")]
+    Failed(#[source] io::Error),
+    #[error("the name has no address")]
+    NoAddress,
+}
+
+impl Vetted {
+    pub(crate) fn new(allowed: AllowedCidrs, lookup: Lookup) -> Self {
+        Self { allowed, lookup }
+    }
+}
+
+impl Resolve for Vetted {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (allowed, answer) = (self.allowed.clone(), (self.lookup)(name.as_str().to_owned()));
+        Box::pin(async move {
+            let addresses = answer.await.map_err(DnsError::Failed)?;
+            if addresses.is_empty() {
+                return Err(DnsError::NoAddress.into());
+            }
+            for ip in &addresses {
+                allowed.check(*ip).map_err(DnsError::NotPublic)?;
+            }
+            // The port is the URL's: reqwest replaces a port of 0.
+            Ok(Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
+        })
+    }
+}

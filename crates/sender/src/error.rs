@@ -1,0 +1,109 @@
+//! Why there is no answer: a stable code and a sentence for the customer, apart from the detail for operators.
+
+use std::{error::Error, io, time::Duration};
+
+use posthaste_domain::address::NotPublic;
+
+use crate::dns::DnsError;
+
+/// The codes of a [`SendError`].
+pub mod code {
+    /// The host is, or resolves to, an address that is not public.
+    pub const ADDRESS_NOT_ALLOWED: &str = "address_not_allowed";
+    /// The URL is plain http, which this deployment does not allow.
+    pub const NOT_HTTPS: &str = "not_https";
+    /// The host's name has no address.
+    pub const DNS_FAILED: &str = "dns_failed";
+    /// No connection could be made.
+    pub const CONNECT_FAILED: &str = "connect_failed";
+    /// TLS could not be agreed on, or the certificate is not valid.
+    pub const TLS_FAILED: &str = "tls_failed";
+    /// The connection ended before the answer did.
+    pub const CONNECTION_CLOSED: &str = "connection_closed";
+    /// The answer is not HTTP.
+    pub const INVALID_RESPONSE: &str = "invalid_response";
+    /// There was not enough time.
+    pub const TIMEOUT: &str = "timeout";
+    /// A header can't be sent.
+    pub const INVALID_HEADER: &str = "invalid_header";
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct SendError {
+    /// One of [`code`].
+    pub code: &'static str,
+    /// A sentence for the customer.
+    pub message: String,
+    /// What happened, for operators.
+    pub detail: String,
+    /// Whether the fault is ours, so that the receiver must not be charged an attempt.
+    pub ours: bool,
+}
+
+impl SendError {
+    fn theirs(code: &'static str, message: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { code, message: message.into(), detail: detail.into(), ours: false }
+    }
+
+    pub(crate) fn not_https() -> Self {
+        Self::theirs(code::NOT_HTTPS, "the URL has to begin with https://", "plain http is not allowed")
+    }
+
+    pub(crate) fn not_public(why: NotPublic) -> Self {
+        Self::theirs(code::ADDRESS_NOT_ALLOWED, "the URL does not lead to a public address", why.to_string())
+    }
+
+    pub(crate) fn timeout(what: &str, timeout: Duration) -> Self {
+        let message = format!("{what} within {} s", timeout.as_secs_f64());
+        Self::theirs(code::TIMEOUT, message.clone(), message)
+    }
+
+    pub(crate) fn bad_header(name: &str) -> Self {
+        Self::theirs(code::INVALID_HEADER, format!("the header {name} has a value that can't be sent"), name)
+    }
+
+    /// Finds what went wrong by the types in the chain of causes.
+    pub(crate) fn of(error: &reqwest::Error) -> Self {
+        let causes = causes_of(error);
+        let detail = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        if let Some(dns) = causes.iter().find_map(|cause| cause.downcast_ref::<DnsError>()) {
+            return Self::of_dns(dns, detail);
+        }
+        if causes.iter().any(|cause| cause.is::<rustls::Error>()) {
+            Self::theirs(code::TLS_FAILED, "no TLS connection could be made to the endpoint", detail)
+        } else if error.is_connect() {
+            Self::theirs(code::CONNECT_FAILED, "no connection could be made to the endpoint", detail)
+        } else if causes.iter().any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)) {
+            Self::theirs(code::INVALID_RESPONSE, "the endpoint's answer is not valid HTTP", detail)
+        } else {
+            Self::theirs(code::CONNECTION_CLOSED, "the endpoint closed the connection before its answer was complete", detail)
+        }
+    }
+
+    /// A resolver that does not answer is our fault; a name without an address is the webhook's.
+    fn of_dns(error: &DnsError, detail: String) -> Self {
+        match error {
+            DnsError::NotPublic(_) => Self::theirs(code::ADDRESS_NOT_ALLOWED, "the URL does not lead to a public address", detail),
+            DnsError::NoAddress | DnsError::Failed(_) => {
+                Self::theirs(code::DNS_FAILED, "the URL's host could not be resolved", detail)
+            }
+        }
+    }
+}
+
+/// An error and all that caused it. An `io::Error` passes over the error that it wraps, so that one is looked into.
+fn causes_of<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    let mut causes = Vec::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        causes.push(cause);
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        };
+    }
+    causes
+}
