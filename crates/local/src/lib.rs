@@ -1,1 +1,31 @@
-//! .
+//! The whole of AWS that Posthaste uses, on one machine, made from `template.yaml`.
+//!
+//! ```text
+//!  client ──▶ gateway ──▶ register, ingest ─┐
+//!             poller  ──▶ fanout, deliver ──┼──▶ front ──▶ DynamoDB (embedded), SQS (in memory), Secrets Manager
+//!                              │            ┘      │ counts every call, checks the function's IAM policy, injects faults
+//!                              ▼
+//!                            inbox            admin ──▶ metrics, faults
+//! ```
+//!
+//! The functions are the real binaries, run as processes that speak the Lambda Runtime API; they reach DynamoDB and SQS over the real
+//! wire protocols. Everything listens on 127.0.0.1.
+
+mod admin;
+pub mod binaries;
+pub mod faults;
+mod front;
+mod gateway;
+pub mod inbox;
+mod metrics;
+mod poller;
+mod secrets;
+mod serve;
+mod setup;
+mod system;
+
+pub use faults::{Action, Aim, Aimed, FaultSpec, Faults};
+pub use inbox::Inbox;
+pub use metrics::{Calls, Metrics};
+pub use posthaste_local_lambda::{LogLine, LogSink, LogStream};
+pub use system::{Functions, Options, System, Urls};

@@ -14,7 +14,7 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// The object at `path`. Null is an object without entries, as in an empty YAML section.
+    /// The object at `path`. Null stands for one that is not there, and has no entries.
     pub(crate) fn of(value: Value, path: impl Into<String>) -> Result<Self> {
         let path = path.into();
         match value {
@@ -35,7 +35,7 @@ impl Fields {
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
-        self.entries.remove(key).filter(|value| !value.is_null())
+        self.entries.remove(key)
     }
 
     /// The object at `key`; without entries if there is none.
@@ -61,7 +61,10 @@ impl Fields {
         match self.entries.get(key) {
             Some(Value::Array(_)) => {
                 let items = self.list(key)?;
-                items.into_iter().map(|(path, item)| scalar(&item).ok_or_else(|| at(path, "has to be a text"))).collect()
+                items
+                    .into_iter()
+                    .map(|(path, item)| scalar(&item).ok_or_else(|| at(path, "has to be a text")))
+                    .collect()
             }
             _ => Ok(self.text(key)?.into_iter().collect()),
         }
@@ -89,14 +92,16 @@ impl Fields {
         text.parse().map(Some).map_err(|_| at(self.path_of(key), format!("{text} is neither true nor false")))
     }
 
+    /// Takes the text at `key`, which has to be `expected`.
+    pub(crate) fn exactly(&mut self, key: &str, expected: &str) -> Result<()> {
+        let text = self.required_text(key)?;
+        let problem = || format!("the local system supports only {expected}, not {text}");
+        if text == expected { Ok(()) } else { Err(at(self.path_of(key), problem())) }
+    }
+
     /// Takes the text at `key`, which has to be `expected` where it is given.
-    pub(crate) fn only(&mut self, key: &str, expected: &str) -> Result<()> {
-        match self.text(key)? {
-            Some(text) if text != expected => {
-                Err(at(self.path_of(key), format!("the local system supports only {expected}, not {text}")))
-            }
-            _ => Ok(()),
-        }
+    pub(crate) fn at_most(&mut self, key: &str, expected: &str) -> Result<()> {
+        if self.entries.contains_key(key) { self.exactly(key, expected) } else { Ok(()) }
     }
 
     /// Leaves out `keys`, which mean nothing locally. Every caller says why.

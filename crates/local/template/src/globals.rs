@@ -20,7 +20,6 @@ pub(crate) fn merge(global: Value, local: Value) -> Value {
             global.extend(local);
             Value::Array(global)
         }
-        (global, Value::Null) => global,
         (_, local) => local,
     }
 }
@@ -44,7 +43,6 @@ mod tests {
             (json!(1), json!(2), json!(2)),
             (json!({"Ref": "A"}), json!({"Fn::Sub": "b"}), json!({"Fn::Sub": "b"})),
             (json!({"a": {"Ref": "A"}}), json!({"a": {"x": 1}}), json!({"a": {"x": 1}})),
-            (json!({"a": 1}), Value::Null, json!({"a": 1})),
         ];
         for (global, local, expected) in cases {
             assert_eq!(merge(global, local), expected);

@@ -23,7 +23,9 @@ impl Scope<'_> {
                 Ok(Some(Value::Object(entries.collect::<Result<Map<_, _>>>()?)))
             }
             Value::Array(items) => Ok(Some(Value::Array(self.resolve_items(items, path)?))),
-            Value::String(text) if text.contains("{{resolve:") => Err(at(path, format!("{text}: dynamic references are not supported by the local system"))),
+            Value::String(text) if text.contains("{{resolve:") => {
+                Err(at(path, format!("{text}: dynamic references are not supported by the local system")))
+            }
             scalar => Ok(Some(scalar.clone())),
         }
     }
@@ -51,7 +53,8 @@ impl Scope<'_> {
             }
             "Fn::Join" => {
                 let [separator, parts] = elements(argument, path)?;
-                let parts: Vec<_> = self.list(parts, path)?.iter().map(|part| required_scalar(part, path)).collect::<Result<_>>()?;
+                let parts: Vec<_> =
+                    self.list(parts, path)?.iter().map(|part| required_scalar(part, path)).collect::<Result<_>>()?;
                 text(parts.join(string(separator, path)?))
             }
             "Fn::Split" => {

@@ -1,1 +1,146 @@
-//! .
+//! Reads `template.yaml` as CloudFormation and SAM would, and says in plain types what the local system has to run.
+//!
+//! Nothing is declared twice: tables, queues, functions, routes, permissions and settings of the local system are those of the
+//! deployed one. What this crate does not understand is an error that names it, never something left out in silence; what has
+//! no meaning on one machine is on a list beside the code that reads the resource.
+
+mod custom_resource;
+mod error;
+mod event;
+mod fields;
+mod function;
+mod globals;
+mod intrinsics;
+mod model;
+mod parameters;
+mod queue;
+mod role;
+mod scope;
+mod secret;
+mod table;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+pub use crate::{
+    error::TemplateError,
+    model::{CustomResource, Function, GenerateSecret, Queue, QueueMapping, Route, Schedule, Secret, Stack, Table},
+    role::{Effect, Statement},
+};
+use crate::{
+    error::{Result, at},
+    fields::{Fields, scalar},
+    scope::Scope,
+};
+
+/// Where the stack is deployed: the values of CloudFormation's pseudo parameters, and addresses that AWS would assign.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// `AWS::Region`
+    pub region: String,
+    /// `AWS::AccountId`
+    pub account: String,
+    /// `AWS::Partition`
+    pub partition: String,
+    /// `AWS::StackName`. A resource without a name of its own is called by it and its logical id.
+    pub stack_name: String,
+    /// A queue's URL is `<sqs_base_url>/<account>/<name>`.
+    pub sqs_base_url: String,
+    /// The address of the HTTP API, without a trailing slash.
+    pub api_url: String,
+}
+
+/// Types that mean nothing on one machine: logs go to the terminal, and the nested stack holds the alarms and the dashboard.
+/// Their properties are resolved all the same, so that a reference to something missing is found.
+const WITHOUT_LOCAL_MEANING: [&str; 2] = ["AWS::Logs::LogGroup", "AWS::Serverless::Application"];
+
+/// Types that are read by the modules of this crate.
+const READ: [&str; 6] = [
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::Role",
+    "AWS::SecretsManager::Secret",
+    "AWS::Serverless::Function",
+    "AWS::Serverless::HttpApi",
+    "AWS::SQS::Queue",
+];
+
+/// Reads the text of a template. `overrides` replaces the defaults of parameters.
+///
+/// # Errors
+/// The first thing that is wrong, that AWS would refuse, or that the local system does not do, with its path.
+pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Context) -> Result<Stack> {
+    let mut sections = Fields::of(yaml::parse(template)?, "")?;
+    sections.at_most("AWSTemplateFormatVersion", "2010-09-09")?;
+    sections.exactly("Transform", "AWS::Serverless-2016-10-31")?;
+    let parameters = parameters::resolve(sections.object("Parameters")?, overrides)?;
+    let mut scope = Scope::new(context, parameters, sections.object("Conditions")?);
+    scope.declare(sections.object("Resources")?, sections.object("Globals")?)?;
+    let outputs = read_outputs(&scope, sections.object("Outputs")?)?;
+    // These describe.
+    sections.ignore(&["Description", "Metadata"]);
+    sections.finish()?;
+
+    check_types(&scope)?;
+    check_api(&scope)?;
+    let queues = queue::read_all(&scope)?;
+    let (functions, routes) = function::read_all(&scope, &queues)?;
+    Ok(Stack {
+        tables: table::read_all(&scope)?,
+        custom_resources: custom_resource::read_all(&scope, &functions)?,
+        secrets: secret::read_all(&scope)?,
+        queues,
+        functions,
+        routes,
+        outputs,
+    })
+}
+
+fn check_types(scope: &Scope) -> Result<()> {
+    for resource in scope.resources.values().filter(|resource| resource.exists) {
+        let kind = resource.kind.as_str();
+        if WITHOUT_LOCAL_MEANING.contains(&kind) {
+            scope.properties(resource)?;
+        } else if !READ.contains(&kind) && !custom_resource::is_custom(kind) {
+            return Err(at(format!("{}.Type", resource.path), format!("{kind} is not supported by the local system")));
+        }
+    }
+    Ok(())
+}
+
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-httpapi.html>
+fn check_api(scope: &Scope) -> Result<()> {
+    let apis = scope.of_type("AWS::Serverless::HttpApi")?;
+    if let [_, (id, _), ..] = apis.as_slice() {
+        return Err(at(format!("Resources.{id}"), "the local system has only one HTTP API"));
+    }
+    for (_, mut api) in apis {
+        api.at_most("StageName", "$default")?;
+        // One machine's own limits are lower than any throttling; requests are counted, not logged; the rest describes.
+        api.ignore(&["AccessLogSettings", "DefaultRouteSettings", "Description", "Name", "Tags"]);
+        api.finish()?;
+    }
+    Ok(())
+}
+
+fn read_outputs(scope: &Scope, outputs: Fields) -> Result<BTreeMap<String, String>> {
+    let mut values = BTreeMap::new();
+    for (path, name, output) in outputs.rest() {
+        let mut output = Fields::of(output, path)?;
+        let condition = output.text("Condition")?;
+        let holds = condition.map_or(Ok(true), |name| scope.condition(&name, &output.path_of("Condition")))?;
+        let value_path = output.path_of("Value");
+        let value = output.take("Value").ok_or_else(|| at(&value_path, "is missing"))?;
+        // There is no other stack that could import a value.
+        output.ignore(&["Description", "Export"]);
+        output.finish()?;
+        if holds {
+            let value = scope.resolve(&value, &value_path)?;
+            let value = value.as_ref().and_then(scalar).ok_or_else(|| at(value_path, "has to be a text"))?;
+            values.insert(name, value);
+        }
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests;

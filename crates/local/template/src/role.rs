@@ -1,12 +1,15 @@
 //! IAM roles: what a function may do.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{
     error::{Result, at},
     fields::Fields,
     model::Function,
+    scope::Scope,
 };
 
 /// Whether a statement permits or forbids.
@@ -48,7 +51,8 @@ impl Function {
 /// Something has to permit it and nothing may forbid it.
 pub(crate) fn allows(statements: &[Statement], action: &str, resource: &str) -> bool {
     let matching = || statements.iter().filter(|statement| statement.matches(action, resource));
-    matching().any(|statement| statement.effect == Effect::Allow) && matching().all(|statement| statement.effect == Effect::Allow)
+    matching().any(|statement| statement.effect == Effect::Allow)
+        && matching().all(|statement| statement.effect == Effect::Allow)
 }
 
 /// Whether `text` is what `pattern` says: `*` is any text, `?` is any character.
@@ -67,8 +71,14 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
+/// The statements of every role of the template, by the role's ARN.
+pub(crate) fn read_all(scope: &Scope) -> Result<BTreeMap<String, Vec<Statement>>> {
+    let roles = scope.of_type("AWS::IAM::Role")?;
+    roles.into_iter().map(|(id, role)| Ok((scope.arn(id)?, read(role)?))).collect()
+}
+
 /// The statements of the role with these properties, which Lambda has to be able to assume.
-pub(crate) fn statements(mut role: Fields) -> Result<Vec<Statement>> {
+fn read(mut role: Fields) -> Result<Vec<Statement>> {
     let trust_path = role.path_of("AssumeRolePolicyDocument");
     if !trusts_lambda(role.object("AssumeRolePolicyDocument")?)? {
         return Err(at(trust_path, "lambda.amazonaws.com can't assume the role"));
@@ -88,7 +98,7 @@ pub(crate) fn statements(mut role: Fields) -> Result<Vec<Statement>> {
 }
 
 fn read_document(mut document: Fields) -> Result<Vec<Statement>> {
-    document.only("Version", "2012-10-17")?;
+    document.at_most("Version", "2012-10-17")?;
     let statements = document.list("Statement")?;
     document.finish()?;
     statements.into_iter().map(|(path, statement)| read_statement(Fields::of(statement, path)?)).collect()
@@ -116,11 +126,11 @@ fn some_texts(statement: &mut Fields, key: &str) -> Result<Vec<String>> {
 }
 
 fn trusts_lambda(mut document: Fields) -> Result<bool> {
-    document.only("Version", "2012-10-17")?;
+    document.at_most("Version", "2012-10-17")?;
     let mut trusts = false;
     for (path, statement) in document.list("Statement")? {
         let mut statement = Fields::of(statement, path)?;
-        statement.only("Effect", "Allow")?;
+        statement.exactly("Effect", "Allow")?;
         let mut principal = statement.object("Principal")?;
         let services = principal.texts("Service")?;
         principal.finish()?;
@@ -166,7 +176,8 @@ mod tests {
             actions: vec![action.to_owned()],
             resources: vec![resource.to_owned()],
         };
-        let statements = [statement(Effect::Allow, "sqs:*", "arn:q*"), statement(Effect::Deny, "sqs:Delete*", "arn:q1")];
+        let statements =
+            [statement(Effect::Allow, "sqs:*", "arn:q*"), statement(Effect::Deny, "sqs:Delete*", "arn:q1")];
         assert!(allows(&statements, "sqs:SendMessage", "arn:q1"));
         assert!(allows(&statements, "SQS:sendmessage", "arn:q1"));
         assert!(allows(&statements, "sqs:DeleteMessage", "arn:q2"));

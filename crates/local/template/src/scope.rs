@@ -43,6 +43,9 @@ impl<'a> Scope<'a> {
     pub(crate) fn declare(&mut self, resources: Fields, mut globals: Fields) -> Result<()> {
         let function_globals = globals.take("Function").unwrap_or_default();
         globals.finish()?;
+        for name in self.conditions.keys() {
+            self.condition(name, &join("Conditions", name))?;
+        }
         let mut depends_on = Vec::new();
         for (path, id, value) in resources.rest() {
             let mut resource = Fields::of(value, &path)?;
@@ -130,7 +133,11 @@ impl<'a> Scope<'a> {
             ("AWS::Serverless::HttpApi", "ApiEndpoint") => Ok(self.context.api_url.clone()),
             ("AWS::SecretsManager::Secret", "Id") => self.arn(id),
             (
-                "AWS::SQS::Queue" | "AWS::DynamoDB::Table" | "AWS::Serverless::Function" | "AWS::IAM::Role" | "AWS::Logs::LogGroup",
+                "AWS::SQS::Queue"
+                | "AWS::DynamoDB::Table"
+                | "AWS::Serverless::Function"
+                | "AWS::IAM::Role"
+                | "AWS::Logs::LogGroup",
                 "Arn",
             ) => self.arn(id),
             (kind, _) => Err(not_supported(format!("{path}: {attribute} of {kind} {id}"))),
@@ -150,9 +157,10 @@ impl<'a> Scope<'a> {
         };
         let path = join(&resource.path, "Properties");
         let path = join(&path, key);
-        let given = resource.properties.get(key).map_or(Ok(None), |name| {
-            self.without_cycle(id, &path, || self.resolve(name, &path))
-        })?;
+        let given = resource
+            .properties
+            .get(key)
+            .map_or(Ok(None), |name| self.without_cycle(id, &path, || self.resolve(name, &path)))?;
         let given = given.map(|name| scalar(&name).ok_or_else(|| at(&path, "has to be a text"))).transpose()?;
         Ok(given.unwrap_or_else(|| format!("{}-{id}", self.context.stack_name)))
     }
@@ -174,7 +182,8 @@ impl<'a> Scope<'a> {
         })
     }
 
-    fn queue_url(&self, name: &str) -> String {
+    /// The URL of the queue with this name.
+    pub(crate) fn queue_url(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.context.sqs_base_url, self.context.account)
     }
 

@@ -12,7 +12,7 @@ pub(crate) fn parse(text: &str) -> Result<Value> {
 
 fn to_json(yaml: Yaml, path: &str) -> Result<Value> {
     Ok(match yaml {
-        Yaml::Null => Value::Null,
+        Yaml::Null => return Err(at(path, "is empty; CloudFormation takes no null")),
         Yaml::Bool(flag) => flag.into(),
         Yaml::String(text) => text.into(),
         Yaml::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
@@ -73,8 +73,8 @@ mod tests {
 
     #[test]
     fn scalars_keep_their_type() {
-        let expected = json!({"n": 5, "m": -5, "x": 1.5, "t": "5", "d": "2012-10-17", "b": true, "z": null, "200": 1});
-        assert_eq!(parse("{n: 5, m: -5, x: 1.5, t: '5', d: 2012-10-17, b: true, z: null, 200: 1}").unwrap(), expected);
+        let expected = json!({"n": 5, "m": -5, "x": 1.5, "t": "5", "d": "2012-10-17", "b": true, "200": 1});
+        assert_eq!(parse("{n: 5, m: -5, x: 1.5, t: '5', d: 2012-10-17, b: true, 200: 1}").unwrap(), expected);
     }
 
     #[test]
@@ -82,5 +82,6 @@ mod tests {
         assert!(parse("a: [").unwrap_err().to_string().starts_with("the template is not YAML: "));
         assert!(parse("a: 1\na: 2").unwrap_err().to_string().contains("duplicate entry with key \"a\""));
         assert_eq!(parse("a: {[b]: 1}").unwrap_err().to_string(), "a: a key has to be a text");
+        assert_eq!(parse("a: {b: }").unwrap_err().to_string(), "a.b: is empty; CloudFormation takes no null");
     }
 }

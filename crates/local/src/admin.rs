@@ -1,0 +1,38 @@
+//! The admin address: figures, and faults that can be changed while the system runs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use serde_json::json;
+
+use crate::{faults::{FaultSpec, Faults}, metrics::Metrics, serve};
+
+/// What the admin address shows and changes.
+pub(crate) struct Admin {
+    pub(crate) metrics: Arc<dyn Fn() -> Metrics + Send + Sync>,
+    pub(crate) faults: Faults,
+}
+
+impl Admin {
+    pub(crate) fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/") => serve::text(
+                StatusCode::OK,
+                "GET /metrics  every AWS call by function and operation, the functions' figures, queue depths\n\
+                 GET /faults   the random faults in force\n\
+                 POST /faults  sets them: seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1% (empty: none)\n",
+            ),
+            (&Method::GET, "/metrics") => serve::json(StatusCode::OK, &(self.metrics)()),
+            (&Method::GET, "/faults") => serve::json(StatusCode::OK, &self.faults.spec()),
+            (&Method::POST, "/faults") => match String::from_utf8_lossy(request.body()).parse::<FaultSpec>() {
+                Ok(spec) => {
+                    self.faults.set(spec);
+                    serve::json(StatusCode::OK, &self.faults.spec())
+                }
+                Err(error) => serve::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": error.to_string() })),
+            },
+            _ => serve::json(StatusCode::NOT_FOUND, &json!({ "error": "there are GET /, GET /metrics, GET /faults and POST /faults" })),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Building the functions.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+
+/// The packages of the functions, each with a binary of its name.
+pub const FUNCTIONS: [&str; 5] = ["register", "ingest", "fanout", "deliver", "setup"];
+
+/// Builds all functions with cargo, whose progress goes to standard error, and tells where they are.
+pub fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--locked", "--message-format=json-render-diagnostics"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.args(FUNCTIONS.iter().flat_map(|name| ["--package", name]));
+    if release {
+        command.arg("--release");
+    }
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cargo can't be run")?;
+    if !output.status.success() {
+        bail!("the functions could not be built");
+    }
+    let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let binaries: BTreeMap<String, PathBuf> = messages
+        .filter_map(|message| {
+            let path = message["executable"].as_str()?;
+            Some((message["target"]["name"].as_str()?.to_owned(), PathBuf::from(path)))
+        })
+        .collect();
+    for name in FUNCTIONS {
+        ensure!(binaries.contains_key(name), "cargo built no binary {name}");
+    }
+    Ok(binaries)
+}
+
+/// The text of the project's `template.yaml`.
+pub fn template() -> anyhow::Result<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
+    std::fs::read_to_string(path).context("template.yaml can't be read")
+}

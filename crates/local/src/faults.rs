@@ -1,0 +1,118 @@
+//! Faults: at random from a seed, or aimed at one chosen call of one function.
+
+mod aim;
+mod spec;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+pub use aim::{Action, Aim, Aimed};
+pub use spec::{FaultSpec, FaultSpecError};
+
+/// The faults of a running system; they can be changed while it runs. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    spec: Mutex<FaultSpec>,
+    dice: AtomicU64,
+    aimed: Mutex<Vec<Aimed>>,
+}
+
+impl Faults {
+    /// Replaces the random faults; their dice begin anew from the seed.
+    pub fn set(&self, spec: FaultSpec) {
+        self.0.dice.store(spec.seed, Ordering::SeqCst);
+        *lock(&self.0.spec) = spec;
+    }
+
+    /// The random faults in force.
+    pub fn spec(&self) -> FaultSpec {
+        lock(&self.0.spec).clone()
+    }
+
+    /// Aims at a function's calls. The handle tells when it was hit.
+    pub fn aim(&self, aim: Aim) -> Aimed {
+        let aimed = Aimed::new(aim);
+        lock(&self.0.aimed).push(aimed.clone());
+        aimed
+    }
+
+    /// What shall happen to this call: an aimed fault first, with its handle, else a random one.
+    pub(crate) fn for_call(&self, function: &str, operation: &str) -> Option<(Action, Option<Aimed>)> {
+        let aimed = lock(&self.0.aimed).iter().find_map(|aimed| aimed.take(function, operation));
+        if let Some((action, handle)) = aimed {
+            return Some((action, Some(handle)));
+        }
+        let spec = self.spec();
+        if self.chance(spec.fail) {
+            Some((Action::Fail, None))
+        } else if self.chance(spec.lose) {
+            Some((Action::Lose, None))
+        } else {
+            None
+        }
+    }
+
+    /// Whether a message is to come twice.
+    pub(crate) fn duplicates(&self) -> bool {
+        let duplicate = self.spec().duplicate;
+        self.chance(duplicate)
+    }
+
+    /// A number below `sides`, which is not 0.
+    pub(crate) fn roll(&self, sides: usize) -> usize {
+        (self.next() % sides as u64) as usize
+    }
+
+    fn chance(&self, probability: f64) -> bool {
+        probability > 0.0 && (self.next() >> 11) as f64 / (1_u64 << 53) as f64 <= probability
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014): any seed gives a good sequence.
+    fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.dice.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_faults_at_about_the_given_rate() {
+        let run = |seed: u64| {
+            let faults = Faults::default();
+            faults.set(format!("seed={seed},fail=5%,lose=1%").parse().unwrap());
+            (0..10_000).map(|_| faults.for_call("deliver", "dynamodb:GetItem").map(|(action, _)| action)).collect::<Vec<_>>()
+        };
+        let count = |action: Action| run(7).into_iter().filter(|taken| *taken == Some(action.clone())).count();
+        assert_eq!(run(7), run(7));
+        assert_ne!(run(7), run(8));
+        assert!((400..600).contains(&count(Action::Fail)), "{}", count(Action::Fail));
+        assert!((50..150).contains(&count(Action::Lose)), "{}", count(Action::Lose));
+    }
+
+    #[test]
+    fn an_aimed_fault_hits_the_chosen_call_only() {
+        let faults = Faults::default();
+        let aimed = faults.aim(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore).skip(1).times(2));
+        let call = |function: &str, operation: &str| faults.for_call(function, operation).map(|(action, _)| action);
+        assert_eq!(call("fanout", "dynamodb:UpdateItem"), None);
+        assert_eq!(call("deliver", "dynamodb:GetItem"), None);
+        let taken: Vec<_> = (0..4).map(|_| call("deliver", "dynamodb:UpdateItem")).collect();
+        assert_eq!(taken, [None, Some(Action::KillBefore), Some(Action::KillBefore), None]);
+        assert_eq!(aimed.hits(), 2);
+    }
+}

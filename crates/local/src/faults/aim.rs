@@ -1,0 +1,117 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, Semaphore};
+
+/// What happens to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The calling process is killed, and the call is not carried out.
+    KillBefore,
+    /// The call is carried out, and then the calling process is killed.
+    KillAfter,
+    /// The call is refused as throttled; the SDK tries again.
+    Fail,
+    /// The call is carried out, and the connection closed without an answer; the SDK tries again.
+    Lose,
+    /// These entries of a batch call are left undone and reported so, by their place in the call.
+    FailEntries(Vec<usize>),
+    /// The call is carried out after this time.
+    Delay(Duration),
+    /// The call waits until its [`Aimed::release`].
+    Pause,
+}
+
+/// Which calls are hit, and how.
+#[derive(Debug, Clone)]
+pub struct Aim {
+    function: String,
+    operation: String,
+    skip: u32,
+    times: u32,
+    action: Action,
+}
+
+impl Aim {
+    /// The first call of `operation` (as `dynamodb:UpdateItem`) by `function`.
+    pub fn at(function: &str, operation: &str, action: Action) -> Self {
+        Self { function: function.to_owned(), operation: operation.to_owned(), skip: 0, times: 1, action }
+    }
+
+    /// Lets this many calls pass first.
+    pub fn skip(self, skip: u32) -> Self {
+        Self { skip, ..self }
+    }
+
+    /// Hits this many calls in a row.
+    pub fn times(self, times: u32) -> Self {
+        Self { times, ..self }
+    }
+}
+
+/// An aimed fault. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Aimed(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    aim: Aim,
+    seen: AtomicU32,
+    hits: AtomicU32,
+    hit: Notify,
+    released: Semaphore,
+}
+
+impl Aimed {
+    pub(super) fn new(aim: Aim) -> Self {
+        let (seen, hits) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self(Arc::new(State { aim, seen, hits, hit: Notify::new(), released: Semaphore::new(0) }))
+    }
+
+    /// How many calls it has hit.
+    pub fn hits(&self) -> u32 {
+        self.0.hits.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it has hit at least once.
+    pub async fn hit(&self) {
+        loop {
+            let notified = self.0.hit.notified();
+            if self.hits() > 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Lets a paused call go on, and every later one of this aim.
+    pub fn release(&self) {
+        self.0.released.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    /// Waits for [`Aimed::release`].
+    pub(crate) async fn released(&self) {
+        if let Ok(permit) = self.0.released.acquire().await {
+            permit.forget();
+        }
+    }
+
+    pub(super) fn take(&self, function: &str, operation: &str) -> Option<(Action, Self)> {
+        let State { aim, seen, hits, hit, .. } = &*self.0;
+        if aim.function != function || aim.operation != operation {
+            return None;
+        }
+        let nth = seen.fetch_add(1, Ordering::SeqCst);
+        if nth < aim.skip || nth >= aim.skip + aim.times {
+            return None;
+        }
+        hits.fetch_add(1, Ordering::SeqCst);
+        hit.notify_waiters();
+        Some((aim.action.clone(), self.clone()))
+    }
+}

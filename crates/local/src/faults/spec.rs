@@ -1,0 +1,81 @@
+use std::{str::FromStr, time::Duration};
+
+use serde::Serialize;
+
+/// Random faults, as `seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%`. What is not named does not happen.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct FaultSpec {
+    /// Where the dice begin.
+    pub seed: u64,
+    /// How often a random function is killed in mid-invocation.
+    pub kill: Option<Duration>,
+    /// The chance that a message is handed out twice.
+    pub duplicate: f64,
+    /// The chance that a DynamoDB or SQS call fails or is throttled.
+    pub fail: f64,
+    /// The chance that such a call is carried out and its answer lost.
+    pub lose: f64,
+}
+
+/// A part that is no fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{part:?} is no fault: {expected}")]
+pub struct FaultSpecError {
+    part: String,
+    expected: &'static str,
+}
+
+impl FromStr for FaultSpec {
+    type Err = FaultSpecError;
+
+    fn from_str(text: &str) -> Result<Self, FaultSpecError> {
+        let mut spec = Self::default();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let bad = |expected| FaultSpecError { part: part.to_owned(), expected };
+            let (name, value) = part.split_once('=').ok_or_else(|| bad("it has to be name=value"))?;
+            let percent = || {
+                let number = value.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
+                number.filter(|number| (0.0..=100.0).contains(number)).map(|number| number / 100.0).ok_or_else(|| bad("a chance is 0% to 100%"))
+            };
+            match name {
+                "seed" => spec.seed = value.parse().map_err(|_| bad("a seed is a whole number"))?,
+                "kill" => spec.kill = Some(interval(value).ok_or_else(|| bad("an interval is as 500ms or 2s"))?),
+                "duplicate" => spec.duplicate = percent()?,
+                "fail" => spec.fail = percent()?,
+                "lose" => spec.lose = percent()?,
+                _ => return Err(bad("known are seed, kill, duplicate, fail and lose")),
+            }
+        }
+        Ok(spec)
+    }
+}
+
+fn interval(text: &str) -> Option<Duration> {
+    let duration = match text.strip_suffix("ms") {
+        Some(number) => Duration::from_millis(number.parse().ok()?),
+        None => Duration::from_secs(text.strip_suffix('s')?.parse().ok()?),
+    };
+    (!duration.is_zero()).then_some(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example() {
+        let spec: FaultSpec = "seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%".parse().unwrap();
+        let expected = FaultSpec { seed: 7, kill: Some(Duration::from_millis(500)), duplicate: 0.05, fail: 0.05, lose: 0.01 };
+        assert_eq!(spec, expected);
+        assert_eq!("".parse(), Ok(FaultSpec::default()));
+        assert_eq!("kill=2s".parse::<FaultSpec>().unwrap().kill, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn what_is_no_fault_is_named() {
+        for bad in ["kill", "kill=5", "kill=0ms", "fail=5", "fail=101%", "seed=x", "crash=1%"] {
+            let error = format!("seed=1,{bad}").parse::<FaultSpec>().unwrap_err();
+            assert!(error.to_string().contains(bad), "{error}");
+        }
+    }
+}

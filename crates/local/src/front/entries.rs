@@ -1,0 +1,106 @@
+//! Batch calls of which some entries are left undone: SQS reports them as `Failed`, DynamoDB as unprocessed.
+
+use serde_json::{Map, Value, json};
+
+use super::call::{Call, Service};
+
+/// The call without the entries at these places, and these entries. None is left of a call that loses all its entries.
+pub(super) fn part(call: &Call, indices: &[usize]) -> (Option<Value>, Value) {
+    let mut kept = call.body.clone();
+    let left_out = match (call.service, call.action.as_str()) {
+        (Service::Sqs, _) => split(&mut kept["Entries"], indices, 0),
+        (_, "BatchWriteItem") => by_table(&mut kept, indices, |request| request),
+        (_, "BatchGetItem") => by_table(&mut kept, indices, |request| &mut request["Keys"]),
+        _ => json!([]),
+    };
+    let empty = match call.service {
+        Service::Sqs => kept["Entries"].as_array().is_some_and(Vec::is_empty),
+        _ => kept["RequestItems"].as_object().is_some_and(Map::is_empty),
+    };
+    ((!empty).then_some(kept), left_out)
+}
+
+/// The answer's body, which reports the entries that were left out.
+pub(super) fn report(call: &Call, answer: &[u8], left_out: Value) -> String {
+    let mut answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    match (call.service, call.action.as_str()) {
+        (Service::Sqs, _) => {
+            let failed = left_out.as_array().into_iter().flatten().map(|entry| {
+                json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false, "Message": "an injected fault" })
+            });
+            let mut all = answer["Failed"].as_array().cloned().unwrap_or_default();
+            all.extend(failed);
+            answer["Failed"] = all.into();
+            if answer["Successful"].is_null() {
+                answer["Successful"] = json!([]);
+            }
+        }
+        (_, "BatchWriteItem") => answer["UnprocessedItems"] = left_out,
+        _ => {
+            answer["UnprocessedKeys"] = left_out;
+            if answer["Responses"].is_null() {
+                answer["Responses"] = json!({});
+            }
+        }
+    }
+    answer.to_string()
+}
+
+/// Takes entries out of each table's list; the places count on from table to table.
+fn by_table(body: &mut Value, indices: &[usize], list: impl Fn(&mut Value) -> &mut Value) -> Value {
+    let Some(tables) = body["RequestItems"].as_object_mut() else { return json!({}) };
+    let mut left_out = Map::new();
+    let mut first = 0;
+    for (name, request) in tables.iter_mut() {
+        let count = list(request).as_array().map_or(0, Vec::len);
+        let taken = split(list(request), indices, first);
+        first += count;
+        if taken.as_array().is_some_and(|taken| !taken.is_empty()) {
+            let mut unprocessed = request.clone();
+            *list(&mut unprocessed) = taken;
+            left_out.insert(name.clone(), unprocessed);
+        }
+    }
+    tables.retain(|_, request| list(request).as_array().is_some_and(|items| !items.is_empty()));
+    left_out.into()
+}
+
+fn split(list: &mut Value, indices: &[usize], first: usize) -> Value {
+    let items = list.as_array_mut().map(std::mem::take).unwrap_or_default();
+    let (taken, kept): (Vec<_>, Vec<_>) = items.into_iter().enumerate().partition(|(at, _)| indices.contains(&(first + at)));
+    let values = |items: Vec<(usize, Value)>| Value::from(items.into_iter().map(|(_, item)| item).collect::<Vec<_>>());
+    *list = values(kept);
+    values(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(service: Service, action: &str, body: Value) -> Call {
+        Call { service, action: action.to_owned(), body }
+    }
+
+    #[test]
+    fn sqs_entries_are_reported_as_failed() {
+        let call = call(Service::Sqs, "SendMessageBatch", json!({"QueueUrl": "q", "Entries": [{"Id": "a"}, {"Id": "b"}, {"Id": "c"}]}));
+        let (kept, left_out) = part(&call, &[0, 2]);
+        assert_eq!(kept.unwrap()["Entries"], json!([{"Id": "b"}]));
+        let report: Value = serde_json::from_str(&report(&call, br#"{"Successful":[{"Id":"b"}]}"#, left_out)).unwrap();
+        let ids: Vec<_> = report["Failed"].as_array().unwrap().iter().map(|entry| entry["Id"].clone()).collect();
+        assert_eq!(ids, ["a", "c"]);
+        assert_eq!(part(&call, &[0, 1, 2]).0, None);
+    }
+
+    #[test]
+    fn dynamodb_items_are_reported_as_unprocessed() {
+        let write = call(Service::DynamoDb, "BatchWriteItem", json!({"RequestItems": {"t": [1, 2], "u": [3]}}));
+        let (kept, left_out) = part(&write, &[1, 2]);
+        assert_eq!(kept.unwrap()["RequestItems"], json!({"t": [1]}));
+        assert_eq!(left_out, json!({"t": [2], "u": [3]}));
+        let get = call(Service::DynamoDb, "BatchGetItem", json!({"RequestItems": {"t": {"Keys": [1, 2], "ConsistentRead": true}}}));
+        let (kept, left_out) = part(&get, &[0]);
+        assert_eq!(kept.unwrap()["RequestItems"]["t"]["Keys"], json!([2]));
+        assert_eq!(left_out, json!({"t": {"Keys": [1], "ConsistentRead": true}}));
+    }
+}

@@ -1,0 +1,247 @@
+//! A receiver for webhooks: `/inbox/<name>` keeps what arrives, shows it, verifies its signatures, and answers as it is told.
+//!
+//! | request | does |
+//! |---|---|
+//! | any but those below | keeps the request and answers it (200 unless told otherwise) |
+//! | `GET /inbox/<name>` | what has arrived, as JSON, or as a page for a browser |
+//! | `PUT /inbox/<name>/settings` | [`Settings`] |
+//! | `DELETE /inbox/<name>` | forgets all of it |
+
+mod page;
+mod verify;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+
+pub use verify::Signatures;
+
+use crate::serve::{self, Server};
+
+/// A request that arrived.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Arrived {
+    /// When, in Unix milliseconds.
+    pub at_ms: u64,
+    /// Its method.
+    pub method: String,
+    /// Its path and query.
+    pub path: String,
+    /// Its headers, in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Its body; what is not UTF-8 is replaced.
+    pub body: String,
+    /// The body's bytes.
+    #[serde(skip)]
+    pub bytes: Bytes,
+    /// The status that it was answered with.
+    pub answered: u16,
+    /// What its signatures are worth; none while no secret is told.
+    pub signatures: Option<Signatures>,
+}
+
+/// What an inbox is told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// The webhook's secret, `whsec_…`: signatures are verified with it.
+    #[serde(default, skip_serializing)]
+    pub secret: Option<String>,
+    /// What is answered, one after the other, each as often as it says; then 200.
+    #[serde(default)]
+    pub responses: VecDeque<Answer>,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// How often.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// After how long.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
+    /// Further headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Answer {
+    /// A status, this often, at once and without a body.
+    pub fn status(status: u16, times: u32) -> Self {
+        Self { status, times, delay_ms: 0, body: String::new(), headers: BTreeMap::new() }
+    }
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[derive(Default)]
+struct Contents {
+    arrived: Vec<Arrived>,
+    settings: Settings,
+}
+
+/// All inboxes. Clones are the same.
+#[derive(Clone)]
+pub struct Inbox {
+    contents: Arc<Mutex<BTreeMap<String, Contents>>>,
+    arrivals: Arc<watch::Sender<u64>>,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { contents: Arc::default(), arrivals: Arc::new(watch::Sender::new(0)) }
+    }
+}
+
+impl Inbox {
+    pub(crate) fn serve(&self, listener: TcpListener) -> io::Result<(Server, String)> {
+        let inbox = self.clone();
+        let server = Server::start(listener, move |request| {
+            let inbox = inbox.clone();
+            async move { Some(inbox.answer(request).await) }
+        })?;
+        let url = server.url();
+        Ok((server, url))
+    }
+
+    /// Tells an inbox how to answer and what to verify with.
+    pub fn set(&self, name: &str, settings: Settings) {
+        self.lock().entry(name.to_owned()).or_default().settings = settings;
+    }
+
+    /// What has arrived so far.
+    pub fn arrived(&self, name: &str) -> Vec<Arrived> {
+        self.lock().get(name).map(|contents| contents.arrived.clone()).unwrap_or_default()
+    }
+
+    /// Waits until what has arrived is as wanted, and returns it; none when that takes longer than `bound`.
+    pub async fn wait(&self, name: &str, wanted: impl Fn(&[Arrived]) -> bool, bound: Duration) -> Option<Vec<Arrived>> {
+        let mut arrivals = self.arrivals.subscribe();
+        let wait = async {
+            loop {
+                arrivals.mark_unchanged();
+                let arrived = self.arrived(name);
+                if wanted(&arrived) {
+                    return arrived;
+                }
+                if arrivals.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        timeout(bound, wait).await.ok()
+    }
+
+    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let path = request.uri().path().to_owned();
+        let Some(rest) = path.strip_prefix("/inbox/").filter(|rest| !rest.is_empty()) else {
+            return serve::text(StatusCode::NOT_FOUND, "send webhooks to /inbox/<name>; GET the same shows them");
+        };
+        match (request.method(), rest.strip_suffix("/settings")) {
+            (&Method::PUT, Some(name)) => match serde_json::from_slice::<Settings>(request.body()) {
+                Ok(settings) => {
+                    self.set(name, settings);
+                    serve::json(StatusCode::OK, &json!({}))
+                }
+                Err(error) => serve::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": error.to_string() })),
+            },
+            (&Method::GET, _) => {
+                let arrived = self.arrived(rest);
+                let html = request.headers().get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().windows(9).any(|w| w == b"text/html"));
+                if html { page::render(rest, &arrived) } else { serve::json(StatusCode::OK, &json!({ "requests": arrived })) }
+            }
+            (&Method::DELETE, _) => {
+                self.lock().remove(rest);
+                serve::json(StatusCode::OK, &json!({}))
+            }
+            _ => self.take(rest, request).await,
+        }
+    }
+
+    async fn take(&self, name: &str, request: Request<Bytes>) -> Response<Bytes> {
+        let (head, bytes) = request.into_parts();
+        let headers: BTreeMap<String, String> = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let answer = {
+            let mut all = self.lock();
+            let contents = all.entry(name.to_owned()).or_default();
+            let answer = next_answer(&mut contents.settings.responses);
+            let signatures = contents.settings.secret.as_deref().map(|secret| verify::verify(secret, &headers, &bytes));
+            contents.arrived.push(Arrived {
+                at_ms: now_ms(),
+                method: head.method.to_string(),
+                path: head.uri.to_string(),
+                headers,
+                body: String::from_utf8_lossy(&bytes).into_owned(),
+                bytes,
+                answered: answer.status,
+                signatures,
+            });
+            answer
+        };
+        self.arrivals.send_modify(|count| *count += 1);
+        tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = serve::text(status, answer.body);
+        for (name, value) in answer.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Contents>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn next_answer(answers: &mut VecDeque<Answer>) -> Answer {
+    while let Some(answer) = answers.front_mut() {
+        if answer.times > 0 {
+            answer.times -= 1;
+            return answer.clone();
+        }
+        answers.pop_front();
+    }
+    Answer::status(200, 1)
+}
+
+fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_in_turn_each_as_often_as_it_says() {
+        let mut answers = VecDeque::from([Answer::status(500, 2), Answer::status(404, 0), Answer::status(410, 1)]);
+        let statuses: Vec<u16> = (0..5).map(|_| next_answer(&mut answers).status).collect();
+        assert_eq!(statuses, [500, 500, 410, 200, 200]);
+    }
+}

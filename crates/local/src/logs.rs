@@ -1,0 +1,57 @@
+//! What the functions write, as one readable line each.
+
+use std::fmt::Write;
+
+use posthaste_local::{LogLine, LogSink};
+use serde_json::{Map, Value};
+use tracing_subscriber::EnvFilter;
+
+/// Shows the local system's own messages on standard error; `RUST_LOG` chooses others.
+pub(crate) fn start() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,posthaste_local=info"));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).with_env_filter(filter).init();
+}
+
+/// Writes each line of a function to standard error.
+pub(crate) fn sink() -> LogSink {
+    LogSink::new(|line| eprintln!("{}", readable(&line)))
+}
+
+/// `deliver.1 INFO attempted http.status=200 …`; a line that is no log record stays as it is.
+fn readable(line: &LogLine<'_>) -> String {
+    let mut text = format!("{}.{} ", line.function, line.instance);
+    match serde_json::from_str::<Map<String, Value>>(line.text) {
+        Err(_) => text.push_str(line.text),
+        Ok(record) => {
+            let field = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
+            let _ = write!(text, "{} {}", field("level"), field("message"));
+            for (name, value) in &record {
+                if !matches!(name.as_str(), "level" | "message" | "timestamp" | "target" | "span") {
+                    let _ = match value {
+                        Value::String(value) => write!(text, " {name}={value}"),
+                        value => write!(text, " {name}={value}"),
+                    };
+                }
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use posthaste_local::LogStream;
+
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        readable(&LogLine { function: "deliver", instance: 1, stream: LogStream::Stdout, text })
+    }
+
+    #[test]
+    fn log_records_become_one_line() {
+        let record = r#"{"timestamp":"x","level":"INFO","message":"attempted","target":"deliver","http.status":200,"webhook.id":"42"}"#;
+        assert_eq!(shown(record), "deliver.1 INFO attempted http.status=200 webhook.id=42");
+        assert_eq!(shown("thread 'main' panicked"), "deliver.1 thread 'main' panicked");
+    }
+}

@@ -1,0 +1,130 @@
+//! `cargo local`: the whole system on this machine.
+
+mod demo;
+mod logs;
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::{Path, PathBuf}};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use posthaste_local::{FaultSpec, Functions, Options, System, binaries};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs Posthaste on this machine: the functions, and the AWS services that they use, made from template.yaml.
+#[derive(Parser)]
+#[command(name = "cargo local", bin_name = "cargo local")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The API's port on 127.0.0.1; 0 picks a free one.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Builds the functions with optimisations.
+    #[arg(long)]
+    release: bool,
+    /// Keeps DynamoDB's data and the first API key in this directory; without it they are in memory.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Once requests are served, writes {"api", "key", "inbox", "admin", "sqs", "dynamodb", "pids"} to this file.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Random faults, as seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%.
+    #[arg(long, value_name = "FAULTS", default_value = "")]
+    faults: FaultSpec,
+    /// Runs no functions: they are served by `cargo lambda watch`, with --env-file.
+    #[arg(long)]
+    no_functions: bool,
+    /// Where `cargo lambda watch` serves the functions.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000", requires = "no_functions")]
+    lambda_url: String,
+    /// Writes what `cargo lambda watch --env-file` needs to this file, with --no-functions.
+    #[arg(long, value_name = "FILE", default_value = "target/local.env", requires = "no_functions")]
+    env_file: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the main job, showing each step: register, publish, deliver, retry, dead-letter, look it up.
+    Demo,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    logs::start();
+    // The HTTP client that this uses has no TLS provider of its own.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let run = async {
+        match cli.command {
+            Some(Command::Demo) => demo::run(cli.release).await,
+            None => serve(cli).await,
+        }
+    };
+    // Leaving drops the system, and with it every process.
+    tokio::select! {
+        result = run => result,
+        _ = interrupted.recv() => Ok(()),
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+async fn serve(cli: Cli) -> anyhow::Result<()> {
+    let functions = if cli.no_functions {
+        Functions::External(cli.lambda_url.trim_end_matches('/').to_owned())
+    } else {
+        Functions::Processes(build(cli.release).await?)
+    };
+    let options = Options {
+        template: binaries::template()?,
+        functions,
+        port: cli.port,
+        data: cli.data,
+        faults: cli.faults,
+        parameters: BTreeMap::new(),
+        log: logs::sink(),
+        environment_file: cli.no_functions.then(|| cli.env_file.clone()),
+    };
+    let system = System::start(options).await?;
+    print!("{}", greeting(&system));
+    if let Some(file) = &cli.ready_file {
+        write_ready(file, &system)?;
+    }
+    std::future::pending().await
+}
+
+/// Builds the functions on a thread of its own, so that signals are heard.
+pub(crate) async fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    eprintln!("building the functions{} …", if release { " with optimisations" } else { "" });
+    tokio::task::spawn_blocking(move || binaries::build(release)).await?
+}
+
+fn greeting(system: &System) -> String {
+    let urls = system.urls();
+    let (api, inbox, key) = (&urls.api, &urls.inbox, system.first_key());
+    let mut text = String::new();
+    let _ = writeln!(text, "\n  API       {api}/api/v1\n  API key   {key}\n  receiver  {inbox}/inbox/mine\n  admin     {}", urls.admin);
+    let _ = writeln!(text, "  SQS       {}\n  DynamoDB  {}\n", urls.sqs, urls.dynamodb);
+    let _ = writeln!(text, "Register a webhook, publish an event, and see it arrive:\n");
+    let _ = writeln!(
+        text,
+        "  curl -s {api}/api/v1/webhooks -H 'Authorization: Bearer {key}' \\\n    -d '{{\"url\": \"{inbox}/inbox/mine\", \"events\": [\"order.*\"]}}'"
+    );
+    let _ = writeln!(
+        text,
+        "  curl -s {api}/api/v1/events -H 'Authorization: Bearer {key}' \\\n    -d '{{\"type\": \"order.created\", \"data\": {{\"id\": 42}}}}'"
+    );
+    let _ = writeln!(text, "  curl -s {inbox}/inbox/mine\n\nCtrl-C ends it.");
+    text
+}
+
+/// Writes the file under another name first, so that whoever waits for it never reads half of it.
+fn write_ready(file: &Path, system: &System) -> anyhow::Result<()> {
+    let mut ready = serde_json::to_value(system.urls())?;
+    ready["key"] = system.first_key().into();
+    ready["pids"] = system.pids().into();
+    let unfinished = file.with_extension("unfinished");
+    fs::write(&unfinished, serde_json::to_vec_pretty(&ready)?).with_context(|| format!("{} can't be written", file.display()))?;
+    fs::rename(&unfinished, file).with_context(|| format!("{} can't be written", file.display()))
+}

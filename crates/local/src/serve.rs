@@ -1,0 +1,97 @@
+//! A small HTTP server on loopback for everything here: whole requests in, whole answers out, or no answer at all.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, task::JoinSet};
+
+/// The largest body that is taken: DynamoDB's 16 MiB.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// A server, which ends with its connections when this is dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// `http://127.0.0.1:<port>`
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers with `handler` on `listener`. A handler that answers nothing closes the connection.
+    pub(crate) fn start<F>(listener: TcpListener, handler: impl Fn(Request<Bytes>) -> F + Send + Sync + 'static) -> io::Result<Self>
+    where
+        F: Future<Output = Option<Response<Bytes>>> + Send + 'static,
+    {
+        let address = listener.local_addr()?;
+        let handler = Arc::new(handler);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let stream = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    Some(_) = connections.join_next() => continue,
+                };
+                let Ok((stream, _)) = stream else { continue };
+                let _ = stream.set_nodelay(true);
+                let handler = handler.clone();
+                connections.spawn(async move {
+                    let service = service_fn(move |request: Request<Incoming>| answer(handler.clone(), request));
+                    let connection = hyper::server::conn::http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .preserve_header_case(true)
+                        .serve_connection(TokioIo::new(stream), service);
+                    // A client that goes away is none of our business.
+                    let _ = connection.await;
+                });
+            }
+        });
+        Ok(Self { address, _tasks: tasks })
+    }
+}
+
+/// Why a connection is closed: the handler wants it so.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer is given")]
+struct NoAnswer;
+
+async fn answer<F>(
+    handler: Arc<impl Fn(Request<Bytes>) -> F + Send + Sync + 'static>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, NoAnswer>
+where
+    F: Future<Output = Option<Response<Bytes>>> + Send + 'static,
+{
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => return Ok(text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").map(Full::new)),
+    };
+    handler(Request::from_parts(head, body)).await.map(|response| response.map(Full::new)).ok_or(NoAnswer)
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: StatusCode, body: &impl serde::Serialize) -> Response<Bytes> {
+    let body = serde_json::to_vec_pretty(body).unwrap_or_default();
+    with_type(status, "application/json", body)
+}
+
+/// An answer with a text body.
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
+    with_type(status, "text/plain; charset=utf-8", body)
+}
+
+/// An answer with a body of this content type.
+pub(crate) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response
+}

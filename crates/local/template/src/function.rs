@@ -1,0 +1,115 @@
+//! Lambda functions and their routes.
+//! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html>
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    error::{Result, at},
+    event::{self, Event, Surroundings},
+    fields::{Fields, scalar},
+    model::{Function, Queue, Route},
+    role::{self, Statement},
+    scope::Scope,
+};
+
+/// The functions of the template and the routes that lead to them.
+pub(crate) fn read_all(scope: &Scope, queues: &[Queue]) -> Result<(Vec<Function>, Vec<Route>)> {
+    let roles = role::read_all(scope)?;
+    let mut functions: Vec<Function> = Vec::new();
+    let mut routes: Vec<(String, Route)> = Vec::new();
+    for (id, properties) in scope.of_type("AWS::Serverless::Function")? {
+        let (function, its_routes) = read(scope, queues, &roles, id, properties)?;
+        if let Some(other) = functions.iter().find(|other| other.name == function.name) {
+            let path = format!("Resources.{id}.Metadata.BuildProperties.Binary");
+            return Err(at(path, format!("{} is the binary of {} already", function.name, other.logical_id)));
+        }
+        functions.push(function);
+        routes.extend(its_routes);
+    }
+    routes.sort_by(|(_, a), (_, b)| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
+    check_routes(&routes)?;
+    Ok((functions, routes.into_iter().map(|(_, route)| route).collect()))
+}
+
+/// API Gateway takes a route once, and the names of path parameters make no difference.
+fn check_routes(routes: &[(String, Route)]) -> Result<()> {
+    let mut seen = BTreeMap::new();
+    for (path, route) in routes {
+        let segments = route.path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+        let shape: Vec<_> = segments.collect();
+        if let Some(other) = seen.insert((&route.method, shape), &route.route_key) {
+            return Err(at(path, format!("route {} is used twice: there is {other} already", route.route_key)));
+        }
+    }
+    Ok(())
+}
+
+fn read(
+    scope: &Scope,
+    queues: &[Queue],
+    roles: &BTreeMap<String, Vec<Statement>>,
+    id: &str,
+    mut properties: Fields,
+) -> Result<(Function, Vec<(String, Route)>)> {
+    properties.exactly("Handler", "bootstrap")?;
+    properties.exactly("Runtime", "provided.al2023")?;
+    // Lambda's own defaults and limits.
+    let timeout = Duration::from_secs(properties.number("Timeout", 1..=900)?.unwrap_or(3));
+    let memory_mb = properties.number("MemorySize", 128..=10_240)?.unwrap_or(128);
+    let mut function = Function {
+        logical_id: id.to_owned(),
+        name: binary(scope, id)?,
+        arn: scope.arn(id)?,
+        timeout,
+        memory_mb: u32::try_from(memory_mb).unwrap_or(u32::MAX),
+        environment: environment(properties.object("Environment")?)?,
+        statements: role_statements(roles, &mut properties)?,
+        queues: Vec::new(),
+        schedules: Vec::new(),
+    };
+    let mut routes = Vec::new();
+    let surroundings = Surroundings { scope, queues };
+    for (path, _, value) in properties.object("Events")?.rest() {
+        match event::read(&surroundings, &function, Fields::of(value, &path)?)? {
+            Event::Queue(mapping) => function.queues.push(mapping),
+            Event::Schedule(schedule) => function.schedules.push(schedule),
+            Event::Route(route) => routes.push((path, route)),
+        }
+    }
+    // The name is read with the names of all resources. Cargo builds the binary for this machine, the supervisor keeps its logs,
+    // and the rest describes.
+    properties.ignore(&["Architectures", "CodeUri", "Description", "FunctionName", "LoggingConfig", "Tags"]);
+    properties.finish()?;
+    Ok((function, routes))
+}
+
+/// The binary that cargo-lambda builds for the function.
+fn binary(scope: &Scope, id: &str) -> Result<String> {
+    let path = format!("Resources.{id}.Metadata");
+    let metadata = scope.resources.get(id).map(|resource| resource.metadata.clone());
+    let mut metadata = Fields::of(metadata.unwrap_or_default(), path)?;
+    metadata.exactly("BuildMethod", "rust-cargolambda")?;
+    let mut build = metadata.object("BuildProperties")?;
+    let binary = build.required_text("Binary")?;
+    build.finish()?;
+    metadata.finish()?;
+    Ok(binary)
+}
+
+fn environment(mut environment: Fields) -> Result<BTreeMap<String, String>> {
+    let variables = environment.object("Variables")?;
+    environment.finish()?;
+    let variables = variables.rest().map(|(path, name, value)| {
+        let value = scalar(&value).ok_or_else(|| at(path, "has to be a text"))?;
+        Ok((name, value))
+    });
+    variables.collect()
+}
+
+/// What the function's role may do. A role that SAM would make has permissions that don't stand in the template, so the local
+/// system wants it written out.
+fn role_statements(roles: &BTreeMap<String, Vec<Statement>>, properties: &mut Fields) -> Result<Vec<Statement>> {
+    let arn = properties.required_text("Role")?;
+    let statements = roles.get(&arn).cloned();
+    statements.ok_or_else(|| at(properties.path_of("Role"), format!("the template has no role {arn}")))
+}

@@ -1,0 +1,80 @@
+//! The deployed system's own template.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const TEMPLATE: &str = include_str!("../../../../../template.yaml");
+
+#[test]
+fn the_template_loads_to_this_stack() {
+    let stack = load_text(TEMPLATE).unwrap();
+    insta::with_settings!({ sort_maps => true, prepend_module_to_snapshot => false }, {
+        insta::assert_json_snapshot!("stack", stack);
+    });
+}
+
+#[test]
+fn parameters_reach_the_functions() {
+    let overrides = [("AllowedCidrs", "127.0.0.0/8,::1/128"), ("DeliverMaximumConcurrency", "4"), ("Stage", "local")];
+    let overrides = overrides.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let stack = load(TEMPLATE, &overrides.into(), &context()).unwrap();
+    let deliver = stack.functions.iter().find(|function| function.name == "deliver").unwrap();
+    assert_eq!(deliver.environment["ALLOWED_CIDRS"], "127.0.0.0/8,::1/128");
+    assert_eq!(deliver.environment["STAGE"], "local");
+    assert_eq!(deliver.queues[0].max_concurrency, Some(4));
+}
+
+#[test]
+fn every_function_may_do_its_own_work_and_no_other() {
+    let stack = load_text(TEMPLATE).unwrap();
+    let arn = |id: &str| {
+        let tables = stack.tables.iter().map(|table| (&table.logical_id, &table.arn));
+        let queues = stack.queues.iter().map(|queue| (&queue.logical_id, &queue.arn));
+        tables.chain(queues).find(|(other, _)| *other == id).unwrap().1.clone()
+    };
+    let allowed = |function: &str, action: &str, id: &str| {
+        let function = stack.functions.iter().find(|other| other.name == function).unwrap();
+        function.allows(action, &arn(id))
+    };
+    for (function, action, id) in [
+        ("register", "dynamodb:ConditionCheckItem", "Registry"),
+        ("register", "dynamodb:Query", "Deliveries"),
+        ("ingest", "dynamodb:GetItem", "Registry"),
+        ("ingest", "sqs:SendMessage", "EventsQueue"),
+        ("fanout", "dynamodb:BatchWriteItem", "Events"),
+        ("fanout", "sqs:ChangeMessageVisibility", "EventsQueue"),
+        ("fanout", "sqs:SendMessage", "DeliveriesQueue"),
+        ("deliver", "dynamodb:UpdateItem", "Deliveries"),
+        ("deliver", "sqs:SendMessage", "DeliveriesDeadLetterQueue"),
+        ("setup", "dynamodb:PutItem", "Registry"),
+    ] {
+        assert!(allowed(function, action, id), "{function} {action} {id}");
+    }
+    for (function, action, id) in [
+        ("register", "dynamodb:PutItem", "Deliveries"),
+        ("ingest", "dynamodb:PutItem", "Registry"),
+        ("ingest", "sqs:SendMessage", "DeliveriesQueue"),
+        ("fanout", "dynamodb:PutItem", "Registry"),
+        ("fanout", "sqs:ReceiveMessage", "DeliveriesQueue"),
+        ("deliver", "dynamodb:UpdateItem", "Registry"),
+        ("deliver", "sqs:SendMessage", "DeliveriesQueue"),
+        ("setup", "dynamodb:GetItem", "Registry"),
+    ] {
+        assert!(!allowed(function, action, id), "{function} {action} {id}");
+    }
+}
+
+#[test]
+fn every_resource_that_a_function_is_told_of_is_one_it_may_touch() {
+    let stack = load_text(TEMPLATE).unwrap();
+    for function in &stack.functions {
+        let told: BTreeSet<_> = function.environment.values().collect();
+        let tables = stack.tables.iter().map(|table| (told.contains(&table.name), &table.arn));
+        let queues = stack.queues.iter().map(|queue| (told.contains(&queue.url), &queue.arn));
+        for (is_told, arn) in tables.chain(queues) {
+            let may_touch = function.statements.iter().any(|statement| statement.resources.contains(arn));
+            assert_eq!(is_told, may_touch, "{} {arn}", function.name);
+        }
+    }
+}
