@@ -1,1 +1,212 @@
-//! .
+//! What the end-to-end tests share: a system of real function processes on free ports, and a client of its API.
+//!
+//! Everything is asserted here rather than returned: a test that can't go on has failed.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "this package is only for tests")]
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+pub use posthaste_local::{
+    Action, Aim, Calls, FaultSpec, Received,
+    inbox::{Answer, Arrived, Settings},
+};
+use posthaste_local::{Functions, LogSink, Options, System, binaries};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// How long a test waits for what has to happen soon.
+pub const SOON: Duration = Duration::from_secs(30);
+
+fn functions() -> BTreeMap<String, PathBuf> {
+    static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(|| binaries::build(false).expect("the functions can be built")).clone()
+}
+
+/// A system of its own for a test. It ends with its last process when it is dropped.
+pub struct Posthaste {
+    /// The system.
+    pub system: System,
+    /// The first key's client.
+    pub api: Api,
+}
+
+impl Posthaste {
+    /// Starts a system.
+    pub async fn start() -> Self {
+        Self::with_faults("").await
+    }
+
+    /// Starts a system with random faults.
+    pub async fn with_faults(faults: &str) -> Self {
+        let options = Options {
+            template: binaries::template().unwrap(),
+            functions: Functions::Processes(functions()),
+            port: 0,
+            data: None,
+            faults: FaultSpec::default(),
+            parameters: BTreeMap::new(),
+            log: LogSink::tracing(),
+            environment_file: None,
+        };
+        let system = System::start(options).await.expect("the system starts");
+        system.faults().set(faults.parse().unwrap());
+        let api =
+            Api { base: system.urls().api.clone(), key: system.first_key().to_owned(), http: reqwest::Client::new() };
+        Self { system, api }
+    }
+
+    /// The URL of an inbox.
+    pub fn inbox_url(&self, name: &str) -> String {
+        format!("{}/inbox/{name}", self.system.urls().inbox)
+    }
+
+    /// Registers an inbox for these events, and tells it the secret.
+    pub async fn register(&self, inbox: &str, events: &[&str]) -> Value {
+        let webhook =
+            self.api.ok(Method::POST, "/webhooks", json!({ "url": self.inbox_url(inbox), "events": events })).await;
+        let secret = webhook["secret"].as_str().map(str::to_owned);
+        self.system.inbox().set(inbox, Settings { secret, ..Settings::default() });
+        webhook
+    }
+
+    /// Registers an inbox that answers this status this often, then 200.
+    pub async fn register_failing(&self, inbox: &str, events: &[&str], status: u16, times: u32) -> Value {
+        let webhook = self.register(inbox, events).await;
+        let responses = [Answer { body: "no".to_owned(), ..Answer::status(status, times) }].into();
+        self.system.inbox().set(inbox, Settings { responses, ..Settings::default() });
+        webhook
+    }
+
+    /// Waits until an inbox has this many requests, and returns them all.
+    pub async fn arrived(&self, inbox: &str, count: usize) -> Vec<Arrived> {
+        self.arrived_within(inbox, count, SOON).await
+    }
+
+    /// The same with another bound.
+    pub async fn arrived_within(&self, inbox: &str, count: usize, bound: Duration) -> Vec<Arrived> {
+        let arrived = self.system.inbox().wait(inbox, |arrived| arrived.len() >= count, bound).await;
+        arrived.unwrap_or_else(|| {
+            panic!("{inbox} got {} requests and not {count}", self.system.inbox().arrived(inbox).len())
+        })
+    }
+
+    /// Waits until the webhook's history has this many deliveries of a status, and returns them, newest first.
+    pub async fn deliveries(&self, webhook: &Value, status: &str, count: usize) -> Vec<Value> {
+        let path = format!("/webhooks/{}/deliveries?status={status}&limit=100", webhook["id"]);
+        eventually(&format!("{count} deliveries are {status}"), async || {
+            let page = self.api.ok(Method::GET, &path, Value::Null).await;
+            let items = page["items"].as_array().unwrap().clone();
+            (items.len() >= count).then_some(items)
+        })
+        .await
+    }
+
+    /// The name of a queue, by the output of the template that has its URL.
+    pub fn queue(&self, output: &str) -> String {
+        self.system.stack().outputs[output].rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// Sends messages straight to a queue with one call.
+    pub async fn send(&self, queue_output: &str, bodies: &[String]) {
+        let entries: Vec<Value> =
+            bodies.iter().enumerate().map(|(at, body)| json!({ "Id": at.to_string(), "MessageBody": body })).collect();
+        let call = json!({ "QueueUrl": self.system.stack().outputs[queue_output], "Entries": entries });
+        let answer = self.system.sqs().call("SendMessageBatch", call.to_string().as_bytes()).await.unwrap();
+        assert_eq!(answer["Successful"].as_array().unwrap().len(), bodies.len(), "{answer}");
+    }
+
+    /// Waits for a message on a queue.
+    pub async fn receive(&self, queue_output: &str) -> Received {
+        let received = self.system.sqs().receive(&self.queue(queue_output), 1, SOON).await.unwrap();
+        received.into_iter().next().unwrap_or_else(|| panic!("{queue_output} is empty"))
+    }
+
+    /// Waits until a queue holds nothing: no message waits, is under way or is delayed.
+    pub async fn drained(&self, queue_output: &str) {
+        let name = self.queue(queue_output);
+        eventually(&format!("{name} is empty"), async || {
+            let depth = self.system.metrics().queues[&name];
+            (depth.visible + depth.in_flight + depth.delayed == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Lets what a killed function held come again now, instead of after the queue's visibility timeout.
+    pub fn hurry(&self) {
+        for output in ["EventsQueueUrl", "DeliveriesQueueUrl"] {
+            self.system.sqs().expire_in_flight(&self.queue(output));
+        }
+    }
+
+    /// How often a function has called an operation.
+    pub fn calls(&self, function: &str, operation: &str) -> u64 {
+        self.system.metrics().count(function, operation)
+    }
+}
+
+/// A client of the API with one key.
+#[derive(Clone)]
+pub struct Api {
+    base: String,
+    key: String,
+    http: reqwest::Client,
+}
+
+impl Api {
+    /// The same API with another key.
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
+    /// A call with any body: its status and its answer.
+    pub async fn raw(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let request =
+            self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key).body(body);
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?} is not JSON")))
+    }
+
+    /// A call with a JSON body; null sends none.
+    pub async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.raw(method, path, body).await
+    }
+
+    /// A call that has to succeed: its data.
+    pub async fn ok(&self, method: Method, path: &str, body: Value) -> Value {
+        let (status, answer) = self.call(method.clone(), path, body).await;
+        assert!(status < 300 && answer["success"] == true, "{method} {path}: {status} {answer}");
+        answer["data"].clone()
+    }
+
+    /// Publishes an event: its id.
+    pub async fn publish(&self, event_type: &str, data: Value) -> String {
+        let event = self.ok(Method::POST, "/events", json!({ "type": event_type, "data": data })).await;
+        event["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a key for another workspace with all scopes that a customer needs, and its client.
+    pub async fn workspace(&self, name: &str) -> Self {
+        let scopes = ["webhooks:manage", "events:publish", "events:read", "keys:manage"];
+        let key = self.ok(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes })).await;
+        self.with_key(key["key"].as_str().unwrap())
+    }
+}
+
+/// Looks until there is something to see; panics when that takes too long.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(began.elapsed() < SOON, "it did not come true that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -64,7 +64,9 @@ fn check_v4(ip: Ipv4Addr) -> Result<(), NotPublic> {
         (100, 64..=127, ..) => NotPublic::SharedNat,
         // Protocol assignments, the three documentation ranges, 6to4 relays, AS112 and benchmarking.
         (192, 0, 0 | 2, _) | (198, 51, 100, _) | (203, 0, 113, _) => NotPublic::Reserved,
-        (192, 88, 99, _) | (192, 31, 196, _) | (192, 52, 193, _) | (192, 175, 48, _) | (198, 18..=19, ..) => NotPublic::Reserved,
+        (192, 88, 99, _) | (192, 31, 196, _) | (192, 52, 193, _) | (192, 175, 48, _) | (198, 18..=19, ..) => {
+            NotPublic::Reserved
+        }
         (224..=239, ..) => NotPublic::Multicast,
         (240..=255, ..) => NotPublic::Reserved,
         _ => return Ok(()),
@@ -133,10 +135,22 @@ mod tests {
 
     #[test]
     fn public_addresses_are_public() {
-        for public in ["1.1.1.1", "8.8.8.8", "52.95.110.1", "172.15.255.255", "172.32.0.0", "192.167.1.1", "100.63.0.1", "100.128.0.1", "223.255.255.255"] {
+        for public in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "52.95.110.1",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.167.1.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "223.255.255.255",
+        ] {
             assert_eq!(check_public(ip(public)), Ok(()), "{public}");
         }
-        for public in ["2606:4700:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"] {
+        for public in
+            ["2606:4700:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"]
+        {
             assert_eq!(check_public(ip(public)), Ok(()), "{public}");
         }
     }
@@ -144,19 +158,53 @@ mod tests {
     #[test]
     fn everything_else_is_named() {
         let cases = [
-            ("0.0.0.0", NotPublic::Unspecified), ("0.1.2.3", NotPublic::Unspecified), ("::", NotPublic::Unspecified),
-            ("10.0.0.1", NotPublic::Private), ("172.16.0.0", NotPublic::Private), ("172.31.255.255", NotPublic::Private), ("192.168.0.1", NotPublic::Private),
-            ("127.0.0.1", NotPublic::Loopback), ("127.255.255.254", NotPublic::Loopback), ("::1", NotPublic::Loopback),
-            ("169.254.169.254", NotPublic::LinkLocal), ("169.254.170.2", NotPublic::LinkLocal), ("fe80::1", NotPublic::LinkLocal), ("febf::1", NotPublic::LinkLocal),
-            ("100.64.0.1", NotPublic::SharedNat), ("100.100.100.200", NotPublic::SharedNat), ("100.127.255.255", NotPublic::SharedNat),
-            ("168.63.129.16", NotPublic::Metadata), ("fd00:ec2::254", NotPublic::UniqueLocal), ("fc00::1", NotPublic::UniqueLocal), ("fec0::1", NotPublic::UniqueLocal),
-            ("192.0.0.192", NotPublic::Reserved), ("192.0.2.1", NotPublic::Reserved), ("198.51.100.1", NotPublic::Reserved), ("203.0.113.1", NotPublic::Reserved),
-            ("198.18.0.1", NotPublic::Reserved), ("198.19.255.255", NotPublic::Reserved), ("240.0.0.1", NotPublic::Reserved), ("255.255.255.255", NotPublic::Reserved),
-            ("224.0.0.1", NotPublic::Multicast), ("239.255.255.255", NotPublic::Multicast), ("ff02::1", NotPublic::Multicast),
-            ("::ffff:127.0.0.1", NotPublic::Loopback), ("::ffff:169.254.169.254", NotPublic::LinkLocal), ("64:ff9b::10.0.0.1", NotPublic::Private),
-            ("64:ff9b:1::1", NotPublic::Reserved), ("2002:7f00:1::", NotPublic::Loopback), ("2002:a9fe:a9fe::1", NotPublic::LinkLocal), ("::127.0.0.1", NotPublic::Reserved),
-            ("2001::1", NotPublic::Tunnel), ("2001:db8::1", NotPublic::Reserved), ("2001:10::1", NotPublic::Reserved), ("3fff::1", NotPublic::Reserved),
-            ("100::1", NotPublic::Reserved), ("5f00::1", NotPublic::Reserved), ("4000::1", NotPublic::Reserved), ("8000::1", NotPublic::Reserved),
+            ("0.0.0.0", NotPublic::Unspecified),
+            ("0.1.2.3", NotPublic::Unspecified),
+            ("::", NotPublic::Unspecified),
+            ("10.0.0.1", NotPublic::Private),
+            ("172.16.0.0", NotPublic::Private),
+            ("172.31.255.255", NotPublic::Private),
+            ("192.168.0.1", NotPublic::Private),
+            ("127.0.0.1", NotPublic::Loopback),
+            ("127.255.255.254", NotPublic::Loopback),
+            ("::1", NotPublic::Loopback),
+            ("169.254.169.254", NotPublic::LinkLocal),
+            ("169.254.170.2", NotPublic::LinkLocal),
+            ("fe80::1", NotPublic::LinkLocal),
+            ("febf::1", NotPublic::LinkLocal),
+            ("100.64.0.1", NotPublic::SharedNat),
+            ("100.100.100.200", NotPublic::SharedNat),
+            ("100.127.255.255", NotPublic::SharedNat),
+            ("168.63.129.16", NotPublic::Metadata),
+            ("fd00:ec2::254", NotPublic::UniqueLocal),
+            ("fc00::1", NotPublic::UniqueLocal),
+            ("fec0::1", NotPublic::UniqueLocal),
+            ("192.0.0.192", NotPublic::Reserved),
+            ("192.0.2.1", NotPublic::Reserved),
+            ("198.51.100.1", NotPublic::Reserved),
+            ("203.0.113.1", NotPublic::Reserved),
+            ("198.18.0.1", NotPublic::Reserved),
+            ("198.19.255.255", NotPublic::Reserved),
+            ("240.0.0.1", NotPublic::Reserved),
+            ("255.255.255.255", NotPublic::Reserved),
+            ("224.0.0.1", NotPublic::Multicast),
+            ("239.255.255.255", NotPublic::Multicast),
+            ("ff02::1", NotPublic::Multicast),
+            ("::ffff:127.0.0.1", NotPublic::Loopback),
+            ("::ffff:169.254.169.254", NotPublic::LinkLocal),
+            ("64:ff9b::10.0.0.1", NotPublic::Private),
+            ("64:ff9b:1::1", NotPublic::Reserved),
+            ("2002:7f00:1::", NotPublic::Loopback),
+            ("2002:a9fe:a9fe::1", NotPublic::LinkLocal),
+            ("::127.0.0.1", NotPublic::Reserved),
+            ("2001::1", NotPublic::Tunnel),
+            ("2001:db8::1", NotPublic::Reserved),
+            ("2001:10::1", NotPublic::Reserved),
+            ("3fff::1", NotPublic::Reserved),
+            ("100::1", NotPublic::Reserved),
+            ("5f00::1", NotPublic::Reserved),
+            ("4000::1", NotPublic::Reserved),
+            ("8000::1", NotPublic::Reserved),
         ];
         for (text, why) in cases {
             assert_eq!(check_public(ip(text)), Err(why), "{text}");

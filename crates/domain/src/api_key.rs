@@ -249,12 +249,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let field_and_code = |body: &str| NewKey::parse(body.as_bytes()).map_err(|invalid| (invalid.field, invalid.code)).unwrap_err();
+        let field_and_code =
+            |body: &str| NewKey::parse(body.as_bytes()).map_err(|invalid| (invalid.field, invalid.code)).unwrap_err();
         assert_eq!(field_and_code("{}"), (Some("scopes".into()), "missing_field"));
         assert_eq!(field_and_code(r#"{"scopes":[]}"#), (Some("scopes".into()), "wrong_count"));
         assert_eq!(field_and_code(r#"{"scopes":["all"]}"#), (Some("scopes".into()), "wrong_type"));
-        assert_eq!(field_and_code(r#"{"scopes":["events:read"],"environment":"x"}"#), (Some("environment".into()), "wrong_type"));
-        assert_eq!(field_and_code(r#"{"scopes":["events:read"],"workspace":"a#b"}"#), (Some("workspace".into()), "wrong_type"));
+        assert_eq!(
+            field_and_code(r#"{"scopes":["events:read"],"environment":"x"}"#),
+            (Some("environment".into()), "wrong_type")
+        );
+        assert_eq!(
+            field_and_code(r#"{"scopes":["events:read"],"workspace":"a#b"}"#),
+            (Some("workspace".into()), "wrong_type")
+        );
         assert_eq!(field_and_code(r#"{"scopes":["events:read"],"key":"x"}"#), (Some("key".into()), "unknown_field"));
     }
 

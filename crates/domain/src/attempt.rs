@@ -158,7 +158,9 @@ pub fn turn(webhook: Option<&Webhook>, progress: Option<Progress>, redriven: boo
         Some(Progress { status: Status::Succeeded, .. }) => Turn::Over,
         Some(Progress { status: Status::Skipped, .. }) if !redriven => Turn::Over,
         Some(Progress { status: Status::Exhausted, .. }) if !redriven => Turn::DeadLetter,
-        Some(Progress { status: Status::Pending, attempts }) if webhook.retry_schedule().wait_after(attempts).is_none() => {
+        Some(Progress { status: Status::Pending, attempts })
+            if webhook.retry_schedule().wait_after(attempts).is_none() =>
+        {
             Turn::DeadLetter
         }
         _ if !webhook.settings.enabled => Turn::Skip,
@@ -210,9 +212,17 @@ mod tests {
         assert_eq!(turn(None), Turn::Send);
         assert_eq!(turn(progress(Status::Pending, 1)), Turn::Send);
         assert_eq!(turn(progress(Status::Pending, 3)), Turn::Send);
-        assert_eq!(turn(progress(Status::Pending, 4)), Turn::DeadLetter, "a function died before it said that the delivery is exhausted");
+        assert_eq!(
+            turn(progress(Status::Pending, 4)),
+            Turn::DeadLetter,
+            "a function died before it said that the delivery is exhausted"
+        );
         assert_eq!(turn(progress(Status::Succeeded, 1)), Turn::Over);
-        assert_eq!(turn(progress(Status::Exhausted, 4)), Turn::DeadLetter, "a function died before it sent the dead letter");
+        assert_eq!(
+            turn(progress(Status::Exhausted, 4)),
+            Turn::DeadLetter,
+            "a function died before it sent the dead letter"
+        );
         assert_eq!(turn(progress(Status::Skipped, 0)), Turn::Over);
     }
 
@@ -242,7 +252,8 @@ mod tests {
 
     #[test]
     fn only_a_2xx_is_a_success() {
-        let attempt = |status| Attempt::answered(&webhook(true), Timestamp::UNIX_EPOCH, Duration::from_millis(7), status, b"");
+        let attempt =
+            |status| Attempt::answered(&webhook(true), Timestamp::UNIX_EPOCH, Duration::from_millis(7), status, b"");
         for status in [200, 201, 204, 299] {
             assert!(attempt(status).succeeded(), "{status}");
         }

@@ -4,13 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{
-    Invalid,
-    event_type::EventType,
-    id::EventId,
-    input::Fields,
-    workspace::Workspace,
-};
+use crate::{Invalid, event_type::EventType, id::EventId, input::Fields, workspace::Workspace};
 
 /// The most bytes that one event may have as it was published: 256 KiB.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
@@ -107,14 +101,18 @@ impl NewEvent {
 
     fn take(mut fields: Fields<'_>) -> Result<Self, Invalid> {
         let event_type = fields.required::<String>("type", "a text")?;
-        let event_type =
-            EventType::parse(event_type).map_err(|error| Invalid::field(fields.at("type"), "invalid_event_type", error.to_string()))?;
+        let event_type = EventType::parse(event_type)
+            .map_err(|error| Invalid::field(fields.at("type"), "invalid_event_type", error.to_string()))?;
         let timestamp = take_timestamp(&mut fields)?;
         let subject = take_short_text(&mut fields, "subject")?;
         let reference = take_short_text(&mut fields, "reference")?;
         let data = fields.raw("data").ok_or_else(|| fields.missing("data"))?;
         if !data.get().starts_with('{') {
-            return Err(Invalid::field(fields.at("data"), "wrong_type", format!("{} has to be an object", fields.at("data"))));
+            return Err(Invalid::field(
+                fields.at("data"),
+                "wrong_type",
+                format!("{} has to be an object", fields.at("data")),
+            ));
         }
         fields.finish()?;
         Ok(Self { event_type, timestamp, subject, reference, data: data.to_owned() })
@@ -182,7 +180,9 @@ mod tests {
 
     #[test]
     fn data_is_kept_byte_for_byte() {
-        for data in [r#"{"a":1.0,"b":1e2,"a":123456789012345678901234567890}"#, "{ \"z\" :\n\t[ \"\\u00e9\\/\" ] }", "{}"] {
+        for data in
+            [r#"{"a":1.0,"b":1e2,"a":123456789012345678901234567890}"#, "{ \"z\" :\n\t[ \"\\u00e9\\/\" ] }", "{}"]
+        {
             let event = one(&format!(r#"{{"type":"order.created","data":{data}}}"#)).unwrap();
             assert_eq!(event.data.get(), data);
             let message = serde_json::to_string(&event).unwrap();
@@ -193,7 +193,9 @@ mod tests {
 
     #[test]
     fn a_queue_message_of_an_event() {
-        let event = one(r#"{"type":"order.created","subject":"c-1","timestamp":"2023-07-18T15:32:13Z","data":{"id":7}}"#).unwrap();
+        let event =
+            one(r#"{"type":"order.created","subject":"c-1","timestamp":"2023-07-18T15:32:13Z","data":{"id":7}}"#)
+                .unwrap();
         insta::assert_snapshot!(serde_json::to_string(&event).unwrap());
         let read = Event::from_message(&serde_json::to_string(&event).unwrap(), "m", at(5)).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), serde_json::to_string(&event).unwrap());
@@ -205,13 +207,20 @@ mod tests {
         let event = Event::from_message(body, "m-1", at(1_700_000_000_000)).unwrap();
         assert_eq!(event.id, EventId::of_message("m-1", at(1_700_000_000_000)));
         assert_eq!(event.timestamp, at(1_700_000_000_000));
-        assert_eq!(field_and_code(Event::from_message(r#"{"type":"a","data":{}}"#, "m", at(5))), ("workspace".into(), "missing_field"));
-        assert_eq!(field_and_code(Event::from_message(r#"{"workspace":"a#b","type":"a","data":{}}"#, "m", at(5))), ("workspace".into(), "wrong_type"));
+        assert_eq!(
+            field_and_code(Event::from_message(r#"{"type":"a","data":{}}"#, "m", at(5))),
+            ("workspace".into(), "missing_field")
+        );
+        assert_eq!(
+            field_and_code(Event::from_message(r#"{"workspace":"a#b","type":"a","data":{}}"#, "m", at(5))),
+            ("workspace".into(), "wrong_type")
+        );
     }
 
     #[test]
     fn a_timestamp_is_rfc_3339_or_milliseconds() {
-        let timestamp = |text: &str| one(&format!(r#"{{"type":"a","data":{{}},"timestamp":{text}}}"#)).map(|event| event.timestamp);
+        let timestamp =
+            |text: &str| one(&format!(r#"{{"type":"a","data":{{}},"timestamp":{text}}}"#)).map(|event| event.timestamp);
         assert_eq!(timestamp("1672531199000"), Ok(at(1_672_531_199_000)));
         assert_eq!(timestamp(r#""2022-12-31T23:59:59Z""#), Ok(at(1_672_531_199_000)));
         assert_eq!(timestamp(r#""2023-01-01T01:59:59+02:00""#), Ok(at(1_672_531_199_000)));
@@ -228,8 +237,14 @@ mod tests {
         assert_eq!(field_and_code(one(r#"{"type":"a"}"#)), ("data".into(), "missing_field"));
         assert_eq!(field_and_code(one(r#"{"type":"a","data":[]}"#)), ("data".into(), "wrong_type"));
         assert_eq!(field_and_code(one(r#"{"type":"a","data":{},"dat":1}"#)), ("dat".into(), "unknown_field"));
-        assert_eq!(field_and_code(one(&format!(r#"{{"type":"a","data":{{}},"subject":"{}"}}"#, "x".repeat(257)))), ("subject".into(), "too_long"));
-        assert_eq!(field_and_code(one(r#"{"type":"a","data":{},"workspace":"other"}"#)), ("workspace".into(), "unknown_field"));
+        assert_eq!(
+            field_and_code(one(&format!(r#"{{"type":"a","data":{{}},"subject":"{}"}}"#, "x".repeat(257)))),
+            ("subject".into(), "too_long")
+        );
+        assert_eq!(
+            field_and_code(one(r#"{"type":"a","data":{},"workspace":"other"}"#)),
+            ("workspace".into(), "unknown_field")
+        );
     }
 
     #[test]
@@ -239,7 +254,10 @@ mod tests {
         assert!(matches!(many(events(100)), Ok(Published::Many(events)) if events.len() == 100));
         assert_eq!(field_and_code(many(events(101))), ("events".into(), "wrong_count"));
         assert_eq!(field_and_code(many(events(0))), ("events".into(), "wrong_count"));
-        assert_eq!(field_and_code(many(r#"{"events":[{"type":"a","data":{}},{"type":"a"}]}"#.into())), ("events[1].data".into(), "missing_field"));
+        assert_eq!(
+            field_and_code(many(r#"{"events":[{"type":"a","data":{}},{"type":"a"}]}"#.into())),
+            ("events[1].data".into(), "missing_field")
+        );
         assert_eq!(field_and_code(many(r#"{"events":[3]}"#.into())), ("events[0]".into(), "wrong_type"));
         assert_eq!(field_and_code(many(r#"{"events":[],"type":"a"}"#.into())), ("type".into(), "unknown_field"));
     }
@@ -252,6 +270,9 @@ mod tests {
         assert_eq!(field_and_code(one(&padded(MAX_EVENT_BYTES + 1))), (String::new(), "too_large"));
         let list = format!(r#"{{"events":[{}]}}"#, padded(MAX_EVENT_BYTES + 1));
         assert_eq!(field_and_code(NewEvent::parse_call(list.as_bytes())), ("events[0]".into(), "too_large"));
-        assert_eq!(field_and_code(NewEvent::parse_call(&vec![b' '; MAX_PUBLISH_BYTES + 1])), (String::new(), "too_large"));
+        assert_eq!(
+            field_and_code(NewEvent::parse_call(&vec![b' '; MAX_PUBLISH_BYTES + 1])),
+            (String::new(), "too_large")
+        );
     }
 }

@@ -25,7 +25,9 @@ impl EventType {
     /// Checks `text`.
     pub fn parse(text: impl Into<String>) -> Result<Self, BadEventType> {
         let text = text.into();
-        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        };
         if text.len() <= 128 && text.split('.').all(word) { Ok(Self(text)) } else { Err(BadEventType::Name) }
     }
 
@@ -63,9 +65,7 @@ impl EventPattern {
         match self {
             Self::All => true,
             Self::Exactly(wanted) => wanted == event_type,
-            Self::Below(prefix) => {
-                event_type.0.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.'))
-            }
+            Self::Below(prefix) => event_type.0.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.')),
         }
     }
 }

@@ -207,7 +207,11 @@ mod tests {
         assert_eq!(id, DeliveryId::derive(event, WebhookId(42), Cause::Published));
         assert_ne!(id, DeliveryId::derive(event, WebhookId(43), Cause::Published));
         assert_ne!(id, DeliveryId::derive(EventId::new(event.time(), &[8; 10]), WebhookId(42), Cause::Published));
-        assert_eq!(id.to_string(), "01856aa0-c493-8173-8f9a-e97ae5338db4", "a change of this value breaks stored deliveries");
+        assert_eq!(
+            id.to_string(),
+            "01856aa0-c493-8173-8f9a-e97ae5338db4",
+            "a change of this value breaks stored deliveries"
+        );
     }
 
     proptest! {

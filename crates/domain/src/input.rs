@@ -75,9 +75,12 @@ impl<'a> Fields<'a> {
             .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} has to be an object")))?
             .0;
         let fields = Self { path: path.to_owned(), left };
-        let repeated = |(at, (name, _)): (usize, &(String, _))| fields.left[..at].iter().any(|(other, _)| other == name);
+        let repeated =
+            |(at, (name, _)): (usize, &(String, _))| fields.left[..at].iter().any(|(other, _)| other == name);
         match fields.left.iter().enumerate().find(|entry| repeated(*entry)) {
-            Some((_, (name, _))) => Err(Invalid::field(fields.at(name), "repeated_field", format!("{name} is given twice"))),
+            Some((_, (name, _))) => {
+                Err(Invalid::field(fields.at(name), "repeated_field", format!("{name} is given twice")))
+            }
             None => Ok(fields),
         }
     }
@@ -121,7 +124,9 @@ impl<'a> Fields<'a> {
     pub fn finish(self) -> Result<(), Invalid> {
         match self.left.first() {
             None => Ok(()),
-            Some((name, _)) => Err(Invalid::field(self.at(name), "unknown_field", format!("{} is not a known field", self.at(name)))),
+            Some((name, _)) => {
+                Err(Invalid::field(self.at(name), "unknown_field", format!("{} is not a known field", self.at(name))))
+            }
         }
     }
 }
@@ -171,9 +176,18 @@ mod tests {
         assert_eq!(complaint("{}"), Invalid::field("name", "missing_field", "name is required"));
         assert_eq!(complaint(r#"{"name":null}"#), Invalid::field("name", "missing_field", "name is required"));
         assert_eq!(complaint(r#"{"name":1}"#), Invalid::field("name", "wrong_type", "name has to be a text"));
-        assert_eq!(complaint(r#"{"name":"a","size":-1}"#), Invalid::field("size", "wrong_type", "size has to be a whole number"));
-        assert_eq!(complaint(r#"{"name":"a","nam":1}"#), Invalid::field("nam", "unknown_field", "nam is not a known field"));
-        assert_eq!(complaint(r#"{"name":"a","name":"b"}"#), Invalid::field("name", "repeated_field", "name is given twice"));
+        assert_eq!(
+            complaint(r#"{"name":"a","size":-1}"#),
+            Invalid::field("size", "wrong_type", "size has to be a whole number")
+        );
+        assert_eq!(
+            complaint(r#"{"name":"a","nam":1}"#),
+            Invalid::field("nam", "unknown_field", "nam is not a known field")
+        );
+        assert_eq!(
+            complaint(r#"{"name":"a","name":"b"}"#),
+            Invalid::field("name", "repeated_field", "name is given twice")
+        );
     }
 
     #[test]

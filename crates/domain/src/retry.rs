@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn our_own_faults_are_waited_out_a_minute_at_most() {
-        let seconds: Vec<u64> = [0, 1, 2, 3, 6, 7, 8, u32::MAX].map(|receives| wait_after_our_fault(receives).as_secs()).into();
+        let seconds: Vec<u64> =
+            [0, 1, 2, 3, 6, 7, 8, u32::MAX].map(|receives| wait_after_our_fault(receives).as_secs()).into();
         assert_eq!(seconds, [1, 1, 2, 4, 32, 60, 60, 60]);
     }
 

@@ -52,7 +52,11 @@ impl Task<'_> {
     pub fn message(event: &Event, webhook: WebhookId, delivery: DeliveryId) -> serde_json::Result<String> {
         let task = |content| Task { workspace: Cow::Borrowed(&event.workspace), webhook, delivery, content };
         let inline = serde_json::to_string(&task(Content::Event(Cow::Borrowed(event))))?;
-        if inline.len() <= MAX_TASK_BYTES { Ok(inline) } else { serde_json::to_string(&task(Content::EventId(event.id))) }
+        if inline.len() <= MAX_TASK_BYTES {
+            Ok(inline)
+        } else {
+            serde_json::to_string(&task(Content::EventId(event.id)))
+        }
     }
 
     /// Reads a message of the deliveries queue.
@@ -99,7 +103,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_task() {
-        for bad in ["", "{}", "null", r#"{"workspace":"a","webhook":"42"}"#, &message(&event("{}")).replace("acme", "a#b")] {
+        for bad in
+            ["", "{}", "null", r#"{"workspace":"a","webhook":"42"}"#, &message(&event("{}")).replace("acme", "a#b")]
+        {
             assert!(Task::parse(bad).is_err(), "{bad}");
         }
     }

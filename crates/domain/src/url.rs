@@ -154,13 +154,27 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_url_is_said() {
-        for text in ["", "example.com", "/hook", "https://", "https://exa mple.com", "https://[fe80::1%25eth0]/", "https://1.2.3.4.5/"] {
+        for text in [
+            "",
+            "example.com",
+            "/hook",
+            "https://",
+            "https://exa mple.com",
+            "https://[fe80::1%25eth0]/",
+            "https://1.2.3.4.5/",
+        ] {
             assert_eq!(parse(text), Err(UrlError::NotAUrl), "{text}");
         }
-        for text in ["http://example.com", "ftp://example.com", "file:///etc/passwd", "javascript:alert(1)", "data:,x"] {
+        for text in ["http://example.com", "ftp://example.com", "file:///etc/passwd", "javascript:alert(1)", "data:,x"]
+        {
             assert_eq!(parse(text), Err(UrlError::NotHttps), "{text}");
         }
-        for text in ["https://user@example.com/", "https://user:pass@example.com/", "https://:pass@example.com/", "https://example.com@127.0.0.1/"] {
+        for text in [
+            "https://user@example.com/",
+            "https://user:pass@example.com/",
+            "https://:pass@example.com/",
+            "https://example.com@127.0.0.1/",
+        ] {
             assert_eq!(parse(text), Err(UrlError::Credentials), "{text}");
         }
         assert_eq!(parse("https://example.com/#x"), Err(UrlError::Fragment));
@@ -170,7 +184,19 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_public_is_refused_in_every_spelling() {
-        let loopback = ["127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]", "[0:0:0:0:0:ffff:7f00:1]", "127.0.0.1.", "①②⑦.0.0.1"];
+        let loopback = [
+            "127.0.0.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "0x7f.1",
+            "127.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[0:0:0:0:0:ffff:7f00:1]",
+            "127.0.0.1.",
+            "①②⑦.0.0.1",
+        ];
         for host in loopback {
             assert_eq!(parse(&format!("https://{host}/")), Err(UrlError::Address(NotPublic::Loopback)), "{host}");
         }
@@ -181,7 +207,18 @@ mod tests {
 
     #[test]
     fn a_name_that_public_dns_can_not_know_is_refused() {
-        for host in ["localhost", "localhost.", "a.localhost", "LOCALHOST", "printer.local", "db.internal", "metadata.google.internal", "router.home.arpa", "intranet", "x.test"] {
+        for host in [
+            "localhost",
+            "localhost.",
+            "a.localhost",
+            "LOCALHOST",
+            "printer.local",
+            "db.internal",
+            "metadata.google.internal",
+            "router.home.arpa",
+            "intranet",
+            "x.test",
+        ] {
             let name = host.to_lowercase();
             assert_eq!(parse(&format!("https://{host}/")), Err(UrlError::LocalName(name)), "{host}");
         }
@@ -190,7 +227,10 @@ mod tests {
     #[test]
     fn a_deployment_can_allow_http_and_addresses() {
         let policy = UrlPolicy { allow_http: true, allowed: "127.0.0.0/8".parse().unwrap() };
-        assert_eq!(PublicUrl::parse("http://127.0.0.1:9000/inbox/a", &policy).unwrap().as_str(), "http://127.0.0.1:9000/inbox/a");
+        assert_eq!(
+            PublicUrl::parse("http://127.0.0.1:9000/inbox/a", &policy).unwrap().as_str(),
+            "http://127.0.0.1:9000/inbox/a"
+        );
         assert_eq!(PublicUrl::parse("http://10.0.0.1/", &policy), Err(UrlError::Address(NotPublic::Private)));
         assert_eq!(PublicUrl::parse("http://localhost/", &policy), Err(UrlError::LocalName("localhost".into())));
     }

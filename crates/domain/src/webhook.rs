@@ -94,7 +94,8 @@ impl Settings {
     }
 
     fn read(mut fields: Fields<'_>, policy: &UrlPolicy, old: Option<&Self>) -> Result<Self, Invalid> {
-        let read_url = |text: String| PublicUrl::parse(&text, policy).map_err(|error| ("invalid_url", error.to_string()));
+        let read_url =
+            |text: String| PublicUrl::parse(&text, policy).map_err(|error| ("invalid_url", error.to_string()));
         let url = take(&mut fields, "url", "a text", old.map(|old| Some(&old.url)), read_url)?;
         let url = url.ok_or_else(|| fields.missing("url"))?;
         let events = take(&mut fields, "events", "a list of texts", old.map(|old| Some(&old.events)), read_events)?;
@@ -150,7 +151,8 @@ fn read_events(texts: Vec<String>) -> Result<Vec<EventPattern>, Refusal> {
         return Err(("wrong_count", format!("events takes 1 to {MAX_PATTERNS} subscriptions")));
     }
     let read = |text: &String| {
-        EventPattern::parse(text).map_err(|error| ("invalid_event_type", format!("{text:?} can't be subscribed to: {error}")))
+        EventPattern::parse(text)
+            .map_err(|error| ("invalid_event_type", format!("{text:?} can't be subscribed to: {error}")))
     };
     texts.iter().map(read).collect()
 }
@@ -219,16 +221,28 @@ mod tests {
     fn what_is_wrong_is_named() {
         let with = |extra: &str| register(&format!("{},{extra}}}", MINIMAL.trim_end_matches('}')));
         assert_eq!(field_and_code(register(r#"{"events":["*"]}"#)), ("url".into(), "missing_field"));
-        assert_eq!(field_and_code(register(r#"{"url":"http://example.com","events":["*"]}"#)), ("url".into(), "invalid_url"));
+        assert_eq!(
+            field_and_code(register(r#"{"url":"http://example.com","events":["*"]}"#)),
+            ("url".into(), "invalid_url")
+        );
         assert_eq!(field_and_code(register(r#"{"url":"https://example.com"}"#)), ("events".into(), "missing_field"));
-        assert_eq!(field_and_code(register(r#"{"url":"https://example.com","events":[]}"#)), ("events".into(), "wrong_count"));
-        assert_eq!(field_and_code(register(r#"{"url":"https://example.com","events":["a b"]}"#)), ("events".into(), "invalid_event_type"));
+        assert_eq!(
+            field_and_code(register(r#"{"url":"https://example.com","events":[]}"#)),
+            ("events".into(), "wrong_count")
+        );
+        assert_eq!(
+            field_and_code(register(r#"{"url":"https://example.com","events":["a b"]}"#)),
+            ("events".into(), "invalid_event_type")
+        );
         assert_eq!(field_and_code(with(r#""format":"xml""#)), ("format".into(), "invalid_format"));
         assert_eq!(field_and_code(with(r#""timeoutSeconds":0"#)), ("timeoutSeconds".into(), "out_of_range"));
         assert_eq!(field_and_code(with(r#""timeoutSeconds":31"#)), ("timeoutSeconds".into(), "out_of_range"));
         assert_eq!(field_and_code(with(r#""timeoutSeconds":"5""#)), ("timeoutSeconds".into(), "wrong_type"));
         assert_eq!(field_and_code(with(r#""enabled":1"#)), ("enabled".into(), "wrong_type"));
-        assert_eq!(field_and_code(with(&format!(r#""description":"{}""#, "x".repeat(1025)))), ("description".into(), "too_long"));
+        assert_eq!(
+            field_and_code(with(&format!(r#""description":"{}""#, "x".repeat(1025)))),
+            ("description".into(), "too_long")
+        );
         assert_eq!(field_and_code(with(r#""retries":3"#)), ("retries".into(), "unknown_field"));
         assert_eq!(field_and_code(with(r#""secret":"x""#)), ("secret".into(), "unknown_field"));
     }

@@ -6,7 +6,11 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
-use crate::{faults::{FaultSpec, Faults}, metrics::Metrics, serve};
+use crate::{
+    faults::{FaultSpec, Faults},
+    metrics::Metrics,
+    serve,
+};
 
 /// What the admin address shows and changes.
 pub(crate) struct Admin {
@@ -32,7 +36,10 @@ impl Admin {
                 }
                 Err(error) => serve::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": error.to_string() })),
             },
-            _ => serve::json(StatusCode::NOT_FOUND, &json!({ "error": "there are GET /, GET /metrics, GET /faults and POST /faults" })),
+            _ => serve::json(
+                StatusCode::NOT_FOUND,
+                &json!({ "error": "there are GET /, GET /metrics, GET /faults and POST /faults" }),
+            ),
         }
     }
 }

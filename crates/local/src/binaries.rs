@@ -16,7 +16,9 @@ pub const FUNCTIONS: [&str; 5] = ["register", "ingest", "fanout", "deliver", "se
 pub fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--locked", "--message-format=json-render-diagnostics"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+        .args(["build", "--locked", "--message-format=json-render-diagnostics"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     command.args(FUNCTIONS.iter().flat_map(|name| ["--package", name]));
     if release {
         command.arg("--release");
@@ -25,7 +27,8 @@ pub fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     if !output.status.success() {
         bail!("the functions could not be built");
     }
-    let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let messages =
+        output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let binaries: BTreeMap<String, PathBuf> = messages
         .filter_map(|message| {
             let path = message["executable"].as_str()?;

@@ -62,26 +62,42 @@ impl Demo {
         show(request);
         let valid = request.signatures.context("the receiver verified no signature")?;
         ensure!(valid.standard && valid.spectra, "a signature is not valid: {valid:?}");
-        ensure!(request.headers["webhook-id"] == text(&event["id"])?, "the request has another webhook-id than the event's id");
+        ensure!(
+            request.headers["webhook-id"] == text(&event["id"])?,
+            "the request has another webhook-id than the event's id"
+        );
         println!("   both signatures are valid");
 
         println!("4. The history: GET /api/v1/webhooks/{}/deliveries", webhook["id"]);
         let delivery = self.delivery(&webhook, "succeeded").await?;
-        println!("   {} {} after {} attempt: {}", text(&delivery["eventType"])?, text(&delivery["status"])?, attempts(&delivery), delivery["httpStatus"]);
+        println!(
+            "   {} {} after {} attempt: {}",
+            text(&delivery["eventType"])?,
+            text(&delivery["status"])?,
+            attempts(&delivery),
+            delivery["httpStatus"]
+        );
         self.call("DELETE", &format!("/api/v1/webhooks/{}", webhook["id"]), None).await?;
         Ok(())
     }
 
     async fn retry(&self) -> anyhow::Result<()> {
         println!("5. An endpoint that answers 500, whatever comes");
-        let settings = Settings { responses: [Answer { body: "no".to_owned(), ..Answer::status(500, 100) }].into(), ..Settings::default() };
+        let settings = Settings {
+            responses: [Answer { body: "no".to_owned(), ..Answer::status(500, 100) }].into(),
+            ..Settings::default()
+        };
         self.system.inbox().set("bad", settings);
         let webhook = self.register("bad").await?;
         self.publish(json!({ "type": "order.shipped", "data": { "order": 42 } })).await?;
         let arrived = self.arrived("bad", 4).await?;
         for (nth, request) in arrived.iter().enumerate() {
             let after = (request.at_ms - arrived[0].at_ms) as f64 / 1000.0;
-            println!("   {} at {after:.1} s, answered {}", if nth == 0 { "first try".to_owned() } else { format!("retry {nth}  ") }, request.answered);
+            println!(
+                "   {} at {after:.1} s, answered {}",
+                if nth == 0 { "first try".to_owned() } else { format!("retry {nth}  ") },
+                request.answered
+            );
         }
         let gaps = arrived.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms);
         for gap in gaps {
@@ -90,7 +106,13 @@ impl Demo {
 
         println!("6. Its dead letter, and the history:");
         let delivery = self.delivery(&webhook, "exhausted").await?;
-        println!("   {} {} after {} attempts, last {}", text(&delivery["eventType"])?, text(&delivery["status"])?, attempts(&delivery), delivery["error"]["message"]);
+        println!(
+            "   {} {} after {} attempts, last {}",
+            text(&delivery["eventType"])?,
+            text(&delivery["status"])?,
+            attempts(&delivery),
+            delivery["error"]["message"]
+        );
         ensure!(attempts(&delivery) == 4, "the history shows {} attempts and not 4", attempts(&delivery));
         let letter = self.dead_letter().await?;
         ensure!(letter.body.contains(text(&delivery["id"])?), "the dead letter is another delivery's");
@@ -125,11 +147,18 @@ impl Demo {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(BOUND, look).await.with_context(|| format!("the history shows nothing that is {status}"))?
+        tokio::time::timeout(BOUND, look)
+            .await
+            .with_context(|| format!("the history shows nothing that is {status}"))?
     }
 
     async fn dead_letter(&self) -> anyhow::Result<posthaste_local_sqs::Received> {
-        let url = self.system.stack().outputs.get("DeliveriesDeadLetterQueueUrl").context("the template has no dead-letter queue")?;
+        let url = self
+            .system
+            .stack()
+            .outputs
+            .get("DeliveriesDeadLetterQueueUrl")
+            .context("the template has no dead-letter queue")?;
         let queue = url.rsplit('/').next().unwrap_or_default();
         let received = self.system.sqs().receive(queue, 1, BOUND).await?;
         received.into_iter().next().context("the dead-letter queue is empty")

@@ -95,7 +95,9 @@ mod tests {
         let run = |seed: u64| {
             let faults = Faults::default();
             faults.set(format!("seed={seed},fail=5%,lose=1%").parse().unwrap());
-            (0..10_000).map(|_| faults.for_call("deliver", "dynamodb:GetItem").map(|(action, _)| action)).collect::<Vec<_>>()
+            (0..10_000)
+                .map(|_| faults.for_call("deliver", "dynamodb:GetItem").map(|(action, _)| action))
+                .collect::<Vec<_>>()
         };
         let count = |action: Action| run(7).into_iter().filter(|taken| *taken == Some(action.clone())).count();
         assert_eq!(run(7), run(7));

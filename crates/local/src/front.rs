@@ -14,7 +14,10 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use hyper_util::{client::legacy::{Client, connect::HttpConnector}, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use posthaste_local_lambda::Function;
 use posthaste_local_sqs::{ErrorKind, Sqs, SqsError};
 use posthaste_local_template as template;
@@ -76,7 +79,10 @@ impl Front {
     /// Answers a call; with nothing when its answer is to be lost.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Option<Response<Bytes>> {
         let Some(call) = Call::of(request.headers(), request.body()) else {
-            return Some(serve::text(StatusCode::BAD_REQUEST, "an AWS call needs an X-Amz-Target of DynamoDB, SQS or Secrets Manager"));
+            return Some(serve::text(
+                StatusCode::BAD_REQUEST,
+                "an AWS call needs an X-Amz-Target of DynamoDB, SQS or Secrets Manager",
+            ));
         };
         let caller = self.caller(request.headers());
         let name = caller.as_ref().map_or("external", |caller| caller.function.as_str());
@@ -101,13 +107,19 @@ impl Front {
     /// The answer to a call that the caller's role does not permit.
     fn refusal(&self, caller: Option<&Caller>, call: &Call) -> Option<Response<Bytes>> {
         let function = self.declared.get(&caller?.function)?;
-        let (action, resource) = call.permissions(&self.names).into_iter().find(|(action, arn)| !function.allows(action, arn))?;
+        let (action, resource) =
+            call.permissions(&self.names).into_iter().find(|(action, arn)| !function.allows(action, arn))?;
         let message = format!("User: {} is not authorized to perform: {action} on resource: {resource}", function.name);
         tracing::error!("{message}");
         Some(error(StatusCode::BAD_REQUEST, "AccessDeniedException", &message))
     }
 
-    async fn with_faults(&self, caller: Option<&Caller>, call: &Call, request: Request<Bytes>) -> Option<Response<Bytes>> {
+    async fn with_faults(
+        &self,
+        caller: Option<&Caller>,
+        call: &Call,
+        request: Request<Bytes>,
+    ) -> Option<Response<Bytes>> {
         let fault = caller.and_then(|caller| self.faults.for_call(&caller.function, &call.operation()));
         let Some((action, aimed)) = fault else { return Some(self.carry_out(call, request).await) };
         match action {
@@ -139,7 +151,9 @@ impl Front {
 
     async fn kill(&self, caller: Option<&Caller>) {
         let running = caller.zip(self.running.get());
-        if let Some((caller, function)) = running.and_then(|(caller, running)| Some((caller, running.get(&caller.function)?))) {
+        if let Some((caller, function)) =
+            running.and_then(|(caller, running)| Some((caller, running.get(&caller.function)?)))
+        {
             function.kill_instance(caller.instance).await;
         }
     }
@@ -191,11 +205,15 @@ async fn wait_for(aimed: Option<Aimed>) {
 
 fn throttled(call: &Call) -> Response<Bytes> {
     match call.service {
-        Service::DynamoDb => {
-            error(StatusCode::BAD_REQUEST, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "an injected fault")
-        }
+        Service::DynamoDb => error(
+            StatusCode::BAD_REQUEST,
+            "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+            "an injected fault",
+        ),
         Service::Sqs => SqsError::new(ErrorKind::RequestThrottled, "an injected fault").response(),
-        Service::SecretsManager => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceError", "an injected fault"),
+        Service::SecretsManager => {
+            error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceError", "an injected fault")
+        }
     }
 }
 

@@ -166,8 +166,15 @@ impl Inbox {
             },
             (&Method::GET, _) => {
                 let arrived = self.arrived(rest);
-                let html = request.headers().get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().windows(9).any(|w| w == b"text/html"));
-                if html { page::render(rest, &arrived) } else { serve::json(StatusCode::OK, &json!({ "requests": arrived })) }
+                let html = request
+                    .headers()
+                    .get(header::ACCEPT)
+                    .is_some_and(|accept| accept.as_bytes().windows(9).any(|w| w == b"text/html"));
+                if html {
+                    page::render(rest, &arrived)
+                } else {
+                    serve::json(StatusCode::OK, &json!({ "requests": arrived }))
+                }
             }
             (&Method::DELETE, _) => {
                 self.lock().remove(rest);

@@ -27,5 +27,6 @@ mod system;
 pub use faults::{Action, Aim, Aimed, FaultSpec, Faults};
 pub use inbox::Inbox;
 pub use metrics::{Calls, Metrics};
-pub use posthaste_local_lambda::{LogLine, LogSink, LogStream};
+pub use posthaste_local_lambda::{Function, InvokeError, LogLine, LogSink, LogStream};
+pub use posthaste_local_sqs::{Received, Sqs};
 pub use system::{Functions, Options, System, Urls};

@@ -9,7 +9,12 @@ use tracing_subscriber::EnvFilter;
 /// Shows the local system's own messages on standard error; `RUST_LOG` chooses others.
 pub(crate) fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,posthaste_local=info"));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).with_env_filter(filter).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .with_env_filter(filter)
+        .init();
 }
 
 /// Writes each line of a function to standard error.

@@ -3,7 +3,12 @@
 mod demo;
 mod logs;
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -52,8 +57,6 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     logs::start();
-    // The HTTP client that this uses has no TLS provider of its own.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let run = async {
@@ -104,7 +107,11 @@ fn greeting(system: &System) -> String {
     let urls = system.urls();
     let (api, inbox, key) = (&urls.api, &urls.inbox, system.first_key());
     let mut text = String::new();
-    let _ = writeln!(text, "\n  API       {api}/api/v1\n  API key   {key}\n  receiver  {inbox}/inbox/mine\n  admin     {}", urls.admin);
+    let _ = writeln!(
+        text,
+        "\n  API       {api}/api/v1\n  API key   {key}\n  receiver  {inbox}/inbox/mine\n  admin     {}",
+        urls.admin
+    );
     let _ = writeln!(text, "  SQS       {}\n  DynamoDB  {}\n", urls.sqs, urls.dynamodb);
     let _ = writeln!(text, "Register a webhook, publish an event, and see it arrive:\n");
     let _ = writeln!(
@@ -125,6 +132,7 @@ fn write_ready(file: &Path, system: &System) -> anyhow::Result<()> {
     ready["key"] = system.first_key().into();
     ready["pids"] = system.pids().into();
     let unfinished = file.with_extension("unfinished");
-    fs::write(&unfinished, serde_json::to_vec_pretty(&ready)?).with_context(|| format!("{} can't be written", file.display()))?;
+    fs::write(&unfinished, serde_json::to_vec_pretty(&ready)?)
+        .with_context(|| format!("{} can't be written", file.display()))?;
     fs::rename(&unfinished, file).with_context(|| format!("{} can't be written", file.display()))
 }

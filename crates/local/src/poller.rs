@@ -95,7 +95,11 @@ fn message(received: Received) -> sqs_event::Message {
         receipt_handle: received.receipt_handle,
         body: received.body,
         attributes: received.attributes,
-        message_attributes: received.message_attributes.into_iter().map(|(name, value)| (name, attribute(value))).collect(),
+        message_attributes: received
+            .message_attributes
+            .into_iter()
+            .map(|(name, value)| (name, attribute(value)))
+            .collect(),
         md5_of_body: received.md5_of_body,
     }
 }

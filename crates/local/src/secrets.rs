@@ -77,7 +77,8 @@ fn generate(secret: &Secret) -> anyhow::Result<String> {
     }
     match (&secret.generate.template, &secret.generate.key) {
         (Some(template), Some(key)) => {
-            let mut value: serde_json::Value = serde_json::from_str(template).context("SecretStringTemplate is not JSON")?;
+            let mut value: serde_json::Value =
+                serde_json::from_str(template).context("SecretStringTemplate is not JSON")?;
             value[key] = text.into();
             Ok(value.to_string())
         }

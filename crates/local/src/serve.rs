@@ -25,7 +25,10 @@ impl Server {
     }
 
     /// Answers with `handler` on `listener`. A handler that answers nothing closes the connection.
-    pub(crate) fn start<F>(listener: TcpListener, handler: impl Fn(Request<Bytes>) -> F + Send + Sync + 'static) -> io::Result<Self>
+    pub(crate) fn start<F>(
+        listener: TcpListener,
+        handler: impl Fn(Request<Bytes>) -> F + Send + Sync + 'static,
+    ) -> io::Result<Self>
     where
         F: Future<Output = Option<Response<Bytes>>> + Send + 'static,
     {

@@ -41,12 +41,19 @@ pub(crate) async fn create(resource: &CustomResource, function: &Function) -> an
         "LogicalResourceId": resource.logical_id,
         "ResourceProperties": resource.properties,
     });
-    invoke(function, event.to_string().into()).await.with_context(|| format!("the function of {} failed", resource.logical_id))?;
+    invoke(function, event.to_string().into())
+        .await
+        .with_context(|| format!("the function of {} failed", resource.logical_id))?;
     let answer = tokio::time::timeout(resource.timeout, answers.recv()).await;
-    let answer = answer.ok().flatten().with_context(|| format!("the function of {} did not answer", resource.logical_id))?;
+    let answer =
+        answer.ok().flatten().with_context(|| format!("the function of {} did not answer", resource.logical_id))?;
     match answer["Status"].as_str() {
         Some("SUCCESS") => Ok(()),
-        _ => bail!("{} could not be created: {}", resource.logical_id, answer["Reason"].as_str().unwrap_or("no reason is given")),
+        _ => bail!(
+            "{} could not be created: {}",
+            resource.logical_id,
+            answer["Reason"].as_str().unwrap_or("no reason is given")
+        ),
     }
 }
 

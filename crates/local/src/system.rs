@@ -94,6 +94,8 @@ pub struct System {
 impl System {
     /// Starts everything; when it is there, requests are served.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
+        // reqwest is built without a TLS provider of its own. That one is installed already is no error.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let aws = bind(0).await?;
         let aws_url = format!("http://{}", aws.local_addr()?);
         let api = bind(options.port).await.with_context(|| format!("port {} can't be used", options.port))?;
@@ -128,7 +130,8 @@ impl System {
         tasks.spawn(dynoxide::server::serve_on(dynamodb_listener, dynamodb));
         create_tables(&dynamodb_url, &stack).await?;
 
-        let sqs = Sqs::new(Settings { base_url: aws_url.clone(), region: REGION.to_owned(), account: ACCOUNT_ID.to_owned() });
+        let sqs =
+            Sqs::new(Settings { base_url: aws_url.clone(), region: REGION.to_owned(), account: ACCOUNT_ID.to_owned() });
         create_queues(&sqs, &stack).await?;
         let duplicating = faults.clone();
         sqs.set_duplicator(Some(Box::new(move || duplicating.duplicates())));
@@ -149,7 +152,9 @@ impl System {
         let functions = start_functions(&stack, &options.functions, &aws_url, &options.log)?;
         let _ = front.running.set(functions.clone());
         for resource in &stack.custom_resources {
-            let function = functions.get(&resource.function).with_context(|| format!("{} has no function", resource.logical_id))?;
+            let function = functions
+                .get(&resource.function)
+                .with_context(|| format!("{} has no function", resource.logical_id))?;
             setup::create(resource, function).await?;
         }
         start_pollers(&stack, &sqs, &functions, &mut tasks);
@@ -172,7 +177,13 @@ impl System {
             let admin = admin.clone();
             async move { Some(admin.answer(&request)) }
         })?;
-        let urls = Urls { api: api_url, inbox: inbox_url, admin: admin.url(), sqs: aws_url.clone(), dynamodb: aws_url.clone() };
+        let urls = Urls {
+            api: api_url,
+            inbox: inbox_url,
+            admin: admin.url(),
+            sqs: aws_url.clone(),
+            dynamodb: aws_url.clone(),
+        };
         servers.push(admin);
         Ok(Self { urls, first_key, stack, sqs, faults, inbox, functions, metrics, _servers: servers, _tasks: tasks })
     }
@@ -255,7 +266,11 @@ async fn create_tables(url: &str, stack: &Stack) -> anyhow::Result<()> {
         }
         let text = answer.text().await?;
         // Kept data has its tables already.
-        if text.contains("ResourceInUseException") || text.contains("TimeToLive is already enabled") { Ok(()) } else { bail!("{operation}: {text}") }
+        if text.contains("ResourceInUseException") || text.contains("TimeToLive is already enabled") {
+            Ok(())
+        } else {
+            bail!("{operation}: {text}")
+        }
     };
     for table in &stack.tables {
         call("CreateTable", &table.create_request).await.with_context(|| table.logical_id.clone())?;
@@ -313,10 +328,12 @@ fn start_functions(
     let start = |function: &template::Function| {
         let name = &function.name;
         let runner = match runner {
-            Functions::Processes(binaries) => {
-                Runner::Process { binary: binaries.get(name).with_context(|| format!("there is no binary {name}"))?.clone() }
+            Functions::Processes(binaries) => Runner::Process {
+                binary: binaries.get(name).with_context(|| format!("there is no binary {name}"))?.clone(),
+            },
+            Functions::External(base) => {
+                Runner::External { invoke_url: format!("{base}/2015-03-31/functions/{name}/invocations") }
             }
-            Functions::External(base) => Runner::External { invoke_url: format!("{base}/2015-03-31/functions/{name}/invocations") },
         };
         let mut environment = function.environment.clone();
         environment.insert("AWS_ENDPOINT_URL".to_owned(), aws_url.to_owned());
@@ -365,7 +382,11 @@ async fn kill_at_random(faults: Faults, functions: BTreeMap<String, Function>) {
     }
 }
 
-fn metrics(front: Arc<Front>, sqs: Sqs, functions: BTreeMap<String, Function>) -> Arc<dyn Fn() -> Metrics + Send + Sync> {
+fn metrics(
+    front: Arc<Front>,
+    sqs: Sqs,
+    functions: BTreeMap<String, Function>,
+) -> Arc<dyn Fn() -> Metrics + Send + Sync> {
     Arc::new(move || {
         let depth = |queue: posthaste_local_sqs::QueueDepth| {
             (queue.name, Depth { visible: queue.visible, in_flight: queue.in_flight, delayed: queue.delayed })

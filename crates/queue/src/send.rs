@@ -31,10 +31,12 @@ impl Message {
     }
 
     fn entry(&self, id: usize) -> Result<SendMessageBatchRequestEntry, QueueError> {
-        let incomplete = |error: aws_sdk_sqs::error::BuildError| QueueError::Entry { operation: OPERATION, code: error.to_string() };
+        let incomplete =
+            |error: aws_sdk_sqs::error::BuildError| QueueError::Entry { operation: OPERATION, code: error.to_string() };
         let mut attributes = HashMap::new();
         for (name, value) in &self.attributes {
-            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(incomplete)?;
+            let value =
+                MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(incomplete)?;
             attributes.insert((*name).to_owned(), value);
         }
         SendMessageBatchRequestEntry::builder()
@@ -79,8 +81,13 @@ impl Queue {
                 }
             };
             let last = attempt == TRIES;
-            let (again, for_good): (Vec<_>, Vec<_>) = failed.into_iter().partition(|entry| !entry.sender_fault && !last);
-            refused.extend(for_good.into_iter().map(|entry| (entry.at, QueueError::Entry { operation: OPERATION, code: entry.code })));
+            let (again, for_good): (Vec<_>, Vec<_>) =
+                failed.into_iter().partition(|entry| !entry.sender_fault && !last);
+            refused.extend(
+                for_good
+                    .into_iter()
+                    .map(|entry| (entry.at, QueueError::Entry { operation: OPERATION, code: entry.code })),
+            );
             if again.is_empty() {
                 break;
             }

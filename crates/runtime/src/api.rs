@@ -8,11 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_http::RequestExt;
-use posthaste_domain::{
-    Invalid,
-    api_key::Scope,
-    input::InvalidKind,
-};
+use posthaste_domain::{Invalid, api_key::Scope, input::InvalidKind};
 use posthaste_store::StoreError;
 use serde::Serialize;
 use serde_json::json;
@@ -177,7 +173,17 @@ mod tests {
     #[tokio::test]
     async fn every_answer_has_the_envelope() {
         let mut answers = Vec::new();
-        for path in ["/ok", "/field", "/malformed", "/large", "/unauthorized", "/forbidden", "/conflict", "/internal", "/nowhere"] {
+        for path in [
+            "/ok",
+            "/field",
+            "/malformed",
+            "/large",
+            "/unauthorized",
+            "/forbidden",
+            "/conflict",
+            "/internal",
+            "/nowhere",
+        ] {
             let (status, body) = answer("GET", path).await;
             answers.push(format!("{path} {} {body}", status.as_u16()));
         }

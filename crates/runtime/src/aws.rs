@@ -33,7 +33,12 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
         .operation_timeout(Duration::from_secs(7))
         .build();
     let retries = RetryConfig::standard().with_max_attempts(5).with_initial_backoff(Duration::from_millis(50));
-    Ok(aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).retry_config(retries).load().await)
+    Ok(aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        .load()
+        .await)
 }
 
 /// A client for DynamoDB.

@@ -6,12 +6,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use aws_lambda_events::{
-    event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage},
-};
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{Stream, StreamExt, stream};
 use posthaste_domain::Timestamp;
 use posthaste_queue::{Message, Queue, Wait};
+
+use crate::clock;
 
 /// The message attribute of a dead letter that says in a word why it is one.
 pub const REASON: &str = "reason";
@@ -73,7 +73,7 @@ fn record(mut message: SqsMessage) -> Record {
         receipt_handle: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
         receives,
-        sent: sent.unwrap_or_else(Timestamp::now),
+        sent: sent.unwrap_or_else(clock::now),
         redriven: message.message_attributes.contains_key(REASON),
         group: message.attributes.remove("MessageGroupId"),
     }
@@ -149,7 +149,8 @@ impl Batch {
     }
 
     async fn let_wait(&self, records: &[Record], waits: Vec<(usize, Duration)>) {
-        let wait = |(at, after): &(usize, Duration)| Wait { receipt_handle: &records[*at].receipt_handle, after: *after };
+        let wait =
+            |(at, after): &(usize, Duration)| Wait { receipt_handle: &records[*at].receipt_handle, after: *after };
         let calls: Vec<Wait<'_>> = waits.iter().map(wait).collect();
         for (nth, error) in self.queue.come_again(&calls).await {
             let id = &records[waits[nth].0].message_id;

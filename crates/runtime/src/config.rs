@@ -2,10 +2,7 @@
 
 use std::{env, str::FromStr, time::Duration};
 
-use posthaste_domain::{
-    address::AllowedCidrs,
-    url::UrlPolicy,
-};
+use posthaste_domain::{address::AllowedCidrs, url::UrlPolicy};
 
 /// A variable that is missing or can't be read. It names the variable and does not repeat the value.
 #[derive(Debug, thiserror::Error)]

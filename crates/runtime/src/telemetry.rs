@@ -6,8 +6,11 @@ use tracing_subscriber::EnvFilter;
 /// at `warn`, because their debug lines show headers.
 pub fn start() {
     let level = std::env::var("LOG_LEVEL").unwrap_or_default();
-    let level = if ["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) { level.as_str() } else { "info" };
-    let ours = ["posthaste", "register", "ingest", "fanout", "deliver", "setup"].map(|target| format!("{target}={level}")).join(",");
+    let level =
+        if ["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) { level.as_str() } else { "info" };
+    let ours = ["posthaste", "register", "ingest", "fanout", "deliver", "setup"]
+        .map(|target| format!("{target}={level}"))
+        .join(",");
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

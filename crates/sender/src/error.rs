@@ -78,14 +78,20 @@ impl SendError {
         } else if causes.iter().any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)) {
             Self::theirs(code::INVALID_RESPONSE, "the endpoint's answer is not valid HTTP", detail)
         } else {
-            Self::theirs(code::CONNECTION_CLOSED, "the endpoint closed the connection before its answer was complete", detail)
+            Self::theirs(
+                code::CONNECTION_CLOSED,
+                "the endpoint closed the connection before its answer was complete",
+                detail,
+            )
         }
     }
 
     /// A resolver that does not answer is our fault; a name without an address is the webhook's.
     fn of_dns(error: &DnsError, detail: String) -> Self {
         match error {
-            DnsError::NotPublic(_) => Self::theirs(code::ADDRESS_NOT_ALLOWED, "the URL does not lead to a public address", detail),
+            DnsError::NotPublic(_) => {
+                Self::theirs(code::ADDRESS_NOT_ALLOWED, "the URL does not lead to a public address", detail)
+            }
             DnsError::NoAddress | DnsError::Failed(_) => {
                 Self::theirs(code::DNS_FAILED, "the URL's host could not be resolved", detail)
             }

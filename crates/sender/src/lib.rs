@@ -23,7 +23,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use posthaste_domain::url::{PublicUrl, UrlPolicy};
-use reqwest::{Client, header::{HeaderMap, HeaderName, HeaderValue}, redirect};
+use reqwest::{
+    Client,
+    header::{HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::time::timeout_at;
 
@@ -57,7 +61,10 @@ pub struct Request<'a> {
 
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("url", &self.url.as_str()).field("body_bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("url", &self.url.as_str())
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +94,12 @@ impl Sender {
     }
 
     /// A client with its own trusted roots and its own way to look names up.
-    pub fn with(policy: UrlPolicy, user_agent: &'static str, roots: RootCertStore, lookup: Lookup) -> anyhow::Result<Self> {
+    pub fn with(
+        policy: UrlPolicy,
+        user_agent: &'static str,
+        roots: RootCertStore,
+        lookup: Lookup,
+    ) -> anyhow::Result<Self> {
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)

@@ -25,7 +25,8 @@ async fn read_request(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<String
     loop {
         if let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") {
             let text = String::from_utf8(request.clone()).unwrap();
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+            let length =
+                text.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
             if request.len() >= head + 4 + length {
                 return Some(text);
             }
@@ -104,7 +105,10 @@ async fn the_exact_request_arrives_and_the_answer_comes_back() {
     assert_eq!(outcome.result, Ok(Response { status: 500, body: "oops".into() }));
     let request = arrived.recv().await.unwrap();
     assert!(request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"), "{request}");
-    assert!(request.contains("\r\nx-odd: a  b\tc\r\n") && request.contains("\r\nuser-agent: Posthaste/test\r\n"), "{request}");
+    assert!(
+        request.contains("\r\nx-odd: a  b\tc\r\n") && request.contains("\r\nuser-agent: Posthaste/test\r\n"),
+        "{request}"
+    );
     assert!(request.ends_with("\r\n\r\n{\"n\": 1.0}"), "{request}");
     assert!(!request.contains("accept-encoding"), "{request}");
 }
@@ -124,7 +128,8 @@ async fn statuses_without_a_body_and_informational_ones() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer() {
-    let answer = "HTTP/1.1 301 Moved\r\nlocation: http://169.254.169.254/latest/meta-data/\r\ncontent-length: 0\r\n\r\n";
+    let answer =
+        "HTTP/1.1 301 Moved\r\nlocation: http://169.254.169.254/latest/meta-data/\r\ncontent-length: 0\r\n\r\n";
     let address = answering(answer).await;
     assert_eq!(post(&sender(), &format!("http://{address}/")).await.result.unwrap().status, 301);
 }
@@ -176,7 +181,9 @@ async fn a_silent_endpoint_and_a_dripping_one_run_out_of_time() {
     })
     .await;
     let sender = sender();
-    for (address, phase) in [(silent, "did not answer"), (half_a_head, "did not answer"), (dripping, "was not complete")] {
+    for (address, phase) in
+        [(silent, "did not answer"), (half_a_head, "did not answer"), (dripping, "was not complete")]
+    {
         let outcome = post_within(&sender, &format!("http://{address}/"), Duration::from_millis(300)).await;
         let error = outcome.result.unwrap_err();
         assert_eq!((error.code, error.ours), (code::TIMEOUT, false));
@@ -205,7 +212,12 @@ async fn broken_connections_and_answers_are_told_apart() {
     let garbage = answering("SSH-2.0-OpenSSH_9.2\r\n\r\n").await;
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let sender = sender();
-    for (address, code) in [(closed, code::CONNECTION_CLOSED), (cut, code::CONNECTION_CLOSED), (garbage, code::INVALID_RESPONSE), (nobody, code::CONNECT_FAILED)] {
+    for (address, code) in [
+        (closed, code::CONNECTION_CLOSED),
+        (cut, code::CONNECTION_CLOSED),
+        (garbage, code::INVALID_RESPONSE),
+        (nobody, code::CONNECT_FAILED),
+    ] {
         assert_eq!(code_of(post(&sender, &format!("http://{address}/")).await), code);
     }
 }
@@ -216,7 +228,11 @@ async fn an_address_that_is_not_public_is_not_called() {
     let port = address.port();
     let guarded = Sender::new(UrlPolicy { allow_http: true, ..UrlPolicy::default() }, "Posthaste/test").unwrap();
     for host in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "[::1]", "169.254.169.254", "localhost"] {
-        assert_eq!(code_of(post(&guarded, &format!("http://{host}:{port}/")).await), code::ADDRESS_NOT_ALLOWED, "{host}");
+        assert_eq!(
+            code_of(post(&guarded, &format!("http://{host}:{port}/")).await),
+            code::ADDRESS_NOT_ALLOWED,
+            "{host}"
+        );
     }
     let https_only = Sender::new(UrlPolicy { allow_http: false, ..local() }, "Posthaste/test").unwrap();
     assert_eq!(code_of(post(&https_only, &format!("http://{address}/")).await), code::NOT_HTTPS);
@@ -255,7 +271,8 @@ async fn a_name_is_vetted_at_every_connection_and_by_all_its_addresses() {
 
 /// A TLS server with a certificate of its own making, and the roots that trust it.
 async fn tls_server() -> (SocketAddr, RootCertStore) {
-    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["hook.example.com".to_owned()]).unwrap();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["hook.example.com".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -285,7 +302,10 @@ async fn tls_server() -> (SocketAddr, RootCertStore) {
 #[tokio::test]
 async fn a_certificate_has_to_be_trusted_and_for_the_name() {
     let (address, roots) = tls_server().await;
-    let sender = |roots: RootCertStore| Sender::with(local(), "Posthaste/test", roots, names(vec![Ok(vec!["127.0.0.1"]), Ok(vec!["127.0.0.1"])])).unwrap();
+    let sender = |roots: RootCertStore| {
+        Sender::with(local(), "Posthaste/test", roots, names(vec![Ok(vec!["127.0.0.1"]), Ok(vec!["127.0.0.1"])]))
+            .unwrap()
+    };
     let url = |name: &str| format!("https://{name}:{}/", address.port());
     assert_eq!(post(&sender(roots.clone()), &url("hook.example.com")).await.result.unwrap().status, 200);
     assert_eq!(code_of(post(&sender(roots), &url("other.example.com")).await), code::TLS_FAILED);
@@ -296,6 +316,11 @@ async fn a_certificate_has_to_be_trusted_and_for_the_name() {
 #[tokio::test]
 async fn debug_shows_neither_headers_nor_body() {
     let url = PublicUrl::try_from("https://example.com/".to_owned()).unwrap();
-    let request = Request { url: &url, headers: vec![("x-secret", "hidden".to_owned())], body: "hidden".into(), timeout: Duration::ZERO };
+    let request = Request {
+        url: &url,
+        headers: vec![("x-secret", "hidden".to_owned())],
+        body: "hidden".into(),
+        timeout: Duration::ZERO,
+    };
     assert!(!format!("{request:?}").contains("hidden"));
 }

@@ -30,13 +30,27 @@ pub(crate) async fn get(
         let mut left = chunk.to_vec();
         for attempt in 0..TRIES {
             wait_before(attempt).await;
-            let request = project(KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(consistent), attributes)
-                .build()
-                .map_err(|error| StoreError::Call { operation: "BatchGetItem", code: "no keys".to_owned(), source: Box::new(error) })?;
-            let answer =
-                client.batch_get_item().request_items(table, request).send().await.map_err(StoreError::call("BatchGetItem"))?;
+            let request =
+                project(KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(consistent), attributes)
+                    .build()
+                    .map_err(|error| StoreError::Call {
+                        operation: "BatchGetItem",
+                        code: "no keys".to_owned(),
+                        source: Box::new(error),
+                    })?;
+            let answer = client
+                .batch_get_item()
+                .request_items(table, request)
+                .send()
+                .await
+                .map_err(StoreError::call("BatchGetItem"))?;
             found.extend(answer.responses.unwrap_or_default().into_values().flatten());
-            left = answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|unprocessed| unprocessed.keys).collect();
+            left = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .into_values()
+                .flat_map(|unprocessed| unprocessed.keys)
+                .collect();
             if left.is_empty() {
                 break;
             }
@@ -54,8 +68,12 @@ pub(crate) async fn write(client: &Client, table: &str, writes: Vec<WriteRequest
         let mut left = chunk.to_vec();
         for attempt in 0..TRIES {
             wait_before(attempt).await;
-            let answer =
-                client.batch_write_item().request_items(table, left).send().await.map_err(StoreError::call("BatchWriteItem"))?;
+            let answer = client
+                .batch_write_item()
+                .request_items(table, left)
+                .send()
+                .await
+                .map_err(StoreError::call("BatchWriteItem"))?;
             left = answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
             if left.is_empty() {
                 break;
@@ -71,7 +89,10 @@ pub(crate) async fn write(client: &Client, table: &str, writes: Vec<WriteRequest
 /// Names every attribute by a placeholder, as many are reserved words.
 fn project(keys: KeysAndAttributesBuilder, attributes: Option<&[&str]>) -> KeysAndAttributesBuilder {
     let Some(attributes) = attributes else { return keys };
-    let named = attributes.iter().enumerate().fold(keys, |keys, (at, name)| keys.expression_attribute_names(format!("#{at}"), *name));
+    let named = attributes
+        .iter()
+        .enumerate()
+        .fold(keys, |keys, (at, name)| keys.expression_attribute_names(format!("#{at}"), *name));
     let placeholders: Vec<_> = (0..attributes.len()).map(|at| format!("#{at}")).collect();
     named.projection_expression(placeholders.join(", "))
 }

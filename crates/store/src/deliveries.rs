@@ -152,7 +152,9 @@ impl Deliveries {
         let keys: Vec<Item> = distinct.into_iter().map(|(webhook, delivery)| record_key(webhook, delivery)).collect();
         // Without a projection a record's bodies would come too.
         let items = batch::get(&self.client, &self.table, keys, true, Some(&["sk", "status", "attemptCount"])).await?;
-        let read = |item: &Item| Ok((item.parsed(SK)?, Progress { status: record::status(item)?, attempts: record::attempt_count(item)? }));
+        let read = |item: &Item| {
+            Ok((item.parsed(SK)?, Progress { status: record::status(item)?, attempts: record::attempt_count(item)? }))
+        };
         items.iter().map(read).collect()
     }
 
@@ -181,7 +183,11 @@ impl Deliveries {
             .expression_attribute_values(":succeeded", text(Status::Succeeded.name()));
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(StoreError::call("UpdateItem")(error)),
         }
     }

@@ -61,7 +61,8 @@ impl Events {
     /// Those of these events that are stored.
     pub async fn get(&self, wanted: &[(Workspace, EventId)]) -> Result<HashMap<EventId, Event>, StoreError> {
         let distinct: BTreeMap<EventId, &Workspace> = wanted.iter().map(|(workspace, id)| (*id, workspace)).collect();
-        let keys: Vec<Item> = distinct.iter().map(|(id, workspace)| key(partition(workspace, *id), id.to_string())).collect();
+        let keys: Vec<Item> =
+            distinct.iter().map(|(id, workspace)| key(partition(workspace, *id), id.to_string())).collect();
         let items = batch::get(&self.client, &self.table, keys, true, None).await?;
         items.iter().map(|item| item.json::<Event>("event").map(|event| (event.id, event))).collect()
     }

@@ -42,7 +42,10 @@ pub(crate) trait Read {
 
 impl Read for Item {
     fn text(&self, attribute: &'static str) -> Result<&str, StoreError> {
-        self.get(attribute).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or_else(|| self.corrupt(attribute))
+        self.get(attribute)
+            .and_then(|value| value.as_s().ok())
+            .map(String::as_str)
+            .ok_or_else(|| self.corrupt(attribute))
     }
 
     fn parsed<T: FromStr>(&self, attribute: &'static str) -> Result<T, StoreError> {

@@ -16,7 +16,6 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream, stream::FuturesUnordered};
 use posthaste_domain::{
-    Timestamp,
     attempt::{self, Attempt, Failure, Next, Turn},
     request::WebhookRequest,
     task::Task,
@@ -24,6 +23,7 @@ use posthaste_domain::{
 };
 use posthaste_runtime::{
     batch::{Fate, Record},
+    clock,
     deadline::Deadline,
 };
 use posthaste_sender::{Request, Sender};
@@ -64,11 +64,15 @@ impl Deliver {
         for (at, record) in records.iter().enumerate() {
             match Task::parse(&record.body) {
                 Ok(task) => tasks.push((at, task)),
-                Err(error) => unreadable.push((at, Fate::DeadLetter { reason: "unreadable_task", detail: error.to_string() })),
+                Err(error) => {
+                    unreadable.push((at, Fate::DeadLetter { reason: "unreadable_task", detail: error.to_string() }))
+                }
             }
         }
         let facts = Facts::read(self, records, &tasks).await;
-        let facts = facts.inspect_err(|error| tracing::error!(%error, "the batch's webhooks, events or records could not be read")).ok();
+        let facts = facts
+            .inspect_err(|error| tracing::error!(%error, "the batch's webhooks, events or records could not be read"))
+            .ok();
         let facts = Arc::new(facts);
         let deliveries: FuturesUnordered<_> = tasks
             .into_iter()
@@ -124,11 +128,16 @@ impl Deliver {
             // The endpoint would get less time than it is promised.
             return Ok(Fate::RetryIn(Duration::ZERO));
         }
-        let began = Timestamp::now();
+        let began = clock::now();
         let request = WebhookRequest::new(webhook, subject.event, began)?;
         let outcome = self
             .sender
-            .send(Request { url: &webhook.settings.url, headers: request.headers, body: request.body.into(), timeout: webhook.timeout() })
+            .send(Request {
+                url: &webhook.settings.url,
+                headers: request.headers,
+                body: request.body.into(),
+                timeout: webhook.timeout(),
+            })
             .await;
         let attempt = match outcome.result {
             Ok(response) => Attempt::answered(webhook, began, outcome.duration, response.status, &response.body),
@@ -136,11 +145,13 @@ impl Deliver {
                 tracing::error!(delivery.id = %subject.delivery, error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
                 return Ok(Fate::after_our_fault(record));
             }
-            Err(error) => {
-                Attempt::unanswered(began, outcome.duration, Failure { code: error.code.to_owned(), message: error.message })
-            }
+            Err(error) => Attempt::unanswered(
+                began,
+                outcome.duration,
+                Failure { code: error.code.to_owned(), message: error.message },
+            ),
         };
-        let recorded = self.deliveries.record_attempt(subject, &attempt, &attempt_id, Timestamp::now()).await?;
+        let recorded = self.deliveries.record_attempt(subject, &attempt, &attempt_id, clock::now()).await?;
         tracing::info!(
             delivery.id = %subject.delivery,
             event.id = %subject.event.id,
@@ -154,23 +165,28 @@ impl Deliver {
         );
         match (attempt.error, recorded) {
             (None, _) | (_, Recorded::AlreadySucceeded) => Ok(Fate::Done),
-            (Some(failure), Recorded::Counted(attempts)) => match attempt::after_failure(&webhook.retry_schedule(), attempts) {
-                Next::RetryIn(wait) => Ok(Fate::RetryIn(wait)),
-                Next::Exhausted => self.exhaust(subject, &failure.message).await,
-            },
+            (Some(failure), Recorded::Counted(attempts)) => {
+                match attempt::after_failure(&webhook.retry_schedule(), attempts) {
+                    Next::RetryIn(wait) => Ok(Fate::RetryIn(wait)),
+                    Next::Exhausted => self.exhaust(subject, &failure.message).await,
+                }
+            }
         }
     }
 
     /// The record first, then the dead letter: when the function dies between, the message comes again and the record says that
     /// the dead letter is due.
     async fn exhaust(&self, subject: Subject<'_>, why: &str) -> Result<Fate, StoreError> {
-        self.deliveries.mark_exhausted(subject, Timestamp::now()).await?;
+        self.deliveries.mark_exhausted(subject, clock::now()).await?;
         Ok(Fate::DeadLetter { reason: EXHAUSTED, detail: why.to_owned() })
     }
 
     async fn skip(&self, subject: Subject<'_>) -> Result<Fate, StoreError> {
-        let why = Failure { code: "webhook_disabled".to_owned(), message: "the webhook was paused when the delivery's turn came".to_owned() };
-        self.deliveries.mark_skipped(subject, &why, Timestamp::now()).await?;
+        let why = Failure {
+            code: "webhook_disabled".to_owned(),
+            message: "the webhook was paused when the delivery's turn came".to_owned(),
+        };
+        self.deliveries.mark_skipped(subject, &why, clock::now()).await?;
         Ok(Fate::Done)
     }
 }

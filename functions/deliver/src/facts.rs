@@ -26,7 +26,11 @@ pub(crate) struct Facts {
 impl Facts {
     /// Reads the webhooks, the events that are not in their tasks, and the records of deliveries whose message came before. A
     /// message that comes for the first time has no record, so its record is not read.
-    pub(crate) async fn read(deliver: &Deliver, records: &[Record], tasks: &[(usize, Task<'_>)]) -> Result<Self, StoreError> {
+    pub(crate) async fn read(
+        deliver: &Deliver,
+        records: &[Record],
+        tasks: &[(usize, Task<'_>)],
+    ) -> Result<Self, StoreError> {
         let webhooks = tasks.iter().map(|(_, task)| (task.workspace.as_ref(), task.webhook));
         let by_reference = tasks.iter().filter_map(|(_, task)| match &task.content {
             Content::Event(_) => None,

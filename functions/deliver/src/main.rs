@@ -8,7 +8,13 @@ use deliver::Deliver;
 use lambda_runtime::{LambdaEvent, service_fn};
 use posthaste_domain::request::USER_AGENT;
 use posthaste_queue::Queue;
-use posthaste_runtime::{aws, batch::{self, Batch}, config, deadline::Deadline, telemetry};
+use posthaste_runtime::{
+    aws,
+    batch::{self, Batch},
+    config,
+    deadline::Deadline,
+    telemetry,
+};
 use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Registry};
 

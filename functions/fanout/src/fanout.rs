@@ -52,7 +52,9 @@ impl Fanout {
         for (record, message) in records.iter().enumerate() {
             match Event::from_message(&message.body, &message.message_id, message.sent) {
                 Ok(event) => arrived.push(Arrived { record, event }),
-                Err(invalid) => fates[record] = Fate::DeadLetter { reason: "unreadable_event", detail: invalid.to_string() },
+                Err(invalid) => {
+                    fates[record] = Fate::DeadLetter { reason: "unreadable_event", detail: invalid.to_string() }
+                }
             }
         }
         match tokio::time::timeout_at(deadline.instant(), self.fan_out(&arrived)).await {
@@ -97,7 +99,8 @@ impl Fanout {
     /// The webhooks of every workspace that could be read.
     async fn webhooks(&self, arrived: &[Arrived]) -> BTreeMap<Workspace, Vec<Webhook>> {
         let workspaces: BTreeSet<&Workspace> = arrived.iter().map(|arrived| &arrived.event.workspace).collect();
-        let queries = workspaces.into_iter().map(async |workspace| (workspace, self.registry.webhooks(workspace).await));
+        let queries =
+            workspaces.into_iter().map(async |workspace| (workspace, self.registry.webhooks(workspace).await));
         let read = |(workspace, webhooks): (&Workspace, Result<Vec<Webhook>, StoreError>)| match webhooks {
             Ok(webhooks) => Some((workspace.clone(), webhooks)),
             Err(error) => {

@@ -6,7 +6,13 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use fanout::Fanout;
 use lambda_runtime::{LambdaEvent, service_fn};
 use posthaste_queue::Queue;
-use posthaste_runtime::{aws, batch::{self, Batch}, config, deadline::Deadline, telemetry};
+use posthaste_runtime::{
+    aws,
+    batch::{self, Batch},
+    config,
+    deadline::Deadline,
+    telemetry,
+};
 use posthaste_store::{Events, Registry};
 
 #[tokio::main]

@@ -1,11 +1,6 @@
 //! `POST /api/v1/events`: the 202 is a promise, so it is given only when SQS has every event.
 
-use axum::{
-    body::Bytes,
-    extract::State,
-    http::StatusCode,
-    response::Response,
-};
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_domain::{
     Timestamp,
     api_key::Scope,
@@ -16,7 +11,7 @@ use posthaste_queue::{Message, Queue};
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
-    random,
+    clock, random,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -31,7 +26,7 @@ struct Accepted {
 
 pub(crate) async fn publish(caller: Caller, State(events): State<Queue>, body: Bytes) -> Result<Response, ApiError> {
     caller.needs(Scope::EventsPublish)?;
-    let now = Timestamp::now();
+    let now = clock::now();
     let accept = |event: NewEvent| {
         let entropy = random::bytes().map_err(|error| ApiError::internal(&error))?;
         Ok::<_, ApiError>(event.accept(EventId::new(now, &entropy), caller.workspace.clone(), now))

@@ -74,10 +74,12 @@ pub(crate) async fn list(
 }
 
 fn read(mut query: Query) -> Result<History, Invalid> {
-    let unknown = |name: &str, known: &str| Invalid::field(name, "invalid_parameter", format!("{name} has to be {known}"));
+    let unknown =
+        |name: &str, known: &str| Invalid::field(name, "invalid_parameter", format!("{name} has to be {known}"));
     let status: Option<String> = query.optional("status", "a text")?;
     let status = status.map(|name| {
-        Status::by_name(&name).ok_or_else(|| unknown("status", &format!("one of {}", Status::ALL.map(Status::name).join(", "))))
+        Status::by_name(&name)
+            .ok_or_else(|| unknown("status", &format!("one of {}", Status::ALL.map(Status::name).join(", "))))
     });
     let event_type: Option<String> = query.optional("event_type", "an event type")?;
     let event_type = event_type.map(|name| EventType::parse(name).map_err(|_| unknown("event_type", "an event type")));
@@ -125,7 +127,15 @@ mod tests {
 
     #[test]
     fn a_filter_that_can_not_be_read_is_named() {
-        for (name, value) in [("status", "failed"), ("event_type", "a b"), ("since", "yesterday"), ("until", "1"), ("cursor", "x"), ("limit", "0"), ("page", "2")] {
+        for (name, value) in [
+            ("status", "failed"),
+            ("event_type", "a b"),
+            ("since", "yesterday"),
+            ("until", "1"),
+            ("cursor", "x"),
+            ("limit", "0"),
+            ("page", "2"),
+        ] {
             assert_eq!(parsed(&[(name, value)]).unwrap_err().field.as_deref(), Some(name));
         }
     }

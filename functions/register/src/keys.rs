@@ -7,14 +7,13 @@ use axum::{
     response::Response,
 };
 use posthaste_domain::{
-    Timestamp,
     api_key::{ApiKey, KeyInfo, NewKey, Scope},
     id::KeyId,
 };
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
-    random,
+    clock, random,
 };
 use posthaste_store::Registry;
 use serde::Serialize;
@@ -29,7 +28,11 @@ struct Shown<'a> {
     key: Option<&'a str>,
 }
 
-pub(crate) async fn create(caller: Caller, State(registry): State<Registry>, body: Bytes) -> Result<Response, ApiError> {
+pub(crate) async fn create(
+    caller: Caller,
+    State(registry): State<Registry>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::KeysManage)?;
     let asked = NewKey::parse(&body)?;
     if asked.workspace.as_ref().is_some_and(|workspace| *workspace != caller.workspace) {
@@ -40,7 +43,7 @@ pub(crate) async fn create(caller: Caller, State(registry): State<Registry>, bod
     }
     let internal = |error| ApiError::internal(&error);
     let key = ApiKey::new(asked.environment, &random::bytes().map_err(internal)?);
-    let now = Timestamp::now();
+    let now = clock::now();
     let info = KeyInfo {
         id: KeyId::new(now, &random::bytes().map_err(internal)?),
         workspace: asked.workspace.unwrap_or(caller.workspace),
@@ -61,7 +64,11 @@ pub(crate) async fn list(caller: Caller, State(registry): State<Registry>) -> Re
     Ok(success(StatusCode::OK, json!({ "items": items, "next": null })))
 }
 
-pub(crate) async fn remove(caller: Caller, State(registry): State<Registry>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn remove(
+    caller: Caller,
+    State(registry): State<Registry>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::KeysManage)?;
     let no_key = || ApiError::NotFound("API key with this id");
     let id: KeyId = id.parse().map_err(|_| no_key())?;

@@ -21,6 +21,7 @@ use posthaste_domain::{
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
+    clock,
     query::Query,
     random,
 };
@@ -66,7 +67,7 @@ pub(crate) async fn create(
     caller.needs(Scope::WebhooksManage)?;
     let settings = Settings::register(Fields::of_body(&body)?, &policy)?;
     let secret = Secret::new(random::bytes().map_err(|error| ApiError::internal(&error))?);
-    let now = Timestamp::now();
+    let now = clock::now();
     let id = registry.next_webhook_id().await?;
     let webhook = Webhook { id, workspace: caller.workspace, settings, secret, created_at: now, updated_at: now };
     registry.insert_webhook(&webhook).await?;
@@ -89,7 +90,11 @@ pub(crate) async fn list(
     Ok(success(StatusCode::OK, json!({ "items": items, "next": page.next.map(|id| id.to_string()) })))
 }
 
-pub(crate) async fn show(caller: Caller, State(registry): State<Registry>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn show(
+    caller: Caller,
+    State(registry): State<Registry>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let webhook = find(&registry, &caller.workspace, &id).await?;
     Ok(success(StatusCode::OK, Shown::of(&webhook)))
@@ -107,7 +112,7 @@ pub(crate) async fn change(
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
         let settings = webhook.settings.change(Fields::of_body(&body)?, &policy)?;
-        let changed = Webhook { settings, updated_at: Timestamp::now(), ..webhook };
+        let changed = Webhook { settings, updated_at: clock::now(), ..webhook };
         if registry.replace_webhook(&changed, revision).await? {
             return Ok(success(StatusCode::OK, Shown::of(&changed)));
         }
@@ -115,7 +120,11 @@ pub(crate) async fn change(
     Err(ApiError::Conflict)
 }
 
-pub(crate) async fn remove(caller: Caller, State(registry): State<Registry>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn remove(
+    caller: Caller,
+    State(registry): State<Registry>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let id = parse_id(&id)?;
     if !registry.delete_webhook(&caller.workspace, id).await? {

@@ -12,6 +12,7 @@ use posthaste_domain::{
     id::KeyId,
     workspace::Workspace,
 };
+use posthaste_runtime::clock;
 use posthaste_store::Registry;
 use serde::Deserialize;
 use serde_json::Value;
@@ -76,13 +77,14 @@ impl Setup {
 
     /// Returns the key's id, which is the resource's.
     async fn store_key(&self, properties: &Value) -> anyhow::Result<String> {
-        let properties = Properties::deserialize(properties).context("ResourceProperties lack a Workspace or a SecretArn")?;
+        let properties =
+            Properties::deserialize(properties).context("ResourceProperties lack a Workspace or a SecretArn")?;
         let secret = self.secrets.get_secret_value().secret_id(&properties.secret_arn).send().await;
         let secret = secret.context("the first key's secret can't be read")?;
         let value = secret.secret_string.context("the first key's secret has no text")?;
         let key = ApiKey::presented(&format!("spk_live_{value}"));
         anyhow::ensure!(key.is_well_formed(), "the first key's secret has to be 43 letters and digits");
-        let info = first_key(&key, properties.workspace, Timestamp::now());
+        let info = first_key(&key, properties.workspace, clock::now());
         self.registry.insert_key(&key.hash(), &info).await.context("the first key can't be stored")?;
         Ok(info.id.to_string())
     }

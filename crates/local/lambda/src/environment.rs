@@ -32,22 +32,14 @@ const RESERVED: [&str; 17] = [
 ];
 
 pub(crate) fn check(environment: &BTreeMap<String, String>) -> Result<(), StartError> {
-    match environment
-        .keys()
-        .find(|name| RESERVED.contains(&name.as_str()))
-    {
+    match environment.keys().find(|name| RESERVED.contains(&name.as_str())) {
         Some(name) => Err(StartError::ReservedVariable(name.clone())),
         None => Ok(()),
     }
 }
 
 /// The command that starts process number `instance`, whose Runtime API is at `api`.
-pub(crate) fn command(
-    spec: &FunctionSpec,
-    binary: &Path,
-    instance: u64,
-    api: SocketAddr,
-) -> Command {
+pub(crate) fn command(spec: &FunctionSpec, binary: &Path, instance: u64, api: SocketAddr) -> Command {
     let name = &spec.name;
     let directory = binary.parent().unwrap_or(Path::new("/"));
     let mut command = Command::new(binary);
@@ -64,10 +56,7 @@ pub(crate) fn command(
         .env("_HANDLER", "bootstrap")
         .env("AWS_ACCESS_KEY_ID", format!("{name}.{instance}"))
         .env("AWS_DEFAULT_REGION", REGION)
-        .env(
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            spec.memory_mb.to_string(),
-        )
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string())
         .env("AWS_LAMBDA_FUNCTION_NAME", name)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
         .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")

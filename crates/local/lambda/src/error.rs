@@ -35,9 +35,7 @@ pub enum InvokeError {
         message: String,
     },
     /// The payload is over Lambda's limit for a synchronous invocation, 6 MB.
-    #[error(
-        "RequestTooLargeException: {bytes} bytes are over the limit of an invocation's payload"
-    )]
+    #[error("RequestTooLargeException: {bytes} bytes are over the limit of an invocation's payload")]
     RequestTooLarge {
         /// The payload's length.
         bytes: usize,
@@ -77,15 +75,11 @@ pub(crate) struct ErrorBody {
 impl ErrorBody {
     /// Reads a function's report; what isn't one is taken as the message.
     pub(crate) fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_else(|_| Self {
-            error_message: String::from_utf8_lossy(body).into_owned(),
-            error_type: None,
-        })
+        serde_json::from_slice(body)
+            .unwrap_or_else(|_| Self { error_message: String::from_utf8_lossy(body).into_owned(), error_type: None })
     }
 
     pub(crate) fn error_type(&self) -> String {
-        self.error_type
-            .clone()
-            .unwrap_or_else(|| "Runtime.UnknownError".to_owned())
+        self.error_type.clone().unwrap_or_else(|| "Runtime.UnknownError".to_owned())
     }
 }

@@ -24,10 +24,7 @@ pub(crate) struct External {
 
 impl External {
     pub(crate) fn new(invoke_url: &str) -> Result<Self, StartError> {
-        let uri = invoke_url
-            .parse::<Uri>()
-            .ok()
-            .filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+        let uri = invoke_url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         Ok(Self {
@@ -65,26 +62,13 @@ impl External {
         let mut request = Request::new(Full::new(payload));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
-        request.headers_mut().insert(
-            http::header::CONTENT_TYPE,
-            http::HeaderValue::from_static("application/json"),
-        );
-        let response =
-            self.client
-                .request(request)
-                .await
-                .map_err(|error| InvokeError::InitFailed {
-                    error_type: "External.Unreachable".to_owned(),
-                    message: format!("{}: {}", self.uri, innermost(&error)),
-                })?;
+        request.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        let response = self.client.request(request).await.map_err(|error| InvokeError::InitFailed {
+            error_type: "External.Unreachable".to_owned(),
+            message: format!("{}: {}", self.uri, innermost(&error)),
+        })?;
         let (head, body) = response.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map_err(|error| InvokeError::Crashed {
-                status: error.to_string(),
-            })?
-            .to_bytes();
+        let body = body.collect().await.map_err(|error| InvokeError::Crashed { status: error.to_string() })?.to_bytes();
         read(&Response::from_parts(head, body))
     }
 
@@ -99,10 +83,7 @@ fn read(response: &Response<Bytes>) -> Result<Bytes, InvokeError> {
         return Ok(response.body().clone());
     }
     let error = ErrorBody::read(response.body());
-    Err(InvokeError::FunctionError {
-        error_type: error.error_type(),
-        message: error.error_message,
-    })
+    Err(InvokeError::FunctionError { error_type: error.error_type(), message: error.error_message })
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -83,9 +83,7 @@ impl Function {
                 let binary = executable(binary.clone())?;
                 Backend::Processes(Arc::new(Pool::new(spec, binary, log)))
             }
-            Runner::External { invoke_url } => {
-                Backend::External(Box::new(External::new(invoke_url)?))
-            }
+            Runner::External { invoke_url } => Backend::External(Box::new(External::new(invoke_url)?)),
         };
         Ok(Self(Arc::new(backend)))
     }
@@ -97,9 +95,7 @@ impl Function {
     /// Why there is no answer. An error is final: nothing is tried a second time.
     pub async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         if payload.len() > REQUEST_LIMIT {
-            return Err(InvokeError::RequestTooLarge {
-                bytes: payload.len(),
-            });
+            return Err(InvokeError::RequestTooLarge { bytes: payload.len() });
         }
         match &*self.0 {
             Backend::Processes(pool) => pool.invoke(payload).await,
@@ -153,9 +149,7 @@ impl Function {
 
 /// The absolute path, for a process that starts in another directory.
 fn executable(binary: PathBuf) -> Result<PathBuf, StartError> {
-    let absolute = binary
-        .canonicalize()
-        .map_err(|_| StartError::Binary(binary.clone()))?;
+    let absolute = binary.canonicalize().map_err(|_| StartError::Binary(binary.clone()))?;
     match absolute.metadata() {
         Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => Ok(absolute),
         _ => Err(StartError::Binary(binary)),

@@ -55,8 +55,7 @@ pub fn to_event(request: &HttpRequest) -> Result<Bytes, RequestTooLarge> {
 
 /// The response that the client gets for a function's answer; a malformed answer is a 500.
 pub fn to_response(answer: &[u8]) -> Response<Bytes> {
-    response::to_response(answer)
-        .unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR))
+    response::to_response(answer).unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 /// A response of API Gateway's own: `{"message":"Not Found"}` and its like.
@@ -88,9 +87,7 @@ pub(crate) fn percent_decode(text: &str) -> String {
 }
 
 fn digit(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

@@ -57,21 +57,11 @@ impl LogSink {
         let mut line = Vec::new();
         loop {
             line.clear();
-            if (&mut source)
-                .take(LINE_LIMIT)
-                .read_until(b'\n', &mut line)
-                .await?
-                == 0
-            {
+            if (&mut source).take(LINE_LIMIT).read_until(b'\n', &mut line).await? == 0 {
                 return Ok(());
             }
             let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line));
-            (self.0)(LogLine {
-                function,
-                instance,
-                stream,
-                text: &text,
-            });
+            (self.0)(LogLine { function, instance, stream, text: &text });
         }
     }
 }
@@ -93,28 +83,12 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = LogSink::new({
             let lines = Arc::clone(&lines);
-            move |line| {
-                lines
-                    .lock()
-                    .unwrap()
-                    .push((line.instance, line.stream, line.text.to_owned()))
-            }
+            move |line| lines.lock().unwrap().push((line.instance, line.stream, line.text.to_owned()))
         });
-        sink.forward(
-            "echo",
-            3,
-            LogStream::Stderr,
-            &b"one\n\n {\"two\":2} \nthr\xffee"[..],
-        )
-        .await
-        .unwrap();
+        sink.forward("echo", 3, LogStream::Stderr, &b"one\n\n {\"two\":2} \nthr\xffee"[..]).await.unwrap();
         assert_eq!(
             *lines.lock().unwrap(),
-            ["one", "", " {\"two\":2} ", "thr\u{fffd}ee"].map(|text| (
-                3,
-                LogStream::Stderr,
-                text.to_owned()
-            ))
+            ["one", "", " {\"two\":2} ", "thr\u{fffd}ee"].map(|text| (3, LogStream::Stderr, text.to_owned()))
         );
     }
 
@@ -125,9 +99,7 @@ mod tests {
             let lengths = Arc::clone(&lengths);
             move |line| lengths.lock().unwrap().push(line.text.len())
         });
-        sink.forward("echo", 1, LogStream::Stdout, &vec![b'x'; 300 * 1024][..])
-            .await
-            .unwrap();
+        sink.forward("echo", 1, LogStream::Stdout, &vec![b'x'; 300 * 1024][..]).await.unwrap();
         assert_eq!(*lengths.lock().unwrap(), [256 * 1024, 44 * 1024]);
     }
 }

@@ -48,13 +48,7 @@ pub(crate) struct Pool {
 impl Pool {
     pub(crate) fn new(spec: FunctionSpec, binary: PathBuf, log: LogSink) -> Self {
         let state = State::new(spec.max_concurrency, spec.timeout, INIT_LIMIT);
-        Self {
-            spec,
-            binary,
-            log,
-            state: Mutex::new(state),
-            ended: Notify::new(),
-        }
+        Self { spec, binary, log, state: Mutex::new(state), ended: Notify::new() }
     }
 
     pub(crate) async fn invoke(self: &Arc<Self>, payload: Bytes) -> Result<Bytes, InvokeError> {
@@ -76,14 +70,8 @@ impl Pool {
     }
 
     /// The result of the invocation that the process has; false if it isn't this one.
-    pub(crate) fn respond(
-        &self,
-        instance: u64,
-        request_id: &str,
-        result: Result<Bytes, InvokeError>,
-    ) -> bool {
-        self.lock()
-            .respond(instance, request_id, result, Instant::now())
+    pub(crate) fn respond(&self, instance: u64, request_id: &str, result: Result<Bytes, InvokeError>) -> bool {
+        self.lock().respond(instance, request_id, result, Instant::now())
     }
 
     /// The process says why it can't start, and is about to end; false if it has started.

@@ -53,20 +53,12 @@ pub(crate) struct Spawned {
 /// Starts `command` in a process group of its own (a Ctrl-C in the terminal is for us alone), without input.
 pub(crate) async fn spawn(command: Command) -> io::Result<Spawned> {
     let (started, spawned) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("lambda-process".to_owned())
-        .spawn(move || start_and_wait(command, started))?;
-    spawned
-        .await
-        .unwrap_or_else(|_| Err(io::Error::other("the starting thread ended")))
+    std::thread::Builder::new().name("lambda-process".to_owned()).spawn(move || start_and_wait(command, started))?;
+    spawned.await.unwrap_or_else(|_| Err(io::Error::other("the starting thread ended")))
 }
 
 fn start_and_wait(mut command: Command, started: oneshot::Sender<io::Result<Spawned>>) {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     sys::end_with_this_thread(&mut command);
     let inherited_kb = peak_memory_kb("self");
     let mut child = match command.spawn() {
@@ -76,21 +68,12 @@ fn start_and_wait(mut command: Command, started: oneshot::Sender<io::Result<Spaw
             return;
         }
     };
-    let process = Arc::new(Process {
-        pid: child.id(),
-        inherited_kb,
-        state: Mutex::default(),
-    });
+    let process = Arc::new(Process { pid: child.id(), inherited_kb, state: Mutex::default() });
     // From here on, whoever loses interest kills it.
     let killer = KillOnDrop(Arc::clone(&process));
     let (exited, exit) = oneshot::channel();
     let pipes = child.stdout.take().zip(child.stderr.take());
-    let spawned = pipes.map(|(stdout, stderr)| Spawned {
-        process: killer,
-        stdout,
-        stderr,
-        exited: exit,
-    });
+    let spawned = pipes.map(|(stdout, stderr)| Spawned { process: killer, stdout, stderr, exited: exit });
     let _ = started.send(spawned.ok_or_else(|| io::Error::other("the child has no pipes")));
     let _ = exited.send(process.wait());
 }
@@ -100,9 +83,7 @@ impl Process {
     pub(crate) fn kill(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.exit.is_none() {
-            state.peak_memory_kb = state
-                .peak_memory_kb
-                .max(peak_memory_kb(&self.pid.to_string()));
+            state.peak_memory_kb = state.peak_memory_kb.max(peak_memory_kb(&self.pid.to_string()));
             sys::kill_group(self.pid);
         }
     }
@@ -113,13 +94,8 @@ impl Process {
         if let Some(exit) = state.exit {
             return exit.usage;
         }
-        state.peak_memory_kb = state
-            .peak_memory_kb
-            .max(peak_memory_kb(&self.pid.to_string()));
-        Usage {
-            cpu: sys::cpu_time(self.pid).unwrap_or_default(),
-            peak_memory_kb: state.peak_memory_kb,
-        }
+        state.peak_memory_kb = state.peak_memory_kb.max(peak_memory_kb(&self.pid.to_string()));
+        Usage { cpu: sys::cpu_time(self.pid).unwrap_or_default(), peak_memory_kb: state.peak_memory_kb }
     }
 
     /// Blocks until the process has ended.
@@ -128,17 +104,10 @@ impl Process {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         sys::kill_group(self.pid);
         let reaped = sys::reap(self.pid);
-        let own_kb = if reaped.max_rss_kb > self.inherited_kb {
-            reaped.max_rss_kb
-        } else {
-            0
-        };
+        let own_kb = if reaped.max_rss_kb > self.inherited_kb { reaped.max_rss_kb } else { 0 };
         let exit = Exit {
             status: reaped.status,
-            usage: Usage {
-                cpu: reaped.cpu,
-                peak_memory_kb: state.peak_memory_kb.max(own_kb),
-            },
+            usage: Usage { cpu: reaped.cpu, peak_memory_kb: state.peak_memory_kb.max(own_kb) },
         };
         state.exit = Some(exit);
         exit
@@ -159,6 +128,5 @@ impl Drop for KillOnDrop {
 fn peak_memory_kb(process: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
+    peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

@@ -61,10 +61,7 @@ impl<T> Routes<T> {
     /// # Errors
     /// The first route key that is malformed or means the same as another.
     pub fn new(routes: impl IntoIterator<Item = (String, T)>) -> Result<Self, RouteError> {
-        let mut table = Self {
-            routes: Vec::new(),
-            default: None,
-        };
+        let mut table = Self { routes: Vec::new(), default: None };
         for (key, target) in routes {
             if key == DEFAULT {
                 if table.default.replace(target).is_some() {
@@ -73,11 +70,7 @@ impl<T> Routes<T> {
                 continue;
             }
             let route = Route::parse(key, target)?;
-            if let Some(other) = table
-                .routes
-                .iter()
-                .find(|other| other.rank() == route.rank())
-            {
+            if let Some(other) = table.routes.iter().find(|other| other.rank() == route.rank()) {
                 return Err(RouteError::Conflict(other.key.clone(), route.key));
             }
             table.routes.push(route);
@@ -93,19 +86,11 @@ impl<T> Routes<T> {
         let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
         let routed = self.routes.iter().find_map(|route| {
             let path_parameters = route.matches(method, &segments)?;
-            Some(RouteMatch {
-                route_key: &route.key,
-                target: &route.target,
-                path_parameters,
-            })
+            Some(RouteMatch { route_key: &route.key, target: &route.target, path_parameters })
         });
         let default = || {
             let target = self.default.as_ref()?;
-            Some(RouteMatch {
-                route_key: DEFAULT,
-                target,
-                path_parameters: BTreeMap::new(),
-            })
+            Some(RouteMatch { route_key: DEFAULT, target, path_parameters: BTreeMap::new() })
         };
         routed.or_else(default)
     }
@@ -116,12 +101,7 @@ impl<T> Route<T> {
         let Some((method, path)) = parse(&key) else {
             return Err(RouteError::Malformed(key));
         };
-        Ok(Self {
-            key,
-            method,
-            path,
-            target,
-        })
+        Ok(Self { key, method, path, target })
     }
 
     /// Routes of equal rank match the same requests.
@@ -132,10 +112,7 @@ impl<T> Route<T> {
             Segment::Greedy(_) => Segment::Greedy(String::new()),
         };
         // `ANY` comes after every method: "~" after every character of theirs.
-        (
-            self.path.iter().map(nameless).collect(),
-            Some(self.method.as_ref().map_or("~", Method::as_str)),
-        )
+        (self.path.iter().map(nameless).collect(), Some(self.method.as_ref().map_or("~", Method::as_str)))
     }
 
     fn matches(&self, method: &Method, segments: &[&str]) -> Option<BTreeMap<String, String>> {
@@ -167,20 +144,12 @@ fn parse(key: &str) -> Option<(Option<Method>, Vec<Segment>)> {
     let (method, path) = key.split_once(' ')?;
     let method = match method {
         "ANY" => None,
-        "DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT" => {
-            Some(method.parse().ok()?)
-        }
+        "DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT" => Some(method.parse().ok()?),
         _ => return None,
     };
-    let path: Vec<_> = path
-        .strip_prefix('/')?
-        .split('/')
-        .map(segment)
-        .collect::<Option<_>>()?;
+    let path: Vec<_> = path.strip_prefix('/')?.split('/').map(segment).collect::<Option<_>>()?;
     let (_, before_last) = path.split_last()?;
-    let greedy_before_end = before_last
-        .iter()
-        .any(|segment| matches!(segment, Segment::Greedy(_)));
+    let greedy_before_end = before_last.iter().any(|segment| matches!(segment, Segment::Greedy(_)));
     (!greedy_before_end).then_some((method, path))
 }
 
@@ -189,17 +158,11 @@ fn segment(text: &str) -> Option<Segment> {
         return (!text.contains(['{', '}', ' ', '?'])).then(|| Segment::Literal(text.to_owned()));
     };
     let name = name.strip_suffix('}')?;
-    let (name, is_greedy) = name
-        .strip_suffix('+')
-        .map_or((name, false), |name| (name, true));
+    let (name, is_greedy) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
     if name.is_empty() || name.contains(['{', '}', '+']) {
         return None;
     }
-    Some(if is_greedy {
-        Segment::Greedy(name.to_owned())
-    } else {
-        Segment::Variable(name.to_owned())
-    })
+    Some(if is_greedy { Segment::Greedy(name.to_owned()) } else { Segment::Variable(name.to_owned()) })
 }
 
 #[cfg(test)]

@@ -35,12 +35,7 @@ pub(crate) struct RuntimeApi {
 impl RuntimeApi {
     pub(crate) async fn bind(pool: Arc<Pool>, instance: u64) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        Ok(Self {
-            listener,
-            pool,
-            instance,
-            connections: JoinSet::new(),
-        })
+        Ok(Self { listener, pool, instance, connections: JoinSet::new() })
     }
 
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
@@ -76,64 +71,36 @@ impl RuntimeApi {
         self.connections.spawn(async move {
             // Half-closed connections are served on: an answer counts even if its process is gone by now. An error is a
             // connection that the process broke off: what that means is seen when the process ends.
-            let _ = http1::Builder::new()
-                .half_close(true)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
 type Answer = Response<Full<Bytes>>;
 
-async fn answer(
-    pool: Arc<Pool>,
-    instance: u64,
-    request: Request<Incoming>,
-) -> Result<Answer, Infallible> {
+async fn answer(pool: Arc<Pool>, instance: u64, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
     let Some(body) = read(body).await else {
-        return Ok(refusal(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequest",
-            "the body is incomplete",
-        ));
+        return Ok(refusal(StatusCode::BAD_REQUEST, "InvalidRequest", "the body is incomplete"));
     };
-    let path = head
-        .uri
-        .path()
-        .strip_prefix("/2018-06-01/runtime/")
-        .unwrap_or_default();
+    let path = head.uri.path().strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
     let path: Vec<_> = path.split('/').collect();
     Ok(match (&head.method, path.as_slice()) {
         (&Method::GET, ["invocation", "next"]) => next(&pool, instance).await,
-        (&Method::POST, ["invocation", request_id, "response"]) => {
-            response(&pool, instance, request_id, body)
-        }
+        (&Method::POST, ["invocation", request_id, "response"]) => response(&pool, instance, request_id, body),
         (&Method::POST, ["invocation", request_id, "error"]) => {
             let error = reported(&head, body);
-            let error = InvokeError::FunctionError {
-                error_type: error.error_type(),
-                message: error.error_message,
-            };
+            let error = InvokeError::FunctionError { error_type: error.error_type(), message: error.error_message };
             accepted_if(pool.respond(instance, request_id, Err(error)))
         }
         (&Method::POST, ["init", "error"]) => {
             if pool.init_error(instance, reported(&head, body)) {
                 accepted()
             } else {
-                refusal(
-                    StatusCode::FORBIDDEN,
-                    "InvalidStateTransition",
-                    "the init is over",
-                )
+                refusal(StatusCode::FORBIDDEN, "InvalidStateTransition", "the init is over")
             }
         }
-        _ => refusal(
-            StatusCode::NOT_FOUND,
-            "UnknownOperation",
-            "there is no such operation",
-        ),
+        _ => refusal(StatusCode::NOT_FOUND, "UnknownOperation", "there is no such operation"),
     })
 }
 
@@ -153,11 +120,7 @@ async fn next(pool: &Arc<Pool>, instance: u64) -> Answer {
 }
 
 fn invocation(function: &str, work: Work) -> Answer {
-    let deadline_ms = work
-        .deadline
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
+    let deadline_ms = work.deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function}");
     let mut response = json(StatusCode::OK, work.payload);
     let headers = response.headers_mut();
@@ -184,15 +147,8 @@ fn response(pool: &Arc<Pool>, instance: u64, request_id: &str, body: Body) -> An
             );
             let error_type = "Function.ResponseSizeTooLarge";
             let answer = refusal(StatusCode::PAYLOAD_TOO_LARGE, error_type, &message);
-            let error = InvokeError::FunctionError {
-                error_type: error_type.to_owned(),
-                message,
-            };
-            if pool.respond(instance, request_id, Err(error)) {
-                answer
-            } else {
-                accepted_if(false)
-            }
+            let error = InvokeError::FunctionError { error_type: error_type.to_owned(), message };
+            if pool.respond(instance, request_id, Err(error)) { answer } else { accepted_if(false) }
         }
     }
 }
@@ -217,48 +173,28 @@ async fn read(mut body: Incoming) -> Option<Body> {
             whole.extend_from_slice(&data);
         }
     }
-    Some(if length <= RESPONSE_LIMIT {
-        Body::Whole(whole.freeze())
-    } else {
-        Body::TooLarge(length)
-    })
+    Some(if length <= RESPONSE_LIMIT { Body::Whole(whole.freeze()) } else { Body::TooLarge(length) })
 }
 
 /// The error that the process reports; without a type in the body, the header's counts.
 fn reported(head: &http::request::Parts, body: Body) -> ErrorBody {
     let mut error = match body {
         Body::Whole(body) => ErrorBody::read(&body),
-        Body::TooLarge(bytes) => ErrorBody {
-            error_message: format!("an error of {bytes} bytes"),
-            error_type: None,
-        },
+        Body::TooLarge(bytes) => ErrorBody { error_message: format!("an error of {bytes} bytes"), error_type: None },
     };
     if error.error_type.is_none() {
         let header = head.headers.get("lambda-runtime-function-error-type");
-        error.error_type = header
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+        error.error_type = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
     }
     error
 }
 
 fn accepted_if(known: bool) -> Answer {
-    if known {
-        accepted()
-    } else {
-        refusal(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequestID",
-            "Invalid request ID",
-        )
-    }
+    if known { accepted() } else { refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID") }
 }
 
 fn accepted() -> Answer {
-    json(
-        StatusCode::ACCEPTED,
-        Bytes::from_static(br#"{"status":"OK"}"#),
-    )
+    json(StatusCode::ACCEPTED, Bytes::from_static(br#"{"status":"OK"}"#))
 }
 
 fn refusal(status: StatusCode, error_type: &str, message: &str) -> Answer {
@@ -269,8 +205,6 @@ fn refusal(status: StatusCode, error_type: &str, message: &str) -> Answer {
 fn json(status: StatusCode, body: Bytes) -> Answer {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -66,14 +66,8 @@ impl Serialize for MessageAttribute {
             AttributeValue::Binary(bytes) => (None, Some(STANDARD.encode(bytes))),
         };
         let data_type = &self.data_type;
-        Wire {
-            string_value,
-            binary_value,
-            string_list_values: [],
-            binary_list_values: [],
-            data_type,
-        }
-        .serialize(serializer)
+        Wire { string_value, binary_value, string_list_values: [], binary_list_values: [], data_type }
+            .serialize(serializer)
     }
 }
 
@@ -95,15 +89,8 @@ pub fn to_event(queue_arn: &str, messages: &[Message]) -> Bytes {
         aws_region: &'a str,
     }
     let aws_region = queue_arn.split(':').nth(3).unwrap_or_default();
-    let record = |message| Record {
-        message,
-        event_source: "aws:sqs",
-        event_source_arn: queue_arn,
-        aws_region,
-    };
-    let event = Event {
-        records: messages.iter().map(record).collect(),
-    };
+    let record = |message| Record { message, event_source: "aws:sqs", event_source_arn: queue_arn, aws_region };
+    let event = Event { records: messages.iter().map(record).collect() };
     // All keys are strings, so that serialising can't fail.
     serde_json::to_vec(&event).unwrap_or_default().into()
 }
@@ -124,32 +111,17 @@ pub struct Verdict {
 /// Without `ReportBatchItemFailures` any answer is a success. With it, nothing, `null`, an object without
 /// `batchItemFailures`, or with `null` or an empty list there, is a success of all; an answer that is malformed or names an id that
 /// is unknown, null or empty is a failure of all, as is an invocation without an answer.
-pub fn judge(
-    message_ids: &[String],
-    report_batch_item_failures: bool,
-    answer: Result<&[u8], &InvokeError>,
-) -> Verdict {
+pub fn judge(message_ids: &[String], report_batch_item_failures: bool, answer: Result<&[u8], &InvokeError>) -> Verdict {
     let failures = match answer {
         Err(error) => Err(error.to_string()),
         Ok(_) if !report_batch_item_failures => Ok(BTreeSet::new()),
         Ok(answer) => failures(message_ids, answer).map_err(str::to_owned),
     };
     match failures {
-        Err(problem) => Verdict {
-            succeeded: Vec::new(),
-            failed: message_ids.to_vec(),
-            problem: Some(problem),
-        },
+        Err(problem) => Verdict { succeeded: Vec::new(), failed: message_ids.to_vec(), problem: Some(problem) },
         Ok(failures) => {
-            let (failed, succeeded) = message_ids
-                .iter()
-                .cloned()
-                .partition(|id| failures.contains(id));
-            Verdict {
-                succeeded,
-                failed,
-                problem: None,
-            }
+            let (failed, succeeded) = message_ids.iter().cloned().partition(|id| failures.contains(id));
+            Verdict { succeeded, failed, problem: None }
         }
     }
 }

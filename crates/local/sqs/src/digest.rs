@@ -45,10 +45,7 @@ mod tests {
     use super::*;
 
     fn text(value: &str) -> MessageAttribute {
-        MessageAttribute {
-            data_type: "String".to_owned(),
-            value: AttributeValue::Text(value.to_owned()),
-        }
+        MessageAttribute { data_type: "String".to_owned(), value: AttributeValue::Text(value.to_owned()) }
     }
 
     #[test]
@@ -60,10 +57,7 @@ mod tests {
     #[test]
     fn attributes_are_digested_in_the_order_of_their_names() {
         let one = BTreeMap::from([("Foo".to_owned(), text("Bar"))]);
-        assert_eq!(
-            of_attributes(&one).as_deref(),
-            Some("ae7155c6026991b6d54b11589678bf9c")
-        );
+        assert_eq!(of_attributes(&one).as_deref(), Some("ae7155c6026991b6d54b11589678bf9c"));
 
         let three = [
             ("Hello".to_owned(), text("There")),
@@ -76,12 +70,8 @@ mod tests {
 
     #[test]
     fn a_binary_attribute_is_digested_by_its_bytes() {
-        let value =
-            b"traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01".to_vec();
-        let attribute = MessageAttribute {
-            data_type: "Binary".to_owned(),
-            value: AttributeValue::Binary(value),
-        };
+        let value = b"traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01".to_vec();
+        let attribute = MessageAttribute { data_type: "Binary".to_owned(), value: AttributeValue::Binary(value) };
         let digest = of_attributes(&BTreeMap::from([("attr1".to_owned(), attribute)]));
         assert_eq!(digest.as_deref(), Some("8cbe4db156db8a94db8b801b7addb984"));
     }

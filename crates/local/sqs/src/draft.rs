@@ -48,10 +48,7 @@ struct Binary(Vec<u8>);
 impl<'de> Deserialize<'de> for Binary {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        BASE64_STANDARD
-            .decode(text)
-            .map(Self)
-            .map_err(serde::de::Error::custom)
+        BASE64_STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -70,10 +67,7 @@ impl Outgoing {
             name.len()
                 + raw.data_type.as_ref().map_or(0, String::len)
                 + raw.string_value.as_ref().map_or(0, String::len)
-                + raw
-                    .binary_value
-                    .as_ref()
-                    .map_or(0, |Binary(bytes)| bytes.len())
+                + raw.binary_value.as_ref().map_or(0, |Binary(bytes)| bytes.len())
         });
         self.message_body.as_ref().map_or(0, String::len) + attributes.sum::<usize>()
     }
@@ -81,10 +75,7 @@ impl Outgoing {
     /// Everything that can be said without knowing the queue.
     pub(crate) fn check(self) -> Result<Draft, SqsError> {
         let size = self.size();
-        let body = self
-            .message_body
-            .filter(|body| !body.is_empty())
-            .ok_or_else(|| SqsError::missing("MessageBody"))?;
+        let body = self.message_body.filter(|body| !body.is_empty()).ok_or_else(|| SqsError::missing("MessageBody"))?;
         if !body.chars().all(is_allowed) {
             return Err(SqsError::new(
                 ErrorKind::InvalidMessageContents,
@@ -106,25 +97,13 @@ impl Outgoing {
                 raw.len()
             )));
         }
-        let attributes = raw
-            .into_iter()
-            .map(|(name, raw)| Ok((name.clone(), attribute(&name, raw)?)))
-            .collect::<Result<_, _>>()?;
+        let attributes =
+            raw.into_iter().map(|(name, raw)| Ok((name.clone(), attribute(&name, raw)?))).collect::<Result<_, _>>()?;
         let trace_header = trace_header(self.message_system_attributes.unwrap_or_default())?;
 
         let md5_of_body = digest::of_body(&body);
-        let content = Arc::new(Content {
-            body,
-            md5_of_body,
-            attributes,
-            trace_header,
-            group,
-        });
-        Ok(Draft {
-            content,
-            size,
-            delay_seconds,
-        })
+        let content = Arc::new(Content { body, md5_of_body, attributes, trace_header, group });
+        Ok(Draft { content, size, delay_seconds })
     }
 }
 
@@ -136,11 +115,7 @@ fn is_allowed(char: char) -> bool {
 fn delay(seconds: i64) -> Result<u32, SqsError> {
     match u32::try_from(seconds) {
         Ok(seconds @ 0..=900) => Ok(seconds),
-        _ => Err(SqsError::value(
-            seconds,
-            "DelaySeconds",
-            "DelaySeconds must be >= 0 and <= 900.",
-        )),
+        _ => Err(SqsError::value(seconds, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")),
     }
 }
 
@@ -153,21 +128,15 @@ fn group(id: String) -> Result<Arc<str>, SqsError> {
     }
 }
 
-fn trace_header(
-    attributes: BTreeMap<String, RawAttribute>,
-) -> Result<Option<MessageAttribute>, SqsError> {
+fn trace_header(attributes: BTreeMap<String, RawAttribute>) -> Result<Option<MessageAttribute>, SqsError> {
     let mut header = None;
     for (name, raw) in attributes {
         if name != "AWSTraceHeader" {
-            return Err(SqsError::parameter(format!(
-                "Message system attribute name '{name}' is invalid."
-            )));
+            return Err(SqsError::parameter(format!("Message system attribute name '{name}' is invalid.")));
         }
         let checked = attribute(&name, raw)?;
         if checked.data_type != "String" {
-            return Err(SqsError::parameter(
-                "The type of message system attribute 'AWSTraceHeader' must be 'String'.",
-            ));
+            return Err(SqsError::parameter("The type of message system attribute 'AWSTraceHeader' must be 'String'."));
         }
         header = Some(checked);
     }
@@ -193,9 +162,7 @@ fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError
             "The message (user) attribute '{name}' must contain a non-empty attribute type."
         )));
     }
-    let prefix = data_type
-        .split_once('.')
-        .map_or(data_type.as_str(), |(prefix, _)| prefix);
+    let prefix = data_type.split_once('.').map_or(data_type.as_str(), |(prefix, _)| prefix);
     if !matches!(prefix, "String" | "Number" | "Binary") || data_type.len() > 256 {
         return Err(SqsError::parameter(format!(
             "The type of message (user) attribute '{name}' is invalid. You must use only the following supported type prefixes: Binary, \
@@ -203,13 +170,9 @@ fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError
         )));
     }
     let value = if prefix == "Binary" {
-        raw.binary_value
-            .filter(|Binary(bytes)| !bytes.is_empty())
-            .map(|Binary(bytes)| AttributeValue::Binary(bytes))
+        raw.binary_value.filter(|Binary(bytes)| !bytes.is_empty()).map(|Binary(bytes)| AttributeValue::Binary(bytes))
     } else {
-        raw.string_value
-            .filter(|text| !text.is_empty())
-            .map(AttributeValue::Text)
+        raw.string_value.filter(|text| !text.is_empty()).map(AttributeValue::Text)
     };
     let Some(value) = value else {
         return Err(SqsError::parameter(format!(
@@ -218,9 +181,7 @@ fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError
     };
     if let AttributeValue::Text(text) = &value {
         if !text.chars().all(is_allowed) {
-            let message = format!(
-                "Invalid characters found in the value of message (user) attribute '{name}'."
-            );
+            let message = format!("Invalid characters found in the value of message (user) attribute '{name}'.");
             return Err(SqsError::parameter(message));
         }
         if prefix == "Number" && !is_number(text) {
@@ -235,9 +196,7 @@ fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError
 fn is_attribute_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     (1..=256).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         && !name.starts_with('.')
         && !name.ends_with('.')
         && !name.contains("..")
@@ -247,7 +206,5 @@ fn is_attribute_name(name: &str) -> bool {
 
 /// A decimal number; `parse` alone would also take `inf` and `NaN`.
 fn is_number(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
-        && text.parse::<f64>().is_ok()
+    text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) && text.parse::<f64>().is_ok()
 }

@@ -19,12 +19,7 @@ impl Sqs {
         match self.call(action, &body).await {
             Ok(answer) => respond(StatusCode::OK, Bytes::from(answer.to_string())),
             Err(error) => {
-                tracing::debug!(
-                    action,
-                    code = error.code(),
-                    error = error.message,
-                    "sqs call refused"
-                );
+                tracing::debug!(action, code = error.code(), error = error.message, "sqs call refused");
                 error.response()
             }
         }
@@ -34,23 +29,14 @@ impl Sqs {
     pub fn router(&self) -> Router {
         let sqs = self.clone();
         let handler = async move |headers: HeaderMap, body: Bytes| {
-            let target = headers
-                .get("x-amz-target")
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default();
+            let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
             let response = match target.strip_prefix("AmazonSQS.") {
                 Some(action) => sqs.respond(action, body).await,
-                None => SqsError::new(
-                    ErrorKind::UnknownOperation,
-                    format!("No action in \"{target}\"."),
-                )
-                .response(),
+                None => SqsError::new(ErrorKind::UnknownOperation, format!("No action in \"{target}\".")).response(),
             };
             response.map(Body::from)
         };
-        Router::new()
-            .route("/", post(handler))
-            .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        Router::new().route("/", post(handler)).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
     }
 }
 
@@ -58,14 +44,9 @@ impl SqsError {
     /// The error as the server answers it.
     pub fn response(&self) -> Response<Bytes> {
         let body = json!({"__type": format!("com.amazonaws.sqs#{}", self.shape()), "message": self.message});
-        let status =
-            StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = respond(status, Bytes::from(body.to_string()));
-        let fault = if self.sender_fault() {
-            "Sender"
-        } else {
-            "Receiver"
-        };
+        let fault = if self.sender_fault() { "Sender" } else { "Receiver" };
         if let Ok(value) = HeaderValue::try_from(format!("{};{fault}", self.code())) {
             response.headers_mut().insert("x-amzn-query-error", value);
         }

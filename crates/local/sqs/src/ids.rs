@@ -18,8 +18,7 @@ pub(crate) fn uuid() -> Uuid {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let (high, low) = (KEYS.hash_one((count, 0)), KEYS.hash_one((count, 1)));
-    Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes())
-        .into_uuid()
+    Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()).into_uuid()
 }
 
 /// Names one receive of one message in one queue.
@@ -49,13 +48,8 @@ impl Receipt {
         let (numbers, rest) = bytes.strip_prefix(&MARK)?.as_chunks::<8>();
         match (numbers, rest) {
             ([queue, key, receive], []) => {
-                let [queue, key, receive] =
-                    [queue, key, receive].map(|bytes| u64::from_be_bytes(*bytes));
-                Some(Self {
-                    queue,
-                    key,
-                    receive,
-                })
+                let [queue, key, receive] = [queue, key, receive].map(|bytes| u64::from_be_bytes(*bytes));
+                Some(Self { queue, key, receive })
             }
             _ => None,
         }
@@ -68,22 +62,13 @@ mod tests {
 
     #[test]
     fn a_receipt_handle_survives_the_way_to_the_consumer_and_back() {
-        let receipt = Receipt {
-            queue: 3,
-            key: u64::MAX,
-            receive: 7,
-        };
+        let receipt = Receipt { queue: 3, key: u64::MAX, receive: 7 };
         assert_eq!(Receipt::decode(&receipt.encode()), Some(receipt));
     }
 
     #[test]
     fn anything_else_is_not_a_receipt_handle() {
-        for garbage in [
-            "",
-            "garbage",
-            "AQEB",
-            &BASE64_STANDARD.encode(b"SQS1 and some more"),
-        ] {
+        for garbage in ["", "garbage", "AQEB", &BASE64_STANDARD.encode(b"SQS1 and some more")] {
             assert_eq!(Receipt::decode(garbage), None, "{garbage}");
         }
     }

@@ -71,23 +71,13 @@ impl Sqs {
     /// No queues yet.
     pub fn new(settings: Settings) -> Self {
         let state = Mutex::new(State::new(settings));
-        Self {
-            shared: Arc::new(Shared {
-                state,
-                duplicator: Mutex::default(),
-            }),
-        }
+        Self { shared: Arc::new(Shared { state, duplicator: Mutex::default() }) }
     }
 
     /// Receives up to `max` messages from the queue of that name, waiting up to `wait` for the first, and hides them for the queue's
     /// visibility timeout. As with long polling, it comes back empty when `wait` is over; `OverLimit` is only for a `wait` of zero.
     /// Dropping the future takes no message.
-    pub async fn receive(
-        &self,
-        queue: &str,
-        max: usize,
-        wait: Duration,
-    ) -> Result<Vec<Received>, SqsError> {
+    pub async fn receive(&self, queue: &str, max: usize, wait: Duration) -> Result<Vec<Received>, SqsError> {
         let handed = self.poll(queue, max, Some(wait), None).await?;
         Ok(handed.into_iter().map(Received::from).collect())
     }
@@ -114,26 +104,17 @@ impl Sqs {
     /// For fault injection: asked for each message that is handed out. If it says true, the message is handed out once more by a later
     /// receive, even if it is deleted before. The second hand-out is not asked about, counts as no receive and hides nothing.
     pub fn set_duplicator(&self, duplicator: Option<Duplicator>) {
-        *self
-            .shared
-            .duplicator
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = duplicator;
+        *self.shared.duplicator.lock().unwrap_or_else(PoisonError::into_inner) = duplicator;
     }
 
     /// Test control: makes every in-flight message of the queue visible at once, as if its visibility timeout had run out. Answers how
     /// many; none for a queue that does not exist.
     pub fn expire_in_flight(&self, queue: &str) -> usize {
-        self.state()
-            .queue(queue)
-            .map_or(0, |queue| queue.expire_in_flight())
+        self.state().queue(queue).map_or(0, |queue| queue.expire_in_flight())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// ReceiveMessage: what is there now, or else what the wait brings. `wait` is the queue's own unless given.
@@ -156,15 +137,10 @@ impl Sqs {
                 }
                 let queue = state.queue(name)?;
                 let now = Instant::now();
-                let wait = wait.unwrap_or_else(|| {
-                    Duration::from_secs(queue.attributes.receive_wait_seconds.into())
-                });
+                let wait = wait.unwrap_or_else(|| Duration::from_secs(queue.attributes.receive_wait_seconds.into()));
                 // Long polls wait for messages to be deleted ("Messages per queue (in flight)" in the quotas).
                 if wait.is_zero() && queue.is_full() {
-                    return Err(SqsError::new(
-                        ErrorKind::OverLimit,
-                        "Too many messages are in flight.",
-                    ));
+                    return Err(SqsError::new(ErrorKind::OverLimit, "Too many messages are in flight."));
                 }
                 let deadline = *deadline.get_or_insert(now + wait);
                 if now >= deadline {
@@ -172,23 +148,14 @@ impl Sqs {
                 }
                 // Made under the lock: whatever comes from here on wakes it.
                 let woken = queue.wake.clone().notified_owned();
-                (
-                    woken,
-                    queue
-                        .next_visible()
-                        .map_or(deadline, |next| next.min(deadline)),
-                )
+                (woken, queue.next_visible().map_or(deadline, |next| next.min(deadline)))
             };
             let _ = timeout_at(until, woken).await;
         }
     }
 
     fn duplicate(&self, name: &str, handed: &[Handed]) {
-        let duplicator = self
-            .shared
-            .duplicator
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let duplicator = self.shared.duplicator.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(wants) = duplicator.as_ref() else {
             return;
         };

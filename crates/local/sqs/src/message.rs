@@ -87,30 +87,17 @@ impl Message {
         let mut all = BTreeMap::from([
             ("SenderId".to_owned(), SENDER_ID.to_owned()),
             ("SentTimestamp".to_owned(), self.sent_ms.to_string()),
-            (
-                "ApproximateReceiveCount".to_owned(),
-                self.receives.to_string(),
-            ),
+            ("ApproximateReceiveCount".to_owned(), self.receives.to_string()),
         ]);
         let mut add = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 all.insert(name.to_owned(), value);
             }
         };
-        add(
-            "ApproximateFirstReceiveTimestamp",
-            self.first_received_ms.map(|ms| ms.to_string()),
-        );
-        add(
-            "MessageGroupId",
-            self.content.group.as_deref().map(str::to_owned),
-        );
+        add("ApproximateFirstReceiveTimestamp", self.first_received_ms.map(|ms| ms.to_string()));
+        add("MessageGroupId", self.content.group.as_deref().map(str::to_owned));
         add("DeadLetterQueueSourceArn", self.source_arn.clone());
-        if let Some(MessageAttribute {
-            value: AttributeValue::Text(header),
-            ..
-        }) = &self.content.trace_header
-        {
+        if let Some(MessageAttribute { value: AttributeValue::Text(header), .. }) = &self.content.trace_header {
             add("AWSTraceHeader", Some(header.clone()));
         }
         all

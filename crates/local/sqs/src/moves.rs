@@ -64,13 +64,8 @@ pub(crate) struct CancelMessageMoveTask {
 
 impl Sqs {
     /// Must be called within a tokio runtime: the task runs there.
-    pub(crate) fn start_message_move_task(
-        &self,
-        request: StartMessageMoveTask,
-    ) -> Result<Value, SqsError> {
-        let source_arn = request
-            .source_arn
-            .ok_or_else(|| SqsError::missing("SourceArn"))?;
+    pub(crate) fn start_message_move_task(&self, request: StartMessageMoveTask) -> Result<Value, SqsError> {
+        let source_arn = request.source_arn.ok_or_else(|| SqsError::missing("SourceArn"))?;
         let rate = match request.max_number_of_messages_per_second {
             None => None,
             Some(rate @ 1..=500) => Some(rate as u32),
@@ -83,26 +78,14 @@ impl Sqs {
             }
         };
         let mut state = self.state();
-        let source = state
-            .name_of(&source_arn)
-            .ok_or_else(|| no_such_resource("SourceArn"))?;
-        if request
-            .destination_arn
-            .as_deref()
-            .is_some_and(|arn| state.name_of(arn).is_none())
-        {
+        let source = state.name_of(&source_arn).ok_or_else(|| no_such_resource("SourceArn"))?;
+        if request.destination_arn.as_deref().is_some_and(|arn| state.name_of(arn).is_none()) {
             return Err(no_such_resource("DestinationArn"));
         }
         if state.sources_of(&source_arn).is_empty() {
-            return Err(SqsError::parameter(
-                "Source queue must be configured as a Dead Letter Queue.",
-            ));
+            return Err(SqsError::parameter("Source queue must be configured as a Dead Letter Queue."));
         }
-        if state
-            .tasks
-            .iter()
-            .any(|task| task.source_arn == source_arn && task.status == Status::Running)
-        {
+        if state.tasks.iter().any(|task| task.source_arn == source_arn && task.status == Status::Running) {
             return Err(SqsError::parameter(
                 "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
             ));
@@ -124,58 +107,33 @@ impl Sqs {
         Ok(json!({"TaskHandle": handle}))
     }
 
-    pub(crate) fn list_message_move_tasks(
-        &self,
-        request: ListMessageMoveTasks,
-    ) -> Result<Value, SqsError> {
-        let source_arn = request
-            .source_arn
-            .ok_or_else(|| SqsError::missing("SourceArn"))?;
+    pub(crate) fn list_message_move_tasks(&self, request: ListMessageMoveTasks) -> Result<Value, SqsError> {
+        let source_arn = request.source_arn.ok_or_else(|| SqsError::missing("SourceArn"))?;
         let max = match request.max_results.unwrap_or(1) {
             max if (1..=MAX_LISTED as i64).contains(&max) => max as usize,
             other => {
-                return Err(SqsError::value(
-                    other,
-                    "MaxResults",
-                    "Must be between 1 and 10, if provided.",
-                ));
+                return Err(SqsError::value(other, "MaxResults", "Must be between 1 and 10, if provided."));
             }
         };
         let state = self.state();
-        state
-            .name_of(&source_arn)
-            .ok_or_else(|| no_such_resource("SourceArn"))?;
-        let tasks = state
-            .tasks
-            .iter()
-            .rev()
-            .filter(|task| task.source_arn == source_arn);
+        state.name_of(&source_arn).ok_or_else(|| no_such_resource("SourceArn"))?;
+        let tasks = state.tasks.iter().rev().filter(|task| task.source_arn == source_arn);
         Ok(json!({"Results": tasks.take(max).map(Task::to_json).collect::<Vec<_>>()}))
     }
 
-    pub(crate) fn cancel_message_move_task(
-        &self,
-        request: CancelMessageMoveTask,
-    ) -> Result<Value, SqsError> {
-        let handle = request
-            .task_handle
-            .ok_or_else(|| SqsError::missing("TaskHandle"))?;
-        let (id, source_arn) = Task::read(&handle)
-            .ok_or_else(|| SqsError::parameter("Value for parameter TaskHandle is invalid."))?;
+    pub(crate) fn cancel_message_move_task(&self, request: CancelMessageMoveTask) -> Result<Value, SqsError> {
+        let handle = request.task_handle.ok_or_else(|| SqsError::missing("TaskHandle"))?;
+        let (id, source_arn) =
+            Task::read(&handle).ok_or_else(|| SqsError::parameter("Value for parameter TaskHandle is invalid."))?;
         let mut state = self.state();
-        state
-            .name_of(&source_arn)
-            .ok_or_else(|| no_such_resource("SourceArn"))?;
+        state.name_of(&source_arn).ok_or_else(|| no_such_resource("SourceArn"))?;
         let task = state
             .tasks
             .iter_mut()
             .find(|task| task.id == id && task.source_arn == source_arn)
             .ok_or_else(|| SqsError::new(ErrorKind::ResourceNotFound, "Task does not exist."))?;
         if task.status != Status::Running {
-            return Err(SqsError::new(
-                ErrorKind::UnsupportedOperation,
-                "Only active tasks can be cancelled.",
-            ));
+            return Err(SqsError::new(ErrorKind::UnsupportedOperation, "Only active tasks can be cancelled."));
         }
         task.status = Status::Cancelled;
         Ok(json!({"ApproximateNumberOfMessagesMoved": task.moved}))
@@ -212,12 +170,8 @@ impl Sqs {
 impl State {
     /// The names of the queues whose dead letters come to this one.
     pub(crate) fn sources_of(&self, arn: &str) -> Vec<String> {
-        let is_source =
-            |policy: &crate::redrive::RedrivePolicy| policy.dead_letter_target_arn == arn;
-        let sources = self
-            .queues
-            .values()
-            .filter(|queue| queue.attributes.redrive.as_ref().is_some_and(is_source));
+        let is_source = |policy: &crate::redrive::RedrivePolicy| policy.dead_letter_target_arn == arn;
+        let sources = self.queues.values().filter(|queue| queue.attributes.redrive.as_ref().is_some_and(is_source));
         sources.map(|queue| queue.name.clone()).collect()
     }
 
@@ -228,11 +182,7 @@ impl State {
             return;
         }
         let (source_arn, destination_arn) = (task.source_arn.clone(), task.destination_arn.clone());
-        let status = if task.moved >= task.to_move {
-            Ok(false)
-        } else {
-            self.move_one(&source_arn, destination_arn)
-        };
+        let status = if task.moved >= task.to_move { Ok(false) } else { self.move_one(&source_arn, destination_arn) };
         let task = &mut self.tasks[index];
         match status {
             Ok(true) => task.moved += 1,
@@ -242,11 +192,7 @@ impl State {
     }
 
     /// Whether there was a message to move, or the reason why it can't be moved.
-    fn move_one(
-        &mut self,
-        source_arn: &str,
-        destination_arn: Option<String>,
-    ) -> Result<bool, &'static str> {
+    fn move_one(&mut self, source_arn: &str, destination_arn: Option<String>) -> Result<bool, &'static str> {
         const GONE: &str = "AWS.SimpleQueueService.NonExistentQueue";
         let now = Instant::now();
         let source = self.name_of(source_arn).ok_or(GONE)?;
@@ -271,15 +217,11 @@ impl State {
                     receives_here: 0,
                     source_arn: None,
                 };
-                self.queue(&destination)
-                    .map_err(|_| GONE)?
-                    .put(message, now, Duration::ZERO);
+                self.queue(&destination).map_err(|_| GONE)?.put(message, now, Duration::ZERO);
                 Ok(true)
             }
             Err(reason) => {
-                self.queue(&source)
-                    .map_err(|_| GONE)?
-                    .put(message, now, Duration::ZERO);
+                self.queue(&source).map_err(|_| GONE)?.put(message, now, Duration::ZERO);
                 Err(reason)
             }
         }
@@ -293,8 +235,7 @@ impl Task {
 
     /// The task's id and source from its handle.
     fn read(handle: &str) -> Option<(String, String)> {
-        let fields: Map<String, Value> =
-            serde_json::from_slice(&BASE64_STANDARD.decode(handle).ok()?).ok()?;
+        let fields: Map<String, Value> = serde_json::from_slice(&BASE64_STANDARD.decode(handle).ok()?).ok()?;
         let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
         Some((text("taskId")?, text("sourceArn")?))
     }
@@ -329,7 +270,6 @@ impl Task {
 }
 
 fn no_such_resource(parameter: &str) -> SqsError {
-    let message =
-        format!("The resource that you specified for the {parameter} parameter doesn't exist.");
+    let message = format!("The resource that you specified for the {parameter} parameter doesn't exist.");
     SqsError::new(ErrorKind::ResourceNotFound, message)
 }

@@ -71,13 +71,7 @@ enum Place {
 }
 
 impl Queue {
-    pub(crate) fn new(
-        serial: u64,
-        name: String,
-        arn: String,
-        attributes: Attributes,
-        seconds: u64,
-    ) -> Self {
+    pub(crate) fn new(serial: u64, name: String, arn: String, attributes: Attributes, seconds: u64) -> Self {
         Self {
             name,
             arn,
@@ -112,11 +106,7 @@ impl Queue {
     /// Lets time pass: what is too old goes, what was hidden long enough becomes visible.
     pub(crate) fn advance(&mut self, now: Instant) {
         let retention = Duration::from_secs(self.attributes.retention_seconds.into());
-        while let Some(&(_, key)) = self
-            .by_age
-            .first()
-            .filter(|(enqueued, _)| *enqueued + retention <= now)
-        {
+        while let Some(&(_, key)) = self.by_age.first().filter(|(enqueued, _)| *enqueued + retention <= now) {
             self.remove(key);
         }
         while let Some(&(_, key)) = self.hidden.first().filter(|(until, _)| *until <= now) {
@@ -134,17 +124,11 @@ impl Queue {
     }
 
     /// Takes a new message in; answers its id.
-    pub(crate) fn send(
-        &mut self,
-        draft: &Draft,
-        now: Instant,
-        wall_ms: u64,
-    ) -> Result<String, SqsError> {
+    pub(crate) fn send(&mut self, draft: &Draft, now: Instant, wall_ms: u64) -> Result<String, SqsError> {
         let limit = self.attributes.maximum_message_size;
         if draft.size > limit as usize {
-            let message = format!(
-                "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
-            );
+            let message =
+                format!("One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.");
             return Err(SqsError::parameter(message));
         }
         let id = ids::uuid().to_string();
@@ -203,10 +187,7 @@ impl Queue {
         loop {
             let key = self.ready.pop()?;
             if let Some((original, message)) = self.copies.remove(&key) {
-                return Some(Next::Handed(Handed {
-                    again: true,
-                    ..self.hand(original, message)
-                }));
+                return Some(Next::Handed(Handed { again: true, ..self.hand(original, message) }));
             }
             let Some(stored) = self.messages.get_mut(&key) else {
                 continue;
@@ -222,10 +203,7 @@ impl Queue {
                 return Some(Next::Visible(self.hand(key, message)));
             }
             let until = now + visibility;
-            stored.place = Place::InFlight {
-                until,
-                received: now,
-            };
+            stored.place = Place::InFlight { until, received: now };
             self.hidden.insert((until, key));
             self.in_flight += 1;
             return Some(Next::Handed(self.hand(key, message)));
@@ -234,25 +212,14 @@ impl Queue {
 
     /// Puts a message that was handed out without being hidden back in line.
     pub(crate) fn line_up(&mut self, handed: &Handed) {
-        self.ready
-            .push(handed.key, handed.message.content.group.as_ref());
+        self.ready.push(handed.key, handed.message.content.group.as_ref());
         self.wake.notify_waiters();
     }
 
     fn hand(&mut self, key: u64, message: Message) -> Handed {
         self.receives += 1;
-        let receipt_handle = Receipt {
-            queue: self.serial,
-            key,
-            receive: self.receives,
-        }
-        .encode();
-        Handed {
-            key,
-            receipt_handle,
-            message,
-            again: false,
-        }
+        let receipt_handle = Receipt { queue: self.serial, key, receive: self.receives }.encode();
+        Handed { key, receipt_handle, message, again: false }
     }
 
     /// Lines up a handed out message a second time, whatever happens to the message itself meanwhile. SQS does that when "one of the
@@ -260,8 +227,7 @@ impl Queue {
     pub(crate) fn duplicate(&mut self, handed: &Handed) {
         let key = self.next_key;
         self.next_key += 1;
-        self.copies
-            .insert(key, (handed.key, handed.message.clone()));
+        self.copies.insert(key, (handed.key, handed.message.clone()));
         self.ready.push(key, handed.message.content.group.as_ref());
         self.wake.notify_waiters();
     }
@@ -277,21 +243,14 @@ impl Queue {
         Ok(())
     }
 
-    pub(crate) fn change_visibility(
-        &mut self,
-        handle: &str,
-        seconds: u32,
-        now: Instant,
-    ) -> Result<(), SqsError> {
+    pub(crate) fn change_visibility(&mut self, handle: &str, seconds: u32, now: Instant) -> Result<(), SqsError> {
         let receipt = self.receipt(handle)?;
         let Some(stored) = self.messages.get_mut(&receipt.key) else {
-            let reason =
-                "Message does not exist or is not available for visibility timeout change.";
+            let reason = "Message does not exist or is not available for visibility timeout change.";
             return Err(SqsError::value(handle, "ReceiptHandle", reason));
         };
         let Place::InFlight { until, received } = stored.place else {
-            let message =
-                format!("The message referred to by the receipt handle {handle} isn't in flight.");
+            let message = format!("The message referred to by the receipt handle {handle} isn't in flight.");
             return Err(SqsError::new(ErrorKind::MessageNotInflight, message));
         };
         let new = now + Duration::from_secs(seconds.into());
@@ -304,10 +263,7 @@ impl Queue {
         if seconds == 0 {
             self.show(receipt.key);
         } else {
-            stored.place = Place::InFlight {
-                until: new,
-                received,
-            };
+            stored.place = Place::InFlight { until: new, received };
             self.hidden.remove(&(until, receipt.key));
             self.hidden.insert((new, receipt.key));
         }
@@ -317,12 +273,7 @@ impl Queue {
 
     /// Makes all in-flight messages visible, in the order in which they would have become so. Answers how many.
     pub(crate) fn expire_in_flight(&mut self) -> usize {
-        let keys: Vec<u64> = self
-            .hidden
-            .iter()
-            .map(|(_, key)| *key)
-            .filter(|key| self.is_in_flight(*key))
-            .collect();
+        let keys: Vec<u64> = self.hidden.iter().map(|(_, key)| *key).filter(|key| self.is_in_flight(*key)).collect();
         keys.iter().for_each(|key| self.show(*key));
         self.wake.notify_waiters();
         keys.len()
@@ -341,22 +292,16 @@ impl Queue {
     fn receipt(&self, handle: &str) -> Result<Receipt, SqsError> {
         let invalid = |message: String| SqsError::new(ErrorKind::ReceiptHandleIsInvalid, message);
         match Receipt::decode(handle) {
-            None => Err(invalid(format!(
-                "The input receipt handle \"{handle}\" is not a valid receipt handle."
-            ))),
+            None => Err(invalid(format!("The input receipt handle \"{handle}\" is not a valid receipt handle."))),
             Some(receipt) if receipt.queue != self.serial || receipt.key >= self.next_key => {
-                Err(invalid(format!(
-                    "The receipt handle \"{handle}\" is not valid for this queue."
-                )))
+                Err(invalid(format!("The receipt handle \"{handle}\" is not valid for this queue.")))
             }
             Some(receipt) => Ok(receipt),
         }
     }
 
     fn is_in_flight(&self, key: u64) -> bool {
-        self.messages
-            .get(&key)
-            .is_some_and(|stored| matches!(stored.place, Place::InFlight { .. }))
+        self.messages.get(&key).is_some_and(|stored| matches!(stored.place, Place::InFlight { .. }))
     }
 
     /// Makes a hidden message visible.

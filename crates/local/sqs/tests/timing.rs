@@ -28,26 +28,14 @@ async fn with_queue(attributes: Value) -> Sqs {
         account: "000000000000".to_owned(),
     };
     let sqs = Sqs::new(settings);
-    call(
-        &sqs,
-        "CreateQueue",
-        json!({"QueueName": "q", "Attributes": attributes}),
-    )
-    .await
-    .unwrap();
+    call(&sqs, "CreateQueue", json!({"QueueName": "q", "Attributes": attributes})).await.unwrap();
     sqs
 }
 
 /// With the queue `q` and its dead-letter queue `dead`.
 async fn with_dead_letters(attributes: Value) -> Sqs {
     let sqs = with_queue(json!({})).await;
-    call(
-        &sqs,
-        "CreateQueue",
-        json!({"QueueName": "dead", "Attributes": attributes}),
-    )
-    .await
-    .unwrap();
+    call(&sqs, "CreateQueue", json!({"QueueName": "dead", "Attributes": attributes})).await.unwrap();
     let policy = json!({"deadLetterTargetArn": DEAD_ARN, "maxReceiveCount": 1}).to_string();
     let attributes = json!({"QueueUrl": URL, "Attributes": {"RedrivePolicy": policy}});
     call(&sqs, "SetQueueAttributes", attributes).await.unwrap();
@@ -55,13 +43,7 @@ async fn with_dead_letters(attributes: Value) -> Sqs {
 }
 
 async fn send(sqs: &Sqs, body: &str) {
-    call(
-        sqs,
-        "SendMessage",
-        json!({"QueueUrl": URL, "MessageBody": body}),
-    )
-    .await
-    .unwrap();
+    call(sqs, "SendMessage", json!({"QueueUrl": URL, "MessageBody": body})).await.unwrap();
 }
 
 async fn send_delayed(sqs: &Sqs, body: &str, seconds: u32) {
@@ -98,10 +80,7 @@ async fn waiting(sqs: &Sqs) -> JoinHandle<(Vec<String>, u128)> {
 }
 
 fn at(seconds: u128, (bodies, millis): &(Vec<String>, u128)) -> Vec<&str> {
-    assert!(
-        (seconds * 1_000..=seconds * 1_000 + 1).contains(millis),
-        "{millis} ms"
-    );
+    assert!((seconds * 1_000..=seconds * 1_000 + 1).contains(millis), "{millis} ms");
     bodies.iter().map(String::as_str).collect()
 }
 
@@ -148,22 +127,14 @@ async fn a_long_poll_learns_of_a_changed_visibility() {
     let task = waiting(&sqs).await;
     sleep(Duration::from_secs(2)).await;
     change(&sqs, &handle, 3).await.unwrap();
-    assert_eq!(
-        at(5, &task.await.unwrap()),
-        ["x"],
-        "3 seconds count from the change"
-    );
+    assert_eq!(at(5, &task.await.unwrap()), ["x"], "3 seconds count from the change");
 
     let task = waiting(&sqs).await;
     let extended = change(&sqs, &handle, 15).await;
     assert_eq!(extended, Ok(json!({})), "an older handle is as good");
     assert_eq!(at(15, &task.await.unwrap()), ["x"]);
 
-    assert_eq!(
-        at(10, &wait(&sqs).await),
-        ["x"],
-        "the change held for one receive only"
-    );
+    assert_eq!(at(10, &wait(&sqs).await), ["x"], "the change held for one receive only");
     let task = waiting(&sqs).await;
     change(&sqs, &handle, 0).await.unwrap();
     assert_eq!(at(0, &task.await.unwrap()), ["x"]);
@@ -174,11 +145,7 @@ async fn a_long_poll_wakes_for_dead_letters_expired_flights_and_duplicates() {
     let sqs = with_dead_letters(json!({})).await;
     let dead = {
         let sqs = sqs.clone();
-        tokio::spawn(async move {
-            sqs.receive("dead", 1, Duration::from_secs(600))
-                .await
-                .unwrap()
-        })
+        tokio::spawn(async move { sqs.receive("dead", 1, Duration::from_secs(600)).await.unwrap() })
     };
     send(&sqs, "x").await;
     assert_eq!(now(&sqs).await.len(), 1);
@@ -198,11 +165,7 @@ async fn a_long_poll_wakes_for_dead_letters_expired_flights_and_duplicates() {
 #[tokio::test(start_paused = true)]
 async fn of_several_long_polls_each_message_wakes_one() {
     let sqs = with_queue(json!({})).await;
-    let tasks = [
-        waiting(&sqs).await,
-        waiting(&sqs).await,
-        waiting(&sqs).await,
-    ];
+    let tasks = [waiting(&sqs).await, waiting(&sqs).await, waiting(&sqs).await];
     for body in ["a", "b"] {
         sleep(Duration::from_secs(1)).await;
         send(&sqs, body).await;
@@ -225,25 +188,15 @@ async fn a_long_poll_ends_when_its_queue_is_deleted() {
         tokio::spawn(async move { sqs.receive("q", 1, Duration::from_secs(20)).await })
     };
     sleep(Duration::from_secs(1)).await;
-    call(&sqs, "DeleteQueue", json!({"QueueUrl": URL}))
-        .await
-        .unwrap();
-    let error = timeout(Duration::from_secs(1), task)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap_err();
+    call(&sqs, "DeleteQueue", json!({"QueueUrl": URL})).await.unwrap();
+    let error = timeout(Duration::from_secs(1), task).await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::QueueDoesNotExist);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_receive_whose_caller_went_away_takes_no_message() {
     let sqs = with_queue(json!({})).await;
-    let gone = timeout(
-        Duration::from_secs(1),
-        sqs.receive("q", 1, Duration::from_secs(20)),
-    )
-    .await;
+    let gone = timeout(Duration::from_secs(1), sqs.receive("q", 1, Duration::from_secs(20))).await;
     assert!(gone.is_err());
     send(&sqs, "x").await;
     assert_eq!(at(0, &wait(&sqs).await), ["x"]);
@@ -256,11 +209,7 @@ async fn messages_become_visible_in_the_order_of_their_times() {
         send_delayed(&sqs, body, seconds).await;
     }
     advance(Duration::from_secs(4)).await;
-    let bodies: Vec<String> = now(&sqs)
-        .await
-        .into_iter()
-        .map(|message| message.body)
-        .collect();
+    let bodies: Vec<String> = now(&sqs).await.into_iter().map(|message| message.body).collect();
     assert_eq!(bodies, ["first", "second", "third"]);
 }
 
@@ -272,16 +221,10 @@ async fn a_message_is_never_invisible_for_more_than_twelve_hours_in_one_receive(
     advance(Duration::from_secs(3_600)).await;
     let error = change(&sqs, &handle, 43_200).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidParameterValue);
-    assert!(
-        error.message.contains("beyond the limit [43200 seconds]"),
-        "{error}"
-    );
+    assert!(error.message.contains("beyond the limit [43200 seconds]"), "{error}");
     change(&sqs, &handle, 39_000).await.unwrap();
     advance(Duration::from_secs(39_001)).await;
-    assert_eq!(
-        change(&sqs, &handle, 1).await.unwrap_err().kind,
-        ErrorKind::MessageNotInflight
-    );
+    assert_eq!(change(&sqs, &handle, 1).await.unwrap_err().kind, ErrorKind::MessageNotInflight);
     assert_eq!(now(&sqs).await.len(), 1);
     change(&sqs, &handle, 43_200).await.unwrap();
 }
@@ -338,32 +281,20 @@ async fn a_queue_can_be_purged_and_a_deleted_one_created_again_after_a_minute() 
     let create = async || call(&sqs, "CreateQueue", json!({"QueueName": "q"})).await;
     purge().await.unwrap();
     advance(Duration::from_millis(59_999)).await;
-    assert_eq!(
-        purge().await.unwrap_err().kind,
-        ErrorKind::PurgeQueueInProgress
-    );
+    assert_eq!(purge().await.unwrap_err().kind, ErrorKind::PurgeQueueInProgress);
     advance(Duration::from_millis(1)).await;
     purge().await.unwrap();
 
     send(&sqs, "x").await;
     let handle = now(&sqs).await.remove(0).receipt_handle;
-    call(&sqs, "DeleteQueue", json!({"QueueUrl": URL}))
-        .await
-        .unwrap();
+    call(&sqs, "DeleteQueue", json!({"QueueUrl": URL})).await.unwrap();
     advance(Duration::from_millis(59_999)).await;
-    assert_eq!(
-        create().await.unwrap_err().kind,
-        ErrorKind::QueueDeletedRecently
-    );
+    assert_eq!(create().await.unwrap_err().kind, ErrorKind::QueueDeletedRecently);
     advance(Duration::from_millis(1)).await;
     create().await.unwrap();
     send(&sqs, "y").await;
     let error = sqs.delete("q", &handle).unwrap_err();
-    assert_eq!(
-        error.kind,
-        ErrorKind::ReceiptHandleIsInvalid,
-        "it was another queue's"
-    );
+    assert_eq!(error.kind, ErrorKind::ReceiptHandleIsInvalid, "it was another queue's");
 }
 
 #[tokio::test(start_paused = true)]
@@ -374,16 +305,9 @@ async fn at_120_000_messages_in_flight_short_polls_fail_and_long_polls_wait() {
     }
     let most = sqs.receive("q", 119_995, Duration::ZERO).await.unwrap();
     assert_eq!(most.len(), 119_995);
-    assert_eq!(
-        now(&sqs).await.len(),
-        5,
-        "as many as may still be in flight"
-    );
+    assert_eq!(now(&sqs).await.len(), 5, "as many as may still be in flight");
     let error = sqs.receive("q", 1, Duration::ZERO).await.unwrap_err();
-    assert_eq!(
-        (error.kind, error.code()),
-        (ErrorKind::OverLimit, "OverLimit")
-    );
+    assert_eq!((error.kind, error.code()), (ErrorKind::OverLimit, "OverLimit"));
     assert_eq!(at(20, &wait(&sqs).await), [] as [&str; 0]);
 
     let task = waiting(&sqs).await;
@@ -401,8 +325,7 @@ async fn a_move_task_keeps_its_rate() {
     assert_eq!(now(&sqs).await.len(), 5);
     sqs.expire_in_flight("q");
     assert_eq!(now(&sqs).await, []);
-    let start =
-        json!({"SourceArn": DEAD_ARN, "DestinationArn": ARN, "MaxNumberOfMessagesPerSecond": 2});
+    let start = json!({"SourceArn": DEAD_ARN, "DestinationArn": ARN, "MaxNumberOfMessagesPerSecond": 2});
     call(&sqs, "StartMessageMoveTask", start).await.unwrap();
     let moved = |sqs: &Sqs| sqs.queues().remove(1).visible;
     sleep(Duration::from_millis(10)).await;
@@ -410,9 +333,7 @@ async fn a_move_task_keeps_its_rate() {
         assert_eq!(moved(&sqs), expected);
         sleep(Duration::from_millis(500)).await;
     }
-    let list = call(&sqs, "ListMessageMoveTasks", json!({"SourceArn": DEAD_ARN}))
-        .await
-        .unwrap();
+    let list = call(&sqs, "ListMessageMoveTasks", json!({"SourceArn": DEAD_ARN})).await.unwrap();
     assert_eq!(list["Results"][0]["Status"], "COMPLETED");
     let purge = call(&sqs, "PurgeQueue", json!({"QueueUrl": DEAD_URL})).await;
     assert_eq!(purge, Ok(json!({})));
@@ -437,13 +358,7 @@ async fn a_received_message_has_all_that_a_lambda_record_needs() {
     assert_eq!(received.attributes["ApproximateReceiveCount"], "1");
     let bytes = &received.message_attributes["bytes"];
     assert_eq!(bytes.data_type, "Binary");
-    assert_eq!(
-        bytes.value,
-        posthaste_local_sqs::AttributeValue::Binary(vec![0, 255])
-    );
+    assert_eq!(bytes.value, posthaste_local_sqs::AttributeValue::Binary(vec![0, 255]));
     sqs.delete("q", &received.receipt_handle).unwrap();
-    assert_eq!(
-        sqs.delete("none", "x").unwrap_err().kind,
-        ErrorKind::QueueDoesNotExist
-    );
+    assert_eq!(sqs.delete("none", "x").unwrap_err().kind, ErrorKind::QueueDoesNotExist);
 }

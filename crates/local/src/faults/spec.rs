@@ -35,7 +35,10 @@ impl FromStr for FaultSpec {
             let (name, value) = part.split_once('=').ok_or_else(|| bad("it has to be name=value"))?;
             let percent = || {
                 let number = value.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
-                number.filter(|number| (0.0..=100.0).contains(number)).map(|number| number / 100.0).ok_or_else(|| bad("a chance is 0% to 100%"))
+                number
+                    .filter(|number| (0.0..=100.0).contains(number))
+                    .map(|number| number / 100.0)
+                    .ok_or_else(|| bad("a chance is 0% to 100%"))
             };
             match name {
                 "seed" => spec.seed = value.parse().map_err(|_| bad("a seed is a whole number"))?,
@@ -65,7 +68,8 @@ mod tests {
     #[test]
     fn the_documented_example() {
         let spec: FaultSpec = "seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%".parse().unwrap();
-        let expected = FaultSpec { seed: 7, kill: Some(Duration::from_millis(500)), duplicate: 0.05, fail: 0.05, lose: 0.01 };
+        let expected =
+            FaultSpec { seed: 7, kill: Some(Duration::from_millis(500)), duplicate: 0.05, fail: 0.05, lose: 0.01 };
         assert_eq!(spec, expected);
         assert_eq!("".parse(), Ok(FaultSpec::default()));
         assert_eq!("kill=2s".parse::<FaultSpec>().unwrap().kill, Some(Duration::from_secs(2)));

@@ -131,7 +131,11 @@ mod tests {
     fn every_resource_of_a_call_needs_its_permission() {
         let cases = [
             ("DynamoDB_20120810.GetItem", json!({"TableName": "t"}), pairs(&[("dynamodb:GetItem", "arn:t")])),
-            ("DynamoDB_20120810.Query", json!({"TableName": "t", "IndexName": "due"}), pairs(&[("dynamodb:Query", "arn:t/index/due")])),
+            (
+                "DynamoDB_20120810.Query",
+                json!({"TableName": "t", "IndexName": "due"}),
+                pairs(&[("dynamodb:Query", "arn:t/index/due")]),
+            ),
             (
                 "DynamoDB_20120810.BatchGetItem",
                 json!({"RequestItems": {"t": {}, "u": {}}}),
@@ -142,9 +146,21 @@ mod tests {
                 json!({"TransactItems": [{"Put": {"TableName": "t"}}, {"ConditionCheck": {"TableName": "u"}}]}),
                 pairs(&[("dynamodb:PutItem", "arn:t"), ("dynamodb:ConditionCheckItem", "arn:u")]),
             ),
-            ("AmazonSQS.SendMessageBatch", json!({"QueueUrl": "http://127.0.0.1:1/0/q"}), pairs(&[("sqs:SendMessage", "arn:q")])),
-            ("AmazonSQS.SendMessage", json!({"QueueUrl": "http://127.0.0.1:1/0/other"}), pairs(&[("sqs:SendMessage", "other")])),
-            ("secretsmanager.GetSecretValue", json!({"SecretId": "arn:s"}), pairs(&[("secretsmanager:GetSecretValue", "arn:s")])),
+            (
+                "AmazonSQS.SendMessageBatch",
+                json!({"QueueUrl": "http://127.0.0.1:1/0/q"}),
+                pairs(&[("sqs:SendMessage", "arn:q")]),
+            ),
+            (
+                "AmazonSQS.SendMessage",
+                json!({"QueueUrl": "http://127.0.0.1:1/0/other"}),
+                pairs(&[("sqs:SendMessage", "other")]),
+            ),
+            (
+                "secretsmanager.GetSecretValue",
+                json!({"SecretId": "arn:s"}),
+                pairs(&[("secretsmanager:GetSecretValue", "arn:s")]),
+            ),
         ];
         for (target, body, expected) in cases {
             assert_eq!(permissions(target, body), expected, "{target}");

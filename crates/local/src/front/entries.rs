@@ -67,7 +67,8 @@ fn by_table(body: &mut Value, indices: &[usize], list: impl Fn(&mut Value) -> &m
 
 fn split(list: &mut Value, indices: &[usize], first: usize) -> Value {
     let items = list.as_array_mut().map(std::mem::take).unwrap_or_default();
-    let (taken, kept): (Vec<_>, Vec<_>) = items.into_iter().enumerate().partition(|(at, _)| indices.contains(&(first + at)));
+    let (taken, kept): (Vec<_>, Vec<_>) =
+        items.into_iter().enumerate().partition(|(at, _)| indices.contains(&(first + at)));
     let values = |items: Vec<(usize, Value)>| Value::from(items.into_iter().map(|(_, item)| item).collect::<Vec<_>>());
     *list = values(kept);
     values(taken)
@@ -83,7 +84,11 @@ mod tests {
 
     #[test]
     fn sqs_entries_are_reported_as_failed() {
-        let call = call(Service::Sqs, "SendMessageBatch", json!({"QueueUrl": "q", "Entries": [{"Id": "a"}, {"Id": "b"}, {"Id": "c"}]}));
+        let call = call(
+            Service::Sqs,
+            "SendMessageBatch",
+            json!({"QueueUrl": "q", "Entries": [{"Id": "a"}, {"Id": "b"}, {"Id": "c"}]}),
+        );
         let (kept, left_out) = part(&call, &[0, 2]);
         assert_eq!(kept.unwrap()["Entries"], json!([{"Id": "b"}]));
         let report: Value = serde_json::from_str(&report(&call, br#"{"Successful":[{"Id":"b"}]}"#, left_out)).unwrap();
@@ -98,7 +103,11 @@ mod tests {
         let (kept, left_out) = part(&write, &[1, 2]);
         assert_eq!(kept.unwrap()["RequestItems"], json!({"t": [1]}));
         assert_eq!(left_out, json!({"t": [2], "u": [3]}));
-        let get = call(Service::DynamoDb, "BatchGetItem", json!({"RequestItems": {"t": {"Keys": [1, 2], "ConsistentRead": true}}}));
+        let get = call(
+            Service::DynamoDb,
+            "BatchGetItem",
+            json!({"RequestItems": {"t": {"Keys": [1, 2], "ConsistentRead": true}}}),
+        );
         let (kept, left_out) = part(&get, &[0]);
         assert_eq!(kept.unwrap()["RequestItems"]["t"]["Keys"], json!([2]));
         assert_eq!(left_out, json!({"t": {"Keys": [1], "ConsistentRead": true}}));

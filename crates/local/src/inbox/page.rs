@@ -20,7 +20,9 @@ pub(super) fn render(name: &str, arrived: &[Arrived]) -> Response<Bytes> {
         let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         let signatures = match request.signatures {
             None => "signatures not verified: no secret is told".to_owned(),
-            Some(valid) => format!("webhook-signature {}, x-webhook-signature {}", word(valid.standard), word(valid.spectra)),
+            Some(valid) => {
+                format!("webhook-signature {}, x-webhook-signature {}", word(valid.standard), word(valid.spectra))
+            }
         };
         let _ = write!(
             page,

@@ -17,7 +17,10 @@ pub struct Signatures {
 }
 
 pub(super) fn verify(secret: &str, headers: &BTreeMap<String, String>, body: &[u8]) -> Signatures {
-    Signatures { standard: standard(secret, headers, body).is_some(), spectra: spectra(secret, headers, body).is_some() }
+    Signatures {
+        standard: standard(secret, headers, body).is_some(),
+        spectra: spectra(secret, headers, body).is_some(),
+    }
 }
 
 fn standard(secret: &str, headers: &BTreeMap<String, String>, body: &[u8]) -> Option<()> {

@@ -43,6 +43,8 @@ impl Statement {
 
 impl Function {
     /// Whether the function's role may do `action` (`sqs:SendMessage`) on the resource with this ARN.
+    ///
+    /// IAM has no actions for SQS's batch calls and DynamoDB's transactions: those need the actions of their parts.
     pub fn allows(&self, action: &str, resource_arn: &str) -> bool {
         allows(&self.statements, action, resource_arn)
     }

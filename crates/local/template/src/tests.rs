@@ -102,7 +102,7 @@ Resources:
     Type: Custom::Thing
     Properties:
       ServiceToken: !GetAtt Worker.Arn
-      Count: 5
+      Copies: 5
 "#;
 
 /// [`SMALL`] with `from`, which has to be in it, replaced by `to`.

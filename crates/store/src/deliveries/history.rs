@@ -43,7 +43,11 @@ impl History {
 
 impl Deliveries {
     /// A page of a webhook's deliveries, newest event first.
-    pub async fn history(&self, webhook: WebhookId, history: &History) -> Result<Page<DeliveryRecord, DeliveryId>, StoreError> {
+    pub async fn history(
+        &self,
+        webhook: WebhookId,
+        history: &History,
+    ) -> Result<Page<DeliveryRecord, DeliveryId>, StoreError> {
         let (from, until) = history.range();
         if from >= until {
             return Ok(Page { items: Vec::new(), next: None });

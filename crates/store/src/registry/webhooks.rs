@@ -56,14 +56,27 @@ impl Registry {
             .expression_attribute_values(":read", number(read.0));
         match put.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(StoreError::call("PutItem")(error)),
         }
     }
 
     /// One webhook, read strongly consistently.
-    pub async fn webhook(&self, workspace: &Workspace, id: WebhookId) -> Result<Option<(Webhook, Revision)>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(webhook_key(workspace, id))).consistent_read(true);
+    pub async fn webhook(
+        &self,
+        workspace: &Workspace,
+        id: WebhookId,
+    ) -> Result<Option<(Webhook, Revision)>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(webhook_key(workspace, id)))
+            .consistent_read(true);
         let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
         answer.item.map(|item| Ok((read(&item)?, Revision(item.number("revision")?)))).transpose()
     }

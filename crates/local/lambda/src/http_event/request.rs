@@ -81,9 +81,7 @@ pub(super) fn to_event(request: &HttpRequest) -> Result<Bytes, RequestTooLarge> 
             account_id: ACCOUNT_ID,
             api_id: "local",
             domain_name,
-            domain_prefix: domain_name
-                .split_once('.')
-                .map_or(domain_name, |(prefix, _)| prefix),
+            domain_prefix: domain_name.split_once('.').map_or(domain_name, |(prefix, _)| prefix),
             http: Http {
                 method: request.method.as_str(),
                 path: &path,
@@ -116,31 +114,16 @@ fn decoded_path(path: &str) -> String {
 
 /// The colons of an IPv6 address are inside brackets.
 fn split_port(host: &str) -> (&str, &str) {
-    host.rsplit_once(':')
-        .filter(|(_, port)| !port.contains(']'))
-        .unwrap_or((host, "80"))
+    host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).unwrap_or((host, "80"))
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<String> {
-    let values = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    values
-        .flat_map(|value| {
-            value
-                .split(';')
-                .map(|cookie| cookie.trim().to_owned())
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    let values = headers.get_all(header::COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    values.flat_map(|value| value.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()).collect()
 }
 
 /// Lower-case names, values of one name joined; without the cookies and what concerns the connection alone, with what
@@ -148,23 +131,12 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
 fn headers<'a>(request: &'a HttpRequest, port: &str) -> BTreeMap<&'a str, String> {
     let mut joined = BTreeMap::<_, String>::new();
     for (name, value) in &request.headers {
-        if matches!(
-            name.as_str(),
-            "connection" | "cookie" | "keep-alive" | "te" | "transfer-encoding" | "upgrade"
-        ) {
+        if matches!(name.as_str(), "connection" | "cookie" | "keep-alive" | "te" | "transfer-encoding" | "upgrade") {
             continue;
         }
-        append(
-            &mut joined,
-            name.as_str(),
-            &String::from_utf8_lossy(value.as_bytes()),
-        );
+        append(&mut joined, name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
     }
-    append(
-        &mut joined,
-        "x-forwarded-for",
-        &request.source_ip.to_string(),
-    );
+    append(&mut joined, "x-forwarded-for", &request.source_ip.to_string());
     joined.insert("x-forwarded-port", port.to_owned());
     joined.insert("x-forwarded-proto", "http".to_owned());
     joined
@@ -203,18 +175,9 @@ fn body(headers: &HeaderMap, body: &Bytes) -> (Option<String>, bool) {
 
 /// Everything else goes in base64, even a form and a body without a content type.
 fn is_text(headers: &HeaderMap) -> bool {
-    let content_type = text(headers, header::CONTENT_TYPE)
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
+    let content_type = text(headers, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
     let content_type = content_type.to_ascii_lowercase();
     !headers.contains_key(header::CONTENT_ENCODING)
         && (content_type.starts_with("text/")
-            || [
-                "application/json",
-                "application/javascript",
-                "application/xml",
-            ]
-            .contains(&content_type.as_str()))
+            || ["application/json", "application/javascript", "application/xml"].contains(&content_type.as_str()))
 }

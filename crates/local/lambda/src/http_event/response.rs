@@ -36,33 +36,21 @@ pub(super) fn to_response(answer: &[u8]) -> Option<Response<Bytes>> {
 
 fn explicit(answer: Answer) -> Option<Response<Bytes>> {
     let body = answer.body.unwrap_or_default();
-    let body = if answer.is_base64_encoded == Some(true) {
-        STANDARD.decode(body).ok()?
-    } else {
-        body.into_bytes()
-    };
+    let body = if answer.is_base64_encoded == Some(true) { STANDARD.decode(body).ok()? } else { body.into_bytes() };
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status(&answer.status_code)?;
     for (name, value) in answer.headers.unwrap_or_default() {
         let name = HeaderName::try_from(name).ok()?;
         // The gateway frames the response itself.
-        if !matches!(
-            name.as_str(),
-            "connection" | "content-length" | "keep-alive" | "transfer-encoding" | "upgrade"
-        ) {
+        if !matches!(name.as_str(), "connection" | "content-length" | "keep-alive" | "transfer-encoding" | "upgrade") {
             response.headers_mut().append(name, header_value(&value)?);
         }
     }
     for cookie in answer.cookies.unwrap_or_default() {
-        response
-            .headers_mut()
-            .append(SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
+        response.headers_mut().append(SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
     }
     if !response.body().is_empty() && !response.headers().contains_key(CONTENT_TYPE) {
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     }
     Some(response)
 }
@@ -73,9 +61,7 @@ fn status(value: &Value) -> Option<StatusCode> {
         Value::String(text) => text.parse().ok()?,
         value => u16::try_from(value.as_u64()?).ok()?,
     };
-    StatusCode::from_u16(code)
-        .ok()
-        .filter(|status| (200..600).contains(&status.as_u16()))
+    StatusCode::from_u16(code).ok().filter(|status| (200..600).contains(&status.as_u16()))
 }
 
 fn header_value(value: &Value) -> Option<HeaderValue> {
@@ -92,17 +78,12 @@ pub(super) fn error_response(status: StatusCode) -> Response<Bytes> {
         StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
         status => status.canonical_reason().unwrap_or("Error"),
     };
-    json(
-        status,
-        serde_json::json!({ "message": reason }).to_string().into(),
-    )
+    json(status, serde_json::json!({ "message": reason }).to_string().into())
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -30,14 +30,8 @@ impl Backoff {
     /// Processes that were started before the pause began don't make it longer.
     pub(super) fn failed(&mut self, started: Instant, now: Instant) {
         if self.until.is_none_or(|until| started >= until) {
-            let pause = FIRST
-                .saturating_mul(2_u32.saturating_pow(self.failures))
-                .min(LONGEST);
-            *self = Self {
-                failures: self.failures + 1,
-                until: Some(now + pause),
-                watched: false,
-            };
+            let pause = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
+            *self = Self { failures: self.failures + 1, until: Some(now + pause), watched: false };
         }
     }
 
@@ -47,10 +41,7 @@ impl Backoff {
 
     pub(super) fn pause(&mut self, now: Instant) -> Pause {
         match self.until {
-            Some(end) if end > now => Pause::Until {
-                end,
-                unwatched: !std::mem::replace(&mut self.watched, true),
-            },
+            Some(end) if end > now => Pause::Until { end, unwatched: !std::mem::replace(&mut self.watched, true) },
             _ => Pause::No,
         }
     }

@@ -2,23 +2,14 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::SystemTime;
 
 pub(super) fn request_id() -> String {
-    uuid::Builder::from_random_bytes(random().to_be_bytes())
-        .into_uuid()
-        .to_string()
+    uuid::Builder::from_random_bytes(random().to_be_bytes()).into_uuid().to_string()
 }
 
 /// A trace that nobody samples, in X-Ray's form.
 pub(super) fn trace_id() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let trace = format!("{:032x}", random());
-    format!(
-        "Root=1-{seconds:08x}-{};Parent={:016x};Sampled=0",
-        &trace[..24],
-        random() >> 64
-    )
+    format!("Root=1-{seconds:08x}-{};Parent={:016x};Sampled=0", &trace[..24], random() >> 64)
 }
 
 /// Each `RandomState` has keys of its own: enough for ids that needn't be secret.

@@ -23,14 +23,8 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// Starts process number `instance` and returns when it is dead and the pool knows.
 pub(super) async fn run(pool: Arc<Pool>, instance: u64) {
     let ended = match live(&pool, instance).await {
-        Ok(exit) => Ended {
-            how: exit.status.to_string(),
-            usage: exit.usage,
-        },
-        Err(error) => Ended {
-            how: format!("{}: {error}", pool.binary.display()),
-            usage: process::Usage::default(),
-        },
+        Ok(exit) => Ended { how: exit.status.to_string(), usage: exit.usage },
+        Err(error) => Ended { how: format!("{}: {error}", pool.binary.display()), usage: process::Usage::default() },
     };
     let mut state = pool.lock();
     state.ended(instance, &ended, Instant::now());
@@ -60,10 +54,7 @@ async fn live(pool: &Arc<Pool>, instance: u64) -> io::Result<Exit> {
 
     let exit = loop {
         let now = Instant::now();
-        let look_again = pool
-            .lock()
-            .enforce_deadline(instance, now)
-            .min(now + SAMPLE_EVERY);
+        let look_again = pool.lock().enforce_deadline(instance, now).min(now + SAMPLE_EVERY);
         tokio::select! {
             exit = &mut spawned.exited => break exit.map_err(io::Error::other)?,
             () = api.serve() => {}

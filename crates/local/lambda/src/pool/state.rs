@@ -134,23 +134,13 @@ impl State {
             wanted.look_again_at = unwatched.then_some(end);
             return wanted;
         }
-        let soon_idle = |instance: &&Instance| {
-            matches!(instance.phase, Phase::Init { .. } | Phase::Answered { .. })
-        };
+        let soon_idle = |instance: &&Instance| matches!(instance.phase, Phase::Init { .. } | Phase::Answered { .. });
         let soon_idle = self.instances.values().filter(soon_idle).count();
         let missing = self.queue.len().saturating_sub(soon_idle);
         for _ in 0..missing.min(self.max_concurrency.saturating_sub(self.instances.len())) {
             self.last_instance += 1;
-            let phase = Phase::Init {
-                deadline: now + self.init_limit,
-                error: None,
-            };
-            let instance = Instance {
-                phase,
-                started: now,
-                process: None,
-                doomed: false,
-            };
+            let phase = Phase::Init { deadline: now + self.init_limit, error: None };
+            let instance = Instance { phase, started: now, process: None, doomed: false };
             self.instances.insert(self.last_instance, instance);
             self.totals.cold_starts += 1;
             wanted.start.push(self.last_instance);
@@ -164,8 +154,7 @@ impl State {
             return;
         };
         let deadline = now + self.timeout;
-        let Phase::Idle(next) = mem::replace(&mut instance.phase, Phase::Answered { deadline })
-        else {
+        let Phase::Idle(next) = mem::replace(&mut instance.phase, Phase::Answered { deadline }) else {
             return;
         };
         let Some(pending) = take(&mut self.queue) else {
@@ -183,26 +172,15 @@ impl State {
         match next.send(work) {
             Ok(()) => {
                 self.totals.invocations += 1;
-                instance.phase = Phase::Busy(Running {
-                    request_id,
-                    started: now,
-                    deadline,
-                    answer: pending.answer,
-                });
+                instance.phase = Phase::Busy(Running { request_id, started: now, deadline, answer: pending.answer });
             }
             // It has broken off its request: it either asks again or ends.
-            Err(work) => self.queue.push_front(Pending {
-                payload: work.payload,
-                answer: pending.answer,
-            }),
+            Err(work) => self.queue.push_front(Pending { payload: work.payload, answer: pending.answer }),
         }
     }
 
     pub(super) fn next(&mut self, id: u64, now: Instant) -> Option<oneshot::Receiver<Work>> {
-        let instance = self
-            .instances
-            .get_mut(&id)
-            .filter(|instance| !instance.doomed)?;
+        let instance = self.instances.get_mut(&id).filter(|instance| !instance.doomed)?;
         match &instance.phase {
             Phase::Init { .. } => {
                 self.backoff.succeeded();
@@ -230,9 +208,7 @@ impl State {
         };
         match &instance.phase {
             Phase::Busy(running) if running.request_id == request_id => {
-                let phase = Phase::Answered {
-                    deadline: running.deadline,
-                };
+                let phase = Phase::Answered { deadline: running.deadline };
                 if let Phase::Busy(running) = mem::replace(&mut instance.phase, phase) {
                     self.finish(running, result, now);
                 }
@@ -243,11 +219,7 @@ impl State {
     }
 
     pub(super) fn init_error(&mut self, id: u64, report: ErrorBody, now: Instant) -> bool {
-        match self
-            .instances
-            .get_mut(&id)
-            .map(|instance| &mut instance.phase)
-        {
+        match self.instances.get_mut(&id).map(|instance| &mut instance.phase) {
             Some(Phase::Init { deadline, error }) => {
                 *deadline = now + FAREWELL;
                 *error = Some(report);
@@ -286,22 +258,13 @@ impl State {
             Phase::Init { error, .. } => {
                 error.get_or_insert_with(|| ErrorBody {
                     error_type: Some("Sandbox.Timedout".to_owned()),
-                    error_message: format!(
-                        "Init timed out after {:.2} seconds",
-                        self.init_limit.as_secs_f64()
-                    ),
+                    error_message: format!("Init timed out after {:.2} seconds", self.init_limit.as_secs_f64()),
                 });
             }
             phase => {
                 if let Phase::Busy(running) = mem::replace(phase, Phase::Ending) {
                     self.totals.timeouts += 1;
-                    self.finish(
-                        running,
-                        Err(InvokeError::Timeout {
-                            after: self.timeout,
-                        }),
-                        now,
-                    );
+                    self.finish(running, Err(InvokeError::Timeout { after: self.timeout }), now);
                 }
             }
         }
@@ -323,13 +286,7 @@ impl State {
             }
             Phase::Busy(running) => {
                 self.totals.crashes += 1;
-                self.finish(
-                    running,
-                    Err(InvokeError::Crashed {
-                        status: ended.how.clone(),
-                    }),
-                    now,
-                );
+                self.finish(running, Err(InvokeError::Crashed { status: ended.how.clone() }), now);
             }
             Phase::Idle(_) | Phase::Answered { .. } | Phase::Ending => {}
         }
@@ -390,13 +347,8 @@ impl State {
 
     /// The instance numbers of those that have an invocation and aren't being killed.
     pub(super) fn busy(&self) -> Vec<u64> {
-        let busy =
-            |instance: &Instance| matches!(instance.phase, Phase::Busy(_)) && !instance.doomed;
-        self.instances
-            .iter()
-            .filter(|(_, instance)| busy(instance))
-            .map(|(id, _)| *id)
-            .collect()
+        let busy = |instance: &Instance| matches!(instance.phase, Phase::Busy(_)) && !instance.doomed;
+        self.instances.iter().filter(|(_, instance)| busy(instance)).map(|(id, _)| *id).collect()
     }
 
     pub(super) fn is_alive(&self, id: u64) -> bool {
@@ -408,17 +360,11 @@ impl State {
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {
-        self.instances
-            .values()
-            .filter_map(|instance| Some(instance.process.as_ref()?.pid))
-            .collect()
+        self.instances.values().filter_map(|instance| Some(instance.process.as_ref()?.pid)).collect()
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let live = self
-            .instances
-            .values()
-            .filter_map(|instance| Some(instance.process.as_ref()?.usage()));
+        let live = self.instances.values().filter_map(|instance| Some(instance.process.as_ref()?.usage()));
         let used = live.fold(self.used, |sum, usage| Usage {
             cpu: sum.cpu + usage.cpu,
             peak_memory_kb: sum.peak_memory_kb.max(usage.peak_memory_kb),
@@ -443,10 +389,7 @@ fn init_error(report: Option<ErrorBody>, how: &str) -> InvokeError {
         error_type: Some("Runtime.ExitError".to_owned()),
         error_message: format!("Runtime exited with error: {how}"),
     });
-    InvokeError::InitFailed {
-        error_type: report.error_type(),
-        message: report.error_message,
-    }
+    InvokeError::InitFailed { error_type: report.error_type(), message: report.error_message }
 }
 
 #[cfg(test)]

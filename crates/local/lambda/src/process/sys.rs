@@ -1,9 +1,6 @@
 //! The system calls that the standard library has no safe form of.
 
-#![expect(
-    unsafe_code,
-    reason = "prctl between fork and exec, wait4 and clock_gettime have no safe form in std"
-)]
+#![expect(unsafe_code, reason = "prctl between fork and exec, wait4 and clock_gettime have no safe form in std")]
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -39,14 +36,7 @@ pub(super) fn kill_group(leader: u32) {
 pub(super) fn wait_for_exit(pid: u32) {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     // SAFETY: `info` is valid for writing a siginfo_t, and isn't read.
-    while unsafe {
-        libc::waitid(
-            libc::P_PID,
-            pid,
-            info.as_mut_ptr(),
-            libc::WEXITED | libc::WNOWAIT,
-        )
-    } == -1
+    while unsafe { libc::waitid(libc::P_PID, pid, info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) } == -1
         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
     {}
 }
@@ -77,10 +67,7 @@ pub(super) fn reap(pid: u32) -> Reaped {
 /// User and system time of a living process: the process's CPU clock is finer than the ticks of `/proc/<pid>/stat`.
 pub(super) fn cpu_time(pid: u32) -> Option<Duration> {
     let mut clock = 0;
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: both pointers are valid for writing.
     let read = unsafe {
         libc::clock_getcpuclockid(pid.cast_signed(), &raw mut clock) == 0
@@ -90,8 +77,5 @@ pub(super) fn cpu_time(pid: u32) -> Option<Duration> {
 }
 
 fn duration(seconds: i64, nanoseconds: i64) -> Duration {
-    Duration::new(
-        seconds.try_into().unwrap_or(0),
-        nanoseconds.try_into().unwrap_or(0),
-    )
+    Duration::new(seconds.try_into().unwrap_or(0), nanoseconds.try_into().unwrap_or(0))
 }

@@ -55,37 +55,19 @@ fn judged(answer: &str) -> Verdict {
 
 #[test]
 fn an_answer_that_names_no_failure_is_a_success_of_all() {
-    for answer in [
-        "",
-        "  \n",
-        "null",
-        "{}",
-        r#"{"other":1}"#,
-        r#"{"batchItemFailures":null}"#,
-        r#"{"batchItemFailures":[]}"#,
-    ] {
-        let all = Verdict {
-            succeeded: ids(&["a", "b", "c"]),
-            failed: vec![],
-            problem: None,
-        };
+    for answer in
+        ["", "  \n", "null", "{}", r#"{"other":1}"#, r#"{"batchItemFailures":null}"#, r#"{"batchItemFailures":[]}"#]
+    {
+        let all = Verdict { succeeded: ids(&["a", "b", "c"]), failed: vec![], problem: None };
         assert_eq!(judged(answer), all, "{answer:?}");
     }
 }
 
 #[test]
 fn named_messages_fail_and_the_others_succeed() {
-    let verdict = judged(
-        r#"{"batchItemFailures":[{"itemIdentifier":"c"},{"itemIdentifier":"a"},{"itemIdentifier":"c"}]}"#,
-    );
-    assert_eq!(
-        verdict,
-        Verdict {
-            succeeded: ids(&["b"]),
-            failed: ids(&["a", "c"]),
-            problem: None
-        }
-    );
+    let verdict =
+        judged(r#"{"batchItemFailures":[{"itemIdentifier":"c"},{"itemIdentifier":"a"},{"itemIdentifier":"c"}]}"#);
+    assert_eq!(verdict, Verdict { succeeded: ids(&["b"]), failed: ids(&["a", "c"]), problem: None });
 }
 
 #[test]
@@ -94,40 +76,18 @@ fn an_answer_that_cant_be_relied_on_is_a_failure_of_all() {
         ("not JSON", "the answer isn't JSON"),
         ("\"done\"", "the answer isn't an object"),
         ("[]", "the answer isn't an object"),
-        (
-            r#"{"batchItemFailures":"a"}"#,
-            "batchItemFailures isn't a list",
-        ),
-        (
-            r#"{"batchItemFailures":["a"]}"#,
-            "a batch item failure has no itemIdentifier",
-        ),
-        (
-            r#"{"batchItemFailures":[{"itemIdentifer":"a"}]}"#,
-            "a batch item failure has no itemIdentifier",
-        ),
-        (
-            r#"{"batchItemFailures":[{"itemIdentifier":null}]}"#,
-            "a batch item failure has no itemIdentifier",
-        ),
-        (
-            r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#,
-            "an itemIdentifier is empty",
-        ),
-        (
-            r#"{"batchItemFailures":[{"itemIdentifier":1}]}"#,
-            "an itemIdentifier isn't a string",
-        ),
+        (r#"{"batchItemFailures":"a"}"#, "batchItemFailures isn't a list"),
+        (r#"{"batchItemFailures":["a"]}"#, "a batch item failure has no itemIdentifier"),
+        (r#"{"batchItemFailures":[{"itemIdentifer":"a"}]}"#, "a batch item failure has no itemIdentifier"),
+        (r#"{"batchItemFailures":[{"itemIdentifier":null}]}"#, "a batch item failure has no itemIdentifier"),
+        (r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#, "an itemIdentifier is empty"),
+        (r#"{"batchItemFailures":[{"itemIdentifier":1}]}"#, "an itemIdentifier isn't a string"),
         (
             r#"{"batchItemFailures":[{"itemIdentifier":"a"},{"itemIdentifier":"d"}]}"#,
             "an itemIdentifier is none of the batch's message ids",
         ),
     ] {
-        let all = Verdict {
-            succeeded: vec![],
-            failed: ids(&["a", "b", "c"]),
-            problem: Some(problem.to_owned()),
-        };
+        let all = Verdict { succeeded: vec![], failed: ids(&["a", "b", "c"]), problem: Some(problem.to_owned()) };
         assert_eq!(judged(answer), all, "{answer}");
     }
 }
@@ -135,38 +95,17 @@ fn an_answer_that_cant_be_relied_on_is_a_failure_of_all() {
 #[test]
 fn an_invocation_without_an_answer_is_a_failure_of_all() {
     for report_batch_item_failures in [true, false] {
-        let error = InvokeError::Crashed {
-            status: "signal: 9 (SIGKILL)".to_owned(),
-        };
+        let error = InvokeError::Crashed { status: "signal: 9 (SIGKILL)".to_owned() };
         let verdict = judge(&ids(&["a"]), report_batch_item_failures, Err(&error));
-        let problem =
-            Some("Runtime.ExitError: Runtime exited with error: signal: 9 (SIGKILL)".to_owned());
-        assert_eq!(
-            verdict,
-            Verdict {
-                succeeded: vec![],
-                failed: ids(&["a"]),
-                problem
-            }
-        );
+        let problem = Some("Runtime.ExitError: Runtime exited with error: signal: 9 (SIGKILL)".to_owned());
+        assert_eq!(verdict, Verdict { succeeded: vec![], failed: ids(&["a"]), problem });
     }
 }
 
 #[test]
 fn without_the_report_any_answer_is_a_success() {
-    for answer in [
-        "",
-        "not JSON",
-        r#"{"batchItemFailures":[{"itemIdentifier":"a"}]}"#,
-    ] {
+    for answer in ["", "not JSON", r#"{"batchItemFailures":[{"itemIdentifier":"a"}]}"#] {
         let verdict = judge(&ids(&["a"]), false, Ok(answer.as_bytes()));
-        assert_eq!(
-            verdict,
-            Verdict {
-                succeeded: ids(&["a"]),
-                failed: vec![],
-                problem: None
-            }
-        );
+        assert_eq!(verdict, Verdict { succeeded: ids(&["a"]), failed: vec![], problem: None });
     }
 }

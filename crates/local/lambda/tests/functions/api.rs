@@ -13,34 +13,22 @@ async fn an_invocation_says_what_it_is_and_when_it_must_be_done() {
     let before = now_ms();
     let headers = invoke(&function, json!({ "do": "headers" })).await.unwrap();
     let after = now_ms();
-    let deadline: u128 = header(&headers, "lambda-runtime-deadline-ms")
-        .parse()
-        .unwrap();
-    assert!(
-        (before + 15_000..=after + 15_000).contains(&deadline),
-        "{before} + 15 s, {deadline}, {after} + 15 s"
-    );
+    let deadline: u128 = header(&headers, "lambda-runtime-deadline-ms").parse().unwrap();
+    assert!((before + 15_000..=after + 15_000).contains(&deadline), "{before} + 15 s, {deadline}, {after} + 15 s");
     assert_eq!(
         header(&headers, "lambda-runtime-invoked-function-arn"),
         "arn:aws:lambda:us-east-1:000000000000:function:fixture"
     );
-    let request_id =
-        uuid::Uuid::parse_str(header(&headers, "lambda-runtime-aws-request-id")).unwrap();
+    let request_id = uuid::Uuid::parse_str(header(&headers, "lambda-runtime-aws-request-id")).unwrap();
     assert_eq!(request_id.get_version_num(), 4);
     assert!(header(&headers, "lambda-runtime-trace-id").starts_with("Root=1-"));
     let others = invoke(&function, json!({ "do": "headers" })).await.unwrap();
-    assert_ne!(
-        others["lambda-runtime-aws-request-id"],
-        headers["lambda-runtime-aws-request-id"]
-    );
+    assert_ne!(others["lambda-runtime-aws-request-id"], headers["lambda-runtime-aws-request-id"]);
     function.stop().await;
 }
 
 fn now_ms() -> u128 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_millis()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
 }
 
 fn header<'a>(headers: &'a Value, name: &str) -> &'a str {
@@ -49,10 +37,7 @@ fn header<'a>(headers: &'a Value, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn the_environment_is_what_lambda_sets_and_the_configuration_and_nothing_else() {
-    let function = start(with_environment(&[
-        ("TABLE", "posthaste-Registry"),
-        ("TZ", "Asia/Tokyo"),
-    ]));
+    let function = start(with_environment(&[("TABLE", "posthaste-Registry"), ("TZ", "Asia/Tokyo")]));
     let mut environment = invoke(&function, json!({ "do": "env" })).await.unwrap();
     let api = environment["AWS_LAMBDA_RUNTIME_API"].take();
     assert!(api.as_str().unwrap().starts_with("127.0.0.1:"));
@@ -85,9 +70,7 @@ async fn the_environment_is_what_lambda_sets_and_the_configuration_and_nothing_e
 #[tokio::test]
 async fn another_request_id_is_invalid() {
     let function = start(spec());
-    let reply = invoke(&function, json!({ "do": "wrong_id" }))
-        .await
-        .unwrap();
+    let reply = invoke(&function, json!({ "do": "wrong_id" })).await.unwrap();
     let body = json!({ "errorType": "InvalidRequestID", "errorMessage": "Invalid request ID" });
     assert_eq!(reply, json!({ "status": 400, "body": body }));
     function.stop().await;
@@ -97,12 +80,7 @@ async fn another_request_id_is_invalid() {
 async fn a_second_answer_is_invalid() {
     let lines = Lines::default();
     let function = Function::start(spec(), lines.sink()).unwrap();
-    assert_eq!(
-        invoke(&function, json!({ "do": "answer_twice" }))
-            .await
-            .unwrap(),
-        "first"
-    );
+    assert_eq!(invoke(&function, json!({ "do": "answer_twice" })).await.unwrap(), "first");
     invoke(&function, json!({})).await.unwrap();
     function.stop().await;
     assert_eq!(lines.of(LogStream::Stdout), ["202 400"]);
@@ -111,13 +89,8 @@ async fn a_second_answer_is_invalid() {
 #[tokio::test]
 async fn the_next_invocation_comes_only_after_the_answer_to_this() {
     let function = start(spec());
-    let reply = invoke(&function, json!({ "do": "next_twice" }))
-        .await
-        .unwrap();
-    assert_eq!(
-        (&reply["status"], &reply["body"]["errorType"]),
-        (&json!(403), &json!("InvalidStateTransition"))
-    );
+    let reply = invoke(&function, json!({ "do": "next_twice" })).await.unwrap();
+    assert_eq!((&reply["status"], &reply["body"]["errorType"]), (&json!(403), &json!("InvalidStateTransition")));
     function.stop().await;
 }
 
@@ -125,28 +98,18 @@ async fn the_next_invocation_comes_only_after_the_answer_to_this() {
 async fn an_answer_may_have_6_mb_and_no_byte_more() {
     let lines = Lines::default();
     let function = Function::start(spec(), lines.sink()).unwrap();
-    let large = invoke(&function, json!({ "do": "large", "bytes": 6_291_556 }))
-        .await
-        .unwrap();
+    let large = invoke(&function, json!({ "do": "large", "bytes": 6_291_556 })).await.unwrap();
     assert_eq!(large.as_str().unwrap().len(), 6_291_554);
-    let error = invoke(&function, json!({ "do": "large", "bytes": 6_291_557 }))
-        .await
-        .unwrap_err();
+    let error = invoke(&function, json!({ "do": "large", "bytes": 6_291_557 })).await.unwrap_err();
     let message = "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes).";
     let error_type = "Function.ResponseSizeTooLarge";
-    let expected = InvokeError::FunctionError {
-        error_type: error_type.to_owned(),
-        message: message.to_owned(),
-    };
+    let expected = InvokeError::FunctionError { error_type: error_type.to_owned(), message: message.to_owned() };
     assert_eq!(error, expected);
     invoke(&function, json!({})).await.unwrap();
     function.stop().await;
     let replies = lines.of(LogStream::Stdout);
     assert_eq!(replies[0], r#"202 {"status":"OK"}"#);
-    assert_eq!(
-        replies[1],
-        format!(r#"413 {{"errorMessage":"{message}","errorType":"{error_type}"}}"#)
-    );
+    assert_eq!(replies[1], format!(r#"413 {{"errorMessage":"{message}","errorType":"{error_type}"}}"#));
 }
 
 #[tokio::test]
@@ -155,10 +118,7 @@ async fn what_a_function_writes_goes_to_the_log_line_by_line() {
     let function = Function::start(spec(), lines.sink()).unwrap();
     invoke(&function, json!({ "do": "print" })).await.unwrap();
     function.stop().await;
-    assert_eq!(
-        lines.of(LogStream::Stdout),
-        ["to stdout", r#"{"second": "line"}"#]
-    );
+    assert_eq!(lines.of(LogStream::Stdout), ["to stdout", r#"{"second": "line"}"#]);
     assert_eq!(lines.of(LogStream::Stderr), ["to stderr"]);
     assert_eq!(lines.origins(), vec![("fixture".to_owned(), 1); 3]);
 }

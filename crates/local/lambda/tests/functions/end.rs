@@ -20,17 +20,11 @@ async fn killing_a_busy_process_fails_its_invocation_and_spares_the_idle() {
     for invocation in both {
         invocation.await.unwrap().unwrap();
     }
-    assert!(
-        !function.kill_busy(|busy| busy.first().copied()),
-        "nothing is busy"
-    );
+    assert!(!function.kill_busy(|busy| busy.first().copied()), "nothing is busy");
     let hanging = spawn(&function, gate.hang("hanging"));
     gate.begun("hanging").await;
     assert!(!function.kill_busy(|_| None), "nothing was picked");
-    assert!(
-        !function.kill_busy(|_| Some(99)),
-        "there is no such process"
-    );
+    assert!(!function.kill_busy(|_| Some(99)), "there is no such process");
     let mut candidates = Vec::new();
     assert!(function.kill_busy(|busy| {
         candidates = busy.to_vec();
@@ -38,18 +32,10 @@ async fn killing_a_busy_process_fails_its_invocation_and_spares_the_idle() {
     }));
     assert_eq!(candidates.len(), 1);
     let error = hanging.await.unwrap().unwrap_err();
-    assert_eq!(
-        error,
-        InvokeError::Crashed {
-            status: "signal: 9 (SIGKILL)".to_owned()
-        }
-    );
+    assert_eq!(error, InvokeError::Crashed { status: "signal: 9 (SIGKILL)".to_owned() });
     invoke(&function, json!({})).await.unwrap();
     let stats = function.stats();
-    assert_eq!(
-        (stats.cold_starts, stats.crashes, stats.processes),
-        (2, 1, 1)
-    );
+    assert_eq!((stats.cold_starts, stats.crashes, stats.processes), (2, 1, 1));
     function.stop().await;
 }
 
@@ -64,15 +50,9 @@ async fn a_killed_instance_is_dead_and_its_invocation_has_failed() {
     assert!(function.kill_instance(1).await);
     assert!(is_dead(pids[0]));
     assert!(function.pids().is_empty());
-    assert!(matches!(
-        hanging.await.unwrap(),
-        Err(InvokeError::Crashed { .. })
-    ));
+    assert!(matches!(hanging.await.unwrap(), Err(InvokeError::Crashed { .. })));
     assert!(!function.kill_instance(1).await);
-    assert_eq!(
-        invoke(&function, json!({ "do": "whoami" })).await.unwrap()["key"],
-        "fixture.2"
-    );
+    assert_eq!(invoke(&function, json!({ "do": "whoami" })).await.unwrap()["key"], "fixture.2");
     assert!(function.kill_instance(2).await, "an idle one");
     assert_eq!(function.stats().crashes, 1);
     function.stop().await;
@@ -83,18 +63,9 @@ async fn an_idle_process_that_somebody_else_killed_is_replaced() {
     let function = start(spec());
     invoke(&function, json!({})).await.unwrap();
     let pid = function.pids()[0];
-    assert!(
-        Command::new("kill")
-            .args(["-KILL", &pid.to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
     until("the process is gone", || function.pids().is_empty()).await;
-    assert_eq!(
-        invoke(&function, json!({ "do": "whoami" })).await.unwrap()["key"],
-        "fixture.2"
-    );
+    assert_eq!(invoke(&function, json!({ "do": "whoami" })).await.unwrap()["key"], "fixture.2");
     function.stop().await;
 }
 
@@ -115,19 +86,14 @@ async fn stop_leaves_no_process_and_answers_everybody() {
     for invocation in hanging.into_iter().chain([waiting]) {
         assert_eq!(invocation.await.unwrap(), Err(InvokeError::Stopped));
     }
-    assert_eq!(
-        invoke(&function, json!({})).await,
-        Err(InvokeError::Stopped)
-    );
+    assert_eq!(invoke(&function, json!({})).await, Err(InvokeError::Stopped));
     assert_eq!(function.stats().processes, 0);
 }
 
 #[tokio::test]
 async fn what_a_process_started_ends_with_it() {
     let function = start(spec());
-    let child = invoke(&function, json!({ "do": "start_child" }))
-        .await
-        .unwrap();
+    let child = invoke(&function, json!({ "do": "start_child" })).await.unwrap();
     let child = u32::try_from(child.as_u64().unwrap()).unwrap();
     assert!(!is_dead(child));
     function.stop().await;
@@ -149,29 +115,19 @@ async fn dropping_the_function_ends_its_processes() {
 
 #[test]
 fn the_end_of_the_runtime_ends_the_processes() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let function = start(spec());
     runtime.block_on(invoke(&function, json!({}))).unwrap();
     let pids = function.pids();
     drop(runtime);
-    let waiting = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     waiting.block_on(until("the process is dead", || is_dead(pids[0])));
 }
 
 #[tokio::test]
 async fn no_process_outlives_a_killed_parent() {
-    let mut parent = Command::new(env!("CARGO_BIN_EXE_lambda-fixture"))
-        .arg("parent")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut parent =
+        Command::new(env!("CARGO_BIN_EXE_lambda-fixture")).arg("parent").stdout(Stdio::piped()).spawn().unwrap();
     let mut pids = String::new();
     let read = BufReader::new(parent.stdout.take().unwrap()).read_line(&mut pids);
     parent.kill().unwrap();
@@ -209,10 +165,7 @@ async fn every_invocation_has_a_result_however_many_processes_are_killed() {
         let (function, kills) = (function.clone(), Arc::clone(&kills));
         async move {
             loop {
-                kills.fetch_add(
-                    u64::from(function.kill_busy(|busy| busy.last().copied())),
-                    Relaxed,
-                );
+                kills.fetch_add(u64::from(function.kill_busy(|busy| busy.last().copied())), Relaxed);
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
@@ -224,19 +177,8 @@ async fn every_invocation_has_a_result_however_many_processes_are_killed() {
     killer.abort();
     let (stats, kills) = (function.stats(), kills.load(Relaxed));
     assert!(crashed > 0);
-    assert!(
-        crashed <= kills,
-        "an invocation may have answered when its process is killed"
-    );
-    assert_eq!(
-        (
-            stats.invocations,
-            stats.errors,
-            stats.crashes,
-            stats.timeouts
-        ),
-        (800, crashed, crashed, 0)
-    );
+    assert!(crashed <= kills, "an invocation may have answered when its process is killed");
+    assert_eq!((stats.invocations, stats.errors, stats.crashes, stats.timeouts), (800, crashed, crashed, 0));
     assert!(stats.cold_starts <= kills + 4, "{stats:?}, {kills} kills");
     let pids = function.pids();
     function.stop().await;

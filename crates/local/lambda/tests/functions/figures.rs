@@ -8,23 +8,16 @@ const BLOCK: u64 = 64 * 1024 * 1024;
 #[tokio::test]
 async fn cpu_time_counts_for_living_and_ended_processes() {
     let function = start(spec());
-    invoke(&function, json!({ "do": "cpu", "ms": 100 }))
-        .await
-        .unwrap();
+    invoke(&function, json!({ "do": "cpu", "ms": 100 })).await.unwrap();
     let living = function.stats();
     // The process is off the CPU for some of its 100 ms when the machine is busy.
     assert!((20..1000).contains(&living.cpu_ms), "{living:?}");
     assert!(living.billed_ms >= 100, "{living:?}");
     assert!(function.kill_instance(1).await);
     let ended = function.stats();
-    assert!(
-        ended.cpu_ms >= living.cpu_ms && ended.cpu_ms < living.cpu_ms + 50,
-        "{living:?} {ended:?}"
-    );
+    assert!(ended.cpu_ms >= living.cpu_ms && ended.cpu_ms < living.cpu_ms + 50, "{living:?} {ended:?}");
     assert_eq!((ended.processes, ended.pids.len()), (0, 0));
-    invoke(&function, json!({ "do": "cpu", "ms": 100 }))
-        .await
-        .unwrap();
+    invoke(&function, json!({ "do": "cpu", "ms": 100 })).await.unwrap();
     assert!(function.stats().cpu_ms >= ended.cpu_ms + 20);
     function.stop().await;
 }
@@ -37,9 +30,7 @@ async fn the_peak_memory_is_that_of_the_functions_alone_and_stays() {
     invoke(&function, json!({})).await.unwrap();
     let small = function.stats().peak_memory_kb;
     assert!(small > 0 && small < BLOCK / 1024, "{small}");
-    invoke(&function, json!({ "do": "memory", "bytes": BLOCK }))
-        .await
-        .unwrap();
+    invoke(&function, json!({ "do": "memory", "bytes": BLOCK })).await.unwrap();
     invoke(&function, json!({})).await.unwrap();
     let large = function.stats().peak_memory_kb;
     assert!((BLOCK / 1024..2 * BLOCK / 1024).contains(&large), "{large}");
@@ -49,13 +40,8 @@ async fn the_peak_memory_is_that_of_the_functions_alone_and_stays() {
 
 #[tokio::test]
 async fn the_peak_of_a_process_that_was_killed_is_known() {
-    let function = start(FunctionSpec {
-        max_concurrency: 1,
-        ..spec()
-    });
-    invoke(&function, json!({ "do": "memory", "bytes": BLOCK }))
-        .await
-        .unwrap();
+    let function = start(FunctionSpec { max_concurrency: 1, ..spec() });
+    invoke(&function, json!({ "do": "memory", "bytes": BLOCK })).await.unwrap();
     function.stop().await;
     assert!(function.stats().peak_memory_kb >= BLOCK / 1024);
 }

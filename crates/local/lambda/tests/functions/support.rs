@@ -14,9 +14,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) fn spec() -> FunctionSpec {
     FunctionSpec {
         name: "fixture".to_owned(),
-        runner: Runner::Process {
-            binary: PathBuf::from(env!("CARGO_BIN_EXE_lambda-fixture")),
-        },
+        runner: Runner::Process { binary: PathBuf::from(env!("CARGO_BIN_EXE_lambda-fixture")) },
         environment: BTreeMap::new(),
         timeout: SOON,
         memory_mb: 256,
@@ -25,14 +23,8 @@ pub(crate) fn spec() -> FunctionSpec {
 }
 
 pub(crate) fn with_environment(pairs: &[(&str, &str)]) -> FunctionSpec {
-    let environment = pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    FunctionSpec {
-        environment,
-        ..spec()
-    }
+    let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    FunctionSpec { environment, ..spec() }
 }
 
 pub(crate) fn start(spec: FunctionSpec) -> Function {
@@ -40,9 +32,7 @@ pub(crate) fn start(spec: FunctionSpec) -> Function {
 }
 
 pub(crate) async fn invoke(function: &Function, request: Value) -> Result<Value, InvokeError> {
-    let answer = tokio::time::timeout(SOON * 2, function.invoke(Bytes::from(request.to_string())))
-        .await
-        .unwrap();
+    let answer = tokio::time::timeout(SOON * 2, function.invoke(Bytes::from(request.to_string()))).await.unwrap();
     answer.map(|answer| serde_json::from_slice(&answer).unwrap())
 }
 
@@ -50,10 +40,7 @@ pub(crate) async fn invoke(function: &Function, request: Value) -> Result<Value,
 pub(crate) async fn until(what: &str, is_true: impl Fn() -> bool) {
     let deadline = tokio::time::Instant::now() + SOON;
     while !is_true() {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "it never came true that {what}"
-        );
+        assert!(tokio::time::Instant::now() < deadline, "it never came true that {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -61,8 +48,7 @@ pub(crate) async fn until(what: &str, is_true: impl Fn() -> bool) {
 /// Dead and reaped, or only to be reaped by somebody else.
 pub(crate) fn is_dead(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_none_or(|(_, rest)| rest.starts_with('Z') || rest.starts_with('X'))
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z') || rest.starts_with('X'))
 }
 
 /// Invocations that go on until they are let go.
@@ -72,9 +58,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-        }
+        Self { directory: tempfile::tempdir().unwrap() }
     }
 
     /// An invocation that begins with a mark and ends when the gate is opened.
@@ -99,10 +83,7 @@ impl Gate {
     }
 }
 
-pub(crate) fn spawn(
-    function: &Function,
-    request: Value,
-) -> tokio::task::JoinHandle<Result<Value, InvokeError>> {
+pub(crate) fn spawn(function: &Function, request: Value) -> tokio::task::JoinHandle<Result<Value, InvokeError>> {
     let function = function.clone();
     tokio::spawn(async move { invoke(&function, request).await })
 }
@@ -122,39 +103,20 @@ impl Lines {
         let lines = Arc::clone(&self.0);
         LogSink::new(move |line| {
             let origin = (line.function.to_owned(), line.instance);
-            lines.lock().unwrap().push(Line {
-                origin,
-                stream: line.stream,
-                text: line.text.to_owned(),
-            });
+            lines.lock().unwrap().push(Line { origin, stream: line.stream, text: line.text.to_owned() });
         })
     }
 
     pub(crate) fn of(&self, stream: LogStream) -> Vec<String> {
         let lines = self.0.lock().unwrap();
-        lines
-            .iter()
-            .filter(|line| line.stream == stream)
-            .map(|line| line.text.clone())
-            .collect()
+        lines.iter().filter(|line| line.stream == stream).map(|line| line.text.clone()).collect()
     }
 
     pub(crate) fn origins(&self) -> Vec<(String, u64)> {
-        self.0
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|line| line.origin.clone())
-            .collect()
+        self.0.lock().unwrap().iter().map(|line| line.origin.clone()).collect()
     }
 }
 
 pub(crate) fn directory_of(binary: &str) -> String {
-    Path::new(binary)
-        .canonicalize()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .display()
-        .to_string()
+    Path::new(binary).canonicalize().unwrap().parent().unwrap().display().to_string()
 }

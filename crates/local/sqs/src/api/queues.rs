@@ -66,9 +66,7 @@ pub(super) struct ListDeadLetterSourceQueues {
 
 impl Sqs {
     pub(super) fn create_queue(&self, request: CreateQueue) -> Result<Value, SqsError> {
-        let name = request
-            .queue_name
-            .ok_or_else(|| SqsError::missing("QueueName"))?;
+        let name = request.queue_name.ok_or_else(|| SqsError::missing("QueueName"))?;
         if name.ends_with(".fifo") {
             let message = "FIFO queues are not supported: this server has standard queues only.";
             return Err(SqsError::new(ErrorKind::UnsupportedOperation, message));
@@ -91,31 +89,20 @@ impl Sqs {
     }
 
     pub(super) fn get_queue_url(&self, request: GetQueueUrl) -> Result<Value, SqsError> {
-        let name = request
-            .queue_name
-            .ok_or_else(|| SqsError::missing("QueueName"))?;
+        let name = request.queue_name.ok_or_else(|| SqsError::missing("QueueName"))?;
         let mut state = self.state();
-        if request
-            .owner
-            .is_some_and(|owner| owner != state.settings.account)
-        {
+        if request.owner.is_some_and(|owner| owner != state.settings.account) {
             return Err(SqsError::no_such_queue());
         }
         state.queue(&name)?;
         Ok(json!({"QueueUrl": state.url(&name)}))
     }
 
-    pub(super) fn get_queue_attributes(
-        &self,
-        request: GetQueueAttributes,
-    ) -> Result<Value, SqsError> {
+    pub(super) fn get_queue_attributes(&self, request: GetQueueAttributes) -> Result<Value, SqsError> {
         let mut state = self.state();
         let queue = state.queue_at(request.queue_url.as_deref())?;
         let asked = request.attribute_names;
-        if let Some(other) = asked
-            .iter()
-            .find(|name| *name != "All" && !attributes::NAMES.contains(&name.as_str()))
-        {
+        if let Some(other) = asked.iter().find(|name| *name != "All" && !attributes::NAMES.contains(&name.as_str())) {
             return Err(attributes::unknown(other));
         }
         let all = asked.iter().any(|name| name == "All");
@@ -136,22 +123,13 @@ impl Sqs {
                 Some((name.to_owned(), Value::String(value)))
             })
             .collect();
-        Ok(if answer.is_empty() {
-            done()
-        } else {
-            json!({"Attributes": answer})
-        })
+        Ok(if answer.is_empty() { done() } else { json!({"Attributes": answer}) })
     }
 
-    pub(super) fn set_queue_attributes(
-        &self,
-        request: SetQueueAttributes,
-    ) -> Result<Value, SqsError> {
+    pub(super) fn set_queue_attributes(&self, request: SetQueueAttributes) -> Result<Value, SqsError> {
         let mut state = self.state();
         let name = state.queue_at(request.queue_url.as_deref())?.name.clone();
-        let changes = request
-            .attributes
-            .ok_or_else(|| SqsError::missing("Attributes"))?;
+        let changes = request.attributes.ok_or_else(|| SqsError::missing("Attributes"))?;
         state.set_attributes(&name, &changes)?;
         Ok(done())
     }
@@ -159,12 +137,7 @@ impl Sqs {
     pub(super) fn list_queues(&self, request: ListQueues) -> Result<Value, SqsError> {
         let state = self.state();
         let prefix = request.queue_name_prefix.unwrap_or_default();
-        let names = state
-            .queues
-            .keys()
-            .filter(|name| name.starts_with(&prefix))
-            .cloned()
-            .collect();
+        let names = state.queues.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
         let (names, token) = page(names, request.max_results, request.next_token)?;
         let mut answer = Map::new();
         if !names.is_empty() {
@@ -183,11 +156,7 @@ impl Sqs {
     ) -> Result<Value, SqsError> {
         let mut state = self.state();
         let arn = state.queue_at(request.queue_url.as_deref())?.arn.clone();
-        let (names, token) = page(
-            state.sources_of(&arn),
-            request.max_results,
-            request.next_token,
-        )?;
+        let (names, token) = page(state.sources_of(&arn), request.max_results, request.next_token)?;
         let urls: Vec<String> = names.iter().map(|name| state.url(name)).collect();
         let mut answer = Map::from_iter([("queueUrls".to_owned(), json!(urls))]);
         if let Some(token) = token {

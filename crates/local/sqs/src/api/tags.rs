@@ -31,31 +31,19 @@ pub(super) struct ListQueueTags {
 impl Sqs {
     pub(super) fn tag_queue(&self, request: TagQueue) -> Result<Value, SqsError> {
         let tags = request.tags.ok_or_else(|| SqsError::missing("Tags"))?;
-        self.state()
-            .queue_at(request.queue_url.as_deref())?
-            .tags
-            .extend(tags);
+        self.state().queue_at(request.queue_url.as_deref())?.tags.extend(tags);
         Ok(done())
     }
 
     pub(super) fn untag_queue(&self, request: UntagQueue) -> Result<Value, SqsError> {
-        let keys = request
-            .tag_keys
-            .ok_or_else(|| SqsError::missing("TagKeys"))?;
-        self.state()
-            .queue_at(request.queue_url.as_deref())?
-            .tags
-            .retain(|key, _| !keys.contains(key));
+        let keys = request.tag_keys.ok_or_else(|| SqsError::missing("TagKeys"))?;
+        self.state().queue_at(request.queue_url.as_deref())?.tags.retain(|key, _| !keys.contains(key));
         Ok(done())
     }
 
     pub(super) fn list_queue_tags(&self, request: ListQueueTags) -> Result<Value, SqsError> {
         let mut state = self.state();
         let tags = &state.queue_at(request.queue_url.as_deref())?.tags;
-        Ok(if tags.is_empty() {
-            done()
-        } else {
-            json!({"Tags": tags})
-        })
+        Ok(if tags.is_empty() { done() } else { json!({"Tags": tags}) })
     }
 }

@@ -12,12 +12,7 @@ use crate::server::{Server, bodies};
 async fn a_waiting_receive_wakes_on_a_send() {
     let (server, url) = Server::with_queue(&[]).await;
     let start = Instant::now();
-    let receive = server
-        .client
-        .receive_message()
-        .queue_url(&url)
-        .wait_time_seconds(20)
-        .send();
+    let receive = server.client.receive_message().queue_url(&url).wait_time_seconds(20).send();
     let send_later = async {
         sleep(Duration::from_millis(100)).await;
         server.send(&url, "x").await;
@@ -32,11 +27,7 @@ async fn a_waiting_receive_wakes_when_a_delay_ends() {
     let (server, url) = Server::with_queue(&[(DelaySeconds, "1")]).await;
     let start = Instant::now();
     server.send(&url, "x").await;
-    let receive = server
-        .client
-        .receive_message()
-        .queue_url(&url)
-        .wait_time_seconds(20);
+    let receive = server.client.receive_message().queue_url(&url).wait_time_seconds(20);
     assert_eq!(bodies(receive.send().await.unwrap().messages()), ["x"]);
     assert!((1..20).contains(&start.elapsed().as_secs()));
 }
@@ -60,15 +51,9 @@ async fn the_queue_s_wait_time_holds_unless_the_call_has_its_own() {
     let start = Instant::now();
     assert_eq!(receive().send().await.unwrap().messages, None);
     assert!(start.elapsed() >= Duration::from_secs(1));
-    let own = server
-        .queue("long", &[(ReceiveMessageWaitTimeSeconds, "20")])
-        .await;
+    let own = server.queue("long", &[(ReceiveMessageWaitTimeSeconds, "20")]).await;
     let start = Instant::now();
-    let receive = server
-        .client
-        .receive_message()
-        .queue_url(&own)
-        .wait_time_seconds(0);
+    let receive = server.client.receive_message().queue_url(&own).wait_time_seconds(0);
     assert_eq!(receive.send().await.unwrap().messages, None);
     assert!(start.elapsed() < Duration::from_secs(20));
 }

@@ -37,36 +37,11 @@ async fn garbage_and_handles_of_other_queues_are_invalid() {
     let other = server.queue("other", &[]).await;
     server.send(&other, "x").await;
     let foreign = server.receive_one(&other).await.receipt_handle.unwrap();
-    for handle in [
-        "garbage",
-        "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
-        foreign.as_str(),
-    ] {
-        let deleted = server
-            .client
-            .delete_message()
-            .queue_url(&url)
-            .receipt_handle(handle)
-            .send()
-            .await;
-        assert!(
-            deleted
-                .unwrap_err()
-                .into_service_error()
-                .is_receipt_handle_is_invalid(),
-            "{handle}"
-        );
-        let changed = server
-            .client
-            .change_message_visibility()
-            .queue_url(&url)
-            .receipt_handle(handle);
-        let changed = changed
-            .visibility_timeout(1)
-            .send()
-            .await
-            .unwrap_err()
-            .into_service_error();
+    for handle in ["garbage", "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", foreign.as_str()] {
+        let deleted = server.client.delete_message().queue_url(&url).receipt_handle(handle).send().await;
+        assert!(deleted.unwrap_err().into_service_error().is_receipt_handle_is_invalid(), "{handle}");
+        let changed = server.client.change_message_visibility().queue_url(&url).receipt_handle(handle);
+        let changed = changed.visibility_timeout(1).send().await.unwrap_err().into_service_error();
         assert!(changed.is_receipt_handle_is_invalid(), "{handle}");
     }
     let missing = server.client.delete_message().queue_url(&url).send().await;
@@ -81,11 +56,7 @@ async fn a_visibility_of_zero_gives_the_message_back_at_once() {
     let received = server.receive_one(&url).await;
     let change = |seconds: i32| {
         let handle = received.receipt_handle().unwrap();
-        let change = server
-            .client
-            .change_message_visibility()
-            .queue_url(&url)
-            .receipt_handle(handle);
+        let change = server.client.change_message_visibility().queue_url(&url).receipt_handle(handle);
         change.visibility_timeout(seconds).send()
     };
     change(43_200 - 10).await.unwrap();
@@ -94,10 +65,7 @@ async fn a_visibility_of_zero_gives_the_message_back_at_once() {
     assert_eq!(server.depth("q"), (1, 0, 0));
     let again = change(5).await.unwrap_err().into_service_error();
     assert!(again.is_message_not_inflight());
-    assert_eq!(
-        server.receive_one(&url).await.message_id(),
-        received.message_id()
-    );
+    assert_eq!(server.receive_one(&url).await.message_id(), received.message_id());
 }
 
 #[tokio::test]
@@ -107,22 +75,12 @@ async fn a_visibility_is_0_to_43200_seconds_of_a_message_that_exists() {
     let received = server.receive_one(&url).await;
     let change = || {
         let handle = received.receipt_handle().unwrap();
-        server
-            .client
-            .change_message_visibility()
-            .queue_url(&url)
-            .receipt_handle(handle)
+        server.client.change_message_visibility().queue_url(&url).receipt_handle(handle)
     };
     for bad in [-1, 43_201] {
-        assert_eq!(
-            code(change().visibility_timeout(bad).send().await),
-            "InvalidParameterValue"
-        );
+        assert_eq!(code(change().visibility_timeout(bad).send().await), "InvalidParameterValue");
     }
     assert_eq!(code(change().send().await), "MissingParameter");
     server.delete(&url, &received).await;
-    assert_eq!(
-        code(change().visibility_timeout(1).send().await),
-        "InvalidParameterValue"
-    );
+    assert_eq!(code(change().visibility_timeout(1).send().await), "InvalidParameterValue");
 }

@@ -28,11 +28,8 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let settings = Settings {
-            base_url: url.clone(),
-            region: "us-east-1".to_owned(),
-            account: "000000000000".to_owned(),
-        };
+        let settings =
+            Settings { base_url: url.clone(), region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
         let sqs = Sqs::new(settings);
         let router = sqs.router();
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -44,12 +41,7 @@ impl Server {
             .retry_config(RetryConfig::disabled())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build();
-        Self {
-            sqs,
-            client: Client::from_conf(config),
-            url,
-            task,
-        }
+        Self { sqs, client: Client::from_conf(config), url, task }
     }
 
     /// A server with the queue `q`; answers its URL too.
@@ -59,22 +51,10 @@ impl Server {
         (server, queue)
     }
 
-    pub(crate) async fn queue(
-        &self,
-        name: &str,
-        attributes: &[(QueueAttributeName, &str)],
-    ) -> String {
-        let attributes: HashMap<_, _> = attributes
-            .iter()
-            .map(|(name, value)| (name.clone(), (*value).to_owned()))
-            .collect();
-        let created = self
-            .client
-            .create_queue()
-            .queue_name(name)
-            .set_attributes(Some(attributes))
-            .send()
-            .await;
+    pub(crate) async fn queue(&self, name: &str, attributes: &[(QueueAttributeName, &str)]) -> String {
+        let attributes: HashMap<_, _> =
+            attributes.iter().map(|(name, value)| (name.clone(), (*value).to_owned())).collect();
+        let created = self.client.create_queue().queue_name(name).set_attributes(Some(attributes)).send().await;
         created.unwrap().queue_url.unwrap()
     }
 
@@ -83,20 +63,12 @@ impl Server {
         let server = Self::start().await;
         let dead = server.queue("dead", &[]).await;
         let policy = redrive_policy(&arn("dead"), max_receives);
-        let queue = server
-            .queue("q", &[(QueueAttributeName::RedrivePolicy, policy.as_str())])
-            .await;
+        let queue = server.queue("q", &[(QueueAttributeName::RedrivePolicy, policy.as_str())]).await;
         (server, queue, dead)
     }
 
     pub(crate) async fn send(&self, queue: &str, body: &str) -> String {
-        let sent = self
-            .client
-            .send_message()
-            .queue_url(queue)
-            .message_body(body)
-            .send()
-            .await;
+        let sent = self.client.send_message().queue_url(queue).message_body(body).send().await;
         sent.unwrap().message_id.unwrap()
     }
 
@@ -120,34 +92,17 @@ impl Server {
 
     pub(crate) async fn delete(&self, queue: &str, message: &Message) {
         let handle = message.receipt_handle().unwrap();
-        self.client
-            .delete_message()
-            .queue_url(queue)
-            .receipt_handle(handle)
-            .send()
-            .await
-            .unwrap();
+        self.client.delete_message().queue_url(queue).receipt_handle(handle).send().await.unwrap();
     }
 
     /// Visible, in flight, delayed.
     pub(crate) fn depth(&self, name: &str) -> (usize, usize, usize) {
-        let depth = self
-            .sqs
-            .queues()
-            .into_iter()
-            .find(|queue| queue.name == name)
-            .unwrap();
+        let depth = self.sqs.queues().into_iter().find(|queue| queue.name == name).unwrap();
         (depth.visible, depth.in_flight, depth.delayed)
     }
 
     pub(crate) async fn attribute(&self, queue: &str, name: QueueAttributeName) -> Option<String> {
-        let answer = self
-            .client
-            .get_queue_attributes()
-            .queue_url(queue)
-            .attribute_names(name.clone())
-            .send()
-            .await;
+        let answer = self.client.get_queue_attributes().queue_url(queue).attribute_names(name.clone()).send().await;
         answer.unwrap().attributes.unwrap_or_default().remove(&name)
     }
 }
@@ -161,16 +116,10 @@ pub(crate) fn redrive_policy(arn: &str, max_receives: u32) -> String {
 }
 
 pub(crate) fn bodies(messages: &[Message]) -> Vec<&str> {
-    messages
-        .iter()
-        .map(|message| message.body().unwrap())
-        .collect()
+    messages.iter().map(|message| message.body().unwrap()).collect()
 }
 
-pub(crate) fn system<'a>(
-    message: &'a Message,
-    name: &MessageSystemAttributeName,
-) -> Option<&'a str> {
+pub(crate) fn system<'a>(message: &'a Message, name: &MessageSystemAttributeName) -> Option<&'a str> {
     message.attributes()?.get(name).map(String::as_str)
 }
 

@@ -129,7 +129,7 @@ fn what_is_not_understood_is_named_with_its_path() {
             "Resources.Secret.Properties.GenerateSecretString: is missing",
         ),
         (
-            "Count: 5",
+            "Copies: 5",
             "Key: '{{resolve:secretsmanager:x}}'",
             "Resources.Custom.Properties.Key: {{resolve:secretsmanager:x}}: dynamic references are not supported by the local system",
         ),
@@ -268,7 +268,7 @@ fn what_aws_refuses_is_refused() {
             "Resources.Custom.Properties.ServiceToken: the template has no function arn:x",
         ),
         (
-            "Count: 5",
+            "Copies: 5",
             "ServiceTimeout: 3601",
             "Resources.Custom.Properties.ServiceTimeout: 3601 is no whole number from 1 to 3600",
         ),
@@ -320,6 +320,6 @@ fn what_has_the_wrong_shape_is_named() {
             "Effect: Maybe\n",
             "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Effect: Maybe is neither Allow nor Deny",
         ),
-        ("Count: 5", "Count:", "Resources.Custom.Properties.Count: is empty; CloudFormation takes no null"),
+        ("Copies: 5", "Copies:", "Resources.Custom.Properties.Copies: is empty; CloudFormation takes no null"),
     ]);
 }

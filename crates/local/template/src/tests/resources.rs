@@ -51,7 +51,7 @@ fn both_forms_of_a_schedule_are_read() {
     let expected = Schedule { expression: "rate(5 minutes)".to_owned(), enabled: false, input: Some("{}".to_owned()) };
     for schedule in [v1, v2] {
         let stack = load_text(&small(original, schedule)).unwrap();
-        assert_eq!(stack.functions[0].schedules, [expected.clone()]);
+        assert_eq!(stack.functions[0].schedules, std::slice::from_ref(&expected));
     }
 }
 
@@ -114,7 +114,7 @@ fn a_custom_resource_gets_its_properties_as_texts() {
     let custom = load_text(SMALL).unwrap().custom_resources.remove(0);
     assert_eq!((custom.resource_type.as_str(), custom.function.as_str()), ("Custom::Thing", "worker"));
     let token = "arn:aws:lambda:us-east-1:000000000000:function:posthaste-Worker";
-    assert_eq!(custom.properties, serde_json::json!({"ServiceToken": token, "Count": "5"}));
+    assert_eq!(custom.properties, serde_json::json!({"ServiceToken": token, "Copies": "5"}));
     assert_eq!(custom.timeout, Duration::from_secs(3600));
 }
 

@@ -12,18 +12,12 @@ struct Fixture {
 
 impl Fixture {
     fn new(max_concurrency: usize) -> Self {
-        Self {
-            state: State::new(max_concurrency, TIMEOUT, INIT),
-            now: Instant::now(),
-        }
+        Self { state: State::new(max_concurrency, TIMEOUT, INIT), now: Instant::now() }
     }
 
     fn invoke(&mut self) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.state.enqueue(Pending {
-            payload: Bytes::from_static(b"{}"),
-            answer,
-        });
+        self.state.enqueue(Pending { payload: Bytes::from_static(b"{}"), answer });
         answered
     }
 
@@ -39,19 +33,11 @@ impl Fixture {
     }
 
     fn respond(&mut self, instance: u64, request_id: &str) -> bool {
-        self.state
-            .respond(instance, request_id, Ok(Bytes::new()), self.now)
+        self.state.respond(instance, request_id, Ok(Bytes::new()), self.now)
     }
 
     fn end(&mut self, instance: u64) {
-        self.state.ended(
-            instance,
-            &Ended {
-                how: "exit status: 1".to_owned(),
-                usage: Usage::default(),
-            },
-            self.now,
-        );
+        self.state.ended(instance, &Ended { how: "exit status: 1".to_owned(), usage: Usage::default() }, self.now);
     }
 
     fn warm(max_concurrency: usize) -> (Self, Vec<oneshot::Receiver<Work>>) {
@@ -59,10 +45,7 @@ impl Fixture {
         let invocations: Vec<_> = (0..max_concurrency).map(|_| fixture.invoke()).collect();
         let started = fixture.dispatch().start;
         assert_eq!(started.len(), max_concurrency);
-        let requests: Vec<_> = started
-            .iter()
-            .map(|instance| fixture.next(*instance).try_recv().unwrap())
-            .collect();
+        let requests: Vec<_> = started.iter().map(|instance| fixture.next(*instance).try_recv().unwrap()).collect();
         let works = started.iter().zip(requests).map(|(instance, work)| {
             assert!(fixture.respond(*instance, &work.request_id));
             fixture.next(*instance)
@@ -74,10 +57,7 @@ impl Fixture {
 }
 
 fn start(instances: &[u64]) -> Wanted {
-    Wanted {
-        start: instances.to_vec(),
-        look_again_at: None,
-    }
+    Wanted { start: instances.to_vec(), look_again_at: None }
 }
 
 #[test]
@@ -121,10 +101,7 @@ fn an_invocation_that_nobody_waits_for_any_more_is_not_begun() {
     let _second = fixture.invoke();
     fixture.dispatch();
     assert!(fixture.next(1).try_recv().is_ok());
-    assert_eq!(
-        (fixture.state.totals.invocations, fixture.state.queue.len()),
-        (1, 0)
-    );
+    assert_eq!((fixture.state.totals.invocations, fixture.state.queue.len()), (1, 0));
 }
 
 #[test]
@@ -153,31 +130,19 @@ fn only_the_invocation_that_a_process_has_can_be_answered_and_only_once() {
 #[test]
 fn the_deadline_counts_from_the_hand_over_to_the_next_request() {
     let (mut fixture, mut works) = Fixture::warm(1);
-    assert_eq!(
-        fixture.state.enforce_deadline(1, fixture.now),
-        fixture.now + TIMEOUT
-    );
+    assert_eq!(fixture.state.enforce_deadline(1, fixture.now), fixture.now + TIMEOUT);
     let mut invocation = fixture.invoke();
     fixture.dispatch();
     let begun = fixture.now;
     let request_id = works[0].try_recv().unwrap().request_id;
     fixture.now += TIMEOUT - Duration::from_millis(1);
-    assert_eq!(
-        fixture.state.enforce_deadline(1, fixture.now),
-        begun + TIMEOUT
-    );
+    assert_eq!(fixture.state.enforce_deadline(1, fixture.now), begun + TIMEOUT);
     assert!(fixture.respond(1, &request_id));
     assert_eq!(invocation.try_recv().unwrap(), Ok(Bytes::new()));
-    assert_eq!(
-        fixture.state.enforce_deadline(1, fixture.now),
-        begun + TIMEOUT
-    );
+    assert_eq!(fixture.state.enforce_deadline(1, fixture.now), begun + TIMEOUT);
     fixture.now = begun + TIMEOUT;
     fixture.state.enforce_deadline(1, fixture.now);
-    assert!(
-        fixture.state.next(1, fixture.now).is_none(),
-        "it is being killed"
-    );
+    assert!(fixture.state.next(1, fixture.now).is_none(), "it is being killed");
     assert_eq!(fixture.state.totals.timeouts, 0);
 }
 
@@ -188,21 +153,10 @@ fn an_invocation_at_its_deadline_has_timed_out() {
     fixture.dispatch();
     fixture.now += TIMEOUT;
     fixture.state.enforce_deadline(1, fixture.now);
-    assert_eq!(
-        invocation.try_recv().unwrap(),
-        Err(InvokeError::Timeout { after: TIMEOUT })
-    );
+    assert_eq!(invocation.try_recv().unwrap(), Err(InvokeError::Timeout { after: TIMEOUT }));
     fixture.end(1);
     let totals = &fixture.state.totals;
-    assert_eq!(
-        (
-            totals.errors,
-            totals.timeouts,
-            totals.crashes,
-            totals.billed_ms
-        ),
-        (1, 1, 0, 3000)
-    );
+    assert_eq!((totals.errors, totals.timeouts, totals.crashes, totals.billed_ms), (1, 1, 0, 3000));
 }
 
 #[test]
@@ -210,18 +164,12 @@ fn a_process_that_is_never_ready_fails_the_invocation() {
     let mut fixture = Fixture::new(1);
     let mut invocation = fixture.invoke();
     fixture.dispatch();
-    assert_eq!(
-        fixture.state.enforce_deadline(1, fixture.now),
-        fixture.now + TIMEOUT
-    );
+    assert_eq!(fixture.state.enforce_deadline(1, fixture.now), fixture.now + TIMEOUT);
     fixture.now += INIT;
     fixture.state.enforce_deadline(1, fixture.now);
     fixture.end(1);
     let message = "Init timed out after 10.00 seconds".to_owned();
-    let error = InvokeError::InitFailed {
-        error_type: "Sandbox.Timedout".to_owned(),
-        message,
-    };
+    let error = InvokeError::InitFailed { error_type: "Sandbox.Timedout".to_owned(), message };
     assert_eq!(invocation.try_recv().unwrap(), Err(error));
 }
 
@@ -232,10 +180,7 @@ fn a_failed_init_fails_one_invocation_while_other_processes_may_take_the_rest() 
     assert_eq!(fixture.dispatch(), start(&[1, 2]));
     let mut answered = |fixture: &mut Fixture, instance| {
         fixture.end(instance);
-        invocations
-            .iter_mut()
-            .filter_map(|answer| answer.try_recv().ok())
-            .count()
+        invocations.iter_mut().filter_map(|answer| answer.try_recv().ok()).count()
     };
     assert_eq!(answered(&mut fixture, 2), 1);
     assert_eq!(answered(&mut fixture, 1), 3);
@@ -271,17 +216,9 @@ fn a_crash_fails_the_invocation_and_another_process_takes_the_next() {
     let _second = fixture.invoke();
     fixture.dispatch();
     fixture.end(1);
-    assert_eq!(
-        first.try_recv().unwrap(),
-        Err(InvokeError::Crashed {
-            status: "exit status: 1".to_owned()
-        })
-    );
+    assert_eq!(first.try_recv().unwrap(), Err(InvokeError::Crashed { status: "exit status: 1".to_owned() }));
     assert_eq!(fixture.dispatch(), start(&[2]));
-    assert_eq!(
-        (fixture.state.totals.errors, fixture.state.totals.crashes),
-        (1, 1)
-    );
+    assert_eq!((fixture.state.totals.errors, fixture.state.totals.crashes), (1, 1));
 }
 
 #[test]
@@ -304,10 +241,7 @@ fn the_end_answers_everybody_and_nothing_starts_after_it() {
     for invocation in &mut invocations {
         assert_eq!(invocation.try_recv().unwrap(), Err(InvokeError::Stopped));
     }
-    assert_eq!(
-        fixture.invoke().try_recv().unwrap(),
-        Err(InvokeError::Stopped)
-    );
+    assert_eq!(fixture.invoke().try_recv().unwrap(), Err(InvokeError::Stopped));
     fixture.end(1);
     assert_eq!(fixture.dispatch(), start(&[]));
     assert!(fixture.state.is_empty());

@@ -1,0 +1,247 @@
+//! Functions that die, calls that fail, messages that come twice: nothing is lost.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use posthaste_tests::{Action, Aim, Posthaste};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Publishes one event while a fault is aimed, and waits until it is delivered all the same.
+async fn delivered_despite(aim: Aim) -> (Posthaste, Value) {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let aimed = posthaste.system.faults().aim(aim);
+    posthaste.api.publish("order.created", json!({})).await;
+    tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("the fault hits");
+    // A killed function's messages come again after 60 s; here at once, again and again.
+    let delivery = posthaste_tests::eventually("it is delivered", async || {
+        posthaste.hurry();
+        let page = posthaste
+            .api
+            .ok(Method::GET, &format!("/webhooks/{}/deliveries?status=succeeded", webhook["id"]), Value::Null)
+            .await;
+        page["items"].get(0).cloned()
+    })
+    .await;
+    (posthaste, delivery)
+}
+
+#[tokio::test]
+async fn a_function_killed_after_the_post_and_before_its_record_posts_again() {
+    let (posthaste, delivery) = delivered_despite(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore)).await;
+    let arrived = posthaste.arrived("mine", 2).await;
+    assert_eq!(arrived[0].headers["webhook-id"], arrived[1].headers["webhook-id"]);
+    assert_eq!(arrived[0].body, arrived[1].body);
+    assert_eq!(delivery["attempts"].as_array().unwrap().len(), 1, "the attempt that died unrecorded is not counted");
+}
+
+#[tokio::test]
+async fn a_function_killed_after_its_record_does_not_post_again() {
+    let (posthaste, delivery) = delivered_despite(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillAfter)).await;
+    posthaste_tests::eventually("the message is gone", async || {
+        posthaste.hurry();
+        let depth = posthaste.system.metrics().queues[&posthaste.queue("DeliveriesQueueUrl")];
+        (depth.visible + depth.in_flight == 0).then_some(())
+    })
+    .await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+    assert_eq!(delivery["attempts"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_the_record_counts_the_attempt_once() {
+    let (posthaste, delivery) = delivered_despite(Aim::at("deliver", "dynamodb:UpdateItem", Action::Lose)).await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+    assert_eq!(delivery["attempts"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_fanout_killed_at_any_of_its_calls_loses_nothing() {
+    for operation in ["dynamodb:Query", "dynamodb:BatchWriteItem", "sqs:SendMessageBatch"] {
+        for action in [Action::KillBefore, Action::KillAfter] {
+            let (_, delivery) = delivered_despite(Aim::at("fanout", operation, action.clone())).await;
+            assert_eq!(delivery["status"], "succeeded", "{operation} {action:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_aws_call_throttled_in_turn_loses_nothing() {
+    let aims = [
+        ("fanout", "dynamodb:Query"),
+        ("fanout", "dynamodb:BatchWriteItem"),
+        ("fanout", "sqs:SendMessageBatch"),
+        ("deliver", "dynamodb:BatchGetItem"),
+        ("deliver", "dynamodb:UpdateItem"),
+    ];
+    for (function, operation) in aims {
+        // More than the SDK tries, so that the function itself has to cope.
+        let (_, delivery) = delivered_despite(Aim::at(function, operation, Action::Fail).times(6)).await;
+        assert_eq!(delivery["status"], "succeeded", "{function} {operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_partial_send_message_batch_failure_loses_nothing() {
+    for function in ["ingest", "fanout"] {
+        let posthaste = Posthaste::start().await;
+        let webhook = posthaste.register("mine", &["*"]).await;
+        let aimed = posthaste.system.faults().aim(Aim::at(
+            function,
+            "sqs:SendMessageBatch",
+            Action::FailEntries(vec![0, 2, 9]),
+        ));
+        let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+        let answer = posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
+        assert_eq!(answer["events"].as_array().unwrap().len(), 10);
+        posthaste.deliveries(&webhook, "succeeded", 10).await;
+        assert_eq!(aimed.hits(), 1, "{function}");
+        let ids: BTreeSet<String> =
+            posthaste.arrived("mine", 10).await.iter().map(|request| request.headers["webhook-id"].clone()).collect();
+        assert_eq!(ids.len(), 10, "{function}");
+    }
+}
+
+#[tokio::test]
+async fn unprocessed_items_are_written_and_read_in_the_end() {
+    let (posthaste, _) =
+        delivered_despite(Aim::at("fanout", "dynamodb:BatchWriteItem", Action::FailEntries(vec![0])).times(2)).await;
+    assert_eq!(posthaste.calls("fanout", "dynamodb:BatchWriteItem"), 3);
+    let (posthaste, _) =
+        delivered_despite(Aim::at("deliver", "dynamodb:BatchGetItem", Action::FailEntries(vec![0])).times(2)).await;
+    assert_eq!(posthaste.calls("deliver", "dynamodb:BatchGetItem"), 3);
+}
+
+#[tokio::test]
+async fn a_message_delivered_twice_ends_in_one_record() {
+    let posthaste = Posthaste::with_faults("seed=7,duplicate=100%").await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let event = posthaste.api.publish("order.created", json!({})).await;
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+    posthaste.drained("EventsQueueUrl").await;
+    posthaste.drained("DeliveriesQueueUrl").await;
+    let records = posthaste.deliveries(&webhook, "succeeded", 1).await;
+    assert_eq!(records.len(), 1);
+    for request in posthaste.system.inbox().arrived("mine") {
+        assert_eq!(request.headers["webhook-id"], event, "the receiver can tell that it is the same");
+    }
+}
+
+#[tokio::test]
+async fn a_poison_message_among_nine_good_ones_goes_to_the_dead_letter_queue_alone() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let event = |n: usize| json!({ "workspace": "default", "type": "order.created", "data": { "n": n } }).to_string();
+    let mut bodies: Vec<String> = (0..10).map(event).collect();
+    bodies[4] = r#"{"workspace":"default","type":"order.created"}"#.to_owned();
+    posthaste.send("EventsQueueUrl", &bodies).await;
+    posthaste.deliveries(&webhook, "succeeded", 9).await;
+    let letter = posthaste.receive("EventsDeadLetterQueueUrl").await;
+    assert_eq!(letter.body, bodies[4]);
+    assert_eq!(format!("{:?}", letter.message_attributes["reason"].value), r#"Text("unreadable_event")"#);
+    assert_eq!(format!("{:?}", letter.message_attributes["detail"].value), r#"Text("data is required")"#);
+    posthaste.drained("EventsQueueUrl").await;
+
+    posthaste.send("DeliveriesQueueUrl", &["no task".to_owned()]).await;
+    let letter = posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
+    assert_eq!(letter.body, "no task");
+    assert_eq!(format!("{:?}", letter.message_attributes["reason"].value), r#"Text("unreadable_task")"#);
+    posthaste.drained("DeliveriesQueueUrl").await;
+}
+
+#[tokio::test]
+async fn a_function_killed_at_any_call_after_the_last_attempt_leaves_one_record_and_a_dead_letter() {
+    // The fourth record is the last attempt's, the fifth says that the delivery is exhausted.
+    for (operation, skip) in [("dynamodb:UpdateItem", 3), ("dynamodb:UpdateItem", 4), ("sqs:SendMessageBatch", 0)] {
+        for action in [Action::KillBefore, Action::KillAfter] {
+            let posthaste = Posthaste::start().await;
+            let webhook = posthaste.register_failing("mine", &["*"], 500, 100).await;
+            let aimed = posthaste.system.faults().aim(Aim::at("deliver", operation, action.clone()).skip(skip));
+            posthaste.api.publish("order.created", json!({})).await;
+            tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("the fault hits");
+            posthaste_tests::eventually("the message is gone", async || {
+                posthaste.hurry();
+                let depth = posthaste.system.metrics().queues[&posthaste.queue("DeliveriesQueueUrl")];
+                (depth.visible + depth.in_flight + depth.delayed == 0).then_some(())
+            })
+            .await;
+            let delivery = posthaste.deliveries(&webhook, "exhausted", 1).await.remove(0);
+            let letter = posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
+            assert!(letter.body.contains(delivery["id"].as_str().unwrap()), "{operation} {action:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_deliver_held_is_tried_again_within_60_seconds() {
+    let posthaste = Posthaste::start().await;
+    posthaste.register("mine", &["*"]).await;
+    let aimed = posthaste.system.faults().aim(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore));
+    posthaste.api.publish("order.created", json!({})).await;
+    aimed.hit().await;
+    let killed = Instant::now();
+    posthaste.arrived_within("mine", 2, Duration::from_secs(61)).await;
+    assert!(killed.elapsed() <= Duration::from_secs(61), "{:?}", killed.elapsed());
+}
+
+#[tokio::test]
+async fn under_kills_duplicates_failures_and_lost_answers_every_accepted_event_arrives() {
+    let posthaste = Posthaste::start().await;
+    let webhooks = [posthaste.register("one", &["*"]).await, posthaste.register("two", &["order.*"]).await];
+    posthaste.system.faults().set("seed=7,kill=400ms,duplicate=5%,fail=5%,lose=2%".parse().unwrap());
+    let mut accepted = BTreeSet::new();
+    for batch in 0..6 {
+        let events: Vec<Value> =
+            (0..10).map(|n| json!({ "type": "order.created", "data": { "n": batch * 10 + n } })).collect();
+        // A client that gets no 202 publishes again.
+        let answer = posthaste_tests::eventually("the events are accepted", async || {
+            let (status, answer) = posthaste.api.call(Method::POST, "/events", json!({ "events": events })).await;
+            (status == 202).then_some(answer)
+        })
+        .await;
+        accepted.extend(
+            answer["data"]["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()),
+        );
+    }
+    assert_eq!(accepted.len(), 60);
+    for inbox in ["one", "two"] {
+        posthaste_tests::eventually("every accepted event has arrived", async || {
+            posthaste.hurry();
+            let ids: BTreeSet<String> = posthaste
+                .system
+                .inbox()
+                .arrived(inbox)
+                .iter()
+                .map(|request| request.headers["webhook-id"].clone())
+                .collect();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            accepted.is_subset(&ids).then_some(())
+        })
+        .await;
+    }
+    posthaste.system.faults().set("".parse().unwrap());
+    for webhook in &webhooks {
+        posthaste_tests::eventually("every delivery is recorded", async || {
+            posthaste.hurry();
+            let page = posthaste
+                .api
+                .ok(
+                    Method::GET,
+                    &format!("/webhooks/{}/deliveries?status=succeeded&limit=100", webhook["id"]),
+                    Value::Null,
+                )
+                .await;
+            let ids: BTreeSet<String> = page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["eventId"].as_str().unwrap().to_owned())
+                .collect();
+            accepted.is_subset(&ids).then_some(())
+        })
+        .await;
+    }
+}

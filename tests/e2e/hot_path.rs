@@ -1,0 +1,57 @@
+//! What the hot path costs in AWS calls, read off the counters.
+
+use posthaste_tests::Posthaste;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch_call_exists() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    // The first event starts the processes, so that the ten that follow find them waiting.
+    posthaste.api.publish("order.created", json!({})).await;
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+    posthaste.drained("EventsQueueUrl").await;
+    posthaste.drained("DeliveriesQueueUrl").await;
+    let before = posthaste.system.metrics();
+
+    let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
+    posthaste.arrived("mine", 11).await;
+    posthaste.deliveries(&webhook, "succeeded", 11).await;
+    posthaste.drained("DeliveriesQueueUrl").await;
+
+    let after = posthaste.system.metrics();
+    let calls = |function: &str| -> Vec<(String, u64)> {
+        let operations = after.calls[function]
+            .iter()
+            .map(|(operation, calls)| (operation.clone(), calls.count - before.count(function, operation)));
+        operations.filter(|(_, count)| *count > 0).collect()
+    };
+    let expected = |calls: &[(&str, u64)]| -> Vec<(String, u64)> {
+        calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+    };
+    assert_eq!(calls("ingest"), expected(&[("dynamodb:GetItem", 1), ("sqs:SendMessageBatch", 1)]));
+    assert_eq!(
+        calls("fanout"),
+        expected(&[("dynamodb:BatchWriteItem", 1), ("dynamodb:Query", 1), ("sqs:SendMessageBatch", 1)])
+    );
+    assert_eq!(calls("deliver"), expected(&[("dynamodb:BatchGetItem", 1), ("dynamodb:UpdateItem", 10)]));
+    let errors: u64 = after.calls.values().flat_map(|operations| operations.values()).map(|calls| calls.errors).sum();
+    assert_eq!(errors, 0, "every call was permitted by its function's role and succeeded: {:?}", after.calls);
+}
+
+#[tokio::test]
+async fn the_ten_requests_of_a_batch_go_side_by_side() {
+    use posthaste_tests::{Answer, Settings};
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let answer = Answer { delay_ms: 1000, ..Answer::status(200, 10) };
+    posthaste.system.inbox().set("mine", Settings { responses: [answer].into(), ..Settings::default() });
+    let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
+    let arrived = posthaste.arrived("mine", 10).await;
+    let spread = arrived.iter().map(|request| request.at_ms).max().unwrap() - arrived[0].at_ms;
+    assert!(spread < 1000, "the last began {spread} ms after the first, so it did not wait for an answer");
+    posthaste.deliveries(&webhook, "succeeded", 10).await;
+}

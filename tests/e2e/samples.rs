@@ -1,0 +1,30 @@
+//! The sample invocations in `events/`, which `cargo lambda invoke` sends.
+
+use std::{fs, path::Path};
+
+use posthaste_tests::Posthaste;
+use serde_json::Value;
+
+#[tokio::test]
+async fn every_sample_invocation_is_understood_by_its_function() {
+    let posthaste = Posthaste::start().await;
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events"));
+    let mut seen = 0;
+    for function in ["register", "ingest", "fanout", "deliver"] {
+        for file in fs::read_dir(root.join(function)).unwrap() {
+            let path = file.unwrap().path();
+            let sample = fs::read(&path).unwrap();
+            let answer = posthaste.system.function(function).unwrap().invoke(sample.into()).await;
+            let answer: Value =
+                serde_json::from_slice(&answer.unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap();
+            match function {
+                "register" | "ingest" => {
+                    assert!(answer["statusCode"].as_u64().unwrap() < 500, "{}: {answer}", path.display())
+                }
+                _ => assert!(answer["batchItemFailures"].is_array(), "{}: {answer}", path.display()),
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "{seen} samples");
+}
