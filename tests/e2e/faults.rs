@@ -107,12 +107,14 @@ async fn a_partial_send_message_batch_failure_loses_nothing() {
 
 #[tokio::test]
 async fn unprocessed_items_are_written_and_read_in_the_end() {
-    let (posthaste, _) =
-        delivered_despite(Aim::at("fanout", "dynamodb:BatchWriteItem", Action::FailEntries(vec![0])).times(2)).await;
-    assert_eq!(posthaste.calls("fanout", "dynamodb:BatchWriteItem"), 3);
-    let (posthaste, _) =
-        delivered_despite(Aim::at("deliver", "dynamodb:BatchGetItem", Action::FailEntries(vec![0])).times(2)).await;
-    assert_eq!(posthaste.calls("deliver", "dynamodb:BatchGetItem"), 3);
+    for (function, operation) in [("fanout", "dynamodb:BatchWriteItem"), ("deliver", "dynamodb:BatchGetItem")] {
+        let posthaste = Posthaste::start().await;
+        let webhook = posthaste.register("mine", &["*"]).await;
+        posthaste.system.faults().aim(Aim::at(function, operation, Action::FailEntries(vec![0])).times(2));
+        posthaste.api.publish("order.created", json!({})).await;
+        posthaste.deliveries(&webhook, "succeeded", 1).await;
+        assert_eq!(posthaste.calls(function, operation), 3, "{function} {operation}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,117 @@
+//! `cargo local` as a process.
+#![cfg(test)]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+/// Ends the process even when the test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(directory: &Path, arguments: &[&str]) -> (Running, Value) {
+    let ready = directory.join("ready.json");
+    let _ = fs::remove_file(&ready);
+    let child = Command::new(env!("CARGO_BIN_EXE_posthaste-local"))
+        .args(["--port", "0", "--ready-file"])
+        .arg(&ready)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    // The first start builds the functions.
+    let text = until(Duration::from_secs(600), || {
+        assert_eq!(running.0.try_wait().unwrap(), None, "it ended before it was ready");
+        fs::read(&ready).ok()
+    });
+    (running, serde_json::from_slice(&text).unwrap())
+}
+
+fn until<T>(bound: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(began.elapsed() < bound, "it took longer than {bound:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn signal(process: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &process.to_string()]).status().unwrap().success());
+}
+
+async fn call(ready: &Value, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let url = format!("{}/api/v1{path}", ready["api"].as_str().unwrap());
+    let request =
+        reqwest::Client::new().request(method.parse().unwrap(), url).bearer_auth(ready["key"].as_str().unwrap());
+    let answer = request.body(body.to_string()).send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+}
+
+#[tokio::test]
+async fn it_says_when_it_is_ready_keeps_its_data_and_ends_every_child() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let (mut running, ready) = start(directory.path(), &["--data", data.to_str().unwrap()]);
+    for name in ["api", "inbox", "admin", "sqs", "dynamodb"] {
+        let url = ready[name].as_str().unwrap();
+        assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with('/'), "{name}: {url}");
+    }
+    assert!(ready["pids"].is_array());
+    let webhook = json!({ "url": format!("{}/inbox/mine", ready["inbox"].as_str().unwrap()), "events": ["*"] });
+    let (status, webhook) = call(&ready, "POST", "/webhooks", webhook).await;
+    assert_eq!(status, 201, "{webhook}");
+
+    let metrics =
+        reqwest::get(format!("{}/metrics", ready["admin"].as_str().unwrap())).await.unwrap().text().await.unwrap();
+    let metrics: Value = serde_json::from_str(&metrics).unwrap();
+    assert_eq!(metrics["calls"]["register"]["dynamodb:PutItem"]["count"], 1);
+    assert!(metrics["functions"]["register"]["peak_memory_kb"].as_u64().unwrap() > 0, "{metrics}");
+    let children: Vec<u64> = metrics["functions"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|function| function["pids"].as_array().unwrap())
+        .map(|pid| pid.as_u64().unwrap())
+        .collect();
+    assert!(!children.is_empty());
+
+    signal(running.0.id(), "-TERM");
+    let status = until(Duration::from_secs(20), || running.0.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+    for pid in children {
+        until(Duration::from_secs(20), || (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+    }
+
+    let (mut again, ready_again) = start(directory.path(), &["--data", data.to_str().unwrap()]);
+    assert_eq!(ready_again["key"], ready["key"], "the first key is kept");
+    let (status, kept) = call(&ready_again, "GET", &format!("/webhooks/{}", webhook["data"]["id"]), json!({})).await;
+    assert_eq!((status, &kept["data"]["url"]), (200, &webhook["data"]["url"]));
+    signal(again.0.id(), "-INT");
+    assert!(until(Duration::from_secs(20), || again.0.try_wait().unwrap()).success());
+}
+
+#[test]
+fn what_it_can_not_understand_is_said() {
+    let run =
+        |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_posthaste-local")).args(arguments).output().unwrap();
+    let output = run(&["--faults", "seed=7,crash=5%"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("crash=5%"), "{output:?}");
+}
