@@ -1,4 +1,5 @@
 //! The client against real sockets on loopback.
+#![cfg(test)]
 
 use std::{
     io,
