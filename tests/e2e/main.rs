@@ -5,6 +5,7 @@ mod api;
 mod faults;
 mod hot_path;
 mod isolation;
+mod local;
 mod main_job;
 mod retries;
 mod samples;

@@ -42,8 +42,15 @@ impl Posthaste {
 
     /// Starts a system with random faults.
     pub async fn with_faults(faults: &str) -> Self {
+        let posthaste = Self::with_template(binaries::template().unwrap()).await;
+        posthaste.system.faults().set(faults.parse().unwrap());
+        posthaste
+    }
+
+    /// Starts the system that another template declares.
+    pub async fn with_template(template: String) -> Self {
         let options = Options {
-            template: binaries::template().unwrap(),
+            template,
             functions: Functions::Processes(functions()),
             port: 0,
             data: None,
@@ -53,7 +60,6 @@ impl Posthaste {
             environment_file: None,
         };
         let system = System::start(options).await.expect("the system starts");
-        system.faults().set(faults.parse().unwrap());
         let api =
             Api { base: system.urls().api.clone(), key: system.first_key().to_owned(), http: reqwest::Client::new() };
         Self { system, api }
