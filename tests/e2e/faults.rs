@@ -147,6 +147,19 @@ async fn a_poison_message_among_nine_good_ones_goes_to_the_dead_letter_queue_alo
     assert_eq!(format!("{:?}", letter.message_attributes["detail"].value), r#"Text("data is required")"#);
     posthaste.drained("EventsQueueUrl").await;
 
+    // SQS takes it, but a DynamoDB item can't hold it, and the name of its odd field is no value for an attribute.
+    let large = json!({ "workspace": "default", "type": "a", "data": { "x": "x".repeat(500 * 1024) } }).to_string();
+    posthaste
+        .send(
+            "EventsQueueUrl",
+            &[large, event(1), r#"{"workspace":"default","type":"a","data":{},"\u0001":1}"#.to_owned()],
+        )
+        .await;
+    posthaste.deliveries(&webhook, "succeeded", 10).await;
+    posthaste.receive("EventsDeadLetterQueueUrl").await;
+    posthaste.receive("EventsDeadLetterQueueUrl").await;
+    posthaste.drained("EventsQueueUrl").await;
+
     posthaste.send("DeliveriesQueueUrl", &["no task".to_owned()]).await;
     let letter = posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
     assert_eq!(letter.body, "no task");

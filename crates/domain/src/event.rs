@@ -8,6 +8,9 @@ use crate::{Invalid, event_type::EventType, id::EventId, input::Fields, workspac
 
 /// The most bytes that one event may have as it was published: 256 KiB.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
+/// The most bytes of a message on the events queue: an event, and what its acceptance adds. SQS would take 1 MiB, but a DynamoDB
+/// item only 400 KB, and one item that is too large fails the whole batch write.
+pub const MAX_MESSAGE_BYTES: usize = MAX_EVENT_BYTES + 4 * 1024;
 /// The most events in one publishing call.
 pub const MAX_EVENTS: usize = 100;
 /// The most bytes of one publishing call: 5 MiB. API Gateway takes 10 MB, but a Lambda invocation 6 MB.
@@ -40,6 +43,9 @@ impl Event {
     /// Reads a message of the events queue: an event as `ingest` sends it, or one that a service sent straight to the queue, which
     /// may leave out `id` and `timestamp`. These then derive from the SQS message.
     pub fn from_message(body: &str, message_id: &str, sent: Timestamp) -> Result<Self, Invalid> {
+        if body.len() > MAX_MESSAGE_BYTES {
+            return Err(too_large_event(None));
+        }
         let mut fields = Fields::of_body(body.as_bytes())?;
         let workspace = fields.required("workspace", WORKSPACE)?;
         let id = fields.optional("id", "a UUID")?.unwrap_or_else(|| EventId::of_message(message_id, sent));
@@ -268,6 +274,12 @@ mod tests {
         assert_eq!(padded(MAX_EVENT_BYTES).len(), MAX_EVENT_BYTES);
         assert!(one(&padded(MAX_EVENT_BYTES)).is_ok());
         assert_eq!(field_and_code(one(&padded(MAX_EVENT_BYTES + 1))), (String::new(), "too_large"));
+        let largest = serde_json::to_string(&one(&padded(MAX_EVENT_BYTES)).unwrap()).unwrap();
+        assert!(Event::from_message(&largest, "m", at(5)).is_ok(), "what ingest accepts fan-out takes");
+        assert_eq!(
+            field_and_code(Event::from_message(&padded(MAX_MESSAGE_BYTES + 1), "m", at(5))),
+            (String::new(), "too_large")
+        );
         let list = format!(r#"{{"events":[{}]}}"#, padded(MAX_EVENT_BYTES + 1));
         assert_eq!(field_and_code(NewEvent::parse_call(list.as_bytes())), ("events[0]".into(), "too_large"));
         assert_eq!(

@@ -79,6 +79,17 @@ fn record(mut message: SqsMessage) -> Record {
     }
 }
 
+/// What SQS takes as the value of an attribute: text that is not empty and has no control characters. A detail may quote what a
+/// client sent, so it is bounded too.
+fn attribute_value(detail: &str) -> String {
+    let text: String = detail
+        .chars()
+        .take(1024)
+        .map(|char| if char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}') { '\u{fffd}' } else { char })
+        .collect();
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
 /// The queue that records come from, and its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -133,7 +144,7 @@ impl Batch {
     async fn bury(&self, records: &[Record], dead: Vec<(usize, &'static str, String)>) -> BTreeSet<usize> {
         let letter = |(at, reason, detail): &(usize, &'static str, String)| {
             let record = &records[*at];
-            let attributes = vec![(REASON, (*reason).to_owned()), (DETAIL, detail.clone())];
+            let attributes = vec![(REASON, (*reason).to_owned()), (DETAIL, attribute_value(detail))];
             Message { body: record.body.clone(), group: record.group.clone(), attributes }
         };
         let letters: Vec<Message> = dead.iter().map(letter).collect();
@@ -161,5 +172,18 @@ impl Batch {
     /// The same for fates that are all known.
     pub async fn settle_all(&self, records: &[Record], fates: Vec<Fate>) -> SqsBatchResponse {
         self.settle(records, stream::iter(fates.into_iter().enumerate())).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_is_what_sqs_takes() {
+        assert_eq!(attribute_value("data is required"), "data is required");
+        assert_eq!(attribute_value("\u{1} is not a known field\n"), "\u{fffd} is not a known field\u{fffd}");
+        assert_eq!(attribute_value(""), "none");
+        assert_eq!(attribute_value(&"é".repeat(5000)).chars().count(), 1024);
     }
 }

@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 /// What is kept back at the end for settling the batch and answering.
 const RESERVE: Duration = Duration::from_secs(3);
-/// What is assumed when the deadline is no true one: `cargo lambda watch` sends one of the year 1970.
-const ASSUMED: Duration = Duration::from_secs(30);
+/// What is assumed when the deadline is no true one: `cargo lambda watch` sends one of the year 1970. It is more than the longest
+/// timeout of a webhook, or its deliveries would wait for more time for ever.
+const ASSUMED: Duration = Duration::from_secs(40);
 
 /// The time by which work has to be over, so that its results can still be settled.
 #[derive(Debug, Clone, Copy)]
