@@ -23,6 +23,14 @@ pub fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     if release {
         command.arg("--release");
     }
+    // What cargo told this process about its own package would count as a change for build scripts, which would run again.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+        if about_us.iter().any(|prefix| name_text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cargo can't be run")?;
     if !output.status.success() {
         bail!("the functions could not be built");

@@ -7,6 +7,7 @@ use posthaste_local::{
     FaultSpec, Functions, LogSink, Options, System, binaries,
     inbox::{Answer, Arrived, Settings},
 };
+use posthaste_local_sqs::AttributeValue;
 use serde_json::{Value, json};
 
 /// How long any one step may take.
@@ -116,7 +117,10 @@ impl Demo {
         ensure!(attempts(&delivery) == 4, "the history shows {} attempts and not 4", attempts(&delivery));
         let letter = self.dead_letter().await?;
         ensure!(letter.body.contains(text(&delivery["id"])?), "the dead letter is another delivery's");
-        let reason = letter.message_attributes.get("reason").map(|reason| format!("{:?}", reason.value));
+        let reason = letter.message_attributes.get("reason").and_then(|reason| match &reason.value {
+            AttributeValue::Text(text) => Some(text),
+            AttributeValue::Binary(_) => None,
+        });
         println!("   on the dead-letter queue with the reason {}", reason.context("the dead letter has no reason")?);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What the functions write, as one readable line each.
 
-use std::fmt::Write;
+use std::{fmt::Write, io::IsTerminal};
 
 use posthaste_local::{LogLine, LogSink};
 use serde_json::{Map, Value};
@@ -11,6 +11,7 @@ pub(crate) fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,posthaste_local=info"));
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false)
         .with_env_filter(filter)
