@@ -11,14 +11,35 @@ use lambda_http::RequestExt;
 use posthaste_domain::{Invalid, api_key::Scope, input::InvalidKind};
 use posthaste_store::StoreError;
 use serde::Serialize;
-use serde_json::json;
 
 /// Above the largest body that any call takes, so that the call itself can refuse it with its own words.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// `{"success": true, "data": …}`
 pub fn success(status: StatusCode, data: impl Serialize) -> Response {
-    envelope(status, &json!({ "success": true, "data": data }))
+    #[derive(Serialize)]
+    struct Success<T> {
+        success: bool,
+        data: T,
+    }
+    (status, axum::Json(Success { success: true, data })).into_response()
+}
+
+/// `{"success": false, "error": …}`
+#[derive(Serialize)]
+struct Failure<'a> {
+    success: bool,
+    error: Complaint<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Complaint<'a> {
+    code: &'a str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    request_id: &'a str,
 }
 
 /// Why a call failed.
@@ -131,19 +152,20 @@ async fn write_errors(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", request.id = %request_id, http.method = %request.method(), http.path = request.uri().path());
     let mut response = tracing::Instrument::instrument(next.run(request), span).await;
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
-    let mut body = json!({ "code": error.code(), "message": error.to_string(), "requestId": request_id });
-    if let Some(field) = error.field() {
-        body["field"] = field.into();
-    }
-    let mut response = envelope(error.status(), &json!({ "success": false, "error": body }));
+    let failure = Failure {
+        success: false,
+        error: Complaint {
+            code: error.code(),
+            message: error.to_string(),
+            field: error.field(),
+            request_id: &request_id,
+        },
+    };
+    let mut response = (error.status(), axum::Json(failure)).into_response();
     if matches!(error, ApiError::Unauthorized) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
-}
-
-fn envelope(status: StatusCode, body: &serde_json::Value) -> Response {
-    (status, axum::Json(body)).into_response()
 }
 
 #[cfg(test)]
@@ -151,9 +173,11 @@ mod tests {
     use axum::{body::Body, routing::get};
     use tower::ServiceExt;
 
+    use serde_json::json;
+
     use super::*;
 
-    async fn answer(method: &str, path: &str) -> (StatusCode, serde_json::Value) {
+    async fn answer(method: &str, path: &str) -> (StatusCode, String) {
         let routes = Router::new()
             .route("/ok", get(async || success(StatusCode::OK, json!({ "id": 1 }))))
             .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
@@ -167,7 +191,7 @@ mod tests {
         let response = with_envelope(routes).oneshot(request).await.unwrap();
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap())
+        (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
     #[tokio::test]
