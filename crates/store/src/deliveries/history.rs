@@ -85,7 +85,6 @@ impl Deliveries {
                 .expression_attribute_values(":partition", text(partition.as_str()))
                 .expression_attribute_values(":from", text(from.to_string()))
                 .expression_attribute_values(":until", text(until.to_string()))
-                .limit(i32::try_from(wanted + 1).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start);
             let mut filters = Vec::new();
             if let Some(status) = history.status {
@@ -98,9 +97,12 @@ impl Deliveries {
                 filters.push("eventType = :type");
                 query = query.expression_attribute_values(":type", text(event_type.as_str()));
             }
-            if !filters.is_empty() {
-                query = query.filter_expression(filters.join(" AND "));
-            }
+            // A limit counts what is looked at, not what a filter leaves: with a filter, a look is as large as DynamoDB makes it.
+            query = if filters.is_empty() {
+                query.limit(i32::try_from(wanted + 1).unwrap_or(i32::MAX))
+            } else {
+                query.filter_expression(filters.join(" AND "))
+            };
             let answer = query.send().await.map_err(StoreError::call("Query"))?;
             for item in answer.items() {
                 let record = DeliveryRecord::read(item)?;
