@@ -25,16 +25,16 @@ impl Admin {
                 StatusCode::OK,
                 "GET /metrics  every AWS call by function and operation, the functions' figures, queue depths\n\
                  GET /faults   the random faults in force\n\
-                 POST /faults  sets them: seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1% (empty: none)\n",
+                 POST /faults  sets them: seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%, or the JSON of GET (empty: none)\n",
             ),
             (&Method::GET, "/metrics") => serve::json(StatusCode::OK, &(self.metrics)()),
             (&Method::GET, "/faults") => serve::json(StatusCode::OK, &self.faults.spec()),
-            (&Method::POST, "/faults") => match String::from_utf8_lossy(request.body()).parse::<FaultSpec>() {
+            (&Method::POST, "/faults") => match FaultSpec::read(&String::from_utf8_lossy(request.body())) {
                 Ok(spec) => {
                     self.faults.set(spec);
                     serve::json(StatusCode::OK, &self.faults.spec())
                 }
-                Err(error) => serve::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": error.to_string() })),
+                Err(error) => serve::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": error })),
             },
             _ => serve::json(
                 StatusCode::NOT_FOUND,

@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::process::CommandExt,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use anyhow::{Context, bail, ensure};
@@ -14,6 +15,39 @@ pub const FUNCTIONS: [&str; 5] = ["register", "ingest", "fanout", "deliver", "se
 
 /// Builds all functions with cargo, whose progress goes to standard error, and tells where they are.
 pub fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    read(&command(release).output().context("cargo can't be run")?)
+}
+
+/// As [`build`]; dropping the future ends cargo and the compilers that it started.
+pub async fn build_until_dropped(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut command = command(release);
+    command.stdout(Stdio::piped()).process_group(0);
+    let cargo = tokio::process::Command::from(command).spawn().context("cargo can't be run")?;
+    let group = Group(cargo.id());
+    let output = cargo.wait_with_output().await;
+    group.has_ended();
+    read(&output.context("cargo can't be run")?)
+}
+
+/// The process group of a running cargo.
+struct Group(Option<u32>);
+
+impl Group {
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            let _ =
+                Command::new("sh").args(["-c", "kill -s TERM -- -$0", &id.to_string()]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+fn command(release: bool) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -31,7 +65,11 @@ pub fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
             command.env_remove(&name);
         }
     }
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cargo can't be run")?;
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    command
+}
+
+fn read(output: &Output) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     if !output.status.success() {
         bail!("the functions could not be built");
     }

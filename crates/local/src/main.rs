@@ -97,10 +97,9 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     std::future::pending().await
 }
 
-/// Builds the functions on a thread of its own, so that signals are heard.
 pub(crate) async fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     eprintln!("building the functions{} …", if release { " with optimisations" } else { "" });
-    tokio::task::spawn_blocking(move || binaries::build(release)).await?
+    binaries::build_until_dropped(release).await
 }
 
 fn greeting(system: &System) -> String {

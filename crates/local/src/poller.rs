@@ -13,6 +13,12 @@ use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 /// How long one receive waits: the longest that SQS takes.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
+/// The longest payload of an invocation; ten messages of 1 MiB are longer.
+const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
+
+/// More than a record has beside its message.
+const RECORD_FRAME: usize = 512;
+
 /// One mapping.
 pub(crate) struct Poller {
     pub(crate) sqs: Sqs,
@@ -38,7 +44,9 @@ impl Poller {
             }
             let poller = poller.clone();
             invocations.spawn(async move {
-                poller.invoke(batch).await;
+                for batch in within_payload_limit(batch.into_iter().map(message)) {
+                    poller.invoke(batch).await;
+                }
                 drop(permit);
             });
         }
@@ -66,8 +74,7 @@ impl Poller {
         }
     }
 
-    async fn invoke(&self, batch: Vec<Received>) {
-        let messages: Vec<sqs_event::Message> = batch.into_iter().map(message).collect();
+    async fn invoke(&self, messages: Vec<sqs_event::Message>) {
         let ids: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         let answer = self.function.invoke(sqs_event::to_event(&self.mapping.queue_arn, &messages)).await;
         let verdict = sqs_event::judge(&ids, self.mapping.report_batch_item_failures, answer.as_deref());
@@ -80,6 +87,26 @@ impl Poller {
             }
         }
     }
+}
+
+/// The messages of each invocation: as many, in their order, as its payload has room for.
+fn within_payload_limit(messages: impl Iterator<Item = sqs_event::Message>) -> Vec<Vec<sqs_event::Message>> {
+    let mut invocations: Vec<Vec<_>> = Vec::new();
+    let mut room = 0;
+    for message in messages {
+        let size = RECORD_FRAME + serde_json::to_vec(&message).map_or(0, |json| json.len());
+        match invocations.last_mut().filter(|_| size <= room) {
+            Some(invocation) => {
+                room -= size;
+                invocation.push(message);
+            }
+            None => {
+                room = PAYLOAD_LIMIT.saturating_sub(size);
+                invocations.push(vec![message]);
+            }
+        }
+    }
+    invocations
 }
 
 fn message(received: Received) -> sqs_event::Message {
@@ -101,5 +128,35 @@ fn message(received: Received) -> sqs_event::Message {
             .map(|(name, value)| (name, attribute(value)))
             .collect(),
         md5_of_body: received.md5_of_body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(bodies: &[usize]) -> Vec<usize> {
+        let message = |(id, length): (usize, &usize)| sqs_event::Message {
+            message_id: id.to_string(),
+            receipt_handle: String::new(),
+            body: "x".repeat(*length),
+            attributes: [].into(),
+            message_attributes: [].into(),
+            md5_of_body: String::new(),
+        };
+        let invocations = within_payload_limit(bodies.iter().enumerate().map(message));
+        for invocation in &invocations {
+            assert!(sqs_event::to_event("arn:aws:sqs:us-east-1:000000000000:q", invocation).len() <= PAYLOAD_LIMIT);
+        }
+        invocations.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn what_is_too_long_for_one_invocation_goes_in_several() {
+        const MIB: usize = 1024 * 1024;
+        assert_eq!(sizes(&[10; 10]), [10]);
+        assert_eq!(sizes(&[MIB; 10]), [5, 5]);
+        assert_eq!(sizes(&[MIB, MIB, MIB, MIB, MIB, 10, MIB]), [6, 1]);
+        assert_eq!(sizes(&[]), [0; 0]);
     }
 }

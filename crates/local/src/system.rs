@@ -32,6 +32,10 @@ use crate::{
 /// The most processes of one function. AWS would go on to the mapping's or the account's limit.
 const MAX_PROCESSES: usize = 8;
 
+/// The poller acts in the function's role: AWS refuses a mapping whose function may not do these
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
+const POLLER_ACTIONS: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
 /// What runs the functions.
 #[derive(Debug, Clone)]
 pub enum Functions {
@@ -116,7 +120,6 @@ impl System {
 
         let mut tasks = JoinSet::new();
         let faults = Faults::default();
-        faults.set(options.faults);
         if let Some(data) = &options.data {
             std::fs::create_dir_all(data).with_context(|| format!("{} can't be made", data.display()))?;
         }
@@ -157,7 +160,9 @@ impl System {
                 .with_context(|| format!("{} has no function", resource.logical_id))?;
             setup::create(resource, function).await?;
         }
-        start_pollers(&stack, &sqs, &functions, &mut tasks);
+        // The stack is made without faults: CloudFormation would only roll it back.
+        faults.set(options.faults);
+        start_pollers(&stack, &sqs, &functions, &mut tasks)?;
         tasks.spawn(kill_at_random(faults.clone(), functions.clone()));
 
         let routes = stack.routes.iter().map(|route| (route.route_key.clone(), route.function.clone()));
@@ -350,10 +355,19 @@ fn start_functions(
     stack.functions.iter().map(start).collect()
 }
 
-fn start_pollers(stack: &Stack, sqs: &Sqs, functions: &BTreeMap<String, Function>, tasks: &mut JoinSet<()>) {
+fn start_pollers(
+    stack: &Stack,
+    sqs: &Sqs,
+    functions: &BTreeMap<String, Function>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
     for declared in &stack.functions {
         let Some(function) = functions.get(&declared.name) else { continue };
         for mapping in declared.queues.iter().filter(|mapping| mapping.enabled) {
+            let arn = &mapping.queue_arn;
+            if let Some(action) = POLLER_ACTIONS.into_iter().find(|action| !declared.allows(action, arn)) {
+                bail!("the role of {} does not permit {action} on {arn}, which its mapping needs", declared.logical_id);
+            }
             let poller = Poller {
                 sqs: sqs.clone(),
                 queue: mapping.queue_arn.rsplit(':').next().unwrap_or_default().to_owned(),
@@ -364,6 +378,7 @@ fn start_pollers(stack: &Stack, sqs: &Sqs, functions: &BTreeMap<String, Function
             tasks.spawn(poller.run());
         }
     }
+    Ok(())
 }
 
 /// Kills a random busy process at the interval that the faults ask for.
@@ -376,6 +391,9 @@ async fn kill_at_random(faults: Faults, functions: BTreeMap<String, Function>) {
             continue;
         };
         tokio::time::sleep(interval).await;
+        if faults.spec().kill.is_none() {
+            continue;
+        }
         let first = faults.roll(functions.len().max(1));
         let pick = |busy: &[u64]| (!busy.is_empty()).then(|| busy[faults.roll(busy.len())]);
         let _ = functions.iter().cycle().skip(first).take(functions.len()).any(|function| function.kill_busy(pick));
