@@ -5,7 +5,7 @@
 //!              ┌──────┐
 //!              ▼      │
 //! (queued) ─▶ pending ┴─▶ succeeded        the endpoint took it; final
-//!     │          ├──────▶ exhausted        no try is left; a dead letter exists. A redriven dead letter gets one more attempt
+//!     │          ├──────▶ exhausted        no try is left; a dead letter was sent. A redriven one gets one more attempt
 //!     └──────────┴──────▶ skipped          the webhook was paused when its turn came
 //! ```
 //!
@@ -16,7 +16,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{retry::RetrySchedule, webhook::Webhook};
+use crate::{
+    retry::{self, RetrySchedule},
+    webhook::Webhook,
+};
 
 /// The most bytes of an answer's body that are kept with the delivery.
 pub const MAX_KEPT_BODY_BYTES: usize = 16 * 1024;
@@ -85,10 +88,7 @@ pub struct Attempt {
 impl Attempt {
     /// An attempt that was answered.
     pub fn answered(webhook: &Webhook, at: Timestamp, duration: Duration, http_status: u16, body: &[u8]) -> Self {
-        let error = (!webhook.accepts(http_status)).then(|| Failure {
-            code: "http_status".to_owned(),
-            message: format!("the endpoint answered with status {http_status}"),
-        });
+        let error = (!webhook.accepts(http_status, body)).then(|| refusal(webhook, http_status));
         let kept = &body[..body.len().min(MAX_KEPT_BODY_BYTES)];
         Self {
             at,
@@ -122,6 +122,14 @@ impl Attempt {
     }
 }
 
+fn refusal(webhook: &Webhook, http_status: u16) -> Failure {
+    if webhook.success_statuses().contain(http_status) {
+        let message = format!("the answer with status {http_status} does not say ok");
+        return Failure { code: "unexpected_body".to_owned(), message };
+    }
+    Failure { code: "http_status".to_owned(), message: format!("the endpoint answered with status {http_status}") }
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -133,6 +141,8 @@ pub struct Progress {
     pub status: Status,
     /// How many attempts are recorded.
     pub attempts: u32,
+    /// When it is due again, if it is parked: until then it is the release function's.
+    pub due_at: Option<Timestamp>,
 }
 
 /// What to do with a delivery whose message has come.
@@ -140,9 +150,10 @@ pub struct Progress {
 pub enum Turn {
     /// Make an attempt.
     Send,
-    /// Its attempts are used up, but a function may have died before the dead letter was sent: send it.
+    /// Send its dead letter: its attempts are used up, but a function may have died before the dead letter was sent, or it is a
+    /// dead letter that was sent back while its webhook is paused.
     DeadLetter,
-    /// Nothing: it is over, and the message is a late copy.
+    /// Nothing: it is over or parked, and the message is a late copy.
     Over,
     /// Record that it is skipped, as its webhook is paused.
     Skip,
@@ -150,21 +161,22 @@ pub enum Turn {
     Drop,
 }
 
-/// Decides what the message of a delivery asks for. `redriven` says that the message was a dead letter that somebody sent
-/// back to the queue: an exhausted delivery then gets another attempt.
-pub fn turn(webhook: Option<&Webhook>, progress: Option<Progress>, redriven: bool) -> Turn {
+/// Decides what the message of a delivery asks for, `now`. `redriven` says that the message was a dead letter that somebody sent
+/// back to the queue: its delivery gets another attempt, however many it has had.
+pub fn turn(webhook: Option<&Webhook>, progress: Option<Progress>, redriven: bool, now: Timestamp) -> Turn {
     let Some(webhook) = webhook else { return Turn::Drop };
-    match progress {
-        Some(Progress { status: Status::Succeeded, .. }) => Turn::Over,
-        Some(Progress { status: Status::Skipped, .. }) if !redriven => Turn::Over,
-        Some(Progress { status: Status::Exhausted, .. }) if !redriven => Turn::DeadLetter,
-        Some(Progress { status: Status::Pending, attempts })
-            if webhook.retry_schedule().wait_after(attempts).is_none() =>
-        {
-            Turn::DeadLetter
-        }
-        _ if !webhook.settings.enabled => Turn::Skip,
-        _ => Turn::Send,
+    let Progress { status, attempts, due_at } =
+        progress.unwrap_or(Progress { status: Status::Pending, attempts: 0, due_at: None });
+    let enabled = webhook.settings.enabled;
+    match status {
+        Status::Succeeded => Turn::Over,
+        _ if redriven && enabled => Turn::Send,
+        _ if redriven => Turn::DeadLetter,
+        Status::Skipped | Status::Exhausted => Turn::Over,
+        Status::Pending if due_at.is_some_and(|due| due > now) => Turn::Over,
+        Status::Pending if attempts > 0 && !webhook.retry_schedule().has_wait_after(attempts) => Turn::DeadLetter,
+        Status::Pending if !enabled => Turn::Skip,
+        Status::Pending => Turn::Send,
     }
 }
 
@@ -177,95 +189,165 @@ pub enum Next {
     Exhausted,
 }
 
-/// Decides what follows a failed attempt, of which the delivery has now had `attempts`.
-pub fn after_failure(schedule: &RetrySchedule, attempts: u32) -> Next {
-    schedule.wait_after(attempts).map_or(Next::Exhausted, Next::RetryIn)
+/// Decides what follows a failed attempt, of which the delivery has now had `attempts`. The wait is the schedule's, or what the
+/// endpoint asked for if that is longer. `seed` spreads it.
+pub fn after_failure(schedule: &RetrySchedule, attempts: u32, seed: &str, asked: Option<Duration>) -> Next {
+    match schedule.wait_after(attempts, seed) {
+        Some(wait) => Next::RetryIn(wait.max(asked.unwrap_or_default())),
+        None => Next::Exhausted,
+    }
+}
+
+/// Whether an event has been delivered, by what is recorded of the deliveries that it is owed: true if all succeeded, false if one
+/// has not, and nothing if none is owed or one is not known yet. The `delivered` of `spektr-events-v1.txt`.
+pub fn delivered(statuses: impl IntoIterator<Item = Option<Status>>) -> Option<bool> {
+    let mut delivered = None;
+    let mut unknown = false;
+    for status in statuses {
+        match status {
+            Some(Status::Succeeded) => delivered = Some(true),
+            Some(Status::Pending | Status::Exhausted | Status::Skipped) => return Some(false),
+            None => unknown = true,
+        }
+    }
+    delivered.filter(|_| !unknown)
+}
+
+/// How long an answer asks to wait: `Retry-After` counts on 429 and 503 (RFC 6585, section 4, and RFC 9110, section 15.6.4).
+pub fn asked_wait(http_status: u16, retry_after: Option<&str>, now: Timestamp) -> Option<Duration> {
+    let counts = matches!(http_status, 429 | 503);
+    retry_after.filter(|_| counts).and_then(|value| retry::retry_after(value, now))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{format::Format, id::WebhookId, secret::Secret, webhook::Settings, workspace::Workspace};
+    use serde_json::json;
 
-    fn webhook(enabled: bool) -> Webhook {
-        let settings = serde_json::json!({
-            "url": "https://example.com/", "events": ["*"], "description": null, "format": Format::Standard, "timeoutSeconds": 5, "enabled": enabled
-        });
-        Webhook {
-            id: WebhookId(1),
-            workspace: Workspace::parse("acme").unwrap(),
-            settings: serde_json::from_value::<Settings>(settings).unwrap(),
-            secret: Secret::new([0; 32]),
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-        }
+    use super::*;
+    use crate::testing::webhook;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn spektr(enabled: bool) -> Webhook {
+        webhook(json!({ "profile": "spektr", "enabled": enabled }))
     }
 
     fn progress(status: Status, attempts: u32) -> Option<Progress> {
-        Some(Progress { status, attempts })
+        Some(Progress { status, attempts, due_at: None })
     }
 
     #[test]
     fn a_message_is_sent_until_its_delivery_is_over() {
-        let webhook = webhook(true);
-        let turn = |progress| turn(Some(&webhook), progress, false);
+        let webhook = spektr(true);
+        let turn = |progress| turn(Some(&webhook), progress, false, at(0));
         assert_eq!(turn(None), Turn::Send);
         assert_eq!(turn(progress(Status::Pending, 1)), Turn::Send);
         assert_eq!(turn(progress(Status::Pending, 3)), Turn::Send);
         assert_eq!(
             turn(progress(Status::Pending, 4)),
             Turn::DeadLetter,
-            "a function died before it said that the delivery is exhausted"
-        );
-        assert_eq!(turn(progress(Status::Succeeded, 1)), Turn::Over);
-        assert_eq!(
-            turn(progress(Status::Exhausted, 4)),
-            Turn::DeadLetter,
             "a function died before it sent the dead letter"
         );
+        assert_eq!(turn(progress(Status::Succeeded, 1)), Turn::Over);
+        assert_eq!(turn(progress(Status::Exhausted, 4)), Turn::Over);
         assert_eq!(turn(progress(Status::Skipped, 0)), Turn::Over);
     }
 
     #[test]
+    fn a_parked_delivery_waits_for_its_time() {
+        let webhook = spektr(true);
+        let parked = Some(Progress { status: Status::Pending, attempts: 1, due_at: Some(at(100)) });
+        assert_eq!(turn(Some(&webhook), parked, false, at(99)), Turn::Over);
+        assert_eq!(turn(Some(&webhook), parked, false, at(100)), Turn::Send);
+        assert_eq!(turn(Some(&webhook), parked, true, at(99)), Turn::Send, "a person asked for it");
+    }
+
+    #[test]
+    fn without_retries_the_first_failure_is_the_last() {
+        let spectra = webhook(json!({ "profile": "spectra" }));
+        assert_eq!(turn(Some(&spectra), None, false, at(0)), Turn::Send);
+        assert_eq!(turn(Some(&spectra), progress(Status::Pending, 0), false, at(0)), Turn::Send);
+        assert_eq!(turn(Some(&spectra), progress(Status::Pending, 1), false, at(0)), Turn::DeadLetter);
+    }
+
+    #[test]
     fn a_redriven_dead_letter_gets_another_attempt() {
-        let turn = |progress| turn(Some(&webhook(true)), progress, true);
+        let turn = |progress| turn(Some(&spektr(true)), progress, true, at(0));
         assert_eq!(turn(progress(Status::Exhausted, 4)), Turn::Send);
+        assert_eq!(turn(progress(Status::Pending, 4)), Turn::Send);
         assert_eq!(turn(progress(Status::Skipped, 0)), Turn::Send);
         assert_eq!(turn(progress(Status::Succeeded, 4)), Turn::Over);
     }
 
     #[test]
     fn a_paused_or_deleted_webhook_gets_nothing() {
-        assert_eq!(turn(Some(&webhook(false)), None, false), Turn::Skip);
-        assert_eq!(turn(Some(&webhook(false)), progress(Status::Pending, 2), false), Turn::Skip);
-        assert_eq!(turn(Some(&webhook(false)), progress(Status::Succeeded, 1), false), Turn::Over);
+        let turn = |webhook: Option<&Webhook>, progress, redriven| turn(webhook, progress, redriven, at(0));
+        assert_eq!(turn(Some(&spektr(false)), None, false), Turn::Skip);
+        assert_eq!(turn(Some(&spektr(false)), progress(Status::Pending, 2), false), Turn::Skip);
+        assert_eq!(turn(Some(&spektr(false)), progress(Status::Succeeded, 1), false), Turn::Over);
+        let redriven = turn(Some(&spektr(false)), progress(Status::Exhausted, 4), true);
+        assert_eq!(redriven, Turn::DeadLetter, "a dead letter stays one");
         assert_eq!(turn(None, progress(Status::Pending, 2), false), Turn::Drop);
     }
 
     #[test]
     fn the_fourth_failure_exhausts_the_spektr_schedule() {
-        let next = |attempts| after_failure(&RetrySchedule::SPEKTR, attempts);
+        let next = |attempts| after_failure(&RetrySchedule::SPEKTR, attempts, "x", None);
         let second = Next::RetryIn(Duration::from_secs(1));
         assert_eq!([next(1), next(2), next(3), next(4)], [second, second, second, Next::Exhausted]);
         assert_eq!(next(5), Next::Exhausted, "a duplicate message may have taken an attempt");
     }
 
     #[test]
-    fn only_a_2xx_is_a_success() {
-        let attempt =
-            |status| Attempt::answered(&webhook(true), Timestamp::UNIX_EPOCH, Duration::from_millis(7), status, b"");
+    fn a_wait_that_the_endpoint_asks_for_counts_if_it_is_longer() {
+        let next = |asked| after_failure(&RetrySchedule::SPEKTR, 1, "x", asked);
+        assert_eq!(next(Some(Duration::from_secs(7))), Next::RetryIn(Duration::from_secs(7)));
+        assert_eq!(next(Some(Duration::ZERO)), Next::RetryIn(Duration::from_secs(1)));
+        assert_eq!(after_failure(&RetrySchedule::NONE, 1, "x", Some(Duration::from_secs(7))), Next::Exhausted);
+        assert_eq!(asked_wait(429, Some("7"), at(0)), Some(Duration::from_secs(7)));
+        assert_eq!(asked_wait(503, Some("7"), at(0)), Some(Duration::from_secs(7)));
+        assert_eq!(asked_wait(500, Some("7"), at(0)), None);
+        assert_eq!(asked_wait(429, Some("soon"), at(0)), None);
+        assert_eq!(asked_wait(429, None, at(0)), None);
+    }
+
+    #[test]
+    fn an_event_is_delivered_when_everybody_has_it() {
+        let (done, open) = (Some(Status::Succeeded), Some(Status::Pending));
+        assert_eq!(delivered([done, done]), Some(true));
+        assert_eq!(delivered([done, open]), Some(false));
+        assert_eq!(delivered([None, Some(Status::Exhausted)]), Some(false));
+        assert_eq!(delivered([done, Some(Status::Skipped)]), Some(false));
+        assert_eq!(delivered([done, None]), None, "one is not known yet");
+        assert_eq!(delivered([]), None, "nobody wants it");
+    }
+
+    #[test]
+    fn what_is_a_success_is_the_profiles_word() {
+        let succeeds = |profile: &str, status, body: &[u8]| {
+            let webhook = webhook(json!({ "profile": profile }));
+            Attempt::answered(&webhook, at(0), Duration::from_millis(7), status, body).error.map(|error| error.code)
+        };
         for status in [200, 201, 204, 299] {
-            assert!(attempt(status).succeeded(), "{status}");
+            assert_eq!(succeeds("standard", status, b""), None, "{status}");
         }
         for status in [199, 300, 301, 400, 404, 410, 429, 500, 503] {
-            assert_eq!(attempt(status).error.unwrap().code, "http_status", "{status}");
+            assert_eq!(succeeds("standard", status, b"").as_deref(), Some("http_status"), "{status}");
         }
+        for profile in ["spektr", "spektr-v1", "dataspike"] {
+            assert_eq!(succeeds(profile, 200, b""), None);
+            assert_eq!(succeeds(profile, 204, b"").as_deref(), Some("http_status"), "a non 200 response");
+        }
+        assert_eq!(succeeds("slack", 200, b"ok\n"), None);
+        assert_eq!(succeeds("slack", 200, b"invalid_payload").as_deref(), Some("unexpected_body"));
     }
 
     #[test]
     fn bodies_are_kept_in_part() {
         let body = "é".repeat(20_000);
-        let attempt = Attempt::answered(&webhook(true), Timestamp::UNIX_EPOCH, Duration::ZERO, 500, body.as_bytes());
+        let attempt = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, body.as_bytes());
         assert_eq!(attempt.response_body.as_deref(), Some("é".repeat(8192).as_str()));
         assert_eq!(attempt.abridged().response_body.as_deref(), Some("é".repeat(512).as_str()));
         let odd = Attempt { response_body: Some(format!("x{body}")), ..attempt };

@@ -1,10 +1,14 @@
 //! An event: what a client publishes, what travels on the events queue, and what is stored.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Invalid, event_type::EventType, id::EventId, input::Fields, workspace::Workspace};
+use crate::{
+    Invalid, catalogue, event_type::EventType, id::EventId, input::Fields, schema::DataSchema, workspace::Workspace,
+};
 
 /// The most bytes that one event may have as it was published: 256 KiB.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
@@ -18,7 +22,6 @@ pub const MAX_PUBLISH_BYTES: usize = 5 * 1024 * 1024;
 
 /// Something that happened. Its JSON is what the events queue, the task message and the Events table carry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Event {
     /// Assigned when it was accepted.
     pub id: EventId,
@@ -39,17 +42,82 @@ pub struct Event {
     pub data: Box<RawValue>,
 }
 
-impl Event {
-    /// Reads a message of the events queue: an event as `ingest` sends it, or one that a service sent straight to the queue, which
-    /// may leave out `id` and `timestamp`. These then derive from the SQS message.
-    pub fn from_message(body: &str, message_id: &str, sent: Timestamp) -> Result<Self, Invalid> {
+/// A message of the events queue.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    /// Its event.
+    pub event: Event,
+    /// Whether its data is still to be checked against its type's schema: it came straight to the queue.
+    pub unchecked: bool,
+}
+
+/// How far an id that a message brings may lie before the message itself: as long as a message and its dead letter can wait.
+const OLDEST_ID: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How far it may lie ahead, as clocks differ.
+const NEWEST_ID: Duration = Duration::from_secs(60 * 60);
+
+impl Arrived {
+    /// Reads a message of the events queue, which is one of three:
+    ///
+    /// - an event as `ingest` sends it, with its `id`: it was checked when it was accepted;
+    /// - one that a service sent straight to the queue: `workspace`, `type`, `data`, and what a publishing call may have. Its id
+    ///   derives from the SQS message, so a redelivery is the same event. It may bring an `id` of its own, a UUIDv7 or v8 of about
+    ///   now, for a service that repeats its calls and vouches for its data;
+    /// - the envelope that an EventBridge rule sends. `detail-type` is the type and `time` the timestamp. A `detail` with a
+    ///   `workspace` is an event without its type; any other is the data of an event of the `default` workspace.
+    pub fn parse(body: &str, message_id: &str, sent: Timestamp, default: &Workspace) -> Result<Self, Invalid> {
         if body.len() > MAX_MESSAGE_BYTES {
             return Err(too_large_event(None));
         }
         let mut fields = Fields::of_body(body.as_bytes())?;
+        if let Some(detail_type) = fields.raw("detail-type") {
+            let id = EventId::of_message(message_id, sent);
+            return from_event_bridge(fields, detail_type, default)
+                .map(|(workspace, new)| Self { event: new.accept(id, workspace, sent), unchecked: true });
+        }
         let workspace = fields.required("workspace", WORKSPACE)?;
-        let id = fields.optional("id", "a UUID")?.unwrap_or_else(|| EventId::of_message(message_id, sent));
-        NewEvent::take(fields).map(|event| event.accept(id, workspace, sent))
+        let given: Option<EventId> = fields.optional("id", "a UUID")?;
+        let new = NewEvent::take(fields)?;
+        if let Some(id) = given {
+            let in_time = id.is_ours() && sent - OLDEST_ID <= id.time() && id.time() <= sent + NEWEST_ID;
+            if !in_time {
+                return Err(Invalid::field(
+                    "id",
+                    "invalid_id",
+                    "id has to be a UUIDv7 or v8 of about the time of its message",
+                ));
+            }
+        }
+        let id = given.unwrap_or_else(|| EventId::of_message(message_id, sent));
+        Ok(Self { event: new.accept(id, workspace, sent), unchecked: given.is_none() })
+    }
+}
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
+fn from_event_bridge(
+    mut envelope: Fields<'_>,
+    detail_type: &RawValue,
+    default: &Workspace,
+) -> Result<(Workspace, NewEvent), Invalid> {
+    let event_type =
+        serde_json::from_str::<String>(detail_type.get()).ok().and_then(|text| EventType::of_words(&text).ok());
+    let event_type = event_type.ok_or_else(|| {
+        Invalid::field("detail-type", "invalid_event_type", "detail-type has to be a text that can be an event type")
+    })?;
+    let time = take_timestamp(&mut envelope, "time")?;
+    let detail = envelope.raw("detail").ok_or_else(|| envelope.missing("detail"))?;
+    let mut fields = Fields::of_object(detail, "detail")?;
+    match fields.optional("workspace", WORKSPACE)? {
+        Some(workspace) => {
+            let rest = NewEvent::take_rest(fields, event_type)?;
+            Ok((workspace, NewEvent { timestamp: rest.timestamp.or(time), ..rest }))
+        }
+        None => {
+            check_text("detail", detail.get())?;
+            let path = "detail".to_owned();
+            let data = detail.to_owned();
+            Ok((default.clone(), NewEvent { path, event_type, timestamp: time, subject: None, reference: None, data }))
+        }
     }
 }
 
@@ -58,6 +126,8 @@ const WORKSPACE: &str = "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -";
 /// What a client publishes.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
+    /// Where its data stood in the call, for a complaint about it.
+    path: String,
     event_type: EventType,
     timestamp: Option<Timestamp>,
     subject: Option<String>,
@@ -109,20 +179,66 @@ impl NewEvent {
         let event_type = fields.required::<String>("type", "a text")?;
         let event_type = EventType::parse(event_type)
             .map_err(|error| Invalid::field(fields.at("type"), "invalid_event_type", error.to_string()))?;
-        let timestamp = take_timestamp(&mut fields)?;
+        Self::take_rest(fields, event_type)
+    }
+
+    fn take_rest(mut fields: Fields<'_>, event_type: EventType) -> Result<Self, Invalid> {
+        let timestamp = take_timestamp(&mut fields, "timestamp")?;
         let subject = take_short_text(&mut fields, "subject")?;
         let reference = take_short_text(&mut fields, "reference")?;
         let data = fields.raw("data").ok_or_else(|| fields.missing("data"))?;
+        let path = fields.at("data");
         if !data.get().starts_with('{') {
-            return Err(Invalid::field(
-                fields.at("data"),
-                "wrong_type",
-                format!("{} has to be an object", fields.at("data")),
-            ));
+            return Err(Invalid::field(&path, "wrong_type", format!("{path} has to be an object")));
         }
+        check_text(&path, data.get())?;
         fields.finish()?;
-        Ok(Self { event_type, timestamp, subject, reference, data: data.to_owned() })
+        Ok(Self { path, event_type, timestamp, subject, reference, data: data.to_owned() })
     }
+
+    /// Its type.
+    pub fn event_type(&self) -> &EventType {
+        &self.event_type
+    }
+
+    /// Its data.
+    pub fn data(&self) -> &RawValue {
+        &self.data
+    }
+
+    /// Checks its type and its data: an operational event is Posthaste's own, and data has to fit the schema of a built-in type,
+    /// or `own`, that of the workspace's type.
+    pub fn check(&self, own: Option<&DataSchema>) -> Result<(), Invalid> {
+        check_data(&self.event_type, &self.data, &self.path, own)
+    }
+}
+
+impl Event {
+    /// The same for an event that came straight to the queue.
+    pub fn check(&self, own: Option<&DataSchema>) -> Result<(), Invalid> {
+        check_data(&self.event_type, &self.data, "data", own)
+    }
+}
+
+fn check_data(event_type: &EventType, data: &RawValue, path: &str, own: Option<&DataSchema>) -> Result<(), Invalid> {
+    let schema = match catalogue::find(event_type.as_str()) {
+        Some(built_in) if built_in.is_operational() => {
+            let message = format!("{event_type} is published by Posthaste alone");
+            return Err(Invalid::field("type", "reserved_event_type", message));
+        }
+        Some(built_in) => built_in.schema(),
+        None => own,
+    };
+    schema.map_or(Ok(()), |schema| schema.check(data, path))
+}
+
+/// SQS takes no message with these two characters, which JSON allows.
+fn check_text(path: &str, text: &str) -> Result<(), Invalid> {
+    if text.contains(['\u{fffe}', '\u{ffff}']) {
+        let message = format!("{path} has a character that SQS does not take: U+FFFE or U+FFFF");
+        return Err(Invalid::field(path, "invalid_character", message));
+    }
+    Ok(())
 }
 
 /// The two forms of a publishing call.
@@ -134,13 +250,23 @@ pub enum Published {
     Many(Vec<NewEvent>),
 }
 
+impl Published {
+    /// Its events, in their order.
+    pub fn events(&self) -> &[NewEvent] {
+        match self {
+            Self::One(event) => std::slice::from_ref(event),
+            Self::Many(events) => events,
+        }
+    }
+}
+
 fn too_large_event(field: Option<String>) -> Invalid {
     Invalid::too_large(field, format!("an event takes at most {MAX_EVENT_BYTES} bytes"))
 }
 
 /// RFC 3339, or Unix milliseconds as the Spektr documents write them.
-fn take_timestamp(fields: &mut Fields<'_>) -> Result<Option<Timestamp>, Invalid> {
-    let Some(raw) = fields.raw("timestamp") else { return Ok(None) };
+fn take_timestamp(fields: &mut Fields<'_>, name: &str) -> Result<Option<Timestamp>, Invalid> {
+    let Some(raw) = fields.raw(name) else { return Ok(None) };
     let text = raw.get();
     let timestamp = match serde_json::from_str::<String>(text) {
         Ok(text) => text.parse().ok(),
@@ -148,7 +274,7 @@ fn take_timestamp(fields: &mut Fields<'_>) -> Result<Option<Timestamp>, Invalid>
     };
     let in_range = timestamp.filter(|timestamp| *timestamp >= Timestamp::UNIX_EPOCH);
     in_range.map(Some).ok_or_else(|| {
-        let name = fields.at("timestamp");
+        let name = fields.at(name);
         let message = format!("{name} has to be an RFC 3339 time or Unix milliseconds, from 1970 on");
         Invalid::field(name, "invalid_timestamp", message)
     })
@@ -159,132 +285,10 @@ fn take_short_text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>
         Some(text) if text.len() > 256 => {
             Err(Invalid::field(fields.at(name), "too_long", format!("{} takes at most 256 bytes", fields.at(name))))
         }
-        text => Ok(text),
+        Some(text) => check_text(&fields.at(name), &text).map(|()| Some(text)),
+        None => Ok(None),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(ms: i64) -> Timestamp {
-        Timestamp::from_millisecond(ms).unwrap()
-    }
-
-    fn one(body: &str) -> Result<Event, Invalid> {
-        let id = EventId::new(at(1_700_000_000_000), &[1; 10]);
-        match NewEvent::parse_call(body.as_bytes())? {
-            Published::One(event) => Ok(event.accept(id, Workspace::parse("acme").unwrap(), at(1_700_000_000_000))),
-            Published::Many(_) => panic!("one event was expected"),
-        }
-    }
-
-    fn field_and_code(result: Result<impl Sized, Invalid>) -> (String, &'static str) {
-        let invalid = result.err().expect("an error");
-        (invalid.field.unwrap_or_default(), invalid.code)
-    }
-
-    #[test]
-    fn data_is_kept_byte_for_byte() {
-        for data in
-            [r#"{"a":1.0,"b":1e2,"a":123456789012345678901234567890}"#, "{ \"z\" :\n\t[ \"\\u00e9\\/\" ] }", "{}"]
-        {
-            let event = one(&format!(r#"{{"type":"order.created","data":{data}}}"#)).unwrap();
-            assert_eq!(event.data.get(), data);
-            let message = serde_json::to_string(&event).unwrap();
-            assert!(message.contains(data), "{message}");
-            assert_eq!(Event::from_message(&message, "m", at(5)).unwrap().data.get(), data);
-        }
-    }
-
-    #[test]
-    fn a_queue_message_of_an_event() {
-        let event =
-            one(r#"{"type":"order.created","subject":"c-1","timestamp":"2023-07-18T15:32:13Z","data":{"id":7}}"#)
-                .unwrap();
-        insta::assert_snapshot!(serde_json::to_string(&event).unwrap());
-        let read = Event::from_message(&serde_json::to_string(&event).unwrap(), "m", at(5)).unwrap();
-        assert_eq!(serde_json::to_string(&read).unwrap(), serde_json::to_string(&event).unwrap());
-    }
-
-    #[test]
-    fn an_event_sent_straight_to_the_queue_needs_no_id() {
-        let body = r#"{"workspace":"acme","type":"order.created","data":{}}"#;
-        let event = Event::from_message(body, "m-1", at(1_700_000_000_000)).unwrap();
-        assert_eq!(event.id, EventId::of_message("m-1", at(1_700_000_000_000)));
-        assert_eq!(event.timestamp, at(1_700_000_000_000));
-        assert_eq!(
-            field_and_code(Event::from_message(r#"{"type":"a","data":{}}"#, "m", at(5))),
-            ("workspace".into(), "missing_field")
-        );
-        assert_eq!(
-            field_and_code(Event::from_message(r#"{"workspace":"a#b","type":"a","data":{}}"#, "m", at(5))),
-            ("workspace".into(), "wrong_type")
-        );
-    }
-
-    #[test]
-    fn a_timestamp_is_rfc_3339_or_milliseconds() {
-        let timestamp =
-            |text: &str| one(&format!(r#"{{"type":"a","data":{{}},"timestamp":{text}}}"#)).map(|event| event.timestamp);
-        assert_eq!(timestamp("1672531199000"), Ok(at(1_672_531_199_000)));
-        assert_eq!(timestamp(r#""2022-12-31T23:59:59Z""#), Ok(at(1_672_531_199_000)));
-        assert_eq!(timestamp(r#""2023-01-01T01:59:59+02:00""#), Ok(at(1_672_531_199_000)));
-        assert_eq!(timestamp("null"), Ok(at(1_700_000_000_000)));
-        for bad in ["-1", "1.5", "99999999999999999", r#""yesterday""#, "true", r#""1969-12-31T23:59:59Z""#] {
-            assert_eq!(field_and_code(timestamp(bad)), ("timestamp".into(), "invalid_timestamp"), "{bad}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        assert_eq!(field_and_code(one("{}")), ("type".into(), "missing_field"));
-        assert_eq!(field_and_code(one(r#"{"type":"a b","data":{}}"#)), ("type".into(), "invalid_event_type"));
-        assert_eq!(field_and_code(one(r#"{"type":"a"}"#)), ("data".into(), "missing_field"));
-        assert_eq!(field_and_code(one(r#"{"type":"a","data":[]}"#)), ("data".into(), "wrong_type"));
-        assert_eq!(field_and_code(one(r#"{"type":"a","data":{},"dat":1}"#)), ("dat".into(), "unknown_field"));
-        assert_eq!(
-            field_and_code(one(&format!(r#"{{"type":"a","data":{{}},"subject":"{}"}}"#, "x".repeat(257)))),
-            ("subject".into(), "too_long")
-        );
-        assert_eq!(
-            field_and_code(one(r#"{"type":"a","data":{},"workspace":"other"}"#)),
-            ("workspace".into(), "unknown_field")
-        );
-    }
-
-    #[test]
-    fn a_list_takes_1_to_100_events_and_names_the_one_at_fault() {
-        let many = |body: String| NewEvent::parse_call(body.as_bytes());
-        let events = |count: usize| format!(r#"{{"events":[{}]}}"#, vec![r#"{"type":"a","data":{}}"#; count].join(","));
-        assert!(matches!(many(events(100)), Ok(Published::Many(events)) if events.len() == 100));
-        assert_eq!(field_and_code(many(events(101))), ("events".into(), "wrong_count"));
-        assert_eq!(field_and_code(many(events(0))), ("events".into(), "wrong_count"));
-        assert_eq!(
-            field_and_code(many(r#"{"events":[{"type":"a","data":{}},{"type":"a"}]}"#.into())),
-            ("events[1].data".into(), "missing_field")
-        );
-        assert_eq!(field_and_code(many(r#"{"events":[3]}"#.into())), ("events[0]".into(), "wrong_type"));
-        assert_eq!(field_and_code(many(r#"{"events":[],"type":"a"}"#.into())), ("type".into(), "unknown_field"));
-    }
-
-    #[test]
-    fn sizes_are_bounded() {
-        let padded = |bytes: usize| format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(bytes - 28));
-        assert_eq!(padded(MAX_EVENT_BYTES).len(), MAX_EVENT_BYTES);
-        assert!(one(&padded(MAX_EVENT_BYTES)).is_ok());
-        assert_eq!(field_and_code(one(&padded(MAX_EVENT_BYTES + 1))), (String::new(), "too_large"));
-        let largest = serde_json::to_string(&one(&padded(MAX_EVENT_BYTES)).unwrap()).unwrap();
-        assert!(Event::from_message(&largest, "m", at(5)).is_ok(), "what ingest accepts fan-out takes");
-        assert_eq!(
-            field_and_code(Event::from_message(&padded(MAX_MESSAGE_BYTES + 1), "m", at(5))),
-            (String::new(), "too_large")
-        );
-        let list = format!(r#"{{"events":[{}]}}"#, padded(MAX_EVENT_BYTES + 1));
-        assert_eq!(field_and_code(NewEvent::parse_call(list.as_bytes())), ("events[0]".into(), "too_large"));
-        assert_eq!(
-            field_and_code(NewEvent::parse_call(&vec![b' '; MAX_PUBLISH_BYTES + 1])),
-            (String::new(), "too_large")
-        );
-    }
-}
+mod tests;

@@ -31,6 +31,19 @@ impl EventType {
         if text.len() <= 128 && text.split('.').all(word) { Ok(Self(text)) } else { Err(BadEventType::Name) }
     }
 
+    /// A type of any words: each run of other characters becomes one `_`. AWS services name their events freely.
+    pub fn of_words(text: &str) -> Result<Self, BadEventType> {
+        let mut name = String::with_capacity(text.len());
+        for char in text.trim().chars() {
+            match char {
+                'A'..='Z' | 'a'..='z' | '0'..='9' | '_' | '-' | '.' => name.push(char),
+                _ if name.ends_with('_') => {}
+                _ => name.push('_'),
+            }
+        }
+        Self::parse(name)
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -38,7 +51,7 @@ impl EventType {
 }
 
 /// What a webhook subscribes to: one type, every type below a prefix, or everything.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum EventPattern {
     /// `*`
@@ -58,6 +71,15 @@ impl EventPattern {
             None => EventType::parse(text).map(Self::Exactly),
         };
         pattern.map_err(|_| BadEventType::Pattern)
+    }
+
+    /// How closely it names what it matches: an exact name more than any prefix, a longer prefix more than a shorter one.
+    pub fn closeness(&self) -> usize {
+        match self {
+            Self::All => 0,
+            Self::Below(prefix) => prefix.0.len(),
+            Self::Exactly(_) => usize::MAX,
+        }
     }
 
     /// Whether an event of this type is wanted.

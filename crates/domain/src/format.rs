@@ -1,12 +1,27 @@
-//! How an event is written for a receiver. Each format is one file with one pure function; adding one is a file, a variant and
-//! its two lines here.
+//! How events are written for a receiver. Each format is one file with one pure function; adding one is a file, a variant and
+//! its lines here.
+//!
+//! A format writes as many of the events that are due together as fit into one request: one, unless the format has a list. The
+//! same events of the same webhook always give the same bytes, so a retry sends what the first attempt sent. `data` is in the
+//! body as the producer wrote it, byte for byte, wherever a format carries it at all (Slack's shows it).
 
+mod cloudevents;
+mod dataspike;
+mod slack;
 mod spectra;
+mod spektr;
+mod spektr_v1;
 mod standard;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
+use crate::{event::Event, webhook::Webhook};
+
+/// The most bytes of a body that carries several events: 256 KiB. One event alone may need more.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+/// The most events of one body.
+pub const MAX_EVENTS: usize = 100;
+const JSON: &str = "application/json";
 
 /// The formats a webhook can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,64 +30,64 @@ pub enum Format {
     /// Standard Webhooks: `{"type", "timestamp", "data"}`.
     #[default]
     Standard,
+    /// The Spektr document, version 2: `{"results": [event, …]}`.
+    Spektr,
+    /// The Spektr document, version 1: one event, with the special shape of `process_run_end`.
+    SpektrV1,
     /// The Spectra document: `{"event", "timestamp", "data"}`.
     Spectra,
+    /// The Dataspike document: `{"id", "webhook_id", "event_type", "timestamp", "payload"}`.
+    Dataspike,
+    /// CloudEvents 1.0, structured mode, JSON.
+    #[serde(rename = "cloudevents")]
+    CloudEvents,
+    /// A Slack message of Block Kit blocks.
+    Slack,
+}
+
+/// A body, and how many of the events it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// The exact bytes that are signed and sent.
+    pub bytes: Vec<u8>,
+    /// The value of `Content-Type`.
+    pub content_type: &'static str,
+    /// The first so many of the events are in it: at least one.
+    pub events: usize,
 }
 
 impl Format {
-    /// Every format, for error messages and tests.
-    pub const ALL: [Self; 2] = [Self::Standard, Self::Spectra];
+    /// Every format, with the name that the API uses.
+    pub const NAMES: [(&'static str, Self); 7] = [
+        ("standard", Self::Standard),
+        ("spektr", Self::Spektr),
+        ("spektr-v1", Self::SpektrV1),
+        ("spectra", Self::Spectra),
+        ("dataspike", Self::Dataspike),
+        ("cloudevents", Self::CloudEvents),
+        ("slack", Self::Slack),
+    ];
 
-    /// The name that the API uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Spectra => "spectra",
-        }
+    /// Whether one request can carry several events.
+    pub fn batches(self) -> bool {
+        matches!(self, Self::Spektr | Self::Slack)
     }
 
-    /// The format of this name.
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-
-    /// The bytes of the request body, JSON in every format. `data` is in it as the producer wrote it.
-    pub fn body(self, event: &Event) -> serde_json::Result<Vec<u8>> {
+    /// Writes the first of these events, as many as fit into one body. There has to be one.
+    pub fn write(self, webhook: &Webhook, events: &[&Event]) -> serde_json::Result<Body> {
+        let Some(first) = events.first() else { return Ok(Body { bytes: Vec::new(), content_type: JSON, events: 0 }) };
+        let one = |bytes| Body { bytes, content_type: JSON, events: 1 };
         match self {
-            Self::Standard => standard::body(event),
-            Self::Spectra => spectra::body(event),
+            Self::Standard => standard::body(first).map(one),
+            Self::Spektr => spektr::body(events),
+            Self::SpektrV1 => spektr_v1::body(first).map(one),
+            Self::Spectra => spectra::body(first).map(one),
+            Self::Dataspike => dataspike::body(webhook, first).map(one),
+            Self::CloudEvents => cloudevents::body(first),
+            Self::Slack => slack::body(events),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An event whose data holds what a re-serialisation would change: number spellings, key order, spacing, escapes.
-    fn awkward() -> Event {
-        serde_json::from_str(
-            r#"{"id":"018566ad-3f93-7fff-bfff-ffffffffffff","type":"order.created","timestamp":"2023-07-18T15:32:13.5Z","workspace":"acme",
-            "subject":"c-1","data":{ "z": 1.0, "a":1e2, "n":123456789012345678901234567890,"s":"\u00e9\/" , "a":2}}"#,
-        )
-        .unwrap()
-    }
-
-    #[test]
-    fn every_format_writes_the_awkward_event() {
-        for format in Format::ALL {
-            let body = String::from_utf8(format.body(&awkward()).unwrap()).unwrap();
-            assert!(body.contains(awkward().data.get()), "{body}");
-            insta::assert_snapshot!(format!("{}_awkward", format.name()), body);
-        }
-    }
-
-    #[test]
-    fn names_are_what_serde_writes() {
-        for format in Format::ALL {
-            assert_eq!(serde_json::to_value(format).unwrap(), format.name());
-            assert_eq!(Format::by_name(format.name()), Some(format));
-        }
-        assert_eq!(Format::by_name("xml"), None);
-    }
-}
+mod tests;

@@ -32,12 +32,50 @@ impl EventId {
     pub fn time(&self) -> Timestamp {
         time_of(&self.0)
     }
+
+    /// Whether it has a form that tells a time: UUIDv7 or v8.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.0.get_version_num(), 7 | 8)
+    }
+
+    /// Above every id.
+    pub const LAST: Self = Self(Uuid::max());
+
+    /// The smallest id that an event of this time can have: the bound of a time range over ids.
+    pub fn first_at(time: Timestamp) -> Self {
+        Self(with_time(unix_ms(time), [0; 10], 0))
+    }
 }
 
 /// One registered webhook: an integer from a counter, as the Spectra document's registration answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WebhookId(pub u64);
+
+impl WebhookId {
+    /// The webhook's UUID, which the Dataspike document's payload carries: a UUIDv8 of when it was registered and a hash of its
+    /// number.
+    pub fn uuid(self, registered: Timestamp) -> Uuid {
+        derived(unix_ms(registered), &[b"webhook", &self.0.to_be_bytes()])
+    }
+}
+
+/// Several deliveries that share a request, and keep sharing it when it is made again: a UUIDv8 of the first one's time and a
+/// hash of them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BatchId(Uuid);
+
+impl BatchId {
+    /// The id of these deliveries in this order; none for no delivery.
+    pub fn derive(deliveries: &[DeliveryId]) -> Option<Self> {
+        let first = deliveries.first()?;
+        let parts: Vec<&[u8]> = std::iter::once(b"batch".as_slice())
+            .chain(deliveries.iter().map(|id| id.0.as_bytes().as_slice()))
+            .collect();
+        Some(Self(derived(unix_ms(first.time()), &parts)))
+    }
+}
 
 /// One API key, for listing and revoking it. It is no secret and tells nothing about the key itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,7 +154,7 @@ macro_rules! uuid_text {
         }
     )+};
 }
-uuid_text!(EventId, KeyId, DeliveryId);
+uuid_text!(EventId, KeyId, DeliveryId, BatchId);
 
 impl fmt::Display for WebhookId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! Reading what a client sent: an object's fields one by one, so that every complaint names its field.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -75,19 +75,26 @@ impl<'a> Fields<'a> {
             .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} has to be an object")))?
             .0;
         let fields = Self { path: path.to_owned(), left };
-        let repeated =
-            |(at, (name, _)): (usize, &(String, _))| fields.left[..at].iter().any(|(other, _)| other == name);
-        match fields.left.iter().enumerate().find(|entry| repeated(*entry)) {
-            Some((_, (name, _))) => {
-                Err(Invalid::field(fields.at(name), "repeated_field", format!("{name} is given twice")))
-            }
+        let mut seen = HashSet::new();
+        match fields.left.iter().find(|(name, _)| !seen.insert(name)) {
+            Some((name, _)) => Err(Invalid::field(fields.at(name), "repeated_field", format!("{name} is given twice"))),
             None => Ok(fields),
         }
+    }
+
+    /// The fields that are left, with their names, for an object whose names are the client's own.
+    pub fn into_members(self) -> Vec<(String, &'a RawValue)> {
+        self.left
     }
 
     /// The path of a field, for a complaint about it.
     pub fn at(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Whether a field is there, be it `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.left.iter().any(|(other, _)| other == name)
     }
 
     /// The bytes of a field; none where it is absent or `null`.
@@ -129,6 +136,11 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+/// The members of an object that is known to be well-formed, in their order, repeated ones too.
+pub(crate) fn members(object: &RawValue) -> Vec<(String, &RawValue)> {
+    serde_json::from_str::<Entries<'_>>(object.get()).map(|entries| entries.0).unwrap_or_default()
 }
 
 struct Entries<'a>(Vec<(String, &'a RawValue)>);

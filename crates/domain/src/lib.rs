@@ -6,19 +6,30 @@
 pub mod address;
 pub mod api_key;
 pub mod attempt;
+pub mod catalogue;
 pub mod event;
 pub mod event_type;
+pub mod filter;
 pub mod format;
 pub mod id;
 pub mod input;
+pub mod own_type;
+pub mod process;
+pub mod profile;
+pub mod rate_limit;
 pub mod request;
 pub mod retry;
+pub mod schema;
 pub mod secret;
 pub mod signature;
+pub mod success;
 pub mod task;
 pub mod url;
 pub mod webhook;
 pub mod workspace;
+
+#[cfg(test)]
+mod testing;
 
 pub use input::Invalid;
 pub use jiff::Timestamp;

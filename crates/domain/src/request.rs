@@ -4,7 +4,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::{event::Event, signature, webhook::Webhook};
+use crate::{
+    event::Event,
+    id::{BatchId, DeliveryId},
+    signature,
+    webhook::Webhook,
+};
 
 /// What goes to the endpoint by POST. Debug shows no header value and no body.
 pub struct WebhookRequest {
@@ -12,83 +17,141 @@ pub struct WebhookRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The exact bytes that were signed.
     pub body: Vec<u8>,
+    /// The id of what several deliveries share; none when there is one delivery that never shared a request.
+    pub batch: Option<BatchId>,
+    /// The first so many of the deliveries are in it.
+    pub deliveries: usize,
 }
 
 /// The value of `User-Agent`.
 pub const USER_AGENT: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
+/// What `X-Webhook-Event` says of events of several types.
+const SEVERAL_TYPES: &str = "batch";
 
 impl WebhookRequest {
-    /// Writes and signs the request for one attempt, made `now`. `webhook-id` is the event's, so it is the same on every retry.
-    pub fn new(webhook: &Webhook, event: &Event, now: Timestamp) -> serde_json::Result<Self> {
-        let body = webhook.settings.format.body(event)?;
-        let id = event.id.to_string();
+    /// Writes and signs the request for one attempt, made `now`, for the first of these deliveries, as many as the webhook's format
+    /// puts into one request. `webhook-id` is the same on every retry: the event's id, or that of the `batch`, which a retry names.
+    pub fn new(
+        webhook: &Webhook,
+        deliveries: &[(DeliveryId, &Event)],
+        batch: Option<BatchId>,
+        now: Timestamp,
+    ) -> serde_json::Result<Self> {
+        let events: Vec<&Event> = deliveries.iter().map(|(_, event)| *event).collect();
+        let body = webhook.format().write(webhook, &events)?;
+        let carried = &deliveries[..body.events];
+        let ids: Vec<DeliveryId> = carried.iter().map(|(id, _)| *id).collect();
+        let batch = batch.or_else(|| if ids.len() > 1 { BatchId::derive(&ids) } else { None });
+        let id = match (batch, carried.first()) {
+            (Some(batch), _) => batch.to_string(),
+            (None, Some((_, event))) => event.id.to_string(),
+            (None, None) => String::new(),
+        };
         let seconds = now.as_second();
         let headers = vec![
-            ("content-type", "application/json".to_owned()),
+            ("content-type", body.content_type.to_owned()),
             ("user-agent", USER_AGENT.to_owned()),
-            ("x-webhook-event", event.event_type.to_string()),
-            ("x-webhook-signature", signature::spectra(&webhook.secret, &body)),
-            ("webhook-signature", signature::standard([&webhook.secret], &id, seconds, &body)),
+            ("x-webhook-event", event_header(&events[..body.events])),
+            ("x-webhook-signature", signature::spectra(&webhook.secret, &body.bytes)),
+            ("webhook-signature", signature::standard([&webhook.secret], &id, seconds, &body.bytes)),
             ("webhook-timestamp", seconds.to_string()),
             ("webhook-id", id),
         ];
-        Ok(Self { headers, body })
+        Ok(Self { headers, body: body.bytes, batch, deliveries: body.events })
+    }
+}
+
+fn event_header(events: &[&Event]) -> String {
+    match events {
+        [first, rest @ ..] if rest.iter().all(|event| event.event_type == first.event_type) => {
+            first.event_type.to_string()
+        }
+        _ => SEVERAL_TYPES.to_owned(),
     }
 }
 
 impl fmt::Debug for WebhookRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("WebhookRequest").field("headers", &names).field("body_bytes", &self.body.len()).finish()
+        f.debug_struct("WebhookRequest")
+            .field("headers", &names)
+            .field("body_bytes", &self.body.len())
+            .field("batch", &self.batch)
+            .field("deliveries", &self.deliveries)
+            .finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::WebhookId, secret::Secret, workspace::Workspace};
+    use crate::{id::Cause, secret::Secret, testing};
 
-    fn request(format: &str) -> WebhookRequest {
-        let settings = serde_json::json!({
-            "url": "https://example.com/", "events": ["*"], "description": null, "format": format, "timeoutSeconds": 5, "enabled": true
-        });
-        let webhook = Webhook {
-            id: WebhookId(42),
-            workspace: Workspace::parse("acme").unwrap(),
-            settings: serde_json::from_value(settings).unwrap(),
-            secret: Secret::new([7; 32]),
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-        };
-        let event = serde_json::from_str(
-            r#"{"id":"018566ad-3f93-7fff-bfff-ffffffffffff","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{"n": 1.0}}"#,
-        )
-        .unwrap();
-        WebhookRequest::new(&webhook, &event, Timestamp::from_second(1_700_000_000).unwrap()).unwrap()
+    fn at() -> Timestamp {
+        Timestamp::from_second(1_700_000_000).unwrap()
+    }
+
+    fn due<'a>(webhook: &Webhook, events: &'a [Event]) -> Vec<(DeliveryId, &'a Event)> {
+        events.iter().map(|event| (DeliveryId::derive(event.id, webhook.id, Cause::Published), event)).collect()
+    }
+
+    fn request(profile: &str, types: &[&str]) -> WebhookRequest {
+        let webhook = testing::webhook(serde_json::json!({ "profile": profile }));
+        let events: Vec<Event> =
+            types.iter().zip(1..).map(|(name, nth)| testing::event(nth, name, r#"{"n": 1.0}"#)).collect();
+        WebhookRequest::new(&webhook, &due(&webhook, &events), None, at()).unwrap()
+    }
+
+    fn value<'a>(request: &'a WebhookRequest, name: &str) -> &'a str {
+        &request.headers.iter().find(|(other, _)| *other == name).unwrap().1
     }
 
     #[test]
-    fn the_whole_request() {
-        for format in ["standard", "spectra"] {
-            let request = request(format);
+    fn the_whole_request_of_each_profile() {
+        for (profile, _) in crate::profile::Profile::NAMES {
+            let request = request(profile, &["order.created"]);
             let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
             let body = String::from_utf8(request.body).unwrap();
-            insta::assert_snapshot!(format!("{format}_request"), format!("{headers}\n{body}"));
+            insta::assert_snapshot!(format!("{profile}_request"), format!("{headers}\n{body}"));
         }
     }
 
     #[test]
     fn the_standardwebhooks_library_verifies_it() {
-        let request = request("standard");
+        let request = request("standard", &["order.created"]);
         let verifier = standardwebhooks::Webhook::new(&Secret::new([7; 32]).reveal()).unwrap();
-        let value = |name: &str| &request.headers.iter().find(|(other, _)| *other == name).unwrap().1;
-        let signed = verifier.sign(value("webhook-id"), 1_700_000_000, &request.body).unwrap();
-        assert_eq!(*value("webhook-signature"), signed);
+        let signed = verifier.sign(value(&request, "webhook-id"), 1_700_000_000, &request.body).unwrap();
+        assert_eq!(value(&request, "webhook-signature"), signed);
+    }
+
+    #[test]
+    fn a_batch_has_an_id_that_a_retry_keeps() {
+        let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
+        let events: Vec<Event> = (1..=3).map(|nth| testing::event(nth, "order.created", "{}")).collect();
+        let deliveries = due(&webhook, &events);
+        let first = WebhookRequest::new(&webhook, &deliveries, None, at()).unwrap();
+        assert_eq!(first.deliveries, 3);
+        let batch = first.batch.unwrap();
+        assert_eq!(value(&first, "webhook-id"), batch.to_string());
+        let retry = WebhookRequest::new(&webhook, &deliveries, Some(batch), at()).unwrap();
+        assert_eq!((retry.headers, retry.body), (first.headers, first.body));
+        let one_left = WebhookRequest::new(&webhook, &deliveries[..1], Some(batch), at()).unwrap();
+        assert_eq!(value(&one_left, "webhook-id"), batch.to_string());
+        let alone = WebhookRequest::new(&webhook, &deliveries[..1], None, at()).unwrap();
+        assert_eq!((value(&alone, "webhook-id"), alone.batch), (events[0].id.to_string().as_str(), None));
+    }
+
+    #[test]
+    fn the_event_header_names_the_type_that_all_events_have() {
+        assert_eq!(value(&request("spektr", &["order.created", "order.created"]), "x-webhook-event"), "order.created");
+        assert_eq!(value(&request("spektr", &["order.created", "order.shipped"]), "x-webhook-event"), "batch");
+        let single = request("spectra", &["order.created", "order.shipped"]);
+        assert_eq!((value(&single, "x-webhook-event"), single.deliveries), ("order.created", 1));
     }
 
     #[test]
     fn debug_shows_no_value() {
-        let shown = format!("{:?}", request("standard"));
+        let shown = format!("{:?}", request("standard", &["order.created"]));
         assert!(shown.contains("webhook-signature") && !shown.contains("v1,") && !shown.contains("1.0"), "{shown}");
     }
 }

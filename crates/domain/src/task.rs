@@ -1,39 +1,57 @@
-//! The message of the deliveries queue.
+//! The message of the deliveries queue: deliveries of one webhook that are due together.
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Event,
-    id::{DeliveryId, EventId, WebhookId},
+    id::{BatchId, DeliveryId, EventId, WebhookId},
     workspace::Workspace,
 };
 
-/// The largest task message in bytes: SQS bills by 64 KiB, so a larger event travels by reference to the Events table.
+/// The largest task message in bytes: SQS bills by 64 KiB, so the events of a larger one travel by reference to the Events table.
 pub const MAX_TASK_BYTES: usize = 64 * 1024;
+/// The most deliveries of one task. By reference they always fit into [`MAX_TASK_BYTES`].
+pub const MAX_DELIVERIES: usize = 500;
 
-/// One delivery to be made.
+/// Deliveries to be made, in this order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Task<'a> {
-    /// Whose delivery it is.
+    /// Whose deliveries they are.
     pub workspace: Cow<'a, Workspace>,
     /// Where to.
     pub webhook: WebhookId,
+    /// The request that they share: it was made before, and is made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
+    /// Whether their records have to be looked at first, although this message is new.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub recorded: bool,
+    /// The slot that the rate limit gave the first request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Timestamp>,
+    /// What is to be delivered.
+    pub deliveries: Vec<Due<'a>>,
+}
+
+/// One delivery of a task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Due<'a> {
     /// Its id.
-    pub delivery: DeliveryId,
+    pub id: DeliveryId,
     /// What.
     pub content: Content<'a>,
 }
 
-/// The event of a task.
+/// The event of a delivery.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Content<'a> {
     /// The event itself.
     Event(Cow<'a, Event>),
-    /// An event in the Events table, because the message would have become larger than [`MAX_TASK_BYTES`].
+    /// An event in the Events table.
     EventId(EventId),
 }
 
@@ -47,22 +65,42 @@ impl Content<'_> {
     }
 }
 
-impl Task<'_> {
-    /// The message that brings this event to this webhook.
-    pub fn message(event: &Event, webhook: WebhookId, delivery: DeliveryId) -> serde_json::Result<String> {
-        let task = |content| Task { workspace: Cow::Borrowed(&event.workspace), webhook, delivery, content };
-        let inline = serde_json::to_string(&task(Content::Event(Cow::Borrowed(event))))?;
+impl<'a> Due<'a> {
+    /// The delivery of an event that is at hand.
+    pub fn of(id: DeliveryId, event: &'a Event) -> Self {
+        Self { id, content: Content::Event(Cow::Borrowed(event)) }
+    }
+
+    /// The same without the event.
+    pub fn by_reference(&self) -> Due<'static> {
+        Due { id: self.id, content: Content::EventId(self.content.event_id()) }
+    }
+}
+
+impl<'a> Task<'a> {
+    /// Deliveries that are due for the first time.
+    pub fn new(workspace: &'a Workspace, webhook: WebhookId, deliveries: Vec<Due<'a>>) -> Self {
+        Self { workspace: Cow::Borrowed(workspace), webhook, batch: None, recorded: false, slot: None, deliveries }
+    }
+
+    /// The message: with the events if they fit, else with their ids.
+    pub fn message(&self) -> serde_json::Result<String> {
+        let inline = serde_json::to_string(self)?;
         if inline.len() <= MAX_TASK_BYTES {
-            Ok(inline)
-        } else {
-            serde_json::to_string(&task(Content::EventId(event.id)))
+            return Ok(inline);
         }
+        let deliveries = self.deliveries.iter().map(Due::by_reference).collect();
+        serde_json::to_string(&Task { deliveries, ..self.clone() })
     }
 
     /// Reads a message of the deliveries queue.
     pub fn parse(message: &str) -> serde_json::Result<Task<'static>> {
         serde_json::from_str(message)
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[cfg(test)]
@@ -77,7 +115,8 @@ mod tests {
 
     fn message(event: &Event) -> String {
         let webhook = WebhookId(42);
-        Task::message(event, webhook, DeliveryId::derive(event.id, webhook, Cause::Published)).unwrap()
+        let due = Due::of(DeliveryId::derive(event.id, webhook, Cause::Published), event);
+        Task::new(&event.workspace, webhook, vec![due]).message().unwrap()
     }
 
     #[test]
@@ -85,8 +124,9 @@ mod tests {
         let event = event(r#"{"n": 1.0}"#);
         insta::assert_snapshot!(message(&event));
         let task = Task::parse(&message(&event)).unwrap();
-        let Content::Event(read) = task.content else { panic!("by reference") };
+        let Content::Event(read) = &task.deliveries[0].content else { panic!("by reference") };
         assert_eq!(read.data.get(), r#"{"n": 1.0}"#);
+        assert!(!task.recorded && task.batch.is_none() && task.slot.is_none());
     }
 
     #[test]
@@ -95,10 +135,31 @@ mod tests {
         let sized = |bytes: usize| event(&format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes)));
         let fits = message(&sized(MAX_TASK_BYTES - overhead));
         assert_eq!(fits.len(), MAX_TASK_BYTES);
-        assert!(matches!(Task::parse(&fits).unwrap().content, Content::Event(_)));
+        assert!(matches!(Task::parse(&fits).unwrap().deliveries[0].content, Content::Event(_)));
         let reference = message(&sized(MAX_TASK_BYTES - overhead + 1));
         insta::assert_snapshot!(reference);
-        assert!(matches!(Task::parse(&reference).unwrap().content, Content::EventId(id) if id == event("{}").id));
+        let task = Task::parse(&reference).unwrap();
+        assert!(matches!(task.deliveries[0].content, Content::EventId(id) if id == event("{}").id));
+    }
+
+    #[test]
+    fn the_largest_task_by_reference_fits() {
+        let event = event("{}");
+        let due = Due::of(DeliveryId::derive(event.id, WebhookId(u64::MAX), Cause::Published), &event).by_reference();
+        let workspace = Workspace::parse("x".repeat(64)).unwrap();
+        let task = Task {
+            batch: BatchId::derive(&[due.id]),
+            recorded: true,
+            slot: Some(Timestamp::MAX),
+            ..Task::new(&workspace, WebhookId(u64::MAX), vec![due; MAX_DELIVERIES])
+        };
+        let message = task.message().unwrap();
+        assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
+        insta::assert_snapshot!(
+            "a_task_that_is_made_again",
+            Task { deliveries: task.deliveries[..1].to_vec(), ..task.clone() }.message().unwrap()
+        );
+        assert_eq!(Task::parse(&message).unwrap().batch, task.batch);
     }
 
     #[test]

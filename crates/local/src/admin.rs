@@ -1,4 +1,4 @@
-//! The admin address: figures, and faults that can be changed while the system runs.
+//! The admin address: figures, faults that can be changed while the system runs, and schedules that can be run at once.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     faults::{FaultSpec, Faults},
     metrics::Metrics,
+    scheduler::{Scheduler, TickError},
     serve,
 };
 
@@ -16,16 +17,21 @@ use crate::{
 pub(crate) struct Admin {
     pub(crate) metrics: Arc<dyn Fn() -> Metrics + Send + Sync>,
     pub(crate) faults: Faults,
+    pub(crate) scheduler: Arc<Scheduler>,
 }
 
 impl Admin {
-    pub(crate) fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+    pub(crate) async fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        if let (&Method::POST, Some(function)) = (request.method(), request.uri().path().strip_prefix("/schedules/")) {
+            return self.tick(function).await;
+        }
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/") => serve::text(
                 StatusCode::OK,
-                "GET /metrics  every AWS call by function and operation, the functions' figures, queue depths\n\
-                 GET /faults   the random faults in force\n\
-                 POST /faults  sets them: seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%, or the JSON of GET (empty: none)\n",
+                "GET /metrics                every AWS call by function and operation, the functions' figures, queue depths\n\
+                 GET /faults                 the random faults in force\n\
+                 POST /faults                sets them: seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%, or the JSON of GET (empty: none)\n\
+                 POST /schedules/<function>  invokes a scheduled function now and waits for its answer\n",
             ),
             (&Method::GET, "/metrics") => serve::json(StatusCode::OK, &(self.metrics)()),
             (&Method::GET, "/faults") => serve::json(StatusCode::OK, &self.faults.spec()),
@@ -38,8 +44,16 @@ impl Admin {
             },
             _ => serve::json(
                 StatusCode::NOT_FOUND,
-                &json!({ "error": "there are GET /, GET /metrics, GET /faults and POST /faults" }),
+                &json!({ "error": "there are GET /, GET /metrics, GET /faults, POST /faults and POST /schedules/<function>" }),
             ),
         }
+    }
+    async fn tick(&self, function: &str) -> Response<Bytes> {
+        let (status, error) = match self.scheduler.tick(function).await {
+            Ok(()) => return serve::json(StatusCode::OK, &json!({})),
+            Err(error @ TickError::NoSchedule(_)) => (StatusCode::NOT_FOUND, error),
+            Err(error @ TickError::Failed { .. }) => (StatusCode::BAD_GATEWAY, error),
+        };
+        serve::json(status, &json!({ "error": error.to_string() }))
     }
 }

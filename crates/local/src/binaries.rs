@@ -3,30 +3,29 @@
 use std::{
     collections::BTreeMap,
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-/// The packages of the functions, each with a binary of its name.
-pub const FUNCTIONS: [&str; 5] = ["register", "ingest", "fanout", "deliver", "setup"];
-
 /// Builds all functions with cargo, whose progress goes to standard error, and tells where they are.
 pub fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    read(&command(release).output().context("cargo can't be run")?)
+    let names = names()?;
+    read(&names, &command(&names, release).output().context("cargo can't be run")?)
 }
 
 /// As [`build`]; dropping the future ends cargo and the compilers that it started.
 pub async fn build_until_dropped(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let mut command = command(release);
+    let names = names()?;
+    let mut command = command(&names, release);
     command.stdout(Stdio::piped()).process_group(0);
     let cargo = tokio::process::Command::from(command).spawn().context("cargo can't be run")?;
     let group = Group(cargo.id());
     let output = cargo.wait_with_output().await;
     group.has_ended();
-    read(&output.context("cargo can't be run")?)
+    read(&names, &output.context("cargo can't be run")?)
 }
 
 /// The process group of a running cargo.
@@ -47,13 +46,26 @@ impl Drop for Group {
     }
 }
 
-fn command(release: bool) -> Command {
+/// The packages of the functions, each in a directory of its name and with a binary of its name.
+fn names() -> anyhow::Result<Vec<String>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions");
+    let mut names = Vec::new();
+    for entry in directory.read_dir().with_context(|| format!("{} can't be read", directory.display()))? {
+        let entry = entry?;
+        if entry.path().join("Cargo.toml").exists() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn command(names: &[String], release: bool) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .args(["build", "--locked", "--message-format=json-render-diagnostics"])
         .current_dir(env!("CARGO_MANIFEST_DIR"));
-    command.args(FUNCTIONS.iter().flat_map(|name| ["--package", name]));
+    command.args(names.iter().flat_map(|name| ["--package", name.as_str()]));
     if release {
         command.arg("--release");
     }
@@ -69,7 +81,7 @@ fn command(release: bool) -> Command {
     command
 }
 
-fn read(output: &Output) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+fn read(names: &[String], output: &Output) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     if !output.status.success() {
         bail!("the functions could not be built");
     }
@@ -81,7 +93,7 @@ fn read(output: &Output) -> anyhow::Result<BTreeMap<String, PathBuf>> {
             Some((message["target"]["name"].as_str()?.to_owned(), PathBuf::from(path)))
         })
         .collect();
-    for name in FUNCTIONS {
+    for name in names {
         ensure!(binaries.contains_key(name), "cargo built no binary {name}");
     }
     Ok(binaries)

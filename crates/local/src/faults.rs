@@ -1,6 +1,7 @@
 //! Faults: at random from a seed, or aimed at one chosen call of one function.
 
 mod aim;
+pub(crate) mod kill;
 mod spec;
 
 use std::sync::{

@@ -4,14 +4,17 @@
 //! |---|---|
 //! | any but those below | keeps the request and answers it (200 unless told otherwise) |
 //! | `GET /inbox/<name>` | what has arrived, as JSON, or as a page for a browser |
-//! | `PUT /inbox/<name>/settings` | [`Settings`] |
+//! | `PUT /inbox/<name>/settings` | takes [`Settings`] in the place of those it had |
 //! | `DELETE /inbox/<name>` | forgets all of it |
 
 mod page;
+mod settings;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -19,13 +22,14 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
+pub use settings::{Answer, Settings};
 pub use verify::Signatures;
 
-use crate::serve::{self, Server};
+use crate::serve::{self, HeaderLines, Server};
 
 /// A request that arrived.
 #[derive(Debug, Clone, Serialize)]
@@ -33,12 +37,16 @@ use crate::serve::{self, Server};
 pub struct Arrived {
     /// When, in Unix milliseconds.
     pub at_ms: u64,
+    /// When, in Unix microseconds.
+    pub at_us: u64,
     /// Its method.
     pub method: String,
     /// Its path and query.
     pub path: String,
-    /// Its headers, in lower case.
+    /// Its headers, in lower case; of a repeated one the last value.
     pub headers: BTreeMap<String, String>,
+    /// Its headers as names and values, in the order, spelling and number in which they were sent.
+    pub header_lines: Vec<(String, String)>,
     /// Its body; what is not UTF-8 is replaced.
     pub body: String,
     /// The body's bytes.
@@ -48,49 +56,6 @@ pub struct Arrived {
     pub answered: u16,
     /// What its signatures are worth; none while no secret is told.
     pub signatures: Option<Signatures>,
-}
-
-/// What an inbox is told.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Settings {
-    /// The webhook's secret, `whsec_…`: signatures are verified with it.
-    #[serde(default, skip_serializing)]
-    pub secret: Option<String>,
-    /// What is answered, one after the other, each as often as it says; then 200.
-    #[serde(default)]
-    pub responses: VecDeque<Answer>,
-}
-
-/// What is answered.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// How often.
-    #[serde(default = "once")]
-    pub times: u32,
-    /// After how long.
-    #[serde(default)]
-    pub delay_ms: u64,
-    /// The body.
-    #[serde(default)]
-    pub body: String,
-    /// Further headers.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-}
-
-impl Answer {
-    /// A status, this often, at once and without a body.
-    pub fn status(status: u16, times: u32) -> Self {
-        Self { status, times, delay_ms: 0, body: String::new(), headers: BTreeMap::new() }
-    }
-}
-
-fn once() -> u32 {
-    1
 }
 
 #[derive(Default)]
@@ -126,6 +91,16 @@ impl Inbox {
     /// Tells an inbox how to answer and what to verify with.
     pub fn set(&self, name: &str, settings: Settings) {
         self.lock().entry(name.to_owned()).or_default().settings = settings;
+    }
+
+    /// Tells an inbox only what to answer next; what it verifies with and its default answer stay.
+    pub fn respond(&self, name: &str, responses: impl IntoIterator<Item = Answer>) {
+        self.lock().entry(name.to_owned()).or_default().settings.responses = responses.into_iter().collect();
+    }
+
+    /// Tells an inbox only what to answer when no response is left; none is 200 without a body.
+    pub fn respond_by_default(&self, name: &str, default: Option<Answer>) {
+        self.lock().entry(name.to_owned()).or_default().settings.default = default;
     }
 
     /// What has arrived so far.
@@ -185,7 +160,8 @@ impl Inbox {
     }
 
     async fn take(&self, name: &str, request: Request<Bytes>) -> Response<Bytes> {
-        let (head, bytes) = request.into_parts();
+        let (mut head, bytes) = request.into_parts();
+        let HeaderLines(header_lines) = head.extensions.remove().unwrap_or_default();
         let headers: BTreeMap<String, String> = head
             .headers
             .iter()
@@ -194,13 +170,16 @@ impl Inbox {
         let answer = {
             let mut all = self.lock();
             let contents = all.entry(name.to_owned()).or_default();
-            let answer = next_answer(&mut contents.settings.responses);
+            let answer = contents.settings.next_answer();
             let signatures = contents.settings.secret.as_deref().map(|secret| verify::verify(secret, &headers, &bytes));
+            let at_us = now_us();
             contents.arrived.push(Arrived {
-                at_ms: now_ms(),
+                at_ms: at_us / 1000,
+                at_us,
                 method: head.method.to_string(),
                 path: head.uri.to_string(),
                 headers,
+                header_lines,
                 body: String::from_utf8_lossy(&bytes).into_owned(),
                 bytes,
                 answered: answer.status,
@@ -225,30 +204,7 @@ impl Inbox {
     }
 }
 
-fn next_answer(answers: &mut VecDeque<Answer>) -> Answer {
-    while let Some(answer) = answers.front_mut() {
-        if answer.times > 0 {
-            answer.times -= 1;
-            return answer.clone();
-        }
-        answers.pop_front();
-    }
-    Answer::status(200, 1)
-}
-
-fn now_ms() -> u64 {
+fn now_us() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_come_in_turn_each_as_often_as_it_says() {
-        let mut answers = VecDeque::from([Answer::status(500, 2), Answer::status(404, 0), Answer::status(410, 1)]);
-        let statuses: Vec<u16> = (0..5).map(|_| next_answer(&mut answers).status).collect();
-        assert_eq!(statuses, [500, 500, 410, 200, 200]);
-    }
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

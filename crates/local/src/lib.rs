@@ -3,9 +3,9 @@
 //! ```text
 //!  client ──▶ gateway ──▶ register, ingest ─┐
 //!             poller  ──▶ fanout, deliver ──┼──▶ front ──▶ DynamoDB (embedded), SQS (in memory), Secrets Manager
-//!                              │            ┘      │ counts every call, checks the function's IAM policy, injects faults
-//!                              ▼
-//!                            inbox            admin ──▶ metrics, faults
+//!          scheduler  ──▶ release         ──┘      │ counts every call, checks the function's IAM policy, injects faults
+//!
+//!              deliver ──▶ inbox              admin ──▶ metrics, faults, schedules
 //! ```
 //!
 //! The functions are the real binaries, run as processes that speak the Lambda Runtime API; they reach DynamoDB and SQS over the real
@@ -19,6 +19,7 @@ mod gateway;
 pub mod inbox;
 mod metrics;
 mod poller;
+mod scheduler;
 mod secrets;
 mod serve;
 mod setup;
@@ -29,4 +30,5 @@ pub use inbox::Inbox;
 pub use metrics::{Calls, Metrics};
 pub use posthaste_local_lambda::{Function, InvokeError, LogLine, LogSink, LogStream};
 pub use posthaste_local_sqs::{Received, Sqs};
+pub use scheduler::TickError;
 pub use system::{Functions, Options, System, Urls};

@@ -1,6 +1,8 @@
 //! A small HTTP server on loopback for everything here: whole requests in, whole answers out, or no answer at all.
 
-use std::{io, net::SocketAddr, sync::Arc};
+mod head;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -9,8 +11,14 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, task::JoinSet};
 
+pub(crate) use head::HeaderLines;
+use head::{Record, Recorded};
+
 /// The largest body that is taken: DynamoDB's 16 MiB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// How long no connection is accepted after an error: with every file descriptor in use, the next try would fail at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server, which ends with its connections when this is dropped.
 pub(crate) struct Server {
@@ -39,14 +47,15 @@ impl Server {
             let mut connections = JoinSet::new();
             loop {
                 let stream = tokio::select! {
-                    accepted = listener.accept() => accepted,
+                    (stream, _) = accept(|| listener.accept()) => stream,
                     Some(_) = connections.join_next() => continue,
                 };
-                let Ok((stream, _)) = stream else { continue };
                 let _ = stream.set_nodelay(true);
                 let handler = handler.clone();
                 connections.spawn(async move {
-                    let service = service_fn(move |request: Request<Incoming>| answer(handler.clone(), request));
+                    let record = Record::default();
+                    let stream = Recorded::new(stream, record.clone());
+                    let service = service_fn(move |request| answer(handler.clone(), record.clone(), request));
                     let connection = hyper::server::conn::http1::Builder::new()
                         .timer(TokioTimer::new())
                         .preserve_header_case(true)
@@ -60,6 +69,19 @@ impl Server {
     }
 }
 
+/// The next connection, whatever has to be waited out before there is one.
+async fn accept<S, F: Future<Output = io::Result<S>>>(mut next: impl FnMut() -> F) -> S {
+    loop {
+        match next().await {
+            Ok(stream) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
 /// Why a connection is closed: the handler wants it so.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer is given")]
@@ -67,16 +89,19 @@ struct NoAnswer;
 
 async fn answer<F>(
     handler: Arc<impl Fn(Request<Bytes>) -> F + Send + Sync + 'static>,
+    record: Record,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, NoAnswer>
 where
     F: Future<Output = Option<Response<Bytes>>> + Send + 'static,
 {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(record.header_lines(&head.headers));
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => return Ok(text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").map(Full::new)),
     };
+    record.begin();
     handler(Request::from_parts(head, body)).await.map(|response| response.map(Full::new)).ok_or(NoAnswer)
 }
 
@@ -97,4 +122,22 @@ pub(crate) fn with_type(status: StatusCode, content_type: &'static str, body: im
     *response.status_mut() = status;
     response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_can_not_be_accepted_is_tried_again_after_a_pause() {
+        let began = tokio::time::Instant::now();
+        let mut tries = 0;
+        let accepted = accept(|| {
+            tries += 1;
+            // EMFILE: no file descriptor is left.
+            std::future::ready(if tries < 4 { Err(io::Error::from_raw_os_error(24)) } else { Ok(tries) })
+        });
+        assert_eq!(accepted.await, 4);
+        assert_eq!(began.elapsed(), 3 * ACCEPT_PAUSE);
+    }
 }

@@ -8,7 +8,7 @@ mod visibility;
 use aws_sdk_sqs::Client;
 
 pub use error::QueueError;
-pub use send::Message;
+pub use send::{MAX_DELAY, Message, Sent};
 pub use visibility::Wait;
 
 /// The most entries of one batch call.

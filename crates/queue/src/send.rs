@@ -1,9 +1,9 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::Range, time::Duration};
 
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 
-use crate::{Queue, QueueError, chunk::chunks};
+use crate::{Queue, QueueError, chunk::chunks, visibility::whole_seconds};
 
 /// How many batch calls go on side by side.
 const CONCURRENT_CALLS: usize = 8;
@@ -11,6 +11,10 @@ const CONCURRENT_CALLS: usize = 8;
 const TRIES: u32 = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const OPERATION: &str = "SendMessageBatch";
+
+/// The longest delay of a message.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-delay-queues.html>
+pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
 
 /// A message to be sent.
 #[derive(Clone)]
@@ -21,9 +25,25 @@ pub struct Message {
     pub group: Option<String>,
     /// Text attributes.
     pub attributes: Vec<(&'static str, String)>,
+    /// How long it stays hidden at first: up to [`MAX_DELAY`], in whole seconds rounded up.
+    pub delay: Duration,
+}
+
+/// What became of the messages of one call.
+#[derive(Debug)]
+pub struct Sent {
+    /// Their places.
+    pub messages: Range<usize>,
+    /// Those that could not be sent.
+    pub failed: Vec<(usize, QueueError)>,
 }
 
 impl Message {
+    /// A message without attributes and delay.
+    pub fn new(body: String, group: impl Into<String>) -> Self {
+        Self { body, group: Some(group.into()), attributes: Vec::new(), delay: Duration::ZERO }
+    }
+
     /// What SQS counts: the body and the attributes' names, types and values.
     fn size(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
@@ -44,6 +64,7 @@ impl Message {
             .message_body(&self.body)
             .set_message_group_id(self.group.clone())
             .set_message_attributes((!attributes.is_empty()).then_some(attributes))
+            .set_delay_seconds((!self.delay.is_zero()).then(|| whole_seconds(self.delay.min(MAX_DELAY))))
             .build()
             .map_err(incomplete)
     }
@@ -59,15 +80,18 @@ impl Queue {
     /// Sends messages with as few calls as SQS allows. Returns those that could not be sent, by their place in `messages`; all
     /// others were sent. One may have been sent twice, when the answer to a call got lost.
     pub async fn send(&self, messages: &[Message]) -> Vec<(usize, QueueError)> {
+        self.send_in_calls(messages).map(|sent| sent.failed).concat().await
+    }
+
+    /// The same, telling of each call as it ends.
+    pub fn send_in_calls<'a>(&'a self, messages: &'a [Message]) -> impl Stream<Item = Sent> + 'a {
         let sizes: Vec<usize> = messages.iter().map(Message::size).collect();
         stream::iter(chunks(&sizes))
-            .map(|range| {
-                let chunk: Vec<(usize, &Message)> = range.clone().zip(&messages[range]).collect();
-                self.send_chunk(chunk)
+            .map(move |range| async move {
+                let chunk: Vec<(usize, &Message)> = range.clone().zip(&messages[range.clone()]).collect();
+                Sent { failed: self.send_chunk(chunk).await, messages: range }
             })
             .buffer_unordered(CONCURRENT_CALLS)
-            .concat()
-            .await
     }
 
     async fn send_chunk(&self, mut left: Vec<(usize, &Message)>) -> Vec<(usize, QueueError)> {

@@ -35,7 +35,7 @@ impl Queue {
             ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(at.to_string())
                 .receipt_handle(wait.receipt_handle)
-                .visibility_timeout(seconds(wait.after))
+                .visibility_timeout(whole_seconds(wait.after))
                 .build()
                 .map_err(|error| QueueError::Entry { operation: OPERATION, code: error.to_string() })
         };
@@ -51,7 +51,7 @@ impl Queue {
 }
 
 /// SQS counts whole seconds, up to 12 hours.
-fn seconds(wait: Duration) -> i32 {
+pub(crate) fn whole_seconds(wait: Duration) -> i32 {
     let up = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     i32::try_from(up.min(43_200)).unwrap_or(43_200)
 }
@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn waits_are_rounded_up_and_bounded() {
-        assert_eq!(seconds(Duration::ZERO), 0);
-        assert_eq!(seconds(Duration::from_millis(1)), 1);
-        assert_eq!(seconds(Duration::from_secs(1)), 1);
-        assert_eq!(seconds(Duration::from_millis(1001)), 2);
-        assert_eq!(seconds(Duration::from_secs(1 << 40)), 43_200);
+        assert_eq!(whole_seconds(Duration::ZERO), 0);
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(whole_seconds(Duration::from_secs(1)), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
+        assert_eq!(whole_seconds(Duration::from_secs(1 << 40)), 43_200);
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -11,9 +11,6 @@ use lambda_http::RequestExt;
 use posthaste_domain::{Invalid, api_key::Scope, input::InvalidKind};
 use posthaste_store::StoreError;
 use serde::Serialize;
-
-/// Above the largest body that any call takes, so that the call itself can refuse it with its own words.
-const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// `{"success": true, "data": …}`
 pub fn success(status: StatusCode, data: impl Serialize) -> Response {
@@ -48,6 +45,9 @@ pub enum ApiError {
     /// What the client sent can't be taken.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The path or the query has parts that are not what they have to be, or the body breaks off.
+    #[error("the request's path, query or body can't be read")]
+    Unreadable,
     /// No key, or one that does not exist.
     #[error("the call needs an Authorization header with a valid API key: Bearer spk_live_…")]
     Unauthorized,
@@ -84,6 +84,7 @@ impl ApiError {
                 InvalidKind::Unacceptable => StatusCode::UNPROCESSABLE_ENTITY,
                 InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             },
+            Self::Unreadable => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -96,6 +97,7 @@ impl ApiError {
     fn code(&self) -> &'static str {
         match self {
             Self::Invalid(invalid) => invalid.code,
+            Self::Unreadable => "malformed_request",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
@@ -134,24 +136,42 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Runs a function's routes: unknown paths and methods answer in the envelope, and every error tells the request's id.
-pub async fn serve(routes: Router) -> Result<(), lambda_http::Error> {
-    lambda_http::run(with_envelope(routes)).await
+/// Runs a function's routes: unknown paths and methods and unreadable requests answer in the envelope too, and every error tells the
+/// request's id. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
+/// get it: leave a little room above the call's own bound.
+pub async fn serve(routes: Router, max_body_bytes: usize) -> Result<(), lambda_http::Error> {
+    lambda_http::run(with_envelope(routes, max_body_bytes)).await
 }
 
-fn with_envelope(routes: Router) -> Router {
+fn with_envelope(routes: Router, max_body_bytes: usize) -> Router {
     routes
         .fallback(async || ApiError::NotFound("such path"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn(write_errors))
+        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(middleware::from_fn_with_state(max_body_bytes, write_errors))
 }
 
-async fn write_errors(request: Request, next: Next) -> Response {
+/// What axum's own refusals mean: it answers one when an extractor can't read the request, and only with a status and a text.
+fn refused_by_axum(status: StatusCode, max_body_bytes: usize) -> Option<ApiError> {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        Some(Invalid::too_large(None, format!("the body may have at most {max_body_bytes} bytes")).into())
+    } else if status.is_client_error() {
+        Some(ApiError::Unreadable)
+    } else if status.is_server_error() {
+        tracing::error!(http.status = status.as_u16(), "a route is wired wrongly");
+        Some(ApiError::Internal)
+    } else {
+        None
+    }
+}
+
+async fn write_errors(State(max_body_bytes): State<usize>, request: Request, next: Next) -> Response {
     let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
     let span = tracing::info_span!("request", request.id = %request_id, http.method = %request.method(), http.path = request.uri().path());
     let mut response = tracing::Instrument::instrument(next.run(request), span).await;
-    let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
+    let error = response.extensions_mut().remove().or_else(|| refused_by_axum(response.status(), max_body_bytes));
+    let Some(error) = error else { return response };
+    let allow = response.headers_mut().remove(header::ALLOW);
     let failure = Failure {
         success: false,
         error: Complaint {
@@ -165,19 +185,28 @@ async fn write_errors(request: Request, next: Next) -> Response {
     if matches!(error, ApiError::Unauthorized) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if let Some(allow) = allow {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
     response
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, routing::get};
+    use axum::{
+        body::{Body, Bytes},
+        extract::Path,
+        routing::{get, post},
+    };
     use tower::ServiceExt;
 
     use serde_json::json;
 
     use super::*;
 
-    async fn answer(method: &str, path: &str) -> (StatusCode, String) {
+    const MAX_BODY_BYTES: usize = 16;
+
+    async fn answer(method: &str, path: &str, body: impl Into<Body>) -> (Option<String>, String) {
         let routes = Router::new()
             .route("/ok", get(async || success(StatusCode::OK, json!({ "id": 1 }))))
             .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
@@ -186,12 +215,16 @@ mod tests {
             .route("/unauthorized", get(async || ApiError::Unauthorized))
             .route("/forbidden", get(async || ApiError::Forbidden(Scope::KeysManage)))
             .route("/conflict", get(async || ApiError::Conflict))
-            .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))));
-        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-        let response = with_envelope(routes).oneshot(request).await.unwrap();
-        let status = response.status();
+            .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))))
+            .route("/things/{id}", get(async |_: Path<String>| StatusCode::NO_CONTENT))
+            .route("/body", post(async |body: Bytes| success(StatusCode::OK, body.len())))
+            .route("/no-parameter", get(async |_: Path<String>| StatusCode::NO_CONTENT));
+        let request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+        let response = with_envelope(routes, MAX_BODY_BYTES).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let allow = response.headers().get(header::ALLOW).map(|allow| allow.to_str().unwrap().to_owned());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        (status, String::from_utf8(body.to_vec()).unwrap())
+        (allow, format!("{method} {path} {status} {}", String::from_utf8(body.to_vec()).unwrap()))
     }
 
     #[tokio::test]
@@ -207,12 +240,27 @@ mod tests {
             "/conflict",
             "/internal",
             "/nowhere",
+            "/things/%FF",
+            "/no-parameter",
         ] {
-            let (status, body) = answer("GET", path).await;
-            answers.push(format!("{path} {} {body}", status.as_u16()));
+            answers.push(answer("GET", path, Body::empty()).await.1);
         }
-        let (status, body) = answer("DELETE", "/ok").await;
-        answers.push(format!("DELETE /ok {} {body}", status.as_u16()));
+        answers.push(answer("POST", "/body", vec![b' '; MAX_BODY_BYTES]).await.1);
+        answers.push(answer("POST", "/body", vec![b' '; MAX_BODY_BYTES + 1]).await.1);
+        let broken = Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
+        answers.push(answer("POST", "/body", broken).await.1);
         insta::assert_snapshot!(answers.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_method_is_told_the_right_ones() {
+        let (allow, answer) = answer("DELETE", "/ok", Body::empty()).await;
+        assert_eq!(allow.as_deref(), Some("GET,HEAD"));
+        assert!(answer.contains(r#" 405 {"success":false,"error":{"code":"method_not_allowed","#), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn what_needs_no_envelope_is_left_as_it_is() {
+        assert_eq!(answer("GET", "/things/1", Body::empty()).await.1, "GET /things/1 204 ");
     }
 }

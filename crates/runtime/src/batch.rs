@@ -90,6 +90,12 @@ fn attribute_value(detail: &str) -> String {
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
+/// A message for the dead-letter queue.
+pub fn dead_letter(body: String, group: Option<String>, reason: &str, detail: &str) -> Message {
+    let attributes = vec![(REASON, reason.to_owned()), (DETAIL, attribute_value(detail))];
+    Message { body, group, attributes, delay: Duration::ZERO }
+}
+
 /// The queue that records come from, and its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -144,8 +150,7 @@ impl Batch {
     async fn bury(&self, records: &[Record], dead: Vec<(usize, &'static str, String)>) -> BTreeSet<usize> {
         let letter = |(at, reason, detail): &(usize, &'static str, String)| {
             let record = &records[*at];
-            let attributes = vec![(REASON, (*reason).to_owned()), (DETAIL, attribute_value(detail))];
-            Message { body: record.body.clone(), group: record.group.clone(), attributes }
+            dead_letter(record.body.clone(), record.group.clone(), reason, detail)
         };
         let letters: Vec<Message> = dead.iter().map(letter).collect();
         let failures = self.dead_letters.send(&letters).await;
@@ -153,8 +158,9 @@ impl Batch {
             tracing::error!(message.id = %records[dead[*nth].0].message_id, %error, "a dead letter could not be sent");
         }
         let failed: BTreeSet<usize> = failures.into_iter().map(|(nth, _)| nth).collect();
-        for (_, (at, reason, detail)) in dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)) {
-            tracing::warn!(message.id = %records[*at].message_id, reason, detail, "a message went to the dead-letter queue");
+        for (_, (at, reason, _)) in dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)) {
+            // The detail may quote what a client sent: it goes with the message and into no log.
+            tracing::warn!(message.id = %records[*at].message_id, reason, "a message went to the dead-letter queue");
         }
         dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)).map(|(_, (at, ..))| *at).collect()
     }

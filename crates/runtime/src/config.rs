@@ -2,7 +2,7 @@
 
 use std::{env, str::FromStr, time::Duration};
 
-use posthaste_domain::{address::AllowedCidrs, url::UrlPolicy};
+use posthaste_domain::{address::AllowedCidrs, url::UrlPolicy, workspace::Workspace};
 
 /// A variable that is missing or can't be read. It names the variable and does not repeat the value.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,18 @@ pub fn parsed<T: FromStr>(name: &'static str, shape: &'static str) -> Result<T, 
 pub fn retention() -> Result<Duration, ConfigError> {
     let days: u32 = parsed("RETENTION_DAYS", "a number of days")?;
     Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60))
+}
+
+/// `PROCESS_END_DEADLINE_HOURS`: how long a delivery waits for the end of its process.
+pub fn hold_deadline() -> Result<Duration, ConfigError> {
+    let hours: u32 = parsed("PROCESS_END_DEADLINE_HOURS", "a number of hours")?;
+    Ok(Duration::from_secs(u64::from(hours) * 60 * 60))
+}
+
+/// `FIRST_WORKSPACE`: whose the events are that reach the queue without a workspace.
+pub fn default_workspace() -> Result<Workspace, ConfigError> {
+    Workspace::parse(text("FIRST_WORKSPACE")?)
+        .map_err(|_| ConfigError::Unreadable { name: "FIRST_WORKSPACE", shape: "the name of a workspace" })
 }
 
 /// `ALLOW_HTTP` and `ALLOWED_CIDRS`: where webhooks may go beyond public https addresses.

@@ -1,5 +1,7 @@
 //! Names are looked up here, so that nothing is dialled that was not vetted.
 
+mod getaddrinfo;
+
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -33,6 +35,9 @@ pub(crate) enum DnsError {
     NotPublic(NotPublic),
     #[error("the name can't be resolved")]
     Failed(#[source] io::Error),
+    /// Whether the name exists is not known.
+    #[error("the resolver does not answer")]
+    Unanswered(#[source] io::Error),
     #[error("the name has no address")]
     NoAddress,
 }
@@ -47,13 +52,22 @@ impl Resolve for Vetted {
     fn resolve(&self, name: Name) -> Resolving {
         let (allowed, answer) = (self.allowed.clone(), (self.lookup)(name.as_str().to_owned()));
         Box::pin(async move {
-            let addresses = answer.await.map_err(DnsError::Failed)?;
+            let mut addresses = answer.await.map_err(|error| {
+                if getaddrinfo::found_out_nothing(&error) {
+                    DnsError::Unanswered(error)
+                } else {
+                    DnsError::Failed(error)
+                }
+            })?;
             if addresses.is_empty() {
                 return Err(DnsError::NoAddress.into());
             }
             for ip in &addresses {
                 allowed.check(*ip).map_err(DnsError::NotPublic)?;
             }
+            // hyper dials the first address's family first, then the other, and tells the last failure. A deployment without IPv6
+            // fails at once with IPv6, so what is told is how the endpoint's IPv4 failed.
+            addresses.sort_by_key(IpAddr::is_ipv4);
             // The port is the URL's: reqwest replaces a port of 0.
             Ok(Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })

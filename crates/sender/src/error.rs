@@ -1,4 +1,7 @@
 //! Why there is no answer: a stable code and a sentence for the customer, apart from the detail for operators.
+//!
+//! The fault is ours when this process lacks what sending takes, whoever the endpoint is: file descriptors, memory, buffers, a free
+//! port, a network, a resolver that answers. Everything else is the endpoint's, as is a name that does not exist.
 
 use std::{error::Error, io, time::Duration};
 
@@ -26,6 +29,8 @@ pub mod code {
     pub const TIMEOUT: &str = "timeout";
     /// A header can't be sent.
     pub const INVALID_HEADER: &str = "invalid_header";
+    /// This process lacked something that sending takes.
+    pub const OUR_FAULT: &str = "our_fault";
 }
 
 /// Why there is no answer.
@@ -38,13 +43,20 @@ pub struct SendError {
     pub message: String,
     /// What happened, for operators.
     pub detail: String,
-    /// Whether the fault is ours, so that the receiver must not be charged an attempt.
+    /// Whether the fault seems to be ours, so that the receiver should not be charged an attempt. It can't be known: the resolver
+    /// does not answer for a name whose own servers are broken either, and no network leads to an endpoint that has only IPv6 where
+    /// the deployment has none. What stays "ours" over many tries is the receiver's, and [`message`](Self::message) is fit for it.
     pub ours: bool,
 }
 
 impl SendError {
     fn theirs(code: &'static str, message: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { code, message: message.into(), detail: detail.into(), ours: false }
+    }
+
+    fn ours(detail: impl Into<String>) -> Self {
+        let message = "the request could not be sent".to_owned();
+        Self { code: code::OUR_FAULT, message, detail: detail.into(), ours: true }
     }
 
     pub(crate) fn not_https() -> Self {
@@ -61,13 +73,17 @@ impl SendError {
     }
 
     pub(crate) fn bad_header(name: &str) -> Self {
-        Self::theirs(code::INVALID_HEADER, format!("the header {name} has a value that can't be sent"), name)
+        Self::theirs(code::INVALID_HEADER, format!("the header {name} can't be sent"), name)
     }
 
     /// Finds what went wrong by the types in the chain of causes.
     pub(crate) fn of(error: &reqwest::Error) -> Self {
         let causes = causes_of(error);
         let detail = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let mut io_errors = causes.iter().filter_map(|cause| cause.downcast_ref::<io::Error>());
+        if io_errors.any(|io| is_lack_of_resources(io) || error.is_connect() && is_lack_of_network(io)) {
+            return Self::ours(detail);
+        }
         if let Some(dns) = causes.iter().find_map(|cause| cause.downcast_ref::<DnsError>()) {
             return Self::of_dns(dns, detail);
         }
@@ -86,17 +102,26 @@ impl SendError {
         }
     }
 
-    /// A resolver that does not answer is our fault; a name without an address is the webhook's.
     fn of_dns(error: &DnsError, detail: String) -> Self {
         match error {
             DnsError::NotPublic(_) => {
                 Self::theirs(code::ADDRESS_NOT_ALLOWED, "the URL does not lead to a public address", detail)
             }
+            DnsError::Unanswered(_) => Self::ours(detail),
             DnsError::NoAddress | DnsError::Failed(_) => {
                 Self::theirs(code::DNS_FAILED, "the URL's host could not be resolved", detail)
             }
         }
     }
+}
+
+fn is_lack_of_resources(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// No port to connect from, or no way to the address's network.
+fn is_lack_of_network(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENETUNREACH))
 }
 
 /// An error and all that caused it. An `io::Error` passes over the error that it wraps, so that one is looked into.

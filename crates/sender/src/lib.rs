@@ -7,8 +7,10 @@
 //! - **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's timeout. At most
 //!   [`MAX_BODY_BYTES`] of the body are read; hyper bounds the head (100 headers, about 400 KiB).
 //! - **Nothing implied.** Redirects are answers, not instructions; no proxy, cookie or compression is used.
-//! - **Kept alive.** Requests to one host share connections. A connection that died while the function was frozen is noticed by
-//!   hyper before the request is written to it, and a new one is made.
+//! - **Kept alive, for a while.** Requests to one host share connections; of those that idle, two a host are kept for ten seconds. A
+//!   connection that died while the function was frozen is noticed by hyper before the request is written to it, and a new one is
+//!   made.
+//! - **Whose fault.** [`SendError::ours`] tells what kept this process from sending apart from what the endpoint did.
 //!
 //! TLS is rustls with ring and Mozilla's roots compiled in: no certificate file is read.
 
@@ -25,7 +27,7 @@ use bytes::{Bytes, BytesMut};
 use posthaste_domain::url::{PublicUrl, UrlPolicy};
 use reqwest::{
     Client,
-    header::{HeaderMap, HeaderName, HeaderValue},
+    header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -37,8 +39,15 @@ pub use error::{SendError, code};
 /// How much of an answer's body is read.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// Shorter than the idle timeouts of common load balancers (60 s), so that it is mostly we who close a connection.
-const POOL_IDLE: Duration = Duration::from_secs(50);
+/// A longer Retry-After is no date and no number of seconds.
+const MAX_RETRY_AFTER_BYTES: usize = 128;
+
+/// A Lambda function is frozen between invocations, and what has idled longer has probably been closed by the other side meanwhile:
+/// connections are for the requests of one invocation and those that follow at once.
+const POOL_IDLE: Duration = Duration::from_secs(10);
+
+/// A batch may send many requests to one host at once; their connections need not all outlive it.
+const POOL_IDLE_PER_HOST: usize = 2;
 
 /// The client. To be built once, as it holds the connections.
 #[derive(Debug, Clone)]
@@ -52,7 +61,7 @@ pub struct Request<'a> {
     /// Where to.
     pub url: &'a PublicUrl,
     /// Names in lower case, and values.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'a str, String)>,
     /// The exact bytes to be sent.
     pub body: Bytes,
     /// The time for all of it.
@@ -84,6 +93,8 @@ pub struct Response {
     pub status: u16,
     /// Its body, at most [`MAX_BODY_BYTES`] of it.
     pub body: Bytes,
+    /// Its first Retry-After header, unparsed: visible ASCII of at most 128 bytes. None when there is none, or something else.
+    pub retry_after: Option<String>,
 }
 
 impl Sender {
@@ -112,6 +123,7 @@ impl Sender {
             .referer(false)
             .user_agent(user_agent)
             .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
             .tcp_nodelay(true)
             .build()?;
         Ok(Self { client, policy })
@@ -139,11 +151,12 @@ impl Sender {
             .map_err(|_| SendError::timeout("the endpoint did not answer", timeout))?
             .map_err(|error| SendError::of(&error))?;
         let status = answer.status().as_u16();
+        let retry_after = retry_after(answer.headers());
         let body = timeout_at(deadline, read_body(&mut answer))
             .await
             .map_err(|_| SendError::timeout("the endpoint's answer was not complete", timeout))?
             .map_err(|error| SendError::of(&error))?;
-        Ok(Response { status, body })
+        Ok(Response { status, body, retry_after })
     }
 }
 
@@ -160,10 +173,16 @@ async fn read_body(answer: &mut reqwest::Response) -> reqwest::Result<Bytes> {
     Ok(body.freeze())
 }
 
-fn header_map(headers: Vec<(&'static str, String)>) -> Result<HeaderMap, SendError> {
-    let entry = |(name, value): (&'static str, String)| {
-        let value = HeaderValue::try_from(value).map_err(|_| SendError::bad_header(name))?;
-        Ok((HeaderName::from_static(name), value))
+fn retry_after(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    (text.len() <= MAX_RETRY_AFTER_BYTES).then(|| text.to_owned())
+}
+
+fn header_map(headers: Vec<(&str, String)>) -> Result<HeaderMap, SendError> {
+    let entry = |(name, value): (&str, String)| {
+        let unsendable = || SendError::bad_header(name);
+        let value = HeaderValue::try_from(value).map_err(|_| unsendable())?;
+        Ok((HeaderName::try_from(name).map_err(|_| unsendable())?, value))
     };
     headers.into_iter().map(entry).collect()
 }

@@ -103,7 +103,7 @@ async fn the_exact_request_arrives_and_the_answer_comes_back() {
     })
     .await;
     let outcome = post(&sender(), &format!("http://{address}/hook?a=1")).await;
-    assert_eq!(outcome.result, Ok(Response { status: 500, body: "oops".into() }));
+    assert_eq!(outcome.result, Ok(Response { status: 500, body: "oops".into(), retry_after: None }));
     let request = arrived.recv().await.unwrap();
     assert!(request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"), "{request}");
     assert!(
@@ -124,6 +124,23 @@ async fn statuses_without_a_body_and_informational_ones() {
     for (answer, status) in cases {
         let address = answering(answer).await;
         assert_eq!(post(&sender(), &format!("http://{address}/")).await.result.unwrap().status, status, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_the_first_header_that_says_so_as_it_is_written() {
+    let long = "1".repeat(129);
+    let cases = [
+        ("retry-after: 120\r\n", Some("120")),
+        ("Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nRetry-After: 5\r\n", Some("Fri, 31 Dec 1999 23:59:59 GMT")),
+        (&format!("retry-after: {}\r\n", &long[1..]), Some(&long[1..])),
+        (&format!("retry-after: {long}\r\nretry-after: 5\r\n"), None),
+        ("retry-after: in f\u{fc}nf Minuten\r\n", None),
+    ];
+    for (header, expected) in cases {
+        let address = answering(format!("HTTP/1.1 503 Later\r\n{header}content-length: 0\r\n\r\n")).await;
+        let response = post(&sender(), &format!("http://{address}/")).await.result.unwrap();
+        assert_eq!(response.retry_after.as_deref(), expected, "{header}");
     }
 }
 
@@ -160,6 +177,33 @@ async fn ten_requests_share_a_kept_alive_connection() {
     let parallel = join_all((0..10).map(|_| post(&sender, &url))).await;
     assert!(parallel.iter().all(|outcome| outcome.result.is_ok()));
     assert!(connections.load(Ordering::SeqCst) <= 11);
+}
+
+#[tokio::test]
+async fn of_the_connections_of_a_burst_two_are_kept() {
+    let everyone_is_here = Arc::new(tokio::sync::Barrier::new(10));
+    let (ended, mut endings) = tokio::sync::mpsc::unbounded_channel();
+    let address = server(move |_, mut stream| {
+        let (everyone_is_here, ended) = (everyone_is_here.clone(), ended.clone());
+        async move {
+            everyone_is_here.wait().await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            let _ = read_request(&mut stream).await;
+            let _ = ended.send(());
+        }
+    })
+    .await;
+    let (sender, url) = (sender(), format!("http://{address}/"));
+    let burst = join_all((0..10).map(|_| post(&sender, &url))).await;
+    assert!(burst.iter().all(|outcome| outcome.result.is_ok()));
+    let eight = async {
+        for _ in 0..8 {
+            endings.recv().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), eight).await.expect("eight connections are closed");
+    let ninth = tokio::time::timeout(Duration::from_millis(300), endings.recv()).await;
+    assert!(ninth.is_err(), "two are kept");
 }
 
 #[tokio::test]
@@ -312,6 +356,18 @@ async fn a_certificate_has_to_be_trusted_and_for_the_name() {
     assert_eq!(code_of(post(&sender(roots), &url("other.example.com")).await), code::TLS_FAILED);
     let public_roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     assert_eq!(code_of(post(&sender(public_roots), &url("hook.example.com")).await), code::TLS_FAILED);
+}
+
+#[tokio::test]
+async fn a_header_that_can_t_be_sent_is_named() {
+    let url = PublicUrl::try_from("http://127.0.0.1:9/".to_owned()).unwrap();
+    for header in [("x-odd", "a\nb".to_owned()), ("x odd", "a".to_owned())] {
+        let timeout = Duration::from_secs(5);
+        let request = Request { url: &url, headers: vec![header.clone()], body: "{}".into(), timeout };
+        let error = sender().send(request).await.result.unwrap_err();
+        assert_eq!((error.code, error.ours), (code::INVALID_HEADER, false));
+        assert!(error.message.contains(header.0), "{}", error.message);
+    }
 }
 
 #[tokio::test]

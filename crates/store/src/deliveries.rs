@@ -2,19 +2,25 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `updatedAt`, `expiresAt` |
+//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `updatedAt`, `expiresAt`; `batch`; while it is parked `dueAt` and `dueShard` |
+//! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>` | `deliveryId`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
+//! | the same | `ended` | `expiresAt` |
+//! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `expiresAt` |
+//!
+//! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of what waits for its time.
+//! A workspace begins with a letter or a digit, so no record is in a partition that begins with `#`.
 //!
 //! **Attempts are counted here**, by the update that records one. That update names its attempt (`lastAttempt`), so when the SDK
 //! repeats it because an answer got lost, the attempt is not counted twice. A success is never overwritten by the failure of a
 //! duplicate.
 
+mod due;
 mod history;
+mod holds;
+mod limits;
 mod record;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -25,15 +31,19 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure, Progress, Status},
     event::Event,
-    id::{DeliveryId, WebhookId},
+    id::{BatchId, DeliveryId, WebhookId},
+    workspace::Workspace,
 };
 
+pub use due::DueDelivery;
 pub use history::History;
+pub use holds::{Hold, Holding};
 pub use record::DeliveryRecord;
 
 use crate::{
-    StoreError, batch,
-    item::{EXPIRES_AT, Item, Read, SK, key, number, text},
+    StoreError,
+    batch::{self, Found, Reading},
+    item::{EXPIRES_AT, Item, Read, key, number, text},
 };
 
 /// How many partitions the deliveries of one webhook are spread over.
@@ -92,7 +102,8 @@ impl Deliveries {
                 now,
                 ", httpStatus = :http, responseBody = :body, #error = :error, lastAttempt = :id, \
                  attempts = list_append(if_not_exists(attempts, :none), :attempt), \
-                 attemptCount = if_not_exists(attemptCount, :zero) + :one",
+                 attemptCount = if_not_exists(attemptCount, :zero) + :one \
+                 REMOVE dueAt, dueShard",
             )
             .expression_attribute_names("#error", "error")
             .expression_attribute_values(":http", optional(attempt.http_status.map(number)))
@@ -143,19 +154,39 @@ impl Deliveries {
         self.mark(update).await
     }
 
+    /// Lets a delivery wait in the table until its time: from then on the release function sees to it. Nothing happens where it has
+    /// succeeded by now. Deliveries of the same batch wait under the same shard.
+    pub async fn park(
+        &self,
+        subject: Subject<'_>,
+        due_at: Timestamp,
+        batch: Option<BatchId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let spread = batch.map_or_else(|| subject.delivery.spread(), |batch| batch.spread());
+        let update = self
+            .update(subject, Status::Pending, now, ", dueAt = :due, dueShard = :shard, batch = :batch")
+            .expression_attribute_values(":due", number(due_at.as_millisecond()))
+            .expression_attribute_values(":shard", due::shard(spread))
+            .expression_attribute_values(
+                ":batch",
+                batch.map_or(AttributeValue::Null(true), |batch| text(batch.to_string())),
+            );
+        self.mark(update).await
+    }
+
     /// What is recorded of these deliveries, with one call for up to 100, read strongly consistently.
     pub async fn progress(
         &self,
-        wanted: impl IntoIterator<Item = (WebhookId, DeliveryId)>,
-    ) -> Result<HashMap<DeliveryId, Progress>, StoreError> {
-        let distinct: BTreeSet<_> = wanted.into_iter().collect();
-        let keys: Vec<Item> = distinct.into_iter().map(|(webhook, delivery)| record_key(webhook, delivery)).collect();
+        wanted: impl IntoIterator<Item = (Workspace, WebhookId, DeliveryId)>,
+    ) -> Found<DeliveryId, Progress> {
         // Without a projection a record's bodies would come too.
-        let items = batch::get(&self.client, &self.table, keys, true, Some(&["sk", "status", "attemptCount"])).await?;
-        let read = |item: &Item| {
-            Ok((item.parsed(SK)?, Progress { status: record::status(item)?, attempts: record::attempt_count(item)? }))
-        };
-        items.iter().map(read).collect()
+        let attributes = &["status", "attemptCount", "dueAt"];
+        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
+        let keys = wanted
+            .into_iter()
+            .map(|(workspace, webhook, delivery)| (delivery, record_key(&workspace, webhook, delivery)));
+        batch::get(reading, keys, record::progress).await
     }
 
     /// An update that sets the status and what every record has.
@@ -164,7 +195,7 @@ impl Deliveries {
         self.client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(record_key(subject.webhook, subject.delivery)))
+            .set_key(Some(record_key(&subject.event.workspace, subject.webhook, subject.delivery)))
             .update_expression(format!(
                 "SET eventId = :event, eventType = :type, #status = :status, updatedAt = :now, {EXPIRES_AT} = :expires{more}"
             ))
@@ -197,10 +228,10 @@ fn json(value: &impl serde::Serialize) -> Result<AttributeValue, StoreError> {
     Ok(text(serde_json::to_string(value)?))
 }
 
-fn record_key(webhook: WebhookId, delivery: DeliveryId) -> Item {
-    key(partition(webhook, delivery.spread() % SHARDS), delivery.to_string())
+fn record_key(workspace: &Workspace, webhook: WebhookId, delivery: DeliveryId) -> Item {
+    key(partition(workspace, webhook, delivery.spread() % SHARDS), delivery.to_string())
 }
 
-fn partition(webhook: WebhookId, shard: u8) -> String {
-    format!("{webhook}#{shard}")
+fn partition(workspace: &Workspace, webhook: WebhookId, shard: u8) -> String {
+    format!("{workspace}#{webhook}#{shard}")
 }

@@ -15,14 +15,6 @@ pub enum StoreError {
         /// The whole of it.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Part of a batch was still unprocessed after all tries.
-    #[error("{operation} left {left} items unprocessed")]
-    Unprocessed {
-        /// The API operation.
-        operation: &'static str,
-        /// How many.
-        left: usize,
-    },
     /// An item is not what this version writes.
     #[error("the item {key} has no readable {attribute}")]
     Corrupt {
@@ -37,6 +29,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A request that the SDK could not build.
+    pub(crate) fn incomplete(operation: &'static str, error: aws_sdk_dynamodb::error::BuildError) -> Self {
+        Self::Call { operation, code: "incomplete".to_owned(), source: Box::new(error) }
+    }
+
     pub(crate) fn call<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,

@@ -10,11 +10,13 @@ mod error;
 mod events;
 mod item;
 mod registry;
+mod sharded;
 
-pub use deliveries::{Deliveries, DeliveryRecord, History, Recorded, Subject};
+pub use batch::Found;
+pub use deliveries::{Deliveries, DeliveryRecord, DueDelivery, History, Hold, Holding, Recorded, Subject};
 pub use error::StoreError;
-pub use events::Events;
-pub use registry::{Registry, Revision};
+pub use events::{EventKey, EventQuery, Events};
+pub use registry::{OwnType, Registry, Revision, Webhooks};
 
 /// One page of a list, and where the next one begins.
 #[derive(Debug, Clone)]
@@ -23,4 +25,16 @@ pub struct Page<T, C> {
     pub items: Vec<T>,
     /// The cursor of the next page; none on the last one.
     pub next: Option<C>,
+}
+
+impl Page<item::Item, String> {
+    /// The same with its items and its cursor read.
+    fn read<T, C: std::str::FromStr>(
+        self,
+        read: impl Fn(&item::Item) -> Result<T, StoreError>,
+    ) -> Result<Page<T, C>, StoreError> {
+        let corrupt = |key: &String| StoreError::Corrupt { key: key.clone(), attribute: item::SK };
+        let next = self.next.map(|next| next.parse().map_err(|_| corrupt(&next))).transpose()?;
+        Ok(Page { items: self.items.iter().map(read).collect::<Result<_, _>>()?, next })
+    }
 }

@@ -4,18 +4,21 @@
 //! |---|---|---|
 //! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secret`, `createdAt`, `updatedAt`, `revision` |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
+//! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
 //! | `counter` | `webhook` | `value` |
 //!
 //! One query reads all webhooks of a workspace. A key is two items, written and deleted in one transaction.
 
 mod keys;
+mod types;
 mod webhooks;
 
 use aws_sdk_dynamodb::Client;
 use posthaste_domain::workspace::Workspace;
 
-pub use webhooks::Revision;
+pub use types::OwnType;
+pub use webhooks::{Revision, Webhooks};
 
 /// The Registry table.
 #[derive(Debug, Clone)]

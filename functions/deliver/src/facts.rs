@@ -1,56 +1,75 @@
 //! What has to be known before anything is sent: read for the whole batch, one call a table.
 
-use std::collections::HashMap;
-
 use posthaste_domain::{
     attempt::Progress,
     event::Event,
-    id::{DeliveryId, EventId, WebhookId},
-    task::{Content, Task},
+    id::{DeliveryId, WebhookId},
+    task::{Content, Due, Task},
     webhook::Webhook,
     workspace::Workspace,
 };
 use posthaste_runtime::batch::Record;
-use posthaste_store::StoreError;
+use posthaste_store::{EventKey, Found};
 
 use crate::deliver::Deliver;
 
 /// What the tables say about the tasks of a batch.
 #[derive(Default)]
 pub(crate) struct Facts {
-    pub(crate) webhooks: HashMap<(Workspace, WebhookId), Webhook>,
-    pub(crate) events: HashMap<EventId, Event>,
-    pub(crate) progress: HashMap<DeliveryId, Progress>,
+    pub(crate) webhooks: Found<(Workspace, WebhookId), Webhook>,
+    pub(crate) events: Found<EventKey, Event>,
+    pub(crate) progress: Found<DeliveryId, Progress>,
 }
 
 impl Facts {
-    /// Reads the webhooks, the events that are not in their tasks, and the records of deliveries whose message came before. A
-    /// message that comes for the first time has no record, so its record is not read.
-    pub(crate) async fn read(
-        deliver: &Deliver,
-        records: &[Record],
-        tasks: &[(usize, Task<'_>)],
-    ) -> Result<Self, StoreError> {
-        let webhooks = tasks.iter().map(|(_, task)| (task.workspace.as_ref(), task.webhook));
-        let by_reference = tasks.iter().filter_map(|(_, task)| match &task.content {
-            Content::Event(_) => None,
-            Content::EventId(id) => Some((task.workspace.as_ref().clone(), *id)),
+    /// Reads the webhooks, the events that are not in their tasks, and the records of deliveries whose task came before. A task
+    /// that comes for the first time has none, so none is read.
+    pub(crate) async fn read(deliver: &Deliver, records: &[Record], tasks: &[(usize, Task<'_>)]) -> Self {
+        let webhooks = tasks.iter().map(|(_, task)| (task.workspace.as_ref().clone(), task.webhook));
+        let by_reference = tasks.iter().flat_map(|(_, task)| {
+            let ids = task.deliveries.iter().filter_map(|due| match due.content {
+                Content::Event(_) => None,
+                Content::EventId(id) => Some(id),
+            });
+            ids.map(|id| (task.workspace.as_ref().clone(), id))
         });
-        let by_reference: Vec<(Workspace, EventId)> = by_reference.collect();
-        let seen = tasks.iter().filter(|(at, _)| records[*at].receives > 1 || records[*at].redriven);
-        let (webhooks, events, progress) = tokio::try_join!(
+        let seen = tasks.iter().filter(|(at, task)| !is_fresh(&records[*at], task));
+        let seen = seen.flat_map(|(_, task)| {
+            task.deliveries.iter().map(|due| (task.workspace.as_ref().clone(), task.webhook, due.id))
+        });
+        let (webhooks, events, progress) = tokio::join!(
             deliver.registry.webhooks_by_id(webhooks),
-            deliver.events.get(&by_reference),
-            deliver.deliveries.progress(seen.map(|(_, task)| (task.webhook, task.delivery))),
-        )?;
-        Ok(Self { webhooks, events, progress })
+            deliver.events.get(by_reference),
+            deliver.deliveries.progress(seen),
+        );
+        Self { webhooks, events, progress }
     }
 
-    /// The event of a task, wherever it is.
-    pub(crate) fn event<'a>(&'a self, task: &'a Task<'_>) -> Option<&'a Event> {
-        match &task.content {
+    /// Whether all that a task needs could be read. What does not exist has been read.
+    pub(crate) fn know(&self, task: &Task<'_>) -> bool {
+        let workspace = task.workspace.as_ref();
+        !self.webhooks.unread.contains(&(workspace.clone(), task.webhook))
+            && task.deliveries.iter().all(|due| {
+                !self.progress.unread.contains(&due.id)
+                    && !self.events.unread.contains(&(workspace.clone(), due.content.event_id()))
+            })
+    }
+
+    /// The webhook of a task.
+    pub(crate) fn webhook(&self, task: &Task<'_>) -> Option<&Webhook> {
+        self.webhooks.items.get(&(task.workspace.as_ref().clone(), task.webhook))
+    }
+
+    /// The event of a delivery, wherever it is.
+    pub(crate) fn event<'a>(&'a self, task: &Task<'_>, due: &'a Due<'_>) -> Option<&'a Event> {
+        match &due.content {
             Content::Event(event) => Some(event),
-            Content::EventId(id) => self.events.get(id),
+            Content::EventId(id) => self.events.items.get(&(task.workspace.as_ref().clone(), *id)),
         }
     }
+}
+
+/// Whether nothing can have been done yet for what a record asks.
+pub(crate) fn is_fresh(record: &Record, task: &Task<'_>) -> bool {
+    record.receives <= 1 && !record.redriven && !task.recorded
 }

@@ -2,6 +2,8 @@
 
 mod deliver;
 mod facts;
+mod lanes;
+mod run;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use deliver::Deliver;
@@ -29,15 +31,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
         sender: Sender::new(config::url_policy()?, USER_AGENT)?,
+        batch: Batch { queue: queue("DELIVERIES_QUEUE_URL")?, dead_letters: queue("DELIVERIES_DLQ_URL")? },
         retention: config::retention()?,
     };
-    let batch = Batch { queue: queue("DELIVERIES_QUEUE_URL")?, dead_letters: queue("DELIVERIES_DLQ_URL")? };
-    let (deliver, batch) = (&deliver, &batch);
+    let deliver = &deliver;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
-        let fates = deliver.handle(&records, &event.context.request_id, deadline).await;
-        Ok::<_, lambda_runtime::Error>(batch.settle(&records, fates).await)
+        Ok::<_, lambda_runtime::Error>(deliver.handle(&records, &event.context.request_id, deadline).await)
     }))
     .await
 }

@@ -1,47 +1,69 @@
 //! Who gets an event.
 //!
-//! Actors: the poller hands over up to ten records; this stores their events, reads each workspace's webhooks once, and sends a
-//! task for every webhook that wants an event.
+//! Actors: the poller hands over up to ten records; this stores their events, reads each workspace's webhooks once, sends a task
+//! for what is due, holds what waits for the end of its process, and releases what an end was waited for.
 //!
-//! Guarantees: an event is done only when it is stored and every one of its tasks is on the queue. Storing comes first, since
-//! a task may refer to its event. When this dies or a call fails in between, the record comes again and all its tasks are sent
-//! again: their delivery ids are the same, so the copies meet in one record. Each workspace and each record fails for itself.
-//! The registry is read strongly consistently and nothing is kept between invocations, so a webhook that was registered before
-//! the event was accepted gets it, and one that was deleted or paused before does not.
+//! Guarantees: a record is done only when its event is stored and everything that it is owed is on the queue or held. Storing
+//! comes first, since a task may refer to its event. When this dies or a call fails in between, the record comes again and all of
+//! it is done again: delivery ids are the same, so the copies meet in one record. Each workspace and each record fails for
+//! itself, and what is done by the deadline stays done. The registry is read strongly consistently and nothing is kept between
+//! invocations, so a webhook that was registered before the event was accepted gets it, and one that was deleted or paused
+//! before does not.
+//!
+//! The end of a run first writes its marker, then collects what is held, sends it with itself as the last, and only then forgets
+//! it. A hold is refused once the marker is there. So an event of the run goes out with the end or by itself after it, never
+//! before the end and never not at all. Up to 500 deliveries of a run go out in one task, in order.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use futures::future::join_all;
-use posthaste_domain::{
-    event::Event,
-    id::{Cause, DeliveryId},
-    task::Task,
-    webhook::Webhook,
-    workspace::Workspace,
-};
-use posthaste_queue::{Message, Queue};
+use futures::{StreamExt, future::join_all, stream};
+use posthaste_domain::{Invalid, catalogue, event, schema::DataSchema, workspace::Workspace};
+use posthaste_queue::Queue;
 use posthaste_runtime::{
     batch::{Fate, Record},
+    clock,
     deadline::Deadline,
 };
-use posthaste_store::{Events, Registry, StoreError};
+use posthaste_store::{Deliveries, Events, Hold, Holding, Registry, StoreError, Webhooks};
+
+use crate::plan::{Arrived, End, Outgoing, Owed, Plan, Run, flush};
+
+/// How many runs are held for or ended side by side.
+const CONCURRENT_RUNS: usize = 16;
 
 /// What fan-out works with.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     pub(crate) registry: Registry,
     pub(crate) events: Events,
-    pub(crate) deliveries: Queue,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) tasks: Queue,
     pub(crate) retention: Duration,
+    /// How long a delivery waits for the end of its process.
+    pub(crate) hold_deadline: Duration,
+    /// Whose the events are that name no workspace.
+    pub(crate) default_workspace: Workspace,
 }
 
-/// An event and the record that brought it.
-struct Arrived {
-    record: usize,
-    event: Event,
+/// What is still owed to each record.
+#[derive(Debug)]
+struct Ledger(Mutex<Vec<usize>>);
+
+impl Ledger {
+    fn settle(&self, records: impl IntoIterator<Item = usize>) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            open[record] = open[record].saturating_sub(1);
+        }
+    }
+
+    fn is_settled(&self, record: usize) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[record] == 0
+    }
 }
 
 impl Fanout {
@@ -50,58 +72,75 @@ impl Fanout {
         let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
         let mut arrived = Vec::new();
         for (record, message) in records.iter().enumerate() {
-            match Event::from_message(&message.body, &message.message_id, message.sent) {
-                Ok(event) => arrived.push(Arrived { record, event }),
-                Err(invalid) => {
-                    fates[record] = Fate::DeadLetter { reason: "unreadable_event", detail: invalid.to_string() }
-                }
+            match event::Arrived::parse(&message.body, &message.message_id, message.sent, &self.default_workspace) {
+                Ok(read) => arrived.push((record, read)),
+                Err(invalid) => fates[record] = refused("unreadable_event", &invalid),
             }
         }
-        match tokio::time::timeout_at(deadline.instant(), self.fan_out(&arrived)).await {
-            Ok(done) => done.into_iter().for_each(|record| fates[record] = Fate::Done),
-            Err(_) => tracing::error!("fan-out ran out of time"),
+        let ready = tokio::time::timeout_at(deadline.instant(), async {
+            let arrived = self.checked(arrived, &mut fates).await;
+            self.prepare(arrived).await
+        });
+        let Ok(Some((plan, prepared))) = ready.await else {
+            tracing::error!("fan-out could not begin");
+            return fates;
+        };
+        let ledger = Ledger(Mutex::new(plan.open(records.len())));
+        if tokio::time::timeout_at(deadline.instant(), self.carry_out(plan, &ledger)).await.is_err() {
+            tracing::error!("fan-out ran out of time");
+        }
+        for record in prepared.into_iter().filter(|record| ledger.is_settled(*record)) {
+            fates[record] = Fate::Done;
         }
         fates
     }
 
-    /// Returns the records whose events are stored and whose tasks are all sent.
-    async fn fan_out(&self, arrived: &[Arrived]) -> BTreeSet<usize> {
-        if arrived.is_empty() {
-            return BTreeSet::new();
-        }
-        let stored = self.events.put(arrived.iter().map(|arrived| &arrived.event), self.retention);
-        let (stored, webhooks) = tokio::join!(stored, self.webhooks(arrived));
-        if let Err(error) = stored {
-            tracing::error!(%error, "the events could not be stored");
-            return BTreeSet::new();
-        }
-        let mut done = BTreeSet::new();
-        let mut tasks = Vec::new();
-        for Arrived { record, event } in arrived {
-            let Some(webhooks) = webhooks.get(&event.workspace) else { continue };
-            match tasks_of(event, webhooks) {
-                Ok(messages) => {
-                    tracing::info!(event.id = %event.id, event.r#type = %event.event_type, workspace = %event.workspace, deliveries = messages.len(), "fanned out");
-                    tasks.extend(messages.into_iter().map(|message| (*record, message)));
-                    done.insert(*record);
-                }
-                Err(error) => tracing::error!(event.id = %event.id, %error, "a task can't be written"),
+    /// Those whose data fits its type's schema. What came through the API has been checked there.
+    async fn checked(&self, arrived: Vec<(usize, event::Arrived)>, fates: &mut [Fate]) -> Vec<Arrived> {
+        let own = arrived.iter().filter(|(_, read)| read.unchecked);
+        let own = own.filter(|(_, read)| catalogue::find(read.event.event_type.as_str()).is_none());
+        let own = own.map(|(_, read)| (read.event.workspace.clone(), read.event.event_type.clone()));
+        let own = self.registry.types_by_name(own.collect::<HashSet<_>>()).await;
+        let schemas: BTreeMap<_, DataSchema> =
+            own.items.iter().filter_map(|(key, own)| Some((key.clone(), own.compile()?))).collect();
+        let mut good = Vec::new();
+        for (record, event::Arrived { event, unchecked }) in arrived {
+            let key = (event.workspace.clone(), event.event_type.clone());
+            if unchecked && own.unread.contains(&key) {
+                continue;
+            }
+            match if unchecked { event.check(schemas.get(&key)) } else { Ok(()) } {
+                Ok(()) => good.push(Arrived { record, event }),
+                Err(invalid) => fates[record] = refused("invalid_event", &invalid),
             }
         }
-        let (records, messages): (Vec<usize>, Vec<Message>) = tasks.into_iter().unzip();
-        for (at, error) in self.deliveries.send(&messages).await {
-            tracing::error!(%error, "a task could not be sent");
-            done.remove(&records[at]);
+        good
+    }
+
+    /// Stores the events and finds out what they mean. Returns the plan and the records that it is for.
+    async fn prepare(&self, arrived: Vec<Arrived>) -> Option<(Plan, BTreeSet<usize>)> {
+        let stored = self.events.put(arrived.iter().map(|arrived| &arrived.event), self.retention);
+        let (stored, webhooks) = tokio::join!(stored, self.webhooks(&arrived));
+        let failed = stored.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
+        let is_ready = |arrived: &Arrived| {
+            let event = &arrived.event;
+            webhooks.contains_key(&event.workspace) && !failed.contains(&(event.workspace.clone(), event.id))
+        };
+        let arrived: Vec<Arrived> = arrived.into_iter().filter(is_ready).collect();
+        let plan = Plan::new(&arrived, &webhooks);
+        let plan = plan.inspect_err(|error| tracing::error!(%error, "a task can't be written")).ok()?;
+        for Arrived { event, .. } in &arrived {
+            tracing::info!(event.id = %event.id, event.r#type = %event.event_type, workspace = %event.workspace, "fanning out");
         }
-        done
+        Some((plan, arrived.iter().map(|arrived| arrived.record).collect()))
     }
 
     /// The webhooks of every workspace that could be read.
-    async fn webhooks(&self, arrived: &[Arrived]) -> BTreeMap<Workspace, Vec<Webhook>> {
+    async fn webhooks(&self, arrived: &[Arrived]) -> BTreeMap<Workspace, Webhooks> {
         let workspaces: BTreeSet<&Workspace> = arrived.iter().map(|arrived| &arrived.event.workspace).collect();
         let queries =
             workspaces.into_iter().map(async |workspace| (workspace, self.registry.webhooks(workspace).await));
-        let read = |(workspace, webhooks): (&Workspace, Result<Vec<Webhook>, StoreError>)| match webhooks {
+        let read = |(workspace, webhooks): (&Workspace, Result<Webhooks, StoreError>)| match webhooks {
             Ok(webhooks) => Some((workspace.clone(), webhooks)),
             Err(error) => {
                 tracing::error!(%workspace, %error, "a workspace's webhooks could not be read");
@@ -110,14 +149,92 @@ impl Fanout {
         };
         join_all(queries).await.into_iter().filter_map(read).collect()
     }
+
+    /// Holds come before ends, so that an end finds what came with it.
+    async fn carry_out(&self, plan: Plan, ledger: &Ledger) {
+        let Plan { tasks, holds, ends } = plan;
+        let waiting = async {
+            let holds = stream::iter(holds).map(|(run, owed)| self.hold(run, owed, ledger));
+            holds.buffer_unordered(CONCURRENT_RUNS).collect::<()>().await;
+            let ends = stream::iter(ends).map(|(run, end)| self.end(run, end, ledger));
+            ends.buffer_unordered(CONCURRENT_RUNS).collect::<()>().await;
+        };
+        tokio::join!(self.send(tasks, ledger), waiting);
+    }
+
+    async fn send(&self, tasks: Vec<Outgoing>, ledger: &Ledger) {
+        let (messages, records): (Vec<_>, Vec<_>) =
+            tasks.into_iter().map(|Outgoing { message, records }| (message, records)).unzip();
+        let mut calls = std::pin::pin!(self.tasks.send_in_calls(&messages));
+        while let Some(sent) = calls.next().await {
+            let failed: BTreeMap<_, _> = sent.failed.into_iter().collect();
+            for at in sent.messages {
+                match failed.get(&at) {
+                    None => ledger.settle(records[at].iter().copied()),
+                    Some(error) => tracing::error!(%error, "a task could not be sent"),
+                }
+            }
+        }
+    }
+
+    async fn hold(&self, run: Run, owed: BTreeSet<Owed>, ledger: &Ledger) {
+        let holds: Vec<Hold> = owed.iter().map(|owed| owed.hold).collect();
+        let held = async {
+            let ended = self.deliveries.hold(holding(&run), &holds, self.hold_deadline).await?;
+            self.flush(&run, &ended).await
+        };
+        match held.await {
+            Ok(()) => ledger.settle(owed.iter().map(|owed| owed.record)),
+            Err(error) => tracing::error!(webhook.id = %run.webhook, %error, "deliveries could not be held"),
+        }
+    }
+
+    async fn end(&self, run: Run, End { records, wanted }: End, ledger: &Ledger) {
+        let ended = async {
+            self.deliveries.end(holding(&run), clock::now()).await?;
+            let held = self.deliveries.held(holding(&run)).await?;
+            let last = wanted.iter().map(|owed| owed.hold);
+            let all: Vec<Hold> = held.iter().copied().chain(last).collect();
+            self.flush(&run, &all).await?;
+            self.deliveries.forget(holding(&run), &held).await?;
+            Ok::<_, anyhow::Error>(())
+        };
+        match ended.await {
+            Ok(()) => ledger.settle(records),
+            Err(error) => {
+                tracing::error!(webhook.id = %run.webhook, error = %format!("{error:#}"), "a run could not be ended")
+            }
+        }
+    }
+
+    async fn flush(&self, run: &Run, holds: &[Hold]) -> anyhow::Result<()> {
+        let messages = flush(run, holds)?;
+        match self.tasks.send(&messages).await.pop() {
+            None => Ok(()),
+            Some((_, error)) => Err(error.into()),
+        }
+    }
 }
 
-/// The webhook is the message group, so that no webhook's backlog delays another's deliveries.
-fn tasks_of(event: &Event, webhooks: &[Webhook]) -> serde_json::Result<Vec<Message>> {
-    let message = |webhook: &Webhook| {
-        let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Published);
-        let body = Task::message(event, webhook.id, delivery)?;
-        Ok(Message { body, group: Some(webhook.id.to_string()), attributes: Vec::new() })
-    };
-    webhooks.iter().filter(|webhook| webhook.wants(event)).map(message).collect()
+fn holding(run: &Run) -> Holding<'_> {
+    Holding { workspace: &run.workspace, webhook: run.webhook, context: &run.context }
+}
+
+fn refused(reason: &'static str, invalid: &Invalid) -> Fate {
+    Fate::DeadLetter { reason, detail: invalid.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_settled_when_nothing_is_owed_to_it() {
+        let ledger = Ledger(Mutex::new(vec![2, 0, 1]));
+        assert_eq!([0, 1, 2].map(|record| ledger.is_settled(record)), [false, true, false]);
+        ledger.settle([0, 2]);
+        assert_eq!([0, 1, 2].map(|record| ledger.is_settled(record)), [false, true, true]);
+        ledger.settle([0]);
+        assert!(ledger.is_settled(0));
+    }
 }

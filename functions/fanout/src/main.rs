@@ -1,6 +1,7 @@
 //! `fanout`: an event from the events queue becomes a task on the deliveries queue for every webhook that wants it.
 
 mod fanout;
+mod plan;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use fanout::Fanout;
@@ -13,7 +14,7 @@ use posthaste_runtime::{
     deadline::Deadline,
     telemetry,
 };
-use posthaste_store::{Events, Registry};
+use posthaste_store::{Deliveries, Events, Registry};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -23,9 +24,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
     let fanout = Fanout {
         registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
-        events: Events::new(dynamodb, config::text("EVENTS_TABLE")?),
-        deliveries: queue("DELIVERIES_QUEUE_URL")?,
+        events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
+        deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
+        tasks: queue("DELIVERIES_QUEUE_URL")?,
         retention: config::retention()?,
+        hold_deadline: config::hold_deadline()?,
+        default_workspace: config::default_workspace()?,
     };
     let batch = Batch { queue: queue("EVENTS_QUEUE_URL")?, dead_letters: queue("EVENTS_DLQ_URL")? };
     let (fanout, batch) = (&fanout, &batch);

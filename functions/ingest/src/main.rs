@@ -3,6 +3,7 @@
 mod publish;
 
 use axum::{Router, routing::post};
+use posthaste_domain::event::MAX_PUBLISH_BYTES;
 use posthaste_queue::Queue;
 use posthaste_runtime::{api, aws, config, telemetry};
 use posthaste_store::Registry;
@@ -21,5 +22,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         registry: Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?),
         events: Queue::new(aws::sqs(&sdk), config::text("EVENTS_QUEUE_URL")?),
     };
-    api::serve(Router::new().route("/api/v1/events", post(publish::publish)).with_state(state)).await
+    let routes = Router::new().route("/api/v1/events", post(publish::publish)).with_state(state);
+    // A body that is a little too large is refused with the call's own words.
+    api::serve(routes, MAX_PUBLISH_BYTES + 1024).await
 }

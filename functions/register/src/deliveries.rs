@@ -7,56 +7,16 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use posthaste_domain::{
-    Invalid, Timestamp,
-    api_key::Scope,
-    attempt::{Attempt, Failure, Status},
-    event_type::EventType,
-    id::{DeliveryId, EventId},
-};
+use posthaste_api::{DeliveryAnswer, List};
+use posthaste_domain::{Invalid, api_key::Scope, attempt::Status, event_type::EventType};
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
     query::Query,
 };
 use posthaste_store::{Deliveries, DeliveryRecord, History, Registry};
-use serde::Serialize;
-use serde_json::json;
 
 use crate::webhooks;
-
-/// A delivery as the API shows it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Shown {
-    id: DeliveryId,
-    event_id: EventId,
-    event_type: EventType,
-    status: Status,
-    http_status: Option<u16>,
-    response_body: Option<String>,
-    error: Option<Failure>,
-    attempts: Vec<Attempt>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-impl From<DeliveryRecord> for Shown {
-    fn from(record: DeliveryRecord) -> Self {
-        Self {
-            id: record.id,
-            event_id: record.event_id,
-            event_type: record.event_type,
-            status: record.status,
-            http_status: record.http_status,
-            response_body: record.response_body,
-            error: record.error,
-            attempts: record.attempts,
-            created_at: record.id.time(),
-            updated_at: record.updated_at,
-        }
-    }
-}
 
 pub(crate) async fn list(
     caller: Caller,
@@ -68,9 +28,24 @@ pub(crate) async fn list(
     caller.needs(Scope::WebhooksManage)?;
     let history = read(Query::new(query))?;
     let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let page = deliveries.history(webhook.id, &history).await?;
-    let items: Vec<Shown> = page.items.into_iter().map(Shown::from).collect();
-    Ok(success(StatusCode::OK, json!({ "items": items, "next": page.next.map(|id| id.to_string()) })))
+    let page = deliveries.history(&caller.workspace, webhook.id, &history).await?;
+    let items = page.items.into_iter().map(answer).collect();
+    Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
+}
+
+fn answer(record: DeliveryRecord) -> DeliveryAnswer {
+    DeliveryAnswer {
+        id: record.id,
+        event_id: record.event_id,
+        event_type: record.event_type,
+        status: record.status,
+        http_status: record.http_status,
+        response_body: record.response_body,
+        error: record.error,
+        attempts: record.attempts,
+        created_at: record.id.time(),
+        updated_at: record.updated_at,
+    }
 }
 
 fn read(mut query: Query) -> Result<History, Invalid> {

@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use posthaste_api::{KeyAnswer, List, Removed};
 use posthaste_domain::{
     api_key::{ApiKey, KeyInfo, NewKey, Scope},
     id::KeyId,
@@ -16,17 +17,6 @@ use posthaste_runtime::{
     clock, random,
 };
 use posthaste_store::Registry;
-use serde::Serialize;
-use serde_json::json;
-
-/// A key as the API shows it. `key` is there only in the answer that made it.
-#[derive(Serialize)]
-struct Shown<'a> {
-    #[serde(flatten)]
-    info: &'a KeyInfo,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
-}
 
 pub(crate) async fn create(
     caller: Caller,
@@ -54,14 +44,14 @@ pub(crate) async fn create(
     };
     registry.insert_key(&key.hash(), &info).await?;
     tracing::info!(key.id = %info.id, workspace = %info.workspace, "made an API key");
-    Ok(success(StatusCode::CREATED, Shown { info: &info, key: Some(key.reveal()) }))
+    Ok(success(StatusCode::CREATED, KeyAnswer { info, key: Some(key.reveal().to_owned()) }))
 }
 
 pub(crate) async fn list(caller: Caller, State(registry): State<Registry>) -> Result<Response, ApiError> {
     caller.needs(Scope::KeysManage)?;
     let keys = registry.keys(&caller.workspace).await?;
-    let items: Vec<Shown<'_>> = keys.iter().map(|info| Shown { info, key: None }).collect();
-    Ok(success(StatusCode::OK, json!({ "items": items, "next": null })))
+    let items = keys.into_iter().map(|info| KeyAnswer { info, key: None }).collect();
+    Ok(success(StatusCode::OK, List { items, next: None }))
 }
 
 pub(crate) async fn remove(
@@ -76,5 +66,5 @@ pub(crate) async fn remove(
         return Err(no_key());
     }
     tracing::info!(key.id = %id, workspace = %caller.workspace, "deleted an API key");
-    Ok(success(StatusCode::OK, json!({ "id": id, "deleted": true })))
+    Ok(success(StatusCode::OK, Removed::of(id)))
 }

@@ -1,6 +1,8 @@
-//! `register`: the API for webhooks, their history, and API keys.
+//! `register`: the API for webhooks, their history, event types, events and API keys.
 
 mod deliveries;
+mod event_types;
+mod events;
 mod keys;
 mod webhooks;
 
@@ -11,11 +13,15 @@ use axum::{
 };
 use posthaste_domain::url::UrlPolicy;
 use posthaste_runtime::{api, aws, config, telemetry};
-use posthaste_store::{Deliveries, Registry};
+use posthaste_store::{Deliveries, Events, Registry};
+
+/// Far more than any call needs.
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
 #[derive(Clone, FromRef)]
 struct Shared {
     registry: Registry,
+    events: Events,
     deliveries: Deliveries,
     url_policy: UrlPolicy,
 }
@@ -26,6 +32,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let dynamodb = aws::dynamodb(&aws::load().await?);
     let shared = Shared {
         registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
+        events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
         url_policy: config::url_policy()?,
     };
@@ -33,7 +40,11 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/api/v1/webhooks/{id}", get(webhooks::show).patch(webhooks::change).delete(webhooks::remove))
         .route("/api/v1/webhooks/{id}/deliveries", get(deliveries::list))
+        .route("/api/v1/events", get(events::list))
+        .route("/api/v1/events/{id}", get(events::show))
+        .route("/api/v1/event-types", get(event_types::list))
+        .route("/api/v1/event-types/{name}", get(event_types::show).put(event_types::put).delete(event_types::remove))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{id}", delete(keys::remove));
-    api::serve(routes.with_state(shared)).await
+    api::serve(routes.with_state(shared), MAX_BODY_BYTES).await
 }

@@ -8,8 +8,8 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use posthaste_api::{List, Removed, WebhookAnswer};
 use posthaste_domain::{
-    Timestamp,
     api_key::Scope,
     id::WebhookId,
     input::Fields,
@@ -26,37 +26,10 @@ use posthaste_runtime::{
     random,
 };
 use posthaste_store::Registry;
-use serde::Serialize;
-use serde_json::json;
 
 /// How often a change is tried again when another call changed the webhook in between.
 const CHANGE_TRIES: u32 = 5;
 const NO_WEBHOOK: ApiError = ApiError::NotFound("webhook with this id");
-
-/// A webhook as the API shows it. `secret` is there only in the answer to its registration.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Shown<'a> {
-    id: WebhookId,
-    #[serde(flatten)]
-    settings: &'a Settings,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
-}
-
-impl<'a> Shown<'a> {
-    fn of(webhook: &'a Webhook) -> Self {
-        Self {
-            id: webhook.id,
-            settings: &webhook.settings,
-            created_at: webhook.created_at,
-            updated_at: webhook.updated_at,
-            secret: None,
-        }
-    }
-}
 
 pub(crate) async fn create(
     caller: Caller,
@@ -66,14 +39,15 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let settings = Settings::register(Fields::of_body(&body)?, &policy)?;
+    check_types(&registry, &caller.workspace, &settings, None).await?;
     let secret = Secret::new(random::bytes().map_err(|error| ApiError::internal(&error))?);
     let now = clock::now();
     let id = registry.next_webhook_id().await?;
     let webhook = Webhook { id, workspace: caller.workspace, settings, secret, created_at: now, updated_at: now };
     registry.insert_webhook(&webhook).await?;
     tracing::info!(webhook.id = %id, workspace = %webhook.workspace, "registered a webhook");
-    let shown = Shown { secret: Some(webhook.secret.reveal()), ..Shown::of(&webhook) };
-    Ok(success(StatusCode::CREATED, shown))
+    let secret = Some(webhook.secret.reveal());
+    Ok(success(StatusCode::CREATED, WebhookAnswer { secret, ..WebhookAnswer::of(&webhook) }))
 }
 
 pub(crate) async fn list(
@@ -86,8 +60,8 @@ pub(crate) async fn list(
     let (limit, after) = (query.limit()?, query.optional("cursor", "the next of an earlier answer")?);
     query.finish()?;
     let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
-    let items: Vec<Shown<'_>> = page.items.iter().map(Shown::of).collect();
-    Ok(success(StatusCode::OK, json!({ "items": items, "next": page.next.map(|id| id.to_string()) })))
+    let items = page.items.iter().map(WebhookAnswer::of).collect();
+    Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
 
 pub(crate) async fn show(
@@ -97,7 +71,7 @@ pub(crate) async fn show(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let webhook = find(&registry, &caller.workspace, &id).await?;
-    Ok(success(StatusCode::OK, Shown::of(&webhook)))
+    Ok(success(StatusCode::OK, WebhookAnswer::of(&webhook)))
 }
 
 pub(crate) async fn change(
@@ -112,9 +86,10 @@ pub(crate) async fn change(
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
         let settings = webhook.settings.change(Fields::of_body(&body)?, &policy)?;
+        check_types(&registry, &caller.workspace, &settings, Some(&webhook.settings)).await?;
         let changed = Webhook { settings, updated_at: clock::now(), ..webhook };
         if registry.replace_webhook(&changed, revision).await? {
-            return Ok(success(StatusCode::OK, Shown::of(&changed)));
+            return Ok(success(StatusCode::OK, WebhookAnswer::of(&changed)));
         }
     }
     Err(ApiError::Conflict)
@@ -131,7 +106,21 @@ pub(crate) async fn remove(
         return Err(NO_WEBHOOK);
     }
     tracing::info!(webhook.id = %id, workspace = %caller.workspace, "removed a webhook");
-    Ok(success(StatusCode::OK, json!({ "id": id, "deleted": true })))
+    Ok(success(StatusCode::OK, Removed::of(id)))
+}
+
+/// Refuses what is not known. The workspace's own types are read only when the catalogue does not do.
+async fn check_types(
+    registry: &Registry,
+    workspace: &Workspace,
+    settings: &Settings,
+    old: Option<&Settings>,
+) -> Result<(), ApiError> {
+    if settings.check_types(old, &[]).is_ok() {
+        return Ok(());
+    }
+    let own = registry.type_names(workspace).await?;
+    Ok(settings.check_types(old, &own)?)
 }
 
 /// The webhook with this id, if it is the workspace's.

@@ -1,7 +1,9 @@
 //! Makes the first API key known: reads the secret that CloudFormation generated and stores the key's hash in the Registry.
 //!
-//! It may be called twice: the key's id derives from its hash, so storing it again changes nothing. Deleting the stack leaves
-//! the Registry, and with it the key, as the table is retained; `DELETE /api/v1/keys/{id}` revokes it.
+//! It may be called twice: the key's id derives from its hash, so storing it again changes nothing. An update of the stack that
+//! leaves the workspace and the secret as they are stores nothing: a first key that was revoked stays revoked, and a secret that
+//! was given another value makes no second key. Deleting the stack leaves the Registry, and with it the key, as the table is
+//! retained; `DELETE /api/v1/keys/{id}` revokes it.
 
 use std::collections::BTreeSet;
 
@@ -39,29 +41,51 @@ struct Request {
     logical_resource_id: String,
     physical_resource_id: Option<String>,
     resource_properties: Value,
+    /// Only an update has them.
+    old_resource_properties: Option<Value>,
 }
 
-#[derive(Deserialize)]
+/// The properties that matter. CloudFormation adds its own, as the ServiceToken, which change without the key.
+#[derive(Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "PascalCase")]
 struct Properties {
     workspace: Workspace,
     secret_arn: String,
 }
 
+impl Request {
+    /// The id that the resource keeps when there is nothing to do: it goes, or none of the properties that matter has changed.
+    fn id_to_keep(&self) -> Option<&str> {
+        match self.request_type.as_str() {
+            "Delete" => Some(self.known_id()),
+            "Update" => {
+                let old = Properties::deserialize(self.old_resource_properties.as_ref()?).ok()?;
+                let new = Properties::deserialize(&self.resource_properties).ok()?;
+                self.physical_resource_id.as_deref().filter(|_| old == new)
+            }
+            _ => None,
+        }
+    }
+
+    /// The resource's id, or a stand-in for it before it has one.
+    fn known_id(&self) -> &str {
+        self.physical_resource_id.as_deref().unwrap_or(&self.logical_resource_id)
+    }
+}
+
 impl Setup {
     /// Does what is asked and tells CloudFormation, which would otherwise wait for the resource's time to run out.
     pub(crate) async fn handle(&self, request: Value) -> anyhow::Result<()> {
         let request: Request = serde_json::from_value(request).context("this is no request of CloudFormation's")?;
-        let done = match request.request_type.as_str() {
-            "Delete" => Ok(request.physical_resource_id.clone().unwrap_or_else(|| request.logical_resource_id.clone())),
-            _ => self.store_key(&request.resource_properties).await,
+        let done = match request.id_to_keep() {
+            Some(id) => Ok(id.to_owned()),
+            None => self.store_key(&request.resource_properties).await,
         };
         let (status, reason, physical_resource_id) = match done {
             Ok(id) => ("SUCCESS", String::new(), id),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the first API key could not be stored");
-                let id = request.physical_resource_id.clone().unwrap_or_else(|| request.logical_resource_id.clone());
-                ("FAILED", format!("{error:#}"), id)
+                ("FAILED", format!("{error:#}"), request.known_id().to_owned())
             }
         };
         let answer = Answer {
@@ -115,6 +139,25 @@ mod tests {
         let info = |ms| first_key(&key, Workspace::parse("acme").unwrap(), Timestamp::from_millisecond(ms).unwrap());
         assert_eq!(info(1).id, info(2).id);
         assert_eq!(info(1).scopes, BTreeSet::from(Scope::ALL));
+    }
+
+    const CREATE: &str = include_str!("../../../events/setup/create.json");
+    const UPDATE: &str = include_str!("../../../events/setup/update.json");
+    const DELETE: &str = include_str!("../../../events/setup/delete.json");
+
+    #[test]
+    fn only_what_changes_the_workspace_or_the_secret_stores_a_key() {
+        let kept = |event: &str| {
+            let request: Request = serde_json::from_str(event).unwrap();
+            request.id_to_keep().map(str::to_owned)
+        };
+        let id = Some("00000000-0000-7038-b837-343065616363".to_owned());
+        assert_eq!(kept(CREATE), None);
+        assert_eq!(kept(DELETE), id);
+        assert_eq!(kept(UPDATE), id, "CloudFormation's own properties do not matter");
+        assert_eq!(kept(&UPDATE.replacen("\"default\"", "\"acme\"", 1)), None);
+        assert_eq!(kept(&UPDATE.replacen("FirstKeySecret-000000", "FirstKeySecret-111111", 1)), None);
+        assert_eq!(kept(&UPDATE.replace("OldResourceProperties", "Else")), None);
     }
 
     #[test]

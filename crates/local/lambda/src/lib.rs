@@ -7,6 +7,7 @@
 //! - [`route`] and [`http_event`] are API Gateway's part for an HTTP API: which function a request goes to, and how it
 //!   looks there (payload format 2.0).
 //! - [`sqs_event`] is the event source mapping's part: the event of a batch, and the verdict on the function's answer.
+//! - [`schedule_event`] is EventBridge's part: the event of a schedule.
 //!
 //! What it guarantees: an invocation gets exactly one result, and no process outlives its [`Function`] or this process,
 //! even when this one is killed. What it doesn't do: it isolates nothing (no memory limit, no file system of its own).
@@ -24,6 +25,7 @@ mod pool;
 mod process;
 pub mod route;
 mod runtime_api;
+pub mod schedule_event;
 pub mod sqs_event;
 mod stats;
 

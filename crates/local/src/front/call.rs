@@ -77,7 +77,7 @@ impl Call {
             }
             "TransactWriteItems" | "TransactGetItems" => {
                 let items = self.body["TransactItems"].as_array().into_iter().flatten();
-                let parts = items.filter_map(|item| item.as_object()?.iter().next());
+                let parts = items.filter_map(Value::as_object).flatten();
                 parts.map(|(kind, part)| (format!("dynamodb:{}", single(kind)), table(&part["TableName"]))).collect()
             }
             _ => {
@@ -137,14 +137,45 @@ mod tests {
                 pairs(&[("dynamodb:Query", "arn:t/index/due")]),
             ),
             (
+                "DynamoDB_20120810.Scan",
+                json!({"TableName": "t", "IndexName": "due"}),
+                pairs(&[("dynamodb:Scan", "arn:t/index/due")]),
+            ),
+            ("DynamoDB_20120810.Scan", json!({"TableName": "t"}), pairs(&[("dynamodb:Scan", "arn:t")])),
+            (
                 "DynamoDB_20120810.BatchGetItem",
                 json!({"RequestItems": {"t": {}, "u": {}}}),
                 pairs(&[("dynamodb:BatchGetItem", "arn:t"), ("dynamodb:BatchGetItem", "arn:u")]),
             ),
             (
+                "DynamoDB_20120810.BatchWriteItem",
+                json!({"RequestItems": {"t": [{"PutRequest": {}}], "other": [{"DeleteRequest": {}}]}}),
+                pairs(&[("dynamodb:BatchWriteItem", "other"), ("dynamodb:BatchWriteItem", "arn:t")]),
+            ),
+            (
                 "DynamoDB_20120810.TransactWriteItems",
-                json!({"TransactItems": [{"Put": {"TableName": "t"}}, {"ConditionCheck": {"TableName": "u"}}]}),
-                pairs(&[("dynamodb:PutItem", "arn:t"), ("dynamodb:ConditionCheckItem", "arn:u")]),
+                json!({"TransactItems": [
+                    {"Put": {"TableName": "t"}},
+                    {"Update": {"TableName": "u"}},
+                    {"Delete": {"TableName": "t"}},
+                    {"ConditionCheck": {"TableName": "u"}},
+                ]}),
+                pairs(&[
+                    ("dynamodb:PutItem", "arn:t"),
+                    ("dynamodb:UpdateItem", "arn:u"),
+                    ("dynamodb:DeleteItem", "arn:t"),
+                    ("dynamodb:ConditionCheckItem", "arn:u"),
+                ]),
+            ),
+            (
+                "DynamoDB_20120810.TransactWriteItems",
+                json!({"TransactItems": [{"Delete": {"TableName": "t"}, "Put": {"TableName": "u"}}]}),
+                pairs(&[("dynamodb:DeleteItem", "arn:t"), ("dynamodb:PutItem", "arn:u")]),
+            ),
+            (
+                "DynamoDB_20120810.TransactGetItems",
+                json!({"TransactItems": [{"Get": {"TableName": "t"}}, {"Get": {"TableName": "u"}}]}),
+                pairs(&[("dynamodb:GetItem", "arn:t"), ("dynamodb:GetItem", "arn:u")]),
             ),
             (
                 "AmazonSQS.SendMessageBatch",

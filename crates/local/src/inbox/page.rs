@@ -17,7 +17,7 @@ pub(super) fn render(name: &str, arrived: &[Arrived]) -> Response<Bytes> {
         count = arrived.len(),
     );
     for request in arrived.iter().rev() {
-        let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let headers: String = request.header_lines.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         let signatures = match request.signatures {
             None => "signatures not verified: no secret is told".to_owned(),
             Some(valid) => {

@@ -7,6 +7,7 @@ use crate::{
     fields::Fields,
     model::{Function, Queue, QueueMapping, Route, Schedule},
     role::allows,
+    schedule,
     scope::Scope,
 };
 
@@ -23,8 +24,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) queues: &'a [Queue],
 }
 
-/// Reads one of the events of `function`, of which everything but its events is known.
-pub(crate) fn read(surroundings: &Surroundings, function: &Function, mut event: Fields) -> Result<Event> {
+/// Reads the event `name` of `function`, of which everything but its events is known.
+pub(crate) fn read(surroundings: &Surroundings, function: &Function, name: &str, mut event: Fields) -> Result<Event> {
     let kind = event.required_text("Type")?;
     let kind_path = event.path_of("Type");
     let properties = event.object("Properties")?;
@@ -32,8 +33,8 @@ pub(crate) fn read(surroundings: &Surroundings, function: &Function, mut event: 
     match kind.as_str() {
         "SQS" => read_queue(surroundings.queues, function, properties).map(Event::Queue),
         "HttpApi" => read_route(surroundings.scope, function, properties).map(Event::Route),
-        "Schedule" => read_schedule(properties).map(Event::Schedule),
-        "ScheduleV2" => read_schedule_v2(properties).map(Event::Schedule),
+        "Schedule" => schedule::read_rule(surroundings.scope, function, name, properties).map(Event::Schedule),
+        "ScheduleV2" => schedule::read_schedule(surroundings.scope, function, name, properties).map(Event::Schedule),
         _ => Err(at(kind_path, format!("{kind} is not supported by the local system"))),
     }
 }
@@ -115,34 +116,6 @@ fn read_route(scope: &Scope, function: &Function, mut event: Fields) -> Result<R
     }
     let route_key = if path == "$default" { path.clone() } else { format!("{method} {path}") };
     Ok(Route { method, path, function: function.name.clone(), route_key })
-}
-
-/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedule.html>
-fn read_schedule(mut event: Fields) -> Result<Schedule> {
-    let expression = event.required_text("Schedule")?;
-    let enabled = event.flag("Enabled")?;
-    finish_schedule(event, expression, enabled)
-}
-
-/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedulev2.html>
-fn read_schedule_v2(mut event: Fields) -> Result<Schedule> {
-    let expression = event.required_text("ScheduleExpression")?;
-    finish_schedule(event, expression, None)
-}
-
-fn finish_schedule(mut event: Fields, expression: String, enabled: Option<bool>) -> Result<Schedule> {
-    let state_path = event.path_of("State");
-    let enabled = match event.text("State")?.as_deref() {
-        None => enabled.unwrap_or(true),
-        Some("ENABLED") => true,
-        Some("DISABLED") => false,
-        Some(other) => return Err(at(state_path, format!("{other} is neither ENABLED nor DISABLED"))),
-    };
-    let input = event.text("Input")?;
-    // A name and a description change nothing.
-    event.ignore(&["Description", "Name"]);
-    event.finish()?;
-    Ok(Schedule { expression, enabled, input })
 }
 
 /// The numbers above are bounded far below the limits of any machine.

@@ -34,6 +34,11 @@ impl Fields {
         join(&self.path, key)
     }
 
+    /// The keys of what nobody has taken yet.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.entries.keys().cloned().collect()
+    }
+
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.entries.remove(key)
     }
@@ -68,6 +73,12 @@ impl Fields {
             }
             _ => Ok(self.text(key)?.into_iter().collect()),
         }
+    }
+
+    /// The texts at `key`, at least one.
+    pub(crate) fn some_texts(&mut self, key: &str) -> Result<Vec<String>> {
+        let texts = self.texts(key)?;
+        if texts.is_empty() { Err(at(self.path_of(key), "is missing")) } else { Ok(texts) }
     }
 
     pub(crate) fn text(&mut self, key: &str) -> Result<Option<String>> {

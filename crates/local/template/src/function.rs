@@ -64,13 +64,14 @@ fn read(
         memory_mb: u32::try_from(memory_mb).unwrap_or(u32::MAX),
         environment: environment(properties.object("Environment")?)?,
         statements: role_statements(roles, &mut properties)?,
+        async_retries: async_retries(properties.object("EventInvokeConfig")?)?,
         queues: Vec::new(),
         schedules: Vec::new(),
     };
     let mut routes = Vec::new();
     let surroundings = Surroundings { scope, queues };
-    for (path, _, value) in properties.object("Events")?.rest() {
-        match event::read(&surroundings, &function, Fields::of(value, &path)?)? {
+    for (path, event, value) in properties.object("Events")?.rest() {
+        match event::read(&surroundings, &function, &event, Fields::of(value, &path)?)? {
             Event::Queue(mapping) => function.queues.push(mapping),
             Event::Schedule(schedule) => function.schedules.push(schedule),
             Event::Route(route) => routes.push((path, route)),
@@ -94,6 +95,13 @@ fn binary(scope: &Scope, id: &str) -> Result<String> {
     build.finish()?;
     metadata.finish()?;
     Ok(binary)
+}
+
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-eventinvokeconfiguration.html>
+fn async_retries(mut config: Fields) -> Result<usize> {
+    let retries = config.number("MaximumRetryAttempts", 0..=2)?.unwrap_or(2);
+    config.finish()?;
+    Ok(usize::try_from(retries).unwrap_or(2))
 }
 
 fn environment(mut environment: Fields) -> Result<BTreeMap<String, String>> {

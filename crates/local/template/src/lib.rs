@@ -14,7 +14,9 @@ mod intrinsics;
 mod model;
 mod parameters;
 mod queue;
+mod queue_policy;
 mod role;
+mod schedule;
 mod scope;
 mod secret;
 mod table;
@@ -55,13 +57,14 @@ pub struct Context {
 const WITHOUT_LOCAL_MEANING: [&str; 2] = ["AWS::Logs::LogGroup", "AWS::Serverless::Application"];
 
 /// Types that are read by the modules of this crate.
-const READ: [&str; 6] = [
+const READ: [&str; 7] = [
     "AWS::DynamoDB::Table",
     "AWS::IAM::Role",
     "AWS::SecretsManager::Secret",
     "AWS::Serverless::Function",
     "AWS::Serverless::HttpApi",
     "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
 ];
 
 /// Reads the text of a template. `overrides` replaces the defaults of parameters.
@@ -83,6 +86,7 @@ pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Cont
     check_types(&scope)?;
     check_api(&scope)?;
     let queues = queue::read_all(&scope)?;
+    queue_policy::check_all(&scope, &queues)?;
     let (functions, routes) = function::read_all(&scope, &queues)?;
     Ok(Stack {
         tables: table::read_all(&scope)?,

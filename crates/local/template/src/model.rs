@@ -73,6 +73,8 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// What the function's role may do.
     pub statements: Vec<Statement>,
+    /// How often an asynchronous invocation that failed is repeated.
+    pub async_retries: usize,
     /// The queues whose messages invoke it.
     pub queues: Vec<QueueMapping>,
     /// The schedules that invoke it.
@@ -99,8 +101,10 @@ pub struct QueueMapping {
 /// A schedule that invokes a function.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Schedule {
-    /// `rate(…)`, `cron(…)` or `at(…)`.
-    pub expression: String,
+    /// The ARN of EventBridge's rule, or of EventBridge Scheduler's schedule.
+    pub arn: String,
+    /// The time between two invocations.
+    pub period: Duration,
     /// Whether it runs.
     pub enabled: bool,
     /// The event that the function gets instead of the scheduler's own, as JSON text.

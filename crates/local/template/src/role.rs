@@ -113,18 +113,12 @@ fn read_statement(mut statement: Fields) -> Result<Statement> {
         "Deny" => Effect::Deny,
         other => return Err(at(effect_path, format!("{other} is neither Allow nor Deny"))),
     };
-    let actions = some_texts(&mut statement, "Action")?;
-    let resources = some_texts(&mut statement, "Resource")?;
+    let actions = statement.some_texts("Action")?;
+    let resources = statement.some_texts("Resource")?;
     // A statement's name.
     statement.ignore(&["Sid"]);
     statement.finish()?;
     Ok(Statement { effect, actions, resources })
-}
-
-/// The texts at `key`, at least one.
-fn some_texts(statement: &mut Fields, key: &str) -> Result<Vec<String>> {
-    let texts = statement.texts(key)?;
-    if texts.is_empty() { Err(at(statement.path_of(key), "is missing")) } else { Ok(texts) }
 }
 
 fn trusts_lambda(mut document: Fields) -> Result<bool> {

@@ -168,8 +168,8 @@ impl<'a> Scope<'a> {
     /// The resource's ARN.
     pub(crate) fn arn(&self, id: &str) -> Result<String> {
         let name = self.name(id)?;
-        let Context { partition, region, account, .. } = self.context;
-        let regional = |service, resource| format!("arn:{partition}:{service}:{region}:{account}:{resource}");
+        let Context { partition, account, .. } = self.context;
+        let regional = |service, resource: String| self.regional_arn(service, &resource);
         Ok(match self.declared(id, "Resources")?.kind.as_str() {
             "AWS::DynamoDB::Table" => regional("dynamodb", format!("table/{name}")),
             "AWS::SQS::Queue" => regional("sqs", name),
@@ -180,6 +180,12 @@ impl<'a> Scope<'a> {
             "AWS::IAM::Role" => format!("arn:{partition}:iam::{account}:role/{name}"),
             kind => return Err(not_supported(format!("Resources.{id}: ARN of {kind}"))),
         })
+    }
+
+    /// The ARN of a resource of this region and account.
+    pub(crate) fn regional_arn(&self, service: &str, resource: &str) -> String {
+        let Context { partition, region, account, .. } = self.context;
+        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
     }
 
     /// The URL of the queue with this name.

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 mod intrinsics;
+mod queue_policies;
 mod refusals;
 mod resources;
 mod template;

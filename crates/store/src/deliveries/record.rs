@@ -1,6 +1,6 @@
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure, Status},
+    attempt::{Attempt, Failure, Progress, Status},
     event_type::EventType,
     id::{DeliveryId, EventId},
 };
@@ -55,11 +55,23 @@ impl DeliveryRecord {
     }
 }
 
-pub(super) fn status(item: &Item) -> Result<Status, StoreError> {
+fn status(item: &Item) -> Result<Status, StoreError> {
     Status::by_name(item.text("status")?).ok_or_else(|| item.corrupt("status"))
 }
 
+pub(super) fn progress(item: &Item) -> Result<Progress, StoreError> {
+    Ok(Progress { status: status(item)?, attempts: attempt_count(item)?, due_at: due_at(item)? })
+}
+
+/// When a parked delivery, or a hold, is due.
+pub(super) fn due_at(item: &Item) -> Result<Option<Timestamp>, StoreError> {
+    if !item.contains_key("dueAt") {
+        return Ok(None);
+    }
+    Timestamp::from_millisecond(item.number("dueAt")?).map(Some).map_err(|_| item.corrupt("dueAt"))
+}
+
 /// None is recorded of a delivery that was skipped before its first attempt.
-pub(super) fn attempt_count(item: &Item) -> Result<u32, StoreError> {
+fn attempt_count(item: &Item) -> Result<u32, StoreError> {
     if item.contains_key("attemptCount") { item.number("attemptCount") } else { Ok(0) }
 }

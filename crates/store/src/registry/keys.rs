@@ -21,7 +21,8 @@ impl Registry {
             item.insert("info".to_owned(), json.clone());
             item.extend(extra.map(|hash| ("hash".to_owned(), text(hash.as_str()))));
             let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
-            put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(incomplete)
+            put.map(|put| TransactWriteItem::builder().put(put).build())
+                .map_err(|error| StoreError::incomplete("TransactWriteItems", error))
         };
         let by_hash = put(hash_key(hash), None)?;
         let listed = put(list_key(&info.workspace, info.id), Some(hash))?;
@@ -70,7 +71,9 @@ impl Registry {
         let hash = KeyHash::from(item.text("hash")?.to_owned());
         let delete = |key: Item| {
             let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build();
-            delete.map(|delete| TransactWriteItem::builder().delete(delete).build()).map_err(incomplete)
+            delete
+                .map(|delete| TransactWriteItem::builder().delete(delete).build())
+                .map_err(|error| StoreError::incomplete("TransactWriteItems", error))
         };
         let write =
             self.client.transact_write_items().transact_items(delete(hash_key(&hash))?).transact_items(delete(listed)?);
@@ -85,8 +88,4 @@ fn hash_key(hash: &KeyHash) -> Item {
 
 fn list_key(workspace: &Workspace, id: KeyId) -> Item {
     key(partition(workspace), format!("{SK_PREFIX}{id}"))
-}
-
-fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
-    StoreError::Call { operation: "TransactWriteItems", code: "incomplete".to_owned(), source: Box::new(error) }
 }

@@ -1,5 +1,3 @@
-use std::collections::{BTreeSet, HashMap};
-
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     id::WebhookId,
@@ -10,9 +8,19 @@ use posthaste_domain::{
 
 use super::{Registry, partition};
 use crate::{
-    Page, StoreError, batch,
+    Page, StoreError,
+    batch::{self, Found, Reading},
     item::{Item, PK, Read, SK, key, number, text},
 };
+
+/// The webhooks of a workspace.
+#[derive(Debug, Clone, Default)]
+pub struct Webhooks {
+    /// Those that could be read, by id.
+    pub webhooks: Vec<Webhook>,
+    /// Those whose item is not what this version writes. Why is in the log.
+    pub unreadable: Vec<WebhookId>,
+}
 
 /// Which version of a webhook was read, so that a change is made to just that version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +46,15 @@ impl Registry {
         answer.attributes.unwrap_or_default().number("value").map(WebhookId)
     }
 
-    /// Stores a new webhook.
+    /// Stores a new webhook. Never over another one; when the SDK repeats a call whose answer got lost, it finds its own item.
     pub async fn insert_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(write(webhook, Revision(1))?));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(write(webhook, Revision(1))?))
+            .condition_expression("attribute_not_exists(pk) OR secret = :secret")
+            .expression_attribute_values(":secret", text(webhook.secret.reveal()));
         put.send().await.map_err(StoreError::call("PutItem"))?;
         Ok(())
     }
@@ -84,27 +98,34 @@ impl Registry {
     /// Those of these webhooks that exist, read strongly consistently with one call for up to 100.
     pub async fn webhooks_by_id(
         &self,
-        wanted: impl IntoIterator<Item = (&Workspace, WebhookId)>,
-    ) -> Result<HashMap<(Workspace, WebhookId), Webhook>, StoreError> {
-        let distinct: BTreeSet<_> = wanted.into_iter().collect();
-        let keys: Vec<Item> = distinct.into_iter().map(|(workspace, id)| webhook_key(workspace, id)).collect();
-        let items = batch::get(&self.client, &self.table, keys, true, None).await?;
-        let webhooks = items.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(webhooks.into_iter().map(|webhook| ((webhook.workspace.clone(), webhook.id), webhook)).collect())
+        wanted: impl IntoIterator<Item = (Workspace, WebhookId)>,
+    ) -> Found<(Workspace, WebhookId), Webhook> {
+        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes: &[] };
+        let keys = wanted.into_iter().map(|(workspace, id)| {
+            let key = webhook_key(&workspace, id);
+            ((workspace, id), key)
+        });
+        batch::get(reading, keys, read).await
     }
 
     /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an event gets that event.
-    pub async fn webhooks(&self, workspace: &Workspace) -> Result<Vec<Webhook>, StoreError> {
-        let mut webhooks = Vec::new();
+    pub async fn webhooks(&self, workspace: &Workspace) -> Result<Webhooks, StoreError> {
+        let mut all = Webhooks::default();
         let mut start: Option<Item> = None;
         loop {
             let answer = self.webhooks_query(workspace, start).send().await.map_err(StoreError::call("Query"))?;
             for item in answer.items() {
-                webhooks.push(read(item)?);
+                match read(item) {
+                    Ok(webhook) => all.webhooks.push(webhook),
+                    Err(error) => {
+                        tracing::error!(%workspace, %error, "a webhook can't be read");
+                        all.unreadable.extend(id_of(item));
+                    }
+                }
             }
             start = answer.last_evaluated_key;
             if start.is_none() {
-                return Ok(webhooks);
+                return Ok(all);
             }
         }
     }
@@ -172,11 +193,14 @@ fn write(webhook: &Webhook, revision: Revision) -> Result<Item, StoreError> {
     Ok(item)
 }
 
+fn id_of(item: &Item) -> Option<WebhookId> {
+    item.text(SK).ok()?.strip_prefix(SK_PREFIX)?.parse().ok()
+}
+
 fn read(item: &Item) -> Result<Webhook, StoreError> {
-    let id = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|digits| digits.parse().ok());
     let workspace = item.text(PK)?.strip_prefix("workspace#").and_then(|name| Workspace::parse(name).ok());
     Ok(Webhook {
-        id: id.ok_or_else(|| item.corrupt(SK))?,
+        id: id_of(item).ok_or_else(|| item.corrupt(SK))?,
         workspace: workspace.ok_or_else(|| item.corrupt(PK))?,
         settings: item.json::<Settings>("settings")?,
         secret: Secret::parse(item.text("secret")?).map_err(|_| item.corrupt("secret"))?,

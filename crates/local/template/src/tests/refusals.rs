@@ -89,6 +89,21 @@ fn what_is_not_understood_is_named_with_its_path() {
             "Resources.Worker.Properties.Events.Tick.Properties.RetryPolicy: not supported by the local system",
         ),
         (
+            "      CodeUri:",
+            "      EventInvokeConfig: {MaximumEventAgeInSeconds: 60}\n      CodeUri:",
+            "Resources.Worker.Properties.EventInvokeConfig.MaximumEventAgeInSeconds: not supported by the local system",
+        ),
+        (
+            "rate(1 minute)",
+            "cron(0 12 * * ? *)",
+            "Resources.Worker.Properties.Events.Tick.Properties.ScheduleExpression: cron(0 12 * * ? *): the local system supports only rate(…) schedules",
+        ),
+        (
+            "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(1 minute)}",
+            "Type: Schedule\n          Properties: {Schedule: rate(1 minutes)}",
+            "Resources.Worker.Properties.Events.Tick.Properties.Schedule: rate(1 minutes): a rate has the form rate(1 minute) or rate(5 minutes), with minutes, hours or days",
+        ),
+        (
             "      Policies:\n",
             "      ManagedPolicyArns: [x]\n      Policies:\n",
             "Resources.Role.Properties.ManagedPolicyArns: not supported by the local system",

@@ -22,7 +22,14 @@ fn a_function_has_its_globals_its_events_and_the_defaults_of_lambda() {
         enabled: true,
     };
     assert_eq!(worker.queues, [mapping]);
-    assert_eq!(worker.schedules, [Schedule { expression: "rate(1 minute)".to_owned(), enabled: true, input: None }]);
+    let schedule = Schedule {
+        arn: "arn:aws:scheduler:us-east-1:000000000000:schedule/default/posthaste-WorkerTick".to_owned(),
+        period: Duration::from_secs(60),
+        enabled: true,
+        input: None,
+    };
+    assert_eq!(worker.schedules, [schedule]);
+    assert_eq!(worker.async_retries, 2);
     let route = Route {
         method: "GET".to_owned(),
         path: "/things/{id}".to_owned(),
@@ -45,14 +52,30 @@ fn settings_of_a_queue_mapping_are_read() {
 #[test]
 fn both_forms_of_a_schedule_are_read() {
     let v1 = "Type: Schedule\n          Properties: {Schedule: rate(5 minutes), Enabled: false, Input: '{}', Name: x}";
-    let v2 =
-        "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(5 minutes), State: DISABLED, Input: '{}'}";
+    let v2 = "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(5 minutes), State: DISABLED, Input: '{}', Name: x}";
     let original = "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(1 minute)}";
-    let expected = Schedule { expression: "rate(5 minutes)".to_owned(), enabled: false, input: Some("{}".to_owned()) };
-    for schedule in [v1, v2] {
+    for (schedule, resource) in
+        [(v1, "events:us-east-1:000000000000:rule/x"), (v2, "scheduler:us-east-1:000000000000:schedule/default/x")]
+    {
+        let expected = Schedule {
+            arn: format!("arn:aws:{resource}"),
+            period: Duration::from_secs(300),
+            enabled: false,
+            input: Some("{}".to_owned()),
+        };
         let stack = load_text(&small(original, schedule)).unwrap();
-        assert_eq!(stack.functions[0].schedules, std::slice::from_ref(&expected));
+        assert_eq!(stack.functions[0].schedules, [expected]);
     }
+    let rule = "Type: Schedule\n          Properties: {Schedule: rate(1 hour)}";
+    let rule = load_text(&small(original, rule)).unwrap().functions.remove(0).schedules.remove(0);
+    assert_eq!(rule.arn, "arn:aws:events:us-east-1:000000000000:rule/posthaste-WorkerTick");
+    assert!(rule.enabled && rule.period == Duration::from_secs(3600));
+}
+
+#[test]
+fn a_function_says_how_often_a_failed_invocation_is_repeated() {
+    let template = small("      CodeUri:", "      EventInvokeConfig: {MaximumRetryAttempts: 0}\n      CodeUri:");
+    assert_eq!(load_text(&template).unwrap().functions[0].async_retries, 0);
 }
 
 #[test]
@@ -161,4 +184,22 @@ fn a_denial_in_a_role_is_honoured() {
     assert!(worker.allows("sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:work"));
     assert!(!worker.allows("sqs:PurgeQueue", "arn:aws:sqs:us-east-1:000000000000:work"));
     assert!(!worker.allows("sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:other"));
+}
+
+#[test]
+fn a_permission_on_a_table_is_none_on_its_index() {
+    let statement = "Statement:
+              - {Effect: Allow, Action: dynamodb:Query, Resource: !Sub '${Table.Arn}/index/due'}
+              - {Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt Table.Arn}
+              - Effect: Allow
+                Action: sqs:*";
+    let stack =
+        load_text(&small("Statement:\n              - Effect: Allow\n                Action: sqs:*", statement))
+            .unwrap();
+    let (worker, table) = (&stack.functions[0], &stack.tables[0].arn);
+    assert!(worker.allows("dynamodb:Query", &format!("{table}/index/due")));
+    assert!(!worker.allows("dynamodb:Query", table));
+    assert!(!worker.allows("dynamodb:Query", &format!("{table}/index/other")));
+    assert!(worker.allows("dynamodb:UpdateItem", table));
+    assert!(!worker.allows("dynamodb:UpdateItem", &format!("{table}/index/due")));
 }

@@ -40,13 +40,18 @@ fn every_function_may_do_its_own_work_and_no_other() {
     for (function, action, id) in [
         ("register", "dynamodb:ConditionCheckItem", "Registry"),
         ("register", "dynamodb:Query", "Deliveries"),
+        ("register", "dynamodb:Query", "Events"),
         ("ingest", "dynamodb:GetItem", "Registry"),
         ("ingest", "sqs:SendMessage", "EventsQueue"),
         ("fanout", "dynamodb:BatchWriteItem", "Events"),
         ("fanout", "sqs:ChangeMessageVisibility", "EventsQueue"),
         ("fanout", "sqs:SendMessage", "DeliveriesQueue"),
+        ("fanout", "dynamodb:ConditionCheckItem", "Deliveries"),
         ("deliver", "dynamodb:UpdateItem", "Deliveries"),
         ("deliver", "sqs:SendMessage", "DeliveriesDeadLetterQueue"),
+        ("deliver", "sqs:SendMessage", "DeliveriesQueue"),
+        ("release", "dynamodb:UpdateItem", "Deliveries"),
+        ("release", "sqs:SendMessage", "DeliveriesQueue"),
         ("setup", "dynamodb:PutItem", "Registry"),
     ] {
         assert!(allowed(function, action, id), "{function} {action} {id}");
@@ -56,9 +61,12 @@ fn every_function_may_do_its_own_work_and_no_other() {
         ("ingest", "dynamodb:PutItem", "Registry"),
         ("ingest", "sqs:SendMessage", "DeliveriesQueue"),
         ("fanout", "dynamodb:PutItem", "Registry"),
+        ("fanout", "dynamodb:UpdateItem", "Deliveries"),
         ("fanout", "sqs:ReceiveMessage", "DeliveriesQueue"),
         ("deliver", "dynamodb:UpdateItem", "Registry"),
-        ("deliver", "sqs:SendMessage", "DeliveriesQueue"),
+        ("deliver", "dynamodb:Query", "Deliveries"),
+        ("release", "dynamodb:Query", "Deliveries"),
+        ("release", "sqs:ReceiveMessage", "DeliveriesQueue"),
         ("setup", "dynamodb:GetItem", "Registry"),
     ] {
         assert!(!allowed(function, action, id), "{function} {action} {id}");

@@ -1,0 +1,46 @@
+use posthaste_domain::{catalogue::BuiltIn, own_type::OwnEventType};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// An event type: one of the catalogue's, or the workspace's own.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventTypeAnswer {
+    /// As events and subscriptions name it.
+    pub name: String,
+    /// A few words for a person.
+    pub title: Option<String>,
+    /// A sentence for a person.
+    pub description: Option<String>,
+    /// Whose type it is: `spektr`, `spectra`, `dataspike`, `posthaste`, or `workspace` for its own.
+    pub owner: &'static str,
+    /// `available`, `deprecated` or `wip`.
+    pub status: &'static str,
+    /// The JSON Schema that `data` has to fit; null if anything does.
+    pub schema: Option<Box<RawValue>>,
+    /// An event of the type, as it is published.
+    pub sample: Option<Box<RawValue>>,
+}
+
+impl EventTypeAnswer {
+    /// What is answered of a type of the catalogue.
+    pub fn built_in(built_in: &BuiltIn) -> serde_json::Result<Self> {
+        Ok(Self {
+            name: built_in.name.to_owned(),
+            title: Some(built_in.title.to_owned()),
+            description: Some(built_in.description.to_owned()),
+            owner: built_in.owner,
+            status: built_in.status,
+            schema: Some(RawValue::from_string(built_in.schema.to_owned())?),
+            sample: Some(RawValue::from_string(built_in.sample.to_owned())?),
+        })
+    }
+
+    /// What is answered of a workspace's own type.
+    pub fn own(own: OwnEventType) -> serde_json::Result<Self> {
+        let name = own.name.to_string();
+        let event = |data: Box<RawValue>| RawValue::from_string(format!(r#"{{"type":"{name}","data":{data}}}"#));
+        let sample = own.sample.map(event).transpose()?;
+        let OwnEventType { description, schema, .. } = own;
+        Ok(Self { name, title: None, description, owner: "workspace", status: "available", schema, sample })
+    }
+}

@@ -1,0 +1,40 @@
+//! The HTTP API as clients see it: what is answered.
+
+mod delivery;
+mod event;
+mod event_type;
+mod key;
+mod webhook;
+
+use serde::Serialize;
+
+pub use delivery::DeliveryAnswer;
+pub use event::{Accepted, AcceptedMany, EventAnswer};
+pub use event_type::EventTypeAnswer;
+pub use key::KeyAnswer;
+pub use webhook::WebhookAnswer;
+
+/// A page of a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct List<T> {
+    /// The page. It can be shorter than asked for, and even empty, although another one follows.
+    pub items: Vec<T>,
+    /// The `cursor` of the next page; null on the last one.
+    pub next: Option<String>,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Removed<I> {
+    /// Its id.
+    pub id: I,
+    /// Always true.
+    pub deleted: bool,
+}
+
+impl<I> Removed<I> {
+    /// Of this id.
+    pub fn of(id: I) -> Self {
+        Self { id, deleted: true }
+    }
+}

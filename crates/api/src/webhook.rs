@@ -1,0 +1,84 @@
+use posthaste_domain::{
+    Timestamp,
+    event_type::EventPattern,
+    filter::{Filters, Timing},
+    format::Format,
+    id::WebhookId,
+    profile::{Method, Profile},
+    rate_limit::RateLimit,
+    retry::RetrySchedule,
+    success::SuccessStatuses,
+    url::PublicUrl,
+    webhook::Webhook,
+};
+use serde::Serialize;
+
+/// A webhook with the settings that are in force: its own, and its profile's for the rest.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookAnswer {
+    /// Its id.
+    pub id: WebhookId,
+    /// The UUID that the `dataspike` format calls `webhook_id`.
+    pub uuid: String,
+    /// Where requests go.
+    pub url: PublicUrl,
+    /// What is subscribed to.
+    pub events: Vec<EventPattern>,
+    /// A note of the owner's.
+    pub description: Option<String>,
+    /// How requests reach the receiver.
+    pub method: Method,
+    /// Where the defaults come from.
+    pub profile: Profile,
+    /// How events are written.
+    pub format: Format,
+    /// When events are delivered that no filter speaks of.
+    pub timing: Timing,
+    /// Which events of which processes are wanted, and when.
+    pub filters: Filters,
+    /// How many requests are made; null if there is no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// The waits between attempts, in seconds.
+    pub retry_schedule: RetrySchedule,
+    /// Which statuses are a success.
+    pub success_statuses: SuccessStatuses,
+    /// How long one request may take.
+    pub timeout_seconds: u8,
+    /// False while it is paused.
+    pub enabled: bool,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When its settings last changed.
+    pub updated_at: Timestamp,
+    /// What signs its requests, only in the answer to its registration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+impl WebhookAnswer {
+    /// What is answered of this webhook. Without its secret.
+    pub fn of(webhook: &Webhook) -> Self {
+        let Webhook { id, settings, created_at, updated_at, .. } = webhook;
+        Self {
+            id: *id,
+            uuid: id.uuid(*created_at).to_string(),
+            url: settings.url.clone(),
+            events: settings.events.clone(),
+            description: settings.description.clone(),
+            method: settings.method(),
+            profile: settings.profile,
+            format: settings.format(),
+            timing: settings.timing,
+            filters: settings.filters.clone(),
+            rate_limit: settings.rate_limit(),
+            retry_schedule: settings.retry_schedule(),
+            success_statuses: settings.success_statuses(),
+            timeout_seconds: settings.timeout_seconds(),
+            enabled: settings.enabled,
+            created_at: *created_at,
+            updated_at: *updated_at,
+            secret: None,
+        }
+    }
+}

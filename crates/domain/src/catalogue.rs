@@ -1,0 +1,199 @@
+//! The event types that every workspace knows: those of the three documents and Posthaste's own, from `events/catalogue`.
+
+use std::sync::OnceLock;
+
+use crate::{
+    Invalid,
+    event_type::{EventPattern, EventType},
+    schema::DataSchema,
+};
+
+/// A built-in event type.
+#[derive(Debug)]
+pub struct BuiltIn {
+    /// As an event names it.
+    pub name: &'static str,
+    /// A few words for a person.
+    pub title: &'static str,
+    /// A sentence for a person.
+    pub description: &'static str,
+    /// Whose type it is: `spektr`, `spectra`, `dataspike` or `posthaste`.
+    pub owner: &'static str,
+    /// The document that describes it.
+    pub document: &'static str,
+    /// `available`, `deprecated` or `wip`, as its document has it.
+    pub status: &'static str,
+    /// How contradictions of the document were resolved.
+    pub notes: &'static [&'static str],
+    /// The JSON Schema of `data`.
+    pub schema: &'static str,
+    /// An event of the type, in the form in which it is published.
+    pub sample: &'static str,
+    compiled: OnceLock<Option<DataSchema>>,
+}
+
+include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+
+/// The operational events that only Posthaste itself publishes.
+const OWNED_BY_US: &str = "posthaste";
+/// How many names a complaint about an unknown one suggests.
+const SUGGESTIONS: usize = 3;
+
+/// Every built-in type, by name.
+pub fn all() -> &'static [BuiltIn] {
+    &BUILT_IN
+}
+
+/// The built-in type of this name.
+pub fn find(name: &str) -> Option<&'static BuiltIn> {
+    BUILT_IN.binary_search_by_key(&name, |built_in| built_in.name).ok().map(|at| &BUILT_IN[at])
+}
+
+/// The built-in types after the one of this name; none after a name that is not built in.
+pub fn after(name: &str) -> &'static [BuiltIn] {
+    BUILT_IN.binary_search_by_key(&name, |built_in| built_in.name).map_or(&[], |at| &BUILT_IN[at + 1..])
+}
+
+impl BuiltIn {
+    /// The schema, compiled when it is first needed.
+    pub fn schema(&self) -> Option<&DataSchema> {
+        self.compiled.get_or_init(|| DataSchema::compile(self.schema).ok()).as_ref()
+    }
+
+    /// Whether only Posthaste itself publishes it.
+    pub fn is_operational(&self) -> bool {
+        self.owner == OWNED_BY_US
+    }
+}
+
+/// Whether a subscription can ever match: it names a known type, or the beginning of one. `own` are the workspace's types.
+pub fn is_known(pattern: &EventPattern, own: &[EventType]) -> bool {
+    let matches = |name: &str| EventType::parse(name).is_ok_and(|event_type| pattern.matches(&event_type));
+    matches!(pattern, EventPattern::All)
+        || BUILT_IN.iter().any(|built_in| matches(built_in.name))
+        || own.iter().any(|event_type| pattern.matches(event_type))
+}
+
+/// The complaint about a subscription that is not known, with the names that are most like it.
+pub fn unknown(field: &str, pattern: &EventPattern, own: &[EventType]) -> Invalid {
+    let wanted = pattern.to_string();
+    let names = nearest(wanted.strip_suffix(".*").unwrap_or(&wanted), own);
+    let hint = if names.is_empty() {
+        "GET /event-types lists them, PUT /event-types/{name} adds one".to_owned()
+    } else {
+        format!("did you mean {}?", names.join(", "))
+    };
+    Invalid::field(field, "unknown_event_type", format!("{wanted:?} is not a known event type; {hint}"))
+}
+
+/// The known names most like this one, best first; none where nothing is near.
+pub fn nearest(name: &str, own: &[EventType]) -> Vec<String> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['.', '-'], "_");
+    let wanted = plain(name);
+    let known = BUILT_IN.iter().map(|built_in| built_in.name).chain(own.iter().map(EventType::as_str));
+    let mut scored: Vec<(usize, &str)> = known
+        .map(|known| {
+            let other = plain(known);
+            let contains = wanted.len() > 3 && (other.starts_with(&wanted) || wanted.starts_with(&other));
+            (if contains { 1 } else { strsim::osa_distance(&wanted, &other) }, known)
+        })
+        .filter(|(distance, known)| *distance * 3 <= known.len().max(name.len()))
+        .collect();
+    scored.sort_unstable();
+    scored.into_iter().take(SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, value::RawValue};
+
+    use super::*;
+    use crate::event::NewEvent;
+
+    fn pattern(text: &str) -> EventPattern {
+        EventPattern::parse(text).unwrap()
+    }
+
+    #[test]
+    fn all_types_of_the_documents_are_there_and_sorted() {
+        let names: Vec<_> = all().iter().map(|built_in| (built_in.name, built_in.status)).collect();
+        insta::assert_debug_snapshot!(names);
+        assert!(names.is_sorted());
+        for built_in in all() {
+            assert!(std::ptr::eq(find(built_in.name).unwrap(), built_in));
+            assert!(["available", "deprecated", "wip"].contains(&built_in.status), "{}", built_in.name);
+            assert!(["spektr", "spectra", "dataspike", "posthaste"].contains(&built_in.owner), "{}", built_in.name);
+        }
+        assert!(find("nothing").is_none());
+        assert_eq!(after(all()[0].name).len(), all().len() - 1);
+        assert!(after(all()[all().len() - 1].name).is_empty() && after("nothing").is_empty());
+    }
+
+    #[test]
+    fn every_sample_is_an_event_that_its_schema_takes() {
+        for built_in in all() {
+            let event = NewEvent::parse_call(built_in.sample.as_bytes())
+                .unwrap_or_else(|error| panic!("{}: {error}", built_in.name));
+            let events = event.events();
+            assert_eq!(events[0].event_type().as_str(), built_in.name);
+            let schema = built_in.schema().expect("the schema compiles");
+            schema.check(events[0].data(), "data").unwrap_or_else(|error| panic!("{}: {error}", built_in.name));
+        }
+    }
+
+    #[test]
+    fn every_required_field_is_missed_and_further_fields_are_welcome() {
+        for built_in in all() {
+            let schema: Value = serde_json::from_str(built_in.schema).unwrap();
+            let sample: Value = serde_json::from_str(built_in.sample).unwrap();
+            let check = |data: &Value| {
+                let raw = RawValue::from_string(data.to_string()).unwrap();
+                built_in.schema().unwrap().check(&raw, "data")
+            };
+            let mut more = sample["data"].clone();
+            more["somethingElse"] = Value::from(1);
+            assert_eq!(check(&more), Ok(()), "{}", built_in.name);
+            for name in schema["required"].as_array().into_iter().flatten() {
+                let name = name.as_str().unwrap();
+                let mut less = sample["data"].clone();
+                less.as_object_mut().unwrap().remove(name);
+                let invalid = check(&less).unwrap_err();
+                assert_eq!((invalid.code, invalid.field.unwrap()), ("missing_field", format!("data.{name}")));
+            }
+        }
+    }
+
+    #[test]
+    fn patterns_are_known_by_what_they_can_match() {
+        let own = [EventType::parse("invoice.paid").unwrap()];
+        for known in [
+            "*",
+            "order.*",
+            "order.created",
+            "process_run_end",
+            "AML_SCREENING",
+            "invoice.*",
+            "invoice.paid",
+            "webhook.*",
+        ] {
+            assert!(is_known(&pattern(known), &own), "{known}");
+        }
+        for unknown in ["ordr.*", "order", "order.create", "PROCESS_RUN_END", "invoice", "process.*"] {
+            assert!(!is_known(&pattern(unknown), &own), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_names_are_suggested() {
+        let own = [EventType::parse("invoice.paid").unwrap()];
+        assert_eq!(nearest("PROCESS_RUN_START", &own)[0], "process_run_start");
+        assert_eq!(nearest("order.create", &own)[0], "order.created");
+        assert_eq!(nearest("customer_tag_added", &own)[0], "customer_tag_add");
+        assert_eq!(nearest("invoce.payed", &own)[0], "invoice.paid");
+        assert_eq!(nearest("aml-screening", &own), ["AML_SCREENING"]);
+        assert_eq!(nearest("zzzzzzzz", &own), Vec::<String>::new());
+        let complaint = unknown("events", &pattern("order.create"), &own);
+        assert_eq!(complaint.code, "unknown_event_type");
+        assert!(complaint.message.contains("order.created"), "{}", complaint.message);
+    }
+}

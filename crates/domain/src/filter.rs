@@ -1,0 +1,223 @@
+//! Which events of which processes a webhook wants, and when: the matrix of "About webhooks" of the Spektr documents.
+//!
+//! ```json
+//! { "monitoring": { "process_run_start": "never", "process_run_end": "never" },
+//!   "onboarding": { "*": "process_end" },
+//!   "*":          { "service_run": "never" } }
+//! ```
+//!
+//! A row is a process type, or `*` for those that have no row of their own. A cell is an event type, a prefix as `order.*`, or
+//! `*`; the closest one counts. What has no cell is delivered as the webhook's `timing` says, and so is an event of no process.
+//! A filter only takes away from what the webhook subscribes to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    Invalid,
+    event_type::{EventPattern, EventType},
+    input::Fields,
+};
+
+/// The most rows.
+pub const MAX_ROWS: usize = 50;
+/// The most cells of a row.
+pub const MAX_CELLS: usize = 100;
+/// The longest process type in bytes.
+pub const MAX_PROCESS_TYPE_BYTES: usize = 128;
+const EVERY_OTHER: &str = "*";
+
+/// When an event is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timing {
+    /// When it was published.
+    #[default]
+    Immediate,
+    /// When its process ended.
+    ProcessEnd,
+}
+
+/// A cell: what becomes of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// It is not delivered.
+    Never,
+    /// It is delivered when it was published.
+    Immediate,
+    /// It is delivered when its process ended.
+    ProcessEnd,
+}
+
+impl Rule {
+    /// Every rule, with the name that the API uses.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("never", Self::Never), ("immediate", Self::Immediate), ("process_end", Self::ProcessEnd)];
+}
+
+impl Timing {
+    /// Every timing, with the name that the API uses.
+    pub const NAMES: [(&'static str, Self); 2] = [("immediate", Self::Immediate), ("process_end", Self::ProcessEnd)];
+}
+
+/// The rows of the matrix by process type.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Filters(pub BTreeMap<String, BTreeMap<EventPattern, Rule>>);
+
+impl Filters {
+    /// Reads what a client sent as the field `at`.
+    pub(crate) fn read(at: &str, raw: &RawValue) -> Result<Self, Invalid> {
+        let rows = Fields::of_object(raw, at)?.into_members();
+        if rows.len() > MAX_ROWS {
+            return Err(Invalid::field(at, "wrong_count", format!("{at} takes at most {MAX_ROWS} process types")));
+        }
+        let row = |(process_type, raw): (String, &RawValue)| {
+            let at = format!("{at}.{process_type}");
+            if process_type.is_empty() || process_type.len() > MAX_PROCESS_TYPE_BYTES {
+                let message = format!("a process type has 1 to {MAX_PROCESS_TYPE_BYTES} bytes");
+                return Err(Invalid::field(at, "invalid_process_type", message));
+            }
+            let cells = Fields::of_object(raw, &at)?.into_members();
+            if cells.len() > MAX_CELLS {
+                return Err(Invalid::field(&at, "wrong_count", format!("{at} takes at most {MAX_CELLS} event types")));
+            }
+            let cells = cells.into_iter().map(|(pattern, raw)| cell(&at, &pattern, raw)).collect::<Result<_, _>>()?;
+            Ok((process_type, cells))
+        };
+        rows.into_iter().map(row).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// When an event of this type and process is delivered; none when it is not.
+    pub fn timing(&self, process_type: Option<&str>, event_type: &EventType, default: Timing) -> Option<Timing> {
+        match process_type.and_then(|process_type| self.rule(process_type, event_type)) {
+            None => Some(default),
+            Some(Rule::Never) => None,
+            Some(Rule::Immediate) => Some(Timing::Immediate),
+            Some(Rule::ProcessEnd) => Some(Timing::ProcessEnd),
+        }
+    }
+
+    fn rule(&self, process_type: &str, event_type: &EventType) -> Option<Rule> {
+        let row = self.0.get(process_type).or_else(|| self.0.get(EVERY_OTHER))?;
+        let cells = row.iter().filter(|(pattern, _)| pattern.matches(event_type));
+        cells.max_by_key(|(pattern, _)| pattern.closeness()).map(|(_, rule)| *rule)
+    }
+
+    /// Whether any cell makes an event wait.
+    pub fn hold_anything(&self) -> bool {
+        self.0.values().flat_map(BTreeMap::values).any(|rule| *rule == Rule::ProcessEnd)
+    }
+
+    /// Every event type and prefix that is named.
+    pub fn patterns(&self) -> impl Iterator<Item = &EventPattern> {
+        self.0.values().flat_map(BTreeMap::keys)
+    }
+}
+
+fn cell(row: &str, pattern: &str, raw: &RawValue) -> Result<(EventPattern, Rule), Invalid> {
+    let at = format!("{row}.{pattern}");
+    let pattern = EventPattern::parse(pattern)
+        .map_err(|error| Invalid::field(&at, "invalid_event_type", format!("{at}: {error}")))?;
+    let rule = serde_json::from_str(raw.get()).map_err(|_| {
+        let names: Vec<&str> = Rule::NAMES.iter().map(|(name, _)| *name).collect();
+        Invalid::field(&at, "invalid_rule", format!("{at} has to be one of {}", names.join(", ")))
+    })?;
+    Ok((pattern, rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filters(json: serde_json::Value) -> Filters {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn event_type(name: &str) -> EventType {
+        EventType::parse(name).unwrap()
+    }
+
+    #[test]
+    fn everything_but_no_run_started_or_ended_for_monitoring_is_one_rule() {
+        let filters =
+            filters(serde_json::json!({ "monitoring": { "process_run_start": "never", "process_run_end": "never" } }));
+        let timing = |process, name| filters.timing(process, &event_type(name), Timing::Immediate);
+        assert_eq!(timing(Some("monitoring"), "process_run_start"), None);
+        assert_eq!(timing(Some("monitoring"), "process_run_end"), None);
+        assert_eq!(timing(Some("monitoring"), "service_run"), Some(Timing::Immediate));
+        assert_eq!(timing(Some("onboarding"), "process_run_start"), Some(Timing::Immediate));
+        assert_eq!(timing(None, "customer_record_changed"), Some(Timing::Immediate));
+    }
+
+    #[test]
+    fn the_closest_cell_and_the_own_row_count() {
+        let filters = filters(serde_json::json!({
+            "onboarding": { "*": "process_end", "order.*": "immediate", "order.line.*": "never", "order.line.added": "process_end" },
+            "*": { "order.created": "never" }
+        }));
+        let timing = |process, name| filters.timing(Some(process), &event_type(name), Timing::Immediate);
+        assert_eq!(timing("onboarding", "service_run"), Some(Timing::ProcessEnd));
+        assert_eq!(timing("onboarding", "order.created"), Some(Timing::Immediate), "its own row counts, not the row *");
+        assert_eq!(timing("onboarding", "order.line.removed"), None);
+        assert_eq!(timing("onboarding", "order.line.added"), Some(Timing::ProcessEnd));
+        assert_eq!(timing("risk", "order.created"), None);
+        assert_eq!(timing("risk", "order.shipped"), Some(Timing::Immediate));
+    }
+
+    fn rule() -> impl Strategy<Value = Rule> {
+        prop_oneof![Just(Rule::Never), Just(Rule::Immediate), Just(Rule::ProcessEnd)]
+    }
+
+    /// Few names, so that cells and events meet often.
+    fn matrix() -> impl Strategy<Value = Filters> {
+        let pattern = prop_oneof!["[ab]", "[ab]\\.[ab]", "[ab]\\.\\*", "\\*"];
+        let pattern = pattern.prop_map(|text| EventPattern::parse(&text).unwrap());
+        let row = prop::collection::btree_map(pattern, rule(), 0..6);
+        prop::collection::btree_map(prop_oneof!["[pq]", "\\*"], row, 0..4).prop_map(Filters)
+    }
+
+    proptest! {
+        #[test]
+        fn what_no_cell_matches_follows_the_webhook(filters in matrix(), name in "[ab](\\.[abc])?", process in "[pqr]", at_end: bool) {
+            let event_type = event_type(&name);
+            let default = if at_end { Timing::ProcessEnd } else { Timing::Immediate };
+            let row = filters.0.get(&process).or_else(|| filters.0.get("*"));
+            let cells: Vec<_> = row.into_iter().flatten().filter(|(pattern, _)| pattern.matches(&event_type)).collect();
+            let timing = filters.timing(Some(&process), &event_type, default);
+            if cells.is_empty() {
+                prop_assert_eq!(timing, Some(default));
+            }
+            if let Some((_, rule)) = cells.iter().find(|(pattern, _)| pattern.to_string() == name) {
+                let expected = match rule { Rule::Never => None, Rule::Immediate => Some(Timing::Immediate), Rule::ProcessEnd => Some(Timing::ProcessEnd) };
+                prop_assert_eq!(timing, expected, "an exact cell decides");
+            }
+            prop_assert_eq!(filters.timing(None, &event_type, default), Some(default), "no process, no filter");
+            if timing == Some(Timing::ProcessEnd) && default == Timing::Immediate {
+                prop_assert!(filters.hold_anything());
+            }
+        }
+
+        #[test]
+        fn a_row_of_its_own_hides_the_row_of_the_others(filters in matrix(), name in "[ab]", rule in rule()) {
+            let event_type = event_type(&name);
+            let before = filters.timing(Some("p"), &event_type, Timing::Immediate);
+            let mut changed = filters.clone();
+            changed.0.entry("*".to_owned()).or_default().insert(EventPattern::parse(&name).unwrap(), rule);
+            if filters.0.contains_key("p") {
+                prop_assert_eq!(changed.timing(Some("p"), &event_type, Timing::Immediate), before);
+            }
+        }
+
+        #[test]
+        fn filters_are_stored_as_they_were_given(filters in matrix()) {
+            let json = serde_json::to_string(&filters).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Filters>(&json).unwrap(), filters);
+        }
+    }
+}

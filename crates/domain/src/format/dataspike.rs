@@ -1,0 +1,28 @@
+//! `dataspike-webhooks.txt`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::{event::Event, event_type::EventType, id::EventId, webhook::Webhook};
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    id: EventId,
+    webhook_id: Uuid,
+    event_type: &'a EventType,
+    /// RFC 3339, UTC.
+    timestamp: Timestamp,
+    payload: &'a RawValue,
+}
+
+pub(super) fn body(webhook: &Webhook, event: &Event) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Payload {
+        id: event.id,
+        webhook_id: webhook.id.uuid(webhook.created_at),
+        event_type: &event.event_type,
+        timestamp: event.timestamp,
+        payload: &event.data,
+    })
+}

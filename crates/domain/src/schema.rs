@@ -1,0 +1,185 @@
+//! The JSON Schema of an event type's `data`, and what data breaks of it.
+
+use boon::{Compiler, Draft, ErrorKind, InstanceToken, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use serde_json::{Value, value::RawValue};
+
+use crate::Invalid;
+
+/// The most bytes that a workspace's own schema may have.
+pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
+/// A name to compile under; nothing is read from it.
+const LOCATION: &str = "https://schema.invalid/data.json";
+
+/// A compiled schema: JSON Schema 2020-12 unless it names another draft. Patterns are matched in linear time.
+pub struct DataSchema {
+    schemas: Schemas,
+    index: SchemaIndex,
+}
+
+/// Why a text is no schema, as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadSchema(String);
+
+/// A schema may refer to its own parts only: nothing is read from a disk or a network.
+struct Nothing;
+
+impl UrlLoader for Nothing {
+    fn load(&self, url: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        Err(format!("{url} is not a part of the schema").into())
+    }
+}
+
+impl DataSchema {
+    /// Compiles a schema, which has to be an object that its meta-schema takes.
+    pub fn compile(text: &str) -> Result<Self, BadSchema> {
+        if text.len() > MAX_SCHEMA_BYTES {
+            return Err(BadSchema(format!("a schema takes at most {MAX_SCHEMA_BYTES} bytes")));
+        }
+        let bad = |error: &dyn std::fmt::Display| BadSchema(first_line(&error.to_string()));
+        let value: Value = serde_json::from_str(text).map_err(|error| bad(&error))?;
+        if !value.is_object() {
+            return Err(BadSchema("a schema has to be an object".to_owned()));
+        }
+        let mut compiler = Compiler::new();
+        compiler.set_default_draft(Draft::V2020_12);
+        compiler.use_loader(Box::new(Nothing));
+        compiler.add_resource(LOCATION, value).map_err(|error| bad(&error))?;
+        let mut schemas = Schemas::new();
+        let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| match error {
+            boon::CompileError::ValidationError { src, .. } => {
+                let leaf = leaf(&src);
+                BadSchema(format!("{}: {}", path_of(leaf, "schema"), first_line(&leaf.kind.to_string())))
+            }
+            other => bad(&other),
+        })?;
+        Ok(Self { schemas, index })
+    }
+
+    /// Checks data that stands at `path`, say `events[3].data`. The complaint names the path of the value at fault.
+    pub fn check(&self, data: &RawValue, path: &str) -> Result<(), Invalid> {
+        let value: Value = serde_json::from_str(data.get())
+            .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} can't be read")))?;
+        self.schemas.validate(&value, self.index).map_err(|error| complaint(leaf(&error), path))
+    }
+}
+
+impl std::fmt::Debug for DataSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DataSchema(…)")
+    }
+}
+
+/// The first value that is at fault itself: what contains it is at fault only because of it.
+fn leaf<'a, 's, 'v>(error: &'a ValidationError<'s, 'v>) -> &'a ValidationError<'s, 'v> {
+    let alternatives = matches!(error.kind, ErrorKind::AnyOf | ErrorKind::OneOf(_) | ErrorKind::Not);
+    match error.causes.first() {
+        Some(cause) if !alternatives => leaf(cause),
+        _ => error,
+    }
+}
+
+fn complaint(error: &ValidationError<'_, '_>, path: &str) -> Invalid {
+    let at = path_of(error, path);
+    match &error.kind {
+        ErrorKind::Required { want } => {
+            let name = format!("{at}{}", step(want.first().unwrap_or(&"")));
+            Invalid::field(&name, "missing_field", format!("{name} is required"))
+        }
+        ErrorKind::Type { want, .. } => {
+            let types: Vec<String> = want.iter().map(|one| one.to_string()).collect();
+            Invalid::field(&at, "wrong_type", format!("{at} has to be of type {}", types.join(" or ")))
+        }
+        kind => {
+            let message = format!("{at} does not fit the event type's schema: {}", first_line(&kind.to_string()));
+            Invalid::field(&at, "schema_violation", message)
+        }
+    }
+}
+
+fn path_of(error: &ValidationError<'_, '_>, path: &str) -> String {
+    error.instance_location.tokens.iter().fold(path.to_owned(), |path, token| match token {
+        InstanceToken::Prop(name) => path + &step(name),
+        InstanceToken::Item(at) => format!("{path}[{at}]"),
+    })
+}
+
+/// `.name`, or `["the name"]` where it is no plain word.
+fn step(name: &str) -> String {
+    let plain = name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '$'));
+    if plain && !name.is_empty() { format!(".{name}") } else { format!("[{name:?}]") }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(schema: Value, data: Value) -> (String, &'static str) {
+        let raw = RawValue::from_string(data.to_string()).unwrap();
+        let invalid = DataSchema::compile(&schema.to_string()).unwrap().check(&raw, "events[3].data").unwrap_err();
+        (invalid.field.unwrap(), invalid.code)
+    }
+
+    #[test]
+    fn the_json_path_of_the_value_at_fault_is_named() {
+        let schema = json!({
+            "type": "object", "required": ["id"],
+            "properties": {
+                "id": { "type": "string" },
+                "changes": { "type": "array", "items": { "type": "object", "required": ["fieldId"], "properties": { "a b": { "type": ["string", "null"] } } } },
+                "n": { "anyOf": [{ "type": "integer" }, { "type": "null" }] },
+                "size": { "minimum": 3 }
+            }
+        });
+        let check = |data| check(schema.clone(), data);
+        assert_eq!(check(json!({})), ("events[3].data.id".into(), "missing_field"));
+        assert_eq!(check(json!({ "id": 7 })), ("events[3].data.id".into(), "wrong_type"));
+        assert_eq!(
+            check(json!({ "id": "x", "changes": [{ "fieldId": 1 }, {}] })),
+            ("events[3].data.changes[1].fieldId".into(), "missing_field")
+        );
+        assert_eq!(
+            check(json!({ "id": "x", "changes": [{ "fieldId": 1, "a b": 1 }] })),
+            ("events[3].data.changes[0][\"a b\"]".into(), "wrong_type")
+        );
+        assert_eq!(check(json!({ "id": "x", "n": "y" })), ("events[3].data.n".into(), "schema_violation"));
+        assert_eq!(check(json!({ "id": "x", "size": 1 })), ("events[3].data.size".into(), "schema_violation"));
+    }
+
+    #[test]
+    fn odd_numbers_are_numbers() {
+        let schema = DataSchema::compile(r#"{"properties":{"n":{"type":"number"},"i":{"type":"integer"}}}"#).unwrap();
+        for data in
+            [r#"{"n":1e2,"i":1.0}"#, r#"{"n":123456789012345678901234567890,"i":123456789012345678901234567890}"#]
+        {
+            let raw = RawValue::from_string(data.to_owned()).unwrap();
+            assert_eq!(schema.check(&raw, "data"), Ok(()), "{data}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_schema_is_refused() {
+        for bad in [
+            "[]",
+            "true",
+            "{",
+            r#"{"type":"text"}"#,
+            r#"{"required":"id"}"#,
+            r#"{"properties":{"a":{"type":7}}}"#,
+            r#"{"$ref":"https://example.com/other.json"}"#,
+            r#"{"$ref":"file:///etc/passwd"}"#,
+            r##"{"$ref":"#/$defs/none"}"##,
+            r#"{"pattern":"("}"#,
+        ] {
+            let error = DataSchema::compile(bad).expect_err(bad);
+            assert!(!error.to_string().is_empty() && !error.to_string().contains("root:"), "{bad}: {error}");
+        }
+        assert!(DataSchema::compile(&format!(r#"{{"description":"{}"}}"#, "x".repeat(MAX_SCHEMA_BYTES))).is_err());
+    }
+}

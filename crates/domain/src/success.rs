@@ -1,0 +1,91 @@
+//! Which statuses of an answer mean that the endpoint has the event.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The most statuses of a list.
+pub const MAX_STATUSES: usize = 20;
+const ANY_2XX: &str = "2xx";
+
+/// `"2xx"`, or a list as `[200, 202]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SuccessStatuses {
+    /// 200 to 299.
+    Any2xx,
+    /// Just these.
+    These(Cow<'static, [u16]>),
+}
+
+impl SuccessStatuses {
+    /// 200 and no other.
+    pub const OK: Self = Self::These(Cow::Borrowed(&[200]));
+
+    /// A list: 1 to 20 of them, each 200 to 499. A 429 is no success, as it asks to wait, and neither is a 410, which says that
+    /// nobody is there any more.
+    pub fn these(statuses: Vec<u16>) -> Option<Self> {
+        let in_range = |status: &u16| (200..500).contains(status) && !matches!(status, 410 | 429);
+        let fits = !statuses.is_empty() && statuses.len() <= MAX_STATUSES && statuses.iter().all(in_range);
+        fits.then_some(Self::These(Cow::Owned(statuses)))
+    }
+
+    /// Whether this status is one of them.
+    pub fn contain(&self, status: u16) -> bool {
+        match self {
+            Self::Any2xx => (200..300).contains(&status),
+            Self::These(statuses) => statuses.contains(&status),
+        }
+    }
+}
+
+impl Serialize for SuccessStatuses {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Any2xx => serializer.serialize_str(ANY_2XX),
+            Self::These(statuses) => statuses.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SuccessStatuses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Name(String),
+            List(Vec<u16>),
+        }
+        let statuses = match Form::deserialize(deserializer)? {
+            Form::Name(name) => (name == ANY_2XX).then_some(Self::Any2xx),
+            Form::List(statuses) => Self::these(statuses),
+        };
+        statuses.ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "has to be \"2xx\" or a list of 1 to {MAX_STATUSES} statuses from 200 to 499, without 410 and 429"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_are_read_as_they_are_written() {
+        for json in [r#""2xx""#, "[200]", "[200,202,409]"] {
+            let statuses: SuccessStatuses = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&statuses).unwrap(), json);
+        }
+        for bad in [r#""200""#, "[]", "200", "[199]", "[500]", "[410]", "[429]", &format!("{:?}", [200; 21])] {
+            assert!(serde_json::from_str::<SuccessStatuses>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_in_their_list_or_range() {
+        let holds = |statuses: &SuccessStatuses| [199, 200, 204, 299, 300].map(|status| statuses.contain(status));
+        assert_eq!(holds(&SuccessStatuses::Any2xx), [false, true, true, true, false]);
+        assert_eq!(holds(&SuccessStatuses::OK), [false, true, false, false, false]);
+    }
+}

@@ -1,0 +1,151 @@
+use super::*;
+
+fn policy() -> UrlPolicy {
+    UrlPolicy::default()
+}
+
+fn register(body: &str) -> Result<Settings, Invalid> {
+    Settings::register(Fields::of_body(body.as_bytes())?, &policy())
+}
+
+fn change(old: &Settings, body: &str) -> Result<Settings, Invalid> {
+    old.change(Fields::of_body(body.as_bytes())?, &policy())
+}
+
+fn field_and_code(result: Result<impl Sized, Invalid>) -> (String, &'static str) {
+    let invalid = result.err().expect("an error");
+    (invalid.field.unwrap_or_default(), invalid.code)
+}
+
+const MINIMAL: &str = r#"{"url":"https://example.com/hook","events":["order.*"]}"#;
+const EVERYTHING: &str = r#"{"url":"https://example.com/hook","events":["*"],"description":"mine","profile":"spektr","format":"spectra",
+    "timing":"process_end","filters":{"monitoring":{"process_run_start":"never","order.*":"process_end"},"*":{"*":"immediate"}},
+    "rateLimit":{"requests":10,"per":"minute"},"retrySchedule":[1,60,604800],"successStatuses":[200,202],"timeoutSeconds":30,"enabled":false}"#;
+
+fn with(extra: &str) -> Result<Settings, Invalid> {
+    register(&format!("{},{extra}}}", MINIMAL.trim_end_matches('}')))
+}
+
+#[test]
+fn the_registration_of_the_spectra_document() {
+    let settings = register(
+        r#"{"url": "https://myapp.com/spectra-webhook", "events": ["order.created", "order.shipped", "inventory.sold"]}"#,
+    );
+    insta::assert_json_snapshot!(settings.unwrap());
+}
+
+#[test]
+fn every_setting_is_stored() {
+    let settings = register(EVERYTHING).unwrap();
+    insta::assert_json_snapshot!(settings);
+    assert_eq!(serde_json::from_value::<Settings>(serde_json::to_value(&settings).unwrap()).unwrap(), settings);
+}
+
+#[test]
+fn a_change_keeps_what_it_does_not_name_and_resets_what_is_null() {
+    let old = register(EVERYTHING).unwrap();
+    assert_eq!(change(&old, "{}").unwrap(), old);
+    assert_eq!(change(&old, r#"{"enabled":true}"#).unwrap(), Settings { enabled: true, ..old.clone() });
+    let reset = r#"{"description":null,"profile":null,"format":null,"timing":null,"filters":null,"rateLimit":null,"retrySchedule":null,
+        "successStatuses":null,"timeoutSeconds":null,"enabled":null}"#;
+    let plain = register(r#"{"url":"https://example.com/hook","events":["*"]}"#).unwrap();
+    assert_eq!(change(&old, reset).unwrap(), plain);
+    assert_eq!(field_and_code(change(&old, r#"{"url":null}"#)), ("url".into(), "missing_field"));
+    assert_eq!(field_and_code(change(&old, r#"{"events":null}"#)), ("events".into(), "missing_field"));
+}
+
+#[test]
+fn what_is_not_set_follows_the_profile() {
+    let spektr = with(r#""profile":"spektr""#).unwrap();
+    assert_eq!(spektr.format(), Format::Spektr);
+    assert_eq!(spektr.retry_schedule(), RetrySchedule::SPEKTR);
+    let spectra = change(&spektr, r#"{"profile":"spectra"}"#).unwrap();
+    assert_eq!((spectra.format(), spectra.retry_schedule()), (Format::Spectra, RetrySchedule::NONE));
+    let retried = change(&spectra, r#"{"retrySchedule":[5]}"#).unwrap();
+    let other = change(&retried, r#"{"profile":"dataspike"}"#).unwrap();
+    assert_eq!((other.format(), other.retry_schedule()), (Format::Dataspike, RetrySchedule::new(vec![5]).unwrap()));
+}
+
+#[test]
+fn a_method_and_its_profile_belong_together() {
+    assert_eq!(with(r#""method":"slack""#).unwrap().profile, Profile::Slack);
+    assert_eq!(with(r#""method":"https""#).unwrap().profile, Profile::Standard);
+    assert_eq!(with(r#""method":"https","profile":"dataspike""#).unwrap().profile, Profile::Dataspike);
+    let slack = with(r#""method":"slack","profile":"slack""#).unwrap();
+    assert_eq!(change(&slack, r#"{"method":"https"}"#).unwrap().profile, Profile::Standard);
+    assert_eq!(change(&slack, r#"{"method":"slack"}"#).unwrap(), slack);
+    for bad in [r#""method":"slack","profile":"spektr""#, r#""method":"https","profile":"slack""#] {
+        assert_eq!(field_and_code(with(bad)), ("method".into(), "invalid_method"), "{bad}");
+    }
+    for bad in [r#""method":"slack","format":"standard""#, r#""format":"slack""#] {
+        assert_eq!(field_and_code(with(bad)), ("format".into(), "invalid_format"), "{bad}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let cases = [
+        (r#"{"events":["*"]}"#, "url", "missing_field"),
+        (r#"{"url":"http://example.com","events":["*"]}"#, "url", "invalid_url"),
+        (r#"{"url":"https://example.com"}"#, "events", "missing_field"),
+        (r#"{"url":"https://example.com","events":[]}"#, "events", "wrong_count"),
+        (r#"{"url":"https://example.com","events":["a b"]}"#, "events", "invalid_event_type"),
+    ];
+    for (body, field, code) in cases {
+        assert_eq!(field_and_code(register(body)), (field.into(), code), "{body}");
+    }
+    let long = format!(r#""description":"{}""#, "x".repeat(1025));
+    let rows =
+        format!(r#""filters":{{{}}}"#, (0..51).map(|at| format!(r#""p{at}":{{}}"#)).collect::<Vec<_>>().join(","));
+    let cases = [
+        (r#""profile":"svix""#, "profile", "invalid_profile"),
+        (r#""format":"xml""#, "format", "invalid_format"),
+        (r#""method":"smtp""#, "method", "invalid_method"),
+        (r#""timing":"later""#, "timing", "invalid_timing"),
+        (r#""timeoutSeconds":0"#, "timeoutSeconds", "out_of_range"),
+        (r#""timeoutSeconds":31"#, "timeoutSeconds", "out_of_range"),
+        (r#""timeoutSeconds":"5""#, "timeoutSeconds", "wrong_type"),
+        (r#""enabled":1"#, "enabled", "wrong_type"),
+        (r#""retrySchedule":[0]"#, "retrySchedule", "out_of_range"),
+        (r#""retrySchedule":[604801]"#, "retrySchedule", "out_of_range"),
+        (r#""retrySchedule":5"#, "retrySchedule", "wrong_type"),
+        (r#""successStatuses":[]"#, "successStatuses", "out_of_range"),
+        (r#""successStatuses":"3xx""#, "successStatuses", "out_of_range"),
+        (r#""rateLimit":{"requests":0,"per":"second"}"#, "rateLimit.requests", "out_of_range"),
+        (r#""rateLimit":{"requests":1001,"per":"second"}"#, "rateLimit.requests", "out_of_range"),
+        (r#""rateLimit":{"requests":1,"per":"hour"}"#, "rateLimit.per", "wrong_type"),
+        (r#""rateLimit":{"requests":1}"#, "rateLimit.per", "missing_field"),
+        (r#""rateLimit":{"requests":1,"per":"second","burst":2}"#, "rateLimit.burst", "unknown_field"),
+        (r#""rateLimit":10"#, "rateLimit", "wrong_type"),
+        (r#""filters":[]"#, "filters", "wrong_type"),
+        (r#""filters":{"a":1}"#, "filters.a", "wrong_type"),
+        (r#""filters":{"a":{"x y":"never"}}"#, "filters.a.x y", "invalid_event_type"),
+        (r#""filters":{"a":{"*":"sometimes"}}"#, "filters.a.*", "invalid_rule"),
+        (r#""filters":{"":{}}"#, "filters.", "invalid_process_type"),
+        (&rows, "filters", "wrong_count"),
+        (&long, "description", "too_long"),
+        (r#""retries":3"#, "retries", "unknown_field"),
+        (r#""secret":"x""#, "secret", "unknown_field"),
+    ];
+    for (extra, field, code) in cases {
+        assert_eq!(field_and_code(with(extra)), (field.into(), code), "{extra}");
+    }
+}
+
+#[test]
+fn unknown_types_are_refused_when_they_are_named_anew() {
+    let own = [EventType::parse("invoice.paid").unwrap()];
+    let unknown = register(r#"{"url":"https://example.com","events":["order.created","order.create"]}"#).unwrap();
+    let complaint = unknown.check_types(None, &own).unwrap_err();
+    assert_eq!((complaint.field.as_deref(), complaint.code), (Some("events[1]"), "unknown_event_type"));
+    assert!(complaint.message.contains("order.created"), "{}", complaint.message);
+    assert_eq!(unknown.check_types(Some(&unknown), &own), Ok(()), "a type that was known once may stay");
+    let known = register(r#"{"url":"https://example.com","events":["invoice.*","webhook.disabled","*"]}"#).unwrap();
+    assert_eq!(known.check_types(None, &own), Ok(()));
+    assert_eq!(field_and_code(known.check_types(None, &[])).0, "events[0]");
+    let filters = with(r#""filters":{"risk":{"service_runs":"never"}}"#).unwrap();
+    assert_eq!(
+        field_and_code(filters.check_types(None, &own)),
+        ("filters.risk.service_runs".into(), "unknown_event_type")
+    );
+}

@@ -1,0 +1,55 @@
+use serde_json::json;
+
+use super::*;
+use crate::testing::{event, webhook};
+
+fn route(registration: serde_json::Value, event_type: &str, data: &str) -> Route {
+    let event = event(1, event_type, data);
+    webhook(registration).route(&event, &Process::of(&event))
+}
+
+const RUN: &str = r#"{"processType":"onboarding","contextId":"run-1"}"#;
+
+fn context() -> String {
+    "run-1".to_owned()
+}
+
+#[test]
+fn an_event_goes_where_it_is_subscribed_to() {
+    assert_eq!(route(json!({}), "order.created", "{}"), Route::Now);
+    assert_eq!(route(json!({ "events": ["order.*"] }), "inventory.sold", "{}"), Route::Ignore);
+    assert_eq!(route(json!({ "enabled": false }), "order.created", "{}"), Route::Ignore);
+    assert_eq!(route(json!({}), "process_run_end", RUN), Route::Now, "nothing can have been held");
+}
+
+#[test]
+fn an_event_of_a_run_waits_for_its_end() {
+    let at_end = || json!({ "timing": "process_end" });
+    assert_eq!(route(at_end(), "service_run", RUN), Route::Hold { context: context() });
+    assert_eq!(route(at_end(), "order.created", "{}"), Route::Now, "it belongs to no run");
+    assert_eq!(route(at_end(), "process_run_end", RUN), Route::End { context: context(), wanted: true });
+    assert_eq!(route(at_end(), "process_run_end", "{}"), Route::Now);
+}
+
+#[test]
+fn the_end_counts_for_what_was_held_even_if_it_is_not_wanted() {
+    let held = |more: serde_json::Value| {
+        let mut registration =
+            json!({ "filters": { "onboarding": { "service_run": "process_end", "process_run_end": "never" } } });
+        registration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        route(registration, "process_run_end", RUN)
+    };
+    let unwanted = Route::End { context: context(), wanted: false };
+    assert_eq!(held(json!({})), unwanted);
+    assert_eq!(held(json!({ "events": ["service_run"] })), unwanted);
+    assert_eq!(held(json!({ "enabled": false })), unwanted);
+}
+
+#[test]
+fn filters_decide_by_the_process() {
+    let filters = || json!({ "filters": { "monitoring": { "*": "never", "alert_resolved": "immediate" } }, "timing": "process_end" });
+    let monitoring = r#"{"processType":"monitoring","contextId":"run-1"}"#;
+    assert_eq!(route(filters(), "service_run", monitoring), Route::Ignore);
+    assert_eq!(route(filters(), "alert_resolved", monitoring), Route::Now);
+    assert_eq!(route(filters(), "service_run", RUN), Route::Hold { context: context() });
+}

@@ -1,0 +1,121 @@
+//! The header lines of a request as they came. hyper's map of headers keeps neither where a repeated name stood nor how it was
+//! written, so a connection's bytes are recorded up to the end of each head.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use http::HeaderMap;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// Names and values in the order, and with the names, in which they were sent: an extension of every request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct HeaderLines(pub(crate) Vec<(String, String)>);
+
+/// What has been read of the head that a connection is about to take or has taken. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record(Arc<Mutex<Head>>);
+
+#[derive(Debug, Default)]
+struct Head {
+    bytes: Vec<u8>,
+    is_whole: bool,
+}
+
+impl Record {
+    /// The next bytes are those of another request.
+    pub(super) fn begin(&self) {
+        *self.lock() = Head::default();
+    }
+
+    /// The lines of the head that hyper has read as these headers. Of a request that was sent before the last one was answered
+    /// the head isn't known, and the lines are only as good as the map.
+    pub(super) fn header_lines(&self, headers: &HeaderMap) -> HeaderLines {
+        let lines = lines(&self.lock().bytes).filter(|lines| are_the_same(lines, headers));
+        let from_map = || headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+        HeaderLines(lines.unwrap_or_else(from_map))
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        let mut head = self.lock();
+        if !head.is_whole {
+            let from = head.bytes.len().saturating_sub(3);
+            head.bytes.extend_from_slice(bytes);
+            head.is_whole = head.bytes[from..].windows(4).any(|end| end == b"\r\n\r\n");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Head> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lines(head: &[u8]) -> Option<Vec<(String, String)>> {
+    let head = text(head);
+    let fields = head.trim_start().lines().skip(1).take_while(|line| !line.is_empty());
+    fields.map(|line| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))).collect()
+}
+
+fn are_the_same(lines: &[(String, String)], headers: &HeaderMap) -> bool {
+    let has = |(name, value): &(String, String)| {
+        headers.get_all(name.as_str()).iter().any(|other| text(other.as_bytes()) == *value)
+    };
+    lines.len() == headers.len() && lines.iter().all(has)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A connection that is recorded.
+pub(super) struct Recorded {
+    stream: TcpStream,
+    record: Record,
+}
+
+impl Recorded {
+    pub(super) fn new(stream: TcpStream, record: Record) -> Self {
+        Self { stream, record }
+    }
+}
+
+impl AsyncRead for Recorded {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.record.read(&buffer.filled()[before..]);
+        read
+    }
+}
+
+impl AsyncWrite for Recorded {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

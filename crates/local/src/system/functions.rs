@@ -1,0 +1,99 @@
+//! The functions, and the pollers that feed them from their queues.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, bail};
+use posthaste_local_lambda::{Function, FunctionSpec, LogSink, REGION, Runner};
+use posthaste_local_sqs::Sqs;
+use posthaste_local_template::{self as template, Stack};
+use tokio::task::JoinSet;
+
+use super::Functions;
+use crate::poller::Poller;
+
+/// The most processes of one function. AWS would go on to the mapping's or the account's limit.
+const MAX_PROCESSES: usize = 8;
+
+/// The poller acts in the function's role: AWS refuses a mapping whose function may not do these
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
+const POLLER_ACTIONS: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
+/// Writes the environment in the form of `cargo lambda watch --env-file`.
+pub(super) fn write_environment(file: &Path, environment: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    let lines: String = environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    std::fs::write(file, lines).with_context(|| format!("{} can't be written", file.display()))
+}
+
+/// All variables of all functions, and where AWS is.
+pub(super) fn shared_environment(stack: &Stack, aws_url: &str) -> BTreeMap<String, String> {
+    let mut environment: BTreeMap<String, String> =
+        stack.functions.iter().flat_map(|function| function.environment.clone()).collect();
+    environment.extend(
+        [
+            ("AWS_ENDPOINT_URL", aws_url),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    environment
+}
+
+pub(super) fn start(
+    stack: &Stack,
+    runner: &Functions,
+    aws_url: &str,
+    log: &LogSink,
+) -> anyhow::Result<BTreeMap<String, Function>> {
+    let start = |function: &template::Function| {
+        let name = &function.name;
+        let runner = match runner {
+            Functions::Processes(binaries) => Runner::Process {
+                binary: binaries.get(name).with_context(|| format!("there is no binary {name}"))?.clone(),
+            },
+            Functions::External(base) => {
+                Runner::External { invoke_url: format!("{base}/2015-03-31/functions/{name}/invocations") }
+            }
+        };
+        let mut environment = function.environment.clone();
+        environment.insert("AWS_ENDPOINT_URL".to_owned(), aws_url.to_owned());
+        let spec = FunctionSpec {
+            name: name.clone(),
+            runner,
+            environment,
+            timeout: function.timeout,
+            memory_mb: function.memory_mb,
+            max_concurrency: MAX_PROCESSES,
+        };
+        Ok((name.clone(), Function::start(spec, log.clone())?))
+    };
+    stack.functions.iter().map(start).collect()
+}
+
+pub(super) fn start_pollers(
+    stack: &Stack,
+    sqs: &Sqs,
+    functions: &BTreeMap<String, Function>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    for declared in &stack.functions {
+        let Some(function) = functions.get(&declared.name) else { continue };
+        for mapping in declared.queues.iter().filter(|mapping| mapping.enabled) {
+            let arn = &mapping.queue_arn;
+            if let Some(action) = POLLER_ACTIONS.into_iter().find(|action| !declared.allows(action, arn)) {
+                bail!("the role of {} does not permit {action} on {arn}, which its mapping needs", declared.logical_id);
+            }
+            let poller = Poller {
+                sqs: sqs.clone(),
+                queue: mapping.queue_arn.rsplit(':').next().unwrap_or_default().to_owned(),
+                concurrency: mapping.max_concurrency.unwrap_or(MAX_PROCESSES).min(MAX_PROCESSES),
+                mapping: mapping.clone(),
+                function: function.clone(),
+            };
+            tasks.spawn(poller.run());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! Deliveries that wait for the end of a run of a process.
+//!
+//! A hold is written only together with a check that the run has not ended; the end first writes its marker. So a hold is either
+//! there before the marker, where the end finds it, or it is refused, and its delivery goes out at once. DynamoDB's transactions
+//! are serializable with all other writes of their items.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    error::ProvideErrorMetadata,
+    types::{ConditionCheck, DeleteRequest, Put, TransactWriteItem, WriteRequest},
+};
+use posthaste_domain::{
+    Timestamp,
+    id::{DeliveryId, EventId, WebhookId},
+    workspace::Workspace,
+};
+use sha2::{Digest, Sha256};
+
+use super::{Deliveries, due};
+use crate::{
+    StoreError, batch,
+    item::{EXPIRES_AT, Item, Read, SK, key, number, text},
+};
+
+const PREFIX: &str = "#hold#";
+const HOLD: &str = "hold#";
+const ENDED: &str = "ended";
+/// The most holds of one transaction, which takes 100 items.
+const MAX_HOLDS: usize = 99;
+/// How long an end is remembered for what comes late.
+const MARKER_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long a hold is kept beyond its deadline, should nobody ever release it.
+const HOLD_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How often a write is tried that met another one's transaction, with doubling waits from [`FIRST_WAIT`].
+const TRIES: u32 = 7;
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+/// A run of a process, as one webhook sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Holding<'a> {
+    /// Whose it is.
+    pub workspace: &'a Workspace,
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// The run, by its context id.
+    pub context: &'a str,
+}
+
+/// One delivery that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hold {
+    /// What it brings. Holds are in the order of their events.
+    pub event: EventId,
+    /// Its id.
+    pub delivery: DeliveryId,
+}
+
+/// What the key of a hold says.
+pub(super) struct HoldKey {
+    pub(super) workspace: Workspace,
+    pub(super) webhook: WebhookId,
+    pub(super) context: String,
+    pub(super) event: EventId,
+}
+
+impl Holding<'_> {
+    fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.context).into()
+    }
+
+    fn partition(&self) -> String {
+        format!("{PREFIX}{}#{}#{}", self.workspace, self.webhook, hex::encode(self.hash()))
+    }
+
+    fn hold(&self, hold: Hold, deadline: Duration) -> Item {
+        let due_at = hold.event.time() + deadline;
+        let mut item = key(self.partition(), format!("{HOLD}{}", hold.event));
+        item.insert("deliveryId".to_owned(), text(hold.delivery.to_string()));
+        item.insert("dueAt".to_owned(), number(due_at.as_millisecond()));
+        item.insert("dueShard".to_owned(), due::shard(self.hash()[0]));
+        item.insert(EXPIRES_AT.to_owned(), number((due_at + HOLD_LIFE).as_second()));
+        item
+    }
+}
+
+impl Deliveries {
+    /// Holds these deliveries until the run ends, or `deadline` after each one's event. Returns those of which the run has ended
+    /// before: they are due now. Holding one again changes nothing.
+    pub async fn hold(&self, run: Holding<'_>, holds: &[Hold], deadline: Duration) -> Result<Vec<Hold>, StoreError> {
+        let mut ended = Vec::new();
+        for chunk in holds.chunks(MAX_HOLDS) {
+            if !self.hold_chunk(run, chunk, deadline).await? {
+                ended.extend(chunk);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// False when the run has ended.
+    async fn hold_chunk(&self, run: Holding<'_>, holds: &[Hold], deadline: Duration) -> Result<bool, StoreError> {
+        let incomplete = |error| StoreError::incomplete("TransactWriteItems", error);
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(run.partition(), ENDED)))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(incomplete)?;
+        let mut parts = vec![TransactWriteItem::builder().condition_check(check).build()];
+        for hold in holds {
+            let put = Put::builder().table_name(&self.table).set_item(Some(run.hold(*hold, deadline)));
+            parts.push(TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build());
+        }
+        for attempt in 1.. {
+            let write = self.client.transact_write_items().set_transact_items(Some(parts.clone()));
+            let Err(error) = write.send().await else { return Ok(true) };
+            let cancelled = error.as_service_error().and_then(|error| match error {
+                aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
+                    cancelled,
+                ) => Some(cancelled.cancellation_reasons()),
+                _ => None,
+            });
+            let has =
+                |code: &str| cancelled.is_some_and(|reasons| reasons.iter().any(|reason| reason.code() == Some(code)));
+            if has("ConditionalCheckFailed") {
+                return Ok(false);
+            }
+            let passes =
+                ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"].into_iter().any(has);
+            if !passes || attempt == TRIES {
+                return Err(StoreError::call("TransactWriteItems")(error));
+            }
+            wait_after(attempt).await;
+        }
+        Ok(true)
+    }
+
+    /// Remembers that the run has ended: from now on nothing is held for it.
+    pub async fn end(&self, run: Holding<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let mut marker = key(run.partition(), ENDED);
+        marker.insert(EXPIRES_AT.to_owned(), number((now + MARKER_LIFE).as_second()));
+        for attempt in 1.. {
+            let put = self.client.put_item().table_name(&self.table).set_item(Some(marker.clone()));
+            let Err(error) = put.send().await else { break };
+            let conflict = error.code() == Some("TransactionConflictException");
+            if !conflict || attempt == TRIES {
+                return Err(StoreError::call("PutItem")(error));
+            }
+            wait_after(attempt).await;
+        }
+        Ok(())
+    }
+
+    /// What is held for the run, in the order of the events.
+    pub async fn held(&self, run: Holding<'_>) -> Result<Vec<Hold>, StoreError> {
+        let mut holds = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("pk = :run AND begins_with(sk, :hold)")
+                .expression_attribute_values(":run", text(run.partition()))
+                .expression_attribute_values(":hold", text(HOLD))
+                .set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(StoreError::call("Query"))?;
+            for item in answer.items() {
+                let event = item.text(SK)?.strip_prefix(HOLD).and_then(|id| id.parse().ok());
+                let event = event.ok_or_else(|| item.corrupt(SK))?;
+                holds.push(Hold { event, delivery: item.parsed("deliveryId")? });
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(holds);
+            }
+        }
+    }
+
+    /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its deadline.
+    pub async fn forget(&self, run: Holding<'_>, holds: &[Hold]) -> Result<(), StoreError> {
+        let delete = |hold: &Hold| {
+            let key = key(run.partition(), format!("{HOLD}{}", hold.event));
+            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
+            let delete = delete.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
+            Ok((key, WriteRequest::builder().delete_request(delete).build()))
+        };
+        let deletes = holds.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;
+        batch::write(&self.client, &self.table, &deletes).await;
+        Ok(())
+    }
+}
+
+/// Reads the key of a hold; none if it is the key of something else.
+pub(super) fn parse_key(pk: &str, sk: &str) -> Option<HoldKey> {
+    let mut parts = pk.strip_prefix(PREFIX)?.split('#');
+    Some(HoldKey {
+        workspace: Workspace::parse(parts.next()?).ok()?,
+        webhook: parts.next()?.parse().ok()?,
+        context: parts.next()?.to_owned(),
+        event: sk.strip_prefix(HOLD)?.parse().ok()?,
+    })
+}
+
+async fn wait_after(attempt: u32) {
+    tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
+}

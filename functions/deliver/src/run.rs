@@ -1,0 +1,404 @@
+//! Going through one lane: request after request, and what follows each.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures::{StreamExt, stream};
+use posthaste_domain::{
+    Timestamp,
+    attempt::{Attempt, Failure, Next, after_failure, asked_wait},
+    id::BatchId,
+    request::WebhookRequest,
+    task::{Content, Due, Task},
+    webhook::Webhook,
+};
+use posthaste_queue::{MAX_DELAY, Message};
+use posthaste_runtime::{
+    batch::{Fate, Record, dead_letter},
+    clock,
+    deadline::Deadline,
+};
+use posthaste_sender::{Outcome, Request};
+use posthaste_store::{Recorded, StoreError, Subject};
+
+use crate::{
+    deliver::Deliver,
+    lanes::{Gone, Lane, Pending},
+};
+
+/// The longest wait as a visibility timeout or a delay; what waits longer is parked.
+const MAX_VISIBILITY_WAIT: Duration = Duration::from_secs(120);
+/// The longest wait for a slot within the function, which costs its time.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
+/// What has to be left after a request for recording it.
+const AFTERMATH: Duration = Duration::from_secs(5);
+/// How often a message meets a fault that seems to be ours before the endpoint is charged with it: the name servers of its own
+/// host can look like ours.
+const MAX_OWN_FAULTS: u32 = 8;
+const CONCURRENT_WRITES: usize = 16;
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// The surroundings of a lane.
+pub(crate) struct Run<'a> {
+    pub(crate) deliver: &'a Deliver,
+    pub(crate) records: &'a [Record],
+    /// Unique to this lane and this invocation.
+    pub(crate) attempt_id: String,
+    pub(crate) deadline: Deadline,
+}
+
+/// What has become of a lane so far.
+struct State<'a> {
+    webhook: &'a Webhook,
+    batch: Option<BatchId>,
+    requests: usize,
+    /// Records that have to come again, because something for them could not be done.
+    unsettled: BTreeSet<usize>,
+    /// The wait of the lane's only record, which comes again as it is.
+    comes_again: Option<Duration>,
+}
+
+/// How a request ended.
+enum Answer {
+    Attempt(Attempt, Option<Duration>),
+    OurFault,
+}
+
+impl Run<'_> {
+    /// The fates of the lane's records.
+    pub(crate) async fn lane(self, lane: Lane<'_>) -> Vec<(usize, Fate)> {
+        let lane_records = lane.records.clone();
+        let fate = |at: &usize| Fate::after_our_fault(&self.records[*at]);
+        match tokio::time::timeout_at(self.deadline.instant(), self.go_through(lane)).await {
+            Ok(State { comes_again: Some(wait), unsettled, .. }) if unsettled.is_empty() => {
+                lane_records.into_iter().map(|at| (at, Fate::RetryIn(wait))).collect()
+            }
+            Ok(state) => lane_records
+                .into_iter()
+                .map(|at| if state.unsettled.contains(&at) { (at, fate(&at)) } else { (at, Fate::Done) })
+                .collect(),
+            Err(_) => {
+                tracing::error!("a lane ran out of time");
+                lane_records.into_iter().map(|at| (at, fate(&at))).collect()
+            }
+        }
+    }
+
+    async fn go_through<'a>(&self, lane: Lane<'a>) -> State<'a> {
+        let Lane { records, webhook, batch, mut slot, sends, skips, exhausted, gone, .. } = lane;
+        let mut state = State { webhook, batch, requests: 0, unsettled: BTreeSet::new(), comes_again: None };
+        self.skip(&skips, &mut state).await;
+        self.give_up(&exhausted, "no attempt is left", &mut state).await;
+        self.bury_gone(&gone, &mut state).await;
+        let alone = records.len() == 1 && skips.is_empty() && exhausted.is_empty() && gone.is_empty();
+        let mut left = sends.as_slice();
+        while !left.is_empty() {
+            let wait = match self.wait(webhook, slot.take()).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::error!(webhook.id = %webhook.id, %error, "a slot could not be reserved");
+                    state.fail(left);
+                    break;
+                }
+            };
+            if let Wait::Later(slot) = wait {
+                self.postpone(left, slot, &mut state, alone).await;
+                break;
+            }
+            let began = clock::now();
+            let due: Vec<_> = left.iter().map(|pending| (pending.id, pending.event)).collect();
+            let Ok(request) = WebhookRequest::new(webhook, &due, state.batch, began) else {
+                tracing::error!(webhook.id = %webhook.id, "a request can't be written");
+                state.fail(left);
+                break;
+            };
+            let (now, later) = left.split_at(request.deliveries);
+            let batch = request.batch;
+            match self.send(webhook, request, began, now).await {
+                Answer::OurFault => {
+                    state.fail(left);
+                    break;
+                }
+                Answer::Attempt(attempt, asked) => {
+                    state.requests += 1;
+                    let whole = alone && state.requests == 1 && later.is_empty();
+                    self.conclude(now, batch, &attempt, asked, whole, &mut state).await;
+                }
+            }
+            left = later;
+        }
+        state
+    }
+
+    /// Whether the next request can be made. Sleeps a short while for its slot.
+    async fn wait(&self, webhook: &Webhook, slot: Option<Timestamp>) -> Result<Wait, StoreError> {
+        let enough = webhook.timeout() + AFTERMATH;
+        if self.deadline.left() < enough {
+            // The endpoint would get less time than it is promised.
+            return Ok(Wait::Later(slot));
+        }
+        let slot = match slot.filter(|_| webhook.rate_limit().is_some()) {
+            Some(slot) => Some(slot),
+            None => self.deliver.slots(webhook, 1).await?.pop(),
+        };
+        let Some(slot) = slot else { return Ok(Wait::Now) };
+        let wait = Duration::try_from(slot.duration_since(clock::now())).unwrap_or_default();
+        if wait > MAX_SLEEP || self.deadline.left() < enough + wait {
+            return Ok(Wait::Later(Some(slot)));
+        }
+        tokio::time::sleep(wait).await;
+        Ok(Wait::Now)
+    }
+
+    async fn send(
+        &self,
+        webhook: &Webhook,
+        request: WebhookRequest,
+        began: Timestamp,
+        carried: &[Pending<'_>],
+    ) -> Answer {
+        let Outcome { duration, result } = self
+            .deliver
+            .sender
+            .send(Request {
+                url: &webhook.settings.url,
+                headers: request.headers,
+                body: request.body.into(),
+                timeout: webhook.timeout(),
+            })
+            .await;
+        let receives = carried.iter().map(|pending| self.records[pending.record].receives).max().unwrap_or(1);
+        let (attempt, asked) = match result {
+            Ok(response) => {
+                let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
+                (Attempt::answered(webhook, began, duration, response.status, &response.body), asked)
+            }
+            Err(error) if error.ours && receives < MAX_OWN_FAULTS => {
+                tracing::error!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
+                return Answer::OurFault;
+            }
+            Err(error) => {
+                tracing::info!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "no answer");
+                let failure = Failure { code: error.code.to_owned(), message: error.message };
+                (Attempt::unanswered(began, duration, failure), None)
+            }
+        };
+        tracing::info!(
+            webhook.id = %webhook.id,
+            workspace = %webhook.workspace,
+            delivery.id = carried.first().map(|pending| tracing::field::display(pending.id)),
+            event.id = carried.first().map(|pending| tracing::field::display(pending.event.id)),
+            deliveries = carried.len(),
+            http.status = attempt.http_status,
+            error.code = attempt.error.as_ref().map(|error| error.code.as_str()),
+            duration.ms = attempt.duration_ms,
+            "attempted"
+        );
+        Answer::Attempt(attempt, asked)
+    }
+
+    /// Records an attempt with each delivery that it carried, and decides what comes next for them.
+    async fn conclude(
+        &self,
+        carried: &[Pending<'_>],
+        batch: Option<BatchId>,
+        attempt: &Attempt,
+        asked: Option<Duration>,
+        whole: bool,
+        state: &mut State<'_>,
+    ) {
+        let attempt_id = format!("{}/{}", self.attempt_id, state.requests);
+        let records = stream::iter(carried)
+            .map(async |pending| (*pending, self.record(pending, attempt, &attempt_id, state.webhook).await))
+            .buffered(CONCURRENT_WRITES);
+        let recorded: Vec<(Pending<'_>, Result<Recorded, StoreError>)> = records.collect().await;
+        let schedule = state.webhook.retry_schedule();
+        let (mut again, mut exhausted, mut wait) = (Vec::new(), Vec::new(), Duration::ZERO);
+        for (pending, recorded) in recorded {
+            match (&attempt.error, recorded) {
+                (_, Err(error)) => {
+                    tracing::error!(delivery.id = %pending.id, %error, "an attempt could not be recorded");
+                    state.unsettled.insert(pending.record);
+                }
+                (None, _) | (_, Ok(Recorded::AlreadySucceeded)) => {}
+                (Some(_), Ok(Recorded::Counted(attempts))) => {
+                    let seed = batch.map_or_else(|| pending.id.to_string(), |batch| batch.to_string());
+                    match after_failure(&schedule, attempts, &seed, asked) {
+                        Next::RetryIn(after) => {
+                            wait = wait.max(after);
+                            again.push(pending);
+                        }
+                        Next::Exhausted => exhausted.push(pending),
+                    }
+                }
+            }
+        }
+        state.batch = batch;
+        if let Some(failure) = &attempt.error {
+            self.give_up(&exhausted, &failure.message, state).await;
+        }
+        if again.is_empty() {
+        } else if wait > MAX_VISIBILITY_WAIT {
+            self.park(&again, batch, wait, state).await;
+        } else if whole && again.len() == carried.len() {
+            state.comes_again = Some(wait);
+        } else {
+            self.send_on(&again, batch, None, wait, state).await;
+        }
+        state.batch = None;
+    }
+
+    /// Tries for as long as there is time: without its record an attempt is made again.
+    async fn record(
+        &self,
+        pending: &Pending<'_>,
+        attempt: &Attempt,
+        attempt_id: &str,
+        webhook: &Webhook,
+    ) -> Result<Recorded, StoreError> {
+        let mut pause = FIRST_WAIT;
+        loop {
+            let subject = self.subject(pending, webhook);
+            match self.deliver.deliveries.record_attempt(subject, attempt, attempt_id, clock::now()).await {
+                Err(error) if self.deadline.left() > pause * 2 => {
+                    tracing::warn!(delivery.id = %pending.id, %error, "an attempt is not recorded yet");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn park(&self, parked: &[Pending<'_>], batch: Option<BatchId>, wait: Duration, state: &mut State<'_>) {
+        let (now, webhook) = (clock::now(), state.webhook);
+        let park = async |pending: &Pending<'_>| {
+            let subject = self.subject(pending, webhook);
+            (pending.record, self.deliver.deliveries.park(subject, now + wait, batch, now).await)
+        };
+        let results: Vec<_> = stream::iter(parked).map(park).buffered(CONCURRENT_WRITES).collect().await;
+        state.note(results, "a delivery could not be parked");
+    }
+
+    async fn skip(&self, skipped: &[Pending<'_>], state: &mut State<'_>) {
+        let why = Failure {
+            code: "webhook_disabled".to_owned(),
+            message: "the webhook was paused when the delivery's turn came".to_owned(),
+        };
+        let webhook = state.webhook;
+        let skip = async |pending: &Pending<'_>| {
+            let subject = self.subject(pending, webhook);
+            (pending.record, self.deliver.deliveries.mark_skipped(subject, &why, clock::now()).await)
+        };
+        let results: Vec<_> = stream::iter(skipped).map(skip).buffered(CONCURRENT_WRITES).collect().await;
+        state.note(results, "a delivery could not be marked as skipped");
+    }
+
+    /// The dead letter first, then the record: when the function dies between, the message comes again, and the record says that
+    /// no try is left.
+    async fn give_up(&self, exhausted: &[Pending<'_>], why: &str, state: &mut State<'_>) {
+        if exhausted.is_empty() {
+            return;
+        }
+        let deliveries = exhausted.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
+        if !self.bury(deliveries, "exhausted", why, state).await {
+            state.fail(exhausted);
+            return;
+        }
+        let webhook = state.webhook;
+        let mark = async |pending: &Pending<'_>| {
+            let subject = self.subject(pending, webhook);
+            (pending.record, self.deliver.deliveries.mark_exhausted(subject, clock::now()).await)
+        };
+        let results: Vec<_> = stream::iter(exhausted).map(mark).buffered(CONCURRENT_WRITES).collect().await;
+        state.note(results, "a delivery could not be marked as exhausted");
+    }
+
+    async fn bury_gone(&self, gone: &[Gone], state: &mut State<'_>) {
+        let deliveries: Vec<Due<'_>> =
+            gone.iter().map(|gone| Due { id: gone.id, content: Content::EventId(gone.event) }).collect();
+        if !gone.is_empty() && !self.bury(deliveries, "event_gone", "the event is no longer stored", state).await {
+            state.unsettled.extend(gone.iter().map(|gone| gone.record));
+        }
+    }
+
+    async fn bury(&self, deliveries: Vec<Due<'_>>, reason: &str, why: &str, state: &State<'_>) -> bool {
+        let Webhook { workspace, id, .. } = state.webhook;
+        let count = deliveries.len();
+        let task = Task { batch: state.batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
+        let Ok(body) = task.message() else { return false };
+        let letter = dead_letter(body, Some(id.to_string()), reason, why);
+        match self.deliver.batch.dead_letters.send(&[letter]).await.pop() {
+            None => {
+                tracing::warn!(webhook.id = %id, deliveries = count, reason, "deliveries went to the dead-letter queue");
+                true
+            }
+            Some((_, error)) => {
+                tracing::error!(webhook.id = %id, %error, "a dead letter could not be sent");
+                false
+            }
+        }
+    }
+
+    /// What is left of a lane goes later: for want of time, or at its slot.
+    async fn postpone(&self, left: &[Pending<'_>], slot: Option<Timestamp>, state: &mut State<'_>, alone: bool) {
+        if slot.is_none() && state.requests == 0 && alone {
+            state.comes_again = Some(Duration::ZERO);
+            return;
+        }
+        let wait = slot.map(|slot| Duration::try_from(slot.duration_since(clock::now())).unwrap_or_default());
+        // Rounded down: the rest of the wait is slept through.
+        let wait = Duration::from_secs(wait.unwrap_or_default().as_secs()).min(MAX_DELAY);
+        self.send_on(left, state.batch, slot, wait, state).await;
+    }
+
+    /// Sends deliveries on as a task of their own.
+    async fn send_on(
+        &self,
+        deliveries: &[Pending<'_>],
+        batch: Option<BatchId>,
+        slot: Option<Timestamp>,
+        delay: Duration,
+        state: &mut State<'_>,
+    ) {
+        let Webhook { workspace, id, .. } = state.webhook;
+        let due = deliveries.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
+        let task = Task { batch, recorded: true, slot, ..Task::new(workspace, *id, due) };
+        let sent = match task.message() {
+            Ok(body) => {
+                let message = Message { delay, ..Message::new(body, id.to_string()) };
+                self.deliver.tasks().send(&[message]).await.pop().map(|(_, error)| error.to_string())
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = sent {
+            tracing::error!(webhook.id = %id, error, "deliveries could not be sent on");
+            state.fail(deliveries);
+        }
+    }
+
+    fn subject<'s>(&self, pending: &Pending<'s>, webhook: &Webhook) -> Subject<'s> {
+        Subject { delivery: pending.id, webhook: webhook.id, event: pending.event, retention: self.deliver.retention }
+    }
+}
+
+/// When the next request can be made.
+enum Wait {
+    Now,
+    /// In another invocation, at this slot if there is one.
+    Later(Option<Timestamp>),
+}
+
+impl State<'_> {
+    fn fail(&mut self, deliveries: &[Pending<'_>]) {
+        self.unsettled.extend(deliveries.iter().map(|pending| pending.record));
+    }
+
+    fn note(&mut self, results: Vec<(usize, Result<(), StoreError>)>, complaint: &'static str) {
+        for (record, result) in results {
+            if let Err(error) = result {
+                tracing::error!(webhook.id = %self.webhook.id, %error, "{complaint}");
+                self.unsettled.insert(record);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The catalogue, and a workspace's own event types.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Bytes,
+    extract::{Path, Query as UrlQuery, State},
+    http::StatusCode,
+    response::Response,
+};
+use posthaste_api::{EventTypeAnswer, List, Removed};
+use posthaste_domain::{Invalid, api_key::Scope, catalogue, event_type::EventType, own_type::OwnEventType};
+use posthaste_runtime::{
+    api::{ApiError, success},
+    auth::Caller,
+    query::Query,
+};
+use posthaste_store::Registry;
+
+const NO_TYPE: ApiError = ApiError::NotFound("event type with this name");
+
+/// The catalogue's types by name, and then the workspace's.
+pub(crate) async fn list(
+    caller: Caller,
+    State(registry): State<Registry>,
+    UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::EventsRead)?;
+    let mut query = Query::new(query);
+    let limit = query.limit()?;
+    let after: Option<String> = query.optional("cursor", "the next of an earlier answer")?;
+    query.finish()?;
+    let after = after.map(|name| EventType::parse(name).map_err(|_| unreadable_cursor())).transpose()?;
+    let rest = after.as_ref().map_or(catalogue::all(), |after| catalogue::after(after.as_str()));
+    let mut items = Vec::new();
+    for built_in in rest.iter().take(usize::from(limit)) {
+        items.push(EventTypeAnswer::built_in(built_in)?);
+    }
+    let room = limit - u16::try_from(items.len()).unwrap_or(limit);
+    if room == 0 {
+        let next = items.last().map(|last| last.name.clone());
+        return Ok(success(StatusCode::OK, List { items, next }));
+    }
+    let after = after.filter(|after| catalogue::find(after.as_str()).is_none());
+    let page = registry.types(&caller.workspace, room, after.as_ref()).await?;
+    for own in page.items {
+        items.push(EventTypeAnswer::own(own)?);
+    }
+    Ok(success(StatusCode::OK, List { items, next: page.next.map(|name| name.to_string()) }))
+}
+
+pub(crate) async fn show(
+    caller: Caller,
+    State(registry): State<Registry>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::EventsRead)?;
+    if let Some(built_in) = catalogue::find(&name) {
+        return Ok(success(StatusCode::OK, EventTypeAnswer::built_in(built_in)?));
+    }
+    let key = (caller.workspace, EventType::parse(name).map_err(|_| NO_TYPE)?);
+    let mut found = registry.types_by_name([key.clone()]).await;
+    if found.unread.contains(&key) {
+        return Err(ApiError::Internal);
+    }
+    Ok(success(StatusCode::OK, EventTypeAnswer::own(found.items.remove(&key).ok_or(NO_TYPE)?)?))
+}
+
+pub(crate) async fn put(
+    caller: Caller,
+    State(registry): State<Registry>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::EventsManage)?;
+    let own = OwnEventType::parse(&name, &body)?;
+    registry.put_type(&caller.workspace, &own).await?;
+    tracing::info!(workspace = %caller.workspace, "put an event type");
+    Ok(success(StatusCode::OK, EventTypeAnswer::own(own)?))
+}
+
+/// Webhooks that subscribe to it stay as they are, and events of it are still taken, without a check of their data.
+pub(crate) async fn remove(
+    caller: Caller,
+    State(registry): State<Registry>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::EventsManage)?;
+    let name = EventType::parse(name).map_err(|_| NO_TYPE)?;
+    if !registry.delete_type(&caller.workspace, &name).await? {
+        return Err(NO_TYPE);
+    }
+    tracing::info!(workspace = %caller.workspace, "removed an event type");
+    Ok(success(StatusCode::OK, Removed::of(name)))
+}
+
+fn unreadable_cursor() -> Invalid {
+    Invalid::field("cursor", "invalid_parameter", "cursor has to be the next of an earlier answer")
+}

@@ -1,0 +1,26 @@
+//! `release`: what is parked or held in the Deliveries table goes back to the deliveries queue when its time has come.
+
+mod plan;
+mod release;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use posthaste_queue::Queue;
+use posthaste_runtime::{aws, config, deadline::Deadline, telemetry};
+use posthaste_store::Deliveries;
+use release::Release;
+use serde_json::Value;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start();
+    let sdk = aws::load().await?;
+    let release = Release {
+        deliveries: Deliveries::new(aws::dynamodb(&sdk), config::text("DELIVERIES_TABLE")?),
+        tasks: Queue::new(aws::sqs(&sdk), config::text("DELIVERIES_QUEUE_URL")?),
+    };
+    let release = &release;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        release.handle(Deadline::of(event.context.deadline)).await.map_err(lambda_runtime::Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,79 @@
+//! What is due goes out.
+//!
+//! Actors: a schedule calls this once a minute. It looks a little ahead, so that what is due before the next call goes out now, with
+//! the rest of its wait as a delay of its message.
+//!
+//! Guarantees: first the task is sent, then the table forgets that it waits. So when this dies between, it is sent again: a
+//! delivery comes twice, with one id, and is made once if the first copy has succeeded by then. Without faults each is sent once
+//! for each time that it is due, also when two calls overlap for a moment: what another call is sending is still due. A shard
+//! that can't be read stays for the next call.
+
+use std::time::Duration;
+
+use futures::{StreamExt, future::join_all, stream};
+use posthaste_domain::Timestamp;
+use posthaste_queue::Queue;
+use posthaste_runtime::{clock, deadline::Deadline};
+use posthaste_store::{Deliveries, DueDelivery, StoreError};
+
+use crate::plan::{Outgoing, plan};
+
+/// How far it looks ahead: until the next call, and some seconds for its start.
+const AHEAD: Duration = Duration::from_secs(75);
+const CONCURRENT_WRITES: usize = 16;
+
+/// What release works with.
+#[derive(Debug)]
+pub(crate) struct Release {
+    pub(crate) deliveries: Deliveries,
+    pub(crate) tasks: Queue,
+}
+
+impl Release {
+    /// Sends what is due on every shard. An error says that a shard could not be emptied; the others were.
+    pub(crate) async fn handle(&self, deadline: Deadline) -> anyhow::Result<()> {
+        let until = clock::now() + AHEAD;
+        let shards = Deliveries::due_shards().map(|shard| self.empty(shard, until));
+        let Ok(results) = tokio::time::timeout_at(deadline.instant(), join_all(shards)).await else {
+            tracing::warn!("not all could be released in time; the rest follows with the next call");
+            return Ok(());
+        };
+        let released: usize = results.iter().filter_map(|result| result.as_ref().ok()).sum();
+        tracing::info!(deliveries = released, "released");
+        results.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+    }
+
+    /// Goes on until nothing is left or a round gets nothing done. Returns how many deliveries went out.
+    async fn empty(&self, shard: u8, until: Timestamp) -> anyhow::Result<usize> {
+        let mut released = 0;
+        loop {
+            let due = self.deliveries.due(shard, until).await?;
+            if due.is_empty() {
+                return Ok(released);
+            }
+            let round = self.send(plan(due, clock::now())?).await?;
+            if round == 0 {
+                anyhow::bail!("nothing that is due could be sent");
+            }
+            released += round;
+        }
+    }
+
+    async fn send(&self, tasks: Vec<Outgoing>) -> Result<usize, StoreError> {
+        let (messages, due): (Vec<_>, Vec<_>) =
+            tasks.into_iter().map(|Outgoing { message, due }| (message, due)).unzip();
+        let mut sent = Vec::new();
+        let mut calls = std::pin::pin!(self.tasks.send_in_calls(&messages));
+        while let Some(call) = calls.next().await {
+            for (_, error) in &call.failed {
+                tracing::error!(%error, "a task could not be sent");
+            }
+            let gone = call.messages.filter(|at| !call.failed.iter().any(|(failed, _)| failed == at));
+            sent.extend(gone.flat_map(|at| due[at].iter()));
+        }
+        let forget = async |due: &DueDelivery| self.deliveries.released(due).await;
+        let results: Vec<_> = stream::iter(&sent).map(|due| forget(due)).buffered(CONCURRENT_WRITES).collect().await;
+        results.into_iter().collect::<Result<(), _>>()?;
+        Ok(sent.len())
+    }
+}
