@@ -2,10 +2,21 @@
 #![cfg(test)]
 
 mod api;
+mod cloudevents;
+mod dataspike;
+mod event_types;
 mod faults;
 mod hot_path;
 mod isolation;
 mod local;
 mod main_job;
+mod process_end;
+mod reconciliation;
 mod retries;
 mod samples;
+mod slack;
+mod spectra;
+mod spektr;
+mod spektr_v1;
+mod straight_to_the_queue;
+mod waiting;

@@ -78,7 +78,11 @@ async fn a_timeout_a_refused_connection_and_a_redirect_are_failures_with_their_r
     let register = async |url: String| {
         posthaste
             .api
-            .ok(reqwest::Method::POST, "/webhooks", json!({ "url": url, "events": ["*"], "timeoutSeconds": 1 }))
+            .ok(
+                reqwest::Method::POST,
+                "/webhooks",
+                json!({ "url": url, "events": ["*"], "timeoutSeconds": 1, "retrySchedule": [1, 1, 1] }),
+            )
             .await
     };
     let slow = register(posthaste.inbox_url("slow")).await;

@@ -79,9 +79,16 @@ impl Posthaste {
         webhook
     }
 
-    /// Registers an inbox that answers this status this often, then 200.
+    /// Registers an inbox for everything, with these further settings.
+    pub async fn register_with(&self, inbox: &str, settings: Value) -> Value {
+        let mut body = json!({ "url": self.inbox_url(inbox), "events": ["*"] });
+        body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        self.api.ok(Method::POST, "/webhooks", body).await
+    }
+
+    /// Registers an inbox that answers this status this often, then 200. It gets three retries, a second apart.
     pub async fn register_failing(&self, inbox: &str, events: &[&str], status: u16, times: u32) -> Value {
-        let webhook = self.register(inbox, events).await;
+        let webhook = self.register_with(inbox, json!({ "events": events, "retrySchedule": [1, 1, 1] })).await;
         let responses = [Answer { body: "no".to_owned(), ..Answer::status(status, times) }].into();
         self.system.inbox().set(inbox, Settings { responses, ..Settings::default() });
         webhook
@@ -131,6 +138,12 @@ impl Posthaste {
         received.into_iter().next().unwrap_or_else(|| panic!("{queue_output} is empty"))
     }
 
+    /// Waits until everything that was published has been fanned out, and all that is due has been delivered.
+    pub async fn idle(&self) {
+        self.drained("EventsQueueUrl").await;
+        self.drained("DeliveriesQueueUrl").await;
+    }
+
     /// Waits until a queue holds nothing: no message waits, is under way or is delayed.
     pub async fn drained(&self, queue_output: &str) {
         let name = self.queue(queue_output);
@@ -178,6 +191,12 @@ impl Api {
         (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?} is not JSON")))
     }
 
+    /// The text of an answer.
+    pub async fn text(&self, method: Method, path: &str) -> String {
+        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
     /// A call with a JSON body; null sends none.
     pub async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -199,7 +218,7 @@ impl Api {
 
     /// Makes a key for another workspace with all scopes that a customer needs, and its client.
     pub async fn workspace(&self, name: &str) -> Self {
-        let scopes = ["webhooks:manage", "events:publish", "events:read", "keys:manage"];
+        let scopes = ["webhooks:manage", "events:publish", "events:read", "events:manage", "keys:manage"];
         let key = self.ok(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes })).await;
         self.with_key(key["key"].as_str().unwrap())
     }

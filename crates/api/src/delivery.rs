@@ -5,29 +5,43 @@ use posthaste_domain::{
     id::{DeliveryId, EventId},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::schema;
 
 /// A delivery in the history of a webhook.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Delivery)]
 pub struct DeliveryAnswer {
     /// Its id, the same whatever happens to it.
+    #[schema(value_type = String, format = "uuid")]
     pub id: DeliveryId,
     /// The event it brings.
+    #[schema(value_type = String, format = "uuid")]
     pub event_id: EventId,
     /// That event's type.
+    #[schema(value_type = schema::EventTypeName)]
     pub event_type: EventType,
     /// Where it stands.
+    #[schema(value_type = schema::Status)]
     pub status: Status,
     /// The HTTP status of the last answer.
+    #[schema(required = true)]
     pub http_status: Option<u16>,
     /// The body of the last answer, up to 16 KiB.
+    #[schema(required = true)]
     pub response_body: Option<String>,
     /// Why it is not delivered (yet).
+    #[schema(value_type = Option<schema::AttemptFailure>, required = true)]
     pub error: Option<Failure>,
     /// Every attempt, first to last, with up to 1 KiB of each answer's body.
+    #[schema(value_type = Vec<schema::Attempt>)]
     pub attempts: Vec<Attempt>,
     /// When its event was accepted.
+    #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
     /// When the record last changed.
+    #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
 }

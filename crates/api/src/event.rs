@@ -1,15 +1,21 @@
 use posthaste_domain::{Timestamp, event::Event, event_type::EventType, id::EventId};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::openapi::schema;
 
 /// An accepted event.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Accepted {
     /// Its id. A webhook request that carries the event alone has it as `webhook-id`.
+    #[schema(value_type = String, format = "uuid")]
     pub id: EventId,
     /// Its type.
+    #[schema(value_type = schema::EventTypeName)]
     pub r#type: EventType,
     /// When it happened.
+    #[schema(value_type = String, format = "date-time")]
     pub timestamp: Timestamp,
 }
 
@@ -21,32 +27,41 @@ impl Accepted {
 }
 
 /// Accepted events, in the order of the call.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AcceptedMany {
     /// One for each event of the call.
     pub events: Vec<Accepted>,
 }
 
 /// An event that was published.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Event)]
 pub struct EventAnswer {
     /// Its id.
+    #[schema(value_type = String, format = "uuid")]
     pub id: EventId,
     /// Its type.
+    #[schema(value_type = schema::EventTypeName)]
     pub r#type: EventType,
     /// When it happened.
+    #[schema(value_type = String, format = "date-time")]
     pub timestamp: Timestamp,
     /// Whom it is about.
+    #[schema(required = true)]
     pub subject: Option<String>,
     /// The producer's own reference.
+    #[schema(required = true)]
     pub reference: Option<String>,
     /// True if every webhook that wants it has it, false if one does not have it yet or never got it, null if none wants it or it
     /// is not known yet.
+    #[schema(required = true)]
     pub delivered: Option<bool>,
     /// When it was accepted.
+    #[schema(value_type = String, format = "date-time")]
     pub accepted_at: Timestamp,
     /// The producer's JSON, byte for byte.
+    #[schema(value_type = Object)]
     pub data: Box<RawValue>,
 }
 

@@ -1,23 +1,34 @@
 use posthaste_domain::{catalogue::BuiltIn, own_type::OwnEventType};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::openapi::schema;
 
 /// An event type: one of the catalogue's, or the workspace's own.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = EventType)]
 pub struct EventTypeAnswer {
     /// As events and subscriptions name it.
+    #[schema(value_type = schema::EventTypeName)]
     pub name: String,
     /// A few words for a person.
+    #[schema(required = true)]
     pub title: Option<String>,
     /// A sentence for a person.
+    #[schema(required = true)]
     pub description: Option<String>,
     /// Whose type it is: `spektr`, `spectra`, `dataspike`, `posthaste`, or `workspace` for its own.
+    #[schema(schema_with = schema::owner)]
     pub owner: &'static str,
     /// `available`, `deprecated` or `wip`.
+    #[schema(schema_with = schema::type_status)]
     pub status: &'static str,
     /// The JSON Schema that `data` has to fit; null if anything does.
+    #[schema(value_type = Option<Object>, required = true)]
     pub schema: Option<Box<RawValue>>,
     /// An event of the type, as it is published.
+    #[schema(value_type = Option<Object>, required = true)]
     pub sample: Option<Box<RawValue>>,
 }
 

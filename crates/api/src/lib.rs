@@ -1,12 +1,15 @@
-//! The HTTP API as clients see it: what is answered.
+//! The HTTP API as clients see it: what is answered, and the OpenAPI document of all of it.
 
+pub mod check;
 mod delivery;
 mod event;
 mod event_type;
 mod key;
+pub mod openapi;
 mod webhook;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use delivery::DeliveryAnswer;
 pub use event::{Accepted, AcceptedMany, EventAnswer};
@@ -15,11 +18,12 @@ pub use key::KeyAnswer;
 pub use webhook::WebhookAnswer;
 
 /// A page of a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct List<T> {
     /// The page. It can be shorter than asked for, and even empty, although another one follows.
     pub items: Vec<T>,
     /// The `cursor` of the next page; null on the last one.
+    #[schema(required = true)]
     pub next: Option<String>,
 }
 

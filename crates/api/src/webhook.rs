@@ -12,47 +12,68 @@ use posthaste_domain::{
     webhook::Webhook,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::schema;
 
 /// A webhook with the settings that are in force: its own, and its profile's for the rest.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Webhook)]
 pub struct WebhookAnswer {
     /// Its id.
+    #[schema(value_type = u64)]
     pub id: WebhookId,
     /// The UUID that the `dataspike` format calls `webhook_id`.
+    #[schema(format = "uuid")]
     pub uuid: String,
     /// Where requests go.
+    #[schema(value_type = String, format = "uri")]
     pub url: PublicUrl,
     /// What is subscribed to.
+    #[schema(value_type = Vec<schema::EventPattern>)]
     pub events: Vec<EventPattern>,
     /// A note of the owner's.
+    #[schema(required = true)]
     pub description: Option<String>,
     /// How requests reach the receiver.
+    #[schema(value_type = schema::Method)]
     pub method: Method,
     /// Where the defaults come from.
+    #[schema(value_type = schema::Profile)]
     pub profile: Profile,
     /// How events are written.
+    #[schema(value_type = schema::Format)]
     pub format: Format,
     /// When events are delivered that no filter speaks of.
+    #[schema(value_type = schema::Timing)]
     pub timing: Timing,
     /// Which events of which processes are wanted, and when.
+    #[schema(value_type = schema::Filters)]
     pub filters: Filters,
     /// How many requests are made; null if there is no limit.
+    #[schema(value_type = Option<schema::RateLimit>, required = true)]
     pub rate_limit: Option<RateLimit>,
     /// The waits between attempts, in seconds.
+    #[schema(value_type = schema::RetrySchedule)]
     pub retry_schedule: RetrySchedule,
     /// Which statuses are a success.
+    #[schema(value_type = schema::SuccessStatuses)]
     pub success_statuses: SuccessStatuses,
     /// How long one request may take.
+    #[schema(minimum = 1, maximum = 30)]
     pub timeout_seconds: u8,
     /// False while it is paused.
     pub enabled: bool,
     /// When it was registered.
+    #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
     /// When its settings last changed.
+    #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
     /// What signs its requests, only in the answer to its registration.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^whsec_[A-Za-z0-9+/]{43}=$")]
     pub secret: Option<String>,
 }
 

@@ -189,6 +189,16 @@ pub enum Next {
     Exhausted,
 }
 
+impl Next {
+    /// The wait before the next try; none where there is none.
+    pub fn wait(self) -> Option<Duration> {
+        match self {
+            Self::RetryIn(wait) => Some(wait),
+            Self::Exhausted => None,
+        }
+    }
+}
+
 /// Decides what follows a failed attempt, of which the delivery has now had `attempts`. The wait is the schedule's, or what the
 /// endpoint asked for if that is longer. `seed` spreads it.
 pub fn after_failure(schedule: &RetrySchedule, attempts: u32, seed: &str, asked: Option<Duration>) -> Next {

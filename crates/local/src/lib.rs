@@ -31,4 +31,4 @@ pub use metrics::{Calls, Metrics};
 pub use posthaste_local_lambda::{Function, InvokeError, LogLine, LogSink, LogStream};
 pub use posthaste_local_sqs::{Received, Sqs};
 pub use scheduler::TickError;
-pub use system::{Functions, Options, System, Urls};
+pub use system::{DynamoDb, DynamoDbError, Functions, Options, System, Urls};

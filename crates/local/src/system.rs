@@ -15,6 +15,7 @@ use posthaste_local_template::{self as template, Stack};
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
 
+pub use dynamodb::{DynamoDb, DynamoDbError};
 pub use options::{Functions, Options, Urls};
 
 use crate::{
@@ -36,6 +37,7 @@ pub struct System {
     first_key: String,
     stack: Stack,
     sqs: Sqs,
+    dynamodb: DynamoDb,
     faults: Faults,
     inbox: Inbox,
     functions: BTreeMap<String, Function>,
@@ -74,8 +76,8 @@ impl System {
         if let Some(data) = &options.data {
             std::fs::create_dir_all(data).with_context(|| format!("{} can't be made", data.display()))?;
         }
-        let dynamodb_url = dynamodb::start(options.data.as_deref(), &mut tasks).await?;
-        dynamodb::create_tables(&dynamodb_url, &stack).await?;
+        let dynamodb = dynamodb::start(options.data.as_deref(), &mut tasks).await?;
+        dynamodb.create_tables(&stack).await?;
 
         let sqs =
             Sqs::new(Settings { base_url: aws_url.clone(), region: REGION.to_owned(), account: ACCOUNT_ID.to_owned() });
@@ -89,7 +91,7 @@ impl System {
             tables: stack.tables.iter().map(|table| (table.name.clone(), table.arn.clone())).collect(),
             queues: stack.queues.iter().map(|queue| (queue.name.clone(), queue.arn.clone())).collect(),
         };
-        let front = Arc::new(Front::new(sqs.clone(), dynamodb_url, secrets, faults.clone(), &stack.functions, names));
+        let front = Arc::new(Front::new(sqs.clone(), dynamodb.url(), secrets, faults.clone(), &stack.functions, names));
         let answering = front.clone();
         let mut servers = vec![Server::start(aws, move |request| answering.clone().answer(request))?];
 
@@ -141,6 +143,7 @@ impl System {
             first_key,
             stack,
             sqs,
+            dynamodb,
             faults,
             inbox,
             functions,
@@ -180,6 +183,11 @@ impl System {
     /// The receiver.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// The embedded DynamoDB.
+    pub fn dynamodb(&self) -> &DynamoDb {
+        &self.dynamodb
     }
 
     /// SQS.

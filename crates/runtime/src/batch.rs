@@ -33,7 +33,8 @@ pub struct Record {
     pub sent: Timestamp,
     /// Whether it was a dead letter before: somebody sent it back from the dead-letter queue.
     pub redriven: bool,
-    group: Option<String>,
+    /// Its message group.
+    pub group: Option<String>,
 }
 
 /// What becomes of a record.

@@ -63,11 +63,8 @@ pub(crate) async fn get<K: Eq + Hash + Clone, V>(
         wanted.into_iter().filter_map(|(name, key)| Some((texts(&key)?, (name, key)))).collect();
     let keys: Vec<Item> = wanted.values().map(|(_, key)| key.clone()).collect();
     let chunks: Vec<Vec<Item>> = keys.chunks(MAX_GET).map(<[Item]>::to_vec).collect();
-    let answers: Vec<(Vec<Item>, Vec<Item>)> = stream::iter(chunks)
-        .map(|chunk| get_chunk(reading, chunk))
-        .buffer_unordered(CONCURRENT_CALLS)
-        .collect()
-        .await;
+    let answers: Vec<(Vec<Item>, Vec<Item>)> =
+        stream::iter(chunks).map(|chunk| get_chunk(reading, chunk)).buffer_unordered(CONCURRENT_CALLS).collect().await;
     let mut found = Found::default();
     for (items, unread) in answers {
         for item in items {

@@ -65,6 +65,15 @@ pub enum Recorded {
     AlreadySucceeded,
 }
 
+/// How a delivery waits in the table until its time: from then on the release function sees to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Parking {
+    /// Its time.
+    pub due_at: Timestamp,
+    /// The request that it shared. Deliveries of the same batch wait under the same shard.
+    pub batch: Option<BatchId>,
+}
+
 /// The delivery that an update is about, with what its record repeats of the event.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
@@ -84,13 +93,15 @@ impl Deliveries {
         Self { client, table: table.into() }
     }
 
-    /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise.
+    /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise. A failed one can
+    /// be parked with the same write.
     /// `attempt_id` is unique to the attempt. Recording the same one again changes nothing and tells the same.
     pub async fn record_attempt(
         &self,
         subject: Subject<'_>,
         attempt: &Attempt,
         attempt_id: &str,
+        parking: Option<Parking>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
         let status = if attempt.succeeded() { Status::Succeeded } else { Status::Pending };
@@ -102,8 +113,8 @@ impl Deliveries {
                 now,
                 ", httpStatus = :http, responseBody = :body, #error = :error, lastAttempt = :id, \
                  attempts = list_append(if_not_exists(attempts, :none), :attempt), \
-                 attemptCount = if_not_exists(attemptCount, :zero) + :one \
-                 REMOVE dueAt, dueShard",
+                 attemptCount = if_not_exists(attemptCount, :zero) + :one",
+                parking,
             )
             .expression_attribute_names("#error", "error")
             .expression_attribute_values(":http", optional(attempt.http_status.map(number)))
@@ -142,36 +153,15 @@ impl Deliveries {
 
     /// Says that no try is left and the dead letter is sent.
     pub async fn mark_exhausted(&self, subject: Subject<'_>, now: Timestamp) -> Result<(), StoreError> {
-        self.mark(self.update(subject, Status::Exhausted, now, "")).await
+        self.mark(self.update(subject, Status::Exhausted, now, "", None)).await
     }
 
     /// Says that nothing is sent, and why.
     pub async fn mark_skipped(&self, subject: Subject<'_>, why: &Failure, now: Timestamp) -> Result<(), StoreError> {
         let update = self
-            .update(subject, Status::Skipped, now, ", #error = :error")
+            .update(subject, Status::Skipped, now, ", #error = :error", None)
             .expression_attribute_names("#error", "error")
             .expression_attribute_values(":error", json(why)?);
-        self.mark(update).await
-    }
-
-    /// Lets a delivery wait in the table until its time: from then on the release function sees to it. Nothing happens where it has
-    /// succeeded by now. Deliveries of the same batch wait under the same shard.
-    pub async fn park(
-        &self,
-        subject: Subject<'_>,
-        due_at: Timestamp,
-        batch: Option<BatchId>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let spread = batch.map_or_else(|| subject.delivery.spread(), |batch| batch.spread());
-        let update = self
-            .update(subject, Status::Pending, now, ", dueAt = :due, dueShard = :shard, batch = :batch")
-            .expression_attribute_values(":due", number(due_at.as_millisecond()))
-            .expression_attribute_values(":shard", due::shard(spread))
-            .expression_attribute_values(
-                ":batch",
-                batch.map_or(AttributeValue::Null(true), |batch| text(batch.to_string())),
-            );
         self.mark(update).await
     }
 
@@ -189,22 +179,42 @@ impl Deliveries {
         batch::get(reading, keys, record::progress).await
     }
 
-    /// An update that sets the status and what every record has.
-    fn update(&self, subject: Subject<'_>, status: Status, now: Timestamp, more: &str) -> UpdateItemFluentBuilder {
+    /// An update that sets the status and what every record has, and parks the delivery or ends its waiting.
+    fn update(
+        &self,
+        subject: Subject<'_>,
+        status: Status,
+        now: Timestamp,
+        more: &str,
+        parking: Option<Parking>,
+    ) -> UpdateItemFluentBuilder {
         let expires = subject.event.id.time().as_second().saturating_add_unsigned(subject.retention.as_secs());
-        self.client
+        let waiting = match parking {
+            Some(_) => ", dueAt = :due, dueShard = :shard, #batch = :batch",
+            None => " REMOVE dueAt, dueShard",
+        };
+        let update = self
+            .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(record_key(&subject.event.workspace, subject.webhook, subject.delivery)))
             .update_expression(format!(
-                "SET eventId = :event, eventType = :type, #status = :status, updatedAt = :now, {EXPIRES_AT} = :expires{more}"
+                "SET eventId = :event, eventType = :type, #status = :status, updatedAt = :now, {EXPIRES_AT} = :expires{more}{waiting}"
             ))
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":event", text(subject.event.id.to_string()))
             .expression_attribute_values(":type", text(subject.event.event_type.as_str()))
             .expression_attribute_values(":status", text(status.name()))
             .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":expires", number(expires))
+            .expression_attribute_values(":expires", number(expires));
+        let Some(Parking { due_at, batch }) = parking else { return update };
+        let spread = batch.map_or_else(|| subject.delivery.spread(), |batch| batch.spread());
+        let batch = batch.map_or(AttributeValue::Null(true), |batch| text(batch.to_string()));
+        update
+            .expression_attribute_names("#batch", "batch")
+            .expression_attribute_values(":due", number(due_at.as_millisecond()))
+            .expression_attribute_values(":shard", due::shard(spread))
+            .expression_attribute_values(":batch", batch)
     }
 
     /// Carries out an update unless the delivery has succeeded by now.

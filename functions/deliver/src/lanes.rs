@@ -21,6 +21,8 @@ pub(crate) struct Pending<'a> {
     pub(crate) record: usize,
     pub(crate) id: DeliveryId,
     pub(crate) event: &'a Event,
+    /// How many attempts are known to be recorded.
+    pub(crate) attempts: u32,
 }
 
 /// A delivery whose event is not stored any more.
@@ -109,7 +111,9 @@ fn lane<'a>(
         is_fresh,
     };
     for due in &task.deliveries {
-        let turn = turn(Some(webhook), facts.progress.items.get(&due.id).copied(), record.redriven, now);
+        let progress = facts.progress.items.get(&due.id).copied();
+        let attempts = progress.map_or(0, |progress| progress.attempts);
+        let turn = turn(Some(webhook), progress, record.redriven, now);
         let list = match turn {
             Turn::Send => &mut lane.sends,
             Turn::Skip => &mut lane.skips,
@@ -117,7 +121,7 @@ fn lane<'a>(
             Turn::Over | Turn::Drop => continue,
         };
         match facts.event(task, due) {
-            Some(event) => list.push(Pending { record: at, id: due.id, event }),
+            Some(event) => list.push(Pending { record: at, id: due.id, event, attempts }),
             None => lane.gone.push(Gone { record: at, id: due.id, event: due.content.event_id() }),
         }
     }

@@ -18,7 +18,7 @@ use posthaste_runtime::{
     deadline::Deadline,
 };
 use posthaste_sender::{Outcome, Request};
-use posthaste_store::{Recorded, StoreError, Subject};
+use posthaste_store::{Parking, Recorded, StoreError, Subject};
 
 use crate::{
     deliver::Deliver,
@@ -49,7 +49,6 @@ pub(crate) struct Run<'a> {
 /// What has become of a lane so far.
 struct State<'a> {
     webhook: &'a Webhook,
-    batch: Option<BatchId>,
     requests: usize,
     /// Records that have to come again, because something for them could not be done.
     unsettled: BTreeSet<usize>,
@@ -84,11 +83,11 @@ impl Run<'_> {
     }
 
     async fn go_through<'a>(&self, lane: Lane<'a>) -> State<'a> {
-        let Lane { records, webhook, batch, mut slot, sends, skips, exhausted, gone, .. } = lane;
-        let mut state = State { webhook, batch, requests: 0, unsettled: BTreeSet::new(), comes_again: None };
+        let Lane { records, webhook, mut batch, mut slot, sends, skips, exhausted, gone, .. } = lane;
+        let mut state = State { webhook, requests: 0, unsettled: BTreeSet::new(), comes_again: None };
         self.skip(&skips, &mut state).await;
-        self.give_up(&exhausted, "no attempt is left", &mut state).await;
-        self.bury_gone(&gone, &mut state).await;
+        self.give_up(&exhausted, batch, "no attempt is left", &mut state).await;
+        self.bury_gone(&gone, batch, &mut state).await;
         let alone = records.len() == 1 && skips.is_empty() && exhausted.is_empty() && gone.is_empty();
         let mut left = sends.as_slice();
         while !left.is_empty() {
@@ -101,18 +100,19 @@ impl Run<'_> {
                 }
             };
             if let Wait::Later(slot) = wait {
-                self.postpone(left, slot, &mut state, alone).await;
+                self.postpone(left, batch, slot, &mut state, alone).await;
                 break;
             }
             let began = clock::now();
             let due: Vec<_> = left.iter().map(|pending| (pending.id, pending.event)).collect();
-            let Ok(request) = WebhookRequest::new(webhook, &due, state.batch, began) else {
+            // Only the first request is one that was made before.
+            let Ok(request) = WebhookRequest::new(webhook, &due, batch.take(), began) else {
                 tracing::error!(webhook.id = %webhook.id, "a request can't be written");
                 state.fail(left);
                 break;
             };
             let (now, later) = left.split_at(request.deliveries);
-            let batch = request.batch;
+            let shared = request.batch;
             match self.send(webhook, request, began, now).await {
                 Answer::OurFault => {
                     state.fail(left);
@@ -121,7 +121,7 @@ impl Run<'_> {
                 Answer::Attempt(attempt, asked) => {
                     state.requests += 1;
                     let whole = alone && state.requests == 1 && later.is_empty();
-                    self.conclude(now, batch, &attempt, asked, whole, &mut state).await;
+                    self.conclude(now, shared, &attempt, asked, whole, &mut state).await;
                 }
             }
             left = later;
@@ -207,12 +207,23 @@ impl Run<'_> {
         state: &mut State<'_>,
     ) {
         let attempt_id = format!("{}/{}", self.attempt_id, state.requests);
+        let schedule = state.webhook.retry_schedule();
+        let next = |pending: &Pending<'_>, attempts| {
+            let seed = batch.map_or_else(|| pending.id.to_string(), |batch| batch.to_string());
+            after_failure(&schedule, attempts, &seed, asked)
+        };
+        let wait = carried.iter().map(|pending| next(pending, pending.attempts + 1));
+        let wait = wait.filter_map(Next::wait).max().unwrap_or_default();
+        let is_parked = attempt.error.is_some() && wait > MAX_VISIBILITY_WAIT;
+        let parking = is_parked.then(|| Parking { due_at: clock::now() + wait, batch });
         let records = stream::iter(carried)
-            .map(async |pending| (*pending, self.record(pending, attempt, &attempt_id, state.webhook).await))
+            .map(async |pending| {
+                let parking = parking.filter(|_| next(pending, pending.attempts + 1).wait().is_some());
+                (*pending, self.record(pending, attempt, &attempt_id, parking, state.webhook).await)
+            })
             .buffered(CONCURRENT_WRITES);
         let recorded: Vec<(Pending<'_>, Result<Recorded, StoreError>)> = records.collect().await;
-        let schedule = state.webhook.retry_schedule();
-        let (mut again, mut exhausted, mut wait) = (Vec::new(), Vec::new(), Duration::ZERO);
+        let (mut again, mut exhausted) = (Vec::new(), Vec::new());
         for (pending, recorded) in recorded {
             match (&attempt.error, recorded) {
                 (_, Err(error)) => {
@@ -220,31 +231,24 @@ impl Run<'_> {
                     state.unsettled.insert(pending.record);
                 }
                 (None, _) | (_, Ok(Recorded::AlreadySucceeded)) => {}
-                (Some(_), Ok(Recorded::Counted(attempts))) => {
-                    let seed = batch.map_or_else(|| pending.id.to_string(), |batch| batch.to_string());
-                    match after_failure(&schedule, attempts, &seed, asked) {
-                        Next::RetryIn(after) => {
-                            wait = wait.max(after);
-                            again.push(pending);
-                        }
-                        Next::Exhausted => exhausted.push(pending),
-                    }
-                }
+                // Another copy of the message may have taken an attempt in the meantime.
+                (Some(_), Ok(Recorded::Counted(attempts))) => match next(&pending, attempts) {
+                    Next::RetryIn(_) => again.push(pending),
+                    Next::Exhausted => exhausted.push(pending),
+                },
             }
         }
-        state.batch = batch;
         if let Some(failure) = &attempt.error {
-            self.give_up(&exhausted, &failure.message, state).await;
+            self.give_up(&exhausted, batch, &failure.message, state).await;
         }
-        if again.is_empty() {
-        } else if wait > MAX_VISIBILITY_WAIT {
-            self.park(&again, batch, wait, state).await;
-        } else if whole && again.len() == carried.len() {
+        if again.is_empty() || is_parked {
+            return;
+        }
+        if whole && again.len() == carried.len() {
             state.comes_again = Some(wait);
         } else {
             self.send_on(&again, batch, None, wait, state).await;
         }
-        state.batch = None;
     }
 
     /// Tries for as long as there is time: without its record an attempt is made again.
@@ -253,12 +257,13 @@ impl Run<'_> {
         pending: &Pending<'_>,
         attempt: &Attempt,
         attempt_id: &str,
+        parking: Option<Parking>,
         webhook: &Webhook,
     ) -> Result<Recorded, StoreError> {
         let mut pause = FIRST_WAIT;
         loop {
             let subject = self.subject(pending, webhook);
-            match self.deliver.deliveries.record_attempt(subject, attempt, attempt_id, clock::now()).await {
+            match self.deliver.deliveries.record_attempt(subject, attempt, attempt_id, parking, clock::now()).await {
                 Err(error) if self.deadline.left() > pause * 2 => {
                     tracing::warn!(delivery.id = %pending.id, %error, "an attempt is not recorded yet");
                     tokio::time::sleep(pause).await;
@@ -267,16 +272,6 @@ impl Run<'_> {
                 result => return result,
             }
         }
-    }
-
-    async fn park(&self, parked: &[Pending<'_>], batch: Option<BatchId>, wait: Duration, state: &mut State<'_>) {
-        let (now, webhook) = (clock::now(), state.webhook);
-        let park = async |pending: &Pending<'_>| {
-            let subject = self.subject(pending, webhook);
-            (pending.record, self.deliver.deliveries.park(subject, now + wait, batch, now).await)
-        };
-        let results: Vec<_> = stream::iter(parked).map(park).buffered(CONCURRENT_WRITES).collect().await;
-        state.note(results, "a delivery could not be parked");
     }
 
     async fn skip(&self, skipped: &[Pending<'_>], state: &mut State<'_>) {
@@ -295,12 +290,12 @@ impl Run<'_> {
 
     /// The dead letter first, then the record: when the function dies between, the message comes again, and the record says that
     /// no try is left.
-    async fn give_up(&self, exhausted: &[Pending<'_>], why: &str, state: &mut State<'_>) {
+    async fn give_up(&self, exhausted: &[Pending<'_>], batch: Option<BatchId>, why: &str, state: &mut State<'_>) {
         if exhausted.is_empty() {
             return;
         }
         let deliveries = exhausted.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
-        if !self.bury(deliveries, "exhausted", why, state).await {
+        if !self.bury(deliveries, batch, "exhausted", why, state.webhook).await {
             state.fail(exhausted);
             return;
         }
@@ -313,18 +308,26 @@ impl Run<'_> {
         state.note(results, "a delivery could not be marked as exhausted");
     }
 
-    async fn bury_gone(&self, gone: &[Gone], state: &mut State<'_>) {
+    async fn bury_gone(&self, gone: &[Gone], batch: Option<BatchId>, state: &mut State<'_>) {
         let deliveries: Vec<Due<'_>> =
             gone.iter().map(|gone| Due { id: gone.id, content: Content::EventId(gone.event) }).collect();
-        if !gone.is_empty() && !self.bury(deliveries, "event_gone", "the event is no longer stored", state).await {
+        let why = "the event is no longer stored";
+        if !gone.is_empty() && !self.bury(deliveries, batch, "event_gone", why, state.webhook).await {
             state.unsettled.extend(gone.iter().map(|gone| gone.record));
         }
     }
 
-    async fn bury(&self, deliveries: Vec<Due<'_>>, reason: &str, why: &str, state: &State<'_>) -> bool {
-        let Webhook { workspace, id, .. } = state.webhook;
+    async fn bury(
+        &self,
+        deliveries: Vec<Due<'_>>,
+        batch: Option<BatchId>,
+        reason: &str,
+        why: &str,
+        webhook: &Webhook,
+    ) -> bool {
+        let Webhook { workspace, id, .. } = webhook;
         let count = deliveries.len();
-        let task = Task { batch: state.batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
+        let task = Task { batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
         let Ok(body) = task.message() else { return false };
         let letter = dead_letter(body, Some(id.to_string()), reason, why);
         match self.deliver.batch.dead_letters.send(&[letter]).await.pop() {
@@ -340,7 +343,14 @@ impl Run<'_> {
     }
 
     /// What is left of a lane goes later: for want of time, or at its slot.
-    async fn postpone(&self, left: &[Pending<'_>], slot: Option<Timestamp>, state: &mut State<'_>, alone: bool) {
+    async fn postpone(
+        &self,
+        left: &[Pending<'_>],
+        batch: Option<BatchId>,
+        slot: Option<Timestamp>,
+        state: &mut State<'_>,
+        alone: bool,
+    ) {
         if slot.is_none() && state.requests == 0 && alone {
             state.comes_again = Some(Duration::ZERO);
             return;
@@ -348,7 +358,7 @@ impl Run<'_> {
         let wait = slot.map(|slot| Duration::try_from(slot.duration_since(clock::now())).unwrap_or_default());
         // Rounded down: the rest of the wait is slept through.
         let wait = Duration::from_secs(wait.unwrap_or_default().as_secs()).min(MAX_DELAY);
-        self.send_on(left, state.batch, slot, wait, state).await;
+        self.send_on(left, batch, slot, wait, state).await;
     }
 
     /// Sends deliveries on as a task of their own.

@@ -147,3 +147,6 @@ fn message(task: &Task<'_>) -> serde_json::Result<Message> {
 fn is_too_much(event: &Event, webhooks: usize) -> serde_json::Result<bool> {
     Ok(event.data.get().len().saturating_mul(webhooks) > MAX_INLINE_BYTES)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod deliveries;
 mod event_types;
 mod events;
 mod keys;
+mod openapi;
 mod webhooks;
 
 use axum::{
@@ -45,6 +46,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/event-types", get(event_types::list))
         .route("/api/v1/event-types/{name}", get(event_types::show).put(event_types::put).delete(event_types::remove))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
-        .route("/api/v1/keys/{id}", delete(keys::remove));
+        .route("/api/v1/keys/{id}", delete(keys::remove))
+        .route(posthaste_api::openapi::PATH, get(openapi::show));
     api::serve(routes.with_state(shared), MAX_BODY_BYTES).await
 }

@@ -61,3 +61,65 @@ fn outgoing(
     let message = Message { delay, ..Message::new(task.message()?, webhook.to_string()) };
     Ok(Outgoing { message, due: due.to_vec() })
 }
+
+#[cfg(test)]
+mod tests {
+    use posthaste_domain::id::{Cause, DeliveryId, EventId};
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_700_000_000).unwrap()
+    }
+
+    fn due(webhook: u64, nth: u8, seconds: i64) -> DueDelivery {
+        let event: EventId = format!("01896b5d-3648-7000-8000-0000000000{nth:02x}").parse().unwrap();
+        DueDelivery {
+            workspace: Workspace::parse("acme").unwrap(),
+            webhook: WebhookId(webhook),
+            delivery: DeliveryId::derive(event, WebhookId(webhook), Cause::Published),
+            event,
+            batch: None,
+            due_at: Timestamp::from_second(1_700_000_000 + seconds).unwrap(),
+            held_for: None,
+            key: (String::new(), String::new()),
+        }
+    }
+
+    /// The last digits of the events of each task, and its delay.
+    fn tasks(due: Vec<DueDelivery>) -> Vec<(String, u64)> {
+        let tasks = plan(due, now()).unwrap();
+        let describe = |outgoing: &Outgoing| {
+            let task = Task::parse(&outgoing.message.body).unwrap();
+            assert!(task.recorded && outgoing.due.len() == task.deliveries.len());
+            let events = task.deliveries.iter().map(|due| due.content.event_id().to_string()[34..].to_owned());
+            (events.collect::<Vec<_>>().join(" "), outgoing.message.delay.as_secs())
+        };
+        let mut tasks: Vec<_> = tasks.iter().map(describe).collect();
+        tasks.sort();
+        tasks
+    }
+
+    #[test]
+    fn each_parked_delivery_goes_alone_at_its_time() {
+        let described = tasks(vec![due(1, 1, -5), due(1, 2, 30), due(2, 3, 0)]);
+        assert_eq!(described, [("01".into(), 0), ("02".into(), 30), ("03".into(), 0)]);
+    }
+
+    #[test]
+    fn what_shared_a_request_shares_it_again() {
+        let batch = BatchId::derive(&[due(1, 1, 0).delivery, due(1, 2, 0).delivery]);
+        let with = |due| DueDelivery { batch, ..due };
+        let out = plan(vec![with(due(1, 2, 7)), due(1, 3, 7), with(due(1, 1, 7))], now()).unwrap();
+        let shared = out.iter().find(|outgoing| outgoing.due.len() == 2).unwrap();
+        assert_eq!(Task::parse(&shared.message.body).unwrap().batch, batch);
+        assert_eq!(shared.message.delay, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn what_was_held_for_a_run_goes_together_in_order() {
+        let held = |webhook, nth, run: &str| DueDelivery { held_for: Some(run.to_owned()), ..due(webhook, nth, 0) };
+        let described = tasks(vec![held(1, 3, "a"), held(1, 1, "a"), held(1, 2, "b"), held(2, 1, "a")]);
+        assert_eq!(described, [("01".into(), 0), ("01 03".into(), 0), ("02".into(), 0)]);
+    }
+}

@@ -8,8 +8,8 @@ use posthaste_local_template::{Stack, Table};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// Starts it among the tasks, with its data in this directory or else in memory. Answers its URL.
-pub(super) async fn start(data: Option<&Path>, tasks: &mut JoinSet<()>) -> anyhow::Result<String> {
+/// Starts it among the tasks, with its data in this directory or else in memory.
+pub(super) async fn start(data: Option<&Path>, tasks: &mut JoinSet<()>) -> anyhow::Result<DynamoDb> {
     let database = match data {
         Some(data) => Database::new(&data.join("dynamodb.sqlite").to_string_lossy()),
         None => Database::memory(),
@@ -18,38 +18,54 @@ pub(super) async fn start(data: Option<&Path>, tasks: &mut JoinSet<()>) -> anyho
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     tasks.spawn(dynoxide::server::serve_on(listener, database));
-    Ok(url)
-}
-
-/// Creates the tables. A kept table gets the indexes that the template has since been given.
-pub(super) async fn create_tables(url: &str, stack: &Stack) -> anyhow::Result<()> {
-    let client = Client { http: reqwest::Client::new(), url };
-    for table in &stack.tables {
-        client.create(table).await.with_context(|| table.logical_id.clone())?;
-    }
-    Ok(())
+    Ok(DynamoDb { http: reqwest::Client::new(), url })
 }
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-enum CallError {
+pub enum DynamoDbError {
+    /// DynamoDB refused it.
     #[error("{operation}: {kind}: {message}")]
-    Refused { operation: String, kind: String, message: String },
+    Refused {
+        /// The API operation.
+        operation: String,
+        /// The error's type, as `ResourceInUseException`.
+        kind: String,
+        /// What DynamoDB says.
+        message: String,
+    },
+    /// DynamoDB did not answer.
     #[error("DynamoDB did not answer")]
     NoAnswer(#[from] reqwest::Error),
+    /// The answer is not JSON.
     #[error("DynamoDB did not answer with JSON")]
     NoJson(#[from] serde_json::Error),
 }
 
-struct Client<'a> {
+/// A client of the embedded DynamoDB that goes past roles, faults and counters.
+#[derive(Debug, Clone)]
+pub struct DynamoDb {
     http: reqwest::Client,
-    url: &'a str,
+    url: String,
 }
 
-impl Client<'_> {
-    async fn create(&self, table: &Table) -> Result<(), CallError> {
+impl DynamoDb {
+    /// Its URL.
+    pub(super) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// Creates the tables. A kept table gets the indexes that the template has since been given.
+    pub(super) async fn create_tables(&self, stack: &Stack) -> anyhow::Result<()> {
+        for table in &stack.tables {
+            self.create(table).await.with_context(|| table.logical_id.clone())?;
+        }
+        Ok(())
+    }
+
+    async fn create(&self, table: &Table) -> Result<(), DynamoDbError> {
         match self.call("CreateTable", &table.create_request).await {
-            Err(CallError::Refused { kind, .. }) if kind == "ResourceInUseException" => {
+            Err(DynamoDbError::Refused { kind, .. }) if kind == "ResourceInUseException" => {
                 self.add_indexes(table).await?;
             }
             created => drop(created?),
@@ -61,13 +77,13 @@ impl Client<'_> {
         });
         match self.call("UpdateTimeToLive", &ttl).await {
             // A kept table has it already.
-            Err(CallError::Refused { message, .. }) if message.contains("TimeToLive is already enabled") => Ok(()),
+            Err(DynamoDbError::Refused { message, .. }) if message.contains("TimeToLive is already enabled") => Ok(()),
             enabled => enabled.map(drop),
         }
     }
 
     /// Adds the global indexes that the table of this name doesn't have, one by one, as DynamoDB wants it.
-    async fn add_indexes(&self, table: &Table) -> Result<(), CallError> {
+    async fn add_indexes(&self, table: &Table) -> Result<(), DynamoDbError> {
         let described = self.call("DescribeTable", &json!({ "TableName": table.name })).await?;
         let present = list(&described["Table"]["GlobalSecondaryIndexes"]);
         let declared = list(&table.create_request["GlobalSecondaryIndexes"]);
@@ -83,11 +99,12 @@ impl Client<'_> {
         Ok(())
     }
 
-    async fn call(&self, operation: &str, body: &Value) -> Result<Value, CallError> {
+    /// Carries out an operation of DynamoDB's API, as `GetItem`.
+    pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, DynamoDbError> {
         let credential = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
         let request = self
             .http
-            .post(self.url)
+            .post(&self.url)
             .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
             .header("x-amz-date", "20260101T000000Z")
             .header("authorization", credential)
@@ -100,7 +117,7 @@ impl Client<'_> {
             return Ok(body);
         }
         let kind = body["__type"].as_str().unwrap_or_default();
-        Err(CallError::Refused {
+        Err(DynamoDbError::Refused {
             operation: operation.to_owned(),
             kind: kind.rsplit('#').next().unwrap_or_default().to_owned(),
             message: body["message"].as_str().or(body["Message"].as_str()).unwrap_or_default().to_owned(),

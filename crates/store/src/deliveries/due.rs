@@ -40,7 +40,8 @@ pub struct DueDelivery {
     pub due_at: Timestamp,
     /// The run of a process that it was held for, as a hash; none if it was parked.
     pub held_for: Option<String>,
-    key: (String, String),
+    /// The key of its item.
+    pub key: (String, String),
 }
 
 /// Where an item stands in the index.

@@ -1,0 +1,124 @@
+//! `/api/v1/events`
+
+use posthaste_domain::{api_key::Scope, catalogue, event::MAX_EVENT_BYTES};
+use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema,
+    openapi::{HttpMethod, ObjectBuilder, Type},
+};
+
+use super::{
+    call::Call,
+    example::{self, shown},
+    refusal::Refusal,
+    request::{PublishEvents, Published},
+    schema::{self, EventTypeName},
+    webhooks::{id, time},
+};
+use crate::{Accepted, AcceptedMany, EventAnswer};
+
+const ALL: &str = "/api/v1/events";
+const TAG: &str = "Events";
+
+pub(super) fn calls() -> [Call; 3] {
+    [publish(), list(), show()]
+}
+
+fn publish() -> Call {
+    let many = AcceptedMany { events: example::events(&many()).iter().map(Accepted::of).collect() };
+    let one = example::events(&one()).first().map(Accepted::of);
+    Call::new(HttpMethod::Post, ALL, "publishEvents", "Publish events")
+        .tag(TAG)
+        .needs(Scope::EventsPublish, PUBLISHING)
+        .takes::<PublishEvents>([
+            ("one", Some(self::one())),
+            ("many", Some(self::many())),
+            ("ofAProcess", sample("process_run_start")),
+        ])
+        .answers::<Published>(
+            202,
+            "Accepted: every webhook that wants them will get them. The form is that of the call.",
+            [("one", shown(one)), ("many", shown(many))],
+        )
+        .refuses([
+            Refusal::too_large(MAX_EVENT_BYTES, format!("an event takes at most {MAX_EVENT_BYTES} bytes")),
+            Refusal::body("missing_field", "data", r#"{"type": "order.created"}"#, "data is required"),
+            Refusal::body(
+                "wrong_type",
+                "events[0].data",
+                r#"{"events": [{"type": "order.created", "data": []}]}"#,
+                "events[0].data has to be an object",
+            ),
+            Refusal::body(
+                "invalid_event_type",
+                "type",
+                r#"{"type": "order created", "data": {}}"#,
+                "an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 characters",
+            ),
+            Refusal::body("wrong_count", "events", r#"{"events": []}"#, "a call takes 1 to 100 events"),
+            Refusal::body(
+                "reserved_event_type",
+                "type",
+                r#"{"type": "webhook.disabled", "data": {}}"#,
+                "webhook.disabled is published by Posthaste alone",
+            ),
+        ])
+}
+
+fn list() -> Call {
+    let order = schema::one_of(["asc", "desc"]).default(Some(json!("asc")));
+    Call::new(HttpMethod::Get, ALL, "listEvents", "List events")
+        .tag(TAG)
+        .needs(Scope::EventsRead, LISTING)
+        .pages(id())
+        .query("since", "Only events that were accepted then or later.", time())
+        .query("until", "Only events that were accepted before.", time())
+        .query("type", "Only events of this type.", EventTypeName::schema())
+        .query("subject", "Only events about this subject.", ObjectBuilder::new().schema_type(Type::String))
+        .query("order", "By the time of acceptance: the oldest first, or the newest.", order)
+        .answers_page::<EventAnswer>("A page of events.", {
+            let events = example::events(&many()).into_iter().zip([Some(true), Some(false)]);
+            example::list(events.map(|(event, delivered)| EventAnswer::of(event, delivered)))
+        })
+}
+
+fn show() -> Call {
+    let event = example::events(&one()).pop();
+    Call::new(HttpMethod::Get, "/api/v1/events/{id}", "getEvent", "Read an event")
+        .tag(TAG)
+        .needs(Scope::EventsRead, "With its data, and whether it has been delivered.")
+        .names("id", "event with this id", id())
+        .answers::<EventAnswer>(
+            200,
+            "The event.",
+            [("delivered", shown(event.map(|event| EventAnswer::of(event, Some(true)))))],
+        )
+}
+
+fn one() -> Value {
+    json!({
+        "type": "order.created",
+        "subject": "customer-7",
+        "timestamp": "2026-01-15T09:29:58.120Z",
+        "reference": "ord_1042",
+        "data": { "orderId": 1042, "currency": "USD", "total": 499.0 }
+    })
+}
+
+fn many() -> Value {
+    json!({ "events": [one(), { "type": "order.shipped", "data": { "orderId": 1041, "carrier": "DHL" } }] })
+}
+
+/// The catalogue's own example.
+pub(super) fn sample(event_type: &str) -> Option<Value> {
+    serde_json::from_str(catalogue::find(event_type)?.sample).ok()
+}
+
+const PUBLISHING: &str = "\
+One event, or up to 100 in `events`: at most 256 KiB an event, 5 MiB a call. Data of a type of the catalogue, and of an own type with \
+a schema, is checked. An event of a type that is not known at all is taken as it is.\n\n\
+Events of a process carry `processType` and `contextId` in `data`: filters and the timing `process_end` go by them.";
+
+const LISTING: &str = "\
+For reconciliation: every event that was published, each with whether it has been delivered. An event is in the list shortly after \
+it was accepted.";

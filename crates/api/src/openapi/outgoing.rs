@@ -1,0 +1,123 @@
+//! What endpoints get: a request for each format, made by the code that makes requests.
+
+mod body;
+
+use posthaste_domain::{
+    format::Format,
+    id::{Cause, DeliveryId},
+    request::WebhookRequest,
+};
+use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema,
+    openapi::{
+        ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        request_body::RequestBodyBuilder,
+    },
+};
+
+use super::{
+    call::content,
+    events,
+    example::{self, NOW},
+};
+
+const TAG: &str = "Requests to webhooks";
+
+/// The headers, with what they say. Those of the body's type are OpenAPI's own business.
+const HEADERS: [(&str, &str); 6] = [
+    ("User-Agent", "`Posthaste/` and a version."),
+    ("X-Webhook-Event", "The type of the events in the body; `batch` if they have several."),
+    (
+        "X-Webhook-Signature",
+        "`sha256=` and the hex HMAC-SHA256 of the body, keyed with the secret's text as it was shown.",
+    ),
+    ("webhook-id", "The event's id, or that of several that share the request. The same on every retry."),
+    ("webhook-timestamp", "When this attempt was made, in Unix seconds."),
+    (
+        "webhook-signature",
+        "`v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`, keyed with the bytes that the secret is the \
+         base64 of (Standard Webhooks). Several are parted by spaces; one has to match.",
+    ),
+];
+
+/// One for each format, by its name.
+pub(super) fn all() -> Vec<(&'static str, Operation)> {
+    Format::NAMES.into_iter().map(|(name, format)| (name, operation(name, format))).collect()
+}
+
+/// The headers of each, by their names.
+pub(super) fn headers() -> impl Iterator<Item = (String, RefOr<Parameter>)> {
+    HEADERS.iter().map(|(name, says)| ((*name).to_owned(), RefOr::T(header(name, says))))
+}
+
+fn operation(name: &str, format: Format) -> Operation {
+    let sent = sent(name, format);
+    let content_type = sent.as_ref().map_or(super::JSON, |(content_type, _)| content_type.as_str());
+    let example = sent.as_ref().map(|(_, body)| body.clone());
+    let body = RequestBodyBuilder::new()
+        .content(content_type, content(schema(format), [("sent", example)]))
+        .required(Some(Required::True));
+    let mut operation = Operation::new();
+    operation.tags = Some(vec![TAG.to_owned()]);
+    operation.operation_id = Some(format!("{name}Request"));
+    operation.summary = Some(format!("The format {name}"));
+    let headers = HEADERS.iter().map(|(name, _)| Ref::new(format!("#/components/parameters/{name}")));
+    operation.parameters = Some(headers.map(RefOr::Ref).collect());
+    operation.request_body = Some(RefOr::T(body.build()));
+    let taken =
+        "A status of the webhook's `successStatuses`, within its `timeoutSeconds`: the endpoint has the events.";
+    let refused =
+        "Any other answer, or none: the delivery is tried again after the next wait of the webhook's `retrySchedule`.";
+    for (status, says) in [("2XX", taken), ("default", refused)] {
+        let response = ResponseBuilder::new().description(says).build();
+        operation.responses.responses.insert(status.to_owned(), RefOr::T(response));
+    }
+    operation
+}
+
+fn header(name: &str, says: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::True)
+        .description(Some(says))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+}
+
+fn schema(format: Format) -> RefOr<Schema> {
+    match format {
+        Format::Standard => body::Standard::schema(),
+        Format::Spektr => body::Spektr::schema(),
+        Format::SpektrV1 => body::SpektrV1::schema(),
+        Format::Spectra => body::Spectra::schema(),
+        Format::Dataspike => body::Dataspike::schema(),
+        Format::CloudEvents => body::CloudEvents::schema(),
+        Format::Slack => body::Slack::schema(),
+    }
+}
+
+/// The request that carries these published events to a webhook with the profile of this name.
+pub(super) fn request(profile: &str, published: &Value) -> Option<WebhookRequest> {
+    let registration = json!({ "url": "https://example.com/webhooks", "events": ["*"], "profile": profile });
+    let webhook = example::webhook(42, &registration)?;
+    let events = example::events(published);
+    let ids = events.iter().map(|event| DeliveryId::derive(event.id, webhook.id, Cause::Published));
+    let due: Vec<_> = ids.zip(&events).collect();
+    WebhookRequest::new(&webhook, &due, None, NOW).ok()
+}
+
+/// The type and the body of a request in this format.
+fn sent(name: &str, format: Format) -> Option<(String, Value)> {
+    let event_type = match format {
+        Format::Spektr | Format::SpektrV1 => "process_run_start",
+        Format::Dataspike => "AML_SCREENING",
+        Format::Slack => "alert_created",
+        Format::Standard | Format::Spectra | Format::CloudEvents => "order.created",
+    };
+    let request = request(name, &events::sample(event_type)?)?;
+    let (_, content_type) = request.headers.iter().find(|(name, _)| *name == "content-type")?;
+    Some((content_type.clone(), serde_json::from_slice(&request.body).ok()?))
+}

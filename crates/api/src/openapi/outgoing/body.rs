@@ -1,0 +1,141 @@
+//! The bodies. What each of them looks like is `domain`'s to say; the tests hold these against what it writes.
+#![expect(dead_code, reason = "only the shapes are used")]
+
+use utoipa::ToSchema;
+
+use crate::openapi::schema::{EventTypeName, Workspace};
+
+/// Standard Webhooks.
+#[derive(ToSchema)]
+pub(super) struct Standard {
+    #[schema(inline)]
+    r#type: EventTypeName,
+    /// When it happened.
+    #[schema(format = "date-time")]
+    timestamp: String,
+    /// The event's own JSON, byte for byte.
+    #[schema(value_type = Object)]
+    data: (),
+}
+
+/// Spektr events, version 2: up to 100 events or 256 KiB.
+#[derive(ToSchema)]
+pub(super) struct Spektr {
+    #[schema(inline, min_items = 1, max_items = 100)]
+    results: Vec<SpektrEvent>,
+}
+
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SpektrEvent {
+    #[schema(format = "uuid")]
+    id: String,
+    /// The event's subject.
+    #[schema(required = true)]
+    spektr_id: Option<String>,
+    #[schema(inline)]
+    event_type: EventTypeName,
+    /// When it happened, in Unix milliseconds.
+    timestamp: i64,
+    #[schema(inline)]
+    workspace_id: Workspace,
+    /// The event's own JSON, byte for byte.
+    #[schema(value_type = Object)]
+    data: (),
+}
+
+/// Spektr events, version 1. `process_name`, `process_output`, `files` and `fields` are members of the `data` of
+/// `process_run_end`.
+#[derive(ToSchema)]
+pub(super) struct SpektrV1 {
+    #[schema(format = "uuid")]
+    id: String,
+    /// The event's subject.
+    #[schema(required = true, rename = "spektrId")]
+    spektr_id: Option<String>,
+    #[schema(inline)]
+    r#type: EventTypeName,
+    /// False, or null for `process_run_end`.
+    #[schema(required = true)]
+    delivered: Option<bool>,
+    /// When it happened, in Unix milliseconds.
+    #[schema(rename = "createdAt")]
+    created_at: i64,
+    #[schema(required = false)]
+    reference: String,
+    #[schema(value_type = Value, required = false)]
+    process_name: (),
+    #[schema(value_type = Value, required = false)]
+    process_output: (),
+    #[schema(value_type = Value, required = false)]
+    files: (),
+    #[schema(value_type = Value, required = false)]
+    fields: (),
+    /// The event's own JSON, byte for byte.
+    #[schema(value_type = Object)]
+    data: (),
+}
+
+/// Spectra.
+#[derive(ToSchema)]
+pub(super) struct Spectra {
+    #[schema(inline)]
+    event: EventTypeName,
+    /// When it happened.
+    #[schema(format = "date-time")]
+    timestamp: String,
+    /// The event's own JSON, byte for byte.
+    #[schema(value_type = Object)]
+    data: (),
+}
+
+/// Dataspike.
+#[derive(ToSchema)]
+pub(super) struct Dataspike {
+    #[schema(format = "uuid")]
+    id: String,
+    /// The webhook's `uuid`.
+    #[schema(format = "uuid")]
+    webhook_id: String,
+    #[schema(inline)]
+    event_type: EventTypeName,
+    /// When it happened.
+    #[schema(format = "date-time")]
+    timestamp: String,
+    /// The event's own JSON, byte for byte.
+    #[schema(value_type = Object)]
+    payload: (),
+}
+
+/// CloudEvents 1.0, structured mode.
+#[derive(ToSchema)]
+pub(super) struct CloudEvents {
+    #[schema(pattern = "^1\\.0$")]
+    specversion: String,
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uri-reference")]
+    source: String,
+    #[schema(inline)]
+    r#type: EventTypeName,
+    #[schema(required = false)]
+    subject: String,
+    /// When it happened.
+    #[schema(format = "date-time")]
+    time: String,
+    datacontenttype: String,
+    /// The producer's own reference.
+    #[schema(required = false)]
+    reference: String,
+    /// The event's own JSON, byte for byte.
+    #[schema(value_type = Object)]
+    data: (),
+}
+
+/// A message to a Slack channel. Its blocks are Slack's own business: Block Kit.
+#[derive(ToSchema)]
+pub(super) struct Slack {
+    text: String,
+    #[schema(value_type = Vec<Object>, max_items = 50)]
+    blocks: (),
+}

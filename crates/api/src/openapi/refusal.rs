@@ -1,0 +1,159 @@
+//! How calls fail: the envelope, and an example for each reason.
+
+use serde_json::{Value, json};
+use utoipa::{
+    ToSchema,
+    openapi::{Content, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, Type, example::ExampleBuilder},
+};
+
+use super::schema;
+
+/// How every call fails.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its shape is used")]
+pub(crate) struct Failure {
+    #[schema(schema_with = always_false)]
+    success: bool,
+    error: Complaint,
+}
+
+/// What is wrong.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Error)]
+#[expect(dead_code, reason = "only its shape is used")]
+pub(crate) struct Complaint {
+    /// A stable word for programs, as `invalid_url`.
+    #[schema(pattern = "^[a-z0-9_]+$")]
+    code: String,
+    /// A sentence for people.
+    message: String,
+    /// The path of the field, or the name of the parameter, at fault.
+    #[schema(required = false)]
+    field: String,
+    /// Finds the call in the log.
+    request_id: String,
+}
+
+fn always_false() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false]))
+}
+
+/// What was sent, where the failure says something of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Nothing that matters.
+    Anything,
+    /// A body.
+    Body(&'static str),
+    /// A query of one parameter.
+    Query(&'static str, &'static str),
+    /// A body of more bytes than this.
+    MoreThan(usize),
+}
+
+/// One way to fail, with its example.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) field: Option<&'static str>,
+    pub(crate) sent: Sent,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), field: None, sent: Sent::Anything }
+    }
+
+    /// The complaint about a field of a body.
+    pub(crate) fn body(
+        code: &'static str,
+        field: &'static str,
+        body: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { field: Some(field), sent: Sent::Body(body), ..Self::new(422, code, message) }
+    }
+
+    /// The complaint about a parameter of a query.
+    pub(crate) fn query(name: &'static str, value: &'static str, message: impl Into<String>) -> Self {
+        Self { field: Some(name), sent: Sent::Query(name, value), ..Self::new(422, "invalid_parameter", message) }
+    }
+
+    /// A parameter that does not exist.
+    pub(crate) fn unknown_parameter() -> Self {
+        let message = "page is not a known parameter";
+        Self { code: "unknown_parameter", ..Self::query("page", "2", message) }
+    }
+
+    /// A body, or an event in it, of more bytes than are taken.
+    pub(crate) fn too_large(bytes: usize, message: impl Into<String>) -> Self {
+        Self { sent: Sent::MoreThan(bytes), ..Self::new(413, "too_large", message) }
+    }
+
+    /// A body that the function `register` does not take.
+    pub(crate) fn too_large_body() -> Self {
+        Self::too_large(MAX_BODY_BYTES, format!("the body may have at most {MAX_BODY_BYTES} bytes"))
+    }
+
+    pub(crate) fn example(&self) -> Value {
+        let mut error = json!({ "code": self.code, "message": self.message, "requestId": REQUEST_ID });
+        if let Some(field) = self.field {
+            error["field"] = field.into();
+        }
+        json!({ "success": false, "error": error })
+    }
+
+    fn answers(&self) -> String {
+        match self.sent {
+            Sent::Anything => String::new(),
+            Sent::Body(body) => format!("Answers the body `{body}`."),
+            Sent::Query(name, value) => format!("Answers the query `{name}={value}`."),
+            Sent::MoreThan(bytes) => format!("Answers more than {bytes} bytes."),
+        }
+    }
+}
+
+/// The bound of the function `register`, which has it for itself.
+pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
+const REQUEST_ID: &str = "5f8ab1e2-8c55-4c4e-9c0b-3a7f0e4b6d21";
+
+fn description(status: u16) -> &'static str {
+    match status {
+        400 => "The request can't be read: its body is not the JSON of an object, or its path is not UTF-8.",
+        401 => "There is no API key, or it does not exist.",
+        403 => "The API key lacks a scope.",
+        404 => "There is no such thing, or it is another workspace's.",
+        409 => "Other calls changed it at the same time.",
+        413 => "The body, or an event in it, is too large.",
+        422 => "The request is well-formed, but what it says can't be accepted.",
+        _ => "Something went wrong on our side.",
+    }
+}
+
+/// The failures that every call has which takes a key. They are described once.
+pub(super) fn shared() -> [(&'static str, Refusal); 2] {
+    let unauthorized = "the call needs an Authorization header with a valid API key: Bearer spk_live_…";
+    let internal = "something went wrong on our side; the request id finds it in the log";
+    [
+        ("Unauthorized", Refusal::new(401, "unauthorized", unauthorized)),
+        ("InternalError", Refusal::new(500, "internal_error", internal)),
+    ]
+}
+
+/// The answer with this status, which gives one of these.
+pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
+    let mut content = Content::new(Some(schema::reference::<Failure>()));
+    for refusal in refusals {
+        let example = ExampleBuilder::new().description(refusal.answers()).value(Some(refusal.example()));
+        content.examples.insert(refusal.code.to_owned(), RefOr::T(example.build()));
+    }
+    let mut response = ResponseBuilder::new().description(description(status)).content("application/json", content);
+    if status == 401 {
+        let scheme = schema::one_of(["Bearer"]);
+        response = response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(scheme)).build());
+    }
+    response.build()
+}

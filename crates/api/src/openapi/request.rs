@@ -1,0 +1,166 @@
+//! The bodies that calls take. Their parsers are in `domain`; tests hold these against them.
+#![expect(dead_code, reason = "only the shapes are used")]
+
+use std::borrow::Cow;
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+use super::schema::{self, Named};
+
+/// What a webhook is registered with. A `null` is the same as a field that is left out.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RegisterWebhook {
+    /// Where requests go: an absolute `https` URL with a public host, without credentials and without a fragment. Plain `http`
+    /// and private addresses only where the deployment allows them.
+    #[schema(format = "uri", max_length = 2048)]
+    url: String,
+    /// What is subscribed to. Each has to be known or the beginning of something that is known.
+    #[schema(min_items = 1, max_items = 100)]
+    events: Vec<schema::EventPattern>,
+    /// A note, at most 1,024 bytes.
+    #[schema(max_length = 1024)]
+    description: Option<String>,
+    /// `slack` stands for the profile `slack`.
+    method: Option<schema::Method>,
+    /// Where the defaults come from.
+    #[schema(default = "standard")]
+    profile: Option<schema::Profile>,
+    /// How events are written. The profile's format unless given.
+    format: Option<schema::Format>,
+    /// When events are delivered that no filter speaks of.
+    #[schema(default = "immediate")]
+    timing: Option<schema::Timing>,
+    /// Which events of which processes are wanted, and when. A filter only takes away from `events`.
+    filters: Option<schema::Filters>,
+    /// How often requests are made at most. The profile's rate unless given.
+    rate_limit: Option<schema::RateLimit>,
+    /// When a failed delivery is tried again. The profile's schedule unless given.
+    retry_schedule: Option<schema::RetrySchedule>,
+    /// Which statuses are a success. The profile's unless given.
+    success_statuses: Option<schema::SuccessStatuses>,
+    /// How long one request may take, head and body.
+    #[schema(minimum = 1, maximum = 30, default = 5)]
+    timeout_seconds: Option<u8>,
+    /// False pauses it: it gets nothing new.
+    #[schema(default = true)]
+    enabled: Option<bool>,
+}
+
+/// The fields of a registration, none of which has to be there.
+pub(crate) struct ChangeWebhook;
+
+impl PartialSchema for ChangeWebhook {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = RegisterWebhook::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.required.clear();
+            // What is absent stays as it is.
+            object.properties.values_mut().for_each(forget_default);
+            object.description = Some(
+                "What is changed. A field that is absent stays, one that is `null` goes back to its default."
+                    .to_owned(),
+            );
+        }
+        schema
+    }
+}
+
+fn forget_default(property: &mut RefOr<Schema>) {
+    match property {
+        RefOr::T(Schema::Object(object)) => object.default = None,
+        RefOr::T(Schema::OneOf(one_of)) => one_of.default = None,
+        _ => {}
+    }
+}
+
+impl ToSchema for ChangeWebhook {
+    fn name() -> Cow<'static, str> {
+        "ChangeWebhook".into()
+    }
+
+    fn schemas(schemas: &mut Named) {
+        RegisterWebhook::schemas(schemas);
+    }
+}
+
+/// An event to publish, at most 256 KiB.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewEvent {
+    /// What sort of thing happened.
+    r#type: schema::EventTypeName,
+    /// The event's own JSON. It reaches receivers byte for byte. Data of a type that has a JSON Schema has to fit it; further
+    /// fields are welcome.
+    #[schema(value_type = Object)]
+    data: (),
+    /// Whom it is about, at most 256 bytes.
+    #[schema(max_length = 256)]
+    subject: Option<String>,
+    #[schema(schema_with = schema::moment, required = false)]
+    timestamp: (),
+    /// The producer's own reference, at most 256 bytes.
+    #[schema(max_length = 256)]
+    reference: Option<String>,
+}
+
+/// Several events in one call, at most 5 MiB. Either all of them are accepted or none.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewEvents {
+    /// The events.
+    #[schema(min_items = 1, max_items = 100)]
+    events: Vec<NewEvent>,
+}
+
+/// One event, or several.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(crate) enum PublishEvents {
+    One(NewEvent),
+    Many(NewEvents),
+}
+
+/// What one event, or several, are answered with.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Published {
+    One(crate::Accepted),
+    Many(crate::AcceptedMany),
+}
+
+/// An event type of the workspace's own.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PutEventType {
+    /// A note, at most 1,024 bytes.
+    #[schema(max_length = 1024)]
+    description: Option<String>,
+    /// The JSON Schema (2020-12 unless it names another draft) that `data` has to fit, at most 64 KiB. It refers to nothing
+    /// outside itself.
+    #[schema(value_type = Option<Object>)]
+    schema: Option<()>,
+    /// The `data` of an example event, at most 64 KiB. It has to fit the schema.
+    #[schema(value_type = Option<Object>)]
+    sample: Option<()>,
+}
+
+/// What a key is made with.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewKey {
+    /// What it may do: nothing that the caller's own key may not.
+    #[schema(min_items = 1)]
+    scopes: Vec<schema::Scope>,
+    /// A note, at most 256 bytes.
+    #[schema(max_length = 256)]
+    name: Option<String>,
+    /// What it is meant for.
+    #[schema(default = "live")]
+    environment: Option<schema::Environment>,
+    /// Whose it is. The caller's workspace unless given; another one needs the scope `workspaces:manage`.
+    workspace: Option<schema::Workspace>,
+}

@@ -1,0 +1,196 @@
+//! Every example is a body of its schema; requests are taken by the parsers, and failures are what the code answers.
+
+use std::collections::BTreeMap;
+
+use axum::response::IntoResponse;
+use boon::{Compiler, Draft, Schemas};
+use posthaste_runtime::{api::ApiError, query::Query};
+
+use super::*;
+use crate::openapi::refusal::{self, Refusal, Sent};
+
+/// The document as a source of schemas.
+pub(super) struct Validator {
+    compiler: Compiler,
+    document: Value,
+}
+
+impl Validator {
+    pub(super) fn new() -> Self {
+        Self::of(in_json())
+    }
+
+    pub(super) fn of(document: Value) -> Self {
+        let mut compiler = Compiler::new();
+        compiler.set_default_draft(Draft::V2020_12);
+        compiler.enable_format_assertions();
+        compiler.add_resource("https://posthaste.invalid/openapi.json", document.clone()).unwrap();
+        Self { compiler, document }
+    }
+
+    /// Validates by the schema at this pointer into the document.
+    pub(super) fn validate(&mut self, at: &str, value: &Value) -> Result<(), String> {
+        let mut schemas = Schemas::new();
+        let location = format!("https://posthaste.invalid/openapi.json#{at}");
+        let index = self.compiler.compile(&location, &mut schemas).unwrap_or_else(|error| panic!("{at}: {error:#}"));
+        schemas.validate(value, index).map_err(|error| format!("{error:#}"))
+    }
+
+    pub(super) fn is_valid(&mut self, at: &str, value: &Value) -> bool {
+        self.validate(at, value).is_ok()
+    }
+}
+
+/// Every content of the document with its pointer.
+fn contents(document: &Value) -> Vec<(String, &Value)> {
+    fn walk<'a>(at: &str, value: &'a Value, found: &mut Vec<(String, &'a Value)>) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+            if at.contains("/content/") {
+                found.push((at, value));
+            } else {
+                walk(&at, value, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for part in ["/paths", "/webhooks", "/components/responses"] {
+        walk(part, document.pointer(part).unwrap(), &mut found);
+    }
+    found
+}
+
+#[test]
+fn every_body_has_an_example_and_every_example_is_one_of_its_schema() {
+    let mut validator = Validator::new();
+    let document = validator.document.clone();
+    let contents = contents(&document);
+    assert!(contents.len() > 75, "{}", contents.len());
+    for (at, content) in contents {
+        let examples = content["examples"].as_object().unwrap_or_else(|| panic!("{at} has no example"));
+        for (name, example) in examples {
+            let value = example.get("value").unwrap_or_else(|| panic!("{at}: the example {name} could not be made"));
+            let checked = validator.validate(&format!("{at}/schema"), value);
+            checked.unwrap_or_else(|error| panic!("{at}, {name}: {error}\n{value}"));
+        }
+    }
+}
+
+#[test]
+fn an_answer_names_every_field_that_is_answered() {
+    let document = in_json();
+    for (at, operation) in operations(&document) {
+        let (method, path) = at.split_once(' ').unwrap();
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            for (name, example) in response["content"][JSON]["examples"].as_object().into_iter().flatten() {
+                let checked = crate::check::answer(method, path, status.parse().unwrap(), &example["value"]);
+                checked.unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_request_is_taken() {
+    let document = in_json();
+    let mut seen = 0;
+    for (at, operation) in operations(&document) {
+        for (name, example) in operation["requestBody"]["content"][JSON]["examples"].as_object().into_iter().flatten() {
+            let id = operation["operationId"].as_str().unwrap();
+            parse(id, &example["value"].to_string()).unwrap_or_else(|error| panic!("{at}, {name}: {error:?}"));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 14, "{seen}");
+}
+
+#[test]
+fn every_failure_is_what_the_code_answers() {
+    for call in calls() {
+        let id = call.operation.operation_id.clone().unwrap();
+        let mut codes = BTreeMap::<_, u32>::new();
+        let shared = refusal::shared().map(|(_, refusal)| refusal);
+        for refusal in call.refusals.iter().chain(&shared) {
+            let error = error_of(&id, refusal);
+            assert_eq!(error.to_string(), refusal.message, "{id}");
+            if let ApiError::Invalid(invalid) = &error {
+                assert_eq!(invalid.code, refusal.code, "{id}");
+                assert_eq!(invalid.field.as_deref(), refusal.field, "{id}");
+            }
+            assert_eq!(error.into_response().status().as_u16(), refusal.status, "{id}");
+            *codes.entry((refusal.status, refusal.code)).or_default() += 1;
+        }
+        assert!(codes.values().all(|count| *count == 1), "{id}: one example for each code: {codes:?}");
+    }
+}
+
+/// What the code makes of what was sent.
+fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
+    match (&refusal.sent, refusal.code) {
+        (Sent::Body(body), _) => parse(operation, body).unwrap_err().into(),
+        (Sent::Query(name, value), _) => {
+            let mut query = Query::new([((*name).to_owned(), (*value).to_owned())].into());
+            if refusal.code == "unknown_parameter" {
+                return query.finish().unwrap_err().into();
+            }
+            query.limit().unwrap_err().into()
+        }
+        (Sent::MoreThan(bytes), _) if operation == "publishEvents" => {
+            let body = format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(*bytes));
+            parse(operation, &body).unwrap_err().into()
+        }
+        // The functions' own bound, which is above what they need.
+        (Sent::MoreThan(bytes), _) => {
+            Invalid::too_large(None, format!("the body may have at most {bytes} bytes")).into()
+        }
+        (Sent::Anything, "unauthorized") => ApiError::Unauthorized,
+        (Sent::Anything, "malformed_request") => ApiError::Unreadable,
+        (Sent::Anything, "conflict") => ApiError::Conflict,
+        (Sent::Anything, "internal_error") => ApiError::Internal,
+        (Sent::Anything, "forbidden") => {
+            let mut scopes = posthaste_domain::api_key::Scope::ALL.into_iter();
+            ApiError::Forbidden(scopes.find(|scope| refusal.message.ends_with(scope.name())).unwrap())
+        }
+        (Sent::Anything, "not_found") => {
+            let things =
+                ["webhook with this id", "event with this id", "event type with this name", "API key with this id"];
+            ApiError::NotFound(things.into_iter().find(|thing| refusal.message.contains(thing)).unwrap())
+        }
+        (Sent::Anything, other) => panic!("{operation}: where does {other} come from?"),
+    }
+}
+
+/// The answers that the error mapping's own test has recorded: status and body.
+fn recorded() -> Vec<(u16, Value)> {
+    let snapshot = "posthaste_runtime__api__tests__every_answer_has_the_envelope.snap";
+    let lines = fs::read_to_string(root().join("crates/runtime/src/snapshots").join(snapshot)).unwrap();
+    let answer = |line: &str| {
+        let mut words = line.splitn(4, ' ').skip(2);
+        Some((words.next()?.parse().ok()?, serde_json::from_str(words.next()?).ok()?))
+    };
+    lines.lines().filter_map(answer).collect()
+}
+
+#[test]
+fn every_failure_has_the_envelope_and_the_codes_of_the_error_mapping() {
+    let mut validator = Validator::new();
+    let recorded: Vec<_> = recorded().into_iter().filter(|(_, body)| body["success"] == false).collect();
+    assert!(recorded.len() >= 10, "{recorded:?}");
+    for (_, body) in &recorded {
+        validator.validate("/components/schemas/Failure", body).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let shared = refusal::shared().map(|(_, refusal)| refusal);
+    let all = calls().into_iter().flat_map(|call| call.refusals).chain(shared);
+    for refusal in all.filter(|refusal| refusal.sent == Sent::Anything) {
+        let is_recorded =
+            recorded.iter().any(|(status, body)| *status == refusal.status && body["error"]["code"] == refusal.code);
+        assert!(is_recorded, "{refusal:?}");
+    }
+}
+
+#[test]
+fn the_size_that_is_too_large_is_the_functions_own() {
+    let main = fs::read_to_string(root().join("functions/register/src/main.rs")).unwrap();
+    assert_eq!(refusal::MAX_BODY_BYTES, 256 * 1024);
+    assert!(main.contains("const MAX_BODY_BYTES: usize = 256 * 1024;"), "the document says 262144 bytes");
+}

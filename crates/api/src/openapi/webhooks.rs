@@ -1,0 +1,240 @@
+//! `/api/v1/webhooks`
+
+use std::time::Duration;
+
+use posthaste_domain::{
+    Timestamp,
+    api_key::Scope,
+    attempt::{Attempt, Failure, Status},
+    format::Format,
+    id::{Cause, DeliveryId},
+    input::Fields,
+    profile::Profile,
+    url::UrlPolicy,
+    webhook::Webhook,
+};
+use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema,
+    openapi::{HttpMethod, ObjectBuilder, SchemaFormat, Type},
+};
+
+use super::{
+    call::Call,
+    example::{self, NOW, shown},
+    refusal::Refusal,
+    request::{ChangeWebhook, RegisterWebhook},
+    schema::{self, EventTypeName},
+};
+use crate::{DeliveryAnswer, WebhookAnswer};
+
+const ALL: &str = "/api/v1/webhooks";
+const ONE: &str = "/api/v1/webhooks/{id}";
+const TAG: &str = "Webhooks";
+const SCOPE: Scope = Scope::WebhooksManage;
+const NO_WEBHOOK: &str = "webhook with this id";
+
+pub(super) fn calls() -> [Call; 6] {
+    [register(), list(), show(), change(), remove(), deliveries()]
+}
+
+fn register() -> Call {
+    let body = json!({ "url": "https://example.com/webhooks", "events": ["*"] });
+    Call::new(HttpMethod::Post, ALL, "registerWebhook", "Register a webhook")
+        .tag(TAG)
+        .needs(SCOPE, &registering())
+        .takes::<RegisterWebhook>([
+            ("everyEvent", Some(body)),
+            ("spectra", Some(example::spectra())),
+            ("spektr", Some(example::spektr())),
+            ("dataspike", Some(example::dataspike())),
+            ("slack", Some(example::slack())),
+            ("everySetting", Some(example::everything())),
+        ])
+        .answers::<WebhookAnswer>(
+            201,
+            "The webhook, with its `secret`, which no later call answers.",
+            [("spectra", registered(&example::spectra())), ("spektr", registered(&example::spektr()))],
+        )
+        .refuses([Refusal::too_large_body(), unknown_field()])
+        .refuses([
+            Refusal::body("missing_field", "url", "{}", "url is required"),
+            Refusal::body(
+                "invalid_url",
+                "url",
+                r#"{"url": "http://example.com", "events": ["*"]}"#,
+                "url has to begin with https://",
+            ),
+            Refusal::body(
+                "unknown_event_type",
+                "events[0]",
+                r#"{"url": "https://example.com", "events": ["order.create"]}"#,
+                r#""order.create" is not a known event type; did you mean order.created?"#,
+            ),
+        ])
+}
+
+fn list() -> Call {
+    Call::new(HttpMethod::Get, ALL, "listWebhooks", "List webhooks")
+        .tag(TAG)
+        .needs(SCOPE, "The workspace's webhooks in the order of their registration, without their secrets.")
+        .pages(number())
+        .answers_page::<WebhookAnswer>("A page of webhooks.", {
+            let webhooks = [(42, example::spectra()), (43, example::spektr()), (44, example::slack())];
+            let webhooks = webhooks.iter().filter_map(|(id, body)| example::webhook(*id, body));
+            example::list(webhooks.map(|webhook| WebhookAnswer::of(&webhook)))
+        })
+}
+
+fn show() -> Call {
+    Call::new(HttpMethod::Get, ONE, "getWebhook", "Read a webhook")
+        .tag(TAG)
+        .needs(SCOPE, "Its settings as they are in force, without its secret.")
+        .names("id", NO_WEBHOOK, number())
+        .answers::<WebhookAnswer>(200, "The webhook.", [("spektr", answered(&example::spektr()))])
+}
+
+fn change() -> Call {
+    let pause = json!({ "enabled": false });
+    Call::new(HttpMethod::Patch, ONE, "changeWebhook", "Change or pause a webhook")
+        .tag(TAG)
+        .needs(SCOPE, CHANGING)
+        .names("id", NO_WEBHOOK, number())
+        .takes::<ChangeWebhook>([
+            ("pause", Some(pause.clone())),
+            ("defaults", Some(json!({ "rateLimit": null, "retrySchedule": null, "filters": null }))),
+            (
+                "move",
+                Some(json!({ "url": "https://example.com/spektr/v2", "profile": "standard", "timeoutSeconds": 30 })),
+            ),
+        ])
+        .answers::<WebhookAnswer>(200, "The webhook as it is now.", [("paused", changed(&pause))])
+        .refuses([Refusal::too_large_body(), unknown_field()])
+        .refuses([
+            Refusal::body("out_of_range", "timeoutSeconds", r#"{"timeoutSeconds": 31}"#, "timeoutSeconds is 1 to 30"),
+            Refusal::new(
+                409,
+                "conflict",
+                "it was changed by another call at the same time: read it again and repeat the change",
+            ),
+        ])
+}
+
+fn remove() -> Call {
+    Call::new(HttpMethod::Delete, ONE, "removeWebhook", "Remove a webhook")
+        .tag(TAG)
+        .needs(SCOPE, "It gets nothing any more, not even what is under way.")
+        .names("id", NO_WEBHOOK, number())
+        .removes(number(), example::removed(42))
+}
+
+fn deliveries() -> Call {
+    let event_type = "Only deliveries of events of this type.";
+    Call::new(HttpMethod::Get, "/api/v1/webhooks/{id}/deliveries", "listDeliveries", "List a webhook's deliveries")
+        .tag(TAG)
+        .needs(SCOPE, "Newest first, each with all its attempts. A delivery that was not tried yet is not in the list.")
+        .names("id", NO_WEBHOOK, number())
+        .pages(id())
+        .query("status", "Only deliveries that stand so.", schema::Status::schema())
+        .query("event_type", event_type, EventTypeName::schema())
+        .query("since", "Only deliveries of events that were accepted then or later.", time())
+        .query("until", "Only deliveries of events that were accepted before.", time())
+        .answers_page::<DeliveryAnswer>("A page of deliveries.", history())
+}
+
+fn unknown_field() -> Refusal {
+    let body = r#"{"url": "https://example.com", "events": ["*"], "evnets": ["*"]}"#;
+    Refusal::body("unknown_field", "evnets", body, "evnets is not a known field")
+}
+
+fn registered(body: &Value) -> Option<Value> {
+    let webhook = example::webhook(42, body)?;
+    shown(WebhookAnswer { secret: Some(webhook.secret.reveal()), ..WebhookAnswer::of(&webhook) })
+}
+
+fn answered(body: &Value) -> Option<Value> {
+    shown(WebhookAnswer::of(&example::webhook(42, body)?))
+}
+
+fn changed(body: &Value) -> Option<Value> {
+    let webhook = example::webhook(42, &example::spektr())?;
+    let body = body.to_string();
+    let settings = webhook.settings.change(Fields::of_body(body.as_bytes()).ok()?, &UrlPolicy::default()).ok()?;
+    let updated_at = Timestamp::constant(NOW.as_second() + 3600, 0);
+    shown(WebhookAnswer::of(&Webhook { settings, updated_at, ..webhook }))
+}
+
+/// One delivery that got through at the second attempt, and one that never got an answer.
+fn history() -> Option<Value> {
+    let webhook = example::webhook(42, &example::spectra())?;
+    let failed = Attempt::answered(&webhook, NOW, Duration::from_millis(310), 503, b"Service Unavailable");
+    let retried_at = Timestamp::constant(NOW.as_second() + 1, 0);
+    let done = Attempt::answered(&webhook, retried_at, Duration::from_millis(84), 200, b"");
+    let message = "the endpoint did not answer in time".to_owned();
+    let silent = Attempt::unanswered(NOW, Duration::from_secs(5), Failure { code: "timeout".to_owned(), message });
+    let deliveries = [(Status::Succeeded, vec![failed, done]), (Status::Pending, vec![silent])];
+    let call = json!({ "events": [
+        { "type": "order.created", "data": { "id": "ord_1" } },
+        { "type": "order.shipped", "data": { "id": "ord_1" } }
+    ] });
+    let items = example::events(&call).into_iter().zip(deliveries).filter_map(|(event, (status, attempts))| {
+        let last = attempts.last()?;
+        Some(DeliveryAnswer {
+            id: DeliveryId::derive(event.id, webhook.id, Cause::Published),
+            event_id: event.id,
+            event_type: event.event_type,
+            status,
+            http_status: last.http_status,
+            response_body: last.response_body.clone(),
+            error: last.error.clone(),
+            created_at: event.id.time(),
+            updated_at: last.at,
+            attempts,
+        })
+    });
+    let mut items: Vec<DeliveryAnswer> = items.collect();
+    items.reverse();
+    example::list(items)
+}
+
+fn number() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))
+}
+
+/// A UUID.
+pub(super) fn id() -> ObjectBuilder {
+    formatted("uuid")
+}
+
+/// An RFC 3339 time.
+pub(super) fn time() -> ObjectBuilder {
+    formatted("date-time")
+}
+
+fn formatted(format: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom(format.to_owned())))
+}
+
+/// What the profiles stand for, and what is shown only once.
+fn registering() -> String {
+    let mut text =
+        "A profile is a bundle of defaults, any of which the registration can replace. `retries` are the waits, in \
+        seconds, after the first try and after each retry; those beyond 10 s are spread by up to 20 %.\n\n\
+        | profile | format | success | retries | rate |\n|---|---|---|---|---|\n"
+            .to_owned();
+    for (name, profile) in Profile::NAMES {
+        let format = Format::NAMES.iter().find(|(_, format)| *format == profile.format()).map_or("", |(name, _)| name);
+        let json = |value: Option<Value>| value.unwrap_or_default().to_string();
+        let success = json(shown(profile.success_statuses()));
+        let retries = json(shown(profile.retry_schedule()));
+        let rate =
+            profile.rate_limit().map_or_else(|| "no limit".to_owned(), |limit| format!("`{}`", json(shown(limit))));
+        text += &format!("| `{name}` | `{format}` | `{success}` | `{retries}` | {rate} |\n");
+    }
+    text + "\nThe endpoint of the profile `slack` has to answer `ok` in its body too.\n\n\
+        Every request is signed with the webhook's secret, which is in this answer and in no later one."
+}
+
+const CHANGING: &str = "\
+A field that is absent stays, one that is `null` goes back to its default. `\"enabled\": false` pauses the webhook: what is \
+published meanwhile is not delivered.";

@@ -1,0 +1,202 @@
+//! Deliveries that wait for the end of their process.
+
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use posthaste_local::binaries;
+use posthaste_tests::{Action, Aim, Arrived, Posthaste, eventually};
+use serde_json::{Value, json};
+
+fn run(context: &str) -> Value {
+    json!({ "processType": "onboarding", "processName": "Onboarding", "processId": "1", "contextId": context, "vendorType": "kyc" })
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// The ids of the events of a request, in their order.
+fn ids(request: &Arrived) -> Vec<String> {
+    let body: Value = serde_json::from_str(&request.body).unwrap();
+    body["results"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn at_process_end(posthaste: &Posthaste) -> Value {
+    posthaste.register_with("mine", json!({ "profile": "spektr", "timing": "process_end" })).await
+}
+
+#[tokio::test]
+async fn what_was_held_arrives_with_the_end_in_order() {
+    let posthaste = Posthaste::start().await;
+    let webhook = at_process_end(&posthaste).await;
+    let mut published = Vec::new();
+    for _ in 0..5 {
+        published.push(posthaste.api.publish("service_run", run("1")).await);
+    }
+    let other_run = posthaste.api.publish("service_run", run("2")).await;
+    posthaste.idle().await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0, "nothing goes out before the end");
+    published.push(posthaste.api.publish("process_run_end", run("1")).await);
+    let request = posthaste.arrived("mine", 1).await.remove(0);
+    assert_eq!(ids(&request), published, "in the order of the events, the end last");
+    posthaste.deliveries(&webhook, "succeeded", 6).await;
+
+    let late = posthaste.api.publish("service_run", run("1")).await;
+    assert_eq!(ids(&posthaste.arrived("mine", 2).await[1]), [late], "the run has ended: it goes out at once");
+    posthaste.idle().await;
+    assert!(!posthaste.system.inbox().arrived("mine").iter().any(|request| ids(request).contains(&other_run)));
+    let end = posthaste.api.publish("process_run_end", run("2")).await;
+    assert_eq!(ids(&posthaste.arrived("mine", 3).await[2]), [other_run, end]);
+}
+
+#[tokio::test]
+async fn one_request_an_event_keeps_the_order_too() {
+    let posthaste = Posthaste::start().await;
+    let filters = json!({ "onboarding": { "service_run": "process_end" } });
+    posthaste.register_with("mine", json!({ "filters": filters, "events": ["service_run"] })).await;
+    let mut published = Vec::new();
+    for _ in 0..5 {
+        published.push(posthaste.api.publish("service_run", run("1")).await);
+    }
+    posthaste.idle().await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0);
+    posthaste.api.publish("process_run_end", run("1")).await;
+    let arrived = posthaste.arrived("mine", 5).await;
+    let order: Vec<&String> = arrived.iter().map(|request| &request.headers["webhook-id"]).collect();
+    assert_eq!(order, published.iter().collect::<Vec<_>>());
+    posthaste.idle().await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 5, "the end is not subscribed to, but it counts");
+}
+
+#[tokio::test]
+async fn a_process_that_never_ends_still_delivers() {
+    let template = binaries::template().unwrap().replace("!Ref ProcessEndDeadlineHours", "\"0\"");
+    let posthaste = Posthaste::with_template(template).await;
+    let webhook = at_process_end(&posthaste).await;
+    let mut published = Vec::new();
+    for _ in 0..3 {
+        published.push(posthaste.api.publish("service_run", run("1")).await);
+    }
+    posthaste.idle().await;
+    posthaste.system.tick("release").await.unwrap();
+    let request = posthaste.arrived("mine", 1).await.remove(0);
+    assert_eq!(ids(&request), published);
+    posthaste.deliveries(&webhook, "succeeded", 3).await;
+    posthaste.system.tick("release").await.unwrap();
+    posthaste.idle().await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1, "once");
+}
+
+/// One fan-out is stopped at one of its calls, another one goes through, and then the first goes on.
+async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
+    let case = format!("the end first: {first_is_the_end}, stopped at {operation} {skip}");
+    let posthaste = Posthaste::start().await;
+    let webhook = at_process_end(&posthaste).await;
+    let held = posthaste.api.publish("service_run", run("1")).await;
+    posthaste.idle().await;
+    let (first, second) =
+        if first_is_the_end { ("process_run_end", "service_run") } else { ("service_run", "process_run_end") };
+    let aimed = posthaste.system.faults().aim(Aim::at("fanout", operation, Action::Pause).skip(skip));
+    let mut end_published = now_ms();
+    let first = posthaste.api.publish(first, run("1")).await;
+    tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.unwrap_or_else(|_| panic!("{case}: it is not hit"));
+    if !first_is_the_end {
+        end_published = now_ms();
+    }
+    let second = posthaste.api.publish(second, run("1")).await;
+    let queue = posthaste.queue("EventsQueueUrl");
+    eventually("the second fan-out is through", async || {
+        let depth = posthaste.system.metrics().queues[&queue];
+        (depth.visible == 0 && depth.in_flight == 1).then_some(())
+    })
+    .await;
+    aimed.release();
+    posthaste.deliveries(&webhook, "succeeded", 3).await;
+    posthaste.idle().await;
+    let mut times: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for request in posthaste.system.inbox().arrived("mine") {
+        for id in ids(&request) {
+            times.entry(id).or_default().push(request.at_ms);
+        }
+    }
+    for id in [&held, &first, &second] {
+        let times = &times[id];
+        assert_eq!(times.len(), 1, "{case}: each event arrives once, as nothing failed");
+        assert!(times[0] >= end_published, "{case}: sent {} ms early", end_published - times[0]);
+    }
+    let ended = if first_is_the_end { &first } else { &second };
+    for request in posthaste.system.inbox().arrived("mine") {
+        let ids = ids(&request);
+        if ids.contains(ended) {
+            assert_eq!((ids.first(), ids.last()), (Some(&held), Some(ended)), "{case}: the end is the last");
+        }
+    }
+}
+
+/// The calls of a fan-out that holds: it reads the webhooks, stores the event, and writes the hold.
+#[tokio::test]
+async fn an_end_overtakes_a_hold_at_every_call() {
+    for operation in ["dynamodb:Query", "dynamodb:BatchWriteItem", "dynamodb:TransactWriteItems"] {
+        interleaved(false, operation, 0).await;
+    }
+}
+
+/// The calls of a fan-out that ends a run: it reads the webhooks, stores the event, writes the marker, reads the holds, sends them,
+/// and forgets them.
+#[tokio::test]
+async fn a_hold_overtakes_an_end_at_every_call() {
+    let calls = [
+        ("dynamodb:Query", 0),
+        ("dynamodb:BatchWriteItem", 0),
+        ("dynamodb:PutItem", 0),
+        ("dynamodb:Query", 1),
+        ("sqs:SendMessageBatch", 0),
+        ("dynamodb:BatchWriteItem", 1),
+    ];
+    for (operation, skip) in calls {
+        interleaved(true, operation, skip).await;
+    }
+}
+
+#[tokio::test]
+async fn a_fan_out_killed_at_any_call_loses_no_hold() {
+    let calls = [
+        ("service_run", "dynamodb:TransactWriteItems", 0),
+        ("process_run_end", "dynamodb:PutItem", 0),
+        ("process_run_end", "dynamodb:Query", 1),
+        ("process_run_end", "sqs:SendMessageBatch", 0),
+        ("process_run_end", "dynamodb:BatchWriteItem", 1),
+    ];
+    for (at, operation, skip) in calls {
+        for action in [Action::KillBefore, Action::KillAfter, Action::Fail] {
+            let posthaste = Posthaste::start().await;
+            let webhook = at_process_end(&posthaste).await;
+            let hurry = async |what: &str| {
+                eventually(what, async || {
+                    posthaste.hurry();
+                    let depth = posthaste.system.metrics().queues[&posthaste.queue("EventsQueueUrl")];
+                    (depth.visible + depth.in_flight == 0).then_some(())
+                })
+                .await;
+            };
+            let mut aimed = None;
+            let mut published = Vec::new();
+            for name in ["service_run", "process_run_end"] {
+                if name == at {
+                    let times = if action == Action::Fail { 6 } else { 1 };
+                    let aim = Aim::at("fanout", operation, action.clone()).skip(skip).times(times);
+                    aimed = Some(posthaste.system.faults().aim(aim));
+                }
+                published.push(posthaste.api.publish(name, run("1")).await);
+                hurry("it is fanned out").await;
+            }
+            let case = format!("{at} {operation} {skip} {action:?}");
+            assert!(aimed.is_some_and(|aimed| aimed.hits() > 0), "{case}");
+            posthaste.deliveries(&webhook, "succeeded", 2).await;
+            let arrived = posthaste.system.inbox().arrived("mine");
+            assert!(arrived.iter().any(|request| ids(request) == published), "{case}: together and in order");
+        }
+    }
+}

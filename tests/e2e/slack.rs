@@ -1,0 +1,76 @@
+//! Slack as the receiver: Block Kit messages at Slack's pace.
+
+use posthaste_tests::{Answer, Posthaste, Settings};
+use serde_json::{Value, json};
+
+async fn register(posthaste: &Posthaste, responses: Vec<Answer>) -> Value {
+    let webhook = posthaste.register_with("slack", json!({ "method": "slack" })).await;
+    let ok = Some(Answer { body: "ok".to_owned(), ..Answer::status(200, 1) });
+    posthaste.system.inbox().set("slack", Settings { responses: responses.into(), default: ok, ..Settings::default() });
+    webhook
+}
+
+fn blocks(body: &str) -> Vec<Value> {
+    let message: Value = serde_json::from_str(body).unwrap();
+    assert!(message["text"].is_string(), "{message}");
+    message["blocks"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn an_event_becomes_a_readable_message() {
+    let posthaste = Posthaste::start().await;
+    let webhook = register(&posthaste, Vec::new()).await;
+    assert_eq!((&webhook["profile"], &webhook["format"]), (&json!("slack"), &json!("slack")));
+    assert_eq!(webhook["rateLimit"], json!({ "requests": 1, "per": "second" }));
+    let event = json!({ "type": "order.created", "subject": "c-1", "data": { "total": 1.0, "orderUrl": "https://shop.example.com/7" } });
+    posthaste.api.ok(reqwest::Method::POST, "/events", event).await;
+    let request = posthaste.arrived("slack", 1).await.remove(0);
+    assert_eq!(request.headers["content-type"], "application/json");
+    let blocks = blocks(&request.body);
+    assert_eq!(blocks[0]["text"]["text"], "*<https://shop.example.com/7|Order created>*\nc-1");
+    assert_eq!(blocks[0]["fields"][0]["text"], "*Total*\n1.0");
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+}
+
+#[tokio::test]
+async fn only_ok_is_a_success() {
+    let posthaste = Posthaste::start().await;
+    let refusal = Answer { body: "invalid_blocks".to_owned(), ..Answer::status(200, 1) };
+    let webhook = register(&posthaste, vec![refusal]).await;
+    posthaste.api.publish("order.created", json!({})).await;
+    let delivery = posthaste.deliveries(&webhook, "succeeded", 1).await.remove(0);
+    assert_eq!(delivery["attempts"][0]["error"]["code"], "unexpected_body");
+    assert_eq!(delivery["attempts"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_burst_is_a_few_messages_of_one_a_second() {
+    let posthaste = Posthaste::start().await;
+    let webhook = register(&posthaste, Vec::new()).await;
+    let events: Vec<Value> = (0..50).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
+    posthaste.deliveries(&webhook, "succeeded", 50).await;
+    posthaste.idle().await;
+    let arrived = posthaste.system.inbox().arrived("slack");
+    assert!(arrived.len() < 50, "{} messages", arrived.len());
+    let shown: usize = arrived.iter().map(|request| blocks(&request.body).len() / 2).sum();
+    assert_eq!(shown, 50, "every event is in one message");
+    for window in arrived.windows(3) {
+        let span = window[2].at_us - window[0].at_us;
+        assert!(span > 950_000, "three messages within {span} µs");
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured() {
+    let posthaste = Posthaste::start().await;
+    let header = ("retry-after".to_owned(), "4".to_owned());
+    let wait = Answer { headers: [header].into(), ..Answer::status(429, 1) };
+    let webhook = register(&posthaste, vec![wait]).await;
+    posthaste.api.publish("order.created", json!({})).await;
+    let arrived = posthaste.arrived("slack", 2).await;
+    let gap = arrived[1].at_ms - arrived[0].at_ms;
+    assert!((3950..8000).contains(&gap), "{gap} ms");
+    assert_eq!(arrived[0].body, arrived[1].body);
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+}
