@@ -1,4 +1,9 @@
 //! Turns the files of `events/catalogue` into a table of constants, so that nothing is read or parsed when a function starts.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a build script reads and writes files and speaks to cargo"
+)]
 
 use std::{env, fmt::Write, fs, path::Path};
 

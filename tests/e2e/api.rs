@@ -200,3 +200,12 @@ async fn a_fault_of_ours_is_a_500_that_tells_no_internals() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn the_document_is_served_to_anybody() {
+    let posthaste = Posthaste::start().await;
+    let text = posthaste.api.with_key("").text(Method::GET, "/openapi.json").await;
+    let served: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(served, serde_json::to_value(posthaste_api::openapi::document()).unwrap());
+    assert_eq!(served["openapi"].as_str().map(|version| &version[..3]), Some("3.1"));
+}

@@ -181,14 +181,17 @@ impl Api {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
-    /// A call with any body: its status and its answer.
+    /// A call with any body: its status and its answer, which has to be as the OpenAPI document says.
     pub async fn raw(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
-        let request =
-            self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key).body(body);
-        let answer = request.send().await.unwrap();
+        let path = format!("/api/v1{path}");
+        let url = format!("{}{path}", self.base);
+        let answer = self.http.request(method.clone(), url).bearer_auth(&self.key).body(body).send().await.unwrap();
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?} is not JSON")))
+        let json = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?} is not JSON"));
+        let documented = posthaste_api::check::answer(method.as_str(), &path, status, &json);
+        documented.unwrap_or_else(|complaint| panic!("{method} {path}: {complaint}"));
+        (status, json)
     }
 
     /// The text of an answer.
