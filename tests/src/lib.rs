@@ -189,8 +189,11 @@ impl Api {
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?} is not JSON"));
-        let documented = posthaste_api::check::answer(method.as_str(), &path, status, &json);
-        documented.unwrap_or_else(|complaint| panic!("{method} {path}: {complaint}"));
+        // API Gateway answers for a function that died.
+        if json != json!({ "message": "Internal Server Error" }) {
+            let documented = posthaste_api::check::answer(method.as_str(), &path, status, &json);
+            documented.unwrap_or_else(|complaint| panic!("{method} {path}: {complaint}"));
+        }
         (status, json)
     }
 
