@@ -94,7 +94,7 @@ async fn a_release_killed_at_any_call_loses_nothing() {
 async fn a_deliver_killed_while_it_parks_loses_nothing() {
     for action in [Action::KillBefore, Action::KillAfter, Action::Lose] {
         let posthaste = Posthaste::start().await;
-        let webhook = posthaste.register_with("mine", json!({ "retrySchedule": [600; 30] })).await;
+        let webhook = posthaste.register_with("mine", json!({ "retrySchedule": vec![600; 30] })).await;
         posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(500, 1)));
         let aimed = posthaste.system.faults().aim(Aim::at("deliver", "dynamodb:UpdateItem", action.clone()));
         posthaste.api.publish("order.created", json!({})).await;
