@@ -222,15 +222,7 @@ impl Deliveries {
         let update = update
             .condition_expression("attribute_not_exists(#status) OR #status <> :succeeded")
             .expression_attribute_values(":succeeded", text(Status::Succeeded.name()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::call("UpdateItem")(error)),
-        }
+        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `deliver`: a task from the deliveries queue becomes an HTTP request.
 
+mod aftermath;
 mod deliver;
 mod facts;
 mod lanes;

@@ -8,21 +8,19 @@ use posthaste_domain::{
     attempt::{Attempt, Failure, Next, after_failure, asked_wait},
     id::BatchId,
     request::WebhookRequest,
-    task::{Content, Due, Task},
     webhook::Webhook,
 };
-use posthaste_queue::{MAX_DELAY, Message};
 use posthaste_runtime::{
-    batch::{Fate, Record, dead_letter},
+    batch::{Fate, Record},
     clock,
     deadline::Deadline,
 };
 use posthaste_sender::{Outcome, Request};
-use posthaste_store::{Parking, Recorded, StoreError, Subject};
+use posthaste_store::{Parking, Recorded, StoreError};
 
 use crate::{
     deliver::Deliver,
-    lanes::{Gone, Lane, Pending},
+    lanes::{Lane, Pending},
 };
 
 /// The longest wait as a visibility timeout or a delay; what waits longer is parked.
@@ -34,8 +32,7 @@ const AFTERMATH: Duration = Duration::from_secs(5);
 /// How often a message meets a fault that seems to be ours before the endpoint is charged with it: the name servers of its own
 /// host can look like ours.
 const MAX_OWN_FAULTS: u32 = 8;
-const CONCURRENT_WRITES: usize = 16;
-const FIRST_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const CONCURRENT_WRITES: usize = 16;
 
 /// The surroundings of a lane.
 pub(crate) struct Run<'a> {
@@ -47,13 +44,13 @@ pub(crate) struct Run<'a> {
 }
 
 /// What has become of a lane so far.
-struct State<'a> {
-    webhook: &'a Webhook,
-    requests: usize,
+pub(crate) struct State<'a> {
+    pub(crate) webhook: &'a Webhook,
+    pub(crate) requests: usize,
     /// Records that have to come again, because something for them could not be done.
-    unsettled: BTreeSet<usize>,
+    pub(crate) unsettled: BTreeSet<usize>,
     /// The wait of the lane's only record, which comes again as it is.
-    comes_again: Option<Duration>,
+    pub(crate) comes_again: Option<Duration>,
 }
 
 /// How a request ended.
@@ -250,145 +247,6 @@ impl Run<'_> {
             self.send_on(&again, batch, None, wait, state).await;
         }
     }
-
-    /// Tries for as long as there is time: without its record an attempt is made again.
-    async fn record(
-        &self,
-        pending: &Pending<'_>,
-        attempt: &Attempt,
-        attempt_id: &str,
-        parking: Option<Parking>,
-        webhook: &Webhook,
-    ) -> Result<Recorded, StoreError> {
-        let mut pause = FIRST_WAIT;
-        loop {
-            let subject = self.subject(pending, webhook);
-            match self.deliver.deliveries.record_attempt(subject, attempt, attempt_id, parking, clock::now()).await {
-                Err(error) if self.deadline.left() > pause * 2 => {
-                    tracing::warn!(delivery.id = %pending.id, %error, "an attempt is not recorded yet");
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    async fn skip(&self, skipped: &[Pending<'_>], state: &mut State<'_>) {
-        let why = Failure {
-            code: "webhook_disabled".to_owned(),
-            message: "the webhook was paused when the delivery's turn came".to_owned(),
-        };
-        let webhook = state.webhook;
-        let skip = async |pending: &Pending<'_>| {
-            let subject = self.subject(pending, webhook);
-            (pending.record, self.deliver.deliveries.mark_skipped(subject, &why, clock::now()).await)
-        };
-        let results: Vec<_> = stream::iter(skipped).map(skip).buffered(CONCURRENT_WRITES).collect().await;
-        state.note(results, "a delivery could not be marked as skipped");
-    }
-
-    /// The dead letter first, then the record: when the function dies between, the message comes again, and the record says that
-    /// no try is left.
-    async fn give_up(&self, exhausted: &[Pending<'_>], batch: Option<BatchId>, why: &str, state: &mut State<'_>) {
-        if exhausted.is_empty() {
-            return;
-        }
-        let deliveries = exhausted.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
-        if !self.bury(deliveries, batch, "exhausted", why, state.webhook).await {
-            state.fail(exhausted);
-            return;
-        }
-        let webhook = state.webhook;
-        let mark = async |pending: &Pending<'_>| {
-            let subject = self.subject(pending, webhook);
-            (pending.record, self.deliver.deliveries.mark_exhausted(subject, clock::now()).await)
-        };
-        let results: Vec<_> = stream::iter(exhausted).map(mark).buffered(CONCURRENT_WRITES).collect().await;
-        state.note(results, "a delivery could not be marked as exhausted");
-    }
-
-    async fn bury_gone(&self, gone: &[Gone], batch: Option<BatchId>, state: &mut State<'_>) {
-        let deliveries: Vec<Due<'_>> =
-            gone.iter().map(|gone| Due { id: gone.id, content: Content::EventId(gone.event) }).collect();
-        let why = "the event is no longer stored";
-        if !gone.is_empty() && !self.bury(deliveries, batch, "event_gone", why, state.webhook).await {
-            state.unsettled.extend(gone.iter().map(|gone| gone.record));
-        }
-    }
-
-    async fn bury(
-        &self,
-        deliveries: Vec<Due<'_>>,
-        batch: Option<BatchId>,
-        reason: &str,
-        why: &str,
-        webhook: &Webhook,
-    ) -> bool {
-        let Webhook { workspace, id, .. } = webhook;
-        let count = deliveries.len();
-        let task = Task { batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
-        let Ok(body) = task.message() else { return false };
-        let letter = dead_letter(body, Some(id.to_string()), reason, why);
-        match self.deliver.batch.dead_letters.send(&[letter]).await.pop() {
-            None => {
-                tracing::warn!(webhook.id = %id, deliveries = count, reason, "deliveries went to the dead-letter queue");
-                true
-            }
-            Some((_, error)) => {
-                tracing::error!(webhook.id = %id, %error, "a dead letter could not be sent");
-                false
-            }
-        }
-    }
-
-    /// What is left of a lane goes later: for want of time, or at its slot.
-    async fn postpone(
-        &self,
-        left: &[Pending<'_>],
-        batch: Option<BatchId>,
-        slot: Option<Timestamp>,
-        state: &mut State<'_>,
-        alone: bool,
-    ) {
-        if slot.is_none() && state.requests == 0 && alone {
-            state.comes_again = Some(Duration::ZERO);
-            return;
-        }
-        let wait = slot.map(|slot| Duration::try_from(slot.duration_since(clock::now())).unwrap_or_default());
-        // Rounded down: the rest of the wait is slept through.
-        let wait = Duration::from_secs(wait.unwrap_or_default().as_secs()).min(MAX_DELAY);
-        self.send_on(left, batch, slot, wait, state).await;
-    }
-
-    /// Sends deliveries on as a task of their own.
-    async fn send_on(
-        &self,
-        deliveries: &[Pending<'_>],
-        batch: Option<BatchId>,
-        slot: Option<Timestamp>,
-        delay: Duration,
-        state: &mut State<'_>,
-    ) {
-        let Webhook { workspace, id, .. } = state.webhook;
-        let due = deliveries.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
-        let task = Task { batch, recorded: true, slot, ..Task::new(workspace, *id, due) };
-        let sent = match task.message() {
-            Ok(body) => {
-                let message = Message { delay, ..Message::new(body, id.to_string()) };
-                self.deliver.tasks().send(&[message]).await.pop().map(|(_, error)| error.to_string())
-            }
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(error) = sent {
-            tracing::error!(webhook.id = %id, error, "deliveries could not be sent on");
-            state.fail(deliveries);
-        }
-    }
-
-    fn subject<'s>(&self, pending: &Pending<'s>, webhook: &Webhook) -> Subject<'s> {
-        Subject { delivery: pending.id, webhook: webhook.id, event: pending.event, retention: self.deliver.retention }
-    }
 }
 
 /// When the next request can be made.
@@ -399,11 +257,11 @@ enum Wait {
 }
 
 impl State<'_> {
-    fn fail(&mut self, deliveries: &[Pending<'_>]) {
+    pub(crate) fn fail(&mut self, deliveries: &[Pending<'_>]) {
         self.unsettled.extend(deliveries.iter().map(|pending| pending.record));
     }
 
-    fn note(&mut self, results: Vec<(usize, Result<(), StoreError>)>, complaint: &'static str) {
+    pub(crate) fn note(&mut self, results: Vec<(usize, Result<(), StoreError>)>, complaint: &'static str) {
         for (record, result) in results {
             if let Err(error) = result {
                 tracing::error!(webhook.id = %self.webhook.id, %error, "{complaint}");

@@ -125,15 +125,7 @@ impl Deliveries {
             .update_expression("REMOVE dueAt, dueShard")
             .condition_expression("dueAt = :due")
             .expression_attribute_values(":due", number(due.due_at.as_millisecond()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::call("UpdateItem")(error)),
-        }
+        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
     }
 }
 

@@ -153,29 +153,22 @@ impl Deliveries {
 
     /// What is held for the run, in the order of the events.
     pub async fn held(&self, run: Holding<'_>) -> Result<Vec<Hold>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :run AND begins_with(sk, :hold)")
+            .expression_attribute_values(":run", text(run.partition()))
+            .expression_attribute_values(":hold", text(HOLD));
         let mut holds = Vec::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .key_condition_expression("pk = :run AND begins_with(sk, :hold)")
-                .expression_attribute_values(":run", text(run.partition()))
-                .expression_attribute_values(":hold", text(HOLD))
-                .set_exclusive_start_key(start);
-            let answer = query.send().await.map_err(StoreError::call("Query"))?;
-            for item in answer.items() {
-                let event = item.text(SK)?.strip_prefix(HOLD).and_then(|id| id.parse().ok());
-                let event = event.ok_or_else(|| item.corrupt(SK))?;
-                holds.push(Hold { event, delivery: item.parsed("deliveryId")? });
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(holds);
-            }
+        let mut items = query.into_paginator().items().send();
+        while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
+            let event = item.text(SK)?.strip_prefix(HOLD).and_then(|id| id.parse().ok());
+            let event = event.ok_or_else(|| item.corrupt(SK))?;
+            holds.push(Hold { event, delivery: item.parsed("deliveryId")? });
         }
+        Ok(holds)
     }
 
     /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its deadline.

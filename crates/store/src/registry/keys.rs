@@ -40,27 +40,20 @@ impl Registry {
 
     /// All keys of a workspace, by the time they were made.
     pub async fn keys(&self, workspace: &Workspace) -> Result<Vec<KeyInfo>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :workspace AND begins_with(sk, :keys)")
+            .expression_attribute_values(":workspace", text(partition(workspace)))
+            .expression_attribute_values(":keys", text(SK_PREFIX))
+            .consistent_read(true);
         let mut keys = Vec::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :workspace AND begins_with(sk, :keys)")
-                .expression_attribute_values(":workspace", text(partition(workspace)))
-                .expression_attribute_values(":keys", text(SK_PREFIX))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let answer = query.send().await.map_err(StoreError::call("Query"))?;
-            for item in answer.items() {
-                keys.push(item.json("info")?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(keys);
-            }
+        let mut items = query.into_paginator().items().send();
+        while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
+            keys.push(item.json("info")?);
         }
+        Ok(keys)
     }
 
     /// Deletes a key. False when the workspace has none with this id.

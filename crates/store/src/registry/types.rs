@@ -68,19 +68,12 @@ impl Registry {
     /// The names of all types of a workspace.
     pub async fn type_names(&self, workspace: &Workspace) -> Result<Vec<EventType>, StoreError> {
         let mut names = Vec::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let query = self.types_query(workspace, start).projection_expression(SK);
-            let answer = query.send().await.map_err(StoreError::call("Query"))?;
-            for item in answer.items() {
-                let name = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|name| EventType::parse(name).ok());
-                names.push(name.ok_or_else(|| item.corrupt(SK))?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(names);
-            }
+        let mut items = self.types_query(workspace, None).projection_expression(SK).into_paginator().items().send();
+        while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
+            let name = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|name| EventType::parse(name).ok());
+            names.push(name.ok_or_else(|| item.corrupt(SK))?);
         }
+        Ok(names)
     }
 
     fn types_query(

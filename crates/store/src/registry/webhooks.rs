@@ -68,15 +68,7 @@ impl Registry {
             .set_item(Some(write(webhook, Revision(read.0 + 1))?))
             .condition_expression("revision = :read")
             .expression_attribute_values(":read", number(read.0));
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::call("PutItem")(error)),
-        }
+        StoreError::unless_refused("PutItem", put.send().await)
     }
 
     /// One webhook, read strongly consistently.
@@ -111,23 +103,17 @@ impl Registry {
     /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an event gets that event.
     pub async fn webhooks(&self, workspace: &Workspace) -> Result<Webhooks, StoreError> {
         let mut all = Webhooks::default();
-        let mut start: Option<Item> = None;
-        loop {
-            let answer = self.webhooks_query(workspace, start).send().await.map_err(StoreError::call("Query"))?;
-            for item in answer.items() {
-                match read(item) {
-                    Ok(webhook) => all.webhooks.push(webhook),
-                    Err(error) => {
-                        tracing::error!(%workspace, %error, "a webhook can't be read");
-                        all.unreadable.extend(id_of(item));
-                    }
+        let mut items = self.webhooks_query(workspace, None).into_paginator().items().send();
+        while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
+            match read(&item) {
+                Ok(webhook) => all.webhooks.push(webhook),
+                Err(error) => {
+                    tracing::error!(%workspace, %error, "a webhook can't be read");
+                    all.unreadable.extend(id_of(&item));
                 }
             }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(all);
-            }
         }
+        Ok(all)
     }
 
     /// A page of a workspace's webhooks, by id.
