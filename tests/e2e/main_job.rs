@@ -93,6 +93,7 @@ async fn a_paused_or_deleted_webhook_gets_nothing_new() {
     posthaste.drained("DeliveriesQueueUrl").await;
     assert_eq!(posthaste.system.inbox().arrived("paused").len(), 0);
     assert_eq!(posthaste.system.inbox().arrived("deleted").len(), 0);
+    posthaste.deliveries(&paused, "skipped", 1).await;
 
     posthaste.api.ok(Method::PATCH, &format!("/webhooks/{}", paused["id"]), json!({ "enabled": true })).await;
     posthaste.api.publish("order.created", json!({})).await;

@@ -200,3 +200,31 @@ async fn a_fan_out_killed_at_any_call_loses_no_hold() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_event_that_two_messages_bring_is_held_once() {
+    let posthaste = Posthaste::start().await;
+    at_process_end(&posthaste).await;
+    // An id of about now.
+    let id = posthaste.api.workspace("other").await.publish("order.created", json!({})).await;
+    let held = json!({ "workspace": "default", "id": id, "type": "service_run", "data": run("1") }).to_string();
+    posthaste.send("EventsQueueUrl", &[held.clone(), held]).await;
+    posthaste.idle().await;
+    let end = posthaste.api.publish("process_run_end", run("1")).await;
+    let request = posthaste.arrived("mine", 1).await.remove(0);
+    assert_eq!(ids(&request), [id, end]);
+}
+
+#[tokio::test]
+async fn a_webhook_that_holds_nothing_any_more_still_gets_what_it_held() {
+    let posthaste = Posthaste::start().await;
+    let webhook = at_process_end(&posthaste).await;
+    let held = posthaste.api.publish("service_run", run("1")).await;
+    posthaste.idle().await;
+    let path = format!("/webhooks/{}", webhook["id"]);
+    posthaste.api.ok(reqwest::Method::PATCH, &path, json!({ "timing": "immediate" })).await;
+    let at_once = posthaste.api.publish("service_run", run("1")).await;
+    assert_eq!(ids(&posthaste.arrived("mine", 1).await[0]), [at_once]);
+    let end = posthaste.api.publish("process_run_end", run("1")).await;
+    assert_eq!(ids(&posthaste.arrived("mine", 2).await[1]), [held, end]);
+}

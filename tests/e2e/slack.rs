@@ -55,9 +55,9 @@ async fn a_burst_is_a_few_messages_of_one_a_second() {
     assert!(arrived.len() < 50, "{} messages", arrived.len());
     let shown: usize = arrived.iter().map(|request| blocks(&request.body).len() / 2).sum();
     assert_eq!(shown, 50, "every event is in one message");
-    for window in arrived.windows(3) {
-        let span = window[2].at_us - window[0].at_us;
-        assert!(span > 950_000, "three messages within {span} µs");
+    for window in arrived.windows(4) {
+        let span = window[3].at_us - window[0].at_us;
+        assert!(span > 2_700_000, "four messages within {span} µs");
     }
 }
 

@@ -70,6 +70,8 @@ async fn a_parked_batch_comes_back_as_it_was() {
     let failed = &arrived[0];
     let again = arrived.iter().skip(1).find(|request| request.headers["webhook-id"] == failed.headers["webhook-id"]);
     assert_eq!(again.map(|request| &request.body), Some(&failed.body));
+    let body: Value = serde_json::from_str(&failed.body).unwrap();
+    assert!(body["results"].as_array().unwrap().len() > 1, "events of one call are due together: {body}");
 }
 
 #[tokio::test]

@@ -132,6 +132,16 @@ impl Posthaste {
         assert_eq!(answer["Successful"].as_array().unwrap().len(), bodies.len(), "{answer}");
     }
 
+    /// Waits until no message of a queue is to be had now: what is left is delayed.
+    pub async fn drained_of_visible(&self, queue_output: &str) {
+        let name = self.queue(queue_output);
+        eventually(&format!("{name} has nothing for now"), async || {
+            let depth = self.system.metrics().queues[&name];
+            (depth.visible + depth.in_flight == 0).then_some(())
+        })
+        .await;
+    }
+
     /// Waits for a message on a queue.
     pub async fn receive(&self, queue_output: &str) -> Received {
         let received = self.system.sqs().receive(&self.queue(queue_output), 1, SOON).await.unwrap();

@@ -3,6 +3,7 @@ use posthaste_domain::{
     event_type::EventPattern,
     filter::{Filters, Timing},
     format::Format,
+    health::Health,
     id::WebhookId,
     profile::{Method, Profile},
     rate_limit::RateLimit,
@@ -63,8 +64,10 @@ pub struct WebhookAnswer {
     /// How long one request may take.
     #[schema(minimum = 1, maximum = 30)]
     pub timeout_seconds: u8,
-    /// False while it is paused.
+    /// False while it is paused or disabled.
     pub enabled: bool,
+    /// How its endpoint has been doing.
+    pub health: HealthAnswer,
     /// When it was registered.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
@@ -96,10 +99,49 @@ impl WebhookAnswer {
             retry_schedule: settings.retry_schedule(),
             success_statuses: settings.success_statuses(),
             timeout_seconds: settings.timeout_seconds(),
-            enabled: settings.enabled,
+            enabled: webhook.is_enabled(),
+            health: HealthAnswer::of(&webhook.health),
             created_at: *created_at,
             updated_at: *updated_at,
             secret: None,
+        }
+    }
+}
+
+/// How the endpoint of a webhook has been doing.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Health)]
+pub struct HealthAnswer {
+    /// When its failures began; null after a success.
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
+    pub failing_since: Option<Timestamp>,
+    /// About when it last had a success: it is noted again after 5 minutes.
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
+    pub last_success_at: Option<Timestamp>,
+    /// When it last failed.
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
+    pub last_failure_at: Option<Timestamp>,
+    /// Until when its deliveries wait, because it keeps timing out.
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
+    pub waits_until: Option<Timestamp>,
+    /// When it was disabled for what its endpoint did.
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
+    pub disabled_at: Option<Timestamp>,
+    /// Why: `failing`, or `gone` after a 410.
+    #[schema(required = true)]
+    pub disabled_reason: Option<&'static str>,
+}
+
+impl HealthAnswer {
+    fn of(health: &Health) -> Self {
+        Self {
+            failing_since: health.failing_since,
+            last_success_at: health.last_success_at,
+            last_failure_at: health.last_failure_at,
+            waits_until: health.closed_until,
+            disabled_at: health.disabled.map(|disabled| disabled.at),
+            disabled_reason: health.disabled.map(|disabled| disabled.reason.name()),
         }
     }
 }

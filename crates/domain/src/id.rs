@@ -28,6 +28,11 @@ impl EventId {
         Self(derived(unix_ms(sent), &[b"event", message_id.as_bytes()]))
     }
 
+    /// The id of an operational event: what happened to whom, and when.
+    pub fn of_operation(name: &str, about: &str, now: Timestamp) -> Self {
+        Self(derived(unix_ms(now), &[b"operation", name.as_bytes(), about.as_bytes()]))
+    }
+
     /// When the event was accepted, in whole milliseconds.
     pub fn time(&self) -> Timestamp {
         time_of(&self.0)

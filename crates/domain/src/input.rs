@@ -77,7 +77,10 @@ impl<'a> Fields<'a> {
         let fields = Self { path: path.to_owned(), left };
         let mut seen = HashSet::new();
         match fields.left.iter().find(|(name, _)| !seen.insert(name)) {
-            Some((name, _)) => Err(Invalid::field(fields.at(name), "repeated_field", format!("{name} is given twice"))),
+            Some((name, _)) => {
+                let at = fields.at(&cut(name));
+                Err(Invalid::field(&at, "repeated_field", format!("{at} is given twice")))
+            }
             None => Ok(fields),
         }
     }
@@ -136,6 +139,16 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+/// As much of a name as a complaint repeats.
+fn cut(name: &str) -> String {
+    const MAX_CHARS: usize = 100;
+    let mut cut: String = name.chars().take(MAX_CHARS).collect();
+    if cut.len() < name.len() {
+        cut.push('…');
+    }
+    cut
 }
 
 /// The members of an object that is known to be well-formed, in their order, repeated ones too.

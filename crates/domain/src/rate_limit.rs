@@ -23,6 +23,25 @@ pub struct RateLimit {
     pub per: Period,
 }
 
+/// The time that a limit gave a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// When the request may be made.
+    pub at: Timestamp,
+    /// The limit that gave it.
+    pub limit: RateLimit,
+}
+
+/// How late a slot may be used. What comes later, because everything was late, would come all at once.
+const SLOT_IS_GOOD_FOR: Duration = Duration::from_millis(200);
+
+impl Slot {
+    /// Whether it counts `now`, under the limit that the webhook has by now.
+    pub fn is_good(&self, limit: RateLimit, now: Timestamp) -> bool {
+        self.limit == limit && self.at + SLOT_IS_GOOD_FOR > now
+    }
+}
+
 /// The period of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -67,6 +86,16 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slot_counts_at_its_time_and_under_its_limit() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let limit = RateLimit { requests: 4, per: Period::Second };
+        let slot = Slot { at: at(100), limit };
+        assert!(slot.is_good(limit, at(50)) && slot.is_good(limit, at(100)));
+        assert!(!slot.is_good(limit, at(101)), "it is past");
+        assert!(!slot.is_good(RateLimit { requests: 5, per: Period::Second }, at(50)), "the limit was changed");
+    }
 
     #[test]
     fn slots_are_an_interval_apart_and_end_before_the_next_free_one() {

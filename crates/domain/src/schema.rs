@@ -1,5 +1,7 @@
 //! The JSON Schema of an event type's `data`, and what data breaks of it.
 
+mod bounds;
+
 use boon::{Compiler, Draft, ErrorKind, InstanceToken, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::{Value, value::RawValue};
 
@@ -31,7 +33,7 @@ impl UrlLoader for Nothing {
 }
 
 impl DataSchema {
-    /// Compiles a schema, which has to be an object that its meta-schema takes.
+    /// Compiles a schema of a workspace, which has to be an object that its meta-schema takes, and may not cost much to check.
     pub fn compile(text: &str) -> Result<Self, BadSchema> {
         if text.len() > MAX_SCHEMA_BYTES {
             return Err(BadSchema(format!("a schema takes at most {MAX_SCHEMA_BYTES} bytes")));
@@ -41,6 +43,7 @@ impl DataSchema {
         if !value.is_object() {
             return Err(BadSchema("a schema has to be an object".to_owned()));
         }
+        bounds::check(&value)?;
         let mut compiler = Compiler::new();
         compiler.set_default_draft(Draft::V2020_12);
         compiler.use_loader(Box::new(Nothing));

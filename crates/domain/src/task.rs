@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Event,
     id::{BatchId, DeliveryId, EventId, WebhookId},
+    rate_limit::Slot,
     workspace::Workspace,
 };
 
@@ -15,6 +15,27 @@ use crate::{
 pub const MAX_TASK_BYTES: usize = 64 * 1024;
 /// The most deliveries of one task. By reference they always fit into [`MAX_TASK_BYTES`].
 pub const MAX_DELIVERIES: usize = 500;
+
+/// The most bytes of events that one task may refer to: a function reads those of several tasks at once.
+pub const MAX_REFERRED_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Parts things of these sizes, in their order, into tasks.
+pub fn parts<T>(things: &[T], bytes: impl Fn(&T) -> u64) -> Vec<&[T]> {
+    let mut parts = Vec::new();
+    let (mut start, mut sum) = (0, 0_u64);
+    for (at, thing) in things.iter().enumerate() {
+        let size = bytes(thing);
+        if at > start && (at - start == MAX_DELIVERIES || sum + size > MAX_REFERRED_BYTES) {
+            parts.push(&things[start..at]);
+            (start, sum) = (at, 0);
+        }
+        sum += size;
+    }
+    if start < things.len() {
+        parts.push(&things[start..]);
+    }
+    parts
+}
 
 /// Deliveries to be made, in this order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,9 +50,12 @@ pub struct Task<'a> {
     /// Whether their records have to be looked at first, although this message is new.
     #[serde(default, skip_serializing_if = "is_false")]
     pub recorded: bool,
+    /// Whether nobody has found out yet that the webhook wants the events: it could not be read.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unrouted: bool,
     /// The slot that the rate limit gave the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slot: Option<Timestamp>,
+    pub slot: Option<Slot>,
     /// What is to be delivered.
     pub deliveries: Vec<Due<'a>>,
 }
@@ -80,7 +104,15 @@ impl<'a> Due<'a> {
 impl<'a> Task<'a> {
     /// Deliveries that are due for the first time.
     pub fn new(workspace: &'a Workspace, webhook: WebhookId, deliveries: Vec<Due<'a>>) -> Self {
-        Self { workspace: Cow::Borrowed(workspace), webhook, batch: None, recorded: false, slot: None, deliveries }
+        Self {
+            workspace: Cow::Borrowed(workspace),
+            webhook,
+            batch: None,
+            recorded: false,
+            unrouted: false,
+            slot: None,
+            deliveries,
+        }
     }
 
     /// The message: with the events if they fit, else with their ids.
@@ -105,8 +137,13 @@ fn is_false(value: &bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
-    use crate::id::Cause;
+    use crate::{
+        id::Cause,
+        rate_limit::{Period, RateLimit},
+    };
 
     fn event(data: &str) -> Event {
         let json = r#"{"id":"018566ad-3f93-7fff-bfff-ffffffffffff","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":DATA}"#;
@@ -150,7 +187,8 @@ mod tests {
         let task = Task {
             batch: BatchId::derive(&[due.id]),
             recorded: true,
-            slot: Some(Timestamp::MAX),
+            unrouted: true,
+            slot: Some(Slot { at: Timestamp::MAX, limit: RateLimit { requests: 1000, per: Period::Second } }),
             ..Task::new(&workspace, WebhookId(u64::MAX), vec![due; MAX_DELIVERIES])
         };
         let message = task.message().unwrap();
@@ -160,6 +198,15 @@ mod tests {
             Task { deliveries: task.deliveries[..1].to_vec(), ..task.clone() }.message().unwrap()
         );
         assert_eq!(Task::parse(&message).unwrap().batch, task.batch);
+    }
+
+    #[test]
+    fn tasks_are_bounded_in_number_and_in_bytes() {
+        let lengths = |sizes: &[u64]| parts(sizes, |size| *size).iter().map(|part| part.len()).collect::<Vec<_>>();
+        assert_eq!(lengths(&[1; 1001]), [500, 500, 1]);
+        assert_eq!(lengths(&[MAX_REFERRED_BYTES / 2; 5]), [2, 2, 1]);
+        assert_eq!(lengths(&[MAX_REFERRED_BYTES + 1, 1]), [1, 1], "one is a task, however large");
+        assert_eq!(lengths(&[]), Vec::<usize>::new());
     }
 
     #[test]

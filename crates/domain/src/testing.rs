@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     event::Event,
+    health::Health,
     id::WebhookId,
     input::Fields,
     secret::Secret,
@@ -26,6 +27,7 @@ pub(crate) fn webhook(registration: Value) -> Webhook {
         secret: Secret::new([7; 32]),
         created_at: Timestamp::from_second(1_690_000_000).unwrap(),
         updated_at: Timestamp::from_second(1_690_000_000).unwrap(),
+        health: Health::default(),
     }
 }
 

@@ -6,9 +6,12 @@ use jiff::Timestamp;
 
 use crate::{
     event::Event,
+    event_type::EventPattern,
     filter::Timing,
     format::Format,
+    health::Health,
     id::WebhookId,
+    operational,
     process::{self, Process},
     rate_limit::RateLimit,
     retry::RetrySchedule,
@@ -39,6 +42,8 @@ pub struct Webhook {
     pub created_at: Timestamp,
     /// When its settings last changed.
     pub updated_at: Timestamp,
+    /// How its endpoint has been doing.
+    pub health: Health,
 }
 
 /// What an event means for a webhook.
@@ -63,10 +68,14 @@ pub enum Route {
 }
 
 impl Webhook {
-    /// What becomes of an event here.
+    /// Whether it gets anything: it was not paused by its owner, nor disabled for what its endpoint did.
+    pub fn is_enabled(&self) -> bool {
+        self.settings.enabled && self.health.disabled.is_none()
+    }
+
+    /// What becomes of an event here. For a paused or disabled webhook too: what comes in the meantime is recorded.
     ///
-    /// The end of a run is an end for a paused webhook too, and for one that does not subscribe to it: what was held before must
-    /// not wait for its deadline.
+    /// The end of a run is an end also for a webhook that does not subscribe to it: what was held must not wait for its deadline.
     pub fn route(&self, event: &Event, process: &Process) -> Route {
         let timing = self.timing(event, process);
         match (&process.context_id, timing) {
@@ -85,9 +94,13 @@ impl Webhook {
     }
 
     fn timing(&self, event: &Event, process: &Process) -> Option<Timing> {
-        let Settings { enabled, events, filters, timing, .. } = &self.settings;
-        let subscribed = *enabled && events.iter().any(|pattern| pattern.matches(&event.event_type));
-        if !subscribed {
+        let Settings { events, filters, timing, .. } = &self.settings;
+        // Who wants everything wants what is published, and not the news of how that went.
+        let operational = operational::is_operational(&event.event_type);
+        let names = |pattern: &EventPattern| {
+            pattern.matches(&event.event_type) && !(operational && *pattern == EventPattern::All)
+        };
+        if !events.iter().any(names) {
             return None;
         }
         filters.timing(process.process_type.as_deref(), &event.event_type, *timing)

@@ -127,7 +127,12 @@ impl Demo {
 
     async fn register(&self, inbox: &str) -> anyhow::Result<Value> {
         let url = format!("{}/inbox/{inbox}", self.system.urls().inbox);
-        self.call("POST", "/api/v1/webhooks", Some(json!({ "url": url, "events": ["order.*"] }))).await
+        self.call(
+            "POST",
+            "/api/v1/webhooks",
+            Some(json!({ "url": url, "events": ["order.*"], "retrySchedule": [1, 1, 1] })),
+        )
+        .await
     }
 
     async fn publish(&self, event: Value) -> anyhow::Result<Value> {

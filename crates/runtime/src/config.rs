@@ -42,6 +42,12 @@ pub fn hold_deadline() -> Result<Duration, ConfigError> {
     Ok(Duration::from_secs(u64::from(hours) * 60 * 60))
 }
 
+/// `DISABLE_AFTER_DAYS`: after how long of nothing but failures a webhook is disabled.
+pub fn disable_after() -> Result<Duration, ConfigError> {
+    let days: u32 = parsed("DISABLE_AFTER_DAYS", "a number of days")?;
+    Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60))
+}
+
 /// `FIRST_WORKSPACE`: whose the events are that reach the queue without a workspace.
 pub fn default_workspace() -> Result<Workspace, ConfigError> {
     Workspace::parse(text("FIRST_WORKSPACE")?)

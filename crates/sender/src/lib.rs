@@ -149,13 +149,13 @@ impl Sender {
         let mut answer = timeout_at(deadline, call)
             .await
             .map_err(|_| SendError::timeout("the endpoint did not answer", timeout))?
-            .map_err(|error| SendError::of(&error))?;
+            .map_err(|error| SendError::of(&error.without_url()))?;
         let status = answer.status().as_u16();
         let retry_after = retry_after(answer.headers());
         let body = timeout_at(deadline, read_body(&mut answer))
             .await
             .map_err(|_| SendError::timeout("the endpoint's answer was not complete", timeout))?
-            .map_err(|error| SendError::of(&error))?;
+            .map_err(|error| SendError::of(&error.without_url()))?;
         Ok(Response { status, body, retry_after })
     }
 }

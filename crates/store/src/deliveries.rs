@@ -3,9 +3,9 @@
 //! | pk | sk | attributes |
 //! |---|---|---|
 //! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `updatedAt`, `expiresAt`; `batch`; while it is parked `dueAt` and `dueShard` |
-//! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>` | `deliveryId`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
+//! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
 //! | the same | `ended` | `expiresAt` |
-//! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `expiresAt` |
+//! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `spacing` (microseconds), `expiresAt` |
 //!
 //! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of what waits for its time.
 //! A workspace begins with a letter or a digit, so no record is in a partition that begins with `#`.
@@ -38,6 +38,7 @@ use posthaste_domain::{
 pub use due::DueDelivery;
 pub use history::History;
 pub use holds::{Hold, Holding};
+pub use limits::{Reservation, Reserved};
 pub use record::DeliveryRecord;
 
 use crate::{
@@ -48,6 +49,9 @@ use crate::{
 
 /// How many partitions the deliveries of one webhook are spread over.
 const SHARDS: u8 = 8;
+
+/// How long a parked record is kept beyond its time.
+const PARKED_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The Deliveries table.
 #[derive(Debug, Clone)]
@@ -156,6 +160,28 @@ impl Deliveries {
         self.mark(self.update(subject, Status::Exhausted, now, "", None)).await
     }
 
+    /// The same for a delivery whose event is no longer stored. A delivery without a record gets none.
+    pub async fn mark_gone(
+        &self,
+        workspace: &Workspace,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(record_key(workspace, webhook, delivery)))
+            .update_expression("SET #status = :exhausted, updatedAt = :now REMOVE dueAt, dueShard")
+            .condition_expression("attribute_exists(pk) AND #status <> :succeeded")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":exhausted", text(Status::Exhausted.name()))
+            .expression_attribute_values(":succeeded", text(Status::Succeeded.name()))
+            .expression_attribute_values(":now", text(now.to_string()));
+        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
+    }
+
     /// Says that nothing is sent, and why.
     pub async fn mark_skipped(&self, subject: Subject<'_>, why: &Failure, now: Timestamp) -> Result<(), StoreError> {
         let update = self
@@ -189,6 +215,9 @@ impl Deliveries {
         parking: Option<Parking>,
     ) -> UpdateItemFluentBuilder {
         let expires = subject.event.id.time().as_second().saturating_add_unsigned(subject.retention.as_secs());
+        // What waits is not forgotten before its time.
+        let waits_until = parking.map_or(0, |parking| (parking.due_at + PARKED_LIFE).as_second());
+        let expires = expires.max(waits_until);
         let waiting = match parking {
             Some(_) => ", dueAt = :due, dueShard = :shard, #batch = :batch",
             None => " REMOVE dueAt, dueShard",

@@ -15,6 +15,12 @@ pub enum StoreError {
         /// The whole of it.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Others changed the same item again and again.
+    #[error("{operation} was overtaken by others too often")]
+    Contended {
+        /// The API operation.
+        operation: &'static str,
+    },
     /// An item is not what this version writes.
     #[error("the item {key} has no readable {attribute}")]
     Corrupt {
@@ -29,6 +35,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same call will fail in the same way.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Call { code, .. } => code == "ValidationException",
+            Self::Contended { .. } => false,
+            Self::Corrupt { .. } | Self::Json(_) => true,
+        }
+    }
+
     /// Whether a conditional write was carried out: false when its condition did not hold.
     pub(crate) fn unless_refused<T, E, R>(
         operation: &'static str,

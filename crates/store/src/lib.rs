@@ -13,7 +13,9 @@ mod registry;
 mod sharded;
 
 pub use batch::Found;
-pub use deliveries::{Deliveries, DeliveryRecord, DueDelivery, History, Hold, Holding, Parking, Recorded, Subject};
+pub use deliveries::{
+    Deliveries, DeliveryRecord, DueDelivery, History, Hold, Holding, Parking, Recorded, Reservation, Reserved, Subject,
+};
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};
 pub use registry::{OwnType, Registry, Revision, Webhooks};

@@ -2,7 +2,7 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secret`, `createdAt`, `updatedAt`, `revision` |
+//! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secret`, `createdAt`, `updatedAt`, `revision`; its health: `failingSince`, `lastSuccessAt`, `lastFailureAt`, `failures`, `timeouts`, `announced`, `closedUntil`, `closings`, `disabledAt`, `disabledReason` |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
@@ -10,6 +10,7 @@
 //!
 //! One query reads all webhooks of a workspace. A key is two items, written and deleted in one transaction.
 
+mod health;
 mod keys;
 mod types;
 mod webhooks;

@@ -7,16 +7,19 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure},
     id::BatchId,
+    operational::{Operation, is_operational},
+    rate_limit::Slot,
+    retry::wait_after_our_fault,
     task::{Content, Due, Task},
     webhook::Webhook,
 };
-use posthaste_queue::{MAX_DELAY, Message};
+use posthaste_queue::Message;
 use posthaste_runtime::{batch::dead_letter, clock};
 use posthaste_store::{Parking, Recorded, StoreError, Subject};
 
 use crate::{
     lanes::{Gone, Pending},
-    run::{CONCURRENT_WRITES, Run, State},
+    run::{CONCURRENT_WRITES, MAX_VISIBILITY_WAIT, Run, State},
 };
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -35,7 +38,7 @@ impl Run<'_> {
         loop {
             let subject = self.subject(pending, webhook);
             match self.deliver.deliveries.record_attempt(subject, attempt, attempt_id, parking, clock::now()).await {
-                Err(error) if self.deadline.left() > pause * 2 => {
+                Err(error) if !error.is_permanent() && self.deadline.left() > pause * 2 => {
                     tracing::warn!(delivery.id = %pending.id, %error, "an attempt is not recorded yet");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
@@ -59,20 +62,33 @@ impl Run<'_> {
         state.note(results, "a delivery could not be marked as skipped");
     }
 
-    /// The dead letter first, then the record: when the function dies between, the message comes again, and the record says that
-    /// no try is left.
+    /// The dead letter first, then the news of it, then the record: when the function dies between, the message comes again, and the
+    /// record says that no try is left.
     pub(crate) async fn give_up(
         &self,
         exhausted: &[Pending<'_>],
         batch: Option<BatchId>,
-        why: &str,
+        failure: Option<&Failure>,
         state: &mut State<'_>,
     ) {
         if exhausted.is_empty() {
             return;
         }
         let deliveries = exhausted.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
+        let why = failure.map_or("no attempt is left", |failure| &failure.message);
         if !self.bury(deliveries, batch, "exhausted", why, state.webhook).await {
+            state.fail(exhausted);
+            return;
+        }
+        let told = exhausted.iter().filter(|pending| !is_operational(&pending.event.event_type));
+        let told = told.map(|Pending { id, event, attempts, .. }| Operation::Exhausted {
+            delivery: *id,
+            event,
+            attempts: *attempts,
+            error: failure,
+        });
+        if let Err(error) = self.publish(told, state.webhook).await {
+            tracing::error!(webhook.id = %state.webhook.id, error = %format!("{error:#}"), "an operational event could not be sent");
             state.fail(exhausted);
             return;
         }
@@ -89,9 +105,19 @@ impl Run<'_> {
         let deliveries: Vec<Due<'_>> =
             gone.iter().map(|gone| Due { id: gone.id, content: Content::EventId(gone.event) }).collect();
         let why = "the event is no longer stored";
-        if !gone.is_empty() && !self.bury(deliveries, batch, "event_gone", why, state.webhook).await {
-            state.unsettled.extend(gone.iter().map(|gone| gone.record));
+        if gone.is_empty() {
+            return;
         }
+        if !self.bury(deliveries, batch, "event_gone", why, state.webhook).await {
+            state.unsettled.extend(gone.iter().map(|gone| gone.record));
+            return;
+        }
+        let Webhook { workspace, id, .. } = state.webhook;
+        let mark = async |gone: &Gone| {
+            (gone.record, self.deliver.deliveries.mark_gone(workspace, *id, gone.id, clock::now()).await)
+        };
+        let results: Vec<_> = stream::iter(gone).map(mark).buffered(CONCURRENT_WRITES).collect().await;
+        state.note(results, "a delivery could not be marked as exhausted");
     }
 
     pub(crate) async fn bury(
@@ -119,23 +145,28 @@ impl Run<'_> {
         }
     }
 
-    /// What is left of a lane goes later: for want of time, or at its slot.
+    /// What is left of a lane goes later, in steps that are short enough for a changed limit to be noticed soon.
     pub(crate) async fn postpone(
         &self,
         left: &[Pending<'_>],
         batch: Option<BatchId>,
-        slot: Option<Timestamp>,
+        at: Timestamp,
+        slot: Option<Slot>,
         state: &mut State<'_>,
-        alone: bool,
     ) {
-        if slot.is_none() && state.requests == 0 && alone {
-            state.comes_again = Some(Duration::ZERO);
-            return;
-        }
-        let wait = slot.map(|slot| Duration::try_from(slot.duration_since(clock::now())).unwrap_or_default());
+        let wait = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
         // Rounded down: the rest of the wait is slept through.
-        let wait = Duration::from_secs(wait.unwrap_or_default().as_secs()).min(MAX_DELAY);
+        let wait = Duration::from_secs(wait.as_secs()).clamp(Duration::from_secs(1), MAX_VISIBILITY_WAIT);
         self.send_on(left, batch, slot, wait, state).await;
+    }
+
+    /// After a fault of ours: the records come again, unless something has been done for them that must not be done again.
+    pub(crate) async fn give_back(&self, left: &[Pending<'_>], batch: Option<BatchId>, state: &mut State<'_>) {
+        if state.requests == 0 {
+            state.fail(left);
+        } else {
+            self.send_on(left, batch, None, wait_after_our_fault(1), state).await;
+        }
     }
 
     /// Sends deliveries on as a task of their own.
@@ -143,13 +174,15 @@ impl Run<'_> {
         &self,
         deliveries: &[Pending<'_>],
         batch: Option<BatchId>,
-        slot: Option<Timestamp>,
+        slot: Option<Slot>,
         delay: Duration,
         state: &mut State<'_>,
     ) {
         let Webhook { workspace, id, .. } = state.webhook;
         let due = deliveries.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
-        let task = Task { batch, recorded: true, slot, ..Task::new(workspace, *id, due) };
+        // What nothing was done for can be joined by others.
+        let recorded = !state.is_fresh || batch.is_some();
+        let task = Task { batch, recorded, slot, ..Task::new(workspace, *id, due) };
         let sent = match task.message() {
             Ok(body) => {
                 let message = Message { delay, ..Message::new(body, id.to_string()) };

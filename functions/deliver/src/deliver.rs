@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures::{StreamExt, stream, stream::FuturesUnordered};
-use posthaste_domain::{Timestamp, id::WebhookId, task::Task, webhook::Webhook};
+use posthaste_domain::{health::Gate, id::WebhookId, rate_limit::Slot, task::Task, webhook::Webhook};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     batch::{Batch, Fate, Record},
@@ -25,13 +25,16 @@ use posthaste_runtime::{
     deadline::Deadline,
 };
 use posthaste_sender::Sender;
-use posthaste_store::{Deliveries, Events, Registry, StoreError};
+use posthaste_store::{Deliveries, Events, Registry, Reservation, Reserved, StoreError};
 
 use crate::{
     facts::Facts,
     lanes::{Lane, sort},
     run::Run,
 };
+
+/// How long reading may take: the rest of the time is the endpoints'.
+const FACTS_TIME: Duration = Duration::from_secs(5);
 
 /// What deliver works with.
 pub(crate) struct Deliver {
@@ -40,7 +43,11 @@ pub(crate) struct Deliver {
     pub(crate) deliveries: Deliveries,
     pub(crate) sender: Sender,
     pub(crate) batch: Batch,
+    /// Where operational events go.
+    pub(crate) events_queue: Queue,
     pub(crate) retention: Duration,
+    /// How long nothing but failures may go on.
+    pub(crate) disable_after: Duration,
 }
 
 impl Deliver {
@@ -61,7 +68,11 @@ impl Deliver {
                 }
             }
         }
-        let facts = Facts::read(self, records, &tasks).await;
+        let Ok(facts) = tokio::time::timeout(FACTS_TIME, Facts::read(self, records, &tasks)).await else {
+            tracing::error!("what the tasks need could not be read in time");
+            fates.extend(tasks.iter().map(|(at, _)| (*at, Fate::after_our_fault(&records[*at]))));
+            return self.batch.settle(records, stream::iter(fates)).await;
+        };
         let sorted = sort(records, &tasks, &facts, clock::now());
         fates.extend(sorted.done.into_iter().map(|at| (at, Fate::Done)));
         fates.extend(sorted.unknown.into_iter().map(|at| (at, Fate::after_our_fault(&records[at]))));
@@ -77,26 +88,34 @@ impl Deliver {
         self.batch.settle(records, stream::iter(fates).chain(running.flat_map(stream::iter))).await
     }
 
-    /// Reserves a slot for the first request of each lane that has none, with one call a webhook. A lane for which that fails asks
-    /// again when it begins.
+    /// Reserves a slot for the first request of each lane that needs one, with one call a webhook. A lane for which that fails asks
+    /// again when it begins, and so does one whose format takes several events: what waits there is joined by what comes.
     async fn reserve_slots(&self, lanes: &mut [Lane<'_>]) {
+        let now = clock::now();
+        let needs = |lane: &Lane<'_>| {
+            let waits = lane.slot.is_none() && !lane.sends.is_empty() && !lane.webhook.format().batches();
+            waits && lane.webhook.health.gate(now) == Gate::Open
+        };
         let mut waiting: BTreeMap<WebhookId, Vec<&mut Lane<'_>>> = BTreeMap::new();
-        for lane in lanes.iter_mut().filter(|lane| lane.slot.is_none() && !lane.sends.is_empty()) {
+        for lane in lanes.iter_mut().filter(|lane| needs(lane)) {
             waiting.entry(lane.webhook.id).or_default().push(lane);
         }
         for lanes in waiting.into_values() {
             let Some(webhook) = lanes.first().map(|lane| lane.webhook) else { continue };
-            match self.slots(webhook, lanes.len()).await {
-                Ok(slots) => lanes.into_iter().zip(slots).for_each(|(lane, slot)| lane.slot = Some(slot)),
+            let Some(limit) = webhook.rate_limit() else { continue };
+            let count = u32::try_from(lanes.len()).unwrap_or(u32::MAX);
+            match self.reserve(webhook, Reservation { limit, count, within: None }).await {
+                Ok(Reserved::Slots(slots)) => {
+                    lanes.into_iter().zip(slots).for_each(|(lane, at)| lane.slot = Some(Slot { at, limit }));
+                }
+                Ok(Reserved::Later(_)) => {}
                 Err(error) => tracing::error!(webhook.id = %webhook.id, %error, "slots could not be reserved"),
             }
         }
     }
 
-    /// The next slots of a webhook; none where it has no limit.
-    pub(crate) async fn slots(&self, webhook: &Webhook, count: usize) -> Result<Vec<Timestamp>, StoreError> {
-        let Some(limit) = webhook.rate_limit() else { return Ok(Vec::new()) };
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.deliveries.reserve_slots(&webhook.workspace, webhook.id, limit, count, clock::now()).await
+    /// Reserves slots of a webhook.
+    pub(crate) async fn reserve(&self, webhook: &Webhook, reservation: Reservation) -> Result<Reserved, StoreError> {
+        self.deliveries.reserve_slots(&webhook.workspace, webhook.id, reservation, clock::now()).await
     }
 }

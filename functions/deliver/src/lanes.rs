@@ -8,8 +8,10 @@ use posthaste_domain::{
     attempt::{Turn, turn},
     event::Event,
     id::{BatchId, DeliveryId, EventId},
+    process::Process,
+    rate_limit::Slot,
     task::Task,
-    webhook::Webhook,
+    webhook::{Route, Webhook},
 };
 use posthaste_runtime::batch::Record;
 
@@ -39,14 +41,15 @@ pub(crate) struct Lane<'a> {
     pub(crate) records: Vec<usize>,
     pub(crate) webhook: &'a Webhook,
     pub(crate) batch: Option<BatchId>,
-    pub(crate) slot: Option<Timestamp>,
+    pub(crate) slot: Option<Slot>,
     pub(crate) sends: Vec<Pending<'a>>,
     /// Those that are not sent because the webhook is paused.
     pub(crate) skips: Vec<Pending<'a>>,
     /// Those that have no try left.
     pub(crate) exhausted: Vec<Pending<'a>>,
     pub(crate) gone: Vec<Gone>,
-    is_fresh: bool,
+    /// Whether nothing can have been done for it, so that others can join it.
+    pub(crate) is_fresh: bool,
 }
 
 /// What becomes of the tasks of a batch.
@@ -121,11 +124,17 @@ fn lane<'a>(
             Turn::Over | Turn::Drop => continue,
         };
         match facts.event(task, due) {
+            Some(event) if task.unrouted && !is_wanted(webhook, event) => {}
             Some(event) => list.push(Pending { record: at, id: due.id, event, attempts }),
             None => lane.gone.push(Gone { record: at, id: due.id, event: due.content.event_id() }),
         }
     }
     lane
+}
+
+/// What fan-out could not ask.
+fn is_wanted(webhook: &Webhook, event: &Event) -> bool {
+    webhook.route(event, &Process::of(event)) != Route::Ignore
 }
 
 impl<'a> Lane<'a> {
@@ -134,6 +143,7 @@ impl<'a> Lane<'a> {
         self.records.extend(other.records);
         self.sends.extend(other.sends);
         self.sends.sort_by_key(|pending| pending.event.id);
+        self.sends.dedup_by_key(|pending| pending.id);
         self.skips.extend(other.skips);
         self.exhausted.extend(other.exhausted);
         self.gone.extend(other.gone);

@@ -3,6 +3,7 @@
 mod aftermath;
 mod deliver;
 mod facts;
+mod health;
 mod lanes;
 mod run;
 
@@ -33,7 +34,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
         sender: Sender::new(config::url_policy()?, USER_AGENT)?,
         batch: Batch { queue: queue("DELIVERIES_QUEUE_URL")?, dead_letters: queue("DELIVERIES_DLQ_URL")? },
+        events_queue: queue("EVENTS_QUEUE_URL")?,
         retention: config::retention()?,
+        disable_after: config::disable_after()?,
     };
     let deliver = &deliver;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {

@@ -6,7 +6,9 @@ use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure, Next, after_failure, asked_wait},
+    health::Health,
     id::BatchId,
+    rate_limit::Slot,
     request::WebhookRequest,
     webhook::Webhook,
 };
@@ -16,7 +18,7 @@ use posthaste_runtime::{
     deadline::Deadline,
 };
 use posthaste_sender::{Outcome, Request};
-use posthaste_store::{Parking, Recorded, StoreError};
+use posthaste_store::{Parking, Recorded, Reservation, Reserved, StoreError};
 
 use crate::{
     deliver::Deliver,
@@ -24,11 +26,11 @@ use crate::{
 };
 
 /// The longest wait as a visibility timeout or a delay; what waits longer is parked.
-const MAX_VISIBILITY_WAIT: Duration = Duration::from_secs(120);
+pub(crate) const MAX_VISIBILITY_WAIT: Duration = Duration::from_secs(120);
 /// The longest wait for a slot within the function, which costs its time.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 /// What has to be left after a request for recording it.
-const AFTERMATH: Duration = Duration::from_secs(5);
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(5);
 /// How often a message meets a fault that seems to be ours before the endpoint is charged with it: the name servers of its own
 /// host can look like ours.
 const MAX_OWN_FAULTS: u32 = 8;
@@ -46,6 +48,12 @@ pub(crate) struct Run<'a> {
 /// What has become of a lane so far.
 pub(crate) struct State<'a> {
     pub(crate) webhook: &'a Webhook,
+    /// What is known of the endpoint by now.
+    pub(crate) health: Health,
+    /// Whether the next request is the one that a closed breaker lets through.
+    pub(crate) is_probe: bool,
+    /// Whether nothing has been done for the lane yet.
+    pub(crate) is_fresh: bool,
     pub(crate) requests: usize,
     /// Records that have to come again, because something for them could not be done.
     pub(crate) unsettled: BTreeSet<usize>,
@@ -80,25 +88,48 @@ impl Run<'_> {
     }
 
     async fn go_through<'a>(&self, lane: Lane<'a>) -> State<'a> {
-        let Lane { records, webhook, mut batch, mut slot, sends, skips, exhausted, gone, .. } = lane;
-        let mut state = State { webhook, requests: 0, unsettled: BTreeSet::new(), comes_again: None };
+        let Lane { records, webhook, mut batch, mut slot, sends, skips, exhausted, gone, is_fresh } = lane;
+        let health = webhook.health.clone();
+        let mut state = State {
+            webhook,
+            health,
+            is_probe: false,
+            is_fresh,
+            requests: 0,
+            unsettled: BTreeSet::new(),
+            comes_again: None,
+        };
         self.skip(&skips, &mut state).await;
-        self.give_up(&exhausted, batch, "no attempt is left", &mut state).await;
+        self.give_up(&exhausted, batch, None, &mut state).await;
         self.bury_gone(&gone, batch, &mut state).await;
         let alone = records.len() == 1 && skips.is_empty() && exhausted.is_empty() && gone.is_empty();
         let mut left = sends.as_slice();
         while !left.is_empty() {
+            if !self.passes(left, batch, &mut state).await {
+                break;
+            }
             let wait = match self.wait(webhook, slot.take()).await {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::error!(webhook.id = %webhook.id, %error, "a slot could not be reserved");
-                    state.fail(left);
+                    self.give_back(left, batch, &mut state).await;
                     break;
                 }
             };
-            if let Wait::Later(slot) = wait {
-                self.postpone(left, batch, slot, &mut state, alone).await;
-                break;
+            match wait {
+                Wait::Now => {}
+                Wait::NoTime if state.requests == 0 && alone => {
+                    state.comes_again = Some(Duration::ZERO);
+                    break;
+                }
+                Wait::NoTime => {
+                    self.send_on(left, batch, None, Duration::ZERO, &mut state).await;
+                    break;
+                }
+                Wait::Until(at, slot) => {
+                    self.postpone(left, batch, at, slot, &mut state).await;
+                    break;
+                }
             }
             let began = clock::now();
             let due: Vec<_> = left.iter().map(|pending| (pending.id, pending.event)).collect();
@@ -112,13 +143,15 @@ impl Run<'_> {
             let shared = request.batch;
             match self.send(webhook, request, began, now).await {
                 Answer::OurFault => {
-                    state.fail(left);
+                    self.give_back(left, shared, &mut state).await;
                     break;
                 }
                 Answer::Attempt(attempt, asked) => {
                     state.requests += 1;
+                    state.is_fresh = false;
                     let whole = alone && state.requests == 1 && later.is_empty();
                     self.conclude(now, shared, &attempt, asked, whole, &mut state).await;
+                    self.note_health(&attempt, &mut state).await;
                 }
             }
             left = later;
@@ -127,20 +160,27 @@ impl Run<'_> {
     }
 
     /// Whether the next request can be made. Sleeps a short while for its slot.
-    async fn wait(&self, webhook: &Webhook, slot: Option<Timestamp>) -> Result<Wait, StoreError> {
+    async fn wait(&self, webhook: &Webhook, slot: Option<Slot>) -> Result<Wait, StoreError> {
         let enough = webhook.timeout() + AFTERMATH;
         if self.deadline.left() < enough {
             // The endpoint would get less time than it is promised.
-            return Ok(Wait::Later(slot));
+            return Ok(Wait::NoTime);
         }
-        let slot = match slot.filter(|_| webhook.rate_limit().is_some()) {
-            Some(slot) => Some(slot),
-            None => self.deliver.slots(webhook, 1).await?.pop(),
+        let Some(limit) = webhook.rate_limit() else { return Ok(Wait::Now) };
+        let at = match slot.filter(|slot| slot.is_good(limit, clock::now())) {
+            Some(slot) => slot.at,
+            None => {
+                // What others can join has no slot of its own while it waits.
+                let within = webhook.format().batches().then_some(MAX_SLEEP);
+                match self.deliver.reserve(webhook, Reservation { limit, count: 1, within }).await? {
+                    Reserved::Slots(slots) => slots.first().copied().unwrap_or_else(clock::now),
+                    Reserved::Later(next) => return Ok(Wait::Until(next, None)),
+                }
+            }
         };
-        let Some(slot) = slot else { return Ok(Wait::Now) };
-        let wait = Duration::try_from(slot.duration_since(clock::now())).unwrap_or_default();
+        let wait = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
         if wait > MAX_SLEEP || self.deadline.left() < enough + wait {
-            return Ok(Wait::Later(Some(slot)));
+            return Ok(Wait::Until(at, Some(Slot { at, limit })));
         }
         tokio::time::sleep(wait).await;
         Ok(Wait::Now)
@@ -163,13 +203,15 @@ impl Run<'_> {
                 timeout: webhook.timeout(),
             })
             .await;
-        let receives = carried.iter().map(|pending| self.records[pending.record].receives).max().unwrap_or(1);
+        // A message also comes again for each attempt.
+        let faults = |pending: &Pending<'_>| self.records[pending.record].receives.saturating_sub(pending.attempts);
+        let faults = carried.iter().map(faults).max().unwrap_or(1);
         let (attempt, asked) = match result {
             Ok(response) => {
                 let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
                 (Attempt::answered(webhook, began, duration, response.status, &response.body), asked)
             }
-            Err(error) if error.ours && receives < MAX_OWN_FAULTS => {
+            Err(error) if error.ours && faults < MAX_OWN_FAULTS => {
                 tracing::error!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
                 return Answer::OurFault;
             }
@@ -231,12 +273,14 @@ impl Run<'_> {
                 // Another copy of the message may have taken an attempt in the meantime.
                 (Some(_), Ok(Recorded::Counted(attempts))) => match next(&pending, attempts) {
                     Next::RetryIn(_) => again.push(pending),
-                    Next::Exhausted => exhausted.push(pending),
+                    Next::Exhausted => exhausted.push(Pending { attempts, ..pending }),
                 },
             }
         }
+        // What comes again with its record is not sent on as well.
+        again.retain(|pending| !state.unsettled.contains(&pending.record));
         if let Some(failure) = &attempt.error {
-            self.give_up(&exhausted, batch, &failure.message, state).await;
+            self.give_up(&exhausted, batch, Some(failure), state).await;
         }
         if again.is_empty() || is_parked {
             return;
@@ -252,8 +296,10 @@ impl Run<'_> {
 /// When the next request can be made.
 enum Wait {
     Now,
-    /// In another invocation, at this slot if there is one.
-    Later(Option<Timestamp>),
+    /// In another invocation.
+    NoTime,
+    /// At this time, at this slot if it has one.
+    Until(Timestamp, Option<Slot>),
 }
 
 impl State<'_> {

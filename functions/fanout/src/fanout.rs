@@ -30,10 +30,14 @@ use posthaste_runtime::{
 };
 use posthaste_store::{Deliveries, Events, Hold, Holding, Registry, StoreError, Webhooks};
 
+use tokio::time::error::Elapsed;
+
 use crate::plan::{Arrived, End, Outgoing, Owed, Plan, Run, flush};
 
 /// How many runs are held for or ended side by side.
 const CONCURRENT_RUNS: usize = 16;
+/// How long reading the webhooks of one workspace may take.
+const REGISTRY_TIME: Duration = Duration::from_secs(10);
 
 /// What fan-out works with.
 #[derive(Debug)]
@@ -78,7 +82,7 @@ impl Fanout {
             }
         }
         let ready = tokio::time::timeout_at(deadline.instant(), async {
-            let arrived = self.checked(arrived, &mut fates).await;
+            let arrived = self.checked(records, arrived, &mut fates).await;
             self.prepare(arrived).await
         });
         let Ok(Some((plan, prepared))) = ready.await else {
@@ -96,7 +100,12 @@ impl Fanout {
     }
 
     /// Those whose data fits its type's schema. What came through the API has been checked there.
-    async fn checked(&self, arrived: Vec<(usize, event::Arrived)>, fates: &mut [Fate]) -> Vec<Arrived> {
+    async fn checked(
+        &self,
+        records: &[Record],
+        arrived: Vec<(usize, event::Arrived)>,
+        fates: &mut [Fate],
+    ) -> Vec<Arrived> {
         let own = arrived.iter().filter(|(_, read)| read.unchecked);
         let own = own.filter(|(_, read)| catalogue::find(read.event.event_type.as_str()).is_none());
         let own = own.map(|(_, read)| (read.event.workspace.clone(), read.event.event_type.clone()));
@@ -110,7 +119,7 @@ impl Fanout {
                 continue;
             }
             match if unchecked { event.check(schemas.get(&key)) } else { Ok(()) } {
-                Ok(()) => good.push(Arrived { record, event }),
+                Ok(()) => good.push(Arrived { record, event, again: records[record].receives > 1 }),
                 Err(invalid) => fates[record] = refused("invalid_event", &invalid),
             }
         }
@@ -138,12 +147,18 @@ impl Fanout {
     /// The webhooks of every workspace that could be read.
     async fn webhooks(&self, arrived: &[Arrived]) -> BTreeMap<Workspace, Webhooks> {
         let workspaces: BTreeSet<&Workspace> = arrived.iter().map(|arrived| &arrived.event.workspace).collect();
-        let queries =
-            workspaces.into_iter().map(async |workspace| (workspace, self.registry.webhooks(workspace).await));
-        let read = |(workspace, webhooks): (&Workspace, Result<Webhooks, StoreError>)| match webhooks {
-            Ok(webhooks) => Some((workspace.clone(), webhooks)),
-            Err(error) => {
+        let queries = workspaces.into_iter().map(async |workspace| {
+            // One workspace that takes long does not take the others' time.
+            (workspace, tokio::time::timeout(REGISTRY_TIME, self.registry.webhooks(workspace)).await)
+        });
+        let read = |(workspace, webhooks): (&Workspace, Result<Result<Webhooks, StoreError>, Elapsed>)| match webhooks {
+            Ok(Ok(webhooks)) => Some((workspace.clone(), webhooks)),
+            Ok(Err(error)) => {
                 tracing::error!(%workspace, %error, "a workspace's webhooks could not be read");
+                None
+            }
+            Err(_) => {
+                tracing::error!(%workspace, "a workspace's webhooks could not be read in time");
                 None
             }
         };
@@ -178,7 +193,8 @@ impl Fanout {
     }
 
     async fn hold(&self, run: Run, owed: BTreeSet<Owed>, ledger: &Ledger) {
-        let holds: Vec<Hold> = owed.iter().map(|owed| owed.hold).collect();
+        // Two messages can bring the same event.
+        let holds: Vec<Hold> = owed.iter().map(|owed| owed.hold).collect::<BTreeSet<_>>().into_iter().collect();
         let held = async {
             let ended = self.deliveries.hold(holding(&run), &holds, self.hold_deadline).await?;
             self.flush(&run, &ended).await
@@ -193,7 +209,7 @@ impl Fanout {
         let ended = async {
             self.deliveries.end(holding(&run), clock::now()).await?;
             let held = self.deliveries.held(holding(&run)).await?;
-            let last = wanted.iter().map(|owed| owed.hold);
+            let last: BTreeSet<Hold> = wanted.iter().map(|owed| owed.hold).collect();
             let all: Vec<Hold> = held.iter().copied().chain(last).collect();
             self.flush(&run, &all).await?;
             self.deliveries.forget(holding(&run), &held).await?;

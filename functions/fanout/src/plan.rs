@@ -6,7 +6,7 @@ use posthaste_domain::{
     event::Event,
     id::{Cause, DeliveryId, EventId, WebhookId},
     process::Process,
-    task::{Content, Due, MAX_DELIVERIES, Task},
+    task::{Content, Due, MAX_DELIVERIES, Task, parts},
     webhook::Route,
     workspace::Workspace,
 };
@@ -20,6 +20,8 @@ const MAX_INLINE_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Arrived {
     pub(crate) record: usize,
     pub(crate) event: Event,
+    /// Whether the record came before, so that its tasks may have been sent.
+    pub(crate) again: bool,
 }
 
 /// A run of a process, for one webhook.
@@ -94,8 +96,11 @@ impl Plan {
                 let together = if webhook.format().batches() { MAX_DELIVERIES } else { 1 };
                 now.sort_by_key(|(due, _)| due.content.event_id());
                 for chunk in now.chunks(together) {
-                    let (deliveries, records) = chunk.iter().cloned().unzip();
-                    let message = message(&Task::new(workspace, webhook.id, deliveries))?;
+                    let (mut deliveries, records): (Vec<Due<'_>>, Vec<usize>) = chunk.iter().cloned().unzip();
+                    // Two messages can bring the same event.
+                    deliveries.dedup_by_key(|due| due.id);
+                    let recorded = events.iter().any(|arrived| arrived.again && records.contains(&arrived.record));
+                    let message = message(&Task { recorded, ..Task::new(workspace, webhook.id, deliveries) })?;
                     plan.tasks.push(Outgoing { message, records });
                 }
             }
@@ -104,7 +109,8 @@ impl Plan {
                 webhooks.unreadable.iter().flat_map(|id| events.iter().map(move |event| (*id, *event)))
             {
                 let due = Due::of(owed(arrived, webhook).hold.delivery, &arrived.event).by_reference();
-                let message = message(&Task::new(workspace, webhook, vec![due]))?;
+                let task = Task { unrouted: true, recorded: arrived.again, ..Task::new(workspace, webhook, vec![due]) };
+                let message = message(&task)?;
                 plan.tasks.push(Outgoing { message, records: vec![arrived.record] });
             }
         }
@@ -125,18 +131,19 @@ impl Plan {
 /// The tasks that bring held deliveries, in their order, after their run has ended or when nothing was to be held.
 pub(crate) fn flush(run: &Run, holds: &[Hold]) -> serde_json::Result<Vec<Message>> {
     let due = |hold: &Hold| Due { id: hold.delivery, content: Content::EventId(hold.event) };
-    holds
-        .chunks(MAX_DELIVERIES)
-        .map(|holds| message(&Task::new(&run.workspace, run.webhook, holds.iter().map(due).collect())))
-        .collect()
+    let task = |holds: &[Hold]| Task {
+        // So that it stays what it is: in order, and with nothing else in between.
+        recorded: true,
+        ..Task::new(&run.workspace, run.webhook, holds.iter().map(due).collect())
+    };
+    parts(holds, |hold| hold.bytes).into_iter().map(|holds| message(&task(holds))).collect()
 }
 
 fn owed(arrived: &Arrived, webhook: WebhookId) -> Owed {
     let event: EventId = arrived.event.id;
-    Owed {
-        hold: Hold { event, delivery: DeliveryId::derive(event, webhook, Cause::Published) },
-        record: arrived.record,
-    }
+    let bytes = arrived.event.data.get().len() as u64;
+    let delivery = DeliveryId::derive(event, webhook, Cause::Published);
+    Owed { hold: Hold { event, delivery, bytes }, record: arrived.record }
 }
 
 /// The webhook is the message group, so that no webhook's backlog delays another's deliveries.

@@ -39,10 +39,10 @@ pub(crate) async fn list(
     caller.needs(Scope::EventsRead)?;
     let query = read(Query::new(query))?;
     let page = events.list(&caller.workspace, &query).await?;
-    let webhooks = registry.webhooks(&caller.workspace).await?.webhooks;
-    let (shown, cut) = bounded(page.items, &webhooks);
+    let webhooks = registry.webhooks(&caller.workspace).await?;
+    let (shown, cut) = bounded(page.items, &webhooks.webhooks);
     let next = if cut { shown.last().map(|(event, _)| event.id) } else { page.next };
-    let items = with_delivered(&deliveries, &caller.workspace, shown).await?;
+    let items = with_delivered(&deliveries, &caller.workspace, shown, !webhooks.unreadable.is_empty()).await?;
     Ok(success(StatusCode::OK, List { items, next: next.map(|id| id.to_string()) }))
 }
 
@@ -61,24 +61,36 @@ pub(crate) async fn show(
         return Err(ApiError::Internal);
     }
     let event = found.items.remove(&key).ok_or(NO_EVENT)?;
-    let webhooks = registry.webhooks(&caller.workspace).await?.webhooks;
-    let (shown, _) = bounded(vec![event], &webhooks);
-    let answer = with_delivered(&deliveries, &caller.workspace, shown).await?.pop().ok_or(NO_EVENT)?;
+    let webhooks = registry.webhooks(&caller.workspace).await?;
+    let (shown, _) = bounded(vec![event], &webhooks.webhooks);
+    let unreadable = !webhooks.unreadable.is_empty();
+    let answer = with_delivered(&deliveries, &caller.workspace, shown, unreadable).await?.pop().ok_or(NO_EVENT)?;
     Ok(success(StatusCode::OK, answer))
 }
 
-/// An event, and the deliveries that it is owed.
-type Owed = (Event, Vec<(WebhookId, DeliveryId)>);
+/// An event, and the deliveries that it may be owed.
+type Owed = (Event, Vec<Candidate>);
+
+/// A delivery that exists if its webhook was there when the event was accepted. What has a record exists.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    webhook: WebhookId,
+    delivery: DeliveryId,
+    was_there: bool,
+}
 
 /// The first of these events, as many as can be looked up, and whether others were left out.
 fn bounded(events: Vec<Event>, webhooks: &[Webhook]) -> (Vec<Owed>, bool) {
     let mut shown: Vec<Owed> = Vec::new();
     let mut lookups = 0;
     for event in events {
-        // What was registered later does not get it.
-        let wanting = webhooks.iter().filter(|webhook| webhook.created_at <= event.id.time() && webhook.wants(&event));
-        let owed: Vec<_> =
-            wanting.map(|webhook| (webhook.id, DeliveryId::derive(event.id, webhook.id, Cause::Published))).collect();
+        let wanting = webhooks.iter().filter(|webhook| webhook.wants(&event));
+        let candidate = |webhook: &Webhook| Candidate {
+            webhook: webhook.id,
+            delivery: DeliveryId::derive(event.id, webhook.id, Cause::Published),
+            was_there: webhook.created_at <= event.id.time(),
+        };
+        let owed: Vec<Candidate> = wanting.map(candidate).collect();
         lookups += owed.len();
         if lookups > MAX_LOOKUPS && !shown.is_empty() {
             return (shown, true);
@@ -88,21 +100,27 @@ fn bounded(events: Vec<Event>, webhooks: &[Webhook]) -> (Vec<Owed>, bool) {
     (shown, false)
 }
 
+/// Where a webhook can't be read, nobody knows whether it was owed an event: true is not said then.
 async fn with_delivered(
     deliveries: &Deliveries,
     workspace: &Workspace,
     events: Vec<Owed>,
+    unreadable: bool,
 ) -> Result<Vec<EventAnswer>, ApiError> {
     let wanted = events.iter().flat_map(|(_, owed)| owed);
-    let wanted: Vec<_> = wanted.map(|(webhook, delivery)| (workspace.clone(), *webhook, *delivery)).collect();
+    let wanted: Vec<_> = wanted.map(|owed| (workspace.clone(), owed.webhook, owed.delivery)).collect();
     let progress = deliveries.progress(wanted).await;
     if !progress.unread.is_empty() {
         return Err(ApiError::Internal);
     }
-    let status = |(_, id): &(WebhookId, DeliveryId)| -> Option<Status> {
-        progress.items.get(id).map(|progress| progress.status)
+    let status = |owed: &Candidate| -> Option<Option<Status>> {
+        let status = progress.items.get(&owed.delivery).map(|progress| progress.status);
+        (owed.was_there || status.is_some()).then_some(status)
     };
-    let answer = |(event, owed): Owed| EventAnswer::of(event, attempt::delivered(owed.iter().map(status)));
+    let answer = |(event, owed): Owed| {
+        let unknown = unreadable.then_some(None);
+        EventAnswer::of(event, attempt::delivered(owed.iter().filter_map(status).chain(unknown)))
+    };
     Ok(events.into_iter().map(answer).collect())
 }
 

@@ -11,6 +11,7 @@ use axum::{
 use posthaste_api::{List, Removed, WebhookAnswer};
 use posthaste_domain::{
     api_key::Scope,
+    health::Health,
     id::WebhookId,
     input::Fields,
     secret::Secret,
@@ -43,7 +44,15 @@ pub(crate) async fn create(
     let secret = Secret::new(random::bytes().map_err(|error| ApiError::internal(&error))?);
     let now = clock::now();
     let id = registry.next_webhook_id().await?;
-    let webhook = Webhook { id, workspace: caller.workspace, settings, secret, created_at: now, updated_at: now };
+    let webhook = Webhook {
+        id,
+        workspace: caller.workspace,
+        settings,
+        secret,
+        created_at: now,
+        updated_at: now,
+        health: Health::default(),
+    };
     registry.insert_webhook(&webhook).await?;
     tracing::info!(webhook.id = %id, workspace = %webhook.workspace, "registered a webhook");
     let secret = Some(webhook.secret.reveal());
@@ -83,12 +92,16 @@ pub(crate) async fn change(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let id = parse_id(&id)?;
+    let enables = Fields::of_body(&body)?.raw("enabled").is_some_and(|raw| raw.get() == "true");
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
         let settings = webhook.settings.change(Fields::of_body(&body)?, &policy)?;
         check_types(&registry, &caller.workspace, &settings, Some(&webhook.settings)).await?;
-        let changed = Webhook { settings, updated_at: clock::now(), ..webhook };
-        if registry.replace_webhook(&changed, revision).await? {
+        // Saying that it is enabled enables it again after it was disabled, with a clean slate.
+        let afresh = enables && webhook.health.disabled.is_some();
+        let health = if afresh { Health::default() } else { webhook.health };
+        let changed = Webhook { settings, updated_at: clock::now(), health, ..webhook };
+        if registry.change_webhook(&changed, revision, afresh).await? {
             return Ok(success(StatusCode::OK, WebhookAnswer::of(&changed)));
         }
     }

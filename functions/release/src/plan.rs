@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use posthaste_domain::{
     Timestamp,
     id::{BatchId, WebhookId},
-    task::{Content, Due, MAX_DELIVERIES, Task},
+    task::{Content, Due, Task, parts},
     workspace::Workspace,
 };
 use posthaste_queue::Message;
@@ -40,7 +40,7 @@ pub(crate) fn plan(due: Vec<DueDelivery>, now: Timestamp) -> serde_json::Result<
     let mut tasks = Vec::new();
     for ((workspace, webhook, _), mut due) in groups {
         due.sort_unstable_by_key(|due| due.event);
-        for due in due.chunks(MAX_DELIVERIES) {
+        for due in parts(&due, |due| due.bytes) {
             tasks.push(outgoing(&workspace, webhook, due, now)?);
         }
     }
@@ -82,6 +82,7 @@ mod tests {
             batch: None,
             due_at: Timestamp::from_second(1_700_000_000 + seconds).unwrap(),
             held_for: None,
+            bytes: 0,
             key: (String::new(), String::new()),
         }
     }

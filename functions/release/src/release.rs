@@ -5,8 +5,7 @@
 //!
 //! Guarantees: first the task is sent, then the table forgets that it waits. So when this dies between, it is sent again: a
 //! delivery comes twice, with one id, and is made once if the first copy has succeeded by then. Without faults each is sent once
-//! for each time that it is due, also when two calls overlap for a moment: what another call is sending is still due. A shard
-//! that can't be read stays for the next call.
+//! for each time that it is due: a call ends before the next one begins. A shard that can't be read stays for the next call.
 
 use std::time::Duration;
 
@@ -18,8 +17,11 @@ use posthaste_store::{Deliveries, DueDelivery, StoreError};
 
 use crate::plan::{Outgoing, plan};
 
-/// How far it looks ahead: until the next call, and some seconds for its start.
+/// How far it looks ahead: until the next call, and some seconds for its start. Holds are left until they are due, as the end that
+/// they wait for may come before.
 const AHEAD: Duration = Duration::from_secs(75);
+/// The time that a round may take: none begins with less.
+const ROUND: Duration = Duration::from_secs(15);
 const CONCURRENT_WRITES: usize = 16;
 
 /// What release works with.
@@ -33,7 +35,7 @@ impl Release {
     /// Sends what is due on every shard. An error says that a shard could not be emptied; the others were.
     pub(crate) async fn handle(&self, deadline: Deadline) -> anyhow::Result<()> {
         let until = clock::now() + AHEAD;
-        let shards = Deliveries::due_shards().map(|shard| self.empty(shard, until));
+        let shards = Deliveries::due_shards().map(|shard| self.empty(shard, until, deadline));
         let Ok(results) = tokio::time::timeout_at(deadline.instant(), join_all(shards)).await else {
             tracing::warn!("not all could be released in time; the rest follows with the next call");
             return Ok(());
@@ -44,11 +46,11 @@ impl Release {
     }
 
     /// Goes on until nothing is left or a round gets nothing done. Returns how many deliveries went out.
-    async fn empty(&self, shard: u8, until: Timestamp) -> anyhow::Result<usize> {
+    async fn empty(&self, shard: u8, until: Timestamp, deadline: Deadline) -> anyhow::Result<usize> {
         let mut released = 0;
         loop {
-            let due = self.deliveries.due(shard, until).await?;
-            if due.is_empty() {
+            let due = self.deliveries.due(shard, clock::now(), until).await?;
+            if due.is_empty() || deadline.left() < ROUND {
                 return Ok(released);
             }
             let round = self.send(plan(due, clock::now())?).await?;
@@ -59,21 +61,23 @@ impl Release {
         }
     }
 
+    /// Returns how many went out. What one call sent is forgotten before the next one's is waited for.
     async fn send(&self, tasks: Vec<Outgoing>) -> Result<usize, StoreError> {
         let (messages, due): (Vec<_>, Vec<_>) =
             tasks.into_iter().map(|Outgoing { message, due }| (message, due)).unzip();
-        let mut sent = Vec::new();
+        let mut released = 0;
         let mut calls = std::pin::pin!(self.tasks.send_in_calls(&messages));
         while let Some(call) = calls.next().await {
             for (_, error) in &call.failed {
                 tracing::error!(%error, "a task could not be sent");
             }
-            let gone = call.messages.filter(|at| !call.failed.iter().any(|(failed, _)| failed == at));
-            sent.extend(gone.flat_map(|at| due[at].iter()));
+            let sent = call.messages.filter(|at| !call.failed.iter().any(|(failed, _)| failed == at));
+            let sent: Vec<&DueDelivery> = sent.flat_map(|at| due[at].iter()).collect();
+            let forget = sent.iter().map(|due| self.deliveries.released(due));
+            let results: Vec<_> = stream::iter(forget).buffered(CONCURRENT_WRITES).collect().await;
+            results.into_iter().collect::<Result<(), _>>()?;
+            released += sent.len();
         }
-        let forget = async |due: &DueDelivery| self.deliveries.released(due).await;
-        let results: Vec<_> = stream::iter(&sent).map(|due| forget(due)).buffered(CONCURRENT_WRITES).collect().await;
-        results.into_iter().collect::<Result<(), _>>()?;
-        Ok(sent.len())
+        Ok(released)
     }
 }

@@ -60,7 +60,7 @@ fn put() -> Call {
                 "invalid_schema",
                 "schema",
                 r##"{"schema": {"$ref": "#/$defs/invoice"}}"##,
-                "json-pointer in https://schema.invalid/data.json#/$defs/invoice not found",
+                "the reference \"#/$defs/invoice\" is not to #/$defs/<name>, or there is no such definition",
             ),
             Refusal::body(
                 "missing_field",

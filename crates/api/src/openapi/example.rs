@@ -3,6 +3,7 @@
 use posthaste_domain::{
     Timestamp,
     event::{Event, NewEvent},
+    health::Health,
     id::{EventId, WebhookId},
     input::Fields,
     secret::Secret,
@@ -85,7 +86,15 @@ pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
     let settings = Settings::register(Fields::of_body(body.as_bytes()).ok()?, &UrlPolicy::default()).ok()?;
     let secret = Secret::new(*b"no secret: it is in an example..");
     let workspace = workspace()?;
-    Some(Webhook { id: WebhookId(id), workspace, settings, secret, created_at: NOW, updated_at: NOW })
+    Some(Webhook {
+        id: WebhookId(id),
+        workspace,
+        settings,
+        secret,
+        created_at: NOW,
+        updated_at: NOW,
+        health: Health::default(),
+    })
 }
 
 /// The events that a publishing call makes.

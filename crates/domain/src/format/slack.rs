@@ -71,7 +71,7 @@ fn blocks(event: &Event) -> [Block; 2] {
     let link = members.iter().find_map(|(_, value)| link(value));
     let title = escape(&title(event));
     let mut text = match &link {
-        Some(link) => format!("*<{}|{title}>*", escape(link)),
+        Some(link) => format!("*<{link}|{title}>*"),
         None => format!("*{title}*"),
     };
     if let Some(subject) = &event.subject {
@@ -133,10 +133,10 @@ fn plain(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// A value that is an address a person can follow, with what would end Slack's link encoded.
+/// A value that is an address a person can follow, as Slack takes it: what would end its link is encoded.
 fn link(value: &str) -> Option<String> {
     let url = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let text = url.as_str().replace('|', "%7C").replace('<', "%3C").replace('>', "%3E");
+    let text = escape(&url.as_str().replace('|', "%7C").replace('<', "%3C").replace('>', "%3E"));
     (text.len() <= MAX_LINK_BYTES).then_some(text)
 }
 

@@ -222,7 +222,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn whatever_the_data_slacks_limits_are_kept(names in prop::collection::vec("\\PC{0,300}", 0..20), values in prop::collection::vec("\\PC{0,3000}|[<>&]{3000}|https://[a-z]{1,2000}", 0..20), events in 1..30_u8) {
+    fn whatever_the_data_slacks_limits_are_kept(names in prop::collection::vec("\\PC{0,300}", 0..20), values in prop::collection::vec("\\PC{0,3000}|[<>&]{3000}|https://[a-z]{1,2000}|https://a/\\?[&=]{1,1500}", 0..20), events in 1..30_u8) {
         let data: serde_json::Map<String, Value> = names.into_iter().zip(values.into_iter().map(Value::from)).collect();
         let data = Value::Object(data).to_string();
         let events: Vec<Event> = (0..events).map(|nth| testing::event(nth, "order.created", &data)).collect();

@@ -19,6 +19,8 @@ use crate::{
 /// The most patterns that one webhook may subscribe to.
 pub const MAX_PATTERNS: usize = 100;
 const MAX_DESCRIPTION_BYTES: usize = 1024;
+/// The most bytes of all settings as JSON: every fan-out reads those of all the workspace's webhooks.
+const MAX_BYTES: usize = 32 * 1024;
 const DEFAULT_TIMEOUT_SECONDS: u8 = 5;
 /// The longest time, in seconds, that a webhook may give its endpoint.
 pub const MAX_TIMEOUT_SECONDS: u8 = 30;
@@ -44,6 +46,9 @@ pub struct Settings {
     /// Which events of which processes are wanted, and when.
     #[serde(default)]
     pub filters: Filters,
+    /// Whether something may be held that the present settings would not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_held: bool,
     /// How many requests are made.
     pub rate_limit: Option<RateLimit>,
     /// The waits between attempts.
@@ -102,6 +107,7 @@ impl Settings {
             format,
             timing: timing.unwrap_or_default(),
             filters: filters.unwrap_or_default(),
+            has_held: old.is_some_and(Self::hold_anything),
             rate_limit: rate_limit.flatten(),
             retry_schedule,
             success_statuses,
@@ -110,6 +116,7 @@ impl Settings {
         };
         reader.fields.finish()?;
         settings.agrees()?;
+        settings.fits()?;
         Ok(settings)
     }
 
@@ -119,6 +126,15 @@ impl Settings {
             return Ok(());
         }
         Err(Invalid::field("format", "invalid_format", "the format slack and the method slack belong together"))
+    }
+
+    /// Each limit alone would let a matrix be larger than what is read with every event.
+    fn fits(&self) -> Result<(), Invalid> {
+        let bytes = serde_json::to_string(self).map_or(usize::MAX, |json| json.len());
+        if bytes <= MAX_BYTES {
+            return Ok(());
+        }
+        Err(Invalid::field("filters", "too_large", format!("the settings of a webhook take at most {MAX_BYTES} bytes")))
     }
 
     /// Checks that every subscription and filter that is not in `old` names an event type that is known. `own` are the types of the
@@ -166,9 +182,9 @@ impl Settings {
         self.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS)
     }
 
-    /// Whether any event may have to wait for the end of its process.
+    /// Whether any event may wait for the end of its process, by these settings or by earlier ones.
     pub fn hold_anything(&self) -> bool {
-        self.timing == Timing::ProcessEnd || self.filters.hold_anything()
+        self.has_held || self.timing == Timing::ProcessEnd || self.filters.hold_anything()
     }
 }
 

@@ -18,8 +18,15 @@ fn context() -> String {
 fn an_event_goes_where_it_is_subscribed_to() {
     assert_eq!(route(json!({}), "order.created", "{}"), Route::Now);
     assert_eq!(route(json!({ "events": ["order.*"] }), "inventory.sold", "{}"), Route::Ignore);
-    assert_eq!(route(json!({ "enabled": false }), "order.created", "{}"), Route::Ignore);
+    assert_eq!(route(json!({ "enabled": false }), "order.created", "{}"), Route::Now, "it is recorded as skipped");
     assert_eq!(route(json!({}), "process_run_end", RUN), Route::Now, "nothing can have been held");
+}
+
+#[test]
+fn operational_events_are_for_who_names_them() {
+    assert_eq!(route(json!({}), "webhook.disabled", "{}"), Route::Ignore);
+    assert_eq!(route(json!({ "events": ["webhook.*"] }), "webhook.disabled", "{}"), Route::Now);
+    assert_eq!(route(json!({ "events": ["*", "delivery.exhausted"] }), "delivery.exhausted", "{}"), Route::Now);
 }
 
 #[test]

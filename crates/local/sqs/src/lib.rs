@@ -113,6 +113,11 @@ impl Sqs {
         self.state().queue(queue).map_or(0, |queue| queue.expire_in_flight())
     }
 
+    /// Makes every delayed message of a queue visible now, as if its delay were over. Returns how many.
+    pub fn expire_delays(&self, queue: &str) -> usize {
+        self.state().queue(queue).map_or(0, |queue| queue.expire_delays())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -273,7 +273,17 @@ impl Queue {
 
     /// Makes all in-flight messages visible, in the order in which they would have become so. Answers how many.
     pub(crate) fn expire_in_flight(&mut self) -> usize {
-        let keys: Vec<u64> = self.hidden.iter().map(|(_, key)| *key).filter(|key| self.is_in_flight(*key)).collect();
+        self.show_hidden(true)
+    }
+
+    /// Ends the delay of every message that has one.
+    pub(crate) fn expire_delays(&mut self) -> usize {
+        self.show_hidden(false)
+    }
+
+    fn show_hidden(&mut self, in_flight: bool) -> usize {
+        let keys = self.hidden.iter().map(|(_, key)| *key).filter(|key| self.is_in_flight(*key) == in_flight);
+        let keys: Vec<u64> = keys.collect();
         keys.iter().for_each(|key| self.show(*key));
         self.wake.notify_waiters();
         keys.len()

@@ -40,6 +40,8 @@ pub struct DueDelivery {
     pub due_at: Timestamp,
     /// The run of a process that it was held for, as a hash; none if it was parked.
     pub held_for: Option<String>,
+    /// How large its event is, if it was held.
+    pub bytes: u64,
     /// The key of its item.
     pub key: (String, String),
 }
@@ -61,10 +63,11 @@ impl Deliveries {
         0..SHARDS
     }
 
-    /// What of one shard is due by `until`, by its time. What shared a request comes together or not at all.
-    pub async fn due(&self, shard: u8, until: Timestamp) -> Result<Vec<DueDelivery>, StoreError> {
+    /// What of one shard is due by `until`, by its time; of holds only what is due `now`, as their run may end before. What shared
+    /// a request comes together or not at all.
+    pub async fn due(&self, shard: u8, now: Timestamp, until: Timestamp) -> Result<Vec<DueDelivery>, StoreError> {
         let entries = self.due_entries(shard, until).await?;
-        let attributes = &["dueAt", "eventId", "deliveryId", "batch"];
+        let attributes = &["dueAt", "eventId", "deliveryId", "batch", "bytes"];
         let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
         let keys = entries.iter().map(|entry| (entry.key.clone(), key(entry.key.0.as_str(), entry.key.1.as_str())));
         let found = batch::get(reading, keys, read).await;
@@ -75,7 +78,8 @@ impl Deliveries {
             .items
             .into_values()
             .flatten()
-            .filter(|due| due.due_at <= until && !unread.contains(&due.due_at.as_millisecond()))
+            .filter(|due| due.due_at <= if due.held_for.is_some() { now } else { until })
+            .filter(|due| !unread.contains(&due.due_at.as_millisecond()))
             .collect();
         due.sort_unstable_by_key(|due| (due.due_at, due.delivery));
         Ok(due)
@@ -156,8 +160,9 @@ fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
     let delivery = if is_hold { item.parsed("deliveryId")? } else { item.parsed(SK)? };
     let batch = item.get("batch").and_then(|value| value.as_s().ok());
     let batch = batch.map(|id| id.parse().map_err(|_| item.corrupt("batch"))).transpose()?;
+    let bytes = if is_hold { item.number("bytes")? } else { 0 };
     let key = (pk.to_owned(), sk.to_owned());
-    Ok(Some(DueDelivery { workspace, webhook, delivery, event, batch, due_at, held_for, key }))
+    Ok(Some(DueDelivery { workspace, webhook, delivery, event, batch, due_at, held_for, bytes, key }))
 }
 
 #[cfg(test)]

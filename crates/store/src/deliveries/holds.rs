@@ -54,6 +54,8 @@ pub struct Hold {
     pub event: EventId,
     /// Its id.
     pub delivery: DeliveryId,
+    /// How large the event is, so that a task is not larger than a function's memory.
+    pub bytes: u64,
 }
 
 /// What the key of a hold says.
@@ -77,6 +79,7 @@ impl Holding<'_> {
         let due_at = hold.event.time() + deadline;
         let mut item = key(self.partition(), format!("{HOLD}{}", hold.event));
         item.insert("deliveryId".to_owned(), text(hold.delivery.to_string()));
+        item.insert("bytes".to_owned(), number(hold.bytes));
         item.insert("dueAt".to_owned(), number(due_at.as_millisecond()));
         item.insert("dueShard".to_owned(), due::shard(self.hash()[0]));
         item.insert(EXPIRES_AT.to_owned(), number((due_at + HOLD_LIFE).as_second()));
@@ -166,7 +169,7 @@ impl Deliveries {
         while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
             let event = item.text(SK)?.strip_prefix(HOLD).and_then(|id| id.parse().ok());
             let event = event.ok_or_else(|| item.corrupt(SK))?;
-            holds.push(Hold { event, delivery: item.parsed("deliveryId")? });
+            holds.push(Hold { event, delivery: item.parsed("deliveryId")?, bytes: item.number("bytes")? });
         }
         Ok(holds)
     }

@@ -6,7 +6,7 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 
-use super::{Registry, partition};
+use super::{Registry, health, partition};
 use crate::{
     Page, StoreError,
     batch::{self, Found, Reading},
@@ -59,16 +59,22 @@ impl Registry {
         Ok(())
     }
 
-    /// Replaces the version that was read. False when it has been changed or deleted since.
-    pub async fn replace_webhook(&self, webhook: &Webhook, read: Revision) -> Result<bool, StoreError> {
-        let put = self
+    /// Changes the version that was read, and forgets what its endpoint did if `afresh`. False when it has been changed or deleted
+    /// since.
+    pub async fn change_webhook(&self, webhook: &Webhook, read: Revision, afresh: bool) -> Result<bool, StoreError> {
+        let forget = if afresh { format!(" REMOVE {}", health::FORGET) } else { String::new() };
+        let update = self
             .client
-            .put_item()
+            .update_item()
             .table_name(&self.table)
-            .set_item(Some(write(webhook, Revision(read.0 + 1))?))
+            .set_key(Some(webhook_key(&webhook.workspace, webhook.id)))
+            .update_expression(format!("SET settings = :settings, updatedAt = :at, revision = :next{forget}"))
             .condition_expression("revision = :read")
+            .expression_attribute_values(":settings", text(serde_json::to_string(&webhook.settings)?))
+            .expression_attribute_values(":at", text(webhook.updated_at.to_string()))
+            .expression_attribute_values(":next", number(read.0 + 1))
             .expression_attribute_values(":read", number(read.0));
-        StoreError::unless_refused("PutItem", put.send().await)
+        StoreError::unless_refused("UpdateItem", update.send().await)
     }
 
     /// One webhook, read strongly consistently.
@@ -162,7 +168,7 @@ impl Registry {
     }
 }
 
-fn webhook_key(workspace: &Workspace, id: WebhookId) -> Item {
+pub(super) fn webhook_key(workspace: &Workspace, id: WebhookId) -> Item {
     key(partition(workspace), format!("{SK_PREFIX}{:020}", id.0))
 }
 
@@ -192,5 +198,6 @@ fn read(item: &Item) -> Result<Webhook, StoreError> {
         secret: Secret::parse(item.text("secret")?).map_err(|_| item.corrupt("secret"))?,
         created_at: item.parsed("createdAt")?,
         updated_at: item.parsed("updatedAt")?,
+        health: health::read(item)?,
     })
 }

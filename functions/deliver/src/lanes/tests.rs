@@ -2,6 +2,7 @@ use posthaste_domain::{
     attempt::{Progress, Status},
     id::{Cause, WebhookId},
     input::Fields,
+    rate_limit::{Period, RateLimit},
     secret::Secret,
     task::Due,
     url::UrlPolicy,
@@ -27,6 +28,7 @@ fn webhook(id: u64, profile: &str, enabled: bool) -> Webhook {
         secret: Secret::new([7; 32]),
         created_at: now(),
         updated_at: now(),
+        health: Default::default(),
     }
 }
 
@@ -80,6 +82,10 @@ fn lanes(receives: &[u32], tasks: Vec<Task<'static>>, facts: &Facts) -> Vec<(Vec
     sorted.lanes.iter().map(|lane| (lane.records.clone(), ids(lane))).collect()
 }
 
+fn slot() -> Slot {
+    Slot { at: now(), limit: RateLimit { requests: 1, per: Period::Second } }
+}
+
 fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
@@ -102,7 +108,7 @@ fn a_format_of_one_event_has_a_lane_a_task() {
 #[test]
 fn what_comes_again_keeps_its_own_lane() {
     let facts = facts(vec![webhook(1, "spektr", true)]);
-    let slotted = Task { slot: Some(now()), ..task(1, &[4]) };
+    let slotted = Task { slot: Some(slot()), ..task(1, &[4]) };
     let made_before = Task { recorded: true, batch: BatchId::derive(&[delivery(1, 3)]), ..task(1, &[3]) };
     let tasks = vec![task(1, &[1]), task(1, &[2]), made_before, slotted, task(1, &[5])];
     let expected = [
@@ -117,8 +123,8 @@ fn what_comes_again_keeps_its_own_lane() {
 #[test]
 fn a_slot_is_used_once() {
     let facts = facts(vec![webhook(1, "slack", true)]);
-    let tasks = [(0, Task { slot: Some(now()), ..task(1, &[1]) })];
-    assert_eq!(sort(&[record(1)], &tasks, &facts, now()).lanes[0].slot, Some(now()));
+    let tasks = [(0, Task { slot: Some(slot()), ..task(1, &[1]) })];
+    assert_eq!(sort(&[record(1)], &tasks, &facts, now()).lanes[0].slot, Some(slot()));
     assert_eq!(sort(&[record(2)], &tasks, &facts, now()).lanes[0].slot, None);
 }
 
@@ -160,4 +166,20 @@ fn what_is_not_known_waits_and_what_is_gone_is_told() {
     let sorted = sort(&[record(1), record(1), record(1)], &tasks, &facts, now());
     assert_eq!(sorted.unknown, [0, 2]);
     assert_eq!(sorted.lanes[0].gone.iter().map(|gone| gone.id).collect::<Vec<_>>(), [delivery(1, 2)]);
+}
+
+#[test]
+fn an_event_that_two_tasks_bring_is_sent_once() {
+    let facts = facts(vec![webhook(1, "spektr", true)]);
+    let expected = [(vec![0, 1], texts(&["01", "02"]))];
+    assert_eq!(lanes(&[1, 1], vec![task(1, &[1, 2]), task(1, &[1])], &facts), expected);
+}
+
+#[test]
+fn what_nobody_asked_about_is_asked_now() {
+    let mut picky = webhook(1, "standard", true);
+    picky.settings.events = vec![posthaste_domain::event_type::EventPattern::parse("inventory.*").unwrap()];
+    let facts = facts(vec![picky]);
+    let unrouted = Task { unrouted: true, ..task(1, &[1]) };
+    assert_eq!(lanes(&[1, 1], vec![unrouted, task(1, &[2])], &facts), [(vec![0], vec![]), (vec![1], texts(&["02"]))]);
 }

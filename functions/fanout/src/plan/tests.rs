@@ -26,6 +26,7 @@ fn webhook(id: u64, settings: serde_json::Value) -> Webhook {
         secret: Secret::new([7; 32]),
         created_at: at,
         updated_at: at,
+        health: Default::default(),
     }
 }
 
@@ -33,7 +34,7 @@ fn arrived(record: usize, name: &str, data: &str) -> Arrived {
     let json = format!(
         r#"{{"id":"01896b5d-3648-7000-8000-0000000000{record:02x}","type":"{name}","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{data}}}"#
     );
-    Arrived { record, event: serde_json::from_str(&json).unwrap() }
+    Arrived { record, event: serde_json::from_str(&json).unwrap(), again: false }
 }
 
 fn plan(arrived: &[Arrived], webhooks: Vec<Webhook>, unreadable: Vec<WebhookId>) -> Plan {
@@ -81,7 +82,7 @@ fn a_webhook_that_can_not_be_read_gets_its_tasks_all_the_same() {
     assert_eq!(plan.tasks.len(), 2);
     assert_eq!(plan.open(1), [2]);
     let task = Task::parse(&plan.tasks[1].message.body).unwrap();
-    assert!(task.webhook == WebhookId(2) && matches!(task.deliveries[0].content, Content::EventId(_)));
+    assert!(task.webhook == WebhookId(2) && task.unrouted && matches!(task.deliveries[0].content, Content::EventId(_)));
 }
 
 #[test]
@@ -107,4 +108,16 @@ fn a_run_of_many_goes_out_in_few_tasks() {
         .map(|message| Task::parse(&message.body).unwrap().deliveries.len())
         .collect();
     assert_eq!(tasks, [500, 268]);
+}
+
+#[test]
+fn an_event_that_two_messages_bring_is_delivered_once() {
+    let twice = || {
+        let second = Arrived { record: 1, again: true, ..arrived(0, "order.created", "{}") };
+        [arrived(0, "order.created", "{}"), second]
+    };
+    let plan = plan(&twice(), vec![webhook(2, json!({ "profile": "spektr" }))], Vec::new());
+    let task = Task::parse(&plan.tasks[0].message.body).unwrap();
+    assert_eq!((task.deliveries.len(), task.recorded), (1, true));
+    assert_eq!((plan.tasks[0].records.as_slice(), plan.open(2)), (&[0, 1][..], vec![1, 1]));
 }

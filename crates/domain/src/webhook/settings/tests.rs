@@ -44,12 +44,13 @@ fn every_setting_is_stored() {
 #[test]
 fn a_change_keeps_what_it_does_not_name_and_resets_what_is_null() {
     let old = register(EVERYTHING).unwrap();
-    assert_eq!(change(&old, "{}").unwrap(), old);
-    assert_eq!(change(&old, r#"{"enabled":true}"#).unwrap(), Settings { enabled: true, ..old.clone() });
+    let kept = Settings { has_held: true, ..old.clone() };
+    assert_eq!(change(&old, "{}").unwrap(), kept);
+    assert_eq!(change(&old, r#"{"enabled":true}"#).unwrap(), Settings { enabled: true, ..kept });
     let reset = r#"{"description":null,"profile":null,"format":null,"timing":null,"filters":null,"rateLimit":null,"retrySchedule":null,
         "successStatuses":null,"timeoutSeconds":null,"enabled":null}"#;
     let plain = register(r#"{"url":"https://example.com/hook","events":["*"]}"#).unwrap();
-    assert_eq!(change(&old, reset).unwrap(), plain);
+    assert_eq!(change(&old, reset).unwrap(), Settings { has_held: true, ..plain });
     assert_eq!(field_and_code(change(&old, r#"{"url":null}"#)), ("url".into(), "missing_field"));
     assert_eq!(field_and_code(change(&old, r#"{"events":null}"#)), ("events".into(), "missing_field"));
 }
@@ -130,6 +131,24 @@ fn what_is_wrong_is_named() {
     for (extra, field, code) in cases {
         assert_eq!(field_and_code(with(extra)), (field.into(), code), "{extra}");
     }
+}
+
+#[test]
+fn what_was_held_once_is_not_forgotten() {
+    let held = with(r#""timing":"process_end""#).unwrap();
+    assert!(!held.has_held && held.hold_anything());
+    let changed = change(&held, r#"{"timing":"immediate"}"#).unwrap();
+    assert!(changed.hold_anything(), "its runs still have to end");
+    assert!(change(&changed, "{}").unwrap().hold_anything());
+    assert!(!change(&with(r#""timing":"immediate""#).unwrap(), "{}").unwrap().hold_anything());
+}
+
+#[test]
+fn all_settings_together_are_bounded() {
+    let cells: Vec<String> = (0..100).map(|at| format!(r#""{}{at}":"never""#, "x".repeat(100))).collect();
+    let rows: Vec<String> = (0..5).map(|at| format!(r#""p{at}":{{{}}}"#, cells.join(","))).collect();
+    let large = format!(r#""filters":{{{}}}"#, rows.join(","));
+    assert_eq!(field_and_code(with(&large)), ("filters".into(), "too_large"));
 }
 
 #[test]

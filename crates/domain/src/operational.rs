@@ -1,0 +1,149 @@
+//! The events that Posthaste itself publishes, through the pipeline that all events take.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    attempt::Failure,
+    catalogue,
+    event::Event,
+    event_type::EventType,
+    health::Reason,
+    id::{DeliveryId, EventId, WebhookId},
+    url::PublicUrl,
+    webhook::Webhook,
+};
+
+/// What happened.
+#[derive(Debug, Clone, Copy)]
+pub enum Operation<'a> {
+    /// `webhook.failing`: failures in a row.
+    Failing {
+        /// The last one.
+        error: Option<&'a Failure>,
+    },
+    /// `webhook.disabled`
+    Disabled {
+        /// Why.
+        reason: Reason,
+    },
+    /// `delivery.exhausted`
+    Exhausted {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// What it was to bring.
+        event: &'a Event,
+        /// How many attempts it had.
+        attempts: u32,
+        /// What went wrong in the last one.
+        error: Option<&'a Failure>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    webhook_id: WebhookId,
+    url: &'a PublicUrl,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'a Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    delivery: Option<DeliveryData<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeliveryData<'a> {
+    delivery_id: DeliveryId,
+    event_id: EventId,
+    event_type: &'a EventType,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a Failure>,
+}
+
+impl Operation<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Failing { .. } => "webhook.failing",
+            Self::Disabled { .. } => "webhook.disabled",
+            Self::Exhausted { .. } => "delivery.exhausted",
+        }
+    }
+
+    /// The event that tells of it. Its subject is the webhook.
+    pub fn event(&self, webhook: &Webhook, now: Timestamp) -> serde_json::Result<Event> {
+        let failing_since = webhook.health.failing_since;
+        let data = |failing_since, last_error, reason, delivery| Data {
+            webhook_id: webhook.id,
+            url: &webhook.settings.url,
+            failing_since,
+            last_error,
+            reason,
+            delivery,
+        };
+        let (data, about) = match *self {
+            Self::Failing { error } => (data(failing_since, error, None, None), webhook.id.to_string()),
+            Self::Disabled { reason } => (data(failing_since, None, Some(reason), None), webhook.id.to_string()),
+            Self::Exhausted { delivery, event, attempts, error } => {
+                let (event_id, event_type) = (event.id, &event.event_type);
+                let details = DeliveryData { delivery_id: delivery, event_id, event_type, attempts, error };
+                (data(None, None, None, Some(details)), delivery.to_string())
+            }
+        };
+        let event_type = EventType::parse(self.name()).map_err(serde::ser::Error::custom)?;
+        Ok(Event {
+            id: EventId::of_operation(self.name(), &about, now),
+            event_type,
+            timestamp: now,
+            workspace: webhook.workspace.clone(),
+            subject: Some(webhook.id.to_string()),
+            reference: None,
+            data: RawValue::from_string(serde_json::to_string(&data)?)?,
+        })
+    }
+}
+
+/// Whether an event tells of an operation. What becomes of it is not told by another one, or there would be no end.
+pub fn is_operational(event_type: &EventType) -> bool {
+    catalogue::find(event_type.as_str()).is_some_and(catalogue::BuiltIn::is_operational)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn each_operation_is_an_event_that_its_schema_takes() {
+        let mut webhook = testing::webhook(json!({}));
+        webhook.health.failing_since = Timestamp::from_second(1_700_000_000).ok();
+        let error = Failure { code: "timeout".to_owned(), message: "no answer".to_owned() };
+        let event = testing::event(1, "order.created", "{}");
+        let delivery = DeliveryId::derive(event.id, webhook.id, crate::id::Cause::Published);
+        let now = Timestamp::from_second(1_700_000_500).unwrap();
+        let operations = [
+            Operation::Failing { error: Some(&error) },
+            Operation::Disabled { reason: Reason::Gone },
+            Operation::Exhausted { delivery, event: &event, attempts: 4, error: Some(&error) },
+        ];
+        let mut told = Vec::new();
+        for operation in operations {
+            let event = operation.event(&webhook, now).unwrap();
+            let schema = catalogue::find(event.event_type.as_str()).unwrap().schema().unwrap();
+            schema.check(&event.data, "data").unwrap();
+            assert!(is_operational(&event.event_type));
+            assert_eq!(event.id.time(), now);
+            told.push(serde_json::to_string(&event).unwrap());
+        }
+        insta::assert_snapshot!(told.join("\n"));
+        assert!(!is_operational(&EventType::parse("order.created").unwrap()));
+    }
+}

@@ -1,0 +1,190 @@
+//! The health of webhooks: failing, disabled, and the breaker.
+
+use posthaste_local::binaries;
+use posthaste_tests::{Answer, Posthaste, Settings, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn health(posthaste: &Posthaste, webhook: &Value) -> Value {
+    posthaste.api.ok(Method::GET, &format!("/webhooks/{}", webhook["id"]), Value::Null).await["health"].clone()
+}
+
+async fn health_when(posthaste: &Posthaste, webhook: &Value, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    eventually(what, async || {
+        let health = health(posthaste, webhook).await;
+        is(&health).then_some(health)
+    })
+    .await
+}
+
+/// Rewrites attributes of the webhook's item.
+async fn set(posthaste: &Posthaste, webhook: &Value, assignment: &str, value: Value) {
+    let update = json!({
+        "TableName": posthaste.system.stack().outputs["RegistryTable"],
+        "Key": { "pk": { "S": "workspace#default" }, "sk": { "S": format!("webhook#{:020}", webhook["id"].as_u64().unwrap()) } },
+        "UpdateExpression": format!("SET {assignment} = :value"),
+        "ExpressionAttributeValues": { ":value": value },
+    });
+    posthaste.system.dynamodb().call("UpdateItem", &update).await.unwrap();
+}
+
+async fn operational(posthaste: &Posthaste, inbox: &str, count: usize) -> Vec<Value> {
+    let arrived = posthaste.arrived(inbox, count).await;
+    arrived.iter().map(|request| serde_json::from_str(&request.body).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn failures_and_successes_are_shown() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_failing("mine", &["order.*"], 500, 2).await;
+    assert_eq!(webhook["health"]["failingSince"], json!(null));
+    posthaste.api.publish("order.created", json!({})).await;
+    let failing = health_when(&posthaste, &webhook, "it is failing", |health| health["failingSince"].is_string()).await;
+    assert_eq!((&failing["lastSuccessAt"], &failing["disabledAt"]), (&json!(null), &json!(null)));
+    let well =
+        health_when(&posthaste, &webhook, "it is well again", |health| health["lastSuccessAt"].is_string()).await;
+    assert_eq!(well["failingSince"], json!(null));
+}
+
+#[tokio::test]
+async fn five_failures_in_a_row_are_announced_once() {
+    let posthaste = Posthaste::start().await;
+    posthaste.register("operations", &["webhook.*"]).await;
+    let webhook = posthaste.register_failing("mine", &["order.*"], 500, 100).await;
+    for n in 0..3 {
+        posthaste.api.publish("order.created", json!({ "n": n })).await;
+    }
+    posthaste.deliveries(&webhook, "exhausted", 3).await;
+    let told = operational(&posthaste, "operations", 1).await;
+    assert_eq!(told[0]["type"], "webhook.failing");
+    assert_eq!(
+        (&told[0]["data"]["webhookId"], &told[0]["data"]["lastError"]["code"]),
+        (&webhook["id"], &json!("http_status"))
+    );
+    posthaste.idle().await;
+    assert_eq!(posthaste.system.inbox().arrived("operations").len(), 1, "12 failures in a row, told once");
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_given_up_is_told_and_the_news_of_it_is_not() {
+    let posthaste = Posthaste::start().await;
+    // The one who is told can't be reached either.
+    posthaste.register_with("operations", json!({ "events": ["delivery.exhausted"], "retrySchedule": [] })).await;
+    posthaste.system.inbox().respond_by_default("operations", Some(Answer::status(500, 1)));
+    let webhook = posthaste.register_failing("mine", &["order.*"], 500, 100).await;
+    let event = posthaste.api.publish("order.created", json!({})).await;
+    let delivery = posthaste.deliveries(&webhook, "exhausted", 1).await.remove(0);
+    let told = operational(&posthaste, "operations", 1).await;
+    let data = &told[0]["data"];
+    assert_eq!((&data["deliveryId"], &data["eventId"]), (&delivery["id"], &json!(event)));
+    assert_eq!((&data["attempts"], &data["error"]["code"]), (&json!(4), &json!("http_status")));
+    posthaste.idle().await;
+    assert_eq!(posthaste.system.inbox().arrived("operations").len(), 1, "no news of the news");
+    let events = posthaste.api.ok(Method::GET, "/events?type=delivery.exhausted", Value::Null).await;
+    assert_eq!(events["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_410_disables_at_once_and_what_comes_is_recorded() {
+    let posthaste = Posthaste::start().await;
+    posthaste.register("operations", &["webhook.disabled"]).await;
+    let webhook = posthaste.register_failing("mine", &["order.*"], 410, 1).await;
+    posthaste.api.publish("order.created", json!({ "n": 1 })).await;
+    let disabled = health_when(&posthaste, &webhook, "it is disabled", |health| health["disabledAt"].is_string()).await;
+    assert_eq!(disabled["disabledReason"], "gone");
+    let told = operational(&posthaste, "operations", 1).await;
+    assert_eq!((&told[0]["data"]["webhookId"], &told[0]["data"]["reason"]), (&webhook["id"], &json!("gone")));
+    let path = format!("/webhooks/{}", webhook["id"]);
+    assert_eq!(posthaste.api.ok(Method::GET, &path, Value::Null).await["enabled"], json!(false));
+    posthaste.api.publish("order.created", json!({ "n": 2 })).await;
+    posthaste.deliveries(&webhook, "skipped", 2).await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+
+    let changed = posthaste.api.ok(Method::PATCH, &path, json!({ "description": "x" })).await;
+    assert_eq!(changed["enabled"], json!(false), "another change does not enable it");
+    let enabled = posthaste.api.ok(Method::PATCH, &path, json!({ "enabled": true })).await;
+    assert_eq!((&enabled["enabled"], &enabled["health"]["disabledAt"]), (&json!(true), &json!(null)));
+    posthaste.api.publish("order.created", json!({ "n": 3 })).await;
+    posthaste.arrived("mine", 2).await;
+}
+
+#[tokio::test]
+async fn nothing_but_failures_for_five_days_disables() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_failing("mine", &["order.*"], 500, 100).await;
+    posthaste.api.publish("order.created", json!({})).await;
+    posthaste.deliveries(&webhook, "exhausted", 1).await;
+    assert_eq!(health(&posthaste, &webhook).await["disabledAt"], json!(null));
+    set(&posthaste, &webhook, "failingSince", json!({ "S": "2020-01-01T00:00:00Z" })).await;
+    posthaste.api.publish("order.created", json!({})).await;
+    let disabled = health_when(&posthaste, &webhook, "it is disabled", |health| health["disabledAt"].is_string()).await;
+    assert_eq!(disabled["disabledReason"], "failing");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again() {
+    let posthaste = Posthaste::start().await;
+    let settings = json!({ "timeoutSeconds": 1, "retrySchedule": vec![1; 30] });
+    let webhook = posthaste.register_with("mine", settings).await;
+    let hanging = Answer { delay_ms: 3000, ..Answer::status(200, 1) };
+    posthaste.system.inbox().set("mine", Settings { default: Some(hanging), ..Settings::default() });
+    let other = posthaste.register("other", &["*"]).await;
+    for n in 0..8 {
+        posthaste.api.publish("order.created", json!({ "n": n })).await;
+    }
+    let closed = health_when(&posthaste, &webhook, "it waits", |health| health["waitsUntil"].is_string()).await;
+    assert!(closed["failingSince"].is_string());
+    posthaste.deliveries(&other, "succeeded", 8).await;
+    posthaste.drained_of_visible("DeliveriesQueueUrl").await;
+    let tried = posthaste.system.inbox().arrived("mine").len();
+    let name = posthaste.queue("DeliveriesQueueUrl");
+    posthaste.system.sqs().expire_delays(&name);
+    posthaste.drained_of_visible("DeliveriesQueueUrl").await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), tried, "nothing is tried while it waits");
+
+    // The time is over and the endpoint still hangs: one probe.
+    set(&posthaste, &webhook, "closedUntil", json!({ "N": "1000" })).await;
+    posthaste.system.sqs().expire_delays(&name);
+    posthaste.arrived("mine", tried + 1).await;
+    health_when(&posthaste, &webhook, "it waits again", |health| {
+        health["waitsUntil"].as_str() > closed["waitsUntil"].as_str()
+    })
+    .await;
+    posthaste.drained_of_visible("DeliveriesQueueUrl").await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), tried + 1);
+
+    // The endpoint is back.
+    posthaste.system.inbox().respond_by_default("mine", None);
+    set(&posthaste, &webhook, "closedUntil", json!({ "N": "1000" })).await;
+    eventually("all is delivered", async || {
+        posthaste.system.sqs().expire_delays(&name);
+        let page = posthaste
+            .api
+            .ok(Method::GET, &format!("/webhooks/{}/deliveries?status=succeeded", webhook["id"]), Value::Null)
+            .await;
+        (page["items"].as_array().unwrap().len() == 8).then_some(())
+    })
+    .await;
+    let well = health(&posthaste, &webhook).await;
+    assert_eq!((&well["waitsUntil"], &well["failingSince"]), (&json!(null), &json!(null)));
+}
+
+#[tokio::test]
+async fn a_disabling_that_dies_on_its_way_happens_with_the_next_failure() {
+    let template = binaries::template().unwrap();
+    for operation in ["sqs:SendMessageBatch", "dynamodb:UpdateItem"] {
+        let posthaste = Posthaste::with_template(template.clone()).await;
+        let webhook = posthaste.register_failing("mine", &["order.*"], 410, 100).await;
+        // An attempt is recorded and counted before the webhook is disabled.
+        let skip = if operation == "dynamodb:UpdateItem" { 2 } else { 0 };
+        let aim = posthaste_tests::Aim::at("deliver", operation, posthaste_tests::Action::KillBefore).skip(skip);
+        let aimed = posthaste.system.faults().aim(aim);
+        posthaste.api.publish("order.created", json!({})).await;
+        tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("the fault hits");
+        eventually("it is disabled", async || {
+            posthaste.hurry();
+            health(&posthaste, &webhook).await["disabledAt"].is_string().then_some(())
+        })
+        .await;
+    }
+}
