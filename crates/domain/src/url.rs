@@ -1,6 +1,7 @@
-//! Where a webhook may send: checked when it is registered. What a name resolves to is checked again at every connection.
+//! Where a webhook may send: checked when it is registered, and again at every attempt, as the policy may have changed meanwhile.
+//! What a name resolves to is checked by the sender at every connection.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
@@ -8,6 +9,9 @@ use url::{Host, Url};
 use crate::address::{AllowedCidrs, NotPublic};
 
 const MAX_BYTES: usize = 2048;
+/// RFC 1035, 2.3.4, as written with dots.
+const MAX_NAME_BYTES: usize = 253;
+const MAX_LABEL_BYTES: usize = 63;
 
 /// An absolute http or https URL, in the normal form of the WHATWG URL standard: a host in any spelling (decimal, octal or hex
 /// IPv4, IPv6, IDNA) is in its one canonical form.
@@ -48,6 +52,9 @@ pub enum UrlError {
     /// Its host is an address that is not public.
     #[error("url leads to {0}")]
     Address(#[from] NotPublic),
+    /// Its host is neither an address nor a name that DNS can hold.
+    #[error("url has a host that is no valid name")]
+    InvalidName,
     /// Its host is a name that public DNS can't know.
     #[error("url has to name a public host, which {0:?} can't be")]
     LocalName(String),
@@ -60,26 +67,17 @@ impl PublicUrl {
             return Err(UrlError::TooLong);
         }
         let url = Url::parse(text).map_err(|_| UrlError::NotAUrl)?;
-        if url.scheme() != "https" && !(url.scheme() == "http" && policy.allow_http) {
-            return Err(UrlError::NotHttps);
+        policy.check(&url)?;
+        if url.as_str().len() > MAX_BYTES {
+            return Err(UrlError::TooLong);
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlError::Credentials);
-        }
-        if url.fragment().is_some() {
-            return Err(UrlError::Fragment);
-        }
-        if url.port() == Some(0) {
-            return Err(UrlError::Port);
-        }
-        match url.host() {
-            Some(Host::Ipv4(ip)) => policy.allowed.check(ip.into())?,
-            Some(Host::Ipv6(ip)) => policy.allowed.check(ip.into())?,
-            Some(Host::Domain(name)) if is_local_name(name) => return Err(UrlError::LocalName(name.to_owned())),
-            Some(Host::Domain(_)) => {}
-            None => return Err(UrlError::NotAUrl),
-        }
+        as_it_is_written(text)?;
         Ok(Self(url))
+    }
+
+    /// Checks a URL again that may have been stored under another policy.
+    pub fn check(&self, policy: &UrlPolicy) -> Result<(), UrlError> {
+        policy.check(&self.0)
     }
 
     /// The normal form.
@@ -91,27 +89,63 @@ impl PublicUrl {
     pub fn as_url(&self) -> &Url {
         &self.0
     }
+}
 
-    /// The host, when it is an address and not a name.
-    pub fn ip(&self) -> Option<IpAddr> {
-        match self.0.host()? {
-            Host::Ipv4(ip) => Some(ip.into()),
-            Host::Ipv6(ip) => Some(ip.into()),
-            Host::Domain(_) => None,
+impl UrlPolicy {
+    fn check(&self, url: &Url) -> Result<(), UrlError> {
+        if url.scheme() != "https" && !(url.scheme() == "http" && self.allow_http) {
+            return Err(UrlError::NotHttps);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(UrlError::Credentials);
+        }
+        if url.fragment().is_some() {
+            return Err(UrlError::Fragment);
+        }
+        if url.port() == Some(0) {
+            return Err(UrlError::Port);
+        }
+        match url.host().ok_or(UrlError::NotAUrl)? {
+            Host::Ipv4(ip) => Ok(self.allowed.check(ip.into())?),
+            Host::Ipv6(ip) => Ok(self.allowed.check(ip.into())?),
+            Host::Domain(name) => check_name(name),
         }
     }
 }
 
-/// Names that are never public: a single label, and the domains that RFC 6761, RFC 6762, RFC 8375 and ICANN keep for local use.
-fn is_local_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    match name.rsplit_once('.') {
-        None => true,
-        Some((rest, top)) => {
-            matches!(top, "localhost" | "local" | "internal" | "test" | "invalid" | "onion")
-                || (top == "arpa" && (rest == "home" || rest.ends_with(".home")))
-        }
+/// Refuses what is a URL only because the URL standard is lenient: it takes a backslash for a slash, leaves out tabs, line ends and
+/// empty credentials, and finds a host behind any number of slashes. Other readers find other hosts in such a text.
+fn as_it_is_written(text: &str) -> Result<(), UrlError> {
+    if text.contains(|c: char| c == '\\' || c.is_control()) {
+        return Err(UrlError::NotAUrl);
     }
+    let behind_scheme = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).ok_or(UrlError::NotAUrl)?;
+    let authority = behind_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority {
+        "" => Err(UrlError::NotAUrl),
+        _ if authority.contains('@') => Err(UrlError::Credentials),
+        _ => Ok(()),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), UrlError> {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        let is_filled = (1..=MAX_LABEL_BYTES).contains(&label.len());
+        is_filled && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    if bare.len() > MAX_NAME_BYTES || !bare.split('.').all(is_label) {
+        return Err(UrlError::InvalidName);
+    }
+    if is_local_name(bare) { Err(UrlError::LocalName(name.to_owned())) } else { Ok(()) }
+}
+
+/// Names that are never public: a single label, and the domains that RFC 3172, RFC 6761, RFC 6762, RFC 7686, RFC 9476 and ICANN keep
+/// for other uses. Lambda knows itself as `sandbox.localdomain`.
+fn is_local_name(name: &str) -> bool {
+    const TOPS: [&str; 9] =
+        ["alt", "arpa", "internal", "invalid", "local", "localdomain", "localhost", "onion", "test"];
+    name.rsplit_once('.').is_none_or(|(_, top)| TOPS.contains(&top))
 }
 
 impl fmt::Display for PublicUrl {
@@ -136,109 +170,4 @@ impl From<PublicUrl> for String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<String, UrlError> {
-        PublicUrl::parse(text, &UrlPolicy::default()).map(String::from)
-    }
-
-    #[test]
-    fn public_https_urls_are_accepted_in_their_normal_form() {
-        assert_eq!(parse("https://myapp.com/spectra-webhook").unwrap(), "https://myapp.com/spectra-webhook");
-        assert_eq!(parse("HTTPS://MyApp.com:443?a=1").unwrap(), "https://myapp.com/?a=1");
-        assert_eq!(parse("https://bücher.example.org:8443/x").unwrap(), "https://xn--bcher-kva.example.org:8443/x");
-        assert_eq!(parse("https://134744072/").unwrap(), "https://8.8.8.8/");
-        assert_eq!(parse("https://[2606:4700:4700::1111]/").unwrap(), "https://[2606:4700:4700::1111]/");
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_url_is_said() {
-        for text in [
-            "",
-            "example.com",
-            "/hook",
-            "https://",
-            "https://exa mple.com",
-            "https://[fe80::1%25eth0]/",
-            "https://1.2.3.4.5/",
-        ] {
-            assert_eq!(parse(text), Err(UrlError::NotAUrl), "{text}");
-        }
-        for text in ["http://example.com", "ftp://example.com", "file:///etc/passwd", "javascript:alert(1)", "data:,x"]
-        {
-            assert_eq!(parse(text), Err(UrlError::NotHttps), "{text}");
-        }
-        for text in [
-            "https://user@example.com/",
-            "https://user:pass@example.com/",
-            "https://:pass@example.com/",
-            "https://example.com@127.0.0.1/",
-        ] {
-            assert_eq!(parse(text), Err(UrlError::Credentials), "{text}");
-        }
-        assert_eq!(parse("https://example.com/#x"), Err(UrlError::Fragment));
-        assert_eq!(parse("https://example.com:0/"), Err(UrlError::Port));
-        assert_eq!(parse(&format!("https://example.com/{}", "x".repeat(2029))), Err(UrlError::TooLong));
-    }
-
-    #[test]
-    fn an_address_that_is_not_public_is_refused_in_every_spelling() {
-        let loopback = [
-            "127.0.0.1",
-            "2130706433",
-            "0x7f000001",
-            "0177.0.0.1",
-            "0x7f.1",
-            "127.1",
-            "[::1]",
-            "[::ffff:127.0.0.1]",
-            "[0:0:0:0:0:ffff:7f00:1]",
-            "127.0.0.1.",
-            "①②⑦.0.0.1",
-        ];
-        for host in loopback {
-            assert_eq!(parse(&format!("https://{host}/")), Err(UrlError::Address(NotPublic::Loopback)), "{host}");
-        }
-        for host in ["169.254.169.254", "2852039166", "0xa9fea9fe", "[::ffff:a9fe:a9fe]"] {
-            assert_eq!(parse(&format!("https://{host}/")), Err(UrlError::Address(NotPublic::LinkLocal)), "{host}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_public_dns_can_not_know_is_refused() {
-        for host in [
-            "localhost",
-            "localhost.",
-            "a.localhost",
-            "LOCALHOST",
-            "printer.local",
-            "db.internal",
-            "metadata.google.internal",
-            "router.home.arpa",
-            "intranet",
-            "x.test",
-        ] {
-            let name = host.to_lowercase();
-            assert_eq!(parse(&format!("https://{host}/")), Err(UrlError::LocalName(name)), "{host}");
-        }
-    }
-
-    #[test]
-    fn a_deployment_can_allow_http_and_addresses() {
-        let policy = UrlPolicy { allow_http: true, allowed: "127.0.0.0/8".parse().unwrap() };
-        assert_eq!(
-            PublicUrl::parse("http://127.0.0.1:9000/inbox/a", &policy).unwrap().as_str(),
-            "http://127.0.0.1:9000/inbox/a"
-        );
-        assert_eq!(PublicUrl::parse("http://10.0.0.1/", &policy), Err(UrlError::Address(NotPublic::Private)));
-        assert_eq!(PublicUrl::parse("http://localhost/", &policy), Err(UrlError::LocalName("localhost".into())));
-    }
-
-    #[test]
-    fn a_stored_url_is_read_back() {
-        let url: PublicUrl = serde_json::from_str(r#""http://127.0.0.1:9/a""#).unwrap();
-        assert_eq!(serde_json::to_string(&url).unwrap(), r#""http://127.0.0.1:9/a""#);
-        assert_eq!(url.ip(), Some("127.0.0.1".parse().unwrap()));
-    }
-}
+mod tests;

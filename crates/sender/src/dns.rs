@@ -12,6 +12,9 @@ use futures::future::BoxFuture;
 use posthaste_domain::address::{AllowedCidrs, NotPublic};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+/// How many addresses of each family are dialled, so that a name with thousands of them can't make one attempt knock on as many doors.
+const MAX_DIALLED: usize = 4;
+
 /// A way to look a name up: the system's, or a test's.
 pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
@@ -52,7 +55,7 @@ impl Resolve for Vetted {
     fn resolve(&self, name: Name) -> Resolving {
         let (allowed, answer) = (self.allowed.clone(), (self.lookup)(name.as_str().to_owned()));
         Box::pin(async move {
-            let mut addresses = answer.await.map_err(|error| {
+            let addresses = answer.await.map_err(|error| {
                 if getaddrinfo::found_out_nothing(&error) {
                     DnsError::Unanswered(error)
                 } else {
@@ -67,9 +70,10 @@ impl Resolve for Vetted {
             }
             // hyper dials the first address's family first, then the other, and tells the last failure. A deployment without IPv6
             // fails at once with IPv6, so what is told is how the endpoint's IPv4 failed.
-            addresses.sort_by_key(IpAddr::is_ipv4);
+            let (v4, v6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv4);
+            let dialled = [v6, v4].into_iter().flat_map(|family| family.into_iter().take(MAX_DIALLED));
             // The port is the URL's: reqwest replaces a port of 0.
-            Ok(Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
+            Ok(Box::new(dialled.map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })
     }
 }

@@ -5,9 +5,12 @@
 
 use std::{error::Error, io, time::Duration};
 
-use posthaste_domain::address::NotPublic;
+use posthaste_domain::url::UrlError;
 
 use crate::dns::DnsError;
+
+/// What a log line has room for.
+const MAX_DETAIL_BYTES: usize = 500;
 
 /// The codes of a [`SendError`].
 pub mod code {
@@ -59,12 +62,18 @@ impl SendError {
         Self { code: code::OUR_FAULT, message, detail: detail.into(), ours: true }
     }
 
-    pub(crate) fn not_https() -> Self {
-        Self::theirs(code::NOT_HTTPS, "the URL has to begin with https://", "plain http is not allowed")
+    /// The URL is not one that the deployment's policy allows.
+    pub(crate) fn refused(why: &UrlError) -> Self {
+        match why {
+            UrlError::NotHttps => {
+                Self::theirs(code::NOT_HTTPS, "the URL has to begin with https://", "plain http is not allowed")
+            }
+            _ => Self::not_public(why.to_string()),
+        }
     }
 
-    pub(crate) fn not_public(why: NotPublic) -> Self {
-        Self::theirs(code::ADDRESS_NOT_ALLOWED, "the URL does not lead to a public address", why.to_string())
+    fn not_public(detail: String) -> Self {
+        Self::theirs(code::ADDRESS_NOT_ALLOWED, "the URL does not lead to a public address", detail)
     }
 
     pub(crate) fn timeout(what: &str, timeout: Duration) -> Self {
@@ -79,7 +88,7 @@ impl SendError {
     /// Finds what went wrong by the types in the chain of causes.
     pub(crate) fn of(error: &reqwest::Error) -> Self {
         let causes = causes_of(error);
-        let detail = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let detail = detail_of(&causes);
         let mut io_errors = causes.iter().filter_map(|cause| cause.downcast_ref::<io::Error>());
         if io_errors.any(|io| is_lack_of_resources(io) || error.is_connect() && is_lack_of_network(io)) {
             return Self::ours(detail);
@@ -89,9 +98,11 @@ impl SendError {
         }
         if causes.iter().any(|cause| cause.is::<rustls::Error>()) {
             Self::theirs(code::TLS_FAILED, "no TLS connection could be made to the endpoint", detail)
+        } else if error.is_connect() && error.is_timeout() {
+            Self::theirs(code::TIMEOUT, "no connection could be made to the endpoint in time", detail)
         } else if error.is_connect() {
             Self::theirs(code::CONNECT_FAILED, "no connection could be made to the endpoint", detail)
-        } else if causes.iter().any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)) {
+        } else if causes.iter().any(|cause| is_not_http(*cause)) {
             Self::theirs(code::INVALID_RESPONSE, "the endpoint's answer is not valid HTTP", detail)
         } else {
             Self::theirs(
@@ -104,15 +115,27 @@ impl SendError {
 
     fn of_dns(error: &DnsError, detail: String) -> Self {
         match error {
-            DnsError::NotPublic(_) => {
-                Self::theirs(code::ADDRESS_NOT_ALLOWED, "the URL does not lead to a public address", detail)
-            }
+            DnsError::NotPublic(_) => Self::not_public(detail),
             DnsError::Unanswered(_) => Self::ours(detail),
             DnsError::NoAddress | DnsError::Failed(_) => {
                 Self::theirs(code::DNS_FAILED, "the URL's host could not be resolved", detail)
             }
         }
     }
+}
+
+/// hyper tells of a head that can't be read as a kind of error, and of chunks and trailers as I/O errors.
+fn is_not_http(cause: &(dyn Error + 'static)) -> bool {
+    let io_kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+        || matches!(io_kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
+}
+
+/// All causes as one text. A certificate's names are among them, which the endpoint chooses.
+fn detail_of(causes: &[&(dyn Error + 'static)]) -> String {
+    let mut detail = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+    detail
 }
 
 fn is_lack_of_resources(error: &io::Error) -> bool {

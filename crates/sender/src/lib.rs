@@ -1,15 +1,18 @@
 //! The guarded HTTP client: one POST, bounded in every direction, to nobody but a public address.
 //!
 //! What it guarantees:
-//! - **Nobody reaches inside.** The host is resolved here at every new connection, every answer is vetted, and the connection is made
-//!   to a vetted address; one bad answer refuses them all. A host that is an address is vetted before the request. A kept-alive
-//!   connection leads where it led when it was vetted.
-//! - **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's timeout. At most
-//!   [`MAX_BODY_BYTES`] of the body are read; hyper bounds the head (100 headers, about 400 KiB).
-//! - **Nothing implied.** Redirects are answers, not instructions; no proxy, cookie or compression is used.
+//! - **Nobody reaches inside.** The URL is checked against the policy at every attempt. The host is resolved here at every new
+//!   connection, every answer is vetted, and the connection is made to a vetted address; one bad answer refuses them all.
+//! - **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's timeout, and a connection that is made
+//!   for a request which took another one has to be there soon, too. At most [`MAX_BODY_BYTES`] of the body are read; hyper
+//!   bounds the head (100 headers, about 400 KiB), what comes between chunks (16 KiB) and the trailers (16 KiB).
+//! - **Nothing implied.** HTTP/1.1 and nothing else. Redirects are answers, not instructions; no proxy, cookie or compression is
+//!   used.
 //! - **Kept alive, for a while.** Requests to one host share connections; of those that idle, two a host are kept for ten seconds. A
 //!   connection that died while the function was frozen is noticed by hyper before the request is written to it, and a new one is
-//!   made.
+//!   made. No look-up precedes a request on a kept-alive connection, nor has to: the connection leads where it led when it was
+//!   vetted, whatever the name says since, the rules are the same as long as the process lives, and only requests to the same
+//!   scheme, name and port share it.
 //! - **Whose fault.** [`SendError::ours`] tells what kept this process from sending apart from what the endpoint did.
 //!
 //! TLS is rustls with ring and Mozilla's roots compiled in: no certificate file is read.
@@ -24,7 +27,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use posthaste_domain::url::{PublicUrl, UrlPolicy};
+use posthaste_domain::{
+    url::{PublicUrl, UrlPolicy},
+    webhook::MAX_TIMEOUT_SECONDS,
+};
 use reqwest::{
     Client,
     header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
@@ -45,6 +51,11 @@ const MAX_RETRY_AFTER_BYTES: usize = 128;
 /// A Lambda function is frozen between invocations, and what has idled longer has probably been closed by the other side meanwhile:
 /// connections are for the requests of one invocation and those that follow at once.
 const POOL_IDLE: Duration = Duration::from_secs(10);
+
+/// How long a connection may take, TLS included; no request takes longer (`MAX_TIMEOUT_SECONDS`). It is there for the connection
+/// whose request was served by another one that became idle first: hyper goes on with it alone, and an endpoint that never
+/// finishes the handshake would hold it for ever.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(MAX_TIMEOUT_SECONDS as u64);
 
 /// A batch may send many requests to one host at once; their connections need not all outlive it.
 const POOL_IDLE_PER_HOST: usize = 2;
@@ -120,6 +131,8 @@ impl Sender {
             .dns_resolver(Arc::new(dns::Vetted::new(policy.allowed.clone(), lookup)))
             .redirect(redirect::Policy::none())
             .no_proxy()
+            .http1_only()
+            .connect_timeout(CONNECT_TIMEOUT)
             .referer(false)
             .user_agent(user_agent)
             .pool_idle_timeout(POOL_IDLE)
@@ -138,12 +151,7 @@ impl Sender {
 
     async fn exchange(&self, request: Request<'_>) -> Result<Response, SendError> {
         let Request { url, headers, body, timeout } = request;
-        if url.as_url().scheme() != "https" && !self.policy.allow_http {
-            return Err(SendError::not_https());
-        }
-        if let Some(ip) = url.ip() {
-            self.policy.allowed.check(ip).map_err(SendError::not_public)?;
-        }
+        url.check(&self.policy).map_err(|why| SendError::refused(&why))?;
         let deadline = tokio::time::Instant::now() + timeout;
         let call = self.client.post(url.as_url().clone()).headers(header_map(headers)?).body(body).send();
         let mut answer = timeout_at(deadline, call)
@@ -160,13 +168,13 @@ impl Sender {
     }
 }
 
-/// The rest of a longer body is left unread, which closes the connection.
+/// Reads no further than what is wanted, even if no more is to come. What is left unread closes the connection.
 async fn read_body(answer: &mut reqwest::Response) -> reqwest::Result<Bytes> {
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await? {
         let room = MAX_BODY_BYTES - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
+        if chunk.len() >= room {
             break;
         }
     }

@@ -1,0 +1,10 @@
+//! The client against real sockets on loopback.
+#![cfg(test)]
+
+mod bounds;
+mod dns;
+mod malformed;
+mod rebinding;
+mod send;
+mod server;
+mod tls;
