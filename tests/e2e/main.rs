@@ -8,6 +8,7 @@ mod event_types;
 mod faults;
 mod health;
 mod hot_path;
+mod idempotency;
 mod isolation;
 mod local;
 mod main_job;

@@ -15,7 +15,10 @@ pub use posthaste_local::{
     inbox::{Answer, Arrived, Settings},
 };
 use posthaste_local::{Functions, LogSink, Options, System, binaries};
-use reqwest::Method;
+use reqwest::{
+    Method,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
 use serde_json::{Value, json};
 
 /// How long a test waits for what has to happen soon.
@@ -60,8 +63,8 @@ impl Posthaste {
             environment_file: None,
         };
         let system = System::start(options).await.expect("the system starts");
-        let api =
-            Api { base: system.urls().api.clone(), key: system.first_key().to_owned(), http: reqwest::Client::new() };
+        let (base, key) = (system.urls().api.clone(), system.first_key().to_owned());
+        let api = Api { base, key, headers: HeaderMap::new(), http: reqwest::Client::new() };
         Self { system, api }
     }
 
@@ -182,6 +185,7 @@ impl Posthaste {
 pub struct Api {
     base: String,
     key: String,
+    headers: HeaderMap,
     http: reqwest::Client,
 }
 
@@ -191,13 +195,17 @@ impl Api {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
+    /// The same API with a further header on every call.
+    pub fn with_header(&self, name: &'static str, value: &str) -> Self {
+        let mut api = self.clone();
+        api.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        api
+    }
+
     /// A call with any body: its status and its answer, which has to be as the OpenAPI document says.
     pub async fn raw(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let (status, text) = self.exchange(method.clone(), path, body).await;
         let path = format!("/api/v1{path}");
-        let url = format!("{}{path}", self.base);
-        let answer = self.http.request(method.clone(), url).bearer_auth(&self.key).body(body).send().await.unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?} is not JSON"));
         // API Gateway answers for a function that died.
         if json != json!({ "message": "Internal Server Error" }) {
@@ -207,10 +215,16 @@ impl Api {
         (status, json)
     }
 
+    /// A call with any body: its status and the text of its answer.
+    pub async fn exchange(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
+        let answer = request.headers(self.headers.clone()).body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
     /// The text of an answer.
     pub async fn text(&self, method: Method, path: &str) -> String {
-        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
-        request.send().await.unwrap().text().await.unwrap()
+        self.exchange(method, path, "").await.1
     }
 
     /// A call with a JSON body; null sends none.

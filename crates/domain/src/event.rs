@@ -258,6 +258,15 @@ impl Published {
             Self::Many(events) => events,
         }
     }
+
+    /// The accepted events, one for each of these ids.
+    pub fn accept(self, ids: &[EventId], workspace: &Workspace, now: Timestamp) -> Vec<Event> {
+        let events = match self {
+            Self::One(event) => vec![event],
+            Self::Many(events) => events,
+        };
+        events.into_iter().zip(ids).map(|(event, id)| event.accept(*id, workspace.clone(), now)).collect()
+    }
 }
 
 fn too_large_event(field: Option<String>) -> Invalid {

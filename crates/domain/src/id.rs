@@ -11,7 +11,8 @@ use uuid::Uuid;
 /// The random part of an [`EventId`] or a [`KeyId`]: ten bytes from the operating system.
 pub type Entropy = [u8; 10];
 
-/// One accepted event. UUIDv7 from `ingest`; UUIDv8 derived from the SQS message when it came straight to the queue.
+/// One accepted event. UUIDv7 from `ingest`; UUIDv8 derived from what was written down of its call when that has an idempotency key,
+/// and from the SQS message when it came straight to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(Uuid);
@@ -20,6 +21,12 @@ impl EventId {
     /// A UUIDv7 (RFC 9562, section 5.7) of the time of acceptance.
     pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
         Self(version_7(now, entropy))
+    }
+
+    /// The id of the `nth` event of a call that may be repeated: every repeat derives the same from the call's time of acceptance and
+    /// its random `seed`. Whoever does not know the seed can guess it no better than a UUIDv7.
+    pub fn of_call(accepted_at: Timestamp, seed: &Entropy, nth: usize) -> Self {
+        Self(derived(unix_ms(accepted_at), &[b"call", seed, &(nth as u64).to_be_bytes()]))
     }
 
     /// The id of an event that was sent straight to the events queue: its SentTimestamp and a hash of its SQS message id, so
@@ -241,6 +248,21 @@ mod tests {
         assert_ne!(first, other);
         assert_eq!(first.0.get_version_num(), 8);
         assert_eq!(first.time(), at(1_672_531_199_123));
+    }
+
+    #[test]
+    fn a_repeated_call_derives_the_same_ids() {
+        let (time, seed) = (at(1_672_531_199_123), [7; 10]);
+        let id = EventId::of_call(time, &seed, 3);
+        assert_eq!(id, EventId::of_call(time, &seed, 3));
+        assert_ne!(id, EventId::of_call(time, &seed, 4));
+        assert_ne!(id, EventId::of_call(time, &[8; 10], 3));
+        assert_eq!((id.0.get_version_num(), id.is_ours(), id.time()), (8, true, time));
+        assert_eq!(
+            id.to_string(),
+            "01856aa0-c493-8856-bbbd-4fc6964b7d50",
+            "a change of this value gives the calls that are repeated across a deployment other ids"
+        );
     }
 
     #[test]

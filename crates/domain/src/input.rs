@@ -31,6 +31,8 @@ pub enum InvalidKind {
     Unacceptable,
     /// It is larger than what is taken.
     TooLarge,
+    /// It contradicts what was sent before.
+    Conflicting,
 }
 
 impl Invalid {

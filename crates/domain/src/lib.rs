@@ -13,6 +13,7 @@ pub mod filter;
 pub mod format;
 pub mod health;
 pub mod id;
+pub mod idempotency;
 pub mod input;
 pub mod operational;
 pub mod own_type;

@@ -107,8 +107,9 @@ impl Front {
     /// The answer to a call that the caller's role does not permit.
     fn refusal(&self, caller: Option<&Caller>, call: &Call) -> Option<Response<Bytes>> {
         let function = self.declared.get(&caller?.function)?;
-        let (action, resource) =
-            call.permissions(&self.names).into_iter().find(|(action, arn)| !function.allows(action, arn))?;
+        let keys = call.leading_keys();
+        let mut needed = call.permissions(&self.names).into_iter();
+        let (action, resource) = needed.find(|(action, arn)| !function.allows(action, arn, &keys))?;
         let message = format!("User: {} is not authorized to perform: {action} on resource: {resource}", function.name);
         tracing::error!("{message}");
         Some(error(StatusCode::BAD_REQUEST, "AccessDeniedException", &message))

@@ -83,6 +83,7 @@ impl ApiError {
                 InvalidKind::Malformed => StatusCode::BAD_REQUEST,
                 InvalidKind::Unacceptable => StatusCode::UNPROCESSABLE_ENTITY,
                 InvalidKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                InvalidKind::Conflicting => StatusCode::CONFLICT,
             },
             Self::Unreadable => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,

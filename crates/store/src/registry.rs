@@ -1,4 +1,4 @@
-//! The Registry table: webhooks, API keys and the counter of webhook ids.
+//! The Registry table: webhooks, API keys, the counter of webhook ids, and the calls that have an idempotency key.
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
@@ -7,10 +7,12 @@
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
 //! | `counter` | `webhook` | `value` |
+//! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `expiresAt` |
 //!
 //! One query reads all webhooks of a workspace. A key is two items, written and deleted in one transaction.
 
 mod health;
+mod idempotency;
 mod keys;
 mod types;
 mod webhooks;

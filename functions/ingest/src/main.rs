@@ -1,5 +1,6 @@
 //! `ingest`: events come in through the API and go to the events queue.
 
+mod keyed;
 mod publish;
 
 use axum::{Router, routing::post};

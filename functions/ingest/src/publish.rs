@@ -2,7 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use posthaste_api::{Accepted, AcceptedMany};
 use posthaste_domain::{
     api_key::Scope,
@@ -19,32 +24,49 @@ use posthaste_runtime::{
 };
 use posthaste_store::Registry;
 
+use crate::keyed::Keyed;
+
 pub(crate) async fn publish(
     caller: Caller,
     State(registry): State<Registry>,
-    State(events): State<Queue>,
+    State(queue): State<Queue>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::EventsPublish)?;
+    let keyed = Keyed::of(&headers, &registry, &caller.workspace)?;
     let published = NewEvent::parse_call(&body)?;
-    check(&registry, &caller.workspace, published.events()).await?;
+    let alone = matches!(published, Published::One(_));
+    let count = published.events().len();
+    let checked = check(&registry, &caller.workspace, published.events()).await;
     let now = clock::now();
-    let accept = |event: NewEvent| {
-        let entropy = random::bytes().map_err(|error| ApiError::internal(&error))?;
-        Ok::<_, ApiError>(event.accept(EventId::new(now, &entropy), caller.workspace.clone(), now))
+    let events = match keyed {
+        None => {
+            checked?;
+            let id = |_| random::bytes().map(|entropy| EventId::new(now, &entropy));
+            let ids = (0..count).map(id).collect::<Result<Vec<_>, _>>().map_err(|error| ApiError::internal(&error))?;
+            let events = published.accept(&ids, &caller.workspace, now);
+            enqueue(&queue, &events).await?;
+            events
+        }
+        Some(keyed) => {
+            let call = keyed.start(&body, checked, now).await?;
+            let events = published.accept(&call.event_ids(count), &caller.workspace, call.accepted_at);
+            if !call.sent {
+                enqueue(&queue, &events).await?;
+                keyed.sent(&call).await;
+            }
+            events
+        }
     };
-    match published {
-        Published::One(event) => {
-            let event = accept(event)?;
-            enqueue(&events, std::slice::from_ref(&event)).await?;
-            Ok(success(StatusCode::ACCEPTED, Accepted::of(&event)))
+    let mut accepted: Vec<_> = events.iter().map(Accepted::of).collect();
+    Ok(match accepted.pop() {
+        Some(only) if alone => success(StatusCode::ACCEPTED, only),
+        last => {
+            accepted.extend(last);
+            success(StatusCode::ACCEPTED, AcceptedMany { events: accepted })
         }
-        Published::Many(many) => {
-            let accepted = many.into_iter().map(accept).collect::<Result<Vec<_>, _>>()?;
-            enqueue(&events, &accepted).await?;
-            Ok(success(StatusCode::ACCEPTED, AcceptedMany { events: accepted.iter().map(Accepted::of).collect() }))
-        }
-    }
+    })
 }
 
 /// Checks data against the schemas of its types. The workspace's own are read with one call; the catalogue's are at hand.

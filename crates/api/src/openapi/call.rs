@@ -90,6 +90,13 @@ impl Call {
         self
     }
 
+    /// A header that may be there.
+    pub(crate) fn header(mut self, name: &'static str, says: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        let parameter = parameter(ParameterIn::Header, name, says, schema);
+        self.operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
+        self
+    }
+
     /// A page of a list is answered.
     pub(crate) fn pages(self, cursor: impl Into<RefOr<Schema>>) -> Self {
         let limit = ObjectBuilder::new()

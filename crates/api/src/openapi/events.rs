@@ -1,6 +1,11 @@
 //! `/api/v1/events`
 
-use posthaste_domain::{api_key::Scope, catalogue, event::MAX_EVENT_BYTES};
+use posthaste_domain::{
+    api_key::Scope,
+    catalogue,
+    event::MAX_EVENT_BYTES,
+    idempotency::{HEADER, MAX_KEY_LENGTH},
+};
 use serde_json::{Value, json};
 use utoipa::{
     PartialSchema,
@@ -30,6 +35,7 @@ fn publish() -> Call {
     Call::new(HttpMethod::Post, ALL, "publishEvents", "Publish events")
         .tag(TAG)
         .needs(Scope::EventsPublish, PUBLISHING)
+        .header(HEADER, REPEATING, idempotency_key())
         .takes::<PublishEvents>([
             ("one", Some(self::one())),
             ("many", Some(self::many())),
@@ -61,6 +67,20 @@ fn publish() -> Call {
                 "type",
                 r#"{"type": "webhook.disabled", "data": {}}"#,
                 "webhook.disabled is published by Posthaste alone",
+            ),
+            Refusal::header(
+                409,
+                "idempotency_key_reused",
+                HEADER,
+                "order-1042-created",
+                "this Idempotency-Key belongs to a call with another body within the last 24 hours",
+            ),
+            Refusal::header(
+                422,
+                "invalid_idempotency_key",
+                HEADER,
+                "order 1042",
+                "Idempotency-Key has to be 1 to 255 visible ASCII characters, and given once",
             ),
         ])
 }
@@ -95,6 +115,15 @@ fn show() -> Call {
         )
 }
 
+fn idempotency_key() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(MAX_KEY_LENGTH))
+        .pattern(Some("^[!-~]+$"))
+        .examples([json!("order-1042-created")])
+}
+
 fn one() -> Value {
     json!({
         "type": "order.created",
@@ -118,6 +147,11 @@ const PUBLISHING: &str = "\
 One event, or up to 100 in `events`: at most 256 KiB an event, 5 MiB a call. Data of a type of the catalogue, and of an own type with \
 a schema, is checked. An event of a type that is not known at all is taken as it is.\n\n\
 Events of a process carry `processType` and `contextId` in `data`: filters and the timing `process_end` go by them.";
+
+const REPEATING: &str = "\
+Makes the call safe to repeat: for 24 hours, a call of the same workspace with the same key and the same body, byte for byte, gets \
+the same answer and publishes no second event, even while the first still runs. One that failed is carried out to its end, under the \
+same ids. With another body it answers 409. A call that is refused leaves its key free.";
 
 const LISTING: &str = "\
 For reconciliation: every event that was published, each with whether it has been delivered. An event is in the list shortly after \

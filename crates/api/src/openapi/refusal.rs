@@ -48,6 +48,8 @@ pub(crate) enum Sent {
     Body(&'static str),
     /// A query of one parameter.
     Query(&'static str, &'static str),
+    /// A header.
+    Header(&'static str, &'static str),
     /// A body of more bytes than this.
     MoreThan(usize),
 }
@@ -82,6 +84,17 @@ impl Refusal {
         Self { field: Some(name), sent: Sent::Query(name, value), ..Self::new(422, "invalid_parameter", message) }
     }
 
+    /// The complaint about a header.
+    pub(crate) fn header(
+        status: u16,
+        code: &'static str,
+        name: &'static str,
+        value: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { field: Some(name), sent: Sent::Header(name, value), ..Self::new(status, code, message) }
+    }
+
     /// A parameter that does not exist.
     pub(crate) fn unknown_parameter() -> Self {
         let message = "page is not a known parameter";
@@ -111,6 +124,7 @@ impl Refusal {
             Sent::Anything => String::new(),
             Sent::Body(body) => format!("Answers the body `{body}`."),
             Sent::Query(name, value) => format!("Answers the query `{name}={value}`."),
+            Sent::Header(name, value) => format!("Answers the header `{name}: {value}`."),
             Sent::MoreThan(bytes) => format!("Answers more than {bytes} bytes."),
         }
     }
@@ -120,8 +134,11 @@ impl Refusal {
 pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
 const REQUEST_ID: &str = "5f8ab1e2-8c55-4c4e-9c0b-3a7f0e4b6d21";
 
-fn description(status: u16) -> &'static str {
+fn description(status: u16, first: Option<&Refusal>) -> &'static str {
     match status {
+        409 if first.is_some_and(|refusal| matches!(refusal.sent, Sent::Header(..))) => {
+            "The header contradicts an earlier call."
+        }
         400 => "The request can't be read: its body is not the JSON of an object, or its path is not UTF-8.",
         401 => "There is no API key, or it does not exist.",
         403 => "The API key lacks a scope.",
@@ -150,7 +167,9 @@ pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
         let example = ExampleBuilder::new().description(refusal.answers()).value(Some(refusal.example()));
         content.examples.insert(refusal.code.to_owned(), RefOr::T(example.build()));
     }
-    let mut response = ResponseBuilder::new().description(description(status)).content("application/json", content);
+    let mut response = ResponseBuilder::new()
+        .description(description(status, refusals.first().copied()))
+        .content("application/json", content);
     if status == 401 {
         let scheme = schema::one_of(["Bearer"]);
         response = response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(scheme)).build());

@@ -12,6 +12,9 @@ pub(crate) enum Service {
     SecretsManager,
 }
 
+/// The partition key of every table of the template.
+const PARTITION_KEY: &str = "pk";
+
 /// One call of the AWS JSON protocols.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -68,6 +71,18 @@ impl Call {
         }
     }
 
+    /// The partition keys of the items that a call names by their keys, its own or those of a transaction's parts. A key that is not
+    /// there is an empty one, which no condition permits.
+    pub(crate) fn leading_keys(&self) -> Vec<&str> {
+        if self.service != Service::DynamoDb {
+            return Vec::new();
+        }
+        let transaction = self.body["TransactItems"].as_array().into_iter().flatten();
+        let parts = transaction.filter_map(Value::as_object).flat_map(|part| part.values());
+        let keys = parts.chain([&self.body]).filter_map(|part| part.get("Item").or_else(|| part.get("Key")));
+        keys.map(|key| key[PARTITION_KEY]["S"].as_str().unwrap_or_default()).collect()
+    }
+
     fn table_permissions(&self, names: &Names) -> Vec<(String, String)> {
         let table = |name: &Value| arn(&names.tables, name.as_str().unwrap_or_default());
         match self.action.as_str() {
@@ -121,6 +136,20 @@ mod tests {
         };
         let headers = HeaderMap::from_iter([("x-amz-target".parse().unwrap(), target.parse().unwrap())]);
         Call::of(&headers, body.to_string().as_bytes()).unwrap().permissions(&names)
+    }
+
+    #[test]
+    fn the_leading_keys_are_those_of_every_part() {
+        let keys = |body: Value| {
+            let call = Call { service: Service::DynamoDb, action: String::new(), body };
+            call.leading_keys().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(json!({"Item": {"pk": {"S": "a"}, "sk": {"S": "b"}}})), ["a"]);
+        assert_eq!(keys(json!({"Key": {"pk": {"S": "a"}}})), ["a"]);
+        assert_eq!(keys(json!({"Key": {"other": {"S": "a"}}})), [""]);
+        let parts = json!([{"Put": {"Item": {"pk": {"S": "a"}}}}, {"Update": {"Key": {"pk": {"S": "b"}}}}]);
+        assert_eq!(keys(json!({ "TransactItems": parts })), ["a", "b"]);
+        assert_eq!(keys(json!({"KeyConditionExpression": "pk = :pk"})), [""; 0]);
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

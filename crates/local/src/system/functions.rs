@@ -82,7 +82,7 @@ pub(super) fn start_pollers(
         let Some(function) = functions.get(&declared.name) else { continue };
         for mapping in declared.queues.iter().filter(|mapping| mapping.enabled) {
             let arn = &mapping.queue_arn;
-            if let Some(action) = POLLER_ACTIONS.into_iter().find(|action| !declared.allows(action, arn)) {
+            if let Some(action) = POLLER_ACTIONS.into_iter().find(|action| !declared.allows(action, arn, &[])) {
                 bail!("the role of {} does not permit {action} on {arn}, which its mapping needs", declared.logical_id);
             }
             let poller = Poller {

@@ -57,7 +57,7 @@ fn read_queue(queues: &[Queue], function: &Function, mut event: Fields) -> Resul
         return Err(at(queue_path, problem));
     }
     for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"] {
-        if !allows(&function.statements, action, &queue_arn) {
+        if !allows(&function.statements, action, &queue_arn, &[]) {
             return Err(at(queue_path, format!("the poller needs {action}, which the function's role does not allow")));
         }
     }

@@ -21,7 +21,7 @@ pub enum Effect {
     Deny,
 }
 
-/// A statement of a policy, without conditions.
+/// A statement of a policy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statement {
     /// Permits or forbids.
@@ -30,29 +30,38 @@ pub struct Statement {
     pub actions: Vec<String>,
     /// Patterns of resource ARNs.
     pub resources: Vec<String>,
+    /// Patterns of partition keys, the condition `ForAllValues:StringLike` on `dynamodb:LeadingKeys`; none if it has no condition.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leading_keys: Vec<String>,
 }
 
+/// The calls that name their item's key, so that a condition on it is understood here.
+const CALLS_BY_KEY: [&str; 4] = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+
 impl Statement {
-    fn matches(&self, action: &str, resource: &str) -> bool {
+    fn matches(&self, action: &str, resource: &str, keys: &[&str]) -> bool {
         let action = action.to_ascii_lowercase();
         // Actions are the same in upper and lower case, ARNs are not.
         self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
             && self.resources.iter().any(|pattern| matches(pattern, resource))
+            && (self.leading_keys.is_empty()
+                || keys.iter().all(|key| self.leading_keys.iter().any(|pattern| matches(pattern, key))))
     }
 }
 
 impl Function {
-    /// Whether the function's role may do `action` (`sqs:SendMessage`) on the resource with this ARN.
+    /// Whether the function's role may do `action` (`sqs:SendMessage`) on the resource with this ARN, and on the items of a table
+    /// with these partition keys.
     ///
     /// IAM has no actions for SQS's batch calls and DynamoDB's transactions: those need the actions of their parts.
-    pub fn allows(&self, action: &str, resource_arn: &str) -> bool {
-        allows(&self.statements, action, resource_arn)
+    pub fn allows(&self, action: &str, resource_arn: &str, leading_keys: &[&str]) -> bool {
+        allows(&self.statements, action, resource_arn, leading_keys)
     }
 }
 
 /// Something has to permit it and nothing may forbid it.
-pub(crate) fn allows(statements: &[Statement], action: &str, resource: &str) -> bool {
-    let matching = || statements.iter().filter(|statement| statement.matches(action, resource));
+pub(crate) fn allows(statements: &[Statement], action: &str, resource: &str, keys: &[&str]) -> bool {
+    let matching = || statements.iter().filter(|statement| statement.matches(action, resource, keys));
     matching().any(|statement| statement.effect == Effect::Allow)
         && matching().all(|statement| statement.effect == Effect::Allow)
 }
@@ -115,10 +124,31 @@ fn read_statement(mut statement: Fields) -> Result<Statement> {
     };
     let actions = statement.some_texts("Action")?;
     let resources = statement.some_texts("Resource")?;
+    let leading_keys = match statement.take("Condition") {
+        Some(condition) => read_condition(Fields::of(condition, statement.path_of("Condition"))?, &actions)?,
+        None => Vec::new(),
+    };
     // A statement's name.
     statement.ignore(&["Sid"]);
     statement.finish()?;
-    Ok(Statement { effect, actions, resources })
+    Ok(Statement { effect, actions, resources, leading_keys })
+}
+
+/// The one condition that is understood: which partition keys the items may have.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html>
+fn read_condition(mut condition: Fields, actions: &[String]) -> Result<Vec<String>> {
+    let mut operator = condition.object("ForAllValues:StringLike")?;
+    condition.finish()?;
+    let keys = operator.some_texts("dynamodb:LeadingKeys")?;
+    if let Some(other) = actions.iter().find(|action| !CALLS_BY_KEY.contains(&action.as_str())) {
+        let path = operator.path_of("dynamodb:LeadingKeys");
+        return Err(at(
+            path,
+            format!("the local system supports it only for {}, not {other}", CALLS_BY_KEY.join(", ")),
+        ));
+    }
+    operator.finish()?;
+    Ok(keys)
 }
 
 fn trusts_lambda(mut document: Fields) -> Result<bool> {
@@ -171,7 +201,9 @@ mod tests {
             effect,
             actions: vec![action.to_owned()],
             resources: vec![resource.to_owned()],
+            leading_keys: Vec::new(),
         };
+        let allows = |statements: &[Statement], action: &str, resource: &str| allows(statements, action, resource, &[]);
         let statements =
             [statement(Effect::Allow, "sqs:*", "arn:q*"), statement(Effect::Deny, "sqs:Delete*", "arn:q1")];
         assert!(allows(&statements, "sqs:SendMessage", "arn:q1"));
@@ -181,5 +213,18 @@ mod tests {
         assert!(!allows(&statements, "sqs:SendMessage", "arn:Q1"));
         assert!(!allows(&statements, "dynamodb:GetItem", "arn:q1"));
         assert!(!allows(&[], "sqs:SendMessage", "arn:q1"));
+    }
+
+    #[test]
+    fn a_condition_on_leading_keys_holds_for_all_keys_of_a_call() {
+        let statement = Statement {
+            effect: Effect::Allow,
+            actions: vec!["dynamodb:PutItem".to_owned()],
+            resources: vec!["arn:t".to_owned()],
+            leading_keys: vec!["own#*".to_owned(), "shared".to_owned()],
+        };
+        let allowed = |keys: &[&str]| allows(std::slice::from_ref(&statement), "dynamodb:PutItem", "arn:t", keys);
+        assert!(allowed(&["own#1"]) && allowed(&["shared"]) && allowed(&["own#1", "own#2"]));
+        assert!(!allowed(&["other"]) && !allowed(&["own#1", "other"]) && !allowed(&[""]));
     }
 }

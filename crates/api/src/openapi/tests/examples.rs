@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::response::IntoResponse;
 use boon::{Compiler, Draft, Schemas};
+use posthaste_domain::idempotency::{BodyHash, IdempotencyKey, KeyedCall};
 use posthaste_runtime::{api::ApiError, query::Query};
 
 use super::*;
@@ -135,6 +136,11 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
             }
             query.limit().unwrap_err().into()
         }
+        (Sent::Header(..), "idempotency_key_reused") => {
+            let call = KeyedCall::start(b"{}", example::NOW, [0; 10]);
+            call.repeated_with(&BodyHash::of(b"{ }")).unwrap_err().into()
+        }
+        (Sent::Header(_, value), _) => IdempotencyKey::parse(value.as_bytes()).unwrap_err().into(),
         (Sent::MoreThan(bytes), _) if operation == "publishEvents" => {
             let body = format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(*bytes));
             parse(operation, &body).unwrap_err().into()

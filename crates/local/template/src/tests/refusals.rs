@@ -111,7 +111,17 @@ fn what_is_not_understood_is_named_with_its_path() {
         (
             "Action: sqs:*\n",
             "Action: sqs:*\n                Condition: {Bool: {a: b}}\n",
-            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition: not supported by the local system",
+            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition.Bool: not supported by the local system",
+        ),
+        (
+            "Action: sqs:*\n",
+            "Action: sqs:*\n                Condition: {}\n",
+            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition.ForAllValues:StringLike.dynamodb:LeadingKeys: is missing",
+        ),
+        (
+            "Action: sqs:*\n",
+            "Action: dynamodb:Query\n                Condition: {'ForAllValues:StringLike': {'dynamodb:LeadingKeys': 'a#*'}}\n",
+            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition.ForAllValues:StringLike.dynamodb:LeadingKeys: the local system supports it only for dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem, not dynamodb:Query",
         ),
         (
             "Action: sqs:*\n",

@@ -181,9 +181,9 @@ fn a_denial_in_a_role_is_honoured() {
     let stack =
         load_text(&small("Statement:\n              - Effect: Allow\n                Action: sqs:*", denial)).unwrap();
     let worker = &stack.functions[0];
-    assert!(worker.allows("sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:work"));
-    assert!(!worker.allows("sqs:PurgeQueue", "arn:aws:sqs:us-east-1:000000000000:work"));
-    assert!(!worker.allows("sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:other"));
+    assert!(worker.allows("sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:work", &[]));
+    assert!(!worker.allows("sqs:PurgeQueue", "arn:aws:sqs:us-east-1:000000000000:work", &[]));
+    assert!(!worker.allows("sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:other", &[]));
 }
 
 #[test]
@@ -197,9 +197,9 @@ fn a_permission_on_a_table_is_none_on_its_index() {
         load_text(&small("Statement:\n              - Effect: Allow\n                Action: sqs:*", statement))
             .unwrap();
     let (worker, table) = (&stack.functions[0], &stack.tables[0].arn);
-    assert!(worker.allows("dynamodb:Query", &format!("{table}/index/due")));
-    assert!(!worker.allows("dynamodb:Query", table));
-    assert!(!worker.allows("dynamodb:Query", &format!("{table}/index/other")));
-    assert!(worker.allows("dynamodb:UpdateItem", table));
-    assert!(!worker.allows("dynamodb:UpdateItem", &format!("{table}/index/due")));
+    assert!(worker.allows("dynamodb:Query", &format!("{table}/index/due"), &[]));
+    assert!(!worker.allows("dynamodb:Query", table, &[]));
+    assert!(!worker.allows("dynamodb:Query", &format!("{table}/index/other"), &[]));
+    assert!(worker.allows("dynamodb:UpdateItem", table, &[]));
+    assert!(!worker.allows("dynamodb:UpdateItem", &format!("{table}/index/due"), &[]));
 }

@@ -33,10 +33,15 @@ fn every_function_may_do_its_own_work_and_no_other() {
         let queues = stack.queues.iter().map(|queue| (&queue.logical_id, &queue.arn));
         tables.chain(queues).find(|(other, _)| *other == id).unwrap().1.clone()
     };
-    let allowed = |function: &str, action: &str, id: &str| {
+    let allowed_on = |key: &str, function: &str, action: &str, id: &str| {
         let function = stack.functions.iter().find(|other| other.name == function).unwrap();
-        function.allows(action, &arn(id))
+        function.allows(action, &arn(id), &[key])
     };
+    let allowed = |function: &str, action: &str, id: &str| allowed_on("workspace#acme", function, action, id);
+    for action in ["dynamodb:PutItem", "dynamodb:UpdateItem"] {
+        assert!(allowed_on("idempotency#acme#00", "ingest", action, "Registry"), "{action}");
+        assert!(!allowed_on("key#00", "ingest", action, "Registry"), "{action}");
+    }
     for (function, action, id) in [
         ("register", "dynamodb:ConditionCheckItem", "Registry"),
         ("register", "dynamodb:Query", "Deliveries"),
