@@ -84,6 +84,33 @@ async fn every_aws_call_throttled_in_turn_loses_nothing() {
     }
 }
 
+/// Publishes one event to an endpoint that fails for good, while calls of deliver are throttled.
+#[tokio::test]
+async fn every_call_after_a_failure_throttled_in_turn_loses_nothing() {
+    for (operation, skip) in [
+        ("dynamodb:UpdateItem", 0),
+        ("dynamodb:UpdateItem", 1),
+        ("sqs:ChangeMessageVisibilityBatch", 0),
+        ("sqs:SendMessageBatch", 0),
+        ("sqs:SendMessageBatch", 1),
+    ] {
+        let posthaste = Posthaste::start().await;
+        let webhook = posthaste.register_failing("mine", &["order.*"], 500, 100).await;
+        // More than the SDK tries, so that the function itself has to cope.
+        let aimed = posthaste.system.faults().aim(Aim::at("deliver", operation, Action::Fail).skip(skip).times(6));
+        posthaste.api.publish("order.created", json!({})).await;
+        posthaste_tests::eventually("it is given up", async || {
+            posthaste.hurry();
+            let path = format!("/webhooks/{}/deliveries?status=exhausted", webhook["id"]);
+            let page = posthaste.api.ok(Method::GET, &path, Value::Null).await;
+            page["items"].get(0).cloned()
+        })
+        .await;
+        assert!(aimed.hits() > 0, "{operation} {skip}");
+        posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
+    }
+}
+
 #[tokio::test]
 async fn a_partial_send_message_batch_failure_loses_nothing() {
     for function in ["ingest", "fanout"] {

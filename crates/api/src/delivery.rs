@@ -1,6 +1,6 @@
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure, Status},
+    attempt::{Attempt, Encoding, Failure, Status},
     event_type::EventType,
     id::{DeliveryId, EventId},
 };
@@ -32,6 +32,10 @@ pub struct DeliveryAnswer {
     /// The body of the last answer, up to 16 KiB.
     #[schema(required = true)]
     pub response_body: Option<String>,
+    /// `base64` where the body is not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Encoding>)]
+    pub response_body_encoding: Option<Encoding>,
     /// Why it is not delivered (yet).
     #[schema(value_type = Option<schema::AttemptFailure>, required = true)]
     pub error: Option<Failure>,

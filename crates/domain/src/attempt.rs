@@ -13,6 +13,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,14 @@ pub struct Failure {
     pub message: String,
 }
 
+/// How a body that is not text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// RFC 4648, section 4, with padding.
+    Base64,
+}
+
 /// One HTTP request made for a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,6 +90,9 @@ pub struct Attempt {
     pub http_status: Option<u16>,
     /// The beginning of the answer's body.
     pub response_body: Option<String>,
+    /// How the body is written here, where it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_body_encoding: Option<Encoding>,
     /// Why it failed; none when it succeeded.
     pub error: Option<Failure>,
 }
@@ -89,19 +101,27 @@ impl Attempt {
     /// An attempt that was answered.
     pub fn answered(webhook: &Webhook, at: Timestamp, duration: Duration, http_status: u16, body: &[u8]) -> Self {
         let error = (!webhook.accepts(http_status, body)).then(|| refusal(webhook, http_status));
-        let kept = &body[..body.len().min(MAX_KEPT_BODY_BYTES)];
+        let (body, encoding) = written(&body[..body.len().min(MAX_KEPT_BODY_BYTES)]);
         Self {
             at,
             duration_ms: milliseconds(duration),
             http_status: Some(http_status),
-            response_body: Some(readable(kept)),
+            response_body: Some(body),
+            response_body_encoding: encoding,
             error,
         }
     }
 
     /// An attempt that got no answer.
     pub fn unanswered(at: Timestamp, duration: Duration, error: Failure) -> Self {
-        Self { at, duration_ms: milliseconds(duration), http_status: None, response_body: None, error: Some(error) }
+        Self {
+            at,
+            duration_ms: milliseconds(duration),
+            http_status: None,
+            response_body: None,
+            response_body_encoding: None,
+            error: Some(error),
+        }
     }
 
     /// Whether the endpoint has the event.
@@ -112,6 +132,7 @@ impl Attempt {
     /// The same with at most [`MAX_ATTEMPT_BODY_BYTES`] of the body.
     pub fn abridged(&self) -> Self {
         let cut = |body: &String| {
+            // A multiple of four, so that base64 can still be read.
             let mut end = body.len().min(MAX_ATTEMPT_BODY_BYTES);
             while !body.is_char_boundary(end) {
                 end -= 1;
@@ -122,11 +143,19 @@ impl Attempt {
     }
 }
 
-/// A body as text. Control characters would take six times their room in a record.
-fn readable(body: &[u8]) -> String {
-    let replaced =
-        |char: char| if char.is_control() && !matches!(char, '\n' | '\r' | '\t') { '\u{fffd}' } else { char };
-    String::from_utf8_lossy(body).chars().map(replaced).collect()
+/// A body as it is kept: text if it is some, else in base64. A character that was cut off at the end is left out.
+fn written(body: &[u8]) -> (String, Option<Encoding>) {
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&body[..error.valid_up_to()]).ok(),
+        Err(_) => None,
+    };
+    // Other control characters are no text, and each would take six times its room as JSON.
+    let is_text = |text: &&str| !text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\r' | '\t'));
+    match text.filter(is_text) {
+        Some(text) => (text.to_owned(), None),
+        None => (STANDARD.encode(body), Some(Encoding::Base64)),
+    }
 }
 
 fn refusal(webhook: &Webhook, http_status: u16) -> Failure {
@@ -373,5 +402,19 @@ mod tests {
         assert_eq!(attempt.abridged().response_body.as_deref(), Some("é".repeat(512).as_str()));
         let odd = Attempt { response_body: Some(format!("x{body}")), ..attempt };
         assert_eq!(odd.abridged().response_body.unwrap().len(), 1023, "a character is not cut in half");
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_kept_in_base64() {
+        let answered = |body: &[u8]| Attempt::answered(&spektr(true), at(0), Duration::ZERO, 200, body);
+        let binary = answered(&[0xff; 5000]);
+        assert_eq!(binary.response_body_encoding, Some(Encoding::Base64));
+        assert_eq!(STANDARD.decode(binary.response_body.as_ref().unwrap()).unwrap(), [0xff; 5000]);
+        assert_eq!(STANDARD.decode(binary.abridged().response_body.unwrap()).unwrap(), [0xff; 768]);
+        assert_eq!(answered(b"\0").response_body_encoding, Some(Encoding::Base64));
+        let text = answered("line 1\r\n\t\u{e9}".as_bytes());
+        assert_eq!((text.response_body.as_deref(), text.response_body_encoding), (Some("line 1\r\n\t\u{e9}"), None));
+        let cut = answered(format!("{}\u{e9}", "x".repeat(MAX_KEPT_BODY_BYTES - 1)).as_bytes());
+        assert_eq!((cut.response_body.unwrap().len(), cut.response_body_encoding), (MAX_KEPT_BODY_BYTES - 1, None));
     }
 }

@@ -41,6 +41,7 @@ fn answer(record: DeliveryRecord) -> DeliveryAnswer {
         status: record.status,
         http_status: record.http_status,
         response_body: record.response_body,
+        response_body_encoding: record.attempts.last().and_then(|last| last.response_body_encoding),
         error: record.error,
         attempts: record.attempts,
         created_at: record.id.time(),

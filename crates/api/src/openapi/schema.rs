@@ -119,9 +119,20 @@ pub(crate) struct Attempt {
     /// The beginning of the answer's body.
     #[schema(required = true)]
     response_body: Option<String>,
+    /// `base64` where the body is not text.
+    #[schema(nullable = false)]
+    response_body_encoding: Option<Encoding>,
     /// Why it failed; null when it succeeded.
     #[schema(required = true)]
     error: Option<AttemptFailure>,
+}
+
+/// How a body that is not text is written.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its shape is used")]
+pub(crate) enum Encoding {
+    Base64,
 }
 
 /// Why an attempt failed.

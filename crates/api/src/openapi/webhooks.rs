@@ -186,6 +186,7 @@ fn history() -> Option<Value> {
             status,
             http_status: last.http_status,
             response_body: last.response_body.clone(),
+            response_body_encoding: last.response_body_encoding,
             error: last.error.clone(),
             created_at: event.id.time(),
             updated_at: last.at,
