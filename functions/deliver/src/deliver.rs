@@ -12,6 +12,11 @@
 //! records and the end of the message, the records say what is left to do: nothing after a success, the rest of the schedule
 //! after a failure, the dead letter after the last one. What waits is first sent as a task of its own, or parked, and only then
 //! taken from the old message. A fault of our own (DynamoDB, no time left) costs no attempt.
+//!
+//! Isolation: messages are grouped by webhook, so SQS hands out those of quiet webhooks first (fair queues). Within a batch a webhook
+//! has at most as many requests at a time as it has tasks, ten, and each ends within the webhook's timeout; none of another
+//! webhook's waits for them. An endpoint that times out five times in a row gets no more than one request at a time, at growing
+//! distances, until it answers ([`posthaste_domain::health`]); its deliveries wait outside the function, not in flight.
 
 use std::{collections::BTreeMap, time::Duration};
 
