@@ -24,6 +24,7 @@ async fn a_workspace_sees_nothing_of_another() {
         (Method::PATCH, path.clone(), json!({ "enabled": false })),
         (Method::DELETE, path.clone(), Value::Null),
         (Method::GET, format!("{path}/deliveries"), Value::Null),
+        (Method::POST, format!("{path}/test"), json!({})),
     ] {
         let (status, answer) = other.call(method.clone(), &path, body).await;
         assert_eq!((status, &answer["error"]["code"]), (404, &json!("not_found")), "{method} {path}");

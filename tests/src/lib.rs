@@ -151,9 +151,11 @@ impl Posthaste {
         received.into_iter().next().unwrap_or_else(|| panic!("{queue_output} is empty"))
     }
 
-    /// Waits until everything that was published has been fanned out, and all that is due has been delivered.
+    /// Waits until everything that was published has been fanned out, every replay is through, and all that is due has been
+    /// delivered.
     pub async fn idle(&self) {
         self.drained("EventsQueueUrl").await;
+        self.drained("ReplayQueueUrl").await;
         self.drained("DeliveriesQueueUrl").await;
     }
 
@@ -169,7 +171,7 @@ impl Posthaste {
 
     /// Lets what a killed function held come again now, instead of after the queue's visibility timeout.
     pub fn hurry(&self) {
-        for output in ["EventsQueueUrl", "DeliveriesQueueUrl"] {
+        for output in ["EventsQueueUrl", "DeliveriesQueueUrl", "ReplayQueueUrl"] {
             self.system.sqs().expire_in_flight(&self.queue(output));
         }
     }

@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Encoding, Failure, Status},
     event_type::EventType,
-    id::{DeliveryId, EventId},
+    id::{CauseKind, DeliveryId, EventId},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,6 +25,9 @@ pub struct DeliveryAnswer {
     /// That event's type.
     #[schema(value_type = schema::EventTypeName)]
     pub event_type: EventType,
+    /// Why it exists.
+    #[schema(value_type = schema::Cause)]
+    pub cause: CauseKind,
     /// Where it stands.
     #[schema(value_type = schema::Status)]
     pub status: Status,
@@ -48,4 +53,21 @@ pub struct DeliveryAnswer {
     /// When the record last changed.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
+    /// The request of the last attempt, only in the answer to one delivery. It is not kept but made again, from the stored event
+    /// and the webhook's settings, without its signatures; it is absent where that could differ from what was sent: the event is
+    /// no longer stored, the settings have changed since, or the webhook's format puts several events into a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<SentRequest>,
+}
+
+/// A request that was sent to an endpoint.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SentRequest {
+    /// Where it went.
+    #[schema(format = "uri")]
+    pub url: String,
+    /// Its headers, names in lower case, without the signatures.
+    pub headers: BTreeMap<&'static str, String>,
+    /// Its body.
+    pub body: String,
 }

@@ -6,15 +6,17 @@ mod event;
 mod event_type;
 mod key;
 pub mod openapi;
+mod replay;
 mod webhook;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use delivery::DeliveryAnswer;
+pub use delivery::{DeliveryAnswer, SentRequest};
 pub use event::{Accepted, AcceptedMany, EventAnswer};
 pub use event_type::EventTypeAnswer;
 pub use key::KeyAnswer;
+pub use replay::{JobAnswer, Replayed, TestAnswer};
 pub use webhook::WebhookAnswer;
 
 /// A page of a list.

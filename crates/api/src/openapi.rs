@@ -10,6 +10,7 @@ mod example;
 mod keys;
 mod outgoing;
 mod refusal;
+mod replay;
 mod request;
 pub(crate) mod schema;
 mod webhooks;
@@ -68,6 +69,7 @@ pub fn document() -> OpenApi {
 fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
     calls.extend(webhooks::calls());
+    calls.extend(replay::calls());
     calls.extend(events::calls());
     calls.extend(event_types::calls());
     calls.extend(keys::calls());

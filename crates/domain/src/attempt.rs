@@ -10,6 +10,7 @@
 //! ```
 //!
 //! A delivery that was never attempted has no record: it is on the deliveries queue. What was deleted with its webhook leaves none.
+//! A test has one attempt and is then succeeded or exhausted, without a dead letter.
 
 use std::time::Duration;
 

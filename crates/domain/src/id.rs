@@ -101,18 +101,81 @@ impl KeyId {
     }
 }
 
+/// One replay of many deliveries: a UUIDv7 of when it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(Uuid);
+
+impl JobId {
+    /// A UUIDv7 of the time it was asked for.
+    pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
+        Self(version_7(now, entropy))
+    }
+
+    /// What makes the deliveries of this job differ from those of any other replay, and a repeated page of it meet its own.
+    pub fn nonce(&self) -> Nonce {
+        self.0.into_bytes()
+    }
+}
+
+/// What makes one replay or test differ from every other: random bytes, or a job's id.
+pub type Nonce = [u8; 16];
+
 /// Why a delivery exists. The same event may go to the same webhook once for each cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The event was published while the webhook subscribed to it.
     Published,
+    /// A person asked for it again.
+    Replayed(Nonce),
+    /// A person wanted to see what the endpoint says to a sample.
+    Test(Nonce),
 }
 
 impl Cause {
-    fn bytes(self) -> &'static [u8] {
+    fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Published => b"published",
+            Self::Published => b"published".to_vec(),
+            Self::Replayed(nonce) => [b"replayed".as_slice(), nonce].concat(),
+            Self::Test(nonce) => [b"test".as_slice(), nonce].concat(),
         }
+    }
+}
+
+/// The sort of a [`Cause`]: what a delivery's record keeps of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CauseKind {
+    /// The event was published.
+    #[default]
+    Published,
+    /// It was asked for again.
+    Replay,
+    /// It is a sample.
+    Test,
+}
+
+impl CauseKind {
+    /// Every sort.
+    pub const ALL: [Self; 3] = [Self::Published, Self::Replay, Self::Test];
+
+    /// The name that the API and the table use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Replay => "replay",
+            Self::Test => "test",
+        }
+    }
+
+    /// The sort of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether it is the usual one, which is not written down.
+    pub fn is_published(&self) -> bool {
+        *self == Self::Published
     }
 }
 
@@ -127,7 +190,7 @@ impl DeliveryId {
 
     /// The id that every run of fan-out computes for this event, webhook and cause.
     pub fn derive(event: EventId, webhook: WebhookId, cause: Cause) -> Self {
-        let parts: [&[u8]; 4] = [b"delivery", event.0.as_bytes(), &webhook.0.to_be_bytes(), cause.bytes()];
+        let parts: [&[u8]; 4] = [b"delivery", event.0.as_bytes(), &webhook.0.to_be_bytes(), &cause.bytes()];
         Self(derived(unix_ms(event.time()), &parts))
     }
 
@@ -166,7 +229,7 @@ macro_rules! uuid_text {
         }
     )+};
 }
-uuid_text!(EventId, KeyId, DeliveryId, BatchId);
+uuid_text!(EventId, KeyId, DeliveryId, BatchId, JobId);
 
 impl fmt::Display for WebhookId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -277,6 +340,28 @@ mod tests {
             "01856aa0-c493-8173-8f9a-e97ae5338db4",
             "a change of this value breaks stored deliveries"
         );
+    }
+
+    #[test]
+    fn each_replay_and_each_test_is_a_delivery_of_its_own() {
+        let event = EventId::new(at(1_672_531_199_123), &[7; 10]);
+        let id = |cause| DeliveryId::derive(event, WebhookId(42), cause);
+        let causes = [
+            Cause::Published,
+            Cause::Replayed([1; 16]),
+            Cause::Replayed([2; 16]),
+            Cause::Test([1; 16]),
+            Cause::Replayed(JobId::new(at(1), &[3; 10]).nonce()),
+        ];
+        for (at, cause) in causes.into_iter().enumerate() {
+            assert_eq!(id(cause), id(cause));
+            assert!(causes[..at].iter().all(|other| id(*other) != id(cause)));
+            assert_eq!(id(cause).time(), event.time(), "it stands next to the original");
+        }
+        for kind in CauseKind::ALL {
+            assert_eq!(CauseKind::by_name(kind.name()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
     }
 
     proptest! {

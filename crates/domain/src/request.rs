@@ -59,6 +59,11 @@ impl WebhookRequest {
         ];
         Ok(Self { headers, body: body.bytes, batch, deliveries: body.events })
     }
+
+    /// The headers that show no signature.
+    pub fn unsigned_headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.headers.iter().filter(|(name, _)| !name.ends_with("-signature")).cloned()
+    }
 }
 
 fn event_header(events: &[&Event]) -> String {

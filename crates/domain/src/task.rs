@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Event,
-    id::{BatchId, DeliveryId, EventId, WebhookId},
+    id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
     rate_limit::Slot,
     workspace::Workspace,
 };
@@ -65,6 +65,9 @@ pub struct Task<'a> {
 pub struct Due<'a> {
     /// Its id.
     pub id: DeliveryId,
+    /// Why it exists.
+    #[serde(default, skip_serializing_if = "CauseKind::is_published")]
+    pub cause: CauseKind,
     /// What.
     pub content: Content<'a>,
 }
@@ -92,12 +95,22 @@ impl Content<'_> {
 impl<'a> Due<'a> {
     /// The delivery of an event that is at hand.
     pub fn of(id: DeliveryId, event: &'a Event) -> Self {
-        Self { id, content: Content::Event(Cow::Borrowed(event)) }
+        Self { id, cause: CauseKind::Published, content: Content::Event(Cow::Borrowed(event)) }
+    }
+
+    /// The delivery of an event in the Events table.
+    pub fn of_stored(id: DeliveryId, event: EventId) -> Self {
+        Self { id, cause: CauseKind::Published, content: Content::EventId(event) }
+    }
+
+    /// The same for another cause.
+    pub fn because(self, cause: CauseKind) -> Self {
+        Self { cause, ..self }
     }
 
     /// The same without the event.
     pub fn by_reference(&self) -> Due<'static> {
-        Due { id: self.id, content: Content::EventId(self.content.event_id()) }
+        Due { id: self.id, cause: self.cause, content: Content::EventId(self.content.event_id()) }
     }
 }
 
@@ -189,7 +202,7 @@ mod tests {
             recorded: true,
             unrouted: true,
             slot: Some(Slot { at: Timestamp::MAX, limit: RateLimit { requests: 1000, per: Period::Second } }),
-            ..Task::new(&workspace, WebhookId(u64::MAX), vec![due; MAX_DELIVERIES])
+            ..Task::new(&workspace, WebhookId(u64::MAX), vec![due.clone(); MAX_DELIVERIES])
         };
         let message = task.message().unwrap();
         assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
@@ -198,6 +211,10 @@ mod tests {
             Task { deliveries: task.deliveries[..1].to_vec(), ..task.clone() }.message().unwrap()
         );
         assert_eq!(Task::parse(&message).unwrap().batch, task.batch);
+        let replays = vec![due.because(CauseKind::Replay); MAX_DELIVERIES];
+        let message = Task { deliveries: replays, ..task.clone() }.message().unwrap();
+        assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
+        assert_eq!(Task::parse(&message).unwrap().deliveries[499].cause, CauseKind::Replay);
     }
 
     #[test]

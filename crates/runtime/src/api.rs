@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_http::RequestExt;
-use posthaste_domain::{Invalid, api_key::Scope, input::InvalidKind};
+use posthaste_domain::{Invalid, api_key::Scope, id::JobId, input::InvalidKind};
 use posthaste_store::StoreError;
 use serde::Serialize;
 
@@ -63,6 +63,15 @@ pub enum ApiError {
     /// Somebody else changed it at the same time, again and again.
     #[error("it was changed by another call at the same time: read it again and repeat the change")]
     Conflict,
+    /// The webhook is paused, so nothing new goes to it.
+    #[error("the webhook is paused: enable it first")]
+    WebhookDisabled,
+    /// The event of a delivery is past its retention, or was never stored.
+    #[error("the delivery's event is no longer stored")]
+    EventGone,
+    /// At most one replay runs for a webhook.
+    #[error("the replay {0} is running for this webhook")]
+    ReplayRunning(JobId),
     /// Our fault. The cause is in the log, under the request's id.
     #[error("something went wrong on our side; the request id finds it in the log")]
     Internal,
@@ -90,7 +99,7 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict => StatusCode::CONFLICT,
+            Self::Conflict | Self::WebhookDisabled | Self::EventGone | Self::ReplayRunning(_) => StatusCode::CONFLICT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -104,6 +113,9 @@ impl ApiError {
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",
+            Self::WebhookDisabled => "webhook_disabled",
+            Self::EventGone => "event_gone",
+            Self::ReplayRunning(_) => "replay_running",
             Self::Internal => "internal_error",
         }
     }
@@ -199,6 +211,7 @@ mod tests {
         extract::Path,
         routing::{get, post},
     };
+    use posthaste_domain::Timestamp;
     use tower::ServiceExt;
 
     use serde_json::json;
@@ -216,6 +229,9 @@ mod tests {
             .route("/unauthorized", get(async || ApiError::Unauthorized))
             .route("/forbidden", get(async || ApiError::Forbidden(Scope::KeysManage)))
             .route("/conflict", get(async || ApiError::Conflict))
+            .route("/paused", get(async || ApiError::WebhookDisabled))
+            .route("/gone", get(async || ApiError::EventGone))
+            .route("/running", get(async || ApiError::ReplayRunning(JobId::new(Timestamp::UNIX_EPOCH, &[7; 10]))))
             .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))))
             .route("/things/{id}", get(async |_: Path<String>| StatusCode::NO_CONTENT))
             .route("/body", post(async |body: Bytes| success(StatusCode::OK, body.len())))
@@ -239,6 +255,9 @@ mod tests {
             "/unauthorized",
             "/forbidden",
             "/conflict",
+            "/paused",
+            "/gone",
+            "/running",
             "/internal",
             "/nowhere",
             "/things/%FF",

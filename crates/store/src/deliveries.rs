@@ -2,9 +2,11 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `updatedAt`, `expiresAt`; `batch`; while it is parked `dueAt` and `dueShard` |
+//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `updatedAt`, `expiresAt`; `cause`, where it is not "published"; `batch`; while it is parked `dueAt` and `dueShard` |
 //! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
 //! | the same | `ended` | `expiresAt` |
+//! | `#replay#<workspace>#<webhook id>` | job id | `status`, `selection`, `since`, `until`, `examined`, `replayed`, `page`, `cursor`, `by`, `error` (JSON), `createdAt`, `updatedAt`, `expiresAt` |
+//! | the same | `latest` | `job` (the id of the newest job) |
 //! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `spacing` (microseconds), `expiresAt` |
 //!
 //! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of what waits for its time.
@@ -17,6 +19,7 @@
 mod due;
 mod history;
 mod holds;
+mod jobs;
 mod limits;
 mod record;
 
@@ -31,13 +34,14 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure, Progress, Status},
     event::Event,
-    id::{BatchId, DeliveryId, WebhookId},
+    id::{BatchId, CauseKind, DeliveryId, WebhookId},
     workspace::Workspace,
 };
 
 pub use due::DueDelivery;
 pub use history::History;
 pub use holds::{Hold, Holding};
+pub use jobs::{Advanced, JobOwner, TurnedPage};
 pub use limits::{Reservation, Reserved};
 pub use record::DeliveryRecord;
 
@@ -87,6 +91,8 @@ pub struct Subject<'a> {
     pub webhook: WebhookId,
     /// What it brings.
     pub event: &'a Event,
+    /// Why it exists.
+    pub cause: CauseKind,
     /// How long after its event the record is kept.
     pub retention: Duration,
 }
@@ -97,8 +103,8 @@ impl Deliveries {
         Self { client, table: table.into() }
     }
 
-    /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise. A failed one can
-    /// be parked with the same write.
+    /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise; a test has no
+    /// other attempt. A failed one can be parked with the same write.
     /// `attempt_id` is unique to the attempt. Recording the same one again changes nothing and tells the same.
     pub async fn record_attempt(
         &self,
@@ -108,7 +114,11 @@ impl Deliveries {
         parking: Option<Parking>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        let status = if attempt.succeeded() { Status::Succeeded } else { Status::Pending };
+        let status = match subject.cause {
+            _ if attempt.succeeded() => Status::Succeeded,
+            CauseKind::Test => Status::Exhausted,
+            CauseKind::Published | CauseKind::Replay => Status::Pending,
+        };
         let optional = |value: Option<AttributeValue>| value.unwrap_or(AttributeValue::Null(true));
         let update = self
             .update(
@@ -222,13 +232,14 @@ impl Deliveries {
             Some(_) => ", dueAt = :due, dueShard = :shard, #batch = :batch",
             None => " REMOVE dueAt, dueShard",
         };
+        let cause = if subject.cause.is_published() { "" } else { ", cause = :cause" };
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(record_key(&subject.event.workspace, subject.webhook, subject.delivery)))
             .update_expression(format!(
-                "SET eventId = :event, eventType = :type, #status = :status, updatedAt = :now, {EXPIRES_AT} = :expires{more}{waiting}"
+                "SET eventId = :event, eventType = :type, #status = :status, updatedAt = :now, {EXPIRES_AT} = :expires{cause}{more}{waiting}"
             ))
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":event", text(subject.event.id.to_string()))
@@ -236,6 +247,10 @@ impl Deliveries {
             .expression_attribute_values(":status", text(status.name()))
             .expression_attribute_values(":now", text(now.to_string()))
             .expression_attribute_values(":expires", number(expires));
+        let update = match cause {
+            "" => update,
+            _ => update.expression_attribute_values(":cause", text(subject.cause.name())),
+        };
         let Some(Parking { due_at, batch }) = parking else { return update };
         let spread = batch.map_or_else(|| subject.delivery.spread(), |batch| batch.spread());
         let batch = batch.map_or(AttributeValue::Null(true), |batch| text(batch.to_string()));

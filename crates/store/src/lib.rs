@@ -14,7 +14,8 @@ mod sharded;
 
 pub use batch::Found;
 pub use deliveries::{
-    Deliveries, DeliveryRecord, DueDelivery, History, Hold, Holding, Parking, Recorded, Reservation, Reserved, Subject,
+    Advanced, Deliveries, DeliveryRecord, DueDelivery, History, Hold, Holding, JobOwner, Parking, Recorded,
+    Reservation, Reserved, Subject, TurnedPage,
 };
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};

@@ -10,7 +10,7 @@ use posthaste_domain::{
     operational::{Operation, is_operational},
     rate_limit::Slot,
     retry::wait_after_our_fault,
-    task::{Content, Due, Task},
+    task::{Due, Task},
     webhook::Webhook,
 };
 use posthaste_queue::Message;
@@ -74,7 +74,8 @@ impl Run<'_> {
         if exhausted.is_empty() {
             return;
         }
-        let deliveries = exhausted.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
+        let deliveries =
+            exhausted.iter().map(|pending| Due::of(pending.id, pending.event).because(pending.cause)).collect();
         let why = failure.map_or("no attempt is left", |failure| &failure.message);
         if !self.bury(deliveries, batch, "exhausted", why, state.webhook).await {
             state.fail(exhausted);
@@ -103,7 +104,7 @@ impl Run<'_> {
 
     pub(crate) async fn bury_gone(&self, gone: &[Gone], batch: Option<BatchId>, state: &mut State<'_>) {
         let deliveries: Vec<Due<'_>> =
-            gone.iter().map(|gone| Due { id: gone.id, content: Content::EventId(gone.event) }).collect();
+            gone.iter().map(|gone| Due::of_stored(gone.id, gone.event).because(gone.cause)).collect();
         let why = "the event is no longer stored";
         if gone.is_empty() {
             return;
@@ -179,7 +180,7 @@ impl Run<'_> {
         state: &mut State<'_>,
     ) {
         let Webhook { workspace, id, .. } = state.webhook;
-        let due = deliveries.iter().map(|pending| Due::of(pending.id, pending.event)).collect();
+        let due = deliveries.iter().map(|pending| Due::of(pending.id, pending.event).because(pending.cause)).collect();
         // What nothing was done for can be joined by others.
         let recorded = !state.is_fresh || batch.is_some();
         let task = Task { batch, recorded, slot, ..Task::new(workspace, *id, due) };
@@ -197,6 +198,7 @@ impl Run<'_> {
     }
 
     fn subject<'s>(&self, pending: &Pending<'s>, webhook: &Webhook) -> Subject<'s> {
-        Subject { delivery: pending.id, webhook: webhook.id, event: pending.event, retention: self.deliver.retention }
+        let Pending { id: delivery, cause, event, .. } = *pending;
+        Subject { delivery, webhook: webhook.id, event, cause, retention: self.deliver.retention }
     }
 }

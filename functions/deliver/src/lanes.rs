@@ -7,7 +7,7 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Turn, turn},
     event::Event,
-    id::{BatchId, DeliveryId, EventId},
+    id::{BatchId, CauseKind, DeliveryId, EventId},
     process::Process,
     rate_limit::Slot,
     task::Task,
@@ -22,6 +22,7 @@ use crate::facts::{Facts, is_fresh};
 pub(crate) struct Pending<'a> {
     pub(crate) record: usize,
     pub(crate) id: DeliveryId,
+    pub(crate) cause: CauseKind,
     pub(crate) event: &'a Event,
     /// How many attempts are known to be recorded.
     pub(crate) attempts: u32,
@@ -32,6 +33,7 @@ pub(crate) struct Pending<'a> {
 pub(crate) struct Gone {
     pub(crate) record: usize,
     pub(crate) id: DeliveryId,
+    pub(crate) cause: CauseKind,
     pub(crate) event: EventId,
 }
 
@@ -125,8 +127,11 @@ fn lane<'a>(
         };
         match facts.event(task, due) {
             Some(event) if task.unrouted && !is_wanted(webhook, event) => {}
-            Some(event) => list.push(Pending { record: at, id: due.id, event, attempts }),
-            None => lane.gone.push(Gone { record: at, id: due.id, event: due.content.event_id() }),
+            Some(event) => list.push(Pending { record: at, id: due.id, cause: due.cause, event, attempts }),
+            None => {
+                let event = due.content.event_id();
+                lane.gone.push(Gone { record: at, id: due.id, cause: due.cause, event });
+            }
         }
     }
     lane

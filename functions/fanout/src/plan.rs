@@ -6,7 +6,7 @@ use posthaste_domain::{
     event::Event,
     id::{Cause, DeliveryId, EventId, WebhookId},
     process::Process,
-    task::{Content, Due, MAX_DELIVERIES, Task, parts},
+    task::{Due, MAX_DELIVERIES, Task, parts},
     webhook::Route,
     workspace::Workspace,
 };
@@ -130,7 +130,7 @@ impl Plan {
 
 /// The tasks that bring held deliveries, in their order, after their run has ended or when nothing was to be held.
 pub(crate) fn flush(run: &Run, holds: &[Hold]) -> serde_json::Result<Vec<Message>> {
-    let due = |hold: &Hold| Due { id: hold.delivery, content: Content::EventId(hold.event) };
+    let due = |hold: &Hold| Due::of_stored(hold.delivery, hold.event);
     let task = |holds: &[Hold]| Task {
         // So that it stays what it is: in order, and with nothing else in between.
         recorded: true,

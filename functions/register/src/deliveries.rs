@@ -1,22 +1,29 @@
 //! The history of a webhook.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     extract::{Path, Query as UrlQuery, State},
     http::StatusCode,
     response::Response,
 };
-use posthaste_api::{DeliveryAnswer, List};
-use posthaste_domain::{Invalid, api_key::Scope, attempt::Status, event_type::EventType};
+use posthaste_api::{DeliveryAnswer, List, SentRequest};
+use posthaste_domain::{
+    Invalid, api_key::Scope, attempt::Status, event::Event, event_type::EventType, request::WebhookRequest,
+    webhook::Webhook, workspace::Workspace,
+};
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
     query::Query,
 };
-use posthaste_store::{Deliveries, DeliveryRecord, History, Registry};
+use posthaste_store::{Deliveries, DeliveryRecord, Events, History, Registry};
 
 use crate::webhooks;
+
+/// How long after a change an attempt may still be made with the settings of before: deliver reads them once in its 45 s.
+const SETTLED: Duration = Duration::from_secs(60);
+const NO_DELIVERY: ApiError = ApiError::NotFound("delivery with this id");
 
 pub(crate) async fn list(
     caller: Caller,
@@ -33,11 +40,64 @@ pub(crate) async fn list(
     Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
 
+pub(crate) async fn show(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(events): State<Events>,
+    State(deliveries): State<Deliveries>,
+    Path((id, delivery)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
+    let record = find(&deliveries, &webhook, &delivery).await?;
+    let request = if is_as_sent(&webhook, &record) {
+        let event = event(&events, &caller.workspace, &record).await?;
+        event.map(|event| request(&webhook, &record, &event)).transpose()?.flatten()
+    } else {
+        None
+    };
+    Ok(success(StatusCode::OK, DeliveryAnswer { request, ..answer(record) }))
+}
+
+/// The delivery with this id, if it is the webhook's and was tried.
+pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: &str) -> Result<DeliveryRecord, ApiError> {
+    let id = id.parse().map_err(|_| NO_DELIVERY)?;
+    deliveries.delivery(&webhook.workspace, webhook.id, id).await?.ok_or(NO_DELIVERY)
+}
+
+/// What a delivery brings, as long as it is stored.
+pub(crate) async fn event(
+    events: &Events,
+    workspace: &Workspace,
+    record: &DeliveryRecord,
+) -> Result<Option<Event>, ApiError> {
+    let key = (workspace.clone(), record.event_id);
+    let mut found = events.get([key.clone()]).await;
+    if found.unread.contains(&key) { Err(ApiError::Internal) } else { Ok(found.items.remove(&key)) }
+}
+
+/// Whether a request that is made now, for the last attempt's time, is the one that was sent: the settings are those of then, and no
+/// other delivery can have been in it.
+fn is_as_sent(webhook: &Webhook, record: &DeliveryRecord) -> bool {
+    let Some(attempt) = record.attempts.last() else { return false };
+    let Webhook { created_at, updated_at, .. } = webhook;
+    (updated_at == created_at || *updated_at + SETTLED <= attempt.at) && !webhook.format().batches()
+}
+
+fn request(webhook: &Webhook, record: &DeliveryRecord, event: &Event) -> Result<Option<SentRequest>, ApiError> {
+    let Some(attempt) = record.attempts.last() else { return Ok(None) };
+    let made = WebhookRequest::new(webhook, &[(record.id, event)], None, attempt.at)?;
+    let url = webhook.settings.url.as_str().to_owned();
+    let headers = made.unsigned_headers().collect();
+    Ok(String::from_utf8(made.body).ok().map(|body| SentRequest { url, headers, body }))
+}
+
 fn answer(record: DeliveryRecord) -> DeliveryAnswer {
     DeliveryAnswer {
         id: record.id,
         event_id: record.event_id,
         event_type: record.event_type,
+        cause: record.cause,
         status: record.status,
         http_status: record.http_status,
         response_body: record.response_body,
@@ -46,6 +106,7 @@ fn answer(record: DeliveryRecord) -> DeliveryAnswer {
         attempts: record.attempts,
         created_at: record.id.time(),
         updated_at: record.updated_at,
+        request: None,
     }
 }
 
@@ -73,10 +134,64 @@ fn read(mut query: Query) -> Result<History, Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use posthaste_domain::{
+        Timestamp,
+        attempt::Attempt,
+        id::{CauseKind, WebhookId},
+        input::Fields,
+        secret::Secret,
+        url::UrlPolicy,
+        webhook::Settings,
+    };
+
     use super::*;
 
     fn parsed(pairs: &[(&str, &str)]) -> Result<History, Invalid> {
         read(Query::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()))
+    }
+
+    fn webhook(profile: &str, updated_at: i64) -> Webhook {
+        let body =
+            serde_json::json!({ "url": "https://example.com/", "events": ["*"], "profile": profile }).to_string();
+        let fields = Fields::of_body(body.as_bytes()).unwrap();
+        Webhook {
+            id: WebhookId(42),
+            workspace: Workspace::parse("acme").unwrap(),
+            settings: Settings::register(fields, &UrlPolicy::default()).unwrap(),
+            secret: Secret::new([7; 32]),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::from_second(updated_at).unwrap(),
+            health: Default::default(),
+        }
+    }
+
+    fn record(attempts: &[i64]) -> DeliveryRecord {
+        let attempt = |second: &i64| {
+            let at = Timestamp::from_second(*second).unwrap();
+            Attempt::answered(&webhook("standard", 0), at, Duration::ZERO, 500, b"")
+        };
+        DeliveryRecord {
+            id: "018566ad-3f93-8f0b-9ed5-36f7ac81ef7b".parse().unwrap(),
+            event_id: "018566ad-3f93-7f0b-9ed5-36f7ac81ef7b".parse().unwrap(),
+            event_type: EventType::parse("order.created").unwrap(),
+            cause: CauseKind::Published,
+            status: Status::Exhausted,
+            attempts: attempts.iter().map(attempt).collect(),
+            http_status: None,
+            response_body: None,
+            error: None,
+            updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_request_is_shown_only_where_it_can_not_be_another_one() {
+        assert!(is_as_sent(&webhook("standard", 0), &record(&[0])), "the settings have never changed");
+        assert!(is_as_sent(&webhook("standard", 10), &record(&[5, 70])), "that of the last attempt");
+        assert!(!is_as_sent(&webhook("standard", 10), &record(&[5])), "the settings have changed since");
+        assert!(!is_as_sent(&webhook("standard", 10), &record(&[69])), "it may have been on its way by then");
+        assert!(!is_as_sent(&webhook("spektr", 0), &record(&[15])), "others may have been in it");
+        assert!(!is_as_sent(&webhook("standard", 0), &record(&[])), "nothing was sent");
     }
 
     #[test]

@@ -5,16 +5,22 @@ mod event_types;
 mod events;
 mod keys;
 mod openapi;
+mod replay;
+mod send_test;
 mod webhooks;
 
 use axum::{
     Router,
     extract::FromRef,
-    routing::{delete, get},
+    routing::{delete, get, post},
 };
-use posthaste_domain::url::UrlPolicy;
+use posthaste_domain::{request::USER_AGENT, url::UrlPolicy};
+use posthaste_queue::Queue;
 use posthaste_runtime::{api, aws, config, telemetry};
+use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Registry};
+use replay::Queues;
+use send_test::Retention;
 
 /// Far more than any call needs.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -25,22 +31,36 @@ struct Shared {
     events: Events,
     deliveries: Deliveries,
     url_policy: UrlPolicy,
+    queues: Queues,
+    sender: Sender,
+    retention: Retention,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    let dynamodb = aws::dynamodb(&aws::load().await?);
+    let sdk = aws::load().await?;
+    let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
+    let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
+    let url_policy = config::url_policy()?;
     let shared = Shared {
         registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
         events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
-        url_policy: config::url_policy()?,
+        queues: Queues { tasks: queue("DELIVERIES_QUEUE_URL")?, pages: queue("REPLAY_QUEUE_URL")? },
+        sender: Sender::new(url_policy.clone(), USER_AGENT)?,
+        retention: Retention(config::retention()?),
+        url_policy,
     };
     let routes = Router::new()
         .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/api/v1/webhooks/{id}", get(webhooks::show).patch(webhooks::change).delete(webhooks::remove))
         .route("/api/v1/webhooks/{id}/deliveries", get(deliveries::list))
+        .route("/api/v1/webhooks/{id}/deliveries/{delivery}", get(deliveries::show))
+        .route("/api/v1/webhooks/{id}/deliveries/{delivery}/replay", post(replay::one))
+        .route("/api/v1/webhooks/{id}/test", post(send_test::send))
+        .route("/api/v1/webhooks/{id}/replay", post(replay::start))
+        .route("/api/v1/webhooks/{id}/replay/{job}", get(replay::show).delete(replay::cancel))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::show))
         .route("/api/v1/event-types", get(event_types::list))

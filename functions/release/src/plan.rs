@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use posthaste_domain::{
     Timestamp,
     id::{BatchId, WebhookId},
-    task::{Content, Due, Task, parts},
+    task::{Due, Task, parts},
     workspace::Workspace,
 };
 use posthaste_queue::Message;
@@ -53,7 +53,7 @@ fn outgoing(
     due: &[DueDelivery],
     now: Timestamp,
 ) -> serde_json::Result<Outgoing> {
-    let deliveries = due.iter().map(|due| Due { id: due.delivery, content: Content::EventId(due.event) }).collect();
+    let deliveries = due.iter().map(|due| Due::of_stored(due.delivery, due.event)).collect();
     let batch = due.first().and_then(|due| due.batch);
     let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, deliveries) };
     let last = due.iter().map(|due| due.due_at).max().unwrap_or(now);

@@ -76,7 +76,9 @@ impl Call {
         let parameter = parameter(ParameterIn::Path, name, "", schema);
         self.operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
         let unreadable = "the request's path, query or body can't be read";
-        self = self.refuses([Refusal::new(400, "malformed_request", unreadable)]);
+        if self.refusals.iter().all(|refusal| refusal.code != "malformed_request") {
+            self = self.refuses([Refusal::new(400, "malformed_request", unreadable)]);
+        }
         if what.is_empty() {
             self
         } else {

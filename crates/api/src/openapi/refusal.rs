@@ -143,7 +143,7 @@ fn description(status: u16, first: Option<&Refusal>) -> &'static str {
         401 => "There is no API key, or it does not exist.",
         403 => "The API key lacks a scope.",
         404 => "There is no such thing, or it is another workspace's.",
-        409 => "Other calls changed it at the same time.",
+        409 => "The state of things does not allow it, or other calls changed it at the same time.",
         413 => "The body, or an event in it, is too large.",
         422 => "The request is well-formed, but what it says can't be accepted.",
         _ => "Something went wrong on our side.",

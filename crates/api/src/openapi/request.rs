@@ -148,6 +148,30 @@ pub(crate) struct PutEventType {
     sample: Option<()>,
 }
 
+/// What is sent as a test.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendTest {
+    /// The type of the sample: one of the catalogue or of the workspace's own. The first known one that the webhook subscribes to
+    /// unless given.
+    r#type: Option<schema::EventTypeName>,
+}
+
+/// Which deliveries of a webhook are made again.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartReplay {
+    /// Those of events that were accepted then or later.
+    #[schema(format = "date-time")]
+    since: String,
+    /// Those of events that were accepted before. The time of the call unless given, which is also the latest.
+    #[schema(format = "date-time")]
+    until: Option<String>,
+    /// How they ended.
+    #[schema(default = "failed")]
+    status: Option<schema::Selection>,
+}
+
 /// What a key is made with.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]

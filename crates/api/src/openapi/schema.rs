@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use posthaste_domain::{api_key, attempt, catalogue, filter, format, profile, rate_limit};
+use posthaste_domain::{api_key, attempt, catalogue, filter, format, id, profile, rate_limit, replay};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -57,6 +57,13 @@ mirrors! {
     /// Where a delivery stands. `pending`: an attempt failed and another will follow. `succeeded`: the endpoint took it.
     /// `exhausted`: the last attempt failed. `skipped`: the webhook was paused when its turn came.
     Status = one_of(attempt::Status::ALL.map(attempt::Status::name));
+    /// Why a delivery exists. `published`: its event was published. `replay`: a person asked for it again. `test`: it is a sample.
+    Cause = one_of(id::CauseKind::ALL.map(id::CauseKind::name));
+    /// Which deliveries are made again. `failed`: those that are exhausted or skipped. `all`: those that succeeded too.
+    Selection = one_of(replay::Selection::NAMES.map(|(name, _)| name));
+    /// Where a replay stands. `running`: it goes on. `done`: it has gone through everything. `cancelled`: it was stopped.
+    /// `failed`: it could not go on, as `error` says.
+    JobStatus = one_of(replay::JobStatus::NAMES.map(|(name, _)| name));
     /// What a key may do.
     Scope = one_of(api_key::Scope::ALL.map(api_key::Scope::name));
     /// What a key is meant for. It shows in the key's prefix and changes nothing else.

@@ -7,7 +7,7 @@ use posthaste_domain::{
     api_key::Scope,
     attempt::{Attempt, Failure, Status},
     format::Format,
-    id::{Cause, DeliveryId},
+    id::{Cause, CauseKind, DeliveryId},
     input::Fields,
     profile::Profile,
     url::UrlPolicy,
@@ -30,9 +30,9 @@ use crate::{DeliveryAnswer, WebhookAnswer};
 
 const ALL: &str = "/api/v1/webhooks";
 const ONE: &str = "/api/v1/webhooks/{id}";
-const TAG: &str = "Webhooks";
-const SCOPE: Scope = Scope::WebhooksManage;
-const NO_WEBHOOK: &str = "webhook with this id";
+pub(super) const TAG: &str = "Webhooks";
+pub(super) const SCOPE: Scope = Scope::WebhooksManage;
+pub(super) const NO_WEBHOOK: &str = "webhook with this id";
 
 pub(super) fn calls() -> [Call; 6] {
     [register(), list(), show(), change(), remove(), deliveries()]
@@ -166,6 +166,13 @@ fn changed(body: &Value) -> Option<Value> {
 
 /// One delivery that got through at the second attempt, and one that never got an answer.
 fn history() -> Option<Value> {
+    let mut items = deliveries_of_two_events()?;
+    items.reverse();
+    example::list(items)
+}
+
+/// The same, oldest first.
+pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
     let webhook = example::webhook(42, &example::spectra())?;
     let failed = Attempt::answered(&webhook, NOW, Duration::from_millis(310), 503, b"Service Unavailable");
     let retried_at = Timestamp::constant(NOW.as_second() + 1, 0);
@@ -183,6 +190,7 @@ fn history() -> Option<Value> {
             id: DeliveryId::derive(event.id, webhook.id, Cause::Published),
             event_id: event.id,
             event_type: event.event_type,
+            cause: CauseKind::Published,
             status,
             http_status: last.http_status,
             response_body: last.response_body.clone(),
@@ -191,14 +199,13 @@ fn history() -> Option<Value> {
             created_at: event.id.time(),
             updated_at: last.at,
             attempts,
+            request: None,
         })
     });
-    let mut items: Vec<DeliveryAnswer> = items.collect();
-    items.reverse();
-    example::list(items)
+    Some(items.collect())
 }
 
-fn number() -> ObjectBuilder {
+pub(super) fn number() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))
 }
 

@@ -8,7 +8,7 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 
-use super::{Deliveries, SHARDS, partition, record::DeliveryRecord};
+use super::{Deliveries, SHARDS, partition, record::DeliveryRecord, record_key};
 use crate::{Page, StoreError, item::text, sharded::Sharded};
 
 /// What of a webhook's history is asked for.
@@ -29,6 +29,19 @@ pub struct History {
 }
 
 impl Deliveries {
+    /// One delivery of a webhook. One that was not tried yet has no record.
+    pub async fn delivery(
+        &self,
+        workspace: &Workspace,
+        webhook: WebhookId,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryRecord>, StoreError> {
+        let key = record_key(workspace, webhook, id);
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
+        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
+        answer.item.as_ref().map(DeliveryRecord::read).transpose()
+    }
+
     /// A page of a webhook's deliveries, newest event first.
     pub async fn history(
         &self,

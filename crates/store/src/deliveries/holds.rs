@@ -114,6 +114,11 @@ impl Deliveries {
             let put = Put::builder().table_name(&self.table).set_item(Some(run.hold(*hold, deadline)));
             parts.push(TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build());
         }
+        self.write_all(parts).await
+    }
+
+    /// Writes all of these or, where a condition does not hold, none and tells so.
+    pub(super) async fn write_all(&self, parts: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
         for attempt in 1.. {
             let write = self.client.transact_write_items().set_transact_items(Some(parts.clone()));
             let Err(error) = write.send().await else { return Ok(true) };

@@ -2,7 +2,7 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure, Progress, Status},
     event_type::EventType,
-    id::{DeliveryId, EventId},
+    id::{CauseKind, DeliveryId, EventId},
 };
 
 use crate::{
@@ -19,6 +19,8 @@ pub struct DeliveryRecord {
     pub event_id: EventId,
     /// That event's type.
     pub event_type: EventType,
+    /// Why it exists.
+    pub cause: CauseKind,
     /// Where it stands.
     pub status: Status,
     /// Its attempts, first to last, with the beginning of each answer's body.
@@ -45,6 +47,7 @@ impl DeliveryRecord {
             id: item.parsed(SK)?,
             event_id: item.parsed("eventId")?,
             event_type: EventType::parse(item.text("eventType")?).map_err(|_| item.corrupt("eventType"))?,
+            cause: cause(item)?,
             status: status(item)?,
             attempts: attempts.iter().map(attempt).collect::<Result<_, _>>()?,
             http_status: present("httpStatus").then(|| item.number("httpStatus")).transpose()?,
@@ -53,6 +56,14 @@ impl DeliveryRecord {
             updated_at: item.parsed("updatedAt")?,
         })
     }
+}
+
+/// That of most deliveries is not written down.
+fn cause(item: &Item) -> Result<CauseKind, StoreError> {
+    if !item.contains_key("cause") {
+        return Ok(CauseKind::Published);
+    }
+    CauseKind::by_name(item.text("cause")?).ok_or_else(|| item.corrupt("cause"))
 }
 
 fn status(item: &Item) -> Result<Status, StoreError> {

@@ -2,6 +2,7 @@ use posthaste_domain::{
     Timestamp,
     input::Fields,
     secret::Secret,
+    task::Content,
     url::UrlPolicy,
     webhook::{Settings, Webhook},
 };

@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 
 use axum::response::IntoResponse;
 use boon::{Compiler, Draft, Schemas};
-use posthaste_domain::idempotency::{BodyHash, IdempotencyKey, KeyedCall};
+use posthaste_domain::{
+    id::EventId,
+    idempotency::{BodyHash, IdempotencyKey, KeyedCall},
+};
 use posthaste_runtime::{api::ApiError, query::Query};
 
 use super::*;
-use crate::openapi::refusal::{self, Refusal, Sent};
+use crate::openapi::{
+    refusal::{self, Refusal, Sent},
+    replay as openapi_replay,
+};
 
 /// The document as a source of schemas.
 pub(super) struct Validator {
@@ -128,6 +134,11 @@ fn every_failure_is_what_the_code_answers() {
 /// What the code makes of what was sent.
 fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
     match (&refusal.sent, refusal.code) {
+        (Sent::Body(body), "unknown_event_type") if operation == "sendTest" => {
+            let asked = sample::parse(body.as_bytes()).unwrap().unwrap();
+            let id = EventId::new(example::NOW, &[0; 10]);
+            sample::event(&asked, None, &[], id, example::workspace().unwrap(), example::NOW).unwrap_err().into()
+        }
         (Sent::Body(body), _) => parse(operation, body).unwrap_err().into(),
         (Sent::Query(name, value), _) => {
             let mut query = Query::new([((*name).to_owned(), (*value).to_owned())].into());
@@ -152,14 +163,23 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "unauthorized") => ApiError::Unauthorized,
         (Sent::Anything, "malformed_request") => ApiError::Unreadable,
         (Sent::Anything, "conflict") => ApiError::Conflict,
+        (Sent::Anything, "webhook_disabled") => ApiError::WebhookDisabled,
+        (Sent::Anything, "event_gone") => ApiError::EventGone,
+        (Sent::Anything, "replay_running") => ApiError::ReplayRunning(openapi_replay::job_id()),
         (Sent::Anything, "internal_error") => ApiError::Internal,
         (Sent::Anything, "forbidden") => {
             let mut scopes = posthaste_domain::api_key::Scope::ALL.into_iter();
             ApiError::Forbidden(scopes.find(|scope| refusal.message.ends_with(scope.name())).unwrap())
         }
         (Sent::Anything, "not_found") => {
-            let things =
-                ["webhook with this id", "event with this id", "event type with this name", "API key with this id"];
+            let things = [
+                "webhook with this id",
+                "event with this id",
+                "event type with this name",
+                "API key with this id",
+                "delivery with this id",
+                "replay with this id",
+            ];
             ApiError::NotFound(things.into_iter().find(|thing| refusal.message.contains(thing)).unwrap())
         }
         (Sent::Anything, other) => panic!("{operation}: where does {other} come from?"),

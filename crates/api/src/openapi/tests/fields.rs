@@ -14,7 +14,7 @@ use posthaste_domain::{
 use super::*;
 
 /// Each operation with a body: its schema, and a body that is taken and has only what is required.
-fn bodies() -> [(&'static str, &'static str, Value); 6] {
+fn bodies() -> [(&'static str, &'static str, Value); 8] {
     let webhook = json!({ "url": "https://example.com/", "events": ["*"] });
     let event = json!({ "type": "order.created", "data": {} });
     [
@@ -23,6 +23,8 @@ fn bodies() -> [(&'static str, &'static str, Value); 6] {
         ("publishEvents", "NewEvent", event.clone()),
         ("publishEvents", "NewEvents", json!({ "events": [event] })),
         ("putEventType", "PutEventType", json!({})),
+        ("sendTest", "SendTest", json!({})),
+        ("startReplay", "StartReplay", json!({ "since": "2026-01-15T09:30:00Z" })),
         ("createKey", "NewKey", json!({ "scopes": ["events:read"] })),
     ]
 }

@@ -46,6 +46,8 @@ fn every_function_may_do_its_own_work_and_no_other() {
         ("register", "dynamodb:ConditionCheckItem", "Registry"),
         ("register", "dynamodb:Query", "Deliveries"),
         ("register", "dynamodb:Query", "Events"),
+        ("register", "dynamodb:UpdateItem", "Deliveries"),
+        ("register", "sqs:SendMessage", "ReplayQueue"),
         ("ingest", "dynamodb:GetItem", "Registry"),
         ("ingest", "sqs:SendMessage", "EventsQueue"),
         ("fanout", "dynamodb:BatchWriteItem", "Events"),
@@ -59,12 +61,18 @@ fn every_function_may_do_its_own_work_and_no_other() {
         ("deliver", "sqs:SendMessage", "EventsQueue"),
         ("release", "dynamodb:UpdateItem", "Deliveries"),
         ("release", "sqs:SendMessage", "DeliveriesQueue"),
+        ("replay", "dynamodb:Query", "Deliveries"),
+        ("replay", "dynamodb:UpdateItem", "Deliveries"),
+        ("replay", "sqs:SendMessage", "DeliveriesQueue"),
+        ("replay", "sqs:ReceiveMessage", "ReplayQueue"),
         ("setup", "dynamodb:PutItem", "Registry"),
     ] {
         assert!(allowed(function, action, id), "{function} {action} {id}");
     }
     for (function, action, id) in [
-        ("register", "dynamodb:PutItem", "Deliveries"),
+        ("register", "dynamodb:DeleteItem", "Deliveries"),
+        ("register", "dynamodb:PutItem", "Events"),
+        ("register", "sqs:ReceiveMessage", "ReplayQueue"),
         ("ingest", "dynamodb:PutItem", "Registry"),
         ("ingest", "sqs:SendMessage", "DeliveriesQueue"),
         ("fanout", "dynamodb:PutItem", "Registry"),
@@ -74,6 +82,9 @@ fn every_function_may_do_its_own_work_and_no_other() {
         ("deliver", "dynamodb:PutItem", "Registry"),
         ("release", "dynamodb:Query", "Deliveries"),
         ("release", "sqs:ReceiveMessage", "DeliveriesQueue"),
+        ("replay", "dynamodb:PutItem", "Deliveries"),
+        ("replay", "dynamodb:Query", "Registry"),
+        ("replay", "sqs:ReceiveMessage", "DeliveriesQueue"),
         ("setup", "dynamodb:GetItem", "Registry"),
     ] {
         assert!(!allowed(function, action, id), "{function} {action} {id}");

@@ -1,0 +1,117 @@
+//! The sample event that a test sends.
+
+use jiff::Timestamp;
+
+use crate::{
+    Invalid, catalogue,
+    event::{Event, NewEvent},
+    event_type::{EventPattern, EventType},
+    id::EventId,
+    input::Fields,
+    own_type::OwnEventType,
+    workspace::Workspace,
+};
+
+/// What is sent to a webhook of whose subscriptions no type is known.
+const DEFAULT_TYPE: &str = "order.created";
+
+/// Reads `{"type"?: "…"}`: the type that a person wants to see a sample of.
+pub fn parse(body: &[u8]) -> Result<Option<EventType>, Invalid> {
+    let mut fields = Fields::of_body(body)?;
+    let event_type: Option<String> = fields.optional("type", "a text")?;
+    fields.finish()?;
+    let parsed = event_type.map(EventType::parse).transpose();
+    parsed.map_err(|error| Invalid::field("type", "invalid_event_type", error.to_string()))
+}
+
+/// The type to send where none is asked for: the first known one that is subscribed to. `own` are the workspace's types.
+pub fn default_type(subscribed: &[EventPattern], own: &[EventType]) -> Option<EventType> {
+    let preferred = EventType::parse(DEFAULT_TYPE).ok();
+    let first = |pattern: &EventPattern| {
+        let built_in = catalogue::all().iter().filter_map(|built_in| EventType::parse(built_in.name).ok());
+        let mut known = preferred.clone().into_iter().chain(built_in).chain(own.iter().cloned());
+        known.find(|known| pattern.matches(known))
+    };
+    subscribed.iter().find_map(first).or_else(|| preferred.clone())
+}
+
+/// A fresh event of a type: the catalogue's sample, or that of the workspace's own type, which may lack one and then has no data.
+/// `known` are the names of the workspace's types, for the complaint about one that does not exist.
+pub fn event(
+    event_type: &EventType,
+    own: Option<&OwnEventType>,
+    known: &[EventType],
+    id: EventId,
+    workspace: Workspace,
+    now: Timestamp,
+) -> Result<Event, Invalid> {
+    let sample = match (catalogue::find(event_type.as_str()), own) {
+        (Some(built_in), _) => built_in.sample.to_owned(),
+        (None, Some(own)) => {
+            let data = own.sample.as_ref().map_or("{}", |sample| sample.get());
+            format!(r#"{{"type":"{event_type}","data":{data}}}"#)
+        }
+        (None, None) => return Err(catalogue::unknown("type", &EventPattern::Exactly(event_type.clone()), known)),
+    };
+    let published = NewEvent::parse_call(sample.as_bytes())?;
+    let first = published.events().first().cloned();
+    first.map(|event| event.accept(id, workspace, now)).ok_or_else(|| Invalid::malformed("the sample is no event"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> EventType {
+        EventType::parse(text).unwrap()
+    }
+
+    fn make(event_type: &str, own: Option<&OwnEventType>) -> Result<Event, Invalid> {
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let workspace = Workspace::parse("acme").unwrap();
+        event(&name(event_type), own, &[name("invoice.paid")], EventId::new(now, &[1; 10]), workspace, now)
+    }
+
+    #[test]
+    fn the_first_known_type_is_sent_unless_one_is_asked_for() {
+        let own = [name("invoice.paid")];
+        let default = |patterns: &[&str]| {
+            let patterns: Vec<_> = patterns.iter().map(|pattern| EventPattern::parse(pattern).unwrap()).collect();
+            default_type(&patterns, &own).unwrap().to_string()
+        };
+        assert_eq!(default(&["*"]), "order.created");
+        assert_eq!(default(&["order.*", "service_run"]), "order.created");
+        assert_eq!(default(&["service_run", "*"]), "service_run");
+        assert_eq!(default(&["inventory.*"]), "inventory.sold");
+        assert_eq!(default(&["removed.type", "invoice.*"]), "invoice.paid");
+        assert_eq!(default(&["removed.type"]), "order.created");
+    }
+
+    #[test]
+    fn every_type_of_the_catalogue_has_a_sample_event() {
+        for built_in in catalogue::all() {
+            let event = make(built_in.name, None).unwrap();
+            assert_eq!((event.event_type.as_str(), event.workspace.as_str()), (built_in.name, "acme"));
+        }
+    }
+
+    #[test]
+    fn a_type_of_ones_own_has_its_sample_or_no_data() {
+        let own = OwnEventType::parse("invoice.paid", br#"{"sample":{"total": 1.0}}"#).unwrap();
+        assert_eq!(make("invoice.paid", Some(&own)).unwrap().data.get(), r#"{"total": 1.0}"#);
+        let bare = OwnEventType::parse("invoice.paid", b"{}").unwrap();
+        assert_eq!(make("invoice.paid", Some(&bare)).unwrap().data.get(), "{}");
+        let unknown = make("invoice.payed", None).unwrap_err();
+        assert_eq!((unknown.code, unknown.field.as_deref()), ("unknown_event_type", Some("type")));
+        assert!(unknown.message.contains("invoice.paid"), "{}", unknown.message);
+    }
+
+    #[test]
+    fn a_body_names_a_type_or_none() {
+        assert_eq!(parse(b"{}"), Ok(None));
+        assert_eq!(parse(br#"{"type":null}"#), Ok(None));
+        assert_eq!(parse(br#"{"type":"order.created"}"#), Ok(Some(name("order.created"))));
+        assert_eq!(parse(br#"{"type":"a b"}"#).unwrap_err().code, "invalid_event_type");
+        assert_eq!(parse(br#"{"event":"a"}"#).unwrap_err().code, "unknown_field");
+    }
+}

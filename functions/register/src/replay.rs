@@ -1,0 +1,192 @@
+//! Making deliveries again: one, or all of a time as a job of the function `replay`.
+//!
+//! A job's first message is sent before the job is stored: whoever dies between leaves a message that finds no job and ends, and
+//! never a job without a message. Should the message of a running job get lost later, whoever asks about the job sends it again.
+
+use std::time::Duration;
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use posthaste_api::{JobAnswer, Replayed};
+use posthaste_domain::{
+    Timestamp,
+    api_key::Scope,
+    id::{Cause, CauseKind, DeliveryId, JobId},
+    replay::{Asked, Job, JobStatus},
+    task::{Due, Task},
+    webhook::Webhook,
+};
+use posthaste_queue::{Message, Queue};
+use posthaste_runtime::{
+    api::{ApiError, success},
+    auth::Caller,
+    clock, random,
+};
+use posthaste_store::{Deliveries, Events, JobOwner, Registry};
+
+use crate::{deliveries, send_test::Retention, webhooks};
+
+const NO_JOB: ApiError = ApiError::NotFound("replay with this id");
+
+/// Where replays go.
+#[derive(Debug, Clone)]
+pub(crate) struct Queues {
+    /// The deliveries queue.
+    pub(crate) tasks: Queue,
+    /// The queue of the function `replay`.
+    pub(crate) pages: Queue,
+}
+
+pub(crate) async fn one(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(events): State<Events>,
+    State(deliveries): State<Deliveries>,
+    State(queues): State<Queues>,
+    Path((id, delivery)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
+    let record = deliveries::find(&deliveries, &webhook, &delivery).await?;
+    is_enabled(&webhook)?;
+    let event = deliveries::event(&events, &caller.workspace, &record).await?.ok_or(ApiError::EventGone)?;
+    let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
+    let id = DeliveryId::derive(event.id, webhook.id, Cause::Replayed(nonce));
+    let due = Due::of(id, &event).because(CauseKind::Replay);
+    let task = Task::new(&webhook.workspace, webhook.id, vec![due]).message()?;
+    send(&queues.tasks, task, &webhook).await?;
+    tracing::info!(delivery.id = %id, webhook.id = %webhook.id, workspace = %webhook.workspace, "replayed a delivery");
+    Ok(success(StatusCode::ACCEPTED, Replayed { id, event_id: event.id, replay_of: record.id }))
+}
+
+pub(crate) async fn start(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(deliveries): State<Deliveries>,
+    State(queues): State<Queues>,
+    State(Retention(retention)): State<Retention>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
+    let asked = Asked::parse(&body)?;
+    is_enabled(&webhook)?;
+    let owner = (&webhook.workspace, webhook.id);
+    let now = clock::now();
+    let latest = match deliveries.latest_job(owner).await? {
+        Some(latest) => {
+            is_over(&deliveries, &queues, &webhook, latest, now).await?;
+            Some(latest)
+        }
+        None => None,
+    };
+    let entropy = random::bytes().map_err(|error| ApiError::internal(&error))?;
+    let job = Job::new(JobId::new(now, &entropy), asked, now);
+    begin(&deliveries, &queues, &webhook, &job, latest, retention).await?;
+    tracing::info!(job.id = %job.id, webhook.id = %webhook.id, workspace = %webhook.workspace, "began a replay");
+    Ok(success(StatusCode::ACCEPTED, JobAnswer::of(job)))
+}
+
+pub(crate) async fn show(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(deliveries): State<Deliveries>,
+    State(queues): State<Queues>,
+    Path((id, job)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
+    let job = deliveries.job((&webhook.workspace, webhook.id), parse(&job)?).await?.ok_or(NO_JOB)?;
+    revive(&deliveries, &queues, &webhook, &job, clock::now()).await?;
+    Ok(success(StatusCode::OK, JobAnswer::of(job)))
+}
+
+pub(crate) async fn cancel(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(deliveries): State<Deliveries>,
+    Path((id, job)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
+    let owner: JobOwner<'_> = (&webhook.workspace, webhook.id);
+    let job = deliveries.end_job(owner, parse(&job)?, JobStatus::Cancelled, None, clock::now()).await?.ok_or(NO_JOB)?;
+    tracing::info!(job.id = %job.id, webhook.id = %webhook.id, workspace = %webhook.workspace, "cancelled a replay");
+    Ok(success(StatusCode::OK, JobAnswer::of(job)))
+}
+
+async fn begin(
+    deliveries: &Deliveries,
+    queues: &Queues,
+    webhook: &Webhook,
+    job: &Job,
+    after: Option<JobId>,
+    retention: Duration,
+) -> Result<(), ApiError> {
+    let owner = (&webhook.workspace, webhook.id);
+    send_page(queues, webhook, job).await?;
+    if deliveries.begin_job(owner, job, after, retention).await? {
+        return Ok(());
+    }
+    // Another call was first.
+    Err(deliveries.latest_job(owner).await?.map_or(ApiError::Conflict, ApiError::ReplayRunning))
+}
+
+/// An error if the job is running. One that is no longer stored is over.
+async fn is_over(
+    deliveries: &Deliveries,
+    queues: &Queues,
+    webhook: &Webhook,
+    id: JobId,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    match deliveries.job((&webhook.workspace, webhook.id), id).await? {
+        Some(job) if job.status == JobStatus::Running => {
+            revive(deliveries, queues, webhook, &job, now).await?;
+            Err(ApiError::ReplayRunning(id))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Sends a job's message again if it stands still. A message too many does no harm.
+async fn revive(
+    deliveries: &Deliveries,
+    queues: &Queues,
+    webhook: &Webhook,
+    job: &Job,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let owner = (&webhook.workspace, webhook.id);
+    if job.stands_still(now) && deliveries.claim_standstill(owner, job, now).await? {
+        tracing::warn!(job.id = %job.id, webhook.id = %webhook.id, "a replay stood still and goes on");
+        send_page(queues, webhook, job).await?;
+    }
+    Ok(())
+}
+
+async fn send_page(queues: &Queues, webhook: &Webhook, job: &Job) -> Result<(), ApiError> {
+    let page = serde_json::to_string(&job.message(&webhook.workspace, webhook.id))?;
+    send(&queues.pages, page, webhook).await
+}
+
+async fn send(queue: &Queue, body: String, webhook: &Webhook) -> Result<(), ApiError> {
+    match queue.send(&[Message::new(body, webhook.id.to_string())]).await.pop() {
+        None => Ok(()),
+        Some((_, error)) => Err(ApiError::internal(&error)),
+    }
+}
+
+fn is_enabled(webhook: &Webhook) -> Result<(), ApiError> {
+    if webhook.is_enabled() { Ok(()) } else { Err(ApiError::WebhookDisabled) }
+}
+
+/// What is no id is the id of nothing.
+fn parse(id: &str) -> Result<JobId, ApiError> {
+    id.parse().map_err(|_| NO_JOB)
+}

@@ -1,0 +1,114 @@
+//! Sending a sample event now, and answering what the endpoint said. A test has one attempt, which is recorded when it is over: a
+//! call that dies before that leaves no trace.
+
+use std::time::Duration;
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use posthaste_api::TestAnswer;
+use posthaste_domain::{
+    api_key::Scope,
+    attempt::{Attempt, Failure},
+    catalogue,
+    event::Event,
+    event_type::EventType,
+    id::{Cause, CauseKind, DeliveryId, EventId},
+    own_type::OwnEventType,
+    request::WebhookRequest,
+    sample,
+    webhook::Webhook,
+    workspace::Workspace,
+};
+use posthaste_runtime::{
+    api::{ApiError, success},
+    auth::Caller,
+    clock, random,
+};
+use posthaste_sender::{Outcome, Request, Sender};
+use posthaste_store::{Deliveries, Registry, Subject};
+
+use crate::webhooks;
+
+/// API Gateway waits 30 s for an answer, in which the attempt has to be recorded too.
+const MAX_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a record is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention(pub(crate) Duration);
+
+pub(crate) async fn send(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(deliveries): State<Deliveries>,
+    State(sender): State<Sender>,
+    State(Retention(retention)): State<Retention>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
+    let event = event(&registry, &webhook, sample::parse(&body)?).await?;
+    let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
+    let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));
+    let attempt = attempt(&sender, &webhook, delivery, &event).await?;
+    let subject = Subject { delivery, webhook: webhook.id, event: &event, cause: CauseKind::Test, retention };
+    let attempt_id = delivery.to_string();
+    deliveries.record_attempt(subject, &attempt, &attempt_id, None, clock::now()).await?;
+    tracing::info!(
+        delivery.id = %delivery,
+        webhook.id = %webhook.id,
+        workspace = %webhook.workspace,
+        http.status = attempt.http_status,
+        error.code = attempt.error.as_ref().map(|error| error.code.as_str()),
+        duration.ms = attempt.duration_ms,
+        "sent a test"
+    );
+    Ok(success(StatusCode::OK, TestAnswer::of(delivery, &event, attempt)))
+}
+
+/// A fresh event of the type that is asked for. The workspace's own types are read only when the catalogue does not do.
+async fn event(registry: &Registry, webhook: &Webhook, asked: Option<EventType>) -> Result<Event, ApiError> {
+    let Webhook { workspace, settings, .. } = webhook;
+    let is_built_in = |event_type: &EventType| catalogue::find(event_type.as_str()).is_some();
+    let known =
+        if asked.as_ref().is_some_and(is_built_in) { Vec::new() } else { registry.type_names(workspace).await? };
+    let event_type = asked.or_else(|| sample::default_type(&settings.events, &known)).ok_or(ApiError::Internal)?;
+    let own = if is_built_in(&event_type) { None } else { own(registry, workspace, &event_type).await? };
+    let now = clock::now();
+    let id = EventId::new(now, &random::bytes().map_err(|error| ApiError::internal(&error))?);
+    Ok(sample::event(&event_type, own.as_ref(), &known, id, workspace.clone(), now)?)
+}
+
+async fn own(
+    registry: &Registry,
+    workspace: &Workspace,
+    event_type: &EventType,
+) -> Result<Option<OwnEventType>, ApiError> {
+    let key = (workspace.clone(), event_type.clone());
+    let mut found = registry.types_by_name([key.clone()]).await;
+    if found.unread.contains(&key) { Err(ApiError::Internal) } else { Ok(found.items.remove(&key)) }
+}
+
+async fn attempt(sender: &Sender, webhook: &Webhook, delivery: DeliveryId, event: &Event) -> Result<Attempt, ApiError> {
+    let began = clock::now();
+    let request = WebhookRequest::new(webhook, &[(delivery, event)], None, began)?;
+    let request = Request {
+        url: &webhook.settings.url,
+        headers: request.headers,
+        body: request.body.into(),
+        timeout: webhook.timeout().min(MAX_TIMEOUT),
+    };
+    let Outcome { duration, result } = sender.send(request).await;
+    Ok(match result {
+        Ok(response) => Attempt::answered(webhook, began, duration, response.status, &response.body),
+        Err(error) => {
+            tracing::info!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "no answer");
+            let failure = Failure { code: error.code.to_owned(), message: error.message };
+            Attempt::unanswered(began, duration, failure)
+        }
+    })
+}

@@ -1,0 +1,40 @@
+//! `replay`: a page of a webhook's history is put on the deliveries queue again, and then the next one.
+
+mod page;
+mod replay;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{LambdaEvent, service_fn};
+use posthaste_queue::Queue;
+use posthaste_runtime::{
+    aws,
+    batch::{self, Batch},
+    config,
+    deadline::Deadline,
+    telemetry,
+};
+use posthaste_store::{Deliveries, Registry};
+use replay::Replay;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start();
+    let sdk = aws::load().await?;
+    let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
+    let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
+    let replay = Replay {
+        registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
+        deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
+        tasks: queue("DELIVERIES_QUEUE_URL")?,
+        batch: Batch { queue: queue("REPLAY_QUEUE_URL")?, dead_letters: queue("REPLAY_DLQ_URL")? },
+        retention: config::retention()?,
+        page: config::parsed("REPLAY_PAGE", "a number of deliveries")?,
+    };
+    let replay = &replay;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let records = batch::records(event.payload);
+        let deadline = Deadline::of(event.context.deadline);
+        Ok::<_, lambda_runtime::Error>(replay.handle(&records, &event.context.request_id, deadline).await)
+    }))
+    .await
+}

@@ -1,0 +1,162 @@
+//! The job that replays many deliveries of one webhook.
+//!
+//! Actors: `register` stores the job and sends its first message; a message makes one page of the history again and sends the
+//! message for the next page, until the history is through. The job's states and what a message may do are in
+//! [`posthaste_domain::replay`].
+//!
+//! Guarantees, wherever the function dies: the tasks of a page are sent, then the page is counted, then the next message is sent, and
+//! only then this one is deleted. So before the count the page is gone through again: its deliveries have the same ids, and
+//! deliver looks at what is recorded of them first. After the count, the message that comes again finds the job one page further and
+//! sends the next message. A page is counted once, whoever else has a copy of its message. A cancelled job sends no other
+//! page. A job never fails for a fault of ours: its message comes again, and in the end is a dead letter that can be sent back.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use posthaste_domain::{
+    attempt::Failure,
+    replay::{Job, JobStatus, PageMessage, Step, step},
+    webhook::Webhook,
+};
+use posthaste_queue::{Message, Queue};
+use posthaste_runtime::{
+    batch::{Batch, Fate, Record},
+    clock,
+    deadline::Deadline,
+};
+use posthaste_store::{Advanced, Deliveries, History, JobOwner, Registry, TurnedPage};
+
+use crate::page::{Tasks, tasks};
+
+/// What replay works with.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    pub(crate) registry: Registry,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) tasks: Queue,
+    pub(crate) batch: Batch,
+    /// How long a job is kept after it last moved.
+    pub(crate) retention: Duration,
+    /// How many deliveries a page has.
+    pub(crate) page: u16,
+}
+
+impl Replay {
+    /// Handles a batch to its end. `invocation` is unique to this run.
+    pub(crate) async fn handle(&self, records: &[Record], invocation: &str, deadline: Deadline) -> SqsBatchResponse {
+        let mut fates = Vec::new();
+        for record in records {
+            fates.push(self.fate(record, invocation, deadline).await);
+        }
+        self.batch.settle_all(records, fates).await
+    }
+
+    async fn fate(&self, record: &Record, invocation: &str, deadline: Deadline) -> Fate {
+        let message: PageMessage = match serde_json::from_str(&record.body) {
+            Ok(message) => message,
+            Err(error) => return Fate::DeadLetter { reason: "unreadable_page", detail: error.to_string() },
+        };
+        match tokio::time::timeout_at(deadline.instant(), self.follow(&message, record, invocation)).await {
+            Ok(Ok(fate)) => fate,
+            Ok(Err(error)) => {
+                tracing::error!(job.id = %message.job, error = %format!("{error:#}"), "a page could not be replayed");
+                Fate::after_our_fault(record)
+            }
+            Err(_) => {
+                tracing::error!(job.id = %message.job, "a page could not be replayed in time");
+                Fate::after_our_fault(record)
+            }
+        }
+    }
+
+    async fn follow(&self, message: &PageMessage, record: &Record, invocation: &str) -> anyhow::Result<Fate> {
+        let owner = (&message.workspace, message.webhook);
+        let job = self.deliveries.job(owner, message.job).await?;
+        match (step(message, job.as_ref(), record.sent, clock::now()), job) {
+            (Step::Read, Some(job)) => {
+                let by = format!("{invocation}/{}", record.message_id);
+                match self.turn(owner, message, &job, record.receives > 1, &by).await? {
+                    Some(Advanced::Counted(job)) if job.status == JobStatus::Running => {
+                        self.send_next(&job, message).await
+                    }
+                    Some(Advanced::Elsewhere(job)) => self.leave(message, job, record).await,
+                    Some(Advanced::Counted(_)) | None => Ok(Fate::Done),
+                }
+            }
+            (_, job) => self.leave(message, job, record).await,
+        }
+    }
+
+    /// What is left to do for a message whose page is counted.
+    async fn leave(&self, message: &PageMessage, job: Option<Job>, record: &Record) -> anyhow::Result<Fate> {
+        match (step(message, job.as_ref(), record.sent, clock::now()), job) {
+            (Step::SendNext, Some(job)) => self.send_next(&job, message).await,
+            (Step::Wait(wait), _) => Ok(Fate::RetryIn(wait)),
+            // It was at another page a moment ago.
+            (Step::Read, _) => Ok(Fate::after_our_fault(record)),
+            (Step::Over | Step::SendNext, _) => Ok(Fate::Done),
+        }
+    }
+
+    /// Goes through a page: sends its tasks and counts them. None if the job can't go on.
+    async fn turn(
+        &self,
+        owner: JobOwner<'_>,
+        message: &PageMessage,
+        job: &Job,
+        again: bool,
+        by: &str,
+    ) -> anyhow::Result<Option<Advanced>> {
+        let webhook = self.registry.webhook(owner.0, owner.1).await?.map(|(webhook, _)| webhook);
+        let webhook: Webhook = match webhook {
+            Some(webhook) if webhook.is_enabled() => webhook,
+            webhook => {
+                self.give_up(owner, job, webhook.is_some()).await?;
+                return Ok(None);
+            }
+        };
+        let history = History {
+            limit: self.page,
+            before: message.cursor,
+            since: Some(job.since),
+            until: Some(job.until),
+            ..History::default()
+        };
+        let page = self.deliveries.history(owner.0, owner.1, &history).await?;
+        let Tasks { examined, replayed, messages } = tasks(&webhook, job, &page.items, again)?;
+        if let Some((_, error)) = self.tasks.send(&messages).await.pop() {
+            return Err(error.into());
+        }
+        let turned = TurnedPage {
+            page: message.page,
+            examined: examined.try_into()?,
+            replayed: replayed.try_into()?,
+            next: page.next,
+            by,
+        };
+        let advanced = self.deliveries.advance_job(owner, job.id, turned, self.retention, clock::now()).await?;
+        tracing::info!(job.id = %job.id, webhook.id = %webhook.id, workspace = %webhook.workspace, deliveries = replayed, "replayed a page");
+        Ok(Some(advanced))
+    }
+
+    async fn give_up(&self, owner: JobOwner<'_>, job: &Job, is_paused: bool) -> anyhow::Result<()> {
+        let (code, message) = if is_paused {
+            ("webhook_disabled", "the webhook was paused")
+        } else {
+            ("webhook_gone", "the webhook was removed")
+        };
+        let why = Failure { code: code.to_owned(), message: message.to_owned() };
+        self.deliveries.end_job(owner, job.id, JobStatus::Failed, Some(&why), clock::now()).await?;
+        tracing::warn!(job.id = %job.id, webhook.id = %owner.1, reason = code, "a replay can't go on");
+        Ok(())
+    }
+
+    async fn send_next(&self, job: &Job, message: &PageMessage) -> anyhow::Result<Fate> {
+        let body = serde_json::to_string(&job.message(&message.workspace, message.webhook))?;
+        let next = Message::new(body, message.webhook.to_string());
+        match self.batch.queue.send(&[next]).await.pop() {
+            None => Ok(Fate::Done),
+            Some((_, error)) => Err(error.into()),
+        }
+    }
+}

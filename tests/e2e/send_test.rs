@@ -1,0 +1,125 @@
+//! Sending a test: a sample, now, answered with what the endpoint said.
+
+use posthaste_tests::{Answer, Posthaste, Settings};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn test(posthaste: &Posthaste, webhook: &Value, body: Value) -> Value {
+    posthaste.api.ok(Method::POST, &format!("/webhooks/{}/test", webhook["id"]), body).await
+}
+
+/// The record of a test.
+async fn record(posthaste: &Posthaste, webhook: &Value, answer: &Value) -> Value {
+    let path = format!("/webhooks/{}/deliveries/{}", webhook["id"], answer["delivery"].as_str().unwrap());
+    posthaste.api.ok(Method::GET, &path, Value::Null).await
+}
+
+#[tokio::test]
+async fn a_test_is_a_signed_sample_and_is_recorded_as_a_test() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let answer = test(&posthaste, &webhook, json!({ "type": "order.shipped" })).await;
+    assert_eq!((&answer["httpStatus"], &answer["error"]), (&json!(200), &json!(null)));
+    assert_eq!(answer["eventType"], "order.shipped");
+    let arrived = posthaste.arrived("mine", 1).await.remove(0);
+    assert_eq!(arrived.headers["webhook-id"], answer["eventId"].as_str().unwrap());
+    assert_eq!(arrived.headers["x-webhook-event"], "order.shipped");
+    let signatures = serde_json::to_value(arrived.signatures.unwrap()).unwrap();
+    assert!(signatures.as_object().unwrap().values().all(|verdict| verdict == true), "{signatures}");
+
+    let record = record(&posthaste, &webhook, &answer).await;
+    assert_eq!((&record["cause"], &record["status"]), (&json!("test"), &json!("succeeded")));
+    assert_eq!(record["attempts"].as_array().unwrap().len(), 1);
+    assert!(record.get("request").is_none(), "its event is not kept");
+    let history = posthaste.deliveries(&webhook, "succeeded", 1).await;
+    assert_eq!(history[0]["id"], answer["delivery"]);
+    let events = posthaste.api.ok(Method::GET, "/events", Value::Null).await;
+    assert_eq!(events["items"], json!([]), "nothing was published");
+}
+
+#[tokio::test]
+async fn without_a_type_the_first_subscribed_one_is_sent() {
+    let posthaste = Posthaste::start().await;
+    for (nth, (events, expected)) in [
+        (json!(["*"]), "order.created"),
+        (json!(["service_run", "*"]), "service_run"),
+        (json!(["inventory.*"]), "inventory.sold"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let webhook = posthaste.register_with(&format!("inbox-{nth}"), json!({ "events": events })).await;
+        assert_eq!(test(&posthaste, &webhook, json!({})).await["eventType"], expected);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_is_answered_as_it_failed_and_not_tried_again() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "timeoutSeconds": 1, "rateLimit": { "requests": 1, "per": "minute" } }));
+    let webhook = webhook.await;
+    let refuse = Answer { body: "no".to_owned(), ..Answer::status(500, 1) };
+    let sleep = Answer { delay_ms: 3000, ..Answer::status(200, 1) };
+    posthaste.system.inbox().set("mine", Settings { responses: [refuse, sleep].into(), ..Settings::default() });
+
+    let refused = test(&posthaste, &webhook, json!({})).await;
+    assert_eq!((&refused["httpStatus"], &refused["responseBody"]), (&json!(500), &json!("no")));
+    assert_eq!(refused["error"]["code"], "http_status");
+    let slow = test(&posthaste, &webhook, json!({})).await;
+    assert_eq!((&slow["httpStatus"], &slow["error"]["code"]), (&json!(null), &json!("timeout")));
+    assert!(slow["durationMs"].as_u64().unwrap() >= 1000, "{slow}");
+    for answer in [&refused, &slow] {
+        let record = record(&posthaste, &webhook, answer).await;
+        assert_eq!((&record["cause"], &record["status"]), (&json!("test"), &json!("exhausted")));
+        assert_eq!(record["error"], answer["error"]);
+    }
+    posthaste.idle().await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2);
+    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("DeliveriesDeadLetterQueueUrl")].visible, 0);
+}
+
+#[tokio::test]
+async fn an_address_that_may_not_be_reached_is_not_reached() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_with("mine", json!({})).await;
+    // A deployment can stop allowing what it allowed when the webhook was registered.
+    let table = &posthaste.system.stack().outputs["RegistryTable"];
+    let items = posthaste.system.dynamodb().call("Scan", &json!({ "TableName": table })).await.unwrap();
+    for item in items["Items"].as_array().unwrap() {
+        let text = item.to_string();
+        let moved = text.replace(&posthaste.inbox_url("mine"), "http://169.254.169.254/");
+        if text != moved {
+            let item: Value = serde_json::from_str(&moved).unwrap();
+            let put = json!({ "TableName": table, "Item": item });
+            posthaste.system.dynamodb().call("PutItem", &put).await.unwrap();
+        }
+    }
+    let answer = test(&posthaste, &webhook, json!({})).await;
+    assert_eq!((&answer["httpStatus"], &answer["error"]["code"]), (&json!(null), &json!("address_not_allowed")));
+}
+
+#[tokio::test]
+async fn a_paused_webhook_gets_a_test_too() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_with("mine", json!({ "enabled": false })).await;
+    assert_eq!(test(&posthaste, &webhook, json!({})).await["httpStatus"], 200);
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+}
+
+#[tokio::test]
+async fn a_type_of_ones_own_is_sent_with_its_sample_and_an_unknown_one_is_refused() {
+    let posthaste = Posthaste::start().await;
+    posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", json!({ "sample": { "total": 7 } })).await;
+    let webhook = posthaste.register_with("mine", json!({ "events": ["invoice.*"] })).await;
+    assert_eq!(test(&posthaste, &webhook, json!({})).await["eventType"], "invoice.paid");
+    let body: Value = serde_json::from_str(&posthaste.arrived("mine", 1).await[0].body).unwrap();
+    assert_eq!((&body["type"], &body["data"]), (&json!("invoice.paid"), &json!({ "total": 7 })));
+
+    let path = format!("/webhooks/{}/test", webhook["id"]);
+    let (status, answer) = posthaste.api.call(Method::POST, &path, json!({ "type": "invoice.payed" })).await;
+    assert_eq!((status, &answer["error"]["code"]), (422, &json!("unknown_event_type")));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("invoice.paid"), "{answer}");
+    let (status, _) = posthaste.api.call(Method::POST, "/webhooks/999/test", json!({})).await;
+    assert_eq!(status, 404);
+}
