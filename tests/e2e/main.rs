@@ -20,6 +20,7 @@ mod replay_faults;
 mod replay_job;
 mod retries;
 mod samples;
+mod secrets;
 mod send_test;
 mod slack;
 mod spectra;

@@ -11,7 +11,7 @@ use std::{
 };
 
 pub use posthaste_local::{
-    Action, Aim, Calls, FaultSpec, Received,
+    Action, Aim, Aimed, Calls, FaultSpec, Received,
     inbox::{Answer, Arrived, Settings},
 };
 use posthaste_local::{Functions, LogSink, Options, System, binaries};

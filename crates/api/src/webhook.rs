@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use posthaste_domain::{
     Timestamp,
     event_type::EventPattern,
@@ -8,6 +10,7 @@ use posthaste_domain::{
     profile::{Method, Profile},
     rate_limit::RateLimit,
     retry::RetrySchedule,
+    secret::Secret,
     success::SuccessStatuses,
     url::PublicUrl,
     webhook::Webhook,
@@ -64,17 +67,23 @@ pub struct WebhookAnswer {
     /// How long one request may take.
     #[schema(minimum = 1, maximum = 30)]
     pub timeout_seconds: u8,
+    /// Its own headers, with `***` instead of their values, which no answer shows.
+    #[schema(value_type = schema::MaskedHeaders)]
+    pub headers: BTreeMap<String, &'static str>,
     /// False while it is paused or disabled.
     pub enabled: bool,
     /// How its endpoint has been doing.
     pub health: HealthAnswer,
+    /// When the last of the secrets before the present one ends, or has ended; null if there is none.
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
+    pub previous_secrets_until: Option<Timestamp>,
     /// When it was registered.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
     /// When its settings last changed.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
-    /// What signs its requests, only in the answer to its registration.
+    /// What signs its requests, only in the answer to its registration and to a rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^whsec_[A-Za-z0-9+/]{43}=$")]
     pub secret: Option<String>,
@@ -83,7 +92,7 @@ pub struct WebhookAnswer {
 impl WebhookAnswer {
     /// What is answered of this webhook. Without its secret.
     pub fn of(webhook: &Webhook) -> Self {
-        let Webhook { id, settings, created_at, updated_at, .. } = webhook;
+        let Webhook { id, settings, secrets, headers, created_at, updated_at, .. } = webhook;
         Self {
             id: *id,
             uuid: id.uuid(*created_at).to_string(),
@@ -99,12 +108,19 @@ impl WebhookAnswer {
             retry_schedule: settings.retry_schedule(),
             success_statuses: settings.success_statuses(),
             timeout_seconds: settings.timeout_seconds(),
+            headers: headers.masked(),
             enabled: webhook.is_enabled(),
             health: HealthAnswer::of(&webhook.health),
+            previous_secrets_until: secrets.older_until(),
             created_at: *created_at,
             updated_at: *updated_at,
             secret: None,
         }
+    }
+
+    /// The same with the secret, which is shown once.
+    pub fn with_secret(webhook: &Webhook, secret: &Secret) -> Self {
+        Self { secret: Some(secret.reveal()), ..Self::of(webhook) }
     }
 }
 

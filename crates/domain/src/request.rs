@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use crate::{
     event::Event,
     id::{BatchId, DeliveryId},
+    rotation::Secrets,
+    secret::Secret,
     signature,
     webhook::Webhook,
 };
 
 /// What goes to the endpoint by POST. Debug shows no header value and no body.
 pub struct WebhookRequest {
-    /// Names in lower case, with their values.
+    /// Posthaste's own, names in lower case, with their values. The owner's come next to them when it is sent, and are kept nowhere.
     pub headers: Vec<(&'static str, String)>,
     /// The exact bytes that were signed.
     pub body: Vec<u8>,
@@ -31,12 +33,38 @@ const SEVERAL_TYPES: &str = "batch";
 impl WebhookRequest {
     /// Writes and signs the request for one attempt, made `now`, for the first of these deliveries, as many as the webhook's format
     /// puts into one request. `webhook-id` is the same on every retry: the event's id, or that of the `batch`, which a retry names.
+    /// Every secret that is valid `now` signs; `x-webhook-signature`, which takes one only, is the newest one's.
     pub fn new(
+        webhook: &Webhook,
+        secrets: &Secrets<Secret>,
+        deliveries: &[(DeliveryId, &Event)],
+        batch: Option<BatchId>,
+        now: Timestamp,
+    ) -> serde_json::Result<Self> {
+        let (mut request, id) = Self::write(webhook, deliveries, batch, now)?;
+        let signature = signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
+        request.headers.push(("x-webhook-signature", signature::spectra(&secrets.current, &request.body)));
+        request.headers.push(("webhook-signature", signature));
+        Ok(request)
+    }
+
+    /// The same without signatures, for showing it to whoever has no secret at hand.
+    pub fn unsigned(
         webhook: &Webhook,
         deliveries: &[(DeliveryId, &Event)],
         batch: Option<BatchId>,
         now: Timestamp,
     ) -> serde_json::Result<Self> {
+        Self::write(webhook, deliveries, batch, now).map(|(request, _)| request)
+    }
+
+    /// The request before it is signed, and its `webhook-id`.
+    fn write(
+        webhook: &Webhook,
+        deliveries: &[(DeliveryId, &Event)],
+        batch: Option<BatchId>,
+        now: Timestamp,
+    ) -> serde_json::Result<(Self, String)> {
         let events: Vec<&Event> = deliveries.iter().map(|(_, event)| *event).collect();
         let body = webhook.format().write(webhook, &events)?;
         let carried = &deliveries[..body.events];
@@ -47,22 +75,14 @@ impl WebhookRequest {
             (None, Some((_, event))) => event.id.to_string(),
             (None, None) => String::new(),
         };
-        let seconds = now.as_second();
         let headers = vec![
             ("content-type", body.content_type.to_owned()),
             ("user-agent", USER_AGENT.to_owned()),
             ("x-webhook-event", event_header(&events[..body.events])),
-            ("x-webhook-signature", signature::spectra(&webhook.secret, &body.bytes)),
-            ("webhook-signature", signature::standard([&webhook.secret], &id, seconds, &body.bytes)),
-            ("webhook-timestamp", seconds.to_string()),
-            ("webhook-id", id),
+            ("webhook-id", id.clone()),
+            ("webhook-timestamp", now.as_second().to_string()),
         ];
-        Ok(Self { headers, body: body.bytes, batch, deliveries: body.events })
-    }
-
-    /// The headers that show no signature.
-    pub fn unsigned_headers(&self) -> impl Iterator<Item = (&'static str, String)> {
-        self.headers.iter().filter(|(name, _)| !name.ends_with("-signature")).cloned()
+        Ok((Self { headers, body: body.bytes, batch, deliveries: body.events }, id))
     }
 }
 
@@ -90,10 +110,14 @@ impl fmt::Debug for WebhookRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::Cause, secret::Secret, testing};
+    use crate::{id::Cause, testing};
 
     fn at() -> Timestamp {
         Timestamp::from_second(1_700_000_000).unwrap()
+    }
+
+    fn secrets() -> Secrets<Secret> {
+        Secrets::new(Secret::new([7; 32]))
     }
 
     fn due<'a>(webhook: &Webhook, events: &'a [Event]) -> Vec<(DeliveryId, &'a Event)> {
@@ -104,7 +128,7 @@ mod tests {
         let webhook = testing::webhook(serde_json::json!({ "profile": profile }));
         let events: Vec<Event> =
             types.iter().zip(1..).map(|(name, nth)| testing::event(nth, name, r#"{"n": 1.0}"#)).collect();
-        WebhookRequest::new(&webhook, &due(&webhook, &events), None, at()).unwrap()
+        WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, at()).unwrap()
     }
 
     fn value<'a>(request: &'a WebhookRequest, name: &str) -> &'a str {
@@ -130,19 +154,38 @@ mod tests {
     }
 
     #[test]
+    fn every_valid_secret_signs_the_newest_first_and_alone_in_the_header_for_one() {
+        let webhook = testing::webhook(serde_json::json!({}));
+        let events = [testing::event(1, "order.created", "{}")];
+        let rotated = secrets().rotate(Secret::new([8; 32]), at(), std::time::Duration::from_secs(10)).unwrap();
+        let request = |secrets: &Secrets<Secret>, later: i64| {
+            let now = Timestamp::from_second(at().as_second() + later).unwrap();
+            WebhookRequest::new(&webhook, secrets, &due(&webhook, &events), None, now).unwrap()
+        };
+        let new = Secrets::new(Secret::new([8; 32]));
+        for (later, valid) in [(9, vec![&new, &secrets()]), (10, vec![&new])] {
+            let signed = request(&rotated, later);
+            let each: Vec<WebhookRequest> = valid.into_iter().map(|one| request(one, later)).collect();
+            let alone: Vec<&str> = each.iter().map(|one| value(one, "webhook-signature")).collect();
+            assert_eq!(value(&signed, "webhook-signature"), alone.join(" "));
+            assert_eq!(value(&signed, "x-webhook-signature"), value(&each[0], "x-webhook-signature"));
+        }
+    }
+
+    #[test]
     fn a_batch_has_an_id_that_a_retry_keeps() {
         let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
         let events: Vec<Event> = (1..=3).map(|nth| testing::event(nth, "order.created", "{}")).collect();
         let deliveries = due(&webhook, &events);
-        let first = WebhookRequest::new(&webhook, &deliveries, None, at()).unwrap();
+        let first = WebhookRequest::new(&webhook, &secrets(), &deliveries, None, at()).unwrap();
         assert_eq!(first.deliveries, 3);
         let batch = first.batch.unwrap();
         assert_eq!(value(&first, "webhook-id"), batch.to_string());
-        let retry = WebhookRequest::new(&webhook, &deliveries, Some(batch), at()).unwrap();
+        let retry = WebhookRequest::new(&webhook, &secrets(), &deliveries, Some(batch), at()).unwrap();
         assert_eq!((retry.headers, retry.body), (first.headers, first.body));
-        let one_left = WebhookRequest::new(&webhook, &deliveries[..1], Some(batch), at()).unwrap();
+        let one_left = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], Some(batch), at()).unwrap();
         assert_eq!(value(&one_left, "webhook-id"), batch.to_string());
-        let alone = WebhookRequest::new(&webhook, &deliveries[..1], None, at()).unwrap();
+        let alone = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], None, at()).unwrap();
         assert_eq!((value(&alone, "webhook-id"), alone.batch), (events[0].id.to_string().as_str(), None));
     }
 

@@ -1,8 +1,9 @@
-//! A webhook's signing secret.
+//! A webhook's signing secret, and what is sealed.
 
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
 
 const PREFIX: &str = "whsec_";
 
@@ -41,6 +42,17 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+/// A confidential text as it is stored: encrypted, so that nobody reads it without the key ring.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sealed(pub String);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(…)")
     }
 }
 

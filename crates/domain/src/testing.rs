@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{
     event::Event,
+    headers::Headers,
     health::Health,
     id::WebhookId,
     input::Fields,
-    secret::Secret,
+    rotation::Secrets,
+    secret::Sealed,
     url::UrlPolicy,
     webhook::{Settings, Webhook},
     workspace::Workspace,
@@ -24,7 +26,8 @@ pub(crate) fn webhook(registration: Value) -> Webhook {
         id: WebhookId(42),
         workspace: Workspace::parse("acme").unwrap(),
         settings: settings.unwrap(),
-        secret: Secret::new([7; 32]),
+        secrets: Secrets::new(Sealed(String::new())),
+        headers: Headers::default(),
         created_at: Timestamp::from_second(1_690_000_000).unwrap(),
         updated_at: Timestamp::from_second(1_690_000_000).unwrap(),
         health: Health::default(),

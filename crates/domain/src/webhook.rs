@@ -9,13 +9,15 @@ use crate::{
     event_type::EventPattern,
     filter::Timing,
     format::Format,
+    headers::{HeaderValue, Headers},
     health::Health,
     id::WebhookId,
     operational,
     process::{self, Process},
     rate_limit::RateLimit,
     retry::RetrySchedule,
-    secret::Secret,
+    rotation::Secrets,
+    secret::{Sealed, Secret},
     success::SuccessStatuses,
     workspace::Workspace,
 };
@@ -36,14 +38,32 @@ pub struct Webhook {
     pub workspace: Workspace,
     /// What its owner can change.
     pub settings: Settings,
-    /// What signs its requests.
-    pub secret: Secret,
+    /// What signs its requests, sealed.
+    pub secrets: Secrets<Sealed>,
+    /// Its owner's own headers, with their values sealed.
+    pub headers: Headers<Sealed>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When its settings last changed.
     pub updated_at: Timestamp,
     /// How its endpoint has been doing.
     pub health: Health,
+}
+
+/// What a webhook stores sealed, opened: only who makes its requests has that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// What signs its requests.
+    pub secrets: Secrets<Secret>,
+    /// Its owner's own headers.
+    pub headers: Headers<HeaderValue>,
+}
+
+impl Credentials {
+    /// The owner's headers as they are sent: names in lower case, with their values.
+    pub fn own_headers(&self) -> Vec<(String, String)> {
+        self.headers.iter().map(|(name, value)| (name.in_lower_case(), value.reveal().to_owned())).collect()
+    }
 }
 
 /// What an event means for a webhook.

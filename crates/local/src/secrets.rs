@@ -1,6 +1,12 @@
-//! Secrets Manager, as far as it is used: values made once, and GetSecretValue.
+//! Secrets Manager, as far as it is used: values made once, GetSecretValue, and PutSecretValue, which gives a secret another value.
 
-use std::{collections::BTreeMap, fmt, fs, io, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -12,12 +18,21 @@ use crate::serve::json as answer;
 
 const LETTERS_AND_DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The values by ARN. Debug shows none.
-pub(crate) struct Secrets(BTreeMap<String, String>);
+/// The staging label of the value that a secret had before.
+const PREVIOUS: &str = "AWSPREVIOUS";
+
+/// The values. Debug shows none.
+pub(crate) struct Secrets {
+    values: Mutex<Values>,
+    file: Option<PathBuf>,
+}
+
+/// By ARN; the values before are next to them, by ARN and [`PREVIOUS`].
+type Values = BTreeMap<String, String>;
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.values.lock().unwrap_or_else(PoisonError::into_inner).keys()).finish()
     }
 }
 
@@ -25,7 +40,7 @@ impl Secrets {
     /// Makes the values. With a directory they are kept there, readable by the owner alone, and read again next time.
     pub(crate) fn make(secrets: &[Secret], data: Option<&Path>) -> anyhow::Result<Self> {
         let file = data.map(|directory| directory.join("secrets.json"));
-        let mut values: BTreeMap<String, String> = match &file {
+        let mut values: Values = match &file {
             Some(file) if file.exists() => {
                 serde_json::from_slice(&fs::read(file)?).with_context(|| format!("{} can't be read", file.display()))?
             }
@@ -36,32 +51,77 @@ impl Secrets {
                 values.insert(secret.arn.clone(), generate(secret)?);
             }
         }
-        if let Some(file) = file {
-            let mut open = fs::OpenOptions::new();
-            let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(file)?;
-            io::Write::write_all(&mut file, &serde_json::to_vec(&values)?)?;
-        }
-        Ok(Self(values))
+        let made = Self { values: Mutex::new(values), file };
+        made.keep(&made.values.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(made)
     }
 
     /// The value of a secret.
-    pub(crate) fn value(&self, arn: &str) -> Option<&str> {
-        self.0.get(arn).map(String::as_str)
+    pub(crate) fn value(&self, arn: &str) -> Option<String> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(arn).cloned()
     }
 
-    /// Answers GetSecretValue.
+    /// Answers GetSecretValue and PutSecretValue.
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>
     pub(crate) fn respond(&self, operation: &str, body: &serde_json::Value) -> Response<Bytes> {
         let id = body["SecretId"].as_str().unwrap_or_default();
-        match (operation, self.value(id)) {
-            ("GetSecretValue", Some(value)) => answer(StatusCode::OK, &json!({ "ARN": id, "SecretString": value })),
-            ("GetSecretValue", None) => {
-                let message = "Secrets Manager can't find the specified secret.";
-                answer(StatusCode::BAD_REQUEST, &json!({ "__type": "ResourceNotFoundException", "message": message }))
+        let refused =
+            |kind: &str, message: &str| answer(StatusCode::BAD_REQUEST, &json!({ "__type": kind, "message": message }));
+        match operation {
+            "GetSecretValue" => {
+                let value = match body["VersionStage"].as_str() {
+                    None | Some("AWSCURRENT") => self.value(id),
+                    Some(PREVIOUS) => self.value(&previous(id)),
+                    Some(_) => None,
+                };
+                match value {
+                    Some(value) => answer(StatusCode::OK, &json!({ "ARN": id, "SecretString": value })),
+                    None => refused(
+                        "ResourceNotFoundException",
+                        "Secrets Manager can't find the specified secret, or none with this staging label.",
+                    ),
+                }
             }
-            _ => answer(StatusCode::BAD_REQUEST, &json!({ "__type": "UnknownOperationException" })),
+            "PutSecretValue" => match (self.value(id), body["SecretString"].as_str()) {
+                (Some(_), Some(value)) => match self.put(id, value) {
+                    Ok(()) => answer(StatusCode::OK, &json!({ "ARN": id, "VersionStages": ["AWSCURRENT"] })),
+                    Err(error) => {
+                        tracing::error!("a secret could not be kept: {error:#}");
+                        refused("InternalServiceError", "The secret could not be kept.")
+                    }
+                },
+                (Some(_), None) => refused("InvalidParameterException", "SecretString is missing."),
+                (None, _) => refused("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
+            },
+            _ => refused("UnknownOperationException", ""),
         }
     }
+
+    /// What was current is the value before from now on.
+    fn put(&self, arn: &str, value: &str) -> anyhow::Result<()> {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = values.insert(arn.to_owned(), value.to_owned()) {
+            values.insert(previous(arn), old);
+        }
+        self.keep(&values)
+    }
+
+    /// Writes another file and puts it in the place of the old one: half a file would lose what nobody can make again.
+    fn keep(&self, values: &Values) -> anyhow::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let new = file.with_extension("json.new");
+        let mut open = fs::OpenOptions::new();
+        let mut written = open.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        io::Write::write_all(&mut written, &serde_json::to_vec(values)?)?;
+        written.sync_all()?;
+        fs::rename(new, file)?;
+        Ok(())
+    }
+}
+
+fn previous(arn: &str) -> String {
+    format!("{arn} {PREVIOUS}")
 }
 
 /// Letters and digits; punctuation is not made, whether or not it is excluded.
@@ -83,5 +143,43 @@ fn generate(secret: &Secret) -> anyhow::Result<String> {
             Ok(value.to_string())
         }
         _ => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use posthaste_local_template::GenerateSecret;
+    use serde_json::Value;
+
+    use super::*;
+
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:posthaste-EncryptionKey-000000";
+
+    fn make(data: Option<&Path>) -> Secrets {
+        let generate = GenerateSecret { length: 64, exclude_punctuation: true, template: None, key: None };
+        let (logical_id, name) = ("EncryptionKey".to_owned(), "posthaste-EncryptionKey".to_owned());
+        Secrets::make(&[Secret { logical_id, name, arn: ARN.to_owned(), generate }], data).unwrap()
+    }
+
+    fn get(secrets: &Secrets, stage: Option<&str>) -> Result<String, String> {
+        let response = secrets.respond("GetSecretValue", &json!({ "SecretId": ARN, "VersionStage": stage }));
+        let body: Value = serde_json::from_slice(response.body()).unwrap();
+        body["SecretString"].as_str().map(str::to_owned).ok_or_else(|| body["__type"].as_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_value_is_kept_and_so_is_the_one_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = make(Some(directory.path()));
+        let value = get(&first, None).unwrap();
+        assert_eq!(value.len(), 64);
+        assert_eq!(get(&first, Some(PREVIOUS)), Err("ResourceNotFoundException".to_owned()));
+        let put = json!({ "SecretId": ARN, "SecretString": "another" });
+        assert_eq!(first.respond("PutSecretValue", &put).status(), StatusCode::OK);
+        let second = make(Some(directory.path()));
+        assert_eq!(get(&second, None), Ok("another".to_owned()));
+        assert_eq!(get(&second, Some("AWSCURRENT")), Ok("another".to_owned()));
+        assert_eq!(get(&second, Some(PREVIOUS)), Ok(value.clone()));
+        assert_ne!(get(&make(None), None), Ok(value));
     }
 }

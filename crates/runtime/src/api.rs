@@ -12,6 +12,8 @@ use posthaste_domain::{Invalid, api_key::Scope, id::JobId, input::InvalidKind};
 use posthaste_store::StoreError;
 use serde::Serialize;
 
+use crate::keys::KeysError;
+
 /// `{"success": true, "data": …}`
 pub fn success(status: StatusCode, data: impl Serialize) -> Response {
     #[derive(Serialize)]
@@ -130,6 +132,12 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<KeysError> for ApiError {
+    fn from(error: KeysError) -> Self {
         Self::internal(&error)
     }
 }

@@ -1,4 +1,4 @@
-//! What every function shares: configuration, telemetry, AWS clients, the SQS batch, and the API's answers and keys.
+//! What every function shares: configuration, telemetry, AWS clients, the encryption key, the SQS batch, and the API's answers and keys.
 
 pub mod api;
 pub mod auth;
@@ -7,6 +7,7 @@ pub mod batch;
 pub mod clock;
 pub mod config;
 pub mod deadline;
+pub mod keys;
 pub mod query;
 pub mod random;
 pub mod telemetry;

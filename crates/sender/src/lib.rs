@@ -189,7 +189,9 @@ fn retry_after(headers: &HeaderMap) -> Option<String> {
 fn header_map(headers: Vec<(&str, String)>) -> Result<HeaderMap, SendError> {
     let entry = |(name, value): (&str, String)| {
         let unsendable = || SendError::bad_header(name);
-        let value = HeaderValue::try_from(value).map_err(|_| unsendable())?;
+        let mut value = HeaderValue::try_from(value).map_err(|_| unsendable())?;
+        // It may be a credential: Debug does not show it, and HTTP/2 does not index it.
+        value.set_sensitive(true);
         Ok((HeaderName::try_from(name).map_err(|_| unsendable())?, value))
     };
     headers.into_iter().map(entry).collect()

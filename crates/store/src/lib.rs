@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod item;
 mod registry;
+mod sealed;
 mod sharded;
 
 pub use batch::Found;
@@ -20,6 +21,7 @@ pub use deliveries::{
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};
 pub use registry::{OwnType, Registry, Revision, Webhooks};
+pub use sealed::{KeyRing, NONCE_BYTES, Place, Purpose, SealError};
 
 /// One page of a list, and where the next one begins.
 #[derive(Debug, Clone)]

@@ -2,12 +2,14 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secret`, `createdAt`, `updatedAt`, `revision`; its health: `failingSince`, `lastSuccessAt`, `lastFailureAt`, `failures`, `timeouts`, `announced`, `closedUntil`, `closings`, `disabledAt`, `disabledReason` |
+//! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secrets` and `headers` (JSON of sealed values), `createdAt`, `updatedAt`, `revision`; its health: `failingSince`, `lastSuccessAt`, `lastFailureAt`, `failures`, `timeouts`, `announced`, `closedUntil`, `closings`, `disabledAt`, `disabledReason` |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
 //! | `counter` | `webhook` | `value` |
 //! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `expiresAt` |
+//!
+//! What is confidential is sealed before it gets here, and is read without being opened: see [`crate::KeyRing`].
 //!
 //! One query reads all webhooks of a workspace. A key is two items, written and deleted in one transaction.
 

@@ -11,7 +11,7 @@
 //! request and its records, the attempt is made again: the endpoint may get the events twice, with the same ids. Between the
 //! records and the end of the message, the records say what is left to do: nothing after a success, the rest of the schedule
 //! after a failure, the dead letter after the last one. What waits is first sent as a task of its own, or parked, and only then
-//! taken from the old message. A fault of our own (DynamoDB, no time left) costs no attempt.
+//! taken from the old message. A fault of our own (DynamoDB, the encryption key, no time left) costs no attempt.
 //!
 //! Isolation: messages are grouped by webhook, so SQS hands out those of quiet webhooks first (fair queues). Within a batch a webhook
 //! has at most as many requests at a time as it has tasks, ten, and each ends within the webhook's timeout; none of another
@@ -28,6 +28,7 @@ use posthaste_runtime::{
     batch::{Batch, Fate, Record},
     clock,
     deadline::Deadline,
+    keys::Keys,
 };
 use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Registry, Reservation, Reserved, StoreError};
@@ -46,6 +47,7 @@ pub(crate) struct Deliver {
     pub(crate) registry: Registry,
     pub(crate) events: Events,
     pub(crate) deliveries: Deliveries,
+    pub(crate) keys: Keys,
     pub(crate) sender: Sender,
     pub(crate) batch: Batch,
     /// Where operational events go.
@@ -87,7 +89,8 @@ impl Deliver {
             .into_iter()
             .enumerate()
             .map(|(nth, lane)| {
-                Run { deliver: self, records, attempt_id: format!("{invocation}/{nth}"), deadline }.lane(lane)
+                Run { deliver: self, records, facts: &facts, attempt_id: format!("{invocation}/{nth}"), deadline }
+                    .lane(lane)
             })
             .collect();
         self.batch.settle(records, stream::iter(fates).chain(running.flat_map(stream::iter))).await

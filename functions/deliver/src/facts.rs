@@ -1,14 +1,16 @@
 //! What has to be known before anything is sent: read for the whole batch, one call a table.
 
+use std::collections::HashMap;
+
 use posthaste_domain::{
     attempt::Progress,
     event::Event,
     id::{DeliveryId, WebhookId},
     task::{Content, Due, Task},
-    webhook::Webhook,
+    webhook::{Credentials, Webhook},
     workspace::Workspace,
 };
-use posthaste_runtime::batch::Record;
+use posthaste_runtime::{batch::Record, keys::Keys};
 use posthaste_store::{EventKey, Found};
 
 use crate::deliver::Deliver;
@@ -17,6 +19,8 @@ use crate::deliver::Deliver;
 #[derive(Default)]
 pub(crate) struct Facts {
     pub(crate) webhooks: Found<(Workspace, WebhookId), Webhook>,
+    /// Of the webhooks that exist.
+    pub(crate) credentials: HashMap<WebhookId, Credentials>,
     pub(crate) events: Found<EventKey, Event>,
     pub(crate) progress: Found<DeliveryId, Progress>,
 }
@@ -37,12 +41,21 @@ impl Facts {
         let seen = seen.flat_map(|(_, task)| {
             task.deliveries.iter().map(|due| (task.workspace.as_ref().clone(), task.webhook, due.id))
         });
-        let (webhooks, events, progress) = tokio::join!(
+        let (mut webhooks, events, progress, key) = tokio::join!(
             deliver.registry.webhooks_by_id(webhooks),
             deliver.events.get(by_reference),
             deliver.deliveries.progress(seen),
+            deliver.keys.ready(),
         );
-        Self { webhooks, events, progress }
+        let mut credentials = HashMap::new();
+        match key {
+            Ok(()) => credentials = open(&deliver.keys, &mut webhooks).await,
+            Err(error) => {
+                tracing::error!(%error, "the encryption key could not be read");
+                webhooks.unread.extend(webhooks.items.drain().map(|(key, _)| key));
+            }
+        }
+        Self { webhooks, credentials, events, progress }
     }
 
     /// Whether all that a task needs could be read. What does not exist has been read.
@@ -67,6 +80,23 @@ impl Facts {
             Content::EventId(id) => self.events.items.get(&(task.workspace.as_ref().clone(), *id)),
         }
     }
+}
+
+/// The credentials of these webhooks. One whose credentials do not open counts as unread: what is for it waits, as a fault of ours.
+async fn open(keys: &Keys, webhooks: &mut Found<(Workspace, WebhookId), Webhook>) -> HashMap<WebhookId, Credentials> {
+    let mut opened = HashMap::new();
+    for (key, webhook) in &webhooks.items {
+        match keys.open(webhook).await {
+            Ok(credentials) => {
+                opened.insert(webhook.id, credentials);
+            }
+            Err(error) => {
+                tracing::error!(webhook.id = %webhook.id, %error, "a webhook's secrets can't be opened");
+                webhooks.unread.insert(key.clone());
+            }
+        }
+    }
+    opened
 }
 
 /// Whether nothing can have been done yet for what a record asks.

@@ -17,6 +17,7 @@ use posthaste_runtime::{
     batch::{self, Batch},
     config,
     deadline::Deadline,
+    keys::Keys,
     telemetry,
 };
 use posthaste_sender::Sender;
@@ -32,6 +33,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
         events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
+        keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?),
         sender: Sender::new(config::url_policy()?, USER_AGENT)?,
         batch: Batch { queue: queue("DELIVERIES_QUEUE_URL")?, dead_letters: queue("DELIVERIES_DLQ_URL")? },
         events_queue: queue("EVENTS_QUEUE_URL")?,

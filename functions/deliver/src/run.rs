@@ -10,7 +10,7 @@ use posthaste_domain::{
     id::BatchId,
     rate_limit::Slot,
     request::WebhookRequest,
-    webhook::Webhook,
+    webhook::{Credentials, Webhook},
 };
 use posthaste_runtime::{
     batch::{Fate, Record},
@@ -22,6 +22,7 @@ use posthaste_store::{Parking, Recorded, Reservation, Reserved, StoreError};
 
 use crate::{
     deliver::Deliver,
+    facts::Facts,
     lanes::{Lane, Pending},
 };
 
@@ -40,6 +41,7 @@ pub(crate) const CONCURRENT_WRITES: usize = 16;
 pub(crate) struct Run<'a> {
     pub(crate) deliver: &'a Deliver,
     pub(crate) records: &'a [Record],
+    pub(crate) facts: &'a Facts,
     /// Unique to this lane and this invocation.
     pub(crate) attempt_id: String,
     pub(crate) deadline: Deadline,
@@ -133,15 +135,19 @@ impl Run<'_> {
             }
             let began = clock::now();
             let due: Vec<_> = left.iter().map(|pending| (pending.id, pending.event)).collect();
+            let Some(credentials) = self.facts.credentials.get(&webhook.id) else {
+                state.fail(left);
+                break;
+            };
             // Only the first request is one that was made before.
-            let Ok(request) = WebhookRequest::new(webhook, &due, batch.take(), began) else {
+            let Ok(request) = WebhookRequest::new(webhook, &credentials.secrets, &due, batch.take(), began) else {
                 tracing::error!(webhook.id = %webhook.id, "a request can't be written");
                 state.fail(left);
                 break;
             };
             let (now, later) = left.split_at(request.deliveries);
             let shared = request.batch;
-            match self.send(webhook, request, began, now).await {
+            match self.send(webhook, credentials, request, began, now).await {
                 Answer::OurFault => {
                     self.give_back(left, shared, &mut state).await;
                     break;
@@ -189,16 +195,20 @@ impl Run<'_> {
     async fn send(
         &self,
         webhook: &Webhook,
+        credentials: &Credentials,
         request: WebhookRequest,
         began: Timestamp,
         carried: &[Pending<'_>],
     ) -> Answer {
+        let own = credentials.own_headers();
+        let mut headers = request.headers;
+        headers.extend(own.iter().map(|(name, value)| (name.as_str(), value.clone())));
         let Outcome { duration, result } = self
             .deliver
             .sender
             .send(Request {
                 url: &webhook.settings.url,
-                headers: request.headers,
+                headers,
                 body: request.body.into(),
                 timeout: webhook.timeout(),
             })

@@ -86,9 +86,9 @@ fn is_as_sent(webhook: &Webhook, record: &DeliveryRecord) -> bool {
 
 fn request(webhook: &Webhook, record: &DeliveryRecord, event: &Event) -> Result<Option<SentRequest>, ApiError> {
     let Some(attempt) = record.attempts.last() else { return Ok(None) };
-    let made = WebhookRequest::new(webhook, &[(record.id, event)], None, attempt.at)?;
+    let made = WebhookRequest::unsigned(webhook, &[(record.id, event)], None, attempt.at)?;
     let url = webhook.settings.url.as_str().to_owned();
-    let headers = made.unsigned_headers().collect();
+    let headers = made.headers.into_iter().collect();
     Ok(String::from_utf8(made.body).ok().map(|body| SentRequest { url, headers, body }))
 }
 
@@ -137,9 +137,11 @@ mod tests {
     use posthaste_domain::{
         Timestamp,
         attempt::Attempt,
+        headers::Headers,
         id::{CauseKind, WebhookId},
         input::Fields,
-        secret::Secret,
+        rotation::Secrets,
+        secret::Sealed,
         url::UrlPolicy,
         webhook::Settings,
     };
@@ -158,7 +160,8 @@ mod tests {
             id: WebhookId(42),
             workspace: Workspace::parse("acme").unwrap(),
             settings: Settings::register(fields, &UrlPolicy::default()).unwrap(),
-            secret: Secret::new([7; 32]),
+            secrets: Secrets::new(Sealed(String::new())),
+            headers: Headers::default(),
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::from_second(updated_at).unwrap(),
             health: Default::default(),

@@ -16,7 +16,7 @@ use axum::{
 };
 use posthaste_domain::{request::USER_AGENT, url::UrlPolicy};
 use posthaste_queue::Queue;
-use posthaste_runtime::{api, aws, config, telemetry};
+use posthaste_runtime::{api, aws, config, keys::Keys, telemetry};
 use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Registry};
 use replay::Queues;
@@ -34,6 +34,7 @@ struct Shared {
     queues: Queues,
     sender: Sender,
     retention: Retention,
+    keys: Keys,
 }
 
 #[tokio::main]
@@ -51,10 +52,12 @@ async fn main() -> Result<(), lambda_http::Error> {
         sender: Sender::new(url_policy.clone(), USER_AGENT)?,
         retention: Retention(config::retention()?),
         url_policy,
+        keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?),
     };
     let routes = Router::new()
         .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/api/v1/webhooks/{id}", get(webhooks::show).patch(webhooks::change).delete(webhooks::remove))
+        .route("/api/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
         .route("/api/v1/webhooks/{id}/deliveries", get(deliveries::list))
         .route("/api/v1/webhooks/{id}/deliveries/{delivery}", get(deliveries::show))
         .route("/api/v1/webhooks/{id}/deliveries/{delivery}/replay", post(replay::one))

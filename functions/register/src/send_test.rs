@@ -20,13 +20,15 @@ use posthaste_domain::{
     own_type::OwnEventType,
     request::WebhookRequest,
     sample,
-    webhook::Webhook,
+    webhook::{Credentials, Webhook},
     workspace::Workspace,
 };
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
-    clock, random,
+    clock,
+    keys::Keys,
+    random,
 };
 use posthaste_sender::{Outcome, Request, Sender};
 use posthaste_store::{Deliveries, Registry, Subject};
@@ -45,6 +47,7 @@ pub(crate) async fn send(
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(sender): State<Sender>,
+    State(keys): State<Keys>,
     State(Retention(retention)): State<Retention>,
     Path(id): Path<String>,
     body: Bytes,
@@ -54,7 +57,7 @@ pub(crate) async fn send(
     let event = event(&registry, &webhook, sample::parse(&body)?).await?;
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));
-    let attempt = attempt(&sender, &webhook, delivery, &event).await?;
+    let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;
     let subject = Subject { delivery, webhook: webhook.id, event: &event, cause: CauseKind::Test, retention };
     let attempt_id = delivery.to_string();
     deliveries.record_attempt(subject, &attempt, &attempt_id, None, clock::now()).await?;
@@ -93,12 +96,21 @@ async fn own(
     if found.unread.contains(&key) { Err(ApiError::Internal) } else { Ok(found.items.remove(&key)) }
 }
 
-async fn attempt(sender: &Sender, webhook: &Webhook, delivery: DeliveryId, event: &Event) -> Result<Attempt, ApiError> {
+async fn attempt(
+    sender: &Sender,
+    webhook: &Webhook,
+    credentials: &Credentials,
+    delivery: DeliveryId,
+    event: &Event,
+) -> Result<Attempt, ApiError> {
     let began = clock::now();
-    let request = WebhookRequest::new(webhook, &[(delivery, event)], None, began)?;
+    let request = WebhookRequest::new(webhook, &credentials.secrets, &[(delivery, event)], None, began)?;
+    let own = credentials.own_headers();
+    let mut headers = request.headers;
+    headers.extend(own.iter().map(|(name, value)| (name.as_str(), value.clone())));
     let request = Request {
         url: &webhook.settings.url,
-        headers: request.headers,
+        headers,
         body: request.body.into(),
         timeout: webhook.timeout().min(MAX_TIMEOUT),
     };

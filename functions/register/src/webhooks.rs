@@ -1,6 +1,6 @@
 //! Registering, reading, changing and removing webhooks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -11,9 +11,11 @@ use axum::{
 use posthaste_api::{List, Removed, WebhookAnswer};
 use posthaste_domain::{
     api_key::Scope,
+    headers::Headers,
     health::Health,
     id::WebhookId,
     input::Fields,
+    rotation::{Rotation, Secrets},
     secret::Secret,
     url::UrlPolicy,
     webhook::{Settings, Webhook},
@@ -23,40 +25,50 @@ use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
     clock,
+    keys::Keys,
     query::Query,
     random,
 };
-use posthaste_store::Registry;
+use posthaste_store::{Place, Registry};
 
 /// How often a change is tried again when another call changed the webhook in between.
 const CHANGE_TRIES: u32 = 5;
+/// How long a change waits for the encryption key when all it would do with it is to replace an older one.
+const RESEALING: Duration = Duration::from_secs(2);
 const NO_WEBHOOK: ApiError = ApiError::NotFound("webhook with this id");
 
 pub(crate) async fn create(
     caller: Caller,
     State(registry): State<Registry>,
     State(policy): State<UrlPolicy>,
+    State(keys): State<Keys>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
-    let settings = Settings::register(Fields::of_body(&body)?, &policy)?;
-    check_types(&registry, &caller.workspace, &settings, None).await?;
-    let secret = Secret::new(random::bytes().map_err(|error| ApiError::internal(&error))?);
-    let now = clock::now();
+    let workspace = caller.workspace;
+    let mut fields = Fields::of_body(&body)?;
+    let headers = Headers::take(&mut fields)?.unwrap_or_default();
+    let settings = Settings::register(fields, &policy)?;
+    check_types(&registry, &workspace, &settings, None).await?;
+    let secret = new_secret()?;
     let id = registry.next_webhook_id().await?;
+    let place = Place { workspace: &workspace, webhook: id };
+    let secrets = Secrets::new(keys.seal_secret(place, &secret).await?);
+    let headers = keys.seal_headers(place, &headers).await?;
+    let now = clock::now();
     let webhook = Webhook {
         id,
-        workspace: caller.workspace,
+        workspace,
         settings,
-        secret,
+        secrets,
+        headers,
         created_at: now,
         updated_at: now,
         health: Health::default(),
     };
     registry.insert_webhook(&webhook).await?;
     tracing::info!(webhook.id = %id, workspace = %webhook.workspace, "registered a webhook");
-    let secret = Some(webhook.secret.reveal());
-    Ok(success(StatusCode::CREATED, WebhookAnswer { secret, ..WebhookAnswer::of(&webhook) }))
+    Ok(success(StatusCode::CREATED, WebhookAnswer::with_secret(&webhook, &secret)))
 }
 
 pub(crate) async fn list(
@@ -87,6 +99,7 @@ pub(crate) async fn change(
     caller: Caller,
     State(registry): State<Registry>,
     State(policy): State<UrlPolicy>,
+    State(keys): State<Keys>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -95,15 +108,56 @@ pub(crate) async fn change(
     let enables = Fields::of_body(&body)?.raw("enabled").is_some_and(|raw| raw.get() == "true");
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
-        let settings = webhook.settings.change(Fields::of_body(&body)?, &policy)?;
+        let mut fields = Fields::of_body(&body)?;
+        let headers = Headers::take(&mut fields)?;
+        let settings = webhook.settings.change(fields, &policy)?;
         check_types(&registry, &caller.workspace, &settings, Some(&webhook.settings)).await?;
+        let headers = match headers {
+            Some(headers) => keys.seal_headers(Place::from(&webhook), &headers).await?,
+            None => webhook.headers,
+        };
         // Saying that it is enabled enables it again after it was disabled, with a clean slate.
         let afresh = enables && webhook.health.disabled.is_some();
         let health = if afresh { Health::default() } else { webhook.health };
-        let changed = Webhook { settings, updated_at: clock::now(), health, ..webhook };
+        let changed = Webhook { settings, headers, updated_at: clock::now(), health, ..webhook };
+        let changed = resealed(&keys, changed).await;
         if registry.change_webhook(&changed, revision, afresh).await? {
             return Ok(success(StatusCode::OK, WebhookAnswer::of(&changed)));
         }
+    }
+    Err(ApiError::Conflict)
+}
+
+/// A new secret. The answer is the only one that shows it.
+pub(crate) async fn rotate(
+    caller: Caller,
+    State(registry): State<Registry>,
+    State(keys): State<Keys>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.needs(Scope::WebhooksManage)?;
+    let id = parse_id(&id)?;
+    let Rotation { overlap } = Rotation::parse(&body)?;
+    let secret = new_secret()?;
+    let mut sealed = None;
+    for _ in 0..CHANGE_TRIES {
+        let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
+        let new = match sealed.take() {
+            // A write whose answer got lost: it was carried out, and its repetition refused.
+            Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
+                return Ok(success(StatusCode::OK, WebhookAnswer::with_secret(&webhook, &secret)));
+            }
+            Some(new) => new,
+            None => keys.seal_secret(Place::from(&webhook), &secret).await?,
+        };
+        let secrets = webhook.secrets.clone().rotate(new, clock::now(), overlap)?;
+        let rotated = resealed(&keys, Webhook { secrets, ..webhook }).await;
+        if registry.change_webhook(&rotated, revision, false).await? {
+            tracing::info!(webhook.id = %id, workspace = %rotated.workspace, "rotated a secret");
+            return Ok(success(StatusCode::OK, WebhookAnswer::with_secret(&rotated, &secret)));
+        }
+        sealed = Some(rotated.secrets.current);
     }
     Err(ApiError::Conflict)
 }
@@ -120,6 +174,27 @@ pub(crate) async fn remove(
     }
     tracing::info!(webhook.id = %id, workspace = %caller.workspace, "removed a webhook");
     Ok(success(StatusCode::OK, Removed::of(id)))
+}
+
+fn new_secret() -> Result<Secret, ApiError> {
+    random::bytes().map(Secret::new).map_err(|error| ApiError::internal(&error))
+}
+
+/// What is written is sealed with the newest key. Where that can't be had in a moment, it stays as it is: a webhook can be paused
+/// whatever becomes of the key.
+async fn resealed(keys: &Keys, webhook: Webhook) -> Webhook {
+    match tokio::time::timeout(RESEALING, keys.reseal(&webhook)).await {
+        Ok(Ok(Some((secrets, headers)))) => Webhook { secrets, headers, ..webhook },
+        Ok(Ok(None)) => webhook,
+        Ok(Err(error)) => {
+            tracing::warn!(webhook.id = %webhook.id, %error, "a webhook stays sealed as it is");
+            webhook
+        }
+        Err(_) => {
+            tracing::warn!(webhook.id = %webhook.id, "a webhook stays sealed as it is: the key did not come in time");
+            webhook
+        }
+    }
 }
 
 /// Refuses what is not known. The workspace's own types are read only when the catalogue does not do.

@@ -123,6 +123,14 @@ impl Call {
         self.refuses([malformed])
     }
 
+    /// The body may be left out.
+    pub(crate) fn optionally(mut self) -> Self {
+        if let Some(RefOr::T(body)) = &mut self.operation.request_body {
+            body.required = Some(Required::False);
+        }
+        self
+    }
+
     /// What is answered where all is well, in the envelope.
     pub(crate) fn answers<T: ToSchema>(
         mut self,

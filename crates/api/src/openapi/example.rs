@@ -1,12 +1,16 @@
 //! What the examples of several calls share. Answers are made by the code that answers, from the requests that are shown.
 
+use std::convert::Infallible;
+
 use posthaste_domain::{
     Timestamp,
     event::{Event, NewEvent},
+    headers::Headers,
     health::Health,
     id::{EventId, WebhookId},
     input::Fields,
-    secret::Secret,
+    rotation::Secrets,
+    secret::{Sealed, Secret},
     url::UrlPolicy,
     webhook::{Settings, Webhook},
     workspace::Workspace,
@@ -76,6 +80,7 @@ pub(crate) fn everything() -> Value {
         "retrySchedule": [5, 60, 3600],
         "successStatuses": [200, 202],
         "timeoutSeconds": 10,
+        "headers": { "Authorization": "Bearer 5f0c1e", "X-Team": "orders" },
         "enabled": false
     })
 }
@@ -83,18 +88,31 @@ pub(crate) fn everything() -> Value {
 /// The webhook that a registration makes.
 pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
     let body = registration.to_string();
-    let settings = Settings::register(Fields::of_body(body.as_bytes()).ok()?, &UrlPolicy::default()).ok()?;
-    let secret = Secret::new(*b"no secret: it is in an example..");
-    let workspace = workspace()?;
+    let mut fields = Fields::of_body(body.as_bytes()).ok()?;
+    let headers = Headers::take(&mut fields).ok()?.unwrap_or_default();
+    let headers = headers.try_map(|_, _| Ok::<_, Infallible>(sealed())).ok()?;
+    let settings = Settings::register(fields, &UrlPolicy::default()).ok()?;
+    let (workspace, secrets) = (workspace()?, Secrets::new(sealed()));
     Some(Webhook {
         id: WebhookId(id),
         workspace,
         settings,
-        secret,
+        secrets,
+        headers,
         created_at: NOW,
         updated_at: NOW,
         health: Health::default(),
     })
+}
+
+/// What signs requests in examples.
+pub(crate) fn secret() -> Secret {
+    Secret::new(*b"no secret: it is in an example..")
+}
+
+/// Nobody asks what an example has sealed.
+pub(crate) fn sealed() -> Sealed {
+    Sealed(String::new())
 }
 
 /// The events that a publishing call makes.

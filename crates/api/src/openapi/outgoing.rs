@@ -6,6 +6,7 @@ use posthaste_domain::{
     format::Format,
     id::{Cause, DeliveryId},
     request::WebhookRequest,
+    rotation::Secrets,
 };
 use serde_json::{Value, json};
 use utoipa::{
@@ -31,14 +32,14 @@ const HEADERS: [(&str, &str); 6] = [
     ("X-Webhook-Event", "The type of the events in the body; `batch` if they have several."),
     (
         "X-Webhook-Signature",
-        "`sha256=` and the hex HMAC-SHA256 of the body, keyed with the secret's text as it was shown.",
+        "`sha256=` and the hex HMAC-SHA256 of the body, keyed with the newest secret's text as it was shown.",
     ),
     ("webhook-id", "The event's id, or that of several that share the request. The same on every retry."),
     ("webhook-timestamp", "When this attempt was made, in Unix seconds."),
     (
         "webhook-signature",
         "`v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`, keyed with the bytes that the secret is the \
-         base64 of (Standard Webhooks). Several are parted by spaces; one has to match.",
+         base64 of (Standard Webhooks). One for each valid secret, the newest first, parted by spaces; one has to match.",
     ),
 ];
 
@@ -106,7 +107,7 @@ pub(super) fn request(profile: &str, published: &Value) -> Option<WebhookRequest
     let events = example::events(published);
     let ids = events.iter().map(|event| DeliveryId::derive(event.id, webhook.id, Cause::Published));
     let due: Vec<_> = ids.zip(&events).collect();
-    WebhookRequest::new(&webhook, &due, None, NOW).ok()
+    WebhookRequest::new(&webhook, &Secrets::new(example::secret()), &due, None, NOW).ok()
 }
 
 /// The type and the body of a request in this format.

@@ -132,10 +132,10 @@ fn delivery() -> Option<Value> {
     let delivery = webhooks::deliveries_of_two_events()?.into_iter().next()?;
     let webhook = example::webhook(42, &example::spectra())?;
     let event = order()?;
-    let request = WebhookRequest::new(&webhook, &[(delivery.id, &event)], None, delivery.updated_at).ok()?;
+    let request = WebhookRequest::unsigned(&webhook, &[(delivery.id, &event)], None, delivery.updated_at).ok()?;
     let request = SentRequest {
         url: webhook.settings.url.as_str().to_owned(),
-        headers: request.unsigned_headers().collect(),
+        headers: request.headers.into_iter().collect(),
         body: String::from_utf8(request.body).ok()?,
     };
     shown(DeliveryAnswer { request: Some(request), ..delivery })

@@ -45,6 +45,8 @@ pub(crate) struct RegisterWebhook {
     /// How long one request may take, head and body.
     #[schema(minimum = 1, maximum = 30, default = 5)]
     timeout_seconds: Option<u8>,
+    /// Its own headers. In a change they replace all that there were.
+    headers: Option<schema::Headers>,
     /// False pauses it: it gets nothing new.
     #[schema(default = true)]
     enabled: Option<bool>,
@@ -85,6 +87,15 @@ impl ToSchema for ChangeWebhook {
     fn schemas(schemas: &mut Named) {
         RegisterWebhook::schemas(schemas);
     }
+}
+
+/// How a secret is rotated. The body may be left out.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RotateSecret {
+    /// How long the secret before signs too, in seconds: up to seven days.
+    #[schema(minimum = 0, maximum = 604_800, default = 86_400)]
+    overlap_seconds: Option<u32>,
 }
 
 /// An event to publish, at most 256 KiB.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use posthaste_domain::{api_key, attempt, catalogue, filter, format, id, profile, rate_limit, replay};
+use posthaste_domain::{api_key, attempt, catalogue, filter, format, headers, id, profile, rate_limit, replay};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -95,6 +95,26 @@ mirrors! {
                 .build(),
         )))))
         .max_properties(Some(50));
+    /// Headers of the webhook's own on its requests, by name: what the endpoint asks for, say `Authorization`. Up to 20, with at
+    /// most 4 KiB of names and values. The values are stored encrypted, and no call answers them. What Posthaste or the connection
+    /// says itself can't be set: `Content-*` of the body, `User-Agent`, `X-Webhook-*`, `webhook-*`, `Host`, `Connection` and its
+    /// like, `Proxy-*`, `Sec-*`, `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Via`, `X-Amz*`.
+    Headers = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(header_name()))
+        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(
+            text()
+                .pattern(Some(r"^([!-~]([\t -~]*[!-~])?)?$"))
+                .max_length(Some(headers::MAX_VALUE_BYTES))
+                .build()
+                .into(),
+        ))))
+        .max_properties(Some(headers::MAX_HEADERS));
+    /// The names of a webhook's own headers.
+    MaskedHeaders = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(header_name()))
+        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(one_of([headers::MASK]).build().into()))));
 }
 
 /// How often requests are made at most. They are spread evenly over the period.
@@ -240,6 +260,11 @@ fn pattern_text() -> Schema {
         RefOr::T(schema) => schema,
         RefOr::Ref(_) => text().into(),
     }
+}
+
+/// An RFC 9110 token.
+fn header_name() -> Schema {
+    text().pattern(Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")).max_length(Some(headers::MAX_NAME_BYTES)).build().into()
 }
 
 /// Refers to the named schema of this type.

@@ -8,8 +8,8 @@ mod routes;
 use std::{fs, iter, path::Path};
 
 use posthaste_domain::{
-    Invalid, Timestamp, api_key::NewKey, event::NewEvent, input::Fields, own_type::OwnEventType, replay::Asked, sample,
-    url::UrlPolicy, webhook::Settings,
+    Invalid, Timestamp, api_key::NewKey, event::NewEvent, headers::Headers, input::Fields, own_type::OwnEventType,
+    replay::Asked, rotation::Rotation, sample, url::UrlPolicy, webhook::Settings,
 };
 use serde_json::{Value, json};
 
@@ -26,13 +26,17 @@ fn in_json() -> Value {
 /// Reads a body as the operation does.
 fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
     let policy = UrlPolicy::default();
-    let fields = || Fields::of_body(body.as_bytes());
+    let fields = || {
+        let mut fields = Fields::of_body(body.as_bytes())?;
+        Headers::take(&mut fields).map(|_| fields)
+    };
     match operation {
         "registerWebhook" => Settings::register(fields()?, &policy)?.check_types(None, &[]),
         "changeWebhook" => {
             let old = example::webhook(42, &example::spektr()).unwrap().settings;
             old.change(fields()?, &policy)?.check_types(Some(&old), &[])
         }
+        "rotateSecret" => Rotation::parse(body.as_bytes()).map(|_| ()),
         "publishEvents" => {
             NewEvent::parse_call(body.as_bytes())?.events().iter().try_for_each(|event| event.check(None))
         }
@@ -94,7 +98,7 @@ fn every_operation_has_what_a_reader_needs() {
     let count = ids.len();
     ids.sort();
     ids.dedup();
-    assert_eq!((ids.len(), count), (23, 23));
+    assert_eq!((ids.len(), count), (24, 24));
     assert_eq!(document["openapi"], "3.1.0");
 }
 

@@ -23,7 +23,7 @@ use super::{
     call::Call,
     example::{self, NOW, shown},
     refusal::Refusal,
-    request::{ChangeWebhook, RegisterWebhook},
+    request::{ChangeWebhook, RegisterWebhook, RotateSecret},
     schema::{self, EventTypeName},
 };
 use crate::{DeliveryAnswer, WebhookAnswer};
@@ -34,8 +34,8 @@ pub(super) const TAG: &str = "Webhooks";
 pub(super) const SCOPE: Scope = Scope::WebhooksManage;
 pub(super) const NO_WEBHOOK: &str = "webhook with this id";
 
-pub(super) fn calls() -> [Call; 6] {
-    [register(), list(), show(), change(), remove(), deliveries()]
+pub(super) fn calls() -> [Call; 7] {
+    [register(), list(), show(), change(), remove(), rotate(), deliveries()]
 }
 
 fn register() -> Call {
@@ -64,6 +64,12 @@ fn register() -> Call {
                 "url",
                 r#"{"url": "http://example.com", "events": ["*"]}"#,
                 "url has to begin with https://",
+            ),
+            Refusal::body(
+                "forbidden_header",
+                "headers.Host",
+                r#"{"url": "https://example.com", "events": ["*"], "headers": {"Host": "example.org"}}"#,
+                "Host can't be set: Posthaste or the connection says it, or somebody on the way believes it",
             ),
             Refusal::body(
                 "unknown_event_type",
@@ -128,6 +134,35 @@ fn remove() -> Call {
         .removes(number(), example::removed(42))
 }
 
+fn rotate() -> Call {
+    Call::new(HttpMethod::Post, "/api/v1/webhooks/{id}/secret/rotate", "rotateSecret", "Rotate a webhook's secret")
+        .tag(TAG)
+        .needs(SCOPE, ROTATING)
+        .names("id", NO_WEBHOOK, number())
+        .takes::<RotateSecret>([("anHour", Some(json!({ "overlapSeconds": 3600 })))])
+        .optionally()
+        .answers::<WebhookAnswer>(
+            200,
+            "The webhook, with its new `secret`, which no later call answers.",
+            [("rotated", rotated())],
+        )
+        .refuses([
+            Refusal::too_large_body(),
+            Refusal::body("unknown_field", "overlap", r#"{"overlap": 3600}"#, "overlap is not a known field"),
+            Refusal::body(
+                "out_of_range",
+                "overlapSeconds",
+                r#"{"overlapSeconds": 604801}"#,
+                "overlapSeconds is 0 to 604800",
+            ),
+            Refusal::new(
+                409,
+                "conflict",
+                "it was changed by another call at the same time: read it again and repeat the change",
+            ),
+        ])
+}
+
 fn deliveries() -> Call {
     let event_type = "Only deliveries of events of this type.";
     Call::new(HttpMethod::Get, "/api/v1/webhooks/{id}/deliveries", "listDeliveries", "List a webhook's deliveries")
@@ -149,7 +184,13 @@ fn unknown_field() -> Refusal {
 
 fn registered(body: &Value) -> Option<Value> {
     let webhook = example::webhook(42, body)?;
-    shown(WebhookAnswer { secret: Some(webhook.secret.reveal()), ..WebhookAnswer::of(&webhook) })
+    shown(WebhookAnswer::with_secret(&webhook, &example::secret()))
+}
+
+fn rotated() -> Option<Value> {
+    let webhook = example::webhook(42, &example::spectra())?;
+    let secrets = webhook.secrets.clone().rotate(example::sealed(), NOW, Duration::from_secs(3600)).ok()?;
+    shown(WebhookAnswer::with_secret(&Webhook { secrets, ..webhook }, &example::secret()))
 }
 
 fn answered(body: &Value) -> Option<Value> {
@@ -246,3 +287,9 @@ fn registering() -> String {
 const CHANGING: &str = "\
 A field that is absent stays, one that is `null` goes back to its default. `\"enabled\": false` pauses the webhook: what is \
 published meanwhile is not delivered.";
+
+const ROTATING: &str = "\
+The new secret signs from now on, and the one before it too until the overlap ends: `webhook-signature` has a signature of each, \
+the newest first, so that an endpoint can take the new one whenever it is ready. `X-Webhook-Signature` has room for one and is the \
+newest's. Up to three older secrets can be valid at once; while they are, `overlapSeconds` has to be 0 (else 422, \
+`too_many_secrets`). With 0 the present secret signs no more: the way to end one that has leaked.";

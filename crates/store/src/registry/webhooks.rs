@@ -1,7 +1,6 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     id::WebhookId,
-    secret::Secret,
     webhook::{Settings, Webhook},
     workspace::Workspace,
 };
@@ -53,8 +52,8 @@ impl Registry {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(write(webhook, Revision(1))?))
-            .condition_expression("attribute_not_exists(pk) OR secret = :secret")
-            .expression_attribute_values(":secret", text(webhook.secret.reveal()));
+            .condition_expression("attribute_not_exists(pk) OR secrets = :secrets")
+            .expression_attribute_values(":secrets", text(serde_json::to_string(&webhook.secrets)?));
         put.send().await.map_err(StoreError::call("PutItem"))?;
         Ok(())
     }
@@ -68,9 +67,11 @@ impl Registry {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(webhook_key(&webhook.workspace, webhook.id)))
-            .update_expression(format!("SET settings = :settings, updatedAt = :at, revision = :next{forget}"))
+            .update_expression(format!("SET settings = :settings, secrets = :secrets, headers = :headers, updatedAt = :at, revision = :next{forget}"))
             .condition_expression("revision = :read")
             .expression_attribute_values(":settings", text(serde_json::to_string(&webhook.settings)?))
+            .expression_attribute_values(":secrets", text(serde_json::to_string(&webhook.secrets)?))
+            .expression_attribute_values(":headers", text(serde_json::to_string(&webhook.headers)?))
             .expression_attribute_values(":at", text(webhook.updated_at.to_string()))
             .expression_attribute_values(":next", number(read.0 + 1))
             .expression_attribute_values(":read", number(read.0));
@@ -174,9 +175,10 @@ pub(super) fn webhook_key(workspace: &Workspace, id: WebhookId) -> Item {
 
 fn write(webhook: &Webhook, revision: Revision) -> Result<Item, StoreError> {
     let mut item = webhook_key(&webhook.workspace, webhook.id);
-    let attributes: [(&str, AttributeValue); 5] = [
+    let attributes: [(&str, AttributeValue); 6] = [
         ("settings", text(serde_json::to_string(&webhook.settings)?)),
-        ("secret", text(webhook.secret.reveal())),
+        ("secrets", text(serde_json::to_string(&webhook.secrets)?)),
+        ("headers", text(serde_json::to_string(&webhook.headers)?)),
         ("createdAt", text(webhook.created_at.to_string())),
         ("updatedAt", text(webhook.updated_at.to_string())),
         ("revision", number(revision.0)),
@@ -195,7 +197,8 @@ fn read(item: &Item) -> Result<Webhook, StoreError> {
         id: id_of(item).ok_or_else(|| item.corrupt(SK))?,
         workspace: workspace.ok_or_else(|| item.corrupt(PK))?,
         settings: item.json::<Settings>("settings")?,
-        secret: Secret::parse(item.text("secret")?).map_err(|_| item.corrupt("secret"))?,
+        secrets: item.json("secrets")?,
+        headers: item.json("headers")?,
         created_at: item.parsed("createdAt")?,
         updated_at: item.parsed("updatedAt")?,
         health: health::read(item)?,

@@ -1,0 +1,324 @@
+//! Headers of the owner's own on a webhook's requests, say an `Authorization` that the endpoint asks for.
+//!
+//! Their values are confidential: they are sealed where they are stored, and no answer, log or history shows them.
+
+use std::{cmp::Ordering, collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{Invalid, input::Fields};
+
+/// The most headers of a webhook.
+pub const MAX_HEADERS: usize = 20;
+/// The longest name, in bytes.
+pub const MAX_NAME_BYTES: usize = 64;
+/// The longest value, in bytes.
+pub const MAX_VALUE_BYTES: usize = 1024;
+/// The most bytes of all names and values together: receivers bound the head of a request, many at 8 KiB.
+const MAX_BYTES: usize = 4096;
+/// What is shown instead of a value.
+pub const MASK: &str = "***";
+const FIELD: &str = "headers";
+
+/// What Posthaste says itself, what belongs to the connection or its framing (RFC 9110, section 7.6.1; RFC 9113, section 8.2.2), and
+/// what a proxy on the way or AWS would believe.
+const FORBIDDEN: [&str; 17] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-forwarded",
+    "x-real-ip",
+];
+/// The same for every name that begins so. `x-amz` is that of `x-amzn-` too.
+const FORBIDDEN_BEGINNINGS: [&str; 6] = ["proxy-", "sec-", "webhook-", "x-amz", "x-forwarded-", "x-webhook-"];
+
+/// A header's name: an RFC 9110 token of at most 64 bytes that is not forbidden. Case matters only where it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HeaderName(String);
+
+/// A header's value: visible ASCII, with spaces and tabs between. It can't be printed by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HeaderValue(String);
+
+/// The headers of a webhook: their values are plain or sealed, which is `V`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Headers<V>(BTreeMap<HeaderName, V>);
+
+impl HeaderName {
+    /// As its owner wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form in which names are compared and sent.
+    pub fn in_lower_case(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+
+    fn bytes_in_lower_case(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+impl Ord for HeaderName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes_in_lower_case().cmp(other.bytes_in_lower_case())
+    }
+}
+
+impl PartialOrd for HeaderName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for HeaderName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for HeaderName {}
+
+impl HeaderValue {
+    /// A value that was one before, as [`HeaderValue::reveal`] gave it.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The value, to be sealed or sent.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeaderValue(…)")
+    }
+}
+
+impl<V> Default for Headers<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<V> Headers<V> {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each with its name, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &V)> {
+        self.0.iter()
+    }
+
+    /// What is shown of them: the names.
+    pub fn masked(&self) -> BTreeMap<String, &'static str> {
+        self.0.keys().map(|name| (name.0.clone(), MASK)).collect()
+    }
+
+    /// The same headers with their values in another form.
+    pub fn try_map<T, E>(&self, mut convert: impl FnMut(&HeaderName, &V) -> Result<T, E>) -> Result<Headers<T>, E> {
+        let converted = self.0.iter().map(|(name, value)| Ok((name.clone(), convert(name, value)?)));
+        converted.collect::<Result<_, E>>().map(Headers)
+    }
+}
+
+impl Headers<HeaderValue> {
+    /// Takes the field `headers` of a registration or a change: none where it is absent, no header where it is `null`. What it says
+    /// replaces all headers that there were, since nobody can send back the values that are not shown.
+    pub fn take(fields: &mut Fields<'_>) -> Result<Option<Self>, Invalid> {
+        match fields.raw_or_null(FIELD) {
+            None => Ok(None),
+            Some(raw) if raw.get() == "null" => Ok(Some(Self::default())),
+            Some(raw) => Self::read(raw).map(Some),
+        }
+    }
+
+    fn read(raw: &RawValue) -> Result<Self, Invalid> {
+        let fields = Fields::of_object(raw, FIELD)?;
+        let mut headers = BTreeMap::new();
+        for (name, raw) in fields.into_members() {
+            let at = format!("{FIELD}.{name}");
+            let refused = |code, message: String| Invalid::field(&at, code, message);
+            let text: String =
+                serde_json::from_str(raw.get()).map_err(|_| refused("wrong_type", format!("{at} has to be a text")))?;
+            let name = read_name(name).map_err(|(code, message)| refused(code, message))?;
+            let value = read_value(text).map_err(|(code, message)| refused(code, message))?;
+            if headers.insert(name, value).is_some() {
+                return Err(refused(
+                    "repeated_field",
+                    format!("{at} is given twice: the case of a name does not matter"),
+                ));
+            }
+        }
+        if headers.len() > MAX_HEADERS {
+            return Err(Invalid::field(FIELD, "wrong_count", format!("{FIELD} takes up to {MAX_HEADERS} headers")));
+        }
+        let bytes: usize = headers.iter().map(|(name, value)| name.0.len() + value.0.len()).sum();
+        if bytes > MAX_BYTES {
+            let message = format!("{FIELD} takes at most {MAX_BYTES} bytes of names and values");
+            return Err(Invalid::field(FIELD, "too_long", message));
+        }
+        Ok(Self(headers))
+    }
+}
+
+fn read_name(name: String) -> Result<HeaderName, (&'static str, String)> {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_token) {
+        let message = format!(
+            "a header's name is 1 to {MAX_NAME_BYTES} letters, digits and characters of !#$%&'*+-.^_`|~, as RFC 9110 says"
+        );
+        return Err(("invalid_header", message));
+    }
+    let lower = name.to_ascii_lowercase();
+    let is_forbidden = FORBIDDEN.contains(&lower.as_str())
+        || FORBIDDEN_BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning));
+    if is_forbidden {
+        let message =
+            format!("{name} can't be set: Posthaste or the connection says it, or somebody on the way believes it");
+        return Err(("forbidden_header", message));
+    }
+    Ok(HeaderName(name))
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// RFC 9110, section 5.5, without what is obsolete or not ASCII. A value neither begins nor ends with a space (RFC 9113, section
+/// 8.2.1).
+fn read_value(text: String) -> Result<HeaderValue, (&'static str, String)> {
+    if text.len() > MAX_VALUE_BYTES {
+        return Err(("too_long", format!("a header's value takes at most {MAX_VALUE_BYTES} bytes")));
+    }
+    if text == MASK {
+        let message = format!("{MASK} is shown instead of a value: give the value itself");
+        return Err(("invalid_header", message));
+    }
+    let is_clean = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ' || byte == b'\t');
+    if !is_clean || text.trim_matches([' ', '\t']).len() != text.len() {
+        let message = "a header's value is visible ASCII, with spaces and tabs only between";
+        return Err(("invalid_header", message.to_owned()));
+    }
+    Ok(HeaderValue(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(headers: &Value) -> Result<Headers<HeaderValue>, Invalid> {
+        let body = json!({ "headers": headers }).to_string();
+        let mut fields = Fields::of_body(body.as_bytes())?;
+        let read = Headers::take(&mut fields)?;
+        fields.finish()?;
+        Ok(read.unwrap())
+    }
+
+    fn complaint(headers: &Value) -> (String, &'static str) {
+        let invalid = read(headers).unwrap_err();
+        (invalid.field.unwrap(), invalid.code)
+    }
+
+    #[test]
+    fn headers_are_read_and_shown_without_their_values() {
+        let headers = read(&json!({ "X-Team": "a\tb c", "Authorization": "Bearer abc", "X-Empty": "" })).unwrap();
+        let plain: Vec<_> = headers.iter().map(|(name, value)| (name.in_lower_case(), value.reveal())).collect();
+        let expected = [("authorization", "Bearer abc"), ("x-empty", ""), ("x-team", "a\tb c")];
+        assert_eq!(plain, expected.map(|(name, value)| (name.to_owned(), value)));
+        assert_eq!(json!(headers.masked()), json!({ "Authorization": "***", "X-Empty": "***", "X-Team": "***" }));
+        let shown = format!("{headers:?}");
+        assert!(shown.contains("Authorization") && !shown.contains("abc"), "{shown}");
+    }
+
+    #[test]
+    fn absent_is_not_null() {
+        let take = |body: &str| Headers::take(&mut Fields::of_body(body.as_bytes()).unwrap()).unwrap();
+        assert_eq!(take("{}"), None);
+        assert_eq!(take(r#"{"headers":null}"#), Some(Headers::default()));
+        assert_eq!(take(r#"{"headers":{}}"#), Some(Headers::default()));
+    }
+
+    #[test]
+    fn what_posthaste_says_itself_or_others_believe_is_forbidden() {
+        let beginnings = FORBIDDEN_BEGINNINGS.iter().map(|beginning| format!("{beginning}x"));
+        let by_request = ["content-type", "user-agent", "x-webhook-event", "x-webhook-signature", "webhook-id"];
+        let others = ["Host", "HOST", "x-amzn-trace-id", "X-Amz-Date", "X-Forwarded-For", "Proxy-Authorization"];
+        let names = FORBIDDEN.into_iter().chain(by_request).chain(others).map(str::to_owned).chain(beginnings);
+        for name in names {
+            assert_eq!(complaint(&json!({ &name: "x" })), (format!("headers.{name}"), "forbidden_header"));
+        }
+        for name in ["Authorization", "Cookie", "X-Api-Key", "Accept", "Tea", "webhook", "x-webhooks", "second"] {
+            assert!(read(&json!({ name: "x" })).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let long_name = "x".repeat(65);
+        let many: serde_json::Map<_, _> = (0..21).map(|at| (format!("x-{at}"), json!(""))).collect();
+        let large: serde_json::Map<_, _> = (0..4).map(|at| (format!("x-{at}"), json!("x".repeat(1024)))).collect();
+        let cases = [
+            (json!([]), "headers", "wrong_type"),
+            (json!({ "a": 1 }), "headers.a", "wrong_type"),
+            (json!({ "a": null }), "headers.a", "wrong_type"),
+            (json!({ "": "x" }), "headers.", "invalid_header"),
+            (json!({ "a b": "x" }), "headers.a b", "invalid_header"),
+            (json!({ "a:": "x" }), "headers.a:", "invalid_header"),
+            (json!({ "ä": "x" }), "headers.ä", "invalid_header"),
+            (json!({ &long_name: "x" }), &format!("headers.{long_name}"), "invalid_header"),
+            (json!({ "a": "x\r\nb: y" }), "headers.a", "invalid_header"),
+            (json!({ "a": "x\u{0}" }), "headers.a", "invalid_header"),
+            (json!({ "a": "ä" }), "headers.a", "invalid_header"),
+            (json!({ "a": " x" }), "headers.a", "invalid_header"),
+            (json!({ "a": "x\t" }), "headers.a", "invalid_header"),
+            (json!({ "a": "***" }), "headers.a", "invalid_header"),
+            (json!({ "a": "x".repeat(1025) }), "headers.a", "too_long"),
+            (json!({ "a": "x", "A": "y" }), "headers.a", "repeated_field"),
+            (json!(many), "headers", "wrong_count"),
+            (json!(large), "headers", "too_long"),
+        ];
+        for (headers, field, code) in cases {
+            let (at, found) = complaint(&headers);
+            assert_eq!((at.to_ascii_lowercase().as_str(), found), (field, code), "{headers}");
+        }
+        assert!(read(&json!({ "a": "x".repeat(1024), "x".repeat(64): "y" })).is_ok());
+    }
+
+    proptest! {
+        /// What is taken can be neither more than one header nor one of Posthaste's own, whatever is tried.
+        #[test]
+        fn what_is_taken_is_one_clean_header(name in "\\PC{0,12}", value in "[\\x00-\\x7f]{0,12}") {
+            if let Ok(headers) = read(&json!({ &name: value })) {
+                for (name, value) in headers.iter() {
+                    prop_assert!(!name.as_str().contains([':', ' ', '\r', '\n']));
+                    prop_assert!(!value.reveal().contains(['\r', '\n', '\0']));
+                    prop_assert!(!name.in_lower_case().starts_with("webhook-"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The encryption key, from Secrets Manager: read when it is first needed, and then kept as long as the process lives.
+//!
+//! Only who holds a [`Keys`] can open what is sealed. `register` seals, `deliver` opens; no other function may read the key.
+//!
+//! Two versions of the secret count: `AWSCURRENT`, which seals, and `AWSPREVIOUS`. As long as every text is sealed with the current
+//! one, only that is read. A text of another key lets both be read anew, at most every [`REFRESH_INTERVAL`]: a process that began
+//! before the key was changed learns the new one in this way, and one that began after it the old one.
+
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use aws_sdk_secretsmanager::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::get_secret_value::GetSecretValueError,
+};
+use posthaste_domain::{
+    headers::{HeaderValue, Headers},
+    rotation::Secrets,
+    secret::{Sealed, Secret},
+    webhook::{Credentials, Webhook},
+};
+use posthaste_store::{KeyRing, Place, Purpose, SealError};
+use tokio::sync::Mutex;
+
+use crate::random;
+
+/// How soon after another the keys are read anew because of a text whose key is unknown.
+pub const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
+const CURRENT: &str = "AWSCURRENT";
+const PREVIOUS: &str = "AWSPREVIOUS";
+
+/// Why something can't be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// Secrets Manager refused or did not answer, after the SDK's own retries.
+    #[error("the encryption key can't be read: {code}")]
+    Call {
+        /// The error code, or what kept the call from it.
+        code: String,
+        /// The whole of it.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The secret has no text.
+    #[error("the encryption key's secret has no text")]
+    NoText,
+    /// The key does not do.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// There is no randomness.
+    #[error("no random bytes")]
+    Random(#[from] getrandom::Error),
+}
+
+/// The keys of the secret with this ARN. Clones share what was read.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    client: Client,
+    secret: String,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    ring: Option<Arc<KeyRing>>,
+    refreshed: Option<Instant>,
+}
+
+impl Keys {
+    /// Reads nothing yet.
+    pub fn new(client: Client, secret: impl Into<String>) -> Self {
+        Self { client, secret: secret.into(), held: Arc::default() }
+    }
+
+    /// Makes sure that there is a key. To be called while something else is waited for.
+    pub async fn ready(&self) -> Result<(), KeysError> {
+        self.ring().await.map(drop)
+    }
+
+    /// Opens all that a webhook stores sealed.
+    pub async fn open(&self, webhook: &Webhook) -> Result<Credentials, KeysError> {
+        match self.ring().await?.credentials(webhook) {
+            Err(SealError::UnknownKey(_)) => Ok(self.refreshed().await?.credentials(webhook)?),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Seals a signing secret.
+    pub async fn seal_secret(&self, place: Place<'_>, secret: &Secret) -> Result<Sealed, KeysError> {
+        Ok(self.ring().await?.seal(place, Purpose::Secret, &secret.reveal(), random::bytes()?)?)
+    }
+
+    /// Seals the values of headers. Where there are none, no key is needed.
+    pub async fn seal_headers(
+        &self,
+        place: Place<'_>,
+        headers: &Headers<HeaderValue>,
+    ) -> Result<Headers<Sealed>, KeysError> {
+        if headers.is_empty() {
+            return Ok(Headers::default());
+        }
+        let ring = self.ring().await?;
+        headers.try_map(|name, value| Ok(ring.seal(place, Purpose::Header(name), value.reveal(), random::bytes()?)?))
+    }
+
+    /// What a webhook stores sealed, sealed with the newest key; none if it is.
+    pub async fn reseal(&self, webhook: &Webhook) -> Result<Option<(Secrets<Sealed>, Headers<Sealed>)>, KeysError> {
+        let ring = self.ring().await?;
+        let mut sealed = webhook.secrets.iter().chain(webhook.headers.iter().map(|(_, value)| value));
+        if sealed.all(|sealed| ring.is_newest(sealed)) {
+            return Ok(None);
+        }
+        let plain = self.open(webhook).await?;
+        let (ring, place) = (self.ring().await?, Place::from(webhook));
+        let secrets = plain.secrets.try_map(|secret| {
+            Ok::<_, KeysError>(ring.seal(place, Purpose::Secret, &secret.reveal(), random::bytes()?)?)
+        })?;
+        Ok(Some((secrets, self.seal_headers(place, &plain.headers).await?)))
+    }
+
+    async fn ring(&self) -> Result<Arc<KeyRing>, KeysError> {
+        let mut held = self.held.lock().await;
+        if let Some(ring) = &held.ring {
+            return Ok(Arc::clone(ring));
+        }
+        let current = self.version(CURRENT).await?.ok_or(KeysError::NoText)?;
+        let ring = Arc::new(KeyRing::derive([current.as_str()])?);
+        held.ring = Some(Arc::clone(&ring));
+        Ok(ring)
+    }
+
+    /// Both versions, unless they were read a moment ago.
+    async fn refreshed(&self) -> Result<Arc<KeyRing>, KeysError> {
+        let mut held = self.held.lock().await;
+        let is_recent = held.refreshed.is_some_and(|at| at.elapsed() < REFRESH_INTERVAL);
+        if let Some(ring) = held.ring.as_ref().filter(|_| is_recent) {
+            return Ok(Arc::clone(ring));
+        }
+        held.refreshed = Some(Instant::now());
+        let (current, previous) = tokio::try_join!(self.version(CURRENT), self.version(PREVIOUS))?;
+        let current = current.ok_or(KeysError::NoText)?;
+        let ring = Arc::new(KeyRing::derive([Some(current.as_str()), previous.as_deref()].into_iter().flatten())?);
+        tracing::info!("read the encryption keys anew");
+        held.ring = Some(Arc::clone(&ring));
+        Ok(ring)
+    }
+
+    /// The text that a staging label is attached to; none if it is attached to none.
+    async fn version(&self, stage: &str) -> Result<Option<String>, KeysError> {
+        let get = self.client.get_secret_value().secret_id(&self.secret).version_stage(stage);
+        match get.send().await {
+            Ok(answer) => answer.secret_string.ok_or(KeysError::NoText).map(Some),
+            Err(error) if stage == PREVIOUS && is_missing(&error) => Ok(None),
+            Err(error) => {
+                let without_code = match &error {
+                    SdkError::TimeoutError(_) => "no answer in time",
+                    SdkError::DispatchFailure(_) => "the call did not get through",
+                    _ => "no error code",
+                };
+                let code = error.code().unwrap_or(without_code).to_owned();
+                Err(KeysError::Call { code, source: Box::new(error) })
+            }
+        }
+    }
+}
+
+fn is_missing<R>(error: &SdkError<GetSecretValueError, R>) -> bool {
+    error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception)
+}

@@ -1,0 +1,276 @@
+//! Sealing: signing secrets and header values are encrypted before they reach DynamoDB, so that who can read the table, a backup
+//! or an export of it can neither sign as Posthaste nor call an endpoint in its name.
+//!
+//! AES-256-GCM with a random nonce of 96 bits. NIST SP 800-38D, section 8.3, allows 2^32 such nonces a key; a registration or a
+//! rotation takes one, and each header another. The place of a text is authenticated with it: copied to another webhook, workspace
+//! or header, it does not open.
+//!
+//! A sealed text is `v1.<key id>.<base64 of nonce, ciphertext and tag>`. The newest key of the ring seals, every key opens.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use posthaste_domain::{
+    headers::{HeaderName, HeaderValue},
+    id::WebhookId,
+    secret::{Sealed, Secret},
+    webhook::{Credentials, Webhook},
+    workspace::Workspace,
+};
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    hkdf,
+};
+
+/// The length of a nonce.
+pub const NONCE_BYTES: usize = 12;
+const VERSION: &str = "v1";
+const KEY_ID_BYTES: usize = 4;
+/// What a key is derived from has to have this length at least: 32 letters and digits are 190 bits.
+const MIN_TEXT_BYTES: usize = 32;
+
+/// Why a text can't be sealed or opened. No variant repeats anything of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// No key can be derived.
+    #[error("an encryption key is derived from a text of at least {MIN_TEXT_BYTES} bytes")]
+    WeakKey,
+    /// It was sealed with a key that the ring lacks.
+    #[error("it is sealed with the key {0}, which is not in the ring")]
+    UnknownKey(String),
+    /// It is no sealed text, or was not sealed for this place, or has been changed.
+    #[error("it does not open")]
+    Unreadable,
+}
+
+/// The webhook that a sealed text belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Whose the webhook is.
+    pub workspace: &'a Workspace,
+    /// Its id.
+    pub webhook: WebhookId,
+}
+
+/// What a sealed text is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose<'a> {
+    /// It signs requests.
+    Secret,
+    /// It is the value of this header.
+    Header(&'a HeaderName),
+}
+
+/// The keys, newest first. Debug shows their ids only.
+#[derive(Debug)]
+pub struct KeyRing(Vec<Key>);
+
+struct Key {
+    id: String,
+    key: LessSafeKey,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.id)
+    }
+}
+
+impl<'a> From<&'a Webhook> for Place<'a> {
+    fn from(webhook: &'a Webhook) -> Self {
+        Self { workspace: &webhook.workspace, webhook: webhook.id }
+    }
+}
+
+impl Place<'_> {
+    /// No part can contain a line feed, so that no two places are the same text.
+    fn associated_data(self, purpose: Purpose<'_>) -> String {
+        let Self { workspace, webhook } = self;
+        match purpose {
+            Purpose::Secret => format!("{VERSION}\n{workspace}\n{webhook}\nsecret"),
+            Purpose::Header(name) => format!("{VERSION}\n{workspace}\n{webhook}\nheader\n{}", name.in_lower_case()),
+        }
+    }
+}
+
+impl KeyRing {
+    /// The keys that derive from these texts, newest first.
+    pub fn derive<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, SealError> {
+        let keys = texts.into_iter().map(Key::derive).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(SealError::WeakKey) } else { Ok(Self(keys)) }
+    }
+
+    /// Seals with the newest key. The nonce has to be random.
+    pub fn seal(
+        &self,
+        place: Place<'_>,
+        purpose: Purpose<'_>,
+        text: &str,
+        nonce: [u8; NONCE_BYTES],
+    ) -> Result<Sealed, SealError> {
+        let newest = self.0.first().ok_or(SealError::WeakKey)?;
+        let aad = Aad::from(place.associated_data(purpose));
+        let mut sealed = text.as_bytes().to_vec();
+        let tag = newest.key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed);
+        let tag = tag.map_err(|_| SealError::Unreadable)?;
+        let bytes = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
+        Ok(Sealed(format!("{VERSION}.{}.{}", newest.id, URL_SAFE_NO_PAD.encode(bytes))))
+    }
+
+    /// Opens what was sealed for this place and purpose with any of the keys.
+    pub fn open(&self, place: Place<'_>, purpose: Purpose<'_>, sealed: &Sealed) -> Result<String, SealError> {
+        let (id, encoded) = parts(sealed).ok_or(SealError::Unreadable)?;
+        let key = self.0.iter().find(|key| key.id == id).ok_or_else(|| SealError::UnknownKey(id.to_owned()))?;
+        let mut bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| SealError::Unreadable)?;
+        let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_BYTES).ok_or(SealError::Unreadable)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Unreadable)?;
+        let aad = Aad::from(place.associated_data(purpose));
+        let opened = key.key.open_in_place(nonce, aad, sealed).map_err(|_| SealError::Unreadable)?;
+        String::from_utf8(opened.to_vec()).map_err(|_| SealError::Unreadable)
+    }
+
+    /// Whether a text was sealed with the newest key.
+    pub fn is_newest(&self, sealed: &Sealed) -> bool {
+        parts(sealed).is_some_and(|(id, _)| self.0.first().is_some_and(|newest| newest.id == id))
+    }
+
+    /// Opens all that a webhook stores sealed.
+    pub fn credentials(&self, webhook: &Webhook) -> Result<Credentials, SealError> {
+        let place = Place::from(webhook);
+        let secrets = webhook.secrets.try_map(|sealed| {
+            Secret::parse(&self.open(place, Purpose::Secret, sealed)?).map_err(|_| SealError::Unreadable)
+        })?;
+        let headers = webhook
+            .headers
+            .try_map(|name, sealed| self.open(place, Purpose::Header(name), sealed).map(HeaderValue::stored))?;
+        Ok(Credentials { secrets, headers })
+    }
+}
+
+fn parts(sealed: &Sealed) -> Option<(&str, &str)> {
+    sealed.0.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')
+}
+
+impl Key {
+    /// HKDF-SHA256 (RFC 5869) without a salt: one output is the key, another its id, which tells nothing of the key.
+    fn derive(text: &str) -> Result<Self, SealError> {
+        if text.len() < MIN_TEXT_BYTES {
+            return Err(SealError::WeakKey);
+        }
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(text.as_bytes());
+        let key = extracted.expand(&[b"posthaste AES-256-GCM"], &AES_256_GCM).map_err(|_| SealError::WeakKey)?;
+        let mut id = [0; KEY_ID_BYTES];
+        let expanded = extracted.expand(&[b"posthaste key id"], IdLength).map_err(|_| SealError::WeakKey)?;
+        expanded.fill(&mut id).map_err(|_| SealError::WeakKey)?;
+        Ok(Self { id: hex::encode(id), key: LessSafeKey::new(UnboundKey::from(key)) })
+    }
+}
+
+struct IdLength;
+
+impl hkdf::KeyType for IdLength {
+    fn len(&self) -> usize {
+        KEY_ID_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use posthaste_domain::{headers::Headers, input::Fields};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab";
+    const OTHER: &str = "zzzdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab";
+
+    fn workspace(name: &str) -> Workspace {
+        Workspace::parse(name).unwrap()
+    }
+
+    fn ring(texts: &[&str]) -> KeyRing {
+        KeyRing::derive(texts.iter().copied()).unwrap()
+    }
+
+    fn header(name: &str) -> HeaderName {
+        let body = format!(r#"{{"headers":{{"{name}":"x"}}}}"#);
+        let headers = Headers::take(&mut Fields::of_body(body.as_bytes()).unwrap()).unwrap().unwrap();
+        headers.iter().next().unwrap().0.clone()
+    }
+
+    /// Computed with another implementation: Python's `cryptography`.
+    #[test]
+    fn the_format_stays_as_it_is() {
+        let acme = workspace("acme");
+        let place = Place { workspace: &acme, webhook: WebhookId(42) };
+        let sealed = ring(&[TEXT]).seal(place, Purpose::Secret, "whsec_x", [7; NONCE_BYTES]).unwrap();
+        assert_eq!(sealed.0, "v1.57945ebf.BwcHBwcHBwcHBwcH4isUbNXKoNpveD9CR2R3aLpsdvkSDk0");
+        let name = header("X-Key");
+        let sealed = ring(&[TEXT]).seal(place, Purpose::Header(&name), "abc", [8; NONCE_BYTES]).unwrap();
+        assert_eq!(sealed.0, "v1.57945ebf.CAgICAgICAgICAgIT0Z24NCpR4mPB69cziJF-1-PZA");
+    }
+
+    #[test]
+    fn the_newest_key_seals_and_every_key_opens() {
+        let acme = workspace("acme");
+        let place = Place { workspace: &acme, webhook: WebhookId(1) };
+        let old = ring(&[TEXT]).seal(place, Purpose::Secret, "x", [1; NONCE_BYTES]).unwrap();
+        let both = ring(&[OTHER, TEXT]);
+        assert_eq!(both.open(place, Purpose::Secret, &old), Ok("x".to_owned()));
+        assert!(!both.is_newest(&old) && ring(&[TEXT]).is_newest(&old));
+        let new = both.seal(place, Purpose::Secret, "x", [2; NONCE_BYTES]).unwrap();
+        assert!(both.is_newest(&new));
+        assert!(matches!(ring(&[TEXT]).open(place, Purpose::Secret, &new), Err(SealError::UnknownKey(_))));
+        assert_eq!(ring(&[OTHER]).open(place, Purpose::Secret, &new), Ok("x".to_owned()));
+    }
+
+    #[test]
+    fn what_is_sealed_for_one_place_opens_at_no_other() {
+        let (acme, other) = (workspace("acme"), workspace("other"));
+        let ring = ring(&[TEXT]);
+        let (key, token) = (header("x-key"), header("x-token"));
+        let place = |workspace, id| Place { workspace, webhook: WebhookId(id) };
+        let sealed = ring.seal(place(&acme, 1), Purpose::Header(&key), "x", [1; NONCE_BYTES]).unwrap();
+        assert_eq!(ring.open(place(&acme, 1), Purpose::Header(&header("X-KEY")), &sealed), Ok("x".to_owned()));
+        for (place, purpose) in [
+            (place(&acme, 2), Purpose::Header(&key)),
+            (place(&other, 1), Purpose::Header(&key)),
+            (place(&acme, 1), Purpose::Header(&token)),
+            (place(&acme, 1), Purpose::Secret),
+        ] {
+            assert_eq!(ring.open(place, purpose, &sealed), Err(SealError::Unreadable), "{place:?} {purpose:?}");
+        }
+    }
+
+    #[test]
+    fn weak_keys_and_other_texts_are_refused() {
+        assert_eq!(KeyRing::derive(["short"]).err(), Some(SealError::WeakKey));
+        assert_eq!(KeyRing::derive([]).err(), Some(SealError::WeakKey));
+        let acme = workspace("acme");
+        let place = Place { workspace: &acme, webhook: WebhookId(1) };
+        for text in ["", "whsec_AAAA", "v1", "v1.", "v2.00000000.AAAA", "v1..!"] {
+            let opened = ring(&[TEXT]).open(place, Purpose::Secret, &Sealed(text.to_owned()));
+            assert!(matches!(opened, Err(SealError::Unreadable | SealError::UnknownKey(_))), "{text}");
+        }
+        let shown = format!("{:?}", ring(&[TEXT]));
+        assert_eq!(shown.len(), "KeyRing([01234567])".len(), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_opens_as_it_was_and_not_when_a_bit_of_it_was_changed(
+            text in "\\PC{0,80}", nonce: [u8; NONCE_BYTES], at: prop::sample::Index, bit in 0_u8..8,
+        ) {
+            let acme = workspace("acme");
+            let place = Place { workspace: &acme, webhook: WebhookId(1) };
+            let ring = ring(&[TEXT]);
+            let sealed = ring.seal(place, Purpose::Secret, &text, nonce).unwrap();
+            prop_assert_eq!(ring.open(place, Purpose::Secret, &sealed), Ok(text.clone()));
+            let (head, encoded) = sealed.0.rsplit_once('.').unwrap();
+            prop_assert!(text.is_empty() || !sealed.0.contains(&text) || text.len() < 8);
+            let mut bytes = URL_SAFE_NO_PAD.decode(encoded).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            let changed = Sealed(format!("{head}.{}", URL_SAFE_NO_PAD.encode(bytes)));
+            prop_assert_eq!(ring.open(place, Purpose::Secret, &changed), Err(SealError::Unreadable));
+        }
+    }
+}
