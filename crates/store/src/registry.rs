@@ -19,8 +19,10 @@ mod keys;
 mod types;
 mod webhooks;
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use posthaste_domain::workspace::Workspace;
+
+use crate::item::{Item, text};
 
 pub use types::OwnType;
 pub use webhooks::{Revision, Webhooks};
@@ -36,6 +38,20 @@ impl Registry {
     /// The table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
+    }
+}
+
+impl Registry {
+    /// The items of a workspace whose sort keys begin so, read strongly consistently.
+    fn beginning_with(&self, workspace: &Workspace, prefix: &str, start: Option<Item>) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :workspace AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":workspace", text(partition(workspace)))
+            .expression_attribute_values(":prefix", text(prefix))
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
     }
 }
 

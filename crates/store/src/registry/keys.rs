@@ -40,14 +40,7 @@ impl Registry {
 
     /// All keys of a workspace, by the time they were made.
     pub async fn keys(&self, workspace: &Workspace) -> Result<Vec<KeyInfo>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :workspace AND begins_with(sk, :keys)")
-            .expression_attribute_values(":workspace", text(partition(workspace)))
-            .expression_attribute_values(":keys", text(SK_PREFIX))
-            .consistent_read(true);
+        let query = self.beginning_with(workspace, SK_PREFIX, None);
         let mut keys = Vec::new();
         let mut items = query.into_paginator().items().send();
         while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {

@@ -55,7 +55,7 @@ impl Registry {
     ) -> Result<Page<OwnEventType, EventType>, StoreError> {
         let start = after.map(|name| type_key(workspace, name));
         // One more than is asked for tells whether there is another page.
-        let query = self.types_query(workspace, start).limit(i32::from(limit) + 1);
+        let query = self.beginning_with(workspace, SK_PREFIX, start).limit(i32::from(limit) + 1);
         let answer = query.send().await.map_err(StoreError::call("Query"))?;
         let mut items: Vec<OwnEventType> =
             answer.items().iter().map(|item| item.json(TYPE)).collect::<Result<_, _>>()?;
@@ -68,27 +68,13 @@ impl Registry {
     /// The names of all types of a workspace.
     pub async fn type_names(&self, workspace: &Workspace) -> Result<Vec<EventType>, StoreError> {
         let mut names = Vec::new();
-        let mut items = self.types_query(workspace, None).projection_expression(SK).into_paginator().items().send();
+        let mut items =
+            self.beginning_with(workspace, SK_PREFIX, None).projection_expression(SK).into_paginator().items().send();
         while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
             let name = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|name| EventType::parse(name).ok());
             names.push(name.ok_or_else(|| item.corrupt(SK))?);
         }
         Ok(names)
-    }
-
-    fn types_query(
-        &self,
-        workspace: &Workspace,
-        start: Option<Item>,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :workspace AND begins_with(sk, :types)")
-            .expression_attribute_values(":workspace", text(partition(workspace)))
-            .expression_attribute_values(":types", text(SK_PREFIX))
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
     }
 }
 

@@ -110,7 +110,7 @@ impl Registry {
     /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an event gets that event.
     pub async fn webhooks(&self, workspace: &Workspace) -> Result<Webhooks, StoreError> {
         let mut all = Webhooks::default();
-        let mut items = self.webhooks_query(workspace, None).into_paginator().items().send();
+        let mut items = self.beginning_with(workspace, SK_PREFIX, None).into_paginator().items().send();
         while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
             match read(&item) {
                 Ok(webhook) => all.webhooks.push(webhook),
@@ -132,7 +132,7 @@ impl Registry {
     ) -> Result<Page<Webhook, WebhookId>, StoreError> {
         let start = after.map(|id| webhook_key(workspace, id));
         // One more than is asked for tells whether there is another page.
-        let query = self.webhooks_query(workspace, start).limit(i32::from(limit) + 1);
+        let query = self.beginning_with(workspace, SK_PREFIX, start).limit(i32::from(limit) + 1);
         let answer = query.send().await.map_err(StoreError::call("Query"))?;
         let mut items = answer.items().iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let more = answer.last_evaluated_key.is_some() || items.len() > usize::from(limit);
@@ -151,21 +151,6 @@ impl Registry {
             .return_values(ReturnValue::AllOld);
         let answer = delete.send().await.map_err(StoreError::call("DeleteItem"))?;
         Ok(answer.attributes.is_some())
-    }
-
-    fn webhooks_query(
-        &self,
-        workspace: &Workspace,
-        start: Option<Item>,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :workspace AND begins_with(sk, :webhooks)")
-            .expression_attribute_values(":workspace", text(partition(workspace)))
-            .expression_attribute_values(":webhooks", text(SK_PREFIX))
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
     }
 }
 

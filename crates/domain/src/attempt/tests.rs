@@ -1,0 +1,143 @@
+use serde_json::json;
+
+use super::*;
+use crate::testing::webhook;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn spektr(enabled: bool) -> Webhook {
+    webhook(json!({ "profile": "spektr", "enabled": enabled }))
+}
+
+fn progress(status: Status, attempts: u32) -> Option<Progress> {
+    Some(Progress { status, attempts, due_at: None })
+}
+
+#[test]
+fn a_message_is_sent_until_its_delivery_is_over() {
+    let webhook = spektr(true);
+    let turn = |progress| turn(Some(&webhook), progress, false, at(0));
+    assert_eq!(turn(None), Turn::Send);
+    assert_eq!(turn(progress(Status::Pending, 1)), Turn::Send);
+    assert_eq!(turn(progress(Status::Pending, 3)), Turn::Send);
+    assert_eq!(turn(progress(Status::Pending, 4)), Turn::DeadLetter, "a function died before it sent the dead letter");
+    assert_eq!(turn(progress(Status::Succeeded, 1)), Turn::Over);
+    assert_eq!(turn(progress(Status::Exhausted, 4)), Turn::Over);
+    assert_eq!(turn(progress(Status::Skipped, 0)), Turn::Over);
+}
+
+#[test]
+fn a_parked_delivery_waits_for_its_time() {
+    let webhook = spektr(true);
+    let parked = Some(Progress { status: Status::Pending, attempts: 1, due_at: Some(at(100)) });
+    assert_eq!(turn(Some(&webhook), parked, false, at(94)), Turn::Over);
+    assert_eq!(turn(Some(&webhook), parked, false, at(95)), Turn::Send, "the other clock may be ahead");
+    assert_eq!(turn(Some(&webhook), parked, false, at(100)), Turn::Send);
+    assert_eq!(turn(Some(&webhook), parked, true, at(99)), Turn::Send, "a person asked for it");
+}
+
+#[test]
+fn without_retries_the_first_failure_is_the_last() {
+    let spectra = webhook(json!({ "profile": "spectra" }));
+    assert_eq!(turn(Some(&spectra), None, false, at(0)), Turn::Send);
+    assert_eq!(turn(Some(&spectra), progress(Status::Pending, 0), false, at(0)), Turn::Send);
+    assert_eq!(turn(Some(&spectra), progress(Status::Pending, 1), false, at(0)), Turn::DeadLetter);
+}
+
+#[test]
+fn a_redriven_dead_letter_gets_another_attempt() {
+    let turn = |progress| turn(Some(&spektr(true)), progress, true, at(0));
+    assert_eq!(turn(progress(Status::Exhausted, 4)), Turn::Send);
+    assert_eq!(turn(progress(Status::Pending, 4)), Turn::Send);
+    assert_eq!(turn(progress(Status::Skipped, 0)), Turn::Send);
+    assert_eq!(turn(progress(Status::Succeeded, 4)), Turn::Over);
+}
+
+#[test]
+fn a_paused_or_deleted_webhook_gets_nothing() {
+    let turn = |webhook: Option<&Webhook>, progress, redriven| turn(webhook, progress, redriven, at(0));
+    assert_eq!(turn(Some(&spektr(false)), None, false), Turn::Skip);
+    assert_eq!(turn(Some(&spektr(false)), progress(Status::Pending, 2), false), Turn::Skip);
+    assert_eq!(turn(Some(&spektr(false)), progress(Status::Succeeded, 1), false), Turn::Over);
+    let redriven = turn(Some(&spektr(false)), progress(Status::Exhausted, 4), true);
+    assert_eq!(redriven, Turn::DeadLetter, "a dead letter stays one");
+    assert_eq!(turn(None, progress(Status::Pending, 2), false), Turn::Drop);
+}
+
+#[test]
+fn the_fourth_failure_exhausts_the_spektr_schedule() {
+    let next = |attempts| after_failure(&RetrySchedule::SPEKTR, attempts, "x", None);
+    let second = Next::RetryIn(Duration::from_secs(1));
+    assert_eq!([next(1), next(2), next(3), next(4)], [second, second, second, Next::Exhausted]);
+    assert_eq!(next(5), Next::Exhausted, "a duplicate message may have taken an attempt");
+}
+
+#[test]
+fn a_wait_that_the_endpoint_asks_for_counts_if_it_is_longer() {
+    let next = |asked| after_failure(&RetrySchedule::SPEKTR, 1, "x", asked);
+    assert_eq!(next(Some(Duration::from_secs(7))), Next::RetryIn(Duration::from_secs(7)));
+    assert_eq!(next(Some(Duration::ZERO)), Next::RetryIn(Duration::from_secs(1)));
+    assert_eq!(after_failure(&RetrySchedule::NONE, 1, "x", Some(Duration::from_secs(7))), Next::Exhausted);
+    assert_eq!(asked_wait(429, Some("7"), at(0)), Some(Duration::from_secs(7)));
+    assert_eq!(asked_wait(503, Some("7"), at(0)), Some(Duration::from_secs(7)));
+    assert_eq!(asked_wait(500, Some("7"), at(0)), None);
+    assert_eq!(asked_wait(429, Some("soon"), at(0)), None);
+    assert_eq!(asked_wait(429, None, at(0)), None);
+}
+
+#[test]
+fn an_event_is_delivered_when_everybody_has_it() {
+    let (done, open) = (Some(Status::Succeeded), Some(Status::Pending));
+    assert_eq!(delivered([done, done]), Some(true));
+    assert_eq!(delivered([done, open]), Some(false));
+    assert_eq!(delivered([None, Some(Status::Exhausted)]), Some(false));
+    assert_eq!(delivered([done, Some(Status::Skipped)]), Some(false));
+    assert_eq!(delivered([done, None]), None, "one is not known yet");
+    assert_eq!(delivered([]), None, "nobody wants it");
+}
+
+#[test]
+fn what_is_a_success_is_the_profiles_word() {
+    let succeeds = |profile: &str, status, body: &[u8]| {
+        let webhook = webhook(json!({ "profile": profile }));
+        Attempt::answered(&webhook, at(0), Duration::from_millis(7), status, body).error.map(|error| error.code)
+    };
+    for status in [200, 201, 204, 299] {
+        assert_eq!(succeeds("standard", status, b""), None, "{status}");
+    }
+    for status in [199, 300, 301, 400, 404, 410, 429, 500, 503] {
+        assert_eq!(succeeds("standard", status, b"").as_deref(), Some("http_status"), "{status}");
+    }
+    for profile in ["spektr", "spektr-v1", "dataspike"] {
+        assert_eq!(succeeds(profile, 200, b""), None);
+        assert_eq!(succeeds(profile, 204, b"").as_deref(), Some("http_status"), "a non 200 response");
+    }
+    assert_eq!(succeeds("slack", 200, b"ok\n"), None);
+    assert_eq!(succeeds("slack", 200, b"invalid_payload").as_deref(), Some("unexpected_body"));
+}
+
+#[test]
+fn bodies_are_kept_in_part() {
+    let body = "é".repeat(20_000);
+    let attempt = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, body.as_bytes());
+    assert_eq!(attempt.response_body.as_deref(), Some("é".repeat(8192).as_str()));
+    assert_eq!(attempt.abridged().response_body.as_deref(), Some("é".repeat(512).as_str()));
+    let odd = Attempt { response_body: Some(format!("x{body}")), ..attempt };
+    assert_eq!(odd.abridged().response_body.unwrap().len(), 1023, "a character is not cut in half");
+}
+
+#[test]
+fn a_body_that_is_no_text_is_kept_in_base64() {
+    let answered = |body: &[u8]| Attempt::answered(&spektr(true), at(0), Duration::ZERO, 200, body);
+    let binary = answered(&[0xff; 5000]);
+    assert_eq!(binary.response_body_encoding, Some(Encoding::Base64));
+    assert_eq!(STANDARD.decode(binary.response_body.as_ref().unwrap()).unwrap(), [0xff; 5000]);
+    assert_eq!(STANDARD.decode(binary.abridged().response_body.unwrap()).unwrap(), [0xff; 768]);
+    assert_eq!(answered(b"\0").response_body_encoding, Some(Encoding::Base64));
+    let text = answered("line 1\r\n\t\u{e9}".as_bytes());
+    assert_eq!((text.response_body.as_deref(), text.response_body_encoding), (Some("line 1\r\n\t\u{e9}"), None));
+    let cut = answered(format!("{}\u{e9}", "x".repeat(MAX_KEPT_BODY_BYTES - 1)).as_bytes());
+    assert_eq!((cut.response_body.unwrap().len(), cut.response_body_encoding), (MAX_KEPT_BODY_BYTES - 1, None));
+}
