@@ -188,3 +188,19 @@ async fn a_disabling_that_dies_on_its_way_happens_with_the_next_failure() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn what_is_left_of_a_lane_does_not_go_to_a_webhook_that_is_gone() {
+    let posthaste = Posthaste::start().await;
+    // Held together, so that they are one task of five requests.
+    let webhook = posthaste.register_with("mine", json!({ "timing": "process_end", "events": ["service_run"] })).await;
+    posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(410, 1)));
+    let run = json!({ "processType": "onboarding", "processName": "x", "processId": "1", "contextId": "1", "vendorType": "kyc" });
+    for _ in 0..5 {
+        posthaste.api.publish("service_run", run.clone()).await;
+    }
+    posthaste.idle().await;
+    posthaste.api.publish("process_run_end", run).await;
+    posthaste.deliveries(&webhook, "skipped", 5).await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+}

@@ -6,7 +6,7 @@
 //!              ▼      │
 //! (queued) ─▶ pending ┴─▶ succeeded        the endpoint took it; final
 //!     │          ├──────▶ exhausted        no try is left; a dead letter was sent. A redriven one gets one more attempt
-//!     └──────────┴──────▶ skipped          the webhook was paused when its turn came
+//!     └──────────┴──────▶ skipped          the webhook was paused or disabled when its turn came
 //! ```
 //!
 //! A delivery that was never attempted has no record: it is on the deliveries queue. What was deleted with its webhook leaves none.
@@ -38,7 +38,7 @@ pub enum Status {
     Succeeded,
     /// The last attempt failed.
     Exhausted,
-    /// Nothing was sent, because the webhook was paused.
+    /// Nothing was sent, because the webhook was paused or disabled.
     Skipped,
 }
 

@@ -66,7 +66,7 @@ pub enum ApiError {
     #[error("it was changed by another call at the same time: read it again and repeat the change")]
     Conflict,
     /// The webhook is paused, so nothing new goes to it.
-    #[error("the webhook is paused: enable it first")]
+    #[error("the webhook is paused or disabled: enable it first")]
     WebhookDisabled,
     /// The event of a delivery is past its retention, or was never stored.
     #[error("the delivery's event is no longer stored")]

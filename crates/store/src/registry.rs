@@ -39,9 +39,7 @@ impl Registry {
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
     }
-}
 
-impl Registry {
     /// The items of a workspace whose sort keys begin so, read strongly consistently.
     fn beginning_with(&self, workspace: &Workspace, prefix: &str, start: Option<Item>) -> QueryFluentBuilder {
         self.client

@@ -51,7 +51,7 @@ impl Run<'_> {
     pub(crate) async fn skip(&self, skipped: &[Pending<'_>], state: &mut State<'_>) {
         let why = Failure {
             code: "webhook_disabled".to_owned(),
-            message: "the webhook was paused when the delivery's turn came".to_owned(),
+            message: "the webhook was paused or disabled when the delivery's turn came".to_owned(),
         };
         let webhook = state.webhook;
         let skip = async |pending: &Pending<'_>| {

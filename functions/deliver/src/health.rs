@@ -8,7 +8,7 @@ use std::time::Duration;
 use posthaste_domain::{
     Timestamp,
     attempt::Attempt,
-    health::{Consequence, Gate, Health, Verdict},
+    health::{Consequence, Disabled, Gate, Health, Verdict},
     id::BatchId,
     operational::Operation,
     webhook::Webhook,
@@ -26,9 +26,13 @@ use crate::{
 const SPREAD: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
-    /// Whether the next request may be made. What may not is sent on, to come again when it may.
+    /// Whether the next request may be made. What may not is sent on, to come again when it may, or skipped where it never may.
     pub(crate) async fn passes(&self, left: &[Pending<'_>], batch: Option<BatchId>, state: &mut State<'_>) -> bool {
         let now = clock::now();
+        if state.health.disabled.is_some() {
+            self.skip(left, state).await;
+            return false;
+        }
         let until = match state.health.gate(now) {
             Gate::Open => return true,
             Gate::Closed(until) => until,
@@ -90,7 +94,7 @@ impl Run<'_> {
     ) -> anyhow::Result<()> {
         let registry = &self.deliver.registry;
         let counted = registry.count_failure(state.webhook, verdict == Verdict::Timeout, now).await?;
-        let Some(health) = counted else { return Ok(()) };
+        let Some(mut health) = counted else { return Ok(()) };
         let webhook = Webhook { health: health.clone(), ..state.webhook.clone() };
         for consequence in health.consequences(verdict, is_probe, self.deliver.disable_after, now) {
             match consequence {
@@ -100,12 +104,14 @@ impl Run<'_> {
                 }
                 Consequence::Close(until) => {
                     tracing::warn!(webhook.id = %webhook.id, %until, "an endpoint keeps timing out: its deliveries wait");
-                    registry.close(&webhook, &health, until).await?;
+                    registry.close(&webhook, &webhook.health, until).await?;
+                    health.closed_until = Some(until);
                 }
                 Consequence::Disable(reason) => {
                     tracing::warn!(webhook.id = %webhook.id, reason = reason.name(), "a webhook is disabled");
                     self.publish([Operation::Disabled { reason }], &webhook).await?;
                     registry.disable(&webhook, reason, now).await?;
+                    health.disabled = Some(Disabled { at: now, reason });
                 }
             }
         }

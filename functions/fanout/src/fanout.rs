@@ -7,8 +7,8 @@
 //! comes first, since a task may refer to its event. When this dies or a call fails in between, the record comes again and all of
 //! it is done again: delivery ids are the same, so the copies meet in one record. Each workspace and each record fails for
 //! itself, and what is done by the deadline stays done. The registry is read strongly consistently and nothing is kept between
-//! invocations, so a webhook that was registered before the event was accepted gets it, and one that was deleted or paused
-//! before does not.
+//! invocations, so a webhook that was registered before the event was accepted gets it, and one that was deleted before
+//! does not. What a paused one would get is recorded by deliver as skipped.
 //!
 //! The end of a run first writes its marker, then collects what is held, sends it with itself as the last, and only then forgets
 //! it. A hold is refused once the marker is there. So an event of the run goes out together with the end, or by itself once the

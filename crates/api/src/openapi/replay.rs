@@ -124,7 +124,7 @@ fn cancel() -> Call {
 }
 
 fn disabled() -> Refusal {
-    Refusal::new(409, "webhook_disabled", "the webhook is paused: enable it first")
+    Refusal::new(409, "webhook_disabled", "the webhook is paused or disabled: enable it first")
 }
 
 /// That of the first delivery in the history's example, with its request.

@@ -47,7 +47,7 @@ pub(crate) struct RegisterWebhook {
     timeout_seconds: Option<u8>,
     /// Its own headers. In a change they replace all that there were.
     headers: Option<schema::Headers>,
-    /// False pauses it: it gets nothing new.
+    /// False pauses it: what comes is recorded as skipped, and can be replayed.
     #[schema(default = true)]
     enabled: Option<bool>,
 }

@@ -55,7 +55,7 @@ mirrors! {
     /// What becomes of an event: it is not delivered, or it is when it was published or when the run of its process has ended.
     Rule = one_of(filter::Rule::NAMES.map(|(name, _)| name));
     /// Where a delivery stands. `pending`: an attempt failed and another will follow. `succeeded`: the endpoint took it.
-    /// `exhausted`: the last attempt failed. `skipped`: the webhook was paused when its turn came.
+    /// `exhausted`: the last attempt failed. `skipped`: the webhook was paused or disabled when its turn came.
     Status = one_of(attempt::Status::ALL.map(attempt::Status::name));
     /// Why a delivery exists. `published`: its event was published. `replay`: a person asked for it again. `test`: it is a sample.
     Cause = one_of(id::CauseKind::ALL.map(id::CauseKind::name));

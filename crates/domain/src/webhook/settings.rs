@@ -57,7 +57,7 @@ pub struct Settings {
     pub success_statuses: Option<SuccessStatuses>,
     /// How long one request may take, 1 to 30.
     pub timeout_seconds: Option<u8>,
-    /// False pauses it: it gets nothing new.
+    /// False pauses it: what comes is recorded as skipped, and can be replayed.
     pub enabled: bool,
 }
 
