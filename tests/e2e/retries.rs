@@ -121,3 +121,22 @@ async fn a_slow_endpoint_does_not_hold_up_the_retry_of_another() {
     let arrived = posthaste.arrived_within("fast", 4, Duration::from_secs(12)).await;
     assert!(arrived[3].at_ms - arrived[0].at_ms < 12_000);
 }
+
+/// What a dead letter asks for is not forgotten when it has to wait for its slot.
+#[tokio::test]
+async fn redriven_dead_letters_of_a_limited_webhook_get_another_attempt() {
+    let posthaste = Posthaste::start().await;
+    let settings = json!({ "retrySchedule": [], "rateLimit": { "requests": 20, "per": "minute" } });
+    let webhook = posthaste.register_with("mine", settings).await;
+    posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(500, 1)));
+    for n in 0..3 {
+        posthaste.api.publish("order.created", json!({ "n": n })).await;
+    }
+    posthaste.deliveries(&webhook, "exhausted", 3).await;
+    posthaste.idle().await;
+    posthaste.system.inbox().respond_by_default("mine", None);
+    let arn = |output: &str| posthaste.system.stack().outputs[output].clone();
+    let task = json!({ "SourceArn": arn("DeliveriesDeadLetterQueueArn"), "DestinationArn": arn("DeliveriesQueueArn") });
+    posthaste.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
+    posthaste.deliveries(&webhook, "succeeded", 3).await;
+}

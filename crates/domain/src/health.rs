@@ -143,6 +143,12 @@ impl Health {
         now: Timestamp,
     ) -> Vec<Consequence> {
         let mut consequences = Vec::new();
+        let is_closed = self.closed_until.is_some_and(|until| until > now);
+        // Requests that were under way when it was closed don't close it further.
+        if verdict == Verdict::Timeout && self.timeouts >= TIMEOUTS_TO_CLOSE && (!is_closed || is_probe) {
+            let doubled = FIRST_CLOSING * 2_u32.pow(self.closings.min(10));
+            consequences.push(Consequence::Close(now + doubled.min(LONGEST_CLOSING)));
+        }
         // Just one of the functions that count at the same time gets a number. If it dies, a later one announces.
         if self.failures > 0 && self.failures.is_multiple_of(FAILURES_TO_ANNOUNCE) && !self.announced {
             consequences.push(Consequence::Announce);
@@ -151,15 +157,11 @@ impl Health {
             let failing_for = self.failing_since.map(|since| now.duration_since(since).unsigned_abs());
             if verdict == Verdict::Failure(Some(GONE)) {
                 consequences.push(Consequence::Disable(Reason::Gone));
-            } else if failing_for.is_some_and(|failing_for| failing_for >= disable_after) {
+            } else if self.failures >= FAILURES_TO_ANNOUNCE
+                && failing_for.is_some_and(|failing_for| failing_for >= disable_after)
+            {
                 consequences.push(Consequence::Disable(Reason::Failing));
             }
-        }
-        let is_closed = self.closed_until.is_some_and(|until| until > now);
-        // Requests that were under way when it was closed don't close it further.
-        if verdict == Verdict::Timeout && self.timeouts >= TIMEOUTS_TO_CLOSE && (!is_closed || is_probe) {
-            let doubled = FIRST_CLOSING * 2_u32.pow(self.closings.min(10));
-            consequences.push(Consequence::Close(now + doubled.min(LONGEST_CLOSING)));
         }
         consequences
     }
@@ -212,6 +214,9 @@ mod tests {
         let after = |seconds| health.consequences(Verdict::Failure(Some(500)), false, FIVE_DAYS, at(seconds));
         assert_eq!(after(five_days - 1), []);
         assert_eq!(after(five_days), [Consequence::Disable(Reason::Failing)]);
+        let seldom = Health { failures: 2, ..health.clone() };
+        let seldom = seldom.consequences(Verdict::Failure(Some(500)), false, FIVE_DAYS, at(five_days));
+        assert_eq!(seldom, [], "two failures say little, however far apart");
         let disabled = Health { disabled: Some(Disabled { at: at(0), reason: Reason::Failing }), ..health };
         assert_eq!(disabled.consequences(Verdict::Failure(None), false, FIVE_DAYS, at(five_days)), []);
     }

@@ -50,6 +50,11 @@ impl<S> Secrets<S> {
         std::iter::once(&self.current).chain(valid.map(|older| &older.secret))
     }
 
+    /// Without those that have ended.
+    pub fn pruned(self, now: Timestamp) -> Self {
+        Self { older: self.older.into_iter().filter(|older| now < older.until).collect(), ..self }
+    }
+
     /// When the last of the older ones ends, or has ended.
     pub fn older_until(&self) -> Option<Timestamp> {
         self.older.iter().map(|older| older.until).max()
@@ -59,7 +64,7 @@ impl<S> Secrets<S> {
     /// when they were to end. So it is refused when [`MAX_OLDER`] are valid already, unless there is no overlap, which is always
     /// possible.
     pub fn rotate(self, new: S, now: Timestamp, overlap: Duration) -> Result<Self, Invalid> {
-        let mut older: Vec<Older<S>> = self.older.into_iter().filter(|older| now < older.until).collect();
+        let Self { current, mut older } = self.pruned(now);
         if !overlap.is_zero() {
             if let Some(first_end) = older.iter().map(|older| older.until).min().filter(|_| older.len() >= MAX_OLDER) {
                 let message = format!(
@@ -69,7 +74,7 @@ impl<S> Secrets<S> {
                 return Err(Invalid::field("overlapSeconds", "too_many_secrets", message));
             }
             // Whole seconds of at most a week.
-            older.insert(0, Older { secret: self.current, until: now + overlap });
+            older.insert(0, Older { secret: current, until: now + overlap });
         }
         Ok(Self { current: new, older })
     }

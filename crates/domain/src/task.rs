@@ -53,6 +53,9 @@ pub struct Task<'a> {
     /// Whether nobody has found out yet that the webhook wants the events: it could not be read.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unrouted: bool,
+    /// Whether somebody sent them back from the dead-letter queue: they get another attempt, however many they have had.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub redriven: bool,
     /// The slot that the rate limit gave the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
@@ -123,6 +126,7 @@ impl<'a> Task<'a> {
             batch: None,
             recorded: false,
             unrouted: false,
+            redriven: false,
             slot: None,
             deliveries,
         }
@@ -201,6 +205,7 @@ mod tests {
             batch: BatchId::derive(&[due.id]),
             recorded: true,
             unrouted: true,
+            redriven: true,
             slot: Some(Slot { at: Timestamp::MAX, limit: RateLimit { requests: 1000, per: Period::Second } }),
             ..Task::new(&workspace, WebhookId(u64::MAX), vec![due.clone(); MAX_DELIVERIES])
         };

@@ -26,7 +26,7 @@ use posthaste_domain::{
 use posthaste_store::{KeyRing, Place, Purpose, SealError};
 use tokio::sync::Mutex;
 
-use crate::random;
+use crate::{clock, random};
 
 /// How soon after another the keys are read anew because of a text whose key is unknown.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
@@ -82,6 +82,8 @@ impl Keys {
 
     /// Opens all that a webhook stores sealed.
     pub async fn open(&self, webhook: &Webhook) -> Result<Credentials, KeysError> {
+        // A secret that has ended may be sealed with a key that is gone.
+        let webhook = &Webhook { secrets: webhook.secrets.clone().pruned(clock::now()), ..webhook.clone() };
         match self.ring().await?.credentials(webhook) {
             Err(SealError::UnknownKey(_)) => Ok(self.refreshed().await?.credentials(webhook)?),
             opened => Ok(opened?),

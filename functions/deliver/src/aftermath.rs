@@ -183,7 +183,8 @@ impl Run<'_> {
         let due = deliveries.iter().map(|pending| Due::of(pending.id, pending.event).because(pending.cause)).collect();
         // What nothing was done for can be joined by others.
         let recorded = !state.is_fresh || batch.is_some();
-        let task = Task { batch, recorded, slot, ..Task::new(workspace, *id, due) };
+        let redriven = deliveries.iter().any(|pending| pending.redriven);
+        let task = Task { batch, recorded, redriven, slot, ..Task::new(workspace, *id, due) };
         let sent = match task.message() {
             Ok(body) => {
                 let message = Message { delay, ..Message::new(body, id.to_string()) };

@@ -11,6 +11,7 @@ use posthaste_domain::{
     health::{Consequence, Disabled, Gate, Health, Verdict},
     id::BatchId,
     operational::Operation,
+    rate_limit::Slot,
     webhook::Webhook,
 };
 use posthaste_queue::Message;
@@ -26,39 +27,63 @@ use crate::{
 const SPREAD: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
-    /// Whether the next request may be made. What may not is sent on, to come again when it may, or skipped where it never may.
-    pub(crate) async fn passes(&self, left: &[Pending<'_>], batch: Option<BatchId>, state: &mut State<'_>) -> bool {
-        let now = clock::now();
+    /// Whether the next request may be tried, and whether it is a probe then, for which a claim is still needed. What may not is
+    /// sent on with its slot, to come again when it may, or skipped where it never may.
+    pub(crate) async fn passes(
+        &self,
+        left: &[Pending<'_>],
+        batch: Option<BatchId>,
+        slot: Option<Slot>,
+        state: &mut State<'_>,
+    ) -> Option<Gate> {
         if state.health.disabled.is_some() {
             self.skip(left, state).await;
-            return false;
+            return None;
         }
-        let until = match state.health.gate(now) {
-            Gate::Open => return true,
-            Gate::Closed(until) => until,
-            Gate::Probe => {
-                let lease = now + state.webhook.timeout() + AFTERMATH;
-                let seen = state.health.closed_until.unwrap_or(now);
-                match self.deliver.registry.claim_probe(state.webhook, seen, lease).await {
-                    Ok(true) => {
-                        tracing::info!(webhook.id = %state.webhook.id, "probing an endpoint that did not answer");
-                        state.health.closed_until = Some(lease);
-                        state.is_probe = true;
-                        return true;
-                    }
-                    Ok(false) => lease,
-                    Err(error) => {
-                        tracing::error!(webhook.id = %state.webhook.id, %error, "a probe could not be claimed");
-                        state.fail(left);
-                        return false;
-                    }
-                }
+        match state.health.gate(clock::now()) {
+            Gate::Closed(until) => {
+                self.send_on_until(left, batch, slot, until, state).await;
+                None
             }
-        };
+            gate => Some(gate),
+        }
+    }
+
+    /// Claims the one request that a closed breaker lets through. False when another one has it.
+    pub(crate) async fn claim(&self, left: &[Pending<'_>], batch: Option<BatchId>, state: &mut State<'_>) -> bool {
+        let now = clock::now();
+        let lease = now + state.webhook.timeout() + AFTERMATH;
+        let seen = state.health.closed_until.unwrap_or(now);
+        match self.deliver.registry.claim_probe(state.webhook, seen, lease).await {
+            Ok(true) => {
+                tracing::info!(webhook.id = %state.webhook.id, "probing an endpoint that did not answer");
+                state.health.closed_until = Some(lease);
+                state.is_probe = true;
+                true
+            }
+            Ok(false) => {
+                self.send_on_until(left, batch, None, lease, state).await;
+                false
+            }
+            Err(error) => {
+                tracing::error!(webhook.id = %state.webhook.id, %error, "a probe could not be claimed");
+                self.give_back(left, batch, state).await;
+                false
+            }
+        }
+    }
+
+    async fn send_on_until(
+        &self,
+        left: &[Pending<'_>],
+        batch: Option<BatchId>,
+        slot: Option<Slot>,
+        until: Timestamp,
+        state: &mut State<'_>,
+    ) {
         let spread = left.first().map_or(Duration::ZERO, |first| SPREAD * u32::from(first.id.spread()) / 255);
-        let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default() + spread;
-        self.send_on(left, batch, None, wait.min(MAX_VISIBILITY_WAIT), state).await;
-        false
+        let wait = Duration::try_from(until.duration_since(clock::now())).unwrap_or_default() + spread;
+        self.send_on(left, batch, slot, wait.min(MAX_VISIBILITY_WAIT), state).await;
     }
 
     /// Notes what an attempt says about the endpoint.
@@ -96,26 +121,43 @@ impl Run<'_> {
         let counted = registry.count_failure(state.webhook, verdict == Verdict::Timeout, now).await?;
         let Some(mut health) = counted else { return Ok(()) };
         let webhook = Webhook { health: health.clone(), ..state.webhook.clone() };
+        let mut failed = None;
         for consequence in health.consequences(verdict, is_probe, self.deliver.disable_after, now) {
             match consequence {
-                Consequence::Announce => {
-                    self.publish([Operation::Failing { error: attempt.error.as_ref() }], &webhook).await?;
-                    registry.note_announced(&webhook).await?;
-                }
-                Consequence::Close(until) => {
-                    tracing::warn!(webhook.id = %webhook.id, %until, "an endpoint keeps timing out: its deliveries wait");
-                    registry.close(&webhook, &webhook.health, until).await?;
-                    health.closed_until = Some(until);
-                }
-                Consequence::Disable(reason) => {
-                    tracing::warn!(webhook.id = %webhook.id, reason = reason.name(), "a webhook is disabled");
-                    self.publish([Operation::Disabled { reason }], &webhook).await?;
-                    registry.disable(&webhook, reason, now).await?;
-                    health.disabled = Some(Disabled { at: now, reason });
-                }
+                Consequence::Close(until) => health.closed_until = Some(until),
+                Consequence::Disable(reason) => health.disabled = Some(Disabled { at: now, reason }),
+                Consequence::Announce => {}
             }
+            // One that can't be carried out does not keep the others from it.
+            failed = failed.or(self.carry_out(consequence, attempt, &webhook, now).await.err());
         }
         state.health = health;
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn carry_out(
+        &self,
+        consequence: Consequence,
+        attempt: &Attempt,
+        webhook: &Webhook,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let registry = &self.deliver.registry;
+        match consequence {
+            Consequence::Announce => {
+                self.publish([Operation::Failing { error: attempt.error.as_ref() }], webhook).await?;
+                registry.note_announced(webhook).await?;
+            }
+            Consequence::Close(until) => {
+                tracing::warn!(webhook.id = %webhook.id, %until, "an endpoint keeps timing out: its deliveries wait");
+                registry.close(webhook, &webhook.health, until).await?;
+            }
+            Consequence::Disable(reason) => {
+                tracing::warn!(webhook.id = %webhook.id, reason = reason.name(), "a webhook is disabled");
+                self.publish([Operation::Disabled { reason }], webhook).await?;
+                registry.disable(webhook, reason, now).await?;
+            }
+        }
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Pending<'a> {
     pub(crate) id: DeliveryId,
     pub(crate) cause: CauseKind,
     pub(crate) event: &'a Event,
+    /// Whether it was sent back from the dead-letter queue.
+    pub(crate) redriven: bool,
     /// How many attempts are known to be recorded.
     pub(crate) attempts: u32,
 }
@@ -115,10 +117,11 @@ fn lane<'a>(
         gone: Vec::new(),
         is_fresh,
     };
+    let redriven = record.redriven || task.redriven;
     for due in &task.deliveries {
         let progress = facts.progress.items.get(&due.id).copied();
         let attempts = progress.map_or(0, |progress| progress.attempts);
-        let turn = turn(Some(webhook), progress, record.redriven, now);
+        let turn = turn(Some(webhook), progress, redriven, now);
         let list = match turn {
             Turn::Send => &mut lane.sends,
             Turn::Skip => &mut lane.skips,
@@ -127,7 +130,7 @@ fn lane<'a>(
         };
         match facts.event(task, due) {
             Some(event) if task.unrouted && !is_wanted(webhook, event) => {}
-            Some(event) => list.push(Pending { record: at, id: due.id, cause: due.cause, event, attempts }),
+            Some(event) => list.push(Pending { record: at, id: due.id, cause: due.cause, event, attempts, redriven }),
             None => {
                 let event = due.content.event_id();
                 lane.gone.push(Gone { record: at, id: due.id, cause: due.cause, event });

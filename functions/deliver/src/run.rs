@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure, Next, after_failure, asked_wait},
-    health::Health,
+    health::{Gate, Health},
     id::BatchId,
     rate_limit::Slot,
     request::WebhookRequest,
@@ -107,10 +107,8 @@ impl Run<'_> {
         let alone = records.len() == 1 && skips.is_empty() && exhausted.is_empty() && gone.is_empty();
         let mut left = sends.as_slice();
         while !left.is_empty() {
-            if !self.passes(left, batch, &mut state).await {
-                break;
-            }
-            let wait = match self.wait(webhook, slot.take()).await {
+            let Some(gate) = self.passes(left, batch, slot, &mut state).await else { break };
+            let wait = match self.wait(webhook, slot.take(), gate).await {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::error!(webhook.id = %webhook.id, %error, "a slot could not be reserved");
@@ -119,6 +117,7 @@ impl Run<'_> {
                 }
             };
             match wait {
+                Wait::Now if gate == Gate::Probe && !self.claim(left, batch, &mut state).await => break,
                 Wait::Now => {}
                 Wait::NoTime if state.requests == 0 && alone => {
                     state.comes_again = Some(Duration::ZERO);
@@ -166,7 +165,7 @@ impl Run<'_> {
     }
 
     /// Whether the next request can be made. Sleeps a short while for its slot.
-    async fn wait(&self, webhook: &Webhook, slot: Option<Slot>) -> Result<Wait, StoreError> {
+    async fn wait(&self, webhook: &Webhook, slot: Option<Slot>, gate: Gate) -> Result<Wait, StoreError> {
         let enough = webhook.timeout() + AFTERMATH;
         if self.deadline.left() < enough {
             // The endpoint would get less time than it is promised.
@@ -176,8 +175,9 @@ impl Run<'_> {
         let at = match slot.filter(|slot| slot.is_good(limit, clock::now())) {
             Some(slot) => slot.at,
             None => {
-                // What others can join has no slot of its own while it waits.
-                let within = webhook.format().batches().then_some(MAX_SLEEP);
+                // What others can join has no slot of its own while it waits, and neither has a probe, or slots would be used up
+                // by those who find out that another one probes.
+                let within = (webhook.format().batches() || gate == Gate::Probe).then_some(MAX_SLEEP);
                 match self.deliver.reserve(webhook, Reservation { limit, count: 1, within }).await? {
                     Reserved::Slots(slots) => slots.first().copied().unwrap_or_else(clock::now),
                     Reserved::Later(next) => return Ok(Wait::Until(next, None)),

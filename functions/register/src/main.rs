@@ -20,7 +20,7 @@ use posthaste_runtime::{api, aws, config, keys::Keys, telemetry};
 use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Registry};
 use replay::Queues;
-use send_test::Retention;
+use send_test::Tester;
 
 /// Far more than any call needs.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -32,8 +32,7 @@ struct Shared {
     deliveries: Deliveries,
     url_policy: UrlPolicy,
     queues: Queues,
-    sender: Sender,
-    retention: Retention,
+    tester: Tester,
     keys: Keys,
 }
 
@@ -49,8 +48,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
         queues: Queues { tasks: queue("DELIVERIES_QUEUE_URL")?, pages: queue("REPLAY_QUEUE_URL")? },
-        sender: Sender::new(url_policy.clone(), USER_AGENT)?,
-        retention: Retention(config::retention()?),
+        tester: Tester { sender: Sender::new(url_policy.clone(), USER_AGENT)?, retention: config::retention()? },
         url_policy,
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?),
     };

@@ -28,7 +28,7 @@ use posthaste_runtime::{
 };
 use posthaste_store::{Deliveries, Events, JobOwner, Registry};
 
-use crate::{deliveries, send_test::Retention, webhooks};
+use crate::{deliveries, send_test::Tester, webhooks};
 
 const NO_JOB: ApiError = ApiError::NotFound("replay with this id");
 
@@ -68,7 +68,7 @@ pub(crate) async fn start(
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
-    State(Retention(retention)): State<Retention>,
+    State(Tester { retention, .. }): State<Tester>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {

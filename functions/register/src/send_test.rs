@@ -38,17 +38,20 @@ use crate::webhooks;
 /// API Gateway waits 30 s for an answer, in which the attempt has to be recorded too.
 const MAX_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a record is kept.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Retention(pub(crate) Duration);
+/// What a test takes besides the tables and the keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Tester {
+    pub(crate) sender: Sender,
+    /// How long a record is kept.
+    pub(crate) retention: Duration,
+}
 
 pub(crate) async fn send(
     caller: Caller,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
-    State(sender): State<Sender>,
+    State(Tester { sender, retention }): State<Tester>,
     State(keys): State<Keys>,
-    State(Retention(retention)): State<Retention>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {

@@ -116,8 +116,9 @@ pub(crate) async fn change(
             Some(headers) => keys.seal_headers(Place::from(&webhook), &headers).await?,
             None => webhook.headers,
         };
-        // Saying that it is enabled enables it again after it was disabled, with a clean slate.
-        let afresh = enables && webhook.health.disabled.is_some();
+        // Another endpoint has done nothing yet. And saying that it is enabled enables it again after it was disabled.
+        let moved = settings.url != webhook.settings.url;
+        let afresh = moved || (enables && webhook.health != Health::default());
         let health = if afresh { Health::default() } else { webhook.health };
         let changed = Webhook { settings, headers, updated_at: clock::now(), health, ..webhook };
         let changed = resealed(&keys, changed).await;

@@ -53,7 +53,7 @@ fn outgoing(
     due: &[DueDelivery],
     now: Timestamp,
 ) -> serde_json::Result<Outgoing> {
-    let deliveries = due.iter().map(|due| Due::of_stored(due.delivery, due.event)).collect();
+    let deliveries = due.iter().map(|due| Due::of_stored(due.delivery, due.event).because(due.cause)).collect();
     let batch = due.first().and_then(|due| due.batch);
     let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, deliveries) };
     let last = due.iter().map(|due| due.due_at).max().unwrap_or(now);
@@ -64,7 +64,7 @@ fn outgoing(
 
 #[cfg(test)]
 mod tests {
-    use posthaste_domain::id::{Cause, DeliveryId, EventId};
+    use posthaste_domain::id::{Cause, CauseKind, DeliveryId, EventId};
 
     use super::*;
 
@@ -79,6 +79,7 @@ mod tests {
             webhook: WebhookId(webhook),
             delivery: DeliveryId::derive(event, WebhookId(webhook), Cause::Published),
             event,
+            cause: CauseKind::Published,
             batch: None,
             due_at: Timestamp::from_second(1_700_000_000 + seconds).unwrap(),
             held_for: None,

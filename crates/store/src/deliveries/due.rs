@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthaste_domain::{
     Timestamp,
-    id::{BatchId, DeliveryId, EventId, WebhookId},
+    id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
     workspace::Workspace,
 };
 
@@ -34,6 +34,8 @@ pub struct DueDelivery {
     pub delivery: DeliveryId,
     /// What it brings.
     pub event: EventId,
+    /// Why it exists.
+    pub cause: CauseKind,
     /// The request that it shared.
     pub batch: Option<BatchId>,
     /// Its time.
@@ -67,7 +69,7 @@ impl Deliveries {
     /// a request comes together or not at all.
     pub async fn due(&self, shard: u8, now: Timestamp, until: Timestamp) -> Result<Vec<DueDelivery>, StoreError> {
         let entries = self.due_entries(shard, until).await?;
-        let attributes = &["dueAt", "eventId", "deliveryId", "batch", "bytes"];
+        let attributes = &["dueAt", "eventId", "deliveryId", "batch", "bytes", "cause"];
         let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
         let keys = entries.iter().map(|entry| (entry.key.clone(), key(entry.key.0.as_str(), entry.key.1.as_str())));
         let found = batch::get(reading, keys, read).await;
@@ -161,8 +163,9 @@ fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
     let batch = item.get("batch").and_then(|value| value.as_s().ok());
     let batch = batch.map(|id| id.parse().map_err(|_| item.corrupt("batch"))).transpose()?;
     let bytes = if is_hold { item.number("bytes")? } else { 0 };
+    let cause = record::cause(item)?;
     let key = (pk.to_owned(), sk.to_owned());
-    Ok(Some(DueDelivery { workspace, webhook, delivery, event, batch, due_at, held_for, bytes, key }))
+    Ok(Some(DueDelivery { workspace, webhook, delivery, event, cause, batch, due_at, held_for, bytes, key }))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::{
 /// How often the two ways to reserve are tried in turn, when others reserve at the same time.
 const TRIES: u32 = 5;
 /// How long the item is kept after its last slot.
-const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What became of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]

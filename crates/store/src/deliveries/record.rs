@@ -59,7 +59,7 @@ impl DeliveryRecord {
 }
 
 /// That of most deliveries is not written down.
-fn cause(item: &Item) -> Result<CauseKind, StoreError> {
+pub(super) fn cause(item: &Item) -> Result<CauseKind, StoreError> {
     if !item.contains_key("cause") {
         return Ok(CauseKind::Published);
     }

@@ -102,11 +102,13 @@ impl Registry {
         StoreError::unless_refused("UpdateItem", update.send().await)
     }
 
-    /// Disables a webhook. Nothing happens where it is disabled or gone.
+    /// Disables a webhook. Nothing happens where it is disabled, changed or gone.
     pub async fn disable(&self, webhook: &Webhook, reason: Reason, now: Timestamp) -> Result<(), StoreError> {
         let update = self
             .health_update(webhook, "SET disabledAt = :now, disabledReason = :reason")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(disabledAt)")
+            // What an endpoint did that its owner has replaced since counts no more.
+            .condition_expression("updatedAt = :read AND attribute_not_exists(disabledAt)")
+            .expression_attribute_values(":read", text(webhook.updated_at.to_string()))
             .expression_attribute_values(":now", text(now.to_string()))
             .expression_attribute_values(":reason", text(reason.name()));
         StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
