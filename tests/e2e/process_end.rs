@@ -228,3 +228,38 @@ async fn a_webhook_that_holds_nothing_any_more_still_gets_what_it_held() {
     let end = posthaste.api.publish("process_run_end", run("1")).await;
     assert_eq!(ids(&posthaste.arrived("mine", 2).await[1]), [held, end]);
 }
+
+/// Messages twice and out of order, several runs at once: no event of a run before its end is published, and none lost.
+#[tokio::test]
+async fn duplicated_and_reordered_messages_change_nothing() {
+    let posthaste = Posthaste::with_faults("seed=7,duplicate=40%").await;
+    let webhook = at_process_end(&posthaste).await;
+    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
+    let mut published = Vec::new();
+    for position in 0..4 {
+        for context in ["1", "2", "3"] {
+            // The end comes after one, two or three of the run's events, and is not the last message of its run.
+            let is_end = context.parse::<usize>().unwrap() == position;
+            let name = if is_end { "process_run_end" } else { "service_run" };
+            if is_end {
+                ends.insert(context.to_owned(), now_ms());
+            }
+            let mut data = run(context);
+            data["position"] = json!(position);
+            published.push((context, position, posthaste.api.publish(name, data).await));
+        }
+    }
+    posthaste.deliveries(&webhook, "succeeded", published.len()).await;
+    posthaste.idle().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for request in posthaste.system.inbox().arrived("mine") {
+        let body: Value = serde_json::from_str(&request.body).unwrap();
+        for event in body["results"].as_array().unwrap() {
+            let context = event["data"]["contextId"].as_str().unwrap();
+            assert!(request.at_ms >= ends[context], "{event} came before its end was published");
+            seen.insert(event["id"].as_str().unwrap().to_owned());
+        }
+    }
+    let all: std::collections::BTreeSet<String> = published.into_iter().map(|(_, _, id)| id).collect();
+    assert_eq!(seen, all);
+}
