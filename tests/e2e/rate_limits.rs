@@ -71,15 +71,13 @@ async fn a_burst_of_slow_processing_does_not_become_a_burst_of_requests() {
 }
 
 #[tokio::test]
-async fn a_list_catches_up_with_what_comes_faster_than_its_limit() {
+async fn a_list_needs_few_slots_for_many_events() {
     let posthaste = Posthaste::start().await;
     let limit = json!({ "requests": 1, "per": "second" });
     let webhook = posthaste.register_with("mine", json!({ "profile": "spektr", "rateLimit": limit })).await;
-    for n in 0..60 {
-        posthaste.api.publish("order.created", json!({ "n": n })).await;
-    }
+    publish(&posthaste, 60).await;
     // One request each would take 60 s, twice as long as this waits.
     posthaste.deliveries(&webhook, "succeeded", 60).await;
     let requests = posthaste.system.inbox().arrived("mine").len();
-    assert!(requests < 45, "{requests} requests");
+    assert!(requests < 30, "{requests} requests");
 }

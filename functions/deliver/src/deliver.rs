@@ -97,7 +97,7 @@ impl Deliver {
     }
 
     /// Reserves a slot for the first request of each lane that needs one, with one call a webhook. A lane for which that fails asks
-    /// again when it begins, and so does one whose format takes several events: what waits there is joined by what comes.
+    /// again when it begins, and so does one whose format takes several events: what waits there is joined by what comes in the same batch.
     async fn reserve_slots(&self, lanes: &mut [Lane<'_>]) {
         let now = clock::now();
         let needs = |lane: &Lane<'_>| {
