@@ -6,7 +6,8 @@
 //!
 //! Guarantees, wherever the function dies: the tasks of a page are sent, then the page is counted, then the next message is sent, and
 //! only then this one is deleted. So before the count the page is gone through again: its deliveries have the same ids, and
-//! deliver looks at what is recorded of them first. After the count, the message that comes again finds the job one page further and
+//! when the same message comes again deliver looks at what is recorded of them first; a copy of the message may send them twice.
+//! After the count, the message that comes again finds the job one page further and
 //! sends the next message. A page is counted once, whoever else has a copy of its message. A cancelled job sends no other
 //! page. A job never fails for a fault of ours: its message comes again, and in the end is a dead letter that can be sent back.
 
