@@ -65,6 +65,7 @@ fn read(
         environment: environment(properties.object("Environment")?)?,
         statements: role_statements(roles, &mut properties)?,
         async_retries: async_retries(properties.object("EventInvokeConfig")?)?,
+        allows_recursion: allows_recursion(&mut properties)?,
         queues: Vec::new(),
         schedules: Vec::new(),
     };
@@ -102,6 +103,17 @@ fn async_retries(mut config: Fields) -> Result<usize> {
     let retries = config.number("MaximumRetryAttempts", 0..=2)?.unwrap_or(2);
     config.finish()?;
     Ok(usize::try_from(retries).unwrap_or(2))
+}
+
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+fn allows_recursion(properties: &mut Fields) -> Result<bool> {
+    match properties.text("RecursiveLoop")?.as_deref() {
+        Some("Allow") => Ok(true),
+        Some("Terminate") | None => Ok(false),
+        Some(other) => {
+            Err(at(properties.path_of("RecursiveLoop"), format!("has to be Allow or Terminate, not {other}")))
+        }
+    }
 }
 
 fn environment(mut environment: Fields) -> Result<BTreeMap<String, String>> {

@@ -75,6 +75,8 @@ pub struct Function {
     pub statements: Vec<Statement>,
     /// How often an asynchronous invocation that failed is repeated.
     pub async_retries: usize,
+    /// Whether Lambda goes on when it finds the function in a loop (`RecursiveLoop: Allow`), instead of stopping the loop.
+    pub allows_recursion: bool,
     /// The queues whose messages invoke it.
     pub queues: Vec<QueueMapping>,
     /// The schedules that invoke it.

@@ -176,6 +176,11 @@ fn what_aws_refuses_is_refused() {
             "Resources.Worker.Properties.Events.Queue.Properties.Queue: the queue's visibility timeout of 9s is below the function's timeout of 10s",
         ),
         ("Timeout: 10", "Timeout: 901", "Resources.Worker.Properties.Timeout: 901 is no whole number from 1 to 900"),
+        (
+            "      CodeUri:",
+            "      RecursiveLoop: Stop\n      CodeUri:",
+            "Resources.Worker.Properties.RecursiveLoop: has to be Allow or Terminate, not Stop",
+        ),
         ("BatchSize: 10", "BatchSize: 11", over_ten),
         (
             "BatchSize: 10",

@@ -30,6 +30,7 @@ fn a_function_has_its_globals_its_events_and_the_defaults_of_lambda() {
     };
     assert_eq!(worker.schedules, [schedule]);
     assert_eq!(worker.async_retries, 2);
+    assert!(!worker.allows_recursion);
     let route = Route {
         method: "GET".to_owned(),
         path: "/things/{id}".to_owned(),
@@ -76,6 +77,14 @@ fn both_forms_of_a_schedule_are_read() {
 fn a_function_says_how_often_a_failed_invocation_is_repeated() {
     let template = small("      CodeUri:", "      EventInvokeConfig: {MaximumRetryAttempts: 0}\n      CodeUri:");
     assert_eq!(load_text(&template).unwrap().functions[0].async_retries, 0);
+}
+
+#[test]
+fn a_function_says_whether_it_may_be_in_a_loop() {
+    for (value, allowed) in [("Allow", true), ("Terminate", false)] {
+        let template = small("      CodeUri:", &format!("      RecursiveLoop: {value}\n      CodeUri:"));
+        assert_eq!(load_text(&template).unwrap().functions[0].allows_recursion, allowed, "{value}");
+    }
 }
 
 #[test]
