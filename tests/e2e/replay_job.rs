@@ -256,6 +256,21 @@ async fn one_replay_runs_for_a_webhook() {
     begin(&posthaste, &webhook, asked).await;
 }
 
+/// Makes a job that is over one that runs and has stood still at this page for long.
+async fn stop_at_page(posthaste: &Posthaste, webhook: &Value, job: &Value, page: u64) {
+    let table = &posthaste.system.stack().outputs["DeliveriesTable"];
+    let stopped = json!({
+        "TableName": table,
+        "Key": { "pk": { "S": format!("#replay#default#{}", webhook["id"]) }, "sk": { "S": job["id"] } },
+        "UpdateExpression": "SET #s = :running, page = :page, examined = :zero, replayed = :zero, updatedAt = :old REMOVE #c",
+        "ExpressionAttributeNames": { "#s": "status", "#c": "cursor" },
+        "ExpressionAttributeValues": {
+            ":running": { "S": "running" }, ":page": { "N": page.to_string() }, ":zero": { "N": "0" }, ":old": { "S": LONG_AGO }
+        },
+    });
+    posthaste.system.dynamodb().call("UpdateItem", &stopped).await.unwrap();
+}
+
 /// As after a dead letter, or a queue that was emptied.
 #[tokio::test]
 async fn a_replay_whose_message_is_lost_goes_on_when_somebody_asks() {
@@ -264,17 +279,7 @@ async fn a_replay_whose_message_is_lost_goes_on_when_somebody_asks() {
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
     over(&posthaste, &webhook, &begun).await;
     replayed(&posthaste, &webhook, 4).await;
-    let table = &posthaste.system.stack().outputs["DeliveriesTable"];
-    let stopped = json!({
-        "TableName": table,
-        "Key": { "pk": { "S": format!("#replay#default#{}", webhook["id"]) }, "sk": { "S": begun["id"] } },
-        "UpdateExpression": "SET #s = :running, page = :zero, examined = :zero, replayed = :zero, updatedAt = :old REMOVE #c",
-        "ExpressionAttributeNames": { "#s": "status", "#c": "cursor" },
-        "ExpressionAttributeValues": {
-            ":running": { "S": "running" }, ":zero": { "N": "0" }, ":old": { "S": LONG_AGO }
-        },
-    });
-    posthaste.system.dynamodb().call("UpdateItem", &stopped).await.unwrap();
+    stop_at_page(&posthaste, &webhook, &begun, 0).await;
     let (status, answer) = posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
     assert_eq!((status, &answer["error"]["code"]), (409, &json!("replay_running")));
     assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 4, 4));
@@ -296,6 +301,20 @@ async fn a_replay_of_a_webhook_that_is_paused_meanwhile_fails() {
     posthaste.api.ok(Method::PATCH, &of_webhook, json!({ "enabled": true })).await;
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
     assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 4, 4));
+}
+
+#[tokio::test]
+async fn a_replay_of_too_many_pages_fails() {
+    let posthaste = start().await;
+    let webhook = failed(&posthaste, "mine", 1).await;
+    let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
+    over(&posthaste, &webhook, &begun).await;
+    stop_at_page(&posthaste, &webhook, &begun, 100_000).await;
+    // Whoever asks for another one sets the one that stands still going.
+    let (status, _) = posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
+    assert_eq!(status, 409);
+    let job = over(&posthaste, &webhook, &begun).await;
+    assert_eq!((counts(&job), &job["error"]["code"]), (("failed", 0, 0), &json!("too_many_pages")));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! ```text
 //! (asked for) ─▶ running ─┬─▶ done        the last page is through
 //!                         ├─▶ cancelled   a person stopped it: what is on the queue still goes out
-//!                         └─▶ failed      its webhook was paused or removed
+//!                         └─▶ failed      its webhook was paused or removed, or it has too many pages
 //! ```
 //!
 //! The job's item is what has happened; a message is what is to be done next. A message names the page it is for, so that a copy
@@ -26,6 +26,10 @@ use crate::{
     input::Fields,
     workspace::Workspace,
 };
+
+/// The most pages of a job: 50 million deliveries, with 500 a page. Each page sends the message for the next, and no chain of sends
+/// may be without an end.
+pub const MAX_PAGES: u64 = 100_000;
 
 /// How long the next page's message may be on its way before it is taken for lost.
 const NEXT_MESSAGE: Duration = Duration::from_secs(5);
@@ -197,6 +201,8 @@ pub struct PageMessage {
 pub enum Step {
     /// Make the page again.
     Read,
+    /// End the job as failed: it has had [`MAX_PAGES`] pages, and there is more.
+    GiveUp,
     /// Send the message for the page that the job is at.
     SendNext,
     /// Look again after this wait.
@@ -214,6 +220,7 @@ pub fn step(message: &PageMessage, job: Option<&Job>, sent: Timestamp, now: Time
         return Step::Over;
     }
     match job.page.checked_sub(message.page) {
+        Some(0) if message.page >= MAX_PAGES => Step::GiveUp,
         Some(0) => Step::Read,
         Some(1) => match NEXT_MESSAGE.checked_sub(age(job.updated_at, now)) {
             Some(left) if !left.is_zero() => Step::Wait(left),
@@ -251,6 +258,14 @@ mod tests {
     fn the_jobs_own_message_reads_its_page() {
         assert_eq!(step(&message(0), Some(&job(0)), at(100), at(100)), Step::Read);
         assert_eq!(step(&message(7), Some(&job(7)), at(100), at(99_999)), Step::Read, "however late");
+    }
+
+    #[test]
+    fn a_job_with_too_many_pages_is_given_up() {
+        let step = |page| step(&message(page), Some(&job(page)), at(100), at(100));
+        assert_eq!(step(MAX_PAGES - 1), Step::Read);
+        assert_eq!(step(MAX_PAGES), Step::GiveUp);
+        assert_eq!(step(MAX_PAGES + 1), Step::GiveUp);
     }
 
     #[test]

@@ -10,13 +10,14 @@
 //! After the count, the message that comes again finds the job one page further and
 //! sends the next message. A page is counted once, whoever else has a copy of its message. A cancelled job sends no other
 //! page. A job never fails for a fault of ours: its message comes again, and in the end is a dead letter that can be sent back.
+//! It fails when its webhook is paused or removed, and after [`MAX_PAGES`], so that no chain of messages is endless.
 
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use posthaste_domain::{
     attempt::Failure,
-    replay::{Job, JobStatus, PageMessage, Step, step},
+    replay::{Job, JobStatus, MAX_PAGES, PageMessage, Step, step},
     webhook::Webhook,
 };
 use posthaste_queue::{Message, Queue};
@@ -84,6 +85,13 @@ impl Replay {
                     Some(Advanced::Counted(_)) | None => Ok(Fate::Done),
                 }
             }
+            (Step::GiveUp, Some(job)) => {
+                let sentence = format!(
+                    "the replay has gone through {MAX_PAGES} pages, the most that one may have; ask for another one with an earlier until"
+                );
+                self.give_up(owner, &job, "too_many_pages", &sentence).await?;
+                Ok(Fate::Done)
+            }
             (_, job) => self.leave(message, job, record).await,
         }
     }
@@ -94,7 +102,7 @@ impl Replay {
             (Step::SendNext, Some(job)) => self.send_next(&job, message).await,
             (Step::Wait(wait), _) => Ok(Fate::RetryIn(wait)),
             // It was at another page a moment ago.
-            (Step::Read, _) => Ok(Fate::after_our_fault(record)),
+            (Step::Read | Step::GiveUp, _) => Ok(Fate::after_our_fault(record)),
             (Step::Over | Step::SendNext, _) => Ok(Fate::Done),
         }
     }
@@ -111,8 +119,12 @@ impl Replay {
         let webhook = self.registry.webhook(owner.0, owner.1).await?.map(|(webhook, _)| webhook);
         let webhook: Webhook = match webhook {
             Some(webhook) if webhook.is_enabled() => webhook,
-            webhook => {
-                self.give_up(owner, job, webhook.is_some()).await?;
+            Some(_) => {
+                self.give_up(owner, job, "webhook_disabled", "the webhook was paused").await?;
+                return Ok(None);
+            }
+            None => {
+                self.give_up(owner, job, "webhook_gone", "the webhook was removed").await?;
                 return Ok(None);
             }
         };
@@ -140,12 +152,8 @@ impl Replay {
         Ok(Some(advanced))
     }
 
-    async fn give_up(&self, owner: JobOwner<'_>, job: &Job, is_paused: bool) -> anyhow::Result<()> {
-        let (code, message) = if is_paused {
-            ("webhook_disabled", "the webhook was paused")
-        } else {
-            ("webhook_gone", "the webhook was removed")
-        };
+    /// Ends the job as failed.
+    async fn give_up(&self, owner: JobOwner<'_>, job: &Job, code: &str, message: &str) -> anyhow::Result<()> {
         let why = Failure { code: code.to_owned(), message: message.to_owned() };
         self.deliveries.end_job(owner, job.id, JobStatus::Failed, Some(&why), clock::now()).await?;
         tracing::warn!(job.id = %job.id, webhook.id = %owner.1, reason = code, "a replay can't go on");

@@ -186,4 +186,5 @@ Makes deliveries of published events again: those that failed, or all that are o
 what earlier replays made of it does not matter, and neither replays nor tests are made again. Those that are still being tried are \
 left alone.\n\n\
 It runs in the background, page by page from the newest event to the oldest, and survives any crash. One replay runs for a webhook at \
-a time. It fails when the webhook is paused or removed meanwhile.";
+a time. It fails when the webhook is paused or removed meanwhile, and when there are more than 50 million \
+deliveries to look at.";
