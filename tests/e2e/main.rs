@@ -11,6 +11,7 @@ mod hot_path;
 mod idempotency;
 mod isolation;
 mod local;
+mod loops;
 mod main_job;
 mod process_end;
 mod rate_limits;

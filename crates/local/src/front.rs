@@ -5,6 +5,7 @@
 
 mod call;
 mod entries;
+mod trace;
 
 use std::{
     collections::BTreeMap,
@@ -78,7 +79,7 @@ impl Front {
 
     /// Answers a call; with nothing when its answer is to be lost.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Option<Response<Bytes>> {
-        let Some(call) = Call::of(request.headers(), request.body()) else {
+        let Some(mut call) = Call::of(request.headers(), request.body()) else {
             return Some(serve::text(
                 StatusCode::BAD_REQUEST,
                 "an AWS call needs an X-Amz-Target of DynamoDB, SQS or Secrets Manager",
@@ -87,6 +88,7 @@ impl Front {
         let caller = self.caller(request.headers());
         let name = caller.as_ref().map_or("external", |caller| caller.function.as_str());
         let bytes_in = request.body().len();
+        let request = trace::keep(&mut call, request);
         let answer = match self.refusal(caller.as_ref(), &call) {
             Some(refusal) => Some(refusal),
             None => self.with_faults(caller.as_ref(), &call, request).await,

@@ -1,11 +1,12 @@
 //! The event source mapping of a queue: receives batches, invokes the function, and deletes what succeeded.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 //!
-//! It never touches the visibility of what failed: that stands as the function left it, or else runs out.
+//! It never touches the visibility of what failed: that stands as the function left it, or else runs out. A batch for which Lambda
+//! does not invoke the function, because its chain led there too often, has failed too.
 
 use std::{sync::Arc, time::Duration};
 
-use posthaste_local_lambda::{Function, sqs_event};
+use posthaste_local_lambda::{Function, Lineage, sqs_event};
 use posthaste_local_sqs::{AttributeValue, MessageAttribute, Received, Sqs};
 use posthaste_local_template::QueueMapping;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
@@ -76,7 +77,10 @@ impl Poller {
 
     async fn invoke(&self, messages: Vec<sqs_event::Message>) {
         let ids: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
-        let answer = self.function.invoke(sqs_event::to_event(&self.mapping.queue_arn, &messages)).await;
+        let trace_headers = messages.iter().filter_map(|message| message.attributes.get("AWSTraceHeader"));
+        let chain = Lineage::of_trace_headers(trace_headers.map(String::as_str));
+        let event = sqs_event::to_event(&self.mapping.queue_arn, &messages);
+        let answer = self.function.invoke_in(chain, event).await;
         let verdict = sqs_event::judge(&ids, self.mapping.report_batch_item_failures, answer.as_deref());
         if let Some(problem) = verdict.problem {
             tracing::warn!(queue = %self.queue, %problem, "a whole batch failed");

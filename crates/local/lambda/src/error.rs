@@ -40,6 +40,16 @@ pub enum InvokeError {
         /// The payload's length.
         bytes: usize,
     },
+    /// Lambda's recursive loop detection dropped the invocation: it did not begin.
+    #[error(
+        "RecursiveInvocationException: {function} has been invoked {allowed} times in this chain already, and its RecursiveLoop is not Allow"
+    )]
+    RecursiveLoop {
+        /// The function's name.
+        function: String,
+        /// How often it may be invoked in one chain.
+        allowed: u64,
+    },
     /// The function was stopped.
     #[error("the function was stopped")]
     Stopped,

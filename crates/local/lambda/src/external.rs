@@ -35,13 +35,13 @@ impl External {
         })
     }
 
-    pub(crate) async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+    pub(crate) async fn invoke(&self, payload: Bytes, trace_id: &str) -> Result<Bytes, InvokeError> {
         let mut stopped = self.stopped.subscribe();
         let started = Instant::now();
         let result = tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => Err(InvokeError::Stopped),
-            result = self.post(payload) => result,
+            result = self.post(payload, trace_id) => result,
         };
         let mut stats = self.lock();
         stats.invocations += 1;
@@ -58,11 +58,15 @@ impl External {
         self.stopped.send_replace(true);
     }
 
-    async fn post(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+    async fn post(&self, payload: Bytes, trace_id: &str) -> Result<Bytes, InvokeError> {
         let mut request = Request::new(Full::new(payload));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        // Only a function's name could have characters that a header can't, and then there is no header.
+        if let Ok(trace_id) = http::HeaderValue::try_from(trace_id) {
+            request.headers_mut().insert("x-amzn-trace-id", trace_id);
+        }
         let response = self.client.request(request).await.map_err(|error| InvokeError::InitFailed {
             error_type: "External.Unreachable".to_owned(),
             message: format!("{}: {}", self.uri, innermost(&error)),

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use crate::environment;
 use crate::error::{InvokeError, StartError};
 use crate::external::External;
+use crate::ids;
+use crate::lineage::{Lineage, LoopGuard};
 use crate::log::LogSink;
 use crate::pool::Pool;
 use crate::stats::Stats;
@@ -32,6 +34,8 @@ pub struct FunctionSpec {
     pub memory_mb: u32,
     /// The most processes at a time; further invocations wait.
     pub max_concurrency: usize,
+    /// Whether it may be invoked any number of times in one chain: `RecursiveLoop: Allow`.
+    pub allows_recursion: bool,
 }
 
 /// What carries out a function's invocations.
@@ -52,7 +56,10 @@ pub enum Runner {
 
 /// A function that takes invocations. Clones are the same function; when the last is dropped, its processes are killed.
 #[derive(Debug, Clone)]
-pub struct Function(Arc<Backend>);
+pub struct Function {
+    backend: Arc<Backend>,
+    guard: Arc<LoopGuard>,
+}
 
 #[derive(Debug)]
 enum Backend {
@@ -78,6 +85,7 @@ impl Function {
         if spec.max_concurrency == 0 {
             return Err(StartError::NoConcurrency);
         }
+        let guard = LoopGuard::new(&spec.name, spec.allows_recursion);
         let backend = match &spec.runner {
             Runner::Process { binary } => {
                 let binary = executable(binary.clone())?;
@@ -85,7 +93,7 @@ impl Function {
             }
             Runner::External { invoke_url } => Backend::External(Box::new(External::new(invoke_url)?)),
         };
-        Ok(Self(Arc::new(backend)))
+        Ok(Self { backend: Arc::new(backend), guard: Arc::new(guard) })
     }
 
     /// Invokes the function and waits for its answer, first for a free process when all are busy. An invocation whose
@@ -94,19 +102,28 @@ impl Function {
     /// # Errors
     /// Why there is no answer. An error is final: nothing is tried a second time.
     pub async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+        self.invoke_in(Lineage::default(), payload).await
+    }
+
+    /// The same for an invocation that other invocations led to.
+    ///
+    /// # Errors
+    /// Why there is no answer. The chain may have led to the function too often.
+    pub async fn invoke_in(&self, chain: Lineage, payload: Bytes) -> Result<Bytes, InvokeError> {
         if payload.len() > REQUEST_LIMIT {
             return Err(InvokeError::RequestTooLarge { bytes: payload.len() });
         }
-        match &*self.0 {
-            Backend::Processes(pool) => pool.invoke(payload).await,
-            Backend::External(external) => external.invoke(payload).await,
+        let trace_id = ids::trace_id(&self.guard.admit(chain)?);
+        match &*self.backend {
+            Backend::Processes(pool) => pool.invoke(payload, trace_id).await,
+            Backend::External(external) => external.invoke(payload, &trace_id).await,
         }
     }
 
     /// Kills a process that is in the middle of an invocation: the one that `pick` takes from their instance numbers.
     /// True if there was one; the invocation fails as [`InvokeError::Crashed`].
     pub fn kill_busy(&self, pick: impl FnOnce(&[u64]) -> Option<u64>) -> bool {
-        match &*self.0 {
+        match &*self.backend {
             Backend::Processes(pool) => pool.kill_busy(pick),
             Backend::External(_) => false,
         }
@@ -115,7 +132,7 @@ impl Function {
     /// Kills the process with this instance number (its access key id is `<name>.<instance>`) and waits until it is dead
     /// and its invocation, if it had one, has failed. False if there is no such process.
     pub async fn kill_instance(&self, instance: u64) -> bool {
-        match &*self.0 {
+        match &*self.backend {
             Backend::Processes(pool) => pool.kill_instance(instance).await,
             Backend::External(_) => false,
         }
@@ -123,15 +140,16 @@ impl Function {
 
     /// What the function has done and used until now.
     pub fn stats(&self) -> Stats {
-        match &*self.0 {
+        let stats = match &*self.backend {
             Backend::Processes(pool) => pool.stats(),
             Backend::External(external) => external.stats(),
-        }
+        };
+        Stats { recursion_dropped: self.guard.dropped(), ..stats }
     }
 
     /// The ids of its processes that are alive.
     pub fn pids(&self) -> Vec<u32> {
-        match &*self.0 {
+        match &*self.backend {
             Backend::Processes(pool) => pool.pids(),
             Backend::External(_) => Vec::new(),
         }
@@ -140,7 +158,7 @@ impl Function {
     /// Kills all processes and waits until they are dead. Every invocation, waiting or running, fails as
     /// [`InvokeError::Stopped`], and so does every later one.
     pub async fn stop(&self) {
-        match &*self.0 {
+        match &*self.backend {
             Backend::Processes(pool) => pool.stop().await,
             Backend::External(external) => external.stop(),
         }

@@ -7,6 +7,7 @@
 //! - [`route`] and [`http_event`] are API Gateway's part for an HTTP API: which function a request goes to, and how it
 //!   looks there (payload format 2.0).
 //! - [`sqs_event`] is the event source mapping's part: the event of a batch, and the verdict on the function's answer.
+//! - [`Lineage`] is what Lambda's recursive loop detection counts.
 //! - [`schedule_event`] is EventBridge's part: the event of a schedule.
 //!
 //! What it guarantees: an invocation gets exactly one result, and no process outlives its [`Function`] or this process,
@@ -20,6 +21,8 @@ mod error;
 mod external;
 mod function;
 pub mod http_event;
+mod ids;
+mod lineage;
 mod log;
 mod pool;
 mod process;
@@ -31,6 +34,7 @@ mod stats;
 
 pub use error::{InvokeError, StartError};
 pub use function::{Function, FunctionSpec, Runner};
+pub use lineage::Lineage;
 pub use log::{LogLine, LogSink, LogStream};
 pub use stats::Stats;
 

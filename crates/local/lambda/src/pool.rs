@@ -18,7 +18,6 @@ use crate::pool::state::{Pending, State};
 use crate::stats::Stats;
 
 mod backoff;
-mod ids;
 mod instance;
 mod state;
 
@@ -51,11 +50,11 @@ impl Pool {
         Self { spec, binary, log, state: Mutex::new(state), ended: Notify::new() }
     }
 
-    pub(crate) async fn invoke(self: &Arc<Self>, payload: Bytes) -> Result<Bytes, InvokeError> {
+    pub(crate) async fn invoke(self: &Arc<Self>, payload: Bytes, trace_id: String) -> Result<Bytes, InvokeError> {
         let (answer, answered) = oneshot::channel();
         {
             let mut state = self.lock();
-            state.enqueue(Pending { payload, answer });
+            state.enqueue(Pending { payload, trace_id, answer });
             self.dispatch(&mut state);
         }
         answered.await.unwrap_or(Err(InvokeError::Stopped))

@@ -15,6 +15,8 @@ pub struct Stats {
     pub crashes: u64,
     /// Processes that ended before they were ready, or didn't become ready in time.
     pub init_failures: u64,
+    /// Invocations that did not begin, because the function had been invoked too often in their chain.
+    pub recursion_dropped: u64,
     /// Processes started.
     pub cold_starts: u64,
     /// What Lambda would bill, in milliseconds: inits and invocations, each rounded up.

@@ -7,5 +7,6 @@ mod functions {
     mod external;
     mod figures;
     mod invoke;
+    mod loops;
     mod support;
 }

@@ -66,6 +66,7 @@ pub(super) fn start(
             timeout: function.timeout,
             memory_mb: function.memory_mb,
             max_concurrency: MAX_PROCESSES,
+            allows_recursion: function.allows_recursion,
         };
         Ok((name.clone(), Function::start(spec, log.clone())?))
     };

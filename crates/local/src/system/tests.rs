@@ -1,5 +1,6 @@
 //! A whole system whose only function is played by the test, over Lambda's Invoke API.
 
+mod loops;
 mod schedules;
 mod tables;
 
@@ -107,17 +108,7 @@ impl Worker {
             std::future::ready(Some(answer(*failing.lock().unwrap())))
         })
         .unwrap();
-        let options = Options {
-            template,
-            functions: Functions::External(invoke_api.url()),
-            port: 0,
-            data,
-            faults: FaultSpec::default(),
-            parameters: BTreeMap::new(),
-            log: LogSink::tracing(),
-            environment_file: None,
-        };
-        let system = System::start(options).await.unwrap();
+        let system = System::start(options(template, &invoke_api, data)).await.unwrap();
         Self { system, events, fails, _invoke_api: invoke_api }
     }
 
@@ -139,6 +130,20 @@ impl Worker {
         let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         if succeeded { Ok(answer) } else { Err((text("__type"), text("message"))) }
+    }
+}
+
+/// A system whose functions are played behind this Invoke API.
+fn options(template: String, invoke_api: &Server, data: Option<std::path::PathBuf>) -> Options {
+    Options {
+        template,
+        functions: Functions::External(invoke_api.url()),
+        port: 0,
+        data,
+        faults: FaultSpec::default(),
+        parameters: BTreeMap::new(),
+        log: LogSink::tracing(),
+        environment_file: None,
     }
 }
 

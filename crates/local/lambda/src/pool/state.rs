@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::error::{ErrorBody, InvokeError};
+use crate::ids;
+use crate::pool::Work;
 use crate::pool::backoff::{Backoff, Pause};
-use crate::pool::{Work, ids};
 use crate::process::{Process, Usage};
 use crate::stats::Stats;
 
@@ -22,6 +23,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) payload: Bytes,
+    pub(super) trace_id: String,
     pub(super) answer: oneshot::Sender<Result<Bytes, InvokeError>>,
 }
 
@@ -165,7 +167,7 @@ impl State {
         let request_id = ids::request_id();
         let work = Work {
             request_id: request_id.clone(),
-            trace_id: ids::trace_id(),
+            trace_id: pending.trace_id,
             deadline: SystemTime::now() + self.timeout,
             payload: pending.payload,
         };
@@ -175,7 +177,9 @@ impl State {
                 instance.phase = Phase::Busy(Running { request_id, started: now, deadline, answer: pending.answer });
             }
             // It has broken off its request: it either asks again or ends.
-            Err(work) => self.queue.push_front(Pending { payload: work.payload, answer: pending.answer }),
+            Err(Work { payload, trace_id, .. }) => {
+                self.queue.push_front(Pending { payload, trace_id, answer: pending.answer });
+            }
         }
     }
 

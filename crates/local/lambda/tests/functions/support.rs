@@ -19,6 +19,7 @@ pub(crate) fn spec() -> FunctionSpec {
         timeout: SOON,
         memory_mb: 256,
         max_concurrency: 4,
+        allows_recursion: false,
     }
 }
 

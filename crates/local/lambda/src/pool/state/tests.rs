@@ -17,7 +17,7 @@ impl Fixture {
 
     fn invoke(&mut self) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.state.enqueue(Pending { payload: Bytes::from_static(b"{}"), answer });
+        self.state.enqueue(Pending { payload: Bytes::from_static(b"{}"), trace_id: String::new(), answer });
         answered
     }
 

@@ -1,15 +1,17 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::SystemTime;
 
-pub(super) fn request_id() -> String {
+use crate::lineage::Lineage;
+
+pub(crate) fn request_id() -> String {
     uuid::Builder::from_random_bytes(random().to_be_bytes()).into_uuid().to_string()
 }
 
-/// A trace that nobody samples, in X-Ray's form.
-pub(super) fn trace_id() -> String {
+/// A trace that nobody samples, in X-Ray's form, with the chain of the invocation that it is for.
+pub(crate) fn trace_id(lineage: &Lineage) -> String {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let trace = format!("{:032x}", random());
-    format!("Root=1-{seconds:08x}-{};Parent={:016x};Sampled=0", &trace[..24], random() >> 64)
+    format!("Root=1-{seconds:08x}-{};Parent={:016x};Sampled=0;{lineage}", &trace[..24], random() >> 64)
 }
 
 /// Each `RandomState` has keys of its own: enough for ids that needn't be secret.
@@ -25,8 +27,8 @@ mod tests {
     #[test]
     fn ids_have_the_forms_that_runtimes_read() {
         assert_ne!(request_id(), request_id());
-        let trace = trace_id();
+        let trace = trace_id(&Lineage::of_trace_headers(["Lineage=deliver:3"]));
         let parts: Vec<_> = trace.split([';', '=', '-']).map(str::len).collect();
-        assert_eq!(parts, [4, 1, 8, 24, 6, 16, 7, 1], "{trace}");
+        assert_eq!(parts, [4, 1, 8, 24, 6, 16, 7, 1, 7, 9], "{trace}");
     }
 }
