@@ -55,6 +55,8 @@ impl Posthaste {
         let options = Options {
             template,
             functions: Functions::Processes(functions()),
+            // The tests run eight systems side by side.
+            max_processes: 10,
             port: 0,
             data: None,
             faults: FaultSpec::default(),

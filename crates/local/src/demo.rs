@@ -19,6 +19,7 @@ pub(crate) async fn run(release: bool) -> anyhow::Result<()> {
     let options = Options {
         template: binaries::template()?,
         functions,
+        max_processes: Options::MAX_PROCESSES,
         port: 0,
         data: None,
         faults: FaultSpec::default(),

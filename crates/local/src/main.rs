@@ -27,6 +27,9 @@ struct Cli {
     /// Builds the functions with optimisations.
     #[arg(long)]
     release: bool,
+    /// The most processes of one function; a queue's function has no more than the MaximumConcurrency of template.yaml.
+    #[arg(long, value_name = "N", default_value_t = Options::MAX_PROCESSES)]
+    max_processes: usize,
     /// Keeps DynamoDB's data and the first API key in this directory; without it they are in memory.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -82,6 +85,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let options = Options {
         template: binaries::template()?,
         functions,
+        max_processes: cli.max_processes,
         port: cli.port,
         data: cli.data,
         faults: cli.faults,

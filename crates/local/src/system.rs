@@ -98,7 +98,7 @@ impl System {
         if let Some(file) = &options.environment_file {
             functions::write_environment(file, &functions::shared_environment(&stack, &aws_url))?;
         }
-        let functions = functions::start(&stack, &options.functions, &aws_url, &options.log)?;
+        let functions = functions::start(&stack, &options.functions, options.max_processes, &aws_url, &options.log)?;
         let _ = front.running.set(functions.clone());
         for resource in &stack.custom_resources {
             let function = functions
@@ -108,7 +108,7 @@ impl System {
         }
         // The stack is made without faults: CloudFormation would only roll it back.
         faults.set(options.faults);
-        functions::start_pollers(&stack, &sqs, &functions, &mut tasks)?;
+        functions::start_pollers(&stack, options.max_processes, &sqs, &functions, &mut tasks)?;
         tasks.spawn(faults::kill::at_random(faults.clone(), functions.clone()));
         let scheduler = Arc::new(Scheduler::new(&stack.functions, &functions));
         let schedules = scheduler.start();

@@ -5,14 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context, bail};
 use posthaste_local_lambda::{Function, FunctionSpec, LogSink, REGION, Runner};
 use posthaste_local_sqs::Sqs;
-use posthaste_local_template::{self as template, Stack};
+use posthaste_local_template::{self as template, QueueMapping, Stack};
 use tokio::task::JoinSet;
 
 use super::Functions;
 use crate::poller::Poller;
-
-/// The most processes of one function. AWS would go on to the mapping's or the account's limit.
-const MAX_PROCESSES: usize = 8;
 
 /// The poller acts in the function's role: AWS refuses a mapping whose function may not do these
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
@@ -41,9 +38,24 @@ pub(super) fn shared_environment(stack: &Stack, aws_url: &str) -> BTreeMap<Strin
     environment
 }
 
+/// How many processes a function may have: as many as its mappings invoke at once, and at most `max`. A function without a
+/// mapping, such as those of the API, may have `max`.
+fn processes(mappings: &[QueueMapping], max: usize) -> usize {
+    match mappings {
+        [] => max,
+        mappings => mappings.iter().map(|mapping| concurrency(mapping, max)).sum::<usize>().min(max),
+    }
+}
+
+/// How many invocations of a mapping go on at once.
+fn concurrency(mapping: &QueueMapping, max: usize) -> usize {
+    mapping.max_concurrency.map_or(max, |declared| declared.min(max))
+}
+
 pub(super) fn start(
     stack: &Stack,
     runner: &Functions,
+    max_processes: usize,
     aws_url: &str,
     log: &LogSink,
 ) -> anyhow::Result<BTreeMap<String, Function>> {
@@ -65,7 +77,7 @@ pub(super) fn start(
             environment,
             timeout: function.timeout,
             memory_mb: function.memory_mb,
-            max_concurrency: MAX_PROCESSES,
+            max_concurrency: processes(&function.queues, max_processes),
             allows_recursion: function.allows_recursion,
         };
         Ok((name.clone(), Function::start(spec, log.clone())?))
@@ -75,6 +87,7 @@ pub(super) fn start(
 
 pub(super) fn start_pollers(
     stack: &Stack,
+    max_processes: usize,
     sqs: &Sqs,
     functions: &BTreeMap<String, Function>,
     tasks: &mut JoinSet<()>,
@@ -89,7 +102,7 @@ pub(super) fn start_pollers(
             let poller = Poller {
                 sqs: sqs.clone(),
                 queue: mapping.queue_arn.rsplit(':').next().unwrap_or_default().to_owned(),
-                concurrency: mapping.max_concurrency.unwrap_or(MAX_PROCESSES).min(MAX_PROCESSES),
+                concurrency: concurrency(mapping, max_processes),
                 mapping: mapping.clone(),
                 function: function.clone(),
             };
@@ -97,4 +110,32 @@ pub(super) fn start_pollers(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn mapping(max_concurrency: Option<usize>) -> QueueMapping {
+        QueueMapping {
+            queue_arn: "arn:aws:sqs:us-east-1:000000000000:q".to_owned(),
+            batch_size: 10,
+            window: Duration::ZERO,
+            max_concurrency,
+            report_batch_item_failures: true,
+            enabled: true,
+        }
+    }
+
+    #[test]
+    fn a_function_has_as_many_processes_as_its_mappings_invoke_at_once_up_to_the_most() {
+        assert_eq!(processes(&[mapping(Some(10))], 50), 10);
+        assert_eq!(processes(&[mapping(Some(10)), mapping(Some(20))], 50), 30);
+        assert_eq!(processes(&[mapping(Some(40)), mapping(Some(20))], 50), 50);
+        assert_eq!(processes(&[mapping(Some(100))], 50), 50);
+        assert_eq!(processes(&[mapping(None)], 50), 50, "a mapping without a limit");
+        assert_eq!(processes(&[], 50), 50, "a function without a mapping");
+    }
 }

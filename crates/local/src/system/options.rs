@@ -23,6 +23,8 @@ pub struct Options {
     pub template: String,
     /// What runs the functions.
     pub functions: Functions,
+    /// The most processes of one function. A function that a queue invokes has no more than the template's `MaximumConcurrency`.
+    pub max_processes: usize,
     /// The API's port; 0 picks a free one.
     pub port: u16,
     /// Where DynamoDB's data and the secrets are kept; in memory unless given.
@@ -35,6 +37,11 @@ pub struct Options {
     pub log: LogSink,
     /// Where to write, before anything waits for functions that somebody else runs, what these need in their environment.
     pub environment_file: Option<PathBuf>,
+}
+
+impl Options {
+    /// The most processes of one function unless another number is chosen.
+    pub const MAX_PROCESSES: usize = 50;
 }
 
 /// Where a running system is reached: base URLs without a trailing slash.

@@ -138,6 +138,7 @@ fn options(template: String, invoke_api: &Server, data: Option<std::path::PathBu
     Options {
         template,
         functions: Functions::External(invoke_api.url()),
+        max_processes: Options::MAX_PROCESSES,
         port: 0,
         data,
         faults: FaultSpec::default(),
