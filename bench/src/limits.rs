@@ -1,0 +1,175 @@
+//! `limits`: what arrives of a backlog under a rate limit.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    account::{Account, Target},
+    clock,
+    options::Subject,
+    receiver::{Behaviour, Request},
+    report::{Report, Table},
+    system::Bench,
+};
+
+/// The options of this measurement.
+#[derive(Debug, Args)]
+pub(crate) struct LimitsArgs {
+    /// How many requests the limit allows.
+    #[arg(long, default_value_t = 10)]
+    requests: u32,
+    /// In which time.
+    #[arg(long, value_enum, default_value = "second")]
+    per: Per,
+    /// A webhook of the profile spektr, whose requests have up to 100 events.
+    #[arg(long)]
+    list: bool,
+    /// How many events are published at once.
+    #[arg(long, default_value_t = 10_000)]
+    events: usize,
+    /// How many seconds are measured once all events are taken in.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// How many seconds it may take until all events are taken in.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    patience: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Per {
+    Second,
+    Minute,
+}
+
+impl Per {
+    fn seconds(self) -> u64 {
+        match self {
+            Self::Second => 1,
+            Self::Minute => 60,
+        }
+    }
+}
+
+pub(crate) async fn run(args: &LimitsArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+    let bench = Bench::start(subject).await?;
+    let measured = measure(args, subject, &bench).await;
+    bench.stop().await;
+    done(measured?);
+    Ok(())
+}
+
+async fn measure(args: &LimitsArgs, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+    let workspace = bench.workspace("limited").await?;
+    let hook = bench.receiver.hook("limited", Behaviour::Well);
+    let mut settings = json!({ "rateLimit": { "requests": args.requests, "per": args.per } });
+    if args.list {
+        settings["profile"] = "spektr".into();
+    }
+    let webhook = workspace.register(hook.url(), settings).await?;
+    let stream = bench.bulk_stream(&workspace)?;
+    let target = Target { workspace, webhook, hook, stream, answers: true, has_lists: args.list };
+
+    eprintln!("{} events are taken in …", args.events);
+    target.stream.publish(args.events).await?;
+    let taken_in = bench.taken_in(Duration::from_secs(args.patience)).await;
+    let from_us = clock::now_us();
+    eprintln!("requests are counted for {} s …", args.seconds);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(args.seconds) && !all_arrived(&target, args.events) {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let to_us = clock::now_us();
+
+    let per = args.per.seconds();
+    let figures = Figures::of(&target.hook.requests(), from_us, to_us, per * 1_000_000);
+    let conditions = vec![
+        ("limit", format!("{} a {}", args.requests, format!("{:?}", args.per).to_lowercase())),
+        ("profile", if args.list { "spektr" } else { "standard" }.to_owned()),
+        ("events", args.events.to_string()),
+        ("seconds", format!("{:.1}", (to_us - from_us) as f64 / 1e6)),
+        ("taken in after", taken_in.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))),
+    ];
+    let mut report = Report::new("limits".to_owned(), subject, bench, conditions);
+    report.table(&figures.table(per));
+    report.figure("arrived", figures)?;
+    report.account(Account::of(bench, &[target]).await?)?;
+    Ok(report)
+}
+
+fn all_arrived(target: &Target, events: usize) -> bool {
+    target.hook.first_arrivals(events).iter().all(Option::is_some)
+}
+
+/// What arrived.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Figures {
+    /// Requests that arrived before all events were taken in.
+    requests_before: usize,
+    requests: usize,
+    events: usize,
+    /// Requests in the time of the limit, on average.
+    rate: f64,
+    events_a_request: f64,
+    /// The most requests in any stretch as long as the time of the limit, from the very beginning.
+    worst_window: usize,
+}
+
+impl Figures {
+    fn of(all: &[Request], from_us: u64, to_us: u64, window_us: u64) -> Self {
+        let measured: Vec<&Request> = all.iter().filter(|request| (from_us..to_us).contains(&request.at_us)).collect();
+        let events = measured.iter().map(|request| request.events.len()).sum();
+        let times: Vec<u64> = all.iter().map(|request| request.at_us).collect();
+        Self {
+            requests_before: all.iter().filter(|request| request.at_us < from_us).count(),
+            requests: measured.len(),
+            events,
+            rate: measured.len() as f64 * window_us as f64 / (to_us - from_us).max(1) as f64,
+            events_a_request: events as f64 / measured.len().max(1) as f64,
+            worst_window: most_in_any(&times, window_us),
+        }
+    }
+
+    fn table(&self, per: u64) -> Table {
+        let mut table = Table::new(&["what arrived", ""]);
+        let mut row = |name: &str, figure: String| table.row(vec![name.to_owned(), figure]);
+        row("requests before all was taken in", self.requests_before.to_string());
+        row("requests", self.requests.to_string());
+        row(&format!("requests in {per} s, on average"), format!("{:.2}", self.rate));
+        row(&format!("the most requests in any {per} s"), self.worst_window.to_string());
+        row("events", self.events.to_string());
+        row("events a request", format!("{:.1}", self.events_a_request));
+        table
+    }
+}
+
+/// The most of these times, which are sorted, that lie within any window.
+fn most_in_any(times: &[u64], window: u64) -> usize {
+    let mut first = 0;
+    let mut most = 0;
+    for (last, time) in times.iter().enumerate() {
+        while time - times[first] >= window {
+            first += 1;
+        }
+        most = most.max(last + 1 - first);
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_window_may_begin_anywhere() {
+        assert_eq!(most_in_any(&[], 10), 0);
+        assert_eq!(most_in_any(&[0, 10, 20], 10), 1);
+        assert_eq!(most_in_any(&[0, 8, 9, 17, 18, 19], 10), 3);
+        assert_eq!(most_in_any(&[5; 7], 10), 7);
+    }
+}

@@ -1,0 +1,86 @@
+//! What every measurement takes.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use posthaste_local::{Options, binaries};
+
+use crate::stream::Through;
+
+/// The options of all measurements.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Uses the binaries in this directory, such as those of another version, and builds none.
+    #[arg(long, global = true, value_name = "DIR")]
+    functions: Option<PathBuf>,
+    /// Uses this template, such as that of another version.
+    #[arg(long, global = true, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// The most processes of a function, and the template's parameter DeliverMaximumConcurrency.
+    #[arg(long, global = true, value_name = "C", default_value_t = Options::MAX_PROCESSES)]
+    concurrency: usize,
+    /// How events come in where a pace is kept.
+    #[arg(long, global = true, value_enum, default_value = "queue")]
+    through: Through,
+    /// Prints one JSON object for each measurement.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What is measured.
+pub(crate) struct Subject {
+    pub(crate) binaries: BTreeMap<String, PathBuf>,
+    pub(crate) template: String,
+    pub(crate) concurrency: usize,
+    pub(crate) through: Through,
+    /// Names it in reports.
+    pub(crate) version: String,
+}
+
+impl Common {
+    /// Reads the template, and builds the functions unless they are there.
+    pub(crate) fn subject(&self) -> anyhow::Result<Subject> {
+        let template = match &self.template {
+            Some(file) => std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?,
+            None => binaries::template()?,
+        };
+        let (binaries, version) = match &self.functions {
+            Some(directory) => (ready_built(directory)?, directory.display().to_string()),
+            None => {
+                eprintln!("building the functions with optimisations …");
+                (binaries::build(true)?, revision())
+            }
+        };
+        Ok(Subject { binaries, template, concurrency: self.concurrency, through: self.through, version })
+    }
+}
+
+/// Every file without an extension is taken for the function of its name.
+fn ready_built(directory: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let entries = directory.read_dir().with_context(|| format!("{} can't be read", directory.display()))?;
+    let mut binaries = BTreeMap::new();
+    for entry in entries {
+        let path = entry?.path();
+        if let (Some(name), None, true) = (path.file_name(), path.extension(), path.is_file()) {
+            binaries.insert(name.to_string_lossy().into_owned(), path.clone());
+        }
+    }
+    ensure!(!binaries.is_empty(), "there are no functions in {}", directory.display());
+    Ok(binaries)
+}
+
+/// The version, and the commit where git knows it.
+fn revision() -> String {
+    let git =
+        Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let commit = git.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    match commit {
+        Some(commit) => format!("{} ({})", env!("CARGO_PKG_VERSION"), String::from_utf8_lossy(&commit).trim()),
+        None => env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}

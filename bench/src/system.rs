@@ -1,0 +1,158 @@
+//! A local system of its own for one measurement, with a receiver and workspaces.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use posthaste_local::{FaultSpec, Functions, LogSink, Metrics, Options, System};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    options::Subject,
+    receiver::Receiver,
+    stream::{Stream, Through},
+};
+
+/// How long nothing may be visible on any queue until everything counts as taken in.
+const CALM: Duration = Duration::from_millis(500);
+
+/// A running system.
+pub(crate) struct Bench {
+    system: System,
+    pub(crate) receiver: Receiver,
+    http: reqwest::Client,
+    through: Through,
+    /// The functions' log lines that tell of an error.
+    errors: Arc<AtomicU64>,
+}
+
+impl Bench {
+    pub(crate) async fn start(subject: &Subject) -> anyhow::Result<Self> {
+        let errors = Arc::<AtomicU64>::default();
+        let counted = errors.clone();
+        let options = Options {
+            template: subject.template.clone(),
+            functions: Functions::Processes(subject.binaries.clone()),
+            max_processes: subject.concurrency,
+            port: 0,
+            data: None,
+            faults: FaultSpec::default(),
+            parameters: BTreeMap::from([("DeliverMaximumConcurrency".to_owned(), subject.concurrency.to_string())]),
+            log: LogSink::new(move |line| {
+                if line.text.contains(r#""level":"ERROR""#) {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            }),
+            environment_file: None,
+        };
+        let system = System::start(options).await?;
+        let receiver = Receiver::start()?;
+        Ok(Self { system, receiver, http: reqwest::Client::new(), through: subject.through, errors })
+    }
+
+    /// Makes a workspace.
+    pub(crate) async fn workspace(&self, name: &str) -> anyhow::Result<Workspace> {
+        let first = Workspace {
+            name: name.to_owned(),
+            api: format!("{}/api/v1", self.system.urls().api),
+            key: self.system.first_key().to_owned(),
+            http: self.http.clone(),
+        };
+        let scopes = ["webhooks:manage", "events:publish", "events:read"];
+        let answer = first.call(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes })).await?;
+        Ok(Workspace { key: answer["key"].as_str().context("the key is missing")?.to_owned(), ..first })
+    }
+
+    /// A stream for a workspace, by the way in that was chosen.
+    pub(crate) fn stream(&self, workspace: &Workspace) -> anyhow::Result<Arc<Stream>> {
+        self.stream_through(workspace, self.through)
+    }
+
+    /// A stream straight to the events queue, for many events at once.
+    pub(crate) fn bulk_stream(&self, workspace: &Workspace) -> anyhow::Result<Arc<Stream>> {
+        self.stream_through(workspace, Through::Queue)
+    }
+
+    fn stream_through(&self, workspace: &Workspace, through: Through) -> anyhow::Result<Arc<Stream>> {
+        let queue = self.system.stack().outputs.get("EventsQueueUrl").context("the template names no events queue")?;
+        Ok(Stream::new(workspace.clone(), through, self.system.sqs().clone(), queue.clone()))
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.system.metrics()
+    }
+
+    /// How many errors the functions have logged.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// The messages of all queues but dead-letter queues, whatever they wait for.
+    pub(crate) fn messages(&self) -> usize {
+        let queues = self.metrics().queues.into_iter().filter(|(name, _)| !name.ends_with("-dlq"));
+        queues.map(|(_, depth)| depth.visible + depth.in_flight + depth.delayed).sum()
+    }
+
+    /// Waits until all events are fanned out and nothing is visible on any queue. Returns how long that took, or nothing if
+    /// the bound was reached first.
+    pub(crate) async fn taken_in(&self, bound: Duration) -> Option<Duration> {
+        let began = Instant::now();
+        let mut busy = began;
+        while began.elapsed() < bound {
+            sleep(Duration::from_millis(50)).await;
+            let queues = self.metrics().queues;
+            let is_calm = queues.iter().filter(|(name, _)| !name.ends_with("-dlq")).all(|(name, depth)| {
+                depth.visible == 0 && (!name.ends_with("-events") || depth.in_flight + depth.delayed == 0)
+            });
+            if !is_calm {
+                busy = Instant::now();
+            } else if busy.elapsed() >= CALM {
+                return Some(busy - began);
+            }
+        }
+        None
+    }
+
+    pub(crate) async fn stop(self) {
+        self.system.stop().await;
+    }
+}
+
+/// A workspace with a key of its own.
+#[derive(Clone)]
+pub(crate) struct Workspace {
+    pub(crate) name: String,
+    api: String,
+    key: String,
+    http: reqwest::Client,
+}
+
+impl Workspace {
+    /// Registers a webhook for all events with these further settings; its id.
+    pub(crate) async fn register(&self, url: &str, settings: Value) -> anyhow::Result<String> {
+        let mut webhook = json!({ "url": url, "events": ["*"] });
+        if let (Some(webhook), Value::Object(settings)) = (webhook.as_object_mut(), settings) {
+            webhook.extend(settings);
+        }
+        Ok(self.call(Method::POST, "/webhooks", webhook).await?["id"].to_string())
+    }
+
+    /// A call of the API that has to succeed: its data. Null is no body.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
+        let request = self.http.request(method, format!("{}{path}", self.api)).bearer_auth(&self.key);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = request.body(body).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{path}: {status} {text}");
+        Ok(serde_json::from_str::<Value>(&text)?["data"].take())
+    }
+}
