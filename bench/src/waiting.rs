@@ -34,7 +34,7 @@ pub(crate) struct WaitingArgs {
     /// How many events are published at once.
     #[arg(long, default_value_t = 10_000)]
     waiting: usize,
-    /// How many seconds of waiting are measured.
+    /// How many seconds of waiting are measured. What acts every two minutes shows only if they are several.
     #[arg(long, default_value_t = 120)]
     seconds: u64,
     /// How many seconds it may take until all events are taken in.
