@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use posthaste_tests::{Action, Aim, Posthaste};
+use posthaste_tests::{Action, Aim, Answer, Posthaste, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -292,5 +292,78 @@ async fn under_kills_duplicates_failures_and_lost_answers_every_accepted_event_a
             accepted.is_subset(&ids).then_some(())
         })
         .await;
+    }
+}
+
+/// Slow, limited, sick and healthy webhooks side by side. Leases are broken too, so two turns of one webhook may be at work at once.
+#[tokio::test]
+async fn under_all_that_the_backlogs_of_slow_limited_and_sick_webhooks_arrive() {
+    const CHAOS: Duration = Duration::from_secs(6);
+    const BOUND: Duration = Duration::from_secs(60);
+    let posthaste = Posthaste::start().await;
+    let answer = |delay_ms, times| Answer { delay_ms, ..Answer::status(200, times) };
+    let retries = vec![1; 30];
+    let limit = json!({ "requests": 20, "per": "second" });
+    let kinds = [
+        ("healthy", json!({ "retrySchedule": retries }), Vec::new(), None),
+        ("slow", json!({ "retrySchedule": retries }), Vec::new(), Some(answer(1200, 1))),
+        ("limited", json!({ "retrySchedule": retries, "rateLimit": limit }), Vec::new(), None),
+        ("sick", json!({ "retrySchedule": retries, "timeoutSeconds": 1 }), vec![answer(2000, 8)], None),
+    ];
+    let mut webhooks = Vec::new();
+    for (inbox, settings, responses, default) in kinds {
+        webhooks.push((inbox, posthaste.register_with(inbox, settings).await));
+        let settings = Settings { responses: responses.into(), default, ..Settings::default() };
+        posthaste.system.inbox().set(inbox, settings);
+    }
+    posthaste.system.faults().set("seed=11,kill=700ms,duplicate=5%,fail=5%,lose=1%".parse().unwrap());
+    let mut accepted = BTreeSet::new();
+    while accepted.len() < 20 {
+        let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+        // A function that is killed answers with an error: nothing is accepted then.
+        let (status, answer) = posthaste.api.call(Method::POST, "/events", json!({ "events": events })).await;
+        if status == 202 {
+            let ids = answer["data"]["events"].as_array().unwrap().iter();
+            accepted.extend(ids.map(|event| event["id"].as_str().unwrap().to_owned()));
+        }
+    }
+    let began = Instant::now();
+    let is_done = async |(inbox, webhook): &(&str, Value)| {
+        let arrived = posthaste.system.inbox().arrived(inbox);
+        let arrived: BTreeSet<&String> = arrived.iter().map(|request| &request.headers["webhook-id"]).collect();
+        let path = format!("/webhooks/{}/deliveries?status=succeeded&limit=100", webhook["id"]);
+        let (status, page) = posthaste.api.call(Method::GET, &path, Value::Null).await;
+        let items = page["data"]["items"].as_array().filter(|_| status == 200).cloned().unwrap_or_default();
+        let recorded: BTreeSet<&str> = items.iter().filter_map(|item| item["eventId"].as_str()).collect();
+        let is_there = |id: &String| arrived.contains(id) && recorded.contains(id.as_str());
+        accepted.iter().all(is_there) && posthaste.backlog(webhook).await.is_empty()
+    };
+    let mut left: Vec<_> = webhooks.iter().collect();
+    for round in 1.. {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if began.elapsed() > CHAOS {
+            posthaste.system.faults().set("".parse().unwrap());
+        }
+        posthaste.hurry();
+        posthaste.fast_forward_retries().await;
+        let mut not_done = Vec::new();
+        for of in left {
+            if is_done(of).await {
+                continue;
+            }
+            not_done.push(of);
+            // A turn that is taken over drops the requests that are under way: it has to have the time for some.
+            if round % 8 == 0 {
+                if posthaste.lane(&of.1).await["sickUntil"].is_number() {
+                    posthaste.set_lane(&of.1, json!({ "sickUntil": 1000 })).await;
+                }
+                posthaste.hurry_turn(&of.1).await;
+            }
+        }
+        if not_done.is_empty() {
+            return;
+        }
+        assert!(began.elapsed() < BOUND, "not all has arrived, or is recorded: {not_done:?}");
+        left = not_done;
     }
 }

@@ -132,41 +132,56 @@ async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again
     for n in 0..8 {
         posthaste.api.publish("order.created", json!({ "n": n })).await;
     }
-    let closed = health_when(&posthaste, &webhook, "it waits", |health| health["waitsUntil"].is_string()).await;
-    assert!(closed["failingSince"].is_string());
+    let opened = posthaste.lane_when(&webhook, "its circuit opens", |lane| lane["reason"] == "sick").await;
+    assert_eq!((&opened["phase"], &opened["openings"]), (&json!("held"), &json!(1)));
+    let until = opened["sickUntil"].as_u64().unwrap();
+    let shown = health(&posthaste, &webhook).await;
+    assert!(shown["failingSince"].is_string() && shown["waitsUntil"].is_string(), "{shown}");
+    assert_eq!(shown["state"], "sick");
     posthaste.deliveries(&other, "succeeded", 8).await;
-    posthaste.drained_of_visible("DeliveriesQueueUrl").await;
-    let tried = posthaste.system.inbox().arrived("mine").len();
-    let name = posthaste.queue("DeliveriesQueueUrl");
-    posthaste.system.sqs().expire_delays(&name);
-    posthaste.drained_of_visible("DeliveriesQueueUrl").await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), tried, "nothing is tried while it waits");
 
-    // The time is over and the endpoint still hangs: one probe.
-    set(&posthaste, &webhook, "closedUntil", json!({ "N": "1000" })).await;
-    posthaste.system.sqs().expire_delays(&name);
-    posthaste.arrived("mine", tried + 1).await;
-    health_when(&posthaste, &webhook, "it waits again", |health| {
-        health["waitsUntil"].as_str() > closed["waitsUntil"].as_str()
-    })
-    .await;
-    posthaste.drained_of_visible("DeliveriesQueueUrl").await;
+    // Nothing is sent while it is open, and what waits costs nothing.
+    let tried = posthaste.system.inbox().arrived("mine").len();
+    posthaste.fast_forward_retries().await;
+    for n in 8..28 {
+        posthaste.api.publish("order.created", json!({ "n": n })).await;
+    }
+    posthaste.deliveries(&other, "succeeded", 28).await;
+    let all_wait = async || {
+        posthaste.fast_forward_retries().await;
+        (posthaste.backlog(&webhook).await.len() == 28).then_some(())
+    };
+    eventually("all of it waits", all_wait).await;
+    posthaste.idle().await;
+    let calls = || posthaste.calls_of("deliver") + posthaste.calls_of("drain");
+    let before = calls();
+    posthaste.system.tick("release").await.unwrap();
+    posthaste.drained_of_visible("TurnsQueueUrl").await;
+    assert_eq!((calls(), posthaste.system.inbox().arrived("mine").len()), (before, tried));
+
+    // The time is over and the endpoint still hangs: one probe, and twice the wait.
+    let probe = async || {
+        posthaste.set_lane(&webhook, json!({ "sickUntil": 1000 })).await;
+        posthaste.wake(&webhook).await;
+    };
+    probe().await;
+    let again =
+        posthaste.lane_when(&webhook, "the circuit opens again", |lane| lane["sickUntil"].as_u64() > Some(until)).await;
+    let wait = again["sickUntil"].as_u64().unwrap() - posthaste_tests::now_ms();
+    assert!((50_000..=60_000).contains(&wait), "{wait} ms");
+    assert_eq!((&again["reason"], &again["openings"]), (&json!("sick"), &json!(2)));
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), tried + 1);
+    eventually("all of it waits again", all_wait).await;
 
     // The endpoint is back.
     posthaste.system.inbox().respond_by_default("mine", None);
-    set(&posthaste, &webhook, "closedUntil", json!({ "N": "1000" })).await;
-    eventually("all is delivered", async || {
-        posthaste.system.sqs().expire_delays(&name);
-        let page = posthaste
-            .api
-            .ok(Method::GET, &format!("/webhooks/{}/deliveries?status=succeeded", webhook["id"]), Value::Null)
-            .await;
-        (page["items"].as_array().unwrap().len() == 8).then_some(())
-    })
-    .await;
-    let well = health(&posthaste, &webhook).await;
-    assert_eq!((&well["waitsUntil"], &well["failingSince"]), (&json!(null), &json!(null)));
+    probe().await;
+    posthaste.deliveries(&webhook, "succeeded", 28).await;
+    let lane = posthaste.lane_when(&webhook, "nothing waits", |lane| lane["phase"] == "idle").await;
+    assert_eq!((&lane["reason"], &lane["sickUntil"]), (&json!("slow"), &Value::Null), "it has to prove itself");
+    let shown = health(&posthaste, &webhook).await;
+    assert_eq!((&shown["state"], &shown["waitsUntil"]), (&json!("slow"), &Value::Null));
+    assert_eq!(shown["failingSince"], json!(null));
 }
 
 #[tokio::test]

@@ -42,16 +42,18 @@ async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch
 }
 
 #[tokio::test]
-async fn the_ten_requests_of_a_batch_go_side_by_side() {
+async fn the_ten_requests_of_a_batch_go_side_by_side_once_the_endpoint_is_known_to_be_quick() {
     use posthaste_tests::{Answer, Settings};
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
-    let answer = Answer { delay_ms: 1000, ..Answer::status(200, 10) };
+    posthaste.api.publish("order.created", json!({})).await;
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+    let answer = Answer { delay_ms: 600, ..Answer::status(200, 10) };
     posthaste.system.inbox().set("mine", Settings { responses: [answer].into(), ..Settings::default() });
     let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
-    let arrived = posthaste.arrived("mine", 10).await;
-    let spread = arrived.iter().map(|request| request.at_ms).max().unwrap() - arrived[0].at_ms;
-    assert!(spread < 1000, "the last began {spread} ms after the first, so it did not wait for an answer");
-    posthaste.deliveries(&webhook, "succeeded", 10).await;
+    let arrived = posthaste.arrived("mine", 11).await;
+    let spread = arrived[1..].iter().map(|request| request.at_ms).max().unwrap() - arrived[1].at_ms;
+    assert!(spread < 600, "the last began {spread} ms after the first, so it did not wait for an answer");
+    posthaste.deliveries(&webhook, "succeeded", 11).await;
 }

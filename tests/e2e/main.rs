@@ -4,12 +4,15 @@
 mod api;
 mod cloudevents;
 mod dataspike;
+mod drain_faults;
 mod event_types;
 mod faults;
 mod health;
+mod history_waiting;
 mod hot_path;
 mod idempotency;
 mod isolation;
+mod lanes;
 mod local;
 mod loops;
 mod main_job;

@@ -183,7 +183,8 @@ async fn the_rate_limit_can_be_set() {
     let arrived = posthaste.arrived("mine", 6).await;
     for window in arrived.windows(4) {
         let span = window[3].at_us - window[0].at_us;
-        assert!(span > 1_200_000, "four requests within {span} µs");
+        // The limit and a burst of one: a slot may be used half a second late.
+        assert!(span > 950_000, "four requests within {span} µs");
     }
     posthaste.deliveries(&webhook, "succeeded", 6).await;
 }

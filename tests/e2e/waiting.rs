@@ -29,7 +29,7 @@ async fn fast_forward(posthaste: &Posthaste) {
     for item in waiting(posthaste).await {
         let update = json!({
             "TableName": table, "Key": { "pk": item["pk"], "sk": item["sk"] },
-            "UpdateExpression": "SET dueAt = :now", "ExpressionAttributeValues": { ":now": { "N": "1000" } },
+            "UpdateExpression": "SET dueAt = :now, notBefore = :now", "ExpressionAttributeValues": { ":now": { "N": "1000" } },
         });
         posthaste.system.dynamodb().call("UpdateItem", &update).await.unwrap();
     }

@@ -3,6 +3,8 @@
 //! Everything is asserted here rather than returned: a test that can't go on has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this package is only for tests")]
 
+mod lanes;
+
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -10,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use lanes::now_ms;
 pub use posthaste_local::{
     Action, Aim, Aimed, Calls, FaultSpec, Received,
     inbox::{Answer, Arrived, Settings},
@@ -158,7 +161,11 @@ impl Posthaste {
     pub async fn idle(&self) {
         self.drained("EventsQueueUrl").await;
         self.drained("ReplayQueueUrl").await;
-        self.drained("DeliveriesQueueUrl").await;
+        // A turn hands deliveries back to the queue, and what comes from there may ask for a turn.
+        for _ in 0..2 {
+            self.drained("DeliveriesQueueUrl").await;
+            self.drained("TurnsQueueUrl").await;
+        }
     }
 
     /// Waits until a queue holds nothing: no message waits, is under way or is delayed.
@@ -173,7 +180,7 @@ impl Posthaste {
 
     /// Lets what a killed function held come again now, instead of after the queue's visibility timeout.
     pub fn hurry(&self) {
-        for output in ["EventsQueueUrl", "DeliveriesQueueUrl", "ReplayQueueUrl"] {
+        for output in ["EventsQueueUrl", "DeliveriesQueueUrl", "TurnsQueueUrl", "ReplayQueueUrl"] {
             self.system.sqs().expire_in_flight(&self.queue(output));
         }
     }

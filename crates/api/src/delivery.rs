@@ -4,7 +4,9 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Encoding, Failure, Status},
     event_type::EventType,
+    history::Waits,
     id::{CauseKind, DeliveryId, EventId},
+    lane::{Lane, Reason},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -47,10 +49,13 @@ pub struct DeliveryAnswer {
     /// Every attempt, first to last, with up to 1 KiB of each answer's body.
     #[schema(value_type = Vec<schema::Attempt>)]
     pub attempts: Vec<Attempt>,
+    /// Why it waits, and until when; absent where its status is another one than `waiting`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingAnswer>,
     /// When its event was accepted.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
-    /// When the record last changed.
+    /// When its record last changed, or since when it has been waiting.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
     /// The request of the last attempt, only in the answer to one delivery. It is not kept but made again, from the stored event
@@ -58,6 +63,44 @@ pub struct DeliveryAnswer {
     /// no longer stored, the settings have changed since, or the webhook's format puts several events into a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<SentRequest>,
+}
+
+impl DeliveryAnswer {
+    /// What is answered of a delivery that waits and has no record. The lane is that of its webhook.
+    pub fn waiting(waits: Waits, event_type: EventType, lane: &Lane, now: Timestamp) -> Self {
+        let reason = lane.waiting_reason().unwrap_or(Reason::Slow).name();
+        Self {
+            id: waits.id,
+            event_id: waits.event_id,
+            event_type,
+            cause: waits.cause,
+            status: Status::Waiting,
+            http_status: None,
+            response_body: None,
+            response_body_encoding: None,
+            error: None,
+            attempts: Vec::new(),
+            waiting: Some(WaitingAnswer { reason, since: waits.since, until: lane.waits_until(now) }),
+            created_at: waits.id.time(),
+            updated_at: waits.since,
+            request: None,
+        }
+    }
+}
+
+/// Why a delivery waits that was not attempted yet.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Waiting)]
+pub struct WaitingAnswer {
+    /// What its webhook makes it wait for.
+    #[schema(value_type = schema::WaitingReason)]
+    pub reason: &'static str,
+    /// Since when it has been waiting.
+    #[schema(value_type = String, format = "date-time")]
+    pub since: Timestamp,
+    /// Until when nothing at all is sent to the endpoint; null where that is not known, as under a rate limit.
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
+    pub until: Option<Timestamp>,
 }
 
 /// A request that was sent to an endpoint.

@@ -12,7 +12,7 @@ mod webhook;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use delivery::{DeliveryAnswer, SentRequest};
+pub use delivery::{DeliveryAnswer, SentRequest, WaitingAnswer};
 pub use event::{Accepted, AcceptedMany, EventAnswer};
 pub use event_type::EventTypeAnswer;
 pub use key::KeyAnswer;

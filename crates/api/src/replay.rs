@@ -15,7 +15,7 @@ use crate::openapi::schema;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Replayed {
-    /// The id of the new delivery. It is in the history once it was tried.
+    /// The id of the new delivery. It is in the history once it was tried, or waits for its webhook.
     #[schema(value_type = String, format = "uuid")]
     pub id: DeliveryId,
     /// The event it brings.

@@ -7,6 +7,7 @@ use posthaste_domain::{
     format::Format,
     health::Health,
     id::WebhookId,
+    lane::Lane,
     profile::{Method, Profile},
     rate_limit::RateLimit,
     retry::RetrySchedule,
@@ -90,8 +91,8 @@ pub struct WebhookAnswer {
 }
 
 impl WebhookAnswer {
-    /// What is answered of this webhook. Without its secret.
-    pub fn of(webhook: &Webhook) -> Self {
+    /// What is answered of this webhook, whose lane this is now. Without its secret.
+    pub fn of(webhook: &Webhook, lane: &Lane, now: Timestamp) -> Self {
         let Webhook { id, settings, secrets, headers, created_at, updated_at, .. } = webhook;
         Self {
             id: *id,
@@ -110,7 +111,7 @@ impl WebhookAnswer {
             timeout_seconds: settings.timeout_seconds(),
             headers: headers.masked(),
             enabled: webhook.is_enabled(),
-            health: HealthAnswer::of(&webhook.health),
+            health: HealthAnswer::of(&webhook.health, lane, now),
             previous_secrets_until: secrets.older_until(),
             created_at: *created_at,
             updated_at: *updated_at,
@@ -119,8 +120,9 @@ impl WebhookAnswer {
     }
 
     /// The same with the secret, which is shown once.
-    pub fn with_secret(webhook: &Webhook, secret: &Secret) -> Self {
-        Self { secret: Some(secret.reveal()), ..Self::of(webhook) }
+    #[must_use]
+    pub fn with_secret(self, secret: &Secret) -> Self {
+        Self { secret: Some(secret.reveal()), ..self }
     }
 }
 
@@ -129,6 +131,15 @@ impl WebhookAnswer {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Health)]
 pub struct HealthAnswer {
+    /// How deliveries go to it now.
+    #[schema(value_type = schema::HealthState)]
+    pub state: &'static str,
+    /// What that means, as a sentence; null where deliveries go straight to it.
+    #[schema(required = true)]
+    pub state_reason: Option<&'static str>,
+    /// Until when nothing is sent, because it keeps timing out; null where it is not so.
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
+    pub waits_until: Option<Timestamp>,
     /// When its failures began; null after a success.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub failing_since: Option<Timestamp>,
@@ -138,9 +149,6 @@ pub struct HealthAnswer {
     /// When it last failed.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub last_failure_at: Option<Timestamp>,
-    /// Until when its deliveries wait, because it keeps timing out.
-    #[schema(value_type = Option<String>, format = "date-time", required = true)]
-    pub waits_until: Option<Timestamp>,
     /// When it was disabled for what its endpoint did.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub disabled_at: Option<Timestamp>,
@@ -150,12 +158,15 @@ pub struct HealthAnswer {
 }
 
 impl HealthAnswer {
-    fn of(health: &Health) -> Self {
+    fn of(health: &Health, lane: &Lane, now: Timestamp) -> Self {
+        let state = lane.state();
         Self {
+            state: state.name(),
+            state_reason: state.explanation(),
+            waits_until: lane.waits_until(now),
             failing_since: health.failing_since,
             last_success_at: health.last_success_at,
             last_failure_at: health.last_failure_at,
-            waits_until: health.closed_until,
             disabled_at: health.disabled.map(|disabled| disabled.at),
             disabled_reason: health.disabled.map(|disabled| disabled.reason.name()),
         }

@@ -6,10 +6,11 @@
 //!              ▼      │
 //! (queued) ─▶ pending ┴─▶ succeeded        the endpoint took it; final
 //!     │          ├──────▶ exhausted        no try is left; a dead letter was sent. A redriven one gets one more attempt
-//!     └──────────┴──────▶ skipped          the webhook was paused or disabled when its turn came
+//!     └──────────┴──────▶ skipped          the webhook was paused or disabled when its turn came, or its backlog was full
 //! ```
 //!
-//! A delivery that was never attempted has no record: it is on the deliveries queue. What was deleted with its webhook leaves none.
+//! A delivery that was never attempted has no record: it is on the deliveries queue, held, or *waiting* in its webhook's backlog. What
+//! was deleted with its webhook leaves none.
 //! A test has one attempt and is then succeeded or exhausted, without a dead letter.
 
 use std::time::Duration;
@@ -38,13 +39,16 @@ pub enum Status {
     Succeeded,
     /// The last attempt failed.
     Exhausted,
-    /// Nothing was sent, because the webhook was paused or disabled.
+    /// Nothing was sent, because the webhook was paused or disabled, or its backlog was full.
     Skipped,
+    /// No attempt was made yet, because its webhook can take no more for now. Nobody writes this down: it is what a delivery is that
+    /// is in its webhook's backlog and has no record.
+    Waiting,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Succeeded, Self::Exhausted, Self::Skipped];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Succeeded, Self::Exhausted, Self::Skipped, Self::Waiting];
 
     /// The name that the API and the table use.
     pub fn name(self) -> &'static str {
@@ -53,6 +57,7 @@ impl Status {
             Self::Succeeded => "succeeded",
             Self::Exhausted => "exhausted",
             Self::Skipped => "skipped",
+            Self::Waiting => "waiting",
         }
     }
 
@@ -180,13 +185,17 @@ pub struct Progress {
     pub attempts: u32,
     /// When it is due again, if it is parked: until then it is the release function's.
     pub due_at: Option<Timestamp>,
+    /// When its next attempt is due, wherever it waits.
+    pub not_before: Option<Timestamp>,
 }
 
 /// What to do with a delivery whose message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum Duty {
     /// Make an attempt.
     Send,
+    /// Make an attempt at this time: the message came early, because a function died before it could let it wait.
+    SendAt(Timestamp),
     /// Send its dead letter: its attempts are used up, but a function may have died before the dead letter was sent, or it is a
     /// dead letter that was sent back while its webhook is paused.
     DeadLetter,
@@ -194,29 +203,34 @@ pub enum Turn {
     Over,
     /// Record that it is skipped, as its webhook is paused.
     Skip,
-    /// Nothing: its webhook is gone.
-    Drop,
 }
 
 /// How far the clocks of two functions may be apart: what is due so soon is due.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
+/// How early an attempt may be: the clocks of the function that let it wait and of this one differ by less.
+const EARLY: Duration = Duration::from_millis(500);
+
 /// Decides what the message of a delivery asks for, `now`. `redriven` says that the message was a dead letter that somebody sent
 /// back to the queue: its delivery gets another attempt, however many it has had.
-pub fn turn(webhook: Option<&Webhook>, progress: Option<Progress>, redriven: bool, now: Timestamp) -> Turn {
-    let Some(webhook) = webhook else { return Turn::Drop };
-    let Progress { status, attempts, due_at } =
-        progress.unwrap_or(Progress { status: Status::Pending, attempts: 0, due_at: None });
+pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: Timestamp) -> Duty {
+    let unrecorded = Progress { status: Status::Pending, attempts: 0, due_at: None, not_before: None };
+    let Progress { status, attempts, due_at, not_before } = progress.unwrap_or(unrecorded);
     let enabled = webhook.is_enabled();
+    let is_ahead = |time: &Timestamp| *time > now + CLOCK_SKEW;
     match status {
-        Status::Succeeded => Turn::Over,
-        _ if redriven && enabled => Turn::Send,
-        _ if redriven => Turn::DeadLetter,
-        Status::Skipped | Status::Exhausted => Turn::Over,
-        Status::Pending if due_at.is_some_and(|due| due > now + CLOCK_SKEW) => Turn::Over,
-        Status::Pending if attempts > 0 && !webhook.retry_schedule().has_wait_after(attempts) => Turn::DeadLetter,
-        Status::Pending if !enabled => Turn::Skip,
-        Status::Pending => Turn::Send,
+        Status::Succeeded => Duty::Over,
+        _ if redriven && enabled => Duty::Send,
+        _ if redriven => Duty::DeadLetter,
+        Status::Skipped | Status::Exhausted => Duty::Over,
+        Status::Pending | Status::Waiting if due_at.as_ref().is_some_and(is_ahead) => Duty::Over,
+        Status::Pending | Status::Waiting if attempts > 0 && !webhook.retry_schedule().has_wait_after(attempts) => {
+            Duty::DeadLetter
+        }
+        Status::Pending | Status::Waiting if !enabled => Duty::Skip,
+        Status::Pending | Status::Waiting => {
+            not_before.filter(|time| *time > now + EARLY).map_or(Duty::Send, Duty::SendAt)
+        }
     }
 }
 
@@ -257,7 +271,7 @@ pub fn delivered(statuses: impl IntoIterator<Item = Option<Status>>) -> Option<b
         match status {
             Some(Status::Succeeded) => delivered = Some(true),
             Some(Status::Pending | Status::Exhausted | Status::Skipped) => return Some(false),
-            None => unknown = true,
+            Some(Status::Waiting) | None => unknown = true,
         }
     }
     delivered.filter(|_| !unknown)

@@ -1,7 +1,10 @@
 //! How many requests a webhook gets: the generic cell rate algorithm (GCRA, ITU-T I.371).
 //!
 //! Each request takes a slot; slots are one interval apart. The state is one number, the time of the next free slot, so one atomic
-//! update reserves any number of slots. What has no slot now keeps its own and waits for it.
+//! update reserves any number of slots. Nobody reserves further ahead than [`AHEAD`], so a slot that is lost, because a function
+//! died or was late, costs that slot and no more. A slot may be used, and one that nobody took may be taken, up to half a second after
+//! its time; where slots are more than a second apart, one may be used up to half their distance late. So no period gets more than
+//! the limit and a burst: the slots of half a second, at least one.
 
 use std::time::Duration;
 
@@ -11,6 +14,10 @@ use serde_json::value::RawValue;
 
 use crate::{Invalid, input::Fields};
 
+/// How far ahead slots are reserved.
+pub const AHEAD: Duration = Duration::from_secs(1);
+/// How late slots may be taken that nobody took at their time.
+const LATE: Duration = Duration::from_millis(500);
 /// The most requests of a period.
 pub const MAX_REQUESTS: u32 = 1000;
 
@@ -21,25 +28,6 @@ pub struct RateLimit {
     pub requests: u32,
     /// In what time.
     pub per: Period,
-}
-
-/// The time that a limit gave a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slot {
-    /// When the request may be made.
-    pub at: Timestamp,
-    /// The limit that gave it.
-    pub limit: RateLimit,
-}
-
-/// How late a slot may be used. What comes later, because everything was late, would come all at once.
-const SLOT_IS_GOOD_FOR: Duration = Duration::from_millis(200);
-
-impl Slot {
-    /// Whether it counts `now`, under the limit that the webhook has by now.
-    pub fn is_good(&self, limit: RateLimit, now: Timestamp) -> bool {
-        self.limit == limit && self.at + SLOT_IS_GOOD_FOR > now
-    }
 }
 
 /// The period of a limit.
@@ -67,7 +55,7 @@ impl RateLimit {
         Ok(Self { requests, per })
     }
 
-    /// How far apart slots are. Requests are spread evenly, so that no window gets more than the limit and one.
+    /// How far apart slots are.
     pub fn interval(self) -> Duration {
         let period = match self.per {
             Period::Second => Duration::from_secs(1),
@@ -76,33 +64,115 @@ impl RateLimit {
         period / self.requests.max(1)
     }
 
-    /// The times of `count` slots of which the reservation left the next free one at `next_free`.
-    pub fn slots(self, next_free: Timestamp, count: u32) -> impl Iterator<Item = Timestamp> {
-        let interval = self.interval();
-        (1..=count).rev().map(move |back| next_free.checked_sub(interval * back).unwrap_or(Timestamp::UNIX_EPOCH))
+    /// How many requests a second it allows.
+    pub fn per_second(self) -> f64 {
+        1.0 / self.interval().as_secs_f64()
     }
+
+    /// How late a slot may be used.
+    pub fn lateness(self) -> Duration {
+        LATE.max(self.interval() / 2)
+    }
+
+    /// The oldest slot that may be taken `now`, if nobody has taken it.
+    pub fn oldest(self, now: Timestamp) -> Timestamp {
+        (now - LATE + self.interval()).min(now)
+    }
+
+    /// What can be had of `count` slots, where the next free one is at `next_free`, or where nothing is known of one.
+    pub fn grant(self, next_free: Option<Timestamp>, count: u32, now: Timestamp) -> Grant {
+        let interval = self.interval();
+        let first = next_free.map_or(now, |next| next.max(self.oldest(now)));
+        let last = now + AHEAD;
+        if first > last {
+            return Grant::Later(first);
+        }
+        let room = (last.duration_since(first).as_secs_f64() / interval.as_secs_f64()) as u32 + 1;
+        Grant::Slots { first, count: count.min(room) }
+    }
+
+    /// The times of `count` slots from the first one on.
+    pub fn slots(self, first: Timestamp, count: u32) -> impl Iterator<Item = Timestamp> {
+        let interval = self.interval();
+        (0..count).map(move |nth| first + interval * nth)
+    }
+}
+
+/// What can be had of some slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// So many, the first one at this time.
+    Slots {
+        /// The time of the first one. It may be past, by less than [`LATE`].
+        first: Timestamp,
+        /// How many: at least one.
+        count: u32,
+    },
+    /// None, as the next free one is further away than [`AHEAD`].
+    Later(Timestamp),
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_slot_counts_at_its_time_and_under_its_limit() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let limit = RateLimit { requests: 4, per: Period::Second };
-        let slot = Slot { at: at(100), limit };
-        assert!(slot.is_good(limit, at(50)) && slot.is_good(limit, at(100)));
-        assert!(!slot.is_good(limit, at(101)), "it is past");
-        assert!(!slot.is_good(RateLimit { requests: 5, per: Period::Second }, at(50)), "the limit was changed");
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
     }
 
     #[test]
-    fn slots_are_an_interval_apart_and_end_before_the_next_free_one() {
+    fn slots_are_an_interval_apart() {
         let limit = RateLimit { requests: 4, per: Period::Second };
-        let at = |ms| Timestamp::from_millisecond(ms).unwrap();
         assert_eq!(limit.interval(), Duration::from_millis(250));
-        assert_eq!(limit.slots(at(10_000), 3).collect::<Vec<_>>(), [at(9250), at(9500), at(9750)]);
+        assert_eq!(limit.slots(at(9250), 3).collect::<Vec<_>>(), [at(9250), at(9500), at(9750)]);
         assert_eq!(RateLimit { requests: 7, per: Period::Minute }.interval(), Duration::from_nanos(8_571_428_571));
+    }
+
+    #[test]
+    fn only_slots_within_a_second_are_granted() {
+        let limit = RateLimit { requests: 4, per: Period::Second };
+        let grant = |next_free: Option<i64>, count| limit.grant(next_free.map(at), count, at(10_000));
+        assert_eq!(grant(None, 3), Grant::Slots { first: at(10_000), count: 3 });
+        assert_eq!(grant(None, 9), Grant::Slots { first: at(10_000), count: 5 });
+        assert_eq!(grant(Some(0), 9), Grant::Slots { first: at(9750), count: 6 }, "what nobody took for long is lost");
+        assert_eq!(grant(Some(9900), 9), Grant::Slots { first: at(9900), count: 5 });
+        assert_eq!(grant(Some(11_000), 9), Grant::Slots { first: at(11_000), count: 1 });
+        assert_eq!(grant(Some(11_001), 9), Grant::Later(at(11_001)));
+        let seldom = RateLimit { requests: 1, per: Period::Minute };
+        assert_eq!(seldom.grant(Some(at(0)), 2, at(100_000)), Grant::Slots { first: at(100_000), count: 1 });
+    }
+
+    #[test]
+    fn the_slot_of_a_slow_limit_may_be_used_late() {
+        let late = |requests, per| RateLimit { requests, per }.lateness();
+        assert_eq!(late(10, Period::Second), LATE);
+        assert_eq!(late(1, Period::Second), LATE);
+        assert_eq!(late(1, Period::Minute), Duration::from_secs(30));
+    }
+
+    proptest! {
+        /// Whoever asks at whatever times and uses each slot as soon as it may be used.
+        #[test]
+        fn no_second_gets_more_than_the_limit_and_the_burst(
+            requests in 1..=60_u32,
+            asks in prop::collection::vec((0..700_i64, 1..20_u32), 1..60),
+        ) {
+            let limit = RateLimit { requests, per: Period::Second };
+            let (mut now, mut next_free, mut used) = (0, None, Vec::new());
+            for (pause, count) in asks {
+                now += pause;
+                if let Grant::Slots { first, count } = limit.grant(next_free, count, at(now)) {
+                    used.extend(limit.slots(first, count).map(|slot| slot.max(at(now)).as_microsecond()));
+                    next_free = Some(first + limit.interval() * count);
+                }
+            }
+            let most = (requests + (requests / 2).max(1) + 1) as usize;
+            used.sort_unstable();
+            for window in used.windows(most + 1) {
+                prop_assert!(window[most] - window[0] >= 1_000_000, "{most} within {} µs", window[most] - window[0]);
+            }
+        }
     }
 }

@@ -60,7 +60,7 @@ impl Selection {
             && match status {
                 Status::Exhausted | Status::Skipped => true,
                 Status::Succeeded => self == Self::All,
-                Status::Pending => false,
+                Status::Pending | Status::Waiting => false,
             }
     }
 }

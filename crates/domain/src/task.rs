@@ -1,4 +1,8 @@
 //! The message of the deliveries queue: deliveries of one webhook that are due together.
+//!
+//! Fields that this version does not know are ignored, and every field that was added since the first version may be absent, so
+//! that a version and the one before it understand each other's messages while a deployment is under way. A message that an older
+//! version can't understand says so with a higher `v`: see [`crate::version`].
 
 use std::borrow::Cow;
 
@@ -7,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::Event,
     id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
-    rate_limit::Slot,
+    version::{self, Unreadable},
     workspace::Workspace,
 };
 
 /// The largest task message in bytes: SQS bills by 64 KiB, so the events of a larger one travel by reference to the Events table.
 pub const MAX_TASK_BYTES: usize = 64 * 1024;
 /// The most deliveries of one task. By reference they always fit into [`MAX_TASK_BYTES`].
-pub const MAX_DELIVERIES: usize = 500;
+pub const MAX_DELIVERIES: usize = 400;
 
 /// The most bytes of events that one task may refer to: a function reads those of several tasks at once.
 pub const MAX_REFERRED_BYTES: u64 = 4 * 1024 * 1024;
@@ -56,9 +60,12 @@ pub struct Task<'a> {
     /// Whether somebody sent them back from the dead-letter queue: they get another attempt, however many they have had.
     #[serde(default, skip_serializing_if = "is_false")]
     pub redriven: bool,
-    /// The slot that the rate limit gave the first request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slot: Option<Slot>,
+    /// How often a fault that seemed to be ours kept them from being sent, before this message.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub faults: u32,
+    /// How often they were sent on from one message to the next.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hops: u32,
     /// What is to be delivered.
     pub deliveries: Vec<Due<'a>>,
 }
@@ -71,8 +78,11 @@ pub struct Due<'a> {
     /// Why it exists.
     #[serde(default, skip_serializing_if = "CauseKind::is_published")]
     pub cause: CauseKind,
-    /// What.
+    /// The event, or its id.
     pub content: Content<'a>,
+    /// How many bytes the data of an event has that travels by reference; 0 where nobody knows.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub bytes: u64,
 }
 
 /// The event of a delivery.
@@ -98,12 +108,12 @@ impl Content<'_> {
 impl<'a> Due<'a> {
     /// The delivery of an event that is at hand.
     pub fn of(id: DeliveryId, event: &'a Event) -> Self {
-        Self { id, cause: CauseKind::Published, content: Content::Event(Cow::Borrowed(event)) }
+        Self { id, cause: CauseKind::Published, content: Content::Event(Cow::Borrowed(event)), bytes: 0 }
     }
 
     /// The delivery of an event in the Events table.
-    pub fn of_stored(id: DeliveryId, event: EventId) -> Self {
-        Self { id, cause: CauseKind::Published, content: Content::EventId(event) }
+    pub fn of_stored(id: DeliveryId, event: EventId, bytes: u64) -> Self {
+        Self { id, cause: CauseKind::Published, content: Content::EventId(event), bytes }
     }
 
     /// The same for another cause.
@@ -113,7 +123,11 @@ impl<'a> Due<'a> {
 
     /// The same without the event.
     pub fn by_reference(&self) -> Due<'static> {
-        Due { id: self.id, cause: self.cause, content: Content::EventId(self.content.event_id()) }
+        let bytes = match &self.content {
+            Content::Event(event) => event.data.get().len() as u64,
+            Content::EventId(_) => self.bytes,
+        };
+        Due { id: self.id, cause: self.cause, content: Content::EventId(self.content.event_id()), bytes }
     }
 }
 
@@ -127,7 +141,23 @@ impl<'a> Task<'a> {
             recorded: false,
             unrouted: false,
             redriven: false,
-            slot: None,
+            faults: 0,
+            hops: 0,
+            deliveries,
+        }
+    }
+
+    /// The same for these deliveries of it.
+    pub fn with(&self, deliveries: Vec<Due<'static>>) -> Task<'static> {
+        Task {
+            workspace: Cow::Owned(self.workspace.as_ref().clone()),
+            webhook: self.webhook,
+            batch: self.batch,
+            recorded: self.recorded,
+            unrouted: self.unrouted,
+            redriven: self.redriven,
+            faults: self.faults,
+            hops: self.hops,
             deliveries,
         }
     }
@@ -143,8 +173,8 @@ impl<'a> Task<'a> {
     }
 
     /// Reads a message of the deliveries queue.
-    pub fn parse(message: &str) -> serde_json::Result<Task<'static>> {
-        serde_json::from_str(message)
+    pub fn parse(message: &str) -> Result<Task<'static>, Unreadable> {
+        version::read(message)
     }
 }
 
@@ -152,15 +182,18 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
+
+fn is_nothing(value: &u64) -> bool {
+    *value == 0
+}
+
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::{
-        id::Cause,
-        rate_limit::{Period, RateLimit},
-    };
+    use crate::id::Cause;
 
     fn event(data: &str) -> Event {
         let json = r#"{"id":"018566ad-3f93-7fff-bfff-ffffffffffff","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":DATA}"#;
@@ -180,7 +213,7 @@ mod tests {
         let task = Task::parse(&message(&event)).unwrap();
         let Content::Event(read) = &task.deliveries[0].content else { panic!("by reference") };
         assert_eq!(read.data.get(), r#"{"n": 1.0}"#);
-        assert!(!task.recorded && task.batch.is_none() && task.slot.is_none());
+        assert!(!task.recorded && task.batch.is_none());
     }
 
     #[test]
@@ -200,13 +233,15 @@ mod tests {
     fn the_largest_task_by_reference_fits() {
         let event = event("{}");
         let due = Due::of(DeliveryId::derive(event.id, WebhookId(u64::MAX), Cause::Published), &event).by_reference();
+        let due = Due { bytes: 256 * 1024, ..due };
         let workspace = Workspace::parse("x".repeat(64)).unwrap();
         let task = Task {
             batch: BatchId::derive(&[due.id]),
             recorded: true,
             unrouted: true,
             redriven: true,
-            slot: Some(Slot { at: Timestamp::MAX, limit: RateLimit { requests: 1000, per: Period::Second } }),
+            faults: u32::MAX,
+            hops: u32::MAX,
             ..Task::new(&workspace, WebhookId(u64::MAX), vec![due.clone(); MAX_DELIVERIES])
         };
         let message = task.message().unwrap();
@@ -219,16 +254,23 @@ mod tests {
         let replays = vec![due.because(CauseKind::Replay); MAX_DELIVERIES];
         let message = Task { deliveries: replays, ..task.clone() }.message().unwrap();
         assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
-        assert_eq!(Task::parse(&message).unwrap().deliveries[499].cause, CauseKind::Replay);
+        assert_eq!(Task::parse(&message).unwrap().deliveries[MAX_DELIVERIES - 1].cause, CauseKind::Replay);
     }
 
     #[test]
     fn tasks_are_bounded_in_number_and_in_bytes() {
         let lengths = |sizes: &[u64]| parts(sizes, |size| *size).iter().map(|part| part.len()).collect::<Vec<_>>();
-        assert_eq!(lengths(&[1; 1001]), [500, 500, 1]);
+        assert_eq!(lengths(&[1; 801]), [400, 400, 1]);
         assert_eq!(lengths(&[MAX_REFERRED_BYTES / 2; 5]), [2, 2, 1]);
         assert_eq!(lengths(&[MAX_REFERRED_BYTES + 1, 1]), [1, 1], "one is a task, however large");
         assert_eq!(lengths(&[]), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn a_message_of_the_version_before_is_understood() {
+        let old = r#"{"workspace":"acme","webhook":42,"batch":"018566ad-3f93-8f0b-9ed5-36f7ac81ef7b","recorded":true,"slot":{"at":"2026-01-15T09:30:00Z","limit":{"requests":1,"per":"second"}},"deliveries":[{"id":"018566ad-3f93-8f0b-9ed5-36f7ac81ef7b","content":{"eventId":"018566ad-3f93-7fff-bfff-ffffffffffff"}}]}"#;
+        let task = Task::parse(old).unwrap();
+        assert!(task.recorded && task.batch.is_some() && task.deliveries.len() == 1);
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod system;
 
 pub use faults::{Action, Aim, Aimed, FaultSpec, Faults};
 pub use inbox::Inbox;
-pub use metrics::{Calls, Metrics};
+pub use metrics::{Calls, Depth, Metrics};
 pub use posthaste_local_lambda::{Function, InvokeError, LogLine, LogSink, LogStream};
 pub use posthaste_local_sqs::{Received, Sqs};
 pub use scheduler::TickError;

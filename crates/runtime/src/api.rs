@@ -71,6 +71,9 @@ pub enum ApiError {
     /// The event of a delivery is past its retention, or was never stored.
     #[error("the delivery's event is no longer stored")]
     EventGone,
+    /// The delivery is in its webhook's backlog: it was not made yet, so it can't be made again.
+    #[error("the delivery is still waiting for its webhook, and goes out by itself")]
+    DeliveryWaiting,
     /// At most one replay runs for a webhook.
     #[error("the replay {0} is running for this webhook")]
     ReplayRunning(JobId),
@@ -101,7 +104,11 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict | Self::WebhookDisabled | Self::EventGone | Self::ReplayRunning(_) => StatusCode::CONFLICT,
+            Self::Conflict
+            | Self::WebhookDisabled
+            | Self::EventGone
+            | Self::DeliveryWaiting
+            | Self::ReplayRunning(_) => StatusCode::CONFLICT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -117,6 +124,7 @@ impl ApiError {
             Self::Conflict => "conflict",
             Self::WebhookDisabled => "webhook_disabled",
             Self::EventGone => "event_gone",
+            Self::DeliveryWaiting => "delivery_waiting",
             Self::ReplayRunning(_) => "replay_running",
             Self::Internal => "internal_error",
         }
@@ -239,6 +247,7 @@ mod tests {
             .route("/conflict", get(async || ApiError::Conflict))
             .route("/paused", get(async || ApiError::WebhookDisabled))
             .route("/gone", get(async || ApiError::EventGone))
+            .route("/waiting", get(async || ApiError::DeliveryWaiting))
             .route("/running", get(async || ApiError::ReplayRunning(JobId::new(Timestamp::UNIX_EPOCH, &[7; 10]))))
             .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))))
             .route("/things/{id}", get(async |_: Path<String>| StatusCode::NO_CONTENT))
@@ -265,6 +274,7 @@ mod tests {
             "/conflict",
             "/paused",
             "/gone",
+            "/waiting",
             "/running",
             "/internal",
             "/nowhere",

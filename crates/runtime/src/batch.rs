@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{Stream, StreamExt, stream};
-use posthaste_domain::Timestamp;
+use posthaste_domain::{Timestamp, version::Unreadable};
 use posthaste_queue::{Message, Queue, Wait};
 
 use crate::clock;
@@ -53,7 +53,21 @@ pub enum Fate {
     },
 }
 
+/// How long a message of a version that is not known is tried again, and how often.
+const UNKNOWN_VERSION_FOR: Duration = Duration::from_secs(60 * 60);
+const UNKNOWN_VERSION_WAIT: Duration = Duration::from_secs(60);
+
 impl Fate {
+    /// What becomes of a message that can't be read. One of a newer version is tried again for an hour: that version is being rolled
+    /// out, or was rolled back a moment ago.
+    pub fn of_unreadable(record: &Record, why: &Unreadable, reason: &'static str, now: Timestamp) -> Self {
+        match why {
+            Unreadable::Newer(_) if now < record.sent + UNKNOWN_VERSION_FOR => Self::RetryIn(UNKNOWN_VERSION_WAIT),
+            Unreadable::Newer(_) => Self::DeadLetter { reason: "unknown_version", detail: why.to_string() },
+            Unreadable::Malformed(_) => Self::DeadLetter { reason, detail: why.to_string() },
+        }
+    }
+
     /// What becomes of a record that met a fault of ours: it comes again, later the oftener it has come.
     pub fn after_our_fault(record: &Record) -> Self {
         Self::RetryIn(posthaste_domain::retry::wait_after_our_fault(record.receives))

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// What is kept back at the end for settling the batch and answering.
-const RESERVE: Duration = Duration::from_secs(3);
+/// How long before its deadline an invocation has to be done with its work, so that the batch can be settled.
+pub const RESERVE: Duration = Duration::from_secs(3);
 /// What is assumed when the deadline is no true one: `cargo lambda watch` sends one of the year 1970. It is more than the longest
 /// timeout of a webhook, or its deliveries would wait for more time for ever.
 const ASSUMED: Duration = Duration::from_secs(40);

@@ -8,7 +8,7 @@ pub fn start() {
     let level = std::env::var("LOG_LEVEL").unwrap_or_default();
     let level =
         if ["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) { level.as_str() } else { "info" };
-    let ours = ["posthaste", "register", "ingest", "fanout", "deliver", "release", "setup"]
+    let ours = ["posthaste", "register", "ingest", "fanout", "deliver", "drain", "release", "replay", "setup"]
         .map(|target| format!("{target}={level}"))
         .join(",");
     tracing_subscriber::fmt()

@@ -53,22 +53,66 @@ pub(crate) struct Reading<'a> {
     pub(crate) attributes: &'a [&'a str],
 }
 
+/// The keys of an item: its partition key and its sort key.
+type Texts = (String, String);
+
+/// A key in a table.
+#[derive(Debug, Clone)]
+struct Place {
+    table: String,
+    key: Item,
+}
+
 /// The items of these keys.
 pub(crate) async fn get<K: Eq + Hash + Clone, V>(
     reading: Reading<'_>,
     wanted: impl IntoIterator<Item = (K, Item)>,
     read: impl Fn(&Item) -> Result<V, StoreError>,
 ) -> Found<K, V> {
-    let mut wanted: HashMap<(String, String), (K, Item)> =
-        wanted.into_iter().filter_map(|(name, key)| Some((texts(&key)?, (name, key)))).collect();
-    let keys: Vec<Item> = wanted.values().map(|(_, key)| key.clone()).collect();
-    let chunks: Vec<Vec<Item>> = keys.chunks(MAX_GET).map(<[Item]>::to_vec).collect();
-    let answers: Vec<(Vec<Item>, Vec<Item>)> =
-        stream::iter(chunks).map(|chunk| get_chunk(reading, chunk)).buffer_unordered(CONCURRENT_CALLS).collect().await;
-    let mut found = Found::default();
-    for (items, unread) in answers {
-        for item in items {
-            let Some((name, _)) = texts(&item).and_then(|texts| wanted.remove(&texts)) else { continue };
+    let wanted = Wanted::of(wanted);
+    let keys = wanted.places(reading.table);
+    let mut got = get_places(reading.client, reading.consistent, reading.attributes, keys).await;
+    wanted.found(reading.table, &mut got, read)
+}
+
+/// The items of keys in two tables, read strongly with the same calls.
+pub(crate) async fn get_both<K: Eq + Hash + Clone, L: Eq + Hash + Clone, V, W>(
+    client: &Client,
+    first: (&str, impl IntoIterator<Item = (K, Item)>, impl Fn(&Item) -> Result<V, StoreError>),
+    second: (&str, impl IntoIterator<Item = (L, Item)>, impl Fn(&Item) -> Result<W, StoreError>),
+) -> (Found<K, V>, Found<L, W>) {
+    let (first_table, first_wanted, first_read) = first;
+    let (second_table, second_wanted, second_read) = second;
+    let (first_wanted, second_wanted) = (Wanted::of(first_wanted), Wanted::of(second_wanted));
+    let mut keys = first_wanted.places(first_table);
+    keys.extend(second_wanted.places(second_table));
+    let mut got = get_places(client, true, &[], keys).await;
+    (first_wanted.found(first_table, &mut got, first_read), second_wanted.found(second_table, &mut got, second_read))
+}
+
+/// What is asked for in one table, by key.
+struct Wanted<K>(HashMap<Texts, (K, Item)>);
+
+/// What came of all calls, by table.
+#[derive(Default)]
+struct Got {
+    items: HashMap<String, Vec<Item>>,
+    unread: Vec<Place>,
+}
+
+impl<K: Eq + Hash + Clone> Wanted<K> {
+    fn of(wanted: impl IntoIterator<Item = (K, Item)>) -> Self {
+        Self(wanted.into_iter().filter_map(|(name, key)| Some((texts(&key)?, (name, key)))).collect())
+    }
+
+    fn places(&self, table: &str) -> Vec<Place> {
+        self.0.values().map(|(_, key)| Place { table: table.to_owned(), key: key.clone() }).collect()
+    }
+
+    fn found<V>(mut self, table: &str, got: &mut Got, read: impl Fn(&Item) -> Result<V, StoreError>) -> Found<K, V> {
+        let mut found = Found::default();
+        for item in got.items.remove(table).unwrap_or_default() {
+            let Some((name, _)) = texts(&item).and_then(|texts| self.0.remove(&texts)) else { continue };
             match read(&item) {
                 Ok(value) => {
                     found.items.insert(name, value);
@@ -79,37 +123,72 @@ pub(crate) async fn get<K: Eq + Hash + Clone, V>(
                 }
             }
         }
-        found.unread.extend(
-            unread.iter().filter_map(|key| texts(key).and_then(|texts| wanted.remove(&texts))).map(|(name, _)| name),
-        );
+        for place in got.unread.iter().filter(|place| place.table == table) {
+            found.unread.extend(texts(&place.key).and_then(|texts| self.0.remove(&texts)).map(|(name, _)| name));
+        }
+        found
     }
-    found
+}
+
+async fn get_places(client: &Client, consistent: bool, attributes: &[&str], keys: Vec<Place>) -> Got {
+    let chunks: Vec<Vec<Place>> = keys.chunks(MAX_GET).map(<[Place]>::to_vec).collect();
+    let answers: Vec<Got> = stream::iter(chunks)
+        .map(|chunk| get_chunk(client, consistent, attributes, chunk))
+        .buffer_unordered(CONCURRENT_CALLS)
+        .collect()
+        .await;
+    let mut all = Got::default();
+    for got in answers {
+        for (table, items) in got.items {
+            all.items.entry(table).or_default().extend(items);
+        }
+        all.unread.extend(got.unread);
+    }
+    all
 }
 
 /// The items of up to 100 keys, and the keys of which nothing is known.
-async fn get_chunk(reading: Reading<'_>, mut left: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
-    let mut found = Vec::with_capacity(left.len());
+async fn get_chunk(client: &Client, consistent: bool, attributes: &[&str], mut left: Vec<Place>) -> Got {
+    let mut got = Got::default();
     for attempt in 0..TRIES {
         wait_before(attempt).await;
-        let keys = KeysAndAttributes::builder().set_keys(Some(left.clone())).consistent_read(reading.consistent);
-        let Ok(request) = project(keys, reading.attributes).build() else { break };
-        let answer = match reading.client.batch_get_item().request_items(reading.table, request).send().await {
+        let Some(request) = requests(consistent, attributes, &left) else { break };
+        let answer = match client.batch_get_item().set_request_items(Some(request)).send().await {
             Ok(answer) => answer,
             Err(error) => {
                 let error = StoreError::call("BatchGetItem")(error);
                 tracing::error!(%error, keys = left.len(), "items could not be read");
-                return (found, left);
+                got.unread = left;
+                return got;
             }
         };
-        found.extend(answer.responses.unwrap_or_default().into_values().flatten());
-        let unprocessed = answer.unprocessed_keys.unwrap_or_default();
-        left = unprocessed.into_values().flat_map(|unprocessed| unprocessed.keys).collect();
+        for (table, items) in answer.responses.unwrap_or_default() {
+            got.items.entry(table).or_default().extend(items);
+        }
+        left.clear();
+        for (table, unprocessed) in answer.unprocessed_keys.unwrap_or_default() {
+            left.extend(unprocessed.keys.into_iter().map(|key| Place { table: table.clone(), key }));
+        }
         if left.is_empty() {
-            return (found, left);
+            return got;
         }
     }
     tracing::error!(keys = left.len(), "BatchGetItem left keys unprocessed");
-    (found, left)
+    got.unread = left;
+    got
+}
+
+/// None where the SDK refuses them.
+fn requests(consistent: bool, attributes: &[&str], places: &[Place]) -> Option<HashMap<String, KeysAndAttributes>> {
+    let mut tables: HashMap<&str, Vec<Item>> = HashMap::new();
+    for place in places {
+        tables.entry(&place.table).or_default().push(place.key.clone());
+    }
+    let request = |(table, keys): (&str, Vec<Item>)| {
+        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(consistent);
+        Some((table.to_owned(), project(keys, attributes).build().ok()?))
+    };
+    tables.into_iter().map(request).collect()
 }
 
 /// Carries out these writes, whose keys are distinct. Returns the places of those that may not have been.
@@ -146,13 +225,12 @@ async fn write_chunk(client: &Client, table: &str, chunk: &[(Item, WriteRequest)
     (0..chunk.len()).filter(|at| texts(&chunk[*at].0).is_some_and(|texts| keys.contains(&texts))).collect()
 }
 
-fn key_of(write: &WriteRequest) -> Option<(String, String)> {
+fn key_of(write: &WriteRequest) -> Option<Texts> {
     let put = write.put_request().map(|put| put.item());
     put.or_else(|| write.delete_request().map(|delete| delete.key())).and_then(texts)
 }
 
-/// The two texts of an item's key.
-fn texts(item: &Item) -> Option<(String, String)> {
+fn texts(item: &Item) -> Option<Texts> {
     let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok()).cloned();
     Some((text(PK)?, text(SK)?))
 }

@@ -2,11 +2,13 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `updatedAt`, `expiresAt`; `cause`, where it is not "published"; `batch`; while it is parked `dueAt` and `dueShard` |
+//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `bytes` (of the event's data), `updatedAt`, `expiresAt`; `cause`, where it is not "published"; while a retry is to come `notBefore` and `batch`; while it is parked `dueAt` and `dueShard` |
 //! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
 //! | the same | `ended` | `expiresAt` |
 //! | `#replay#<workspace>#<webhook id>` | job id | `status`, `selection`, `since`, `until`, `examined`, `replayed`, `page`, `cursor`, `by`, `error` (JSON), `createdAt`, `updatedAt`, `expiresAt` |
 //! | the same | `latest` | `job` (the id of the newest job) |
+//! | `#lane#<workspace>#<webhook id>` | `lane` | those of [`posthaste_domain::lane::Attr`]; while it has a turn `dueAt` and `dueShard` (`L0` to `L15`) |
+//! | `#wait#<workspace>#<webhook id>#0` | `<class>#<event id>#<part>#<delivery or batch id>#<SHA-256 of the message, 8 digits>` | `task` (JSON, by reference), `bytes`, `since` (ms), `expiresAt` |
 //! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `spacing` (microseconds), `expiresAt` |
 //!
 //! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of what waits for its time.
@@ -16,10 +18,12 @@
 //! repeats it because an answer got lost, the attempt is not counted twice. A success is never overwritten by the failure of a
 //! duplicate.
 
+mod backlog;
 mod due;
 mod history;
 mod holds;
 mod jobs;
+mod lanes;
 mod limits;
 mod record;
 
@@ -34,15 +38,18 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure, Progress, Status},
     event::Event,
-    id::{BatchId, CauseKind, DeliveryId, WebhookId},
+    id::{CauseKind, DeliveryId, WebhookId},
+    sequence::{Recorded, Retry},
     workspace::Workspace,
 };
 
+pub use backlog::{Backlog, BacklogPage};
 pub use due::DueDelivery;
 pub use history::History;
 pub use holds::{Hold, Holding};
 pub use jobs::{Advanced, JobOwner, TurnedPage};
-pub use limits::{Reservation, Reserved};
+pub use lanes::{DueLane, WebhookKey};
+pub use limits::Reserved;
 pub use record::DeliveryRecord;
 
 use crate::{
@@ -62,24 +69,6 @@ const PARKED_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub struct Deliveries {
     client: Client,
     table: String,
-}
-
-/// What recording an attempt told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recorded {
-    /// The delivery has had this many attempts now.
-    Counted(u32),
-    /// Another copy of the message has succeeded before: this failure is not recorded.
-    AlreadySucceeded,
-}
-
-/// How a delivery waits in the table until its time: from then on the release function sees to it.
-#[derive(Debug, Clone, Copy)]
-pub struct Parking {
-    /// Its time.
-    pub due_at: Timestamp,
-    /// The request that it shared. Deliveries of the same batch wait under the same shard.
-    pub batch: Option<BatchId>,
 }
 
 /// The delivery that an update is about, with what its record repeats of the event.
@@ -104,14 +93,14 @@ impl Deliveries {
     }
 
     /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise; a test has no
-    /// other attempt. A failed one can be parked with the same write.
+    /// other attempt. How a failed one waits for its retry is part of the same write.
     /// `attempt_id` is unique to the attempt. Recording the same one again changes nothing and tells the same.
     pub async fn record_attempt(
         &self,
         subject: Subject<'_>,
         attempt: &Attempt,
         attempt_id: &str,
-        parking: Option<Parking>,
+        retry: Option<Retry>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
         let status = match subject.cause {
@@ -128,7 +117,7 @@ impl Deliveries {
                 ", httpStatus = :http, responseBody = :body, #error = :error, lastAttempt = :id, \
                  attempts = list_append(if_not_exists(attempts, :none), :attempt), \
                  attemptCount = if_not_exists(attemptCount, :zero) + :one",
-                parking,
+                retry,
             )
             .expression_attribute_names("#error", "error")
             .expression_attribute_values(":http", optional(attempt.http_status.map(number)))
@@ -183,7 +172,7 @@ impl Deliveries {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(record_key(workspace, webhook, delivery)))
-            .update_expression("SET #status = :exhausted, updatedAt = :now REMOVE dueAt, dueShard")
+            .update_expression("SET #status = :exhausted, updatedAt = :now REMOVE notBefore, dueAt, dueShard")
             .condition_expression("attribute_exists(pk) AND #status <> :succeeded")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":exhausted", text(Status::Exhausted.name()))
@@ -207,7 +196,7 @@ impl Deliveries {
         wanted: impl IntoIterator<Item = (Workspace, WebhookId, DeliveryId)>,
     ) -> Found<DeliveryId, Progress> {
         // Without a projection a record's bodies would come too.
-        let attributes = &["status", "attemptCount", "dueAt"];
+        let attributes = &["status", "attemptCount", "dueAt", "notBefore"];
         let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
         let keys = wanted
             .into_iter()
@@ -215,50 +204,54 @@ impl Deliveries {
         batch::get(reading, keys, record::progress).await
     }
 
-    /// An update that sets the status and what every record has, and parks the delivery or ends its waiting.
+    /// An update that sets the status and what every record has, and says how the delivery waits, or that it does not.
     fn update(
         &self,
         subject: Subject<'_>,
         status: Status,
         now: Timestamp,
         more: &str,
-        parking: Option<Parking>,
+        retry: Option<Retry>,
     ) -> UpdateItemFluentBuilder {
         let expires = subject.event.id.time().as_second().saturating_add_unsigned(subject.retention.as_secs());
         // What waits is not forgotten before its time.
-        let waits_until = parking.map_or(0, |parking| (parking.due_at + PARKED_LIFE).as_second());
+        let waits_until = retry.map_or(0, |retry| (retry.due_at + PARKED_LIFE).as_second());
         let expires = expires.max(waits_until);
-        let waiting = match parking {
-            Some(_) => ", dueAt = :due, dueShard = :shard, #batch = :batch",
-            None => " REMOVE dueAt, dueShard",
+        let waiting = match retry {
+            Some(Retry { is_parked: true, .. }) => {
+                ", notBefore = :due, #batch = :batch, dueAt = :due, dueShard = :shard"
+            }
+            Some(_) => ", notBefore = :due, #batch = :batch REMOVE dueAt, dueShard",
+            None => " REMOVE notBefore, dueAt, dueShard",
         };
         let cause = if subject.cause.is_published() { "" } else { ", cause = :cause" };
-        let update = self
+        let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(record_key(&subject.event.workspace, subject.webhook, subject.delivery)))
             .update_expression(format!(
-                "SET eventId = :event, eventType = :type, #status = :status, updatedAt = :now, {EXPIRES_AT} = :expires{cause}{more}{waiting}"
+                "SET eventId = :event, eventType = :type, bytes = :bytes, #status = :status, updatedAt = :now, \
+                 {EXPIRES_AT} = :expires{cause}{more}{waiting}"
             ))
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":event", text(subject.event.id.to_string()))
             .expression_attribute_values(":type", text(subject.event.event_type.as_str()))
+            .expression_attribute_values(":bytes", number(subject.event.data.get().len()))
             .expression_attribute_values(":status", text(status.name()))
             .expression_attribute_values(":now", text(now.to_string()))
             .expression_attribute_values(":expires", number(expires));
-        let update = match cause {
-            "" => update,
-            _ => update.expression_attribute_values(":cause", text(subject.cause.name())),
-        };
-        let Some(Parking { due_at, batch }) = parking else { return update };
+        if !subject.cause.is_published() {
+            update = update.expression_attribute_values(":cause", text(subject.cause.name()));
+        }
+        let Some(Retry { due_at, batch, is_parked }) = retry else { return update };
         let spread = batch.map_or_else(|| subject.delivery.spread(), |batch| batch.spread());
         let batch = batch.map_or(AttributeValue::Null(true), |batch| text(batch.to_string()));
-        update
+        update = update
             .expression_attribute_names("#batch", "batch")
             .expression_attribute_values(":due", number(due_at.as_millisecond()))
-            .expression_attribute_values(":shard", due::shard(spread))
-            .expression_attribute_values(":batch", batch)
+            .expression_attribute_values(":batch", batch);
+        if is_parked { update.expression_attribute_values(":shard", due::shard(spread)) } else { update }
     }
 
     /// Carries out an update unless the delivery has succeeded by now.

@@ -82,12 +82,28 @@ impl Events {
 
     /// Those of these events that are stored.
     pub async fn get(&self, wanted: impl IntoIterator<Item = EventKey>) -> Found<EventKey, Event> {
-        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes: &["event"] };
+        self.read(wanted, "event", |item| item.json("event")).await
+    }
+
+    /// The types of those of these events that are stored, without the events.
+    pub async fn types(&self, wanted: impl IntoIterator<Item = EventKey>) -> Found<EventKey, EventType> {
+        let read = |item: &Item| EventType::parse(item.text("type")?).map_err(|_| item.corrupt("type"));
+        self.read(wanted, "type", read).await
+    }
+
+    async fn read<V>(
+        &self,
+        wanted: impl IntoIterator<Item = EventKey>,
+        attribute: &str,
+        read: impl Fn(&Item) -> Result<V, StoreError>,
+    ) -> Found<EventKey, V> {
+        let attributes = &[attribute];
+        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
         let keys = wanted.into_iter().map(|(workspace, id)| {
             let key = key(partition(&workspace, id.spread() % SHARDS), id.to_string());
             ((workspace, id), key)
         });
-        batch::get(reading, keys, |item| item.json("event")).await
+        batch::get(reading, keys, read).await
     }
 
     /// A page of a workspace's events in the order of their acceptance.

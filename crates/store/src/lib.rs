@@ -15,8 +15,8 @@ mod sharded;
 
 pub use batch::Found;
 pub use deliveries::{
-    Advanced, Deliveries, DeliveryRecord, DueDelivery, History, Hold, Holding, JobOwner, Parking, Recorded,
-    Reservation, Reserved, Subject, TurnedPage,
+    Advanced, Backlog, BacklogPage, Deliveries, DeliveryRecord, DueDelivery, DueLane, History, Hold, Holding, JobOwner,
+    Reserved, Subject, TurnedPage, WebhookKey,
 };
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};

@@ -2,7 +2,7 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secrets` and `headers` (JSON of sealed values), `createdAt`, `updatedAt`, `revision`; its health: `failingSince`, `lastSuccessAt`, `lastFailureAt`, `failures`, `timeouts`, `announced`, `closedUntil`, `closings`, `disabledAt`, `disabledReason` |
+//! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secrets` and `headers` (JSON of sealed values), `createdAt`, `updatedAt`, `revision`; its health: `failingSince`, `lastSuccessAt`, `lastFailureAt`, `failures`, `announced`, `disabledAt`, `disabledReason` |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
@@ -17,7 +17,7 @@ mod health;
 mod idempotency;
 mod keys;
 mod types;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use posthaste_domain::workspace::Workspace;
@@ -30,8 +30,8 @@ pub use webhooks::{Revision, Webhooks};
 /// The Registry table.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
 impl Registry {

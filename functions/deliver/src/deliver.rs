@@ -1,129 +1,267 @@
 //! Attempts, and what comes after them.
 //!
-//! Actors: the poller hands over up to ten tasks; this reads what they need with one call a table, sorts their deliveries into
-//! lanes, makes the requests of each lane one after the other and the lanes side by side, records each attempt with each delivery
-//! that it carried, and gives each record its fate as soon as it is known, so a slow endpoint does not hold up the retry of another.
+//! Actors: the poller hands over up to ten tasks; this reads their webhooks and lanes with one call, puts what can't go into its
+//! webhook's backlog, makes the requests of each sequence one after the other and the sequences side by side, records each attempt
+//! with each delivery that it carried, and gives each message its fate as soon as it is known, so a slow endpoint does not hold up
+//! the retry of another.
 //!
-//! States: those of [`posthaste_domain::attempt`]. They are kept in the delivery's record; a task carries ids, and what the
-//! deliveries of one request have to keep together when it is made again.
+//! Guarantees, wherever the function dies: those of [`posthaste_delivery`]. What waits is first in the backlog, parked, or sent as a
+//! task of its own, and only then taken from the old message.
 //!
-//! Guarantees, wherever the function dies: before the request, nothing has happened and the message comes again. Between the
-//! request and its records, the attempt is made again: the endpoint may get the events twice, with the same ids. Between the
-//! records and the end of the message, the records say what is left to do: nothing after a success, the rest of the schedule
-//! after a failure, the dead letter after the last one. What waits is first sent as a task of its own, or parked, and only then
-//! taken from the old message. A fault of our own (DynamoDB, the encryption key, no time left) costs no attempt.
-//!
-//! Isolation: messages are grouped by webhook, so SQS hands out those of quiet webhooks first (fair queues). Within a batch a webhook
-//! has at most as many requests at a time as it has tasks, ten, and each ends within the webhook's timeout; none of another
-//! webhook's waits for them. An endpoint that times out five times in a row gets no more than one request at a time, at growing
-//! distances, until it answers ([`posthaste_domain::health`]); its deliveries wait outside the function, not in flight.
+//! Isolation: messages are grouped by workspace, so SQS hands out those of quiet workspaces first (fair queues). An endpoint that
+//! takes longer than a second gets a strike while its request is still under way; the third within a minute sidelines its webhook
+//! ([`posthaste_domain::lane`]), and from then on its deliveries wait in its backlog, worked off by another function. A webhook that
+//! this environment has not seen answer quickly gets one request of the batch first: if that is slow, the others wait.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use futures::{StreamExt, stream, stream::FuturesUnordered};
-use posthaste_domain::{health::Gate, id::WebhookId, rate_limit::Slot, task::Task, webhook::Webhook};
+use futures::{
+    StreamExt,
+    channel::mpsc::{self, UnboundedSender},
+    future::{join, join_all},
+    stream::FuturesUnordered,
+};
+use posthaste_delivery::{Client, Courier, Sent, duties};
+use posthaste_domain::{
+    id::WebhookId,
+    lane::{Admission, Evidence, Lane, Reason},
+    task::Task,
+    webhook::Webhook,
+};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     batch::{Batch, Fate, Record},
     clock,
     deadline::Deadline,
-    keys::Keys,
 };
-use posthaste_sender::Sender;
-use posthaste_store::{Deliveries, Events, Registry, Reservation, Reserved, StoreError};
+use posthaste_store::Reserved;
+use tokio::sync::oneshot;
 
 use crate::{
-    facts::Facts,
-    lanes::{Lane, sort},
-    run::Run,
+    facts::{FACTS_TIME, Facts, Known},
+    run::Surroundings,
+    work::{Work, add},
 };
 
-/// How long reading may take: the rest of the time is the endpoints'.
-const FACTS_TIME: Duration = Duration::from_secs(5);
+/// A task with more deliveries than this is read and handled by itself, so that it does not take the others' time.
+const FEW: usize = 40;
+
+/// How long the others of a batch wait whose first request is slow.
+const AFTER_SLOW_SCOUT: Duration = Duration::from_secs(2);
 
 /// What deliver works with.
 pub(crate) struct Deliver {
-    pub(crate) registry: Registry,
-    pub(crate) events: Events,
-    pub(crate) deliveries: Deliveries,
-    pub(crate) keys: Keys,
-    pub(crate) sender: Sender,
+    pub(crate) courier: Courier,
     pub(crate) batch: Batch,
-    /// Where operational events go.
-    pub(crate) events_queue: Queue,
-    pub(crate) retention: Duration,
-    /// How long nothing but failures may go on.
-    pub(crate) disable_after: Duration,
+    /// Where turns are asked for.
+    pub(crate) turns: Queue,
+    /// What this environment has seen of its endpoints.
+    pub(crate) evidence: Mutex<Evidence>,
+}
+
+/// Where the fates of messages go.
+pub(crate) type Fates = UnboundedSender<(usize, Fate)>;
+
+/// The tasks of a webhook whose lane is held.
+struct Held<'f> {
+    webhook: &'f Webhook,
+    reason: Reason,
+    tasks: Vec<(usize, Task<'static>)>,
+}
+
+/// A task that may go the fast way.
+struct Admitted<'f> {
+    at: usize,
+    task: Task<'static>,
+    client: &'f Client,
+    lane: Lane,
+    is_fresh: bool,
 }
 
 impl Deliver {
-    /// The queue of tasks.
-    pub(crate) fn tasks(&self) -> &Queue {
-        &self.batch.queue
-    }
-
     /// Handles a batch to its end. `invocation` is unique to this run.
     pub(crate) async fn handle(&self, records: &[Record], invocation: &str, deadline: Deadline) -> SqsBatchResponse {
-        let mut fates = Vec::new();
-        let mut tasks = Vec::new();
-        for (at, record) in records.iter().enumerate() {
-            match Task::parse(&record.body) {
-                Ok(task) => tasks.push((at, task)),
-                Err(error) => {
-                    fates.push((at, Fate::DeadLetter { reason: "unreadable_task", detail: error.to_string() }));
+        let (fates, told) = mpsc::unbounded();
+        let work = async {
+            // The channel closes with the last of them.
+            let fates = fates;
+            let mut tasks = Vec::new();
+            for (at, record) in records.iter().enumerate() {
+                match Task::parse(&record.body) {
+                    Ok(task) => tasks.push((at, task)),
+                    Err(error) => {
+                        tell(&fates, at, Fate::of_unreadable(record, &error, "unreadable_task", clock::now()))
+                    }
                 }
             }
-        }
-        let Ok(facts) = tokio::time::timeout(FACTS_TIME, Facts::read(self, records, &tasks)).await else {
-            tracing::error!("what the tasks need could not be read in time");
-            fates.extend(tasks.iter().map(|(at, _)| (*at, Fate::after_our_fault(&records[*at]))));
-            return self.batch.settle(records, stream::iter(fates)).await;
+            self.go_through(tasks, &Surroundings { deliver: self, records, invocation, deadline }, &fates).await;
         };
-        let sorted = sort(records, &tasks, &facts, clock::now());
-        fates.extend(sorted.done.into_iter().map(|at| (at, Fate::Done)));
-        fates.extend(sorted.unknown.into_iter().map(|at| (at, Fate::after_our_fault(&records[at]))));
-        let mut lanes = sorted.lanes;
-        self.reserve_slots(&mut lanes).await;
-        let running: FuturesUnordered<_> = lanes
-            .into_iter()
-            .enumerate()
-            .map(|(nth, lane)| {
-                Run { deliver: self, records, facts: &facts, attempt_id: format!("{invocation}/{nth}"), deadline }
-                    .lane(lane)
-            })
-            .collect();
-        self.batch.settle(records, stream::iter(fates).chain(running.flat_map(stream::iter))).await
+        let ((), response) = join(work, self.batch.settle(records, told)).await;
+        response
     }
 
-    /// Reserves a slot for the first request of each lane that needs one, with one call a webhook. A lane for which that fails asks
-    /// again when it begins, and so does one whose format takes several events: what waits there is joined by what comes in the same batch.
-    async fn reserve_slots(&self, lanes: &mut [Lane<'_>]) {
-        let now = clock::now();
-        let needs = |lane: &Lane<'_>| {
-            let waits = lane.slot.is_none() && !lane.sends.is_empty() && !lane.webhook.format().batches();
-            waits && lane.webhook.health.gate(now) == Gate::Open
+    async fn go_through(&self, tasks: Vec<(usize, Task<'static>)>, around: &Surroundings<'_>, fates: &Fates) {
+        let Some(facts) = Facts::read(&self.courier, &tasks).await else {
+            tasks.iter().for_each(|(at, _)| around.our_fault(*at, fates));
+            return;
         };
-        let mut waiting: BTreeMap<WebhookId, Vec<&mut Lane<'_>>> = BTreeMap::new();
-        for lane in lanes.iter_mut().filter(|lane| needs(lane)) {
-            waiting.entry(lane.webhook.id).or_default().push(lane);
-        }
-        for lanes in waiting.into_values() {
-            let Some(webhook) = lanes.first().map(|lane| lane.webhook) else { continue };
-            let Some(limit) = webhook.rate_limit() else { continue };
-            let count = u32::try_from(lanes.len()).unwrap_or(u32::MAX);
-            match self.reserve(webhook, Reservation { limit, count, within: None }).await {
-                Ok(Reserved::Slots(slots)) => {
-                    lanes.into_iter().zip(slots).for_each(|(lane, at)| lane.slot = Some(Slot { at, limit }));
+        let mut waiting: BTreeMap<WebhookId, Held<'_>> = BTreeMap::new();
+        let mut shares: Vec<Vec<Admitted<'_>>> = vec![Vec::new()];
+        for (at, task) in tasks {
+            let (client, lane) = match facts.of(&task) {
+                Known::Nothing => {
+                    around.our_fault(at, fates);
+                    continue;
                 }
-                Ok(Reserved::Later(_)) => {}
-                Err(error) => tracing::error!(webhook.id = %webhook.id, %error, "slots could not be reserved"),
+                Known::Gone => {
+                    tracing::info!(webhook.id = %task.webhook, "the webhook is gone");
+                    tell(fates, at, Fate::Done);
+                    continue;
+                }
+                Known::Here(client, lane) => (client, *lane),
+            };
+            let webhook = &client.webhook;
+            // Whether an unrouted event is wanted has to be known before it waits.
+            if webhook.is_enabled() && lane.admission() == Admission::Wait && !task.unrouted {
+                let reason = lane.waiting_reason().unwrap_or(Reason::Slow);
+                let held = waiting.entry(webhook.id).or_insert(Held { webhook, reason, tasks: Vec::new() });
+                held.tasks.push((at, task));
+                continue;
+            }
+            let record = &around.records[at];
+            let is_fresh = record.receives <= 1 && !record.redriven && !task.recorded;
+            let is_large = task.deliveries.len() > FEW;
+            let admitted = Admitted { at, task, client, lane, is_fresh };
+            if is_large { shares.push(vec![admitted]) } else { shares[0].push(admitted) }
+        }
+        let waiting = waiting.into_values().map(async |Held { webhook, reason, tasks }| {
+            let unsettled = self.let_tasks_wait(webhook, reason, &tasks, around.records).await;
+            for (at, _) in tasks {
+                if unsettled.contains(&at) { around.our_fault(at, fates) } else { tell(fates, at, Fate::Done) }
+            }
+        });
+        let shares = shares.into_iter().map(|share| self.share(share, facts.read_at, around, fates));
+        join(join_all(waiting), join_all(shares)).await;
+    }
+
+    /// Reads what the deliveries of some tasks need, and makes them.
+    async fn share(
+        &self,
+        share: Vec<Admitted<'_>>,
+        looked_at: posthaste_domain::Timestamp,
+        around: &Surroundings<'_>,
+        fates: &Fates,
+    ) {
+        let wanted = share.iter().map(|admitted| (&admitted.task, !admitted.is_fresh));
+        let Ok(details) = tokio::time::timeout(FACTS_TIME, self.courier.details(wanted)).await else {
+            tracing::error!("what some tasks need could not be read in time");
+            share.iter().for_each(|admitted| around.our_fault(admitted.at, fates));
+            return;
+        };
+        let mut works = Vec::new();
+        for Admitted { at, task, client, lane, is_fresh } in share {
+            if !details.know(&task) {
+                around.our_fault(at, fates);
+                continue;
+            }
+            let record = &around.records[at];
+            let sent = Sent { source: at, redriven: record.redriven, receives: record.receives };
+            let about = task.with(Vec::new());
+            let duties = duties(task, sent, &client.webhook, &details, clock::now());
+            add(&mut works, Work::of(at, &about, duties, is_fresh, client, lane));
+        }
+        let mut by_webhook: BTreeMap<WebhookId, Vec<Work<'_>>> = BTreeMap::new();
+        for work in works {
+            by_webhook.entry(work.client.webhook.id).or_default().push(work);
+        }
+        let groups: FuturesUnordered<_> =
+            by_webhook.into_values().map(|works| self.group(works, looked_at, around, fates)).collect();
+        groups.collect::<()>().await;
+    }
+
+    /// Makes the deliveries of one webhook.
+    async fn group(
+        &self,
+        mut works: Vec<Work<'_>>,
+        looked_at: posthaste_domain::Timestamp,
+        around: &Surroundings<'_>,
+        fates: &Fates,
+    ) {
+        self.reserve_slots(&mut works).await;
+        // What is shed is recorded as skipped where it would be sent.
+        let goes = |work: &Work<'_>| work.admission != Admission::Wait || work.sequence.left.is_empty();
+        let (mut going, mut waiting): (Vec<_>, Vec<_>) = works.into_iter().partition(goes);
+        let Some(first) = going.first() else { return around.let_wait(&mut waiting, fates).await };
+        let webhook = &first.client.webhook;
+        let needs_scout =
+            going.len() > 1 && webhook.rate_limit().is_none() && !self.evidence().was_quick(webhook.id, clock::now());
+        let waits = around.let_wait(&mut waiting, fates);
+        if !needs_scout {
+            let all = join_all(going.into_iter().map(|work| around.run(work, looked_at, None, fates)));
+            join(all, waits).await;
+            return;
+        }
+        let scout = going.remove(0);
+        let (tell_others, told) = oneshot::channel();
+        let others = async move {
+            match told.await {
+                // The scout is quick, or has had nothing to send.
+                Ok(true) | Err(_) => {
+                    join_all(going.into_iter().map(|work| around.run(work, looked_at, None, fates))).await;
+                }
+                // They come again in a moment. By then the strikes of all environments say whether the webhook is sidelined.
+                Ok(false) => {
+                    for at in going.iter().flat_map(|work| work.records.iter().copied()) {
+                        tell(fates, at, Fate::RetryIn(AFTER_SLOW_SCOUT));
+                    }
+                }
+            }
+        };
+        join(join(around.run(scout, looked_at, Some(tell_others), fates), others), waits).await;
+    }
+
+    /// Reserves slots for the first requests of a limited webhook with one call. What gets none within a second waits.
+    async fn reserve_slots(&self, works: &mut [Work<'_>]) {
+        let Some(webhook) = works.first().map(|work| &work.client.webhook) else { return };
+        let Some(limit) = webhook.rate_limit().filter(|_| webhook.is_enabled()) else { return };
+        let mut needing: Vec<&mut Work<'_>> =
+            works.iter_mut().filter(|work| work.admission == Admission::Go && !work.sequence.left.is_empty()).collect();
+        if needing.is_empty() {
+            return;
+        }
+        let count = u32::try_from(needing.len()).unwrap_or(u32::MAX);
+        let (workspace, id) = (&webhook.workspace, webhook.id);
+        let slots = match self.courier.deliveries.reserve_slots(workspace, id, limit, count, clock::now()).await {
+            Ok(Reserved::Slots(slots)) => slots,
+            Ok(Reserved::Later(_)) => Vec::new(),
+            Err(error) => {
+                // They wait for their turn, which reserves slots by itself.
+                tracing::warn!(webhook.id = %id, %error, "slots could not be reserved");
+                Vec::new()
+            }
+        };
+        let mut slots = slots.into_iter();
+        for work in &mut needing {
+            match slots.next() {
+                Some(slot) => work.slot = Some(slot),
+                None if work.lane.full => work.admission = Admission::Shed,
+                None => (work.admission, work.reason) = (Admission::Wait, Reason::Limited),
             }
         }
     }
 
-    /// Reserves slots of a webhook.
-    pub(crate) async fn reserve(&self, webhook: &Webhook, reservation: Reservation) -> Result<Reserved, StoreError> {
-        self.deliveries.reserve_slots(&webhook.workspace, webhook.id, reservation, clock::now()).await
+    pub(crate) fn evidence(&self) -> MutexGuard<'_, Evidence> {
+        self.evidence.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells the fate of a message.
+pub(crate) fn tell(fates: &Fates, at: usize, fate: Fate) {
+    // The receiver lives as long as all that is done.
+    let _ = fates.unbounded_send((at, fate));
 }

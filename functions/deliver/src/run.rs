@@ -1,328 +1,297 @@
-//! Going through one lane: request after request, and what follows each.
+//! Going through one sequence: request after request, and what follows each.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures::{StreamExt, stream};
+use posthaste_delivery::{Answered, SendOn, Skipped, host};
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure, Next, after_failure, asked_wait},
-    health::{Gate, Health},
-    id::BatchId,
-    rate_limit::Slot,
-    request::WebhookRequest,
-    webhook::{Credentials, Webhook},
+    lane::{Admission, Reason, SLOW, Strike},
+    sequence::{Carried, MAX_HOPS, Move, Pending, Settled, Situation, Way, way},
+    webhook::Webhook,
 };
+use posthaste_queue::MAX_DELAY;
 use posthaste_runtime::{
     batch::{Fate, Record},
     clock,
     deadline::Deadline,
 };
-use posthaste_sender::{Outcome, Request};
-use posthaste_store::{Parking, Recorded, Reservation, Reserved, StoreError};
+use posthaste_store::Reserved;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    deliver::Deliver,
-    facts::Facts,
-    lanes::{Lane, Pending},
+    deliver::{Deliver, Fates, tell},
+    work::Work,
 };
 
-/// The longest wait as a visibility timeout or a delay; what waits longer is parked.
-pub(crate) const MAX_VISIBILITY_WAIT: Duration = Duration::from_secs(120);
-/// The longest wait for a slot within the function, which costs its time.
-const MAX_SLEEP: Duration = Duration::from_secs(1);
-/// What has to be left after a request for recording it.
-pub(crate) const AFTERMATH: Duration = Duration::from_secs(5);
-/// How often a message meets a fault that seems to be ours before the endpoint is charged with it: the name servers of its own
-/// host can look like ours.
-const MAX_OWN_FAULTS: u32 = 8;
-pub(crate) const CONCURRENT_WRITES: usize = 16;
+/// How long recording is tried: what could not be recorded is made again.
+const RECORD_FOR: Duration = Duration::from_secs(10);
 
-/// The surroundings of a lane.
-pub(crate) struct Run<'a> {
+/// The invocation that a sequence runs in.
+pub(crate) struct Surroundings<'a> {
     pub(crate) deliver: &'a Deliver,
     pub(crate) records: &'a [Record],
-    pub(crate) facts: &'a Facts,
-    /// Unique to this lane and this invocation.
-    pub(crate) attempt_id: String,
+    /// Unique to this invocation.
+    pub(crate) invocation: &'a str,
     pub(crate) deadline: Deadline,
 }
 
-/// What has become of a lane so far.
-pub(crate) struct State<'a> {
-    pub(crate) webhook: &'a Webhook,
-    /// What is known of the endpoint by now.
-    pub(crate) health: Health,
-    /// Whether the next request is the one that a closed breaker lets through.
-    pub(crate) is_probe: bool,
-    /// Whether nothing has been done for the lane yet.
-    pub(crate) is_fresh: bool,
-    pub(crate) requests: usize,
-    /// Records that have to come again, because something for them could not be done.
-    pub(crate) unsettled: BTreeSet<usize>,
-    /// The wait of the lane's only record, which comes again as it is.
-    pub(crate) comes_again: Option<Duration>,
+/// What has become of a sequence so far.
+#[derive(Default)]
+struct Progress {
+    requests: usize,
+    /// Messages that have to come again, because something for them could not be done.
+    unsettled: BTreeSet<usize>,
+    /// How long the only message waits that comes again as it is.
+    comes_again: Option<Duration>,
 }
 
-/// How a request ended.
-enum Answer {
-    Attempt(Attempt, Option<Duration>),
-    OurFault,
-}
+/// Tells the others of its batch whether they may begin: not if the first request was slow, and that is no trouble of ours.
+type Scout = oneshot::Sender<bool>;
 
-impl Run<'_> {
-    /// The fates of the lane's records.
-    pub(crate) async fn lane(self, lane: Lane<'_>) -> Vec<(usize, Fate)> {
-        let lane_records = lane.records.clone();
-        let fate = |at: &usize| Fate::after_our_fault(&self.records[*at]);
-        match tokio::time::timeout_at(self.deadline.instant(), self.go_through(lane)).await {
-            Ok(State { comes_again: Some(wait), unsettled, .. }) if unsettled.is_empty() => {
-                lane_records.into_iter().map(|at| (at, Fate::RetryIn(wait))).collect()
-            }
-            Ok(state) => lane_records
-                .into_iter()
-                .map(|at| if state.unsettled.contains(&at) { (at, fate(&at)) } else { (at, Fate::Done) })
-                .collect(),
-            Err(_) => {
-                tracing::error!("a lane ran out of time");
-                lane_records.into_iter().map(|at| (at, fate(&at))).collect()
+impl Surroundings<'_> {
+    pub(crate) fn our_fault(&self, at: usize, fates: &Fates) {
+        tell(fates, at, Fate::after_our_fault(&self.records[at]));
+    }
+
+    /// Puts works of one webhook into its backlog, and tells the fates of their messages.
+    pub(crate) async fn let_wait(&self, works: &mut [Work<'_>], fates: &Fates) {
+        let mut progress = Progress::default();
+        for work in works.iter_mut() {
+            self.settle_the_rest(work, &mut progress).await;
+        }
+        let mut unsettled = self.deliver.let_wait(works, self.records).await;
+        unsettled.extend(progress.unsettled);
+        for at in works.iter().flat_map(|work| work.records.iter().copied()) {
+            if unsettled.contains(&at) { self.our_fault(at, fates) } else { tell(fates, at, Fate::Done) }
+        }
+    }
+
+    /// Goes through a sequence, and tells the fates of its messages.
+    pub(crate) async fn run(&self, work: Work<'_>, looked_at: Timestamp, scout: Option<Scout>, fates: &Fates) {
+        let records = work.records.clone();
+        let webhook = work.client.webhook.id;
+        let Ok(progress) =
+            tokio::time::timeout_at(self.deadline.instant(), self.go_through(work, looked_at, scout)).await
+        else {
+            tracing::error!(webhook.id = %webhook, "a sequence ran out of time");
+            records.into_iter().for_each(|at| self.our_fault(at, fates));
+            return;
+        };
+        for at in records {
+            match progress.comes_again {
+                _ if progress.unsettled.contains(&at) => self.our_fault(at, fates),
+                Some(wait) => tell(fates, at, Fate::RetryIn(wait)),
+                None => tell(fates, at, Fate::Done),
             }
         }
     }
 
-    async fn go_through<'a>(&self, lane: Lane<'a>) -> State<'a> {
-        let Lane { records, webhook, mut batch, mut slot, sends, skips, exhausted, gone, is_fresh } = lane;
-        let health = webhook.health.clone();
-        let mut state = State {
-            webhook,
-            health,
-            is_probe: false,
-            is_fresh,
-            requests: 0,
-            unsettled: BTreeSet::new(),
-            comes_again: None,
+    async fn go_through(&self, mut work: Work<'_>, looked_at: Timestamp, mut scout: Option<Scout>) -> Progress {
+        let is_whole = work.is_whole();
+        let mut progress = Progress::default();
+        self.settle_the_rest(&mut work, &mut progress).await;
+        let webhook = &work.client.webhook;
+        let mut situation = Situation {
+            is_enabled: webhook.is_enabled(),
+            admission: work.admission,
+            looked_at,
+            limit: webhook.rate_limit(),
+            slot: work.slot,
+            timeout: webhook.timeout(),
+            time_left: self.deadline.left(),
         };
-        self.skip(&skips, &mut state).await;
-        self.give_up(&exhausted, batch, None, &mut state).await;
-        self.bury_gone(&gone, batch, &mut state).await;
-        let alone = records.len() == 1 && skips.is_empty() && exhausted.is_empty() && gone.is_empty();
-        let mut left = sends.as_slice();
-        while !left.is_empty() {
-            let Some(gate) = self.passes(left, batch, slot, &mut state).await else { break };
-            let wait = match self.wait(webhook, slot.take(), gate).await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    tracing::error!(webhook.id = %webhook.id, %error, "a slot could not be reserved");
-                    self.give_back(left, batch, &mut state).await;
-                    break;
+        loop {
+            situation.time_left = self.deadline.left();
+            match work.sequence.next(&situation, clock::now()) {
+                Move::Over => return progress,
+                Move::Skip => return self.skip(&mut work, Skipped::Disabled, progress).await,
+                Move::Shed => return self.skip(&mut work, Skipped::BacklogFull, progress).await,
+                Move::Wait => {
+                    let unsettled = self.deliver.let_wait(std::slice::from_mut(&mut work), self.records).await;
+                    progress.unsettled.extend(unsettled);
+                    return progress;
                 }
-            };
-            match wait {
-                Wait::Now if gate == Gate::Probe && !self.claim(left, batch, &mut state).await => break,
-                Wait::Now => {}
-                Wait::NoTime if state.requests == 0 && alone => {
-                    state.comes_again = Some(Duration::ZERO);
-                    break;
+                Move::NoTime if is_whole && progress.requests == 0 => {
+                    progress.comes_again = Some(Duration::ZERO);
+                    return progress;
                 }
-                Wait::NoTime => {
-                    self.send_on(left, batch, None, Duration::ZERO, &mut state).await;
-                    break;
+                Move::NoTime => {
+                    let left = std::mem::take(&mut work.sequence.left);
+                    self.send_on(&work, &left, Duration::ZERO, &mut progress).await;
+                    return progress;
                 }
-                Wait::Until(at, slot) => {
-                    self.postpone(left, batch, at, slot, &mut state).await;
-                    break;
-                }
-            }
-            let began = clock::now();
-            let due: Vec<_> = left.iter().map(|pending| (pending.id, pending.event)).collect();
-            let Some(credentials) = self.facts.credentials.get(&webhook.id) else {
-                state.fail(left);
-                break;
-            };
-            // Only the first request is one that was made before.
-            let Ok(request) = WebhookRequest::new(webhook, &credentials.secrets, &due, batch.take(), began) else {
-                tracing::error!(webhook.id = %webhook.id, "a request can't be written");
-                state.fail(left);
-                break;
-            };
-            let (now, later) = left.split_at(request.deliveries);
-            let shared = request.batch;
-            match self.send(webhook, credentials, request, began, now).await {
-                Answer::OurFault => {
-                    self.give_back(left, shared, &mut state).await;
-                    break;
-                }
-                Answer::Attempt(attempt, asked) => {
-                    state.requests += 1;
-                    state.is_fresh = false;
-                    let whole = alone && state.requests == 1 && later.is_empty();
-                    self.conclude(now, shared, &attempt, asked, whole, &mut state).await;
-                    self.note_health(&attempt, &mut state).await;
-                }
-            }
-            left = later;
-        }
-        state
-    }
-
-    /// Whether the next request can be made. Sleeps a short while for its slot.
-    async fn wait(&self, webhook: &Webhook, slot: Option<Slot>, gate: Gate) -> Result<Wait, StoreError> {
-        let enough = webhook.timeout() + AFTERMATH;
-        if self.deadline.left() < enough {
-            // The endpoint would get less time than it is promised.
-            return Ok(Wait::NoTime);
-        }
-        let Some(limit) = webhook.rate_limit() else { return Ok(Wait::Now) };
-        let at = match slot.filter(|slot| slot.is_good(limit, clock::now())) {
-            Some(slot) => slot.at,
-            None => {
-                // What others can join has no slot of its own while it waits, and neither has a probe, or slots would be used up
-                // by those who find out that another one probes.
-                let within = (webhook.format().batches() || gate == Gate::Probe).then_some(MAX_SLEEP);
-                match self.deliver.reserve(webhook, Reservation { limit, count: 1, within }).await? {
-                    Reserved::Slots(slots) => slots.first().copied().unwrap_or_else(clock::now),
-                    Reserved::Later(next) => return Ok(Wait::Until(next, None)),
-                }
-            }
-        };
-        let wait = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
-        if wait > MAX_SLEEP || self.deadline.left() < enough + wait {
-            return Ok(Wait::Until(at, Some(Slot { at, limit })));
-        }
-        tokio::time::sleep(wait).await;
-        Ok(Wait::Now)
-    }
-
-    async fn send(
-        &self,
-        webhook: &Webhook,
-        credentials: &Credentials,
-        request: WebhookRequest,
-        began: Timestamp,
-        carried: &[Pending<'_>],
-    ) -> Answer {
-        let own = credentials.own_headers();
-        let mut headers = request.headers;
-        headers.extend(own.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        let Outcome { duration, result } = self
-            .deliver
-            .sender
-            .send(Request {
-                url: &webhook.settings.url,
-                headers,
-                body: request.body.into(),
-                timeout: webhook.timeout(),
-            })
-            .await;
-        // A message also comes again for each attempt.
-        let faults = |pending: &Pending<'_>| self.records[pending.record].receives.saturating_sub(pending.attempts);
-        let faults = carried.iter().map(faults).max().unwrap_or(1);
-        let (attempt, asked) = match result {
-            Ok(response) => {
-                let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
-                (Attempt::answered(webhook, began, duration, response.status, &response.body), asked)
-            }
-            Err(error) if error.ours && faults < MAX_OWN_FAULTS => {
-                tracing::error!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
-                return Answer::OurFault;
-            }
-            Err(error) => {
-                tracing::info!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "no answer");
-                let failure = Failure { code: error.code.to_owned(), message: error.message };
-                (Attempt::unanswered(began, duration, failure), None)
-            }
-        };
-        tracing::info!(
-            webhook.id = %webhook.id,
-            workspace = %webhook.workspace,
-            delivery.id = carried.first().map(|pending| tracing::field::display(pending.id)),
-            event.id = carried.first().map(|pending| tracing::field::display(pending.event.id)),
-            deliveries = carried.len(),
-            http.status = attempt.http_status,
-            error.code = attempt.error.as_ref().map(|error| error.code.as_str()),
-            duration.ms = attempt.duration_ms,
-            "attempted"
-        );
-        Answer::Attempt(attempt, asked)
-    }
-
-    /// Records an attempt with each delivery that it carried, and decides what comes next for them.
-    async fn conclude(
-        &self,
-        carried: &[Pending<'_>],
-        batch: Option<BatchId>,
-        attempt: &Attempt,
-        asked: Option<Duration>,
-        whole: bool,
-        state: &mut State<'_>,
-    ) {
-        let attempt_id = format!("{}/{}", self.attempt_id, state.requests);
-        let schedule = state.webhook.retry_schedule();
-        let next = |pending: &Pending<'_>, attempts| {
-            let seed = batch.map_or_else(|| pending.id.to_string(), |batch| batch.to_string());
-            after_failure(&schedule, attempts, &seed, asked)
-        };
-        let wait = carried.iter().map(|pending| next(pending, pending.attempts + 1));
-        let wait = wait.filter_map(Next::wait).max().unwrap_or_default();
-        let is_parked = attempt.error.is_some() && wait > MAX_VISIBILITY_WAIT;
-        let parking = is_parked.then(|| Parking { due_at: clock::now() + wait, batch });
-        let records = stream::iter(carried)
-            .map(async |pending| {
-                let parking = parking.filter(|_| next(pending, pending.attempts + 1).wait().is_some());
-                (*pending, self.record(pending, attempt, &attempt_id, parking, state.webhook).await)
-            })
-            .buffered(CONCURRENT_WRITES);
-        let recorded: Vec<(Pending<'_>, Result<Recorded, StoreError>)> = records.collect().await;
-        let (mut again, mut exhausted) = (Vec::new(), Vec::new());
-        for (pending, recorded) in recorded {
-            match (&attempt.error, recorded) {
-                (_, Err(error)) => {
-                    tracing::error!(delivery.id = %pending.id, %error, "an attempt could not be recorded");
-                    state.unsettled.insert(pending.record);
-                }
-                (None, _) | (_, Ok(Recorded::AlreadySucceeded)) => {}
-                // Another copy of the message may have taken an attempt in the meantime.
-                (Some(_), Ok(Recorded::Counted(attempts))) => match next(&pending, attempts) {
-                    Next::RetryIn(_) => again.push(pending),
-                    Next::Exhausted => exhausted.push(Pending { attempts, ..pending }),
+                Move::Look => match self.deliver.courier.deliveries.lane(&webhook.workspace, webhook.id).await {
+                    Ok(lane) => {
+                        situation.admission = lane.admission();
+                        situation.looked_at = clock::now();
+                        work.lane = lane;
+                    }
+                    Err(error) => return self.broken(&work, &error, progress),
                 },
+                Move::Reserve(limit) => {
+                    let (workspace, id) = (&webhook.workspace, webhook.id);
+                    match self.deliver.courier.deliveries.reserve_slots(workspace, id, limit, 1, clock::now()).await {
+                        Ok(Reserved::Slots(slots)) => situation.slot = slots.first().copied(),
+                        Ok(Reserved::Later(_)) => {
+                            (situation.admission, work.reason) = (Admission::Wait, Reason::Limited);
+                        }
+                        Err(error) => return self.broken(&work, &error, progress),
+                    }
+                }
+                Move::RequestAt(at) => {
+                    tokio::time::sleep(Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()).await;
+                    situation.slot = None;
+                    let Some(enabled) = self.request(&mut work, is_whole, scout.take(), &mut progress).await else {
+                        return progress;
+                    };
+                    situation.is_enabled = enabled;
+                }
             }
         }
-        // What comes again with its record is not sent on as well.
-        again.retain(|pending| !state.unsettled.contains(&pending.record));
-        if let Some(failure) = &attempt.error {
-            self.give_up(&exhausted, batch, Some(failure), state).await;
+    }
+
+    /// What the messages ask for beside attempts.
+    async fn settle_the_rest(&self, work: &mut Work<'_>, progress: &mut Progress) {
+        let courier = &self.deliver.courier;
+        let (webhook, batch) = (&work.client.webhook, work.sequence.batch);
+        progress.unsettled.extend(courier.skip(webhook, &work.skips, Skipped::Disabled).await);
+        progress.unsettled.extend(courier.give_up(webhook, &work.exhausted, batch, None).await);
+        progress.unsettled.extend(courier.bury_gone(webhook, &work.gone, batch).await);
+        let Some(at) = work.later.iter().map(|(_, at)| *at).max() else { return };
+        let later: Vec<Pending> = std::mem::take(&mut work.later).into_iter().map(|(pending, _)| pending).collect();
+        let wait = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
+        self.send_on(work, &later, wait.min(MAX_DELAY), progress).await;
+    }
+
+    /// Makes the next request. Answers whether the webhook gets anything after it; none when the sequence can't go on.
+    async fn request(
+        &self,
+        work: &mut Work<'_>,
+        is_whole: bool,
+        scout: Option<Scout>,
+        progress: &mut Progress,
+    ) -> Option<bool> {
+        let courier = &self.deliver.courier;
+        let began = clock::now();
+        let was_first = progress.requests == 0;
+        let Some((request, carried)) = courier.next_request(work.client, &mut work.sequence, began) else {
+            progress.unsettled.extend(work.sequence.left.iter().map(|pending| pending.source));
+            return None;
+        };
+        let sending = courier.send(work.client, request, &carried, began);
+        let Answered::Attempt(answer) = self.watched(work, sending, scout).await else {
+            self.after_our_fault(work, carried, was_first, progress).await;
+            return None;
+        };
+        progress.requests += 1;
+        let give_up_at = (Instant::now() + RECORD_FOR).min(self.deadline.instant());
+        // Two copies of a message in one batch make two attempts.
+        let source = work.records.first().copied().unwrap_or_default();
+        let attempt_id = format!("{}/{source}/{}", self.invocation, progress.requests);
+        let (batch, count) = (carried.batch, carried.deliveries.len());
+        let webhook = &work.client.webhook;
+        let (settled, wait) = courier.conclude(webhook, carried, &answer, &attempt_id, None, give_up_at).await;
+        let Settled { again, exhausted, unsettled } = settled;
+        progress.unsettled.extend(unsettled);
+        let gone = courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await;
+        progress.unsettled.extend(gone);
+        if !again.is_empty() {
+            let is_all = is_whole && was_first && work.sequence.left.is_empty() && again.len() == count;
+            match way(wait, is_all) {
+                Way::InFlight => progress.comes_again = Some(wait),
+                Way::Delayed => self.send_on_as(work, &again, batch, wait, progress).await,
+                Way::Parked => {}
+            }
         }
-        if again.is_empty() || is_parked {
+        let health = courier.note_health(webhook, &answer.attempt).await;
+        Some(webhook.settings.enabled && health.disabled.is_none())
+    }
+
+    /// Waits for an answer. One that is not there after a second counts against the endpoint while it is still awaited.
+    async fn watched(
+        &self,
+        work: &Work<'_>,
+        sending: impl Future<Output = Answered>,
+        scout: Option<Scout>,
+    ) -> Answered {
+        let mut sending = std::pin::pin!(sending);
+        let webhook = &work.client.webhook;
+        if let Ok(answered) = tokio::time::timeout(SLOW, &mut sending).await {
+            if matches!(answered, Answered::OurFault) {
+                return answered;
+            }
+            let is_slow = matches!(&answered, Answered::Attempt(answer) if answer.attempt.duration_ms >= 1000);
+            let strike = self.noted(webhook, if is_slow { SLOW } else { Duration::ZERO });
+            tell_others(scout, strike.is_none());
+            match strike {
+                Some(strike) => self.deliver.strike(webhook, strike, work.lane.clone()).await,
+                None if !is_slow => self.deliver.trust(webhook, &work.lane).await,
+                None => {}
+            }
+            return answered;
+        }
+        let strike = self.noted(webhook, SLOW);
+        tell_others(scout, strike.is_none());
+        let Some(strike) = strike else { return sending.await };
+        let (answered, ()) = tokio::join!(sending, self.deliver.strike(webhook, strike, work.lane.clone()));
+        answered
+    }
+
+    fn noted(&self, webhook: &Webhook, took: Duration) -> Option<Strike> {
+        let host = host(webhook);
+        self.deliver.evidence().note(webhook.id, &webhook.workspace, &host, took, clock::now())
+    }
+
+    async fn skip(&self, work: &mut Work<'_>, why: Skipped, mut progress: Progress) -> Progress {
+        let left = std::mem::take(&mut work.sequence.left);
+        progress.unsettled.extend(self.deliver.courier.skip(&work.client.webhook, &left, why).await);
+        progress
+    }
+
+    /// The messages come again, unless something has been done for them that must not be done again.
+    async fn after_our_fault(&self, work: &mut Work<'_>, carried: Carried, was_first: bool, progress: &mut Progress) {
+        let mut left = carried.deliveries;
+        left.append(&mut work.sequence.left);
+        if was_first {
+            progress.unsettled.extend(left.iter().map(|pending| pending.source));
             return;
         }
-        if whole && again.len() == carried.len() {
-            state.comes_again = Some(wait);
-        } else {
-            self.send_on(&again, batch, None, wait, state).await;
+        let left: Vec<Pending> =
+            left.into_iter().map(|pending| Pending { faults: pending.faults + 1, ..pending }).collect();
+        self.send_on_as(work, &left, carried.batch, Duration::from_secs(1), progress).await;
+    }
+
+    fn broken(&self, work: &Work<'_>, error: &posthaste_store::StoreError, mut progress: Progress) -> Progress {
+        tracing::error!(webhook.id = %work.client.webhook.id, %error, "a sequence can't go on");
+        progress.unsettled.extend(work.sequence.left.iter().map(|pending| pending.source));
+        progress
+    }
+
+    async fn send_on(&self, work: &Work<'_>, left: &[Pending], delay: Duration, progress: &mut Progress) {
+        self.send_on_as(work, left, work.sequence.batch, delay, progress).await;
+    }
+
+    async fn send_on_as(
+        &self,
+        work: &Work<'_>,
+        deliveries: &[Pending],
+        batch: Option<posthaste_domain::id::BatchId>,
+        delay: Duration,
+        progress: &mut Progress,
+    ) {
+        // After too many hops they stay the message that they are, and their records tell what is left of it.
+        let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
+        let how = SendOn { batch, recorded: true, hops: work.hops, faults, delay };
+        let is_sent = work.hops < MAX_HOPS && self.deliver.courier.send_on(&work.client.webhook, deliveries, how).await;
+        if !is_sent {
+            progress.unsettled.extend(deliveries.iter().map(|pending| pending.source));
         }
     }
 }
 
-/// When the next request can be made.
-enum Wait {
-    Now,
-    /// In another invocation.
-    NoTime,
-    /// At this time, at this slot if it has one.
-    Until(Timestamp, Option<Slot>),
-}
-
-impl State<'_> {
-    pub(crate) fn fail(&mut self, deliveries: &[Pending<'_>]) {
-        self.unsettled.extend(deliveries.iter().map(|pending| pending.record));
-    }
-
-    pub(crate) fn note(&mut self, results: Vec<(usize, Result<(), StoreError>)>, complaint: &'static str) {
-        for (record, result) in results {
-            if let Err(error) = result {
-                tracing::error!(webhook.id = %self.webhook.id, %error, "{complaint}");
-                self.unsettled.insert(record);
-            }
-        }
+fn tell_others(scout: Option<Scout>, they_may: bool) {
+    if let Some(scout) = scout {
+        // Nobody may be waiting.
+        let _ = scout.send(they_may);
     }
 }

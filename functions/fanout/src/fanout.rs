@@ -12,7 +12,7 @@
 //!
 //! The end of a run first writes its marker, then collects what is held, sends it with itself as the last, and only then forgets
 //! it. A hold is refused once the marker is there. So an event of the run goes out together with the end, or by itself once the
-//! end is known: never before that, and never not at all. Up to 500 deliveries of a run go out in one task, in order.
+//! end is known: never before that, and never not at all. Up to 400 deliveries of a run go out in one task, in order.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},

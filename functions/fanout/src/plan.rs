@@ -130,7 +130,7 @@ impl Plan {
 
 /// The tasks that bring held deliveries, in their order, after their run has ended or when nothing was to be held.
 pub(crate) fn flush(run: &Run, holds: &[Hold]) -> serde_json::Result<Vec<Message>> {
-    let due = |hold: &Hold| Due::of_stored(hold.delivery, hold.event);
+    let due = |hold: &Hold| Due::of_stored(hold.delivery, hold.event, hold.bytes);
     let task = |holds: &[Hold]| Task {
         // So that it stays what it is: in order, and with nothing else in between.
         recorded: true,
@@ -146,9 +146,9 @@ fn owed(arrived: &Arrived, webhook: WebhookId) -> Owed {
     Owed { hold: Hold { event, delivery, bytes }, record: arrived.record }
 }
 
-/// The webhook is the message group, so that no webhook's backlog delays another's deliveries.
+/// The workspace is the message group, so that a tenant with many webhooks is one neighbour to SQS's fair queues.
 fn message(task: &Task<'_>) -> serde_json::Result<Message> {
-    Ok(Message::new(task.message()?, task.webhook.to_string()))
+    Ok(Message::new(task.message()?, task.workspace.to_string()))
 }
 
 fn is_too_much(event: &Event, webhooks: usize) -> serde_json::Result<bool> {

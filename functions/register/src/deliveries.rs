@@ -7,10 +7,10 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use posthaste_api::{DeliveryAnswer, List, SentRequest};
+use posthaste_api::{DeliveryAnswer, SentRequest};
 use posthaste_domain::{
-    Invalid, api_key::Scope, attempt::Status, event::Event, event_type::EventType, request::WebhookRequest,
-    webhook::Webhook, workspace::Workspace,
+    Invalid, api_key::Scope, attempt::Status, event::Event, event_type::EventType, history::Waits,
+    request::WebhookRequest, webhook::Webhook, workspace::Workspace,
 };
 use posthaste_runtime::{
     api::{ApiError, success},
@@ -19,7 +19,10 @@ use posthaste_runtime::{
 };
 use posthaste_store::{Deliveries, DeliveryRecord, Events, History, Registry};
 
-use crate::webhooks;
+use crate::{
+    history::{self, Reader},
+    webhooks,
+};
 
 /// How long after a change an attempt may still be made with the settings of before: deliver reads them once in its 45 s.
 const SETTLED: Duration = Duration::from_secs(60);
@@ -28,6 +31,7 @@ const NO_DELIVERY: ApiError = ApiError::NotFound("delivery with this id");
 pub(crate) async fn list(
     caller: Caller,
     State(registry): State<Registry>,
+    State(events): State<Events>,
     State(deliveries): State<Deliveries>,
     Path(id): Path<String>,
     UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
@@ -35,9 +39,8 @@ pub(crate) async fn list(
     caller.needs(Scope::WebhooksManage)?;
     let history = read(Query::new(query))?;
     let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let page = deliveries.history(&caller.workspace, webhook.id, &history).await?;
-    let items = page.items.into_iter().map(answer).collect();
-    Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
+    let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
+    Ok(success(StatusCode::OK, reader.page(&history).await?))
 }
 
 pub(crate) async fn show(
@@ -49,7 +52,13 @@ pub(crate) async fn show(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let record = find(&deliveries, &webhook, &delivery).await?;
+    let record = match find(&deliveries, &webhook, &delivery).await? {
+        Found::Recorded(record) => record,
+        Found::Waits(waits) => {
+            let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
+            return Ok(success(StatusCode::OK, reader.waiting(waits).await?.ok_or(NO_DELIVERY)?));
+        }
+    };
     let request = if is_as_sent(&webhook, &record) {
         let event = event(&events, &caller.workspace, &record).await?;
         event.map(|event| request(&webhook, &record, &event)).transpose()?.flatten()
@@ -59,10 +68,25 @@ pub(crate) async fn show(
     Ok(success(StatusCode::OK, DeliveryAnswer { request, ..answer(record) }))
 }
 
-/// The delivery with this id, if it is the webhook's and was tried.
-pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: &str) -> Result<DeliveryRecord, ApiError> {
+/// A delivery, and where it was found.
+pub(crate) enum Found {
+    /// It has a record.
+    Recorded(DeliveryRecord),
+    /// It waits in the webhook's backlog.
+    Waits(Waits),
+}
+
+/// The delivery with this id, if it is the webhook's and was tried, or waits.
+pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: &str) -> Result<Found, ApiError> {
     let id = id.parse().map_err(|_| NO_DELIVERY)?;
-    deliveries.delivery(&webhook.workspace, webhook.id, id).await?.ok_or(NO_DELIVERY)
+    if let Some(record) = deliveries.delivery(&webhook.workspace, webhook.id, id).await? {
+        return Ok(Found::Recorded(record));
+    }
+    if let Some(waits) = history::find_waiting(deliveries, webhook, id).await? {
+        return Ok(Found::Waits(waits));
+    }
+    // It may have gone out between the two looks.
+    deliveries.delivery(&webhook.workspace, webhook.id, id).await?.map(Found::Recorded).ok_or(NO_DELIVERY)
 }
 
 /// What a delivery brings, as long as it is stored.
@@ -92,7 +116,7 @@ fn request(webhook: &Webhook, record: &DeliveryRecord, event: &Event) -> Result<
     Ok(String::from_utf8(made.body).ok().map(|body| SentRequest { url, headers, body }))
 }
 
-fn answer(record: DeliveryRecord) -> DeliveryAnswer {
+pub(crate) fn answer(record: DeliveryRecord) -> DeliveryAnswer {
     DeliveryAnswer {
         id: record.id,
         event_id: record.event_id,
@@ -104,6 +128,7 @@ fn answer(record: DeliveryRecord) -> DeliveryAnswer {
         response_body_encoding: record.attempts.last().and_then(|last| last.response_body_encoding),
         error: record.error,
         attempts: record.attempts,
+        waiting: None,
         created_at: record.id.time(),
         updated_at: record.updated_at,
         request: None,
@@ -183,6 +208,7 @@ mod tests {
             http_status: None,
             response_body: None,
             error: None,
+            bytes: 0,
             updated_at: Timestamp::UNIX_EPOCH,
         }
     }

@@ -3,7 +3,9 @@
 mod deliveries;
 mod event_types;
 mod events;
+mod history;
 mod keys;
+mod nudge;
 mod openapi;
 mod replay;
 mod send_test;
@@ -14,6 +16,7 @@ use axum::{
     extract::FromRef,
     routing::{delete, get, post},
 };
+use nudge::Turns;
 use posthaste_domain::{request::USER_AGENT, url::UrlPolicy};
 use posthaste_queue::Queue;
 use posthaste_runtime::{api, aws, config, keys::Keys, telemetry};
@@ -32,6 +35,7 @@ struct Shared {
     deliveries: Deliveries,
     url_policy: UrlPolicy,
     queues: Queues,
+    turns: Turns,
     tester: Tester,
     keys: Keys,
 }
@@ -43,10 +47,12 @@ async fn main() -> Result<(), lambda_http::Error> {
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
     let url_policy = config::url_policy()?;
+    let deliveries = Deliveries::new(dynamodb.clone(), config::text("DELIVERIES_TABLE")?);
     let shared = Shared {
         registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
-        events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
-        deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
+        events: Events::new(dynamodb, config::text("EVENTS_TABLE")?),
+        turns: Turns { deliveries: deliveries.clone(), queue: queue("TURNS_QUEUE_URL")? },
+        deliveries,
         queues: Queues { tasks: queue("DELIVERIES_QUEUE_URL")?, pages: queue("REPLAY_QUEUE_URL")? },
         tester: Tester { sender: Sender::new(url_policy.clone(), USER_AGENT)?, retention: config::retention()? },
         url_policy,

@@ -28,7 +28,11 @@ use posthaste_runtime::{
 };
 use posthaste_store::{Deliveries, Events, JobOwner, Registry};
 
-use crate::{deliveries, send_test::Tester, webhooks};
+use crate::{
+    deliveries::{self, Found},
+    send_test::Tester,
+    webhooks,
+};
 
 const NO_JOB: ApiError = ApiError::NotFound("replay with this id");
 
@@ -51,7 +55,9 @@ pub(crate) async fn one(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let record = deliveries::find(&deliveries, &webhook, &delivery).await?;
+    let Found::Recorded(record) = deliveries::find(&deliveries, &webhook, &delivery).await? else {
+        return Err(ApiError::DeliveryWaiting);
+    };
     is_enabled(&webhook)?;
     let event = deliveries::event(&events, &caller.workspace, &record).await?.ok_or(ApiError::EventGone)?;
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
@@ -176,7 +182,7 @@ async fn send_page(queues: &Queues, webhook: &Webhook, job: &Job) -> Result<(), 
 }
 
 async fn send(queue: &Queue, body: String, webhook: &Webhook) -> Result<(), ApiError> {
-    match queue.send(&[Message::new(body, webhook.id.to_string())]).await.pop() {
+    match queue.send(&[Message::new(body, webhook.workspace.to_string())]).await.pop() {
         None => Ok(()),
         Some((_, error)) => Err(ApiError::internal(&error)),
     }

@@ -15,6 +15,7 @@ use posthaste_domain::{
     health::Health,
     id::WebhookId,
     input::Fields,
+    lane::Lane,
     rotation::{Rotation, Secrets},
     secret::Secret,
     url::UrlPolicy,
@@ -29,7 +30,9 @@ use posthaste_runtime::{
     query::Query,
     random,
 };
-use posthaste_store::{Place, Registry};
+use posthaste_store::{Deliveries, Place, Registry};
+
+use crate::nudge::Turns;
 
 /// How often a change is tried again when another call changed the webhook in between.
 const CHANGE_TRIES: u32 = 5;
@@ -68,12 +71,14 @@ pub(crate) async fn create(
     };
     registry.insert_webhook(&webhook).await?;
     tracing::info!(webhook.id = %id, workspace = %webhook.workspace, "registered a webhook");
-    Ok(success(StatusCode::CREATED, WebhookAnswer::with_secret(&webhook, &secret)))
+    let answer = WebhookAnswer::of(&webhook, &Lane::default(), now).with_secret(&secret);
+    Ok(success(StatusCode::CREATED, answer))
 }
 
 pub(crate) async fn list(
     caller: Caller,
     State(registry): State<Registry>,
+    State(deliveries): State<Deliveries>,
     UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
@@ -81,23 +86,35 @@ pub(crate) async fn list(
     let (limit, after) = (query.limit()?, query.optional("cursor", "the next of an earlier answer")?);
     query.finish()?;
     let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
-    let items = page.items.iter().map(WebhookAnswer::of).collect();
+    let owners: Vec<_> = page.items.iter().map(|webhook| (webhook.workspace.clone(), webhook.id)).collect();
+    let mut lanes = deliveries.lanes(&owners).await;
+    if !lanes.unread.is_empty() {
+        return Err(ApiError::Internal);
+    }
+    let now = clock::now();
+    let mut items = Vec::new();
+    for (webhook, owner) in page.items.iter().zip(owners) {
+        items.push(WebhookAnswer::of(webhook, &lanes.items.remove(&owner).unwrap_or_default(), now));
+    }
     Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
 
 pub(crate) async fn show(
     caller: Caller,
     State(registry): State<Registry>,
+    State(deliveries): State<Deliveries>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let webhook = find(&registry, &caller.workspace, &id).await?;
-    Ok(success(StatusCode::OK, WebhookAnswer::of(&webhook)))
+    let lane = deliveries.lane(&webhook.workspace, webhook.id).await?;
+    Ok(success(StatusCode::OK, WebhookAnswer::of(&webhook, &lane, clock::now())))
 }
 
 pub(crate) async fn change(
     caller: Caller,
     State(registry): State<Registry>,
+    State(turns): State<Turns>,
     State(policy): State<UrlPolicy>,
     State(keys): State<Keys>,
     Path(id): Path<String>,
@@ -106,6 +123,7 @@ pub(crate) async fn change(
     caller.needs(Scope::WebhooksManage)?;
     let id = parse_id(&id)?;
     let enables = Fields::of_body(&body)?.raw("enabled").is_some_and(|raw| raw.get() == "true");
+    // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
         let mut fields = Fields::of_body(&body)?;
@@ -123,7 +141,8 @@ pub(crate) async fn change(
         let changed = Webhook { settings, headers, updated_at: clock::now(), health, ..webhook };
         let changed = resealed(&keys, changed).await;
         if registry.change_webhook(&changed, revision, afresh).await? {
-            return Ok(success(StatusCode::OK, WebhookAnswer::of(&changed)));
+            let lane = turns.nudge(&caller.workspace, id).await;
+            return Ok(success(StatusCode::OK, WebhookAnswer::of(&changed, &lane, clock::now())));
         }
     }
     Err(ApiError::Conflict)
@@ -133,6 +152,7 @@ pub(crate) async fn change(
 pub(crate) async fn rotate(
     caller: Caller,
     State(registry): State<Registry>,
+    State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
     Path(id): Path<String>,
     body: Bytes,
@@ -141,13 +161,18 @@ pub(crate) async fn rotate(
     let id = parse_id(&id)?;
     let Rotation { overlap } = Rotation::parse(&body)?;
     let secret = new_secret()?;
+    // Nothing may fail after the rotation: its answer is the only one that shows the secret.
+    let lane = deliveries.lane(&caller.workspace, id).await?;
+    let answer = |webhook: &Webhook| {
+        success(StatusCode::OK, WebhookAnswer::of(webhook, &lane, clock::now()).with_secret(&secret))
+    };
     let mut sealed = None;
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
-                return Ok(success(StatusCode::OK, WebhookAnswer::with_secret(&webhook, &secret)));
+                return Ok(answer(&webhook));
             }
             Some(new) => new,
             None => keys.seal_secret(Place::from(&webhook), &secret).await?,
@@ -156,7 +181,7 @@ pub(crate) async fn rotate(
         let rotated = resealed(&keys, Webhook { secrets, ..webhook }).await;
         if registry.change_webhook(&rotated, revision, false).await? {
             tracing::info!(webhook.id = %id, workspace = %rotated.workspace, "rotated a secret");
-            return Ok(success(StatusCode::OK, WebhookAnswer::with_secret(&rotated, &secret)));
+            return Ok(answer(&rotated));
         }
         sealed = Some(rotated.secrets.current);
     }
@@ -166,6 +191,7 @@ pub(crate) async fn rotate(
 pub(crate) async fn remove(
     caller: Caller,
     State(registry): State<Registry>,
+    State(turns): State<Turns>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
@@ -173,6 +199,7 @@ pub(crate) async fn remove(
     if !registry.delete_webhook(&caller.workspace, id).await? {
         return Err(NO_WEBHOOK);
     }
+    turns.nudge(&caller.workspace, id).await;
     tracing::info!(webhook.id = %id, workspace = %caller.workspace, "removed a webhook");
     Ok(success(StatusCode::OK, Removed::of(id)))
 }

@@ -1,5 +1,7 @@
-//! `release`: what is parked or held in the Deliveries table goes back to the deliveries queue when its time has come.
+//! `release`: what is parked or held in the Deliveries table goes back to the deliveries queue when its time has come, and webhooks'
+//! turns are woken.
 
+mod lanes;
 mod plan;
 mod release;
 
@@ -14,9 +16,12 @@ use serde_json::Value;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::start();
     let sdk = aws::load().await?;
+    let sqs = aws::sqs(&sdk);
     let release = Release {
         deliveries: Deliveries::new(aws::dynamodb(&sdk), config::text("DELIVERIES_TABLE")?),
-        tasks: Queue::new(aws::sqs(&sdk), config::text("DELIVERIES_QUEUE_URL")?),
+        tasks: Queue::new(sqs.clone(), config::text("DELIVERIES_QUEUE_URL")?),
+        turns: Queue::new(sqs, config::text("TURNS_QUEUE_URL")?),
+        places: config::parsed("DRAIN_CONCURRENCY", "a number")?,
     };
     let release = &release;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {

@@ -53,12 +53,13 @@ fn outgoing(
     due: &[DueDelivery],
     now: Timestamp,
 ) -> serde_json::Result<Outgoing> {
-    let deliveries = due.iter().map(|due| Due::of_stored(due.delivery, due.event).because(due.cause)).collect();
+    let deliveries =
+        due.iter().map(|due| Due::of_stored(due.delivery, due.event, due.bytes).because(due.cause)).collect();
     let batch = due.first().and_then(|due| due.batch);
     let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, deliveries) };
     let last = due.iter().map(|due| due.due_at).max().unwrap_or(now);
     let delay = Duration::try_from(last.duration_since(now)).unwrap_or_default();
-    let message = Message { delay, ..Message::new(task.message()?, webhook.to_string()) };
+    let message = Message { delay, ..Message::new(task.message()?, workspace.to_string()) };
     Ok(Outgoing { message, due: due.to_vec() })
 }
 

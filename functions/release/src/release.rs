@@ -5,11 +5,16 @@
 //!
 //! Guarantees: first the task is sent, then the table forgets that it waits. So when this dies between, it is sent again: a
 //! delivery comes twice, with one id, and is made once if the first copy has succeeded by then. Without faults each is sent once
-//! for each time that it is due: a call ends before the next one begins. A shard that can't be read stays for the next call.
+//! for each time that it is due: a call ends before the next one begins. A shard that can't be read stays for the next call. The turns
+//! of webhooks are woken beside that: see [`crate::lanes`].
 
 use std::time::Duration;
 
-use futures::{StreamExt, future::join_all, stream};
+use futures::{
+    StreamExt,
+    future::{self, join_all},
+    stream,
+};
 use posthaste_domain::Timestamp;
 use posthaste_queue::Queue;
 use posthaste_runtime::{clock, deadline::Deadline};
@@ -19,16 +24,19 @@ use crate::plan::{Outgoing, plan};
 
 /// How far it looks ahead: until the next call, and some seconds for its start. Holds are left until they are due, as the end that
 /// they wait for may come before.
-const AHEAD: Duration = Duration::from_secs(75);
+pub(crate) const AHEAD: Duration = Duration::from_secs(75);
 /// The time that a round may take: none begins with less.
 const ROUND: Duration = Duration::from_secs(15);
-const CONCURRENT_WRITES: usize = 16;
+pub(crate) const CONCURRENT_WRITES: usize = 16;
 
 /// What release works with.
 #[derive(Debug)]
 pub(crate) struct Release {
     pub(crate) deliveries: Deliveries,
     pub(crate) tasks: Queue,
+    pub(crate) turns: Queue,
+    /// How many invocations of `drain` may run at once.
+    pub(crate) places: u32,
 }
 
 impl Release {
@@ -36,13 +44,14 @@ impl Release {
     pub(crate) async fn handle(&self, deadline: Deadline) -> anyhow::Result<()> {
         let until = clock::now() + AHEAD;
         let shards = Deliveries::due_shards().map(|shard| self.empty(shard, until, deadline));
-        let Ok(results) = tokio::time::timeout_at(deadline.instant(), join_all(shards)).await else {
+        let all = future::join(join_all(shards), self.wake_lanes());
+        let Ok((results, woken)) = tokio::time::timeout_at(deadline.instant(), all).await else {
             tracing::warn!("not all could be released in time; the rest follows with the next call");
             return Ok(());
         };
         let released: usize = results.iter().filter_map(|result| result.as_ref().ok()).sum();
-        tracing::info!(deliveries = released, "released");
-        results.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+        tracing::info!(deliveries = released, turns = woken.as_ref().ok(), "released");
+        results.into_iter().chain([woken]).find_map(Result::err).map_or(Ok(()), Err)
     }
 
     /// Goes on until nothing is left or a round gets nothing done. Returns how many deliveries went out.

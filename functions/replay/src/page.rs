@@ -3,11 +3,14 @@
 use posthaste_domain::{
     id::{Cause, CauseKind, DeliveryId},
     replay::Job,
-    task::{Due, MAX_DELIVERIES, Task},
+    task::{Due, Task, parts},
     webhook::Webhook,
 };
 use posthaste_queue::Message;
 use posthaste_store::DeliveryRecord;
+
+/// How large an event is taken to be where its record, of an older version, says nothing of it.
+const ASSUMED_BYTES: u64 = 16 * 1024;
 
 /// What a page comes to.
 #[derive(Debug)]
@@ -31,16 +34,17 @@ pub(crate) fn tasks(
     let due: Vec<Due<'_>> = taken
         .map(|record| {
             let id = DeliveryId::derive(record.event_id, webhook.id, Cause::Replayed(job.id.nonce()));
-            Due::of_stored(id, record.event_id).because(CauseKind::Replay)
+            let bytes = if record.bytes == 0 { ASSUMED_BYTES } else { record.bytes };
+            Due::of_stored(id, record.event_id, bytes).because(CauseKind::Replay)
         })
         .collect();
-    let share = if webhook.format().batches() { MAX_DELIVERIES } else { 1 };
+    let shares = if webhook.format().batches() { parts(&due, |due| due.bytes) } else { due.chunks(1).collect() };
     let message = |due: &[Due<'_>]| {
         let task = Task { recorded, ..Task::new(&webhook.workspace, webhook.id, due.to_vec()) };
-        Ok(Message::new(task.message()?, webhook.id.to_string()))
+        Ok(Message::new(task.message()?, webhook.workspace.to_string()))
     };
     let examined = records.iter().filter(|record| record.cause.is_published()).count();
-    let messages = due.chunks(share).map(message).collect::<Result<_, _>>()?;
+    let messages = shares.into_iter().map(message).collect::<Result<_, _>>()?;
     Ok(Tasks { examined, replayed: due.len(), messages })
 }
 
@@ -56,6 +60,7 @@ mod tests {
         replay::{Asked, Selection},
         rotation::Secrets,
         secret::Sealed,
+        task::MAX_DELIVERIES,
         url::UrlPolicy,
         webhook::Settings,
         workspace::Workspace,
@@ -99,6 +104,7 @@ mod tests {
             http_status: None,
             response_body: None,
             error: None,
+            bytes: 0,
             updated_at: now(),
         }
     }

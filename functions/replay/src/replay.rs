@@ -17,7 +17,9 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use posthaste_domain::{
     attempt::Failure,
+    backlog::Class,
     replay::{Job, JobStatus, MAX_PAGES, PageMessage, Step, step},
+    version,
     webhook::Webhook,
 };
 use posthaste_queue::{Message, Queue};
@@ -26,9 +28,18 @@ use posthaste_runtime::{
     clock,
     deadline::Deadline,
 };
-use posthaste_store::{Advanced, Deliveries, History, JobOwner, Registry, TurnedPage};
+use posthaste_store::{Advanced, Backlog, Deliveries, History, JobOwner, Registry, TurnedPage};
 
 use crate::page::{Tasks, tasks};
+
+/// The shortest and the longest time for which a page waits for the one before it to leave the webhook's backlog.
+const PAGE_WAIT: Duration = Duration::from_secs(15);
+const LONGEST_PAGE_WAIT: Duration = Duration::from_secs(8 * 60);
+
+/// How long a page waits that was received so often. The queue gives a message up after a hundred receives, which is days then.
+fn page_wait(receives: u32) -> Duration {
+    PAGE_WAIT.saturating_mul(1 << receives.min(10)).min(LONGEST_PAGE_WAIT)
+}
 
 /// What replay works with.
 #[derive(Debug)]
@@ -54,9 +65,9 @@ impl Replay {
     }
 
     async fn fate(&self, record: &Record, invocation: &str, deadline: Deadline) -> Fate {
-        let message: PageMessage = match serde_json::from_str(&record.body) {
+        let message: PageMessage = match version::read(&record.body) {
             Ok(message) => message,
-            Err(error) => return Fate::DeadLetter { reason: "unreadable_page", detail: error.to_string() },
+            Err(error) => return Fate::of_unreadable(record, &error, "unreadable_page", clock::now()),
         };
         match tokio::time::timeout_at(deadline.instant(), self.follow(&message, record, invocation)).await {
             Ok(Ok(fate)) => fate,
@@ -75,6 +86,11 @@ impl Replay {
         let owner = (&message.workspace, message.webhook);
         let job = self.deliveries.job(owner, message.job).await?;
         match (step(message, job.as_ref(), record.sent, clock::now()), job) {
+            (Step::Read, Some(job)) if self.has_replays_waiting(owner).await? => {
+                // It does not stand still: nobody has to send its message again.
+                self.deliveries.claim_standstill(owner, &job, clock::now()).await?;
+                Ok(Fate::RetryIn(page_wait(record.receives)))
+            }
             (Step::Read, Some(job)) => {
                 let by = format!("{invocation}/{}", record.message_id);
                 match self.turn(owner, message, &job, record.receives > 1, &by).await? {
@@ -105,6 +121,16 @@ impl Replay {
             (Step::Read | Step::GiveUp, _) => Ok(Fate::after_our_fault(record)),
             (Step::Over | Step::SendNext, _) => Ok(Fate::Done),
         }
+    }
+
+    /// Whether deliveries of an earlier page wait in the webhook's backlog: then this page waits too, or a replay could fill it.
+    async fn has_replays_waiting(&self, owner: JobOwner<'_>) -> anyhow::Result<bool> {
+        let (workspace, webhook) = owner;
+        if self.deliveries.lane(workspace, webhook).await?.phase.is_none() {
+            return Ok(false);
+        }
+        let backlog = Backlog { workspace, webhook };
+        Ok(!self.deliveries.waiting(backlog, Class::Replay, None, 1).await?.items.is_empty())
     }
 
     /// Goes through a page: sends its tasks and counts them. None if the job can't go on.

@@ -35,7 +35,11 @@ fn show_delivery() -> Call {
         .needs(SCOPE, "One delivery with all its attempts, and the request of the last one.")
         .names("id", "", number())
         .names("delivery", NO_DELIVERY, id())
-        .answers::<DeliveryAnswer>(200, "The delivery.", [("retried", delivery())])
+        .answers::<DeliveryAnswer>(
+            200,
+            "The delivery.",
+            [("retried", delivery()), ("waiting", shown(webhooks::waiting()))],
+        )
 }
 
 fn replay_delivery() -> Call {
@@ -51,6 +55,7 @@ fn replay_delivery() -> Call {
     .names("delivery", NO_DELIVERY, id())
     .answers::<Replayed>(202, "The new delivery is on its way.", [("replayed", replayed())])
     .refuses([disabled(), Refusal::new(409, "event_gone", "the delivery's event is no longer stored")])
+    .refuses([Refusal::new(409, "delivery_waiting", WAITING)])
 }
 
 fn send_test() -> Call {
@@ -174,7 +179,10 @@ fn ended(status: JobStatus, examined: u64, replayed: u64) -> Option<Value> {
 
 const ONE: &str = "\
 Makes a delivery again, now: a new one, of the same event, with its own id, attempts and retries and the webhook's present settings. \
-Ids begin with the event's time, so it stands next to the original in the history. Two calls make two new deliveries.";
+Ids begin with the event's time, so it stands next to the original in the history. Two calls make two new deliveries. One that \
+is `waiting` was not made yet, so it can't be made again.";
+
+const WAITING: &str = "the delivery is still waiting for its webhook, and goes out by itself";
 
 const TEST: &str = "\
 Sends a sample event now, signed as any other, and answers what the endpoint said. There is one attempt, which may take as long as \

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use posthaste_domain::{api_key, attempt, catalogue, filter, format, headers, id, profile, rate_limit, replay};
+use posthaste_domain::{api_key, attempt, catalogue, filter, format, headers, id, lane, profile, rate_limit, replay};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -55,8 +55,16 @@ mirrors! {
     /// What becomes of an event: it is not delivered, or it is when it was published or when the run of its process has ended.
     Rule = one_of(filter::Rule::NAMES.map(|(name, _)| name));
     /// Where a delivery stands. `pending`: an attempt failed and another will follow. `succeeded`: the endpoint took it.
-    /// `exhausted`: the last attempt failed. `skipped`: the webhook was paused or disabled when its turn came.
+    /// `exhausted`: the last attempt failed. `skipped`: the webhook was paused or disabled when its turn came, or too much was waiting
+    /// for it. `waiting`: no attempt was made yet, because the webhook can take no more for now.
     Status = one_of(attempt::Status::ALL.map(attempt::Status::name));
+    /// How deliveries go to an endpoint. `healthy`: straight. `limited`: more have come than the rate limit allows, and they go out at
+    /// the limit. `slow`: it takes long to answer, and they take turns. `sick`: it keeps timing out, and one at a time finds out
+    /// whether it is back. `recovering`: it is quick again, and what has waited is being sent.
+    HealthState = one_of(lane::State::NAMES.map(|(name, _)| name));
+    /// What makes deliveries wait. `limited`: the webhook's rate limit. `slow`: its endpoint takes long to answer. `sick`: its endpoint
+    /// keeps timing out.
+    WaitingReason = one_of(lane::Reason::NAMES.map(|(name, _)| name));
     /// Why a delivery exists. `published`: its event was published. `replay`: a person asked for it again. `test`: it is a sample.
     Cause = one_of(id::CauseKind::ALL.map(id::CauseKind::name));
     /// Which deliveries are made again. `failed`: those that are exhausted or skipped. `all`: those that succeeded too.

@@ -6,9 +6,13 @@ use posthaste_domain::{
     Timestamp,
     api_key::Scope,
     attempt::{Attempt, Failure, Status},
+    event::Event,
     format::Format,
+    health::Health,
+    history::Waits,
     id::{Cause, CauseKind, DeliveryId},
     input::Fields,
+    lane::{Lane, Phase, Reason},
     profile::Profile,
     url::UrlPolicy,
     webhook::Webhook,
@@ -88,16 +92,20 @@ fn list() -> Call {
         .answers_page::<WebhookAnswer>("A page of webhooks.", {
             let webhooks = [(42, example::spectra()), (43, example::spektr()), (44, example::slack())];
             let webhooks = webhooks.iter().filter_map(|(id, body)| example::webhook(*id, body));
-            example::list(webhooks.map(|webhook| WebhookAnswer::of(&webhook)))
+            example::list(webhooks.map(|webhook| WebhookAnswer::of(&webhook, &Lane::default(), NOW)))
         })
 }
 
 fn show() -> Call {
     Call::new(HttpMethod::Get, ONE, "getWebhook", "Read a webhook")
         .tag(TAG)
-        .needs(SCOPE, "Its settings as they are in force, without its secret.")
+        .needs(SCOPE, "Its settings as they are in force, without its secret, and how its endpoint is doing.")
         .names("id", NO_WEBHOOK, number())
-        .answers::<WebhookAnswer>(200, "The webhook.", [("spektr", answered(&example::spektr()))])
+        .answers::<WebhookAnswer>(
+            200,
+            "The webhook.",
+            [("spektr", answered(&example::spektr(), &Lane::default())), ("sick", timing_out())],
+        )
 }
 
 fn change() -> Call {
@@ -167,7 +175,7 @@ fn deliveries() -> Call {
     let event_type = "Only deliveries of events of this type.";
     Call::new(HttpMethod::Get, "/api/v1/webhooks/{id}/deliveries", "listDeliveries", "List a webhook's deliveries")
         .tag(TAG)
-        .needs(SCOPE, "Newest first, each with all its attempts. A delivery that was not tried yet is not in the list.")
+        .needs(SCOPE, LISTING)
         .names("id", NO_WEBHOOK, number())
         .pages(id())
         .query("status", "Only deliveries that stand so.", schema::Status::schema())
@@ -184,17 +192,31 @@ fn unknown_field() -> Refusal {
 
 fn registered(body: &Value) -> Option<Value> {
     let webhook = example::webhook(42, body)?;
-    shown(WebhookAnswer::with_secret(&webhook, &example::secret()))
+    shown(WebhookAnswer::of(&webhook, &Lane::default(), NOW).with_secret(&example::secret()))
 }
 
 fn rotated() -> Option<Value> {
     let webhook = example::webhook(42, &example::spectra())?;
     let secrets = webhook.secrets.clone().rotate(example::sealed(), NOW, Duration::from_secs(3600)).ok()?;
-    shown(WebhookAnswer::with_secret(&Webhook { secrets, ..webhook }, &example::secret()))
+    let rotated = Webhook { secrets, ..webhook };
+    shown(WebhookAnswer::of(&rotated, &Lane::default(), NOW).with_secret(&example::secret()))
 }
 
-fn answered(body: &Value) -> Option<Value> {
-    shown(WebhookAnswer::of(&example::webhook(42, body)?))
+fn answered(body: &Value, lane: &Lane) -> Option<Value> {
+    shown(WebhookAnswer::of(&example::webhook(42, body)?, lane, NOW))
+}
+
+fn timing_out() -> Option<Value> {
+    let failing_since = Some(Timestamp::constant(NOW.as_second() - 21, 0));
+    let health = Health { failing_since, last_failure_at: Some(NOW), failures: 5, ..Health::default() };
+    let webhook = Webhook { health, ..example::webhook(42, &example::spectra())? };
+    shown(WebhookAnswer::of(&webhook, &sick(), NOW))
+}
+
+/// The lane of an endpoint that has timed out five times.
+fn sick() -> Lane {
+    let sick_until = Some(Timestamp::constant(NOW.as_second() + 30, 0));
+    Lane { phase: Some(Phase::Held), reason: Some(Reason::Sick), sick_until, ..Lane::default() }
 }
 
 fn changed(body: &Value) -> Option<Value> {
@@ -202,17 +224,26 @@ fn changed(body: &Value) -> Option<Value> {
     let body = body.to_string();
     let settings = webhook.settings.change(Fields::of_body(body.as_bytes()).ok()?, &UrlPolicy::default()).ok()?;
     let updated_at = Timestamp::constant(NOW.as_second() + 3600, 0);
-    shown(WebhookAnswer::of(&Webhook { settings, updated_at, ..webhook }))
+    shown(WebhookAnswer::of(&Webhook { settings, updated_at, ..webhook }, &Lane::default(), updated_at))
 }
 
-/// One delivery that got through at the second attempt, and one that never got an answer.
+/// One delivery that waits, one that never got an answer, and one that got through at the second attempt.
 fn history() -> Option<Value> {
     let mut items = deliveries_of_two_events()?;
+    items.push(waiting()?);
     items.reverse();
     example::list(items)
 }
 
-/// The same, oldest first.
+/// A delivery that waits behind an endpoint that times out.
+pub(super) fn waiting() -> Option<DeliveryAnswer> {
+    let event = published().pop()?;
+    let id = DeliveryId::derive(event.id, example::webhook(42, &example::spectra())?.id, Cause::Published);
+    let waits = Waits { place: id, id, event_id: event.id, cause: CauseKind::Published, since: NOW };
+    Some(DeliveryAnswer::waiting(waits, event.event_type, &sick(), NOW))
+}
+
+/// Two that were attempted, oldest first.
 pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
     let webhook = example::webhook(42, &example::spectra())?;
     let failed = Attempt::answered(&webhook, NOW, Duration::from_millis(310), 503, b"Service Unavailable");
@@ -221,11 +252,7 @@ pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
     let message = "the endpoint did not answer in time".to_owned();
     let silent = Attempt::unanswered(NOW, Duration::from_secs(5), Failure { code: "timeout".to_owned(), message });
     let deliveries = [(Status::Succeeded, vec![failed, done]), (Status::Pending, vec![silent])];
-    let call = json!({ "events": [
-        { "type": "order.created", "data": { "id": "ord_1" } },
-        { "type": "order.shipped", "data": { "id": "ord_1" } }
-    ] });
-    let items = example::events(&call).into_iter().zip(deliveries).filter_map(|(event, (status, attempts))| {
+    let items = published().into_iter().zip(deliveries).filter_map(|(event, (status, attempts))| {
         let last = attempts.last()?;
         Some(DeliveryAnswer {
             id: DeliveryId::derive(event.id, webhook.id, Cause::Published),
@@ -237,6 +264,7 @@ pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
             response_body: last.response_body.clone(),
             response_body_encoding: last.response_body_encoding,
             error: last.error.clone(),
+            waiting: None,
             created_at: event.id.time(),
             updated_at: last.at,
             attempts,
@@ -244,6 +272,14 @@ pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
         })
     });
     Some(items.collect())
+}
+
+fn published() -> Vec<Event> {
+    example::events(&json!({ "events": [
+        { "type": "order.created", "data": { "id": "ord_1" } },
+        { "type": "order.shipped", "data": { "id": "ord_1" } },
+        { "type": "inventory.sold", "data": { "id": "inv_1" } }
+    ] }))
 }
 
 pub(super) fn number() -> ObjectBuilder {
@@ -283,6 +319,11 @@ fn registering() -> String {
     text + "\nThe endpoint of the profile `slack` has to answer `ok` in its body too.\n\n\
         Every request is signed with the webhook's secret, which is in this answer and in no later one."
 }
+
+const LISTING: &str = "\
+Newest first, each with all its attempts. What waits because of its webhook, and was not attempted yet, is in the list with the status \
+`waiting`; what is on its way to its first attempt is not. Deliveries that wait together, as those of a run, are listed at the time of \
+the first one's event.";
 
 const CHANGING: &str = "\
 A field that is absent stays, one that is `null` goes back to its default. `\"enabled\": false` pauses the webhook: what is \

@@ -12,58 +12,71 @@ fn spektr(enabled: bool) -> Webhook {
 }
 
 fn progress(status: Status, attempts: u32) -> Option<Progress> {
-    Some(Progress { status, attempts, due_at: None })
+    Some(Progress { status, attempts, due_at: None, not_before: None })
 }
 
 #[test]
 fn a_message_is_sent_until_its_delivery_is_over() {
     let webhook = spektr(true);
-    let turn = |progress| turn(Some(&webhook), progress, false, at(0));
-    assert_eq!(turn(None), Turn::Send);
-    assert_eq!(turn(progress(Status::Pending, 1)), Turn::Send);
-    assert_eq!(turn(progress(Status::Pending, 3)), Turn::Send);
-    assert_eq!(turn(progress(Status::Pending, 4)), Turn::DeadLetter, "a function died before it sent the dead letter");
-    assert_eq!(turn(progress(Status::Succeeded, 1)), Turn::Over);
-    assert_eq!(turn(progress(Status::Exhausted, 4)), Turn::Over);
-    assert_eq!(turn(progress(Status::Skipped, 0)), Turn::Over);
+    let duty = |progress| duty(&webhook, progress, false, at(0));
+    assert_eq!(duty(None), Duty::Send);
+    assert_eq!(duty(progress(Status::Pending, 1)), Duty::Send);
+    assert_eq!(duty(progress(Status::Pending, 3)), Duty::Send);
+    assert_eq!(duty(progress(Status::Pending, 4)), Duty::DeadLetter, "a function died before it sent the dead letter");
+    assert_eq!(duty(progress(Status::Succeeded, 1)), Duty::Over);
+    assert_eq!(duty(progress(Status::Exhausted, 4)), Duty::Over);
+    assert_eq!(duty(progress(Status::Skipped, 0)), Duty::Over);
 }
 
 #[test]
 fn a_parked_delivery_waits_for_its_time() {
     let webhook = spektr(true);
-    let parked = Some(Progress { status: Status::Pending, attempts: 1, due_at: Some(at(100)) });
-    assert_eq!(turn(Some(&webhook), parked, false, at(94)), Turn::Over);
-    assert_eq!(turn(Some(&webhook), parked, false, at(95)), Turn::Send, "the other clock may be ahead");
-    assert_eq!(turn(Some(&webhook), parked, false, at(100)), Turn::Send);
-    assert_eq!(turn(Some(&webhook), parked, true, at(99)), Turn::Send, "a person asked for it");
+    let parked =
+        Some(Progress { status: Status::Pending, attempts: 1, due_at: Some(at(100)), not_before: Some(at(100)) });
+    assert_eq!(duty(&webhook, parked, false, at(94)), Duty::Over);
+    let early = duty(&webhook, parked, false, at(95));
+    assert_eq!(early, Duty::SendAt(at(100)), "it was released by a clock that is ahead");
+    assert_eq!(duty(&webhook, parked, false, at(100)), Duty::Send);
+    assert_eq!(duty(&webhook, parked, true, at(99)), Duty::Send, "a person asked for it");
+}
+
+#[test]
+fn a_message_that_comes_early_waits_for_the_time_of_its_retry() {
+    let webhook = spektr(true);
+    let failed = |redriven, now| {
+        let progress = Progress { status: Status::Pending, attempts: 1, due_at: None, not_before: Some(at(100)) };
+        duty(&webhook, Some(progress), redriven, at(now))
+    };
+    assert_eq!(failed(false, 99), Duty::SendAt(at(100)));
+    assert_eq!(failed(false, 100), Duty::Send);
+    assert_eq!(failed(true, 99), Duty::Send, "a person asked for it");
 }
 
 #[test]
 fn without_retries_the_first_failure_is_the_last() {
     let spectra = webhook(json!({ "profile": "spectra" }));
-    assert_eq!(turn(Some(&spectra), None, false, at(0)), Turn::Send);
-    assert_eq!(turn(Some(&spectra), progress(Status::Pending, 0), false, at(0)), Turn::Send);
-    assert_eq!(turn(Some(&spectra), progress(Status::Pending, 1), false, at(0)), Turn::DeadLetter);
+    assert_eq!(duty(&spectra, None, false, at(0)), Duty::Send);
+    assert_eq!(duty(&spectra, progress(Status::Pending, 0), false, at(0)), Duty::Send);
+    assert_eq!(duty(&spectra, progress(Status::Pending, 1), false, at(0)), Duty::DeadLetter);
 }
 
 #[test]
 fn a_redriven_dead_letter_gets_another_attempt() {
-    let turn = |progress| turn(Some(&spektr(true)), progress, true, at(0));
-    assert_eq!(turn(progress(Status::Exhausted, 4)), Turn::Send);
-    assert_eq!(turn(progress(Status::Pending, 4)), Turn::Send);
-    assert_eq!(turn(progress(Status::Skipped, 0)), Turn::Send);
-    assert_eq!(turn(progress(Status::Succeeded, 4)), Turn::Over);
+    let duty = |progress| duty(&spektr(true), progress, true, at(0));
+    assert_eq!(duty(progress(Status::Exhausted, 4)), Duty::Send);
+    assert_eq!(duty(progress(Status::Pending, 4)), Duty::Send);
+    assert_eq!(duty(progress(Status::Skipped, 0)), Duty::Send);
+    assert_eq!(duty(progress(Status::Succeeded, 4)), Duty::Over);
 }
 
 #[test]
-fn a_paused_or_deleted_webhook_gets_nothing() {
-    let turn = |webhook: Option<&Webhook>, progress, redriven| turn(webhook, progress, redriven, at(0));
-    assert_eq!(turn(Some(&spektr(false)), None, false), Turn::Skip);
-    assert_eq!(turn(Some(&spektr(false)), progress(Status::Pending, 2), false), Turn::Skip);
-    assert_eq!(turn(Some(&spektr(false)), progress(Status::Succeeded, 1), false), Turn::Over);
-    let redriven = turn(Some(&spektr(false)), progress(Status::Exhausted, 4), true);
-    assert_eq!(redriven, Turn::DeadLetter, "a dead letter stays one");
-    assert_eq!(turn(None, progress(Status::Pending, 2), false), Turn::Drop);
+fn a_paused_webhook_gets_nothing() {
+    let duty = |progress, redriven| duty(&spektr(false), progress, redriven, at(0));
+    assert_eq!(duty(None, false), Duty::Skip);
+    assert_eq!(duty(progress(Status::Pending, 2), false), Duty::Skip);
+    assert_eq!(duty(progress(Status::Succeeded, 1), false), Duty::Over);
+    let redriven = duty(progress(Status::Exhausted, 4), true);
+    assert_eq!(redriven, Duty::DeadLetter, "a dead letter stays one");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The index that this reads.
-const INDEX: &str = "due";
+pub(super) const INDEX: &str = "due";
 /// How many partitions of the index there are.
 const SHARDS: u8 = 8;
 /// The most that is looked at in one shard at a time.
@@ -42,7 +42,7 @@ pub struct DueDelivery {
     pub due_at: Timestamp,
     /// The run of a process that it was held for, as a hash; none if it was parked.
     pub held_for: Option<String>,
-    /// How large its event is, if it was held.
+    /// How large its event is; 0 where nobody knows.
     pub bytes: u64,
     /// The key of its item.
     pub key: (String, String),
@@ -162,7 +162,8 @@ fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
     let delivery = if is_hold { item.parsed("deliveryId")? } else { item.parsed(SK)? };
     let batch = item.get("batch").and_then(|value| value.as_s().ok());
     let batch = batch.map(|id| id.parse().map_err(|_| item.corrupt("batch"))).transpose()?;
-    let bytes = if is_hold { item.number("bytes")? } else { 0 };
+    // The version before recorded no size.
+    let bytes = if item.contains_key("bytes") { item.number("bytes")? } else { 0 };
     let cause = record::cause(item)?;
     let key = (pk.to_owned(), sk.to_owned());
     Ok(Some(DueDelivery { workspace, webhook, delivery, event, cause, batch, due_at, held_for, bytes, key }))

@@ -31,6 +31,8 @@ pub struct DeliveryRecord {
     pub response_body: Option<String>,
     /// Why it is not delivered (yet).
     pub error: Option<Failure>,
+    /// How large its event is; 0 where nobody knows.
+    pub bytes: u64,
     /// When the record last changed.
     pub updated_at: Timestamp,
 }
@@ -53,6 +55,7 @@ impl DeliveryRecord {
             http_status: present("httpStatus").then(|| item.number("httpStatus")).transpose()?,
             response_body: present("responseBody").then(|| item.text("responseBody").map(str::to_owned)).transpose()?,
             error: present("error").then(|| item.json("error")).transpose()?,
+            bytes: if item.contains_key("bytes") { item.number("bytes")? } else { 0 },
             updated_at: item.parsed("updatedAt")?,
         })
     }
@@ -71,15 +74,24 @@ fn status(item: &Item) -> Result<Status, StoreError> {
 }
 
 pub(super) fn progress(item: &Item) -> Result<Progress, StoreError> {
-    Ok(Progress { status: status(item)?, attempts: attempt_count(item)?, due_at: due_at(item)? })
+    Ok(Progress {
+        status: status(item)?,
+        attempts: attempt_count(item)?,
+        due_at: time(item, "dueAt")?,
+        not_before: time(item, "notBefore")?,
+    })
 }
 
 /// When a parked delivery, or a hold, is due.
 pub(super) fn due_at(item: &Item) -> Result<Option<Timestamp>, StoreError> {
-    if !item.contains_key("dueAt") {
+    time(item, "dueAt")
+}
+
+fn time(item: &Item, attribute: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    if !item.contains_key(attribute) {
         return Ok(None);
     }
-    Timestamp::from_millisecond(item.number("dueAt")?).map(Some).map_err(|_| item.corrupt("dueAt"))
+    Timestamp::from_millisecond(item.number(attribute)?).map(Some).map_err(|_| item.corrupt(attribute))
 }
 
 /// None is recorded of a delivery that was skipped before its first attempt.

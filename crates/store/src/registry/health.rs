@@ -14,31 +14,18 @@ use crate::{
     item::{Item, Read, number, text},
 };
 
-/// All of it, as an update forgets it.
-pub(super) const FORGET: &str = "failingSince, lastFailureAt, failures, timeouts, announced, closedUntil, closings, \
-    disabledAt, disabledReason";
+/// All of it, as an update forgets it, with what the version before kept here.
+pub(super) const FORGET: &str = "failingSince, lastFailureAt, failures, announced, disabledAt, disabledReason, \
+    timeouts, closedUntil, closings";
 
 impl Registry {
-    /// Counts a failure, and with it a timeout if it was one; anything else says that the endpoint is there. Answers the health
-    /// that counts it; none where the webhook is gone.
-    pub async fn count_failure(
-        &self,
-        webhook: &Webhook,
-        is_timeout: bool,
-        now: Timestamp,
-    ) -> Result<Option<Health>, StoreError> {
-        let (timeouts, opened) = if is_timeout {
-            ("if_not_exists(timeouts, :zero) + :one", "")
-        } else {
-            (":zero", " REMOVE closedUntil, closings")
-        };
+    /// Counts a failure. Answers the health that counts it; none where the webhook is gone.
+    pub async fn count_failure(&self, webhook: &Webhook, now: Timestamp) -> Result<Option<Health>, StoreError> {
         let update = self
             .health_update(
                 webhook,
-                &format!(
-                    "SET failingSince = if_not_exists(failingSince, :now), lastFailureAt = :now, \
-                     failures = if_not_exists(failures, :zero) + :one, timeouts = {timeouts}{opened}"
-                ),
+                "SET failingSince = if_not_exists(failingSince, :now), lastFailureAt = :now, \
+                 failures = if_not_exists(failures, :zero) + :one",
             )
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":now", text(now.to_string()))
@@ -58,7 +45,7 @@ impl Registry {
 
     /// Notes a success, which ends what failures began.
     pub async fn note_success(&self, webhook: &Webhook, now: Timestamp) -> Result<(), StoreError> {
-        let ended = "failingSince, failures, timeouts, announced, closedUntil, closings";
+        let ended = "failingSince, failures, announced, timeouts, closedUntil, closings";
         let update = self
             .health_update(webhook, &format!("SET lastSuccessAt = :now REMOVE {ended}"))
             .condition_expression("attribute_exists(pk)")
@@ -73,33 +60,6 @@ impl Registry {
             .condition_expression("attribute_exists(failingSince)")
             .expression_attribute_values(":yes", aws_sdk_dynamodb::types::AttributeValue::Bool(true));
         StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
-    }
-
-    /// Closes the breaker until this time. Nothing happens where another one has closed it or a success has opened the way.
-    pub async fn close(&self, webhook: &Webhook, health: &Health, until: Timestamp) -> Result<(), StoreError> {
-        let update = self
-            .health_update(webhook, "SET closedUntil = :until, closings = if_not_exists(closings, :zero) + :one")
-            .expression_attribute_values(":until", number(until.as_millisecond()))
-            .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":one", number(1));
-        let update = match health.closed_until {
-            None => update.condition_expression("attribute_exists(failingSince) AND attribute_not_exists(closedUntil)"),
-            Some(seen) => update
-                .condition_expression("closedUntil = :seen")
-                .expression_attribute_values(":seen", number(seen.as_millisecond())),
-        };
-        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
-    }
-
-    /// Claims the one request that a closed breaker lets through when its time, `seen`, is over. The claim holds until `lease`; then
-    /// another one may have it.
-    pub async fn claim_probe(&self, webhook: &Webhook, seen: Timestamp, lease: Timestamp) -> Result<bool, StoreError> {
-        let update = self
-            .health_update(webhook, "SET closedUntil = :lease")
-            .condition_expression("closedUntil = :seen")
-            .expression_attribute_values(":lease", number(lease.as_millisecond()))
-            .expression_attribute_values(":seen", number(seen.as_millisecond()));
-        StoreError::unless_refused("UpdateItem", update.send().await)
     }
 
     /// Disables a webhook. Nothing happens where it is disabled, changed or gone.
@@ -127,11 +87,6 @@ pub(super) fn read(item: &Item) -> Result<Health, StoreError> {
     let time = |attribute: &'static str| -> Result<Option<Timestamp>, StoreError> {
         item.contains_key(attribute).then(|| item.parsed(attribute)).transpose()
     };
-    let count = |attribute: &'static str| -> Result<u32, StoreError> {
-        if item.contains_key(attribute) { item.number(attribute) } else { Ok(0) }
-    };
-    let closed_until = item.contains_key("closedUntil").then(|| item.number("closedUntil")).transpose()?;
-    let closed_until = closed_until.map(|ms| Timestamp::from_millisecond(ms).map_err(|_| item.corrupt("closedUntil")));
     let disabled = match time("disabledAt")? {
         None => None,
         Some(at) => {
@@ -145,11 +100,8 @@ pub(super) fn read(item: &Item) -> Result<Health, StoreError> {
         failing_since: time("failingSince")?,
         last_success_at: time("lastSuccessAt")?,
         last_failure_at: time("lastFailureAt")?,
-        failures: count("failures")?,
-        timeouts: count("timeouts")?,
+        failures: if item.contains_key("failures") { item.number("failures")? } else { 0 },
         announced: item.contains_key("announced"),
-        closed_until: closed_until.transpose()?,
-        closings: count("closings")?,
         disabled,
     })
 }

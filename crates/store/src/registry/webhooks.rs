@@ -8,7 +8,6 @@ use posthaste_domain::{
 use super::{Registry, health, partition};
 use crate::{
     Page, StoreError,
-    batch::{self, Found, Reading},
     item::{Item, PK, Read, SK, key, number, text},
 };
 
@@ -94,19 +93,6 @@ impl Registry {
         answer.item.map(|item| Ok((read(&item)?, Revision(item.number("revision")?)))).transpose()
     }
 
-    /// Those of these webhooks that exist, read strongly consistently with one call for up to 100.
-    pub async fn webhooks_by_id(
-        &self,
-        wanted: impl IntoIterator<Item = (Workspace, WebhookId)>,
-    ) -> Found<(Workspace, WebhookId), Webhook> {
-        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes: &[] };
-        let keys = wanted.into_iter().map(|(workspace, id)| {
-            let key = webhook_key(&workspace, id);
-            ((workspace, id), key)
-        });
-        batch::get(reading, keys, read).await
-    }
-
     /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an event gets that event.
     pub async fn webhooks(&self, workspace: &Workspace) -> Result<Webhooks, StoreError> {
         let mut all = Webhooks::default();
@@ -154,7 +140,7 @@ impl Registry {
     }
 }
 
-pub(super) fn webhook_key(workspace: &Workspace, id: WebhookId) -> Item {
+pub(crate) fn webhook_key(workspace: &Workspace, id: WebhookId) -> Item {
     key(partition(workspace), format!("{SK_PREFIX}{:020}", id.0))
 }
 
@@ -176,7 +162,7 @@ fn id_of(item: &Item) -> Option<WebhookId> {
     item.text(SK).ok()?.strip_prefix(SK_PREFIX)?.parse().ok()
 }
 
-fn read(item: &Item) -> Result<Webhook, StoreError> {
+pub(crate) fn read(item: &Item) -> Result<Webhook, StoreError> {
     let workspace = item.text(PK)?.strip_prefix("workspace#").and_then(|name| Workspace::parse(name).ok());
     Ok(Webhook {
         id: id_of(item).ok_or_else(|| item.corrupt(SK))?,

@@ -55,7 +55,7 @@ fn a_format_with_a_list_gets_one_task_and_the_others_one_an_event() {
     let records: Vec<&[usize]> = plan.tasks.iter().map(|task| task.records.as_slice()).collect();
     assert_eq!(records, [&[0][..], &[1], &[0, 1]]);
     assert_eq!(plan.open(2), [2, 2]);
-    assert_eq!(plan.tasks[2].message.group.as_deref(), Some("2"));
+    assert_eq!(plan.tasks[2].message.group.as_deref(), Some("acme"));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_run_of_many_goes_out_in_few_tasks() {
         .iter()
         .map(|message| Task::parse(&message.body).unwrap().deliveries.len())
         .collect();
-    assert_eq!(tasks, [500, 268]);
+    assert_eq!(tasks, [400, 368]);
 }
 
 #[test]

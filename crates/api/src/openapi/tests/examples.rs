@@ -165,6 +165,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "conflict") => ApiError::Conflict,
         (Sent::Anything, "webhook_disabled") => ApiError::WebhookDisabled,
         (Sent::Anything, "event_gone") => ApiError::EventGone,
+        (Sent::Anything, "delivery_waiting") => ApiError::DeliveryWaiting,
         (Sent::Anything, "replay_running") => ApiError::ReplayRunning(openapi_replay::job_id()),
         (Sent::Anything, "internal_error") => ApiError::Internal,
         (Sent::Anything, "forbidden") => {

@@ -6,7 +6,7 @@ use posthaste_domain::{
     api_key::Environment,
     attempt, catalogue,
     event_type::{EventPattern, EventType},
-    filter, format, profile,
+    filter, format, lane, profile,
     rate_limit::Period,
     workspace::Workspace,
 };
@@ -295,6 +295,8 @@ fn the_documented_names_are_those_of_the_tables() {
     assert_eq!(of("Timing"), all(filter::Timing::NAMES.iter().map(|(name, _)| *name).collect()));
     assert_eq!(of("Rule"), all(filter::Rule::NAMES.iter().map(|(name, _)| *name).collect()));
     assert_eq!(of("Status"), all(attempt::Status::ALL.iter().map(|status| status.name()).collect()));
+    assert_eq!(of("HealthState"), all(lane::State::NAMES.iter().map(|(name, _)| *name).collect()));
+    assert_eq!(of("WaitingReason"), all(lane::Reason::NAMES.iter().map(|(name, _)| *name).collect()));
     // These two have no table: a new one does not compile here.
     let environments = [Environment::Live, Environment::Test].map(|environment| match environment {
         Environment::Live | Environment::Test => environment,

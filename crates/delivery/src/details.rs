@@ -1,0 +1,54 @@
+//! What has to be known of single deliveries: their events, where they travel by reference, and their records.
+
+use std::sync::Arc;
+
+use posthaste_domain::{
+    attempt::Progress,
+    event::Event,
+    id::DeliveryId,
+    task::{Content, Task},
+};
+use posthaste_store::{EventKey, Found};
+
+use crate::Courier;
+
+/// What the tables say about the deliveries of some tasks.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// The events that are not in their tasks.
+    pub events: Found<EventKey, Arc<Event>>,
+    /// What is recorded of the deliveries that may have been attempted.
+    pub progress: Found<DeliveryId, Progress>,
+}
+
+impl Courier {
+    /// Reads the events that are not in their tasks, and the records of the tasks that are marked: something may have been done for
+    /// them. A task that comes for the first time has no record, so none is read.
+    pub async fn details<'t>(&self, tasks: impl IntoIterator<Item = (&'t Task<'t>, bool)>) -> Details {
+        let (mut events, mut records) = (Vec::new(), Vec::new());
+        for (task, has_records) in tasks {
+            let workspace = task.workspace.as_ref();
+            for due in &task.deliveries {
+                if let Content::EventId(id) = due.content {
+                    events.push((workspace.clone(), id));
+                }
+                if has_records {
+                    records.push((workspace.clone(), task.webhook, due.id));
+                }
+            }
+        }
+        let (events, progress) = tokio::join!(self.events.get(events), self.deliveries.progress(records));
+        let items = events.items.into_iter().map(|(key, event)| (key, Arc::new(event))).collect();
+        Details { events: Found { items, unread: events.unread }, progress }
+    }
+}
+
+impl Details {
+    /// Whether all that a task needs could be read. What does not exist has been read.
+    pub fn know(&self, task: &Task<'_>) -> bool {
+        task.deliveries.iter().all(|due| {
+            let key = (task.workspace.as_ref().clone(), due.content.event_id());
+            !self.progress.unread.contains(&due.id) && !self.events.unread.contains(&key)
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! What the deliveries of a task ask for, each by itself. Pure.
+
+use std::sync::Arc;
+
+use posthaste_domain::{
+    Timestamp,
+    attempt::{Duty, duty},
+    event::Event,
+    id::{CauseKind, DeliveryId, EventId},
+    process::Process,
+    sequence::Pending,
+    task::{Content, Due, Task},
+    webhook::{Route, Webhook},
+};
+
+use crate::Details;
+
+/// A delivery whose event is not stored any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// The place of what asked for it.
+    pub source: usize,
+    /// Its id.
+    pub id: DeliveryId,
+    /// Why it exists.
+    pub cause: CauseKind,
+    /// The event that is gone.
+    pub event: EventId,
+}
+
+/// How a task came.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sent {
+    /// The place of its message, or of its item.
+    pub source: usize,
+    /// Whether somebody sent it back from the dead-letter queue.
+    pub redriven: bool,
+    /// How often the message was received.
+    pub receives: u32,
+}
+
+/// What the deliveries of a task ask for. What is over asks for nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Duties {
+    /// An attempt each.
+    pub sends: Vec<Pending>,
+    /// An attempt each, but not before this time: a function died before it could let them wait.
+    pub later: Vec<(Pending, Timestamp)>,
+    /// They are not sent, because the webhook is paused.
+    pub skips: Vec<Pending>,
+    /// They have no try left.
+    pub exhausted: Vec<Pending>,
+    /// Their events are gone.
+    pub gone: Vec<Gone>,
+}
+
+/// What the deliveries of a task ask for.
+pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Details, now: Timestamp) -> Duties {
+    let mut duties = Duties::default();
+    let redriven = sent.redriven || task.redriven;
+    for due in task.deliveries {
+        let progress = details.progress.items.get(&due.id).copied();
+        let duty = duty(webhook, progress, redriven, now);
+        if duty == Duty::Over {
+            continue;
+        }
+        let Due { id, cause, content, .. } = due;
+        let event_id = content.event_id();
+        let event = match content {
+            Content::Event(event) => Some(Arc::new(event.into_owned())),
+            Content::EventId(id) => details.events.items.get(&(task.workspace.as_ref().clone(), id)).cloned(),
+        };
+        let Some(event) = event else {
+            duties.gone.push(Gone { source: sent.source, id, cause, event: event_id });
+            continue;
+        };
+        if task.unrouted && !is_wanted(webhook, &event) {
+            continue;
+        }
+        let attempts = progress.map_or(0, |progress| progress.attempts);
+        // A retry that waits as its message raises the receive count too, so recorded attempts are subtracted.
+        let faults = task.faults + sent.receives.saturating_sub(1).saturating_sub(attempts);
+        let pending = Pending { source: sent.source, id, cause, event, redriven, attempts, faults };
+        match duty {
+            Duty::Send => duties.sends.push(pending),
+            Duty::SendAt(at) => duties.later.push((pending, at)),
+            Duty::Skip => duties.skips.push(pending),
+            Duty::DeadLetter => duties.exhausted.push(pending),
+            Duty::Over => {}
+        }
+    }
+    duties
+}
+
+/// Fan-out could not read the webhook, so nobody has asked yet whether it wants the event.
+fn is_wanted(webhook: &Webhook, event: &Event) -> bool {
+    webhook.route(event, &Process::of(event)) != Route::Ignore
+}
+
+#[cfg(test)]
+mod tests;

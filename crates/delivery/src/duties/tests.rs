@@ -1,0 +1,126 @@
+use posthaste_domain::{
+    attempt::{Progress, Status},
+    event_type::EventPattern,
+    headers::Headers,
+    id::{Cause, WebhookId},
+    input::Fields,
+    rotation::Secrets,
+    secret::Sealed,
+    url::UrlPolicy,
+    webhook::Settings,
+    workspace::Workspace,
+};
+
+use super::*;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).unwrap()
+}
+
+fn webhook(profile: &str, enabled: bool) -> Webhook {
+    let body = format!(r#"{{"url":"https://example.com/","events":["*"],"profile":"{profile}","enabled":{enabled}}}"#);
+    let settings = Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap();
+    Webhook {
+        id: WebhookId(1),
+        workspace: Workspace::parse("acme").unwrap(),
+        settings,
+        secrets: Secrets::new(Sealed(String::new())),
+        headers: Headers::default(),
+        created_at: now(),
+        updated_at: now(),
+        health: Default::default(),
+    }
+}
+
+fn event(nth: u8) -> Event {
+    let json = format!(
+        r#"{{"id":"01896b5d-3648-7000-8000-0000000000{nth:02x}","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{{}}}}"#
+    );
+    serde_json::from_str(&json).unwrap()
+}
+
+fn delivery(nth: u8) -> DeliveryId {
+    DeliveryId::derive(event(nth).id, WebhookId(1), Cause::Published)
+}
+
+fn task(events: &[u8]) -> Task<'static> {
+    let workspace = Workspace::parse("acme").unwrap();
+    let due = |nth: &u8| Due { content: Content::Event(std::borrow::Cow::Owned(event(*nth))), ..stored(*nth) };
+    Task::new(&workspace, WebhookId(1), Vec::new()).with(events.iter().map(due).collect())
+}
+
+fn stored(nth: u8) -> Due<'static> {
+    Due::of_stored(delivery(nth), event(nth).id, 0)
+}
+
+fn ids(pending: &[Pending]) -> Vec<(DeliveryId, u32)> {
+    pending.iter().map(|pending| (pending.id, pending.attempts)).collect()
+}
+
+#[test]
+fn each_delivery_of_a_task_has_its_own_duty() {
+    let mut details = Details::default();
+    let ahead = Some(now() + std::time::Duration::from_secs(60));
+    for (nth, status, attempts, not_before) in [
+        (1, Status::Succeeded, 1, None),
+        (2, Status::Pending, 1, None),
+        (3, Status::Pending, 4, None),
+        (5, Status::Pending, 2, ahead),
+    ] {
+        details.progress.items.insert(delivery(nth), Progress { status, attempts, due_at: None, not_before });
+    }
+    let duties = duties(task(&[1, 2, 3, 4, 5]), Sent::default(), &webhook("spektr", true), &details, now());
+    assert_eq!(ids(&duties.sends), [(delivery(2), 1), (delivery(4), 0)]);
+    assert_eq!(ids(&duties.exhausted), [(delivery(3), 4)]);
+    assert_eq!(
+        duties.later.iter().map(|(pending, at)| (pending.id, Some(*at))).collect::<Vec<_>>(),
+        [(delivery(5), ahead)]
+    );
+    assert!(duties.skips.is_empty() && duties.gone.is_empty());
+}
+
+#[test]
+fn a_paused_webhook_skips() {
+    let duties = duties(task(&[1]), Sent::default(), &webhook("standard", false), &Details::default(), now());
+    assert_eq!(ids(&duties.skips), [(delivery(1), 0)]);
+    assert!(duties.sends.is_empty());
+}
+
+#[test]
+fn an_event_that_is_no_longer_stored_is_told() {
+    let by_reference = task(&[1]).with(vec![stored(1)]);
+    let duties = duties(by_reference, Sent::default(), &webhook("standard", true), &Details::default(), now());
+    assert_eq!(duties.gone.iter().map(|gone| gone.id).collect::<Vec<_>>(), [delivery(1)]);
+}
+
+#[test]
+fn what_could_not_be_read_is_not_known() {
+    let mut details = Details::default();
+    let by_reference = task(&[1]).with(vec![stored(1)]);
+    assert!(details.know(&by_reference));
+    details.events.unread.insert((Workspace::parse("acme").unwrap(), event(1).id));
+    assert!(!details.know(&by_reference));
+    details.events.unread.clear();
+    details.progress.unread.insert(delivery(1));
+    assert!(!details.know(&by_reference));
+}
+
+#[test]
+fn what_nobody_asked_about_is_asked_now() {
+    let mut picky = webhook("standard", true);
+    picky.settings.events = vec![EventPattern::parse("inventory.*").unwrap()];
+    let sends = |task| duties(task, Sent::default(), &picky, &Details::default(), now()).sends.len();
+    assert_eq!(sends(Task { unrouted: true, ..task(&[1]) }), 0);
+    assert_eq!(sends(task(&[1])), 1);
+}
+
+#[test]
+fn faults_are_counted_over_all_messages() {
+    let sends = |task, receives| {
+        let sent = Sent { receives, ..Sent::default() };
+        duties(task, sent, &webhook("standard", true), &Details::default(), now()).sends[0].faults
+    };
+    assert_eq!(sends(task(&[1]), 1), 0);
+    assert_eq!(sends(task(&[1]), 3), 2);
+    assert_eq!(sends(Task { faults: 4, ..task(&[1]) }, 3), 6);
+}

@@ -1,0 +1,100 @@
+//! Noting how an endpoint does, and what follows.
+//!
+//! An operational event goes out before the state that says that it did: when the function dies between, the next failure sends it
+//! again. A health that can't be written holds up no delivery: the next attempt tells the same.
+
+use posthaste_domain::{
+    Timestamp,
+    attempt::Attempt,
+    health::{Consequence, Disabled, Health},
+    operational::Operation,
+    webhook::Webhook,
+};
+use posthaste_queue::Message;
+use posthaste_runtime::clock;
+
+use crate::Courier;
+
+impl Courier {
+    /// Notes what an attempt says about the endpoint, and answers what is known of it then.
+    pub async fn note_health(&self, webhook: &Webhook, attempt: &Attempt) -> Health {
+        let now = clock::now();
+        let mut health = webhook.health.clone();
+        let noted = if attempt.succeeded() {
+            self.note_success(webhook, &mut health, now).await
+        } else {
+            self.note_failure(webhook, attempt, &mut health, now).await
+        };
+        if let Err(error) = noted {
+            tracing::error!(webhook.id = %webhook.id, error = %format!("{error:#}"), "the health of a webhook could not be noted");
+        }
+        health
+    }
+
+    async fn note_success(&self, webhook: &Webhook, health: &mut Health, now: Timestamp) -> anyhow::Result<()> {
+        if health.is_changed_by_success(now) {
+            self.registry.note_success(webhook, now).await?;
+            *health = Health { last_success_at: Some(now), disabled: health.disabled, ..Health::default() };
+        }
+        Ok(())
+    }
+
+    async fn note_failure(
+        &self,
+        webhook: &Webhook,
+        attempt: &Attempt,
+        health: &mut Health,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let Some(counted) = self.registry.count_failure(webhook, now).await? else { return Ok(()) };
+        *health = counted;
+        let mut failed = None;
+        for consequence in health.consequences(attempt.http_status, self.disable_after, now) {
+            if let Consequence::Disable(reason) = consequence {
+                health.disabled = Some(Disabled { at: now, reason });
+            }
+            // One that can't be carried out does not keep the others from it.
+            failed = failed.or(self.carry_out(consequence, attempt, webhook, now).await.err());
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn carry_out(
+        &self,
+        consequence: Consequence,
+        attempt: &Attempt,
+        webhook: &Webhook,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        match consequence {
+            Consequence::Announce => {
+                self.publish([Operation::Failing { error: attempt.error.as_ref() }], webhook).await?;
+                self.registry.note_announced(webhook).await?;
+            }
+            Consequence::Disable(reason) => {
+                tracing::warn!(webhook.id = %webhook.id, reason = reason.name(), "a webhook is disabled");
+                self.publish([Operation::Disabled { reason }], webhook).await?;
+                self.registry.disable(webhook, reason, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes operational events.
+    pub(crate) async fn publish<'o>(
+        &self,
+        operations: impl IntoIterator<Item = Operation<'o>>,
+        webhook: &Webhook,
+    ) -> anyhow::Result<()> {
+        let now = clock::now();
+        let mut messages = Vec::new();
+        for operation in operations {
+            let event = operation.event(webhook, now)?;
+            messages.push(Message::new(serde_json::to_string(&event)?, webhook.workspace.to_string()));
+        }
+        match self.events_queue.send(&messages).await.pop() {
+            None => Ok(()),
+            Some((_, error)) => Err(error.into()),
+        }
+    }
+}

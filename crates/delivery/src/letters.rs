@@ -1,0 +1,103 @@
+//! Giving deliveries up: the dead letter first, then the news of it, then the record. When the function dies between, what asked for
+//! the delivery comes again, and the record says that no try is left.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, stream};
+use posthaste_domain::{
+    attempt::Failure,
+    id::BatchId,
+    operational::{Operation, is_operational},
+    sequence::Pending,
+    task::{Due, Task},
+    webhook::Webhook,
+};
+use posthaste_runtime::{batch::dead_letter, clock};
+
+use crate::{Courier, Gone};
+
+const CONCURRENT_WRITES: usize = 16;
+
+impl Courier {
+    /// Gives up deliveries that have no try left. Answers the sources of those that have to come again.
+    pub async fn give_up(
+        &self,
+        webhook: &Webhook,
+        exhausted: &[Pending],
+        batch: Option<BatchId>,
+        failure: Option<&Failure>,
+    ) -> BTreeSet<usize> {
+        if exhausted.is_empty() {
+            return BTreeSet::new();
+        }
+        let all = || exhausted.iter().map(|pending| pending.source).collect();
+        let deliveries =
+            exhausted.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
+        let why = failure.map_or("no attempt is left", |failure| &failure.message);
+        if !self.bury(webhook, deliveries, batch, "exhausted", why).await {
+            return all();
+        }
+        let told = exhausted.iter().filter(|pending| !is_operational(&pending.event.event_type));
+        let news = told.map(|Pending { id, event, attempts, .. }| Operation::Exhausted {
+            delivery: *id,
+            event,
+            attempts: *attempts,
+            error: failure,
+        });
+        if let Err(error) = self.publish(news, webhook).await {
+            tracing::error!(webhook.id = %webhook.id, error = %format!("{error:#}"), "an operational event could not be sent");
+            return all();
+        }
+        self.mark_exhausted(webhook, exhausted).await
+    }
+
+    /// Gives up deliveries whose events are not stored any more. Answers the sources of those that have to come again.
+    pub async fn bury_gone(&self, webhook: &Webhook, gone: &[Gone], batch: Option<BatchId>) -> BTreeSet<usize> {
+        if gone.is_empty() {
+            return BTreeSet::new();
+        }
+        let deliveries: Vec<Due<'_>> =
+            gone.iter().map(|gone| Due::of_stored(gone.id, gone.event, 0).because(gone.cause)).collect();
+        if !self.bury(webhook, deliveries, batch, "event_gone", "the event is no longer stored").await {
+            return gone.iter().map(|gone| gone.source).collect();
+        }
+        let mark = async |gone: &Gone| {
+            let marked = self.deliveries.mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now()).await;
+            (gone.source, marked)
+        };
+        let results: Vec<_> = stream::iter(gone).map(mark).buffered(CONCURRENT_WRITES).collect().await;
+        let mut unsettled = BTreeSet::new();
+        for (source, result) in results {
+            if let Err(error) = result {
+                tracing::error!(webhook.id = %webhook.id, %error, "a delivery could not be marked as exhausted");
+                unsettled.insert(source);
+            }
+        }
+        unsettled
+    }
+
+    async fn bury(
+        &self,
+        webhook: &Webhook,
+        deliveries: Vec<Due<'_>>,
+        batch: Option<BatchId>,
+        reason: &str,
+        why: &str,
+    ) -> bool {
+        let Webhook { workspace, id, .. } = webhook;
+        let count = deliveries.len();
+        let task = Task { batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
+        let Ok(body) = task.message() else { return false };
+        let letter = dead_letter(body, Some(workspace.to_string()), reason, why);
+        match self.dead_letters.send(&[letter]).await.pop() {
+            None => {
+                tracing::warn!(webhook.id = %id, deliveries = count, reason, "deliveries went to the dead-letter queue");
+                true
+            }
+            Some((_, error)) => {
+                tracing::error!(webhook.id = %id, %error, "a dead letter could not be sent");
+                false
+            }
+        }
+    }
+}

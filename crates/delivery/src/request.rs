@@ -1,0 +1,132 @@
+//! Making one request.
+
+use std::time::Duration;
+
+use posthaste_domain::{
+    Timestamp,
+    attempt::{Attempt, Failure, asked_wait},
+    lane,
+    request::WebhookRequest,
+    sequence::{Carried, Sequence},
+    webhook::Webhook,
+};
+use posthaste_runtime::clock;
+use posthaste_sender::{Outcome, Request, code};
+
+use crate::{Client, Courier};
+
+/// How often deliveries meet a fault that seems to be ours before the endpoint is charged with it: the name servers of its own host
+/// can look like ours.
+const MAX_OWN_FAULTS: u32 = 8;
+
+/// How a request ended.
+#[derive(Debug)]
+pub enum Answered {
+    /// It was an attempt.
+    Attempt(Answer),
+    /// A fault of ours kept it from being sent.
+    OurFault,
+}
+
+/// An attempt, and what the endpoint asked for.
+#[derive(Debug)]
+pub struct Answer {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// How long the endpoint asked to be left alone.
+    pub asked: Option<Duration>,
+}
+
+impl Answer {
+    /// What it says about the endpoint's load.
+    pub fn verdict(&self) -> lane::Answer {
+        match (&self.attempt.error, self.attempt.http_status) {
+            (Some(failure), _) if failure.code == code::TIMEOUT => lane::Answer::TimedOut,
+            (Some(_), Some(429 | 500..)) => lane::Answer::Overloaded,
+            _ => lane::Answer::Answered,
+        }
+    }
+}
+
+/// The host and the port of a webhook's endpoint.
+pub fn host(webhook: &Webhook) -> String {
+    let url = webhook.settings.url.as_url();
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+}
+
+impl Courier {
+    /// Writes and signs the next request of a sequence, and takes what it carries out of it. None where it can't be written: that is
+    /// a fault of ours.
+    pub fn next_request(
+        &self,
+        client: &Client,
+        sequence: &mut Sequence,
+        began: Timestamp,
+    ) -> Option<(WebhookRequest, Carried)> {
+        let due: Vec<_> = sequence.left.iter().map(|pending| (pending.id, pending.event.as_ref())).collect();
+        let request = WebhookRequest::new(&client.webhook, &client.credentials.secrets, &due, sequence.batch, began);
+        match request {
+            Ok(request) => {
+                let carried = sequence.carry(request.deliveries, request.batch);
+                Some((request, carried))
+            }
+            Err(error) => {
+                tracing::error!(webhook.id = %client.webhook.id, %error, "a request can't be written");
+                None
+            }
+        }
+    }
+
+    /// Sends a request that carries these deliveries.
+    pub async fn send(
+        &self,
+        client: &Client,
+        request: WebhookRequest,
+        carried: &Carried,
+        began: Timestamp,
+    ) -> Answered {
+        let webhook = &client.webhook;
+        let own_headers = client.credentials.own_headers();
+        let mut headers = request.headers;
+        headers.extend(own_headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let Outcome { duration, result } = self
+            .sender
+            .send(Request {
+                url: &webhook.settings.url,
+                headers,
+                body: request.body.into(),
+                timeout: webhook.timeout(),
+            })
+            .await;
+        let faults = carried.deliveries.iter().map(|pending| pending.faults + 1).max().unwrap_or(1);
+        let answer = match result {
+            Ok(response) => {
+                let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
+                let attempt = Attempt::answered(webhook, began, duration, response.status, &response.body);
+                Answer { attempt, asked }
+            }
+            Err(error) if error.ours && faults < MAX_OWN_FAULTS => {
+                tracing::error!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
+                return Answered::OurFault;
+            }
+            Err(error) => {
+                tracing::info!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "no answer");
+                let failure = Failure { code: error.code.to_owned(), message: error.message };
+                Answer { attempt: Attempt::unanswered(began, duration, failure), asked: None }
+            }
+        };
+        let first = carried.deliveries.first();
+        tracing::info!(
+            webhook.id = %webhook.id,
+            workspace = %webhook.workspace,
+            delivery.id = first.map(|pending| tracing::field::display(pending.id)),
+            event.id = first.map(|pending| tracing::field::display(pending.event.id)),
+            deliveries = carried.deliveries.len(),
+            http.status = answer.attempt.http_status,
+            error.code = answer.attempt.error.as_ref().map(|error| error.code.as_str()),
+            duration.ms = answer.attempt.duration_ms,
+            "attempted"
+        );
+        Answered::Attempt(answer)
+    }
+}

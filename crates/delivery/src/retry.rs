@@ -1,0 +1,67 @@
+//! Sending deliveries on as a task of their own, to come later.
+
+use std::time::Duration;
+
+use posthaste_domain::{
+    id::BatchId,
+    sequence::Pending,
+    task::{Due, Task},
+    webhook::Webhook,
+};
+use posthaste_queue::Message;
+
+use crate::Courier;
+
+/// How deliveries are sent on.
+#[derive(Debug, Clone, Copy)]
+pub struct SendOn {
+    /// The request that they share.
+    pub batch: Option<BatchId>,
+    /// Whether they may have been attempted.
+    pub recorded: bool,
+    /// How often they were sent on before.
+    pub hops: u32,
+    /// How often a fault of ours has met them.
+    pub faults: u32,
+    /// How long they wait.
+    pub delay: Duration,
+}
+
+/// The task of deliveries that go on in another message or in a backlog.
+pub fn task<'p>(webhook: &'p Webhook, deliveries: &'p [Pending], how: SendOn) -> Task<'p> {
+    let due = deliveries.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
+    Task {
+        batch: how.batch,
+        recorded: how.recorded,
+        redriven: deliveries.iter().any(|pending| pending.redriven),
+        faults: how.faults,
+        hops: how.hops + 1,
+        ..Task::new(&webhook.workspace, webhook.id, due)
+    }
+}
+
+impl Courier {
+    /// Sends deliveries on. False when they could not be.
+    pub async fn send_on(&self, webhook: &Webhook, deliveries: &[Pending], how: SendOn) -> bool {
+        if deliveries.is_empty() {
+            return true;
+        }
+        self.send_task(webhook, &task(webhook, deliveries, how), how.delay).await
+    }
+
+    /// Sends a task. The workspace is the message group, so that a tenant with many webhooks is one neighbour to the others. False
+    /// when it could not be sent.
+    pub async fn send_task(&self, webhook: &Webhook, task: &Task<'_>, delay: Duration) -> bool {
+        let sent = match task.message() {
+            Ok(body) => {
+                let message = Message { delay, ..Message::new(body, webhook.workspace.to_string()) };
+                self.tasks.send(&[message]).await.pop().map(|(_, error)| error.to_string())
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = &sent {
+            tracing::error!(webhook.id = %webhook.id, error, "deliveries could not be sent on");
+        }
+        sent.is_none()
+    }
+}

@@ -1,0 +1,322 @@
+//! A webhook's lane: whether its deliveries go straight to the endpoint, or wait in its backlog for its turn.
+//!
+//! Actors: `deliver` reads the lane of every webhook that it is about to call; what can't go because of its webhook it *appends* to
+//! the webhook's backlog. One *turn* a webhook, in `drain`, works the backlog off. `release` wakes a lane whose time has come.
+//! `register` nudges a lane whose webhook was changed. Fan-out knows no lanes.
+//!
+//! ```text
+//!            no slot within 1 s                       an arrival
+//!   closed ────────────────────▶ held(limited)   ┌──────────────────┐
+//!     │  ▲                          │ empty       ▼                  │
+//!     │  ├──────────────────────────┘          held(slow, sick) ─empty, not proven well─▶ idle
+//!     │  │ empty                                  │       ▲            ▲
+//!     │  └──────────── pouring ◀──proven well─────┘       │            │
+//!     │                   └────────third strike───────────┘            │
+//!     └──────────────────────────third strike──────────────────────────┘
+//! ```
+//!
+//! - *Closed* (no phase, or no item at all): the fast way. *Held*: everything waits for the turn. *Idle*: as held, with nothing that
+//!   waits and so without a turn; the next arrival opens one. *Pouring*: arrivals go the fast way again, and the turn hands the
+//!   backlog back to the deliveries queue at a growing rate. A lane is left by health and not by emptiness, or an endpoint that
+//!   gets more than one turn can carry would wait for ever. One that is well and has a limit which a turn can keep is not poured: it
+//!   is *held* as limited from then on.
+//! - The item is mark, turn, lease, moment's health and watchdog at once, so that they can't disagree. A turn's message is only a
+//!   hint: as long as a lane has a phase with a backlog, it has a `dueAt`, at which `release` sends another message.
+//!
+//! **No lost wake-up.** An appender puts, then reads the lane strongly, then opens it where it has no turn. A turn closes the lane,
+//! then looks at the backlog again, then forgets the watchdog. If the appender read a lane with a turn, its put was answered before
+//! the lane was closed, and the second look sees it; if it read one without, it opens.
+//!
+//! Everything here is a decision: a [`Write`] is a conditional change of the item, which `posthaste-store` carries out as one
+//! UpdateItem and the model test on a map. The attacks on this protocol are in `docs/decisions/0008-lanes.md`.
+
+mod append;
+mod attributes;
+mod evidence;
+mod message;
+mod terms;
+mod turn;
+mod window;
+mod write;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod nudge_tests;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use append::{Admission, Append, AppendStep, Strike};
+pub use attributes::{Attr, Attributes, Unreadable, Value};
+pub use evidence::Evidence;
+pub use message::TurnMessage;
+pub use terms::{Seen, Terms};
+pub use turn::{Answer, Claim, Claiming, Message, Over, Step, Turn};
+pub use window::{MAX_WINDOW, Window};
+pub use write::{Condition, Outcome, Write};
+
+/// A request that takes longer is slow.
+pub const SLOW: Duration = Duration::from_secs(1);
+/// How many strikes within [`STRIKES_WITHIN`] sideline a webhook.
+const STRIKES_TO_SIDELINE: i64 = 3;
+const STRIKES_WITHIN: Duration = Duration::from_secs(60);
+/// A webhook that is sidelined again within this time has to prove itself for twice as long.
+const RELAPSE_WITHIN: Duration = Duration::from_secs(3600);
+/// How many quick answers in a row prove that an endpoint is well, and the shortest and longest time that it takes.
+const QUICK_TO_RECOVER: i64 = 20;
+const FIRST_PROOF: Duration = Duration::from_secs(60);
+const LONGEST_PROOF: Duration = Duration::from_secs(30 * 60);
+/// How many timeouts in a row open the circuit, and for how long it is open: 30 s, doubled by each failed probe, up to 10 min.
+const TIMEOUTS_TO_OPEN: i64 = 5;
+const FIRST_CIRCUIT: Duration = Duration::from_secs(30);
+const LONGEST_CIRCUIT: Duration = Duration::from_secs(600);
+/// When `release` looks after a lane whose turn has not been heard of.
+const WATCHDOG: Duration = Duration::from_secs(120);
+/// How long a closed lane is remembered, for its relapses.
+const LANE_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How many partitions of the index `due` lanes have, `L0` to `L15`, and as many for those that wait for a probe.
+const DUE_SHARDS: u8 = 16;
+
+/// What becomes of what comes for a webhook. A closed lane has no phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It waits for the turn.
+    Held,
+    /// It goes the fast way, while the turn hands the backlog back.
+    Pouring,
+    /// It waits; nothing is waiting yet, so the lane has no turn.
+    Idle,
+}
+
+impl Phase {
+    const NAMES: [(&'static str, Self); 3] = [("held", Self::Held), ("pouring", Self::Pouring), ("idle", Self::Idle)];
+
+    /// The name that the table uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Pouring => "pouring",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// Why a webhook's deliveries wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// They are more than its rate limit allows.
+    Limited,
+    /// Its endpoint takes long to answer.
+    Slow,
+    /// Its endpoint keeps timing out: the circuit is open, or was a moment ago.
+    Sick,
+}
+
+impl Reason {
+    /// Every reason, with the name that the API and the table use.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("limited", Self::Limited), ("slow", Self::Slow), ("sick", Self::Sick)];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Limited => "limited",
+            Self::Slow => "slow",
+            Self::Sick => "sick",
+        }
+    }
+}
+
+/// A lane as it was read. The default is that of a webhook without an item, which is closed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lane {
+    /// None if it is closed.
+    pub phase: Option<Phase>,
+    /// Why it was opened last.
+    pub reason: Option<Reason>,
+    /// When it was sidelined or opened last.
+    pub opened_at: Option<Timestamp>,
+    /// Names one opening, from its beginning until it is closed: what a turn's message has to bring.
+    pub token: Option<String>,
+    /// The SQS id of the message that took the turn.
+    pub holder: Option<String>,
+    /// Names one taking of the turn: whoever writes in a turn's name has to know it.
+    pub turn: Option<String>,
+    /// Until when nobody else may take the turn.
+    pub lease_until: Option<Timestamp>,
+    /// When the turn goes on.
+    pub wake_at: Option<Timestamp>,
+    /// When `release` sends another message.
+    pub due_at: Option<Timestamp>,
+    /// The partition of the index that it is in.
+    pub due_shard: Option<String>,
+    /// How many requests may be under way at once.
+    pub window: Option<u32>,
+    /// Until when the circuit is open; past while a probe has not answered.
+    pub sick_until: Option<Timestamp>,
+    /// How often the circuit has opened in a row.
+    pub openings: u32,
+    /// Timeouts in a row, as turns have seen them.
+    pub timeouts: i64,
+    /// Quick answers in a row, as turns have seen them.
+    pub quick: i64,
+    /// Strikes since `strikes_since`.
+    pub strikes: i64,
+    /// When the first of the strikes was.
+    pub strikes_since: Option<Timestamp>,
+    /// Slow requests, with no quick answer since the first, that only one environment has seen one of.
+    pub doubts: i64,
+    /// How often it was sidelined again within an hour.
+    pub relapses: u32,
+    /// When it was sidelined last.
+    pub sidelined_at: Option<Timestamp>,
+    /// Whether the backlog may take no more.
+    pub full: bool,
+    /// When the backlog was counted.
+    pub counted_at: Option<Timestamp>,
+}
+
+impl Lane {
+    /// For how long the endpoint has to be quick before its lane is left.
+    fn proof(&self) -> Duration {
+        FIRST_PROOF.saturating_mul(1_u32 << self.relapses.min(10)).min(LONGEST_PROOF)
+    }
+
+    /// Whether a sidelined endpoint has been quick for long enough.
+    fn is_proven(&self, now: Timestamp) -> bool {
+        let since = self.opened_at.unwrap_or(now);
+        self.sick_until.is_none() && self.quick >= QUICK_TO_RECOVER && now >= since + self.proof()
+    }
+
+    /// Until when nothing is sent, where that is known.
+    pub fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.phase.and(self.sick_until).filter(|until| *until > now)
+    }
+
+    /// What the owner sees.
+    pub fn state(&self) -> State {
+        match (self.phase, self.reason) {
+            (None, _) => State::Healthy,
+            (Some(Phase::Pouring), _) => State::Recovering,
+            (Some(_), Some(Reason::Limited)) => State::Limited,
+            (Some(_), Some(Reason::Sick)) => State::Sick,
+            (Some(_), _) => State::Slow,
+        }
+    }
+
+    /// Why deliveries wait; none where none does.
+    pub fn waiting_reason(&self) -> Option<Reason> {
+        self.phase.map(|_| self.reason.unwrap_or(Reason::Slow))
+    }
+}
+
+/// How a webhook's endpoint is being served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Deliveries go straight to it.
+    Healthy,
+    /// Its rate limit makes deliveries wait.
+    Limited,
+    /// It is slow, so its deliveries wait for their turn.
+    Slow,
+    /// It keeps timing out, so nothing is sent but a probe now and then.
+    Sick,
+    /// It is well again, and what has waited is being handed out.
+    Recovering,
+}
+
+impl State {
+    /// Every state, with the name that the API uses.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("healthy", Self::Healthy),
+        ("limited", Self::Limited),
+        ("slow", Self::Slow),
+        ("sick", Self::Sick),
+        ("recovering", Self::Recovering),
+    ];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Limited => "limited",
+            Self::Slow => "slow",
+            Self::Sick => "sick",
+            Self::Recovering => "recovering",
+        }
+    }
+
+    /// Why, as a sentence for the owner; none where there is nothing to explain.
+    pub fn explanation(self) -> Option<&'static str> {
+        match self {
+            Self::Healthy => None,
+            Self::Limited => Some("More deliveries have come than the rate limit allows; they go out at the limit."),
+            Self::Slow => Some("The endpoint takes longer than a second to answer; its deliveries take turns."),
+            Self::Sick => Some("The endpoint keeps timing out; one delivery at a time finds out whether it is back."),
+            Self::Recovering => Some("The endpoint is quick again; what has waited is being sent."),
+        }
+    }
+}
+
+/// A webhook was changed, paused, enabled or deleted: its turn has to see that soon, and an open circuit lets a request through, as
+/// what made it open may be what was changed. To be made after the change itself, and to be followed by a message with the token.
+pub fn nudge(now: Timestamp) -> Write {
+    Write::default()
+        .only_if(Condition::Present(Attr::Token))
+        .set(Attr::WakeAt, now)
+        .set(Attr::DueAt, now + WATCHDOG)
+        .remove(Attr::Holder)
+        .remove(Attr::SickUntil)
+}
+
+/// The same for a lane that is idle, which has no turn to be woken: the next delivery does not wait for an open circuit.
+pub fn forgive(lane: &Lane) -> Option<Write> {
+    let write = Write::default()
+        .only_if(Condition::is(Attr::Phase, Phase::Idle))
+        .only_if(Condition::Absent(Attr::Token))
+        .remove(Attr::SickUntil);
+    (lane.phase == Some(Phase::Idle) && lane.sick_until.is_some()).then_some(write)
+}
+
+/// How far `release` looks ahead for lanes that were told to wake.
+const WAKE_AHEAD: Duration = Duration::from_secs(75);
+/// When `release` looks after a lane again that it has woken.
+const WAKE_AGAIN: Duration = Duration::from_secs(300);
+
+/// What `release` does about a lane that the index says is due: the write, and when its message shall come. None where it is not
+/// due yet. A lane that was told to wake at its `dueAt` is woken a little before, by a message with a delay; a lane whose turn was
+/// not heard of is looked after only when its time is past.
+pub fn wake(lane: &Lane, now: Timestamp) -> Option<(Write, Timestamp)> {
+    let (due_at, wake_at) = (lane.due_at?, lane.wake_at.unwrap_or(now));
+    let is_wake = wake_at == due_at;
+    let is_due = if is_wake { due_at <= now + WAKE_AHEAD } else { due_at <= now };
+    let write = Write::default()
+        .only_if(Condition::is(Attr::DueAt, due_at))
+        .set(Attr::DueAt, wake_at.max(now) + WAKE_AGAIN)
+        .remove(Attr::Holder);
+    let write = match &lane.due_shard {
+        Some(shard) => write.set(Attr::DueShard, shard.replacen(PROBES, LANES, 1).as_str()),
+        None => write,
+    };
+    is_due.then_some((write, wake_at))
+}
+
+/// The partitions of the index `due` that lanes are in begin so.
+const LANES: &str = "L";
+/// Lanes that sleep until their circuit closes have partitions of their own: their number must not hold up the others.
+const PROBES: &str = "P";
+
+/// The partition of the index `due` that a lane is in.
+pub fn due_shard(spread: u64) -> String {
+    format!("{LANES}{}", spread % u64::from(DUE_SHARDS))
+}
+
+/// The partitions of the index `due`: those of lanes, and those of lanes that wait for a probe.
+pub fn due_shards() -> (Vec<String>, Vec<String>) {
+    let shards = |prefix: &str| (0..DUE_SHARDS).map(|shard| format!("{prefix}{shard}")).collect();
+    (shards(LANES), shards(PROBES))
+}

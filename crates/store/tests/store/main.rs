@@ -1,0 +1,6 @@
+//! The store against an embedded DynamoDB.
+#![allow(clippy::unwrap_used, reason = "this is a test")]
+
+mod lanes;
+mod limits;
+mod table;

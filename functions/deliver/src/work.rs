@@ -1,0 +1,108 @@
+//! What the tasks of a batch come to: sequences of deliveries, each with the messages that asked for it. Pure.
+//!
+//! A task is a sequence. Where the webhook's format takes several events into a request, the tasks that come for the first time are
+//! one sequence, in the order of their events, as far as the bounds of a task allow.
+
+use posthaste_delivery::{Client, Duties, Gone};
+use posthaste_domain::{
+    Timestamp,
+    lane::{Admission, Lane, Reason},
+    sequence::{Pending, Sequence},
+    task::{MAX_DELIVERIES, MAX_REFERRED_BYTES, Task},
+};
+
+/// A sequence, and what else its messages ask for.
+#[derive(Debug)]
+pub(crate) struct Work<'f> {
+    /// The places of its messages.
+    pub(crate) records: Vec<usize>,
+    pub(crate) client: &'f Client,
+    pub(crate) lane: Lane,
+    pub(crate) admission: Admission,
+    /// Why it waits, if it has to and nobody else has said why.
+    pub(crate) reason: Reason,
+    pub(crate) sequence: Sequence,
+    pub(crate) later: Vec<(Pending, Timestamp)>,
+    pub(crate) skips: Vec<Pending>,
+    pub(crate) exhausted: Vec<Pending>,
+    pub(crate) gone: Vec<Gone>,
+    /// A slot of the rate limit for its first request.
+    pub(crate) slot: Option<Timestamp>,
+    /// How often its deliveries were sent on before.
+    pub(crate) hops: u32,
+}
+
+impl<'f> Work<'f> {
+    /// The work that one task asks for.
+    pub(crate) fn of(
+        at: usize,
+        task: &Task<'_>,
+        duties: Duties,
+        is_fresh: bool,
+        client: &'f Client,
+        lane: Lane,
+    ) -> Self {
+        let Duties { sends, later, skips, exhausted, gone } = duties;
+        Self {
+            records: vec![at],
+            client,
+            admission: lane.admission(),
+            lane,
+            reason: Reason::Slow,
+            sequence: Sequence { batch: task.batch, left: sends, is_fresh },
+            later,
+            skips,
+            exhausted,
+            gone,
+            slot: None,
+            hops: task.hops,
+        }
+    }
+
+    /// Whether its message asks for nothing but its sequence.
+    pub(crate) fn is_whole(&self) -> bool {
+        let rest = [self.later.is_empty(), self.skips.is_empty(), self.exhausted.is_empty(), self.gone.is_empty()];
+        self.records.len() == 1 && rest.into_iter().all(|is_empty| is_empty)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.sequence.left.iter().map(|pending| pending.event.data.get().len() as u64).sum()
+    }
+
+    fn can_join(&self, other: &Self) -> bool {
+        let webhook = &self.client.webhook;
+        self.sequence.is_fresh
+            && other.sequence.is_fresh
+            && other.client.webhook.id == webhook.id
+            && webhook.format().batches()
+            && self.sequence.left.len() + other.sequence.left.len() <= MAX_DELIVERIES
+            && self.bytes() + other.bytes() <= MAX_REFERRED_BYTES
+    }
+
+    /// What is due together goes in the order of its events. An event that two messages bring is sent once.
+    fn join(&mut self, other: Self) {
+        self.records.extend(other.records);
+        for pending in other.sequence.left {
+            if !self.sequence.left.iter().any(|known| known.id == pending.id) {
+                self.sequence.left.push(pending);
+            }
+        }
+        self.sequence.left.sort_by_key(|pending| pending.event.id);
+        self.later.extend(other.later);
+        self.skips.extend(other.skips);
+        self.exhausted.extend(other.exhausted);
+        self.gone.extend(other.gone);
+        self.hops = self.hops.max(other.hops);
+    }
+}
+
+/// Adds work to the rest.
+pub(crate) fn add<'f>(all: &mut Vec<Work<'f>>, work: Work<'f>) {
+    match all.iter_mut().find(|other| other.can_join(&work)) {
+        Some(other) => other.join(work),
+        None => all.push(work),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use std::sync::Arc;
+
+use posthaste_domain::{
+    event::Event,
+    headers::Headers,
+    id::{BatchId, Cause, CauseKind, DeliveryId, WebhookId},
+    input::Fields,
+    rotation::Secrets,
+    secret::{Sealed, Secret},
+    url::UrlPolicy,
+    webhook::{Credentials, Settings, Webhook},
+    workspace::Workspace,
+};
+
+use super::*;
+
+fn client(id: u64, profile: &str) -> Client {
+    let body = format!(r#"{{"url":"https://example.com/","events":["*"],"profile":"{profile}"}}"#);
+    let settings = Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap();
+    let webhook = Webhook {
+        id: WebhookId(id),
+        workspace: Workspace::parse("acme").unwrap(),
+        settings,
+        secrets: Secrets::new(Sealed(String::new())),
+        headers: Headers::default(),
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+        health: Default::default(),
+    };
+    Client {
+        webhook,
+        credentials: Credentials { secrets: Secrets::new(Secret::new([7; 32])), headers: Headers::default() },
+    }
+}
+
+fn event(nth: u8, bytes: usize) -> Event {
+    let data = format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes));
+    let json = format!(
+        r#"{{"id":"01896b5d-3648-7000-8000-0000000000{nth:02x}","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{data}}}"#
+    );
+    serde_json::from_str(&json).unwrap()
+}
+
+fn work<'f>(at: usize, client: &'f Client, events: &[u8], is_fresh: bool) -> Work<'f> {
+    sized(at, client, events, is_fresh, 1)
+}
+
+fn sized<'f>(at: usize, client: &'f Client, events: &[u8], is_fresh: bool, bytes: usize) -> Work<'f> {
+    let pending = |nth: &u8| {
+        let event = event(*nth, bytes);
+        Pending {
+            source: at,
+            id: DeliveryId::derive(event.id, client.webhook.id, Cause::Published),
+            cause: CauseKind::Published,
+            event: Arc::new(event),
+            redriven: false,
+            attempts: 0,
+            faults: 0,
+        }
+    };
+    let duties = Duties { sends: events.iter().map(pending).collect(), ..Duties::default() };
+    let workspace = Workspace::parse("acme").unwrap();
+    let task = Task::new(&workspace, client.webhook.id, Vec::new());
+    Work::of(at, &task, duties, is_fresh, client, Lane::default())
+}
+
+/// The messages of each sequence, and the last digits of its events.
+fn sequences(works: Vec<Work<'_>>) -> Vec<(Vec<usize>, String)> {
+    let mut all = Vec::new();
+    works.into_iter().for_each(|work| add(&mut all, work));
+    let digits = |work: &Work<'_>| {
+        let ids = work.sequence.left.iter().map(|pending| pending.event.id.to_string()[34..].to_owned());
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    all.iter().map(|work| (work.records.clone(), digits(work))).collect()
+}
+
+#[test]
+fn what_is_due_together_is_one_sequence_in_the_order_of_the_events() {
+    let (one, two) = (client(1, "spektr"), client(2, "spektr"));
+    let works = vec![
+        work(0, &one, &[3], true),
+        work(1, &two, &[5], true),
+        work(2, &one, &[1, 4], true),
+        work(3, &one, &[2], true),
+    ];
+    assert_eq!(sequences(works), [(vec![0, 2, 3], "01 02 03 04".to_owned()), (vec![1], "05".to_owned())]);
+}
+
+#[test]
+fn a_format_of_one_event_has_a_sequence_a_task() {
+    let client = client(1, "standard");
+    let works = vec![work(0, &client, &[2], true), work(1, &client, &[1], true)];
+    assert_eq!(sequences(works), [(vec![0], "02".to_owned()), (vec![1], "01".to_owned())]);
+}
+
+#[test]
+fn what_comes_again_keeps_its_own_sequence() {
+    let client = client(1, "spektr");
+    let batch = BatchId::derive(&[DeliveryId::derive(event(3, 1).id, WebhookId(1), Cause::Published)]);
+    let mut shared = work(2, &client, &[3], false);
+    shared.sequence.batch = batch;
+    let works = vec![work(0, &client, &[1], true), work(1, &client, &[2], false), shared, work(3, &client, &[5], true)];
+    let expected = [(vec![0, 3], "01 05".to_owned()), (vec![1], "02".to_owned()), (vec![2], "03".to_owned())];
+    assert_eq!(sequences(works), expected);
+}
+
+#[test]
+fn an_event_that_two_tasks_bring_is_sent_once() {
+    let client = client(1, "spektr");
+    let works = vec![work(0, &client, &[1, 2], true), work(1, &client, &[1], true)];
+    assert_eq!(sequences(works), [(vec![0, 1], "01 02".to_owned())]);
+}
+
+#[test]
+fn a_sequence_is_bounded_in_bytes() {
+    let client = client(1, "spektr");
+    let half = usize::try_from(MAX_REFERRED_BYTES / 2).unwrap();
+    let works = (0..3).map(|nth| sized(usize::from(nth), &client, &[nth], true, half - 100)).collect();
+    assert_eq!(sequences(works).iter().map(|(records, _)| records.len()).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[test]
+fn a_message_that_asks_for_more_than_its_sequence_is_not_whole() {
+    let client = client(1, "standard");
+    assert!(work(0, &client, &[1], true).is_whole());
+    let mut more = work(0, &client, &[1, 2], true);
+    more.skips = more.sequence.left.split_off(1);
+    assert!(!more.is_whole());
+}

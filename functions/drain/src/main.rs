@@ -1,0 +1,45 @@
+//! `drain`: a webhook's turn. What waits in its backlog is sent as its endpoint and its rate limit allow.
+
+mod drain;
+mod hand;
+mod page;
+mod turn;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use drain::{Drain, MAX_MEMORY_KIB, MAX_REQUESTS};
+use lambda_runtime::{LambdaEvent, service_fn};
+use posthaste_delivery::Courier;
+use posthaste_queue::Queue;
+use posthaste_runtime::{
+    aws,
+    batch::{self, Batch},
+    config,
+    deadline::Deadline,
+    telemetry,
+};
+use tokio::sync::Semaphore;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start();
+    let sdk = aws::load().await?;
+    let queue = |name| config::text(name).map(|url| Queue::new(aws::sqs(&sdk), url));
+    let days: u32 = config::parsed("MAX_WAITING_DAYS", "a number of days")?;
+    let drain = Drain {
+        courier: Courier::of_environment(&sdk)?,
+        batch: Batch { queue: queue("TURNS_QUEUE_URL")?, dead_letters: queue("TURNS_DLQ_URL")? },
+        max_waiting: config::parsed("MAX_WAITING_DELIVERIES", "a number of deliveries")?,
+        max_waiting_time: Duration::from_secs(u64::from(days) * 24 * 60 * 60),
+        places: Arc::new(Semaphore::new(MAX_REQUESTS)),
+        memory: Arc::new(Semaphore::new(MAX_MEMORY_KIB)),
+    };
+    let drain = &drain;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let records = batch::records(event.payload);
+        let deadline = Deadline::of(event.context.deadline);
+        Ok::<_, lambda_runtime::Error>(drain.handle(&records, &event.context.request_id, deadline).await)
+    }))
+    .await
+}

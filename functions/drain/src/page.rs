@@ -1,0 +1,163 @@
+//! Reading a page of the backlog, with what its deliveries need.
+
+use posthaste_delivery::{Client, Details, Duties, Sent, Skipped, duties};
+use posthaste_domain::{
+    backlog::{Class, MAX_PAGE_BYTES, Waiting},
+    lane::Seen,
+    sequence::{Pending, Sequence},
+    task::Task,
+};
+use posthaste_runtime::clock;
+
+use crate::turn::Working;
+
+/// An item that was put so long before its lane was opened belongs to an earlier lane.
+const FORGOTTEN_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl Working<'_> {
+    /// Reads up to `limit` items that are not at hand. Answers how much is ready by them, and whether the end was reached.
+    pub(crate) async fn read(&mut self, limit: usize) -> anyhow::Result<(usize, bool)> {
+        let mut items = Vec::new();
+        let mut is_end = true;
+        let (mut bytes, mut unreadable) = (0, 0);
+        for class in self.hand.classes() {
+            if items.len() >= limit || bytes >= MAX_PAGE_BYTES {
+                is_end = false;
+                break;
+            }
+            let after = self.hand.after(class).map(str::to_owned);
+            let backlog = self.backlog();
+            let page =
+                self.drain.courier.deliveries.waiting(backlog, class, after.as_deref(), limit - items.len()).await?;
+            unreadable += page.unreadable;
+            let is_cut = self.take_page(class, page.items, &mut items, &mut bytes);
+            if is_cut || !page.is_end {
+                is_end = false;
+            } else {
+                self.hand.read_to(class, None);
+            }
+        }
+        let found = self.sort(items).await?;
+        // Nothing but such items would be read again and again.
+        anyhow::ensure!(unreadable == 0 || found > 0 || !is_end, "items of the backlog can't be read");
+        Ok((found, is_end))
+    }
+
+    /// Takes items of a page as far as there is room for their events. True where some were left out.
+    fn take_page(&mut self, class: Class, page: Vec<Waiting>, items: &mut Vec<Waiting>, bytes: &mut u64) -> bool {
+        for item in page {
+            if *bytes > 0 && *bytes + item.bytes > MAX_PAGE_BYTES {
+                return true;
+            }
+            *bytes += item.bytes;
+            self.hand.read_to(class, Some(item.key.clone()));
+            if !self.hand.has(&item.key) {
+                items.push(item);
+            }
+        }
+        false
+    }
+
+    /// Makes items ready, and settles at once what needs no request.
+    async fn sort(&mut self, items: Vec<Waiting>) -> anyhow::Result<usize> {
+        if items.is_empty() {
+            return Ok(0);
+        }
+        let Some(client) = self.client.clone() else {
+            // The webhook is gone, and with it what waits.
+            for item in items {
+                let number = self.hand.take(item);
+                self.hand.close(number);
+            }
+            self.delete_done(0).await?;
+            return Ok(0);
+        };
+        let is_old = |item: &Waiting| clock::now() > item.since + self.drain.max_waiting_time;
+        let is_handed_on = self.turn.is_pouring() && self.seen != Some(Seen::Disabled);
+        let (to_pour, items): (Vec<Waiting>, Vec<Waiting>) =
+            items.into_iter().partition(|item| is_handed_on && !is_old(item));
+        let mut found = 0;
+        for item in to_pour {
+            let number = self.hand.take(item);
+            found += self.hand.make_ready_to_pour(number);
+        }
+        found += self.sort_to_send(items, &client).await?;
+        self.delete_done(0).await?;
+        Ok(found)
+    }
+
+    async fn sort_to_send(&mut self, items: Vec<Waiting>, client: &Client) -> anyhow::Result<usize> {
+        let (is_unclean, opened_at) = (self.is_unclean, self.turn.opened_at());
+        let may_have_records = |item: &Waiting| {
+            // A function died after it had put it and before it had opened the lane, and its message went another way.
+            let is_forgotten = item.since + FORGOTTEN_AFTER < opened_at;
+            is_unclean || is_forgotten || item.task.recorded || item.task.redriven || item.task.batch.is_some()
+        };
+        let wanted = items.iter().map(|item| (&item.task, may_have_records(item)));
+        let details = self.drain.courier.details(wanted).await;
+        let (mut found, mut left) = (0, 0);
+        for item in items {
+            let is_old = clock::now() > item.since + self.drain.max_waiting_time;
+            if !details.know(&item.task) && !is_old {
+                // It says nothing about the others.
+                left += 1;
+                continue;
+            }
+            let (task, is_fresh) = (item.task.clone(), is_fresh(&item.task, &details));
+            let number = self.hand.take(item);
+            let batch = task.batch;
+            let sent = Sent { source: number, ..Sent::default() };
+            let mut duties = duties(task, sent, &client.webhook, &details, clock::now());
+            if is_old {
+                let old = std::mem::take(&mut duties.sends);
+                if !self.drain.courier.skip(&client.webhook, &old, Skipped::TooOld).await.is_empty() {
+                    self.hand.leave(number);
+                    left += 1;
+                    continue;
+                }
+            }
+            match self.take_duties(number, duties, Sequence { batch, left: Vec::new(), is_fresh }, client).await {
+                Some(ready) => found += ready,
+                None => left += 1,
+            }
+        }
+        // What can't be settled is tried again after a pause, and not at once.
+        anyhow::ensure!(left == 0 || found > 0, "what waits could not be read or settled");
+        Ok(found)
+    }
+
+    /// Settles what needs no request, and makes the rest ready. Answers how much there is more that is ready; none where the item has
+    /// to stay.
+    async fn take_duties(
+        &mut self,
+        number: usize,
+        duties: Duties,
+        sequence: Sequence,
+        client: &Client,
+    ) -> Option<usize> {
+        let (courier, webhook) = (&self.drain.courier, &client.webhook);
+        let Duties { sends, later, skips, exhausted, gone } = duties;
+        let mut unsettled = courier.skip(webhook, &skips, Skipped::Disabled).await;
+        unsettled.extend(courier.give_up(webhook, &exhausted, sequence.batch, None).await);
+        unsettled.extend(courier.bury_gone(webhook, &gone, sequence.batch).await);
+        if let Some(at) = later.iter().map(|(_, at)| *at).max() {
+            let later: Vec<Pending> = later.into_iter().map(|(pending, _)| pending).collect();
+            let wait = std::time::Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
+            if !self.send_on(&later, sequence.batch, wait).await {
+                unsettled.insert(number);
+            }
+        }
+        if !unsettled.is_empty() {
+            self.hand.leave(number);
+            return None;
+        }
+        let takes_lists = client.webhook.format().batches();
+        Some(self.hand.make_ready(number, Sequence { left: sends, ..sequence }, takes_lists))
+    }
+}
+
+/// Whether a task can share a request with others: it is one delivery, and nothing was ever done for it.
+fn is_fresh(task: &Task<'_>, details: &Details) -> bool {
+    let is_single = task.batch.is_none() && !task.redriven && task.deliveries.len() == 1;
+    is_single && task.deliveries.iter().all(|due| !details.progress.items.contains_key(&due.id))
+}

@@ -1,0 +1,56 @@
+//! Waking a webhook's turn after a change of the webhook: it may sleep for minutes.
+
+use posthaste_domain::{
+    id::WebhookId,
+    lane::{self, Lane, Outcome, TurnMessage},
+    workspace::Workspace,
+};
+use posthaste_queue::{Message, Queue};
+use posthaste_runtime::clock;
+use posthaste_store::Deliveries;
+
+/// Where the turns of webhooks are.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns {
+    /// The table of the lanes.
+    pub(crate) deliveries: Deliveries,
+    /// The turns queue.
+    pub(crate) queue: Queue,
+}
+
+impl Turns {
+    /// Wakes the turn, if the webhook has one, and returns its lane as it is then. A failure does not undo the change: the turn sees
+    /// it when it wakes by itself. A lane that nobody knows is answered as a healthy one.
+    pub(crate) async fn nudge(&self, workspace: &Workspace, webhook: WebhookId) -> Lane {
+        let nudge = lane::nudge(clock::now());
+        let before = match self.deliveries.write_lane(workspace, webhook, &nudge).await {
+            Ok(Outcome::Done(before)) => before,
+            Ok(Outcome::Refused(lane)) => {
+                if let Some(write) = lane::forgive(&lane)
+                    && let Err(error) = self.deliveries.write_lane(workspace, webhook, &write).await
+                {
+                    tracing::warn!(webhook.id = %webhook, %error, "a circuit could not be closed after a change");
+                }
+                return lane;
+            }
+            Err(error) => {
+                tracing::warn!(webhook.id = %webhook, %error, "a turn could not be woken after a change");
+                return Lane::default();
+            }
+        };
+        if let Err(error) = self.send(workspace, webhook, &before).await {
+            tracing::warn!(webhook.id = %webhook, %error, "a turn could not be sent after a change; release will see to it");
+        }
+        Lane { sick_until: None, ..before }
+    }
+
+    async fn send(&self, workspace: &Workspace, webhook: WebhookId, lane: &Lane) -> anyhow::Result<()> {
+        let token = lane.token.clone().unwrap_or_default();
+        let turn = TurnMessage { workspace: workspace.clone(), webhook, token };
+        let message = Message::new(serde_json::to_string(&turn)?, workspace.to_string());
+        match self.queue.send(&[message]).await.pop() {
+            None => Ok(()),
+            Some((_, error)) => Err(error.into()),
+        }
+    }
+}

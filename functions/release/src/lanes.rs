@@ -1,0 +1,77 @@
+//! Waking the turns of webhooks: those that were told to wake, and those that nobody has heard of for too long.
+//!
+//! The lane is written first, so that a message that holds the turn no more finds that out; then a message with the lane's token is
+//! sent. When this dies between, the lane is due again five minutes later.
+
+use futures::{StreamExt, stream};
+use posthaste_domain::{
+    Timestamp,
+    lane::{self, Lane, Outcome, TurnMessage},
+};
+use posthaste_queue::Message;
+use posthaste_runtime::clock;
+use posthaste_store::WebhookKey;
+
+use crate::release::{AHEAD, CONCURRENT_WRITES, Release};
+
+/// How many lanes of one shard are woken a minute.
+const MAX_LANES: i32 = 500;
+/// How many sick webhooks are probed a minute for each invocation of `drain` that may run. A probe may take 30 s, and an invocation
+/// has ten turns, so these are three quarters of what it can do at the worst: the others need the rest.
+const PROBES_A_PLACE: u32 = 15;
+
+impl Release {
+    /// Wakes the lanes of all shards. An error says that one could not be looked through; the others were.
+    pub(crate) async fn wake_lanes(&self) -> anyhow::Result<usize> {
+        let now = clock::now();
+        let (lanes, probes) = lane::due_shards();
+        let shards = u32::try_from(probes.len()).unwrap_or(u32::MAX).max(1);
+        let most_probes = i32::try_from((self.places * PROBES_A_PLACE).div_ceil(shards)).unwrap_or(i32::MAX);
+        let lanes = lanes.into_iter().map(|shard| (shard, MAX_LANES));
+        let shards = lanes.chain(probes.into_iter().map(|shard| (shard, most_probes)));
+        let looked = stream::iter(shards)
+            .map(async |(shard, most)| self.deliveries.due_lanes(&shard, now + AHEAD, most).await)
+            .buffer_unordered(CONCURRENT_WRITES)
+            .collect::<Vec<_>>()
+            .await;
+        let mut failed = None;
+        let mut due = Vec::new();
+        for lanes in looked {
+            match lanes {
+                Ok(lanes) => due.extend(lanes),
+                Err(error) => failed = Some(error),
+            }
+        }
+        // The index lags behind the table, which says what is due.
+        let owners: Vec<WebhookKey> = due.into_iter().map(|lane| (lane.workspace, lane.webhook)).collect();
+        let lanes = self.deliveries.lanes(&owners).await;
+        let turns: Vec<Option<Message>> = stream::iter(lanes.items)
+            .map(|(owner, lane)| self.wake(owner, lane, now))
+            .buffer_unordered(CONCURRENT_WRITES)
+            .collect()
+            .await;
+        let turns: Vec<Message> = turns.into_iter().flatten().collect();
+        for (_, error) in self.turns.send(&turns).await {
+            tracing::error!(%error, "a turn could not be sent; its lane is due again in five minutes");
+        }
+        failed.map_or(Ok(turns.len()), |error| Err(error.into()))
+    }
+
+    /// The message that wakes a lane; none where it is not due, or another one has woken it.
+    async fn wake(&self, owner: WebhookKey, lane: Lane, now: Timestamp) -> Option<Message> {
+        let (write, at) = lane::wake(&lane, now)?;
+        let (workspace, webhook) = owner;
+        match self.deliveries.write_lane(&workspace, webhook, &write).await {
+            Ok(Outcome::Done(_)) => {}
+            Ok(Outcome::Refused(_)) => return None,
+            Err(error) => {
+                tracing::error!(webhook.id = %webhook, %error, "a lane could not be woken");
+                return None;
+            }
+        }
+        let delay = std::time::Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        let group = workspace.to_string();
+        let body = serde_json::to_string(&TurnMessage { workspace, webhook, token: lane.token? }).ok()?;
+        Some(Message { delay, ..Message::new(body, group) })
+    }
+}
