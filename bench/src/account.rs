@@ -1,5 +1,6 @@
-//! Whether anything is lost: every accepted event has arrived, or is in its webhook's history, or still is on a queue. Messages are
-//! only counted, so a loss shows for certain when the queues are empty, and else if there are fewer messages than events.
+//! Whether anything is lost: every accepted event has arrived, or is in its webhook's history, waiting ones too, or is on its way on
+//! a queue. Messages are only counted, so a loss shows for certain when the queues are empty, and else if there are fewer messages
+//! than events.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,9 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use reqwest::Method;
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
@@ -18,7 +17,8 @@ use crate::{
     system::{Bench, Workspace},
 };
 
-/// A delivery can pass from a queue into the history while that is read, so what is missing is looked for again.
+/// A delivery can pass from a queue into the history, or from the backlog onto a queue, while that is read, so what is missing is
+/// looked for again.
 const LOOKS: usize = 3;
 
 /// A webhook, its endpoint and what was published for it.
@@ -45,7 +45,7 @@ pub(crate) struct Account {
     pub(crate) listed: BTreeMap<String, usize>,
     /// All others.
     pub(crate) elsewhere: usize,
-    /// The messages on the queues. Each can be one of the others, or several if its format has lists.
+    /// The messages on the queues that bring something. Each can be one of the others, or several if its format has lists.
     pub(crate) messages: usize,
     /// Those that can't be among the messages either, so that they are nowhere: none may be.
     pub(crate) lost: usize,
@@ -97,18 +97,14 @@ impl Account {
 
     /// Takes what the history lists out of what is missing.
     async fn look_up(&mut self, target: &Target, missing: &mut BTreeSet<Uuid>) -> anyhow::Result<()> {
-        let mut cursor = String::new();
-        while !missing.is_empty() {
-            let path = format!("/webhooks/{}/deliveries?limit=100{cursor}", target.webhook);
-            let page = target.workspace.call(Method::GET, &path, Value::Null).await?;
-            for delivery in page["items"].as_array().context("a page has no items")? {
-                let event = delivery["eventId"].as_str().context("a delivery has no event")?.parse()?;
-                if missing.remove(&event) {
-                    *self.listed.entry(delivery["status"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
-                }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for delivery in target.workspace.history(&target.webhook).await? {
+            let event = delivery["eventId"].as_str().context("a delivery has no event")?.parse()?;
+            if missing.remove(&event) {
+                *self.listed.entry(delivery["status"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
             }
-            let Some(next) = page["next"].as_str() else { break };
-            cursor = format!("&cursor={next}");
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ const TENANT_BURST: usize = 10;
 
 /// The options of this measurement.
 #[derive(Debug, Args)]
-pub(crate) struct IsolationArgs {
+pub struct IsolationArgs {
     /// What is beside the healthy webhook; all of them, one after the other, unless chosen.
     #[arg(long, value_enum, value_delimiter = ',')]
     endpoint: Vec<Endpoint>,
@@ -89,6 +89,9 @@ async fn measure(args: &IsolationArgs, endpoint: Endpoint, subject: &Subject, be
     let name = format!("{endpoint:?}").to_lowercase();
     let mut report = Report::new(format!("isolation: {name}"), subject, bench, conditions);
     phases.report(&ways, &mut report)?;
+    let bad_requests: usize = bad.iter().map(|target| target.hook.requests().len()).sum();
+    report.line(format!("{bad_requests} requests arrived at the bad endpoint."));
+    report.figure("badRequests", bad_requests)?;
     // Together: what waits for a bad endpoint must not stand for what the healthy one lacks.
     let targets: Vec<Target> = bad.into_iter().chain([healthy]).collect();
     report.account(Account::of(bench, &targets).await?)?;

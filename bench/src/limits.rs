@@ -1,8 +1,10 @@
 //! `limits`: what arrives of a backlog under a rate limit.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -18,7 +20,7 @@ use crate::{
 
 /// The options of this measurement.
 #[derive(Debug, Args)]
-pub(crate) struct LimitsArgs {
+pub struct LimitsArgs {
     /// How many requests the limit allows.
     #[arg(long, default_value_t = 10)]
     requests: u32,
@@ -31,10 +33,10 @@ pub(crate) struct LimitsArgs {
     /// How many events are published at once.
     #[arg(long, default_value_t = 10_000)]
     events: usize,
-    /// How many seconds are measured once all events are taken in.
+    /// How many seconds are measured once all events are fanned out and, with --list, their deliveries wait.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// How many seconds it may take until all events are taken in.
+    /// How many seconds that may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     patience: u64,
 }
@@ -76,7 +78,9 @@ async fn measure(args: &LimitsArgs, subject: &Subject, bench: &Bench) -> anyhow:
 
     eprintln!("{} events are taken in …", args.events);
     target.stream.publish(args.events).await?;
-    let taken_in = bench.taken_in(Duration::from_secs(args.patience)).await;
+    // The deliveries of a list wait until they are many. Others go from the first one on, and above 50 a second they need not wait.
+    let patience = Duration::from_secs(args.patience);
+    let taken_in = if args.list { bench.taken_in(patience).await } else { bench.fanned_out(patience).await };
     let from_us = clock::now_us();
     eprintln!("requests are counted for {} s …", args.seconds);
     let began = Instant::now();
@@ -86,7 +90,8 @@ async fn measure(args: &LimitsArgs, subject: &Subject, bench: &Bench) -> anyhow:
     let to_us = clock::now_us();
 
     let per = args.per.seconds();
-    let figures = Figures::of(&target.hook.requests(), from_us, to_us, per * 1_000_000);
+    let begun_ms = begun_ms(&target).await?;
+    let figures = Figures::of(&target.hook.requests(), &begun_ms, from_us, to_us, per * 1_000_000);
     let conditions = vec![
         ("limit", format!("{} a {}", args.requests, format!("{:?}", args.per).to_lowercase())),
         ("profile", if args.list { "spektr" } else { "standard" }.to_owned()),
@@ -95,10 +100,24 @@ async fn measure(args: &LimitsArgs, subject: &Subject, bench: &Bench) -> anyhow:
         ("taken in after", taken_in.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))),
     ];
     let mut report = Report::new("limits".to_owned(), subject, bench, conditions);
+    report.figure("takenInAfterSeconds", taken_in.map(|time| time.as_secs_f64()))?;
     report.table(&figures.table(per));
     report.figure("arrived", figures)?;
     report.account(Account::of(bench, &[target]).await?)?;
     Ok(report)
+}
+
+/// When requests began, sorted, as the attempts in the history say. All deliveries of a request have the same time there.
+async fn begun_ms(target: &Target) -> anyhow::Result<Vec<u64>> {
+    let mut begun_ms = BTreeMap::<u64, usize>::new();
+    for delivery in target.workspace.history(&target.webhook).await? {
+        for attempt in delivery["attempts"].as_array().into_iter().flatten() {
+            let at: Timestamp = attempt["at"].as_str().context("an attempt has no time")?.parse()?;
+            *begun_ms.entry(u64::try_from(at.as_millisecond())?).or_default() += 1;
+        }
+    }
+    let requests = |(at_ms, deliveries)| std::iter::repeat_n(at_ms, if target.has_lists { 1 } else { deliveries });
+    Ok(begun_ms.into_iter().flat_map(requests).collect())
 }
 
 fn all_arrived(target: &Target, events: usize) -> bool {
@@ -116,14 +135,22 @@ struct Figures {
     /// Requests in the time of the limit, on average.
     rate: f64,
     events_a_request: f64,
+    /// How many requests brought so many events.
+    requests_by_events: BTreeMap<usize, usize>,
     /// The most requests in any stretch as long as the time of the limit, from the very beginning.
     worst_window: usize,
+    /// The same by when requests began, so that it tells nothing of how long they took to arrive on a busy machine.
+    worst_window_begun: usize,
 }
 
 impl Figures {
-    fn of(all: &[Request], from_us: u64, to_us: u64, window_us: u64) -> Self {
+    fn of(all: &[Request], begun_ms: &[u64], from_us: u64, to_us: u64, window_us: u64) -> Self {
         let measured: Vec<&Request> = all.iter().filter(|request| (from_us..to_us).contains(&request.at_us)).collect();
         let events = measured.iter().map(|request| request.events.len()).sum();
+        let mut requests_by_events = BTreeMap::new();
+        for request in &measured {
+            *requests_by_events.entry(request.events.len()).or_default() += 1;
+        }
         let times: Vec<u64> = all.iter().map(|request| request.at_us).collect();
         Self {
             requests_before: all.iter().filter(|request| request.at_us < from_us).count(),
@@ -131,7 +158,9 @@ impl Figures {
             events,
             rate: measured.len() as f64 * window_us as f64 / (to_us - from_us).max(1) as f64,
             events_a_request: events as f64 / measured.len().max(1) as f64,
+            requests_by_events,
             worst_window: most_in_any(&times, window_us),
+            worst_window_begun: most_in_any(begun_ms, window_us / 1000),
         }
     }
 
@@ -142,6 +171,7 @@ impl Figures {
         row("requests", self.requests.to_string());
         row(&format!("requests in {per} s, on average"), format!("{:.2}", self.rate));
         row(&format!("the most requests in any {per} s"), self.worst_window.to_string());
+        row(&format!("the most that began in any {per} s"), self.worst_window_begun.to_string());
         row("events", self.events.to_string());
         row("events a request", format!("{:.1}", self.events_a_request));
         table

@@ -14,7 +14,7 @@ use crate::stream::Through;
 
 /// The options of all measurements.
 #[derive(Debug, Args)]
-pub(crate) struct Common {
+pub struct Common {
     /// Uses the binaries in this directory, such as those of another version, and builds none.
     #[arg(long, global = true, value_name = "DIR")]
     functions: Option<PathBuf>,
@@ -27,13 +27,10 @@ pub(crate) struct Common {
     /// How events come in where a pace is kept.
     #[arg(long, global = true, value_enum, default_value = "queue")]
     through: Through,
-    /// Prints one JSON object for each measurement.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 /// What is measured.
-pub(crate) struct Subject {
+pub struct Subject {
     pub(crate) binaries: BTreeMap<String, PathBuf>,
     pub(crate) template: String,
     pub(crate) concurrency: usize,
@@ -42,9 +39,17 @@ pub(crate) struct Subject {
     pub(crate) version: String,
 }
 
+impl Subject {
+    /// This version with debug builds of its functions, which are as right and not as fast, and at most so many processes of each.
+    pub fn debug_build(concurrency: usize) -> anyhow::Result<Self> {
+        let (binaries, template) = (binaries::build(false)?, binaries::template()?);
+        Ok(Self { binaries, template, concurrency, through: Through::Queue, version: revision() })
+    }
+}
+
 impl Common {
     /// Reads the template, and builds the functions unless they are there.
-    pub(crate) fn subject(&self) -> anyhow::Result<Subject> {
+    pub fn subject(&self) -> anyhow::Result<Subject> {
         let template = match &self.template {
             Some(file) => std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?,
             None => binaries::template()?,

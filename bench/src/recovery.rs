@@ -1,8 +1,11 @@
 //! `recovery`: a busy webhook that is slow for a while and then well, while its events go on.
 
+mod lane;
+
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
+use lane::Lane;
 use serde::Serialize;
 use serde_json::json;
 use tokio::{
@@ -28,10 +31,12 @@ const ROW_US: u64 = 5_000_000;
 const LATE_US: u64 = 1_000_000;
 /// How long events are waited for at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long after that the lane may take to be closed.
+const CLOSES_WITHIN: Duration = Duration::from_secs(10);
 
 /// The options of this measurement.
 #[derive(Debug, Args)]
-pub(crate) struct RecoveryArgs {
+pub struct RecoveryArgs {
     /// Events a second.
     #[arg(long, default_value_t = 300.0)]
     rate: f64,
@@ -41,6 +46,10 @@ pub(crate) struct RecoveryArgs {
     /// How many seconds are measured, from the moment at which the endpoint becomes slow.
     #[arg(long, default_value_t = 150)]
     seconds: u64,
+    /// Makes the lane look as if it had been opened long ago, so that the endpoint is well after twenty quick answers, without the
+    /// minute for which it has to give them.
+    #[arg(long)]
+    skip_proof: bool,
 }
 
 pub(crate) async fn run(args: &RecoveryArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
@@ -64,16 +73,21 @@ async fn measure(args: &RecoveryArgs, subject: &Subject, bench: &Bench) -> anyho
     let slow_us = clock::now_us();
     target.hook.behave(Behaviour::Slow(SLOW));
     let recovers = well_after(target.hook.clone(), Duration::from_secs(args.slow));
-    let late = steadily(&paces, Duration::from_secs(args.seconds)).await?;
-    let end_us = clock::now_us();
+    let mut lane = Lane::of(&target, bench, slow_us, args.skip_proof);
+    let publishing = async {
+        let late = steadily(&paces, Duration::from_secs(args.seconds)).await?;
+        let end_us = clock::now_us();
+        wait_for_all(&target).await;
+        anyhow::Ok((late, end_us))
+    };
+    let (late, end_us) = tokio::select! {
+        done = publishing => done?,
+        ended = lane.watch() => match ended? {},
+    };
+    lane.watch_until_closed(CLOSES_WITHIN).await?;
     let well_us = recovers.await?;
-    let published = target.stream.accepted().await;
-    let began = Instant::now();
-    while ways(&published, &target.hook).iter().any(|way| way.arrived_us.is_none()) && began.elapsed() < PATIENCE {
-        sleep(Duration::from_millis(200)).await;
-    }
 
-    let ways = ways(&published, &target.hook);
+    let ways = ways(&target.stream.accepted().await, &target.hook);
     let conditions = vec![
         ("λ", format!("{}/s", args.rate)),
         ("T", "5 s".to_owned()),
@@ -89,15 +103,26 @@ async fn measure(args: &RecoveryArgs, subject: &Subject, bench: &Bench) -> anyho
     let fast_again = since_well(fast_again(&ways, well_us, end_us));
     let show =
         |time: Option<f64>| time.map_or("not within the time measured".to_owned(), |time| format!("{time:.1} s"));
+    report.line(format!("from the moment at which the endpoint is slow, {}", lane.line()));
     report.line("from the moment at which the endpoint is well again,");
     report.line(format!("  until no event is more than a second late: {}", show(backlog_gone)));
     report
         .line(format!("  until new events arrive within a second (99 of 100, and it stays so): {}", show(fast_again)));
     report.figure("rows", &rows)?;
+    report.figure("states", lane.seen())?;
+    report.figure("isClosed", lane.is_closed())?;
     report.figure("backlogGoneAfterSeconds", backlog_gone)?;
     report.figure("fastAgainAfterSeconds", fast_again)?;
     report.account(Account::of(bench, &[target]).await?)?;
     Ok(report)
+}
+
+async fn wait_for_all(target: &Target) {
+    let published = target.stream.accepted().await;
+    let began = Instant::now();
+    while ways(&published, &target.hook).iter().any(|way| way.arrived_us.is_none()) && began.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// Lets the endpoint recover after this time; when it did.

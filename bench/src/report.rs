@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 use crate::{account::Account, options::Subject, system::Bench};
 
 /// The result of one measurement.
-pub(crate) struct Report {
+pub struct Report {
     title: String,
     conditions: Vec<(&'static str, String)>,
     text: String,
     figures: Value,
-    /// Accepted events that are nowhere.
-    pub(crate) lost: usize,
+    lost: usize,
 }
 
 impl Report {
@@ -27,6 +26,21 @@ impl Report {
         conditions.push(("processors", processors.to_string()));
         conditions.push(("errors logged", bench.errors().to_string()));
         Self { title, conditions, text: String::new(), figures: json!({}), lost: 0 }
+    }
+
+    /// What was measured, such as `isolation: hang`.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// All figures, by name.
+    pub fn figures(&self) -> &Value {
+        &self.figures
+    }
+
+    /// How many accepted events are nowhere.
+    pub fn lost(&self) -> usize {
+        self.lost
     }
 
     /// Adds figures for machines.
@@ -52,7 +66,8 @@ impl Report {
         self.text.push_str(&table.text());
     }
 
-    pub(crate) fn print(&self, as_json: bool) {
+    /// Prints it as tables, or as one JSON object in a line.
+    pub fn print(&self, as_json: bool) {
         if as_json {
             let conditions: Value = self.conditions.iter().map(|(name, value)| (*name, value.as_str())).collect();
             println!("{}", json!({ "measurement": self.title, "conditions": conditions, "figures": self.figures }));

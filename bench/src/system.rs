@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use posthaste_local::{FaultSpec, Functions, LogSink, Metrics, Options, System};
+use posthaste_local::{Depth, DynamoDbError, FaultSpec, Functions, LogSink, Metrics, Options, System};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -21,7 +21,7 @@ use crate::{
     stream::{Stream, Through},
 };
 
-/// How long nothing may be visible on any queue until everything counts as taken in.
+/// How long the queues have to be quiet until everything counts as taken in.
 const CALM: Duration = Duration::from_millis(500);
 
 /// A running system.
@@ -47,8 +47,8 @@ impl Bench {
             faults: FaultSpec::default(),
             parameters: BTreeMap::from([("DeliverMaximumConcurrency".to_owned(), subject.concurrency.to_string())]),
             log: LogSink::new(move |line| {
-                if line.text.contains(r#""level":"ERROR""#) {
-                    counted.fetch_add(1, Ordering::Relaxed);
+                if line.text.contains(r#""level":"ERROR""#) && counted.fetch_add(1, Ordering::Relaxed) == 0 {
+                    eprintln!("the first error that was logged: {}", line.text);
                 }
             }),
             environment_file: None,
@@ -95,24 +95,36 @@ impl Bench {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// The messages of all queues but dead-letter queues, whatever they wait for.
+    /// The messages that bring events, deliveries or replays, whatever they wait for. A turn's message brings nothing: what the turn
+    /// works off is in the backlog.
     pub(crate) fn messages(&self) -> usize {
-        let queues = self.metrics().queues.into_iter().filter(|(name, _)| !name.ends_with("-dlq"));
+        let queues = self.metrics().queues.into_iter().filter(|(name, _)| brings(name));
         queues.map(|(_, depth)| depth.visible + depth.in_flight + depth.delayed).sum()
     }
 
-    /// Waits until all events are fanned out and nothing is visible on any queue. Returns how long that took, or nothing if
-    /// the bound was reached first.
+    /// Waits until all events are fanned out and nobody works at a delivery: each is made, waits in a backlog, or waits for its
+    /// retry. Returns how long that took, or nothing if the bound was reached first.
     pub(crate) async fn taken_in(&self, bound: Duration) -> Option<Duration> {
+        self.quiet(bound, |queue, depth| {
+            depth.visible + depth.in_flight == 0 && (!is_events(queue) || depth.delayed == 0)
+        })
+        .await
+    }
+
+    /// Waits until all events are fanned out, whatever becomes of their deliveries. Returns the same.
+    pub(crate) async fn fanned_out(&self, bound: Duration) -> Option<Duration> {
+        self.quiet(bound, |queue, depth| !is_events(queue) || depth.visible + depth.in_flight + depth.delayed == 0)
+            .await
+    }
+
+    /// Waits until each queue that brings something has been quiet for a while.
+    async fn quiet(&self, bound: Duration, is_quiet: impl Fn(&str, Depth) -> bool) -> Option<Duration> {
         let began = Instant::now();
         let mut busy = began;
         while began.elapsed() < bound {
             sleep(Duration::from_millis(50)).await;
             let queues = self.metrics().queues;
-            let is_calm = queues.iter().filter(|(name, _)| !name.ends_with("-dlq")).all(|(name, depth)| {
-                depth.visible == 0 && (!name.ends_with("-events") || depth.in_flight + depth.delayed == 0)
-            });
-            if !is_calm {
+            if !queues.iter().filter(|(name, _)| brings(name)).all(|(name, depth)| is_quiet(name, *depth)) {
                 busy = Instant::now();
             } else if busy.elapsed() >= CALM {
                 return Some(busy - began);
@@ -121,9 +133,34 @@ impl Bench {
         None
     }
 
+    /// Makes a lane look as if it had been opened long ago, so that an endpoint needs no further time to prove that it is well.
+    pub(crate) async fn opened_long_ago(&self, workspace: &Workspace, webhook: &str) -> anyhow::Result<()> {
+        let table =
+            self.system.stack().outputs.get("DeliveriesTable").context("the template names no deliveries table")?;
+        let update = json!({
+            "TableName": table,
+            "Key": { "pk": { "S": format!("#lane#{}#{webhook}", workspace.name) }, "sk": { "S": "lane" } },
+            "UpdateExpression": "SET openedAt = :past", "ExpressionAttributeValues": { ":past": { "N": "1000" } },
+            "ConditionExpression": "attribute_exists(openedAt)",
+        });
+        match self.system.dynamodb().call("UpdateItem", &update).await {
+            Err(DynamoDbError::Refused { kind, .. }) if kind == "ConditionalCheckFailedException" => Ok(()),
+            updated => updated.map(drop).context("the lane can't be changed"),
+        }
+    }
+
     pub(crate) async fn stop(self) {
         self.system.stop().await;
     }
+}
+
+fn is_events(queue: &str) -> bool {
+    queue.ends_with("-events")
+}
+
+/// Whether messages of this queue bring something to deliver.
+fn brings(queue: &str) -> bool {
+    !queue.ends_with("-dlq") && !queue.ends_with("-turns")
 }
 
 /// A workspace with a key of its own.
@@ -143,6 +180,25 @@ impl Workspace {
             webhook.extend(settings);
         }
         Ok(self.call(Method::POST, "/webhooks", webhook).await?["id"].to_string())
+    }
+
+    /// All deliveries of a webhook, newest first.
+    pub(crate) async fn history(&self, webhook: &str) -> anyhow::Result<Vec<Value>> {
+        let mut deliveries = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/webhooks/{webhook}/deliveries?limit=100{cursor}");
+            let mut page = self.call(Method::GET, &path, Value::Null).await?;
+            deliveries.append(page["items"].as_array_mut().context("a page has no items")?);
+            let Some(next) = page["next"].as_str() else { return Ok(deliveries) };
+            cursor = format!("&cursor={next}");
+        }
+    }
+
+    /// The state in a webhook's health, such as `slow`.
+    pub(crate) async fn state(&self, webhook: &str) -> anyhow::Result<String> {
+        let webhook = self.call(Method::GET, &format!("/webhooks/{webhook}"), Value::Null).await?;
+        Ok(webhook["health"]["state"].as_str().context("the webhook has no state")?.to_owned())
     }
 
     /// A call of the API that has to succeed: its data. Null is no body.

@@ -27,17 +27,21 @@ const RECORDING: &str = "deliver dynamodb:UpdateItem";
 
 /// The options of this measurement.
 #[derive(Debug, Args)]
-pub(crate) struct WaitingArgs {
+pub struct WaitingArgs {
     /// Why deliveries wait; each in turn unless chosen.
     #[arg(long, value_enum, value_delimiter = ',')]
     case: Vec<Case>,
     /// How many events are published at once.
     #[arg(long, default_value_t = 10_000)]
     waiting: usize,
-    /// How many seconds of waiting are measured. What acts every two minutes shows only if they are several.
+    /// How many seconds of waiting are measured. A dead endpoint is tried after 30 s, then half as often each time, down to every
+    /// 10 minutes: an hour of that is what an hour shows.
     #[arg(long, default_value_t = 120)]
     seconds: u64,
-    /// How many seconds it may take until all events are taken in.
+    /// The webhook's timeout in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    timeout: u8,
+    /// How many seconds it may take until all deliveries wait.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     patience: u64,
 }
@@ -54,9 +58,9 @@ enum Case {
 }
 
 impl Case {
-    fn settings(self) -> Value {
+    fn settings(self, timeout: u8) -> Value {
         match self {
-            Self::Dead => json!({}),
+            Self::Dead => json!({ "timeoutSeconds": timeout }),
             Self::Limit => json!({ "rateLimit": { "requests": 10, "per": "minute" } }),
             Self::List => json!({ "profile": "spektr", "rateLimit": { "requests": 1, "per": "minute" } }),
         }
@@ -79,9 +83,9 @@ async fn measure(args: &WaitingArgs, case: Case, subject: &Subject, bench: &Benc
     let ordinary = ordinary_path(bench, args.waiting.min(ORDINARY), case).await?;
     let behaviour = if case == Case::Dead { Behaviour::Hang } else { Behaviour::Well };
     let workspace = bench.workspace("waiting").await?;
-    let target = target(bench, workspace, "waiting", behaviour, case.settings(), case).await?;
+    let target = target(bench, workspace, "waiting", behaviour, case.settings(args.timeout), case).await?;
 
-    eprintln!("{case:?}: {} events are taken in …", args.waiting);
+    eprintln!("{case:?}: {} events are published, and their deliveries come to wait …", args.waiting);
     let before = bench.metrics();
     target.stream.publish(args.waiting).await?;
     let taken_in = bench.taken_in(patience).await;
@@ -94,16 +98,21 @@ async fn measure(args: &WaitingArgs, case: Case, subject: &Subject, bench: &Benc
 
     let conditions = vec![
         ("waiting", args.waiting.to_string()),
-        ("T", "5 s".to_owned()),
+        ("T", format!("{} s", args.timeout)),
         ("seconds", args.seconds.to_string()),
         ("taken in after", taken_in.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))),
     ];
     let name = format!("{case:?}").to_lowercase();
     let mut report = Report::new(format!("waiting: {name}"), subject, bench, conditions);
     let attempts: usize = early.iter().map(|request| request.events.len()).sum();
+    report.figure("takenInAfterSeconds", taken_in.map(|time| time.as_secs_f64()))?;
+    let getting_there = Spent::between(&before, &settled);
+    report.line("until all waited:");
+    report.table(&getting_there.table());
+    report.figure("gettingThere", &getting_there)?;
     let there = GettingThere {
         ordinary,
-        waiting: Spent::between(&before, &settled).calls_per(args.waiting),
+        waiting: getting_there.calls_per(args.waiting),
         attempts: attempts as f64 / args.waiting as f64,
     };
     there.report(&mut report)?;
@@ -201,14 +210,18 @@ fn while_waiting(
     let an_hour = 3600.0 / args.seconds as f64;
     let without_release = spent.all_calls() - spent.calls_of("release");
     let calls_an_hour = without_release as f64 * an_hour;
+    let invocations = spent.all_invocations() - spent.invocations.get("release").copied().unwrap_or(0);
+    let invocations_an_hour = invocations as f64 * an_hour;
     let for_each = calls_an_hour / args.waiting as f64;
     report.line(format!("while they waited, in {} s:", args.seconds));
     report.table(&spent.table());
     report.line(format!(
-        "an hour of it is {calls_an_hour:.0} calls without those of release, {for_each:.4} for each waiting delivery; \
-         {requests} requests arrived."
+        "an hour of it is {calls_an_hour:.0} calls and {invocations_an_hour:.0} invocations without those of release, {for_each:.4} \
+         calls for each waiting delivery; {requests} requests arrived."
     ));
+    report.figure("callsWithoutRelease", without_release)?;
     report.figure("callsAnHourWithoutRelease", calls_an_hour)?;
+    report.figure("invocationsAnHourWithoutRelease", invocations_an_hour)?;
     report.figure("callsAnHourAndDelivery", for_each)?;
     report.figure("requests", requests)?;
     report.figure("whileWaiting", spent)

@@ -1,0 +1,56 @@
+//! What the aims of the design are held against, measured on a local system of real function processes: `cargo bench-posthaste`
+//! with optimised builds, and a small round of each measurement as a test.
+//!
+//! ```text
+//!  publisher ──▶ stream ──▶ events queue or API ──▶ local system ──▶ receiver
+//!                  │ when each event was published                     │ when each arrived
+//!                  └────────────────▶ a measurement ◀──────────────────┘──▶ report
+//! ```
+//!
+//! Times depend on the machine and on what else it does, so a measurement compares times of one run. Only what is counted can be
+//! wrong: an accepted event that is lost, a call too many, a request over a limit.
+
+mod account;
+mod clock;
+mod isolation;
+mod latency;
+mod limits;
+mod options;
+mod publisher;
+mod receiver;
+mod recovery;
+mod report;
+mod spent;
+mod stream;
+mod system;
+mod waiting;
+
+use clap::Subcommand;
+
+pub use options::{Common, Subject};
+pub use report::Report;
+
+/// A measurement and its options.
+#[derive(Debug, Subcommand)]
+pub enum Measurement {
+    /// What a bad endpoint does to another tenant's healthy webhook.
+    Isolation(isolation::IsolationArgs),
+    /// What deliveries cost while they wait, and what it costs to get them there.
+    Waiting(waiting::WaitingArgs),
+    /// What arrives of a backlog under a rate limit.
+    Limits(limits::LimitsArgs),
+    /// How a busy webhook comes back after its endpoint was slow.
+    Recovery(recovery::RecoveryArgs),
+}
+
+impl Measurement {
+    /// Measures, each time on a new system, and hands over each report as soon as it is there.
+    pub async fn run(&self, subject: &Subject, mut done: impl FnMut(Report)) -> anyhow::Result<()> {
+        match self {
+            Self::Isolation(args) => isolation::run(args, subject, &mut done).await,
+            Self::Waiting(args) => waiting::run(args, subject, &mut done).await,
+            Self::Limits(args) => limits::run(args, subject, &mut done).await,
+            Self::Recovery(args) => recovery::run(args, subject, &mut done).await,
+        }
+    }
+}
