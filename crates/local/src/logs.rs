@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 
 /// Shows the local system's own messages on standard error; `RUST_LOG` chooses others.
 pub(crate) fn start() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,posthaste_local=info"));
+    // To the embedded DynamoDB a conditional write that is refused is worth a warning, and to the functions it is an answer.
+    let usual = "warn,dynoxide=error,posthaste_local=info";
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

@@ -1,5 +1,6 @@
 //! `drain`: a webhook's turn. What waits in its backlog is sent as its endpoint and its rate limit allow.
 
+mod away;
 mod drain;
 mod hand;
 mod page;

@@ -33,7 +33,7 @@ const ABANDONED: Over = Over::RetryIn(Duration::from_secs(10));
 /// A turn at work.
 pub(crate) struct Working<'d> {
     pub(crate) drain: &'d Drain,
-    asked: &'d TurnMessage,
+    pub(crate) asked: &'d TurnMessage,
     pub(crate) turn: Turn,
     me: String,
     deadline: Deadline,
@@ -44,7 +44,7 @@ pub(crate) struct Working<'d> {
     /// Whether the turn before did not end, so that what it had begun may have been recorded.
     pub(crate) is_unclean: bool,
     /// Whether this turn must not end as one that has put everything away.
-    is_given_up: bool,
+    pub(crate) is_given_up: bool,
     requests: u64,
     /// The state of the lane that was told last.
     told: Option<State>,
@@ -374,47 +374,5 @@ impl<'d> Working<'d> {
         let is_empty = self.drain.courier.deliveries.is_backlog_empty(self.backlog()).await?;
         self.turn.looked_again(is_empty);
         Ok(())
-    }
-
-    /// Deletes what is done, if it is more than `least`.
-    pub(crate) async fn delete_done(&mut self, least: usize) -> anyhow::Result<()> {
-        if self.hand.done() <= least {
-            return Ok(());
-        }
-        let keys = self.hand.take_done();
-        let deleted = self.drain.courier.deliveries.delete_waiting(self.backlog(), &keys).await;
-        if !matches!(deleted, Ok(true)) {
-            // Deleting one again changes nothing.
-            self.hand.put_back_done(keys);
-        }
-        anyhow::ensure!(deleted?, "some items could not be deleted");
-        Ok(())
-    }
-
-    /// Writes down what is half done, and deletes what is done. False where that failed: then the lease has to end by itself, so that
-    /// the next turn reads the records first.
-    async fn put_away(&mut self) -> bool {
-        if self.is_given_up {
-            let _ = self.delete_done(0).await;
-            return false;
-        }
-        let Some(client) = self.client.clone() else { return self.delete_done(0).await.is_ok() };
-        for (waiting, sequence) in self.hand.half_done() {
-            let how = SendOn { batch: None, recorded: true, hops: waiting.task.hops, faults: 0, delay: Duration::ZERO };
-            let rest = posthaste_delivery::task(&client.webhook, &sequence.left, how);
-            let rest = rest.with(rest.deliveries.iter().map(posthaste_domain::task::Due::by_reference).collect());
-            let key = &waiting.key;
-            if let Err(error) = self.drain.courier.deliveries.rewrite_waiting(self.backlog(), key, &rest).await {
-                tracing::error!(webhook.id = %self.asked.webhook, %error, "what is left of a run could not be written down");
-                return false;
-            }
-        }
-        match self.delete_done(0).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(webhook.id = %self.asked.webhook, error = %format!("{error:#}"), "what is done could not be deleted");
-                false
-            }
-        }
     }
 }
