@@ -1,5 +1,5 @@
-//! Whether anything is lost: every accepted event has arrived, or is in its webhook's history, waiting ones too, or is on its way on
-//! a queue. Messages are only counted, so a loss shows for certain when the queues are empty, and else if there are fewer messages
+//! Finds out whether anything is lost: every accepted event has arrived, or is in its webhook's history, waiting ones too, or is on
+//! its way on a queue. Messages are only counted, so a loss shows for certain when the queues are empty, and else if there are fewer messages
 //! than events.
 
 use std::{
@@ -27,13 +27,13 @@ pub(crate) struct Target {
     pub(crate) webhook: String,
     pub(crate) hook: Arc<Hook>,
     pub(crate) stream: Arc<Stream>,
-    /// Whether a request that arrived was answered well.
+    /// It is true where the endpoint answers its requests with success.
     pub(crate) answers: bool,
-    /// Whether one message of the deliveries queue can stand for any number of events, because the format has lists.
+    /// It is true where one message of the deliveries queue can stand for any number of events, because the format has lists.
     pub(crate) has_lists: bool,
 }
 
-/// What has become of the events of some webhooks, one for each webhook.
+/// Says what has become of the events of some webhooks, one for each webhook.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Account {
