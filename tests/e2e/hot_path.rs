@@ -34,7 +34,7 @@ async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch
     assert_eq!(calls("ingest"), expected(&[("dynamodb:GetItem", 1), ("sqs:SendMessageBatch", 1)]));
     assert_eq!(
         calls("fanout"),
-        expected(&[("dynamodb:BatchWriteItem", 1), ("dynamodb:Query", 1), ("sqs:SendMessageBatch", 1)])
+        expected(&[("dynamodb:BatchGetItem", 1), ("dynamodb:BatchWriteItem", 1), ("sqs:SendMessageBatch", 1)])
     );
     assert_eq!(calls("deliver"), expected(&[("dynamodb:BatchGetItem", 1), ("dynamodb:UpdateItem", 10)]));
     let errors: u64 = after.calls.values().flat_map(|operations| operations.values()).map(|calls| calls.errors).sum();

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use posthaste_domain::{
     Timestamp,
     attempt::{Duty, duty},
-    event::Event,
     id::{CauseKind, DeliveryId, EventId},
-    process::Process,
     sequence::Pending,
     task::{Content, Due, Task},
-    webhook::{Route, Webhook},
+    webhook::Webhook,
 };
 
 use crate::Details;
@@ -74,7 +72,7 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
             duties.gone.push(Gone { source: sent.source, id, cause, event: event_id });
             continue;
         };
-        if task.unrouted && !is_wanted(webhook, &event) {
+        if task.unrouted && !webhook.wants(&event) {
             continue;
         }
         let attempts = progress.map_or(0, |progress| progress.attempts);
@@ -90,11 +88,6 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
         }
     }
     duties
-}
-
-/// Fan-out could not read the webhook, so nobody has asked yet whether it wants the event.
-fn is_wanted(webhook: &Webhook, event: &Event) -> bool {
-    webhook.route(event, &Process::of(event)) != Route::Ignore
 }
 
 #[cfg(test)]

@@ -61,6 +61,11 @@ impl Rule {
 impl Timing {
     /// Every timing, with the name that the API uses.
     pub const NAMES: [(&'static str, Self); 2] = [("immediate", Self::Immediate), ("process_end", Self::ProcessEnd)];
+
+    /// Whether it is the default.
+    pub(crate) fn is_immediate(&self) -> bool {
+        *self == Self::Immediate
+    }
 }
 
 /// The rows of the matrix by process type.
@@ -69,6 +74,11 @@ impl Timing {
 pub struct Filters(pub BTreeMap<String, BTreeMap<EventPattern, Rule>>);
 
 impl Filters {
+    /// Whether there is no row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads what a client sent as the field `at`.
     pub(crate) fn read(at: &str, raw: &RawValue) -> Result<Self, Invalid> {
         let rows = Fields::of_object(raw, at)?.into_members();

@@ -41,6 +41,11 @@ impl Invalid {
         Self { kind: InvalidKind::Unacceptable, code, message: message.into(), field: Some(field.into()) }
     }
 
+    /// Something that can't be accepted for a reason that is in no field.
+    pub fn unacceptable(code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind: InvalidKind::Unacceptable, code, message: message.into(), field: None }
+    }
+
     /// A body that is not JSON, or not the JSON of an object.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self { kind: InvalidKind::Malformed, code: "malformed_json", message: message.into(), field: None }

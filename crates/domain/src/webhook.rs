@@ -6,18 +6,16 @@ use jiff::Timestamp;
 
 use crate::{
     event::Event,
-    event_type::EventPattern,
-    filter::Timing,
     format::Format,
     headers::{HeaderValue, Headers},
     health::Health,
     id::WebhookId,
-    operational,
-    process::{self, Process},
+    process::Process,
     rate_limit::RateLimit,
     retry::RetrySchedule,
     rotation::Secrets,
     secret::{Sealed, Secret},
+    subscription,
     success::SuccessStatuses,
     workspace::Workspace,
 };
@@ -66,64 +64,16 @@ impl Credentials {
     }
 }
 
-/// What an event means for a webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
-    /// Nothing.
-    Ignore,
-    /// It is delivered now.
-    Now,
-    /// It is delivered when this run of its process has ended.
-    Hold {
-        /// The run.
-        context: String,
-    },
-    /// It ends this run: what was held for the run is delivered, and after it the event itself if it is wanted.
-    End {
-        /// The run.
-        context: String,
-        /// Whether the event itself is to be delivered.
-        wanted: bool,
-    },
-}
-
 impl Webhook {
     /// Whether it gets anything: it was not paused by its owner, nor disabled for what its endpoint did.
     pub fn is_enabled(&self) -> bool {
         self.settings.enabled && self.health.disabled.is_none()
     }
 
-    /// What becomes of an event here. For a paused or disabled webhook too: what comes in the meantime is recorded.
-    ///
-    /// The end of a run is an end also for a webhook that does not subscribe to it: what was held must not wait for its deadline.
-    pub fn route(&self, event: &Event, process: &Process) -> Route {
-        let timing = self.timing(event, process);
-        match (&process.context_id, timing) {
-            (Some(context), timing) if process::ends(&event.event_type) && self.settings.hold_anything() => {
-                Route::End { context: context.clone(), wanted: timing.is_some() }
-            }
-            (_, None) => Route::Ignore,
-            (Some(context), Some(Timing::ProcessEnd)) => Route::Hold { context: context.clone() },
-            (None, Some(Timing::ProcessEnd)) | (_, Some(Timing::Immediate)) => Route::Now,
-        }
-    }
-
     /// Whether an event is, or was, to be delivered here, by the present settings.
     pub fn wants(&self, event: &Event) -> bool {
-        self.timing(event, &Process::of(event)).is_some()
-    }
-
-    fn timing(&self, event: &Event, process: &Process) -> Option<Timing> {
         let Settings { events, filters, timing, .. } = &self.settings;
-        // Who wants everything wants what is published, and not the news of how that went.
-        let operational = operational::is_operational(&event.event_type);
-        let names = |pattern: &EventPattern| {
-            pattern.matches(&event.event_type) && !(operational && *pattern == EventPattern::All)
-        };
-        if !events.iter().any(names) {
-            return None;
-        }
-        filters.timing(process.process_type.as_deref(), &event.event_type, *timing)
+        subscription::timing(events, filters, *timing, event, &Process::of(event)).is_some()
     }
 
     /// How events are written.
@@ -157,6 +107,3 @@ impl Webhook {
             && (self.format() != Format::Slack || body.trim_ascii() == SLACK_OK)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,10 @@
-//! The Registry table: webhooks, API keys, the counter of webhook ids, and the calls that have an idempotency key.
+//! The Registry table: webhooks and the index that routes events to them, API keys, the counter of webhook ids, and the calls that have an idempotency key.
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
 //! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secrets` and `headers` (JSON of sealed values), `createdAt`, `updatedAt`, `revision`; its health: `failingSince`, `lastSuccessAt`, `lastFailureAt`, `failures`, `announced`, `disabledAt`, `disabledReason` |
+//! | `routing#<workspace>` | `root` | `root` (JSON of [`posthaste_domain::routing::Root`]), `revision` |
+//! | `routing#<workspace>#<hash>` | `page` | `page` (JSON of a [`posthaste_domain::routing::Page`]) |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
@@ -11,11 +13,12 @@
 //!
 //! What is confidential is sealed before it gets here, and is read without being opened: see [`crate::KeyRing`].
 //!
-//! One query reads all webhooks of a workspace. A key is two items, written and deleted in one transaction.
+//! A webhook and what the routing index says of it are written in one transaction. A key is two items, written and deleted in one transaction.
 
 mod health;
 mod idempotency;
 mod keys;
+mod routing;
 mod types;
 pub(crate) mod webhooks;
 
@@ -24,6 +27,7 @@ use posthaste_domain::workspace::Workspace;
 
 use crate::item::{Item, text};
 
+pub use routing::{PageKey, Written};
 pub use types::OwnType;
 pub use webhooks::{Revision, Webhooks};
 

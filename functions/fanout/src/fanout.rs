@@ -1,18 +1,15 @@
 //! Who gets an event.
 //!
-//! Actors: the poller hands over up to ten records; this stores their events, reads each workspace's webhooks once, sends a task
-//! for what is due, holds what waits for the end of its process, and releases what an end was waited for.
+//! Actors: the poller hands over up to ten records; this stores their events, looks their workspaces' webhooks up, sends a task for
+//! what is due, holds what waits for the end of its process, and releases what an end was waited for. An event of a workspace with
+//! many webhooks goes on in shares, which come back here: see [`posthaste_domain::share`].
 //!
-//! Guarantees: a record is done only when its event is stored and everything that it is owed is on the queue or held. Storing
+//! Guarantees: a record is done only when its event is stored and everything that it is owed is on a queue or held. Storing
 //! comes first, since a task may refer to its event. When this dies or a call fails in between, the record comes again and all of
 //! it is done again: delivery ids are the same, so the copies meet in one record. Each workspace and each record fails for
-//! itself, and what is done by the deadline stays done. The registry is read strongly consistently and nothing is kept between
-//! invocations, so a webhook that was registered before the event was accepted gets it, and one that was deleted before
-//! does not. What a paused one would get is recorded by deliver as skipped.
-//!
-//! The end of a run first writes its marker, then collects what is held, sends it with itself as the last, and only then forgets
-//! it. A hold is refused once the marker is there. So an event of the run goes out together with the end, or by itself once the
-//! end is known: never before that, and never not at all. Up to 400 deliveries of a run go out in one task, in order.
+//! itself, and what is done by the deadline stays done. The root of a workspace's routing index is read strongly consistently for
+//! each batch, so a webhook that was registered before the event was accepted gets it, and one that was deleted before does not.
+//! What a paused one would get is recorded by deliver as skipped.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -20,32 +17,36 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, future::join_all, stream};
-use posthaste_domain::{Invalid, catalogue, event, schema::DataSchema, workspace::Workspace};
+use futures::StreamExt;
+use posthaste_domain::{
+    Invalid, catalogue, event,
+    schema::DataSchema,
+    share::{Share, Shared},
+    workspace::Workspace,
+};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     batch::{Fate, Record},
     clock,
     deadline::Deadline,
 };
-use posthaste_store::{Deliveries, Events, Hold, Holding, Registry, StoreError, Webhooks};
+use posthaste_store::{Deliveries, Events, Registry};
 
-use tokio::time::error::Elapsed;
-
-use crate::plan::{Arrived, End, Outgoing, Owed, Plan, Run, flush};
-
-/// How many runs are held for or ended side by side.
-const CONCURRENT_RUNS: usize = 16;
-/// How long reading the webhooks of one workspace may take.
-const REGISTRY_TIME: Duration = Duration::from_secs(10);
+use crate::{
+    plan::{Arrived, Outgoing, Plan},
+    routes::Routing,
+};
 
 /// What fan-out works with.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     pub(crate) registry: Registry,
+    pub(crate) routing: Routing,
     pub(crate) events: Events,
     pub(crate) deliveries: Deliveries,
     pub(crate) tasks: Queue,
+    /// The events queue, which shares come back by.
+    pub(crate) shares: Queue,
     pub(crate) retention: Duration,
     /// How long a delivery waits for the end of its process.
     pub(crate) hold_deadline: Duration,
@@ -55,10 +56,10 @@ pub(crate) struct Fanout {
 
 /// What is still owed to each record.
 #[derive(Debug)]
-struct Ledger(Mutex<Vec<usize>>);
+pub(crate) struct Ledger(Mutex<Vec<usize>>);
 
 impl Ledger {
-    fn settle(&self, records: impl IntoIterator<Item = usize>) {
+    pub(crate) fn settle(&self, records: impl IntoIterator<Item = usize>) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for record in records {
             open[record] = open[record].saturating_sub(1);
@@ -75,7 +76,15 @@ impl Fanout {
     pub(crate) async fn handle(&self, records: &[Record], deadline: Deadline) -> Vec<Fate> {
         let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
         let mut arrived = Vec::new();
+        let mut shared = Vec::new();
         for (record, message) in records.iter().enumerate() {
+            if let Some(read) = Shared::parse(&message.body) {
+                match read {
+                    Ok(read) => shared.push(of_share(record, read, message)),
+                    Err(why) => fates[record] = Fate::of_unreadable(message, &why, "unreadable_event", clock::now()),
+                }
+                continue;
+            }
             match event::Arrived::parse(&message.body, &message.message_id, message.sent, &self.default_workspace) {
                 Ok(read) => arrived.push((record, read)),
                 Err(invalid) => fates[record] = refused("unreadable_event", &invalid),
@@ -83,18 +92,19 @@ impl Fanout {
         }
         let ready = tokio::time::timeout_at(deadline.instant(), async {
             let arrived = self.checked(records, arrived, &mut fates).await;
-            self.prepare(arrived).await
+            self.prepare(arrived, shared).await
         });
         let Ok(Some((plan, prepared))) = ready.await else {
             tracing::error!("fan-out could not begin");
             return fates;
         };
+        let unreadable = plan.unreadable.clone();
         let ledger = Ledger(Mutex::new(plan.open(records.len())));
         if tokio::time::timeout_at(deadline.instant(), self.carry_out(plan, &ledger)).await.is_err() {
             tracing::error!("fan-out ran out of time");
         }
         for record in prepared.into_iter().filter(|record| ledger.is_settled(*record)) {
-            fates[record] = Fate::Done;
+            fates[record] = if unreadable.contains(&record) { unreadable_webhook() } else { Fate::Done };
         }
         fates
     }
@@ -119,7 +129,9 @@ impl Fanout {
                 continue;
             }
             match if unchecked { event.check(schemas.get(&key)) } else { Ok(()) } {
-                Ok(()) => good.push(Arrived { record, event, again: records[record].receives > 1 }),
+                Ok(()) => {
+                    good.push(Arrived { record, event, share: Share::ALL, again: records[record].receives > 1 });
+                }
                 Err(invalid) => fates[record] = refused("invalid_event", &invalid),
             }
         }
@@ -127,16 +139,16 @@ impl Fanout {
     }
 
     /// Stores the events and finds out what they mean. Returns the plan and the records that it is for.
-    async fn prepare(&self, arrived: Vec<Arrived>) -> Option<(Plan, BTreeSet<usize>)> {
-        let stored = self.events.put(arrived.iter().map(|arrived| &arrived.event), self.retention);
-        let (stored, webhooks) = tokio::join!(stored, self.webhooks(&arrived));
+    async fn prepare(&self, new: Vec<Arrived>, shared: Vec<Arrived>) -> Option<(Plan, BTreeSet<usize>)> {
+        let workspaces = new.iter().chain(&shared).map(|arrived| arrived.event.workspace.clone()).collect();
+        let stored = self.events.put(new.iter().map(|arrived| &arrived.event), self.retention);
+        let (stored, routes) = tokio::join!(stored, self.routing.routes(workspaces));
         let failed = stored.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
-        let is_ready = |arrived: &Arrived| {
-            let event = &arrived.event;
-            webhooks.contains_key(&event.workspace) && !failed.contains(&(event.workspace.clone(), event.id))
-        };
-        let arrived: Vec<Arrived> = arrived.into_iter().filter(is_ready).collect();
-        let plan = Plan::new(&arrived, &webhooks);
+        let is_stored = |arrived: &Arrived| !failed.contains(&(arrived.event.workspace.clone(), arrived.event.id));
+        let new = new.into_iter().filter(is_stored);
+        let has_routes = |arrived: &Arrived| routes.contains_key(&arrived.event.workspace);
+        let arrived: Vec<Arrived> = new.chain(shared).filter(has_routes).collect();
+        let plan = Plan::new(&arrived, &routes, clock::now());
         let plan = plan.inspect_err(|error| tracing::error!(%error, "a task can't be written")).ok()?;
         for Arrived { event, .. } in &arrived {
             tracing::info!(event.id = %event.id, event.r#type = %event.event_type, workspace = %event.workspace, "fanning out");
@@ -144,100 +156,44 @@ impl Fanout {
         Some((plan, arrived.iter().map(|arrived| arrived.record).collect()))
     }
 
-    /// The webhooks of every workspace that could be read.
-    async fn webhooks(&self, arrived: &[Arrived]) -> BTreeMap<Workspace, Webhooks> {
-        let workspaces: BTreeSet<&Workspace> = arrived.iter().map(|arrived| &arrived.event.workspace).collect();
-        let queries = workspaces.into_iter().map(async |workspace| {
-            // One workspace that takes long does not take the others' time.
-            (workspace, tokio::time::timeout(REGISTRY_TIME, self.registry.webhooks(workspace)).await)
-        });
-        let read = |(workspace, webhooks): (&Workspace, Result<Result<Webhooks, StoreError>, Elapsed>)| match webhooks {
-            Ok(Ok(webhooks)) => Some((workspace.clone(), webhooks)),
-            Ok(Err(error)) => {
-                tracing::error!(%workspace, %error, "a workspace's webhooks could not be read");
-                None
-            }
-            Err(_) => {
-                tracing::error!(%workspace, "a workspace's webhooks could not be read in time");
-                None
-            }
-        };
-        join_all(queries).await.into_iter().filter_map(read).collect()
-    }
-
-    /// Holds come before ends, so that an end finds what came with it.
     async fn carry_out(&self, plan: Plan, ledger: &Ledger) {
-        let Plan { tasks, holds, ends } = plan;
-        let waiting = async {
-            let holds = stream::iter(holds).map(|(run, owed)| self.hold(run, owed, ledger));
-            holds.buffer_unordered(CONCURRENT_RUNS).collect::<()>().await;
-            let ends = stream::iter(ends).map(|(run, end)| self.end(run, end, ledger));
-            ends.buffer_unordered(CONCURRENT_RUNS).collect::<()>().await;
-        };
-        tokio::join!(self.send(tasks, ledger), waiting);
+        let Plan { tasks, shares, holds, ends, unreadable: _ } = plan;
+        tokio::join!(
+            send(&self.tasks, tasks, ledger),
+            send(&self.shares, shares, ledger),
+            self.hold_and_end(holds, ends, ledger)
+        );
     }
+}
 
-    async fn send(&self, tasks: Vec<Outgoing>, ledger: &Ledger) {
-        let (messages, records): (Vec<_>, Vec<_>) =
-            tasks.into_iter().map(|Outgoing { message, records }| (message, records)).unzip();
-        let mut calls = std::pin::pin!(self.tasks.send_in_calls(&messages));
-        while let Some(sent) = calls.next().await {
-            let failed: BTreeMap<_, _> = sent.failed.into_iter().collect();
-            for at in sent.messages {
-                match failed.get(&at) {
-                    None => ledger.settle(records[at].iter().copied()),
-                    Some(error) => tracing::error!(%error, "a task could not be sent"),
-                }
+/// Sends messages, and settles what is owed as they go out.
+async fn send(queue: &Queue, outgoing: Vec<Outgoing>, ledger: &Ledger) {
+    let (messages, records): (Vec<_>, Vec<_>) =
+        outgoing.into_iter().map(|Outgoing { message, records }| (message, records)).unzip();
+    let mut calls = std::pin::pin!(queue.send_in_calls(&messages));
+    while let Some(sent) = calls.next().await {
+        let failed: BTreeMap<_, _> = sent.failed.into_iter().collect();
+        for at in sent.messages {
+            match failed.get(&at) {
+                None => ledger.settle(records[at].iter().copied()),
+                Some(error) => tracing::error!(%error, "a message could not be sent"),
             }
-        }
-    }
-
-    async fn hold(&self, run: Run, owed: BTreeSet<Owed>, ledger: &Ledger) {
-        // Two messages can bring the same event.
-        let holds: Vec<Hold> = owed.iter().map(|owed| owed.hold).collect::<BTreeSet<_>>().into_iter().collect();
-        let held = async {
-            let ended = self.deliveries.hold(holding(&run), &holds, self.hold_deadline).await?;
-            self.flush(&run, &ended).await
-        };
-        match held.await {
-            Ok(()) => ledger.settle(owed.iter().map(|owed| owed.record)),
-            Err(error) => tracing::error!(webhook.id = %run.webhook, %error, "deliveries could not be held"),
-        }
-    }
-
-    async fn end(&self, run: Run, End { records, wanted }: End, ledger: &Ledger) {
-        let ended = async {
-            self.deliveries.end(holding(&run), clock::now()).await?;
-            let held = self.deliveries.held(holding(&run)).await?;
-            let last: BTreeSet<Hold> = wanted.iter().map(|owed| owed.hold).collect();
-            let all: Vec<Hold> = held.iter().copied().chain(last).collect();
-            self.flush(&run, &all).await?;
-            self.deliveries.forget(holding(&run), &held).await?;
-            Ok::<_, anyhow::Error>(())
-        };
-        match ended.await {
-            Ok(()) => ledger.settle(records),
-            Err(error) => {
-                tracing::error!(webhook.id = %run.webhook, error = %format!("{error:#}"), "a run could not be ended")
-            }
-        }
-    }
-
-    async fn flush(&self, run: &Run, holds: &[Hold]) -> anyhow::Result<()> {
-        let messages = flush(run, holds)?;
-        match self.tasks.send(&messages).await.pop() {
-            None => Ok(()),
-            Some((_, error)) => Err(error.into()),
         }
     }
 }
 
-fn holding(run: &Run) -> Holding<'_> {
-    Holding { workspace: &run.workspace, webhook: run.webhook, context: &run.context }
+fn of_share(record: usize, shared: Shared<'static>, message: &Record) -> Arrived {
+    let Shared { share, event } = shared;
+    Arrived { record, event: event.into_owned(), share, again: share.again || message.receives > 1 }
 }
 
 fn refused(reason: &'static str, invalid: &Invalid) -> Fate {
     Fate::DeadLetter { reason, detail: invalid.to_string() }
+}
+
+fn unreadable_webhook() -> Fate {
+    let detail = "this version can't read the webhook's subscription, and could not for an hour".to_owned();
+    Fate::DeadLetter { reason: "unreadable_webhook", detail }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod fanout;
 mod plan;
+mod routes;
+mod runs;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use fanout::Fanout;
@@ -15,6 +17,7 @@ use posthaste_runtime::{
     telemetry,
 };
 use posthaste_store::{Deliveries, Events, Registry};
+use routes::Routing;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -22,11 +25,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sdk = aws::load().await?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
+    let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
     let fanout = Fanout {
-        registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
+        routing: Routing::new(registry.clone()),
+        registry,
         events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
         tasks: queue("DELIVERIES_QUEUE_URL")?,
+        shares: queue("EVENTS_QUEUE_URL")?,
         retention: config::retention()?,
         hold_deadline: config::hold_deadline()?,
         default_workspace: config::default_workspace()?,

@@ -1,25 +1,38 @@
 //! What events mean for webhooks: which deliveries go out, which wait, and which runs end. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use posthaste_domain::{
+    Timestamp,
     event::Event,
     id::{Cause, DeliveryId, EventId, WebhookId},
     process::Process,
+    share::{MAX_WEBHOOKS, Share, Shared},
+    subscription::{Route, Subscription},
     task::{Due, MAX_DELIVERIES, Task, parts},
-    webhook::Route,
     workspace::Workspace,
 };
 use posthaste_queue::Message;
-use posthaste_store::{Hold, Webhooks};
+use posthaste_store::Hold;
+
+use crate::routes::Routes;
 
 /// How many bytes of one event may travel inline in its tasks. What goes to more webhooks than that travels by reference.
 const MAX_INLINE_BYTES: usize = 4 * 1024 * 1024;
+/// How old the end of a run has to be before it is dealt with, so that what was published with it is held by then.
+const END_AGE: Duration = Duration::from_secs(5);
+/// How often it is tried to read a subscription that this version can't read, and after which wait: for an hour.
+const UNREADABLE_TRIES: u32 = 60;
+const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
 
-/// An event and the record that brought it.
+/// An event, the record that brought it, and the webhooks that it brings it to.
 pub(crate) struct Arrived {
     pub(crate) record: usize,
     pub(crate) event: Event,
+    pub(crate) share: Share,
     /// Whether the record came before, so that its tasks may have been sent.
     pub(crate) again: bool,
 }
@@ -46,7 +59,7 @@ pub(crate) struct End {
     pub(crate) wanted: BTreeSet<Owed>,
 }
 
-/// A task message, and the records that are done when it is sent.
+/// A message, and the records that are done when it is sent.
 pub(crate) struct Outgoing {
     pub(crate) message: Message,
     pub(crate) records: Vec<usize>,
@@ -55,75 +68,154 @@ pub(crate) struct Outgoing {
 /// What is to be done.
 #[derive(Default)]
 pub(crate) struct Plan {
+    /// Tasks for the deliveries queue. What several records wait for comes first, and then one record's after the other's, so that
+    /// records are done even if there is no time for all.
     pub(crate) tasks: Vec<Outgoing>,
+    /// Shares for the events queue.
+    pub(crate) shares: Vec<Outgoing>,
     pub(crate) holds: BTreeMap<Run, BTreeSet<Owed>>,
     pub(crate) ends: BTreeMap<Run, End>,
+    /// Records whose webhook could not be read for too long.
+    pub(crate) unreadable: BTreeSet<usize>,
 }
 
 impl Plan {
     /// The plan for the events of workspaces whose webhooks are known.
-    pub(crate) fn new(arrived: &[Arrived], webhooks: &BTreeMap<Workspace, Webhooks>) -> serde_json::Result<Self> {
+    pub(crate) fn new(
+        arrived: &[Arrived],
+        routes: &BTreeMap<Workspace, Routes>,
+        now: Timestamp,
+    ) -> serde_json::Result<Self> {
         let mut plan = Self::default();
-        for (workspace, webhooks) in webhooks {
-            let events: Vec<&Arrived> =
-                arrived.iter().filter(|arrived| arrived.event.workspace == *workspace).collect();
-            let by_reference: Vec<bool> = events
-                .iter()
-                .map(|arrived| is_too_much(&arrived.event, webhooks.webhooks.len()))
-                .collect::<Result<_, _>>()?;
-            let processes: Vec<Process> = events.iter().map(|arrived| Process::of(&arrived.event)).collect();
-            for webhook in &webhooks.webhooks {
-                let mut now = Vec::new();
-                for (at, arrived) in events.iter().enumerate() {
-                    let owed = owed(arrived, webhook.id);
-                    let run = |context| Run { workspace: workspace.clone(), webhook: webhook.id, context };
-                    match webhook.route(&arrived.event, &processes[at]) {
-                        Route::Ignore => {}
-                        Route::Now => {
-                            let due = Due::of(owed.hold.delivery, &arrived.event);
-                            now.push((if by_reference[at] { due.by_reference() } else { due }, arrived.record));
-                        }
-                        Route::Hold { context } => {
-                            plan.holds.entry(run(context)).or_default().insert(owed);
-                        }
-                        Route::End { context, wanted } => {
-                            let end = plan.ends.entry(run(context)).or_default();
-                            end.records.insert(arrived.record);
-                            end.wanted.extend(wanted.then_some(owed));
-                        }
-                    }
-                }
-                let together = if webhook.format().batches() { MAX_DELIVERIES } else { 1 };
-                now.sort_by_key(|(due, _)| due.content.event_id());
-                for chunk in now.chunks(together) {
-                    let (mut deliveries, records): (Vec<Due<'_>>, Vec<usize>) = chunk.iter().cloned().unzip();
-                    // Two messages can bring the same event.
-                    deliveries.dedup_by_key(|due| due.id);
-                    let recorded = events.iter().any(|arrived| arrived.again && records.contains(&arrived.record));
-                    let message = message(&Task { recorded, ..Task::new(workspace, webhook.id, deliveries) })?;
-                    plan.tasks.push(Outgoing { message, records });
-                }
-            }
-            // Whether a webhook that can't be read wants an event is found out when it can be read again.
-            for (webhook, arrived) in
-                webhooks.unreadable.iter().flat_map(|id| events.iter().map(move |event| (*id, *event)))
-            {
-                let due = Due::of(owed(arrived, webhook).hold.delivery, &arrived.event).by_reference();
-                let task = Task { unrouted: true, recorded: arrived.again, ..Task::new(workspace, webhook, vec![due]) };
-                let message = message(&task)?;
-                plan.tasks.push(Outgoing { message, records: vec![arrived.record] });
+        let mut groups: BTreeMap<(&Workspace, WebhookId, WebhookId, bool), Vec<&Arrived>> = BTreeMap::new();
+        for arrived in arrived {
+            let Share { from, to, ends, .. } = arrived.share;
+            groups.entry((&arrived.event.workspace, from, to, ends)).or_default().push(arrived);
+        }
+        for ((workspace, ..), events) in groups {
+            let Some(routes) = routes.get(workspace) else { continue };
+            let share = events[0].share;
+            let webhooks = routes.within(share).count();
+            if webhooks > MAX_WEBHOOKS {
+                plan.divide(&events, routes, share)?;
+            } else {
+                plan.add(workspace, &events, routes, webhooks, now)?;
             }
         }
+        plan.tasks.sort_by_key(|task| if task.records.len() > 1 { None } else { task.records.first().copied() });
         Ok(plan)
+    }
+
+    /// Each event goes on in shares.
+    fn divide(&mut self, events: &[&Arrived], routes: &Routes, share: Share) -> serde_json::Result<()> {
+        let ids: Vec<WebhookId> = routes.within(share).map(|(id, _)| *id).collect();
+        for arrived in events {
+            for part in ids.chunks(MAX_WEBHOOKS) {
+                self.share(arrived, arrived.share.part(part[0], part[part.len() - 1]), Duration::ZERO)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn share(&mut self, arrived: &Arrived, share: Share, delay: Duration) -> serde_json::Result<()> {
+        let share = Share { again: arrived.again, ..share };
+        let body = Shared::message(share, &arrived.event)?;
+        let message = Message { delay, ..Message::new(body, arrived.event.workspace.to_string()) };
+        self.shares.push(Outgoing { message, records: vec![arrived.record] });
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        workspace: &Workspace,
+        events: &[&Arrived],
+        routes: &Routes,
+        webhooks: usize,
+        now: Timestamp,
+    ) -> serde_json::Result<()> {
+        let share = events[0].share;
+        let processes: Vec<Process> = events.iter().map(|arrived| Process::of(&arrived.event)).collect();
+        let mut early = BTreeSet::new();
+        for (id, subscription) in routes.within(share) {
+            let Some(subscription) = subscription else {
+                self.put_off(events, *id)?;
+                continue;
+            };
+            let mut due = Vec::new();
+            for (at, arrived) in events.iter().enumerate() {
+                let owed = owed(arrived, *id);
+                let run = |context| Run { workspace: workspace.clone(), webhook: *id, context };
+                match subscription.route(&arrived.event, &processes[at]) {
+                    Route::End { .. } if !share.ends && age(&arrived.event, now) < END_AGE => {
+                        early.insert(at);
+                    }
+                    Route::End { context, wanted } => {
+                        let end = self.ends.entry(run(context)).or_default();
+                        end.records.insert(arrived.record);
+                        end.wanted.extend(wanted.then_some(owed));
+                    }
+                    Route::Ignore => {}
+                    _ if share.ends => {}
+                    Route::Now => due.push((*arrived, owed)),
+                    Route::Hold { context } => {
+                        self.holds.entry(run(context)).or_default().insert(owed);
+                    }
+                }
+            }
+            self.send(workspace, subscription, due, webhooks)?;
+        }
+        for at in early {
+            let wait = END_AGE.saturating_sub(age(&events[at].event, now));
+            self.share(events[at], Share { ends: true, ..events[at].share }, wait)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a webhook that can't be read wants an event is found out when it can be read again.
+    fn put_off(&mut self, events: &[&Arrived], webhook: WebhookId) -> serde_json::Result<()> {
+        for arrived in events {
+            if arrived.share.tries >= UNREADABLE_TRIES {
+                self.unreadable.insert(arrived.record);
+                continue;
+            }
+            let share = Share { tries: arrived.share.tries + 1, ..arrived.share.part(webhook, webhook) };
+            self.share(arrived, share, UNREADABLE_WAIT)?;
+        }
+        Ok(())
+    }
+
+    /// The tasks that bring one webhook what is due.
+    fn send(
+        &mut self,
+        workspace: &Workspace,
+        subscription: &Subscription,
+        mut due: Vec<(&Arrived, Owed)>,
+        webhooks: usize,
+    ) -> serde_json::Result<()> {
+        due.sort_by_key(|(_, owed)| owed.hold.event);
+        for part in due.chunks(if subscription.batches { MAX_DELIVERIES } else { 1 }) {
+            let mut deliveries: Vec<Due<'_>> = Vec::new();
+            for (arrived, owed) in part {
+                // Two messages can bring the same event.
+                if deliveries.last().is_none_or(|last| last.id != owed.hold.delivery) {
+                    let due = Due::of(owed.hold.delivery, &arrived.event);
+                    deliveries.push(if is_too_much(&arrived.event, webhooks) { due.by_reference() } else { due });
+                }
+            }
+            let recorded = part.iter().any(|(arrived, _)| arrived.again);
+            let message = message(&Task { recorded, ..Task::new(workspace, subscription.id, deliveries) })?;
+            self.tasks.push(Outgoing { message, records: part.iter().map(|(arrived, _)| arrived.record).collect() });
+        }
+        Ok(())
     }
 
     /// How many things are owed to each record.
     pub(crate) fn open(&self, records: usize) -> Vec<usize> {
         let mut open = vec![0; records];
-        let owed = self.tasks.iter().flat_map(|task| task.records.iter().copied());
+        let sent = self.tasks.iter().chain(&self.shares).flat_map(|outgoing| outgoing.records.iter().copied());
         let held = self.holds.values().flatten().map(|owed| owed.record);
         let ended = self.ends.values().flat_map(|end| end.records.iter().copied());
-        owed.chain(held).chain(ended).for_each(|record| open[record] += 1);
+        sent.chain(held).chain(ended).for_each(|record| open[record] += 1);
         open
     }
 }
@@ -146,13 +238,17 @@ fn owed(arrived: &Arrived, webhook: WebhookId) -> Owed {
     Owed { hold: Hold { event, delivery, bytes }, record: arrived.record }
 }
 
+fn age(event: &Event, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(event.id.time())).unwrap_or_default()
+}
+
 /// The workspace is the message group, so that a tenant with many webhooks is one neighbour to SQS's fair queues.
-fn message(task: &Task<'_>) -> serde_json::Result<Message> {
+pub(crate) fn message(task: &Task<'_>) -> serde_json::Result<Message> {
     Ok(Message::new(task.message()?, task.workspace.to_string()))
 }
 
-fn is_too_much(event: &Event, webhooks: usize) -> serde_json::Result<bool> {
-    Ok(event.data.get().len().saturating_mul(webhooks) > MAX_INLINE_BYTES)
+fn is_too_much(event: &Event, webhooks: usize) -> bool {
+    event.data.get().len().saturating_mul(webhooks) > MAX_INLINE_BYTES
 }
 
 #[cfg(test)]

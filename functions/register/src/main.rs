@@ -24,6 +24,7 @@ use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Registry};
 use replay::Queues;
 use send_test::Tester;
+use webhooks::MostWebhooks;
 
 /// Far more than any call needs.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -38,6 +39,7 @@ struct Shared {
     turns: Turns,
     tester: Tester,
     keys: Keys,
+    most_webhooks: MostWebhooks,
 }
 
 #[tokio::main]
@@ -56,6 +58,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         queues: Queues { tasks: queue("DELIVERIES_QUEUE_URL")?, pages: queue("REPLAY_QUEUE_URL")? },
         tester: Tester { sender: Sender::new(url_policy.clone(), USER_AGENT)?, retention: config::retention()? },
         url_policy,
+        most_webhooks: MostWebhooks(config::parsed("MAX_WEBHOOKS", "a number")?),
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?),
     };
     let routes = Router::new()

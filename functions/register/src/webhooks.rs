@@ -18,6 +18,7 @@ use posthaste_domain::{
     lane::Lane,
     rotation::{Rotation, Secrets},
     secret::Secret,
+    subscription::Subscription,
     url::UrlPolicy,
     webhook::{Settings, Webhook},
     workspace::Workspace,
@@ -30,7 +31,7 @@ use posthaste_runtime::{
     query::Query,
     random,
 };
-use posthaste_store::{Deliveries, Place, Registry};
+use posthaste_store::{Deliveries, Place, Registry, Written};
 
 use crate::nudge::Turns;
 
@@ -40,11 +41,16 @@ const CHANGE_TRIES: u32 = 5;
 const RESEALING: Duration = Duration::from_secs(2);
 const NO_WEBHOOK: ApiError = ApiError::NotFound("webhook with this id");
 
+/// How many webhooks a workspace may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MostWebhooks(pub(crate) usize);
+
 pub(crate) async fn create(
     caller: Caller,
     State(registry): State<Registry>,
     State(policy): State<UrlPolicy>,
     State(keys): State<Keys>,
+    State(most): State<MostWebhooks>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
@@ -69,7 +75,11 @@ pub(crate) async fn create(
         updated_at: now,
         health: Health::default(),
     };
-    registry.insert_webhook(&webhook).await?;
+    match registry.insert_webhook(&webhook, most.0).await? {
+        Written::Done => {}
+        Written::Refused(invalid) => return Err(invalid.into()),
+        Written::Stale => return Err(ApiError::Conflict),
+    }
     tracing::info!(webhook.id = %id, workspace = %webhook.workspace, "registered a webhook");
     let answer = WebhookAnswer::of(&webhook, &Lane::default(), now).with_secret(&secret);
     Ok(success(StatusCode::CREATED, answer))
@@ -126,6 +136,7 @@ pub(crate) async fn change(
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
+        let was = Subscription::of(&webhook);
         let mut fields = Fields::of_body(&body)?;
         let headers = Headers::take(&mut fields)?;
         let settings = webhook.settings.change(fields, &policy)?;
@@ -140,9 +151,13 @@ pub(crate) async fn change(
         let health = if afresh { Health::default() } else { webhook.health };
         let changed = Webhook { settings, headers, updated_at: clock::now(), health, ..webhook };
         let changed = resealed(&keys, changed).await;
-        if registry.change_webhook(&changed, revision, afresh).await? {
-            let lane = turns.nudge(&caller.workspace, id).await;
-            return Ok(success(StatusCode::OK, WebhookAnswer::of(&changed, &lane, clock::now())));
+        match registry.change_webhook(&changed, revision, &was, afresh).await? {
+            Written::Done => {
+                let lane = turns.nudge(&caller.workspace, id).await;
+                return Ok(success(StatusCode::OK, WebhookAnswer::of(&changed, &lane, clock::now())));
+            }
+            Written::Refused(invalid) => return Err(invalid.into()),
+            Written::Stale => {}
         }
     }
     Err(ApiError::Conflict)
@@ -179,7 +194,8 @@ pub(crate) async fn rotate(
         };
         let secrets = webhook.secrets.clone().rotate(new, clock::now(), overlap)?;
         let rotated = resealed(&keys, Webhook { secrets, ..webhook }).await;
-        if registry.change_webhook(&rotated, revision, false).await? {
+        let subscription = Subscription::of(&rotated);
+        if let Written::Done = registry.change_webhook(&rotated, revision, &subscription, false).await? {
             tracing::info!(webhook.id = %id, workspace = %rotated.workspace, "rotated a secret");
             return Ok(answer(&rotated));
         }
@@ -196,7 +212,7 @@ pub(crate) async fn remove(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let id = parse_id(&id)?;
-    if !registry.delete_webhook(&caller.workspace, id).await? {
+    if let Written::Stale = registry.delete_webhook(&caller.workspace, id).await? {
         return Err(NO_WEBHOOK);
     }
     turns.nudge(&caller.workspace, id).await;

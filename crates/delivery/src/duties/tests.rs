@@ -1,5 +1,6 @@
 use posthaste_domain::{
     attempt::{Progress, Status},
+    event::Event,
     event_type::EventPattern,
     headers::Headers,
     id::{Cause, WebhookId},

@@ -1,11 +1,12 @@
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update};
 use posthaste_domain::{
     id::WebhookId,
+    subscription::Subscription,
     webhook::{Settings, Webhook},
     workspace::Workspace,
 };
 
-use super::{Registry, health, partition};
+use super::{Registry, Written, health, partition};
 use crate::{
     Page, StoreError,
     item::{Item, PK, Read, SK, key, number, text},
@@ -44,37 +45,66 @@ impl Registry {
         answer.attributes.unwrap_or_default().number("value").map(WebhookId)
     }
 
-    /// Stores a new webhook. Never over another one; when the SDK repeats a call whose answer got lost, it finds its own item.
-    pub async fn insert_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
-        let put = self
-            .client
-            .put_item()
+    /// Stores a new webhook. Never over another one; when the SDK repeats a call whose answer got lost, it finds its own item. `most`
+    /// is how many webhooks the workspace may have.
+    pub async fn insert_webhook(&self, webhook: &Webhook, most: usize) -> Result<Written, StoreError> {
+        let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(write(webhook, Revision(1))?))
             .condition_expression("attribute_not_exists(pk) OR secrets = :secrets")
-            .expression_attribute_values(":secrets", text(serde_json::to_string(&webhook.secrets)?));
-        put.send().await.map_err(StoreError::call("PutItem"))?;
-        Ok(())
+            .expression_attribute_values(":secrets", text(serde_json::to_string(&webhook.secrets)?))
+            .build()
+            .map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
+        let put = TransactWriteItem::builder().put(put).build();
+        let subscription = Subscription::of(webhook);
+        self.write_with_index(&webhook.workspace, webhook.id, Some(&subscription), most, put).await
     }
 
-    /// Changes the version that was read, and forgets what its endpoint did if `afresh`. False when it has been changed or deleted
-    /// since.
-    pub async fn change_webhook(&self, webhook: &Webhook, read: Revision, afresh: bool) -> Result<bool, StoreError> {
+    /// Changes the version that was read, and forgets what its endpoint did if `afresh`. `was` is what it subscribed to.
+    pub async fn change_webhook(
+        &self,
+        webhook: &Webhook,
+        read: Revision,
+        was: &Subscription,
+        afresh: bool,
+    ) -> Result<Written, StoreError> {
         let forget = if afresh { format!(" REMOVE {}", health::FORGET) } else { String::new() };
-        let update = self
-            .client
-            .update_item()
+        let expression = format!(
+            "SET settings = :settings, secrets = :secrets, headers = :headers, updatedAt = :at, revision = :next{forget}"
+        );
+        let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(webhook_key(&webhook.workspace, webhook.id)))
-            .update_expression(format!("SET settings = :settings, secrets = :secrets, headers = :headers, updatedAt = :at, revision = :next{forget}"))
+            .update_expression(expression)
             .condition_expression("revision = :read")
             .expression_attribute_values(":settings", text(serde_json::to_string(&webhook.settings)?))
             .expression_attribute_values(":secrets", text(serde_json::to_string(&webhook.secrets)?))
             .expression_attribute_values(":headers", text(serde_json::to_string(&webhook.headers)?))
             .expression_attribute_values(":at", text(webhook.updated_at.to_string()))
             .expression_attribute_values(":next", number(read.0 + 1))
-            .expression_attribute_values(":read", number(read.0));
-        StoreError::unless_refused("UpdateItem", update.send().await)
+            .expression_attribute_values(":read", number(read.0))
+            .build()
+            .map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
+        let subscription = Subscription::of(webhook);
+        if subscription == *was {
+            return self.change_alone(update).await;
+        }
+        let update = TransactWriteItem::builder().update(update).build();
+        self.write_with_index(&webhook.workspace, webhook.id, Some(&subscription), usize::MAX, update).await
+    }
+
+    /// A change that the routing index does not show.
+    async fn change_alone(&self, update: Update) -> Result<Written, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(update.table_name)
+            .set_key(Some(update.key))
+            .update_expression(update.update_expression)
+            .set_condition_expression(update.condition_expression)
+            .set_expression_attribute_values(update.expression_attribute_values);
+        let done = StoreError::unless_refused("UpdateItem", update.send().await)?;
+        Ok(if done { Written::Done } else { Written::Stale })
     }
 
     /// One webhook, read strongly consistently.
@@ -127,16 +157,16 @@ impl Registry {
         Ok(Page { items, next })
     }
 
-    /// Deletes a webhook. False when there is none.
-    pub async fn delete_webhook(&self, workspace: &Workspace, id: WebhookId) -> Result<bool, StoreError> {
-        let delete = self
-            .client
-            .delete_item()
+    /// Deletes a webhook; stale where there is none.
+    pub async fn delete_webhook(&self, workspace: &Workspace, id: WebhookId) -> Result<Written, StoreError> {
+        let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(webhook_key(workspace, id)))
-            .return_values(ReturnValue::AllOld);
-        let answer = delete.send().await.map_err(StoreError::call("DeleteItem"))?;
-        Ok(answer.attributes.is_some())
+            .condition_expression("attribute_exists(pk)")
+            .build()
+            .map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
+        let delete = TransactWriteItem::builder().delete(delete).build();
+        self.write_with_index(workspace, id, None, usize::MAX, delete).await
     }
 }
 

@@ -3,4 +3,5 @@
 
 mod lanes;
 mod limits;
+mod routing;
 mod table;

@@ -11,6 +11,7 @@ use posthaste_domain::{
 use serde_json::json;
 
 use super::*;
+use crate::routes::Routed;
 
 fn workspace() -> Workspace {
     Workspace::parse("acme").unwrap()
@@ -38,11 +39,19 @@ fn arrived(record: usize, name: &str, data: &str) -> Arrived {
     let json = format!(
         r#"{{"id":"01896b5d-3648-7000-8000-0000000000{record:02x}","type":"{name}","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{data}}}"#
     );
-    Arrived { record, event: serde_json::from_str(&json).unwrap(), again: false }
+    Arrived { record, event: serde_json::from_str(&json).unwrap(), share: Share::ALL, again: false }
+}
+
+/// A minute after the events.
+fn later() -> Timestamp {
+    arrived(0, "order.created", "{}").event.id.time() + Duration::from_secs(60)
 }
 
 fn plan(arrived: &[Arrived], webhooks: Vec<Webhook>, unreadable: Vec<WebhookId>) -> Plan {
-    Plan::new(arrived, &[(workspace(), Webhooks { webhooks, unreadable })].into()).unwrap()
+    let readable = webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook))));
+    let mut routed: Vec<Routed> = readable.chain(unreadable.into_iter().map(|id| (id, None))).collect();
+    routed.sort_unstable_by_key(|(id, _)| *id);
+    Plan::new(arrived, &[(workspace(), Routes::of(routed))].into(), later()).unwrap()
 }
 
 const RUN: &str = r#"{"contextId":"run-1"}"#;
@@ -53,9 +62,9 @@ fn a_format_with_a_list_gets_one_task_and_the_others_one_an_event() {
     let webhooks = vec![webhook(1, json!({})), webhook(2, json!({ "profile": "spektr" }))];
     let plan = plan(&arrived, webhooks, Vec::new());
     let records: Vec<&[usize]> = plan.tasks.iter().map(|task| task.records.as_slice()).collect();
-    assert_eq!(records, [&[0][..], &[1], &[0, 1]]);
+    assert_eq!(records, [&[0, 1][..], &[0], &[1]]);
     assert_eq!(plan.open(2), [2, 2]);
-    assert_eq!(plan.tasks[2].message.group.as_deref(), Some("acme"));
+    assert_eq!(plan.tasks[0].message.group.as_deref(), Some("acme"));
 }
 
 #[test]
@@ -81,12 +90,71 @@ fn holds_and_ends_are_kept_by_run() {
 }
 
 #[test]
-fn a_webhook_that_can_not_be_read_gets_its_tasks_all_the_same() {
-    let plan = plan(&[arrived(0, "order.created", "{}")], vec![webhook(1, json!({}))], vec![WebhookId(2)]);
-    assert_eq!(plan.tasks.len(), 2);
-    assert_eq!(plan.open(1), [2]);
-    let task = Task::parse(&plan.tasks[1].message.body).unwrap();
-    assert!(task.webhook == WebhookId(2) && task.unrouted && matches!(task.deliveries[0].content, Content::EventId(_)));
+fn a_webhook_that_can_not_be_read_is_looked_at_again_by_itself() {
+    let plan = plan(&[arrived(0, "process_run_end", RUN)], vec![webhook(1, json!({}))], vec![WebhookId(2)]);
+    assert_eq!((plan.tasks.len(), plan.shares.len(), plan.open(1)), (1, 1, vec![2]));
+    let Shared { share, event } = Shared::parse(&plan.shares[0].message.body).unwrap().unwrap();
+    assert_eq!((share.from, share.to, share.tries), (WebhookId(2), WebhookId(2), 1));
+    assert_eq!(plan.shares[0].message.delay, Duration::from_secs(60));
+
+    let after_an_hour = Arrived {
+        share: Share { tries: 60, ..share },
+        ..Arrived { event: event.into_owned(), ..arrived(0, "process_run_end", RUN) }
+    };
+    let plan = self::plan(&[after_an_hour], vec![webhook(1, json!({}))], vec![WebhookId(2)]);
+    assert_eq!((plan.tasks.len(), plan.shares.len(), plan.unreadable), (0, 0, [0].into()));
+}
+
+#[test]
+fn an_event_of_many_webhooks_goes_on_in_shares() {
+    let webhooks = || (1..=2_500).map(|nth| webhook(nth * 2, json!({}))).collect::<Vec<_>>();
+    let second = Arrived { again: true, ..arrived(1, "order.created", "{}") };
+    let divided = plan(&[arrived(0, "order.created", "{}"), second], webhooks(), Vec::new());
+    let shares: Vec<(u64, u64, bool, usize)> = divided
+        .shares
+        .iter()
+        .map(|outgoing| {
+            let share = Shared::parse(&outgoing.message.body).unwrap().unwrap().share;
+            (share.from.0, share.to.0, share.again, outgoing.records[0])
+        })
+        .collect();
+    let ranges = [(2, 2_000), (2_002, 4_000), (4_002, 5_000)];
+    let expected = [(false, 0), (true, 1)].map(|(again, at)| ranges.map(|(from, to)| (from, to, again, at)));
+    assert_eq!((divided.tasks.len(), shares, divided.open(2)), (0, expected.concat(), vec![3, 3]));
+
+    let share = Share::ALL.part(WebhookId(2_002), WebhookId(4_000));
+    let plan = plan(&[Arrived { share, ..arrived(0, "order.created", "{}") }], webhooks(), Vec::new());
+    assert_eq!((plan.tasks.len(), plan.shares.len()), (1_000, 0), "a share is not divided again");
+}
+
+#[test]
+fn what_several_records_wait_for_goes_first_and_then_one_record_after_the_other() {
+    let arrived = [arrived(0, "order.created", "{}"), arrived(1, "order.created", "{}")];
+    let webhooks = vec![webhook(1, json!({})), webhook(2, json!({})), webhook(3, json!({ "profile": "spektr" }))];
+    let plan = plan(&arrived, webhooks, Vec::new());
+    let records: Vec<&[usize]> = plan.tasks.iter().map(|task| task.records.as_slice()).collect();
+    assert_eq!(records, [&[0, 1][..], &[0], &[0], &[1], &[1]]);
+}
+
+#[test]
+fn the_end_of_a_run_waits_until_what_was_published_with_it_is_held() {
+    let webhooks = || vec![webhook(1, json!({ "timing": "process_end" })), webhook(2, json!({}))];
+    let at = |ms: u64| arrived(0, "process_run_end", RUN).event.id.time() + Duration::from_millis(ms);
+    let routes = || {
+        let routed = webhooks().iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook)))).collect();
+        BTreeMap::from([(workspace(), Routes::of(routed))])
+    };
+    let early = Plan::new(&[arrived(0, "process_run_end", RUN)], &routes(), at(1_200)).unwrap();
+    assert_eq!((early.tasks.len(), early.ends.len(), early.shares.len()), (1, 0, 1), "the others get it at once");
+    assert_eq!(early.shares[0].message.delay, Duration::from_millis(3_800));
+    let Shared { share, event } = Shared::parse(&early.shares[0].message.body).unwrap().unwrap();
+    assert!(share.ends);
+
+    let later = Arrived { share, event: event.into_owned(), ..arrived(0, "process_run_end", RUN) };
+    let later = Plan::new(&[later], &routes(), at(0)).unwrap();
+    assert_eq!((later.tasks.len(), later.ends.len(), later.shares.len()), (0, 1, 0), "whatever this clock says");
+    let old = Plan::new(&[arrived(0, "process_run_end", RUN)], &routes(), at(5_000)).unwrap();
+    assert_eq!((old.tasks.len(), old.ends.len(), old.shares.len()), (1, 1, 0));
 }
 
 #[test]

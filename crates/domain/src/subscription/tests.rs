@@ -5,7 +5,7 @@ use crate::testing::{event, webhook};
 
 fn route(registration: serde_json::Value, event_type: &str, data: &str) -> Route {
     let event = event(1, event_type, data);
-    webhook(registration).route(&event, &Process::of(&event))
+    Subscription::of(&webhook(registration)).route(&event, &Process::of(&event))
 }
 
 const RUN: &str = r#"{"processType":"onboarding","contextId":"run-1"}"#;
@@ -59,4 +59,18 @@ fn filters_decide_by_the_process() {
     assert_eq!(route(filters(), "service_run", monitoring), Route::Ignore);
     assert_eq!(route(filters(), "alert_resolved", monitoring), Route::Now);
     assert_eq!(route(filters(), "service_run", RUN), Route::Hold { context: context() });
+}
+
+#[test]
+fn a_subscription_is_stored_without_what_says_nothing() {
+    let plain = Subscription::of(&webhook(serde_json::json!({})));
+    insta::assert_snapshot!(serde_json::to_string(&plain).unwrap(), @r#"{"id":42,"events":["*"]}"#);
+    let json = serde_json::to_string(&plain).unwrap();
+    assert_eq!(serde_json::from_str::<Subscription>(&json).unwrap(), plain);
+    let full = Subscription::of(&webhook(serde_json::json!({
+        "profile": "spektr", "timing": "process_end", "filters": { "onboarding": { "order.*": "never" } }
+    })));
+    insta::assert_snapshot!("a_full_subscription", serde_json::to_string(&full).unwrap());
+    let json = serde_json::to_string(&full).unwrap();
+    assert_eq!(serde_json::from_str::<Subscription>(&json).unwrap(), full);
 }

@@ -1,0 +1,109 @@
+//! A share of the fan-out of one event: a message by which `fanout` asks itself for a part of its work.
+//!
+//! An event of a workspace with many webhooks is fanned out in shares of at most [`MAX_WEBHOOKS`]. They are known when the event is
+//! first looked at, go out at once, and each is repeated by itself. A share is a range of webhook ids, which don't move, so it means
+//! the same whenever it is repeated; what is registered later is not part of it, and came after the event.
+//!
+//! What can't be done yet is a share, too: the end of a run, which waits until the events before it are held, and a webhook whose
+//! subscription this version can't read.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::Event,
+    id::WebhookId,
+    version::{self, Unreadable},
+};
+
+/// The most webhooks of one share.
+pub const MAX_WEBHOOKS: usize = 1_000;
+
+/// Which webhooks an event is fanned out to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// The first of them.
+    pub from: WebhookId,
+    /// The last of them.
+    pub to: WebhookId,
+    /// Whether only the ends of runs are left to be done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends: bool,
+    /// Whether the message that asked for it had come before, so that its tasks may have been sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+    /// How often it was tried before, because a subscription could not be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tries: u32,
+}
+
+impl Share {
+    /// All webhooks of a workspace.
+    pub const ALL: Self = Self { from: WebhookId(0), to: WebhookId(u64::MAX), ends: false, again: false, tries: 0 };
+
+    /// Whether a webhook is in it.
+    pub fn has(&self, webhook: WebhookId) -> bool {
+        (self.from..=self.to).contains(&webhook)
+    }
+
+    /// This part of it.
+    pub fn part(self, from: WebhookId, to: WebhookId) -> Self {
+        Self { from, to, ..self }
+    }
+}
+
+/// The message: a share and its event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shared<'a> {
+    /// The share.
+    pub share: Share,
+    /// The event. It is stored.
+    pub event: Cow<'a, Event>,
+}
+
+impl<'a> Shared<'a> {
+    /// The message for this share of an event.
+    pub fn message(share: Share, event: &'a Event) -> serde_json::Result<String> {
+        serde_json::to_string(&Self { share, event: Cow::Borrowed(event) })
+    }
+
+    /// Reads a message of the events queue; none if it is none of these, but an event.
+    pub fn parse(body: &str) -> Option<Result<Shared<'static>, Unreadable>> {
+        body.starts_with(r#"{"share":"#).then(|| version::read(body))
+    }
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::event;
+
+    #[test]
+    fn a_share_travels_with_its_event() {
+        let event = event(1, "order.created", r#"{"n": 1.0}"#);
+        let message = Shared::message(Share::ALL.part(WebhookId(1), WebhookId(1000)), &event).unwrap();
+        insta::assert_snapshot!("a_share", message);
+        let read = Shared::parse(&message).unwrap().unwrap();
+        assert_eq!(
+            (read.share.from, read.share.to, read.event.data.get()),
+            (WebhookId(1), WebhookId(1000), r#"{"n": 1.0}"#)
+        );
+        let share = Share { ends: true, again: true, tries: 2, ..Share::ALL };
+        let message = Shared::message(share, &event).unwrap();
+        insta::assert_snapshot!("a_share_of_ends", message);
+        assert_eq!(Shared::parse(&message).unwrap().unwrap().share, share);
+    }
+
+    #[test]
+    fn an_event_is_no_share() {
+        let event = serde_json::to_string(&event(1, "order.created", r#"{"share":1}"#)).unwrap();
+        assert!(Shared::parse(&event).is_none());
+        assert!(Shared::parse(r#"{"share":1}"#).unwrap().is_err());
+    }
+}
