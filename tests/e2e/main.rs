@@ -13,6 +13,7 @@ mod hot_path;
 mod idempotency;
 mod isolation;
 mod lanes;
+mod large;
 mod local;
 mod loops;
 mod main_job;

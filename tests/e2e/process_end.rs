@@ -5,6 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use futures::StreamExt;
 use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Arrived, Posthaste, eventually};
 use serde_json::{Value, json};
@@ -109,7 +110,7 @@ async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
     let queue = posthaste.queue("EventsQueueUrl");
     eventually("the second fan-out is through", async || {
         let depth = posthaste.system.metrics().queues[&queue];
-        (depth.visible == 0 && depth.in_flight == 1).then_some(())
+        (depth.visible + depth.delayed == 0 && depth.in_flight == 1).then_some(())
     })
     .await;
     aimed.release();
@@ -135,70 +136,111 @@ async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
     }
 }
 
-/// The calls of a fan-out that holds: it reads the webhooks, stores the event, and writes the hold.
+/// The calls of a fan-out that holds: it reads the index, stores the event, and writes the hold.
 #[tokio::test]
 async fn an_end_overtakes_a_hold_at_every_call() {
-    for operation in ["dynamodb:Query", "dynamodb:BatchWriteItem", "dynamodb:TransactWriteItems"] {
-        interleaved(false, operation, 0).await;
-    }
+    let calls = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:TransactWriteItems"];
+    futures::stream::iter(calls).for_each_concurrent(3, |operation| interleaved(false, operation, 0)).await;
 }
 
-/// The calls of a fan-out that ends a run: it reads the webhooks, stores the event, writes the marker, reads the holds, sends them,
-/// and forgets them.
+/// The calls of a fan-out that ends a run. The first invocation reads the index, stores the event and asks for the end; the second
+/// reads the index, writes the marker, reads the holds, sends them, and forgets them.
 #[tokio::test]
 async fn a_hold_overtakes_an_end_at_every_call() {
     let calls = [
-        ("dynamodb:Query", 0),
         ("dynamodb:BatchWriteItem", 0),
-        ("dynamodb:PutItem", 0),
-        ("dynamodb:Query", 1),
         ("sqs:SendMessageBatch", 0),
+        ("dynamodb:BatchGetItem", 1),
+        ("dynamodb:PutItem", 0),
+        ("dynamodb:Query", 0),
+        ("sqs:SendMessageBatch", 1),
         ("dynamodb:BatchWriteItem", 1),
     ];
-    for (operation, skip) in calls {
-        interleaved(true, operation, skip).await;
+    let cases = futures::stream::iter(calls);
+    cases.for_each_concurrent(3, |(operation, skip)| interleaved(true, operation, skip)).await;
+}
+
+async fn killed_at(at: &str, operation: &str, skip: u32, action: Action) {
+    let posthaste = Posthaste::start().await;
+    let webhook = at_process_end(&posthaste).await;
+    let mut aimed = None;
+    let mut published = Vec::new();
+    for name in ["service_run", "process_run_end"] {
+        if name == at {
+            let times = if action == Action::Fail { 6 } else { 1 };
+            let aim = Aim::at("fanout", operation, action.clone()).skip(skip).times(times);
+            aimed = Some(posthaste.system.faults().aim(aim));
+        }
+        published.push(posthaste.api.publish(name, run("1")).await);
+        eventually("it is fanned out", async || {
+            posthaste.hurry();
+            let depth = posthaste.system.metrics().queues[&posthaste.queue("EventsQueueUrl")];
+            (depth.visible + depth.in_flight + depth.delayed == 0).then_some(())
+        })
+        .await;
     }
+    let case = format!("{at} {operation} {skip} {action:?}");
+    assert!(aimed.is_some_and(|aimed| aimed.hits() > 0), "{case}");
+    posthaste.deliveries(&webhook, "succeeded", 2).await;
+    let arrived = posthaste.system.inbox().arrived("mine");
+    assert!(arrived.iter().any(|request| ids(request) == published), "{case}: together and in order");
 }
 
 #[tokio::test]
 async fn a_fan_out_killed_at_any_call_loses_no_hold() {
     let calls = [
         ("service_run", "dynamodb:TransactWriteItems", 0),
-        ("process_run_end", "dynamodb:PutItem", 0),
-        ("process_run_end", "dynamodb:Query", 1),
         ("process_run_end", "sqs:SendMessageBatch", 0),
+        ("process_run_end", "dynamodb:PutItem", 0),
+        ("process_run_end", "dynamodb:Query", 0),
+        ("process_run_end", "sqs:SendMessageBatch", 1),
         ("process_run_end", "dynamodb:BatchWriteItem", 1),
     ];
-    for (at, operation, skip) in calls {
-        for action in [Action::KillBefore, Action::KillAfter, Action::Fail] {
-            let posthaste = Posthaste::start().await;
-            let webhook = at_process_end(&posthaste).await;
-            let hurry = async |what: &str| {
-                eventually(what, async || {
-                    posthaste.hurry();
-                    let depth = posthaste.system.metrics().queues[&posthaste.queue("EventsQueueUrl")];
-                    (depth.visible + depth.in_flight == 0).then_some(())
-                })
-                .await;
-            };
-            let mut aimed = None;
-            let mut published = Vec::new();
-            for name in ["service_run", "process_run_end"] {
-                if name == at {
-                    let times = if action == Action::Fail { 6 } else { 1 };
-                    let aim = Aim::at("fanout", operation, action.clone()).skip(skip).times(times);
-                    aimed = Some(posthaste.system.faults().aim(aim));
-                }
-                published.push(posthaste.api.publish(name, run("1")).await);
-                hurry("it is fanned out").await;
-            }
-            let case = format!("{at} {operation} {skip} {action:?}");
-            assert!(aimed.is_some_and(|aimed| aimed.hits() > 0), "{case}");
-            posthaste.deliveries(&webhook, "succeeded", 2).await;
-            let arrived = posthaste.system.inbox().arrived("mine");
-            assert!(arrived.iter().any(|request| ids(request) == published), "{case}: together and in order");
-        }
+    let actions = [Action::KillBefore, Action::KillAfter, Action::Fail];
+    let cases = calls.into_iter().flat_map(|call| actions.clone().map(|action| (call, action)));
+    futures::stream::iter(cases)
+        .for_each_concurrent(4, |((at, operation, skip), action)| killed_at(at, operation, skip, action))
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_published_in_one_call_goes_before_the_end_that_is_in_it() {
+    // Messages of one call come in any order, and some of them late or twice.
+    let posthaste = Posthaste::with_faults("seed=3,duplicate=30%").await;
+    let webhook = at_process_end(&posthaste).await;
+    let event = |name: &str| json!({ "type": name, "data": run("1") });
+    let mut events: Vec<Value> = (0..40).map(|_| event("service_run")).collect();
+    events.push(event("process_run_end"));
+    let answer = posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
+    let published: Vec<String> =
+        answer["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+    assert!(published.is_sorted(), "the ids of a call sort in its order");
+    posthaste.deliveries(&webhook, "succeeded", 41).await;
+    let arrived = posthaste.system.inbox().arrived("mine");
+    assert_eq!(ids(&arrived[0]), published, "the first request has all, in the order of the call, and the end last");
+}
+
+#[tokio::test]
+async fn a_run_of_any_size_keeps_its_order() {
+    let posthaste = Posthaste::start().await;
+    let webhook = at_process_end(&posthaste).await;
+    let mut published = Vec::new();
+    let mut publish = async |events: Vec<Value>| {
+        let answer = posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
+        let events = answer["events"].as_array().unwrap().clone();
+        published.extend(events.iter().map(|event| event["id"].as_str().unwrap().to_owned()));
+    };
+    for _ in 0..10 {
+        publish(vec![json!({ "type": "service_run", "data": run("1") }); 100]).await;
     }
+    posthaste.idle().await;
+    publish(vec![json!({ "type": "process_run_end", "data": run("1") })]).await;
+    posthaste.arrived_within("mine", 11, posthaste_tests::LATER).await;
+    posthaste.idle().await;
+    let arrived: Vec<String> = posthaste.system.inbox().arrived("mine").iter().flat_map(ids).collect();
+    assert_eq!(arrived, published, "each once, in three tasks, and the end last");
+    let page = posthaste.deliveries(&webhook, "succeeded", 100).await;
+    assert_eq!(page.len(), 100);
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 
 /// How long a test waits for what has to happen soon.
 pub const SOON: Duration = Duration::from_secs(30);
+/// How long anything with many parts may take.
+pub const LATER: Duration = Duration::from_secs(120);
 
 fn functions() -> BTreeMap<String, PathBuf> {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();

@@ -84,17 +84,23 @@ pub struct KeyedCall {
     pub seed: Entropy,
     /// Whether the events queue has all its events.
     pub sent: bool,
+    /// Whether its event ids sort in the order of the call: not where the version before wrote it down.
+    pub is_ordered: bool,
 }
 
 impl KeyedCall {
     /// A call that starts now.
     pub fn start(body: &[u8], now: Timestamp, seed: Entropy) -> Self {
-        Self { body: BodyHash::of(body), accepted_at: now, seed, sent: false }
+        Self { body: BodyHash::of(body), accepted_at: now, seed, sent: false, is_ordered: true }
     }
 
     /// The ids of its events, in the order of the call.
     pub fn event_ids(&self, count: usize) -> Vec<EventId> {
-        (0..count).map(|nth| EventId::of_call(self.accepted_at, &self.seed, nth)).collect()
+        let id = |nth| {
+            let id = EventId::of_call(self.accepted_at, &self.seed, nth);
+            if self.is_ordered { id.nth(nth) } else { id }
+        };
+        (0..count).map(id).collect()
     }
 
     /// From when on the key is free again, in Unix seconds: never less than [`LIFE`] after the acceptance.
@@ -165,6 +171,9 @@ mod tests {
             let ids = call.event_ids(100);
             prop_assert_eq!(&ids, &KeyedCall { sent: true, ..call.clone() }.event_ids(100));
             prop_assert!(ids.iter().all(|id| id.time() == at(ms) && id.is_ours()));
+            prop_assert!(ids.is_sorted());
+            let unordered = KeyedCall { is_ordered: false, ..call.clone() }.event_ids(100);
+            prop_assert_eq!(unordered[7], EventId::of_call(at(ms), &seed, 7), "as the version before derived it");
             let others = KeyedCall { seed: other, ..call }.event_ids(100);
             prop_assert_eq!(ids.into_iter().chain(others).collect::<BTreeSet<_>>().len(), 200);
         }

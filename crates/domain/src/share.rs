@@ -4,8 +4,8 @@
 //! first looked at, go out at once, and each is repeated by itself. A share is a range of webhook ids, which don't move, so it means
 //! the same whenever it is repeated; what is registered later is not part of it, and came after the event.
 //!
-//! What can't be done yet is a share, too: the end of a run, which waits until the events before it are held, and a webhook whose
-//! subscription this version can't read.
+//! What can't be done yet is a share, too: the end of a run, which waits until the events before it are held; the rest of a long
+//! run, which waits until the part before it has been attempted; and a webhook whose subscription this version can't read.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Event,
-    id::WebhookId,
+    id::{DeliveryId, EventId, WebhookId},
     version::{self, Unreadable},
 };
 
@@ -34,14 +34,27 @@ pub struct Share {
     /// Whether the message that asked for it had come before, so that its tasks may have been sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
-    /// How often it was tried before, because a subscription could not be read.
+    /// The rest of the run that the event ends; none where it is not about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Rest>,
+    /// How often it was tried before, because a subscription could not be read, or the part before the rest had not been attempted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u32,
 }
 
+/// What is left of a run when a part of it has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rest {
+    /// The event of the part's last delivery.
+    pub after: EventId,
+    /// The part's last delivery: when it has been attempted, the next part goes out.
+    pub last: DeliveryId,
+}
+
 impl Share {
     /// All webhooks of a workspace.
-    pub const ALL: Self = Self { from: WebhookId(0), to: WebhookId(u64::MAX), ends: false, again: false, tries: 0 };
+    pub const ALL: Self =
+        Self { from: WebhookId(0), to: WebhookId(u64::MAX), ends: false, again: false, rest: None, tries: 0 };
 
     /// Whether a webhook is in it.
     pub fn has(&self, webhook: WebhookId) -> bool {

@@ -3,7 +3,7 @@
 //! | pk | sk | attributes |
 //! |---|---|---|
 //! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `bytes` (of the event's data), `updatedAt`, `expiresAt`; `cause`, where it is not "published"; while a retry is to come `notBefore` and `batch`; while it is parked `dueAt` and `dueShard` |
-//! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
+//! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>`, and for the end of a long run `last#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
 //! | the same | `ended` | `expiresAt` |
 //! | `#replay#<workspace>#<webhook id>` | job id | `status`, `selection`, `since`, `until`, `examined`, `replayed`, `page`, `cursor`, `by`, `error` (JSON), `createdAt`, `updatedAt`, `expiresAt` |
 //! | the same | `latest` | `job` (the id of the newest job) |

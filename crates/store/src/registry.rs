@@ -9,7 +9,7 @@
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
 //! | `counter` | `webhook` | `value` |
-//! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `expiresAt` |
+//! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `ordered`, `expiresAt` |
 //!
 //! What is confidential is sealed before it gets here, and is read without being opened: see [`crate::KeyRing`].
 //!

@@ -157,11 +157,12 @@ impl Fanout {
     }
 
     async fn carry_out(&self, plan: Plan, ledger: &Ledger) {
-        let Plan { tasks, shares, holds, ends, unreadable: _ } = plan;
+        let Plan { tasks, shares, holds, ends, rests, unreadable: _ } = plan;
         tokio::join!(
             send(&self.tasks, tasks, ledger),
             send(&self.shares, shares, ledger),
-            self.hold_and_end(holds, ends, ledger)
+            self.hold_and_end(holds, ends, ledger),
+            self.go_on(rests, ledger)
         );
     }
 }

@@ -10,9 +10,9 @@ use posthaste_domain::{
     event::Event,
     id::{Cause, DeliveryId, EventId, WebhookId},
     process::Process,
-    share::{MAX_WEBHOOKS, Share, Shared},
+    share::{MAX_WEBHOOKS, Rest, Share, Shared},
     subscription::{Route, Subscription},
-    task::{Due, MAX_DELIVERIES, Task, parts},
+    task::{Due, MAX_DELIVERIES, Task},
     workspace::Workspace,
 };
 use posthaste_queue::Message;
@@ -27,6 +27,8 @@ const END_AGE: Duration = Duration::from_secs(5);
 /// How often it is tried to read a subscription that this version can't read, and after which wait: for an hour.
 const UNREADABLE_TRIES: u32 = 60;
 const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait until it is looked again whether a part of a run has been attempted.
+const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// An event, the record that brought it, and the webhooks that it brings it to.
 pub(crate) struct Arrived {
@@ -52,11 +54,23 @@ pub(crate) struct Owed {
     pub(crate) record: usize,
 }
 
-/// The end of a run: who says so, and the end events that are to be delivered themselves.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The end of a run: the event that says so, and the end events that are to be delivered themselves.
+#[derive(Debug, Clone)]
 pub(crate) struct End {
+    pub(crate) event: Event,
     pub(crate) records: BTreeSet<usize>,
     pub(crate) wanted: BTreeSet<Owed>,
+}
+
+/// The rest of a run, which goes out when the part before it has been attempted.
+#[derive(Debug, Clone)]
+pub(crate) struct Continued {
+    pub(crate) run: Run,
+    pub(crate) rest: Rest,
+    pub(crate) tries: u32,
+    /// The end of the run.
+    pub(crate) event: Event,
+    pub(crate) record: usize,
 }
 
 /// A message, and the records that are done when it is sent.
@@ -75,6 +89,7 @@ pub(crate) struct Plan {
     pub(crate) shares: Vec<Outgoing>,
     pub(crate) holds: BTreeMap<Run, BTreeSet<Owed>>,
     pub(crate) ends: BTreeMap<Run, End>,
+    pub(crate) rests: Vec<Continued>,
     /// Records whose webhook could not be read for too long.
     pub(crate) unreadable: BTreeSet<usize>,
 }
@@ -89,7 +104,11 @@ impl Plan {
         let mut plan = Self::default();
         let mut groups: BTreeMap<(&Workspace, WebhookId, WebhookId, bool), Vec<&Arrived>> = BTreeMap::new();
         for arrived in arrived {
-            let Share { from, to, ends, .. } = arrived.share;
+            let Share { from, to, ends, rest, .. } = arrived.share;
+            if let Some(rest) = rest {
+                plan.rests.extend(continued(arrived, rest));
+                continue;
+            }
             groups.entry((&arrived.event.workspace, from, to, ends)).or_default().push(arrived);
         }
         for ((workspace, ..), events) in groups {
@@ -150,9 +169,14 @@ impl Plan {
                         early.insert(at);
                     }
                     Route::End { context, wanted } => {
-                        let end = self.ends.entry(run(context)).or_default();
+                        let end = self.ends.entry(run(context)).or_insert_with(|| End {
+                            event: arrived.event.clone(),
+                            records: BTreeSet::new(),
+                            wanted: BTreeSet::new(),
+                        });
                         end.records.insert(arrived.record);
-                        end.wanted.extend(wanted.then_some(owed));
+                        let last = Hold { is_end: true, ..owed.hold };
+                        end.wanted.extend(wanted.then_some(Owed { hold: last, ..owed }));
                     }
                     Route::Ignore => {}
                     _ if share.ends => {}
@@ -215,27 +239,39 @@ impl Plan {
         let sent = self.tasks.iter().chain(&self.shares).flat_map(|outgoing| outgoing.records.iter().copied());
         let held = self.holds.values().flatten().map(|owed| owed.record);
         let ended = self.ends.values().flat_map(|end| end.records.iter().copied());
-        sent.chain(held).chain(ended).for_each(|record| open[record] += 1);
+        let continued = self.rests.iter().map(|continued| continued.record);
+        sent.chain(held).chain(ended).chain(continued).for_each(|record| open[record] += 1);
         open
     }
 }
 
-/// The tasks that bring held deliveries, in their order, after their run has ended or when nothing was to be held.
-pub(crate) fn flush(run: &Run, holds: &[Hold]) -> serde_json::Result<Vec<Message>> {
-    let due = |hold: &Hold| Due::of_stored(hold.delivery, hold.event, hold.bytes);
-    let task = |holds: &[Hold]| Task {
-        // So that it stays what it is: in order, and with nothing else in between.
-        recorded: true,
-        ..Task::new(&run.workspace, run.webhook, holds.iter().map(due).collect())
-    };
-    parts(holds, |hold| hold.bytes).into_iter().map(|holds| message(&task(holds))).collect()
+/// None where the event is no end of a run, which nobody sends.
+fn continued(arrived: &Arrived, rest: Rest) -> Option<Continued> {
+    let context = Process::of(&arrived.event).context_id?;
+    let run = Run { workspace: arrived.event.workspace.clone(), webhook: arrived.share.from, context };
+    let tries = arrived.share.tries;
+    Some(Continued { run, rest, tries, event: arrived.event.clone(), record: arrived.record })
+}
+
+/// The task that brings held deliveries, in their order.
+pub(crate) fn task_of_run(run: &Run, holds: &[Hold]) -> serde_json::Result<Message> {
+    let due = holds.iter().map(|hold| Due::of_stored(hold.delivery, hold.event, hold.bytes)).collect();
+    // So that it stays what it is: in order, and with nothing else in between.
+    message(&Task { recorded: true, ..Task::new(&run.workspace, run.webhook, due) })
+}
+
+/// The message that asks for the rest of a run, later with each try.
+pub(crate) fn rest_of_run(run: &Run, rest: Rest, end: &Event, tries: u32) -> serde_json::Result<Message> {
+    let share = Share { ends: true, again: true, rest: Some(rest), tries, ..Share::ALL.part(run.webhook, run.webhook) };
+    let delay = LONGEST_REST.min(Duration::from_secs(1 << tries.min(16)));
+    Ok(Message { delay, ..Message::new(Shared::message(share, end)?, run.workspace.to_string()) })
 }
 
 fn owed(arrived: &Arrived, webhook: WebhookId) -> Owed {
     let event: EventId = arrived.event.id;
     let bytes = arrived.event.data.get().len() as u64;
     let delivery = DeliveryId::derive(event, webhook, Cause::Published);
-    Owed { hold: Hold { event, delivery, bytes }, record: arrived.record }
+    Owed { hold: Hold { is_end: false, event, delivery, bytes }, record: arrived.record }
 }
 
 fn age(event: &Event, now: Timestamp) -> Duration {
@@ -243,7 +279,7 @@ fn age(event: &Event, now: Timestamp) -> Duration {
 }
 
 /// The workspace is the message group, so that a tenant with many webhooks is one neighbour to SQS's fair queues.
-pub(crate) fn message(task: &Task<'_>) -> serde_json::Result<Message> {
+fn message(task: &Task<'_>) -> serde_json::Result<Message> {
     Ok(Message::new(task.message()?, task.workspace.to_string()))
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn publish(
     let events = match keyed {
         None => {
             checked?;
-            let id = |_| random::bytes().map(|entropy| EventId::new(now, &entropy));
+            let id = |nth| random::bytes().map(|entropy| EventId::new(now, &entropy).nth(nth));
             let ids = (0..count).map(id).collect::<Result<Vec<_>, _>>().map_err(|error| ApiError::internal(&error))?;
             let events = published.accept(&ids, &caller.workspace, now);
             enqueue(&queue, &events).await?;

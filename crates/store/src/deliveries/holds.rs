@@ -25,6 +25,8 @@ use crate::{
 
 const PREFIX: &str = "#hold#";
 const HOLD: &str = "hold#";
+/// The end of a run is held like this while the run goes out in parts: behind everything else.
+const END: &str = "last#";
 const ENDED: &str = "ended";
 /// The most holds of one transaction, which takes 100 items.
 const MAX_HOLDS: usize = 99;
@@ -50,6 +52,8 @@ pub struct Holding<'a> {
 /// One delivery that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hold {
+    /// Whether it is the end of the run, which goes last whatever its event's id.
+    pub is_end: bool,
     /// What it brings. Holds are in the order of their events.
     pub event: EventId,
     /// Its id.
@@ -66,6 +70,12 @@ pub(super) struct HoldKey {
     pub(super) event: EventId,
 }
 
+impl Hold {
+    fn sort_key(&self) -> String {
+        format!("{}{}", if self.is_end { END } else { HOLD }, self.event)
+    }
+}
+
 impl Holding<'_> {
     fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.context).into()
@@ -77,7 +87,7 @@ impl Holding<'_> {
 
     fn hold(&self, hold: Hold, deadline: Duration) -> Item {
         let due_at = hold.event.time() + deadline;
-        let mut item = key(self.partition(), format!("{HOLD}{}", hold.event));
+        let mut item = key(self.partition(), hold.sort_key());
         item.insert("deliveryId".to_owned(), text(hold.delivery.to_string()));
         item.insert("bytes".to_owned(), number(hold.bytes));
         item.insert("dueAt".to_owned(), number(due_at.as_millisecond()));
@@ -159,22 +169,31 @@ impl Deliveries {
         Ok(())
     }
 
-    /// What is held for the run, in the order of the events.
-    pub async fn held(&self, run: Holding<'_>) -> Result<Vec<Hold>, StoreError> {
+    /// Holds the end of a run as the last of what is held for it.
+    pub async fn hold_end(&self, run: Holding<'_>, end: Hold, deadline: Duration) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(run.hold(end, deadline)));
+        put.send().await.map(drop).map_err(StoreError::call("PutItem"))
+    }
+
+    /// What is held for the run behind this event, in the order of the events and the end last: up to `limit` holds, or as many as
+    /// a call reads, which is 1 MB.
+    pub async fn held(&self, run: Holding<'_>, after: Option<EventId>, limit: usize) -> Result<Vec<Hold>, StoreError> {
+        let from = after.map_or_else(|| HOLD.to_owned(), |event| format!("{HOLD}{event}~"));
         let query = self
             .client
             .query()
             .table_name(&self.table)
             .consistent_read(true)
-            .key_condition_expression("pk = :run AND begins_with(sk, :hold)")
+            .key_condition_expression("pk = :run AND sk BETWEEN :from AND :until")
             .expression_attribute_values(":run", text(run.partition()))
-            .expression_attribute_values(":hold", text(HOLD));
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":until", text(format!("{END}~")))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let answer = query.send().await.map_err(StoreError::call("Query"))?;
         let mut holds = Vec::new();
-        let mut items = query.into_paginator().items().send();
-        while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
-            let event = item.text(SK)?.strip_prefix(HOLD).and_then(|id| id.parse().ok());
-            let event = event.ok_or_else(|| item.corrupt(SK))?;
-            holds.push(Hold { event, delivery: item.parsed("deliveryId")?, bytes: item.number("bytes")? });
+        for item in answer.items() {
+            let (is_end, event) = parse_sort_key(item.text(SK)?).ok_or_else(|| item.corrupt(SK))?;
+            holds.push(Hold { is_end, event, delivery: item.parsed("deliveryId")?, bytes: item.number("bytes")? });
         }
         Ok(holds)
     }
@@ -182,7 +201,7 @@ impl Deliveries {
     /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its deadline.
     pub async fn forget(&self, run: Holding<'_>, holds: &[Hold]) -> Result<(), StoreError> {
         let delete = |hold: &Hold| {
-            let key = key(run.partition(), format!("{HOLD}{}", hold.event));
+            let key = key(run.partition(), hold.sort_key());
             let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
             let delete = delete.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
             Ok((key, WriteRequest::builder().delete_request(delete).build()))
@@ -200,8 +219,14 @@ pub(super) fn parse_key(pk: &str, sk: &str) -> Option<HoldKey> {
         workspace: Workspace::parse(parts.next()?).ok()?,
         webhook: parts.next()?.parse().ok()?,
         context: parts.next()?.to_owned(),
-        event: sk.strip_prefix(HOLD)?.parse().ok()?,
+        event: parse_sort_key(sk)?.1,
     })
+}
+
+/// Whether it is the end of the run, and its event.
+fn parse_sort_key(sk: &str) -> Option<(bool, EventId)> {
+    let of = |prefix| sk.strip_prefix(prefix).and_then(|id| id.parse().ok());
+    of(HOLD).map(|event| (false, event)).or_else(|| of(END).map(|event| (true, event)))
 }
 
 async fn wait_after(attempt: u32) {

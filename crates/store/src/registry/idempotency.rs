@@ -95,6 +95,7 @@ fn write(workspace: &Workspace, key: &IdempotencyKey, call: &KeyedCall) -> Item 
         ("acceptedAt".to_owned(), number(call.accepted_at.as_millisecond())),
         ("seed".to_owned(), text(hex::encode(call.seed))),
         ("sent".to_owned(), AttributeValue::Bool(call.sent)),
+        ("ordered".to_owned(), AttributeValue::Bool(call.is_ordered)),
         (EXPIRES_AT.to_owned(), number(call.expires_at())),
     ]);
     item
@@ -104,11 +105,13 @@ fn read(item: &Item) -> Result<KeyedCall, StoreError> {
     let accepted_at = Timestamp::from_millisecond(item.number("acceptedAt")?);
     let mut seed = Entropy::default();
     hex::decode_to_slice(item.text("seed")?, &mut seed).map_err(|_| item.corrupt("seed"))?;
+    let flag = |name: &str| item.get(name).and_then(|flag| flag.as_bool().ok()).copied();
     Ok(KeyedCall {
         body: BodyHash::from(item.text("body")?.to_owned()),
         accepted_at: accepted_at.map_err(|_| item.corrupt("acceptedAt"))?,
         seed,
-        sent: item.get("sent").and_then(|sent| sent.as_bool().ok()).copied().ok_or_else(|| item.corrupt("sent"))?,
+        sent: flag("sent").ok_or_else(|| item.corrupt("sent"))?,
+        is_ordered: flag("ordered").unwrap_or(false),
     })
 }
 
@@ -124,6 +127,9 @@ mod tests {
         let call = KeyedCall { sent: true, ..KeyedCall::start(b"{}", now, [0xf0; 10]) };
         let item = write(&workspace, &key, &call);
         assert_eq!(read(&item).unwrap(), call);
+        let mut old = item.clone();
+        old.remove("ordered");
+        assert_eq!(read(&old).unwrap(), KeyedCall { is_ordered: false, ..call });
         assert_eq!(item.number::<i64>(EXPIRES_AT).unwrap(), 1_672_617_600);
         let pk = item.text("pk").unwrap();
         assert_eq!(pk, format!("idempotency#acme#{}", key.hash()));

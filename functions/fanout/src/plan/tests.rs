@@ -170,16 +170,20 @@ fn a_large_event_for_many_webhooks_travels_by_reference() {
 }
 
 #[test]
-fn a_run_of_many_goes_out_in_few_tasks() {
-    let run = Run { workspace: workspace(), webhook: WebhookId(1), context: "run-1".to_owned() };
-    let holds: Vec<Hold> = (0..=255).map(|nth| owed(&arrived(nth, "service_run", RUN), WebhookId(1)).hold).collect();
-    let thrice = [holds.clone(), holds.clone(), holds].concat();
-    let tasks: Vec<usize> = flush(&run, &thrice)
-        .unwrap()
-        .iter()
-        .map(|message| Task::parse(&message.body).unwrap().deliveries.len())
-        .collect();
-    assert_eq!(tasks, [400, 368]);
+fn the_rest_of_a_long_run_is_asked_for_with_its_end() {
+    let end = arrived(0, "process_run_end", RUN);
+    let run = Run { workspace: workspace(), webhook: WebhookId(7), context: "run-1".to_owned() };
+    let rest = Rest { after: end.event.id, last: owed(&end, WebhookId(7)).hold.delivery };
+    let waits: Vec<u64> =
+        [0, 1, 5, 6, 60].map(|tries| rest_of_run(&run, rest, &end.event, tries).unwrap().delay.as_secs()).into();
+    assert_eq!(waits, [1, 2, 32, 60, 60]);
+    let message = rest_of_run(&run, rest, &end.event, 3).unwrap();
+    insta::assert_snapshot!(message.body);
+
+    let Shared { share, event } = Shared::parse(&message.body).unwrap().unwrap();
+    let plan = plan(&[Arrived { share, event: event.into_owned(), ..end }], Vec::new(), Vec::new());
+    assert_eq!((plan.rests.len(), plan.open(1)), (1, vec![1]));
+    assert_eq!((&plan.rests[0].run, plan.rests[0].tries), (&run, 3));
 }
 
 #[test]

@@ -1,0 +1,37 @@
+//! A workspace with more webhooks than one share of a fan-out takes.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, stream};
+use posthaste_tests::{Action, Aim, LATER, Posthaste};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const WEBHOOKS: usize = 1_010;
+
+#[tokio::test]
+async fn every_webhook_of_a_large_workspace_gets_each_event_though_fan_out_dies_in_the_middle() {
+    let template = posthaste_local::binaries::template().unwrap();
+    let posthaste = Posthaste::with_template(template.replace("!Ref MaxWebhooks", &format!("\"{WEBHOOKS}\""))).await;
+    let body = |nth: usize| json!({ "url": format!("{}?n={nth}", posthaste.inbox_url("mine")), "events": ["order.*"] });
+    let register = |nth| posthaste.api.ok(Method::POST, "/webhooks", body(nth));
+    let webhooks: Vec<Value> = stream::iter(0..WEBHOOKS).map(register).buffer_unordered(4).collect().await;
+
+    let (status, refused) = posthaste.api.call(Method::POST, "/webhooks", body(WEBHOOKS)).await;
+    assert_eq!((status, &refused["error"]["code"]), (422, &json!("too_many_webhooks")), "{refused}");
+
+    // Some way into a share of a thousand webhooks.
+    let aimed = posthaste.system.faults().aim(Aim::at("fanout", "sqs:SendMessageBatch", Action::KillAfter).skip(20));
+    let event = posthaste.api.publish("order.created", json!({})).await;
+    tokio::time::timeout(LATER, aimed.hit()).await.expect("the fault hits");
+    posthaste.hurry();
+    posthaste.arrived_within("mine", WEBHOOKS, LATER).await;
+    posthaste.idle().await;
+    let arrived = posthaste.system.inbox().arrived("mine");
+    assert!(arrived.iter().all(|request| request.headers["webhook-id"] == event));
+    let paths: BTreeSet<&str> = arrived.iter().map(|request| request.path.as_str()).collect();
+    assert_eq!(paths.len(), WEBHOOKS, "of {} requests", arrived.len());
+    for webhook in [&webhooks[0], &webhooks[WEBHOOKS - 1]] {
+        assert_eq!(posthaste.deliveries(webhook, "succeeded", 1).await.len(), 1);
+    }
+}
