@@ -140,7 +140,10 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::internal(&error)
+        match error {
+            StoreError::Contended { .. } => Self::Conflict,
+            _ => Self::internal(&error),
+        }
     }
 }
 
@@ -240,6 +243,11 @@ mod tests {
         let routes = Router::new()
             .route("/ok", get(async || success(StatusCode::OK, json!({ "id": 1 }))))
             .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
+            .route("/many", get(async || ApiError::from(Invalid::unacceptable("too_many_webhooks", "no more"))))
+            .route(
+                "/large-index",
+                get(async || ApiError::from(Invalid::field("events", "too_many_subscriptions", "no"))),
+            )
             .route("/malformed", get(async || ApiError::from(Invalid::malformed("no"))))
             .route("/large", get(async || ApiError::from(Invalid::too_large(None, "no"))))
             .route("/unauthorized", get(async || ApiError::Unauthorized))
@@ -267,6 +275,8 @@ mod tests {
         for path in [
             "/ok",
             "/field",
+            "/many",
+            "/large-index",
             "/malformed",
             "/large",
             "/unauthorized",

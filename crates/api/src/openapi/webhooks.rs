@@ -81,7 +81,20 @@ fn register() -> Call {
                 r#"{"url": "https://example.com", "events": ["order.create"]}"#,
                 r#""order.create" is not a known event type; did you mean order.created?"#,
             ),
+            Refusal::new(422, "too_many_webhooks", "the workspace has 1000 webhooks; it can have 1000 at most"),
+            too_many_subscriptions(),
+            conflict(),
         ])
+}
+
+fn too_many_subscriptions() -> Refusal {
+    let message = "events and filters of all the workspace's webhooks take at most 4194304 bytes together";
+    Refusal { field: Some("events"), ..Refusal::new(422, "too_many_subscriptions", message) }
+}
+
+fn conflict() -> Refusal {
+    let message = "it was changed by another call at the same time: read it again and repeat the change";
+    Refusal::new(409, "conflict", message)
 }
 
 fn list() -> Call {
@@ -126,11 +139,8 @@ fn change() -> Call {
         .refuses([Refusal::too_large_body(), unknown_field()])
         .refuses([
             Refusal::body("out_of_range", "timeoutSeconds", r#"{"timeoutSeconds": 31}"#, "timeoutSeconds is 1 to 30"),
-            Refusal::new(
-                409,
-                "conflict",
-                "it was changed by another call at the same time: read it again and repeat the change",
-            ),
+            too_many_subscriptions(),
+            conflict(),
         ])
 }
 
@@ -140,6 +150,7 @@ fn remove() -> Call {
         .needs(SCOPE, "It gets nothing any more, not even what is under way.")
         .names("id", NO_WEBHOOK, number())
         .removes(number(), example::removed(42))
+        .refuses([conflict()])
 }
 
 fn rotate() -> Call {
@@ -163,11 +174,7 @@ fn rotate() -> Call {
                 r#"{"overlapSeconds": 604801}"#,
                 "overlapSeconds is 0 to 604800",
             ),
-            Refusal::new(
-                409,
-                "conflict",
-                "it was changed by another call at the same time: read it again and repeat the change",
-            ),
+            conflict(),
         ])
 }
 

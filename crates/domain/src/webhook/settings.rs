@@ -19,7 +19,7 @@ use crate::{
 /// The most patterns that one webhook may subscribe to.
 pub const MAX_PATTERNS: usize = 100;
 const MAX_DESCRIPTION_BYTES: usize = 1024;
-/// The most bytes of all settings as JSON: every fan-out reads those of all the workspace's webhooks.
+/// The most bytes of all settings as JSON: each delivery reads those of its webhook.
 const MAX_BYTES: usize = 32 * 1024;
 const DEFAULT_TIMEOUT_SECONDS: u8 = 5;
 /// The longest time, in seconds, that a webhook may give its endpoint.
@@ -128,7 +128,7 @@ impl Settings {
         Err(Invalid::field("format", "invalid_format", "the format slack and the method slack belong together"))
     }
 
-    /// Each limit alone would let a matrix be larger than what is read with every event.
+    /// Each limit alone would let a matrix be larger than what is read with every delivery.
     fn fits(&self) -> Result<(), Invalid> {
         let bytes = serde_json::to_string(self).map_or(usize::MAX, |json| json.len());
         if bytes <= MAX_BYTES {

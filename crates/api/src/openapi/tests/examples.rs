@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use axum::response::IntoResponse;
 use boon::{Compiler, Draft, Schemas};
 use posthaste_domain::{
-    id::EventId,
+    id::{EventId, WebhookId},
     idempotency::{BodyHash, IdempotencyKey, KeyedCall},
+    routing::{Page, Refused, Root},
+    subscription::Subscription,
 };
 use posthaste_runtime::{api::ApiError, query::Query};
 
@@ -163,6 +165,8 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "unauthorized") => ApiError::Unauthorized,
         (Sent::Anything, "malformed_request") => ApiError::Unreadable,
         (Sent::Anything, "conflict") => ApiError::Conflict,
+        (Sent::Anything, "too_many_webhooks") => one_more_webhook(1_000, &[]),
+        (Sent::Anything, "too_many_subscriptions") => one_more_webhook(400, &["x".repeat(120)]),
         (Sent::Anything, "webhook_disabled") => ApiError::WebhookDisabled,
         (Sent::Anything, "event_gone") => ApiError::EventGone,
         (Sent::Anything, "delivery_waiting") => ApiError::DeliveryWaiting,
@@ -184,6 +188,24 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
             ApiError::NotFound(things.into_iter().find(|thing| refusal.message.contains(thing)).unwrap())
         }
         (Sent::Anything, other) => panic!("{operation}: where does {other} come from?"),
+    }
+}
+
+/// What a webhook is refused with in a workspace that has this many, each with a hundred of these subscriptions beside its own.
+fn one_more_webhook(webhooks: u64, patterns: &[String]) -> ApiError {
+    let patterns: Vec<String> =
+        (0..100).flat_map(|nth| patterns.iter().map(move |name| format!("{name}{nth}"))).collect();
+    let subscription = |id: u64| {
+        let events = [vec!["order.created".to_owned()], patterns.clone()].concat();
+        serde_json::from_value(json!({ "id": id, "events": events })).unwrap()
+    };
+    let all: Vec<Subscription> = (1..=webhooks).map(subscription).collect();
+    let (root, pages) = Root::build(&all).unwrap();
+    let pages = pages.into_iter().map(|page| (page.hash, Page::parse(&page.json).unwrap())).collect();
+    let id = WebhookId(webhooks + 1);
+    match root.change(id, Some(&subscription(id.0)), &pages, 1_000) {
+        Err(Refused::Limit(invalid)) => invalid.into(),
+        other => panic!("{other:?}"),
     }
 }
 
