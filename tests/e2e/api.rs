@@ -191,7 +191,7 @@ async fn a_call_without_a_valid_key_is_refused() {
 async fn a_fault_of_ours_is_a_500_that_tells_no_internals() {
     use posthaste_tests::{Action, Aim};
     let posthaste = Posthaste::start().await;
-    posthaste.system.faults().aim(Aim::at("register", "dynamodb:PutItem", Action::Fail).times(100));
+    posthaste.system.faults().aim(Aim::at("register", "dynamodb:TransactWriteItems", Action::Fail).times(100));
     let (status, answer) =
         posthaste.api.call(Method::POST, "/webhooks", json!({ "url": "https://example.com/", "events": ["*"] })).await;
     assert_eq!((status, &answer["error"]["code"]), (500, &json!("internal_error")));
