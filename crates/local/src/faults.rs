@@ -9,6 +9,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use serde_json::Value;
+
 pub use aim::{Action, Aim, Aimed};
 pub use spec::{FaultSpec, FaultSpecError};
 
@@ -43,8 +45,8 @@ impl Faults {
     }
 
     /// What shall happen to this call: an aimed fault first, with its handle, else a random one.
-    pub(crate) fn for_call(&self, function: &str, operation: &str) -> Option<(Action, Option<Aimed>)> {
-        let aimed = lock(&self.0.aimed).iter().find_map(|aimed| aimed.take(function, operation));
+    pub(crate) fn for_call(&self, function: &str, operation: &str, body: &Value) -> Option<(Action, Option<Aimed>)> {
+        let aimed = lock(&self.0.aimed).iter().find_map(|aimed| aimed.take(function, operation, body));
         if let Some((action, handle)) = aimed {
             return Some((action, Some(handle)));
         }
@@ -97,7 +99,7 @@ mod tests {
             let faults = Faults::default();
             faults.set(format!("seed={seed},fail=5%,lose=1%").parse().unwrap());
             (0..10_000)
-                .map(|_| faults.for_call("deliver", "dynamodb:GetItem").map(|(action, _)| action))
+                .map(|_| faults.for_call("deliver", "dynamodb:GetItem", &Value::Null).map(|(action, _)| action))
                 .collect::<Vec<_>>()
         };
         let count = |action: Action| run(7).into_iter().filter(|taken| *taken == Some(action.clone())).count();
@@ -111,11 +113,23 @@ mod tests {
     fn an_aimed_fault_hits_the_chosen_call_only() {
         let faults = Faults::default();
         let aimed = faults.aim(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore).skip(1).times(2));
-        let call = |function: &str, operation: &str| faults.for_call(function, operation).map(|(action, _)| action);
+        let call = |function: &str, operation: &str| {
+            faults.for_call(function, operation, &Value::Null).map(|(action, _)| action)
+        };
         assert_eq!(call("fanout", "dynamodb:UpdateItem"), None);
         assert_eq!(call("deliver", "dynamodb:GetItem"), None);
         let taken: Vec<_> = (0..4).map(|_| call("deliver", "dynamodb:UpdateItem")).collect();
         assert_eq!(taken, [None, Some(Action::KillBefore), Some(Action::KillBefore), None]);
         assert_eq!(aimed.hits(), 2);
+    }
+
+    #[test]
+    fn a_fault_can_be_aimed_at_what_a_call_carries() {
+        let faults = Faults::default();
+        let aimed = faults.aim(Aim::at("fanout", "dynamodb:BatchWriteItem", Action::KillBefore).containing("poison"));
+        let call = |body: Value| faults.for_call("fanout", "dynamodb:BatchWriteItem", &body).map(|(action, _)| action);
+        assert_eq!(call(serde_json::json!({ "data": "good" })), None);
+        assert_eq!(call(serde_json::json!({ "data": "poison" })), Some(Action::KillBefore));
+        assert_eq!(aimed.hits(), 1);
     }
 }

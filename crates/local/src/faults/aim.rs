@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 
 /// What happens to a call.
@@ -32,6 +33,7 @@ pub enum Action {
 pub struct Aim {
     function: String,
     operation: String,
+    containing: Option<String>,
     skip: u32,
     times: u32,
     action: Action,
@@ -40,7 +42,19 @@ pub struct Aim {
 impl Aim {
     /// The first call of `operation` (as `dynamodb:UpdateItem`) by `function`.
     pub fn at(function: &str, operation: &str, action: Action) -> Self {
-        Self { function: function.to_owned(), operation: operation.to_owned(), skip: 0, times: 1, action }
+        Self {
+            function: function.to_owned(),
+            operation: operation.to_owned(),
+            containing: None,
+            skip: 0,
+            times: 1,
+            action,
+        }
+    }
+
+    /// Only calls whose body has this text in it, as JSON writes it.
+    pub fn containing(self, text: &str) -> Self {
+        Self { containing: Some(text.to_owned()), ..self }
     }
 
     /// Lets this many calls pass first.
@@ -101,9 +115,12 @@ impl Aimed {
         }
     }
 
-    pub(super) fn take(&self, function: &str, operation: &str) -> Option<(Action, Self)> {
+    pub(super) fn take(&self, function: &str, operation: &str, body: &Value) -> Option<(Action, Self)> {
         let State { aim, seen, hits, hit, .. } = &*self.0;
         if aim.function != function || aim.operation != operation {
+            return None;
+        }
+        if aim.containing.as_ref().is_some_and(|text| !body.to_string().contains(text)) {
             return None;
         }
         let nth = seen.fetch_add(1, Ordering::SeqCst);

@@ -71,7 +71,8 @@ impl Call {
         }
     }
 
-    /// The partition keys of the items that a call names by their keys, its own or those of a transaction's parts. A key that is not
+    /// The partition keys of the items that a call names by their keys, its own, or those of a transaction's parts or a batch of
+    /// reads. A key that is not
     /// there is an empty one, which no condition permits.
     pub(crate) fn leading_keys(&self) -> Vec<&str> {
         if self.service != Service::DynamoDb {
@@ -80,7 +81,9 @@ impl Call {
         let transaction = self.body["TransactItems"].as_array().into_iter().flatten();
         let parts = transaction.filter_map(Value::as_object).flat_map(|part| part.values());
         let keys = parts.chain([&self.body]).filter_map(|part| part.get("Item").or_else(|| part.get("Key")));
-        keys.map(|key| key[PARTITION_KEY]["S"].as_str().unwrap_or_default()).collect()
+        let tables = self.body["RequestItems"].as_object().into_iter().flat_map(|tables| tables.values());
+        let read = tables.flat_map(|table| table["Keys"].as_array().into_iter().flatten());
+        keys.chain(read).map(|key| key[PARTITION_KEY]["S"].as_str().unwrap_or_default()).collect()
     }
 
     fn table_permissions(&self, names: &Names) -> Vec<(String, String)> {
@@ -149,6 +152,8 @@ mod tests {
         assert_eq!(keys(json!({"Key": {"other": {"S": "a"}}})), [""]);
         let parts = json!([{"Put": {"Item": {"pk": {"S": "a"}}}}, {"Update": {"Key": {"pk": {"S": "b"}}}}]);
         assert_eq!(keys(json!({ "TransactItems": parts })), ["a", "b"]);
+        let batch = json!({"RequestItems": {"t": {"Keys": [{"pk": {"S": "a"}}, {"other": {"S": "b"}}]}, "u": [{"PutRequest": {}}]}});
+        assert_eq!(keys(batch), ["a", ""]);
         assert_eq!(keys(json!({"KeyConditionExpression": "pk = :pk"})), [""; 0]);
     }
 

@@ -36,7 +36,8 @@ pub struct Statement {
 }
 
 /// The calls that name their item's key, so that a condition on it is understood here.
-const CALLS_BY_KEY: [&str; 4] = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+const CALLS_BY_KEY: [&str; 5] =
+    ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
 
 impl Statement {
     fn matches(&self, action: &str, resource: &str, keys: &[&str]) -> bool {
