@@ -25,6 +25,7 @@ mod replay_faults;
 mod replay_job;
 mod retries;
 mod samples;
+mod schemas;
 mod secrets;
 mod send_test;
 mod slack;

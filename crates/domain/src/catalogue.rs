@@ -108,7 +108,7 @@ mod tests {
     use serde_json::{Value, value::RawValue};
 
     use super::*;
-    use crate::event::NewEvent;
+    use crate::{event::NewEvent, schema::Budget};
 
     fn pattern(text: &str) -> EventPattern {
         EventPattern::parse(text).unwrap()
@@ -137,7 +137,9 @@ mod tests {
             let events = event.events();
             assert_eq!(events[0].event_type().as_str(), built_in.name);
             let schema = built_in.schema().expect("the schema compiles");
-            schema.check(events[0].data(), "data").unwrap_or_else(|error| panic!("{}: {error}", built_in.name));
+            schema
+                .check(events[0].data(), "data", &mut Budget::default())
+                .unwrap_or_else(|error| panic!("{}: {error}", built_in.name));
         }
     }
 
@@ -148,7 +150,7 @@ mod tests {
             let sample: Value = serde_json::from_str(built_in.sample).unwrap();
             let check = |data: &Value| {
                 let raw = RawValue::from_string(data.to_string()).unwrap();
-                built_in.schema().unwrap().check(&raw, "data")
+                built_in.schema().unwrap().check(&raw, "data", &mut Budget::default())
             };
             let mut more = sample["data"].clone();
             more["somethingElse"] = Value::from(1);

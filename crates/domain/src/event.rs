@@ -1,13 +1,22 @@
 //! An event: what a client publishes, what travels on the events queue, and what is stored.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Invalid, catalogue, event_type::EventType, id::EventId, input::Fields, schema::DataSchema, workspace::Workspace,
+    Invalid, catalogue,
+    event_type::EventType,
+    id::EventId,
+    input::Fields,
+    own_type::OwnEventType,
+    schema::{BadSchema, Budget, DataSchema},
+    workspace::Workspace,
 };
 
 /// The most bytes that one event may have as it was published: 256 KiB.
@@ -51,6 +60,8 @@ pub struct Arrived {
     pub unchecked: bool,
 }
 
+/// The code of an event whose type has a stored schema that is none by the rules of this version.
+pub const UNUSABLE_SCHEMA: &str = "unusable_schema";
 /// How far an id that a message brings may lie before the message itself: as long as a message and its dead letter can wait.
 const OLDEST_ID: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How far it may lie ahead, as clocks differ.
@@ -205,31 +216,48 @@ impl NewEvent {
     pub fn data(&self) -> &RawValue {
         &self.data
     }
-
-    /// Checks its type and its data: an operational event is Posthaste's own, and data has to fit the schema of a built-in type,
-    /// or `own`, that of the workspace's type.
-    pub fn check(&self, own: Option<&DataSchema>) -> Result<(), Invalid> {
-        check_data(&self.event_type, &self.data, &self.path, own)
-    }
 }
 
 impl Event {
-    /// The same for an event that came straight to the queue.
-    pub fn check(&self, own: Option<&DataSchema>) -> Result<(), Invalid> {
-        check_data(&self.event_type, &self.data, "data", own)
+    /// Checks one that came straight to the queue, as [`Published::check`] does. `own` is the workspace's type.
+    pub fn check(&self, own: Option<&OwnEventType>) -> Result<(), Invalid> {
+        let own = own.map(OwnEventType::compile);
+        check_data(&self.event_type, &self.data, "data", own.as_ref(), &mut Budget::default())
     }
 }
 
-fn check_data(event_type: &EventType, data: &RawValue, path: &str, own: Option<&DataSchema>) -> Result<(), Invalid> {
+/// The schema of a workspace's type, if it has one, or why what is stored is none.
+type OwnSchema = Result<Option<DataSchema>, BadSchema>;
+
+fn check_data(
+    event_type: &EventType,
+    data: &RawValue,
+    path: &str,
+    own: Option<&OwnSchema>,
+    budget: &mut Budget,
+) -> Result<(), Invalid> {
     let schema = match catalogue::find(event_type.as_str()) {
         Some(built_in) if built_in.is_operational() => {
             let message = format!("{event_type} is published by Posthaste alone");
             return Err(Invalid::field("type", "reserved_event_type", message));
         }
         Some(built_in) => built_in.schema(),
-        None => own,
+        None => match own {
+            None => None,
+            Some(Ok(schema)) => schema.as_ref(),
+            Some(Err(why)) => return Err(unusable_schema(event_type, path, why)),
+        },
     };
-    schema.map_or(Ok(()), |schema| schema.check(data, path))
+    schema.map_or(Ok(()), |schema| schema.check(data, path, budget))
+}
+
+/// A schema was stored by a version that took it. Nobody knows what its events would have to be, so none is taken unchecked.
+fn unusable_schema(event_type: &EventType, path: &str, why: &BadSchema) -> Invalid {
+    let message = format!(
+        "{path} can't be checked, because the stored schema of {event_type} is not taken any more ({why}): store it again with \
+         PUT /event-types/{event_type}"
+    );
+    Invalid::field(path, UNUSABLE_SCHEMA, message)
 }
 
 /// SQS takes no message with these two characters, which JSON allows.
@@ -257,6 +285,16 @@ impl Published {
             Self::One(event) => std::slice::from_ref(event),
             Self::Many(events) => events,
         }
+    }
+
+    /// Checks types and data: an operational event is Posthaste's own, and data has to fit the schema of a built-in type, or of
+    /// one of the workspace's `own` types. The events of a call have one budget.
+    pub fn check(&self, own: &HashMap<EventType, OwnEventType>) -> Result<(), Invalid> {
+        let own: BTreeMap<_, _> = own.iter().map(|(name, own)| (name, own.compile())).collect();
+        let mut budget = Budget::default();
+        self.events().iter().try_for_each(|event| {
+            check_data(&event.event_type, &event.data, &event.path, own.get(&event.event_type), &mut budget)
+        })
     }
 
     /// The accepted events, one for each of these ids.

@@ -119,7 +119,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing;
+    use crate::{schema::Budget, testing};
 
     #[test]
     fn each_operation_is_an_event_that_its_schema_takes() {
@@ -138,7 +138,7 @@ mod tests {
         for operation in operations {
             let event = operation.event(&webhook, now).unwrap();
             let schema = catalogue::find(event.event_type.as_str()).unwrap().schema().unwrap();
-            schema.check(&event.data, "data").unwrap();
+            schema.check(&event.data, "data", &mut Budget::default()).unwrap();
             assert!(is_operational(&event.event_type));
             assert_eq!(event.id.time(), now);
             told.push(serde_json::to_string(&event).unwrap());

@@ -1,11 +1,15 @@
 //! The JSON Schema of an event type's `data`, and what data breaks of it.
 
 mod bounds;
+mod steps;
 
 use boon::{Compiler, Draft, ErrorKind, InstanceToken, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::{Value, value::RawValue};
 
 use crate::Invalid;
+use steps::{Prices, TooCostly};
+
+pub use steps::{Budget, MAX_STEPS, MAX_STEPS_OF_CALL};
 
 /// The most bytes that a workspace's own schema may have.
 pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
@@ -14,6 +18,8 @@ const LOCATION: &str = "https://schema.invalid/data.json";
 
 /// A compiled schema: JSON Schema 2020-12 unless it names another draft. Patterns are matched in linear time.
 pub struct DataSchema {
+    source: Value,
+    prices: Prices,
     schemas: Schemas,
     index: SchemaIndex,
 }
@@ -43,11 +49,11 @@ impl DataSchema {
         if !value.is_object() {
             return Err(BadSchema("a schema has to be an object".to_owned()));
         }
-        bounds::check(&value)?;
+        let prices = bounds::check(&value)?;
         let mut compiler = Compiler::new();
         compiler.set_default_draft(Draft::V2020_12);
         compiler.use_loader(Box::new(Nothing));
-        compiler.add_resource(LOCATION, value).map_err(|error| bad(&error))?;
+        compiler.add_resource(LOCATION, value.clone()).map_err(|error| bad(&error))?;
         let mut schemas = Schemas::new();
         let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| match error {
             boon::CompileError::ValidationError { src, .. } => {
@@ -56,13 +62,15 @@ impl DataSchema {
             }
             other => bad(&other),
         })?;
-        Ok(Self { schemas, index })
+        Ok(Self { source: value, prices, schemas, index })
     }
 
-    /// Checks data that stands at `path`, say `events[3].data`. The complaint names the path of the value at fault.
-    pub fn check(&self, data: &RawValue, path: &str) -> Result<(), Invalid> {
+    /// Checks data that stands at `path`, for example `events[3].data`. The complaint names the path of the value at fault. Data
+    /// whose check would take more steps than are left is refused as `too_costly`.
+    pub fn check(&self, data: &RawValue, path: &str, budget: &mut Budget) -> Result<(), Invalid> {
         let value: Value = serde_json::from_str(data.get())
             .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} can't be read")))?;
+        budget.take(&self.source, &self.prices, &value).map_err(|why| too_costly(why, path))?;
         self.schemas.validate(&value, self.index).map_err(|error| complaint(leaf(&error), path))
     }
 }
@@ -71,6 +79,19 @@ impl std::fmt::Debug for DataSchema {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DataSchema(…)")
     }
+}
+
+fn too_costly(why: TooCostly, path: &str) -> Invalid {
+    let message = match why {
+        TooCostly::Event => {
+            format!("{path} is too large for the schema of its type: the check would take more than {MAX_STEPS} steps")
+        }
+        TooCostly::Call => format!(
+            "the checks of the call's events would take more than {MAX_STEPS_OF_CALL} steps together, and {path} is where they \
+             are used up: publish fewer events in one call"
+        ),
+    };
+    Invalid::field(path, "too_costly", message)
 }
 
 /// The first value that is at fault itself: what contains it is at fault only because of it.
@@ -125,7 +146,10 @@ mod tests {
 
     fn check(schema: Value, data: Value) -> (String, &'static str) {
         let raw = RawValue::from_string(data.to_string()).unwrap();
-        let invalid = DataSchema::compile(&schema.to_string()).unwrap().check(&raw, "events[3].data").unwrap_err();
+        let invalid = DataSchema::compile(&schema.to_string())
+            .unwrap()
+            .check(&raw, "events[3].data", &mut Budget::default())
+            .unwrap_err();
         (invalid.field.unwrap(), invalid.code)
     }
 
@@ -162,7 +186,7 @@ mod tests {
             [r#"{"n":1e2,"i":1.0}"#, r#"{"n":123456789012345678901234567890,"i":123456789012345678901234567890}"#]
         {
             let raw = RawValue::from_string(data.to_owned()).unwrap();
-            assert_eq!(schema.check(&raw, "data"), Ok(()), "{data}");
+            assert_eq!(schema.check(&raw, "data", &mut Budget::default()), Ok(()), "{data}");
         }
     }
 

@@ -12,7 +12,7 @@ use posthaste_domain::{Invalid, api_key::Scope, id::JobId, input::InvalidKind};
 use posthaste_store::StoreError;
 use serde::Serialize;
 
-use crate::keys::KeysError;
+use crate::{checks::Unchecked, keys::KeysError};
 
 /// `{"success": true, "data": …}`
 pub fn success(status: StatusCode, data: impl Serialize) -> Response {
@@ -150,6 +150,12 @@ impl From<StoreError> for ApiError {
 impl From<KeysError> for ApiError {
     fn from(error: KeysError) -> Self {
         Self::internal(&error)
+    }
+}
+
+impl From<Unchecked> for ApiError {
+    fn from(_: Unchecked) -> Self {
+        Self::Internal
     }
 }
 

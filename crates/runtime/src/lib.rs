@@ -4,6 +4,7 @@ pub mod api;
 pub mod auth;
 pub mod aws;
 pub mod batch;
+pub mod checks;
 pub mod clock;
 pub mod config;
 pub mod deadline;

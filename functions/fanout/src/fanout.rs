@@ -12,27 +12,24 @@
 //! What a paused one would get is recorded by deliver as skipped.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use futures::StreamExt;
-use posthaste_domain::{
-    Invalid, catalogue, event,
-    schema::DataSchema,
-    share::{Share, Shared},
-    workspace::Workspace,
-};
+use posthaste_domain::{event, share::Shared, workspace::Workspace};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     batch::{Fate, Record},
+    checks::Checks,
     clock,
     deadline::Deadline,
 };
 use posthaste_store::{Deliveries, Events, Registry};
 
 use crate::{
+    check::refused,
     plan::{Arrived, Outgoing, Plan},
     routes::Routing,
 };
@@ -50,6 +47,7 @@ pub(crate) struct Fanout {
     pub(crate) retention: Duration,
     /// How long a delivery waits for the end of its process.
     pub(crate) hold_deadline: Duration,
+    pub(crate) checks: Checks,
     /// Whose the events are that name no workspace.
     pub(crate) default_workspace: Workspace,
 }
@@ -74,6 +72,7 @@ impl Ledger {
 impl Fanout {
     /// What becomes of each record. What is not over by the deadline comes again.
     pub(crate) async fn handle(&self, records: &[Record], deadline: Deadline) -> Vec<Fate> {
+        self.checks.end_process_if_stuck();
         let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
         let mut arrived = Vec::new();
         let mut shared = Vec::new();
@@ -107,35 +106,6 @@ impl Fanout {
             fates[record] = if unreadable.contains(&record) { unreadable_webhook() } else { Fate::Done };
         }
         fates
-    }
-
-    /// Those whose data fits its type's schema. What came through the API has been checked there.
-    async fn checked(
-        &self,
-        records: &[Record],
-        arrived: Vec<(usize, event::Arrived)>,
-        fates: &mut [Fate],
-    ) -> Vec<Arrived> {
-        let own = arrived.iter().filter(|(_, read)| read.unchecked);
-        let own = own.filter(|(_, read)| catalogue::find(read.event.event_type.as_str()).is_none());
-        let own = own.map(|(_, read)| (read.event.workspace.clone(), read.event.event_type.clone()));
-        let own = self.registry.types_by_name(own.collect::<HashSet<_>>()).await;
-        let schemas: BTreeMap<_, DataSchema> =
-            own.items.iter().filter_map(|(key, own)| Some((key.clone(), own.compile()?))).collect();
-        let mut good = Vec::new();
-        for (record, event::Arrived { event, unchecked }) in arrived {
-            let key = (event.workspace.clone(), event.event_type.clone());
-            if unchecked && own.unread.contains(&key) {
-                continue;
-            }
-            match if unchecked { event.check(schemas.get(&key)) } else { Ok(()) } {
-                Ok(()) => {
-                    good.push(Arrived { record, event, share: Share::ALL, again: records[record].receives > 1 });
-                }
-                Err(invalid) => fates[record] = refused("invalid_event", &invalid),
-            }
-        }
-        good
     }
 
     /// Stores the events and finds out what they mean. Returns the plan and the records that it is for.
@@ -186,10 +156,6 @@ async fn send(queue: &Queue, outgoing: Vec<Outgoing>, ledger: &Ledger) {
 fn of_share(record: usize, shared: Shared<'static>, message: &Record) -> Arrived {
     let Shared { share, event } = shared;
     Arrived { record, event: event.into_owned(), share, again: share.again || message.receives > 1 }
-}
-
-fn refused(reason: &'static str, invalid: &Invalid) -> Fate {
-    Fate::DeadLetter { reason, detail: invalid.to_string() }
 }
 
 fn unreadable_webhook() -> Fate {

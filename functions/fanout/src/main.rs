@@ -1,5 +1,6 @@
 //! `fanout`: an event from the events queue becomes a task on the deliveries queue for every webhook that wants it.
 
+mod check;
 mod fanout;
 mod plan;
 mod routes;
@@ -12,6 +13,7 @@ use posthaste_queue::Queue;
 use posthaste_runtime::{
     aws,
     batch::{self, Batch},
+    checks::Checks,
     config,
     deadline::Deadline,
     telemetry,
@@ -36,6 +38,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         retention: config::retention()?,
         hold_deadline: config::hold_deadline()?,
         default_workspace: config::default_workspace()?,
+        checks: Checks::default(),
     };
     let batch = Batch { queue: queue("EVENTS_QUEUE_URL")?, dead_letters: queue("EVENTS_DLQ_URL")? };
     let (fanout, batch) = (&fanout, &batch);

@@ -6,7 +6,7 @@
 
 use axum::http::HeaderMap;
 use posthaste_domain::{
-    Timestamp,
+    Invalid, Timestamp,
     idempotency::{HEADER, IdempotencyKey, KeyedCall},
     workspace::Workspace,
 };
@@ -40,7 +40,7 @@ impl<'a> Keyed<'a> {
     pub(crate) async fn start(
         &self,
         body: &[u8],
-        checked: Result<(), ApiError>,
+        checked: Result<(), Invalid>,
         now: Timestamp,
     ) -> Result<KeyedCall, ApiError> {
         let seed = random::bytes().map_err(|error| ApiError::internal(&error))?;
@@ -48,11 +48,10 @@ impl<'a> Keyed<'a> {
         let hash = this.body.clone();
         let call = match checked {
             Ok(()) => self.registry.start_call(self.workspace, &self.key, this, now).await?,
-            Err(refusal @ ApiError::Invalid(_)) => {
+            Err(refusal) => {
                 let earlier = self.registry.started_call(self.workspace, &self.key, now).await?;
                 earlier.ok_or(refusal)?
             }
-            Err(error) => return Err(error),
         };
         call.repeated_with(&hash)?;
         Ok(call)

@@ -6,13 +6,14 @@ mod publish;
 use axum::{Router, routing::post};
 use posthaste_domain::event::MAX_PUBLISH_BYTES;
 use posthaste_queue::Queue;
-use posthaste_runtime::{api, aws, config, telemetry};
+use posthaste_runtime::{api, aws, checks::Checks, config, telemetry};
 use posthaste_store::Registry;
 
 #[derive(Clone, axum::extract::FromRef)]
 struct State {
     registry: Registry,
     events: Queue,
+    checks: Checks,
 }
 
 #[tokio::main]
@@ -22,6 +23,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let state = State {
         registry: Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?),
         events: Queue::new(aws::sqs(&sdk), config::text("EVENTS_QUEUE_URL")?),
+        checks: Checks::default(),
     };
     let routes = Router::new().route("/api/v1/events", post(publish::publish)).with_state(state);
     // A body that is a little too large is refused with the call's own words.

@@ -1,6 +1,6 @@
 //! `POST /api/v1/events`: the 202 is a promise, so it is given only when SQS has every event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use axum::{
     body::Bytes,
@@ -10,6 +10,7 @@ use axum::{
 };
 use posthaste_api::{Accepted, AcceptedMany};
 use posthaste_domain::{
+    Invalid,
     api_key::Scope,
     catalogue,
     event::{Event, NewEvent, Published},
@@ -20,6 +21,7 @@ use posthaste_queue::{Message, Queue};
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
+    checks::Checks,
     clock, random,
 };
 use posthaste_store::Registry;
@@ -30,15 +32,17 @@ pub(crate) async fn publish(
     caller: Caller,
     State(registry): State<Registry>,
     State(queue): State<Queue>,
+    State(checks): State<Checks>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
+    checks.end_process_if_stuck();
     caller.needs(Scope::EventsPublish)?;
     let keyed = Keyed::of(&headers, &registry, &caller.workspace)?;
     let published = NewEvent::parse_call(&body)?;
     let alone = matches!(published, Published::One(_));
     let count = published.events().len();
-    let checked = check(&registry, &caller.workspace, published.events()).await;
+    let (published, checked) = check(&registry, &checks, &caller.workspace, published).await?;
     let now = clock::now();
     let events = match keyed {
         None => {
@@ -70,16 +74,25 @@ pub(crate) async fn publish(
 }
 
 /// Checks data against the schemas of its types. The workspace's own are read with one call; the catalogue's are at hand.
-async fn check(registry: &Registry, workspace: &Workspace, events: &[NewEvent]) -> Result<(), ApiError> {
-    let own = events.iter().map(NewEvent::event_type).filter(|name| catalogue::find(name.as_str()).is_none());
+async fn check(
+    registry: &Registry,
+    checks: &Checks,
+    workspace: &Workspace,
+    published: Published,
+) -> Result<(Published, Result<(), Invalid>), ApiError> {
+    let types = published.events().iter().map(NewEvent::event_type);
+    let own = types.filter(|name| catalogue::find(name.as_str()).is_none());
     let own: BTreeSet<_> = own.map(|name| (workspace.clone(), name.clone())).collect();
     let found = registry.types_by_name(own).await;
     if !found.unread.is_empty() {
         return Err(ApiError::Internal);
     }
-    let schemas: BTreeMap<_, _> =
-        found.items.into_iter().filter_map(|((_, name), own)| Some((name, own.compile()?))).collect();
-    Ok(events.iter().try_for_each(|event| event.check(schemas.get(event.event_type())))?)
+    let own: HashMap<_, _> = found.items.into_iter().map(|((_, name), own)| (name, own)).collect();
+    let check = move || {
+        let checked = published.check(&own);
+        (published, checked)
+    };
+    Ok(checks.run(check).await?)
 }
 
 /// The workspace is the message group, so that no workspace's burst delays another's events.

@@ -13,6 +13,7 @@ use posthaste_domain::{Invalid, api_key::Scope, catalogue, event_type::EventType
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
+    checks::Checks,
     query::Query,
 };
 use posthaste_store::Registry;
@@ -69,11 +70,13 @@ pub(crate) async fn show(
 pub(crate) async fn put(
     caller: Caller,
     State(registry): State<Registry>,
+    State(checks): State<Checks>,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
+    checks.end_process_if_stuck();
     caller.needs(Scope::EventsManage)?;
-    let own = OwnEventType::parse(&name, &body)?;
+    let own = checks.run(move || OwnEventType::parse(&name, &body)).await??;
     registry.put_type(&caller.workspace, &own).await?;
     tracing::info!(workspace = %caller.workspace, "put an event type");
     Ok(success(StatusCode::OK, EventTypeAnswer::own(own)?))

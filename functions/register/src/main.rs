@@ -19,7 +19,7 @@ use axum::{
 use nudge::Turns;
 use posthaste_domain::{request::USER_AGENT, url::UrlPolicy};
 use posthaste_queue::Queue;
-use posthaste_runtime::{api, aws, config, keys::Keys, telemetry};
+use posthaste_runtime::{api, aws, checks::Checks, config, keys::Keys, telemetry};
 use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Registry};
 use replay::Queues;
@@ -40,6 +40,7 @@ struct Shared {
     tester: Tester,
     keys: Keys,
     most_webhooks: MostWebhooks,
+    checks: Checks,
 }
 
 #[tokio::main]
@@ -60,6 +61,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         url_policy,
         most_webhooks: MostWebhooks(config::parsed("MAX_WEBHOOKS", "a number")?),
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?),
+        checks: Checks::default(),
     };
     let routes = Router::new()
         .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))

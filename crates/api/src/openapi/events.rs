@@ -5,6 +5,7 @@ use posthaste_domain::{
     catalogue,
     event::MAX_EVENT_BYTES,
     idempotency::{HEADER, MAX_KEY_LENGTH},
+    schema::MAX_STEPS,
 };
 use serde_json::{Value, json};
 use utoipa::{
@@ -67,6 +68,19 @@ fn publish() -> Call {
                 "type",
                 r#"{"type": "webhook.disabled", "data": {}}"#,
                 "webhook.disabled is published by Posthaste alone",
+            ),
+            Refusal::body(
+                "too_costly",
+                "data",
+                r#"{"type": "report.made", "data": {"rows": ["…"]}}"#,
+                format!("data is too large for the schema of its type: the check would take more than {MAX_STEPS} steps"),
+            ),
+            Refusal::body(
+                "unusable_schema",
+                "data",
+                r#"{"type": "invoice.voided", "data": {}}"#,
+                "data can't be checked, because the stored schema of invoice.voided is not taken any more (sub-schemas and \
+                 references go at most 32 deep, and not in circles): store it again with PUT /event-types/invoice.voided",
             ),
             Refusal::header(
                 409,
@@ -145,7 +159,8 @@ pub(super) fn sample(event_type: &str) -> Option<Value> {
 
 const PUBLISHING: &str = "\
 One event, or up to 100 in `events`: at most 256 KiB an event, 5 MiB a call. Data of a type of the catalogue, and of an own type with \
-a schema, is checked. An event of a type that is not known at all is taken as it is.\n\n\
+a schema, is checked, as far as the check takes a bounded time: an event that is too large for its schema is refused. An event of a \
+type that is not known at all is taken as it is.\n\n\
 Events of a process carry `processType` and `contextId` in `data`: filters and the timing `process_end` go by them.";
 
 const REPEATING: &str = "\

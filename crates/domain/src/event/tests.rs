@@ -160,9 +160,9 @@ fn the_envelope_of_an_eventbridge_rule_is_recognised() {
 
 #[test]
 fn data_is_checked_against_the_schema_of_its_type() {
-    let check = |body: &str, own: Option<&DataSchema>| match NewEvent::parse_call(body.as_bytes()).unwrap() {
-        Published::One(event) => event.check(own),
-        Published::Many(events) => events.iter().try_for_each(|event| event.check(own)),
+    let check = |body: &str, own: Option<&OwnEventType>| {
+        let own = own.map(|own| (own.name.clone(), own.clone())).into_iter().collect();
+        NewEvent::parse_call(body.as_bytes()).unwrap().check(&own)
     };
     let run =
         r#"{"type":"process_run_start","data":{"processType":"risk","processName":7,"processId":"1","contextId":"2"}}"#;
@@ -171,10 +171,48 @@ fn data_is_checked_against_the_schema_of_its_type() {
     assert_eq!(field_and_code(check(&list, None)), ("events[1].data.processName".into(), "wrong_type"));
     let operational = r#"{"type":"webhook.disabled","data":{}}"#;
     assert_eq!(field_and_code(check(operational, None)), ("type".into(), "reserved_event_type"));
-    let own = DataSchema::compile(r#"{"type":"object","required":["total"]}"#).unwrap();
+    let body = br#"{"schema":{"type":"object","required":["total"]}}"#;
+    let own = OwnEventType::parse("invoice.paid", body).unwrap();
     assert_eq!(
         field_and_code(check(r#"{"type":"invoice.paid","data":{}}"#, Some(&own))),
         ("data.total".into(), "missing_field")
     );
     assert_eq!(check(r#"{"type":"invoice.paid","data":{}}"#, None), Ok(()), "a type that nobody described");
+}
+
+/// A type whose schema was stored when its bounds could still be passed by, under a property with the name of a keyword.
+fn stored_before_its_bounds() -> OwnEventType {
+    let stored = r##"{"name":"invoice.paid","schema":{"properties":{"default":{"$ref":"#/$defs/a"}},
+        "$defs":{"a":{"properties":{"default":{"$ref":"#/$defs/a"}}}}}}"##;
+    serde_json::from_str(stored).unwrap()
+}
+
+#[test]
+fn an_event_whose_stored_schema_is_none_any_more_is_refused_and_not_taken_unchecked() {
+    let own = stored_before_its_bounds();
+    let call =
+        NewEvent::parse_call(br#"{"events":[{"type":"a","data":{}},{"type":"invoice.paid","data":{}}]}"#).unwrap();
+    let complaint = call.check(&[(own.name.clone(), own.clone())].into()).unwrap_err();
+    assert_eq!((complaint.code, complaint.field.as_deref()), (UNUSABLE_SCHEMA, Some("events[1].data")));
+    assert!(complaint.message.ends_with("store it again with PUT /event-types/invoice.paid"), "{complaint}");
+    let sent = Timestamp::from_second(1_700_000_000).unwrap();
+    let body = r#"{"workspace":"acme","type":"invoice.paid","data":{}}"#;
+    let arrived = Arrived::parse(body, "1", sent, &Workspace::parse("default").unwrap()).unwrap();
+    assert_eq!(arrived.event.check(Some(&own)).unwrap_err().code, UNUSABLE_SCHEMA);
+}
+
+#[test]
+fn the_events_of_a_call_have_one_budget() {
+    let body = br#"{"schema":{"properties":{"list":{"items":{"type":"integer","minimum":0}}}}}"#;
+    let own = OwnEventType::parse("invoice.paid", body).unwrap();
+    let own = [(own.name.clone(), own)].into();
+    let data = format!(r#"{{"list":[{}0]}}"#, "1,".repeat(100_000));
+    let call = |count: usize| {
+        let event = format!(r#"{{"type":"invoice.paid","data":{data}}}"#);
+        NewEvent::parse_call(format!(r#"{{"events":[{}]}}"#, vec![event; count].join(",")).as_bytes()).unwrap()
+    };
+    assert_eq!(call(4).check(&own), Ok(()));
+    let complaint = call(5).check(&own).unwrap_err();
+    assert_eq!((complaint.code, complaint.field.as_deref()), ("too_costly", Some("events[4].data")));
+    assert!(complaint.message.contains("publish fewer events in one call"), "{complaint}");
 }

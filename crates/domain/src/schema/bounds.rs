@@ -3,26 +3,33 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::BadSchema;
+use super::{BadSchema, steps::Prices};
 
 /// The most sub-schemas, with each reference counted as what it refers to.
 const MAX_PARTS: usize = 1000;
 /// How deep sub-schemas may be within each other, references included.
 const MAX_DEPTH: usize = 32;
 const MAX_PATTERNS: usize = 20;
-/// The most bytes of a compiled pattern: matching costs time in proportion to it.
-const MAX_PATTERN_BYTES: usize = 32 * 1024;
+/// The sizes of compiled patterns, of which the last is the most that one may have: matching costs time in proportion to it.
+const PATTERN_SIZES_KIB: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// Where a schema keeps what it refers to.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Keywords whose value is no schema, so that nothing in it counts.
 const PLAIN: [&str; 4] = ["const", "enum", "examples", "default"];
+/// Keywords whose value is an object of schemas by a name. What is a keyword elsewhere is only a name there.
+const BY_NAME: [&str; 6] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
+/// The one draft whose schemas change what references mean by `id`, and not by `$id`.
+const DRAFT_4: &str = "draft-04";
 
-/// Checks a schema.
-pub(super) fn check(schema: &Value) -> Result<(), BadSchema> {
-    let mut walk = Walk { root: schema, definitions: HashMap::new(), patterns: 0 };
-    walk.cost(schema, 0, true).map(drop)
+/// Checks a schema, and says what its patterns cost.
+pub(super) fn check(schema: &Value) -> Result<Prices, BadSchema> {
+    let is_draft_4 = schema["$schema"].as_str().is_some_and(|draft| draft.contains(DRAFT_4));
+    let mut walk = Walk { root: schema, is_draft_4, definitions: HashMap::new(), patterns: 0, prices: Prices::new() };
+    walk.cost(schema, 0, true)?;
+    Ok(walk.prices)
 }
 
 /// What checking data against a value of a schema costs.
@@ -35,9 +42,11 @@ struct Cost {
 
 struct Walk<'a> {
     root: &'a Value,
+    is_draft_4: bool,
     /// The definitions that have been counted.
     definitions: HashMap<&'a str, Cost>,
     patterns: usize,
+    prices: Prices,
 }
 
 impl<'a> Walk<'a> {
@@ -67,9 +76,8 @@ impl<'a> Walk<'a> {
             ("$dynamicRef" | "$recursiveRef" | "$dynamicAnchor" | "$anchor", _) => {
                 return Err(BadSchema(format!("{name} is not supported: refer to #/$defs/… with $ref")));
             }
-            ("$id", Value::String(_)) if !is_root => {
-                return Err(BadSchema("only the schema itself may have an $id".to_owned()));
-            }
+            ("$id", Value::String(_)) if !is_root => return Err(second_id(name)),
+            ("id", Value::String(_)) if !is_root && self.is_draft_4 => return Err(second_id(name)),
             ("$ref", Value::String(target)) => return self.cost_of_reference(target, depth),
             ("pattern", Value::String(pattern)) => self.pattern(pattern)?,
             ("patternProperties", Value::Object(properties)) => {
@@ -80,7 +88,21 @@ impl<'a> Walk<'a> {
             _ if PLAIN.contains(&name) => return Ok(Cost::default()),
             _ => {}
         }
-        Ok(self.cost(value, depth + 1, false)?.below())
+        let cost = match value {
+            Value::Object(named) if BY_NAME.contains(&name) => self.cost_of_named(named, depth + 1)?,
+            _ => self.cost(value, depth + 1, false)?,
+        };
+        Ok(cost.below())
+    }
+
+    /// The cost of schemas that stand in an object by their names.
+    fn cost_of_named(&mut self, named: &'a Map<String, Value>, depth: usize) -> Result<Cost, BadSchema> {
+        is_within(depth)?;
+        let mut cost = Cost { parts: 1, depth: 0 };
+        for value in named.values() {
+            cost = cost.with(self.cost(value, depth + 1, false)?.below())?;
+        }
+        Ok(cost)
     }
 
     fn cost_of_reference(&mut self, target: &'a str, depth: usize) -> Result<Cost, BadSchema> {
@@ -105,12 +127,18 @@ impl<'a> Walk<'a> {
         if self.patterns > MAX_PATTERNS {
             return Err(BadSchema(format!("a schema takes at most {MAX_PATTERNS} patterns")));
         }
-        let compiled = regex::RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
-        match compiled {
-            Err(regex::Error::CompiledTooBig(_)) => Err(BadSchema(format!("the pattern {pattern:?} is too costly"))),
-            // What is no pattern is found by the compiler of the schema, which knows its dialect.
-            _ => Ok(()),
+        for kib in PATTERN_SIZES_KIB {
+            match regex::RegexBuilder::new(pattern).size_limit(kib * 1024).build() {
+                Ok(_) => {
+                    self.prices.insert(pattern.to_owned(), kib);
+                    return Ok(());
+                }
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                // The compiler of the schema knows further escapes, and has no bound: what can't be measured here is not taken.
+                Err(_) => return Err(BadSchema(format!("the pattern {pattern:?} can't be read"))),
+            }
         }
+        Err(BadSchema(format!("the pattern {pattern:?} is too costly")))
     }
 }
 
@@ -132,6 +160,10 @@ impl Cost {
     }
 }
 
+fn second_id(name: &str) -> BadSchema {
+    BadSchema(format!("only the schema itself may have an {name}"))
+}
+
 fn is_within(depth: usize) -> Result<(), BadSchema> {
     if depth <= MAX_DEPTH {
         return Ok(());
@@ -141,18 +173,102 @@ fn is_within(depth: usize) -> Result<(), BadSchema> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
+    use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
+
+    /// What means something as a keyword, and nothing as a name.
+    const KEYWORDS: [&str; 18] = [
+        "const",
+        "enum",
+        "examples",
+        "default",
+        "pattern",
+        "patternProperties",
+        "properties",
+        "$ref",
+        "$id",
+        "id",
+        "$anchor",
+        "$dynamicRef",
+        "$recursiveRef",
+        "$dynamicAnchor",
+        "$defs",
+        "definitions",
+        "dependencies",
+        "items",
+    ];
+
+    fn measured(schema: &Value) -> Result<(usize, usize), BadSchema> {
+        let mut walk =
+            Walk { root: schema, is_draft_4: false, definitions: HashMap::new(), patterns: 0, prices: Prices::new() };
+        walk.cost(schema, 0, true).map(|cost| (cost.parts, cost.depth))
+    }
+
+    /// A schema that refers twice to one that refers twice to another one, and so on.
+    fn doubling() -> Map<String, Value> {
+        let twice = |at: usize| {
+            let next = json!({ "$ref": format!("#/$defs/d{}", at + 1) });
+            (format!("d{at}"), json!({ "allOf": [next, next] }))
+        };
+        (0..20).map(twice).chain([("d20".to_owned(), json!({}))]).collect()
+    }
+
+    #[test]
+    fn a_property_counts_whatever_its_name_is() {
+        for name in KEYWORDS {
+            let doubled = json!({ "$ref": "#/$defs/d0" });
+            for holder in BY_NAME.into_iter().filter(|holder| !DEFINITIONS.contains(holder)) {
+                let bomb = json!({ holder: { name: doubled }, "$defs": doubling() });
+                assert!(check(&bomb).is_err(), "{holder} {name}");
+                let pattern = json!({ holder: { name: { "pattern": "(a{1,60}){1,60}" } } });
+                assert!(check(&pattern).is_err(), "{holder} {name}");
+                let small = json!({ holder: { name: { "type": "string" } } });
+                assert!(check(&small).is_ok(), "{holder} {name}");
+            }
+            let defined = json!({ "$ref": "#/$defs/x", "$defs": { "x": { "$defs": { name: doubled } }, "d0": {} } });
+            assert!(check(&defined).is_ok(), "{name}");
+            let mut definitions = doubling();
+            definitions.insert(name.to_owned(), doubled);
+            let defined = json!({ "$ref": format!("#/$defs/{name}"), "$defs": definitions });
+            assert!(check(&defined).is_err(), "{name}");
+        }
+    }
+
+    /// A schema of properties, each by one of two names of the same place.
+    fn schema_of(shape: &Shape, name: &dyn Fn(usize) -> String) -> Value {
+        let children: Map<String, Value> =
+            shape.0.iter().enumerate().map(|(at, child)| (name(at), schema_of(child, name))).collect();
+        json!({ "properties": children, "minimum": 1 })
+    }
+
+    #[derive(Debug, Clone)]
+    struct Shape(Vec<Shape>);
+
+    fn shape() -> impl Strategy<Value = Shape> {
+        let leaf = Just(Shape(Vec::new()));
+        leaf.prop_recursive(4, 40, 6, |inner| prop::collection::vec(inner, 0..6).prop_map(Shape))
+    }
+
+    proptest! {
+        #[test]
+        fn properties_named_as_keywords_count_as_much_as_others(shape in shape(), first in 0..KEYWORDS.len()) {
+            let plain = schema_of(&shape, &|at| format!("x{at}"));
+            let hostile = schema_of(&shape, &|at| KEYWORDS[(first + at) % KEYWORDS.len()].to_owned());
+            prop_assert_eq!(measured(&hostile), measured(&plain));
+        }
+    }
 
     #[test]
     fn what_people_write_is_taken() {
         for good in [
             json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/a" }, "b": { "$ref": "#/definitions/b" } },
                 "$defs": { "a": { "items": { "$ref": "#/definitions/b" } } }, "definitions": { "b": { "pattern": "^[a-z]{1,20}$" } } }),
+            json!({ "properties": { "x": { "id": "an unknown keyword of this draft" } } }),
             json!({ "$id": "https://example.com/a.json", "examples": [{ "$ref": "x" }], "enum": [{ "$anchor": 1 }] }),
         ] {
-            assert_eq!(check(&good), Ok(()), "{good}");
+            assert_eq!(check(&good).err(), None, "{good}");
         }
     }
 
@@ -162,13 +278,6 @@ mod tests {
             .map(|at| (format!("d{at}"), json!({ "$ref": format!("#/$defs/d{}", at + 1) })))
             .chain([("d100".to_owned(), json!({}))])
             .collect();
-        let doubling: Map<String, Value> = (0..20)
-            .map(|at| {
-                let next = json!({ "$ref": format!("#/$defs/d{}", at + 1) });
-                (format!("d{at}"), json!({ "allOf": [next, next] }))
-            })
-            .chain([("d20".to_owned(), json!({}))])
-            .collect();
         let many: Vec<Value> = (0..1001).map(|_| json!({})).collect();
         let patterns: Vec<Value> = (0..21).map(|at| json!({ "pattern": format!("a{at}") })).collect();
         for bad in [
@@ -176,12 +285,14 @@ mod tests {
             json!({ "properties": { "x": { "$ref": "#" } } }),
             json!({ "$ref": "#/$defs/d0", "$defs": chain.clone() }),
             json!({ "anyOf": (0..100).rev().map(|at| json!({ "$ref": format!("#/$defs/d{at}") })).collect::<Vec<_>>(), "$defs": chain }),
-            json!({ "$ref": "#/$defs/d0", "$defs": doubling }),
+            json!({ "$ref": "#/$defs/d0", "$defs": doubling() }),
             json!({ "anyOf": many }),
             json!({ "anyOf": patterns }),
             json!({ "pattern": "(a{1,60}){1,60}" }),
+            json!({ "pattern": r"\cA(a{1,60}){1,60}" }),
             json!({ "patternProperties": { "(a{1,60}){1,60}": {} } }),
             json!({ "properties": { "x": { "$id": "https://example.com/b.json" } } }),
+            json!({ "$schema": "http://json-schema.org/draft-04/schema#", "properties": { "x": { "id": "http://example.com/b" } } }),
             json!({ "$dynamicRef": "#x" }),
         ] {
             assert!(check(&bad).is_err(), "{bad}");

@@ -1,0 +1,77 @@
+//! Checking what came straight to the queue. What came through the API has been checked there.
+
+use std::collections::HashSet;
+
+use futures::future::join_all;
+use posthaste_domain::{
+    Invalid, catalogue,
+    event::{self, Event, UNUSABLE_SCHEMA},
+    own_type::OwnEventType,
+    share::Share,
+};
+use posthaste_runtime::{
+    batch::{Fate, Record},
+    checks::Checks,
+};
+
+use crate::{fanout::Fanout, plan::Arrived};
+
+/// How often a check that does not end in time is tried. Until then it may have been a fault of ours.
+const TRIES: u32 = 3;
+
+impl Fanout {
+    /// The events that can go out: those that are checked, and those whose data fits its type's schema. They are checked side by
+    /// side, so that one check that does not end takes no other's time.
+    pub(crate) async fn checked(
+        &self,
+        records: &[Record],
+        arrived: Vec<(usize, event::Arrived)>,
+        fates: &mut [Fate],
+    ) -> Vec<Arrived> {
+        let own = arrived.iter().filter(|(_, read)| read.unchecked);
+        let own = own.filter(|(_, read)| catalogue::find(read.event.event_type.as_str()).is_none());
+        let own = own.map(|(_, read)| (read.event.workspace.clone(), read.event.event_type.clone()));
+        let own = self.registry.types_by_name(own.collect::<HashSet<_>>()).await;
+        let checks = arrived.into_iter().map(async |(record, event::Arrived { event, unchecked })| {
+            let key = (event.workspace.clone(), event.event_type.clone());
+            let checked = if !unchecked {
+                Ok(event)
+            } else if own.unread.contains(&key) {
+                Err(Fate::after_our_fault(&records[record]))
+            } else {
+                check(&self.checks, event, own.items.get(&key).cloned(), &records[record]).await
+            };
+            (record, checked)
+        });
+        let mut good = Vec::new();
+        for (record, checked) in join_all(checks).await {
+            match checked {
+                Ok(event) => {
+                    good.push(Arrived { record, event, share: Share::ALL, again: records[record].receives > 1 });
+                }
+                Err(fate) => fates[record] = fate,
+            }
+        }
+        good
+    }
+}
+
+/// The event, if its data fits its type's schema, or else what becomes of its record.
+async fn check(checks: &Checks, event: Event, own: Option<OwnEventType>, record: &Record) -> Result<Event, Fate> {
+    let check = move || {
+        let checked = event.check(own.as_ref());
+        (event, checked)
+    };
+    match checks.run(check).await {
+        Ok((event, Ok(()))) => Ok(event),
+        Ok((_, Err(invalid))) if invalid.code == UNUSABLE_SCHEMA => Err(refused(UNUSABLE_SCHEMA, &invalid)),
+        Ok((_, Err(invalid))) => Err(refused("invalid_event", &invalid)),
+        Err(_) if record.receives < TRIES => Err(Fate::after_our_fault(record)),
+        Err(unchecked) => Err(Fate::DeadLetter { reason: "unchecked_event", detail: unchecked.to_string() }),
+    }
+}
+
+/// What becomes of a record whose event can't be taken.
+pub(crate) fn refused(reason: &'static str, invalid: &Invalid) -> Fate {
+    Fate::DeadLetter { reason, detail: invalid.to_string() }
+}
