@@ -17,6 +17,7 @@ mod large;
 mod local;
 mod loops;
 mod main_job;
+mod poison;
 mod process_end;
 mod rate_limits;
 mod reconciliation;

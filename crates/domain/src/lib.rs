@@ -37,6 +37,7 @@ pub mod share;
 pub mod signature;
 pub mod subscription;
 pub mod success;
+pub mod suspect;
 pub mod task;
 pub mod url;
 pub mod version;

@@ -1,6 +1,7 @@
 //! SQS: sending in batches, visibility, and what both leave undone. AWS types stop here.
 
 mod chunk;
+mod delete;
 mod error;
 mod send;
 mod visibility;

@@ -130,16 +130,19 @@ impl Batch {
             .buffer_unordered(records.len().max(1))
             .collect()
             .await;
-        let done: BTreeSet<usize> = done.into_iter().flatten().collect();
-        let left = records.iter().enumerate().filter(|(at, _)| !done.contains(at));
-        let failures = left.map(|(_, record)| {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier.clone_from(&record.message_id);
-            failure
-        });
-        let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = failures.collect();
-        response
+        response(records, &done.into_iter().flatten().collect())
+    }
+
+    /// Carries out fates that are all known and deletes what is done, instead of telling the poller, because what comes next may
+    /// kill this function. Returns the places of those that are done.
+    pub(crate) async fn finish(&self, records: &[Record], fates: Vec<Fate>) -> BTreeSet<usize> {
+        let done = self.carry_out(records, fates.into_iter().enumerate().collect()).await;
+        let ids: Vec<&str> = done.iter().map(|at| records[*at].message_id.as_str()).collect();
+        let handles: Vec<&str> = done.iter().map(|at| records[*at].receipt_handle.as_str()).collect();
+        for (nth, error) in self.queue.delete(&handles).await {
+            tracing::warn!(message.id = %ids[nth], %error, "a message that is done could not be deleted at once");
+        }
+        done
     }
 
     /// Returns the records that can be deleted.
@@ -194,6 +197,19 @@ impl Batch {
     pub async fn settle_all(&self, records: &[Record], fates: Vec<Fate>) -> SqsBatchResponse {
         self.settle(records, stream::iter(fates.into_iter().enumerate())).await
     }
+}
+
+/// Tells the poller to delete what is done, and that all others come again.
+pub(crate) fn response(records: &[Record], done: &BTreeSet<usize>) -> SqsBatchResponse {
+    let left = records.iter().enumerate().filter(|(at, _)| !done.contains(at));
+    let failures = left.map(|(_, record)| {
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier.clone_from(&record.message_id);
+        failure
+    });
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = failures.collect();
+    response
 }
 
 #[cfg(test)]

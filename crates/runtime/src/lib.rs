@@ -11,4 +11,5 @@ pub mod deadline;
 pub mod keys;
 pub mod query;
 pub mod random;
+pub mod suspects;
 pub mod telemetry;

@@ -9,6 +9,7 @@
 //! | the same | `latest` | `job` (the id of the newest job) |
 //! | `#lane#<workspace>#<webhook id>` | `lane` | those of [`posthaste_domain::lane::Attr`]; while it has a turn `dueAt` and `dueShard` (`L0` to `L15`) |
 //! | `#wait#<workspace>#<webhook id>#0` | `<class>#<event id>#<part>#<delivery or batch id>#<SHA-256 of the message, 8 digits>` | `task` (JSON, by reference), `bytes`, `since` (ms), `expiresAt` |
+//! | `#suspect#<SQS message id>` | `suspect` | `begun` (how many functions began to handle the message in a row without an end), `expiresAt` |
 //! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `spacing` (microseconds), `expiresAt` |
 //!
 //! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of what waits for its time.
@@ -26,6 +27,7 @@ mod jobs;
 mod lanes;
 mod limits;
 mod record;
+mod suspects;
 
 use std::time::Duration;
 

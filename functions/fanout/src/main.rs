@@ -16,6 +16,7 @@ use posthaste_runtime::{
     checks::Checks,
     config,
     deadline::Deadline,
+    suspects::Suspects,
     telemetry,
 };
 use posthaste_store::{Deliveries, Events, Registry};
@@ -37,15 +38,17 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         shares: queue("EVENTS_QUEUE_URL")?,
         retention: config::retention()?,
         hold_deadline: config::hold_deadline()?,
-        default_workspace: config::default_workspace()?,
         checks: Checks::default(),
+        default_workspace: config::default_workspace()?,
     };
     let batch = Batch { queue: queue("EVENTS_QUEUE_URL")?, dead_letters: queue("EVENTS_DLQ_URL")? };
-    let (fanout, batch) = (&fanout, &batch);
+    let suspects = Suspects { deliveries: fanout.deliveries.clone(), batch };
+    let (fanout, suspects) = (&fanout, &suspects);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
-        let fates = fanout.handle(&records, Deadline::of(event.context.deadline)).await;
-        Ok::<_, lambda_runtime::Error>(batch.settle_all(&records, fates).await)
+        let deadline = Deadline::of(event.context.deadline);
+        let handle = async |records: &[batch::Record]| fanout.handle(records, deadline).await;
+        Ok::<_, lambda_runtime::Error>(suspects.handle(&records, handle).await)
     }))
     .await
 }
