@@ -35,3 +35,4 @@ mod spektr;
 mod spektr_v1;
 mod straight_to_the_queue;
 mod waiting;
+mod webhook_calls_api;

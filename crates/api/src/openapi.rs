@@ -127,7 +127,8 @@ Sends webhooks: signed, at least once, with retries and history.
 
 Every answer is in an envelope: `{\"success\": true, \"data\": …}`, or `{\"success\": false, \"error\": …}` with a `code` for programs, a \
 `message` for people and, where one field or parameter is at fault, its path in `field`. A field or parameter that is not known is an \
-error. A path that does not exist answers 404, a method that a path does not take answers 405.
+error. A path that does not exist answers 404, a method that a path does not take answers 405. A webhook can't call this API: every path \
+refuses what carries a webhook's signature, with 422 `loop_detected`.
 
 A list comes in pages: `next` of one is the `cursor` of the following one, and null on the last. A page can be shorter than asked for, \
 and even empty, although another one follows.";

@@ -19,6 +19,7 @@ pub mod id;
 pub mod idempotency;
 pub mod input;
 pub mod lane;
+pub mod loops;
 pub mod operational;
 pub mod own_type;
 pub mod process;

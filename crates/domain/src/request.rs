@@ -110,7 +110,7 @@ impl fmt::Debug for WebhookRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::Cause, testing};
+    use crate::{id::Cause, loops, testing};
 
     fn at() -> Timestamp {
         Timestamp::from_second(1_700_000_000).unwrap()
@@ -142,6 +142,17 @@ mod tests {
             let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
             let body = String::from_utf8(request.body).unwrap();
             insta::assert_snapshot!(format!("{profile}_request"), format!("{headers}\n{body}"));
+        }
+    }
+
+    #[test]
+    fn the_request_of_each_profile_is_known_as_ours_by_its_signatures() {
+        for (profile, _) in crate::profile::Profile::NAMES {
+            let request = request(profile, &["order.created"]);
+            let signatures = request.headers.iter().map(|(name, _)| *name).filter(|name| name.ends_with("signature"));
+            let mut signatures: Vec<&str> = signatures.collect();
+            signatures.sort_unstable();
+            assert_eq!(signatures, loops::SIGNATURE_HEADERS, "{profile}");
         }
     }
 

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_http::RequestExt;
-use posthaste_domain::{Invalid, api_key::Scope, id::JobId, input::InvalidKind};
+use posthaste_domain::{Invalid, api_key::Scope, id::JobId, input::InvalidKind, loops};
 use posthaste_store::StoreError;
 use serde::Serialize;
 
@@ -175,7 +175,7 @@ impl IntoResponse for ApiError {
 }
 
 /// Runs a function's routes: unknown paths and methods and unreadable requests answer in the envelope too, and every error tells the
-/// request's id. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
+/// request's id. A call that a webhook makes is refused before anything else. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
 /// get it: leave a little room above the call's own bound.
 pub async fn serve(routes: Router, max_body_bytes: usize) -> Result<(), lambda_http::Error> {
     lambda_http::run(with_envelope(routes, max_body_bytes)).await
@@ -186,6 +186,7 @@ fn with_envelope(routes: Router, max_body_bytes: usize) -> Router {
         .fallback(async || ApiError::NotFound("such path"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(middleware::from_fn(refuse_webhooks))
         .layer(middleware::from_fn_with_state(max_body_bytes, write_errors))
 }
 
@@ -201,6 +202,12 @@ fn refused_by_axum(status: StatusCode, max_body_bytes: usize) -> Option<ApiError
     } else {
         None
     }
+}
+
+/// A webhook's own request is known by its headers, so it costs no look at a key.
+async fn refuse_webhooks(request: Request, next: Next) -> Result<Response, ApiError> {
+    loops::check(request.headers().keys().map(header::HeaderName::as_str))?;
+    Ok(next.run(request).await)
 }
 
 async fn write_errors(State(max_body_bytes): State<usize>, request: Request, next: Next) -> Response {
@@ -246,6 +253,15 @@ mod tests {
     const MAX_BODY_BYTES: usize = 16;
 
     async fn answer(method: &str, path: &str, body: impl Into<Body>) -> (Option<String>, String) {
+        answer_to(method, path, &[], body).await
+    }
+
+    async fn answer_to(
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> (Option<String>, String) {
         let routes = Router::new()
             .route("/ok", get(async || success(StatusCode::OK, json!({ "id": 1 }))))
             .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
@@ -267,7 +283,9 @@ mod tests {
             .route("/things/{id}", get(async |_: Path<String>| StatusCode::NO_CONTENT))
             .route("/body", post(async |body: Bytes| success(StatusCode::OK, body.len())))
             .route("/no-parameter", get(async |_: Path<String>| StatusCode::NO_CONTENT));
-        let request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+        let request = Request::builder().method(method).uri(path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(body.into()).unwrap();
         let response = with_envelope(routes, MAX_BODY_BYTES).oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let allow = response.headers().get(header::ALLOW).map(|allow| allow.to_str().unwrap().to_owned());
@@ -303,6 +321,16 @@ mod tests {
         answers.push(answer("POST", "/body", vec![b' '; MAX_BODY_BYTES + 1]).await.1);
         let broken = Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
         answers.push(answer("POST", "/body", broken).await.1);
+        insta::assert_snapshot!(answers.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn every_path_refuses_what_a_webhook_sends() {
+        let mut answers = Vec::new();
+        for path in ["/ok", "/unauthorized", "/nowhere"] {
+            answers.push(answer_to("GET", path, &[("Webhook-Signature", "v1,AAAA")], Body::empty()).await.1);
+        }
+        answers.push(answer_to("POST", "/ok", &[("X-Webhook-Signature", "sha256=00")], Body::empty()).await.1);
         insta::assert_snapshot!(answers.join("\n"));
     }
 

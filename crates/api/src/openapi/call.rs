@@ -44,7 +44,7 @@ impl Call {
         let mut operation = Operation::new();
         operation.operation_id = Some(id.to_owned());
         operation.summary = Some(summary.to_owned());
-        Self { method, path, operation, schemas: Vec::new(), refusals: Vec::new() }
+        Self { method, path, operation, schemas: Vec::new(), refusals: vec![Refusal::loop_detected()] }
     }
 
     pub(crate) fn tag(mut self, tag: &'static str) -> Self {

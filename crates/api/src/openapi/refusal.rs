@@ -1,5 +1,6 @@
 //! How calls fail: the envelope, and an example for each reason.
 
+use posthaste_domain::loops::{self, SIGNATURE_HEADERS};
 use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
@@ -93,6 +94,13 @@ impl Refusal {
         message: impl Into<String>,
     ) -> Self {
         Self { field: Some(name), sent: Sent::Header(name, value), ..Self::new(status, code, message) }
+    }
+
+    /// The call of a webhook, which no path takes.
+    pub(crate) fn loop_detected() -> Self {
+        let header = SIGNATURE_HEADERS[0];
+        let message = format!("the call carries {header}, so a webhook makes it, and a webhook can't call this API");
+        Self::header(422, loops::CODE, header, "v1,…", message)
     }
 
     /// A parameter that does not exist.

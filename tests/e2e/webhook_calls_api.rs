@@ -1,0 +1,65 @@
+//! A webhook can't make Posthaste call its own API, whatever its URL and its own headers are.
+
+use posthaste_tests::Posthaste;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Every call of the API, as its document has it.
+async fn calls(posthaste: &Posthaste) -> Vec<(Method, String)> {
+    let document: Value = serde_json::from_str(&posthaste.api.text(Method::GET, "/openapi.json").await).unwrap();
+    let mut calls = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/api/v1").unwrap();
+        for method in item.as_object().unwrap().keys() {
+            calls.push((method.to_uppercase().parse().unwrap(), path.replace(['{', '}'], "")));
+        }
+    }
+    calls
+}
+
+/// How many calls of AWS these functions have made.
+fn spent(posthaste: &Posthaste) -> u64 {
+    let metrics = posthaste.system.metrics();
+    let of = |function: &str| metrics.calls.get(function).into_iter().flat_map(|calls| calls.values());
+    of("register").chain(of("ingest")).map(|calls| calls.count).sum()
+}
+
+#[tokio::test]
+async fn every_call_that_carries_a_signature_is_refused_before_it_costs_anything() {
+    let posthaste = Posthaste::start().await;
+    let calls = calls(&posthaste).await;
+    assert!(calls.len() >= 23, "{calls:?}");
+    let before = spent(&posthaste);
+    for (header, value) in [("webhook-signature", "v1,AAAA"), ("x-webhook-signature", "sha256=00")] {
+        let webhook = posthaste.api.with_header(header, value);
+        for (method, path) in &calls {
+            let (status, answer) = webhook.call(method.clone(), path, Value::Null).await;
+            let error = &answer["error"];
+            let found = (status, error["code"].as_str(), error["field"].as_str());
+            assert_eq!(found, (422, Some("loop_detected"), Some(header)), "{method} {path}: {answer}");
+        }
+    }
+    assert_eq!(spent(&posthaste), before);
+}
+
+#[tokio::test]
+async fn a_webhook_that_leads_to_publishing_publishes_nothing() {
+    let posthaste = Posthaste::start().await;
+    let looping = json!({
+        "url": format!("{}/api/v1/events", posthaste.system.urls().api),
+        "events": ["order.*"],
+        "headers": { "Authorization": format!("Bearer {}", posthaste.system.first_key()) },
+        "retrySchedule": [],
+    });
+    let webhook = posthaste.api.ok(Method::POST, "/webhooks", looping).await;
+    posthaste.api.publish("order.created", json!({ "orderId": "loop" })).await;
+    let failed = posthaste.deliveries(&webhook, "exhausted", 1).await;
+    posthaste.idle().await;
+    let events = posthaste.api.ok(Method::GET, "/events?type=order.created", Value::Null).await;
+    assert_eq!(events["items"].as_array().unwrap().len(), 1, "{events}");
+    let path = format!("/webhooks/{}/deliveries/{}", webhook["id"], failed[0]["id"].as_str().unwrap());
+    let delivery = posthaste.api.ok(Method::GET, &path, Value::Null).await;
+    let attempt = &delivery["attempts"][0];
+    assert_eq!(attempt["httpStatus"], 422, "{delivery}");
+    assert!(attempt.to_string().contains("loop_detected"), "{delivery}");
+}
