@@ -10,8 +10,7 @@ use posthaste_domain::{
     operational::Operation,
     webhook::Webhook,
 };
-use posthaste_queue::Message;
-use posthaste_runtime::clock;
+use posthaste_runtime::{clock, event_message::event_message};
 
 use crate::Courier;
 
@@ -89,8 +88,7 @@ impl Courier {
         let now = clock::now();
         let mut messages = Vec::new();
         for operation in operations {
-            let event = operation.event(webhook, now)?;
-            messages.push(Message::new(serde_json::to_string(&event)?, webhook.workspace.to_string()));
+            messages.push(event_message(&operation.event(webhook, now)?)?);
         }
         match self.events_queue.send(&messages).await.pop() {
             None => Ok(()),

@@ -14,6 +14,7 @@ use crate::{
     event_type::EventType,
     id::EventId,
     input::Fields,
+    loops,
     own_type::OwnEventType,
     schema::{BadSchema, Budget, DataSchema},
     workspace::Workspace,
@@ -47,8 +48,17 @@ pub struct Event {
     /// The producer's own reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// How often it was published because of another event: what a relay publishes has one hop more than what it got. Up to
+    /// [`loops::MAX_HOPS`].
+    #[serde(default, skip_serializing_if = "has_none")]
+    pub hops: u8,
     /// The producer's JSON object, byte for byte.
     pub data: Box<RawValue>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn has_none(hops: &u8) -> bool {
+    *hops == 0
 }
 
 /// A message of the events queue.
@@ -101,6 +111,12 @@ impl Arrived {
         }
         let id = given.unwrap_or_else(|| EventId::of_message(message_id, sent));
         Ok(Self { event: new.accept(id, workspace, sent), unchecked: given.is_none() })
+    }
+
+    /// The same with what stands beside the message about the event's hops.
+    pub fn with_hops(mut self, text: Option<&str>) -> Result<Self, Invalid> {
+        self.event.hops = loops::beside_message(text)?;
+        Ok(self)
     }
 }
 
@@ -182,6 +198,7 @@ impl NewEvent {
             workspace,
             subject: self.subject,
             reference: self.reference,
+            hops: 0,
             data: self.data,
         }
     }
@@ -298,12 +315,16 @@ impl Published {
     }
 
     /// The accepted events, one for each of these ids.
-    pub fn accept(self, ids: &[EventId], workspace: &Workspace, now: Timestamp) -> Vec<Event> {
+    pub fn accept(self, ids: &[EventId], workspace: &Workspace, hops: u8, now: Timestamp) -> Vec<Event> {
         let events = match self {
             Self::One(event) => vec![event],
             Self::Many(events) => events,
         };
-        events.into_iter().zip(ids).map(|(event, id)| event.accept(*id, workspace.clone(), now)).collect()
+        events
+            .into_iter()
+            .zip(ids)
+            .map(|(event, id)| Event { hops, ..event.accept(*id, workspace.clone(), now) })
+            .collect()
     }
 }
 

@@ -104,6 +104,9 @@ impl Operation<'_> {
             workspace: webhook.workspace.clone(),
             subject: Some(webhook.id.to_string()),
             reference: None,
+            // A relay that publishes because deliveries are given up goes round in circles too. The other news tells of a webhook
+            // and of no event, and comes again only after a success.
+            hops: if let Self::Exhausted { event, .. } = self { event.hops } else { 0 },
             data: RawValue::from_string(serde_json::to_string(&data)?)?,
         })
     }
@@ -144,6 +147,9 @@ mod tests {
             told.push(serde_json::to_string(&event).unwrap());
         }
         insta::assert_snapshot!(told.join("\n"));
+        let relayed = Event { hops: 3, ..event };
+        let news = Operation::Exhausted { delivery, event: &relayed, attempts: 4, error: None }.event(&webhook, now);
+        assert_eq!(news.unwrap().hops, 3, "what is published because of it has more hops than the event");
         assert!(!is_operational(&EventType::parse("order.created").unwrap()));
     }
 }

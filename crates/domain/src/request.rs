@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::{
     event::Event,
     id::{BatchId, DeliveryId},
+    loops::HOPS_HEADER,
     rotation::Secrets,
     secret::Secret,
     signature,
@@ -75,12 +76,14 @@ impl WebhookRequest {
             (None, Some((_, event))) => event.id.to_string(),
             (None, None) => String::new(),
         };
+        let hops = carried.iter().map(|(_, event)| event.hops).max();
         let headers = vec![
             ("content-type", body.content_type.to_owned()),
             ("user-agent", USER_AGENT.to_owned()),
             ("x-webhook-event", event_header(&events[..body.events])),
             ("webhook-id", id.clone()),
             ("webhook-timestamp", now.as_second().to_string()),
+            (HOPS_HEADER, hops.unwrap_or_default().to_string()),
         ];
         Ok((Self { headers, body: body.bytes, batch, deliveries: body.events }, id))
     }
@@ -198,6 +201,15 @@ mod tests {
         assert_eq!(value(&one_left, "webhook-id"), batch.to_string());
         let alone = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], None, at()).unwrap();
         assert_eq!((value(&alone, "webhook-id"), alone.batch), (events[0].id.to_string().as_str(), None));
+    }
+
+    #[test]
+    fn the_hops_are_those_of_the_event_that_has_most() {
+        let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
+        let event = |nth, hops| Event { hops, ..testing::event(nth, "order.created", "{}") };
+        let events = [event(1, 1), event(2, 4), event(3, 0)];
+        let request = WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, at()).unwrap();
+        assert_eq!(value(&request, "webhook-hops"), "4");
     }
 
     #[test]

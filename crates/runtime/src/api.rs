@@ -8,7 +8,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_http::RequestExt;
-use posthaste_domain::{Invalid, api_key::Scope, id::JobId, input::InvalidKind, loops};
+use posthaste_domain::{
+    Invalid,
+    api_key::Scope,
+    id::JobId,
+    input::InvalidKind,
+    loops::{self, Relayed},
+};
 use posthaste_store::StoreError;
 use serde::Serialize;
 
@@ -175,18 +181,23 @@ impl IntoResponse for ApiError {
 }
 
 /// Runs a function's routes: unknown paths and methods and unreadable requests answer in the envelope too, and every error tells the
-/// request's id. A call that a webhook makes is refused before anything else. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
+/// request's id. A call that a webhook makes is refused before anything else; of one that a relay sends, `relayed` says what is made,
+/// and [`Hops`] tells of it. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
 /// get it: leave a little room above the call's own bound.
-pub async fn serve(routes: Router, max_body_bytes: usize) -> Result<(), lambda_http::Error> {
-    lambda_http::run(with_envelope(routes, max_body_bytes)).await
+pub async fn serve(routes: Router, relayed: Relayed, max_body_bytes: usize) -> Result<(), lambda_http::Error> {
+    lambda_http::run(with_envelope(routes, relayed, max_body_bytes)).await
 }
 
-fn with_envelope(routes: Router, max_body_bytes: usize) -> Router {
+/// How many hops the events have that a call publishes: an extension of its request.
+#[derive(Debug, Clone, Copy)]
+pub struct Hops(pub u8);
+
+fn with_envelope(routes: Router, relayed: Relayed, max_body_bytes: usize) -> Router {
     routes
         .fallback(async || ApiError::NotFound("such path"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(max_body_bytes))
-        .layer(middleware::from_fn(refuse_webhooks))
+        .layer(middleware::from_fn_with_state(relayed, refuse_loops))
         .layer(middleware::from_fn_with_state(max_body_bytes, write_errors))
 }
 
@@ -205,8 +216,10 @@ fn refused_by_axum(status: StatusCode, max_body_bytes: usize) -> Option<ApiError
 }
 
 /// A webhook's own request is known by its headers, so it costs no look at a key.
-async fn refuse_webhooks(request: Request, next: Next) -> Result<Response, ApiError> {
-    loops::check(request.headers().keys().map(header::HeaderName::as_str))?;
+async fn refuse_loops(State(relayed): State<Relayed>, mut request: Request, next: Next) -> Result<Response, ApiError> {
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let hops = loops::check(headers, relayed)?;
+    request.extensions_mut().insert(Hops(hops));
     Ok(next.run(request).await)
 }
 
@@ -286,7 +299,7 @@ mod tests {
         let request = Request::builder().method(method).uri(path);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = request.body(body.into()).unwrap();
-        let response = with_envelope(routes, MAX_BODY_BYTES).oneshot(request).await.unwrap();
+        let response = with_envelope(routes, Relayed::Refused, MAX_BODY_BYTES).oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let allow = response.headers().get(header::ALLOW).map(|allow| allow.to_str().unwrap().to_owned());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -330,6 +343,7 @@ mod tests {
         for path in ["/ok", "/unauthorized", "/nowhere"] {
             answers.push(answer_to("GET", path, &[("Webhook-Signature", "v1,AAAA")], Body::empty()).await.1);
         }
+        answers.push(answer_to("GET", "/ok", &[("Webhook-Hops", "0")], Body::empty()).await.1);
         answers.push(answer_to("POST", "/ok", &[("X-Webhook-Signature", "sha256=00")], Body::empty()).await.1);
         insta::assert_snapshot!(answers.join("\n"));
     }

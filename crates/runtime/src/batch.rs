@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt, stream};
 use posthaste_domain::{Timestamp, version::Unreadable};
 use posthaste_queue::{Message, Queue, Wait};
 
-use crate::clock;
+use crate::{clock, event_message::HOPS};
 
 /// The message attribute of a dead letter that says in a word why it is one.
 pub const REASON: &str = "reason";
@@ -35,6 +35,8 @@ pub struct Record {
     pub redriven: bool,
     /// Its message group.
     pub group: Option<String>,
+    /// What it says of the hops of its event: its attribute [`HOPS`].
+    pub hops: Option<String>,
 }
 
 /// What becomes of a record.
@@ -91,6 +93,7 @@ fn record(mut message: SqsMessage) -> Record {
         sent: sent.unwrap_or_else(clock::now),
         redriven: message.message_attributes.contains_key(REASON),
         group: message.attributes.remove("MessageGroupId"),
+        hops: message.message_attributes.remove(HOPS).and_then(|attribute| attribute.string_value),
     }
 }
 
@@ -109,6 +112,13 @@ fn attribute_value(detail: &str) -> String {
 pub fn dead_letter(body: String, group: Option<String>, reason: &str, detail: &str) -> Message {
     let attributes = vec![(REASON, reason.to_owned()), (DETAIL, attribute_value(detail))];
     Message { body, group, attributes, delay: Duration::ZERO }
+}
+
+/// A record as a message for the dead-letter queue. It may be sent back, so it keeps what matters then.
+fn letter(record: &Record, reason: &str, detail: &str) -> Message {
+    let mut letter = dead_letter(record.body.clone(), record.group.clone(), reason, detail);
+    letter.attributes.extend(record.hops.clone().map(|hops| (HOPS, hops)));
+    letter
 }
 
 /// The queue that records come from, and its dead-letter queue.
@@ -166,10 +176,7 @@ impl Batch {
 
     /// Sends dead letters. One that can't be sent stays where it is and comes again.
     async fn bury(&self, records: &[Record], dead: Vec<(usize, &'static str, String)>) -> BTreeSet<usize> {
-        let letter = |(at, reason, detail): &(usize, &'static str, String)| {
-            let record = &records[*at];
-            dead_letter(record.body.clone(), record.group.clone(), reason, detail)
-        };
+        let letter = |(at, reason, detail): &(usize, &'static str, String)| letter(&records[*at], reason, detail);
         let letters: Vec<Message> = dead.iter().map(letter).collect();
         let failures = self.dead_letters.send(&letters).await;
         for (nth, error) in &failures {
@@ -215,6 +222,21 @@ pub(crate) fn response(records: &[Record], done: &BTreeSet<usize>) -> SqsBatchRe
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dead_letter_keeps_the_hops_of_its_event() {
+        let message = |hops: Option<&str>| -> Record {
+            let attribute = |value| serde_json::json!({ "dataType": "String", "stringValue": value });
+            let attributes: serde_json::Map<_, _> =
+                hops.into_iter().map(|hops| (HOPS.to_owned(), attribute(hops))).collect();
+            let json = serde_json::json!({ "attributes": {}, "messageAttributes": attributes, "body": "{}" });
+            record(serde_json::from_value(json).unwrap())
+        };
+        let attributes = |hops| letter(&message(hops), "invalid_event", "data is required").attributes;
+        let told = [(REASON, "invalid_event".to_owned()), (DETAIL, "data is required".to_owned())];
+        assert_eq!(attributes(None), told);
+        assert_eq!(attributes(Some("3")), [told.as_slice(), &[(HOPS, "3".to_owned())]].concat());
+    }
 
     #[test]
     fn a_detail_is_what_sqs_takes() {

@@ -8,6 +8,7 @@ pub mod checks;
 pub mod clock;
 pub mod config;
 pub mod deadline;
+pub mod event_message;
 pub mod keys;
 pub mod query;
 pub mod random;

@@ -84,7 +84,8 @@ impl Fanout {
                 }
                 continue;
             }
-            match event::Arrived::parse(&message.body, &message.message_id, message.sent, &self.default_workspace) {
+            let read = event::Arrived::parse(&message.body, &message.message_id, message.sent, &self.default_workspace);
+            match read.and_then(|read| read.with_hops(message.hops.as_deref())) {
                 Ok(read) => arrived.push((record, read)),
                 Err(invalid) => fates[record] = refused("unreadable_event", &invalid),
             }

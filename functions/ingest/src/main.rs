@@ -4,7 +4,7 @@ mod keyed;
 mod publish;
 
 use axum::{Router, routing::post};
-use posthaste_domain::event::MAX_PUBLISH_BYTES;
+use posthaste_domain::{event::MAX_PUBLISH_BYTES, loops::Relayed};
 use posthaste_queue::Queue;
 use posthaste_runtime::{api, aws, checks::Checks, config, telemetry};
 use posthaste_store::Registry;
@@ -27,5 +27,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     };
     let routes = Router::new().route("/api/v1/events", post(publish::publish)).with_state(state);
     // A body that is a little too large is refused with the call's own words.
-    api::serve(routes, MAX_PUBLISH_BYTES + 1024).await
+    api::serve(routes, Relayed::Counted, MAX_PUBLISH_BYTES + 1024).await
 }

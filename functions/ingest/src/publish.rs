@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -17,12 +18,14 @@ use posthaste_domain::{
     id::EventId,
     workspace::Workspace,
 };
-use posthaste_queue::{Message, Queue};
+use posthaste_queue::Queue;
 use posthaste_runtime::{
-    api::{ApiError, success},
+    api::{ApiError, Hops, success},
     auth::Caller,
     checks::Checks,
-    clock, random,
+    clock,
+    event_message::event_message,
+    random,
 };
 use posthaste_store::Registry;
 
@@ -33,6 +36,7 @@ pub(crate) async fn publish(
     State(registry): State<Registry>,
     State(queue): State<Queue>,
     State(checks): State<Checks>,
+    Extension(Hops(hops)): Extension<Hops>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -49,13 +53,13 @@ pub(crate) async fn publish(
             checked?;
             let id = |nth| random::bytes().map(|entropy| EventId::new(now, &entropy).nth(nth));
             let ids = (0..count).map(id).collect::<Result<Vec<_>, _>>().map_err(|error| ApiError::internal(&error))?;
-            let events = published.accept(&ids, &caller.workspace, now);
+            let events = published.accept(&ids, &caller.workspace, hops, now);
             enqueue(&queue, &events).await?;
             events
         }
         Some(keyed) => {
             let call = keyed.start(&body, checked, now).await?;
-            let events = published.accept(&call.event_ids(count), &caller.workspace, call.accepted_at);
+            let events = published.accept(&call.event_ids(count), &caller.workspace, hops, call.accepted_at);
             if !call.sent {
                 enqueue(&queue, &events).await?;
                 keyed.sent(&call).await;
@@ -95,10 +99,8 @@ async fn check(
     Ok(checks.run(check).await?)
 }
 
-/// The workspace is the message group, so that no workspace's burst delays another's events.
 async fn enqueue(queue: &Queue, events: &[Event]) -> Result<(), ApiError> {
-    let message = |event: &Event| Ok(Message::new(serde_json::to_string(event)?, event.workspace.to_string()));
-    let messages = events.iter().map(message).collect::<Result<Vec<_>, serde_json::Error>>()?;
+    let messages = events.iter().map(event_message).collect::<Result<Vec<_>, _>>()?;
     match queue.send(&messages).await.first() {
         None => Ok(()),
         Some((_, error)) => Err(ApiError::internal(error)),

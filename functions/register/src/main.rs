@@ -17,7 +17,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use nudge::Turns;
-use posthaste_domain::{request::USER_AGENT, url::UrlPolicy};
+use posthaste_domain::{loops::Relayed, request::USER_AGENT, url::UrlPolicy};
 use posthaste_queue::Queue;
 use posthaste_runtime::{api, aws, checks::Checks, config, keys::Keys, telemetry};
 use posthaste_sender::Sender;
@@ -80,5 +80,5 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{id}", delete(keys::remove))
         .route(posthaste_api::openapi::PATH, get(openapi::show));
-    api::serve(routes.with_state(shared), MAX_BODY_BYTES).await
+    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES).await
 }

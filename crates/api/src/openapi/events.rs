@@ -5,6 +5,7 @@ use posthaste_domain::{
     catalogue,
     event::MAX_EVENT_BYTES,
     idempotency::{HEADER, MAX_KEY_LENGTH},
+    loops::{HOPS_HEADER, MAX_HOPS},
     schema::MAX_STEPS,
 };
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ fn publish() -> Call {
         .tag(TAG)
         .needs(Scope::EventsPublish, PUBLISHING)
         .header(HEADER, REPEATING, idempotency_key())
+        .header(HOPS_HEADER, RELAYING, hops())
         .takes::<PublishEvents>([
             ("one", Some(self::one())),
             ("many", Some(self::many())),
@@ -96,6 +98,13 @@ fn publish() -> Call {
                 "order 1042",
                 "Idempotency-Key has to be 1 to 255 visible ASCII characters, and given once",
             ),
+            Refusal::header(
+                422,
+                "invalid_hops",
+                HOPS_HEADER,
+                "many",
+                "webhook-hops has to be the whole number that a webhook's request carries",
+            ),
         ])
 }
 
@@ -138,6 +147,10 @@ fn idempotency_key() -> ObjectBuilder {
         .examples([json!("order-1042-created")])
 }
 
+fn hops() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MAX_HOPS - 1)).examples([json!(0)])
+}
+
 fn one() -> Value {
     json!({
         "type": "order.created",
@@ -167,6 +180,10 @@ const REPEATING: &str = "\
 Makes the call safe to repeat: for 24 hours, a call of the same workspace with the same key and the same body, byte for byte, gets \
 the same answer and publishes no second event, even while the first still runs. One that failed is carried out to its end, under the \
 same ids. With another body it answers 409. A call that is refused leaves its key free.";
+
+const RELAYING: &str = "\
+For whoever publishes because of a webhook's request: that request's header `webhook-hops`. The events have one hop more. An event that \
+was published because of another one 5 times in a row has gone round in circles, and a further call answers 422 `loop_detected`.";
 
 const LISTING: &str = "\
 For reconciliation: every event that was published, each with whether it has been delivered. An event is in the list shortly after \

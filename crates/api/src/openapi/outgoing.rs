@@ -27,12 +27,17 @@ use super::{
 const TAG: &str = "Requests to webhooks";
 
 /// The headers, with what they say. Those of the body's type are OpenAPI's own business.
-const HEADERS: [(&str, &str); 6] = [
+const HEADERS: [(&str, &str); 7] = [
     ("User-Agent", "`Posthaste/` and a version."),
     ("X-Webhook-Event", "The type of the events in the body; `batch` if they have several."),
     (
         "X-Webhook-Signature",
         "`sha256=` and the hex HMAC-SHA256 of the body, keyed with the newest secret's text as it was shown.",
+    ),
+    (
+        "webhook-hops",
+        "How often the event was published because of another one: a whole number. Whoever publishes because of a request hands it \
+         on with the call.",
     ),
     ("webhook-id", "The event's id, or that of several that share the request. The same on every retry."),
     ("webhook-timestamp", "When this attempt was made, in Unix seconds."),

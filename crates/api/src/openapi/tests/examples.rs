@@ -7,7 +7,7 @@ use boon::{Compiler, Draft, Schemas};
 use posthaste_domain::{
     id::{EventId, WebhookId},
     idempotency::{BodyHash, IdempotencyKey, KeyedCall},
-    loops,
+    loops::{self, Relayed},
     routing::{Page, Refused, Root},
     subscription::Subscription,
 };
@@ -154,7 +154,12 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
             let call = KeyedCall::start(b"{}", example::NOW, [0; 10]);
             call.repeated_with(&BodyHash::of(b"{ }")).unwrap_err().into()
         }
-        (Sent::Header(name, _), "loop_detected") => loops::check([*name]).unwrap_err().into(),
+        (Sent::Header(name, value), "invalid_hops") => {
+            loops::check([(*name, value.as_bytes())], Relayed::Counted).unwrap_err().into()
+        }
+        (Sent::Header(name, value), "loop_detected") => {
+            loops::check([(*name, value.as_bytes())], Relayed::Refused).unwrap_err().into()
+        }
         (Sent::Header(_, value), _) => IdempotencyKey::parse(value.as_bytes()).unwrap_err().into(),
         (Sent::MoreThan(bytes), _) if operation == "publishEvents" => {
             let body = format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(*bytes));
