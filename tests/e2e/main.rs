@@ -19,6 +19,7 @@ mod loops;
 mod main_job;
 mod poison;
 mod process_end;
+mod publish_limit;
 mod rate_limits;
 mod reconciliation;
 mod replay;

@@ -230,9 +230,14 @@ impl Api {
 
     /// A call with any body: its status and the text of its answer.
     pub async fn exchange(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
-        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
-        let answer = request.headers(self.headers.clone()).body(body).send().await.unwrap();
+        let answer = self.answer(method, path, body).await;
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// A call with any body: the whole of its answer.
+    pub async fn answer(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
+        request.headers(self.headers.clone()).body(body).send().await.unwrap()
     }
 
     /// The text of an answer.

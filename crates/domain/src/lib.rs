@@ -24,6 +24,7 @@ pub mod operational;
 pub mod own_type;
 pub mod process;
 pub mod profile;
+pub mod publish_limit;
 pub mod rate_limit;
 pub mod replay;
 pub mod request;

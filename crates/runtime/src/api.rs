@@ -83,6 +83,14 @@ pub enum ApiError {
     /// At most one replay runs for a webhook.
     #[error("the replay {0} is running for this webhook")]
     ReplayRunning(JobId),
+    /// The workspace publishes more than it may.
+    #[error("the workspace publishes more than {per_second} events a second: repeat the call in {seconds} s")]
+    RateLimited {
+        /// The limit.
+        per_second: u32,
+        /// How long to wait, at least 1: the header `Retry-After`.
+        seconds: u64,
+    },
     /// Our fault. The cause is in the log, under the request's id.
     #[error("something went wrong on our side; the request id finds it in the log")]
     Internal,
@@ -115,6 +123,7 @@ impl ApiError {
             | Self::EventGone
             | Self::DeliveryWaiting
             | Self::ReplayRunning(_) => StatusCode::CONFLICT,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -132,6 +141,7 @@ impl ApiError {
             Self::EventGone => "event_gone",
             Self::DeliveryWaiting => "delivery_waiting",
             Self::ReplayRunning(_) => "replay_running",
+            Self::RateLimited { .. } => "rate_limited",
             Self::Internal => "internal_error",
         }
     }
@@ -243,6 +253,9 @@ async fn write_errors(State(max_body_bytes): State<usize>, request: Request, nex
     if matches!(error, ApiError::Unauthorized) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if let ApiError::RateLimited { seconds, .. } = error {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
     if let Some(allow) = allow {
         response.headers_mut().insert(header::ALLOW, allow);
     }
@@ -292,6 +305,7 @@ mod tests {
             .route("/gone", get(async || ApiError::EventGone))
             .route("/waiting", get(async || ApiError::DeliveryWaiting))
             .route("/running", get(async || ApiError::ReplayRunning(JobId::new(Timestamp::UNIX_EPOCH, &[7; 10]))))
+            .route("/limited", get(async || ApiError::RateLimited { per_second: 1000, seconds: 2 }))
             .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))))
             .route("/things/{id}", get(async |_: Path<String>| StatusCode::NO_CONTENT))
             .route("/body", post(async |body: Bytes| success(StatusCode::OK, body.len())))
@@ -323,6 +337,7 @@ mod tests {
             "/gone",
             "/waiting",
             "/running",
+            "/limited",
             "/internal",
             "/nowhere",
             "/things/%FF",

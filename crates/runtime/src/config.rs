@@ -2,7 +2,7 @@
 
 use std::{env, str::FromStr, time::Duration};
 
-use posthaste_domain::{address::AllowedCidrs, url::UrlPolicy, workspace::Workspace};
+use posthaste_domain::{address::AllowedCidrs, publish_limit::PublishLimit, url::UrlPolicy, workspace::Workspace};
 
 /// A variable that is missing or can't be read. It names the variable and does not repeat the value.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,11 @@ pub fn hold_deadline() -> Result<Duration, ConfigError> {
 pub fn disable_after() -> Result<Duration, ConfigError> {
     let days: u32 = parsed("DISABLE_AFTER_DAYS", "a number of days")?;
     Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60))
+}
+
+/// `PUBLISH_RATE_LIMIT`: how many events a second a workspace may publish; none where it is 0.
+pub fn publish_limit() -> Result<Option<PublishLimit>, ConfigError> {
+    parsed("PUBLISH_RATE_LIMIT", "a number of events").map(PublishLimit::new)
 }
 
 /// `FIRST_WORKSPACE`: whose the events are that reach the queue without a workspace.

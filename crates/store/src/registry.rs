@@ -1,4 +1,5 @@
-//! The Registry table: webhooks and the index that routes events to them, API keys, the counter of webhook ids, and the calls that have an idempotency key.
+//! The Registry table: webhooks and the index that routes events to them, API keys, the counter of webhook ids, the calls that have an
+//! idempotency key, and what limits publishing.
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
@@ -10,6 +11,7 @@
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
 //! | `counter` | `webhook` | `value` |
 //! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `ordered`, `expiresAt` |
+//! | `publish#<workspace>` | `limit` | `nextFree` (ns), `expiresAt`: the limit of publishing |
 //!
 //! What is confidential is sealed before it gets here, and is read without being opened: see [`crate::KeyRing`].
 //!
@@ -18,6 +20,7 @@
 mod health;
 mod idempotency;
 mod keys;
+mod publishing;
 mod routing;
 mod types;
 pub(crate) mod webhooks;

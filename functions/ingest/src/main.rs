@@ -1,9 +1,11 @@
 //! `ingest`: events come in through the API and go to the events queue.
 
 mod keyed;
+mod limiter;
 mod publish;
 
 use axum::{Router, routing::post};
+use limiter::Limiter;
 use posthaste_domain::{event::MAX_PUBLISH_BYTES, loops::Relayed};
 use posthaste_queue::Queue;
 use posthaste_runtime::{api, aws, checks::Checks, config, telemetry};
@@ -14,14 +16,17 @@ struct State {
     registry: Registry,
     events: Queue,
     checks: Checks,
+    limiter: Limiter,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
     let sdk = aws::load().await?;
+    let registry = Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?);
     let state = State {
-        registry: Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?),
+        limiter: Limiter::new(config::publish_limit()?, registry.clone()),
+        registry,
         events: Queue::new(aws::sqs(&sdk), config::text("EVENTS_QUEUE_URL")?),
         checks: Checks::default(),
     };

@@ -29,13 +29,14 @@ use posthaste_runtime::{
 };
 use posthaste_store::Registry;
 
-use crate::keyed::Keyed;
+use crate::{keyed::Keyed, limiter::Limiter};
 
 pub(crate) async fn publish(
     caller: Caller,
     State(registry): State<Registry>,
     State(queue): State<Queue>,
     State(checks): State<Checks>,
+    State(limiter): State<Limiter>,
     Extension(Hops(hops)): Extension<Hops>,
     headers: HeaderMap,
     body: Bytes,
@@ -46,6 +47,7 @@ pub(crate) async fn publish(
     let published = NewEvent::parse_call(&body)?;
     let alone = matches!(published, Published::One(_));
     let count = published.events().len();
+    limiter.admit(&caller.workspace, count).await?;
     let (published, checked) = check(&registry, &checks, &caller.workspace, published).await?;
     let now = clock::now();
     let events = match keyed {

@@ -105,6 +105,11 @@ fn publish() -> Call {
                 "many",
                 "webhook-hops has to be the whole number that a webhook's request carries",
             ),
+            Refusal::new(
+                429,
+                "rate_limited",
+                "the workspace publishes more than 1000 events a second: repeat the call in 2 s",
+            ),
         ])
 }
 

@@ -153,6 +153,9 @@ fn description(status: u16, first: Option<&Refusal>) -> &'static str {
         404 => "There is no such thing, or it is another workspace's.",
         409 => "The state of things does not allow it, or other calls changed it at the same time.",
         413 => "The body, or an event in it, is too large.",
+        429 => {
+            "The workspace publishes more events a second than the deployment lets it. `Retry-After` says when to repeat the call."
+        }
         422 => "The request is well-formed, but what it says can't be accepted.",
         _ => "Something went wrong on our side.",
     }
@@ -181,6 +184,11 @@ pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
     if status == 401 {
         let scheme = schema::one_of(["Bearer"]);
         response = response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(scheme)).build());
+    }
+    if status == 429 {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+        let header = HeaderBuilder::new().description(Some("In seconds.")).schema(Some(seconds)).build();
+        response = response.header("Retry-After", header);
     }
     response.build()
 }

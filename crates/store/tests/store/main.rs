@@ -3,5 +3,6 @@
 
 mod lanes;
 mod limits;
+mod publishing;
 mod routing;
 mod table;

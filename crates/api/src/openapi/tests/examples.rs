@@ -178,6 +178,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "event_gone") => ApiError::EventGone,
         (Sent::Anything, "delivery_waiting") => ApiError::DeliveryWaiting,
         (Sent::Anything, "replay_running") => ApiError::ReplayRunning(openapi_replay::job_id()),
+        (Sent::Anything, "rate_limited") => ApiError::RateLimited { per_second: 1000, seconds: 2 },
         (Sent::Anything, "internal_error") => ApiError::Internal,
         (Sent::Anything, "forbidden") => {
             let mut scopes = posthaste_domain::api_key::Scope::ALL.into_iter();

@@ -40,6 +40,7 @@ fn every_function_may_do_its_own_work_and_no_other() {
     let allowed = |function: &str, action: &str, id: &str| allowed_on("workspace#acme", function, action, id);
     for action in ["dynamodb:PutItem", "dynamodb:UpdateItem"] {
         assert!(allowed_on("idempotency#acme#00", "ingest", action, "Registry"), "{action}");
+        assert!(allowed_on("publish#acme", "ingest", action, "Registry"), "{action}");
         assert!(!allowed_on("key#00", "ingest", action, "Registry"), "{action}");
     }
     for (function, action, id) in [
