@@ -2,12 +2,18 @@
 //!
 //! Their values are confidential: they are sealed where they are stored, and no answer, log or history shows them.
 
-use std::{cmp::Ordering, collections::BTreeMap, fmt};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{Invalid, input::Fields};
+
+mod forbidden;
 
 /// The most headers of a webhook.
 pub const MAX_HEADERS: usize = 20;
@@ -20,30 +26,6 @@ const MAX_BYTES: usize = 4096;
 /// What is shown instead of a value.
 pub const MASK: &str = "***";
 const FIELD: &str = "headers";
-
-/// What Posthaste says itself, what belongs to the connection or its framing (RFC 9110, section 7.6.1; RFC 9113, section 8.2.2), and
-/// what a proxy on the way or AWS would believe.
-const FORBIDDEN: [&str; 17] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "forwarded",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "via",
-    "x-forwarded",
-    "x-real-ip",
-];
-/// The same for every name that begins so. `x-amz` is that of `x-amzn-` too.
-const FORBIDDEN_BEGINNINGS: [&str; 6] = ["proxy-", "sec-", "webhook-", "x-amz", "x-forwarded-", "x-webhook-"];
 
 /// A header's name: an RFC 9110 token of at most 64 bytes that is not forbidden. Case matters only where it is shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,6 +50,12 @@ impl HeaderName {
     /// The form in which names are compared and sent.
     pub fn in_lower_case(&self) -> String {
         self.0.to_ascii_lowercase()
+    }
+
+    /// The form in which one name must not be two: CGI and WSGI servers hand `X_Key` to a program as they do `X-Key` (RFC 3875,
+    /// section 4.1.18).
+    fn folded(&self) -> String {
+        folded(&self.0)
     }
 
     fn bytes_in_lower_case(&self) -> impl Iterator<Item = u8> {
@@ -156,6 +144,7 @@ impl Headers<HeaderValue> {
     fn read(raw: &RawValue) -> Result<Self, Invalid> {
         let fields = Fields::of_object(raw, FIELD)?;
         let mut headers = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for (name, raw) in fields.into_members() {
             let at = format!("{FIELD}.{name}");
             let refused = |code, message: String| Invalid::field(&at, code, message);
@@ -163,12 +152,11 @@ impl Headers<HeaderValue> {
                 serde_json::from_str(raw.get()).map_err(|_| refused("wrong_type", format!("{at} has to be a text")))?;
             let name = read_name(name).map_err(|(code, message)| refused(code, message))?;
             let value = read_value(text).map_err(|(code, message)| refused(code, message))?;
-            if headers.insert(name, value).is_some() {
-                return Err(refused(
-                    "repeated_field",
-                    format!("{at} is given twice: the case of a name does not matter"),
-                ));
+            if !seen.insert(name.folded()) {
+                let message = format!("{at} is given twice: case, and - or _, make no other name");
+                return Err(refused("repeated_field", message));
             }
+            headers.insert(name, value);
         }
         if headers.len() > MAX_HEADERS {
             return Err(Invalid::field(FIELD, "wrong_count", format!("{FIELD} takes up to {MAX_HEADERS} headers")));
@@ -189,15 +177,16 @@ fn read_name(name: String) -> Result<HeaderName, (&'static str, String)> {
         );
         return Err(("invalid_header", message));
     }
-    let lower = name.to_ascii_lowercase();
-    let is_forbidden = FORBIDDEN.contains(&lower.as_str())
-        || FORBIDDEN_BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning));
-    if is_forbidden {
+    if forbidden::is_forbidden(&folded(&name)) {
         let message =
             format!("{name} can't be set: Posthaste or the connection says it, or somebody on the way believes it");
         return Err(("forbidden_header", message));
     }
     Ok(HeaderName(name))
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
 }
 
 /// RFC 9110, section 5.6.2.
@@ -228,7 +217,10 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::*;
+    use super::{
+        forbidden::{FORBIDDEN, FORBIDDEN_BEGINNINGS},
+        *,
+    };
 
     fn read(headers: &Value) -> Result<Headers<HeaderValue>, Invalid> {
         let body = json!({ "headers": headers }).to_string();
@@ -267,13 +259,24 @@ mod tests {
         let beginnings = FORBIDDEN_BEGINNINGS.iter().map(|beginning| format!("{beginning}x"));
         let by_request = ["content-type", "user-agent", "x-webhook-event", "x-webhook-signature", "webhook-id"];
         let others = ["Host", "HOST", "x-amzn-trace-id", "X-Amz-Date", "X-Forwarded-For", "Proxy-Authorization"];
+        let by_a_program = ["X_Forwarded_For", "Webhook_Signature", "CONTENT_LENGTH", "webhook_hops", "True_Client-IP"];
+        let others = others.into_iter().chain(by_a_program);
         let names = FORBIDDEN.into_iter().chain(by_request).chain(others).map(str::to_owned).chain(beginnings);
         for name in names {
             assert_eq!(complaint(&json!({ &name: "x" })), (format!("headers.{name}"), "forbidden_header"));
         }
-        for name in ["Authorization", "Cookie", "X-Api-Key", "Accept", "Tea", "webhook", "x-webhooks", "second"] {
+        let free =
+            ["Authorization", "Cookie", "X-Api-Key", "X_Api_Key", "Accept", "Tea", "webhook", "x-webhooks", "second"];
+        for name in free.into_iter().chain(["CF-Access-Client-Id", "CF-Access-Client-Secret"]) {
             assert!(read(&json!({ name: "x" })).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn names_that_are_stored_stay_what_they_are() {
+        let json = r#"{"X-Key":"1","X_Forwarded_For":"2","X_Key":"3"}"#;
+        let stored: Headers<String> = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&stored).unwrap(), json);
     }
 
     #[test]
@@ -298,6 +301,7 @@ mod tests {
             (json!({ "a": "***" }), "headers.a", "invalid_header"),
             (json!({ "a": "x".repeat(1025) }), "headers.a", "too_long"),
             (json!({ "a": "x", "A": "y" }), "headers.a", "repeated_field"),
+            (json!({ "X_A": "x", "x-a": "y" }), "headers.x-a", "repeated_field"),
             (json!(many), "headers", "wrong_count"),
             (json!(large), "headers", "too_long"),
         ];
@@ -316,7 +320,7 @@ mod tests {
                 for (name, value) in headers.iter() {
                     prop_assert!(!name.as_str().contains([':', ' ', '\r', '\n']));
                     prop_assert!(!value.reveal().contains(['\r', '\n', '\0']));
-                    prop_assert!(!name.in_lower_case().starts_with("webhook-"));
+                    prop_assert!(!name.folded().starts_with("webhook-"));
                 }
             }
         }

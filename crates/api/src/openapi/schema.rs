@@ -106,7 +106,8 @@ mirrors! {
     /// Headers of the webhook's own on its requests, by name: what the endpoint asks for, say `Authorization`. Up to 20, with at
     /// most 4 KiB of names and values. The values are stored encrypted, and no call answers them. What Posthaste or the connection
     /// says itself can't be set: `Content-*` of the body, `User-Agent`, `X-Webhook-*`, `webhook-*`, `Host`, `Connection` and its
-    /// like, `Proxy-*`, `Sec-*`, `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Via`, `X-Amz*`.
+    /// like, `Proxy-*`, `Sec-*`; nor what proxies say to the servers behind them, such as `Forwarded`, `X-Forwarded-*`, `X-Real-IP`,
+    /// `True-Client-IP`, `X-Original-URL`, `X-HTTP-Method-Override`. Neither case nor `_` for `-` makes another name.
     Headers = ObjectBuilder::new()
         .schema_type(Type::Object)
         .property_names(Some(header_name()))
