@@ -78,6 +78,29 @@ async fn keys_are_made_listed_and_revoked_at_once() {
 }
 
 #[tokio::test]
+async fn a_key_revokes_only_what_it_could_give() {
+    let posthaste = Posthaste::start().await;
+    let make = async |scopes: &[&str]| posthaste.api.ok(Method::POST, "/keys", json!({ "scopes": scopes })).await;
+    let mut paths = Vec::new();
+    for scopes in [&["webhooks:manage", "events:publish"][..], &["events:publish"], &["keys:manage", "events:publish"]]
+    {
+        let key = make(scopes).await;
+        paths.push((key["key"].clone(), format!("/keys/{}", key["id"].as_str().unwrap())));
+    }
+    let manager = posthaste.api.with_key(paths[2].0.as_str().unwrap());
+    let (status, answer) = manager.call(Method::DELETE, &paths[0].1, Value::Null).await;
+    assert_eq!((status, &answer["error"]["code"]), (403, &json!("forbidden")));
+    assert!(answer["error"]["message"].as_str().unwrap().ends_with("webhooks:manage"), "{answer}");
+    let spared = posthaste.api.with_key(paths[0].0.as_str().unwrap());
+    spared.ok(Method::GET, "/webhooks", Value::Null).await;
+    for (_, path) in &paths[1..] {
+        manager.ok(Method::DELETE, path, Value::Null).await;
+    }
+    assert_eq!(manager.call(Method::GET, "/keys", Value::Null).await.0, 401, "it has revoked itself");
+    posthaste.api.ok(Method::DELETE, &paths[0].1, Value::Null).await;
+}
+
+#[tokio::test]
 async fn every_error_says_what_and_where() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;

@@ -189,6 +189,13 @@ impl NewKey {
     }
 }
 
+impl KeyInfo {
+    /// The first scope that the key has and the caller has not: nobody can take away what they could not give.
+    pub fn beyond(&self, held: &BTreeSet<Scope>) -> Option<Scope> {
+        self.scopes.difference(held).next().copied()
+    }
+}
+
 /// The number that the bytes are, in 43 base-62 digits: 62^43 is just above 2^256.
 fn base62(bytes: &[u8; 32]) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -245,6 +252,17 @@ mod tests {
         let asked = NewKey::parse(br#"{"scopes":["events:publish","keys:manage"]}"#).unwrap();
         assert_eq!(asked.beyond(&BTreeSet::from(Scope::ALL)), None);
         assert_eq!(asked.beyond(&BTreeSet::from([Scope::KeysManage])), Some(Scope::EventsPublish));
+    }
+
+    #[test]
+    fn nobody_can_take_away_what_they_could_not_give() {
+        let NewKey { name, scopes, environment, .. } =
+            NewKey::parse(br#"{"scopes":["webhooks:manage","keys:manage"]}"#).unwrap();
+        let (id, created_at) = (KeyId::new(Timestamp::UNIX_EPOCH, &[0; 10]), Timestamp::UNIX_EPOCH);
+        let workspace = Workspace::parse("acme").unwrap();
+        let key = KeyInfo { id, workspace, name, scopes, environment, created_at };
+        assert_eq!(key.beyond(&key.scopes), None);
+        assert_eq!(key.beyond(&BTreeSet::from([Scope::KeysManage])), Some(Scope::WebhooksManage));
     }
 
     #[test]

@@ -62,9 +62,11 @@ pub(crate) async fn remove(
     caller.needs(Scope::KeysManage)?;
     let no_key = || ApiError::NotFound("API key with this id");
     let id: KeyId = id.parse().map_err(|_| no_key())?;
-    if !registry.delete_key(&caller.workspace, id).await? {
-        return Err(no_key());
+    let (info, hash) = registry.listed_key(&caller.workspace, id).await?.ok_or_else(no_key)?;
+    if let Some(scope) = info.beyond(&caller.scopes) {
+        return Err(ApiError::Forbidden(scope));
     }
+    registry.delete_key(&info, &hash).await?;
     tracing::info!(key.id = %id, workspace = %caller.workspace, "deleted an API key");
     Ok(success(StatusCode::OK, Removed::of(id)))
 }

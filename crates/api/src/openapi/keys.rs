@@ -69,7 +69,7 @@ fn list() -> Call {
 fn remove() -> Call {
     Call::new(HttpMethod::Delete, "/api/v1/keys/{id}", "removeKey", "Revoke an API key")
         .tag(TAG)
-        .needs(Scope::KeysManage, "It is of no use at once.")
+        .needs(Scope::KeysManage, REVOKING)
         .names("id", "API key with this id", webhooks::id())
         .removes(webhooks::id(), example::removed(key_id()))
 }
@@ -95,6 +95,9 @@ fn made(body: &Value, revealed: bool) -> Option<Value> {
 fn key_id() -> KeyId {
     KeyId::new(NOW, &[0x0b, 0x7d, 0x44, 0xe9, 0x12, 0x5a, 0x8c, 0x3f, 0xd0, 0x21])
 }
+
+const REVOKING: &str = "\
+It is of no use at once. Nobody can revoke what they could not give: a key with a scope that the caller's key lacks is refused with 403.";
 
 const CREATING: &str = "\
 Nobody can give more than they have: a scope that the caller's key lacks is refused with 403. A key for another workspace, which is how \

@@ -49,12 +49,17 @@ impl Registry {
         Ok(keys)
     }
 
-    /// Deletes a key. False when the workspace has none with this id.
-    pub async fn delete_key(&self, workspace: &Workspace, id: KeyId) -> Result<bool, StoreError> {
+    /// The key with this id, and its hash, if the workspace has one, read strongly consistently.
+    pub async fn listed_key(&self, workspace: &Workspace, id: KeyId) -> Result<Option<(KeyInfo, KeyHash)>, StoreError> {
         let listed = list_key(workspace, id);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(listed.clone())).consistent_read(true);
-        let Some(item) = get.send().await.map_err(StoreError::call("GetItem"))?.item else { return Ok(false) };
-        let hash = KeyHash::from(item.text("hash")?.to_owned());
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(listed)).consistent_read(true);
+        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
+        answer.item.map(|item| Ok((item.json("info")?, KeyHash::from(item.text("hash")?.to_owned())))).transpose()
+    }
+
+    /// Deletes a key. Deleting one that is gone changes nothing.
+    pub async fn delete_key(&self, info: &KeyInfo, hash: &KeyHash) -> Result<(), StoreError> {
+        let listed = list_key(&info.workspace, info.id);
         let delete = |key: Item| {
             let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build();
             delete
@@ -62,9 +67,9 @@ impl Registry {
                 .map_err(|error| StoreError::incomplete("TransactWriteItems", error))
         };
         let write =
-            self.client.transact_write_items().transact_items(delete(hash_key(&hash))?).transact_items(delete(listed)?);
+            self.client.transact_write_items().transact_items(delete(hash_key(hash))?).transact_items(delete(listed)?);
         write.send().await.map_err(StoreError::call("TransactWriteItems"))?;
-        Ok(true)
+        Ok(())
     }
 }
 
