@@ -11,7 +11,6 @@ use crate::{
     event_type::EventType,
     health::Reason,
     id::{DeliveryId, EventId, WebhookId},
-    url::PublicUrl,
     webhook::Webhook,
 };
 
@@ -45,7 +44,7 @@ pub enum Operation<'a> {
 #[serde(rename_all = "camelCase")]
 struct Data<'a> {
     webhook_id: WebhookId,
-    url: &'a PublicUrl,
+    url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     failing_since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +80,7 @@ impl Operation<'_> {
         let failing_since = webhook.health.failing_since;
         let data = |failing_since, last_error, reason, delivery| Data {
             webhook_id: webhook.id,
-            url: &webhook.settings.url,
+            url: webhook.settings.url.shown(),
             failing_since,
             last_error,
             reason,
@@ -126,7 +125,8 @@ mod tests {
 
     #[test]
     fn each_operation_is_an_event_that_its_schema_takes() {
-        let mut webhook = testing::webhook(json!({}));
+        let mut webhook =
+            testing::webhook(json!({ "url": "https://hooks.slack.com/services/T000/B000/secret?token=secret" }));
         webhook.health.failing_since = Timestamp::from_second(1_700_000_000).ok();
         let error = Failure { code: "timeout".to_owned(), message: "no answer".to_owned() };
         let event = testing::event(1, "order.created", "{}");
@@ -144,6 +144,7 @@ mod tests {
             schema.check(&event.data, "data", &mut Budget::default()).unwrap();
             assert!(is_operational(&event.event_type));
             assert_eq!(event.id.time(), now);
+            assert!(!event.data.get().contains("secret"), "{}", event.data);
             told.push(serde_json::to_string(&event).unwrap());
         }
         insta::assert_snapshot!(told.join("\n"));

@@ -14,8 +14,8 @@ const MAX_NAME_BYTES: usize = 253;
 const MAX_LABEL_BYTES: usize = 63;
 
 /// An absolute http or https URL, in the normal form of the WHATWG URL standard: a host in any spelling (decimal, octal or hex
-/// IPv4, IPv6, IDNA) is in its one canonical form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// IPv4, IPv6, IDNA) is in its one canonical form. Debug shows what others may see.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicUrl(Url);
 
@@ -85,6 +85,17 @@ impl PublicUrl {
         self.0.as_str()
     }
 
+    /// Scheme, host and, where it is not the scheme's own, port, such as `https://example.com:8443`.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// What others than the owner may see: the origin, and `/…` for what comes behind it, which may be a credential.
+    pub fn shown(&self) -> String {
+        let is_bare = self.0.path() == "/" && self.0.query().is_none();
+        if is_bare { self.origin() } else { format!("{}/…", self.origin()) }
+    }
+
     /// The parsed form.
     pub fn as_url(&self) -> &Url {
         &self.0
@@ -146,6 +157,12 @@ fn is_local_name(name: &str) -> bool {
     const TOPS: [&str; 9] =
         ["alt", "arpa", "internal", "invalid", "local", "localdomain", "localhost", "onion", "test"];
     name.rsplit_once('.').is_none_or(|(_, top)| TOPS.contains(&top))
+}
+
+impl fmt::Debug for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
 }
 
 impl fmt::Display for PublicUrl {

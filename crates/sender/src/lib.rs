@@ -81,10 +81,7 @@ pub struct Request<'a> {
 
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("url", &self.url.as_str())
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("url", self.url).field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 

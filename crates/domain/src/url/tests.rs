@@ -190,3 +190,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn others_see_no_more_than_the_origin() {
+    let policy = UrlPolicy { allow_http: true, ..UrlPolicy::default() };
+    for (url, shown) in [
+        ("https://hooks.slack.com/services/T000/B000/secret", "https://hooks.slack.com/…"),
+        ("https://example.com:8443/?token=secret", "https://example.com:8443/…"),
+        ("https://example.com?", "https://example.com/…"),
+        ("https://example.com:443/", "https://example.com"),
+        ("http://[2606:4700::1111]:8080", "http://[2606:4700::1111]:8080"),
+    ] {
+        let url = PublicUrl::parse(url, &policy).unwrap();
+        assert_eq!((url.shown().as_str(), format!("{url:?}").as_str()), (shown, shown));
+    }
+}
