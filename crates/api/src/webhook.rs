@@ -13,7 +13,6 @@ use posthaste_domain::{
     retry::RetrySchedule,
     secret::Secret,
     success::SuccessStatuses,
-    url::PublicUrl,
     webhook::Webhook,
 };
 use serde::Serialize;
@@ -33,8 +32,8 @@ pub struct WebhookAnswer {
     #[schema(format = "uuid")]
     pub uuid: String,
     /// Where requests go.
-    #[schema(value_type = String, format = "uri")]
-    pub url: PublicUrl,
+    #[schema(format = "uri")]
+    pub url: String,
     /// What is subscribed to.
     #[schema(value_type = Vec<schema::EventPattern>)]
     pub events: Vec<EventPattern>,
@@ -91,13 +90,14 @@ pub struct WebhookAnswer {
 }
 
 impl WebhookAnswer {
-    /// What is answered of this webhook, whose lane this is now. Without its secret.
+    /// What is answered of this webhook, whose lane this is now. Without its secret. What is sealed of its
+    /// URL is masked.
     pub fn of(webhook: &Webhook, lane: &Lane, now: Timestamp) -> Self {
         let Webhook { id, settings, secrets, headers, created_at, updated_at, .. } = webhook;
         Self {
             id: *id,
             uuid: id.uuid(*created_at).to_string(),
-            url: settings.url.clone(),
+            url: settings.url.text(),
             events: settings.events.clone(),
             description: settings.description.clone(),
             method: settings.method(),

@@ -50,8 +50,7 @@ impl Answer {
 
 /// The host and the port of a webhook's endpoint.
 pub fn host(webhook: &Webhook) -> String {
-    let url = webhook.settings.url.as_url();
-    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+    webhook.settings.url.host()
 }
 
 impl Courier {
@@ -92,7 +91,7 @@ impl Courier {
         let Outcome { duration, result } = self
             .sender
             .send(Request {
-                url: &webhook.settings.url,
+                url: &client.credentials.url,
                 headers,
                 body: request.body.into(),
                 timeout: webhook.timeout(),

@@ -8,6 +8,10 @@ use url::{Host, Url};
 
 use crate::address::{AllowedCidrs, NotPublic};
 
+mod stored;
+
+pub use stored::StoredUrl;
+
 const MAX_BYTES: usize = 2048;
 /// RFC 1035, 2.3.4, as written with dots.
 const MAX_NAME_BYTES: usize = 253;

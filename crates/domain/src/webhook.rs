@@ -17,6 +17,7 @@ use crate::{
     secret::{Sealed, Secret},
     subscription,
     success::SuccessStatuses,
+    url::PublicUrl,
     workspace::Workspace,
 };
 
@@ -55,6 +56,8 @@ pub struct Credentials {
     pub secrets: Secrets<Secret>,
     /// Its owner's own headers.
     pub headers: Headers<HeaderValue>,
+    /// Where its requests go.
+    pub url: PublicUrl,
 }
 
 impl Credentials {

@@ -53,6 +53,11 @@ pub fn publish_limit() -> Result<Option<PublishLimit>, ConfigError> {
     parsed("PUBLISH_RATE_LIMIT", "a number of events").map(PublishLimit::new)
 }
 
+/// `SEAL_URLS`: whether webhooks' URLs are sealed where they are stored.
+pub fn seal_urls() -> Result<bool, ConfigError> {
+    parsed("SEAL_URLS", "true or false")
+}
+
 /// `FIRST_WORKSPACE`: whose the events are that reach the queue without a workspace.
 pub fn default_workspace() -> Result<Workspace, ConfigError> {
     Workspace::parse(text("FIRST_WORKSPACE")?)

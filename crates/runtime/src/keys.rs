@@ -1,6 +1,6 @@
 //! The encryption key, from Secrets Manager: read when it is first needed, and then kept as long as the process lives.
 //!
-//! Only who holds a [`Keys`] can open what is sealed. `register` seals, `deliver` opens; no other function may read the key.
+//! Only who holds a [`Keys`] can open what is sealed. `register` seals and opens, `deliver` and `drain` open; no other function may read the key.
 //!
 //! Two versions of the secret count: `AWSCURRENT`, which seals, and `AWSPREVIOUS`. As long as every text is sealed with the current
 //! one, only that is read. A text of another key lets both be read anew, at most every [`REFRESH_INTERVAL`]: a process that began
@@ -19,9 +19,9 @@ use aws_sdk_secretsmanager::{
 };
 use posthaste_domain::{
     headers::{HeaderValue, Headers},
-    rotation::Secrets,
     secret::{Sealed, Secret},
-    webhook::{Credentials, Webhook},
+    url::{PublicUrl, StoredUrl},
+    webhook::{Credentials, Settings, Webhook},
 };
 use posthaste_store::{KeyRing, Place, Purpose, SealError};
 use tokio::sync::Mutex;
@@ -60,6 +60,7 @@ pub enum KeysError {
 pub struct Keys {
     client: Client,
     secret: String,
+    seals_urls: bool,
     held: Arc<Mutex<Held>>,
 }
 
@@ -72,7 +73,13 @@ struct Held {
 impl Keys {
     /// Reads nothing yet.
     pub fn new(client: Client, secret: impl Into<String>) -> Self {
-        Self { client, secret: secret.into(), held: Arc::default() }
+        Self { client, secret: secret.into(), seals_urls: true, held: Arc::default() }
+    }
+
+    /// The same, which seals URLs or leaves them open.
+    #[must_use]
+    pub fn sealing_urls(self, seals_urls: bool) -> Self {
+        Self { seals_urls, ..self }
     }
 
     /// Makes sure that there is a key. To be called while something else is waited for.
@@ -108,11 +115,35 @@ impl Keys {
         headers.try_map(|name, value| Ok(ring.seal(place, Purpose::Header(name), value.reveal(), random::bytes()?)?))
     }
 
-    /// What a webhook stores sealed, sealed with the newest key; none if it is.
-    pub async fn reseal(&self, webhook: &Webhook) -> Result<Option<(Secrets<Sealed>, Headers<Sealed>)>, KeysError> {
+    /// Seals where requests go, if URLs are sealed.
+    pub async fn seal_url(&self, place: Place<'_>, url: &PublicUrl) -> Result<StoredUrl, KeysError> {
+        if !self.seals_urls {
+            return Ok(StoredUrl::Open(url.clone()));
+        }
+        let sealed = self.ring().await?.seal(place, Purpose::Url, url.as_str(), random::bytes()?)?;
+        Ok(StoredUrl::sealed(url, sealed))
+    }
+
+    /// Opens where a webhook's requests go. Where it is not sealed, no key is needed.
+    pub async fn open_url(&self, webhook: &Webhook) -> Result<PublicUrl, KeysError> {
+        if let StoredUrl::Open(url) = &webhook.settings.url {
+            return Ok(url.clone());
+        }
+        match self.ring().await?.url(webhook) {
+            Err(SealError::UnknownKey(_)) => Ok(self.refreshed().await?.url(webhook)?),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// The webhook with all that it stores sealed as it is to be, with the newest key; none if it is so.
+    pub async fn reseal(&self, webhook: &Webhook) -> Result<Option<Webhook>, KeysError> {
         let ring = self.ring().await?;
         let mut sealed = webhook.secrets.iter().chain(webhook.headers.iter().map(|(_, value)| value));
-        if sealed.all(|sealed| ring.is_newest(sealed)) {
+        let url_is_sealed = match &webhook.settings.url {
+            StoredUrl::Open(_) => !self.seals_urls,
+            StoredUrl::Sealed { sealed, .. } => self.seals_urls && ring.is_newest(sealed),
+        };
+        if url_is_sealed && sealed.all(|sealed| ring.is_newest(sealed)) {
             return Ok(None);
         }
         let plain = self.open(webhook).await?;
@@ -120,7 +151,9 @@ impl Keys {
         let secrets = plain.secrets.try_map(|secret| {
             Ok::<_, KeysError>(ring.seal(place, Purpose::Secret, &secret.reveal(), random::bytes()?)?)
         })?;
-        Ok(Some((secrets, self.seal_headers(place, &plain.headers).await?)))
+        let headers = self.seal_headers(place, &plain.headers).await?;
+        let settings = Settings { url: self.seal_url(place, &plain.url).await?, ..webhook.settings.clone() };
+        Ok(Some(Webhook { settings, secrets, headers, ..webhook.clone() }))
     }
 
     async fn ring(&self) -> Result<Arc<KeyRing>, KeysError> {

@@ -1,5 +1,5 @@
-//! Sealing: signing secrets and header values are encrypted before they reach DynamoDB, so that who can read the table, a backup
-//! or an export of it can neither sign as Posthaste nor call an endpoint in its name.
+//! Sealing: signing secrets, header values and URLs are encrypted before they reach DynamoDB, so that who can read the table, a
+//! backup or an export of it can neither sign as Posthaste nor call an endpoint in its name.
 //!
 //! AES-256-GCM with a random nonce of 96 bits. NIST SP 800-38D, section 8.3, allows 2^32 such nonces a key; a registration or a
 //! rotation takes one, and each header another. The place of a text is authenticated with it: copied to another webhook, workspace
@@ -12,6 +12,7 @@ use posthaste_domain::{
     headers::{HeaderName, HeaderValue},
     id::WebhookId,
     secret::{Sealed, Secret},
+    url::{PublicUrl, StoredUrl},
     webhook::{Credentials, Webhook},
     workspace::Workspace,
 };
@@ -57,6 +58,8 @@ pub enum Purpose<'a> {
     Secret,
     /// It is the value of this header.
     Header(&'a HeaderName),
+    /// It is where requests go.
+    Url,
 }
 
 /// The keys, newest first. Debug shows their ids only.
@@ -87,6 +90,7 @@ impl Place<'_> {
         match purpose {
             Purpose::Secret => format!("{VERSION}\n{workspace}\n{webhook}\nsecret"),
             Purpose::Header(name) => format!("{VERSION}\n{workspace}\n{webhook}\nheader\n{}", name.in_lower_case()),
+            Purpose::Url => format!("{VERSION}\n{workspace}\n{webhook}\nurl"),
         }
     }
 }
@@ -141,7 +145,18 @@ impl KeyRing {
         let headers = webhook
             .headers
             .try_map(|name, sealed| self.open(place, Purpose::Header(name), sealed).map(HeaderValue::stored))?;
-        Ok(Credentials { secrets, headers })
+        Ok(Credentials { secrets, headers, url: self.url(webhook)? })
+    }
+
+    /// Opens where a webhook's requests go.
+    pub fn url(&self, webhook: &Webhook) -> Result<PublicUrl, SealError> {
+        match &webhook.settings.url {
+            StoredUrl::Open(url) => Ok(url.clone()),
+            StoredUrl::Sealed { sealed, .. } => {
+                let text = self.open(Place::from(webhook), Purpose::Url, sealed)?;
+                PublicUrl::try_from(text).map_err(|_| SealError::Unreadable)
+            }
+        }
     }
 }
 
@@ -206,6 +221,8 @@ mod tests {
         let name = header("X-Key");
         let sealed = ring(&[TEXT]).seal(place, Purpose::Header(&name), "abc", [8; NONCE_BYTES]).unwrap();
         assert_eq!(sealed.0, "v1.57945ebf.CAgICAgICAgICAgIT0Z24NCpR4mPB69cziJF-1-PZA");
+        let sealed = ring(&[TEXT]).seal(place, Purpose::Url, "https://example.com/a", [9; NONCE_BYTES]).unwrap();
+        assert_eq!(sealed.0, "v1.57945ebf.CQkJCQkJCQkJCQkJq2xNza0cwt-hzqI4VJr3TfS-N8_aGsSsI0s5aMnBUwaksQsRyQ");
     }
 
     #[test]
@@ -235,6 +252,7 @@ mod tests {
             (place(&other, 1), Purpose::Header(&key)),
             (place(&acme, 1), Purpose::Header(&token)),
             (place(&acme, 1), Purpose::Secret),
+            (place(&acme, 1), Purpose::Url),
         ] {
             assert_eq!(ring.open(place, purpose, &sealed), Err(SealError::Unreadable), "{place:?} {purpose:?}");
         }

@@ -15,6 +15,7 @@ use posthaste_domain::{
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
+    keys::Keys,
     query::Query,
 };
 use posthaste_store::{Deliveries, DeliveryRecord, Events, History, Registry};
@@ -48,6 +49,7 @@ pub(crate) async fn show(
     State(registry): State<Registry>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
+    State(keys): State<Keys>,
     Path((id, delivery)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
@@ -60,6 +62,7 @@ pub(crate) async fn show(
         }
     };
     let request = if is_as_sent(&webhook, &record) {
+        let webhook = webhooks::opened(&keys, webhook).await?;
         let event = event(&events, &caller.workspace, &record).await?;
         event.map(|event| request(&webhook, &record, &event)).transpose()?.flatten()
     } else {
@@ -111,7 +114,7 @@ fn is_as_sent(webhook: &Webhook, record: &DeliveryRecord) -> bool {
 fn request(webhook: &Webhook, record: &DeliveryRecord, event: &Event) -> Result<Option<SentRequest>, ApiError> {
     let Some(attempt) = record.attempts.last() else { return Ok(None) };
     let made = WebhookRequest::unsigned(webhook, &[(record.id, event)], None, attempt.at)?;
-    let url = webhook.settings.url.as_str().to_owned();
+    let url = webhook.settings.url.text();
     let headers = made.headers.into_iter().collect();
     Ok(String::from_utf8(made.body).ok().map(|body| SentRequest { url, headers, body }))
 }

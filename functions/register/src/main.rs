@@ -60,7 +60,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         tester: Tester { sender: Sender::new(url_policy.clone(), USER_AGENT)?, retention: config::retention()? },
         url_policy,
         most_webhooks: MostWebhooks(config::parsed("MAX_WEBHOOKS", "a number")?),
-        keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?),
+        keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?)
+            .sealing_urls(config::seal_urls()?),
         checks: Checks::default(),
     };
     let routes = Router::new()

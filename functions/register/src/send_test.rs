@@ -112,7 +112,7 @@ async fn attempt(
     let mut headers = request.headers;
     headers.extend(own.iter().map(|(name, value)| (name.as_str(), value.clone())));
     let request = Request {
-        url: &webhook.settings.url,
+        url: &credentials.url,
         headers,
         body: request.body.into(),
         timeout: webhook.timeout().min(MAX_TIMEOUT),

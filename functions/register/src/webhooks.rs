@@ -19,7 +19,7 @@ use posthaste_domain::{
     rotation::{Rotation, Secrets},
     secret::Secret,
     subscription::Subscription,
-    url::UrlPolicy,
+    url::{StoredUrl, UrlPolicy},
     webhook::{Settings, Webhook},
     workspace::Workspace,
 };
@@ -27,7 +27,7 @@ use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
     clock,
-    keys::Keys,
+    keys::{Keys, KeysError},
     query::Query,
     random,
 };
@@ -57,13 +57,14 @@ pub(crate) async fn create(
     let workspace = caller.workspace;
     let mut fields = Fields::of_body(&body)?;
     let headers = Headers::take(&mut fields)?.unwrap_or_default();
-    let settings = Settings::register(fields, &policy)?;
-    check_types(&registry, &workspace, &settings, None).await?;
+    let open = Settings::register(fields, &policy)?;
+    check_types(&registry, &workspace, &open, None).await?;
     let secret = new_secret()?;
     let id = registry.next_webhook_id().await?;
     let place = Place { workspace: &workspace, webhook: id };
     let secrets = Secrets::new(keys.seal_secret(place, &secret).await?);
     let headers = keys.seal_headers(place, &headers).await?;
+    let settings = sealed(&keys, place, open.clone()).await?;
     let now = clock::now();
     let webhook = Webhook {
         id,
@@ -81,6 +82,7 @@ pub(crate) async fn create(
         Written::Stale => return Err(ApiError::Conflict),
     }
     tracing::info!(webhook.id = %id, workspace = %webhook.workspace, "registered a webhook");
+    let webhook = Webhook { settings: open, ..webhook };
     let answer = WebhookAnswer::of(&webhook, &Lane::default(), now).with_secret(&secret);
     Ok(success(StatusCode::CREATED, answer))
 }
@@ -89,6 +91,7 @@ pub(crate) async fn list(
     caller: Caller,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
+    State(keys): State<Keys>,
     UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
@@ -103,8 +106,9 @@ pub(crate) async fn list(
     }
     let now = clock::now();
     let mut items = Vec::new();
-    for (webhook, owner) in page.items.iter().zip(owners) {
-        items.push(WebhookAnswer::of(webhook, &lanes.items.remove(&owner).unwrap_or_default(), now));
+    for (webhook, owner) in page.items.into_iter().zip(owners) {
+        let webhook = opened(&keys, webhook).await?;
+        items.push(WebhookAnswer::of(&webhook, &lanes.items.remove(&owner).unwrap_or_default(), now));
     }
     Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
@@ -113,10 +117,11 @@ pub(crate) async fn show(
     caller: Caller,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
+    State(keys): State<Keys>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
-    let webhook = find(&registry, &caller.workspace, &id).await?;
+    let webhook = opened(&keys, find(&registry, &caller.workspace, &id).await?).await?;
     let lane = deliveries.lane(&webhook.workspace, webhook.id).await?;
     Ok(success(StatusCode::OK, WebhookAnswer::of(&webhook, &lane, clock::now())))
 }
@@ -139,14 +144,19 @@ pub(crate) async fn change(
         let was = Subscription::of(&webhook);
         let mut fields = Fields::of_body(&body)?;
         let headers = Headers::take(&mut fields)?;
-        let settings = webhook.settings.change(fields, &policy)?;
+        let mut settings = webhook.settings.change(fields, &policy)?;
         check_types(&registry, &caller.workspace, &settings, Some(&webhook.settings)).await?;
+        let moved = moved(&keys, &webhook, &settings.url).await?;
+        settings = if moved {
+            sealed(&keys, Place::from(&webhook), settings).await?
+        } else {
+            Settings { url: webhook.settings.url.clone(), ..settings }
+        };
         let headers = match headers {
             Some(headers) => keys.seal_headers(Place::from(&webhook), &headers).await?,
             None => webhook.headers,
         };
         // Another endpoint has done nothing yet. And saying that it is enabled enables it again after it was disabled.
-        let moved = settings.url != webhook.settings.url;
         let afresh = moved || (enables && webhook.health != Health::default());
         let health = if afresh { Health::default() } else { webhook.health };
         let changed = Webhook { settings, headers, updated_at: clock::now(), health, ..webhook };
@@ -154,7 +164,8 @@ pub(crate) async fn change(
         match registry.change_webhook(&changed, revision, &was, afresh).await? {
             Written::Done => {
                 let lane = turns.nudge(&caller.workspace, id).await;
-                return Ok(success(StatusCode::OK, WebhookAnswer::of(&changed, &lane, clock::now())));
+                let shown = shown(&keys, changed).await;
+                return Ok(success(StatusCode::OK, WebhookAnswer::of(&shown, &lane, clock::now())));
             }
             Written::Refused(invalid) => return Err(invalid.into()),
             Written::Stale => {}
@@ -187,7 +198,7 @@ pub(crate) async fn rotate(
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
-                return Ok(answer(&webhook));
+                return Ok(answer(&shown(&keys, webhook).await));
             }
             Some(new) => new,
             None => keys.seal_secret(Place::from(&webhook), &secret).await?,
@@ -197,7 +208,7 @@ pub(crate) async fn rotate(
         let subscription = Subscription::of(&rotated);
         if let Written::Done = registry.change_webhook(&rotated, revision, &subscription, false).await? {
             tracing::info!(webhook.id = %id, workspace = %rotated.workspace, "rotated a secret");
-            return Ok(answer(&rotated));
+            return Ok(answer(&shown(&keys, rotated).await));
         }
         sealed = Some(rotated.secrets.current);
     }
@@ -228,7 +239,7 @@ fn new_secret() -> Result<Secret, ApiError> {
 /// whatever becomes of the key.
 async fn resealed(keys: &Keys, webhook: Webhook) -> Webhook {
     match tokio::time::timeout(RESEALING, keys.reseal(&webhook)).await {
-        Ok(Ok(Some((secrets, headers)))) => Webhook { secrets, headers, ..webhook },
+        Ok(Ok(Some(resealed))) => resealed,
         Ok(Ok(None)) => webhook,
         Ok(Err(error)) => {
             tracing::warn!(webhook.id = %webhook.id, %error, "a webhook stays sealed as it is");
@@ -238,6 +249,45 @@ async fn resealed(keys: &Keys, webhook: Webhook) -> Webhook {
             tracing::warn!(webhook.id = %webhook.id, "a webhook stays sealed as it is: the key did not come in time");
             webhook
         }
+    }
+}
+
+/// Settings whose URL is open, as they are stored.
+async fn sealed(keys: &Keys, place: Place<'_>, settings: Settings) -> Result<Settings, ApiError> {
+    match &settings.url {
+        StoredUrl::Open(url) => Ok(Settings { url: keys.seal_url(place, url).await?, ..settings }),
+        StoredUrl::Sealed { .. } => Ok(settings),
+    }
+}
+
+/// A webhook whose owner sees its URL.
+pub(crate) async fn opened(keys: &Keys, webhook: Webhook) -> Result<Webhook, ApiError> {
+    let url = StoredUrl::Open(keys.open_url(&webhook).await?);
+    Ok(Webhook { settings: Settings { url, ..webhook.settings }, ..webhook })
+}
+
+/// The same after a change, whose answer must not fail: where the key can't be had in a moment, the owner sees the origin only.
+async fn shown(keys: &Keys, webhook: Webhook) -> Webhook {
+    match tokio::time::timeout(RESEALING, keys.open_url(&webhook)).await {
+        Ok(Ok(url)) => Webhook { settings: Settings { url: StoredUrl::Open(url), ..webhook.settings }, ..webhook },
+        Ok(Err(error)) => {
+            tracing::warn!(webhook.id = %webhook.id, %error, "a webhook's URL is answered without what is sealed of it");
+            webhook
+        }
+        Err(_) => {
+            tracing::warn!(webhook.id = %webhook.id, "a webhook's URL is answered without what is sealed of it: the key did not come in time");
+            webhook
+        }
+    }
+}
+
+/// Whether a change sends requests elsewhere. What a URL was that does not open any more, nobody can say.
+async fn moved(keys: &Keys, webhook: &Webhook, url: &StoredUrl) -> Result<bool, ApiError> {
+    let StoredUrl::Open(new) = url else { return Ok(false) };
+    match keys.open_url(webhook).await {
+        Ok(old) => Ok(old != *new),
+        Err(KeysError::Seal(_)) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 

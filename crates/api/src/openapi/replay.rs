@@ -139,7 +139,7 @@ fn delivery() -> Option<Value> {
     let event = order()?;
     let request = WebhookRequest::unsigned(&webhook, &[(delivery.id, &event)], None, delivery.updated_at).ok()?;
     let request = SentRequest {
-        url: webhook.settings.url.as_str().to_owned(),
+        url: webhook.settings.url.text(),
         headers: request.headers.into_iter().collect(),
         body: String::from_utf8(request.body).ok()?,
     };

@@ -13,7 +13,7 @@ use crate::{
     rate_limit::RateLimit,
     retry::RetrySchedule,
     success::SuccessStatuses,
-    url::{PublicUrl, UrlPolicy},
+    url::{PublicUrl, StoredUrl, UrlPolicy},
 };
 
 /// The most patterns that one webhook may subscribe to.
@@ -30,7 +30,7 @@ pub const MAX_TIMEOUT_SECONDS: u8 = 30;
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// Where requests go.
-    pub url: PublicUrl,
+    pub url: StoredUrl,
     /// What is subscribed to: 1 to 100 patterns.
     pub events: Vec<EventPattern>,
     /// A note of the owner's, at most 1,024 bytes.
@@ -78,7 +78,10 @@ impl Settings {
             "url",
             "a text",
             |old| Some(&old.url),
-            |text: String| PublicUrl::parse(&text, policy).map_err(|error| ("invalid_url", error.to_string())),
+            |text: String| {
+                let url = PublicUrl::parse(&text, policy).map_err(|error| ("invalid_url", error.to_string()));
+                url.map(StoredUrl::Open)
+            },
         )?;
         let events = reader.setting("events", "a list of texts", |old| Some(&old.events), read_events)?;
         let description = reader.setting("description", "a text", |old| old.description.as_ref(), read_description)?;

@@ -7,7 +7,7 @@ use posthaste_domain::{
     input::Fields,
     rotation::Secrets,
     secret::{Sealed, Secret},
-    url::UrlPolicy,
+    url::{PublicUrl, UrlPolicy},
     webhook::{Credentials, Settings, Webhook},
     workspace::Workspace,
 };
@@ -29,7 +29,11 @@ fn client(id: u64, profile: &str) -> Client {
     };
     Client {
         webhook,
-        credentials: Credentials { secrets: Secrets::new(Secret::new([7; 32])), headers: Headers::default() },
+        credentials: Credentials {
+            secrets: Secrets::new(Secret::new([7; 32])),
+            headers: Headers::default(),
+            url: PublicUrl::try_from("https://example.com/".to_owned()).unwrap(),
+        },
     }
 }
 

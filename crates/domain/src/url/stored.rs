@@ -1,0 +1,80 @@
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::PublicUrl;
+use crate::{headers::MASK, secret::Sealed};
+
+/// A webhook's URL as it is stored. What comes behind the origin can be a credential, as Slack's path is, so it is sealed: whoever
+/// knows no encryption key sees where requests go, and can't make them. As JSON it is the URL's text, or an object where it is
+/// sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StoredUrl {
+    /// The whole of it: what was just registered or opened, or is not sealed.
+    Open(PublicUrl),
+    /// Sealed.
+    Sealed {
+        /// Scheme, host and port.
+        origin: PublicUrl,
+        /// The whole of it.
+        sealed: Sealed,
+    },
+}
+
+impl StoredUrl {
+    /// A URL with its sealed form.
+    pub fn sealed(url: &PublicUrl, sealed: Sealed) -> Self {
+        let mut origin = url.0.clone();
+        origin.set_path("");
+        origin.set_query(None);
+        Self::Sealed { origin: PublicUrl(origin), sealed }
+    }
+
+    /// What others than the owner may see.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Open(url) => url.shown(),
+            Self::Sealed { origin, .. } => format!("{}/…", origin.origin()),
+        }
+    }
+
+    /// What the owner sees: the URL, or where it is sealed its origin and a mask, which together are a URL too.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Open(url) => url.as_str().to_owned(),
+            Self::Sealed { origin, .. } => format!("{origin}{MASK}"),
+        }
+    }
+
+    /// The host and the port.
+    pub fn host(&self) -> String {
+        let (Self::Open(PublicUrl(url)) | Self::Sealed { origin: PublicUrl(url), .. }) = self;
+        let port = Url::port_or_known_default(url).unwrap_or_default();
+        format!("{}:{port}", url.host_str().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::url::UrlPolicy;
+
+    #[test]
+    fn a_sealed_url_tells_no_more_than_its_origin() {
+        let text = "https://hooks.slack.com:8443/services/secret?token=secret";
+        let url = PublicUrl::parse(text, &UrlPolicy::default()).unwrap();
+        let open = StoredUrl::Open(url.clone());
+        let sealed = StoredUrl::sealed(&url, Sealed("v1.00000000.AAAA".to_owned()));
+        assert_eq!((open.text().as_str(), sealed.text().as_str()), (text, "https://hooks.slack.com:8443/***"));
+        assert_eq!((open.shown(), open.host()), (sealed.shown(), sealed.host()));
+        assert_eq!(open.host(), "hooks.slack.com:8443");
+        let json = serde_json::to_string(&sealed).unwrap();
+        assert_eq!(json, r#"{"origin":"https://hooks.slack.com:8443/","sealed":"v1.00000000.AAAA"}"#);
+        assert!(!json.contains("secret") && !format!("{open:?} {sealed:?}").contains("secret"));
+        assert_eq!(serde_json::from_str::<StoredUrl>(&format!("{text:?}")).unwrap(), open);
+        for url in [open, sealed] {
+            let json = serde_json::to_string(&url).unwrap();
+            assert_eq!(serde_json::from_str::<StoredUrl>(&json).unwrap(), url);
+        }
+    }
+}
