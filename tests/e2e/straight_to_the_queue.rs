@@ -65,6 +65,48 @@ async fn an_eventbridge_rule_can_have_the_queue_as_its_target() {
     assert_eq!(arrived, expected);
 }
 
+/// Two rules that match the same event send the same envelope, each as a message of its own.
+#[tokio::test]
+async fn an_eventbridge_event_that_two_rules_send_is_one_event() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let mut envelope: Value = serde_json::from_str(&envelope("order.created", json!({ "n": 1 }))).unwrap();
+    envelope["time"] = json!(posthaste.api.ok(Method::GET, "/webhooks", Value::Null).await["items"][0]["createdAt"]);
+    posthaste.send("EventsQueueUrl", &[envelope.to_string()]).await;
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+    posthaste.send("EventsQueueUrl", &[envelope.to_string()]).await;
+    posthaste.idle().await;
+    let events = posthaste.api.ok(Method::GET, "/events", Value::Null).await;
+    assert_eq!(events["items"].as_array().unwrap().len(), 1);
+    let arrived = posthaste.system.inbox().arrived("mine");
+    assert!(arrived.iter().all(|request| request.headers["webhook-id"] == arrived[0].headers["webhook-id"]));
+}
+
+/// A message that is sent back from the dead-letter queue has another message id.
+#[tokio::test]
+async fn a_redriven_event_keeps_its_id() {
+    let posthaste = Posthaste::start().await;
+    posthaste.register("mine", &["*"]).await;
+    let schema = |required: &str| json!({ "schema": { "type": "object", "required": [required] } });
+    posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", schema("total")).await;
+    let event = json!({ "workspace": "default", "type": "invoice.paid", "data": { "sum": 1 } });
+    posthaste.send("EventsQueueUrl", &[event.to_string()]).await;
+    let letters = posthaste.queue("EventsDeadLetterQueueUrl");
+    posthaste_tests::eventually("the dead letter is there", async || {
+        (posthaste.system.metrics().queues[&letters].visible == 1).then_some(())
+    })
+    .await;
+    let letter = posthaste.receive("EventsDeadLetterQueueUrl").await;
+    let id = format!("{:?}", letter.message_attributes["eventId"].value);
+    posthaste.system.sqs().expire_in_flight(&letters);
+    posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", schema("sum")).await;
+    let arn = |output: &str| posthaste.system.stack().outputs[output].clone();
+    let task = json!({ "SourceArn": arn("EventsDeadLetterQueueArn"), "DestinationArn": arn("EventsQueueArn") });
+    posthaste.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
+    let arrived = posthaste.arrived("mine", 1).await.remove(0);
+    assert_eq!(format!("Text({:?})", arrived.headers["webhook-id"]), id);
+}
+
 #[tokio::test]
 async fn data_that_does_not_fit_its_type_is_a_dead_letter_with_its_reason() {
     let posthaste = Posthaste::start().await;

@@ -1,13 +1,14 @@
 //! An event: what a client publishes, what travels on the events queue, and what is stored.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+mod origin;
+
+pub use origin::Origin;
 
 use crate::{
     Invalid, catalogue,
@@ -72,10 +73,6 @@ pub struct Arrived {
 
 /// The code of an event whose type has a stored schema that is none by the rules of this version.
 pub const UNUSABLE_SCHEMA: &str = "unusable_schema";
-/// How far an id that a message brings may lie before the message itself: as long as a message and its dead letter can wait.
-const OLDEST_ID: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How far it may lie ahead, as clocks differ.
-const NEWEST_ID: Duration = Duration::from_secs(60 * 60);
 
 impl Arrived {
     /// Reads a message of the events queue, which is one of three:
@@ -84,24 +81,24 @@ impl Arrived {
     /// - one that a service sent straight to the queue: `workspace`, `type`, `data`, and what a publishing call may have. Its id
     ///   derives from the SQS message, so a redelivery is the same event. It may bring an `id` of its own, a UUIDv7 or v8 of about
     ///   now, for a service that repeats its calls and vouches for its data;
-    /// - the envelope that an EventBridge rule sends. `detail-type` is the type and `time` the timestamp. A `detail` with a
-    ///   `workspace` is an event without its type; any other is the data of an event of the `default` workspace.
-    pub fn parse(body: &str, message_id: &str, sent: Timestamp, default: &Workspace) -> Result<Self, Invalid> {
+    /// - the envelope that an EventBridge rule sends. `detail-type` is the type and `time` the timestamp, and the event's id derives
+    ///   from the envelope's. A `detail` with a `workspace` is an event without its type; any other is the data of an event of the
+    ///   `default` workspace.
+    pub fn parse(body: &str, origin: Origin<'_>, default: &Workspace) -> Result<Self, Invalid> {
+        let sent = origin.sent;
         if body.len() > MAX_MESSAGE_BYTES {
             return Err(too_large_event(None));
         }
         let mut fields = Fields::of_body(body.as_bytes())?;
         if let Some(detail_type) = fields.raw("detail-type") {
-            let id = EventId::of_message(message_id, sent);
-            return from_event_bridge(fields, detail_type, default)
-                .map(|(workspace, new)| Self { event: new.accept(id, workspace, sent), unchecked: true });
+            return from_event_bridge(fields, detail_type, origin, default)
+                .map(|(id, workspace, new)| Self { event: new.accept(id, workspace, sent), unchecked: true });
         }
         let workspace = fields.required("workspace", WORKSPACE)?;
         let given: Option<EventId> = fields.optional("id", "a UUID")?;
         let new = NewEvent::take(fields)?;
         if let Some(id) = given {
-            let in_time = id.is_ours() && sent - OLDEST_ID <= id.time() && id.time() <= sent + NEWEST_ID;
-            if !in_time {
+            if !id.is_ours() || !origin.is_near(id.time()) {
                 return Err(Invalid::field(
                     "id",
                     "invalid_id",
@@ -109,7 +106,7 @@ impl Arrived {
                 ));
             }
         }
-        let id = given.unwrap_or_else(|| EventId::of_message(message_id, sent));
+        let id = given.unwrap_or_else(|| origin.id());
         Ok(Self { event: new.accept(id, workspace, sent), unchecked: given.is_none() })
     }
 
@@ -124,26 +121,33 @@ impl Arrived {
 fn from_event_bridge(
     mut envelope: Fields<'_>,
     detail_type: &RawValue,
+    origin: Origin<'_>,
     default: &Workspace,
-) -> Result<(Workspace, NewEvent), Invalid> {
+) -> Result<(EventId, Workspace, NewEvent), Invalid> {
     let event_type =
         serde_json::from_str::<String>(detail_type.get()).ok().and_then(|text| EventType::of_words(&text).ok());
     let event_type = event_type.ok_or_else(|| {
         Invalid::field("detail-type", "invalid_event_type", "detail-type has to be a text that can be an event type")
     })?;
     let time = take_timestamp(&mut envelope, "time")?;
+    let id = envelope.raw("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok());
+    let id = origin.id_of_envelope(id.as_deref(), time);
     let detail = envelope.raw("detail").ok_or_else(|| envelope.missing("detail"))?;
     let mut fields = Fields::of_object(detail, "detail")?;
     match fields.optional("workspace", WORKSPACE)? {
         Some(workspace) => {
             let rest = NewEvent::take_rest(fields, event_type)?;
-            Ok((workspace, NewEvent { timestamp: rest.timestamp.or(time), ..rest }))
+            Ok((id, workspace, NewEvent { timestamp: rest.timestamp.or(time), ..rest }))
         }
         None => {
             check_text("detail", detail.get())?;
             let path = "detail".to_owned();
             let data = detail.to_owned();
-            Ok((default.clone(), NewEvent { path, event_type, timestamp: time, subject: None, reference: None, data }))
+            Ok((
+                id,
+                default.clone(),
+                NewEvent { path, event_type, timestamp: time, subject: None, reference: None, data },
+            ))
         }
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub type Entropy = [u8; 10];
 
 /// One accepted event. UUIDv7 from `ingest`; UUIDv8 derived from what was written down of its call when that has an idempotency key,
-/// and from the SQS message when it came straight to the queue.
+/// and from the SQS message or the EventBridge envelope when it came straight to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(Uuid);
@@ -42,6 +42,12 @@ impl EventId {
     /// that SQS delivering it twice is no second event.
     pub fn of_message(message_id: &str, sent: Timestamp) -> Self {
         Self(derived(unix_ms(sent), &[b"event", message_id.as_bytes()]))
+    }
+
+    /// The id of an event that EventBridge sent: the time and the id of its envelope, so that all rules that match an event send one
+    /// and the same.
+    pub fn of_envelope(id: &str, time: Timestamp) -> Self {
+        Self(derived(unix_ms(time), &[b"envelope", id.as_bytes()]))
     }
 
     /// The id of an operational event: what happened to whom, and when.

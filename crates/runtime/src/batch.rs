@@ -17,6 +17,8 @@ use crate::{clock, event_message::HOPS};
 pub const REASON: &str = "reason";
 /// The message attribute of a dead letter that says it in a sentence.
 pub const DETAIL: &str = "detail";
+/// The message attribute of a dead letter that says which id the event has that its body does not name.
+pub const EVENT_ID: &str = "eventId";
 
 /// One message, as its poller handed it over.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub struct Record {
     pub sent: Timestamp,
     /// Whether it was a dead letter before: somebody sent it back from the dead-letter queue.
     pub redriven: bool,
+    /// The id of its event that it had as a dead letter.
+    pub event_id: Option<String>,
     /// Its message group.
     pub group: Option<String>,
     /// What it says of the hops of its event: its attribute [`HOPS`].
@@ -52,6 +56,8 @@ pub enum Fate {
         reason: &'static str,
         /// A sentence, without the message's content.
         detail: String,
+        /// The id of its event, which its body need not name.
+        event_id: Option<String>,
     },
 }
 
@@ -65,8 +71,10 @@ impl Fate {
     pub fn of_unreadable(record: &Record, why: &Unreadable, reason: &'static str, now: Timestamp) -> Self {
         match why {
             Unreadable::Newer(_) if now < record.sent + UNKNOWN_VERSION_FOR => Self::RetryIn(UNKNOWN_VERSION_WAIT),
-            Unreadable::Newer(_) => Self::DeadLetter { reason: "unknown_version", detail: why.to_string() },
-            Unreadable::Malformed(_) => Self::DeadLetter { reason, detail: why.to_string() },
+            Unreadable::Newer(_) => {
+                Self::DeadLetter { reason: "unknown_version", detail: why.to_string(), event_id: None }
+            }
+            Unreadable::Malformed(_) => Self::DeadLetter { reason, detail: why.to_string(), event_id: None },
         }
     }
 
@@ -92,6 +100,7 @@ fn record(mut message: SqsMessage) -> Record {
         receives,
         sent: sent.unwrap_or_else(clock::now),
         redriven: message.message_attributes.contains_key(REASON),
+        event_id: message.message_attributes.remove(EVENT_ID).and_then(|value| value.string_value),
         group: message.attributes.remove("MessageGroupId"),
         hops: message.message_attributes.remove(HOPS).and_then(|attribute| attribute.string_value),
     }
@@ -114,10 +123,19 @@ pub fn dead_letter(body: String, group: Option<String>, reason: &str, detail: &s
     Message { body, group, attributes, delay: Duration::ZERO }
 }
 
+/// A record that goes to the dead-letter queue.
+struct Dead {
+    at: usize,
+    reason: &'static str,
+    detail: String,
+    event_id: Option<String>,
+}
+
 /// A record as a message for the dead-letter queue. It may be sent back, so it keeps what matters then.
-fn letter(record: &Record, reason: &str, detail: &str) -> Message {
+fn letter(record: &Record, Dead { reason, detail, event_id, .. }: &Dead) -> Message {
     let mut letter = dead_letter(record.body.clone(), record.group.clone(), reason, detail);
     letter.attributes.extend(record.hops.clone().map(|hops| (HOPS, hops)));
+    letter.attributes.extend(event_id.clone().map(|id| (EVENT_ID, id)));
     letter
 }
 
@@ -166,7 +184,7 @@ impl Batch {
                     done.insert(at);
                 }
                 Fate::RetryIn(after) => waits.push((at, after)),
-                Fate::DeadLetter { reason, detail } => dead.push((at, reason, detail)),
+                Fate::DeadLetter { reason, detail, event_id } => dead.push(Dead { at, reason, detail, event_id }),
             }
         }
         let (buried, ()) = tokio::join!(self.bury(records, dead), self.let_wait(records, waits));
@@ -175,19 +193,19 @@ impl Batch {
     }
 
     /// Sends dead letters. One that can't be sent stays where it is and comes again.
-    async fn bury(&self, records: &[Record], dead: Vec<(usize, &'static str, String)>) -> BTreeSet<usize> {
-        let letter = |(at, reason, detail): &(usize, &'static str, String)| letter(&records[*at], reason, detail);
+    async fn bury(&self, records: &[Record], dead: Vec<Dead>) -> BTreeSet<usize> {
+        let letter = |dead: &Dead| letter(&records[dead.at], dead);
         let letters: Vec<Message> = dead.iter().map(letter).collect();
         let failures = self.dead_letters.send(&letters).await;
         for (nth, error) in &failures {
-            tracing::error!(message.id = %records[dead[*nth].0].message_id, %error, "a dead letter could not be sent");
+            tracing::error!(message.id = %records[dead[*nth].at].message_id, %error, "a dead letter could not be sent");
         }
         let failed: BTreeSet<usize> = failures.into_iter().map(|(nth, _)| nth).collect();
-        for (_, (at, reason, _)) in dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)) {
+        for (_, Dead { at, reason, .. }) in dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)) {
             // The detail may quote what a client sent: it goes with the message and into no log.
             tracing::warn!(message.id = %records[*at].message_id, reason, "a message went to the dead-letter queue");
         }
-        dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)).map(|(_, (at, ..))| *at).collect()
+        dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)).map(|(_, dead)| dead.at).collect()
     }
 
     async fn let_wait(&self, records: &[Record], waits: Vec<(usize, Duration)>) {
@@ -224,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dead_letter_keeps_the_hops_of_its_event() {
+    fn a_dead_letter_keeps_the_hops_and_the_id_of_its_event() {
         let message = |hops: Option<&str>| -> Record {
             let attribute = |value| serde_json::json!({ "dataType": "String", "stringValue": value });
             let attributes: serde_json::Map<_, _> =
@@ -232,10 +250,18 @@ mod tests {
             let json = serde_json::json!({ "attributes": {}, "messageAttributes": attributes, "body": "{}" });
             record(serde_json::from_value(json).unwrap())
         };
-        let attributes = |hops| letter(&message(hops), "invalid_event", "data is required").attributes;
+        let dead = |id: Option<&str>| Dead {
+            at: 0,
+            reason: "invalid_event",
+            detail: "data is required".to_owned(),
+            event_id: id.map(str::to_owned),
+        };
+        let attributes = |hops| letter(&message(hops), &dead(None)).attributes;
         let told = [(REASON, "invalid_event".to_owned()), (DETAIL, "data is required".to_owned())];
         assert_eq!(attributes(None), told);
         assert_eq!(attributes(Some("3")), [told.as_slice(), &[(HOPS, "3".to_owned())]].concat());
+        let with_id = letter(&message(None), &dead(Some("e-1"))).attributes;
+        assert_eq!(with_id, [told.as_slice(), &[(EVENT_ID, "e-1".to_owned())]].concat());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Suspects {
     pub deliveries: Deliveries,
     /// The queue that the records come from.
     pub batch: Batch,
+    /// The id of the event that a record brings, which its dead letter keeps; none where it brings none.
+    pub event_id: fn(&Record) -> Option<String>,
 }
 
 /// A suspect, and what is known about it.
@@ -84,6 +86,7 @@ impl Suspects {
             Some(Turn::GiveUp) => Some(Fate::DeadLetter {
                 reason: "function_died",
                 detail: format!("{MAX_DEATHS} functions in a row died while they handled the message"),
+                event_id: (self.event_id)(&records[at]),
             }),
             Some(Turn::First | Turn::Together | Turn::Alone) => None,
         };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures::future::join_all;
 use posthaste_domain::{
-    Invalid, catalogue,
+    catalogue,
     event::{self, Event, UNUSABLE_SCHEMA},
     own_type::OwnEventType,
     share::Share,
@@ -14,7 +14,11 @@ use posthaste_runtime::{
     checks::Checks,
 };
 
-use crate::{fanout::Fanout, plan::Arrived};
+use crate::{
+    arrival::refused,
+    fanout::{Fanout, may_have_come},
+    plan::Arrived,
+};
 
 /// How often a check that does not end in time is tried. Until then it may have been a fault of ours.
 const TRIES: u32 = 3;
@@ -47,7 +51,8 @@ impl Fanout {
         for (record, checked) in join_all(checks).await {
             match checked {
                 Ok(event) => {
-                    good.push(Arrived { record, event, share: Share::ALL, again: records[record].receives > 1 });
+                    let again = may_have_come(&records[record]);
+                    good.push(Arrived { record, event, share: Share::ALL, again });
                 }
                 Err(fate) => fates[record] = fate,
             }
@@ -58,20 +63,20 @@ impl Fanout {
 
 /// The event, if its data fits its type's schema, or else what becomes of its record.
 async fn check(checks: &Checks, event: Event, own: Option<OwnEventType>, record: &Record) -> Result<Event, Fate> {
+    let id = event.id;
     let check = move || {
         let checked = event.check(own.as_ref());
         (event, checked)
     };
     match checks.run(check).await {
         Ok((event, Ok(()))) => Ok(event),
-        Ok((_, Err(invalid))) if invalid.code == UNUSABLE_SCHEMA => Err(refused(UNUSABLE_SCHEMA, &invalid)),
-        Ok((_, Err(invalid))) => Err(refused("invalid_event", &invalid)),
+        Ok((_, Err(invalid))) if invalid.code == UNUSABLE_SCHEMA => Err(refused(UNUSABLE_SCHEMA, &invalid, Some(id))),
+        Ok((_, Err(invalid))) => Err(refused("invalid_event", &invalid, Some(id))),
         Err(_) if record.receives < TRIES => Err(Fate::after_our_fault(record)),
-        Err(unchecked) => Err(Fate::DeadLetter { reason: "unchecked_event", detail: unchecked.to_string() }),
+        Err(unchecked) => Err(Fate::DeadLetter {
+            reason: "unchecked_event",
+            detail: unchecked.to_string(),
+            event_id: Some(id.to_string()),
+        }),
     }
-}
-
-/// What becomes of a record whose event can't be taken.
-pub(crate) fn refused(reason: &'static str, invalid: &Invalid) -> Fate {
-    Fate::DeadLetter { reason, detail: invalid.to_string() }
 }

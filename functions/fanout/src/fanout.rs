@@ -18,7 +18,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use posthaste_domain::{event, share::Shared, workspace::Workspace};
+use posthaste_domain::{id::EventId, share::Shared, workspace::Workspace};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     batch::{Fate, Record},
@@ -29,7 +29,7 @@ use posthaste_runtime::{
 use posthaste_store::{Deliveries, Events, Registry};
 
 use crate::{
-    check::refused,
+    arrival,
     plan::{Arrived, Outgoing, Plan},
     routes::Routing,
 };
@@ -84,12 +84,12 @@ impl Fanout {
                 }
                 continue;
             }
-            let read = event::Arrived::parse(&message.body, &message.message_id, message.sent, &self.default_workspace);
-            match read.and_then(|read| read.with_hops(message.hops.as_deref())) {
+            match arrival::read(message, &self.default_workspace) {
                 Ok(read) => arrived.push((record, read)),
-                Err(invalid) => fates[record] = refused("unreadable_event", &invalid),
+                Err(fate) => fates[record] = fate,
             }
         }
+        let ids: BTreeMap<usize, EventId> = arrived.iter().map(|(record, read)| (*record, read.event.id)).collect();
         let ready = tokio::time::timeout_at(deadline.instant(), async {
             let arrived = self.checked(records, arrived, &mut fates).await;
             self.prepare(arrived, shared).await
@@ -104,7 +104,8 @@ impl Fanout {
             tracing::error!("fan-out ran out of time");
         }
         for record in prepared.into_iter().filter(|record| ledger.is_settled(*record)) {
-            fates[record] = if unreadable.contains(&record) { unreadable_webhook() } else { Fate::Done };
+            fates[record] =
+                if unreadable.contains(&record) { unreadable_webhook(ids.get(&record)) } else { Fate::Done };
         }
         fates
     }
@@ -156,12 +157,17 @@ async fn send(queue: &Queue, outgoing: Vec<Outgoing>, ledger: &Ledger) {
 
 fn of_share(record: usize, shared: Shared<'static>, message: &Record) -> Arrived {
     let Shared { share, event } = shared;
-    Arrived { record, event: event.into_owned(), share, again: share.again || message.receives > 1 }
+    Arrived { record, event: event.into_owned(), share, again: share.again || may_have_come(message) }
 }
 
-fn unreadable_webhook() -> Fate {
+/// Whether something may have been done for a message: it was received before, or it was a dead letter.
+pub(crate) fn may_have_come(record: &Record) -> bool {
+    record.receives > 1 || record.redriven
+}
+
+fn unreadable_webhook(event: Option<&EventId>) -> Fate {
     let detail = "this version can't read the webhook's subscription, and could not for an hour".to_owned();
-    Fate::DeadLetter { reason: "unreadable_webhook", detail }
+    Fate::DeadLetter { reason: "unreadable_webhook", detail, event_id: event.map(EventId::to_string) }
 }
 
 #[cfg(test)]

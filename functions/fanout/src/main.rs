@@ -1,5 +1,6 @@
 //! `fanout`: an event from the events queue becomes a task on the deliveries queue for every webhook that wants it.
 
+mod arrival;
 mod check;
 mod fanout;
 mod plan;
@@ -42,7 +43,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         default_workspace: config::default_workspace()?,
     };
     let batch = Batch { queue: queue("EVENTS_QUEUE_URL")?, dead_letters: queue("EVENTS_DLQ_URL")? };
-    let suspects = Suspects { deliveries: fanout.deliveries.clone(), batch };
+    let suspects = Suspects { deliveries: fanout.deliveries.clone(), batch, event_id: arrival::event_id };
     let (fanout, suspects) = (&fanout, &suspects);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);

@@ -13,7 +13,8 @@ fn one(body: &str) -> Result<Event, Invalid> {
 }
 
 fn arrived(message: &str) -> Result<Arrived, Invalid> {
-    Arrived::parse(message, "m", at(1_700_000_000_000), &Workspace::parse("default").unwrap())
+    let origin = Origin { message_id: "m", sent: at(1_700_000_000_000), kept: None };
+    Arrived::parse(message, origin, &Workspace::parse("default").unwrap())
 }
 
 fn field_and_code(result: Result<impl Sized, Invalid>) -> (String, &'static str) {
@@ -197,7 +198,8 @@ fn an_event_whose_stored_schema_is_none_any_more_is_refused_and_not_taken_unchec
     assert!(complaint.message.ends_with("store it again with PUT /event-types/invoice.paid"), "{complaint}");
     let sent = Timestamp::from_second(1_700_000_000).unwrap();
     let body = r#"{"workspace":"acme","type":"invoice.paid","data":{}}"#;
-    let arrived = Arrived::parse(body, "1", sent, &Workspace::parse("default").unwrap()).unwrap();
+    let origin = Origin { message_id: "1", sent, kept: None };
+    let arrived = Arrived::parse(body, origin, &Workspace::parse("default").unwrap()).unwrap();
     assert_eq!(arrived.event.check(Some(&own)).unwrap_err().code, UNUSABLE_SCHEMA);
 }
 

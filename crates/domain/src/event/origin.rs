@@ -1,0 +1,90 @@
+//! Where a message of the events queue came from, and the id that its event gets by that. Every copy of a message, every rule that
+//! sends the same envelope, and a dead letter that is sent back, have to come to the same id.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::id::EventId;
+
+/// How far an id that a message brings may lie before the message itself: as long as a message and its dead letter can wait.
+const OLDEST_ID: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How far it may lie ahead, as clocks differ.
+const NEWEST_ID: Duration = Duration::from_secs(60 * 60);
+
+/// What SQS says of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Its id, which a message that is sent back from a dead-letter queue does not keep.
+    pub message_id: &'a str,
+    /// When it was sent: for a message that was sent back, when that was.
+    pub sent: Timestamp,
+    /// The id that its event had when the message became a dead letter.
+    pub kept: Option<EventId>,
+}
+
+impl Origin<'_> {
+    /// Whether an id of this time can be that of the message's event.
+    pub(super) fn is_near(&self, time: Timestamp) -> bool {
+        self.sent - OLDEST_ID <= time && time <= self.sent + NEWEST_ID
+    }
+
+    /// The id of an event that names none.
+    pub(super) fn id(&self) -> EventId {
+        self.kept_id().unwrap_or_else(|| EventId::of_message(self.message_id, self.sent))
+    }
+
+    /// The id of an event in an EventBridge envelope. Of an envelope without a time near to its message nobody can say when its event
+    /// was accepted, so its message does.
+    pub(super) fn id_of_envelope(&self, id: Option<&str>, time: Option<Timestamp>) -> EventId {
+        let own = id.zip(time.filter(|time| self.is_near(*time)));
+        let own = own.map(|(id, time)| EventId::of_envelope(id, time));
+        self.kept_id().or(own).unwrap_or_else(|| self.id())
+    }
+
+    fn kept_id(&self) -> Option<EventId> {
+        self.kept.filter(|id| id.is_ours() && self.is_near(id.time()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 24 * 60 * 60;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    fn origin(message_id: &str, second: i64) -> Origin<'_> {
+        Origin { message_id, sent: at(second), kept: None }
+    }
+
+    #[test]
+    fn two_rules_that_match_an_event_send_one_event() {
+        let id = |message_id, sent, time| origin(message_id, sent).id_of_envelope(Some("e-1"), Some(at(time)));
+        assert_eq!(id("m-1", 1, 0), id("m-2", 7, 0));
+        assert_eq!(id("m-1", 1, 0).time(), at(0));
+        assert_ne!(id("m-1", 1, 0), origin("m-1", 1).id_of_envelope(Some("e-2"), Some(at(0))));
+    }
+
+    #[test]
+    fn an_envelope_without_a_near_time_is_known_by_its_message() {
+        let id = |time: Option<i64>| origin("m", 0).id_of_envelope(Some("e-1"), time.map(at));
+        let of_message = EventId::of_message("m", at(0));
+        assert_eq!([id(None), id(Some(-31 * DAY)), id(Some(DAY))], [of_message; 3]);
+        assert_eq!(origin("m", 0).id_of_envelope(None, Some(at(0))), of_message);
+        assert_ne!(id(Some(-20 * DAY)), of_message);
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_sent_back_keeps_its_id() {
+        let first = origin("m-1", 0).id();
+        let redriven = Origin { kept: Some(first), ..origin("m-2", 14 * DAY) };
+        assert_eq!(redriven.id(), first);
+        assert_eq!(redriven.id_of_envelope(Some("e-1"), Some(at(14 * DAY))), first);
+        let forged = Origin { kept: Some(first), ..origin("m-2", 31 * DAY) };
+        assert_eq!(forged.id(), EventId::of_message("m-2", at(31 * DAY)), "no event is that old");
+    }
+}
