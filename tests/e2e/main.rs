@@ -22,6 +22,7 @@ mod process_end;
 mod publish_limit;
 mod rate_limits;
 mod reconciliation;
+mod recording;
 mod replay;
 mod replay_faults;
 mod replay_job;

@@ -36,7 +36,8 @@ pub struct DeliveryAnswer {
     /// The HTTP status of the last answer.
     #[schema(required = true)]
     pub http_status: Option<u16>,
-    /// The body of the last answer, up to 16 KiB.
+    /// The body of the last answer: up to 16 KiB of a failed attempt, up to 1 KiB of a success. Of a request with several events the
+    /// first one's delivery has that, and each other one its first 256 bytes.
     #[schema(required = true)]
     pub response_body: Option<String>,
     /// `base64` where the body is not text.
@@ -46,9 +47,11 @@ pub struct DeliveryAnswer {
     /// Why it is not delivered (yet).
     #[schema(value_type = Option<schema::AttemptFailure>, required = true)]
     pub error: Option<Failure>,
-    /// Every attempt, first to last, with up to 1 KiB of each answer's body.
+    /// The last 50 attempts, first to last, with up to 1 KiB of each answer's body.
     #[schema(value_type = Vec<schema::Attempt>)]
     pub attempts: Vec<Attempt>,
+    /// How many attempts were made in all.
+    pub attempt_count: u32,
     /// Why it waits, and until when; absent where its status is another one than `waiting`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingAnswer>,
@@ -80,6 +83,7 @@ impl DeliveryAnswer {
             response_body_encoding: None,
             error: None,
             attempts: Vec::new(),
+            attempt_count: 0,
             waiting: Some(WaitingAnswer { reason, since: waits.since, until: lane.waits_until(now) }),
             created_at: waits.id.time(),
             updated_at: waits.since,

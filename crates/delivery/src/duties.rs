@@ -44,6 +44,8 @@ pub struct Duties {
     pub sends: Vec<Pending>,
     /// An attempt each, but not before this time: a function died before it could let them wait.
     pub later: Vec<(Pending, Timestamp)>,
+    /// The attempt that the task says was made is to be recorded with each of them.
+    pub made: Vec<Pending>,
     /// They are not sent, because the webhook is paused.
     pub skips: Vec<Pending>,
     /// They have no try left.
@@ -59,7 +61,8 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
     for due in task.deliveries {
         let progress = details.progress.items.get(&due.id).copied();
         let duty = duty(webhook, progress, redriven, now);
-        if duty == Duty::Over {
+        let is_over = task.made.as_ref().map_or(duty == Duty::Over, |made| !made.is_wanted(progress, redriven));
+        if is_over {
             continue;
         }
         let Due { id, cause, content, .. } = due;
@@ -69,6 +72,10 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
             Content::EventId(id) => details.events.items.get(&(task.workspace.as_ref().clone(), id)).cloned(),
         };
         let Some(event) = event else {
+            if task.made.as_ref().is_some_and(|made| made.attempt.succeeded()) {
+                // The endpoint has it, and a record would be gone as well.
+                continue;
+            }
             duties.gone.push(Gone { source: sent.source, id, cause, event: event_id });
             continue;
         };
@@ -80,6 +87,8 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
         let faults = task.faults + sent.receives.saturating_sub(1).saturating_sub(attempts);
         let pending = Pending { source: sent.source, id, cause, event, redriven, attempts, faults };
         match duty {
+            // Its record may count this very attempt, and a later one too. With no number given, the table finds out.
+            _ if task.made.is_some() => duties.made.push(Pending { attempts: 0, ..pending }),
             Duty::Send => duties.sends.push(pending),
             Duty::SendAt(at) => duties.later.push((pending, at)),
             Duty::Skip => duties.skips.push(pending),

@@ -1,7 +1,8 @@
 //! Making deliveries: what `deliver`, on the fast way, and `drain`, for a webhook's turn, do alike.
 //!
 //! Guarantees, wherever the function dies: before the request, nothing has happened and what asked for it comes again. Between the
-//! request and its records, the attempt is made again: the endpoint may get the events twice, with the same ids. Between the records
+//! request and its records, the attempt is made again: the endpoint may get the events twice, with the same ids. Where the records
+//! can't be written, what came of the attempt travels in a message until they are. Between the records
 //! and the end of the message (or of the backlog's item), the records say what is left to do: nothing after a success, the rest of
 //! the schedule after a failure, the dead letter after the last one. A fault of our own (DynamoDB, the encryption key, no time left)
 //! costs no attempt.
@@ -32,7 +33,7 @@ use posthaste_store::{Deliveries, Events, Found, Registry, WebhookKey};
 
 pub use details::Details;
 pub use duties::{Duties, Gone, Sent, duties};
-pub use records::Skipped;
+pub use records::{Concluded, Concluding, Skipped};
 pub use request::{Answer, Answered, host};
 pub use retry::{SendOn, task};
 

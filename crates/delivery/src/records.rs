@@ -6,17 +6,52 @@ use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure},
-    sequence::{Carried, Pending, Recorded, Retry, Settled},
+    id::BatchId,
+    made::Made,
+    sequence::{Carried, MAX_HOPS, Pending, Recorded, Retry, Settled},
+    task::Task,
     webhook::Webhook,
 };
 use posthaste_runtime::clock;
 use posthaste_store::{StoreError, Subject};
 use tokio::time::Instant;
 
-use crate::{Answer, Courier};
+use crate::{Answer, Courier, SendOn, task};
 
 const CONCURRENT_WRITES: usize = 16;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// How long recording is tried. What can't be recorded until then is handed on.
+const RECORD_FOR: Duration = Duration::from_secs(3);
+/// When what was handed on comes again.
+const HAND_ON_FOR: Duration = Duration::from_secs(5);
+
+/// An attempt that is to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Concluding<'a> {
+    /// What names it: nothing else has this id.
+    pub attempt_id: &'a str,
+    /// Until when nothing is sent to the endpoint.
+    pub circuit: Option<Timestamp>,
+    /// How often its deliveries were sent on before.
+    pub hops: u32,
+    /// Whether the message that brought its deliveries says already what came of it.
+    pub is_handed_on: bool,
+    /// When the invocation ends.
+    pub deadline: Instant,
+}
+
+/// What follows an attempt.
+#[derive(Debug)]
+pub struct Concluded {
+    /// They are tried again, together.
+    pub again: Vec<Pending>,
+    /// How long these wait.
+    pub wait: Duration,
+    /// No try is left for them.
+    pub exhausted: Vec<Pending>,
+    /// The places of what has to come again as it is, as its record could be neither written nor handed on.
+    pub unsettled: BTreeSet<usize>,
+}
 
 /// Why deliveries are recorded as skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,41 +76,69 @@ impl Skipped {
 }
 
 impl Courier {
-    /// Records an attempt with each delivery that it carried, trying until `give_up_at`: without its record an attempt is made again.
-    /// Answers what follows, and how what is tried again waits.
+    /// Records an attempt with each delivery that it carried, and answers what follows. What can't be recorded within a few seconds is
+    /// handed on, with what came of the attempt: a message can do that later, and the attempt is not made again.
     pub async fn conclude(
         &self,
         webhook: &Webhook,
         carried: Carried,
         answer: &Answer,
-        attempt_id: &str,
-        circuit: Option<Timestamp>,
-        give_up_at: Instant,
-    ) -> (Settled, Duration) {
+        how: Concluding<'_>,
+    ) -> Concluded {
         let (schedule, now) = (webhook.retry_schedule(), clock::now());
-        let wait = carried.wait(&schedule, answer.asked, circuit, now);
-        let retries = carried.plan(&answer.attempt, wait, &schedule, now);
-        let recorded: Vec<Recorded> = stream::iter(carried.deliveries.iter().zip(retries))
-            .map(|(pending, retry)| self.record(pending, &answer.attempt, attempt_id, retry, webhook, give_up_at))
-            .buffered(CONCURRENT_WRITES)
-            .collect()
-            .await;
-        (carried.settle(&answer.attempt, &schedule, &recorded), wait)
+        let wait = carried.wait(&schedule, answer.asked, how.circuit, now);
+        let give_up_at = (Instant::now() + RECORD_FOR).min(how.deadline);
+        let record = async |(place, pending): (usize, &Pending)| {
+            let attempt = answer.attempt.kept_with(place);
+            let plan = |pending: &Pending| carried.plan_for(pending, &attempt, wait, &schedule, now);
+            self.record(pending, (&attempt, how.attempt_id), plan, webhook, give_up_at).await
+        };
+        let recorded: Vec<Recorded> =
+            stream::iter(carried.deliveries.iter().enumerate()).map(record).buffered(CONCURRENT_WRITES).collect().await;
+        let is_nothing_recorded = recorded.iter().all(|recorded| *recorded == Recorded::Failed);
+        let batch = carried.batch;
+        let Settled { again, exhausted, unrecorded } = carried.settle(&answer.attempt, &schedule, &recorded);
+        // A message that says it all can come again as it is.
+        let is_handed_on =
+            !(how.is_handed_on && is_nothing_recorded) && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
+        let unsettled = unrecorded.iter().filter(|_| !is_handed_on).map(|pending| pending.source).collect();
+        Concluded { again, wait, exhausted, unsettled }
+    }
+
+    /// Sends deliveries on with what came of their attempt. False where they could not be.
+    async fn hand_on(
+        &self,
+        webhook: &Webhook,
+        unrecorded: &[Pending],
+        batch: Option<BatchId>,
+        answer: &Answer,
+        how: Concluding<'_>,
+    ) -> bool {
+        if unrecorded.is_empty() || how.hops >= MAX_HOPS {
+            return unrecorded.is_empty();
+        }
+        let on = SendOn { batch, recorded: true, hops: how.hops, faults: 0, delay: HAND_ON_FOR };
+        let made = Made::new(how.attempt_id, &answer.attempt, answer.asked);
+        let task = Task { made: Some(made), ..task(webhook, unrecorded, on) };
+        tracing::warn!(webhook.id = %webhook.id, deliveries = unrecorded.len(), "an attempt is handed on to be recorded later");
+        self.send_task(webhook, &task, on.delay).await
     }
 
     async fn record(
         &self,
         pending: &Pending,
-        attempt: &Attempt,
-        attempt_id: &str,
-        retry: Option<Retry>,
+        (attempt, attempt_id): (&Attempt, &str),
+        plan: impl Fn(&Pending) -> Option<Retry>,
         webhook: &Webhook,
         give_up_at: Instant,
     ) -> Recorded {
         let mut pause = FIRST_WAIT;
+        let mut pending = pending.clone();
         loop {
-            let subject = self.subject(pending, webhook);
-            match self.deliveries.record_attempt(subject, attempt, attempt_id, retry, clock::now()).await {
+            let (subject, known, retry) = (self.subject(&pending, webhook), pending.attempts, plan(&pending));
+            match self.deliveries.record_attempt(subject, (attempt, attempt_id), known, retry, clock::now()).await {
+                // Another copy of the message has made an attempt in the meantime.
+                Ok(Recorded::Stale(attempts)) if Instant::now() < give_up_at => pending.attempts = attempts,
                 Ok(recorded) => return recorded,
                 Err(error) if error.is_permanent() || Instant::now() + pause > give_up_at => {
                     tracing::error!(delivery.id = %pending.id, %error, "an attempt could not be recorded");

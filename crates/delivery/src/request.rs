@@ -6,6 +6,7 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure, asked_wait},
     lane,
+    made::Made,
     request::WebhookRequest,
     sequence::{Carried, Sequence},
     webhook::Webhook,
@@ -38,6 +39,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What a message says of an attempt.
+    pub fn of(made: Made) -> Self {
+        Self { attempt: made.attempt, asked: made.asked_seconds.map(Duration::from_secs) }
+    }
+
     /// What it says about the endpoint's load.
     pub fn verdict(&self) -> lane::Answer {
         match (&self.attempt.error, self.attempt.http_status) {

@@ -24,10 +24,15 @@ use crate::{
     webhook::Webhook,
 };
 
-/// The most bytes of an answer's body that are kept with the delivery.
+/// The most bytes of an answer's body that are kept of the last attempt, if that failed.
 pub const MAX_KEPT_BODY_BYTES: usize = 16 * 1024;
-/// The most bytes of an answer's body that are kept with each single attempt, which bounds a record with many attempts.
+/// The most bytes of an answer's body that are kept of a success, and of each attempt before the last.
 pub const MAX_ATTEMPT_BODY_BYTES: usize = 1024;
+/// The most bytes of an answer's body that are kept with each further delivery of a request, beside the first: so many leave a
+/// record below 1 KB, which is what one write of DynamoDB costs.
+const MAX_SHARED_BODY_BYTES: usize = 256;
+/// How many attempts a record keeps, the last ones: with more it could outgrow an item of DynamoDB.
+pub const MAX_KEPT_ATTEMPTS: usize = 50;
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,14 +113,15 @@ impl Attempt {
     pub fn answered(webhook: &Webhook, at: Timestamp, duration: Duration, http_status: u16, body: &[u8]) -> Self {
         let error = (!webhook.accepts(http_status, body)).then(|| refusal(webhook, http_status));
         let (body, encoding) = written(&body[..body.len().min(MAX_KEPT_BODY_BYTES)]);
-        Self {
+        let attempt = Self {
             at,
             duration_ms: milliseconds(duration),
             http_status: Some(http_status),
             response_body: Some(body),
             response_body_encoding: encoding,
             error,
-        }
+        };
+        if attempt.succeeded() { attempt.abridged() } else { attempt }
     }
 
     /// An attempt that got no answer.
@@ -137,9 +143,19 @@ impl Attempt {
 
     /// The same with at most [`MAX_ATTEMPT_BODY_BYTES`] of the body.
     pub fn abridged(&self) -> Self {
+        self.cut(MAX_ATTEMPT_BODY_BYTES)
+    }
+
+    /// The same as it is kept with the delivery of this place in the request: the answer is kept once, with the first delivery, and
+    /// its beginning with each other.
+    pub fn kept_with(&self, place: usize) -> Self {
+        if place == 0 { self.clone() } else { self.cut(MAX_SHARED_BODY_BYTES) }
+    }
+
+    /// The same with at most so many bytes of the body: a multiple of four, so that base64 can still be read.
+    fn cut(&self, most: usize) -> Self {
         let cut = |body: &String| {
-            // A multiple of four, so that base64 can still be read.
-            let mut end = body.len().min(MAX_ATTEMPT_BODY_BYTES);
+            let mut end = body.len().min(most);
             while !body.is_char_boundary(end) {
                 end -= 1;
             }

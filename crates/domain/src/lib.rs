@@ -20,6 +20,7 @@ pub mod idempotency;
 pub mod input;
 pub mod lane;
 pub mod loops;
+pub mod made;
 pub mod operational;
 pub mod own_type;
 pub mod process;

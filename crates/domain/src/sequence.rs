@@ -6,7 +6,7 @@
 //!     └────────────────────────────────────── the rest ───────────────────────────────────────────────────────┘
 //! ```
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -165,8 +165,8 @@ pub struct Settled {
     pub again: Vec<Pending>,
     /// No try is left for them.
     pub exhausted: Vec<Pending>,
-    /// The places of those whose record could not be written: they come again as they are.
-    pub unsettled: BTreeSet<usize>,
+    /// Their record could not be written, or that of another one that has to be tried again together with them.
+    pub unrecorded: Vec<Pending>,
 }
 
 /// What recording an attempt told.
@@ -176,6 +176,10 @@ pub enum Recorded {
     Counted(u32),
     /// Another copy has succeeded before: this failure is not recorded.
     AlreadySucceeded,
+    /// It was recorded before, and another copy has gone on from there.
+    Overtaken,
+    /// The delivery has had this many attempts, which is not what this copy knew: nothing is recorded.
+    Stale(u32),
     /// The record could not be written.
     Failed,
 }
@@ -197,44 +201,41 @@ impl Carried {
         waits.max().unwrap_or_default().max(until)
     }
 
-    /// How each delivery waits for its next attempt, which is written with its record; none where the attempt succeeded, or was the
-    /// last one.
-    pub fn plan(
+    /// How a delivery waits for its next attempt, which is written with its record: as long as its schedule says, and not less than
+    /// the others. None where the attempt succeeded, or was the last one.
+    pub fn plan_for(
         &self,
+        pending: &Pending,
         attempt: &Attempt,
         wait: Duration,
         schedule: &RetrySchedule,
         now: Timestamp,
-    ) -> Vec<Option<Retry>> {
-        let retry = Retry { due_at: now + wait, batch: self.batch, is_parked: wait > MAX_DELAYED };
-        let plan = |pending: &Pending| {
-            let follows = self.next(pending, pending.attempts + 1, schedule, None).wait().is_some();
-            (!attempt.succeeded() && follows).then_some(retry)
-        };
-        self.deliveries.iter().map(plan).collect()
+    ) -> Option<Retry> {
+        let own = self.next(pending, pending.attempts + 1, schedule, None).wait().filter(|_| !attempt.succeeded())?;
+        let wait = wait.max(own);
+        Some(Retry { due_at: now + wait, batch: self.batch, is_parked: wait > MAX_DELAYED })
     }
 
     /// What follows, now that the attempt is recorded with each delivery.
     pub fn settle(self, attempt: &Attempt, schedule: &RetrySchedule, recorded: &[Recorded]) -> Settled {
         let mut settled = Settled::default();
         let seed = self.batch;
+        let is_unrecorded = |recorded: &Recorded| matches!(recorded, Recorded::Failed | Recorded::Stale(_));
+        // What shared a request is tried again together, when all of it is recorded.
+        let all_are_recorded = !recorded.iter().any(is_unrecorded);
         for (pending, recorded) in self.deliveries.into_iter().zip(recorded) {
             match recorded {
-                Recorded::Failed => {
-                    settled.unsettled.insert(pending.source);
-                }
-                Recorded::AlreadySucceeded => {}
+                Recorded::Failed | Recorded::Stale(_) => settled.unrecorded.push(pending),
+                Recorded::AlreadySucceeded | Recorded::Overtaken => {}
                 Recorded::Counted(_) if attempt.succeeded() => {}
                 // Another copy of the message may have taken an attempt in the meantime.
                 Recorded::Counted(attempts) => match next(seed, &pending, *attempts, schedule, None) {
-                    Next::RetryIn(_) => settled.again.push(pending),
+                    Next::RetryIn(_) if all_are_recorded => settled.again.push(pending),
+                    Next::RetryIn(_) => settled.unrecorded.push(pending),
                     Next::Exhausted => settled.exhausted.push(Pending { attempts: *attempts, ..pending }),
                 },
             }
         }
-        // What comes again as it is must not be sent on as well.
-        let unsettled = &settled.unsettled;
-        settled.again.retain(|pending| !unsettled.contains(&pending.source));
         settled
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::Event,
     id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
+    made::Made,
     version::{self, Unreadable},
     workspace::Workspace,
 };
@@ -66,6 +67,9 @@ pub struct Task<'a> {
     /// How often they were sent on from one message to the next.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u32,
+    /// An attempt that was made for all of them and is to be recorded: until then none follows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
     /// What is to be delivered.
     pub deliveries: Vec<Due<'a>>,
 }
@@ -143,6 +147,7 @@ impl<'a> Task<'a> {
             redriven: false,
             faults: 0,
             hops: 0,
+            made: None,
             deliveries,
         }
     }
@@ -158,6 +163,7 @@ impl<'a> Task<'a> {
             redriven: self.redriven,
             faults: self.faults,
             hops: self.hops,
+            made: self.made.clone(),
             deliveries,
         }
     }
@@ -255,6 +261,23 @@ mod tests {
         let message = Task { deliveries: replays, ..task.clone() }.message().unwrap();
         assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
         assert_eq!(Task::parse(&message).unwrap().deliveries[MAX_DELIVERIES - 1].cause, CauseKind::Replay);
+    }
+
+    #[test]
+    fn a_task_can_say_what_came_of_an_attempt() {
+        let webhook = crate::testing::webhook(serde_json::json!({}));
+        let body = r#"{"error":"\\""}"#.repeat(100);
+        let began = jiff::Timestamp::UNIX_EPOCH;
+        let attempt =
+            crate::attempt::Attempt::answered(&webhook, began, std::time::Duration::ZERO, 500, body.as_bytes());
+        let made = Made::new("8476a536-e9f4-11e8-9739-2dfe598c3fcd/9/100", &attempt, None);
+        let event = event("{}");
+        let due = Due::of(DeliveryId::derive(event.id, WebhookId(7), Cause::Published), &event);
+        let task = Task { made: Some(made), ..Task::new(&event.workspace, WebhookId(7), vec![due; MAX_DELIVERIES]) };
+        let message = task.message().unwrap();
+        assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
+        assert_eq!(Task::parse(&message).unwrap().made, task.made);
+        assert_eq!(task.with(Vec::new()).made, task.made);
     }
 
     #[test]

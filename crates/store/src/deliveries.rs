@@ -15,10 +15,13 @@
 //! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of what waits for its time.
 //! A workspace begins with a letter or a digit, so no record is in a partition that begins with `#`.
 //!
-//! **Attempts are counted here**, by the update that records one. That update names its attempt (`lastAttempt`), so when the SDK
-//! repeats it because an answer got lost, the attempt is not counted twice. A success is never overwritten by the failure of a
-//! duplicate.
+//! **Attempts are counted here**, by the update that records one. It is conditional on the count that its caller knew, so what
+//! follows an attempt is decided by the right count. It names its attempt (`lastAttempt`), so when the SDK repeats it because an
+//! answer got lost, the attempt is not counted twice; a copy that comes later is known by its time. A success is never overwritten
+//! by the failure of a duplicate. A record keeps its last 50 attempts. The last answer's body is in `responseBody` only where it is
+//! longer than what `attempts` keeps of it.
 
+mod attempts;
 mod backlog;
 mod due;
 mod history;
@@ -34,11 +37,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{
     Client,
     operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure, Progress, Status},
+    attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Progress, Status},
     event::Event,
     id::{CauseKind, DeliveryId, WebhookId},
     sequence::{Recorded, Retry},
@@ -54,10 +57,11 @@ pub use lanes::{DueLane, WebhookKey};
 pub use limits::Reserved;
 pub use record::DeliveryRecord;
 
+use self::attempts::Refused;
 use crate::{
     StoreError,
     batch::{self, Found, Reading},
-    item::{EXPIRES_AT, Item, Read, key, number, text},
+    item::{EXPIRES_AT, Item, key, number, text},
 };
 
 /// How many partitions the deliveries of one webhook are spread over.
@@ -95,61 +99,90 @@ impl Deliveries {
     }
 
     /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise; a test has no
-    /// other attempt. How a failed one waits for its retry is part of the same write.
+    /// other attempt. How a failed one waits for its retry is part of the same write. Where the delivery has not had the `known`
+    /// number of attempts, nothing is recorded, and the right number is told: `known` is a number from before the attempt, or 0.
     /// `attempt_id` is unique to the attempt. Recording the same one again changes nothing and tells the same.
     pub async fn record_attempt(
         &self,
         subject: Subject<'_>,
-        attempt: &Attempt,
-        attempt_id: &str,
+        (attempt, attempt_id): (&Attempt, &str),
+        known: u32,
         retry: Option<Retry>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
+        let mut kept = None;
+        // A record that is full is replaced by its last attempts: that takes a second write.
+        for _ in 0..2 {
+            match self.try_to_record(subject, (attempt, attempt_id), (known, kept.take()), retry, now).await? {
+                None => return Ok(Recorded::Counted(known + 1)),
+                Some(old) => match attempts::refused(&old, attempt, attempt_id, known)? {
+                    Refused::For(reason) => return Ok(reason),
+                    Refused::Full(last) => kept = Some(last),
+                },
+            }
+        }
+        Ok(Recorded::Failed)
+    }
+
+    /// Answers the record as it is, where it was not changed. `kept` is what stays of the attempts of a full record.
+    async fn try_to_record(
+        &self,
+        subject: Subject<'_>,
+        (attempt, attempt_id): (&Attempt, &str),
+        (known, kept): (u32, Option<Vec<AttributeValue>>),
+        retry: Option<Retry>,
+        now: Timestamp,
+    ) -> Result<Option<Item>, StoreError> {
         let status = match subject.cause {
             _ if attempt.succeeded() => Status::Succeeded,
             CauseKind::Test => Status::Exhausted,
             CauseKind::Published | CauseKind::Replay => Status::Pending,
         };
         let optional = |value: Option<AttributeValue>| value.unwrap_or(AttributeValue::Null(true));
-        let update = self
+        let abridged = attempt.abridged();
+        let longer_body = attempt.response_body.as_ref().filter(|_| abridged.response_body != attempt.response_body);
+        let before = if kept.is_some() { ":kept" } else { "if_not_exists(attempts, :kept)" };
+        let mut update = self
             .update(
                 subject,
                 status,
                 now,
-                ", httpStatus = :http, responseBody = :body, #error = :error, lastAttempt = :id, \
-                 attempts = list_append(if_not_exists(attempts, :none), :attempt), \
-                 attemptCount = if_not_exists(attemptCount, :zero) + :one",
+                &format!(
+                    ", httpStatus = :http, responseBody = :body, #error = :error, lastAttempt = :id, \
+                     attempts = list_append({before}, :attempt), attemptCount = :count"
+                ),
                 retry,
             )
             .expression_attribute_names("#error", "error")
             .expression_attribute_values(":http", optional(attempt.http_status.map(number)))
-            .expression_attribute_values(":body", optional(attempt.response_body.as_ref().map(text)))
+            .expression_attribute_values(":body", optional(longer_body.map(text)))
             .expression_attribute_values(":error", optional(attempt.error.as_ref().map(json).transpose()?))
             .expression_attribute_values(":id", text(attempt_id))
-            .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
-            .expression_attribute_values(":attempt", AttributeValue::L(vec![json(&attempt.abridged())?]))
-            .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::UpdatedNew)
+            .expression_attribute_values(":attempt", AttributeValue::L(vec![json(&abridged)?]))
+            .expression_attribute_values(":count", number(known + 1))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let not_yet = "(attribute_not_exists(lastAttempt) OR lastAttempt <> :id)";
-        let update = if attempt.succeeded() {
-            update.condition_expression(not_yet)
+        let mut conditions = vec!["attemptCount = :known"];
+        if known == 0 {
+            conditions = vec!["attribute_not_exists(attemptCount)"];
         } else {
-            update
-                .condition_expression(format!("{not_yet} AND (attribute_not_exists(#status) OR #status <> :succeeded)"))
-                .expression_attribute_values(":succeeded", text(Status::Succeeded.name()))
-        };
+            update = update.expression_attribute_values(":known", number(known));
+        }
+        if kept.is_none() {
+            conditions.push("(attribute_not_exists(attempts) OR size(attempts) < :most)");
+            update = update.expression_attribute_values(":most", number(MAX_KEPT_ATTEMPTS));
+        }
+        if !attempt.succeeded() {
+            conditions.push("(attribute_not_exists(#status) OR #status <> :succeeded)");
+            update = update.expression_attribute_values(":succeeded", text(Status::Succeeded.name()));
+        }
+        let update = update
+            .expression_attribute_values(":kept", AttributeValue::L(kept.unwrap_or_default()))
+            .condition_expression(conditions.join(" AND "));
         match update.send().await {
-            Ok(answer) => answer.attributes.unwrap_or_default().number("attemptCount").map(Recorded::Counted),
+            Ok(_) => Ok(None),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    let old = failed.item().cloned().unwrap_or_default();
-                    if old.text("lastAttempt").is_ok_and(|id| id == attempt_id) {
-                        old.number("attemptCount").map(Recorded::Counted)
-                    } else {
-                        Ok(Recorded::AlreadySucceeded)
-                    }
+                    Ok(Some(failed.item().cloned().unwrap_or_default()))
                 }
                 _ => Err(StoreError::call("UpdateItem")(error)),
             },

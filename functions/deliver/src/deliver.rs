@@ -126,8 +126,9 @@ impl Deliver {
                 Known::Here(client, lane) => (client, *lane),
             };
             let webhook = &client.webhook;
-            // Whether an unrouted event is wanted has to be known before it waits.
-            if webhook.is_enabled() && lane.admission() == Admission::Wait && !task.unrouted {
+            // Whether an unrouted event is wanted has to be known before it waits. What is only to be recorded need not wait.
+            let can_wait = !task.unrouted && task.made.is_none();
+            if webhook.is_enabled() && lane.admission() == Admission::Wait && can_wait {
                 let reason = lane.waiting_reason().unwrap_or(Reason::Slow);
                 let held = waiting.entry(webhook.id).or_insert(Held { webhook, reason, tasks: Vec::new() });
                 held.tasks.push((at, task));

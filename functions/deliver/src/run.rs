@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use posthaste_delivery::{Answered, SendOn, Skipped, host};
+use posthaste_delivery::{Answer, Answered, Concluded, Concluding, SendOn, Skipped, host};
 use posthaste_domain::{
     Timestamp,
     lane::{Admission, Reason, SLOW, Strike},
-    sequence::{Carried, MAX_HOPS, Move, Pending, Settled, Situation, Way, way},
+    sequence::{Carried, MAX_HOPS, Move, Pending, Situation, Way, way},
     webhook::Webhook,
 };
 use posthaste_queue::MAX_DELAY;
@@ -16,15 +16,12 @@ use posthaste_runtime::{
     deadline::Deadline,
 };
 use posthaste_store::Reserved;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::sync::oneshot;
 
 use crate::{
     deliver::{Deliver, Fates, tell},
     work::Work,
 };
-
-/// How long recording is tried: what could not be recorded is made again.
-const RECORD_FOR: Duration = Duration::from_secs(10);
 
 /// The invocation that a sequence runs in.
 pub(crate) struct Surroundings<'a> {
@@ -157,6 +154,11 @@ impl Surroundings<'_> {
         progress.unsettled.extend(courier.skip(webhook, &work.skips, Skipped::Disabled).await);
         progress.unsettled.extend(courier.give_up(webhook, &work.exhausted, batch, None).await);
         progress.unsettled.extend(courier.bury_gone(webhook, &work.gone, batch).await);
+        if let Some((made, deliveries)) = work.made.take() {
+            let (attempt_id, answer) = (made.id.clone(), Answer::of(made));
+            let concluding = self.concluding(work, &attempt_id, true);
+            self.conclude(work, Carried { deliveries, batch }, &answer, concluding, false, progress).await;
+        }
         let Some(at) = work.later.iter().map(|(_, at)| *at).max() else { return };
         let later: Vec<Pending> = std::mem::take(&mut work.later).into_iter().map(|(pending, _)| pending).collect();
         let wait = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
@@ -184,27 +186,45 @@ impl Surroundings<'_> {
             return None;
         };
         progress.requests += 1;
-        let give_up_at = (Instant::now() + RECORD_FOR).min(self.deadline.instant());
         // Two copies of a message in one batch make two attempts.
         let source = work.records.first().copied().unwrap_or_default();
         let attempt_id = format!("{}/{source}/{}", self.invocation, progress.requests);
-        let (batch, count) = (carried.batch, carried.deliveries.len());
+        let is_all = is_whole && was_first && work.sequence.left.is_empty();
+        let concluding = self.concluding(work, &attempt_id, false);
+        self.conclude(work, carried, &answer, concluding, is_all, progress).await;
         let webhook = &work.client.webhook;
-        let (settled, wait) = courier.conclude(webhook, carried, &answer, &attempt_id, None, give_up_at).await;
-        let Settled { again, exhausted, unsettled } = settled;
+        let health = courier.note_health(webhook, &answer.attempt).await;
+        Some(webhook.settings.enabled && health.disabled.is_none())
+    }
+
+    fn concluding<'i>(&self, work: &Work<'_>, attempt_id: &'i str, is_handed_on: bool) -> Concluding<'i> {
+        Concluding { attempt_id, circuit: None, hops: work.hops, is_handed_on, deadline: self.deadline.instant() }
+    }
+
+    /// Records an attempt, and sees to what follows. `is_all` says that its message asks for nothing else.
+    async fn conclude(
+        &self,
+        work: &Work<'_>,
+        carried: Carried,
+        answer: &Answer,
+        how: Concluding<'_>,
+        is_all: bool,
+        progress: &mut Progress,
+    ) {
+        let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
+        let (batch, count) = (carried.batch, carried.deliveries.len());
+        let Concluded { again, wait, exhausted, unsettled } = courier.conclude(webhook, carried, answer, how).await;
         progress.unsettled.extend(unsettled);
         let gone = courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await;
         progress.unsettled.extend(gone);
-        if !again.is_empty() {
-            let is_all = is_whole && was_first && work.sequence.left.is_empty() && again.len() == count;
-            match way(wait, is_all) {
-                Way::InFlight => progress.comes_again = Some(wait),
-                Way::Delayed => self.send_on_as(work, &again, batch, wait, progress).await,
-                Way::Parked => {}
-            }
+        if again.is_empty() {
+            return;
         }
-        let health = courier.note_health(webhook, &answer.attempt).await;
-        Some(webhook.settings.enabled && health.disabled.is_none())
+        match way(wait, is_all && again.len() == count) {
+            Way::InFlight => progress.comes_again = Some(wait),
+            Way::Delayed => self.send_on_as(work, &again, batch, wait, progress).await,
+            Way::Parked => {}
+        }
     }
 
     /// Waits for an answer. One that is not there after a second counts against the endpoint while it is still awaited.

@@ -7,6 +7,7 @@ use posthaste_delivery::{Client, Duties, Gone};
 use posthaste_domain::{
     Timestamp,
     lane::{Admission, Lane, Reason},
+    made::Made,
     sequence::{Pending, Sequence},
     task::{MAX_DELIVERIES, MAX_REFERRED_BYTES, Task},
 };
@@ -26,6 +27,8 @@ pub(crate) struct Work<'f> {
     pub(crate) skips: Vec<Pending>,
     pub(crate) exhausted: Vec<Pending>,
     pub(crate) gone: Vec<Gone>,
+    /// An attempt that was made for its deliveries and is to be recorded.
+    pub(crate) made: Option<(Made, Vec<Pending>)>,
     /// A slot of the rate limit for its first request.
     pub(crate) slot: Option<Timestamp>,
     /// How often its deliveries were sent on before.
@@ -42,7 +45,7 @@ impl<'f> Work<'f> {
         client: &'f Client,
         lane: Lane,
     ) -> Self {
-        let Duties { sends, later, skips, exhausted, gone } = duties;
+        let Duties { sends, later, made, skips, exhausted, gone } = duties;
         Self {
             records: vec![at],
             client,
@@ -54,6 +57,7 @@ impl<'f> Work<'f> {
             skips,
             exhausted,
             gone,
+            made: task.made.clone().zip(Some(made).filter(|made| !made.is_empty())),
             slot: None,
             hops: task.hops,
         }
@@ -62,7 +66,7 @@ impl<'f> Work<'f> {
     /// Whether its message asks for nothing but its sequence.
     pub(crate) fn is_whole(&self) -> bool {
         let rest = [self.later.is_empty(), self.skips.is_empty(), self.exhausted.is_empty(), self.gone.is_empty()];
-        self.records.len() == 1 && rest.into_iter().all(|is_empty| is_empty)
+        self.records.len() == 1 && self.made.is_none() && rest.into_iter().all(|is_empty| is_empty)
     }
 
     fn bytes(&self) -> u64 {

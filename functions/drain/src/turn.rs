@@ -4,25 +4,22 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Context;
 use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
-use posthaste_delivery::{Answered, Client, SendOn};
+use posthaste_delivery::{Answered, Client, Concluded, Concluding, SendOn};
 use posthaste_domain::{
     Timestamp,
     id::BatchId,
     lane::{Answer, Over, Seen, State, Step, Turn, TurnMessage},
-    sequence::{Carried, Pending, Settled, Way, way},
+    sequence::{Carried, Pending, Way, way},
 };
 use posthaste_queue::{MAX_DELAY, Message};
 use posthaste_runtime::{clock, deadline::Deadline};
 use posthaste_store::{Backlog, Reserved};
-use tokio::time::Instant;
 
 use crate::{
     drain::Drain,
     hand::{Carrying, Hand, Ready},
 };
 
-/// How long recording is tried: what could not be recorded is made again.
-const RECORD_FOR: Duration = Duration::from_secs(3);
 /// Items are deleted when there are this many: as many as one call takes.
 const DELETED_TOGETHER: usize = 25;
 /// How often a turn looks for room for a further request.
@@ -292,12 +289,13 @@ impl<'d> Working<'d> {
         let circuit = self.turn.circuit_after(verdict, clock::now());
         let took = Duration::from_millis(answer.attempt.duration_ms);
         let hops = sources.iter().filter_map(|at| self.hand.waiting(*at)).map(|item| item.task.hops).max().unwrap_or(0);
-        let give_up_at = (Instant::now() + RECORD_FOR).min(self.deadline.instant());
+        let deadline = self.deadline.instant();
         self.under_way.push(Box::pin(async move {
             let (courier, webhook) = (&drain.courier, &client.webhook);
             let batch = carried.batch;
-            let (settled, wait) = courier.conclude(webhook, carried, &answer, &attempt_id, circuit, give_up_at).await;
-            let Settled { again, exhausted, mut unsettled } = settled;
+            let concluding = Concluding { attempt_id: &attempt_id, circuit, hops, is_handed_on: false, deadline };
+            let Concluded { again, wait, exhausted, mut unsettled } =
+                courier.conclude(webhook, carried, &answer, concluding).await;
             unsettled.extend(courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await);
             if way(wait, false) == Way::Delayed && !again.is_empty() {
                 let faults = again.iter().map(|pending| pending.faults).max().unwrap_or(0);

@@ -63,7 +63,7 @@ pub(crate) async fn send(
     let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;
     let subject = Subject { delivery, webhook: webhook.id, event: &event, cause: CauseKind::Test, retention };
     let attempt_id = delivery.to_string();
-    deliveries.record_attempt(subject, &attempt, &attempt_id, None, clock::now()).await?;
+    deliveries.record_attempt(subject, (&attempt, &attempt_id), 0, None, clock::now()).await?;
     tracing::info!(
         delivery.id = %delivery,
         webhook.id = %webhook.id,

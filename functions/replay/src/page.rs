@@ -101,6 +101,7 @@ mod tests {
             cause,
             status,
             attempts: Vec::new(),
+            attempt_count: 0,
             http_status: None,
             response_body: None,
             error: None,

@@ -274,6 +274,7 @@ pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
             waiting: None,
             created_at: event.id.time(),
             updated_at: last.at,
+            attempt_count: attempts.len().try_into().unwrap_or(u32::MAX),
             attempts,
             request: None,
         })

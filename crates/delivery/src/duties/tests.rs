@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use posthaste_domain::{
     attempt::{Progress, Status},
     event::Event,
@@ -78,6 +80,24 @@ fn each_delivery_of_a_task_has_its_own_duty() {
         [(delivery(5), ahead)]
     );
     assert!(duties.skips.is_empty() && duties.gone.is_empty());
+}
+
+#[test]
+fn what_was_made_is_recorded_and_not_made_again() {
+    let json = r#"{"id":"a7f1/0/1","at":"2023-11-14T22:13:20Z","durationMs":7,"httpStatus":500,"responseBody":"no","error":{"code":"http_status","message":"no"}}"#;
+    let made = Some(serde_json::from_str(json).unwrap());
+    let mut details = Details::default();
+    for (nth, status, attempts) in [(1, Status::Succeeded, 1), (2, Status::Pending, 1), (3, Status::Exhausted, 4)] {
+        let progress = Progress { status, attempts, due_at: None, not_before: Some(now() + Duration::from_secs(60)) };
+        details.progress.items.insert(delivery(nth), progress);
+    }
+    for enabled in [true, false] {
+        let task = Task { made: made.clone(), ..task(&[1, 2, 3, 4]) };
+        let duties = duties(task, Sent::default(), &webhook("spektr", enabled), &details, now());
+        assert_eq!(ids(&duties.made), [(delivery(2), 0), (delivery(4), 0)], "the table knows how many there were");
+        assert!(duties.sends.is_empty() && duties.skips.is_empty() && duties.later.is_empty());
+        assert!(duties.exhausted.is_empty() && duties.gone.is_empty());
+    }
 }
 
 #[test]

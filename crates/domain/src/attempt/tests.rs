@@ -132,6 +132,23 @@ fn what_is_a_success_is_the_profiles_word() {
 }
 
 #[test]
+fn little_is_kept_of_what_a_success_answers() {
+    let body = "é".repeat(20_000);
+    let attempt = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 200, body.as_bytes());
+    assert_eq!(attempt.response_body.as_deref(), Some("é".repeat(512).as_str()));
+}
+
+#[test]
+fn an_answer_to_many_deliveries_is_kept_once() {
+    let body = "é".repeat(20_000);
+    let attempt = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, body.as_bytes());
+    assert_eq!(attempt.kept_with(0), attempt);
+    assert_eq!(attempt.kept_with(1).response_body.as_deref(), Some("é".repeat(128).as_str()));
+    let binary = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, &[0xff; 5000]);
+    assert_eq!(STANDARD.decode(binary.kept_with(99).response_body.unwrap()).unwrap(), [0xff; 192]);
+}
+
+#[test]
 fn bodies_are_kept_in_part() {
     let body = "é".repeat(20_000);
     let attempt = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, body.as_bytes());
@@ -143,7 +160,7 @@ fn bodies_are_kept_in_part() {
 
 #[test]
 fn a_body_that_is_no_text_is_kept_in_base64() {
-    let answered = |body: &[u8]| Attempt::answered(&spektr(true), at(0), Duration::ZERO, 200, body);
+    let answered = |body: &[u8]| Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, body);
     let binary = answered(&[0xff; 5000]);
     assert_eq!(binary.response_body_encoding, Some(Encoding::Base64));
     assert_eq!(STANDARD.decode(binary.response_body.as_ref().unwrap()).unwrap(), [0xff; 5000]);

@@ -87,10 +87,14 @@ fn what_shared_a_request_waits_equally_long() {
     let carried = Carried { deliveries: vec![pending(1, 0), pending(2, 1), pending(3, 3)], batch: None };
     let wait = carried.wait(&schedule, None, None, at(0));
     assert!((48..=72).contains(&wait.as_secs()), "that of the second one: {wait:?}");
-    let retries = carried.plan(&attempt(500), wait, &schedule, at(0));
+    let plan = |status| {
+        let plan = |pending| carried.plan_for(pending, &attempt(status), wait, &schedule, at(0));
+        carried.deliveries.iter().map(plan).collect::<Vec<_>>()
+    };
+    let retries = plan(500);
     let due: Vec<_> = retries.iter().map(|retry| retry.map(|retry| (retry.due_at, retry.is_parked))).collect();
     assert_eq!(due, [Some((at(0) + wait, false)), Some((at(0) + wait, false)), None], "no try is left for the third");
-    assert_eq!(carried.plan(&attempt(200), wait, &schedule, at(0)), [None; 3]);
+    assert_eq!(plan(200), [None; 3]);
 }
 
 #[test]
@@ -105,32 +109,52 @@ fn the_wait_is_the_longest_of_what_is_asked() {
         30,
         "nothing is sent while the circuit is open"
     );
-    let parked = carried.plan(&attempt(500), Duration::from_secs(121), &schedule, at(0));
-    assert!(parked[0].is_some_and(|retry| retry.is_parked));
+    let long = Duration::from_secs(121);
+    let parked = carried.plan_for(&carried.deliveries[0], &attempt(500), long, &schedule, at(0));
+    assert!(parked.is_some_and(|retry| retry.is_parked));
+}
+
+#[test]
+fn a_copy_that_knew_of_fewer_attempts_waits_as_the_schedule_says() {
+    let schedule = RetrySchedule::new(vec![1, 1, 3600]).unwrap();
+    let carried = Carried { deliveries: vec![pending(1, 0)], batch: None };
+    let wait = carried.wait(&schedule, None, None, at(0));
+    let plan = |attempts| carried.plan_for(&pending(1, attempts), &attempt(500), wait, &schedule, at(0));
+    assert_eq!(wait, Duration::from_secs(1), "the fresh copy takes it for the first attempt");
+    assert!(plan(0).is_some_and(|retry| !retry.is_parked && retry.due_at == at(1000)));
+    assert!(plan(2).is_some_and(|retry| retry.is_parked && retry.due_at >= at(2_880_000)));
+    assert_eq!(plan(3), None, "no try is left");
 }
 
 #[test]
 fn each_delivery_has_its_own_end() {
     let schedule = RetrySchedule::SPEKTR;
     let carried = || Carried { deliveries: (1..=4).map(|nth| pending(nth, 2)).collect(), batch: None };
-    let recorded = [Recorded::Counted(3), Recorded::Counted(4), Recorded::AlreadySucceeded, Recorded::Failed];
+    let recorded = [Recorded::Counted(3), Recorded::Counted(4), Recorded::AlreadySucceeded, Recorded::Overtaken];
     let settled = carried().settle(&attempt(500), &schedule, &recorded);
     let sources = |list: &[Pending]| list.iter().map(|pending| pending.source).collect::<Vec<_>>();
     assert_eq!(sources(&settled.again), [1]);
     assert_eq!(sources(&settled.exhausted), [2], "another copy has taken an attempt in the meantime");
     assert_eq!(settled.exhausted[0].attempts, 4);
-    assert_eq!(settled.unsettled, BTreeSet::from([4]));
+    assert!(settled.unrecorded.is_empty());
     let settled = carried().settle(&attempt(200), &schedule, &recorded);
     assert!(settled.again.is_empty() && settled.exhausted.is_empty());
 }
 
 #[test]
-fn what_comes_again_as_it_is_is_not_sent_on_as_well() {
-    let deliveries = vec![Pending { source: 7, ..pending(1, 0) }, Pending { source: 7, ..pending(2, 0) }];
-    let carried = Carried { deliveries, batch: None };
-    let settled = carried.settle(&attempt(500), &RetrySchedule::SPEKTR, &[Recorded::Counted(1), Recorded::Failed]);
-    assert!(settled.again.is_empty());
-    assert_eq!(settled.unsettled, BTreeSet::from([7]));
+fn a_request_of_which_a_part_is_not_recorded_stays_together() {
+    let sources = |list: &[Pending]| list.iter().map(|pending| pending.source).collect::<Vec<_>>();
+    let settled = |status| {
+        let carried = Carried { deliveries: (1..=4).map(|nth| pending(nth, 2)).collect(), batch: None };
+        let recorded = [Recorded::Counted(3), Recorded::Failed, Recorded::Counted(4), Recorded::Stale(7)];
+        carried.settle(&attempt(status), &RetrySchedule::SPEKTR, &recorded)
+    };
+    let failed = settled(500);
+    assert!(failed.again.is_empty(), "it is not tried again in two parts");
+    assert_eq!((sources(&failed.unrecorded), sources(&failed.exhausted)), (vec![1, 2, 4], vec![3]));
+    let succeeded = settled(200);
+    assert_eq!(sources(&succeeded.unrecorded), [2, 4], "what is recorded is done");
+    assert!(succeeded.again.is_empty() && succeeded.exhausted.is_empty());
 }
 
 #[test]

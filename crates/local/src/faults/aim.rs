@@ -1,7 +1,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -77,6 +77,7 @@ struct State {
     aim: Aim,
     seen: AtomicU32,
     hits: AtomicU32,
+    is_over: AtomicBool,
     hit: Notify,
     released: Semaphore,
 }
@@ -84,12 +85,18 @@ struct State {
 impl Aimed {
     pub(super) fn new(aim: Aim) -> Self {
         let (seen, hits) = (AtomicU32::new(0), AtomicU32::new(0));
-        Self(Arc::new(State { aim, seen, hits, hit: Notify::new(), released: Semaphore::new(0) }))
+        let (is_over, hit, released) = (AtomicBool::new(false), Notify::new(), Semaphore::new(0));
+        Self(Arc::new(State { aim, seen, hits, is_over, hit, released }))
     }
 
     /// How many calls it has hit.
     pub fn hits(&self) -> u32 {
         self.0.hits.load(Ordering::SeqCst)
+    }
+
+    /// Ends it: it hits no further call.
+    pub fn end(&self) {
+        self.0.is_over.store(true, Ordering::SeqCst);
     }
 
     /// Waits until it has hit at least once.
@@ -116,8 +123,8 @@ impl Aimed {
     }
 
     pub(super) fn take(&self, function: &str, operation: &str, body: &Value) -> Option<(Action, Self)> {
-        let State { aim, seen, hits, hit, .. } = &*self.0;
-        if aim.function != function || aim.operation != operation {
+        let State { aim, seen, hits, is_over, hit, .. } = &*self.0;
+        if is_over.load(Ordering::SeqCst) || aim.function != function || aim.operation != operation {
             return None;
         }
         if aim.containing.as_ref().is_some_and(|text| !body.to_string().contains(text)) {

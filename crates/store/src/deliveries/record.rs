@@ -23,8 +23,10 @@ pub struct DeliveryRecord {
     pub cause: CauseKind,
     /// Where it stands.
     pub status: Status,
-    /// Its attempts, first to last, with the beginning of each answer's body.
+    /// Its last attempts, with the beginning of each answer's body.
     pub attempts: Vec<Attempt>,
+    /// How many attempts were made in all.
+    pub attempt_count: u32,
     /// The status of the last answer.
     pub http_status: Option<u16>,
     /// The body of the last answer, as far as it is kept.
@@ -44,16 +46,20 @@ impl DeliveryRecord {
             let json = value.as_s().map_err(|_| item.corrupt("attempts"))?;
             serde_json::from_str(json).map_err(|_| item.corrupt("attempts"))
         };
+        let attempts: Vec<Attempt> = attempts.iter().map(attempt).collect::<Result<_, _>>()?;
+        let last_body = attempts.last().and_then(|last| last.response_body.clone());
         let present = |attribute: &str| item.get(attribute).is_some_and(|value| !value.is_null());
+        let longer_body = present("responseBody").then(|| item.text("responseBody").map(str::to_owned)).transpose()?;
         Ok(Self {
             id: item.parsed(SK)?,
             event_id: item.parsed("eventId")?,
             event_type: EventType::parse(item.text("eventType")?).map_err(|_| item.corrupt("eventType"))?,
             cause: cause(item)?,
             status: status(item)?,
-            attempts: attempts.iter().map(attempt).collect::<Result<_, _>>()?,
+            attempts,
+            attempt_count: attempt_count(item)?,
             http_status: present("httpStatus").then(|| item.number("httpStatus")).transpose()?,
-            response_body: present("responseBody").then(|| item.text("responseBody").map(str::to_owned)).transpose()?,
+            response_body: longer_body.or(last_body),
             error: present("error").then(|| item.json("error")).transpose()?,
             bytes: if item.contains_key("bytes") { item.number("bytes")? } else { 0 },
             updated_at: item.parsed("updatedAt")?,
@@ -95,6 +101,6 @@ fn time(item: &Item, attribute: &'static str) -> Result<Option<Timestamp>, Store
 }
 
 /// None is recorded of a delivery that was skipped before its first attempt.
-fn attempt_count(item: &Item) -> Result<u32, StoreError> {
+pub(super) fn attempt_count(item: &Item) -> Result<u32, StoreError> {
     if item.contains_key("attemptCount") { item.number("attemptCount") } else { Ok(0) }
 }

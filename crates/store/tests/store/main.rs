@@ -1,6 +1,7 @@
 //! The store against an embedded DynamoDB.
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
+mod attempts;
 mod lanes;
 mod limits;
 mod publishing;

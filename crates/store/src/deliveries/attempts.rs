@@ -1,0 +1,46 @@
+//! Why an attempt was not recorded: what the record says that refused it.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use posthaste_domain::{
+    attempt::{Attempt, MAX_KEPT_ATTEMPTS, Status},
+    sequence::Recorded,
+};
+
+use super::record::attempt_count;
+use crate::{
+    StoreError,
+    item::{Item, Read},
+};
+
+/// Why the update of a record was refused.
+pub(super) enum Refused {
+    /// The attempt is not to be recorded like this.
+    For(Recorded),
+    /// The record has no room for it. So much of its attempts can stay, as the table has them.
+    Full(Vec<AttributeValue>),
+}
+
+pub(super) fn refused(old: &Item, attempt: &Attempt, attempt_id: &str, known: u32) -> Result<Refused, StoreError> {
+    let attempts = old.get("attempts").and_then(|value| value.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
+    let count = attempt_count(old)?;
+    if old.text("lastAttempt").is_ok_and(|id| id == attempt_id) {
+        return Ok(Refused::For(Recorded::Counted(count)));
+    }
+    if attempts.iter().any(|kept| is_same(kept, attempt)) {
+        return Ok(Refused::For(Recorded::Overtaken));
+    }
+    if !attempt.succeeded() && old.text("status").is_ok_and(|status| status == Status::Succeeded.name()) {
+        return Ok(Refused::For(Recorded::AlreadySucceeded));
+    }
+    if count != known {
+        return Ok(Refused::For(Recorded::Stale(count)));
+    }
+    let first = attempts.len().saturating_sub(MAX_KEPT_ATTEMPTS - 1);
+    Ok(Refused::Full(attempts[first..].to_vec()))
+}
+
+/// Two attempts of a delivery hardly begin in the same nanosecond and take equally long.
+fn is_same(kept: &AttributeValue, attempt: &Attempt) -> bool {
+    let kept = kept.as_s().ok().and_then(|json| serde_json::from_str::<Attempt>(json).ok());
+    kept.is_some_and(|kept| kept.at == attempt.at && kept.duration_ms == attempt.duration_ms)
+}

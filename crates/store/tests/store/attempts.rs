@@ -1,0 +1,122 @@
+//! Recording attempts: what is counted, and what is kept.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use posthaste_domain::{
+    Timestamp,
+    attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Status},
+    event::Event,
+    id::{Cause, CauseKind, DeliveryId, WebhookId},
+    sequence::Recorded,
+};
+use posthaste_store::{Deliveries, DeliveryRecord, Subject};
+
+use crate::table;
+
+fn event() -> Event {
+    let json = r#"{"id":"018566ad-3f93-7fff-bfff-ffffffffffff","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{}}"#;
+    serde_json::from_str(json).unwrap()
+}
+
+fn attempt(nth: u32, succeeds: bool) -> Attempt {
+    let error = Failure { code: "http_status".to_owned(), message: "no".to_owned() };
+    Attempt {
+        at: Timestamp::from_second(1_700_000_000 + i64::from(nth)).unwrap(),
+        duration_ms: 7,
+        http_status: Some(if succeeds { 200 } else { 500 }),
+        response_body: Some(format!("answer {nth}")),
+        response_body_encoding: None,
+        error: (!succeeds).then_some(error),
+    }
+}
+
+/// A table with one delivery.
+struct Table {
+    client: Client,
+    deliveries: Deliveries,
+    event: Event,
+}
+
+impl Table {
+    async fn new() -> Self {
+        let client = table::create().await;
+        Self { deliveries: Deliveries::new(client.clone(), table::NAME), client, event: event() }
+    }
+
+    fn id(&self) -> DeliveryId {
+        DeliveryId::derive(self.event.id, WebhookId(7), Cause::Published)
+    }
+
+    async fn record(&self, attempt: &Attempt, attempt_id: &str, known: u32) -> Recorded {
+        let retention = Duration::from_secs(30 * 24 * 60 * 60);
+        let (event, webhook, cause) = (&self.event, WebhookId(7), CauseKind::Published);
+        let subject = Subject { delivery: self.id(), webhook, event, cause, retention };
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        self.deliveries.record_attempt(subject, (attempt, attempt_id), known, None, now).await.unwrap()
+    }
+
+    /// The only item, as it is stored.
+    async fn item(&self) -> HashMap<String, AttributeValue> {
+        let scan = self.client.scan().table_name(table::NAME).send().await.unwrap();
+        scan.items.unwrap().remove(0)
+    }
+
+    async fn read(&self) -> DeliveryRecord {
+        let read = self.deliveries.delivery(&self.event.workspace, WebhookId(7), self.id()).await.unwrap();
+        read.expect("the delivery has a record")
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_is_counted_once_however_often_it_is_recorded() {
+    let table = Table::new().await;
+    assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Counted(1));
+    assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Counted(1), "its answer got lost");
+    assert_eq!(table.record(&attempt(2, false), "b", 0).await, Recorded::Stale(1), "it did not know of the first one");
+    assert_eq!(table.record(&attempt(2, false), "b", 1).await, Recorded::Counted(2));
+    assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Overtaken, "a copy of its message came late");
+    let record = table.read().await;
+    assert_eq!((record.attempt_count, record.attempts.len(), record.status), (2, 2, Status::Pending));
+}
+
+#[tokio::test]
+async fn a_success_is_recorded_after_any_failure_and_no_failure_after_it() {
+    let table = Table::new().await;
+    assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Counted(1));
+    assert_eq!(table.record(&attempt(2, true), "b", 0).await, Recorded::Stale(1));
+    assert_eq!(table.record(&attempt(2, true), "b", 1).await, Recorded::Counted(2));
+    assert_eq!(table.record(&attempt(3, false), "c", 1).await, Recorded::AlreadySucceeded);
+    assert_eq!(table.record(&attempt(3, false), "c", 2).await, Recorded::AlreadySucceeded);
+    let record = table.read().await;
+    assert_eq!((record.attempt_count, record.status), (2, Status::Succeeded));
+}
+
+#[tokio::test]
+async fn a_record_keeps_its_last_attempts_and_counts_all() {
+    let table = Table::new().await;
+    let kept = u32::try_from(MAX_KEPT_ATTEMPTS).unwrap();
+    for nth in 0..kept + 3 {
+        assert_eq!(table.record(&attempt(nth, false), &nth.to_string(), nth).await, Recorded::Counted(nth + 1));
+    }
+    let record = table.read().await;
+    assert_eq!((record.attempt_count, record.attempts.len()), (kept + 3, MAX_KEPT_ATTEMPTS));
+    assert_eq!(record.attempts.first(), Some(&attempt(3, false)));
+    assert_eq!(record.attempts.last(), Some(&attempt(kept + 2, false)));
+}
+
+#[tokio::test]
+async fn the_answer_of_the_last_attempt_is_kept_once() {
+    let table = Table::new().await;
+    table.record(&attempt(1, false), "a", 0).await;
+    let item = table.item().await;
+    assert!(item["responseBody"].is_null(), "it is with the attempt");
+    assert_eq!(table.read().await.response_body.as_deref(), Some("answer 1"));
+    let long = Attempt { response_body: Some("x".repeat(5000)), ..attempt(2, false) };
+    table.record(&long, "b", 1).await;
+    let record = table.read().await;
+    assert_eq!(record.response_body, long.response_body);
+    assert_eq!(record.attempts[1].response_body.as_ref().map(String::len), Some(1024));
+    table.record(&attempt(3, true), "c", 2).await;
+    assert_eq!(table.read().await.response_body.as_deref(), Some("answer 3"));
+}

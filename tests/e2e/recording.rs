@@ -1,0 +1,104 @@
+//! Recording that is throttled: an attempt that was made is recorded later, and not made again.
+
+use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, Settings, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// More calls than a function makes until it hands on what it can't record.
+const THROTTLED: u32 = 100_000;
+
+/// Waits until the message that carries what came of an attempt is on the deliveries queue.
+async fn handed_on(posthaste: &Posthaste) {
+    let name = posthaste.queue("DeliveriesQueueUrl");
+    eventually("the attempt is handed on", async || {
+        let depth = posthaste.system.metrics().queues[&name];
+        (depth.delayed == 1 && depth.visible + depth.in_flight == 0).then_some(())
+    })
+    .await;
+}
+
+/// Throttles what deliver writes into records, but for so many writes at first.
+fn throttle(posthaste: &Posthaste, skip: u32) -> Aimed {
+    let aim = Aim::at("deliver", "dynamodb:UpdateItem", Action::Fail).skip(skip).times(THROTTLED);
+    posthaste.system.faults().aim(aim)
+}
+
+#[tokio::test]
+async fn a_success_that_could_not_be_recorded_is_recorded_later_and_not_sent_again() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let throttled = throttle(&posthaste, 0);
+    posthaste.api.publish("order.created", json!({})).await;
+    posthaste.arrived("mine", 1).await;
+    handed_on(&posthaste).await;
+    throttled.end();
+    let delivery = posthaste.deliveries(&webhook, "succeeded", 1).await.remove(0);
+    posthaste.drained("DeliveriesQueueUrl").await;
+    assert_eq!((delivery["attempts"].as_array().unwrap().len(), &delivery["attemptCount"]), (1, &json!(1)));
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+}
+
+#[tokio::test]
+async fn throttling_that_outlives_the_message_of_an_attempt_makes_no_further_request() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let throttled = throttle(&posthaste, 0);
+    posthaste.api.publish("order.created", json!({})).await;
+    handed_on(&posthaste).await;
+    let hits = throttled.hits();
+    eventually("the message has come again and again", async || {
+        posthaste.hurry();
+        (throttled.hits() > hits + 20).then_some(())
+    })
+    .await;
+    throttled.end();
+    eventually("it is recorded", async || {
+        posthaste.hurry();
+        let path = format!("/webhooks/{}/deliveries?status=succeeded", webhook["id"]);
+        posthaste.api.ok(Method::GET, &path, Value::Null).await["items"].get(0).cloned()
+    })
+    .await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_could_not_be_recorded_is_retried_when_it_is() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_failing("mine", &["*"], 500, 1).await;
+    let throttled = throttle(&posthaste, 0);
+    posthaste.api.publish("order.created", json!({})).await;
+    handed_on(&posthaste).await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1, "there is no retry before the record");
+    throttled.end();
+    let delivery = posthaste.deliveries(&webhook, "succeeded", 1).await.remove(0);
+    let statuses: Vec<_> =
+        delivery["attempts"].as_array().unwrap().iter().map(|attempt| attempt["httpStatus"].clone()).collect();
+    assert_eq!(statuses, [500, 200]);
+    posthaste.drained("DeliveriesQueueUrl").await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_of_which_a_part_could_not_be_recorded_is_tried_again_as_it_was() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr" })).await;
+    let responses = [Answer::status(500, 1)].into();
+    posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
+    // A few records are written, and the others are not.
+    let throttled = throttle(&posthaste, 5);
+    let events: Vec<Value> = (0..20).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
+    let failed = posthaste.arrived("mine", 1).await.remove(0);
+    eventually("an attempt is handed on", async || {
+        let name = posthaste.queue("DeliveriesQueueUrl");
+        (posthaste.system.metrics().queues[&name].delayed > 0).then_some(())
+    })
+    .await;
+    throttled.end();
+    posthaste.deliveries(&webhook, "succeeded", 20).await;
+    posthaste.drained("DeliveriesQueueUrl").await;
+    let mut again = posthaste.system.inbox().arrived("mine");
+    again.retain(|request| request.headers["webhook-id"] == failed.headers["webhook-id"]);
+    assert_eq!(again.len(), 2, "it was tried again once");
+    assert_eq!(again[1].body, failed.body, "with the same body");
+}
