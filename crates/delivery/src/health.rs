@@ -45,15 +45,18 @@ impl Courier {
         health: &mut Health,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        if !health.is_changed_by_failure(attempt.http_status, self.disable_after, now) {
+            return Ok(());
+        }
         let Some(counted) = self.registry.count_failure(webhook, now).await? else { return Ok(()) };
-        *health = counted;
+        *health = counted.clone();
         let mut failed = None;
         for consequence in health.consequences(attempt.http_status, self.disable_after, now) {
             if let Consequence::Disable(reason) = consequence {
                 health.disabled = Some(Disabled { at: now, reason });
             }
             // One that can't be carried out does not keep the others from it.
-            failed = failed.or(self.carry_out(consequence, attempt, webhook, now).await.err());
+            failed = failed.or(self.carry_out(consequence, attempt, (webhook, &counted), now).await.err());
         }
         failed.map_or(Ok(()), Err)
     }
@@ -62,7 +65,7 @@ impl Courier {
         &self,
         consequence: Consequence,
         attempt: &Attempt,
-        webhook: &Webhook,
+        (webhook, counted): (&Webhook, &Health),
         now: Timestamp,
     ) -> anyhow::Result<()> {
         match consequence {
@@ -73,7 +76,7 @@ impl Courier {
             Consequence::Disable(reason) => {
                 tracing::warn!(webhook.id = %webhook.id, reason = reason.name(), "a webhook is disabled");
                 self.publish([Operation::Disabled { reason }], webhook).await?;
-                self.registry.disable(webhook, reason, now).await?;
+                self.registry.disable(webhook, reason, counted.failing_since, now).await?;
             }
         }
         Ok(())

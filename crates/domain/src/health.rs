@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub const FAILURES_TO_ANNOUNCE: u32 = 5;
 /// A success is noted again when the noted one is older than this.
 const SUCCESS_IS_FRESH_FOR: Duration = Duration::from_secs(300);
+/// A failure that changes nothing is noted again when the noted one is older than this.
+const FAILURE_IS_FRESH_FOR: Duration = Duration::from_secs(10);
 /// The status that says that nobody is there any more, for good (RFC 9110, section 15.5.11).
 const GONE: u16 = 410;
 
@@ -25,7 +27,7 @@ pub struct Health {
     pub last_success_at: Option<Timestamp>,
     /// When it last failed.
     pub last_failure_at: Option<Timestamp>,
-    /// Failures in a row.
+    /// Failures in a row, all of them until they are announced.
     pub failures: u32,
     /// Whether the failures have been announced.
     pub announced: bool,
@@ -79,6 +81,15 @@ impl Health {
     pub fn is_changed_by_success(&self, now: Timestamp) -> bool {
         let fresh = self.last_success_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < SUCCESS_IS_FRESH_FOR);
         !fresh || self.failing_since.is_some() || self.failures > 0
+    }
+
+    /// Whether a failure that was answered with this status, if it was answered, is worth a write: as long as the failures are to be
+    /// announced each one counts, later only where it disables the webhook, or the noted one is old. So the item of a webhook that is
+    /// down takes a few writes, however many requests fail.
+    pub fn is_changed_by_failure(&self, http_status: Option<u16>, disable_after: Duration, now: Timestamp) -> bool {
+        let fresh = self.last_failure_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < FAILURE_IS_FRESH_FOR);
+        let is_told = self.announced && self.failures >= FAILURES_TO_ANNOUNCE && self.failing_since.is_some();
+        !(fresh && is_told && self.consequences(http_status, disable_after, now).is_empty())
     }
 
     /// What follows from a failure that this health already counts, and that was answered with this status, if it was answered.
@@ -142,6 +153,29 @@ mod tests {
         assert_eq!(announced(health(7, false)), [], "another one has counted the fifth");
         assert_eq!(announced(health(10, false)), [Consequence::Announce], "but it died");
         assert_eq!(announced(health(10, true)), []);
+    }
+
+    #[test]
+    fn each_failure_is_counted_until_they_are_announced() {
+        let failing = |failures, announced| Health {
+            failing_since: Some(at(0)),
+            last_failure_at: Some(at(1000)),
+            failures,
+            announced,
+            ..Health::default()
+        };
+        let counts = |health: &Health, status, now| health.is_changed_by_failure(Some(status), FIVE_DAYS, at(now));
+        assert!(counts(&Health::default(), 500, 0));
+        assert!(counts(&failing(4, false), 500, 1000));
+        assert!(counts(&failing(7, false), 500, 1000), "the function that counted the fifth may have died");
+        let announced = failing(5, true);
+        assert!(!counts(&announced, 500, 1009), "it says nothing new");
+        assert!(counts(&announced, 500, 1010), "the time of the last one is noted");
+        assert!(counts(&announced, 410, 1000), "it disables");
+        let long = Health { failing_since: Some(at(1000 - 5 * 24 * 60 * 60)), ..announced };
+        assert!(counts(&long, 500, 1000), "it disables");
+        let disabled = Health { disabled: Some(Disabled { at: at(1000), reason: Reason::Gone }), ..long };
+        assert!(!counts(&disabled, 500, 1000), "it is disabled");
     }
 
     #[test]

@@ -62,15 +62,28 @@ impl Registry {
         StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
     }
 
-    /// Disables a webhook. Nothing happens where it is disabled, changed or gone.
-    pub async fn disable(&self, webhook: &Webhook, reason: Reason, now: Timestamp) -> Result<(), StoreError> {
-        let update = self
+    /// Disables a webhook. Nothing happens where it is disabled, changed or gone, or where it has had a success since it was found to
+    /// be failing since this time.
+    pub async fn disable(
+        &self,
+        webhook: &Webhook,
+        reason: Reason,
+        failing_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut update = self
             .health_update(webhook, "SET disabledAt = :now, disabledReason = :reason")
-            // What an endpoint did that its owner has replaced since counts no more.
-            .condition_expression("updatedAt = :read AND attribute_not_exists(disabledAt)")
             .expression_attribute_values(":read", text(webhook.updated_at.to_string()))
             .expression_attribute_values(":now", text(now.to_string()))
             .expression_attribute_values(":reason", text(reason.name()));
+        // What an endpoint did that its owner has replaced since counts no more.
+        let mut condition = "updatedAt = :read AND attribute_not_exists(disabledAt)".to_owned();
+        // A 410 says by itself that nobody is there.
+        if let Some(since) = failing_since.filter(|_| reason == Reason::Failing) {
+            condition.push_str(" AND failingSince = :since");
+            update = update.expression_attribute_values(":since", text(since.to_string()));
+        }
+        let update = update.condition_expression(condition);
         StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
     }
 
