@@ -25,6 +25,9 @@ use crate::{
 /// How many partitions the events of one workspace are spread over.
 const SHARDS: u8 = 8;
 
+/// How much longer than the history its events are kept: what is replayed on the last day is still being tried for a while.
+const REPLAY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// The Events table.
 #[derive(Debug, Clone)]
 pub struct Events {
@@ -60,17 +63,18 @@ impl Events {
         Self { client, table: table.into() }
     }
 
-    /// Stores events. Storing one again changes nothing, as its expiry counts from its own time. Returns those that may not be
-    /// stored; why is in the log.
+    /// Stores events for as long as the history is kept and 7 days more, from `now` on: an id that a service gave may be old.
+    /// Storing one again prolongs that. Returns those that may not be stored; why is in the log.
     pub async fn put(
         &self,
         events: impl IntoIterator<Item = &Event>,
         retention: Duration,
+        now: Timestamp,
     ) -> Result<HashSet<EventKey>, StoreError> {
         let distinct: BTreeMap<EventKey, &Event> =
             events.into_iter().map(|event| ((event.workspace.clone(), event.id), event)).collect();
         let write = |event: &&Event| {
-            let item = item(event, retention)?;
+            let item = item(event, retention, now)?;
             let put = PutRequest::builder().set_item(Some(item.clone())).build();
             let put = put.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
             Ok((item, WriteRequest::builder().put_request(put).build()))
@@ -126,8 +130,9 @@ impl Events {
     }
 }
 
-fn item(event: &Event, retention: Duration) -> Result<Item, StoreError> {
-    let expires = event.id.time().as_second().saturating_add_unsigned(retention.as_secs());
+fn item(event: &Event, retention: Duration, now: Timestamp) -> Result<Item, StoreError> {
+    let life = retention + REPLAY_LIFE;
+    let expires = event.id.time().max(now).as_second().saturating_add_unsigned(life.as_secs());
     let mut item = key(partition(&event.workspace, event.id.spread() % SHARDS), event.id.to_string());
     item.insert("type".to_owned(), text(event.event_type.as_str()));
     item.insert("event".to_owned(), text(serde_json::to_string(event)?));

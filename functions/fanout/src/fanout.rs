@@ -113,7 +113,7 @@ impl Fanout {
     /// Stores the events and finds out what they mean. Returns the plan and the records that it is for.
     async fn prepare(&self, new: Vec<Arrived>, shared: Vec<Arrived>) -> Option<(Plan, BTreeSet<usize>)> {
         let workspaces = new.iter().chain(&shared).map(|arrived| arrived.event.workspace.clone()).collect();
-        let stored = self.events.put(new.iter().map(|arrived| &arrived.event), self.retention);
+        let stored = self.events.put(new.iter().map(|arrived| &arrived.event), self.retention, clock::now());
         let (stored, routes) = tokio::join!(stored, self.routing.routes(workspaces));
         let failed = stored.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
         let is_stored = |arrived: &Arrived| !failed.contains(&(arrived.event.workspace.clone(), arrived.event.id));
