@@ -83,9 +83,10 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
             continue;
         }
         let attempts = progress.map_or(0, |progress| progress.attempts);
+        let recorded_at = progress.and_then(|progress| progress.recorded_at);
         // A retry that waits as its message raises the receive count too, so recorded attempts are subtracted.
         let faults = task.faults + sent.receives.saturating_sub(1).saturating_sub(attempts);
-        let pending = Pending { source: sent.source, id, cause, event, redriven, attempts, faults };
+        let pending = Pending { source: sent.source, id, cause, event, redriven, attempts, recorded_at, faults };
         match duty {
             // Its record may count this very attempt, and a later one too. With no number given, the table finds out.
             _ if task.made.is_some() => duties.made.push(Pending { attempts: 0, ..pending }),

@@ -38,10 +38,11 @@ impl Courier {
             return all();
         }
         let told = exhausted.iter().filter(|pending| !is_operational(&pending.event.event_type));
-        let news = told.map(|Pending { id, event, attempts, .. }| Operation::Exhausted {
+        let news = told.map(|Pending { id, event, attempts, recorded_at, .. }| Operation::Exhausted {
             delivery: *id,
             event,
             attempts: *attempts,
+            at: recorded_at.unwrap_or_else(clock::now),
             error: failure,
         });
         if let Err(error) = self.publish(news, webhook).await {

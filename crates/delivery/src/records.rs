@@ -91,13 +91,14 @@ impl Courier {
         let record = async |(place, pending): (usize, &Pending)| {
             let attempt = answer.attempt.kept_with(place);
             let plan = |pending: &Pending| carried.plan_for(pending, &attempt, wait, &schedule, now);
-            self.record(pending, (&attempt, how.attempt_id), plan, webhook, give_up_at).await
+            self.record(pending, (&attempt, how.attempt_id), plan, webhook, (now, give_up_at)).await
         };
         let recorded: Vec<Recorded> =
             stream::iter(carried.deliveries.iter().enumerate()).map(record).buffered(CONCURRENT_WRITES).collect().await;
         let is_nothing_recorded = recorded.iter().all(|recorded| *recorded == Recorded::Failed);
         let batch = carried.batch;
-        let Settled { again, exhausted, unrecorded } = carried.settle(&answer.attempt, &schedule, &recorded);
+        let Settled { again, mut exhausted, unrecorded } = carried.settle(&answer.attempt, &schedule, &recorded);
+        exhausted.iter_mut().for_each(|pending| pending.recorded_at = Some(now));
         // A message that says it all can come again as it is.
         let is_handed_on =
             !(how.is_handed_on && is_nothing_recorded) && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
@@ -130,13 +131,13 @@ impl Courier {
         (attempt, attempt_id): (&Attempt, &str),
         plan: impl Fn(&Pending) -> Option<Retry>,
         webhook: &Webhook,
-        give_up_at: Instant,
+        (now, give_up_at): (Timestamp, Instant),
     ) -> Recorded {
         let mut pause = FIRST_WAIT;
         let mut pending = pending.clone();
         loop {
             let (subject, known, retry) = (self.subject(&pending, webhook), pending.attempts, plan(&pending));
-            match self.deliveries.record_attempt(subject, (attempt, attempt_id), known, retry, clock::now()).await {
+            match self.deliveries.record_attempt(subject, (attempt, attempt_id), known, retry, now).await {
                 // Another copy of the message has made an attempt in the meantime.
                 Ok(Recorded::Stale(attempts)) if Instant::now() < give_up_at => pending.attempts = attempts,
                 Ok(recorded) => return recorded,

@@ -203,6 +203,8 @@ pub struct Progress {
     pub due_at: Option<Timestamp>,
     /// When its next attempt is due, wherever it waits.
     pub not_before: Option<Timestamp>,
+    /// When that was recorded.
+    pub recorded_at: Option<Timestamp>,
 }
 
 /// What to do with a delivery whose message has come.
@@ -230,8 +232,9 @@ const EARLY: Duration = Duration::from_millis(500);
 /// Decides what the message of a delivery asks for, `now`. `redriven` says that the message was a dead letter that somebody sent
 /// back to the queue: its delivery gets another attempt, however many it has had.
 pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: Timestamp) -> Duty {
-    let unrecorded = Progress { status: Status::Pending, attempts: 0, due_at: None, not_before: None };
-    let Progress { status, attempts, due_at, not_before } = progress.unwrap_or(unrecorded);
+    let unrecorded =
+        Progress { status: Status::Pending, attempts: 0, due_at: None, not_before: None, recorded_at: None };
+    let Progress { status, attempts, due_at, not_before, .. } = progress.unwrap_or(unrecorded);
     let enabled = webhook.is_enabled();
     let is_ahead = |time: &Timestamp| *time > now + CLOCK_SKEW;
     match status {

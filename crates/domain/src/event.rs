@@ -97,14 +97,10 @@ impl Arrived {
         let workspace = fields.required("workspace", WORKSPACE)?;
         let given: Option<EventId> = fields.optional("id", "a UUID")?;
         let new = NewEvent::take(fields)?;
-        if let Some(id) = given {
-            if !id.is_ours() || !origin.is_near(id.time()) {
-                return Err(Invalid::field(
-                    "id",
-                    "invalid_id",
-                    "id has to be a UUIDv7 or v8 of about the time of its message",
-                ));
-            }
+        let is_far = |id: EventId| !id.is_ours() || !origin.is_near(id.time());
+        if given.is_some_and(is_far) {
+            let message = "id has to be a UUIDv7 or v8 of about the time of its message";
+            return Err(Invalid::field("id", "invalid_id", message));
         }
         let id = given.unwrap_or_else(|| origin.id());
         Ok(Self { event: new.accept(id, workspace, sent), unchecked: given.is_none() })

@@ -50,9 +50,9 @@ impl EventId {
         Self(derived(unix_ms(time), &[b"envelope", id.as_bytes()]))
     }
 
-    /// The id of an operational event: what happened to whom, and when.
-    pub fn of_operation(name: &str, about: &str, now: Timestamp) -> Self {
-        Self(derived(unix_ms(now), &[b"operation", name.as_bytes(), about.as_bytes()]))
+    /// The id of an operational event: what happened to whom, and when. Telling of the same again gives the same id.
+    pub fn of_operation(name: &str, about: &str, at: Timestamp) -> Self {
+        Self(derived(unix_ms(at), &[b"operation", name.as_bytes(), about.as_bytes()]))
     }
 
     /// When the event was accepted, in whole milliseconds.

@@ -35,7 +35,9 @@ pub enum Operation<'a> {
         event: &'a Event,
         /// How many attempts it had.
         attempts: u32,
-        /// What went wrong in the last one.
+        /// When the last one was recorded.
+        at: Timestamp,
+        /// What went wrong in it.
         error: Option<&'a Failure>,
     },
 }
@@ -86,20 +88,20 @@ impl Operation<'_> {
             reason,
             delivery,
         };
-        let (data, about) = match *self {
-            Self::Failing { error } => (data(failing_since, error, None, None), webhook.id.to_string()),
-            Self::Disabled { reason } => (data(failing_since, None, Some(reason), None), webhook.id.to_string()),
-            Self::Exhausted { delivery, event, attempts, error } => {
+        let (data, about, at) = match *self {
+            Self::Failing { error } => (data(failing_since, error, None, None), webhook.id.to_string(), now),
+            Self::Disabled { reason } => (data(failing_since, None, Some(reason), None), webhook.id.to_string(), now),
+            Self::Exhausted { delivery, event, attempts, at, error } => {
                 let (event_id, event_type) = (event.id, &event.event_type);
                 let details = DeliveryData { delivery_id: delivery, event_id, event_type, attempts, error };
-                (data(None, None, None, Some(details)), delivery.to_string())
+                (data(None, None, None, Some(details)), format!("{delivery}#{attempts}"), at)
             }
         };
         let event_type = EventType::parse(self.name()).map_err(serde::ser::Error::custom)?;
         Ok(Event {
-            id: EventId::of_operation(self.name(), &about, now),
+            id: EventId::of_operation(self.name(), &about, at),
             event_type,
-            timestamp: now,
+            timestamp: at,
             workspace: webhook.workspace.clone(),
             subject: Some(webhook.id.to_string()),
             reference: None,
@@ -135,7 +137,7 @@ mod tests {
         let operations = [
             Operation::Failing { error: Some(&error) },
             Operation::Disabled { reason: Reason::Gone },
-            Operation::Exhausted { delivery, event: &event, attempts: 4, error: Some(&error) },
+            Operation::Exhausted { delivery, event: &event, attempts: 4, at: now, error: Some(&error) },
         ];
         let mut told = Vec::new();
         for operation in operations {
@@ -152,5 +154,20 @@ mod tests {
         let news = Operation::Exhausted { delivery, event: &relayed, attempts: 4, error: None }.event(&webhook, now);
         assert_eq!(news.unwrap().hops, 3, "what is published because of it has more hops than the event");
         assert!(!is_operational(&EventType::parse("order.created").unwrap()));
+    }
+
+    #[test]
+    fn a_delivery_that_is_given_up_again_after_a_crash_is_no_second_event() {
+        let webhook = testing::webhook(json!({}));
+        let event = testing::event(1, "order.created", "{}");
+        let delivery = DeliveryId::derive(event.id, webhook.id, crate::id::Cause::Published);
+        let at = Timestamp::from_second(1_700_000_000).unwrap();
+        let told = |attempts, now| {
+            let exhausted = Operation::Exhausted { delivery, event: &event, attempts, at, error: None };
+            exhausted.event(&webhook, Timestamp::from_second(now).unwrap()).unwrap()
+        };
+        let (first, again) = (told(4, 1_700_000_001), told(4, 1_700_000_061));
+        assert_eq!((first.id, first.timestamp), (again.id, again.timestamp));
+        assert_ne!(told(5, 1_700_000_061).id, first.id, "its dead letter was sent back, and failed once more");
     }
 }

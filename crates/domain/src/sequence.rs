@@ -21,7 +21,7 @@ use crate::{
 
 /// What has to be left after a request for recording it.
 pub const AFTERMATH: Duration = Duration::from_secs(5);
-/// How old what is known of the lane may be when a request begins.
+/// How old what is known of the webhook and its lane may be when a request begins.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The longest wait of a message that is in flight: SQS takes a bounded number of those.
 const MAX_IN_FLIGHT: Duration = Duration::from_secs(5);
@@ -45,6 +45,8 @@ pub struct Pending {
     pub redriven: bool,
     /// How many attempts are known to be recorded.
     pub attempts: u32,
+    /// When the last one was recorded, or what has become of the delivery since; none where nothing is known to be recorded.
+    pub recorded_at: Option<Timestamp>,
     /// How often a fault of ours kept it from being sent.
     pub faults: u32,
 }
@@ -67,7 +69,7 @@ pub struct Situation {
     pub is_enabled: bool,
     /// What its lane says.
     pub admission: Admission,
-    /// When the lane was read.
+    /// When the webhook and its lane were read.
     pub looked_at: Timestamp,
     /// Its rate limit.
     pub limit: Option<RateLimit>,
@@ -92,7 +94,7 @@ pub enum Move {
     Wait,
     /// Leave what is left to another invocation: the endpoint would get less time than it is promised.
     NoTime,
-    /// Read the lane again.
+    /// Read the webhook and its lane again.
     Look,
     /// Reserve a slot of the rate limit.
     Reserve(RateLimit),

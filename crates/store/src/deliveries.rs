@@ -88,7 +88,7 @@ pub struct Subject<'a> {
     pub event: &'a Event,
     /// Why it exists.
     pub cause: CauseKind,
-    /// How long after its event the record is kept.
+    /// How long the record is kept after its last change.
     pub retention: Duration,
 }
 
@@ -231,7 +231,7 @@ impl Deliveries {
         wanted: impl IntoIterator<Item = (Workspace, WebhookId, DeliveryId)>,
     ) -> Found<DeliveryId, Progress> {
         // Without a projection a record's bodies would come too.
-        let attributes = &["status", "attemptCount", "dueAt", "notBefore"];
+        let attributes = &["status", "attemptCount", "dueAt", "notBefore", "updatedAt"];
         let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
         let keys = wanted
             .into_iter()
@@ -248,7 +248,9 @@ impl Deliveries {
         more: &str,
         retry: Option<Retry>,
     ) -> UpdateItemFluentBuilder {
-        let expires = subject.event.id.time().as_second().saturating_add_unsigned(subject.retention.as_secs());
+        // A replay, or an event with an id of its own, may be of an old event.
+        let from = subject.event.id.time().max(now);
+        let expires = from.as_second().saturating_add_unsigned(subject.retention.as_secs());
         // What waits is not forgotten before its time.
         let waits_until = retry.map_or(0, |retry| (retry.due_at + PARKED_LIFE).as_second());
         let expires = expires.max(waits_until);

@@ -70,7 +70,10 @@ fn each_delivery_of_a_task_has_its_own_duty() {
         (3, Status::Pending, 4, None),
         (5, Status::Pending, 2, ahead),
     ] {
-        details.progress.items.insert(delivery(nth), Progress { status, attempts, due_at: None, not_before });
+        details
+            .progress
+            .items
+            .insert(delivery(nth), Progress { status, attempts, due_at: None, not_before, recorded_at: None });
     }
     let duties = duties(task(&[1, 2, 3, 4, 5]), Sent::default(), &webhook("spektr", true), &details, now());
     assert_eq!(ids(&duties.sends), [(delivery(2), 1), (delivery(4), 0)]);
@@ -88,7 +91,13 @@ fn what_was_made_is_recorded_and_not_made_again() {
     let made = Some(serde_json::from_str(json).unwrap());
     let mut details = Details::default();
     for (nth, status, attempts) in [(1, Status::Succeeded, 1), (2, Status::Pending, 1), (3, Status::Exhausted, 4)] {
-        let progress = Progress { status, attempts, due_at: None, not_before: Some(now() + Duration::from_secs(60)) };
+        let progress = Progress {
+            status,
+            attempts,
+            due_at: None,
+            not_before: Some(now() + Duration::from_secs(60)),
+            recorded_at: None,
+        };
         details.progress.items.insert(delivery(nth), progress);
     }
     for enabled in [true, false] {

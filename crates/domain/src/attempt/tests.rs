@@ -12,7 +12,7 @@ fn spektr(enabled: bool) -> Webhook {
 }
 
 fn progress(status: Status, attempts: u32) -> Option<Progress> {
-    Some(Progress { status, attempts, due_at: None, not_before: None })
+    Some(Progress { status, attempts, due_at: None, not_before: None, recorded_at: None })
 }
 
 #[test]
@@ -31,8 +31,13 @@ fn a_message_is_sent_until_its_delivery_is_over() {
 #[test]
 fn a_parked_delivery_waits_for_its_time() {
     let webhook = spektr(true);
-    let parked =
-        Some(Progress { status: Status::Pending, attempts: 1, due_at: Some(at(100)), not_before: Some(at(100)) });
+    let parked = Some(Progress {
+        status: Status::Pending,
+        attempts: 1,
+        due_at: Some(at(100)),
+        not_before: Some(at(100)),
+        recorded_at: None,
+    });
     assert_eq!(duty(&webhook, parked, false, at(94)), Duty::Over);
     let early = duty(&webhook, parked, false, at(95));
     assert_eq!(early, Duty::SendAt(at(100)), "it was released by a clock that is ahead");
@@ -44,7 +49,13 @@ fn a_parked_delivery_waits_for_its_time() {
 fn a_message_that_comes_early_waits_for_the_time_of_its_retry() {
     let webhook = spektr(true);
     let failed = |redriven, now| {
-        let progress = Progress { status: Status::Pending, attempts: 1, due_at: None, not_before: Some(at(100)) };
+        let progress = Progress {
+            status: Status::Pending,
+            attempts: 1,
+            due_at: None,
+            not_before: Some(at(100)),
+            recorded_at: None,
+        };
         duty(&webhook, Some(progress), redriven, at(now))
     };
     assert_eq!(failed(false, 99), Duty::SendAt(at(100)));

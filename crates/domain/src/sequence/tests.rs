@@ -22,6 +22,7 @@ fn pending(nth: u8, attempts: u32) -> Pending {
         event: Arc::new(event),
         redriven: false,
         attempts,
+        recorded_at: None,
         faults: 0,
     }
 }

@@ -85,6 +85,7 @@ pub(super) fn progress(item: &Item) -> Result<Progress, StoreError> {
         attempts: attempt_count(item)?,
         due_at: time(item, "dueAt")?,
         not_before: time(item, "notBefore")?,
+        recorded_at: Some(item.parsed("updatedAt")?),
     })
 }
 

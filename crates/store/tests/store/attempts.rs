@@ -92,6 +92,15 @@ async fn a_success_is_recorded_after_any_failure_and_no_failure_after_it() {
     assert_eq!((record.attempt_count, record.status), (2, Status::Succeeded));
 }
 
+/// A replay is of an event that may be as old as the history.
+#[tokio::test]
+async fn a_record_is_kept_from_its_last_change_on() {
+    let table = Table::new().await;
+    table.record(&attempt(1, true), "a", 0).await;
+    let expires: i64 = table.item().await["expiresAt"].as_n().unwrap().parse().unwrap();
+    assert_eq!(expires, 1_700_000_000 + 30 * 24 * 60 * 60);
+}
+
 #[tokio::test]
 async fn a_record_keeps_its_last_attempts_and_counts_all() {
     let table = Table::new().await;

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
 mod attempts;
+mod events;
+mod health;
 mod lanes;
 mod limits;
 mod publishing;

@@ -28,6 +28,7 @@ fn pending(source: usize, nth: u8) -> Pending {
         event: Arc::new(event),
         redriven: false,
         attempts: 0,
+        recorded_at: None,
         faults: 0,
     }
 }

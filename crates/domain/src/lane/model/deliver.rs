@@ -128,6 +128,7 @@ impl Deliver {
             event: Arc::clone(&event),
             redriven: false,
             attempts: 0,
+            recorded_at: None,
             faults: 0,
         };
         self.task.deliveries.iter().map(pending).collect()
