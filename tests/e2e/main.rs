@@ -17,6 +17,7 @@ mod large;
 mod local;
 mod loops;
 mod main_job;
+mod pauses;
 mod poison;
 mod process_end;
 mod publish_limit;

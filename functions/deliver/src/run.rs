@@ -20,8 +20,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     deliver::{Deliver, Fates, tell},
-    work::Work,
+    work::{Change, Work},
 };
+
+/// When deliveries come again that could not be given up.
+const GIVE_UP_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The invocation that a sequence runs in.
 pub(crate) struct Surroundings<'a> {
@@ -117,11 +120,17 @@ impl Surroundings<'_> {
                     self.send_on(&work, &left, Duration::ZERO, &mut progress).await;
                     return progress;
                 }
-                Move::Look => match self.deliver.courier.deliveries.lane(&webhook.workspace, webhook.id).await {
-                    Ok(lane) => {
-                        situation.admission = lane.admission();
-                        situation.looked_at = clock::now();
-                        work.lane = lane;
+                Move::Look => match self.look(&mut work, &mut situation).await {
+                    Ok(Change::None) => {}
+                    Ok(Change::Paused) => situation.is_enabled = false,
+                    Ok(Change::Gone) => {
+                        tracing::info!(webhook.id = %webhook.id, "the webhook is gone");
+                        return progress;
+                    }
+                    Ok(Change::Changed) => {
+                        let left = std::mem::take(&mut work.sequence.left);
+                        self.send_on(&work, &left, Duration::ZERO, &mut progress).await;
+                        return progress;
                     }
                     Err(error) => return self.broken(&work, &error, progress),
                 },
@@ -132,7 +141,7 @@ impl Surroundings<'_> {
                         Ok(Reserved::Later(_)) => {
                             (situation.admission, work.reason) = (Admission::Wait, Reason::Limited);
                         }
-                        Err(error) => return self.broken(&work, &error, progress),
+                        Err(error) => return self.broken(&work, &error.into(), progress),
                     }
                 }
                 Move::RequestAt(at) => {
@@ -145,6 +154,21 @@ impl Surroundings<'_> {
                 }
             }
         }
+    }
+
+    /// Reads the webhook and its lane again: a pause or a removal reaches the requests that have not begun.
+    async fn look(&self, work: &mut Work<'_>, situation: &mut Situation) -> anyhow::Result<Change> {
+        let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
+        let owner = (webhook.workspace.clone(), webhook.id);
+        let (webhooks, mut lanes) =
+            courier.deliveries.webhooks_and_lanes(&courier.registry, std::slice::from_ref(&owner)).await;
+        if webhooks.unread.contains(&owner) || lanes.unread.contains(&owner) {
+            anyhow::bail!("the webhook or its lane could not be read");
+        }
+        work.lane = lanes.items.remove(&owner).unwrap_or_default();
+        situation.admission = work.lane.admission();
+        situation.looked_at = clock::now();
+        Ok(work.change(webhooks.items.get(&owner)))
     }
 
     /// What the messages ask for beside attempts.
@@ -213,10 +237,17 @@ impl Surroundings<'_> {
     ) {
         let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
         let (batch, count) = (carried.batch, carried.deliveries.len());
-        let Concluded { again, wait, exhausted, unsettled } = courier.conclude(webhook, carried, answer, how).await;
+        let Concluded { mut again, wait, mut exhausted, unsettled } =
+            courier.conclude(webhook, carried, answer, how).await;
         progress.unsettled.extend(unsettled);
-        let gone = courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await;
-        progress.unsettled.extend(gone);
+        let left = courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await;
+        exhausted.retain(|pending| left.contains(&pending.source));
+        if !exhausted.is_empty() {
+            // As a message of their own, so that what came with them is not made twice.
+            self.send_on_as(work, &exhausted, batch, GIVE_UP_AGAIN_AFTER, progress).await;
+        }
+        // What comes again as it is must not be sent on as well.
+        again.retain(|pending| !progress.unsettled.contains(&pending.source));
         if again.is_empty() {
             return;
         }
@@ -281,8 +312,8 @@ impl Surroundings<'_> {
         self.send_on_as(work, &left, carried.batch, Duration::from_secs(1), progress).await;
     }
 
-    fn broken(&self, work: &Work<'_>, error: &posthaste_store::StoreError, mut progress: Progress) -> Progress {
-        tracing::error!(webhook.id = %work.client.webhook.id, %error, "a sequence can't go on");
+    fn broken(&self, work: &Work<'_>, error: &anyhow::Error, mut progress: Progress) -> Progress {
+        tracing::error!(webhook.id = %work.client.webhook.id, error = %format!("{error:#}"), "a sequence can't go on");
         progress.unsettled.extend(work.sequence.left.iter().map(|pending| pending.source));
         progress
     }

@@ -10,6 +10,7 @@ use posthaste_domain::{
     made::Made,
     sequence::{Pending, Sequence},
     task::{MAX_DELIVERIES, MAX_REFERRED_BYTES, Task},
+    webhook::Webhook,
 };
 
 /// A sequence, and what else its messages ask for.
@@ -33,6 +34,19 @@ pub(crate) struct Work<'f> {
     pub(crate) slot: Option<Timestamp>,
     /// How often its deliveries were sent on before.
     pub(crate) hops: u32,
+}
+
+/// What has become of a webhook while a sequence for it was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing.
+    None,
+    /// It was paused or disabled.
+    Paused,
+    /// Its owner has changed it: what is left has to be read and written anew.
+    Changed,
+    /// It was removed.
+    Gone,
 }
 
 impl<'f> Work<'f> {
@@ -67,6 +81,16 @@ impl<'f> Work<'f> {
     pub(crate) fn is_whole(&self) -> bool {
         let rest = [self.later.is_empty(), self.skips.is_empty(), self.exhausted.is_empty(), self.gone.is_empty()];
         self.records.len() == 1 && self.made.is_none() && rest.into_iter().all(|is_empty| is_empty)
+    }
+
+    /// What has become of its webhook since it was read.
+    pub(crate) fn change(&self, webhook: Option<&Webhook>) -> Change {
+        match webhook {
+            None => Change::Gone,
+            Some(webhook) if !webhook.is_enabled() => Change::Paused,
+            Some(webhook) if webhook.updated_at != self.client.webhook.updated_at => Change::Changed,
+            Some(_) => Change::None,
+        }
     }
 
     fn bytes(&self) -> u64 {

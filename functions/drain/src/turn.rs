@@ -294,9 +294,11 @@ impl<'d> Working<'d> {
             let (courier, webhook) = (&drain.courier, &client.webhook);
             let batch = carried.batch;
             let concluding = Concluding { attempt_id: &attempt_id, circuit, hops, is_handed_on: false, deadline };
-            let Concluded { again, wait, exhausted, mut unsettled } =
+            let Concluded { mut again, wait, exhausted, mut unsettled } =
                 courier.conclude(webhook, carried, &answer, concluding).await;
             unsettled.extend(courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await);
+            // What stays in the backlog must not be sent on as well.
+            again.retain(|pending| !unsettled.contains(&pending.source));
             if way(wait, false) == Way::Delayed && !again.is_empty() {
                 let faults = again.iter().map(|pending| pending.faults).max().unwrap_or(0);
                 let how = SendOn { batch, recorded: true, hops, faults, delay: wait };

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use posthaste_domain::{
     event::Event,
@@ -59,6 +59,7 @@ fn sized<'f>(at: usize, client: &'f Client, events: &[u8], is_fresh: bool, bytes
             event: Arc::new(event),
             redriven: false,
             attempts: 0,
+            recorded_at: None,
             faults: 0,
         }
     };
@@ -114,6 +115,22 @@ fn an_event_that_two_tasks_bring_is_sent_once() {
     let client = client(1, "spektr");
     let works = vec![work(0, &client, &[1, 2], true), work(1, &client, &[1], true)];
     assert_eq!(sequences(works), [(vec![0, 1], "01 02".to_owned())]);
+}
+
+#[test]
+fn what_its_owner_does_meanwhile_reaches_a_sequence() {
+    let client = client(1, "standard");
+    let work = work(0, &client, &[1], true);
+    let now = |change: fn(&mut Webhook)| {
+        let mut webhook = client.webhook.clone();
+        change(&mut webhook);
+        work.change(Some(&webhook))
+    };
+    assert_eq!(work.change(None), Change::Gone);
+    assert_eq!(now(|_| ()), Change::None);
+    assert_eq!(now(|webhook| webhook.health.failures = 7), Change::None, "it is the same webhook");
+    assert_eq!(now(|webhook| webhook.settings.enabled = false), Change::Paused);
+    assert_eq!(now(|webhook| webhook.updated_at += Duration::from_secs(1)), Change::Changed);
 }
 
 #[test]
