@@ -1,5 +1,7 @@
 //! Recording that is throttled: an attempt that was made is recorded later, and not made again.
 
+use std::collections::BTreeSet;
+
 use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, Settings, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -101,4 +103,29 @@ async fn a_request_of_which_a_part_could_not_be_recorded_is_tried_again_as_it_wa
     again.retain(|request| request.headers["webhook-id"] == failed.headers["webhook-id"]);
     assert_eq!(again.len(), 2, "it was tried again once");
     assert_eq!(again[1].body, failed.body, "with the same body");
+}
+
+/// A turn hands on what it can't record as the fast way does.
+#[tokio::test]
+async fn a_turn_that_can_not_record_makes_no_request_twice() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_with("mine", json!({ "timeoutSeconds": 20 })).await;
+    posthaste.hold(&webhook, "slow").await;
+    for n in 0..3 {
+        posthaste.api.publish("order.created", json!({ "n": n })).await;
+    }
+    posthaste.backlog_of(&webhook, 3).await;
+    let responses = [Answer { delay_ms: 5000, ..Answer::status(200, 1) }].into();
+    posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
+    posthaste.wake(&webhook).await;
+    posthaste.arrived("mine", 1).await;
+    let aim = Aim::at("drain", "dynamodb:UpdateItem", Action::Fail).times(THROTTLED);
+    let throttled = posthaste.system.faults().aim(aim);
+    // deliver records what drain could not.
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+    throttled.end();
+    posthaste.deliveries(&webhook, "succeeded", 3).await;
+    let arrived = posthaste.system.inbox().arrived("mine");
+    let ids: BTreeSet<_> = arrived.iter().map(|request| request.headers["webhook-id"].clone()).collect();
+    assert_eq!((arrived.len(), ids.len()), (3, 3));
 }

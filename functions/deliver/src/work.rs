@@ -99,10 +99,18 @@ impl<'f> Work<'f> {
 
     fn can_join(&self, other: &Self) -> bool {
         let webhook = &self.client.webhook;
-        self.sequence.is_fresh
-            && other.sequence.is_fresh
-            && other.client.webhook.id == webhook.id
-            && webhook.format().batches()
+        let are_fresh = self.sequence.is_fresh && other.sequence.is_fresh && other.client.webhook.id == webhook.id;
+        are_fresh && (self.has_all_of(other) || self.has_room_for(other))
+    }
+
+    /// Whether the other one is a copy, or a part of one.
+    fn has_all_of(&self, other: &Self) -> bool {
+        let is_here = |pending: &Pending| self.sequence.left.iter().any(|known| known.id == pending.id);
+        !other.sequence.left.is_empty() && other.sequence.left.iter().all(is_here)
+    }
+
+    fn has_room_for(&self, other: &Self) -> bool {
+        self.client.webhook.format().batches()
             && self.sequence.left.len() + other.sequence.left.len() <= MAX_DELIVERIES
             && self.bytes() + other.bytes() <= MAX_REFERRED_BYTES
     }

@@ -217,7 +217,12 @@ impl Plan {
         webhooks: usize,
     ) -> serde_json::Result<()> {
         due.sort_by_key(|(_, owed)| owed.hold.event);
-        for part in due.chunks(if subscription.batches { MAX_DELIVERIES } else { 1 }) {
+        let parts: Vec<_> = if subscription.batches {
+            due.chunks(MAX_DELIVERIES).collect()
+        } else {
+            due.chunk_by(|(_, owed), (_, next)| owed.hold.delivery == next.hold.delivery).collect()
+        };
+        for part in parts {
             let mut deliveries: Vec<Due<'_>> = Vec::new();
             for (arrived, owed) in part {
                 // Two messages can bring the same event.

@@ -43,7 +43,7 @@ async fn is_disabled(registry: &Registry, webhook: &Webhook) -> bool {
 async fn a_webhook_that_has_recovered_in_the_meantime_is_not_disabled() {
     let registry = Registry::new(table::create().await, table::NAME);
     let webhook = webhook();
-    registry.insert_webhook(&webhook).await.unwrap();
+    registry.insert_webhook(&webhook, 1000).await.unwrap();
     let counted = registry.count_failure(&webhook, at(1)).await.unwrap().unwrap();
     registry.note_success(&webhook, at(2)).await.unwrap();
     registry.disable(&webhook, Reason::Failing, counted.failing_since, at(3)).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_webhook_that_has_recovered_in_the_meantime_is_not_disabled() {
 async fn a_410_disables_whatever_was_before() {
     let registry = Registry::new(table::create().await, table::NAME);
     let webhook = webhook();
-    registry.insert_webhook(&webhook).await.unwrap();
+    registry.insert_webhook(&webhook, 1000).await.unwrap();
     let counted = registry.count_failure(&webhook, at(1)).await.unwrap().unwrap();
     registry.note_success(&webhook, at(2)).await.unwrap();
     registry.disable(&webhook, Reason::Gone, counted.failing_since, at(3)).await.unwrap();

@@ -134,6 +134,15 @@ fn what_its_owner_does_meanwhile_reaches_a_sequence() {
 }
 
 #[test]
+fn copies_of_a_message_are_one_sequence() {
+    let client = client(1, "standard");
+    let works = vec![work(0, &client, &[1], true), work(1, &client, &[2], true), work(2, &client, &[1], true)];
+    assert_eq!(sequences(works), [(vec![0, 2], "01".to_owned()), (vec![1], "02".to_owned())]);
+    let works = vec![work(0, &client, &[1], true), work(1, &client, &[1], false)];
+    assert_eq!(sequences(works).len(), 2, "something may have been done for one that came before");
+}
+
+#[test]
 fn a_sequence_is_bounded_in_bytes() {
     let client = client(1, "spektr");
     let half = usize::try_from(MAX_REFERRED_BYTES / 2).unwrap();

@@ -192,8 +192,10 @@ fn an_event_that_two_messages_bring_is_delivered_once() {
         let second = Arrived { record: 1, again: true, ..arrived(0, "order.created", "{}") };
         [arrived(0, "order.created", "{}"), second]
     };
-    let plan = plan(&twice(), vec![webhook(2, json!({ "profile": "spektr" }))], Vec::new());
-    let task = Task::parse(&plan.tasks[0].message.body).unwrap();
-    assert_eq!((task.deliveries.len(), task.recorded), (1, true));
-    assert_eq!((plan.tasks[0].records.as_slice(), plan.open(2)), (&[0, 1][..], vec![1, 1]));
+    for profile in ["spektr", "standard"] {
+        let plan = plan(&twice(), vec![webhook(2, json!({ "profile": profile }))], Vec::new());
+        let task = Task::parse(&plan.tasks[0].message.body).unwrap();
+        assert_eq!((plan.tasks.len(), task.deliveries.len(), task.recorded), (1, 1, true), "{profile}");
+        assert_eq!((plan.tasks[0].records.as_slice(), plan.open(2)), (&[0, 1][..], vec![1, 1]));
+    }
 }
