@@ -151,7 +151,8 @@ mod tests {
         }
         insta::assert_snapshot!(told.join("\n"));
         let relayed = Event { hops: 3, ..event };
-        let news = Operation::Exhausted { delivery, event: &relayed, attempts: 4, error: None }.event(&webhook, now);
+        let news =
+            Operation::Exhausted { delivery, event: &relayed, attempts: 4, at: now, error: None }.event(&webhook, now);
         assert_eq!(news.unwrap().hops, 3, "what is published because of it has more hops than the event");
         assert!(!is_operational(&EventType::parse("order.created").unwrap()));
     }

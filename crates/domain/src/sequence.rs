@@ -6,7 +6,7 @@
 //!     └────────────────────────────────────── the rest ───────────────────────────────────────────────────────┘
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -256,6 +256,13 @@ fn next(
 ) -> Next {
     let seed = batch.map_or_else(|| pending.id.to_string(), |batch| batch.to_string());
     after_failure(schedule, attempts, &seed, asked)
+}
+
+/// What is sent on of deliveries that are tried again: not what comes again as it is, because something else for its source could not
+/// be settled. Else there would be two of it.
+pub fn sent_on(mut again: Vec<Pending>, unsettled: &BTreeSet<usize>) -> Vec<Pending> {
+    again.retain(|pending| !unsettled.contains(&pending.source));
+    again
 }
 
 /// How deliveries wait that are due after a while.

@@ -6,7 +6,7 @@ use posthaste_delivery::{Answer, Answered, Concluded, Concluding, SendOn, Skippe
 use posthaste_domain::{
     Timestamp,
     lane::{Admission, Reason, SLOW, Strike},
-    sequence::{Carried, MAX_HOPS, Move, Pending, Situation, Way, way},
+    sequence::{Carried, MAX_HOPS, Move, Pending, Situation, Way, sent_on, way},
     webhook::Webhook,
 };
 use posthaste_queue::MAX_DELAY;
@@ -237,8 +237,7 @@ impl Surroundings<'_> {
     ) {
         let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
         let (batch, count) = (carried.batch, carried.deliveries.len());
-        let Concluded { mut again, wait, mut exhausted, unsettled } =
-            courier.conclude(webhook, carried, answer, how).await;
+        let Concluded { again, wait, mut exhausted, unsettled } = courier.conclude(webhook, carried, answer, how).await;
         progress.unsettled.extend(unsettled);
         let left = courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await;
         exhausted.retain(|pending| left.contains(&pending.source));
@@ -246,8 +245,7 @@ impl Surroundings<'_> {
             // As a message of their own, so that what came with them is not made twice.
             self.send_on_as(work, &exhausted, batch, GIVE_UP_AGAIN_AFTER, progress).await;
         }
-        // What comes again as it is must not be sent on as well.
-        again.retain(|pending| !progress.unsettled.contains(&pending.source));
+        let again = sent_on(again, &progress.unsettled);
         if again.is_empty() {
             return;
         }

@@ -9,7 +9,7 @@ use posthaste_domain::{
     Timestamp,
     id::BatchId,
     lane::{Answer, Over, Seen, State, Step, Turn, TurnMessage},
-    sequence::{Carried, Pending, Way, way},
+    sequence::{Carried, Pending, Way, sent_on, way},
 };
 use posthaste_queue::{MAX_DELAY, Message};
 use posthaste_runtime::{clock, deadline::Deadline};
@@ -294,11 +294,10 @@ impl<'d> Working<'d> {
             let (courier, webhook) = (&drain.courier, &client.webhook);
             let batch = carried.batch;
             let concluding = Concluding { attempt_id: &attempt_id, circuit, hops, is_handed_on: false, deadline };
-            let Concluded { mut again, wait, exhausted, mut unsettled } =
+            let Concluded { again, wait, exhausted, mut unsettled } =
                 courier.conclude(webhook, carried, &answer, concluding).await;
             unsettled.extend(courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await);
-            // What stays in the backlog must not be sent on as well.
-            again.retain(|pending| !unsettled.contains(&pending.source));
+            let again = sent_on(again, &unsettled);
             if way(wait, false) == Way::Delayed && !again.is_empty() {
                 let faults = again.iter().map(|pending| pending.faults).max().unwrap_or(0);
                 let how = SendOn { batch, recorded: true, hops, faults, delay: wait };

@@ -159,6 +159,13 @@ fn a_request_of_which_a_part_is_not_recorded_stays_together() {
 }
 
 #[test]
+fn what_comes_again_as_it_is_is_not_sent_on_as_well() {
+    let again = vec![pending(1, 0), Pending { source: 7, ..pending(2, 0) }, pending(3, 0)];
+    let sent = sent_on(again, &BTreeSet::from([7]));
+    assert_eq!(sent.iter().map(|pending| pending.source).collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
 fn nothing_waits_long_in_flight() {
     let way = |seconds, is_whole| way(Duration::from_secs(seconds), is_whole);
     assert_eq!([way(1, true), way(5, true), way(6, true)], [Way::InFlight, Way::InFlight, Way::Delayed]);
