@@ -29,14 +29,11 @@ use posthaste_runtime::{
 };
 use posthaste_store::Registry;
 
-use crate::{keyed::Keyed, limiter::Limiter};
+use crate::keyed::Keyed;
 
 pub(crate) async fn publish(
     caller: Caller,
-    State(registry): State<Registry>,
-    State(queue): State<Queue>,
-    State(checks): State<Checks>,
-    State(limiter): State<Limiter>,
+    State(crate::State { registry, events: queue, checks, limiter }): State<crate::State>,
     Extension(Hops(hops)): Extension<Hops>,
     headers: HeaderMap,
     body: Bytes,
