@@ -77,18 +77,20 @@ impl Scheduler {
             .collect()
     }
 
-    /// Invokes a function now, once for each of its schedules, enabled or not, and waits for its answers.
+    /// Invokes a function now, once for each of its schedules, enabled or not, one after the other, and waits for its answers.
     ///
     /// # Errors
-    /// There is nothing to invoke, or the function failed; nothing is repeated then.
+    /// There is nothing to invoke, or an invocation failed. The others are made all the same, and nothing is repeated.
     pub(crate) async fn tick(&self, function: &str) -> Result<(), TickError> {
-        let mut found = false;
+        let mut ticked = Err(TickError::NoSchedule(function.to_owned()));
         for scheduled in self.0.iter().filter(|scheduled| scheduled.name == function) {
-            found = true;
-            let answer = scheduled.function.invoke(scheduled.event()).await;
-            answer.map_err(|error| TickError::Failed { function: function.to_owned(), error })?;
+            let answer = scheduled.function.invoke(scheduled.event()).await.map(drop);
+            let answer = answer.map_err(|error| TickError::Failed { function: function.to_owned(), error });
+            if !matches!(ticked, Err(TickError::Failed { .. })) {
+                ticked = answer;
+            }
         }
-        if found { Ok(()) } else { Err(TickError::NoSchedule(function.to_owned())) }
+        ticked
     }
 }
 

@@ -71,19 +71,31 @@ impl Call {
         }
     }
 
-    /// The partition keys of the items that a call names by their keys, its own, or those of a transaction's parts or a batch of
-    /// reads. A key that is not
-    /// there is an empty one, which no condition permits.
+    /// The partition keys of the items that a call names by their keys, its own, those of the parts of a transaction, of a batch of
+    /// reads or of writes, or of what a query asks for. A key that is not there is an empty one, which no condition permits.
     pub(crate) fn leading_keys(&self) -> Vec<&str> {
         if self.service != Service::DynamoDb {
             return Vec::new();
         }
+        if self.action == "Query" {
+            return vec![self.queried_key().unwrap_or_default()];
+        }
         let transaction = self.body["TransactItems"].as_array().into_iter().flatten();
-        let parts = transaction.filter_map(Value::as_object).flat_map(|part| part.values());
+        let tables = self.body["RequestItems"].as_object().into_iter().flat_map(|tables| tables.values());
+        let writes = tables.filter_map(Value::as_array).flatten();
+        let parts = transaction.chain(writes).filter_map(Value::as_object).flat_map(|part| part.values());
         let keys = parts.chain([&self.body]).filter_map(|part| part.get("Item").or_else(|| part.get("Key")));
         let tables = self.body["RequestItems"].as_object().into_iter().flat_map(|tables| tables.values());
         let read = tables.flat_map(|table| table["Keys"].as_array().into_iter().flatten());
         keys.chain(read).map(|key| key[PARTITION_KEY]["S"].as_str().unwrap_or_default()).collect()
+    }
+
+    /// What a query wants the partition key to be, where its condition begins as `pk = :value`.
+    fn queried_key(&self) -> Option<&str> {
+        let mut words = self.body["KeyConditionExpression"].as_str()?.split_whitespace();
+        let is_equal = words.next() == Some(PARTITION_KEY) && words.next() == Some("=");
+        let value = words.next().filter(|_| is_equal)?;
+        self.body["ExpressionAttributeValues"][value]["S"].as_str()
     }
 
     fn table_permissions(&self, names: &Names) -> Vec<(String, String)> {
@@ -143,10 +155,11 @@ mod tests {
 
     #[test]
     fn the_leading_keys_are_those_of_every_part() {
-        let keys = |body: Value| {
-            let call = Call { service: Service::DynamoDb, action: String::new(), body };
+        let keys_of = |action: &str, body: Value| {
+            let call = Call { service: Service::DynamoDb, action: action.to_owned(), body };
             call.leading_keys().into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
+        let keys = |body| keys_of("", body);
         assert_eq!(keys(json!({"Item": {"pk": {"S": "a"}, "sk": {"S": "b"}}})), ["a"]);
         assert_eq!(keys(json!({"Key": {"pk": {"S": "a"}}})), ["a"]);
         assert_eq!(keys(json!({"Key": {"other": {"S": "a"}}})), [""]);
@@ -154,7 +167,15 @@ mod tests {
         assert_eq!(keys(json!({ "TransactItems": parts })), ["a", "b"]);
         let batch = json!({"RequestItems": {"t": {"Keys": [{"pk": {"S": "a"}}, {"other": {"S": "b"}}]}, "u": [{"PutRequest": {}}]}});
         assert_eq!(keys(batch), ["a", ""]);
-        assert_eq!(keys(json!({"KeyConditionExpression": "pk = :pk"})), [""; 0]);
+        let writes =
+            json!([{"PutRequest": {"Item": {"pk": {"S": "a"}}}}, {"DeleteRequest": {"Key": {"pk": {"S": "b"}}}}]);
+        assert_eq!(keys(json!({ "RequestItems": { "t": writes } })), ["a", "b"]);
+        let query = |condition| {
+            let values = json!({":pk": {"S": "a"}, ":sk": {"S": "b"}});
+            keys_of("Query", json!({"KeyConditionExpression": condition, "ExpressionAttributeValues": values}))
+        };
+        assert_eq!(query("pk = :pk AND sk < :sk"), ["a"]);
+        assert_eq!(query("dueShard = :pk"), [""]);
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

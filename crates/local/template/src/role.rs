@@ -35,9 +35,16 @@ pub struct Statement {
     pub leading_keys: Vec<String>,
 }
 
-/// The calls that name their item's key, so that a condition on it is understood here.
-const CALLS_BY_KEY: [&str; 5] =
-    ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+/// The calls that name their items' partition keys, so that a condition on these is understood here.
+const CALLS_BY_KEY: [&str; 7] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+];
 
 impl Statement {
     fn matches(&self, action: &str, resource: &str, keys: &[&str]) -> bool {

@@ -18,6 +18,11 @@ async fn a_tick_invokes_a_function_for_each_of_its_schedules_and_waits_for_the_a
     let error = worker.system.tick("worker").await.unwrap_err();
     assert!(matches!(&error, TickError::Failed { function, .. } if function == "worker"));
     assert_eq!(error.to_string(), "worker: Teapot: short and stout");
+    assert_eq!(
+        worker.system.metrics().functions["worker"].invocations,
+        4,
+        "a failure does not keep the others from it"
+    );
     for name in ["idle", "nobody"] {
         let error = worker.system.tick(name).await.unwrap_err();
         assert!(matches!(&error, TickError::NoSchedule(function) if function == name), "{error}");
