@@ -126,22 +126,23 @@ impl Posthaste {
         self.system.metrics().calls.get(function).map_or(0, |calls| calls.values().map(|calls| calls.count).sum())
     }
 
-    /// Makes the retries that wait for their time due.
+    /// Makes the retries that wait as delayed messages due.
     pub async fn fast_forward_retries(&self) {
-        let table = self.deliveries_table();
-        let scan =
-            json!({ "TableName": table, "FilterExpression": "attribute_exists(notBefore)", "ConsistentRead": true });
-        let found = self.system.dynamodb().call("Scan", &scan).await.unwrap();
-        for item in found["Items"].as_array().unwrap() {
+        self.fast_forward_records().await;
+        self.system.sqs().expire_delays(&self.queue("DeliveriesQueueUrl"));
+    }
+
+    /// Lets the records say that their retries are due.
+    pub async fn fast_forward_records(&self) {
+        for item in self.scan("attribute_exists(notBefore)", Value::Null).await {
             let update = json!({
-                "TableName": table, "Key": { "pk": item["pk"], "sk": item["sk"] },
+                "TableName": self.deliveries_table(), "Key": { "pk": item["pk"], "sk": item["sk"] },
                 "UpdateExpression": "SET notBefore = :past", "ExpressionAttributeValues": { ":past": { "N": "1000" } },
                 "ConditionExpression": "attribute_exists(notBefore)",
             });
             // One that was made in the meantime waits no more.
             let _ = self.system.dynamodb().call("UpdateItem", &update).await;
         }
-        self.system.sqs().expire_delays(&self.queue("DeliveriesQueueUrl"));
     }
 
     /// The name of the Deliveries table.

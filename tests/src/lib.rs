@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this package is only for tests")]
 
 mod lanes;
+mod parked;
 
 use std::{
     collections::BTreeMap,

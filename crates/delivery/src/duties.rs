@@ -5,7 +5,7 @@ use std::sync::Arc;
 use posthaste_domain::{
     Timestamp,
     attempt::{Duty, duty},
-    id::{CauseKind, DeliveryId, EventId},
+    id::{BatchId, CauseKind, DeliveryId, EventId},
     sequence::Pending,
     task::{Content, Due, Task},
     webhook::Webhook,
@@ -37,6 +37,17 @@ pub struct Sent {
     pub receives: u32,
 }
 
+/// A delivery whose retry has to be parked, as its record says.
+#[derive(Debug, Clone)]
+pub struct Parking {
+    /// The delivery.
+    pub pending: Pending,
+    /// When its retry is due.
+    pub due_at: Timestamp,
+    /// The request that it shared.
+    pub batch: Option<BatchId>,
+}
+
 /// What the deliveries of a task ask for. What is over asks for nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Duties {
@@ -46,6 +57,8 @@ pub struct Duties {
     pub later: Vec<(Pending, Timestamp)>,
     /// The attempt that the task says was made is to be recorded with each of them.
     pub made: Vec<Pending>,
+    /// They are parked: a function died after it had recorded their attempt.
+    pub parks: Vec<Parking>,
     /// They are not sent, because the webhook is paused.
     pub skips: Vec<Pending>,
     /// They have no try left.
@@ -92,6 +105,10 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
             _ if task.made.is_some() => duties.made.push(Pending { attempts: 0, ..pending }),
             Duty::Send => duties.sends.push(pending),
             Duty::SendAt(at) => duties.later.push((pending, at)),
+            Duty::ParkUntil(due_at) => {
+                let batch = progress.and_then(|progress| progress.batch);
+                duties.parks.push(Parking { pending, due_at, batch });
+            }
             Duty::Skip => duties.skips.push(pending),
             Duty::DeadLetter => duties.exhausted.push(pending),
             Duty::Over => {}

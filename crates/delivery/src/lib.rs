@@ -11,6 +11,7 @@ mod details;
 mod duties;
 mod health;
 mod letters;
+mod parked;
 mod records;
 mod request;
 mod retry;
@@ -32,7 +33,7 @@ use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Found, Registry, WebhookKey};
 
 pub use details::Details;
-pub use duties::{Duties, Gone, Sent, duties};
+pub use duties::{Duties, Gone, Parking, Sent, duties};
 pub use records::{Concluded, Concluding, Skipped};
 pub use request::{Answer, Answered, host};
 pub use retry::{SendOn, task};

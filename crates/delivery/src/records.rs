@@ -47,6 +47,8 @@ pub struct Concluded {
     pub again: Vec<Pending>,
     /// How long these wait.
     pub wait: Duration,
+    /// Until when that is, as their records say.
+    pub due_at: Timestamp,
     /// No try is left for them.
     pub exhausted: Vec<Pending>,
     /// The places of what has to come again as it is, as its record could be neither written nor handed on.
@@ -103,7 +105,7 @@ impl Courier {
         let is_handed_on =
             !(how.is_handed_on && is_nothing_recorded) && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
         let unsettled = unrecorded.iter().filter(|_| !is_handed_on).map(|pending| pending.source).collect();
-        Concluded { again, wait, exhausted, unsettled }
+        Concluded { again, wait, due_at: now + wait, exhausted, unsettled }
     }
 
     /// Sends deliveries on with what came of their attempt. False where they could not be.

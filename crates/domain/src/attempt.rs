@@ -20,6 +20,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    id::BatchId,
+    parked::AHEAD,
     retry::{self, RetrySchedule},
     webhook::Webhook,
 };
@@ -199,12 +201,14 @@ pub struct Progress {
     pub status: Status,
     /// How many attempts are recorded.
     pub attempts: u32,
-    /// When it is due again, if it is parked: until then it is the release function's.
+    /// When it is due again, if the version before has parked it: until then it is the release function's.
     pub due_at: Option<Timestamp>,
     /// When its next attempt is due, wherever it waits.
     pub not_before: Option<Timestamp>,
     /// When that was recorded.
     pub recorded_at: Option<Timestamp>,
+    /// The request that it shared.
+    pub batch: Option<BatchId>,
 }
 
 /// What to do with a delivery whose message has come.
@@ -214,10 +218,12 @@ pub enum Duty {
     Send,
     /// Make an attempt at this time: the message came early, because a function died before it could let it wait.
     SendAt(Timestamp),
+    /// Park it until this time: a function died after it had recorded the attempt, and maybe before it had parked the retry.
+    ParkUntil(Timestamp),
     /// Send its dead letter: its attempts are used up, but a function may have died before the dead letter was sent, or it is a
     /// dead letter that was sent back while its webhook is paused.
     DeadLetter,
-    /// Nothing: it is over or parked, and the message is a late copy.
+    /// Nothing: it is over, and the message is a late copy.
     Over,
     /// Record that it is skipped, as its webhook is paused.
     Skip,
@@ -232,8 +238,14 @@ const EARLY: Duration = Duration::from_millis(500);
 /// Decides what the message of a delivery asks for, `now`. `redriven` says that the message was a dead letter that somebody sent
 /// back to the queue: its delivery gets another attempt, however many it has had.
 pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: Timestamp) -> Duty {
-    let unrecorded =
-        Progress { status: Status::Pending, attempts: 0, due_at: None, not_before: None, recorded_at: None };
+    let unrecorded = Progress {
+        status: Status::Pending,
+        attempts: 0,
+        due_at: None,
+        not_before: None,
+        recorded_at: None,
+        batch: None,
+    };
     let Progress { status, attempts, due_at, not_before, .. } = progress.unwrap_or(unrecorded);
     let enabled = webhook.is_enabled();
     let is_ahead = |time: &Timestamp| *time > now + CLOCK_SKEW;
@@ -247,9 +259,12 @@ pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: 
             Duty::DeadLetter
         }
         Status::Pending | Status::Waiting if !enabled => Duty::Skip,
-        Status::Pending | Status::Waiting => {
-            not_before.filter(|time| *time > now + EARLY).map_or(Duty::Send, Duty::SendAt)
-        }
+        Status::Pending | Status::Waiting => match not_before {
+            // `release` has not looked so far ahead, so if the retry was parked, the same item is put once more.
+            Some(time) if time > now + AHEAD + CLOCK_SKEW => Duty::ParkUntil(time),
+            Some(time) if time > now + EARLY => Duty::SendAt(time),
+            _ => Duty::Send,
+        },
     }
 }
 

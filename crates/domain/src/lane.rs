@@ -59,6 +59,8 @@ pub use turn::{Answer, Claim, Claiming, Message, Over, Step, Turn};
 pub use window::{MAX_WINDOW, Window};
 pub use write::{Condition, Outcome, Write};
 
+use crate::parked::Part;
+
 /// A request that takes longer is slow.
 pub const SLOW: Duration = Duration::from_secs(1);
 /// How many strikes within [`STRIKES_WITHIN`] sideline a webhook.
@@ -315,8 +317,13 @@ pub fn due_shard(spread: u64) -> String {
     format!("{LANES}{}", spread % u64::from(DUE_SHARDS))
 }
 
-/// The partitions of the index `due`: those of lanes, and those of lanes that wait for a probe.
-pub fn due_shards() -> (Vec<String>, Vec<String>) {
-    let shards = |prefix: &str| (0..DUE_SHARDS).map(|shard| format!("{prefix}{shard}")).collect();
+/// The partitions of the index `due` that a part of `release` works off: those of lanes, and those of lanes that wait for a probe.
+pub fn due_shards(part: Part) -> (Vec<String>, Vec<String>) {
+    let shards = |prefix: &str| part.share_of(DUE_SHARDS).map(|shard| format!("{prefix}{shard}")).collect();
     (shards(LANES), shards(PROBES))
+}
+
+/// How many lanes of one partition are probed a minute, so that it is this many of all partitions together.
+pub fn probes_a_shard(all: u32) -> u32 {
+    all.div_ceil(u32::from(DUE_SHARDS))
 }

@@ -23,6 +23,7 @@ pub mod loops;
 pub mod made;
 pub mod operational;
 pub mod own_type;
+pub mod parked;
 pub mod process;
 pub mod profile;
 pub mod publish_limit;

@@ -156,8 +156,6 @@ pub struct Retry {
     pub due_at: Timestamp,
     /// The request that it shared.
     pub batch: Option<BatchId>,
-    /// Whether it waits in the table, where `release` finds it, and not as a message.
-    pub is_parked: bool,
 }
 
 /// What an attempt comes to, for those that it carried.
@@ -214,8 +212,7 @@ impl Carried {
         now: Timestamp,
     ) -> Option<Retry> {
         let own = self.next(pending, pending.attempts + 1, schedule, None).wait().filter(|_| !attempt.succeeded())?;
-        let wait = wait.max(own);
-        Some(Retry { due_at: now + wait, batch: self.batch, is_parked: wait > MAX_DELAYED })
+        Some(Retry { due_at: now + wait.max(own), batch: self.batch })
     }
 
     /// What follows, now that the attempt is recorded with each delivery.
@@ -272,7 +269,7 @@ pub enum Way {
     InFlight,
     /// As a new message with a delay, which is not in flight.
     Delayed,
-    /// In the table.
+    /// As a due item of the table.
     Parked,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `bytes` (of the event's data), `updatedAt`, `expiresAt`; `cause`, where it is not "published"; while a retry is to come `notBefore` and `batch`; while it is parked `dueAt` and `dueShard` |
+//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `bytes` (of the event's data), `updatedAt`, `expiresAt`; `cause`, where it is not "published"; while a retry is to come `notBefore` and `batch`; where the version before has parked it `dueAt` and `dueShard` |
+//! | `#due#<0 to 63>` | `<due, ms>#<workspace>#<webhook id>#<delivery or batch id>`, of one delivery of a batch with `#<delivery id>` | `task` (JSON, by reference), `expiresAt` |
 //! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>`, and for the end of a long run `last#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
 //! | the same | `ended` | `expiresAt` |
 //! | `#replay#<workspace>#<webhook id>` | job id | `status`, `selection`, `since`, `until`, `examined`, `replayed`, `page`, `cursor`, `by`, `error` (JSON), `createdAt`, `updatedAt`, `expiresAt` |
@@ -12,7 +13,8 @@
 //! | `#suspect#<SQS message id>` | `suspect` | `begun` (how many functions began to handle the message in a row without an end), `expiresAt` |
 //! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `spacing` (microseconds), `expiresAt` |
 //!
-//! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of what waits for its time.
+//! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of holds, of lanes that
+//! have a turn, and of what the version before has parked. What is parked has an item of its own: [`posthaste_domain::parked`].
 //! A workspace begins with a letter or a digit, so no record is in a partition that begins with `#`.
 //!
 //! **Attempts are counted here**, by the update that records one. It is conditional on the count that its caller knew, so what
@@ -29,6 +31,7 @@ mod holds;
 mod jobs;
 mod lanes;
 mod limits;
+mod parked;
 mod record;
 mod suspects;
 
@@ -49,12 +52,13 @@ use posthaste_domain::{
 };
 
 pub use backlog::{Backlog, BacklogPage};
-pub use due::DueDelivery;
+pub use due::{DueCursor, DueDelivery, DuePage, Released};
 pub use history::History;
 pub use holds::{Hold, Holding};
 pub use jobs::{Advanced, JobOwner, TurnedPage};
 pub use lanes::{DueLane, WebhookKey};
 pub use limits::Reserved;
+pub use parked::{ParkedItem, ParkedPage};
 pub use record::DeliveryRecord;
 
 use self::attempts::Refused;
@@ -67,8 +71,8 @@ use crate::{
 /// How many partitions the deliveries of one webhook are spread over.
 const SHARDS: u8 = 8;
 
-/// How long a parked record is kept beyond its time.
-const PARKED_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long a record is kept beyond the time of its retry.
+const RETRY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The Deliveries table.
 #[derive(Debug, Clone)]
@@ -99,7 +103,7 @@ impl Deliveries {
     }
 
     /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise; a test has no
-    /// other attempt. How a failed one waits for its retry is part of the same write. Where the delivery has not had the `known`
+    /// other attempt. When the retry of a failed one is due is part of the same write. Where the delivery has not had the `known`
     /// number of attempts, nothing is recorded, and the right number is told: `known` is a number from before the attempt, or 0.
     /// `attempt_id` is unique to the attempt. Recording the same one again changes nothing and tells the same.
     pub async fn record_attempt(
@@ -231,7 +235,7 @@ impl Deliveries {
         wanted: impl IntoIterator<Item = (Workspace, WebhookId, DeliveryId)>,
     ) -> Found<DeliveryId, Progress> {
         // Without a projection a record's bodies would come too.
-        let attributes = &["status", "attemptCount", "dueAt", "notBefore", "updatedAt"];
+        let attributes = &["status", "attemptCount", "dueAt", "notBefore", "updatedAt", "batch"];
         let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
         let keys = wanted
             .into_iter()
@@ -239,7 +243,7 @@ impl Deliveries {
         batch::get(reading, keys, record::progress).await
     }
 
-    /// An update that sets the status and what every record has, and says how the delivery waits, or that it does not.
+    /// An update that sets the status and what every record has, and says when the retry is due, or that none is.
     fn update(
         &self,
         subject: Subject<'_>,
@@ -252,12 +256,9 @@ impl Deliveries {
         let from = subject.event.id.time().max(now);
         let expires = from.as_second().saturating_add_unsigned(subject.retention.as_secs());
         // What waits is not forgotten before its time.
-        let waits_until = retry.map_or(0, |retry| (retry.due_at + PARKED_LIFE).as_second());
+        let waits_until = retry.map_or(0, |retry| (retry.due_at + RETRY_LIFE).as_second());
         let expires = expires.max(waits_until);
         let waiting = match retry {
-            Some(Retry { is_parked: true, .. }) => {
-                ", notBefore = :due, #batch = :batch, dueAt = :due, dueShard = :shard"
-            }
             Some(_) => ", notBefore = :due, #batch = :batch REMOVE dueAt, dueShard",
             None => " REMOVE notBefore, dueAt, dueShard",
         };
@@ -281,14 +282,12 @@ impl Deliveries {
         if !subject.cause.is_published() {
             update = update.expression_attribute_values(":cause", text(subject.cause.name()));
         }
-        let Some(Retry { due_at, batch, is_parked }) = retry else { return update };
-        let spread = batch.map_or_else(|| subject.delivery.spread(), |batch| batch.spread());
+        let Some(Retry { due_at, batch }) = retry else { return update };
         let batch = batch.map_or(AttributeValue::Null(true), |batch| text(batch.to_string()));
-        update = update
+        update
             .expression_attribute_names("#batch", "batch")
             .expression_attribute_values(":due", number(due_at.as_millisecond()))
-            .expression_attribute_values(":batch", batch);
-        if is_parked { update.expression_attribute_values(":shard", due::shard(spread)) } else { update }
+            .expression_attribute_values(":batch", batch)
     }
 
     /// Carries out an update unless the delivery has succeeded by now.

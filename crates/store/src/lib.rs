@@ -15,8 +15,8 @@ mod sharded;
 
 pub use batch::Found;
 pub use deliveries::{
-    Advanced, Backlog, BacklogPage, Deliveries, DeliveryRecord, DueDelivery, DueLane, History, Hold, Holding, JobOwner,
-    Reserved, Subject, TurnedPage, WebhookKey,
+    Advanced, Backlog, BacklogPage, Deliveries, DeliveryRecord, DueCursor, DueDelivery, DueLane, DuePage, History,
+    Hold, Holding, JobOwner, ParkedItem, ParkedPage, Released, Reserved, Subject, TurnedPage, WebhookKey,
 };
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};

@@ -183,6 +183,7 @@ impl Surroundings<'_> {
             let concluding = self.concluding(work, &attempt_id, true);
             self.conclude(work, Carried { deliveries, batch }, &answer, concluding, false, progress).await;
         }
+        progress.unsettled.extend(courier.park_again(webhook, &work.parks).await);
         let Some(at) = work.later.iter().map(|(_, at)| *at).max() else { return };
         let later: Vec<Pending> = std::mem::take(&mut work.later).into_iter().map(|(pending, _)| pending).collect();
         let wait = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
@@ -237,7 +238,8 @@ impl Surroundings<'_> {
     ) {
         let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
         let (batch, count) = (carried.batch, carried.deliveries.len());
-        let Concluded { again, wait, mut exhausted, unsettled } = courier.conclude(webhook, carried, answer, how).await;
+        let concluded = courier.conclude(webhook, carried, answer, how).await;
+        let Concluded { again, wait, due_at, mut exhausted, unsettled } = concluded;
         progress.unsettled.extend(unsettled);
         let left = courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await;
         exhausted.retain(|pending| left.contains(&pending.source));
@@ -252,7 +254,7 @@ impl Surroundings<'_> {
         match way(wait, is_all && again.len() == count) {
             Way::InFlight => progress.comes_again = Some(wait),
             Way::Delayed => self.send_on_as(work, &again, batch, wait, progress).await,
-            Way::Parked => {}
+            Way::Parked => progress.unsettled.extend(courier.park(webhook, &again, batch, due_at).await),
         }
     }
 

@@ -3,7 +3,7 @@
 //! A task is a sequence. Where the webhook's format takes several events into a request, the tasks that come for the first time are
 //! one sequence, in the order of their events, as far as the bounds of a task allow.
 
-use posthaste_delivery::{Client, Duties, Gone};
+use posthaste_delivery::{Client, Duties, Gone, Parking};
 use posthaste_domain::{
     Timestamp,
     lane::{Admission, Lane, Reason},
@@ -25,6 +25,7 @@ pub(crate) struct Work<'f> {
     pub(crate) reason: Reason,
     pub(crate) sequence: Sequence,
     pub(crate) later: Vec<(Pending, Timestamp)>,
+    pub(crate) parks: Vec<Parking>,
     pub(crate) skips: Vec<Pending>,
     pub(crate) exhausted: Vec<Pending>,
     pub(crate) gone: Vec<Gone>,
@@ -59,7 +60,7 @@ impl<'f> Work<'f> {
         client: &'f Client,
         lane: Lane,
     ) -> Self {
-        let Duties { sends, later, made, skips, exhausted, gone } = duties;
+        let Duties { sends, later, parks, made, skips, exhausted, gone } = duties;
         Self {
             records: vec![at],
             client,
@@ -68,6 +69,7 @@ impl<'f> Work<'f> {
             reason: Reason::Slow,
             sequence: Sequence { batch: task.batch, left: sends, is_fresh },
             later,
+            parks,
             skips,
             exhausted,
             gone,
@@ -79,8 +81,9 @@ impl<'f> Work<'f> {
 
     /// Whether its message asks for nothing but its sequence.
     pub(crate) fn is_whole(&self) -> bool {
-        let rest = [self.later.is_empty(), self.skips.is_empty(), self.exhausted.is_empty(), self.gone.is_empty()];
-        self.records.len() == 1 && self.made.is_none() && rest.into_iter().all(|is_empty| is_empty)
+        let early = [self.later.is_empty(), self.parks.is_empty()];
+        let rest = [self.skips.is_empty(), self.exhausted.is_empty(), self.gone.is_empty()];
+        self.records.len() == 1 && self.made.is_none() && early.into_iter().chain(rest).all(|is_empty| is_empty)
     }
 
     /// What has become of its webhook since it was read.
@@ -125,6 +128,7 @@ impl<'f> Work<'f> {
         }
         self.sequence.left.sort_by_key(|pending| pending.event.id);
         self.later.extend(other.later);
+        self.parks.extend(other.parks);
         self.skips.extend(other.skips);
         self.exhausted.extend(other.exhausted);
         self.gone.extend(other.gone);

@@ -136,12 +136,13 @@ impl Working<'_> {
         client: &Client,
     ) -> Option<usize> {
         let (courier, webhook) = (&self.drain.courier, &client.webhook);
-        let Duties { mut sends, later, made, skips, exhausted, gone } = duties;
+        let Duties { mut sends, later, parks, made, skips, exhausted, gone } = duties;
         // What is only to be recorded is put into no backlog. If it is in one all the same, it is made again.
         sends.extend(made);
         let mut unsettled = courier.skip(webhook, &skips, Skipped::Disabled).await;
         unsettled.extend(courier.give_up(webhook, &exhausted, sequence.batch, None).await);
         unsettled.extend(courier.bury_gone(webhook, &gone, sequence.batch).await);
+        unsettled.extend(courier.park_again(webhook, &parks).await);
         if let Some(at) = later.iter().map(|(_, at)| *at).max() {
             let later: Vec<Pending> = later.into_iter().map(|(pending, _)| pending).collect();
             let wait = std::time::Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();

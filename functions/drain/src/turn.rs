@@ -294,11 +294,13 @@ impl<'d> Working<'d> {
             let (courier, webhook) = (&drain.courier, &client.webhook);
             let batch = carried.batch;
             let concluding = Concluding { attempt_id: &attempt_id, circuit, hops, is_handed_on: false, deadline };
-            let Concluded { again, wait, exhausted, mut unsettled } =
+            let Concluded { again, wait, due_at, exhausted, mut unsettled } =
                 courier.conclude(webhook, carried, &answer, concluding).await;
             unsettled.extend(courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await);
             let again = sent_on(again, &unsettled);
-            if way(wait, false) == Way::Delayed && !again.is_empty() {
+            if way(wait, false) == Way::Parked {
+                unsettled.extend(courier.park(webhook, &again, batch, due_at).await);
+            } else if !again.is_empty() {
                 let faults = again.iter().map(|pending| pending.faults).max().unwrap_or(0);
                 let how = SendOn { batch, recorded: true, hops, faults, delay: wait };
                 if !courier.send_on(webhook, &again, how).await {

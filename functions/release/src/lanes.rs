@@ -7,28 +7,32 @@ use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
     lane::{self, Lane, Outcome, TurnMessage},
+    parked::{AHEAD, Part},
 };
 use posthaste_queue::Message;
 use posthaste_runtime::clock;
 use posthaste_store::WebhookKey;
 
-use crate::release::{AHEAD, CONCURRENT_WRITES, Release};
+use crate::release::Release;
+
+const CONCURRENT_WRITES: usize = 16;
 
 /// How many lanes of one shard are woken a minute.
 const MAX_LANES: i32 = 500;
-/// How many sick webhooks are probed a minute for each invocation of `drain` that may run. A probe may take 30 s, and an invocation
+/// How many sick webhooks are probed a minute, by all parts together, for each invocation of `drain` that may run. A probe may take 30 s, and an invocation
 /// has ten turns, so these are three quarters of what it can do at the worst: the others need the rest.
 const PROBES_A_PLACE: u32 = 15;
 
 impl Release {
-    /// Wakes the lanes of all shards. An error says that one could not be looked through; the others were.
-    pub(crate) async fn wake_lanes(&self) -> anyhow::Result<usize> {
+    /// Wakes the lanes of these parts. An error says that one shard could not be looked through; the others were.
+    pub(crate) async fn wake_lanes(&self, parts: &[Part]) -> anyhow::Result<usize> {
         let now = clock::now();
-        let (lanes, probes) = lane::due_shards();
-        let shards = u32::try_from(probes.len()).unwrap_or(u32::MAX).max(1);
-        let most_probes = i32::try_from((self.places * PROBES_A_PLACE).div_ceil(shards)).unwrap_or(i32::MAX);
-        let lanes = lanes.into_iter().map(|shard| (shard, MAX_LANES));
-        let shards = lanes.chain(probes.into_iter().map(|shard| (shard, most_probes)));
+        let most_probes = i32::try_from(lane::probes_a_shard(self.places * PROBES_A_PLACE)).unwrap_or(i32::MAX);
+        let shards = parts.iter().flat_map(|part| {
+            let (lanes, probes) = lane::due_shards(*part);
+            let lanes = lanes.into_iter().map(|shard| (shard, MAX_LANES));
+            lanes.chain(probes.into_iter().map(move |shard| (shard, most_probes)))
+        });
         let looked = stream::iter(shards)
             .map(async |(shard, most)| self.deliveries.due_lanes(&shard, now + AHEAD, most).await)
             .buffer_unordered(CONCURRENT_WRITES)

@@ -2,6 +2,8 @@
 //! turns are woken.
 
 mod lanes;
+mod parts;
+mod place;
 mod plan;
 mod release;
 
@@ -25,7 +27,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     let release = &release;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        release.handle(Deadline::of(event.context.deadline)).await.map_err(lambda_runtime::Error::from)
+        let handled = async { release.handle(&parts::of(&event.payload)?, Deadline::of(event.context.deadline)).await };
+        handled.await.map_err(lambda_runtime::Error::from)
     }))
     .await
 }

@@ -1,33 +1,34 @@
 //! What is due goes out.
 //!
-//! Actors: a schedule calls this once a minute. It looks a little ahead, so that what is due before the next call goes out now, with
-//! the rest of its wait as a delay of its message.
+//! Actors: schedules call this once a minute for each of its parts, which have partitions of their own. It looks a little ahead, so
+//! that what is due before the next call goes out now, with the rest of its wait as a delay of its message.
 //!
 //! Guarantees: first the task is sent, then the table forgets that it waits. So when this dies between, it is sent again: a
-//! delivery comes twice, with one id, and is made once if the first copy has succeeded by then. Without faults each is sent once
-//! for each time that it is due: a call ends before the next one begins. A shard that can't be read stays for the next call. The turns
-//! of webhooks are woken beside that: see [`crate::lanes`].
+//! delivery comes twice, with one id, and is made once if the first copy has succeeded by then. Two calls for one part at once do
+//! the same. Without faults each is sent once for each time that it is due: a call ends before the next one begins. What can't be
+//! read or sent stays for the next call. The turns of webhooks are woken beside that: see [`crate::lanes`].
+//!
+//! Fairness: the partitions of a part take turns, a page each. So however much is due in one of them, the first pages of the others
+//! leave with the first round. Within a partition the order is that of time.
 
 use std::time::Duration;
 
-use futures::{
-    StreamExt,
-    future::{self, join_all},
-    stream,
-};
-use posthaste_domain::Timestamp;
+use futures::{StreamExt, future, stream};
+use posthaste_domain::parked::{AHEAD, Part};
 use posthaste_queue::Queue;
 use posthaste_runtime::{clock, deadline::Deadline};
-use posthaste_store::{Deliveries, DueDelivery, StoreError};
+use posthaste_store::Deliveries;
+use tokio::time::Instant;
 
-use crate::plan::{Outgoing, plan};
+use crate::place::Place;
 
-/// How far it looks ahead: until the next call, and some seconds for its start. Holds are left until they are due, as the end that
-/// they wait for may come before.
-pub(crate) const AHEAD: Duration = Duration::from_secs(75);
 /// The time that a round may take: none begins with less.
-const ROUND: Duration = Duration::from_secs(15);
-pub(crate) const CONCURRENT_WRITES: usize = 16;
+const ROUND: Duration = Duration::from_secs(10);
+/// How many partitions have their page sent at once.
+const CONCURRENT_PAGES: usize = 10;
+/// How long it pauses after a round in which something was refused, as by a throttle: twice as long each time in a row.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What release works with.
 #[derive(Debug)]
@@ -40,53 +41,86 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Sends what is due on every shard. An error says that a shard could not be emptied; the others were.
-    pub(crate) async fn handle(&self, deadline: Deadline) -> anyhow::Result<()> {
-        let until = clock::now() + AHEAD;
-        let shards = Deliveries::due_shards().map(|shard| self.empty(shard, until, deadline));
-        let all = future::join(join_all(shards), self.wake_lanes());
-        let Ok((results, woken)) = tokio::time::timeout_at(deadline.instant(), all).await else {
+    /// Sends what is due in these parts. An error says that a partition could not be emptied; the others were.
+    pub(crate) async fn handle(&self, parts: &[Part], deadline: Deadline) -> anyhow::Result<()> {
+        let all = future::join(self.empty(parts, deadline), self.wake_lanes(parts));
+        let Ok((Emptied { tasks, rounds, failed }, woken)) = tokio::time::timeout_at(deadline.instant(), all).await
+        else {
             tracing::warn!("not all could be released in time; the rest follows with the next call");
             return Ok(());
         };
-        let released: usize = results.iter().filter_map(|result| result.as_ref().ok()).sum();
-        tracing::info!(deliveries = released, turns = woken.as_ref().ok(), "released");
-        results.into_iter().chain([woken]).find_map(Result::err).map_or(Ok(()), Err)
+        tracing::info!(tasks, rounds, turns = woken.as_ref().ok(), "released");
+        failed.map_or(Ok(()), Err)?;
+        woken.map(drop)
     }
 
-    /// Goes on until nothing is left or a round gets nothing done. Returns how many deliveries went out.
-    async fn empty(&self, shard: u8, until: Timestamp, deadline: Deadline) -> anyhow::Result<usize> {
-        let mut released = 0;
-        loop {
-            let due = self.deliveries.due(shard, clock::now(), until).await?;
-            if due.is_empty() || deadline.left() < ROUND {
-                return Ok(released);
+    /// Goes round and round until nothing is left, or no time.
+    async fn empty(&self, parts: &[Part], deadline: Deadline) -> Emptied {
+        let until = clock::now() + AHEAD;
+        let mut open: Vec<Place> = parts.iter().flat_map(|part| places(*part)).collect();
+        let mut emptied = Emptied::default();
+        let mut pause = FIRST_PAUSE;
+        while !open.is_empty() {
+            if deadline.left() < ROUND {
+                tracing::warn!("not all could be released in time; the rest follows with the next call");
+                break;
             }
-            let round = self.send(plan(due, clock::now())?).await?;
-            if round == 0 {
-                anyhow::bail!("nothing that is due could be sent");
+            emptied.rounds += 1;
+            let pages = open.into_iter().map(async |mut place| (place.round(self, until).await, place));
+            let pages: Vec<_> = stream::iter(pages).buffered(CONCURRENT_PAGES).collect().await;
+            open = Vec::new();
+            let mut refused = 0;
+            for (round, place) in pages {
+                let is_over = place.is_over();
+                let error = match round {
+                    Ok(round) => {
+                        emptied.tasks += round.sent;
+                        refused += round.refused;
+                        (!round.has_moved && !is_over)
+                            .then(|| anyhow::anyhow!("nothing more of what is due could be sent"))
+                    }
+                    Err(error) => Some(error),
+                };
+                match error {
+                    None if is_over => {}
+                    None => open.push(place),
+                    Some(error) => {
+                        told_of_copies(&place);
+                        emptied.failed = Some(error);
+                    }
+                }
             }
-            released += round;
+            if refused == 0 {
+                pause = FIRST_PAUSE;
+            } else if !open.is_empty() {
+                tokio::time::sleep_until((Instant::now() + pause).min(deadline.instant())).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
+        open.iter().for_each(told_of_copies);
+        emptied
     }
+}
 
-    /// Returns how many went out. What one call sent is forgotten before the next one's is waited for.
-    async fn send(&self, tasks: Vec<Outgoing>) -> Result<usize, StoreError> {
-        let (messages, due): (Vec<_>, Vec<_>) =
-            tasks.into_iter().map(|Outgoing { message, due }| (message, due)).unzip();
-        let mut released = 0;
-        let mut calls = std::pin::pin!(self.tasks.send_in_calls(&messages));
-        while let Some(call) = calls.next().await {
-            for (_, error) in &call.failed {
-                tracing::error!(%error, "a task could not be sent");
-            }
-            let sent = call.messages.filter(|at| !call.failed.iter().any(|(failed, _)| failed == at));
-            let sent: Vec<&DueDelivery> = sent.flat_map(|at| due[at].iter()).collect();
-            let forget = sent.iter().map(|due| self.deliveries.released(due));
-            let results: Vec<_> = stream::iter(forget).buffered(CONCURRENT_WRITES).collect().await;
-            results.into_iter().collect::<Result<(), _>>()?;
-            released += sent.len();
-        }
-        Ok(released)
+/// What has been done.
+#[derive(Debug, Default)]
+struct Emptied {
+    /// How many messages went out.
+    tasks: usize,
+    /// In how many rounds.
+    rounds: usize,
+    /// Why a partition could not be emptied.
+    failed: Option<anyhow::Error>,
+}
+
+/// The partitions of a part.
+fn places(part: Part) -> impl Iterator<Item = Place> {
+    part.shards().map(Place::parked).chain(part.share_of(Deliveries::DUE_SHARDS).map(Place::index))
+}
+
+fn told_of_copies(place: &Place) {
+    let items = place.not_forgotten();
+    if items > 0 {
+        tracing::error!(items, "what was released could not be forgotten; the next call sends it again");
     }
 }

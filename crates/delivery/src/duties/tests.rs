@@ -64,24 +64,27 @@ fn ids(pending: &[Pending]) -> Vec<(DeliveryId, u32)> {
 fn each_delivery_of_a_task_has_its_own_duty() {
     let mut details = Details::default();
     let ahead = Some(now() + std::time::Duration::from_secs(60));
+    let far = Some(now() + std::time::Duration::from_secs(600));
+    let batch = BatchId::derive(&[delivery(6), delivery(7)]);
     for (nth, status, attempts, not_before) in [
         (1, Status::Succeeded, 1, None),
         (2, Status::Pending, 1, None),
         (3, Status::Pending, 4, None),
         (5, Status::Pending, 2, ahead),
+        (6, Status::Pending, 2, far),
     ] {
-        details
-            .progress
-            .items
-            .insert(delivery(nth), Progress { status, attempts, due_at: None, not_before, recorded_at: None });
+        let progress = Progress { status, attempts, due_at: None, not_before, recorded_at: None, batch };
+        details.progress.items.insert(delivery(nth), progress);
     }
-    let duties = duties(task(&[1, 2, 3, 4, 5]), Sent::default(), &webhook("spektr", true), &details, now());
+    let duties = duties(task(&[1, 2, 3, 4, 5, 6]), Sent::default(), &webhook("spektr", true), &details, now());
     assert_eq!(ids(&duties.sends), [(delivery(2), 1), (delivery(4), 0)]);
     assert_eq!(ids(&duties.exhausted), [(delivery(3), 4)]);
     assert_eq!(
         duties.later.iter().map(|(pending, at)| (pending.id, Some(*at))).collect::<Vec<_>>(),
         [(delivery(5), ahead)]
     );
+    let parks: Vec<_> = duties.parks.iter().map(|park| (park.pending.id, Some(park.due_at), park.batch)).collect();
+    assert_eq!(parks, [(delivery(6), far, batch)], "it comes back with those that shared its request");
     assert!(duties.skips.is_empty() && duties.gone.is_empty());
 }
 

@@ -12,7 +12,7 @@ fn spektr(enabled: bool) -> Webhook {
 }
 
 fn progress(status: Status, attempts: u32) -> Option<Progress> {
-    Some(Progress { status, attempts, due_at: None, not_before: None, recorded_at: None })
+    Some(Progress { status, attempts, due_at: None, not_before: None, recorded_at: None, batch: None })
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_message_is_sent_until_its_delivery_is_over() {
 }
 
 #[test]
-fn a_parked_delivery_waits_for_its_time() {
+fn what_the_version_before_has_parked_waits_for_its_time() {
     let webhook = spektr(true);
     let parked = Some(Progress {
         status: Status::Pending,
@@ -37,6 +37,7 @@ fn a_parked_delivery_waits_for_its_time() {
         due_at: Some(at(100)),
         not_before: Some(at(100)),
         recorded_at: None,
+        batch: None,
     });
     assert_eq!(duty(&webhook, parked, false, at(94)), Duty::Over);
     let early = duty(&webhook, parked, false, at(95));
@@ -55,9 +56,13 @@ fn a_message_that_comes_early_waits_for_the_time_of_its_retry() {
             due_at: None,
             not_before: Some(at(100)),
             recorded_at: None,
+            batch: None,
         };
         duty(&webhook, Some(progress), redriven, at(now))
     };
+    assert_eq!(failed(false, 0), Duty::ParkUntil(at(100)), "it may not be parked, as a function died");
+    assert_eq!(failed(false, 19), Duty::ParkUntil(at(100)));
+    assert_eq!(failed(false, 20), Duty::SendAt(at(100)), "release may have looked so far ahead already");
     assert_eq!(failed(false, 99), Duty::SendAt(at(100)));
     assert_eq!(failed(false, 100), Duty::Send);
     assert_eq!(failed(true, 99), Duty::Send, "a person asked for it");

@@ -1,8 +1,10 @@
-//! What waits in the table for its time: parked deliveries, and holds with their deadlines.
+//! What the index `due` finds beside lanes: holds with their deadlines, and deliveries that the version before has parked in their
+//! records. And forgetting what was released, due items too.
 
 use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
+use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
     id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
@@ -20,10 +22,9 @@ use crate::{
 pub(super) const INDEX: &str = "due";
 /// How many partitions of the index there are.
 const SHARDS: u8 = 8;
-/// The most that is looked at in one shard at a time.
-const MAX_ITEMS: usize = 2000;
+const CONCURRENT_WRITES: usize = 16;
 
-/// A parked delivery or a hold whose time has come, or comes soon.
+/// A hold, or a delivery that the version before has parked, whose time has come, or comes soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueDelivery {
     /// Whose it is.
@@ -49,9 +50,38 @@ pub struct DueDelivery {
 }
 
 /// Where an item stands in the index.
-struct Entry {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueCursor {
     key: (String, String),
     due_at: i64,
+}
+
+/// A page of one shard of the index.
+#[derive(Debug, Clone, Default)]
+pub struct DuePage {
+    /// What is due, by its time.
+    pub due: Vec<DueDelivery>,
+    /// Where the next page begins; none if this is the last one.
+    pub next: Option<DueCursor>,
+}
+
+/// What has to be forgotten, as its task was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Released {
+    /// The item of this key is deleted: a hold or a due item.
+    Item((String, String)),
+    /// The record of this key waits no more, if it is still due at this time.
+    Record((String, String), Timestamp),
+}
+
+impl DueDelivery {
+    /// What has to be forgotten when its task was sent.
+    pub fn released(&self) -> Released {
+        match self.held_for {
+            Some(_) => Released::Item(self.key.clone()),
+            None => Released::Record(self.key.clone(), self.due_at),
+        }
+    }
 }
 
 /// The index's partition of something with this spread.
@@ -60,15 +90,21 @@ pub(super) fn shard(spread: u8) -> AttributeValue {
 }
 
 impl Deliveries {
-    /// The shards that [`Deliveries::due`] knows.
-    pub fn due_shards() -> impl Iterator<Item = u8> {
-        0..SHARDS
-    }
+    /// How many shards [`Deliveries::due`] knows.
+    pub const DUE_SHARDS: u8 = SHARDS;
 
-    /// What of one shard is due by `until`, by its time; of holds only what is due `now`, as their run may end before. What shared
-    /// a request comes together or not at all.
-    pub async fn due(&self, shard: u8, now: Timestamp, until: Timestamp) -> Result<Vec<DueDelivery>, StoreError> {
-        let entries = self.due_entries(shard, until).await?;
+    /// What of one shard is due by `until`, by its time: of at most `limit` entries of the index after this one. Of holds only what is
+    /// due `now`, as their run may end before. What shared a request comes together or not at all.
+    pub async fn due(
+        &self,
+        shard: u8,
+        now: Timestamp,
+        until: Timestamp,
+        after: Option<&DueCursor>,
+        limit: i32,
+    ) -> Result<DuePage, StoreError> {
+        let (entries, is_end) = self.due_entries(shard, until, after, limit).await?;
+        let next = entries.last().filter(|_| !is_end).cloned();
         let attributes = &["dueAt", "eventId", "deliveryId", "batch", "bytes", "cause"];
         let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
         let keys = entries.iter().map(|entry| (entry.key.clone(), key(entry.key.0.as_str(), entry.key.1.as_str())));
@@ -84,59 +120,89 @@ impl Deliveries {
             .filter(|due| !unread.contains(&due.due_at.as_millisecond()))
             .collect();
         due.sort_unstable_by_key(|due| (due.due_at, due.delivery));
-        Ok(due)
+        Ok(DuePage { due, next })
     }
 
-    async fn due_entries(&self, shard: u8, until: Timestamp) -> Result<Vec<Entry>, StoreError> {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name(INDEX)
-                .key_condition_expression("dueShard = :shard AND dueAt <= :until")
-                .expression_attribute_values(":shard", self::shard(shard))
-                .expression_attribute_values(":until", number(until.as_millisecond()))
-                .set_exclusive_start_key(start);
-            let answer = query.send().await.map_err(StoreError::call("Query"))?;
-            for item in answer.items() {
-                let key = (item.text(PK)?.to_owned(), item.text(SK)?.to_owned());
-                entries.push(Entry { key, due_at: item.number("dueAt")? });
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(entries);
-            }
-            if entries.len() >= MAX_ITEMS {
-                without_a_part(&mut entries);
-                return Ok(entries);
-            }
+    /// Entries of one shard, and whether they are the last ones.
+    async fn due_entries(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        after: Option<&DueCursor>,
+        limit: i32,
+    ) -> Result<(Vec<DueCursor>, bool), StoreError> {
+        let start = after.map(|after| {
+            let mut start = key(after.key.0.as_str(), after.key.1.as_str());
+            start.insert("dueShard".to_owned(), self::shard(shard));
+            start.insert("dueAt".to_owned(), number(after.due_at));
+            start
+        });
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(INDEX)
+            .key_condition_expression("dueShard = :shard AND dueAt <= :until")
+            .expression_attribute_values(":shard", self::shard(shard))
+            .expression_attribute_values(":until", number(until.as_millisecond()))
+            .limit(limit)
+            .set_exclusive_start_key(start);
+        let answer = query.send().await.map_err(StoreError::call("Query"))?;
+        let mut entries = Vec::new();
+        for item in answer.items() {
+            let key = (item.text(PK)?.to_owned(), item.text(SK)?.to_owned());
+            entries.push(DueCursor { key, due_at: item.number("dueAt")? });
         }
+        let is_end = answer.last_evaluated_key.is_none();
+        if !is_end {
+            without_a_part(&mut entries);
+        }
+        Ok((entries, is_end))
     }
 
-    /// Says that the task of something due has been sent. Nothing happens where it waits for another time by now.
-    pub async fn released(&self, due: &DueDelivery) -> Result<(), StoreError> {
-        let key = key(due.key.0.as_str(), due.key.1.as_str());
-        if due.held_for.is_some() {
-            let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key));
-            return delete.send().await.map(drop).map_err(StoreError::call("DeleteItem"));
+    /// Forgets what was released, 25 items with a call. Returns what may still be there.
+    pub async fn forget_released(&self, released: Vec<Released>) -> Result<Vec<Released>, StoreError> {
+        let (items, records): (Vec<_>, Vec<_>) =
+            released.into_iter().partition(|released| matches!(released, Released::Item(_)));
+        let mut deletes = Vec::new();
+        for released in &items {
+            let (Released::Item((pk, sk)) | Released::Record((pk, sk), _)) = released;
+            let key = key(pk.as_str(), sk.as_str());
+            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
+            let delete = delete.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
+            deletes.push((key, WriteRequest::builder().delete_request(delete).build()));
         }
+        let undone = batch::write(&self.client, &self.table, &deletes).await;
+        let items = items.into_iter().enumerate().filter(|(at, _)| undone.contains(at)).map(|(_, released)| released);
+        let mut left: Vec<Released> = items.collect();
+        let records = stream::iter(records).map(async |released| match self.forget_due(&released).await {
+            Ok(()) => None,
+            Err(error) => {
+                tracing::error!(%error, "a record still says that its delivery is parked");
+                Some(released)
+            }
+        });
+        left.extend(records.buffered(CONCURRENT_WRITES).collect::<Vec<_>>().await.into_iter().flatten());
+        Ok(left)
+    }
+
+    /// Nothing happens where the record waits for another time by now.
+    async fn forget_due(&self, released: &Released) -> Result<(), StoreError> {
+        let Released::Record((pk, sk), due_at) = released else { return Ok(()) };
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key))
+            .set_key(Some(key(pk.as_str(), sk.as_str())))
             .update_expression("REMOVE dueAt, dueShard")
             .condition_expression("dueAt = :due")
-            .expression_attribute_values(":due", number(due.due_at.as_millisecond()));
+            .expression_attribute_values(":due", number(due_at.as_millisecond()));
         StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
     }
 }
 
 /// Takes those of the last time away, as others of it, which may have shared a request with them, were not looked at.
-fn without_a_part(entries: &mut Vec<Entry>) {
+fn without_a_part(entries: &mut Vec<DueCursor>) {
     let Some(last) = entries.last().map(|entry| entry.due_at) else { return };
     if entries.first().is_some_and(|first| first.due_at < last) {
         entries.retain(|entry| entry.due_at < last);
@@ -160,8 +226,7 @@ fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
         }
     };
     let delivery = if is_hold { item.parsed("deliveryId")? } else { item.parsed(SK)? };
-    let batch = item.get("batch").and_then(|value| value.as_s().ok());
-    let batch = batch.map(|id| id.parse().map_err(|_| item.corrupt("batch"))).transpose()?;
+    let batch = record::batch(item)?;
     // The version before recorded no size.
     let bytes = if item.contains_key("bytes") { item.number("bytes")? } else { 0 };
     let cause = record::cause(item)?;
@@ -173,13 +238,13 @@ fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
 mod tests {
     use super::*;
 
-    fn entries(times: &[i64]) -> Vec<Entry> {
-        times.iter().map(|due_at| Entry { key: Default::default(), due_at: *due_at }).collect()
+    fn entries(times: &[i64]) -> Vec<DueCursor> {
+        times.iter().map(|due_at| DueCursor { key: Default::default(), due_at: *due_at }).collect()
     }
 
     #[test]
     fn what_is_due_at_one_time_is_not_parted() {
-        let times = |mut entries: Vec<Entry>| {
+        let times = |mut entries: Vec<DueCursor>| {
             without_a_part(&mut entries);
             entries.iter().map(|entry| entry.due_at).collect::<Vec<_>>()
         };

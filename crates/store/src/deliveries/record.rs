@@ -2,7 +2,7 @@ use posthaste_domain::{
     Timestamp,
     attempt::{Attempt, Failure, Progress, Status},
     event_type::EventType,
-    id::{CauseKind, DeliveryId, EventId},
+    id::{BatchId, CauseKind, DeliveryId, EventId},
 };
 
 use crate::{
@@ -86,10 +86,17 @@ pub(super) fn progress(item: &Item) -> Result<Progress, StoreError> {
         due_at: time(item, "dueAt")?,
         not_before: time(item, "notBefore")?,
         recorded_at: Some(item.parsed("updatedAt")?),
+        batch: batch(item)?,
     })
 }
 
-/// When a parked delivery, or a hold, is due.
+/// The request that the last attempt shared.
+pub(super) fn batch(item: &Item) -> Result<Option<BatchId>, StoreError> {
+    let batch = item.get("batch").and_then(|value| value.as_s().ok());
+    batch.map(|id| id.parse().map_err(|_| item.corrupt("batch"))).transpose()
+}
+
+/// When a hold, or what the version before has parked, is due.
 pub(super) fn due_at(item: &Item) -> Result<Option<Timestamp>, StoreError> {
     time(item, "dueAt")
 }

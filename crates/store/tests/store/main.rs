@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod lanes;
 mod limits;
+mod parked;
 mod publishing;
 mod routing;
 mod table;
