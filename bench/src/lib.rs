@@ -19,6 +19,7 @@ mod options;
 mod publisher;
 mod receiver;
 mod recovery;
+mod release;
 mod report;
 mod spent;
 mod stream;
@@ -41,6 +42,8 @@ pub enum Measurement {
     Limits(limits::LimitsArgs),
     /// How a busy webhook comes back after its endpoint was slow.
     Recovery(recovery::RecoveryArgs),
+    /// What it takes to send retries that are due in the same minute.
+    Release(release::ReleaseArgs),
 }
 
 impl Measurement {
@@ -51,6 +54,7 @@ impl Measurement {
             Self::Waiting(args) => waiting::run(args, subject, &mut done).await,
             Self::Limits(args) => limits::run(args, subject, &mut done).await,
             Self::Recovery(args) => recovery::run(args, subject, &mut done).await,
+            Self::Release(args) => release::run(args, subject, &mut done).await,
         }
     }
 }

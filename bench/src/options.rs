@@ -30,6 +30,7 @@ pub struct Common {
 }
 
 /// What is measured.
+#[derive(Clone)]
 pub struct Subject {
     pub(crate) binaries: BTreeMap<String, PathBuf>,
     pub(crate) template: String,

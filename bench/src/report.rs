@@ -62,6 +62,12 @@ impl Report {
         self.figure("account", account)
     }
 
+    /// Says that so many are nowhere, where there is no account of events.
+    pub(crate) fn lose(&mut self, lost: usize) {
+        self.line(format!("{lost} lost"));
+        self.lost = lost;
+    }
+
     pub(crate) fn table(&mut self, table: &Table) {
         self.text.push_str(&table.text());
     }

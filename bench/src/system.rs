@@ -149,6 +149,21 @@ impl Bench {
         }
     }
 
+    /// Invokes a function and waits for its end.
+    pub(crate) async fn invoke(&self, function: &str, event: Value) -> anyhow::Result<()> {
+        let function = self.system.function(function).context("there is no such function")?;
+        function.invoke(event.to_string().into()).await?;
+        Ok(())
+    }
+
+    /// Carries out writes of the Deliveries table with one call.
+    pub(crate) async fn write_deliveries(&self, writes: Vec<Value>) -> anyhow::Result<()> {
+        let table =
+            self.system.stack().outputs.get("DeliveriesTable").context("the template names no deliveries table")?;
+        self.system.dynamodb().call("BatchWriteItem", &json!({ "RequestItems": { table: writes } })).await?;
+        Ok(())
+    }
+
     pub(crate) async fn stop(self) {
         self.system.stop().await;
     }

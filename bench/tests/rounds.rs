@@ -119,3 +119,15 @@ async fn a_busy_webhook_that_was_slow_loses_nothing_and_its_lane_is_closed_in_th
     assert!(states.as_array().unwrap().iter().any(|seen| seen["state"] == "slow"), "it was sidelined: {states}");
     assert_eq!(report.figures()["isClosed"], true, "{states}");
 }
+
+#[tokio::test]
+async fn what_is_due_in_one_minute_leaves_with_one_call_of_every_part_and_few_calls() {
+    const DUE: u64 = 1000;
+    let report = measure(&format!("release --due {DUE} --workspaces 4")).await;
+    assert_eq!((count(&report, "/sent"), count(&report, "/minutes")), (DUE, 1), "each is sent once");
+    let calls = |operation: &str| count(&report, &format!("/spent/calls/release/{operation}"));
+    assert!(calls("sqs:SendMessageBatch") <= DUE / 10 + 64, "a partition's last call may have fewer than ten");
+    assert!(calls("dynamodb:BatchWriteItem") <= DUE / 25 + 64, "and its last delete fewer than 25");
+    // 64 partitions of due items, 8 of the index, 32 of lanes.
+    assert_eq!(count(&report, "/idleCalls"), 104);
+}

@@ -1,0 +1,194 @@
+//! `release`: what it takes to send retries that are due in the same minute.
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    clock,
+    options::Subject,
+    report::{Report, Table},
+    spent::Spent,
+    system::Bench,
+};
+
+/// The options of this measurement.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// How many retries are due.
+    #[arg(long, default_value_t = 100_000)]
+    due: usize,
+    /// How many workspaces they are of.
+    #[arg(long, default_value_t = 50)]
+    workspaces: usize,
+}
+
+/// The parts that `release` works in, and the partitions of each: `crates/domain/src/parked.rs`.
+const PARTS: usize = 8;
+const SHARDS: usize = 64;
+/// How many entries of a partition are read with one call.
+const PAGE: usize = 200;
+/// How many calls of each part may be needed before the measurement is given up.
+const MOST_MINUTES: usize = 20;
+/// The most writes of one BatchWriteItem.
+const MAX_WRITE: usize = 25;
+
+pub(crate) async fn run(args: &ReleaseArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+    let subject =
+        Subject { template: quiet(&subject.template)?, concurrency: subject.concurrency.max(PARTS), ..subject.clone() };
+    let bench = Bench::start(&subject).await?;
+    let measured = measure(args, &subject, &bench).await;
+    bench.stop().await;
+    done(measured?);
+    Ok(())
+}
+
+/// The template without the schedules of `release`, which is invoked by hand, and without what reads the deliveries queue: what it
+/// sends can be counted there.
+fn quiet(template: &str) -> anyhow::Result<String> {
+    const MINUTE: &str = "            Schedule: rate(1 minute)\n";
+    const QUEUE: &str = "            Queue: !GetAtt DeliveriesQueue.Arn\n";
+    ensure!(template.contains(MINUTE) && template.contains(QUEUE), "the template has no such schedule or mapping");
+    let disabled = |line: &str| format!("{line}            Enabled: false\n");
+    Ok(template.replace(MINUTE, &disabled(MINUTE)).replace(QUEUE, &disabled(QUEUE)))
+}
+
+async fn measure(args: &ReleaseArgs, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+    eprintln!("{} retries are parked …", args.due);
+    let item_bytes = park(args, bench).await?;
+    let before = bench.metrics();
+    let mut minutes = Vec::new();
+    while bench.messages() < args.due && minutes.len() < MOST_MINUTES {
+        let began = Instant::now();
+        let parts = (0..PARTS).map(|part| bench.invoke("release", json!({ "part": part })));
+        for answer in join_all(parts).await {
+            answer?;
+        }
+        minutes.push(Minute { seconds: began.elapsed().as_secs_f64(), sent: bench.messages() });
+        eprintln!("{} have been sent after {:.1} s", bench.messages(), began.elapsed().as_secs_f64());
+    }
+    let after = bench.metrics();
+    let idle = idle(bench).await?;
+    report(args, subject, bench, item_bytes, &minutes, &Spent::between(&before, &after), &idle)
+}
+
+/// One call of every part.
+struct Minute {
+    seconds: f64,
+    /// How many messages had been sent at its end.
+    sent: usize,
+}
+
+/// What a minute costs in which nothing is due.
+async fn idle(bench: &Bench) -> anyhow::Result<Spent> {
+    let before = bench.metrics();
+    for part in 0..PARTS {
+        bench.invoke("release", json!({ "part": part })).await?;
+    }
+    Ok(Spent::between(&before, &bench.metrics()))
+}
+
+/// Puts due items into partitions as workspaces own them: four each, in four parts. Returns the bytes of one.
+async fn park(args: &ReleaseArgs, bench: &Bench) -> anyhow::Result<usize> {
+    let due_ms = clock::now_us() / 1000;
+    let mut bytes = 0;
+    let mut puts = Vec::new();
+    for n in 0..args.due {
+        let workspace = n % args.workspaces.max(1);
+        let nth = n / args.workspaces.max(1);
+        // As the owners are spread here every part has as many as any other.
+        let part = (workspace + 2 * (nth % 4)) % PARTS;
+        let shard = part * (SHARDS / PARTS) + workspace % (SHARDS / PARTS);
+        let delivery = uuid::Uuid::new_v4();
+        let task = json!({
+            "workspace": format!("tenant-{workspace}"), "webhook": workspace + 1, "recorded": true,
+            "deliveries": [{ "id": delivery, "content": { "eventId": uuid::Uuid::new_v4() }, "bytes": 512 }],
+        });
+        let key = format!("{due_ms:013}#tenant-{workspace}#{}#{delivery}", workspace + 1);
+        let item = json!({
+            "pk": { "S": format!("#due#{shard}") }, "sk": { "S": key }, "task": { "S": task.to_string() },
+            "expiresAt": { "N": "1900000000" },
+        });
+        bytes = bytes.max(size(&item));
+        puts.push(json!({ "PutRequest": { "Item": item } }));
+        if puts.len() == MAX_WRITE || n + 1 == args.due {
+            bench.write_deliveries(std::mem::take(&mut puts)).await?;
+        }
+    }
+    Ok(bytes)
+}
+
+/// What DynamoDB counts of an item: names and values, a number as one byte and one for each two digits.
+fn size(item: &Value) -> usize {
+    let attributes = item.as_object().into_iter().flatten();
+    let sizes = attributes.map(|(name, value)| {
+        let text = value["S"].as_str().map(str::len);
+        name.len() + text.or_else(|| value["N"].as_str().map(|digits| digits.len() / 2 + 1)).unwrap_or(0)
+    });
+    sizes.sum()
+}
+
+fn report(
+    args: &ReleaseArgs,
+    subject: &Subject,
+    bench: &Bench,
+    item_bytes: usize,
+    minutes: &[Minute],
+    spent: &Spent,
+    idle: &Spent,
+) -> anyhow::Result<Report> {
+    let conditions = vec![("due", args.due.to_string()), ("workspaces", args.workspaces.to_string())];
+    let mut report = Report::new("release".to_owned(), subject, bench, conditions);
+    let first = minutes.first().context("nothing was due")?;
+    let (sent, calls) = (bench.messages(), spent.calls_of("release"));
+    let queries = spent.calls.get("release").and_then(|calls| calls.get("dynamodb:Query")).copied().unwrap_or(0);
+    let pages = args.due.div_ceil(PAGE) as u64;
+    // Eventual reads take half a unit for 4 KB, and one that finds nothing takes half a unit too.
+    let read_units =
+        pages as f64 * (PAGE * item_bytes).div_ceil(4096) as f64 / 2.0 + queries.saturating_sub(pages) as f64 / 2.0;
+    let write_units = args.due * item_bytes.div_ceil(1024);
+    let stats = bench.metrics().functions.get("release").cloned().unwrap_or_default();
+    let cpu_ms = spent.cpu_ms.get("release").copied().unwrap_or(0);
+    let invocations = spent.invocations.get("release").copied().unwrap_or(0);
+
+    let mut table = Table::new(&["release", ""]);
+    let mut row = |name: &str, figure: String| table.row(vec![name.to_owned(), figure]);
+    row("sent with the first call of every part", first.sent.to_string());
+    row("seconds of that", format!("{:.1}", first.seconds));
+    row("calls of every part until all were sent", minutes.len().to_string());
+    row("AWS calls for 1,000", format!("{:.1}", calls as f64 * 1000.0 / args.due as f64));
+    row("read units", format!("{read_units:.0}"));
+    row("write units", write_units.to_string());
+    row("bytes of an item", item_bytes.to_string());
+    row("CPU seconds of an invocation", format!("{:.2}", cpu_ms as f64 / 1000.0 / invocations.max(1) as f64));
+    row("CPU ms for 1,000", format!("{:.0}", cpu_ms as f64 * 1000.0 / args.due as f64));
+    row("peak memory of a process, MiB", format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0));
+    row("calls in a minute in which nothing is due", idle.calls_of("release").to_string());
+    report.table(&table);
+    report.table(&spent.table());
+    report.figure("sent", sent)?;
+    report.figure("sentInTheFirstMinute", first.sent)?;
+    report.figure("firstMinuteSeconds", first.seconds)?;
+    report.figure("minutes", minutes.len())?;
+    report.figure("calls", calls)?;
+    report.figure("readUnits", read_units)?;
+    report.figure("writeUnits", write_units)?;
+    report.figure("cpuMs", cpu_ms)?;
+    report.figure("peakMemoryKb", stats.peak_memory_kb)?;
+    report.figure("idleCalls", idle.calls_of("release"))?;
+    report.figure("spent", spent)?;
+    report.lose(args.due.saturating_sub(sent));
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_has_the_size_that_dynamodb_counts() {
+        assert_eq!(size(&json!({ "pk": { "S": "#due#1" }, "expiresAt": { "N": "1900000000" } })), 2 + 6 + 9 + 6);
+    }
+}
