@@ -1,6 +1,6 @@
-//! Retries that are parked, and found when they are due.
+//! Retries that are parked and deliveries that are held, found when they are due.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use posthaste_domain::{
     Timestamp,
@@ -9,7 +9,7 @@ use posthaste_domain::{
     task::{Due, Task},
     workspace::Workspace,
 };
-use posthaste_store::{Deliveries, ParkedItem, Released};
+use posthaste_store::{Deliveries, DueDelivery, Hold, Holding, ParkedItem, Released};
 
 use crate::table;
 
@@ -73,4 +73,47 @@ async fn a_workspace_has_four_partitions() {
     let found = due(&deliveries, at(i64::from(u32::MAX)), 100).await;
     let partitions: BTreeSet<&str> = found.iter().map(|item| item.key.0.as_str()).collect();
     assert_eq!((found.len(), partitions.len()), (100, 4));
+}
+
+/// The holds of a run that are due by this time, by pages of 200.
+async fn due_holds(deliveries: &Deliveries, until: Timestamp) -> (Vec<DueDelivery>, usize) {
+    let (mut due, mut pages) = (Vec::new(), 0);
+    for shard in 0..Deliveries::DUE_SHARDS {
+        let mut after = None;
+        loop {
+            let page = deliveries.due(shard, until, until, after.as_ref(), 200).await.unwrap();
+            assert!(page.due.len() <= 200);
+            pages += usize::from(!page.due.is_empty());
+            due.extend(page.due);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    (due, pages)
+}
+
+#[tokio::test]
+async fn many_holds_are_found_page_by_page_and_once() {
+    let deliveries = Deliveries::new(table::create().await, table::NAME);
+    let workspace = Workspace::parse("acme").unwrap();
+    let run = Holding { workspace: &workspace, webhook: WebhookId(7), context: "run" };
+    let began: EventId = "01896b5d-3648-7000-8000-000000000000".parse().unwrap();
+    // Ten of each millisecond.
+    let hold = |nth: u16| {
+        let at = u64::from_str_radix("01896b5d3648", 16).unwrap() + u64::from(nth / 10);
+        let time = format!("{at:012x}");
+        let event: EventId = format!("{}-{}-7000-8000-00000000{nth:04x}", &time[..8], &time[8..]).parse().unwrap();
+        Hold { event, delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published), bytes: 1 }
+    };
+    let holds: Vec<Hold> = (0..450).map(hold).collect();
+    assert!(deliveries.hold(run, &holds, Duration::from_secs(60)).await.unwrap().is_empty());
+    assert_eq!(due_holds(&deliveries, began.time()).await, (Vec::new(), 0));
+    let (due, pages) = due_holds(&deliveries, began.time() + Duration::from_secs(120)).await;
+    let found: BTreeSet<EventId> = due.iter().map(|due| due.event).collect();
+    assert_eq!((due.len(), found.len(), pages), (450, 450, 3));
+    let released = due.iter().map(DueDelivery::released).collect();
+    assert_eq!(deliveries.forget_released(released).await.unwrap(), []);
+    assert_eq!(deliveries.held(run).await.unwrap(), []);
 }

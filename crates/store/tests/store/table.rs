@@ -3,7 +3,10 @@
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
-    types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+        ScalarAttributeType,
+    },
 };
 
 /// The name of the table.
@@ -33,6 +36,16 @@ pub(crate) async fn create() -> Client {
             )
             .key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap());
     }
-    create.send().await.unwrap();
+    let key = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let index = GlobalSecondaryIndex::builder()
+        .index_name("due")
+        .key_schema(key("dueShard", KeyType::Hash))
+        .key_schema(key("dueAt", KeyType::Range))
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
+    for (name, kind) in [("dueShard", ScalarAttributeType::S), ("dueAt", ScalarAttributeType::N)] {
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(kind);
+        create = create.attribute_definitions(attribute.build().unwrap());
+    }
+    create.global_secondary_indexes(index.build().unwrap()).send().await.unwrap();
     client
 }
