@@ -105,7 +105,7 @@ async fn many_holds_are_found_page_by_page_and_once() {
         let at = u64::from_str_radix("01896b5d3648", 16).unwrap() + u64::from(nth / 10);
         let time = format!("{at:012x}");
         let event: EventId = format!("{}-{}-7000-8000-00000000{nth:04x}", &time[..8], &time[8..]).parse().unwrap();
-        Hold { event, delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published), bytes: 1 }
+        Hold { is_end: false, event, delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published), bytes: 1 }
     };
     let holds: Vec<Hold> = (0..450).map(hold).collect();
     assert!(deliveries.hold(run, &holds, Duration::from_secs(60)).await.unwrap().is_empty());
@@ -115,5 +115,5 @@ async fn many_holds_are_found_page_by_page_and_once() {
     assert_eq!((due.len(), found.len(), pages), (450, 450, 3));
     let released = due.iter().map(DueDelivery::released).collect();
     assert_eq!(deliveries.forget_released(released).await.unwrap(), []);
-    assert_eq!(deliveries.held(run).await.unwrap(), []);
+    assert_eq!(deliveries.held(run, None, 500).await.unwrap(), []);
 }
