@@ -100,6 +100,7 @@ fn what_was_made_is_recorded_and_not_made_again() {
             due_at: None,
             not_before: Some(now() + Duration::from_secs(60)),
             recorded_at: None,
+            batch: None,
         };
         details.progress.items.insert(delivery(nth), progress);
     }
