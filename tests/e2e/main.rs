@@ -3,6 +3,7 @@
 
 mod api;
 mod cloudevents;
+mod costs;
 mod dataspike;
 mod drain_faults;
 mod event_types;

@@ -57,6 +57,10 @@ pub struct EventAnswer {
     /// is not known yet.
     #[schema(required = true)]
     pub delivered: Option<bool>,
+    /// Only of a single event, and only where its workspace has more webhooks than one call looks at: the `cursor` of the call that
+    /// looks at the others. `delivered` is null until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// When it was accepted.
     #[schema(value_type = String, format = "date-time")]
     pub accepted_at: Timestamp,
@@ -70,6 +74,6 @@ impl EventAnswer {
     pub fn of(event: Event, delivered: Option<bool>) -> Self {
         let accepted_at = event.id.time();
         let Event { id, event_type, timestamp, subject, reference, data, .. } = event;
-        Self { id, r#type: event_type, timestamp, subject, reference, delivered, accepted_at, data }
+        Self { id, r#type: event_type, timestamp, subject, reference, delivered, next: None, accepted_at, data }
     }
 }

@@ -296,21 +296,6 @@ pub fn after_failure(schedule: &RetrySchedule, attempts: u32, seed: &str, asked:
     }
 }
 
-/// Whether an event has been delivered, by what is recorded of the deliveries that it is owed: true if all succeeded, false if one
-/// has not, and nothing if none is owed or one is not known yet. The `delivered` of `spektr-events-v1.txt`.
-pub fn delivered(statuses: impl IntoIterator<Item = Option<Status>>) -> Option<bool> {
-    let mut delivered = None;
-    let mut unknown = false;
-    for status in statuses {
-        match status {
-            Some(Status::Succeeded) => delivered = Some(true),
-            Some(Status::Pending | Status::Exhausted | Status::Skipped) => return Some(false),
-            Some(Status::Waiting) | None => unknown = true,
-        }
-    }
-    delivered.filter(|_| !unknown)
-}
-
 /// How long an answer asks to wait: `Retry-After` counts on 429 and 503 (RFC 6585, section 4, and RFC 9110, section 15.6.4).
 pub fn asked_wait(http_status: u16, retry_after: Option<&str>, now: Timestamp) -> Option<Duration> {
     let counts = matches!(http_status, 429 | 503);

@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod attempt;
 pub mod backlog;
 pub mod catalogue;
+pub mod delivered;
 pub mod event;
 pub mod event_type;
 pub mod filter;

@@ -75,8 +75,7 @@ impl Webhook {
 
     /// Whether an event is, or was, to be delivered here, by the present settings.
     pub fn wants(&self, event: &Event) -> bool {
-        let Settings { events, filters, timing, .. } = &self.settings;
-        subscription::timing(events, filters, *timing, event, &Process::of(event)).is_some()
+        self.settings.want(event)
     }
 
     /// How events are written.

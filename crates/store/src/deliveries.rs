@@ -243,6 +243,18 @@ impl Deliveries {
         batch::get(reading, keys, record::progress).await
     }
 
+    /// The statuses of these deliveries, with one call for up to 100, read eventually: one that was recorded a moment ago may be as it
+    /// was before. A delivery that has succeeded stays so.
+    pub async fn statuses(
+        &self,
+        workspace: &Workspace,
+        wanted: impl IntoIterator<Item = (WebhookId, DeliveryId)>,
+    ) -> Found<DeliveryId, Status> {
+        let reading = Reading { client: &self.client, table: &self.table, consistent: false, attributes: &["status"] };
+        let keys = wanted.into_iter().map(|(webhook, delivery)| (delivery, record_key(workspace, webhook, delivery)));
+        batch::get(reading, keys, record::status).await
+    }
+
     /// An update that sets the status and what every record has, and says when the retry is due, or that none is.
     fn update(
         &self,

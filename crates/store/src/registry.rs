@@ -22,6 +22,7 @@ mod idempotency;
 mod keys;
 mod publishing;
 mod routing;
+mod subscribers;
 mod types;
 pub(crate) mod webhooks;
 
@@ -31,6 +32,7 @@ use posthaste_domain::workspace::Workspace;
 use crate::item::{Item, text};
 
 pub use routing::{PageKey, Written};
+pub use subscribers::Subscribers;
 pub use types::OwnType;
 pub use webhooks::{Revision, Webhooks};
 

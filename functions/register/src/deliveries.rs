@@ -10,7 +10,7 @@ use axum::{
 use posthaste_api::{DeliveryAnswer, SentRequest};
 use posthaste_domain::{
     Invalid, api_key::Scope, attempt::Status, event::Event, event_type::EventType, history::Waits,
-    request::WebhookRequest, webhook::Webhook, workspace::Workspace,
+    request::WebhookRequest, webhook::Webhook,
 };
 use posthaste_runtime::{
     api::{ApiError, success},
@@ -21,6 +21,7 @@ use posthaste_runtime::{
 use posthaste_store::{Deliveries, DeliveryRecord, Events, History, Registry};
 
 use crate::{
+    events,
     history::{self, Reader},
     webhooks,
 };
@@ -63,7 +64,7 @@ pub(crate) async fn show(
     };
     let request = if is_as_sent(&webhook, &record) {
         let webhook = webhooks::opened(&keys, webhook).await?;
-        let event = event(&events, &caller.workspace, &record).await?;
+        let event = events::find(&events, &caller.workspace, record.event_id).await?;
         event.map(|event| request(&webhook, &record, &event)).transpose()?.flatten()
     } else {
         None
@@ -90,17 +91,6 @@ pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: &str) -
     }
     // It may have gone out between the two looks.
     deliveries.delivery(&webhook.workspace, webhook.id, id).await?.map(Found::Recorded).ok_or(NO_DELIVERY)
-}
-
-/// What a delivery brings, as long as it is stored.
-pub(crate) async fn event(
-    events: &Events,
-    workspace: &Workspace,
-    record: &DeliveryRecord,
-) -> Result<Option<Event>, ApiError> {
-    let key = (workspace.clone(), record.event_id);
-    let mut found = events.get([key.clone()]).await;
-    if found.unread.contains(&key) { Err(ApiError::Internal) } else { Ok(found.items.remove(&key)) }
 }
 
 /// Whether a request that is made now, for the last attempt's time, is the one that was sent: the settings are those of then, and no
@@ -173,6 +163,7 @@ mod tests {
         secret::Sealed,
         url::UrlPolicy,
         webhook::Settings,
+        workspace::Workspace,
     };
 
     use super::*;

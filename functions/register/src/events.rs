@@ -11,11 +11,10 @@ use posthaste_api::{EventAnswer, List};
 use posthaste_domain::{
     Invalid,
     api_key::Scope,
-    attempt::{self, Status},
+    delivered::{Cursor, Partly, Reckoning},
     event::Event,
     event_type::EventType,
-    id::{Cause, DeliveryId, EventId, WebhookId},
-    webhook::Webhook,
+    id::EventId,
     workspace::Workspace,
 };
 use posthaste_runtime::{
@@ -25,8 +24,8 @@ use posthaste_runtime::{
 };
 use posthaste_store::{Deliveries, EventQuery, Events, Registry};
 
-/// How many deliveries may be looked up for one page.
-const MAX_LOOKUPS: usize = 5000;
+use crate::reckoner::Reckoner;
+
 const NO_EVENT: ApiError = ApiError::NotFound("event with this id");
 
 pub(crate) async fn list(
@@ -37,13 +36,25 @@ pub(crate) async fn list(
     UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::EventsRead)?;
-    let query = read(Query::new(query))?;
-    let page = events.list(&caller.workspace, &query).await?;
-    let webhooks = registry.webhooks(&caller.workspace).await?;
-    let (shown, cut) = bounded(page.items, &webhooks.webhooks);
-    let next = if cut { shown.last().map(|(event, _)| event.id) } else { page.next };
-    let items = with_delivered(&deliveries, &caller.workspace, shown, !webhooks.unreadable.is_empty()).await?;
-    Ok(success(StatusCode::OK, List { items, next: next.map(|id| id.to_string()) }))
+    let Asked { query, partly } = read(Query::new(query))?;
+    let reckoner = Reckoner { registry: &registry, deliveries: &deliveries, workspace: &caller.workspace };
+    // One that is no longer stored is passed over.
+    let resumed = match partly {
+        Some(partly) => find(&events, &caller.workspace, partly.event).await?.map(|event| (event, partly)),
+        None => None,
+    };
+    let (reckoned, next) = match resumed {
+        Some((event, partly)) => {
+            let reckoning = Reckoning::resumed(event, partly);
+            reckoner.reckon(reckoning, Some(partly.webhook), Some(partly.event)).await?
+        }
+        None => {
+            let page = events.list(&caller.workspace, &query).await?;
+            reckoner.reckon(Reckoning::new(page.items), None, page.next).await?
+        }
+    };
+    let items = reckoned.into_iter().map(|(event, delivered)| EventAnswer::of(event, delivered)).collect();
+    Ok(success(StatusCode::OK, List { items, next: next.map(|cursor| cursor.to_string()) }))
 }
 
 pub(crate) async fn show(
@@ -52,79 +63,52 @@ pub(crate) async fn show(
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
     Path(id): Path<String>,
+    UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::EventsRead)?;
     let id: EventId = id.parse().map_err(|_| NO_EVENT)?;
-    let key = (caller.workspace.clone(), id);
+    let partly = read_partly(Query::new(query), id)?;
+    let event = find(&events, &caller.workspace, id).await?.ok_or(NO_EVENT)?;
+    let reckoning = match partly {
+        Some(partly) => Reckoning::resumed(event.clone(), partly),
+        None => Reckoning::new(vec![event.clone()]),
+    };
+    let reckoner = Reckoner { registry: &registry, deliveries: &deliveries, workspace: &caller.workspace };
+    let (reckoned, next) = reckoner.reckon(reckoning, partly.map(|partly| partly.webhook), None).await?;
+    let delivered = reckoned.into_iter().next().and_then(|(_, delivered)| delivered);
+    let next = next.map(|cursor| cursor.to_string());
+    Ok(success(StatusCode::OK, EventAnswer { next, ..EventAnswer::of(event, delivered) }))
+}
+
+/// An event, as long as it is stored.
+pub(crate) async fn find(events: &Events, workspace: &Workspace, id: EventId) -> Result<Option<Event>, ApiError> {
+    let key = (workspace.clone(), id);
     let mut found = events.get([key.clone()]).await;
-    if found.unread.contains(&key) {
-        return Err(ApiError::Internal);
+    if found.unread.contains(&key) { Err(ApiError::Internal) } else { Ok(found.items.remove(&key)) }
+}
+
+/// Which events are asked for.
+#[derive(Debug, PartialEq)]
+struct Asked {
+    query: EventQuery,
+    /// The event to go on with, before those of the query.
+    partly: Option<Partly>,
+}
+
+/// The cursor of a call for one event, which has to be a cursor of that event.
+fn read_partly(mut query: Query, id: EventId) -> Result<Option<Partly>, Invalid> {
+    let cursor: Option<Cursor> = query.optional("cursor", CURSOR)?;
+    query.finish()?;
+    match cursor {
+        None => Ok(None),
+        Some(Cursor::Within(partly)) if partly.event == id => Ok(Some(partly)),
+        Some(_) => Err(Invalid::field("cursor", "invalid_parameter", format!("cursor has to be {CURSOR}"))),
     }
-    let event = found.items.remove(&key).ok_or(NO_EVENT)?;
-    let webhooks = registry.webhooks(&caller.workspace).await?;
-    let (shown, _) = bounded(vec![event], &webhooks.webhooks);
-    let unreadable = !webhooks.unreadable.is_empty();
-    let answer = with_delivered(&deliveries, &caller.workspace, shown, unreadable).await?.pop().ok_or(NO_EVENT)?;
-    Ok(success(StatusCode::OK, answer))
 }
 
-/// An event, and the deliveries that it may be owed.
-type Owed = (Event, Vec<Candidate>);
+const CURSOR: &str = "the next of an earlier answer";
 
-/// A delivery that exists if its webhook was there when the event was accepted. What has a record exists.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    webhook: WebhookId,
-    delivery: DeliveryId,
-    was_there: bool,
-}
-
-/// The first of these events, as many as can be looked up, and whether others were left out.
-fn bounded(events: Vec<Event>, webhooks: &[Webhook]) -> (Vec<Owed>, bool) {
-    let mut shown: Vec<Owed> = Vec::new();
-    let mut lookups = 0;
-    for event in events {
-        let wanting = webhooks.iter().filter(|webhook| webhook.wants(&event));
-        let candidate = |webhook: &Webhook| Candidate {
-            webhook: webhook.id,
-            delivery: DeliveryId::derive(event.id, webhook.id, Cause::Published),
-            was_there: webhook.created_at <= event.id.time(),
-        };
-        let owed: Vec<Candidate> = wanting.map(candidate).collect();
-        lookups += owed.len();
-        if lookups > MAX_LOOKUPS && !shown.is_empty() {
-            return (shown, true);
-        }
-        shown.push((event, owed));
-    }
-    (shown, false)
-}
-
-/// Where a webhook can't be read, nobody knows whether it was owed an event: true is not said then.
-async fn with_delivered(
-    deliveries: &Deliveries,
-    workspace: &Workspace,
-    events: Vec<Owed>,
-    unreadable: bool,
-) -> Result<Vec<EventAnswer>, ApiError> {
-    let wanted = events.iter().flat_map(|(_, owed)| owed);
-    let wanted: Vec<_> = wanted.map(|owed| (workspace.clone(), owed.webhook, owed.delivery)).collect();
-    let progress = deliveries.progress(wanted).await;
-    if !progress.unread.is_empty() {
-        return Err(ApiError::Internal);
-    }
-    let status = |owed: &Candidate| -> Option<Option<Status>> {
-        let status = progress.items.get(&owed.delivery).map(|progress| progress.status);
-        (owed.was_there || status.is_some()).then_some(status)
-    };
-    let answer = |(event, owed): Owed| {
-        let unknown = unreadable.then_some(None);
-        EventAnswer::of(event, attempt::delivered(owed.iter().filter_map(status).chain(unknown)))
-    };
-    Ok(events.into_iter().map(answer).collect())
-}
-
-fn read(mut query: Query) -> Result<EventQuery, Invalid> {
+fn read(mut query: Query) -> Result<Asked, Invalid> {
     let has_to_be =
         |name: &str, shape: &str| Invalid::field(name, "invalid_parameter", format!("{name} has to be {shape}"));
     let event_type: Option<String> = query.optional("type", "an event type")?;
@@ -135,9 +119,15 @@ fn read(mut query: Query) -> Result<EventQuery, Invalid> {
         Some("desc") => true,
         Some(_) => return Err(has_to_be("order", "asc or desc")),
     };
-    let read = EventQuery {
+    let cursor: Option<Cursor> = query.optional("cursor", CURSOR)?;
+    let (after, partly) = match cursor {
+        None => (None, None),
+        Some(Cursor::After(event)) => (Some(event), None),
+        Some(Cursor::Within(partly)) => (Some(partly.event), Some(partly)),
+    };
+    let asked = EventQuery {
         limit: query.limit()?,
-        after: query.optional("cursor", "the next of an earlier answer")?,
+        after,
         since: query.optional("since", "an RFC 3339 time")?,
         until: query.optional("until", "an RFC 3339 time")?,
         event_type: event_type.transpose()?,
@@ -145,14 +135,16 @@ fn read(mut query: Query) -> Result<EventQuery, Invalid> {
         descending,
     };
     query.finish()?;
-    Ok(read)
+    Ok(Asked { query: asked, partly })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(pairs: &[(&str, &str)]) -> Result<EventQuery, Invalid> {
+    const ID: &str = "018566ad-3f93-7f0b-9ed5-36f7ac81ef7b";
+
+    fn parsed(pairs: &[(&str, &str)]) -> Result<Asked, Invalid> {
         read(Query::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()))
     }
 
@@ -164,20 +156,20 @@ mod tests {
             ("subject", "c-1"),
             ("since", "2023-07-18T15:32:13Z"),
             ("until", "2023-07-19T00:00:00+02:00"),
-            ("cursor", "018566ad-3f93-7f0b-9ed5-36f7ac81ef7b"),
+            ("cursor", ID),
             ("order", "desc"),
         ]);
         let expected = EventQuery {
             limit: 7,
-            after: "018566ad-3f93-7f0b-9ed5-36f7ac81ef7b".parse().ok(),
+            after: ID.parse().ok(),
             since: "2023-07-18T15:32:13Z".parse().ok(),
             until: "2023-07-18T22:00:00Z".parse().ok(),
             event_type: EventType::parse("order.created").ok(),
             subject: Some("c-1".to_owned()),
             descending: true,
         };
-        assert_eq!(query, Ok(expected));
-        assert!(!parsed(&[("order", "asc")]).unwrap().descending);
+        assert_eq!(query, Ok(Asked { query: expected, partly: None }));
+        assert!(!parsed(&[("order", "asc")]).unwrap().query.descending);
     }
 
     #[test]
@@ -186,6 +178,20 @@ mod tests {
             [("type", "a b"), ("order", "up"), ("since", "yesterday"), ("until", "1"), ("cursor", "x"), ("page", "2")]
         {
             assert_eq!(parsed(&[(name, value)]).unwrap_err().field.as_deref(), Some(name));
+        }
+    }
+    #[test]
+    fn a_cursor_in_the_middle_of_an_event_goes_on_there() {
+        let (id, cursor) = (ID.parse().unwrap(), format!("{ID}.7.yes"));
+        let Ok(Cursor::Within(within)) = cursor.parse() else { panic!("{cursor}") };
+        let asked = parsed(&[("cursor", &cursor)]).unwrap();
+        assert_eq!((asked.partly, asked.query.after), (Some(within), Some(id)));
+        let of_one = |id: EventId, cursor: &str| {
+            read_partly(Query::new(BTreeMap::from([("cursor".to_owned(), cursor.to_owned())])), id)
+        };
+        assert_eq!(of_one(id, &cursor), Ok(Some(within)));
+        for (other, cursor) in [(EventId::LAST, cursor.as_str()), (id, ID), (id, "x")] {
+            assert_eq!(of_one(other, cursor).unwrap_err().field.as_deref(), Some("cursor"));
         }
     }
 }

@@ -7,6 +7,7 @@ mod history;
 mod keys;
 mod nudge;
 mod openapi;
+mod reckoner;
 mod replay;
 mod send_test;
 mod webhooks;

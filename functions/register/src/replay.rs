@@ -30,6 +30,7 @@ use posthaste_store::{Deliveries, Events, JobOwner, Registry};
 
 use crate::{
     deliveries::{self, Found},
+    events,
     send_test::Tester,
     webhooks,
 };
@@ -59,7 +60,7 @@ pub(crate) async fn one(
         return Err(ApiError::DeliveryWaiting);
     };
     is_enabled(&webhook)?;
-    let event = deliveries::event(&events, &caller.workspace, &record).await?.ok_or(ApiError::EventGone)?;
+    let event = events::find(&events, &caller.workspace, record.event_id).await?.ok_or(ApiError::EventGone)?;
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let id = DeliveryId::derive(event.id, webhook.id, Cause::Replayed(nonce));
     let due = Due::of(id, &event).because(CauseKind::Replay);

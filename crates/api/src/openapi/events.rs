@@ -118,7 +118,7 @@ fn list() -> Call {
     Call::new(HttpMethod::Get, ALL, "listEvents", "List events")
         .tag(TAG)
         .needs(Scope::EventsRead, LISTING)
-        .pages(id())
+        .pages(cursor())
         .query("since", "Only events that were accepted then or later.", time())
         .query("until", "Only events that were accepted before.", time())
         .query("type", "Only events of this type.", EventTypeName::schema())
@@ -134,13 +134,21 @@ fn show() -> Call {
     let event = example::events(&one()).pop();
     Call::new(HttpMethod::Get, "/api/v1/events/{id}", "getEvent", "Read an event")
         .tag(TAG)
-        .needs(Scope::EventsRead, "With its data, and whether it has been delivered.")
+        .needs(Scope::EventsRead, SHOWING)
         .names("id", "event with this id", id())
+        .query("cursor", "The `next` of an earlier answer about this event: further webhooks are looked at.", cursor())
+        .refuses([Refusal::unknown_parameter()])
         .answers::<EventAnswer>(
             200,
             "The event.",
             [("delivered", shown(event.map(|event| EventAnswer::of(event, Some(true)))))],
         )
+}
+
+/// An event's id, or a place among the webhooks that one event is for.
+fn cursor() -> ObjectBuilder {
+    let schema = ObjectBuilder::new().schema_type(Type::String);
+    schema.examples([json!("01896b5d-3648-7000-8000-000000000001")])
 }
 
 fn idempotency_key() -> ObjectBuilder {
@@ -193,3 +201,7 @@ was published because of another one 5 times in a row has gone round in circles,
 const LISTING: &str = "\
 For reconciliation: every event that was published, each with whether it has been delivered. An event is in the list shortly after \
 it was accepted.";
+
+const SHOWING: &str = "\
+With its data, and whether it has been delivered. One call looks at some thousands of webhooks: where a workspace has more, the answer \
+has a `next`, and the same call with that as its `cursor` goes on.";

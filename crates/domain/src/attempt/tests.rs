@@ -117,17 +117,6 @@ fn a_wait_that_the_endpoint_asks_for_counts_if_it_is_longer() {
 }
 
 #[test]
-fn an_event_is_delivered_when_everybody_has_it() {
-    let (done, open) = (Some(Status::Succeeded), Some(Status::Pending));
-    assert_eq!(delivered([done, done]), Some(true));
-    assert_eq!(delivered([done, open]), Some(false));
-    assert_eq!(delivered([None, Some(Status::Exhausted)]), Some(false));
-    assert_eq!(delivered([done, Some(Status::Skipped)]), Some(false));
-    assert_eq!(delivered([done, None]), None, "one is not known yet");
-    assert_eq!(delivered([]), None, "nobody wants it");
-}
-
-#[test]
 fn what_is_a_success_is_the_profiles_word() {
     let succeeds = |profile: &str, status, body: &[u8]| {
         let webhook = webhook(json!({ "profile": profile }));

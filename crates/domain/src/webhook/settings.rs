@@ -5,13 +5,16 @@ use serde_json::value::RawValue;
 
 use crate::{
     Invalid, catalogue,
+    event::Event,
     event_type::{EventPattern, EventType},
     filter::{Filters, Timing},
     format::Format,
     input::Fields,
+    process::Process,
     profile::{Method, Profile},
     rate_limit::RateLimit,
     retry::RetrySchedule,
+    subscription,
     success::SuccessStatuses,
     url::{PublicUrl, StoredUrl, UrlPolicy},
 };
@@ -183,6 +186,11 @@ impl Settings {
     /// How long one request may take.
     pub fn timeout_seconds(&self) -> u8 {
         self.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS)
+    }
+
+    /// Whether an event is, or was, to be delivered, by these settings.
+    pub fn want(&self, event: &Event) -> bool {
+        subscription::timing(&self.events, &self.filters, self.timing, event, &Process::of(event)).is_some()
     }
 
     /// Whether any event may wait for the end of its process, by these settings or by earlier ones.

@@ -75,7 +75,7 @@ pub(super) fn cause(item: &Item) -> Result<CauseKind, StoreError> {
     CauseKind::by_name(item.text("cause")?).ok_or_else(|| item.corrupt("cause"))
 }
 
-fn status(item: &Item) -> Result<Status, StoreError> {
+pub(super) fn status(item: &Item) -> Result<Status, StoreError> {
     Status::by_name(item.text("status")?).ok_or_else(|| item.corrupt("status"))
 }
 

@@ -25,7 +25,7 @@ pub struct Webhooks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision(u64);
 
-const SK_PREFIX: &str = "webhook#";
+pub(super) const SK_PREFIX: &str = "webhook#";
 
 impl Registry {
     /// The next id. Numbers may be left out, when a registration dies before its webhook is stored, but never come twice.
@@ -188,7 +188,7 @@ fn write(webhook: &Webhook, revision: Revision) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-fn id_of(item: &Item) -> Option<WebhookId> {
+pub(super) fn id_of(item: &Item) -> Option<WebhookId> {
     item.text(SK).ok()?.strip_prefix(SK_PREFIX)?.parse().ok()
 }
 

@@ -8,5 +8,6 @@ mod lanes;
 mod limits;
 mod parked;
 mod publishing;
+mod reads;
 mod routing;
 mod table;

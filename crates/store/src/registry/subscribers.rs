@@ -1,0 +1,66 @@
+//! What the webhooks of a workspace subscribe to, read a call at a time.
+
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use posthaste_domain::{delivered::Subscriber, id::WebhookId, workspace::Workspace};
+
+use super::{
+    Registry,
+    webhooks::{SK_PREFIX, id_of, webhook_key},
+};
+use crate::{
+    StoreError,
+    item::{Item, Read, SK},
+};
+
+/// What one call has read of a workspace's webhooks: up to 1 MB of them.
+#[derive(Debug, Clone, Default)]
+pub struct Subscribers {
+    /// Those that could be read, by id.
+    pub subscribers: Vec<Subscriber>,
+    /// Whether there was one whose item is not what this version writes. Why is in the log.
+    pub is_one_unreadable: bool,
+    /// The last webhook of the call; none where there are no others.
+    pub next: Option<WebhookId>,
+    /// What it took, in read units of 4 KB.
+    pub read_units: f64,
+}
+
+impl Registry {
+    /// The webhooks of a workspace after this one, as many as one call reads, strongly consistently. Neither their secrets nor their
+    /// headers are fetched.
+    pub async fn subscribers(
+        &self,
+        workspace: &Workspace,
+        after: Option<WebhookId>,
+    ) -> Result<Subscribers, StoreError> {
+        let start = after.map(|id| webhook_key(workspace, id));
+        let query = self
+            .beginning_with(workspace, SK_PREFIX, start)
+            .projection_expression("pk, sk, settings, createdAt")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = query.send().await.map_err(StoreError::call("Query"))?;
+        let mut read = Subscribers {
+            next: answer.last_evaluated_key.as_ref().map(id).transpose()?,
+            read_units: answer.consumed_capacity.and_then(|consumed| consumed.capacity_units).unwrap_or(1.0),
+            ..Subscribers::default()
+        };
+        for item in answer.items.unwrap_or_default() {
+            match subscriber(&item) {
+                Ok(subscriber) => read.subscribers.push(subscriber),
+                Err(error) => {
+                    tracing::error!(%workspace, %error, "a webhook can't be read");
+                    read.is_one_unreadable = true;
+                }
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn subscriber(item: &Item) -> Result<Subscriber, StoreError> {
+    Ok(Subscriber { id: id(item)?, created_at: item.parsed("createdAt")?, settings: item.json("settings")? })
+}
+
+fn id(item: &Item) -> Result<WebhookId, StoreError> {
+    id_of(item).ok_or_else(|| item.corrupt(SK))
+}
