@@ -68,3 +68,38 @@ async fn the_receiver_answers_as_it_is_told_and_shows_what_arrived() {
     http.delete(&url).send().await.unwrap();
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0);
 }
+
+#[tokio::test]
+async fn no_address_answers_a_web_page_of_elsewhere() {
+    let posthaste = Posthaste::start().await;
+    let urls = posthaste.system.urls();
+    let arn = &posthaste.system.stack().outputs["FirstKeySecretArn"];
+    let secret = json!({ "SecretId": arn }).to_string();
+    let calls = [
+        (format!("{}/api/v1/openapi.json", urls.api), "GET", "", String::new()),
+        (format!("{}/inbox/mine", urls.inbox), "GET", "", String::new()),
+        (format!("{}/faults", urls.admin), "POST", "", "fail=100%".to_owned()),
+        (urls.sqs.clone(), "POST", "AmazonSQS.ListQueues", "{}".to_owned()),
+        (urls.dynamodb.clone(), "POST", "DynamoDB_20120810.ListTables", "{}".to_owned()),
+        (urls.sqs.clone(), "POST", "secretsmanager.GetSecretValue", secret),
+    ];
+    let http = reqwest::Client::new();
+    for (url, method, target, body) in calls {
+        let call = async |name: &'static str, value: &'static str| {
+            let request =
+                http.request(method.parse().unwrap(), &url).header("x-amz-target", target).header(name, value);
+            let answer = request.body(body.clone()).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        for (name, value) in [("host", "evil.example:8080"), ("origin", "https://evil.example"), ("origin", "null")] {
+            let (status, answer) = call(name, value).await;
+            assert_eq!(status, 403, "{url} {target} {name}: {value}");
+            assert!(answer.to_lowercase().starts_with(&format!("the {name} has to be localhost")), "{answer}");
+        }
+        assert_eq!(posthaste.system.faults().spec(), "".parse().unwrap(), "what is refused does nothing");
+        for (name, value) in [("host", "localhost:8080"), ("origin", "http://localhost:3000")] {
+            assert_ne!(call(name, value).await.0, 403, "{url} {target} {name}: {value}");
+        }
+        posthaste.system.faults().set("".parse().unwrap());
+    }
+}

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The functions are the real binaries, run as processes that speak the Lambda Runtime API; they reach DynamoDB and SQS over the real
-//! wire protocols. Everything listens on 127.0.0.1.
+//! wire protocols. Everything listens on loopback addresses, and refuses what web pages of elsewhere send.
 
 mod admin;
 pub mod binaries;
@@ -19,6 +19,7 @@ mod gateway;
 pub mod inbox;
 mod metrics;
 mod poller;
+pub mod private;
 mod scheduler;
 mod secrets;
 mod serve;

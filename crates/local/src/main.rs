@@ -6,13 +6,12 @@ mod logs;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use posthaste_local::{FaultSpec, Functions, Options, System, binaries};
+use posthaste_local::{FaultSpec, Functions, Options, System, binaries, private};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs Posthaste on this machine: the functions, and the AWS services that they use, made from template.yaml.
@@ -129,13 +128,12 @@ fn greeting(system: &System) -> String {
     text
 }
 
-/// Writes the file under another name first, so that whoever waits for it never reads half of it.
+/// Writes the file under another name first, so that whoever waits for it never reads half of it. It has the first key, so only its
+/// owner may read it.
 fn write_ready(file: &Path, system: &System) -> anyhow::Result<()> {
     let mut ready = serde_json::to_value(system.urls())?;
     ready["key"] = system.first_key().into();
     ready["pids"] = system.pids().into();
-    let unfinished = file.with_extension("unfinished");
-    fs::write(&unfinished, serde_json::to_vec_pretty(&ready)?)
-        .with_context(|| format!("{} can't be written", file.display()))?;
-    fs::rename(&unfinished, file).with_context(|| format!("{} can't be written", file.display()))
+    private::write(file, &serde_json::to_vec_pretty(&ready)?)
+        .with_context(|| format!("{} can't be written", file.display()))
 }

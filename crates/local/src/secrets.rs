@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
-    os::unix::fs::OpenOptionsExt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -14,7 +13,7 @@ use http::{Response, StatusCode};
 use posthaste_local_template::Secret;
 use serde_json::json;
 
-use crate::serve::json as answer;
+use crate::{private, serve::json as answer};
 
 const LETTERS_AND_DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -107,16 +106,10 @@ impl Secrets {
         self.keep(&values)
     }
 
-    /// Writes another file and puts it in the place of the old one: half a file would lose what nobody can make again.
+    /// Half a file would lose what nobody can make again.
     fn keep(&self, values: &Values) -> anyhow::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let new = file.with_extension("json.new");
-        let mut open = fs::OpenOptions::new();
-        let mut written = open.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        io::Write::write_all(&mut written, &serde_json::to_vec(values)?)?;
-        written.sync_all()?;
-        fs::rename(new, file)?;
-        Ok(())
+        Ok(private::write(file, &serde_json::to_vec(values)?)?)
     }
 }
 

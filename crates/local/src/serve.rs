@@ -1,4 +1,5 @@
-//! A small HTTP server on loopback for everything here: whole requests in, whole answers out, or no answer at all.
+//! A small HTTP server on loopback for everything here: whole requests in, whole answers out, or no answer at all. What a web page of
+//! elsewhere sends is refused ([`loopback`]).
 
 mod head;
 
@@ -9,6 +10,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use posthaste_local_lambda::loopback;
 use tokio::{net::TcpListener, task::JoinSet};
 
 pub(crate) use head::HeaderLines;
@@ -96,6 +98,9 @@ where
     F: Future<Output = Option<Response<Bytes>>> + Send + 'static,
 {
     let (mut head, body) = request.into_parts();
+    if let Some(why) = loopback::refusal(&head.headers) {
+        return Ok(text(StatusCode::FORBIDDEN, why).map(Full::new));
+    }
     head.extensions.insert(record.header_lines(&head.headers));
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),

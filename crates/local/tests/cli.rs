@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -69,6 +70,10 @@ async fn it_says_when_it_is_ready_keeps_its_data_and_ends_every_child() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let (mut running, ready) = start(directory.path(), &["--data", data.to_str().unwrap()]);
+    for file in [directory.path().join("ready.json"), data.join("secrets.json")] {
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{} has a secret", file.display());
+    }
     for name in ["api", "inbox", "admin", "sqs", "dynamodb"] {
         let url = ready[name].as_str().unwrap();
         assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with('/'), "{name}: {url}");

@@ -9,6 +9,7 @@
 //! - [`sqs_event`] is the event source mapping's part: the event of a batch, and the verdict on the function's answer.
 //! - [`Lineage`] is what Lambda's recursive loop detection counts.
 //! - [`schedule_event`] is EventBridge's part: the event of a schedule.
+//! - [`loopback`] says which requests a loopback address answers: none that a web page of elsewhere has made.
 //!
 //! What it guarantees: an invocation gets exactly one result, and no process outlives its [`Function`] or this process,
 //! even when this one is killed. What it doesn't do: it isolates nothing (no memory limit, no file system of its own).
@@ -24,6 +25,7 @@ pub mod http_event;
 mod ids;
 mod lineage;
 mod log;
+pub mod loopback;
 mod pool;
 mod process;
 pub mod route;

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::error::{ErrorBody, InvokeError};
+use crate::loopback;
 use crate::pool::{Pool, Work};
 use crate::{ACCOUNT_ID, REGION};
 
@@ -80,6 +81,9 @@ type Answer = Response<Full<Bytes>>;
 
 async fn answer(pool: Arc<Pool>, instance: u64, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
+    if let Some(why) = loopback::refusal(&head.headers) {
+        return Ok(refusal(StatusCode::FORBIDDEN, "Forbidden", why));
+    }
     let Some(body) = read(body).await else {
         return Ok(refusal(StatusCode::BAD_REQUEST, "InvalidRequest", "the body is incomplete"));
     };

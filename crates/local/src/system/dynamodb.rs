@@ -1,6 +1,6 @@
 //! DynamoDB, embedded, with the template's tables.
 
-use std::path::Path;
+use std::{net::Ipv4Addr, path::Path};
 
 use anyhow::Context;
 use dynoxide::Database;
@@ -15,10 +15,20 @@ pub(super) async fn start(data: Option<&Path>, tasks: &mut JoinSet<()>) -> anyho
         None => Database::memory(),
     };
     let database = database.context("DynamoDB did not start")?;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let listener = TcpListener::bind((somewhere()?, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     tasks.spawn(dynoxide::server::serve_on(listener, database));
-    Ok(DynamoDb { http: reqwest::Client::new(), url })
+    Ok(DynamoDb { http: reqwest::Client::builder().no_proxy().build()?, url })
+}
+
+/// One of the 16 million loopback addresses. The embedded server answers any web page, whatever its Host and Origin are, so its address
+/// has to be one that no page can guess. Everybody else reaches it through the front.
+fn somewhere() -> anyhow::Result<Ipv4Addr> {
+    let mut chance = [0; 3];
+    getrandom::fill(&mut chance).context("no randomness")?;
+    let [a, b, c] = chance;
+    // Neither the network's own address nor its broadcast address.
+    Ok(Ipv4Addr::new(127, a, b, c.clamp(1, 254)))
 }
 
 /// Why a call failed.

@@ -27,6 +27,30 @@ async fn an_invocation_says_what_it_is_and_when_it_must_be_done() {
     function.stop().await;
 }
 
+#[tokio::test]
+async fn a_web_page_of_elsewhere_can_not_speak_for_a_process() {
+    use std::io::{Read, Write};
+    let function = start(spec());
+    let environment = invoke(&function, json!({ "do": "env" })).await.unwrap();
+    let api = environment["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().to_owned();
+    let ask = move |header: &str| {
+        let mut stream = std::net::TcpStream::connect(&api).unwrap();
+        let head = format!("GET /2018-06-01/runtime/nothing HTTP/1.1\r\n{header}\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let answers = tokio::task::spawn_blocking(move || {
+        ["host: 127.0.0.1", "host: evil.example", "host: 127.0.0.1\r\norigin: http://evil.example"].map(ask)
+    });
+    let [own, rebound, page] = answers.await.unwrap();
+    assert!(own.starts_with("HTTP/1.1 404 "), "{own}");
+    assert!(rebound.starts_with("HTTP/1.1 403 ") && rebound.contains("the Host has to be"), "{rebound}");
+    assert!(page.starts_with("HTTP/1.1 403 ") && page.contains("the Origin has to be"), "{page}");
+    function.stop().await;
+}
+
 fn now_ms() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
 }
