@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn an_outcome_is_recorded_unless_the_delivery_is_over() {
         let wanted = |http_status, status: Status, redriven| {
-            let progress = Progress { status, attempts: 1, due_at: None, not_before: None, recorded_at: None };
+            let progress =
+                Progress { status, attempts: 1, due_at: None, not_before: None, batch: None, recorded_at: None };
             made(http_status).is_wanted(Some(progress), redriven)
         };
         assert!(made(500).is_wanted(None, false));
