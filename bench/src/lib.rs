@@ -13,6 +13,7 @@
 mod account;
 mod clock;
 mod isolation;
+mod large;
 mod latency;
 mod limits;
 mod options;
@@ -42,6 +43,8 @@ pub enum Measurement {
     Limits(limits::LimitsArgs),
     /// How a busy webhook comes back after its endpoint was slow.
     Recovery(recovery::RecoveryArgs),
+    /// What it takes to fan events out to all webhooks of one workspace.
+    Large(large::LargeArgs),
     /// What it takes to send retries that are due in the same minute.
     Release(release::ReleaseArgs),
 }
@@ -54,6 +57,7 @@ impl Measurement {
             Self::Waiting(args) => waiting::run(args, subject, &mut done).await,
             Self::Limits(args) => limits::run(args, subject, &mut done).await,
             Self::Recovery(args) => recovery::run(args, subject, &mut done).await,
+            Self::Large(args) => large::run(args, subject, &mut done).await,
             Self::Release(args) => release::run(args, subject, &mut done).await,
         }
     }

@@ -156,6 +156,28 @@ impl Bench {
         Ok(())
     }
 
+    /// An item of the Registry.
+    pub(crate) async fn registry_item(&self, key: Value) -> anyhow::Result<Value> {
+        let table = self.system.stack().outputs.get("RegistryTable").context("the template names no registry table")?;
+        let mut answer = self.system.dynamodb().call("GetItem", &json!({ "TableName": table, "Key": key })).await?;
+        Ok(answer["Item"].take())
+    }
+
+    /// The messages on the events queue, delayed ones too.
+    pub(crate) fn events_on_the_queue(&self) -> usize {
+        self.depth_of(is_events)
+    }
+
+    /// The messages on the deliveries queue.
+    pub(crate) fn tasks_on_the_queue(&self) -> usize {
+        self.depth_of(|queue| queue.ends_with("-deliveries"))
+    }
+
+    fn depth_of(&self, is_it: impl Fn(&str) -> bool) -> usize {
+        let queues = self.metrics().queues.into_iter().filter(|(name, _)| is_it(name));
+        queues.map(|(_, depth)| depth.visible + depth.in_flight + depth.delayed).sum()
+    }
+
     /// Carries out writes of the Deliveries table with one call.
     pub(crate) async fn write_deliveries(&self, writes: Vec<Value>) -> anyhow::Result<()> {
         let table =
@@ -167,6 +189,13 @@ impl Bench {
     pub(crate) async fn stop(self) {
         self.system.stop().await;
     }
+}
+
+/// The template without what reads the deliveries queue: what is sent can be counted there.
+pub(crate) fn without_delivering(template: &str) -> anyhow::Result<String> {
+    const QUEUE: &str = "            Queue: !GetAtt DeliveriesQueue.Arn\n";
+    ensure!(template.contains(QUEUE), "the template has no such mapping");
+    Ok(template.replace(QUEUE, &format!("{QUEUE}            Enabled: false\n")))
 }
 
 fn is_events(queue: &str) -> bool {

@@ -131,3 +131,19 @@ async fn what_is_due_in_one_minute_leaves_with_one_call_of_every_part_and_few_ca
     // 64 partitions of due items, 8 of the index, 32 of lanes.
     assert_eq!(count(&report, "/idleCalls"), 104);
 }
+
+#[tokio::test]
+async fn every_event_goes_to_every_webhook_of_a_workspace_with_few_reads() {
+    const WEBHOOKS: u64 = 1_100;
+    const EVENTS: u64 = 5;
+    let report = measure(&format!("large --webhooks {WEBHOOKS} --events {EVENTS} --patience 120")).await;
+    assert_eq!(
+        (count(&report, "/sent"), count(&report, "/timeouts")),
+        (WEBHOOKS * (EVENTS + 1), 0),
+        "each is sent once"
+    );
+    // One look at the root for each invocation, and in a process that has not seen the index one at its pages.
+    let (invocations, reads) = (count(&report, "/invocations"), count(&report, "/indexReads"));
+    assert!(reads <= invocations + CONCURRENCY, "{reads} reads of the index in {invocations} invocations");
+    assert_eq!(count(&report, "/rootUnits"), 1);
+}

@@ -91,7 +91,7 @@ impl Courier {
         let now = clock::now();
         let mut messages = Vec::new();
         for operation in operations {
-            messages.push(event_message(&operation.event(webhook, now)?)?);
+            messages.push(event_message(&operation.event(webhook, now)?, 0)?);
         }
         match self.events_queue.send(&messages).await.pop() {
             None => Ok(()),

@@ -31,13 +31,17 @@ pub struct Share {
     /// Whether only the ends of runs are left to be done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ends: bool,
+    /// How many events its call has before the event, if it is the end of a run: these go before it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub before: usize,
     /// Whether the message that asked for it had come before, so that its tasks may have been sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
     /// The rest of the run that the event ends; none where it is not about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
-    /// How often it was tried before, because a subscription could not be read, or the part before the rest had not been attempted.
+    /// How often it was tried before: a subscription could not be read, what goes before an end was not held, or the part before the
+    /// rest had not been attempted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u32,
 }
@@ -53,8 +57,15 @@ pub struct Rest {
 
 impl Share {
     /// All webhooks of a workspace.
-    pub const ALL: Self =
-        Self { from: WebhookId(0), to: WebhookId(u64::MAX), ends: false, again: false, rest: None, tries: 0 };
+    pub const ALL: Self = Self {
+        from: WebhookId(0),
+        to: WebhookId(u64::MAX),
+        ends: false,
+        before: 0,
+        again: false,
+        rest: None,
+        tries: 0,
+    };
 
     /// Whether a webhook is in it.
     pub fn has(&self, webhook: WebhookId) -> bool {
@@ -88,6 +99,10 @@ impl<'a> Shared<'a> {
     }
 }
 
+fn is_none(value: &usize) -> bool {
+    *value == 0
+}
+
 fn is_zero(value: &u32) -> bool {
     *value == 0
 }
@@ -107,7 +122,7 @@ mod tests {
             (read.share.from, read.share.to, read.event.data.get()),
             (WebhookId(1), WebhookId(1000), r#"{"n": 1.0}"#)
         );
-        let share = Share { ends: true, again: true, tries: 2, ..Share::ALL };
+        let share = Share { ends: true, before: 3, again: true, tries: 2, ..Share::ALL };
         let message = Shared::message(share, &event).unwrap();
         insta::assert_snapshot!("a_share_of_ends", message);
         assert_eq!(Shared::parse(&message).unwrap().unwrap().share, share);

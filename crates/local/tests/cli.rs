@@ -86,7 +86,7 @@ async fn it_says_when_it_is_ready_keeps_its_data_and_ends_every_child() {
     let metrics =
         reqwest::get(format!("{}/metrics", ready["admin"].as_str().unwrap())).await.unwrap().text().await.unwrap();
     let metrics: Value = serde_json::from_str(&metrics).unwrap();
-    assert_eq!(metrics["calls"]["register"]["dynamodb:PutItem"]["count"], 1);
+    assert_eq!(metrics["calls"]["register"]["dynamodb:TransactWriteItems"]["count"], 1);
     assert!(metrics["functions"]["register"]["peak_memory_kb"].as_u64().unwrap() > 0, "{metrics}");
     let children: Vec<u64> = metrics["functions"]
         .as_object()

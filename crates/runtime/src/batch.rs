@@ -11,7 +11,10 @@ use futures::{Stream, StreamExt, stream};
 use posthaste_domain::{Timestamp, version::Unreadable};
 use posthaste_queue::{Message, Queue, Wait};
 
-use crate::{clock, event_message::HOPS};
+use crate::{
+    clock,
+    event_message::{BEFORE, HOPS},
+};
 
 /// The message attribute of a dead letter that says in a word why it is one.
 pub const REASON: &str = "reason";
@@ -41,6 +44,8 @@ pub struct Record {
     pub group: Option<String>,
     /// What it says of the hops of its event: its attribute [`HOPS`].
     pub hops: Option<String>,
+    /// How many events its call has before it, if it is the end of a run: its attribute [`BEFORE`].
+    pub before: usize,
 }
 
 /// What becomes of a record.
@@ -92,6 +97,7 @@ pub fn records(event: SqsEvent) -> Vec<Record> {
 fn record(mut message: SqsMessage) -> Record {
     let number = |name: &str| message.attributes.get(name).and_then(|text| text.parse::<i64>().ok());
     let receives = number("ApproximateReceiveCount").and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
+    let before = message.message_attributes.remove(BEFORE).and_then(|attribute| attribute.string_value);
     let sent = number("SentTimestamp").and_then(|ms| Timestamp::from_millisecond(ms).ok());
     Record {
         message_id: message.message_id.unwrap_or_default(),
@@ -102,6 +108,7 @@ fn record(mut message: SqsMessage) -> Record {
         redriven: message.message_attributes.contains_key(REASON),
         event_id: message.message_attributes.remove(EVENT_ID).and_then(|value| value.string_value),
         group: message.attributes.remove("MessageGroupId"),
+        before: before.and_then(|text| text.parse().ok()).unwrap_or(0),
         hops: message.message_attributes.remove(HOPS).and_then(|attribute| attribute.string_value),
     }
 }

@@ -1,6 +1,6 @@
 //! The message of the events queue that carries an event.
 
-use posthaste_domain::event::Event;
+use posthaste_domain::{event::Event, process};
 use posthaste_queue::Message;
 
 /// The message attribute that says how many hops the event has; it is left out where it has none. It is not a field of the event,
@@ -8,14 +8,22 @@ use posthaste_queue::Message;
 /// know is ignored: so the version before understands it.
 pub const HOPS: &str = "hops";
 
-/// The workspace is the message group, so that no workspace's burst delays another's events.
-pub fn event_message(event: &Event) -> serde_json::Result<Message> {
-    let group = event.workspace.to_string();
-    if event.hops == 0 {
-        return Ok(Message::new(serde_json::to_string(event)?, group));
+/// The message attribute of the end of a run that says how many events its call has before it; it is left out where there is none.
+pub const BEFORE: &str = "before";
+
+/// The workspace is the message group, so that no workspace's burst delays another's events. `nth` is the event's place in its call.
+pub fn event_message(event: &Event, nth: usize) -> serde_json::Result<Message> {
+    let mut attributes = Vec::new();
+    if process::ends(&event.event_type) && nth > 0 {
+        attributes.push((BEFORE, nth.to_string()));
     }
-    let body = serde_json::to_string(&Event { hops: 0, ..event.clone() })?;
-    Ok(Message { attributes: vec![(HOPS, event.hops.to_string())], ..Message::new(body, group) })
+    let body = if event.hops == 0 {
+        serde_json::to_string(event)?
+    } else {
+        attributes.push((HOPS, event.hops.to_string()));
+        serde_json::to_string(&Event { hops: 0, ..event.clone() })?
+    };
+    Ok(Message { attributes, ..Message::new(body, event.workspace.to_string()) })
 }
 
 #[cfg(test)]
@@ -23,13 +31,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_end_of_a_run_says_how_many_events_go_before_it() {
+        let json = r#"{"id":"01896b5d-3648-7000-8000-000000000001","type":"process_run_end","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{}}"#;
+        let event: Event = serde_json::from_str(json).unwrap();
+        assert_eq!(event_message(&event, 7).unwrap().attributes, [(BEFORE, "7".to_owned())]);
+        assert_eq!(event_message(&event, 0).unwrap().attributes, []);
+    }
+
+    #[test]
     fn hops_go_beside_the_event() {
         let json = r#"{"id":"01896b5d-3648-7000-8000-000000000001","type":"a","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{"n":1.0}}"#;
         let mut event: Event = serde_json::from_str(json).unwrap();
-        let message = event_message(&event).unwrap();
+        let message = event_message(&event, 7).unwrap();
         assert_eq!((message.body.as_str(), message.group.as_deref(), message.attributes), (json, Some("acme"), vec![]));
         event.hops = 3;
-        let message = event_message(&event).unwrap();
+        let message = event_message(&event, 7).unwrap();
         assert_eq!((message.body.as_str(), message.attributes), (json, vec![(HOPS, "3".to_owned())]));
     }
 }

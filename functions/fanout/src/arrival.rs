@@ -59,6 +59,7 @@ mod tests {
             event_id: None,
             group: None,
             hops: None,
+            before: 0,
         }
     }
 

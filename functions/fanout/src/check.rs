@@ -52,7 +52,8 @@ impl Fanout {
             match checked {
                 Ok(event) => {
                     let again = may_have_come(&records[record]);
-                    good.push(Arrived { record, event, share: Share::ALL, again });
+                    let share = Share { before: records[record].before, ..Share::ALL };
+                    good.push(Arrived { record, event, share, again });
                 }
                 Err(fate) => fates[record] = fate,
             }

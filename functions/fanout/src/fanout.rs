@@ -120,7 +120,7 @@ impl Fanout {
         let new = new.into_iter().filter(is_stored);
         let has_routes = |arrived: &Arrived| routes.contains_key(&arrived.event.workspace);
         let arrived: Vec<Arrived> = new.chain(shared).filter(has_routes).collect();
-        let plan = Plan::new(&arrived, &routes, clock::now());
+        let plan = Plan::new(&arrived, &routes, &self.earlier(&arrived).await);
         let plan = plan.inspect_err(|error| tracing::error!(%error, "a task can't be written")).ok()?;
         for Arrived { event, .. } in &arrived {
             tracing::info!(event.id = %event.id, event.r#type = %event.event_type, workspace = %event.workspace, "fanning out");

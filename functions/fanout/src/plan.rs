@@ -6,7 +6,6 @@ use std::{
 };
 
 use posthaste_domain::{
-    Timestamp,
     event::Event,
     id::{Cause, DeliveryId, EventId, WebhookId},
     process::Process,
@@ -22,8 +21,9 @@ use crate::routes::Routes;
 
 /// How many bytes of one event may travel inline in its tasks. What goes to more webhooks than that travels by reference.
 const MAX_INLINE_BYTES: usize = 4 * 1024 * 1024;
-/// How old the end of a run has to be before it is dealt with, so that what was published with it is held by then.
-const END_AGE: Duration = Duration::from_secs(5);
+/// After how long the end of a run is dealt with, so that what was published with it is held by then, and looked at again if that is
+/// not so.
+const END_WAIT: Duration = Duration::from_secs(5);
 /// How often it is tried to read a subscription that this version can't read, and after which wait: for an hour.
 const UNREADABLE_TRIES: u32 = 60;
 const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
@@ -58,8 +58,17 @@ pub(crate) struct Owed {
 #[derive(Debug, Clone)]
 pub(crate) struct End {
     pub(crate) event: Event,
+    pub(crate) share: Share,
+    /// The events of its call that have to be held first; none where it is not known yet which these are.
+    pub(crate) expected: Option<BTreeSet<EventId>>,
     pub(crate) records: BTreeSet<usize>,
     pub(crate) wanted: BTreeSet<Owed>,
+}
+
+/// The events of an end's call that are stored and go before it.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier {
+    pub(crate) events: Vec<Event>,
 }
 
 /// The rest of a run, which goes out when the part before it has been attempted.
@@ -99,7 +108,7 @@ impl Plan {
     pub(crate) fn new(
         arrived: &[Arrived],
         routes: &BTreeMap<Workspace, Routes>,
-        now: Timestamp,
+        earlier: &BTreeMap<usize, Earlier>,
     ) -> serde_json::Result<Self> {
         let mut plan = Self::default();
         let mut groups: BTreeMap<(&Workspace, WebhookId, WebhookId, bool), Vec<&Arrived>> = BTreeMap::new();
@@ -118,7 +127,7 @@ impl Plan {
             if webhooks > MAX_WEBHOOKS {
                 plan.divide(&events, routes, share)?;
             } else {
-                plan.add(workspace, &events, routes, webhooks, now)?;
+                plan.add(workspace, &events, routes, webhooks, earlier)?;
             }
         }
         plan.tasks.sort_by_key(|task| if task.records.len() > 1 { None } else { task.records.first().copied() });
@@ -150,7 +159,7 @@ impl Plan {
         events: &[&Arrived],
         routes: &Routes,
         webhooks: usize,
-        now: Timestamp,
+        earlier: &BTreeMap<usize, Earlier>,
     ) -> serde_json::Result<()> {
         let share = events[0].share;
         let processes: Vec<Process> = events.iter().map(|arrived| Process::of(&arrived.event)).collect();
@@ -165,12 +174,18 @@ impl Plan {
                 let owed = owed(arrived, *id);
                 let run = |context| Run { workspace: workspace.clone(), webhook: *id, context };
                 match subscription.route(&arrived.event, &processes[at]) {
-                    Route::End { .. } if !share.ends && age(&arrived.event, now) < END_AGE => {
+                    Route::End { .. } if !share.ends => {
                         early.insert(at);
                     }
                     Route::End { context, wanted } => {
+                        let expected = earlier.get(&arrived.record).map_or_else(
+                            || Some(BTreeSet::new()),
+                            |earlier| earlier.held_for(subscription, &context, arrived.share.before),
+                        );
                         let end = self.ends.entry(run(context)).or_insert_with(|| End {
                             event: arrived.event.clone(),
+                            share: arrived.share.part(*id, *id),
+                            expected,
                             records: BTreeSet::new(),
                             wanted: BTreeSet::new(),
                         });
@@ -189,8 +204,7 @@ impl Plan {
             self.send(workspace, subscription, due, webhooks)?;
         }
         for at in early {
-            let wait = END_AGE.saturating_sub(age(&events[at].event, now));
-            self.share(events[at], Share { ends: true, ..events[at].share }, wait)?;
+            self.share(events[at], Share { ends: true, ..events[at].share }, END_WAIT)?;
         }
         Ok(())
     }
@@ -258,6 +272,28 @@ fn continued(arrived: &Arrived, rest: Rest) -> Option<Continued> {
     Some(Continued { run, rest, tries, event: arrived.event.clone(), record: arrived.record })
 }
 
+impl Earlier {
+    /// Those that a webhook holds for this run; none where not all are stored yet.
+    fn held_for(&self, subscription: &Subscription, context: &str, before: usize) -> Option<BTreeSet<EventId>> {
+        let places: BTreeSet<usize> = self.events.iter().map(|event| event.id.place_in_call()).collect();
+        if places.range(..before).count() < before {
+            return None;
+        }
+        let is_held = |event: &&Event| {
+            let hold = Route::Hold { context: context.to_owned() };
+            event.id.place_in_call() < before && subscription.route(event, &Process::of(event)) == hold
+        };
+        Some(self.events.iter().filter(is_held).map(|event| event.id).collect())
+    }
+}
+
+/// The message that asks for the end of a run once more.
+pub(crate) fn end_again(End { event, share, .. }: &End) -> serde_json::Result<Message> {
+    let share = Share { tries: share.tries + 1, ..*share };
+    let group = event.workspace.to_string();
+    Ok(Message { delay: END_WAIT, ..Message::new(Shared::message(share, event)?, group) })
+}
+
 /// The task that brings held deliveries, in their order.
 pub(crate) fn task_of_run(run: &Run, holds: &[Hold]) -> serde_json::Result<Message> {
     let due = holds.iter().map(|hold| Due::of_stored(hold.delivery, hold.event, hold.bytes)).collect();
@@ -277,10 +313,6 @@ fn owed(arrived: &Arrived, webhook: WebhookId) -> Owed {
     let bytes = arrived.event.data.get().len() as u64;
     let delivery = DeliveryId::derive(event, webhook, Cause::Published);
     Owed { hold: Hold { is_end: false, event, delivery, bytes }, record: arrived.record }
-}
-
-fn age(event: &Event, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(event.id.time())).unwrap_or_default()
 }
 
 /// The workspace is the message group, so that a tenant with many webhooks is one neighbour to SQS's fair queues.

@@ -2,33 +2,44 @@
 //!
 //! The end of a run first writes its marker, then collects what is held, sends it with itself as the last, and only then forgets
 //! it. A hold is refused once the marker is there. So an event of the run goes out together with the end, or by itself once the
-//! end is known: never before that, and never not at all. An end is dealt with when it is some seconds old, so that what was
-//! published in the same call is held by then.
+//! end is known: never before that, and never not at all.
+//!
+//! What was published in the same call goes before the end. Its messages may be handled in any order, so an end is dealt with some
+//! seconds after it was received, and only when each event that its call has before it is stored, and is held or made where the
+//! webhook holds it. It is looked for two minutes whether that is so.
 //!
 //! A run that is too long for one task goes out in parts, one after the other: the end is held as the last, the first part is sent,
 //! and a message to this function asks for the rest. When the last delivery of a part has been attempted, or skipped, the next part
 //! goes out. When that takes longer than deliveries are held, the rest goes out all the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::join_all, stream};
 use posthaste_domain::{
     event::Event,
-    id::EventId,
+    id::{Cause, DeliveryId, EventId},
     share::Rest,
     task::{MAX_DELIVERIES, parts},
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::clock;
-use posthaste_store::{Hold, Holding};
+use posthaste_store::{EventQuery, Hold, Holding, StoreError};
 
 use crate::{
     fanout::{Fanout, Ledger},
-    plan::{Continued, End, Owed, Run, rest_of_run, task_of_run},
+    plan::{Arrived, Continued, Earlier, End, Owed, Run, end_again, rest_of_run, task_of_run},
 };
 
 /// How many runs are held for or ended side by side.
 const CONCURRENT_RUNS: usize = 16;
+/// How often it is looked whether what goes before an end is held, five seconds apart: for two minutes.
+const END_TRIES: u32 = 24;
+/// How much is read of a millisecond's events: a call has up to 100, of 5 MiB together.
+const MAX_EARLIER: u16 = 500;
+const MAX_EARLIER_PAGES: usize = 5;
 
 impl Fanout {
     /// Holds come before ends, so that an end finds what came with it.
@@ -68,15 +79,72 @@ impl Fanout {
         }
     }
 
-    async fn end(&self, run: Run, End { event, records, wanted }: End, ledger: &Ledger) {
+    /// What was published before each end in the same call, by the end's record.
+    pub(crate) async fn earlier(&self, arrived: &[Arrived]) -> BTreeMap<usize, Earlier> {
+        let ends = arrived.iter().filter(|arrived| arrived.share.ends && arrived.share.before > 0);
+        let read = ends.filter(|arrived| arrived.share.rest.is_none()).map(async |arrived| {
+            let events = self.published_with(&arrived.event).await.unwrap_or_else(|error| {
+                tracing::error!(event.id = %arrived.event.id, %error, "what goes before an end could not be read");
+                Vec::new()
+            });
+            (arrived.record, Earlier { events })
+        });
+        join_all(read).await.into_iter().collect()
+    }
+
+    /// The events of the same millisecond, in which those of the same call are.
+    async fn published_with(&self, event: &Event) -> Result<Vec<Event>, StoreError> {
+        let (mut events, mut after) = (Vec::new(), None);
+        for _ in 0..MAX_EARLIER_PAGES {
+            let since = event.id.time();
+            let query = EventQuery {
+                limit: MAX_EARLIER,
+                after,
+                since: Some(since),
+                until: Some(since + Duration::from_millis(1)),
+                event_type: None,
+                subject: None,
+                descending: false,
+            };
+            let page = self.events.list(&event.workspace, &query).await?;
+            events.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    async fn end(&self, run: Run, end: End, ledger: &Ledger) {
         let ended = async {
+            if end.share.tries < END_TRIES && !self.is_held(&run, &end).await? {
+                return send(&self.shares, end_again(&end)?).await;
+            }
             self.deliveries.end(holding(&run), clock::now()).await?;
-            self.send_part(&run, &event, None, &once_each(&wanted)).await
+            self.send_part(&run, &end.event, None, &once_each(&end.wanted)).await
         };
         match ended.await {
-            Ok(()) => ledger.settle(records),
+            Ok(()) => ledger.settle(end.records.iter().copied()),
             Err(error) => failed(&run, "a run could not be ended", &error),
         }
+    }
+
+    /// Whether everything is held, or was made, that goes before the end.
+    async fn is_held(&self, run: &Run, end: &End) -> anyhow::Result<bool> {
+        let Some(expected) = &end.expected else { return Ok(false) };
+        let held = self.deliveries.are_held(holding(run), expected.iter().copied()).await;
+        let missing = expected.iter().filter(|event| !held.items.contains_key(*event));
+        let missing: Vec<_> = missing
+            .map(|event| {
+                (run.workspace.clone(), run.webhook, DeliveryId::derive(*event, run.webhook, Cause::Published))
+            })
+            .collect();
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        let made = self.deliveries.progress(missing.iter().cloned()).await;
+        Ok(missing.iter().all(|(_, _, delivery)| made.items.contains_key(delivery)))
     }
 
     async fn go_on_with(&self, Continued { run, rest, tries, event, record: _ }: &Continued) -> anyhow::Result<()> {
@@ -136,7 +204,7 @@ fn once_each(owed: &BTreeSet<Owed>) -> Vec<Hold> {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_domain::id::{Cause, DeliveryId, WebhookId};
+    use posthaste_domain::id::WebhookId;
 
     use super::*;
 

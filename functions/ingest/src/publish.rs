@@ -99,7 +99,8 @@ async fn check(
 }
 
 async fn enqueue(queue: &Queue, events: &[Event]) -> Result<(), ApiError> {
-    let messages = events.iter().map(event_message).collect::<Result<Vec<_>, _>>()?;
+    let message = |(nth, event)| event_message(event, nth);
+    let messages = events.iter().enumerate().map(message).collect::<Result<Vec<_>, _>>()?;
     match queue.send(&messages).await.first() {
         None => Ok(()),
         Some((_, error)) => Err(ApiError::internal(error)),

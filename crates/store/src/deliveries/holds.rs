@@ -19,7 +19,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Deliveries, due};
 use crate::{
-    StoreError, batch,
+    StoreError,
+    batch::{self, Found, Reading},
     item::{EXPIRES_AT, Item, Read, SK, key, number, text},
 };
 
@@ -196,6 +197,14 @@ impl Deliveries {
             holds.push(Hold { is_end, event, delivery: item.parsed("deliveryId")?, bytes: item.number("bytes")? });
         }
         Ok(holds)
+    }
+
+    /// Those of these events that are held for the run, read strongly with one call for up to 100.
+    pub async fn are_held(&self, run: Holding<'_>, events: impl IntoIterator<Item = EventId>) -> Found<EventId, ()> {
+        let attributes = &["deliveryId"];
+        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
+        let keys = events.into_iter().map(|event| (event, key(run.partition(), format!("{HOLD}{event}"))));
+        batch::get(reading, keys, |_| Ok(())).await
     }
 
     /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its deadline.

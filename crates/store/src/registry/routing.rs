@@ -24,10 +24,10 @@ use crate::{
     item::{Item, Read, key, number, text},
 };
 
-/// How often a change is tried that met another one of the same workspace.
-const TRIES: u32 = 12;
-const FIRST_WAIT: Duration = Duration::from_millis(10);
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+/// How often a change is tried that met another one of the same workspace: for about five seconds. Waits don't grow, because whoever
+/// waits longer loses against those who have just come.
+const TRIES: u32 = 100;
+const WAIT: Duration = Duration::from_millis(10);
 const ROOT: &str = "root";
 const PAGE: &str = "page";
 
@@ -193,7 +193,6 @@ fn page_item(workspace: &Workspace, page: &StoredPage) -> Item {
 
 /// Calls that met once shall not meet again, so each webhook waits differently.
 async fn wait_after(attempt: u32, id: WebhookId) {
-    let wait = (FIRST_WAIT * 2_u32.pow(attempt.min(8))).min(LONGEST_WAIT);
-    let eighths = u32::try_from((id.0 + u64::from(attempt)) % 8).unwrap_or_default();
-    tokio::time::sleep(wait / 2 + wait / 16 * eighths).await;
+    let eighths = u32::try_from((id.0 * 5 + u64::from(attempt) * 3) % 8).unwrap_or_default();
+    tokio::time::sleep(WAIT + WAIT / 2 * eighths).await;
 }

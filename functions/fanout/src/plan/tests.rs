@@ -42,16 +42,11 @@ fn arrived(record: usize, name: &str, data: &str) -> Arrived {
     Arrived { record, event: serde_json::from_str(&json).unwrap(), share: Share::ALL, again: false }
 }
 
-/// A minute after the events.
-fn later() -> Timestamp {
-    arrived(0, "order.created", "{}").event.id.time() + Duration::from_secs(60)
-}
-
 fn plan(arrived: &[Arrived], webhooks: Vec<Webhook>, unreadable: Vec<WebhookId>) -> Plan {
     let readable = webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook))));
     let mut routed: Vec<Routed> = readable.chain(unreadable.into_iter().map(|id| (id, None))).collect();
     routed.sort_unstable_by_key(|(id, _)| *id);
-    Plan::new(arrived, &[(workspace(), Routes::of(routed))].into(), later()).unwrap()
+    Plan::new(arrived, &[(workspace(), Routes::of(routed))].into(), &BTreeMap::new()).unwrap()
 }
 
 const RUN: &str = r#"{"contextId":"run-1"}"#;
@@ -71,7 +66,7 @@ fn a_format_with_a_list_gets_one_task_and_the_others_one_an_event() {
 fn holds_and_ends_are_kept_by_run() {
     let arrived = [
         arrived(0, "service_run", RUN),
-        arrived(1, "process_run_end", RUN),
+        Arrived { share: Share { ends: true, ..Share::ALL }, ..arrived(1, "process_run_end", RUN) },
         arrived(2, "service_run", r#"{"contextId":"run-2"}"#),
         arrived(3, "order.created", "{}"),
     ];
@@ -136,25 +131,56 @@ fn what_several_records_wait_for_goes_first_and_then_one_record_after_the_other(
     assert_eq!(records, [&[0, 1][..], &[0], &[0], &[1], &[1]]);
 }
 
-#[test]
-fn the_end_of_a_run_waits_until_what_was_published_with_it_is_held() {
-    let webhooks = || vec![webhook(1, json!({ "timing": "process_end" })), webhook(2, json!({}))];
-    let at = |ms: u64| arrived(0, "process_run_end", RUN).event.id.time() + Duration::from_millis(ms);
-    let routes = || {
-        let routed = webhooks().iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook)))).collect();
-        BTreeMap::from([(workspace(), Routes::of(routed))])
-    };
-    let early = Plan::new(&[arrived(0, "process_run_end", RUN)], &routes(), at(1_200)).unwrap();
-    assert_eq!((early.tasks.len(), early.ends.len(), early.shares.len()), (1, 0, 1), "the others get it at once");
-    assert_eq!(early.shares[0].message.delay, Duration::from_millis(3_800));
-    let Shared { share, event } = Shared::parse(&early.shares[0].message.body).unwrap().unwrap();
-    assert!(share.ends);
+fn routes(webhooks: &[Webhook]) -> BTreeMap<Workspace, Routes> {
+    let routed = webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook)))).collect();
+    BTreeMap::from([(workspace(), Routes::of(routed))])
+}
 
-    let later = Arrived { share, event: event.into_owned(), ..arrived(0, "process_run_end", RUN) };
-    let later = Plan::new(&[later], &routes(), at(0)).unwrap();
-    assert_eq!((later.tasks.len(), later.ends.len(), later.shares.len()), (0, 1, 0), "whatever this clock says");
-    let old = Plan::new(&[arrived(0, "process_run_end", RUN)], &routes(), at(5_000)).unwrap();
-    assert_eq!((old.tasks.len(), old.ends.len(), old.shares.len()), (1, 1, 0));
+#[test]
+fn the_end_of_a_run_is_put_off_and_its_event_goes_to_others_at_once() {
+    let routes = routes(&[webhook(1, json!({ "timing": "process_end" })), webhook(2, json!({}))]);
+    let whole = Arrived { share: Share { before: 3, ..Share::ALL }, ..arrived(0, "process_run_end", RUN) };
+    let first = Plan::new(&[whole], &routes, &BTreeMap::new()).unwrap();
+    assert_eq!((first.tasks.len(), first.ends.len(), first.shares.len()), (1, 0, 1));
+    assert_eq!(first.shares[0].message.delay, Duration::from_secs(5));
+    let Shared { share, event } = Shared::parse(&first.shares[0].message.body).unwrap().unwrap();
+    assert!(share.ends && share.before == 3);
+
+    let put_off = Arrived { share, event: event.into_owned(), ..arrived(0, "process_run_end", RUN) };
+    let then = Plan::new(&[put_off], &routes, &BTreeMap::new()).unwrap();
+    assert_eq!((then.tasks.len(), then.ends.len(), then.shares.len()), (0, 1, 0));
+}
+
+#[test]
+fn an_end_expects_what_its_call_has_before_it_and_the_webhook_holds() {
+    let of_call = |nth: usize, name: &str, data: &str| {
+        let event = arrived(0, name, data).event;
+        Event { id: event.id.nth(nth), ..event }
+    };
+    let before = vec![
+        of_call(0, "service_run", RUN),
+        of_call(1, "order.created", "{}"),
+        of_call(2, "service_run", r#"{"contextId":"run-2"}"#),
+        of_call(3, "service_run", RUN),
+    ];
+    let end = of_call(4, "process_run_end", RUN);
+    let after = of_call(5, "service_run", RUN);
+    let expected = |events: Vec<Event>| {
+        let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
+        let share = Share { ends: true, before: 4, ..Share::ALL };
+        let arrived = Arrived { share, event: end.clone(), ..arrived(0, "process_run_end", RUN) };
+        let plan = Plan::new(&[arrived], &routes, &BTreeMap::from([(0, Earlier { events })])).unwrap();
+        let (_, end) = plan.ends.first_key_value().unwrap();
+        let again = Shared::parse(&end_again(end).unwrap().body).unwrap().unwrap().share;
+        assert_eq!(
+            (again.from, again.to, again.ends, again.before, again.tries),
+            (WebhookId(1), WebhookId(1), true, 4, 1)
+        );
+        end.expected.clone()
+    };
+    let all = [before.clone(), vec![end.clone(), after]].concat();
+    assert_eq!(expected(all), Some([before[0].id, before[3].id].into()));
+    assert_eq!(expected(before[..3].to_vec()), None, "the fourth is not stored yet");
 }
 
 #[test]

@@ -1,0 +1,186 @@
+//! `large`: what it takes to fan events out to all webhooks of one workspace.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    options::Subject,
+    report::{Report, Table},
+    spent::Spent,
+    system::{Bench, Workspace, without_delivering},
+};
+
+/// The options of this measurement.
+#[derive(Debug, Args)]
+pub struct LargeArgs {
+    /// How many webhooks the workspace has; each number in turn.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
+    webhooks: Vec<usize>,
+    /// How many events are published at once.
+    #[arg(long, default_value_t = 100)]
+    events: usize,
+    /// How many seconds the fan-out may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
+    patience: u64,
+}
+
+/// How many webhooks are registered side by side.
+const REGISTRATIONS: usize = 2;
+
+pub(crate) async fn run(args: &LargeArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+    for webhooks in &args.webhooks {
+        let most = "!Ref MaxWebhooks";
+        ensure!(subject.template.contains(most), "the template has no bound on webhooks");
+        let template = without_delivering(&subject.template)?.replace(most, &format!("\"{webhooks}\""));
+        let subject = Subject { template, ..subject.clone() };
+        let bench = Bench::start(&subject).await?;
+        let measured = measure(args, *webhooks, &subject, &bench).await;
+        bench.stop().await;
+        done(measured?);
+    }
+    Ok(())
+}
+
+async fn measure(args: &LargeArgs, webhooks: usize, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+    let patience = Duration::from_secs(args.patience);
+    let workspace = bench.workspace("large").await?;
+    eprintln!("{webhooks} webhooks are registered …");
+    let registering = Spending::begin(bench);
+    register(&workspace, webhooks).await?;
+    let registering = registering.end(bench);
+
+    let stream = bench.bulk_stream(&workspace)?;
+    eprintln!("one event is fanned out, by functions that know no webhook …");
+    stream.publish(1).await?;
+    fanned_out(bench, webhooks, patience).await?;
+
+    eprintln!("{} events are fanned out …", args.events);
+    let fanning_out = Spending::begin(bench);
+    stream.publish(args.events).await?;
+    let owed = webhooks * (args.events + 1);
+    fanned_out(bench, owed, patience).await?;
+    let fanning_out = fanning_out.end(bench);
+    let root_bytes = bench.root_bytes(&workspace).await?;
+    report(args, webhooks, subject, bench, &registering, &fanning_out, root_bytes)
+}
+
+async fn register(workspace: &Workspace, webhooks: usize) -> anyhow::Result<()> {
+    let register = async |nth: usize| {
+        let url = format!("http://127.0.0.1:9/{nth}");
+        workspace.register(&url, json!({ "events": ["order.*", "service_run", "process_run_end"] })).await
+    };
+    stream::iter(0..webhooks).map(register).buffer_unordered(REGISTRATIONS).try_collect::<Vec<String>>().await?;
+    Ok(())
+}
+
+/// Waits until the events queue is empty. The deliveries queue, which nobody reads, has a message for each delivery then.
+async fn fanned_out(bench: &Bench, owed: usize, patience: Duration) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while bench.events_on_the_queue() > 0 || bench.tasks_on_the_queue() < owed {
+        let tasks = bench.tasks_on_the_queue();
+        ensure!(began.elapsed() < patience, "{tasks} of {owed} tasks were sent in time");
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+/// What is spent from one moment to another.
+struct Spending {
+    before: posthaste_local::Metrics,
+    began: Instant,
+}
+
+struct Spend {
+    spent: Spent,
+    seconds: f64,
+    timeouts: u64,
+}
+
+impl Spending {
+    fn begin(bench: &Bench) -> Self {
+        Self { before: bench.metrics(), began: Instant::now() }
+    }
+
+    fn end(self, bench: &Bench) -> Spend {
+        let after = bench.metrics();
+        let timeouts =
+            |metrics: &posthaste_local::Metrics| metrics.functions.get("fanout").map_or(0, |stats| stats.timeouts);
+        Spend {
+            spent: Spent::between(&self.before, &after),
+            seconds: self.began.elapsed().as_secs_f64(),
+            timeouts: timeouts(&after) - timeouts(&self.before),
+        }
+    }
+}
+
+fn report(
+    args: &LargeArgs,
+    webhooks: usize,
+    subject: &Subject,
+    bench: &Bench,
+    registering: &Spend,
+    fanning_out: &Spend,
+    root_bytes: usize,
+) -> anyhow::Result<Report> {
+    let conditions = vec![("webhooks", webhooks.to_string()), ("events", args.events.to_string())];
+    let mut report = Report::new(format!("large: {webhooks} webhooks"), subject, bench, conditions);
+    let owed = webhooks * (args.events + 1);
+    let sent = bench.tasks_on_the_queue();
+    let spent = &fanning_out.spent;
+    let of_fanout =
+        |operation: &str| spent.calls.get("fanout").and_then(|calls| calls.get(operation)).copied().unwrap_or(0);
+    let invocations = spent.invocations.get("fanout").copied().unwrap_or(0);
+    let root_units = root_bytes.div_ceil(4096);
+    // Beside one read of the root, an invocation may have to read a page that its process does not have yet.
+    let reads = of_fanout("dynamodb:BatchGetItem") + of_fanout("dynamodb:Query");
+    let stats = bench.metrics().functions.get("fanout").cloned().unwrap_or_default();
+    let cpu_ms = spent.cpu_ms.get("fanout").copied().unwrap_or(0);
+    let deliveries = (webhooks * args.events) as f64;
+
+    let mut table = Table::new(&["fan-out", ""]);
+    let mut row = |name: &str, figure: String| table.row(vec![name.to_owned(), figure]);
+    row("deliveries", format!("{deliveries:.0}"));
+    row("tasks on the queue, of which one event more", format!("{sent} of {owed}"));
+    row("invocations", invocations.to_string());
+    row("of which ran into their time", fanning_out.timeouts.to_string());
+    row("calls for 1,000 deliveries", format!("{:.1}", spent.calls_of("fanout") as f64 * 1000.0 / deliveries));
+    row("read units of the root, for an invocation", root_units.to_string());
+    row("reads of the index, for an invocation", format!("{:.2}", reads as f64 / invocations.max(1) as f64));
+    row("write units of an event, of up to 0.7 KB", "1".to_owned());
+    row("CPU ms for 1,000 deliveries", format!("{:.1}", cpu_ms as f64 * 1000.0 / deliveries));
+    row("deliveries a second", format!("{:.0}", deliveries / fanning_out.seconds));
+    row("peak memory of a process, MiB", format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0));
+    row(
+        "AWS calls of a registration",
+        format!("{:.1}", registering.spent.calls_of("register") as f64 / webhooks as f64),
+    );
+    row("registrations a second", format!("{:.0}", webhooks as f64 / registering.seconds));
+    report.table(&table);
+    report.table(&spent.table());
+    report.figure("owed", owed)?;
+    report.figure("sent", sent)?;
+    report.figure("invocations", invocations)?;
+    report.figure("timeouts", fanning_out.timeouts)?;
+    report.figure("rootUnits", root_units)?;
+    report.figure("indexReads", reads)?;
+    report.figure("cpuMs", cpu_ms)?;
+    report.figure("peakMemoryKb", stats.peak_memory_kb)?;
+    report.figure("seconds", fanning_out.seconds)?;
+    report.figure("spent", spent)?;
+    report.lose(owed.saturating_sub(sent));
+    Ok(report)
+}
+
+/// The bytes of a workspace's root in the table.
+impl Bench {
+    async fn root_bytes(&self, workspace: &Workspace) -> anyhow::Result<usize> {
+        let key = json!({ "pk": { "S": format!("routing#{}", workspace.name) }, "sk": { "S": "root" } });
+        let root = self.registry_item(key).await?;
+        root["root"]["S"].as_str().map(str::len).context("the workspace has no root")
+    }
+}
