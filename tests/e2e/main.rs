@@ -31,6 +31,7 @@ mod replay_job;
 mod retries;
 mod samples;
 mod schemas;
+mod sealed_urls;
 mod secrets;
 mod send_test;
 mod slack;
