@@ -113,6 +113,12 @@ impl Operation<'_> {
     }
 }
 
+/// The types of events that tell of operations.
+pub fn types() -> impl Iterator<Item = EventType> {
+    let built_in = catalogue::all().iter().filter(|built_in| built_in.is_operational());
+    built_in.filter_map(|built_in| EventType::parse(built_in.name).ok())
+}
+
 /// Whether an event tells of an operation. What becomes of it is not told by another one, or there would be no end.
 pub fn is_operational(event_type: &EventType) -> bool {
     catalogue::find(event_type.as_str()).is_some_and(catalogue::BuiltIn::is_operational)

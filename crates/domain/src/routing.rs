@@ -29,9 +29,14 @@ pub const MAX_INDEX_BYTES: usize = 4 * 1024 * 1024;
 /// Two pages beside each other with no more bytes together become one.
 const SMALL_PAIR: usize = MAX_PAGE_BYTES / 2;
 
-/// What the root says of one page: its first webhook, its hash, how many webhooks it has and how many bytes.
+/// How many webhooks of a workspace may name operational events. Each failing webhook tells all of them of each delivery that it
+/// gave up, so many that tell each other of their own failures would be without measure.
+pub const MAX_OPERATIONAL: usize = 10;
+
+/// What the root says of one page: its first webhook, its hash, how many webhooks it has, how many bytes, and how many of its webhooks
+/// name operational events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct PageRef(WebhookId, String, usize, usize);
+struct PageRef(WebhookId, String, usize, usize, usize);
 
 impl PageRef {
     fn hash(&self) -> &str {
@@ -127,10 +132,16 @@ impl Root {
             let message = format!("the workspace has {} webhooks; it can have {most} at most", self.webhooks());
             return Err(Refused::Limit(Invalid::unacceptable("too_many_webhooks", message)));
         }
+        let named_before = page.names_operational(id);
         match entry {
             Some(entry) => page.0.insert(id, entry),
             None => page.0.remove(&id),
         };
+        let named: usize = self.pages.iter().map(|page| page.4).sum();
+        if !named_before && page.names_operational(id) && named >= MAX_OPERATIONAL {
+            let message = format!("{MAX_OPERATIONAL} webhooks of the workspace name operational events; no more can");
+            return Err(Refused::Limit(Invalid::field("events", "too_many_operational_webhooks", message)));
+        }
         let mut replaced = at..(at + 1).min(self.pages.len());
         for beside in [at.checked_sub(1), Some(at + 1)].into_iter().flatten() {
             let Some(other) = self.pages.get(beside) else { continue };
@@ -167,7 +178,8 @@ impl Root {
 /// Why the index can't be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The workspace has as many webhooks as it may have, or their subscriptions would take more than [`MAX_INDEX_BYTES`].
+    /// The workspace has as many webhooks as it may have, or as many that name operational events, or their subscriptions would take
+    /// more than [`MAX_INDEX_BYTES`].
     #[error(transparent)]
     Limit(Invalid),
     /// A page that has to be known was replaced in the meantime.
@@ -191,6 +203,11 @@ impl Page {
         self.0.iter().map(|(id, entry)| (*id, serde_json::from_str(entry.get()).ok()))
     }
 
+    fn names_operational(&self, id: WebhookId) -> bool {
+        let subscription = self.0.get(&id).and_then(|entry| serde_json::from_str(entry.get()).ok());
+        subscription.is_some_and(|subscription: Subscription| subscription.names_operational())
+    }
+
     /// How many bytes its content has.
     pub fn bytes(&self) -> usize {
         // An opening and a closing bracket, and a comma between each two.
@@ -201,7 +218,8 @@ impl Page {
         let json = serde_json::to_string(&self.0.values().collect::<Vec<_>>())?;
         let hash = hex::encode(&Sha256::digest(&json)[..12]);
         let first = self.0.first_key_value().map_or(WebhookId(0), |(id, _)| *id);
-        Ok((PageRef(first, hash.clone(), self.0.len(), json.len()), StoredPage { hash, json }))
+        let operational = self.0.keys().filter(|id| self.names_operational(**id)).count();
+        Ok((PageRef(first, hash.clone(), self.0.len(), json.len(), operational), StoredPage { hash, json }))
     }
 
     /// Itself if it is small enough, else two halves, as far as whole subscriptions make halves; nothing where it is empty.

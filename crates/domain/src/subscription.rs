@@ -69,6 +69,12 @@ impl Subscription {
         }
     }
 
+    /// Whether it names an operational event, or several by a prefix.
+    pub fn names_operational(&self) -> bool {
+        let mut named = self.events.iter().filter(|pattern| **pattern != EventPattern::All);
+        named.any(|pattern| operational::types().any(|operational| pattern.matches(&operational)))
+    }
+
     /// What becomes of an event here. For a paused or disabled webhook too: what comes in the meantime is recorded.
     ///
     /// The end of a run is an end also for a webhook that does not subscribe to it: what was held must not wait for its deadline.

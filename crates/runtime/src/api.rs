@@ -296,6 +296,10 @@ mod tests {
                 "/large-index",
                 get(async || ApiError::from(Invalid::field("events", "too_many_subscriptions", "no"))),
             )
+            .route(
+                "/operational",
+                get(async || ApiError::from(Invalid::field("events", "too_many_operational_webhooks", "no"))),
+            )
             .route("/malformed", get(async || ApiError::from(Invalid::malformed("no"))))
             .route("/large", get(async || ApiError::from(Invalid::too_large(None, "no"))))
             .route("/unauthorized", get(async || ApiError::Unauthorized))
@@ -328,6 +332,7 @@ mod tests {
             "/field",
             "/many",
             "/large-index",
+            "/operational",
             "/malformed",
             "/large",
             "/unauthorized",

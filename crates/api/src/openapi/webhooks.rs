@@ -83,6 +83,7 @@ fn register() -> Call {
             ),
             Refusal::new(422, "too_many_webhooks", "the workspace has 1000 webhooks; it can have 1000 at most"),
             too_many_subscriptions(),
+            too_many_operational_webhooks(),
             conflict(),
         ])
 }
@@ -90,6 +91,11 @@ fn register() -> Call {
 fn too_many_subscriptions() -> Refusal {
     let message = "events and filters of all the workspace's webhooks take at most 4194304 bytes together";
     Refusal { field: Some("events"), ..Refusal::new(422, "too_many_subscriptions", message) }
+}
+
+fn too_many_operational_webhooks() -> Refusal {
+    let message = "10 webhooks of the workspace name operational events; no more can";
+    Refusal { field: Some("events"), ..Refusal::new(422, "too_many_operational_webhooks", message) }
 }
 
 fn conflict() -> Refusal {
@@ -140,6 +146,7 @@ fn change() -> Call {
         .refuses([
             Refusal::body("out_of_range", "timeoutSeconds", r#"{"timeoutSeconds": 31}"#, "timeoutSeconds is 1 to 30"),
             too_many_subscriptions(),
+            too_many_operational_webhooks(),
             conflict(),
         ])
 }

@@ -54,7 +54,7 @@ impl Table {
 fn the_items_of_an_index() {
     let mut table = Table::default();
     table.put(&Subscription { events: vec![EventPattern::All], ..subscription(7, 0) });
-    insta::assert_snapshot!(serde_json::to_string(&table.root).unwrap(), @r#"{"pages":[[7,"c477a9a779d82e9b7d46fdc7",1,25]]}"#);
+    insta::assert_snapshot!(serde_json::to_string(&table.root).unwrap(), @r#"{"pages":[[7,"c477a9a779d82e9b7d46fdc7",1,25,0]]}"#);
     let page = table.pages.values().next().unwrap();
     insta::assert_snapshot!(serde_json::to_string(&page.0.values().collect::<Vec<_>>()).unwrap(), @r#"[{"id":7,"events":["*"]}]"#);
 }
@@ -147,4 +147,21 @@ proptest! {
         }
         prop_assert_eq!(table.all(), model.into_values().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn few_webhooks_can_name_operational_events() {
+    let mut table = Table::default();
+    let naming = |id: u64, pattern: &str| Subscription {
+        events: vec![EventPattern::parse(pattern).unwrap()],
+        ..subscription(id, 0)
+    };
+    for (id, pattern) in (1..).zip(["*", "order.*", "webhook.failing", "delivery.*"].iter().cycle().take(20)) {
+        table.put(&naming(id, pattern));
+    }
+    let refused = table.change(21, Some(&naming(21, "delivery.exhausted")), usize::MAX).unwrap_err();
+    insta::assert_snapshot!(refused, @"10 webhooks of the workspace name operational events; no more can");
+    assert!(table.change(3, Some(&naming(3, "delivery.exhausted")), usize::MAX).unwrap(), "it named one before");
+    assert!(table.change(4, None, usize::MAX).unwrap());
+    assert!(table.change(21, Some(&naming(21, "delivery.exhausted")), usize::MAX).unwrap());
 }

@@ -173,6 +173,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "malformed_request") => ApiError::Unreadable,
         (Sent::Anything, "conflict") => ApiError::Conflict,
         (Sent::Anything, "too_many_webhooks") => one_more_webhook(1_000, &[]),
+        (Sent::Anything, "too_many_operational_webhooks") => one_more_webhook(10, &["webhook.failing".to_owned()]),
         (Sent::Anything, "too_many_subscriptions") => one_more_webhook(400, &["x".repeat(120)]),
         (Sent::Anything, "webhook_disabled") => ApiError::WebhookDisabled,
         (Sent::Anything, "event_gone") => ApiError::EventGone,
@@ -201,10 +202,11 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
 
 /// What a webhook is refused with in a workspace that has this many, each with a hundred of these subscriptions beside its own.
 fn one_more_webhook(webhooks: u64, patterns: &[String]) -> ApiError {
+    let operational: Vec<String> = patterns.iter().filter(|name| name.contains('.')).cloned().collect();
     let patterns: Vec<String> =
         (0..100).flat_map(|nth| patterns.iter().map(move |name| format!("{name}{nth}"))).collect();
     let subscription = |id: u64| {
-        let events = [vec!["order.created".to_owned()], patterns.clone()].concat();
+        let events = [vec!["order.created".to_owned()], operational.clone(), patterns.clone()].concat();
         serde_json::from_value(json!({ "id": id, "events": events })).unwrap()
     };
     let all: Vec<Subscription> = (1..=webhooks).map(subscription).collect();
