@@ -1,4 +1,5 @@
-//! A workspace with more webhooks than one share of a fan-out takes.
+//! Finding the webhooks that want an event, in a workspace with more webhooks than one share of a fan-out takes, and in one that
+//! changes in the meantime.
 
 use std::collections::BTreeSet;
 
@@ -34,4 +35,29 @@ async fn every_webhook_of_a_large_workspace_gets_each_event_though_fan_out_dies_
     for webhook in [&webhooks[0], &webhooks[WEBHOOKS - 1]] {
         assert_eq!(posthaste.deliveries(webhook, "succeeded", 1).await.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_page_of_the_index_that_is_replaced_while_fan_out_reads_it_keeps_no_event_from_a_webhook() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["order.*"]).await;
+    // A function that knows nothing yet reads the root, and then its pages.
+    let aimed = posthaste.system.faults().aim(Aim::at("fanout", "dynamodb:BatchGetItem", Action::Pause).skip(1));
+    let event = posthaste.api.publish("order.created", json!({})).await;
+    tokio::time::timeout(LATER, aimed.hit()).await.expect("the fault hits");
+    let path = format!("/webhooks/{}", webhook["id"]);
+    posthaste.api.ok(Method::PATCH, &path, json!({ "events": ["order.*", "service_run"] })).await;
+    aimed.release();
+    let arrived = posthaste.arrived("mine", 1).await;
+    assert_eq!(arrived[0].headers["webhook-id"], event);
+    // The old root, the page that was gone, the new root and its page.
+    assert_eq!(posthaste.calls("fanout", "dynamodb:BatchGetItem"), 4);
+
+    posthaste.api.publish("order.created", json!({})).await;
+    posthaste.arrived("mine", 2).await;
+    assert_eq!(
+        posthaste.calls("fanout", "dynamodb:BatchGetItem"),
+        5,
+        "a function that knows the page reads the root alone"
+    );
 }

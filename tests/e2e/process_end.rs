@@ -220,10 +220,9 @@ async fn what_is_published_in_one_call_goes_before_the_end_that_is_in_it() {
     assert_eq!(ids(&arrived[0]), published, "the first request has all, in the order of the call, and the end last");
 }
 
-#[tokio::test]
-async fn a_run_of_any_size_keeps_its_order() {
-    let posthaste = Posthaste::start().await;
-    let webhook = at_process_end(&posthaste).await;
+/// A run of a thousand events with two ends; the ids in the order of their publishing, and of their first arrival.
+async fn long_run(posthaste: &Posthaste) -> (Vec<String>, Vec<String>) {
+    let webhook = at_process_end(posthaste).await;
     let mut published = Vec::new();
     let mut publish = async |events: Vec<Value>| {
         let answer = posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
@@ -234,13 +233,32 @@ async fn a_run_of_any_size_keeps_its_order() {
         publish(vec![json!({ "type": "service_run", "data": run("1") }); 100]).await;
     }
     posthaste.idle().await;
-    publish(vec![json!({ "type": "process_run_end", "data": run("1") })]).await;
-    posthaste.arrived_within("mine", 11, posthaste_tests::LATER).await;
-    posthaste.idle().await;
-    let arrived: Vec<String> = posthaste.system.inbox().arrived("mine").iter().flat_map(ids).collect();
-    assert_eq!(arrived, published, "each once, in three tasks, and the end last");
-    let page = posthaste.deliveries(&webhook, "succeeded", 100).await;
-    assert_eq!(page.len(), 100);
+    for _ in 0..2 {
+        publish(vec![json!({ "type": "process_run_end", "data": run("1") })]).await;
+    }
+    let has_all = |arrived: &[Arrived]| first_arrivals(arrived).len() == published.len();
+    let arrived = posthaste.system.inbox().wait("mine", has_all, posthaste_tests::LATER).await;
+    let arrived = arrived.expect("all of the run arrives");
+    assert_eq!(posthaste.deliveries(&webhook, "succeeded", 100).await.len(), 100);
+    (published, first_arrivals(&arrived))
+}
+
+/// The ids of the events of some requests in their order, each once.
+fn first_arrivals(arrived: &[Arrived]) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    arrived.iter().flat_map(ids).filter(|id| seen.insert(id.clone())).collect()
+}
+
+#[tokio::test]
+async fn a_run_of_any_size_keeps_its_order() {
+    let (published, arrived) = long_run(&Posthaste::start().await).await;
+    assert_eq!(arrived, published, "in three tasks, and the ends last");
+}
+
+#[tokio::test]
+async fn a_long_run_keeps_its_order_though_messages_come_twice() {
+    let (published, arrived) = long_run(&Posthaste::with_faults("seed=5,duplicate=30%").await).await;
+    assert_eq!(arrived, published);
 }
 
 #[tokio::test]

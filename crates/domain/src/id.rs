@@ -11,6 +11,9 @@ use uuid::Uuid;
 /// The random part of an [`EventId`] or a [`KeyId`]: ten bytes from the operating system.
 pub type Entropy = [u8; 10];
 
+/// What the events of one call have in common: four random bytes, or a hash of what is random about the call.
+pub type CallMark = [u8; 4];
+
 /// One accepted event. UUIDv7 from `ingest`; UUIDv8 derived from what was written down of its call when that has an idempotency key,
 /// and from the SQS message or the EventBridge envelope when it came straight to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,19 +32,30 @@ impl EventId {
         Self(derived(unix_ms(accepted_at), &[b"call", seed, &(nth as u64).to_be_bytes()]))
     }
 
-    /// The same as the `nth` of its call: in the 12 bits after the time, so that events of one call, which share a millisecond, sort in
-    /// the order of the call (RFC 9562, section 6.2, method 1).
-    pub fn nth(self, nth: usize) -> Self {
+    /// The same as the `nth` of a call. Its place is in the 12 bits after the time, so that events of one call, which share a
+    /// millisecond, sort in the order of the call (RFC 9562, section 6.2, method 1); 30 bits that the call has at random tell its
+    /// events from others of the millisecond.
+    pub fn of(self, call: CallMark, nth: usize) -> Self {
         let mut bytes = *self.0.as_bytes();
         let [high, low] = u16::try_from(nth).unwrap_or(u16::MAX).min(0x0fff).to_be_bytes();
         (bytes[6], bytes[7]) = ((bytes[6] & 0xf0) | high, low);
+        bytes[8..12].copy_from_slice(&call);
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The place in its call of an event that was accepted by one: see [`Self::nth`].
-    pub fn place_in_call(&self) -> usize {
-        let bytes = self.0.as_bytes();
-        usize::from(bytes[6] & 0x0f) << 8 | usize::from(bytes[7])
+    /// The place in its call of an event that was accepted by the same call as another one; none where it was not.
+    pub fn place_in_call_of(&self, other: &Self) -> Option<usize> {
+        let (bytes, other) = (self.0.as_bytes(), other.0.as_bytes());
+        let is_same = bytes[..6] == other[..6] && bytes[8..12] == other[8..12];
+        is_same.then(|| usize::from(bytes[6] & 0x0f) << 8 | usize::from(bytes[7]))
+    }
+
+    /// The mark of a call that may be repeated, which derives from its random `seed`.
+    pub fn mark_of_call(seed: &Entropy) -> CallMark {
+        let mut mark = CallMark::default();
+        mark.copy_from_slice(&Sha256::new().chain_update(b"mark").chain_update(seed).finalize()[..4]);
+        mark
     }
 
     /// The id of an event that was sent straight to the events queue: its SentTimestamp and a hash of its SQS message id, so

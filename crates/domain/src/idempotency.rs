@@ -98,7 +98,7 @@ impl KeyedCall {
     pub fn event_ids(&self, count: usize) -> Vec<EventId> {
         let id = |nth| {
             let id = EventId::of_call(self.accepted_at, &self.seed, nth);
-            if self.is_ordered { id.nth(nth) } else { id }
+            if self.is_ordered { id.of(EventId::mark_of_call(&self.seed), nth) } else { id }
         };
         (0..count).map(id).collect()
     }

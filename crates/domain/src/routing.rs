@@ -10,7 +10,7 @@
 //! were at one moment. Fan-out reads the root for each batch, and a page only when it does not have it. A page that the root names
 //! and that is not there was replaced in the meantime, so the root is read again.
 //!
-//! A page takes up to [`MAX_PAGE_BYTES`]. One that has grown beyond that is divided, and two neighbours that have become small are
+//! A page takes up to [`MAX_PAGE_BYTES`], since each change writes one and deletes one. One that has grown beyond that is divided, and two neighbours that have become small are
 //! joined, so a root stays small whatever is registered and removed.
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::{Invalid, id::WebhookId, subscription::Subscription};
 
 /// The most bytes of a page with more than one webhook.
-pub const MAX_PAGE_BYTES: usize = 96 * 1024;
+pub const MAX_PAGE_BYTES: usize = 24 * 1024;
 /// The most bytes of all pages of a workspace: fan-out keeps them in memory.
 pub const MAX_INDEX_BYTES: usize = 4 * 1024 * 1024;
 

@@ -142,6 +142,7 @@ struct Dead {
 fn letter(record: &Record, Dead { reason, detail, event_id, .. }: &Dead) -> Message {
     let mut letter = dead_letter(record.body.clone(), record.group.clone(), reason, detail);
     letter.attributes.extend(record.hops.clone().map(|hops| (HOPS, hops)));
+    letter.attributes.extend((record.before > 0).then(|| (BEFORE, record.before.to_string())));
     letter.attributes.extend(event_id.clone().map(|id| (EVENT_ID, id)));
     letter
 }

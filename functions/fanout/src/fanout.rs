@@ -89,7 +89,8 @@ impl Fanout {
                 Err(fate) => fates[record] = fate,
             }
         }
-        let ids: BTreeMap<usize, EventId> = arrived.iter().map(|(record, read)| (*record, read.event.id)).collect();
+        // Only shares are for webhooks that may have to be given up.
+        let ids: BTreeMap<usize, EventId> = shared.iter().map(|shared| (shared.record, shared.event.id)).collect();
         let ready = tokio::time::timeout_at(deadline.instant(), async {
             let arrived = self.checked(records, arrived, &mut fates).await;
             self.prepare(arrived, shared).await

@@ -21,14 +21,14 @@ use crate::routes::Routes;
 
 /// How many bytes of one event may travel inline in its tasks. What goes to more webhooks than that travels by reference.
 const MAX_INLINE_BYTES: usize = 4 * 1024 * 1024;
-/// After how long the end of a run is dealt with, so that what was published with it is held by then, and looked at again if that is
-/// not so.
+/// After how long the end of a run is dealt with, so that what was published with it is held by then. It is looked at again if that is
+/// not so, each time after twice as long, and at last after [`LONGEST_WAIT`].
 const END_WAIT: Duration = Duration::from_secs(5);
 /// How often it is tried to read a subscription that this version can't read, and after which wait: for an hour.
 const UNREADABLE_TRIES: u32 = 60;
 const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
-/// The longest wait until it is looked again whether a part of a run has been attempted.
-const LONGEST_REST: Duration = Duration::from_secs(60);
+/// The longest wait until it is looked again whether a run can go on.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// An event, the record that brought it, and the webhooks that it brings it to.
 pub(crate) struct Arrived {
@@ -54,15 +54,17 @@ pub(crate) struct Owed {
     pub(crate) record: usize,
 }
 
-/// The end of a run: the event that says so, and the end events that are to be delivered themselves.
+/// An event that ends a run.
 #[derive(Debug, Clone)]
 pub(crate) struct End {
+    pub(crate) run: Run,
     pub(crate) event: Event,
     pub(crate) share: Share,
     /// The events of its call that have to be held first; none where it is not known yet which these are.
     pub(crate) expected: Option<BTreeSet<EventId>>,
     pub(crate) records: BTreeSet<usize>,
-    pub(crate) wanted: BTreeSet<Owed>,
+    /// Its own delivery; none where the webhook does not want it.
+    pub(crate) wanted: Option<Hold>,
 }
 
 /// The events of an end's call that are stored and go before it.
@@ -97,7 +99,8 @@ pub(crate) struct Plan {
     /// Shares for the events queue.
     pub(crate) shares: Vec<Outgoing>,
     pub(crate) holds: BTreeMap<Run, BTreeSet<Owed>>,
-    pub(crate) ends: BTreeMap<Run, End>,
+    /// By run and event: two messages can bring the same event, and two events can end the same run.
+    pub(crate) ends: BTreeMap<(Run, EventId), End>,
     pub(crate) rests: Vec<Continued>,
     /// Records whose webhook could not be read for too long.
     pub(crate) unreadable: BTreeSet<usize>,
@@ -180,18 +183,18 @@ impl Plan {
                     Route::End { context, wanted } => {
                         let expected = earlier.get(&arrived.record).map_or_else(
                             || Some(BTreeSet::new()),
-                            |earlier| earlier.held_for(subscription, &context, arrived.share.before),
+                            |earlier| earlier.held_for(subscription, &context, arrived),
                         );
-                        let end = self.ends.entry(run(context)).or_insert_with(|| End {
+                        let run = run(context);
+                        let end = self.ends.entry((run.clone(), arrived.event.id)).or_insert_with(|| End {
+                            run,
                             event: arrived.event.clone(),
                             share: arrived.share.part(*id, *id),
                             expected,
                             records: BTreeSet::new(),
-                            wanted: BTreeSet::new(),
+                            wanted: wanted.then_some(Hold { is_end: true, ..owed.hold }),
                         });
                         end.records.insert(arrived.record);
-                        let last = Hold { is_end: true, ..owed.hold };
-                        end.wanted.extend(wanted.then_some(Owed { hold: last, ..owed }));
                     }
                     Route::Ignore => {}
                     _ if share.ends => {}
@@ -204,7 +207,7 @@ impl Plan {
             self.send(workspace, subscription, due, webhooks)?;
         }
         for at in early {
-            self.share(events[at], Share { ends: true, ..events[at].share }, END_WAIT)?;
+            self.share(events[at], Share { ends: true, tries: 0, ..events[at].share }, END_WAIT)?;
         }
         Ok(())
     }
@@ -274,16 +277,16 @@ fn continued(arrived: &Arrived, rest: Rest) -> Option<Continued> {
 
 impl Earlier {
     /// Those that a webhook holds for this run; none where not all are stored yet.
-    fn held_for(&self, subscription: &Subscription, context: &str, before: usize) -> Option<BTreeSet<EventId>> {
-        let places: BTreeSet<usize> = self.events.iter().map(|event| event.id.place_in_call()).collect();
-        if places.range(..before).count() < before {
+    fn held_for(&self, subscription: &Subscription, context: &str, end: &Arrived) -> Option<BTreeSet<EventId>> {
+        let before = end.share.before;
+        let is_before = |event: &&Event| event.id.place_in_call_of(&end.event.id).is_some_and(|place| place < before);
+        let events: Vec<&Event> = self.events.iter().filter(is_before).collect();
+        if events.len() < before {
             return None;
         }
-        let is_held = |event: &&Event| {
-            let hold = Route::Hold { context: context.to_owned() };
-            event.id.place_in_call() < before && subscription.route(event, &Process::of(event)) == hold
-        };
-        Some(self.events.iter().filter(is_held).map(|event| event.id).collect())
+        let hold = Route::Hold { context: context.to_owned() };
+        let is_held = |event: &&Event| subscription.route(event, &Process::of(event)) == hold;
+        Some(events.into_iter().filter(is_held).map(|event| event.id).collect())
     }
 }
 
@@ -291,7 +294,8 @@ impl Earlier {
 pub(crate) fn end_again(End { event, share, .. }: &End) -> serde_json::Result<Message> {
     let share = Share { tries: share.tries + 1, ..*share };
     let group = event.workspace.to_string();
-    Ok(Message { delay: END_WAIT, ..Message::new(Shared::message(share, event)?, group) })
+    let delay = LONGEST_WAIT.min(END_WAIT * 2_u32.pow(share.tries.min(8)));
+    Ok(Message { delay, ..Message::new(Shared::message(share, event)?, group) })
 }
 
 /// The task that brings held deliveries, in their order.
@@ -304,7 +308,7 @@ pub(crate) fn task_of_run(run: &Run, holds: &[Hold]) -> serde_json::Result<Messa
 /// The message that asks for the rest of a run, later with each try.
 pub(crate) fn rest_of_run(run: &Run, rest: Rest, end: &Event, tries: u32) -> serde_json::Result<Message> {
     let share = Share { ends: true, again: true, rest: Some(rest), tries, ..Share::ALL.part(run.webhook, run.webhook) };
-    let delay = LONGEST_REST.min(Duration::from_secs(1 << tries.min(16)));
+    let delay = LONGEST_WAIT.min(Duration::from_secs(1 << tries.min(16)));
     Ok(Message { delay, ..Message::new(Shared::message(share, end)?, run.workspace.to_string()) })
 }
 

@@ -26,7 +26,7 @@ use posthaste_domain::{
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::clock;
-use posthaste_store::{EventQuery, Hold, Holding, StoreError};
+use posthaste_store::{EventQuery, Hold, Holding, StoreError, Within};
 
 use crate::{
     fanout::{Fanout, Ledger},
@@ -35,23 +35,30 @@ use crate::{
 
 /// How many runs are held for or ended side by side.
 const CONCURRENT_RUNS: usize = 16;
-/// How often it is looked whether what goes before an end is held, five seconds apart: for two minutes.
-const END_TRIES: u32 = 24;
+/// How often it is looked whether what goes before an end is held: after 5, 10, 20, 40 and 60 s more.
+const END_TRIES: u32 = 5;
 /// How much is read of a millisecond's events: a call has up to 100, of 5 MiB together.
 const MAX_EARLIER: u16 = 500;
 const MAX_EARLIER_PAGES: usize = 5;
+/// How many holds are read that are among those of one call: as many as a call has events, with room for those of others.
+const MAX_HELD: usize = 1_000;
 
 impl Fanout {
     /// Holds come before ends, so that an end finds what came with it.
     pub(crate) async fn hold_and_end(
         &self,
         holds: BTreeMap<Run, BTreeSet<Owed>>,
-        ends: BTreeMap<Run, End>,
+        ends: BTreeMap<(Run, EventId), End>,
         ledger: &Ledger,
     ) {
+        // One record's after the other's, so that records are done even if there is no time for all.
+        let mut holds: Vec<_> = holds.into_iter().collect();
+        holds.sort_by_key(|(_, owed)| owed.iter().map(|owed| owed.record).min());
         let holds = stream::iter(holds).map(|(run, owed)| self.hold(run, owed, ledger));
         holds.buffer_unordered(CONCURRENT_RUNS).collect::<()>().await;
-        let ends = stream::iter(ends).map(|(run, end)| self.end(run, end, ledger));
+        let mut ends: Vec<End> = ends.into_values().collect();
+        ends.sort_by_key(|end| end.records.first().copied());
+        let ends = stream::iter(ends).map(|end| self.end(end, ledger));
         ends.buffer_unordered(CONCURRENT_RUNS).collect::<()>().await;
     }
 
@@ -116,31 +123,36 @@ impl Fanout {
         Ok(events)
     }
 
-    async fn end(&self, run: Run, end: End, ledger: &Ledger) {
+    async fn end(&self, end: End, ledger: &Ledger) {
+        let run = &end.run;
         let ended = async {
-            if end.share.tries < END_TRIES && !self.is_held(&run, &end).await? {
+            if end.share.tries < END_TRIES && !self.is_held(&end).await? {
                 return send(&self.shares, end_again(&end)?).await;
             }
-            self.deliveries.end(holding(&run), clock::now()).await?;
-            self.send_part(&run, &end.event, None, &once_each(&end.wanted)).await
+            self.deliveries.end(holding(run), clock::now()).await?;
+            self.send_part(run, &end.event, None, end.wanted).await
         };
         match ended.await {
             Ok(()) => ledger.settle(end.records.iter().copied()),
-            Err(error) => failed(&run, "a run could not be ended", &error),
+            Err(error) => failed(run, "a run could not be ended", &error),
         }
     }
 
-    /// Whether everything is held, or was made, that goes before the end.
-    async fn is_held(&self, run: &Run, end: &End) -> anyhow::Result<bool> {
-        let Some(expected) = &end.expected else { return Ok(false) };
-        let held = self.deliveries.are_held(holding(run), expected.iter().copied()).await;
-        let missing = expected.iter().filter(|event| !held.items.contains_key(*event));
-        let missing: Vec<_> = missing
+    /// Whether everything is held, or was made, that goes before the end; also where the run has ended before, and nothing is held for
+    /// it any more.
+    async fn is_held(&self, end: &End) -> anyhow::Result<bool> {
+        let (run, Some(expected)) = (&end.run, &end.expected) else { return Ok(false) };
+        let (Some(first), Some(last)) = (expected.first(), expected.last()) else { return Ok(true) };
+        let between = Within { after: None, from: Some(*first), until: Some(*last) };
+        let held = self.deliveries.held(holding(run), between, MAX_HELD).await?;
+        let held: BTreeSet<EventId> = held.iter().map(|hold| hold.event).collect();
+        let missing: Vec<_> = expected
+            .difference(&held)
             .map(|event| {
                 (run.workspace.clone(), run.webhook, DeliveryId::derive(*event, run.webhook, Cause::Published))
             })
             .collect();
-        if missing.is_empty() {
+        if missing.is_empty() || self.deliveries.has_ended(holding(run)).await? {
             return Ok(true);
         }
         let made = self.deliveries.progress(missing.iter().cloned()).await;
@@ -152,32 +164,45 @@ impl Fanout {
         anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
         // Whoever holds an event longer than the deadline does not keep its order.
         let is_late = clock::now() > event.id.time() + self.hold_deadline;
-        if progress.items.contains_key(&rest.last) || is_late {
-            return self.send_part(run, event, Some(rest.after), &[]).await;
+        if !progress.items.contains_key(&rest.last) && !is_late {
+            return send(&self.shares, rest_of_run(run, *rest, event, tries + 1)?).await;
         }
-        send(&self.shares, rest_of_run(run, *rest, event, tries + 1)?).await
+        let done = Within { until: Some(rest.after), ..Within::default() };
+        let done = self.deliveries.held(holding(run), done, MAX_DELIVERIES).await?;
+        self.deliveries.forget(holding(run), &done).await?;
+        self.send_part(run, event, Some(rest.after), None).await
     }
 
-    /// Sends what is held behind this event, or as much as one task takes and a request for the rest. `ends` go last; they are not
-    /// held yet.
-    async fn send_part(&self, run: &Run, event: &Event, after: Option<EventId>, ends: &[Hold]) -> anyhow::Result<()> {
-        let held = self.deliveries.held(holding(run), after, MAX_DELIVERIES + 1).await?;
-        let known: BTreeSet<EventId> = held.iter().map(|hold| hold.event).collect();
-        let new = ends.iter().filter(|end| !known.contains(&end.event)).copied();
-        let all: Vec<Hold> = held.iter().copied().chain(new).collect();
+    /// Sends what is held behind this event, or as much as one task takes and a request for the rest. `end` goes last; it is not held
+    /// yet.
+    ///
+    /// What is sent in parts is held until it has been attempted: a copy of the message that asks for the first part, or for the rest,
+    /// sends the same part again and not the next one.
+    async fn send_part(
+        &self,
+        run: &Run,
+        event: &Event,
+        after: Option<EventId>,
+        end: Option<Hold>,
+    ) -> anyhow::Result<()> {
+        let within = Within { after, ..Within::default() };
+        let held = self.deliveries.held(holding(run), within, MAX_DELIVERIES + 1).await?;
+        let end = end.filter(|end| held.iter().all(|hold| hold.event != end.event));
+        let all: Vec<Hold> = held.into_iter().chain(end).collect();
         let parts = parts(&all, |hold| hold.bytes);
         let Some(part) = parts.first() else { return Ok(()) };
-        if parts.len() > 1 {
-            for end in ends {
-                self.deliveries.hold_end(holding(run), *end, self.hold_deadline).await?;
-            }
+        let last = part.last().filter(|_| parts.len() > 1);
+        if let (Some(end), true) = (end, last.is_some()) {
+            self.deliveries.hold_end(holding(run), end, self.hold_deadline).await?;
         }
         send(&self.tasks, task_of_run(run, part)?).await?;
-        if let Some(last) = part.last().filter(|_| parts.len() > 1) {
-            let rest = Rest { after: last.event, last: last.delivery };
-            send(&self.shares, rest_of_run(run, rest, event, 0)?).await?;
+        match last {
+            Some(last) => {
+                let rest = Rest { after: last.event, last: last.delivery };
+                send(&self.shares, rest_of_run(run, rest, event, 0)?).await
+            }
+            None => Ok(self.deliveries.forget(holding(run), part).await?),
         }
-        Ok(self.deliveries.forget(holding(run), part).await?)
     }
 }
 

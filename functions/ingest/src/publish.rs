@@ -50,7 +50,8 @@ pub(crate) async fn publish(
     let events = match keyed {
         None => {
             checked?;
-            let id = |nth| random::bytes().map(|entropy| EventId::new(now, &entropy).nth(nth));
+            let mark = random::bytes().map_err(|error| ApiError::internal(&error))?;
+            let id = |nth| random::bytes().map(|entropy| EventId::new(now, &entropy).of(mark, nth));
             let ids = (0..count).map(id).collect::<Result<Vec<_>, _>>().map_err(|error| ApiError::internal(&error))?;
             let events = published.accept(&ids, &caller.workspace, hops, now);
             enqueue(&queue, &events).await?;

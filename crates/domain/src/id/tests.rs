@@ -78,12 +78,15 @@ fn each_replay_and_each_test_is_a_delivery_of_its_own() {
 
 proptest! {
     #[test]
-    fn events_of_one_call_sort_in_its_order(ms in 0i64..1 << 47, x: [u8; 10], y: [u8; 10], a in 0usize..4096, b in 0usize..4096) {
-        let id = EventId::new(at(ms), &x).nth(a);
-        prop_assert_eq!(id.place_in_call(), a);
-        prop_assert_eq!(a.cmp(&b).is_lt(), id < EventId::new(at(ms), &y).nth(b) && a != b);
+    fn events_of_one_call_sort_in_its_order(ms in 0i64..1 << 47, x: [u8; 10], y: [u8; 10], mark: [u8; 4], a in 0usize..4096, b in 0usize..4096) {
+        let (id, other) = (EventId::new(at(ms), &x).of(mark, a), EventId::new(at(ms), &y).of(mark, b));
+        prop_assert_eq!((other.place_in_call_of(&id), id.place_in_call_of(&other)), (Some(b), Some(a)));
+        prop_assert_eq!(EventId::new(at(ms + 1), &y).of(mark, b).place_in_call_of(&id), None);
+        let another_mark = [mark[0], !mark[1], mark[2], mark[3]];
+        prop_assert_eq!(EventId::new(at(ms), &y).of(another_mark, b).place_in_call_of(&id), None);
+        prop_assert_eq!(a.cmp(&b).is_lt(), id < other && a != b);
         prop_assert_eq!((id.time(), id.is_ours(), id.0.get_version_num()), (at(ms), true, 7));
-        prop_assert_eq!(EventId::of_call(at(ms), &x, a).nth(a).0.get_version_num(), 8);
+        prop_assert_eq!(EventId::of_call(at(ms), &x, a).of(mark, a).0.get_version_num(), 8);
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn webhooks_that_are_registered_one_after_the_other_fill_their_pages() {
     all.iter().for_each(|subscription| table.put(subscription));
     assert_eq!((table.root.webhooks(), table.all()), (2_000, all));
     let full = table.root.pages[..table.root.pages.len() - 1].iter().all(|page| page.bytes() > MAX_PAGE_BYTES * 9 / 10);
-    assert!(full && table.root.pages.len() < 10, "{:?}", table.root);
+    assert!(full && table.root.pages.len() < 25, "{:?}", table.root);
 }
 
 #[test]
@@ -120,11 +120,11 @@ fn a_subscription_of_another_version_stays_as_it_is() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn an_index_has_what_was_put_and_not_removed(
-        changes in prop::collection::vec((1_u64..60, prop_oneof![Just(None), (0_usize..100).prop_map(Some)]), 1..100)
+        changes in prop::collection::vec((1_u64..100, prop_oneof![Just(None), (0_usize..25).prop_map(Some)]), 1..200)
     ) {
         let mut table = Table::default();
         let mut model = BTreeMap::new();
@@ -142,8 +142,8 @@ proptest! {
             for page in pages {
                 prop_assert_eq!(page.bytes(), table.pages[page.hash()].bytes());
             }
-            // Half of a page that was divided lacks up to one subscription, of at most 12 KB here, and was not held against its neighbour.
-            prop_assert!(pages.windows(2).all(|pair| pair[0].bytes() + pair[1].bytes() > SMALL_PAIR - 12_000));
+            // Half of a page that was divided lacks up to one subscription, of at most 3 KB here, and was not held against its neighbour.
+            prop_assert!(pages.windows(2).all(|pair| pair[0].bytes() + pair[1].bytes() > SMALL_PAIR - 3_000));
         }
         prop_assert_eq!(table.all(), model.into_values().collect::<Vec<_>>());
     }

@@ -19,8 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Deliveries, due};
 use crate::{
-    StoreError,
-    batch::{self, Found, Reading},
+    StoreError, batch,
     item::{EXPIRES_AT, Item, Read, SK, key, number, text},
 };
 
@@ -61,6 +60,17 @@ pub struct Hold {
     pub delivery: DeliveryId,
     /// How large the event is, so that a task is not larger than a function's memory.
     pub bytes: u64,
+}
+
+/// Bounds of what is held for a run, by its events.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Within {
+    /// Only what is behind this event.
+    pub after: Option<EventId>,
+    /// Only this event and what is behind it.
+    pub from: Option<EventId>,
+    /// Only this event and what is before it.
+    pub until: Option<EventId>,
 }
 
 /// What the key of a hold says.
@@ -176,10 +186,12 @@ impl Deliveries {
         put.send().await.map(drop).map_err(StoreError::call("PutItem"))
     }
 
-    /// What is held for the run behind this event, in the order of the events and the end last: up to `limit` holds, or as many as
-    /// a call reads, which is 1 MB.
-    pub async fn held(&self, run: Holding<'_>, after: Option<EventId>, limit: usize) -> Result<Vec<Hold>, StoreError> {
-        let from = after.map_or_else(|| HOLD.to_owned(), |event| format!("{HOLD}{event}~"));
+    /// What is held for the run within these bounds, in the order of the events and the end last: up to `limit` holds, or as many as a
+    /// call reads, which is 1 MB.
+    pub async fn held(&self, run: Holding<'_>, bounds: Within, limit: usize) -> Result<Vec<Hold>, StoreError> {
+        let Within { after, from, until } = bounds;
+        let from = after.map(|event| format!("{HOLD}{event}~")).or(from.map(|event| format!("{HOLD}{event}")));
+        let until = until.map_or_else(|| format!("{END}~"), |event| format!("{HOLD}{event}"));
         let query = self
             .client
             .query()
@@ -187,8 +199,8 @@ impl Deliveries {
             .consistent_read(true)
             .key_condition_expression("pk = :run AND sk BETWEEN :from AND :until")
             .expression_attribute_values(":run", text(run.partition()))
-            .expression_attribute_values(":from", text(from))
-            .expression_attribute_values(":until", text(format!("{END}~")))
+            .expression_attribute_values(":from", text(from.unwrap_or_else(|| HOLD.to_owned())))
+            .expression_attribute_values(":until", text(until))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = query.send().await.map_err(StoreError::call("Query"))?;
         let mut holds = Vec::new();
@@ -199,12 +211,18 @@ impl Deliveries {
         Ok(holds)
     }
 
-    /// Those of these events that are held for the run, read strongly with one call for up to 100.
-    pub async fn are_held(&self, run: Holding<'_>, events: impl IntoIterator<Item = EventId>) -> Found<EventId, ()> {
-        let attributes = &["deliveryId"];
-        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
-        let keys = events.into_iter().map(|event| (event, key(run.partition(), format!("{HOLD}{event}"))));
-        batch::get(reading, keys, |_| Ok(())).await
+    /// Whether the end of the run is known: nothing is held for it any more.
+    pub async fn has_ended(&self, run: Holding<'_>) -> Result<bool, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :run AND sk = :ended")
+            .expression_attribute_values(":run", text(run.partition()))
+            .expression_attribute_values(":ended", text(ENDED));
+        let answer = query.send().await.map_err(StoreError::call("Query"))?;
+        Ok(!answer.items().is_empty())
     }
 
     /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its deadline.

@@ -12,7 +12,6 @@ use crate::{
     item::{EXPIRES_AT, Item, Read, key, number},
 };
 
-/// The role of `fanout` may read single items only where their keys begin so.
 const PREFIX: &str = "#suspect#";
 const SK: &str = "suspect";
 const BEGUN: &str = "begun";

@@ -9,7 +9,7 @@ use posthaste_domain::{
     task::{Due, Task},
     workspace::Workspace,
 };
-use posthaste_store::{Deliveries, DueDelivery, Hold, Holding, ParkedItem, Released};
+use posthaste_store::{Deliveries, DueDelivery, Hold, Holding, ParkedItem, Released, Within};
 
 use crate::table;
 
@@ -115,5 +115,5 @@ async fn many_holds_are_found_page_by_page_and_once() {
     assert_eq!((due.len(), found.len(), pages), (450, 450, 3));
     let released = due.iter().map(DueDelivery::released).collect();
     assert_eq!(deliveries.forget_released(released).await.unwrap(), []);
-    assert_eq!(deliveries.held(run, None, 500).await.unwrap(), []);
+    assert_eq!(deliveries.held(run, Within::default(), 500).await.unwrap(), []);
 }

@@ -78,8 +78,9 @@ fn holds_and_ends_are_kept_by_run() {
         .map(|(run, owed)| (run.context.as_str(), owed.iter().map(|owed| owed.record).collect()))
         .collect();
     assert_eq!(holds, [("run-1", vec![0]), ("run-2", vec![2])]);
-    let (run, end) = plan.ends.first_key_value().unwrap();
-    assert_eq!((run.context.as_str(), end.records.len(), end.wanted.len()), ("run-1", 1, 0), "it is no subscription");
+    let end = plan.ends.values().next().unwrap();
+    assert_eq!((end.run.context.as_str(), end.records.len()), ("run-1", 1));
+    assert_eq!(end.wanted, None, "it is no subscription");
     assert_eq!(plan.tasks.len(), 1);
     assert_eq!(plan.open(4), [1, 1, 1, 1]);
 }
@@ -119,7 +120,7 @@ fn an_event_of_many_webhooks_goes_on_in_shares() {
 
     let share = Share::ALL.part(WebhookId(2_002), WebhookId(4_000));
     let plan = plan(&[Arrived { share, ..arrived(0, "order.created", "{}") }], webhooks(), Vec::new());
-    assert_eq!((plan.tasks.len(), plan.shares.len()), (1_000, 0), "a share is not divided again");
+    assert_eq!((plan.tasks.len(), plan.shares.len()), (1_000, 0), "a share of a thousand is not divided again");
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn the_end_of_a_run_is_put_off_and_its_event_goes_to_others_at_once() {
 fn an_end_expects_what_its_call_has_before_it_and_the_webhook_holds() {
     let of_call = |nth: usize, name: &str, data: &str| {
         let event = arrived(0, name, data).event;
-        Event { id: event.id.nth(nth), ..event }
+        Event { id: event.id.of([7; 4], nth), ..event }
     };
     let before = vec![
         of_call(0, "service_run", RUN),
@@ -165,6 +166,7 @@ fn an_end_expects_what_its_call_has_before_it_and_the_webhook_holds() {
     ];
     let end = of_call(4, "process_run_end", RUN);
     let after = of_call(5, "service_run", RUN);
+    let of_another_call = Event { id: before[3].id.of([8; 4], 3), ..before[3].clone() };
     let expected = |events: Vec<Event>| {
         let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
         let share = Share { ends: true, before: 4, ..Share::ALL };
@@ -180,7 +182,23 @@ fn an_end_expects_what_its_call_has_before_it_and_the_webhook_holds() {
     };
     let all = [before.clone(), vec![end.clone(), after]].concat();
     assert_eq!(expected(all), Some([before[0].id, before[3].id].into()));
-    assert_eq!(expected(before[..3].to_vec()), None, "the fourth is not stored yet");
+    let fourth_is_missing = [before[..3].to_vec(), vec![of_another_call]].concat();
+    assert_eq!(expected(fourth_is_missing), None, "the fourth is not stored yet");
+}
+
+#[test]
+fn two_ends_of_one_run_are_two_and_two_copies_of_one_are_one() {
+    let share = Share { ends: true, before: 1, ..Share::ALL };
+    let first = || Arrived { share, ..arrived(0, "process_run_end", RUN) };
+    let copy = Arrived { record: 1, ..first() };
+    let second = Arrived { share, ..arrived(2, "process_run_end", RUN) };
+    let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
+    let earlier = (0..3).map(|record| (record, Earlier::default())).collect();
+    let plan = Plan::new(&[first(), copy, second], &routes, &earlier).unwrap();
+    let records: Vec<Vec<usize>> = plan.ends.values().map(|end| end.records.iter().copied().collect()).collect();
+    assert_eq!(records, [vec![0, 1], vec![2]]);
+    assert!(plan.ends.values().all(|end| end.expected.is_none() && end.wanted.is_some()));
+    assert_eq!(plan.open(3), [1, 1, 1]);
 }
 
 #[test]
