@@ -151,6 +151,34 @@ fn all_settings_together_are_bounded() {
     assert_eq!(field_and_code(with(&large)), ("filters".into(), "too_large"));
 }
 
+/// Settings that are as large as they may be, and one byte larger.
+fn largest() -> (Settings, Result<Settings, Invalid>) {
+    let with_description = |bytes: usize| {
+        let cells: Vec<String> = (0..96).map(|at| format!(r#""{}{at:02}":"never""#, "x".repeat(98))).collect();
+        let rows: Vec<String> = (0..3).map(|at| format!(r#""p{at}":{{{}}}"#, cells.join(","))).collect();
+        let filters = format!(r#""filters":{{{},"{}":{{"*":"process_end"}}}}"#, rows.join(","), "p".repeat(100));
+        with(&format!(r#"{filters},"description":"{}""#, "x".repeat(bytes)))
+    };
+    let bytes: Vec<usize> = (0..1024).collect();
+    let most = bytes.partition_point(|bytes| with_description(*bytes).is_ok()) - 1;
+    (with_description(most).unwrap(), with_description(most + 1))
+}
+
+#[test]
+fn settings_that_were_taken_can_be_paused_and_sealed() {
+    let (largest, larger) = largest();
+    assert_eq!(field_and_code(larger), ("filters".into(), "too_large"));
+    let StoredUrl::Open(url) = &largest.url else { panic!("what was just registered is open") };
+    let sealed = StoredUrl::sealed(url, crate::secret::Sealed("x".repeat(3000)));
+    let stored = Settings { url: sealed, ..largest };
+    let paused = change(&stored, r#"{"enabled":false}"#).unwrap();
+    assert!(paused.has_held && !paused.enabled);
+    let moved = change(&paused, &format!(r#"{{"url":"https://example.com/{}"}}"#, "x".repeat(2000))).unwrap();
+    assert!(!moved.enabled);
+    let described = change(&paused, &format!(r#"{{"description":"{}"}}"#, "\\t".repeat(1024)));
+    assert_eq!(field_and_code(described), ("filters".into(), "too_large"));
+}
+
 #[test]
 fn unknown_types_are_refused_when_they_are_named_anew() {
     let own = [EventType::parse("invoice.paid").unwrap()];
