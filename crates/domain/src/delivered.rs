@@ -8,6 +8,7 @@ use crate::{
     attempt::Status,
     event::Event,
     id::{Cause, DeliveryId, EventId, WebhookId},
+    process::Process,
     webhook::Settings,
 };
 
@@ -135,6 +136,8 @@ pub struct Reckoning {
 #[derive(Debug)]
 struct Row {
     event: Event,
+    /// What the event says of its process. Reading it takes a look at all of its data, and a page of events can meet a thousand webhooks.
+    process: Process,
     so_far: Delivered,
     owed: Vec<Owed>,
     looked_up: usize,
@@ -167,7 +170,8 @@ impl Reckoning {
     /// Adds webhooks. Where these events are owed more than `most` deliveries, the last of them are left out, but not the first one.
     pub fn add(&mut self, subscribers: &[Subscriber], most: usize) {
         for row in &mut self.rows {
-            let wanting = subscribers.iter().filter(|subscriber| subscriber.settings.want(&row.event));
+            let wanting =
+                subscribers.iter().filter(|subscriber| subscriber.settings.want(&row.event.event_type, &row.process));
             row.owed.extend(wanting.map(|subscriber| Owed {
                 webhook: subscriber.id,
                 delivery: DeliveryId::derive(row.event.id, subscriber.id, Cause::Published),
@@ -250,7 +254,8 @@ impl Reckoning {
 
 impl Row {
     fn new(event: Event, so_far: Delivered) -> Self {
-        Self { event, so_far, owed: Vec::new(), looked_up: 0 }
+        let process = Process::of(&event);
+        Self { event, process, so_far, owed: Vec::new(), looked_up: 0 }
     }
 
     /// The last webhook that was looked at, where others are left; none when all is known.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Event,
-    event_type::EventPattern,
+    event_type::{EventPattern, EventType},
     filter::{Filters, Timing},
     id::WebhookId,
     operational,
@@ -79,7 +79,7 @@ impl Subscription {
     ///
     /// The end of a run is an end also for a webhook that does not subscribe to it: what was held must not wait for its deadline.
     pub fn route(&self, event: &Event, process: &Process) -> Route {
-        let timing = timing(&self.events, &self.filters, self.timing, event, process);
+        let timing = timing(&self.events, &self.filters, self.timing, &event.event_type, process);
         match (&process.context_id, timing) {
             (Some(context), timing) if process::ends(&event.event_type) && self.holds => {
                 Route::End { context: context.clone(), wanted: timing.is_some() }
@@ -91,22 +91,21 @@ impl Subscription {
     }
 }
 
-/// When an event is delivered to a webhook with these settings; none where it is not.
+/// When an event of this type is delivered to a webhook with these settings; none where it is not.
 pub(crate) fn timing(
     subscribed: &[EventPattern],
     filters: &Filters,
     default: Timing,
-    event: &Event,
+    event_type: &EventType,
     process: &Process,
 ) -> Option<Timing> {
     // Whoever wants everything wants what is published, and not the news of how that went.
-    let operational = operational::is_operational(&event.event_type);
-    let names =
-        |pattern: &EventPattern| pattern.matches(&event.event_type) && !(operational && *pattern == EventPattern::All);
+    let operational = operational::is_operational(event_type);
+    let names = |pattern: &EventPattern| pattern.matches(event_type) && !(operational && *pattern == EventPattern::All);
     if !subscribed.iter().any(names) {
         return None;
     }
-    filters.timing(process.process_type.as_deref(), &event.event_type, default)
+    filters.timing(process.process_type.as_deref(), event_type, default)
 }
 
 #[cfg(test)]

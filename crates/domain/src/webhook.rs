@@ -10,6 +10,7 @@ use crate::{
     headers::{HeaderValue, Headers},
     health::Health,
     id::WebhookId,
+    process::Process,
     rate_limit::RateLimit,
     retry::RetrySchedule,
     rotation::Secrets,
@@ -73,7 +74,7 @@ impl Webhook {
 
     /// Whether an event is, or was, to be delivered here, by the present settings.
     pub fn wants(&self, event: &Event) -> bool {
-        self.settings.want(event)
+        self.settings.want(&event.event_type, &Process::of(event))
     }
 
     /// How events are written.

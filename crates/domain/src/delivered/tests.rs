@@ -75,6 +75,23 @@ fn a_webhook_that_can_not_be_read_lets_nobody_say_that_all_have_it() {
     assert_eq!(reckoning.finish(None).0[0].1, None);
 }
 
+#[test]
+fn what_an_event_says_of_its_process_is_read_once_for_all_webhooks() {
+    let owed = |data: &str, replaced: &str| {
+        let mut reckoning = Reckoning::new(vec![testing::event(1, "order.created", data)]);
+        // A webhook that read the event itself would read this.
+        reckoning.rows[0].event.data = serde_json::from_str(replaced).unwrap();
+        let choosy = json!({ "filters": { "risk": { "order.created": "never" } } });
+        let settings = testing::webhook(choosy).settings;
+        let subscribers: Vec<_> =
+            (1..=3).map(|id| Subscriber { settings: settings.clone(), ..subscriber(id, false, false) }).collect();
+        subscribers.chunks(1).for_each(|page| reckoning.add(page, 100));
+        reckoning.owed()
+    };
+    assert_eq!(owed(r#"{"processType":"risk"}"#, "{}"), 0);
+    assert_eq!(owed("{}", r#"{"processType":"risk"}"#), 3);
+}
+
 /// What one call may look at.
 #[derive(Debug, Clone, Copy)]
 struct Means {
@@ -147,7 +164,7 @@ proptest! {
                     _ => Some(Status::Succeeded),
                 };
                 found.extend(status.map(|status| (delivery(event, subscriber.id.0), status)));
-                if subscriber.settings.want(event) && !(*is_late && status.is_none()) {
+                if subscriber.settings.want(&event.event_type, &Process::of(event)) && !(*is_late && status.is_none()) {
                     so_far = so_far.max(Delivered::of(status));
                 }
             }

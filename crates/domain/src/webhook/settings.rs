@@ -5,7 +5,6 @@ use serde_json::value::RawValue;
 
 use crate::{
     Invalid, catalogue,
-    event::Event,
     event_type::{EventPattern, EventType},
     filter::{Filters, Timing},
     format::Format,
@@ -142,6 +141,7 @@ impl Settings {
         }
         Err(Invalid::field("filters", "too_large", format!("the settings of a webhook take at most {MAX_BYTES} bytes")))
     }
+
     /// The URL has a limit of its own and grows when it is sealed, `enabled` is a byte longer when it is false, and `hasHeld` is no
     /// choice of the owner's. None of them counts, or a webhook that was registered could be too large to be paused.
     fn measured_bytes(&self) -> serde_json::Result<usize> {
@@ -151,7 +151,6 @@ impl Settings {
         }
         Ok(serde_json::to_string(&json)?.len())
     }
-
 
     /// Checks that every subscription and filter that is not in `old` names an event type that is known. `own` are the types of the
     /// workspace.
@@ -198,9 +197,9 @@ impl Settings {
         self.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS)
     }
 
-    /// Whether an event is, or was, to be delivered, by these settings.
-    pub fn want(&self, event: &Event) -> bool {
-        subscription::timing(&self.events, &self.filters, self.timing, event, &Process::of(event)).is_some()
+    /// Whether an event of this type, which says this of its process, is, or was, to be delivered, by these settings.
+    pub fn want(&self, event_type: &EventType, process: &Process) -> bool {
+        subscription::timing(&self.events, &self.filters, self.timing, event_type, process).is_some()
     }
 
     /// Whether any event may wait for the end of its process, by these settings or by earlier ones.
