@@ -133,8 +133,12 @@ fn plain(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// A value that is an address a person can follow, as Slack takes it: what would end its link is encoded.
+/// A value that is an address a person can follow, as Slack takes it: what would end its link is encoded. One that ends in `/…` is
+/// shown only in part, as [`PublicUrl::shown`](crate::url::PublicUrl::shown) does, and leads nowhere.
 fn link(value: &str) -> Option<String> {
+    if value.ends_with("/…") {
+        return None;
+    }
     let url = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let text = escape(&url.as_str().replace('|', "%7C").replace('<', "%3C").replace('>', "%3E"));
     (text.len() <= MAX_LINK_BYTES).then_some(text)

@@ -47,6 +47,18 @@ fn every_type_in_every_format() {
 }
 
 #[test]
+fn an_address_that_is_shown_in_part_is_text_and_no_link() {
+    let message = |url: &str| {
+        let data = json!({ "url": url }).to_string();
+        text(Format::Slack, &[testing::event(1, "order.created", &data)])
+    };
+    let hidden = message("https://example.com/…");
+    assert!(hidden.contains("*Url*\\nhttps://example.com/…") && !hidden.contains("<https:"), "{hidden}");
+    assert!(message("https://example.com/a…").contains("<https://example.com/a%E2%80%A6|"));
+    assert!(message("https://example.com").contains("<https://example.com/|"));
+}
+
+#[test]
 fn data_goes_through_byte_for_byte() {
     let event = testing::event(1, "order.created", AWKWARD);
     for (name, format) in Format::NAMES {
