@@ -6,7 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use crate::address::{AllowedCidrs, NotPublic};
+use crate::{
+    address::{AllowedCidrs, NotPublic},
+    headers::MASK,
+};
 
 mod stored;
 
@@ -62,6 +65,9 @@ pub enum UrlError {
     /// Its host is a name that public DNS can't know.
     #[error("url has to name a public host, which {0:?} can't be")]
     LocalName(String),
+    /// Its path is what an answer shows where it can't show the URL.
+    #[error("url has the path /{MASK}, which is shown instead of one that can't be read: give the URL itself")]
+    Masked,
 }
 
 impl PublicUrl {
@@ -76,6 +82,9 @@ impl PublicUrl {
             return Err(UrlError::TooLong);
         }
         as_it_is_written(text)?;
+        if url.path().strip_prefix('/') == Some(MASK) {
+            return Err(UrlError::Masked);
+        }
         Ok(Self(url))
     }
 

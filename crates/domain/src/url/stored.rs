@@ -60,6 +60,15 @@ mod tests {
     use crate::url::UrlPolicy;
 
     #[test]
+    fn a_masked_url_that_is_sent_back_is_refused() {
+        let url = PublicUrl::parse("https://example.com:8443/hook", &UrlPolicy::default()).unwrap();
+        let masked = StoredUrl::sealed(&url, Sealed(String::new())).text();
+        let refused = PublicUrl::parse(&masked, &UrlPolicy::default()).unwrap_err();
+        let said = "url has the path /***, which is shown instead of one that can't be read: give the URL itself";
+        assert_eq!((masked.as_str(), refused.to_string().as_str()), ("https://example.com:8443/***", said));
+    }
+
+    #[test]
     fn a_sealed_url_tells_no_more_than_its_origin() {
         let text = "https://hooks.slack.com:8443/services/secret?token=secret";
         let url = PublicUrl::parse(text, &UrlPolicy::default()).unwrap();
