@@ -53,7 +53,7 @@ impl HeaderName {
     }
 
     /// The form in which one name must not be two: CGI and WSGI servers hand `X_Key` to a program as they do `X-Key` (RFC 3875,
-    /// section 4.1.18).
+    /// section 4.1.18), and some of them `X.Key` and all others too.
     fn folded(&self) -> String {
         folded(&self.0)
     }
@@ -153,7 +153,9 @@ impl Headers<HeaderValue> {
             let name = read_name(name).map_err(|(code, message)| refused(code, message))?;
             let value = read_value(text).map_err(|(code, message)| refused(code, message))?;
             if !seen.insert(name.folded()) {
-                let message = format!("{at} is given twice: case, and - or _, make no other name");
+                let message = format!(
+                    "{at} is given twice: names that differ only in case or in characters such as - and _ are one"
+                );
                 return Err(refused("repeated_field", message));
             }
             headers.insert(name, value);
@@ -179,14 +181,14 @@ fn read_name(name: String) -> Result<HeaderName, (&'static str, String)> {
     }
     if forbidden::is_forbidden(&folded(&name)) {
         let message =
-            format!("{name} can't be set: Posthaste or the connection says it, or somebody on the way believes it");
+            format!("{name} can't be set: Posthaste or the connection sets it, or proxies and servers trust it");
         return Err(("forbidden_header", message));
     }
     Ok(HeaderName(name))
 }
 
 fn folded(name: &str) -> String {
-    name.to_ascii_lowercase().replace('_', "-")
+    name.to_ascii_lowercase().replace(|char: char| !char.is_ascii_alphanumeric(), "-")
 }
 
 /// RFC 9110, section 5.6.2.
@@ -260,16 +262,38 @@ mod tests {
         let by_request = ["content-type", "user-agent", "x-webhook-event", "x-webhook-signature", "webhook-id"];
         let others = ["Host", "HOST", "x-amzn-trace-id", "X-Amz-Date", "X-Forwarded-For", "Proxy-Authorization"];
         let by_a_program = ["X_Forwarded_For", "Webhook_Signature", "CONTENT_LENGTH", "webhook_hops", "True_Client-IP"];
-        let others = others.into_iter().chain(by_a_program);
+        let by_a_lenient_one = ["X.Forwarded.For", "X!Forwarded#For", "x*real~ip", "webhook|id", "Content.Length"];
+        let by_clouds =
+            ["Fly-Client-IP", "X-Middleware-Subrequest", "X-MS-Client-Principal", "X-MS-Client-Principal-Id"];
+        let others = others.into_iter().chain(by_a_program).chain(by_a_lenient_one).chain(by_clouds);
         let names = FORBIDDEN.into_iter().chain(by_request).chain(others).map(str::to_owned).chain(beginnings);
         for name in names {
             assert_eq!(complaint(&json!({ &name: "x" })), (format!("headers.{name}"), "forbidden_header"));
         }
-        let free =
-            ["Authorization", "Cookie", "X-Api-Key", "X_Api_Key", "Accept", "Tea", "webhook", "x-webhooks", "second"];
+        let free = [
+            "Authorization",
+            "Cookie",
+            "X-Api-Key",
+            "X_Api_Key",
+            "X.Api.Key",
+            "Accept",
+            "Tea",
+            "webhook",
+            "x-webhooks",
+            "second",
+        ];
         for name in free.into_iter().chain(["CF-Access-Client-Id", "CF-Access-Client-Secret"]) {
             assert!(read(&json!({ name: "x" })).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn every_character_of_a_name_that_is_no_letter_or_digit_is_the_same() {
+        for char in "!#$%&'*+-.^_`|~".chars() {
+            assert_eq!(complaint(&json!({ format!("X{char}Real{char}IP"): "x" })).1, "forbidden_header", "{char}");
+        }
+        let message = read(&json!({ "Host": "x" })).unwrap_err().message;
+        assert_eq!(message, "Host can't be set: Posthaste or the connection sets it, or proxies and servers trust it");
     }
 
     #[test]
@@ -302,6 +326,7 @@ mod tests {
             (json!({ "a": "x".repeat(1025) }), "headers.a", "too_long"),
             (json!({ "a": "x", "A": "y" }), "headers.a", "repeated_field"),
             (json!({ "X_A": "x", "x-a": "y" }), "headers.x-a", "repeated_field"),
+            (json!({ "X.A": "x", "x~a": "y" }), "headers.x~a", "repeated_field"),
             (json!(many), "headers", "wrong_count"),
             (json!(large), "headers", "too_long"),
         ];

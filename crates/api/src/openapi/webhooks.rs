@@ -73,7 +73,7 @@ fn register() -> Call {
                 "forbidden_header",
                 "headers.Host",
                 r#"{"url": "https://example.com", "events": ["*"], "headers": {"Host": "example.org"}}"#,
-                "Host can't be set: Posthaste or the connection says it, or somebody on the way believes it",
+                "Host can't be set: Posthaste or the connection sets it, or proxies and servers trust it",
             ),
             Refusal::body(
                 "unknown_event_type",
