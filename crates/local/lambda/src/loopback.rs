@@ -1,14 +1,18 @@
 //! Who may call an address of this machine: programs on it, and web pages that it serves itself.
 //!
 //! A browser sends what any web page wants, to a loopback address too. It names the page's site in `Origin`; and where the page's own
-//! name was made to lead to this machine (DNS rebinding), it names that in `Host`. Neither can be forged by a page. Most of what is
-//! served here asks for no credentials, so both are looked at before anything else.
+//! name was made to lead to this machine (DNS rebinding), it names that in `Host`. For an image, a frame or a link it sends no `Origin`, but
+//! `Sec-Fetch-Site` says `cross-site` then. A page can forge none of them. Most of what is served here asks for no credentials, so all are
+//! looked at before anything else.
 
 use http::{
-    HeaderMap, HeaderValue, Uri,
+    HeaderMap, HeaderName, HeaderValue, Uri,
     header::{HOST, ORIGIN},
     uri::Authority,
 };
+
+/// Whether a page of the same site asks ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header)).
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Why a request with these headers is refused, as a sentence; none if it may be answered. Hosts of this machine are `localhost`, names
 /// below it ([RFC 6761, section 6.3](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)), and loopback addresses, on any port.
@@ -22,6 +26,10 @@ pub fn refusal(headers: &HeaderMap) -> Option<&'static str> {
         return Some(
             "the Origin has to be localhost or a loopback address: no web page of elsewhere may call this local system",
         );
+    }
+    // `localhost` and `127.0.0.1` are two sites, so an `Origin` that is here says more.
+    if !headers.contains_key(ORIGIN) && headers.get_all(FETCH_SITE).iter().any(|site| site == "cross-site") {
+        return Some("Sec-Fetch-Site is cross-site: no web page of elsewhere may call this local system");
     }
     None
 }
@@ -51,7 +59,7 @@ fn is_here(authority: &Authority) -> bool {
 mod tests {
     use super::*;
 
-    fn is_refused(name: http::HeaderName, value: &str) -> bool {
+    fn is_refused(name: HeaderName, value: &str) -> bool {
         refusal(&HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])).is_some()
     }
 
@@ -98,6 +106,22 @@ mod tests {
         {
             assert!(is_refused(ORIGIN, origin), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_page_of_elsewhere_that_names_no_origin_is_not_served() {
+        let from = |site: &'static str, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("127.0.0.1:8080"))]);
+            headers.append(FETCH_SITE, HeaderValue::from_static(site));
+            headers.extend(origin.map(|origin| (ORIGIN, HeaderValue::from_static(origin))));
+            refusal(&headers).is_some()
+        };
+        assert!(from("cross-site", None), "an image that a page of elsewhere wants");
+        for site in ["none", "same-origin", "same-site"] {
+            assert!(!from(site, None), "{site}");
+        }
+        assert!(!from("cross-site", Some("http://localhost:3000")), "localhost and 127.0.0.1 are two sites");
+        assert!(from("cross-site", Some("https://evil.example")));
     }
 
     #[test]
