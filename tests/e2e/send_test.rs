@@ -80,6 +80,21 @@ async fn an_endpoint_that_fails_is_answered_as_it_failed_and_not_tried_again() {
 }
 
 #[tokio::test]
+async fn an_answer_does_not_keep_the_url_that_it_repeats() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_with("mine", json!({ "profile": "spectra" })).await;
+    let lost = Answer { body: "Cannot POST /inbox/mine".to_owned(), ..Answer::status(404, 2) };
+    posthaste.system.inbox().set("mine", Settings { responses: [lost].into(), ..Settings::default() });
+    let tested = test(&posthaste, &webhook, json!({})).await;
+    assert_eq!(tested["responseBody"], "Cannot POST /…");
+    posthaste.api.publish("order.created", json!({})).await;
+    for delivery in posthaste.deliveries(&webhook, "exhausted", 2).await {
+        assert_eq!(delivery["responseBody"], "Cannot POST /…");
+        assert_eq!(delivery["attempts"][0]["responseBody"], "Cannot POST /…");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_may_not_be_reached_is_not_reached() {
     // The URL is in the table as the test can change it.
     let template = posthaste_local::binaries::template().unwrap().replace("!Ref SealUrls", "\"false\"");

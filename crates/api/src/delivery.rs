@@ -37,7 +37,7 @@ pub struct DeliveryAnswer {
     #[schema(required = true)]
     pub http_status: Option<u16>,
     /// The body of the last answer: up to 16 KiB of a failed attempt, up to 1 KiB of a success. Of a request with several events the
-    /// first one's delivery has that, and each other one its first 256 bytes.
+    /// first one's delivery has that, and each other one its first 256 bytes. What it repeats of the webhook's path and query is `/…`.
     #[schema(required = true)]
     pub response_body: Option<String>,
     /// `base64` where the body is not text.

@@ -86,7 +86,8 @@ pub struct TestAnswer {
     /// The status of the answer; null if there was no answer.
     #[schema(required = true)]
     pub http_status: Option<u16>,
-    /// The body of the answer: up to 16 KiB of a failure, up to 1 KiB of a success.
+    /// The body of the answer: up to 16 KiB of a failure, up to 1 KiB of a success. What it repeats of the webhook's path and query is
+    /// `/…`.
     #[schema(required = true)]
     pub response_body: Option<String>,
     /// Why it is no success; null if it is one.

@@ -107,7 +107,14 @@ impl Courier {
         let answer = match result {
             Ok(response) => {
                 let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
-                let attempt = Attempt::answered(webhook, began, duration, response.status, &response.body);
+                let attempt = Attempt::answered(
+                    webhook,
+                    &client.credentials.url,
+                    began,
+                    duration,
+                    response.status,
+                    &response.body,
+                );
                 Answer { attempt, asked }
             }
             Err(error) if error.ours && faults < MAX_OWN_FAULTS => {

@@ -23,8 +23,11 @@ use crate::{
     id::BatchId,
     parked::AHEAD,
     retry::{self, RetrySchedule},
+    url::PublicUrl,
     webhook::Webhook,
 };
+
+mod echo;
 
 /// The most bytes of an answer's body that are kept of the last attempt, if that failed.
 pub const MAX_KEPT_BODY_BYTES: usize = 16 * 1024;
@@ -101,7 +104,7 @@ pub struct Attempt {
     pub duration_ms: u64,
     /// The answer's status, if there was an answer.
     pub http_status: Option<u16>,
-    /// The beginning of the answer's body.
+    /// The beginning of the answer's body, with `/…` for what it repeats of the webhook's path and query.
     pub response_body: Option<String>,
     /// How the body is written here, where it is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,9 +114,17 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// An attempt that was answered.
-    pub fn answered(webhook: &Webhook, at: Timestamp, duration: Duration, http_status: u16, body: &[u8]) -> Self {
+    /// An attempt that was answered. `url` is where it was sent: what the body repeats of it is not kept.
+    pub fn answered(
+        webhook: &Webhook,
+        url: &PublicUrl,
+        at: Timestamp,
+        duration: Duration,
+        http_status: u16,
+        body: &[u8],
+    ) -> Self {
         let error = (!webhook.accepts(http_status, body)).then(|| refusal(webhook, http_status));
+        let body = echo::without_url(body, body.len() >= MAX_KEPT_BODY_BYTES, url);
         let (body, encoding) = written(&body[..body.len().min(MAX_KEPT_BODY_BYTES)]);
         let attempt = Self {
             at,

@@ -49,8 +49,14 @@ mod tests {
     fn made(http_status: u16) -> Made {
         let webhook = testing::webhook(json!({}));
         let body = "no ".repeat(1000);
-        let attempt =
-            Attempt::answered(&webhook, Timestamp::UNIX_EPOCH, Duration::from_millis(7), http_status, body.as_bytes());
+        let attempt = Attempt::answered(
+            &webhook,
+            &testing::url("https://example.com/"),
+            Timestamp::UNIX_EPOCH,
+            Duration::from_millis(7),
+            http_status,
+            body.as_bytes(),
+        );
         Made::new("a7f1/0/1", &attempt, Some(Duration::from_secs(60)))
     }
 

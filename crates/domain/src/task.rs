@@ -268,8 +268,14 @@ mod tests {
         let webhook = crate::testing::webhook(serde_json::json!({}));
         let body = r#"{"error":"\\""}"#.repeat(100);
         let began = jiff::Timestamp::UNIX_EPOCH;
-        let attempt =
-            crate::attempt::Attempt::answered(&webhook, began, std::time::Duration::ZERO, 500, body.as_bytes());
+        let attempt = crate::attempt::Attempt::answered(
+            &webhook,
+            &crate::testing::url("https://example.com/"),
+            began,
+            std::time::Duration::ZERO,
+            500,
+            body.as_bytes(),
+        );
         let made = Made::new("8476a536-e9f4-11e8-9739-2dfe598c3fcd/9/100", &attempt, None);
         let event = event("{}");
         let due = Due::of(DeliveryId::derive(event.id, WebhookId(7), Cause::Published), &event);

@@ -11,7 +11,7 @@ use crate::{
     input::Fields,
     rotation::Secrets,
     secret::Sealed,
-    url::UrlPolicy,
+    url::{PublicUrl, UrlPolicy},
     webhook::{Settings, Webhook},
     workspace::Workspace,
 };
@@ -40,4 +40,9 @@ pub(crate) fn event(nth: u8, event_type: &str, data: &str) -> Event {
         r#"{{"id":"01896b5d-3648-7000-8000-0000000000{nth:02x}","type":"{event_type}","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","subject":"c-{nth}","data":{data}}}"#
     );
     serde_json::from_str(&json).unwrap()
+}
+
+/// A URL that a webhook may have.
+pub(crate) fn url(text: &str) -> PublicUrl {
+    PublicUrl::parse(text, &UrlPolicy::default()).unwrap()
 }

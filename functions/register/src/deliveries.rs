@@ -161,7 +161,7 @@ mod tests {
         input::Fields,
         rotation::Secrets,
         secret::Sealed,
-        url::UrlPolicy,
+        url::{PublicUrl, UrlPolicy},
         webhook::Settings,
         workspace::Workspace,
     };
@@ -191,7 +191,8 @@ mod tests {
     fn record(attempts: &[i64]) -> DeliveryRecord {
         let attempt = |second: &i64| {
             let at = Timestamp::from_second(*second).unwrap();
-            Attempt::answered(&webhook("standard", 0), at, Duration::ZERO, 500, b"")
+            let url = PublicUrl::parse("https://example.com/", &UrlPolicy::default()).unwrap();
+            Attempt::answered(&webhook("standard", 0), &url, at, Duration::ZERO, 500, b"")
         };
         DeliveryRecord {
             id: "018566ad-3f93-8f0b-9ed5-36f7ac81ef7b".parse().unwrap(),

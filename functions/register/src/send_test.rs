@@ -119,7 +119,7 @@ async fn attempt(
     };
     let Outcome { duration, result } = sender.send(request).await;
     Ok(match result {
-        Ok(response) => Attempt::answered(webhook, began, duration, response.status, &response.body),
+        Ok(response) => Attempt::answered(webhook, &credentials.url, began, duration, response.status, &response.body),
         Err(error) => {
             tracing::info!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "no answer");
             let failure = Failure { code: error.code.to_owned(), message: error.message };

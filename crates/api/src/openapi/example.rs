@@ -11,7 +11,7 @@ use posthaste_domain::{
     input::Fields,
     rotation::Secrets,
     secret::{Sealed, Secret},
-    url::UrlPolicy,
+    url::{PublicUrl, StoredUrl, UrlPolicy},
     webhook::{Settings, Webhook},
     workspace::Workspace,
 };
@@ -103,6 +103,14 @@ pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
         updated_at: NOW,
         health: Health::default(),
     })
+}
+
+/// Where its requests go.
+pub(crate) fn url(webhook: &Webhook) -> Option<&PublicUrl> {
+    match &webhook.settings.url {
+        StoredUrl::Open(url) => Some(url),
+        StoredUrl::Sealed { .. } => None,
+    }
 }
 
 /// What signs requests in examples.

@@ -160,7 +160,8 @@ fn replayed() -> Option<Value> {
 fn tested(status: u16, body: &str) -> Option<Value> {
     let webhook = example::webhook(42, &example::spectra())?;
     let event = order()?;
-    let attempt = Attempt::answered(&webhook, NOW, Duration::from_millis(84), status, body.as_bytes());
+    let attempt =
+        Attempt::answered(&webhook, example::url(&webhook)?, NOW, Duration::from_millis(84), status, body.as_bytes());
     shown(TestAnswer::of(DeliveryId::derive(event.id, webhook.id, Cause::Test([7; 16])), &event, attempt))
 }
 

@@ -152,7 +152,7 @@ pub(crate) struct Attempt {
     /// The answer's status; null if there was no answer.
     #[schema(required = true)]
     http_status: Option<u16>,
-    /// The beginning of the answer's body.
+    /// The beginning of the answer's body. What it repeats of the webhook's path and query is `/…`.
     #[schema(required = true)]
     response_body: Option<String>,
     /// `base64` where the body is not text.

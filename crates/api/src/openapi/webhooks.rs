@@ -260,9 +260,10 @@ pub(super) fn waiting() -> Option<DeliveryAnswer> {
 /// Two that were attempted, oldest first.
 pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
     let webhook = example::webhook(42, &example::spectra())?;
-    let failed = Attempt::answered(&webhook, NOW, Duration::from_millis(310), 503, b"Service Unavailable");
+    let url = example::url(&webhook)?;
+    let failed = Attempt::answered(&webhook, url, NOW, Duration::from_millis(310), 503, b"Service Unavailable");
     let retried_at = Timestamp::constant(NOW.as_second() + 1, 0);
-    let done = Attempt::answered(&webhook, retried_at, Duration::from_millis(84), 200, b"");
+    let done = Attempt::answered(&webhook, url, retried_at, Duration::from_millis(84), 200, b"");
     let message = "the endpoint did not answer in time".to_owned();
     let silent = Attempt::unanswered(NOW, Duration::from_secs(5), Failure { code: "timeout".to_owned(), message });
     let deliveries = [(Status::Succeeded, vec![failed, done]), (Status::Pending, vec![silent])];

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::testing::webhook;
+use crate::testing::{self, webhook};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -9,6 +9,14 @@ fn at(second: i64) -> Timestamp {
 
 fn spektr(enabled: bool) -> Webhook {
     webhook(json!({ "profile": "spektr", "enabled": enabled }))
+}
+
+fn url() -> PublicUrl {
+    testing::url("https://example.com/hook/secret")
+}
+
+fn answered(status: u16, body: &[u8]) -> Attempt {
+    Attempt::answered(&spektr(true), &url(), at(0), Duration::ZERO, status, body)
 }
 
 fn progress(status: Status, attempts: u32) -> Option<Progress> {
@@ -120,7 +128,7 @@ fn a_wait_that_the_endpoint_asks_for_counts_if_it_is_longer() {
 fn what_is_a_success_is_the_profiles_word() {
     let succeeds = |profile: &str, status, body: &[u8]| {
         let webhook = webhook(json!({ "profile": profile }));
-        Attempt::answered(&webhook, at(0), Duration::from_millis(7), status, body).error.map(|error| error.code)
+        Attempt::answered(&webhook, &url(), at(0), Duration::from_millis(7), status, body).error.map(|error| error.code)
     };
     for status in [200, 201, 204, 299] {
         assert_eq!(succeeds("standard", status, b""), None, "{status}");
@@ -139,24 +147,24 @@ fn what_is_a_success_is_the_profiles_word() {
 #[test]
 fn little_is_kept_of_what_a_success_answers() {
     let body = "é".repeat(20_000);
-    let attempt = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 200, body.as_bytes());
+    let attempt = answered(200, body.as_bytes());
     assert_eq!(attempt.response_body.as_deref(), Some("é".repeat(512).as_str()));
 }
 
 #[test]
 fn an_answer_to_many_deliveries_is_kept_once() {
     let body = "é".repeat(20_000);
-    let attempt = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, body.as_bytes());
+    let attempt = answered(500, body.as_bytes());
     assert_eq!(attempt.kept_with(0), attempt);
     assert_eq!(attempt.kept_with(1).response_body.as_deref(), Some("é".repeat(128).as_str()));
-    let binary = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, &[0xff; 5000]);
+    let binary = answered(500, &[0xff; 5000]);
     assert_eq!(STANDARD.decode(binary.kept_with(99).response_body.unwrap()).unwrap(), [0xff; 192]);
 }
 
 #[test]
 fn bodies_are_kept_in_part() {
     let body = "é".repeat(20_000);
-    let attempt = Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, body.as_bytes());
+    let attempt = answered(500, body.as_bytes());
     assert_eq!(attempt.response_body.as_deref(), Some("é".repeat(8192).as_str()));
     assert_eq!(attempt.abridged().response_body.as_deref(), Some("é".repeat(512).as_str()));
     let odd = Attempt { response_body: Some(format!("x{body}")), ..attempt };
@@ -165,7 +173,7 @@ fn bodies_are_kept_in_part() {
 
 #[test]
 fn a_body_that_is_no_text_is_kept_in_base64() {
-    let answered = |body: &[u8]| Attempt::answered(&spektr(true), at(0), Duration::ZERO, 500, body);
+    let answered = |body: &[u8]| answered(500, body);
     let binary = answered(&[0xff; 5000]);
     assert_eq!(binary.response_body_encoding, Some(Encoding::Base64));
     assert_eq!(STANDARD.decode(binary.response_body.as_ref().unwrap()).unwrap(), [0xff; 5000]);
@@ -175,4 +183,29 @@ fn a_body_that_is_no_text_is_kept_in_base64() {
     assert_eq!((text.response_body.as_deref(), text.response_body_encoding), (Some("line 1\r\n\t\u{e9}"), None));
     let cut = answered(format!("{}\u{e9}", "x".repeat(MAX_KEPT_BODY_BYTES - 1)).as_bytes());
     assert_eq!((cut.response_body.unwrap().len(), cut.response_body_encoding), (MAX_KEPT_BODY_BYTES - 1, None));
+}
+
+#[test]
+fn an_answer_does_not_keep_the_url_that_it_repeats() {
+    let kept = |status, body: &str| answered(status, body.as_bytes()).response_body.unwrap();
+    assert_eq!(kept(404, "Cannot POST /hook/secret"), "Cannot POST /…");
+    for status in [200, 500] {
+        for spaces in MAX_KEPT_BODY_BYTES - "/hook/secret".len()..MAX_KEPT_BODY_BYTES {
+            let cut = &format!("{}/hook/secret", " ".repeat(spaces))[..MAX_KEPT_BODY_BYTES];
+            assert!(!kept(status, cut).contains("/h"), "{spaces}");
+        }
+        for spaces in MAX_ATTEMPT_BODY_BYTES - "/hook/secret".len()..MAX_ATTEMPT_BODY_BYTES {
+            let kept = kept(status, &format!("{}/hook/secret", " ".repeat(spaces)));
+            assert!(!kept.contains("/h"), "{spaces}");
+        }
+    }
+    let ok = Attempt::answered(
+        &webhook(json!({ "profile": "slack" })),
+        &testing::url("https://example.com/?ok"),
+        at(0),
+        Duration::ZERO,
+        200,
+        b"ok",
+    );
+    assert!(ok.succeeded(), "what is judged is the answer itself");
 }

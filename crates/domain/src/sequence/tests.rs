@@ -79,7 +79,7 @@ fn only_the_first_request_can_be_one_that_was_made_before() {
 
 fn attempt(status: u16) -> Attempt {
     let webhook = testing::webhook(json!({ "profile": "spektr" }));
-    Attempt::answered(&webhook, at(0), Duration::ZERO, status, b"")
+    Attempt::answered(&webhook, &testing::url("https://example.com/"), at(0), Duration::ZERO, status, b"")
 }
 
 #[test]
