@@ -129,3 +129,29 @@ async fn a_turn_that_can_not_record_makes_no_request_twice() {
     let ids: BTreeSet<_> = arrived.iter().map(|request| request.headers["webhook-id"].clone()).collect();
     assert_eq!((arrived.len(), ids.len()), (3, 3));
 }
+
+#[tokio::test]
+async fn a_later_failure_that_is_recorded_afterwards_is_parked_once_and_at_its_time() {
+    let posthaste = Posthaste::start().await;
+    posthaste.register_with("mine", json!({ "profile": "spektr", "retrySchedule": [1, 600] })).await;
+    let responses = [Answer::status(500, 1000)].into();
+    posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
+    // What refuses the record of each second attempt.
+    let second = r#"":count":{"N":"2"}"#;
+    let aim = Aim::at("deliver", "dynamodb:UpdateItem", Action::Fail).containing(second).times(THROTTLED);
+    let throttled = posthaste.system.faults().aim(aim);
+    let events: Vec<Value> = (0..20).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
+    eventually("second attempts are handed on", async || {
+        let depth = posthaste.system.metrics().queues[&posthaste.queue("DeliveriesQueueUrl")];
+        (throttled.hits() > 0 && depth.delayed > 0 && depth.visible + depth.in_flight == 0).then_some(())
+    })
+    .await;
+    throttled.end();
+    let requests = posthaste.system.inbox().arrived("mine");
+    let ids: BTreeSet<_> = requests.iter().map(|request| request.headers["webhook-id"].clone()).collect();
+    assert!(ids.len() < 20, "requests have several deliveries");
+    posthaste.drained("DeliveriesQueueUrl").await;
+    assert_eq!(posthaste.due_items().await.len(), ids.len(), "each request is parked as one");
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2 * ids.len());
+}

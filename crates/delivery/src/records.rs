@@ -99,7 +99,9 @@ impl Courier {
             stream::iter(carried.deliveries.iter().enumerate()).map(record).buffered(CONCURRENT_WRITES).collect().await;
         let is_nothing_recorded = recorded.iter().all(|recorded| *recorded == Recorded::Failed);
         let batch = carried.batch;
-        let Settled { again, mut exhausted, unrecorded } = carried.settle(&answer.attempt, &schedule, &recorded);
+        let Settled { again, own_wait, mut exhausted, unrecorded } =
+            carried.settle(&answer.attempt, &schedule, &recorded);
+        let wait = wait.max(own_wait);
         exhausted.iter_mut().for_each(|pending| pending.recorded_at = Some(now));
         // A message that says it all can come again as it is.
         let is_handed_on =

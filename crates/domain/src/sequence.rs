@@ -163,6 +163,8 @@ pub struct Retry {
 pub struct Settled {
     /// They are tried again, together.
     pub again: Vec<Pending>,
+    /// How long the schedule lets these wait, by the attempts that each has had: as long as the one that has to wait longest.
+    pub own_wait: Duration,
     /// No try is left for them.
     pub exhausted: Vec<Pending>,
     /// Their record could not be written, or that of another one that has to be tried again together with them.
@@ -229,7 +231,10 @@ impl Carried {
                 Recorded::Counted(_) if attempt.succeeded() => {}
                 // Another copy of the message may have taken an attempt in the meantime.
                 Recorded::Counted(attempts) => match next(seed, &pending, *attempts, schedule, None) {
-                    Next::RetryIn(_) if all_are_recorded => settled.again.push(pending),
+                    Next::RetryIn(wait) if all_are_recorded => {
+                        settled.own_wait = settled.own_wait.max(wait);
+                        settled.again.push(pending);
+                    }
                     Next::RetryIn(_) => settled.unrecorded.push(pending),
                     Next::Exhausted => settled.exhausted.push(Pending { attempts: *attempts, ..pending }),
                 },

@@ -140,6 +140,18 @@ fn each_delivery_has_its_own_end() {
 }
 
 #[test]
+fn what_is_tried_again_waits_as_long_as_the_counted_attempts_say() {
+    let schedule = RetrySchedule::new(vec![1, 1, 3600]).unwrap();
+    let carried = Carried { deliveries: vec![pending(1, 0), pending(2, 0), pending(3, 0)], batch: None };
+    let told = [Recorded::Counted(1), Recorded::Counted(3), Recorded::Counted(4)];
+    let plan = carried.plan_for(&pending(2, 2), &attempt(500), Duration::from_secs(1), &schedule, at(0));
+    let settled = carried.clone().settle(&attempt(500), &schedule, &told);
+    assert_eq!((settled.again.len(), settled.exhausted.len()), (2, 1));
+    assert_eq!(Some(at(0) + settled.own_wait), plan.map(|retry| retry.due_at), "as the record of the second one says");
+    assert_eq!(carried.settle(&attempt(200), &schedule, &told).own_wait, Duration::ZERO);
+}
+
+#[test]
 fn a_request_of_which_a_part_is_not_recorded_stays_together() {
     let sources = |list: &[Pending]| list.iter().map(|pending| pending.source).collect::<Vec<_>>();
     let settled = |status| {
