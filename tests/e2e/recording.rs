@@ -130,6 +130,35 @@ async fn a_turn_that_can_not_record_makes_no_request_twice() {
     assert_eq!((arrived.len(), ids.len()), (3, 3));
 }
 
+/// A turn makes one request of all that waits. Its records get no answer at all.
+#[tokio::test]
+async fn a_large_request_whose_records_get_no_answer_is_handed_on_in_time() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr" })).await;
+    posthaste.hold(&webhook, "slow").await;
+    let events: Vec<Value> = (0..100).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
+    posthaste.backlog_of(&webhook, 100).await;
+    let aim = Aim::at("drain", "dynamodb:UpdateItem", Action::Pause).containing("lastAttempt").times(THROTTLED);
+    let paused = posthaste.system.faults().aim(aim);
+    posthaste.wake(&webhook).await;
+    let arrived = posthaste.arrived("mine", 1).await.remove(0);
+    let body: Value = serde_json::from_str(&arrived.body).unwrap();
+    assert_eq!(body["results"].as_array().map(Vec::len), Some(100), "one request has them all");
+    handed_on(&posthaste).await;
+    paused.end();
+    paused.release();
+    assert!(paused.hits() < 100, "{} calls: when the time for recording is over none begins", paused.hits());
+    eventually("deliver records what drain could not", async || {
+        posthaste.hurry();
+        let path = format!("/webhooks/{}/deliveries?status=succeeded&limit=100", webhook["id"]);
+        let page = posthaste.api.ok(Method::GET, &path, Value::Null).await;
+        (page["items"].as_array().map(Vec::len) == Some(100)).then_some(())
+    })
+    .await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+}
+
 #[tokio::test]
 async fn a_later_failure_that_is_recorded_afterwards_is_parked_once_and_at_its_time() {
     let posthaste = Posthaste::start().await;

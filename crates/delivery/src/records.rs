@@ -8,7 +8,7 @@ use posthaste_domain::{
     attempt::{Attempt, Failure},
     id::BatchId,
     made::Made,
-    sequence::{Carried, MAX_HOPS, Pending, Recorded, Retry, Settled},
+    sequence::{AFTERMATH, Carried, MAX_HOPS, Pending, Recorded, Retry, Settled},
     task::Task,
     webhook::Webhook,
 };
@@ -22,6 +22,8 @@ const CONCURRENT_WRITES: usize = 16;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// How long recording is tried. What can't be recorded until then is handed on.
 const RECORD_FOR: Duration = Duration::from_secs(3);
+/// How much time handing on needs before the invocation ends: what is left of a request's aftermath when recording was tried.
+const HAND_ON_TAKES: Duration = AFTERMATH.saturating_sub(RECORD_FOR);
 /// When what was handed on comes again.
 const HAND_ON_FOR: Duration = Duration::from_secs(5);
 
@@ -89,7 +91,7 @@ impl Courier {
     ) -> Concluded {
         let (schedule, now) = (webhook.retry_schedule(), clock::now());
         let wait = carried.wait(&schedule, answer.asked, how.circuit, now);
-        let give_up_at = (Instant::now() + RECORD_FOR).min(how.deadline);
+        let give_up_at = give_up_at(Instant::now(), how.deadline);
         let record = async |(place, pending): (usize, &Pending)| {
             let attempt = answer.attempt.kept_with(place);
             let plan = |pending: &Pending| carried.plan_for(pending, &attempt, wait, &schedule, now);
@@ -139,23 +141,28 @@ impl Courier {
     ) -> Recorded {
         let mut pause = FIRST_WAIT;
         let mut pending = pending.clone();
-        loop {
+        while Instant::now() < give_up_at {
             let (subject, known, retry) = (self.subject(&pending, webhook), pending.attempts, plan(&pending));
-            match self.deliveries.record_attempt(subject, (attempt, attempt_id), known, retry, now).await {
+            let recording = self.deliveries.record_attempt(subject, (attempt, attempt_id), known, retry, now);
+            match tokio::time::timeout_at(give_up_at, recording).await {
                 // Another copy of the message has made an attempt in the meantime.
-                Ok(Recorded::Stale(attempts)) if Instant::now() < give_up_at => pending.attempts = attempts,
-                Ok(recorded) => return recorded,
-                Err(error) if error.is_permanent() || Instant::now() + pause > give_up_at => {
+                Ok(Ok(Recorded::Stale(attempts))) => pending.attempts = attempts,
+                Ok(Ok(recorded)) => return recorded,
+                Ok(Err(error)) if error.is_permanent() => {
                     tracing::error!(delivery.id = %pending.id, %error, "an attempt could not be recorded");
                     return Recorded::Failed;
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     tracing::warn!(delivery.id = %pending.id, %error, "an attempt is not recorded yet");
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep_until(give_up_at.min(Instant::now() + pause)).await;
                     pause *= 2;
                 }
+                // A call that was broken off may have been carried out. Recording the same attempt again changes nothing.
+                Err(_) => break,
             }
         }
+        tracing::error!(delivery.id = %pending.id, "an attempt could not be recorded in time");
+        Recorded::Failed
     }
 
     /// Records deliveries as skipped. Answers the sources of those that could not be.
@@ -182,6 +189,11 @@ impl Courier {
     }
 }
 
+/// Until when recording is tried: what is not recorded has to be handed on before the invocation ends.
+fn give_up_at(now: Instant, deadline: Instant) -> Instant {
+    (now + RECORD_FOR).min(deadline.checked_sub(HAND_ON_TAKES).unwrap_or(now))
+}
+
 /// Answers the sources of those that could not be marked.
 async fn mark_all<'p, F>(deliveries: &'p [Pending], mark: impl Fn(&'p Pending) -> F) -> BTreeSet<usize>
 where
@@ -196,4 +208,18 @@ where
         }
     }
     unsettled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_leaves_time_to_hand_on_what_is_not_recorded() {
+        let now = Instant::now();
+        let after = |seconds| give_up_at(now, now + Duration::from_secs(seconds));
+        assert_eq!([after(40), after(5)], [now + Duration::from_secs(3); 2]);
+        assert_eq!(after(4), now + Duration::from_secs(2));
+        assert!(after(1) < now, "all of the time is for handing on");
+    }
 }
