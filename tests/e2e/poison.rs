@@ -1,5 +1,6 @@
 //! Messages that kill the function that handles them.
 
+use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Posthaste, Received, eventually, now_ms};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -100,26 +101,57 @@ async fn what_is_no_suspect_is_done_and_deleted_before_a_suspect_is_begun() {
     assert_eq!(reason(&posthaste.receive("EventsDeadLetterQueueUrl").await), r#"Text("function_died")"#);
 }
 
+/// What an invocation leaves undone, by the ids of the messages.
+fn left(answer: &[u8]) -> Vec<String> {
+    let answer: Value = serde_json::from_slice(answer).unwrap();
+    let failures = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
+    failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test]
 async fn faults_of_ours_make_suspects_and_no_dead_letters() {
     let posthaste = Posthaste::start().await;
     posthaste.register("mine", &["*"]).await;
-    // Each invocation of the first ones is throttled for longer than the SDK tries.
-    posthaste
-        .system
-        .faults()
-        .aim(Aim::at("fanout", "dynamodb:BatchWriteItem", Action::Fail).containing("good").times(12));
+    let throttle = |text| Aim::at("fanout", "dynamodb:BatchWriteItem", Action::Fail).containing(text);
+    let events = posthaste.system.faults().aim(throttle("good").times(1_000));
     let fanout = posthaste.system.function("fanout").unwrap();
     let arn = "arn:aws:sqs:us-east-1:000000000000:events";
-    let mut receives = 3;
-    eventually("the event goes out", async || {
+    let invoke = async |receives| {
         let payload = batch(arn, &[("one", receives, message("default", "good"))]);
-        let answer = fanout.invoke(payload.to_string().into()).await.expect("no function dies");
-        receives += 1;
-        let answer: Value = serde_json::from_slice(&answer).unwrap();
-        answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty).then_some(())
-    })
-    .await;
-    assert!(receives > 5, "it was throttled a few times");
+        left(&fanout.invoke(payload.to_string().into()).await.expect("no function dies"))
+    };
+    for receives in 3..8 {
+        // That the suspect is begun is forgotten late: all tries of one call are refused, and one more.
+        let forgetting = posthaste.system.faults().aim(throttle("DeleteRequest").times(6));
+        assert_eq!(invoke(receives).await, ["one"], "after {receives} receives");
+        assert_eq!(forgetting.hits(), 6);
+    }
+    events.end();
+    assert_eq!(invoke(8).await, [""; 0]);
     posthaste.arrived("mine", 1).await;
+    let kept = posthaste.scan("begins_with(pk, :suspect)", json!({ ":suspect": { "S": "#suspect#" } })).await;
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_suspect_is_not_begun_where_too_little_time_is_left() {
+    // 3 s of these are no time for work.
+    let (before, after) = ("MemorySize: 512\n      Timeout: 30", "MemorySize: 512\n      Timeout: 10");
+    let template = binaries::template().unwrap();
+    assert_eq!(template.matches(before).count(), 1, "only fanout has these");
+    let posthaste = Posthaste::with_template(template.replace(before, after)).await;
+    posthaste.register("mine", &["*"]).await;
+    let deaths = posthaste.system.faults().aim(poison());
+    let fanout = posthaste.system.function("fanout").unwrap();
+    let arn = "arn:aws:sqs:us-east-1:000000000000:events";
+    for receives in 3..8 {
+        let good = format!("good-{receives}");
+        let messages =
+            [(good.as_str(), 1, message("default", "good")), ("late", receives, message("default", "poison"))];
+        let answer = fanout.invoke(batch(arn, &messages).to_string().into()).await.expect("no function dies");
+        assert_eq!(left(&answer), ["late"], "it comes again");
+    }
+    posthaste.arrived("mine", 5).await;
+    assert_eq!(deaths.hits(), 0);
+    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("EventsDeadLetterQueueUrl")].visible, 0);
 }

@@ -7,10 +7,17 @@
 //! handled together with others of that sort, after what is no suspect is done; one that saw a function die is handled alone; one
 //! that saw several die in a row becomes a dead letter.
 
+use std::time::Duration;
+
 /// How often a message has to have come to be a suspect.
 const SUSPECT_FROM: u32 = 3;
 /// How many functions may die in a row with a suspect.
 pub const MAX_DEATHS: u32 = 3;
+/// How much time has to be left for work when a suspect is begun: to write that down, to handle it, and to forget it. A function
+/// with less could be killed because its time is over, and that would count against the suspect.
+const TIME: Duration = Duration::from_secs(8);
+/// How much of the time for work is kept for forgetting a suspect.
+pub const FORGETTING: Duration = Duration::from_secs(3);
 
 /// When a message of a batch is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +37,11 @@ pub enum Turn {
 /// Whether a message that has been received this often, this time included, is a suspect.
 pub fn is_suspect(receives: u32) -> bool {
     receives >= SUSPECT_FROM
+}
+
+/// Whether a suspect may be begun with so much time left for work.
+pub fn can_begin(time_left: Duration) -> bool {
+    time_left >= TIME
 }
 
 /// When each message of a batch is handled, by how many functions have died in a row with it; none for one that is no suspect.
@@ -54,6 +66,11 @@ mod tests {
     #[test]
     fn a_message_is_a_suspect_when_it_comes_the_third_time() {
         assert_eq!([0, 1, 2, 3, 100].map(is_suspect), [false, false, false, true, true]);
+    }
+
+    #[test]
+    fn a_suspect_is_begun_only_with_time_to_handle_and_forget_it() {
+        assert_eq!([7, 8, 27].map(|seconds| can_begin(Duration::from_secs(seconds))), [false, true, true]);
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
+    /// A deadline that is earlier by so much.
+    pub fn earlier(&self, by: Duration) -> Self {
+        Self(self.0.checked_sub(by).unwrap_or(self.0))
+    }
+
     /// When work has to be over.
     pub fn instant(&self) -> Instant {
         self.0

@@ -1,21 +1,29 @@
 //! Batches with a message in them that may kill the function that handles it; [`posthaste_domain::suspect`] has the rule.
 //!
 //! What it guarantees: what is no suspect is handled, and deleted, before a suspect is begun, so a suspect that kills the function
-//! takes nothing of that along. A suspect is begun only when that is written down. A batch without suspects costs no call more.
+//! takes nothing of that along. A suspect is begun only when that is written down, and only with time left to forget it. A batch
+//! without suspects costs no call more.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use posthaste_domain::suspect::{self, MAX_DEATHS, Turn};
+use posthaste_domain::suspect::{self, FORGETTING, MAX_DEATHS, Turn};
 use posthaste_store::Deliveries;
+use tokio::time::Instant;
 
 use crate::{
     batch::{self, Batch, Fate, Record},
     clock,
+    deadline::{Deadline, RESERVE},
 };
 
 /// After how long a suspect comes again that has to be handled alone, while another one is.
 const LATER: Duration = Duration::from_secs(1);
+/// How much of the reserve of an invocation forgetting leaves for its answer.
+const ANSWERING: Duration = Duration::from_secs(1);
+/// How long forgetting waits before it is tried again: at first, and at most.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What suspects are handled with.
 #[derive(Debug, Clone)]
@@ -37,10 +45,15 @@ struct Suspect<'a> {
 
 impl Suspects {
     /// Handles a batch, all of it together or, where there are suspects, in turns. Carries out the fates, and tells the poller what
-    /// to delete.
-    pub async fn handle(&self, records: &[Record], handle: impl AsyncFn(&[Record]) -> Vec<Fate>) -> SqsBatchResponse {
+    /// to delete. `handle` is told by when it has to be over.
+    pub async fn handle(
+        &self,
+        records: &[Record],
+        deadline: Deadline,
+        handle: impl AsyncFn(&[Record], Deadline) -> Vec<Fate>,
+    ) -> SqsBatchResponse {
         if !records.iter().any(|record| suspect::is_suspect(record.receives)) {
-            return self.batch.settle_all(records, handle(records).await).await;
+            return self.batch.settle_all(records, handle(records, deadline).await).await;
         }
         let (turns, deaths) = self.turns(records).await;
         let in_turn = |turn: Turn| (0..records.len()).filter(|at| turns[*at] == Some(turn)).collect::<Vec<_>>();
@@ -48,14 +61,14 @@ impl Suspects {
         let first = in_turn(Turn::First);
         if !first.is_empty() {
             let group = group(records, &first);
-            let finished = self.batch.finish(&group, handle(&group).await).await;
+            let finished = self.batch.finish(&group, handle(&group, deadline).await).await;
             done.extend(finished.into_iter().map(|nth| first[nth]));
         }
         for turn in [Turn::Together, Turn::Alone] {
             let suspects = in_turn(turn).into_iter();
             let suspects: Vec<Suspect<'_>> =
                 suspects.map(|at| Suspect { at, record: &records[at], deaths: deaths[at] }).collect();
-            done.extend(self.try_suspects(&suspects, &handle).await);
+            done.extend(self.try_suspects(&suspects, deadline, &handle).await);
         }
         batch::response(records, &done)
     }
@@ -102,38 +115,85 @@ impl Suspects {
     async fn try_suspects(
         &self,
         suspects: &[Suspect<'_>],
-        handle: &impl AsyncFn(&[Record]) -> Vec<Fate>,
+        deadline: Deadline,
+        handle: &impl AsyncFn(&[Record], Deadline) -> Vec<Fate>,
     ) -> BTreeSet<usize> {
         if suspects.is_empty() {
             return BTreeSet::new();
         }
-        let id = |suspect: &Suspect<'_>| suspect.record.message_id.clone();
-        let counts: Vec<(String, u32)> = suspects.iter().map(|suspect| (id(suspect), suspect.deaths + 1)).collect();
-        let counts: Vec<(&str, u32)> = counts.iter().map(|(id, begun)| (id.as_str(), *begun)).collect();
-        let unwritten: BTreeSet<usize> = match self.deliveries.begin(&counts, clock::now()).await {
-            Ok(unwritten) => unwritten.into_iter().collect(),
-            Err(error) => {
-                tracing::error!(%error, "suspects could not be begun");
-                (0..suspects.len()).collect()
-            }
-        };
-        let (begun, unbegun): (Vec<_>, Vec<_>) = (0..suspects.len()).partition(|nth| !unwritten.contains(nth));
-        let mut fates: Vec<Fate> = suspects.iter().map(|suspect| Fate::after_our_fault(suspect.record)).collect();
-        if !begun.is_empty() {
-            let records: Vec<Record> = begun.iter().map(|nth| suspects[*nth].record.clone()).collect();
-            for (nth, fate) in begun.iter().zip(handle(&records).await) {
-                fates[*nth] = fate;
-            }
-        }
-        tracing::info!(begun = begun.len(), unbegun = unbegun.len(), "handled suspects");
         let records: Vec<Record> = suspects.iter().map(|suspect| suspect.record.clone()).collect();
-        let ids: Vec<&str> = begun.iter().map(|nth| counts[*nth].0).collect();
-        let (finished, forgotten) =
-            tokio::join!(self.batch.finish(&records, fates), self.deliveries.forget_begun(&ids));
-        if let Err(error) = forgotten {
-            tracing::warn!(%error, "suspects could not be forgotten: if they come again, they count as if a function had died");
+        let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
+        let mut remembered = Vec::new();
+        if suspect::can_begin(deadline.left()) {
+            let handled_by = deadline.earlier(FORGETTING);
+            let unwritten = self.begin(suspects, handled_by).await;
+            let (begun, unbegun): (Vec<_>, Vec<_>) = (0..suspects.len()).partition(|nth| !unwritten.contains(nth));
+            if !begun.is_empty() {
+                for (nth, fate) in begun.iter().zip(handle(&group(&records, &begun), handled_by).await) {
+                    fates[*nth] = fate;
+                }
+            }
+            tracing::info!(begun = begun.len(), unbegun = unbegun.len(), "handled suspects");
+            remembered = begun;
+            // What could not be written may have been. Where no death was counted before, there is none to keep.
+            remembered.extend(unbegun.into_iter().filter(|nth| suspects[*nth].deaths == 0));
+        } else {
+            tracing::warn!(suspects = suspects.len(), "too little time was left to begin suspects");
         }
+        let until = deadline.instant() + RESERVE.saturating_sub(ANSWERING);
+        let (finished, mut remembered) =
+            tokio::join!(self.batch.finish(&records, fates), self.forget(suspects, remembered, until));
+        // What is done does not come again, so nobody will ask what is remembered of it.
+        remembered.retain(|nth| !finished.contains(nth));
+        self.go_on_forgetting(suspects, remembered, until).await;
         finished.into_iter().map(|nth| suspects[nth].at).collect()
+    }
+
+    /// Writes down that suspects are begun. Returns the places of those of which that may not be written.
+    async fn begin(&self, suspects: &[Suspect<'_>], deadline: Deadline) -> BTreeSet<usize> {
+        let counts: Vec<(&str, u32)> =
+            suspects.iter().map(|suspect| (suspect.record.message_id.as_str(), suspect.deaths + 1)).collect();
+        let all = (0..suspects.len()).collect();
+        match tokio::time::timeout_at(deadline.instant(), self.deliveries.begin(&counts, clock::now())).await {
+            Ok(Ok(unwritten)) => unwritten.into_iter().collect(),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "suspects could not be begun");
+                all
+            }
+            Err(_) => {
+                tracing::error!("suspects could not be begun in time");
+                all
+            }
+        }
+    }
+
+    /// Forgets the suspects at these places. Returns the places of those that may not be forgotten.
+    async fn forget(&self, suspects: &[Suspect<'_>], places: Vec<usize>, until: Instant) -> Vec<usize> {
+        let ids: Vec<&str> = places.iter().map(|nth| suspects[*nth].record.message_id.as_str()).collect();
+        match tokio::time::timeout_at(until, self.deliveries.forget_begun(&ids)).await {
+            Ok(Ok(kept)) => kept.into_iter().map(|at| places[at]).collect(),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "suspects could not be forgotten yet");
+                places
+            }
+            Err(_) => places,
+        }
+    }
+
+    /// Tries to forget for as long as there is time: each that comes again counts as if a function had died.
+    async fn go_on_forgetting(&self, suspects: &[Suspect<'_>], mut places: Vec<usize>, until: Instant) {
+        let mut pause = FIRST_WAIT;
+        while !places.is_empty() && Instant::now() < until {
+            tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
+            pause = LONGEST_WAIT.min(pause * 2);
+            places = self.forget(suspects, places, until).await;
+        }
+        if !places.is_empty() {
+            tracing::warn!(
+                suspects = places.len(),
+                "suspects could not be forgotten: when they come again, they count as if a function had died"
+            );
+        }
     }
 }
 

@@ -48,8 +48,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
-        let handle = async |records: &[batch::Record]| fanout.handle(records, deadline).await;
-        Ok::<_, lambda_runtime::Error>(suspects.handle(&records, handle).await)
+        let handle = async |records: &[batch::Record], deadline| fanout.handle(records, deadline).await;
+        Ok::<_, lambda_runtime::Error>(suspects.handle(&records, deadline, handle).await)
     }))
     .await
 }

@@ -44,16 +44,15 @@ impl Deliveries {
         Ok(batch::write(&self.client, &self.table, &puts).await.into_iter().collect())
     }
 
-    /// Forgets messages whose handling has ended. One that stays counts as begun.
-    pub async fn forget_begun(&self, messages: &[&str]) -> Result<(), StoreError> {
+    /// Forgets messages whose handling has ended. Returns the places of those that may not be forgotten: they count as begun.
+    pub async fn forget_begun(&self, messages: &[&str]) -> Result<Vec<usize>, StoreError> {
         let delete = |message: &&str| {
             let delete = DeleteRequest::builder().set_key(Some(suspect_key(message))).build();
             let delete = delete.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
             Ok((suspect_key(message), WriteRequest::builder().delete_request(delete).build()))
         };
         let deletes = messages.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;
-        batch::write(&self.client, &self.table, &deletes).await;
-        Ok(())
+        Ok(batch::write(&self.client, &self.table, &deletes).await.into_iter().collect())
     }
 }
 
