@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use posthaste_domain::{
     catalogue,
     event::{self, Event, UNUSABLE_SCHEMA},
@@ -22,10 +22,12 @@ use crate::{
 
 /// How often a check that does not end in time is tried. Until then it may have been a fault of ours.
 const TRIES: u32 = 3;
+/// How many checks of a batch go on at once: one may take some 60 MB, and ten would leave too little for all else.
+const AT_ONCE: usize = 3;
 
 impl Fanout {
-    /// The events that can go out: those that are checked, and those whose data fits its type's schema. They are checked side by
-    /// side, so that one check that does not end takes no other's time.
+    /// The events that can go out: those that are checked, and those whose data fits its type's schema. A few are checked side by
+    /// side, so that one check that does not end holds up no other.
     pub(crate) async fn checked(
         &self,
         records: &[Record],
@@ -48,7 +50,7 @@ impl Fanout {
             (record, checked)
         });
         let mut good = Vec::new();
-        for (record, checked) in join_all(checks).await {
+        for (record, checked) in few_at_once(checks).await {
             match checked {
                 Ok(event) => {
                     let again = may_have_come(&records[record]);
@@ -60,6 +62,13 @@ impl Fanout {
         }
         good
     }
+}
+
+/// Carries out checks, a few at once. Their results are in the order of their records.
+async fn few_at_once<T>(checks: impl Iterator<Item = impl Future<Output = (usize, T)>>) -> Vec<(usize, T)> {
+    let mut checked: Vec<(usize, T)> = stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
+    checked.sort_by_key(|(record, _)| *record);
+    checked
 }
 
 /// The event, if its data fits its type's schema, or else what becomes of its record.
@@ -79,5 +88,34 @@ async fn check(checks: &Checks, event: Event, own: Option<OwnEventType>, record:
             detail: unchecked.to_string(),
             event_id: Some(id.to_string()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn few_checks_go_on_at_once_and_a_long_one_holds_up_no_other() {
+        let (running, most, others) = (Cell::new(0), Cell::new(0), Semaphore::new(0));
+        let checks = (0..10).map(async |record| {
+            running.set(running.get() + 1);
+            most.set(most.get().max(running.get()));
+            if record == 0 {
+                // The first one ends when all others have ended.
+                others.acquire_many(9).await.unwrap().forget();
+            } else {
+                tokio::task::yield_now().await;
+                others.add_permits(1);
+            }
+            running.set(running.get() - 1);
+            (record, ())
+        });
+        let records: Vec<usize> = few_at_once(checks).await.into_iter().map(|(record, ())| record).collect();
+        assert_eq!((records, most.get()), ((0..10).collect(), AT_ONCE));
     }
 }
