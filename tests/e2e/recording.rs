@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, Settings, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -183,4 +184,24 @@ async fn a_later_failure_that_is_recorded_afterwards_is_parked_once_and_at_its_t
     posthaste.drained("DeliveriesQueueUrl").await;
     assert_eq!(posthaste.due_items().await.len(), ids.len(), "each request is parked as one");
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2 * ids.len());
+}
+
+#[tokio::test]
+async fn a_strike_that_can_not_be_counted_leaves_time_to_record_the_attempt() {
+    // 3 s of these are no time for work.
+    let template = binaries::template().unwrap();
+    assert_eq!(template.matches("      Timeout: 45").count(), 1, "only deliver has this");
+    let posthaste = Posthaste::with_template(template.replace("      Timeout: 45", "      Timeout: 11")).await;
+    let webhook = posthaste.register_with("mine", json!({ "timeoutSeconds": 2 })).await;
+    let responses = [Answer { delay_ms: 1500, ..Answer::status(200, 1) }].into();
+    posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
+    let aim = Aim::at("deliver", "dynamodb:UpdateItem", Action::Pause).containing("#lane#").times(THROTTLED);
+    let paused = posthaste.system.faults().aim(aim);
+    posthaste.api.publish("order.created", json!({})).await;
+    paused.hit().await;
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+    paused.end();
+    paused.release();
+    posthaste.drained("DeliveriesQueueUrl").await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
 }

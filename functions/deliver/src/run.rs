@@ -6,7 +6,7 @@ use posthaste_delivery::{Answer, Answered, Concluded, Concluding, SendOn, Skippe
 use posthaste_domain::{
     Timestamp,
     lane::{Admission, Reason, SLOW, Strike},
-    sequence::{Carried, MAX_HOPS, Move, Pending, Situation, Way, sent_on, way},
+    sequence::{AFTERMATH, Carried, MAX_HOPS, Move, Pending, Situation, Way, sent_on, way},
     webhook::Webhook,
 };
 use posthaste_queue::MAX_DELAY;
@@ -275,8 +275,8 @@ impl Surroundings<'_> {
             let strike = self.noted(webhook, if is_slow { SLOW } else { Duration::ZERO });
             tell_others(scout, strike.is_none());
             match strike {
-                Some(strike) => self.deliver.strike(webhook, strike, work.lane.clone()).await,
-                None if !is_slow => self.deliver.trust(webhook, &work.lane).await,
+                Some(strike) => self.in_time(self.deliver.strike(webhook, strike, work.lane.clone())).await,
+                None if !is_slow => self.in_time(self.deliver.trust(webhook, &work.lane)).await,
                 None => {}
             }
             return answered;
@@ -284,8 +284,17 @@ impl Surroundings<'_> {
         let strike = self.noted(webhook, SLOW);
         tell_others(scout, strike.is_none());
         let Some(strike) = strike else { return sending.await };
-        let (answered, ()) = tokio::join!(sending, self.deliver.strike(webhook, strike, work.lane.clone()));
+        let counting = self.in_time(self.deliver.strike(webhook, strike, work.lane.clone()));
+        let (answered, ()) = tokio::join!(sending, counting);
         answered
+    }
+
+    /// Writes into a lane what a request says of its endpoint, but not into the time that is kept for recording the attempt.
+    async fn in_time(&self, writing: impl Future<Output = ()>) {
+        let until = self.deadline.earlier(AFTERMATH).instant();
+        if tokio::time::timeout_at(until, writing).await.is_err() {
+            tracing::warn!("what a request says of its endpoint could not be written in time");
+        }
     }
 
     fn noted(&self, webhook: &Webhook, took: Duration) -> Option<Strike> {
