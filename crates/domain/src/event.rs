@@ -1,6 +1,6 @@
 //! An event: what a client publishes, what travels on the events queue, and what is stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -305,13 +305,21 @@ impl Published {
     }
 
     /// Checks types and data: an operational event is Posthaste's own, and data has to fit the schema of a built-in type, or of
-    /// one of the workspace's `own` types. The events of a call have one budget.
+    /// one of the workspace's `own` types. The events of a call have one budget, and so have the schemas of their types.
     pub fn check(&self, own: &HashMap<EventType, OwnEventType>) -> Result<(), Invalid> {
-        let own: BTreeMap<_, _> = own.iter().map(|(name, own)| (name, own.compile())).collect();
+        let mut compiled: BTreeMap<&EventType, OwnSchema> = BTreeMap::new();
         let mut budget = Budget::default();
-        self.events().iter().try_for_each(|event| {
-            check_data(&event.event_type, &event.data, &event.path, own.get(&event.event_type), &mut budget)
-        })
+        for NewEvent { event_type, data, path, .. } in self.events() {
+            if let (Some(own), Entry::Vacant(entry)) = (own.get(event_type), compiled.entry(event_type)) {
+                let schema = own.compile();
+                if let Ok(Some(schema)) = &schema {
+                    schema.weigh(path, &mut budget)?;
+                }
+                entry.insert(schema);
+            }
+            check_data(event_type, data, path, compiled.get(event_type), &mut budget)?;
+        }
+        Ok(())
     }
 
     /// The accepted events, one for each of these ids.

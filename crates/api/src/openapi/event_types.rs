@@ -1,6 +1,6 @@
 //! `/api/v1/event-types`
 
-use posthaste_domain::{api_key::Scope, catalogue, own_type::OwnEventType};
+use posthaste_domain::{api_key::Scope, catalogue, own_type::OwnEventType, schema::MAX_STEPS};
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, openapi::HttpMethod};
 
@@ -67,6 +67,14 @@ fn put() -> Call {
                 "sample.id",
                 r#"{"schema": {"required": ["id"]}, "sample": {}}"#,
                 "sample.id is required",
+            ),
+            Refusal::body(
+                "too_costly",
+                "sample",
+                r#"{"schema": {"properties": {"rows": {"uniqueItems": true}}}, "sample": {"rows": ["…"]}}"#,
+                format!(
+                    "sample is too large for the schema of its type: the check would take more than {MAX_STEPS} steps"
+                ),
             ),
             Refusal::body("unknown_field", "scheme", r#"{"scheme": {}}"#, "scheme is not a known field"),
         ])

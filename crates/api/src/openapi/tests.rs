@@ -41,7 +41,10 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
             let own = [costly_type(), unusable_type()].map(|own| (own.name.clone(), own));
             NewEvent::parse_call(body.as_bytes())?.check(&own.into())
         }
-        "putEventType" => OwnEventType::parse(event_types::OWN, body.as_bytes()).map(|_| ()),
+        "putEventType" => {
+            let body = body.replace(r#""…""#, &vec!["[]"; 3000].join(","));
+            OwnEventType::parse(event_types::OWN, body.as_bytes()).map(|_| ())
+        }
         "sendTest" => sample::parse(body.as_bytes()).map(|_| ()),
         "startReplay" => Asked::parse(body.as_bytes()).map(|_| ()),
         "createKey" => NewKey::parse(body.as_bytes()).map(|_| ()),

@@ -218,3 +218,28 @@ fn the_events_of_a_call_have_one_budget() {
     assert_eq!((complaint.code, complaint.field.as_deref()), ("too_costly", Some("events[4].data")));
     assert!(complaint.message.contains("publish fewer events in one call"), "{complaint}");
 }
+
+#[test]
+fn the_schemas_of_a_call_have_one_budget() {
+    let types = |count: usize, schema: &str| -> HashMap<EventType, OwnEventType> {
+        let body = format!(r#"{{"schema":{schema}}}"#);
+        let own = |at: usize| OwnEventType::parse(&format!("invoice.n{at}"), body.as_bytes()).unwrap();
+        (0..count).map(own).map(|own| (own.name.clone(), own)).collect()
+    };
+    let complaint = |types: &HashMap<EventType, OwnEventType>| {
+        let event = |at: usize| format!(r#"{{"type":"invoice.n{}","data":{{}}}}"#, at % types.len());
+        let events: Vec<String> = (0..100).map(event).collect();
+        let call = NewEvent::parse_call(format!(r#"{{"events":[{}]}}"#, events.join(",")).as_bytes()).unwrap();
+        call.check(types).err().map(|invalid| (invalid.code, invalid.field.unwrap(), invalid.message))
+    };
+    let large = format!(r#"{{"description":"{}"}}"#, "x".repeat(64 * 1024 - 18));
+    assert_eq!(large.len(), 64 * 1024);
+    assert_eq!(complaint(&types(4, &large)), None, "a schema counts once");
+    let (code, field, message) = complaint(&types(5, &large)).unwrap();
+    assert_eq!((code, field.as_str()), ("too_costly", "events[4].data"));
+    insta::assert_snapshot!(message);
+    let patterns: Vec<String> = (0..20).map(|at| format!(r#"{{"pattern":"a{at}"}}"#)).collect();
+    let patterns = format!(r#"{{"anyOf":[{}]}}"#, patterns.join(","));
+    let weighed = complaint(&types(20, &patterns)).map(|(code, field, _)| (code, field));
+    assert_eq!(weighed, Some(("too_costly", "events[12].data".to_owned())), "patterns count more than their bytes");
+}

@@ -5,31 +5,27 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::{BadSchema, steps::Prices};
+use super::BadSchema;
 
 /// The most sub-schemas, with each reference counted as what it refers to.
 const MAX_PARTS: usize = 1000;
 /// How deep sub-schemas may be within each other, references included.
 const MAX_DEPTH: usize = 32;
-const MAX_PATTERNS: usize = 20;
-/// The sizes of compiled patterns, of which the last is the most that one may have: matching costs time in proportion to it.
-const PATTERN_SIZES_KIB: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// Where a schema keeps what it refers to.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Keywords whose value is no schema, so that nothing in it counts.
-const PLAIN: [&str; 4] = ["const", "enum", "examples", "default"];
+pub(super) const PLAIN: [&str; 4] = ["const", "enum", "examples", "default"];
 /// Keywords whose value is an object of schemas by a name. What is a keyword elsewhere is only a name there.
-const BY_NAME: [&str; 6] =
+pub(super) const BY_NAME: [&str; 6] =
     ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
 /// The one draft whose schemas change what references mean by `id`, and not by `$id`.
 const DRAFT_4: &str = "draft-04";
 
-/// Checks a schema, and says what its patterns cost.
-pub(super) fn check(schema: &Value) -> Result<Prices, BadSchema> {
+/// Checks a schema but for its patterns.
+pub(super) fn check(schema: &Value) -> Result<(), BadSchema> {
     let is_draft_4 = schema["$schema"].as_str().is_some_and(|draft| draft.contains(DRAFT_4));
-    let mut walk = Walk { root: schema, is_draft_4, definitions: HashMap::new(), patterns: 0, prices: Prices::new() };
-    walk.cost(schema, 0, true)?;
-    Ok(walk.prices)
+    let mut walk = Walk { root: schema, is_draft_4, definitions: HashMap::new() };
+    walk.cost(schema, 0, true).map(|_| ())
 }
 
 /// What checking data against a value of a schema costs.
@@ -45,8 +41,6 @@ struct Walk<'a> {
     is_draft_4: bool,
     /// The definitions that have been counted.
     definitions: HashMap<&'a str, Cost>,
-    patterns: usize,
-    prices: Prices,
 }
 
 impl<'a> Walk<'a> {
@@ -79,9 +73,9 @@ impl<'a> Walk<'a> {
             ("$id", Value::String(_)) if !is_root => return Err(second_id(name)),
             ("id", Value::String(_)) if !is_root && self.is_draft_4 => return Err(second_id(name)),
             ("$ref", Value::String(target)) => return self.cost_of_reference(target, depth),
-            ("pattern", Value::String(pattern)) => self.pattern(pattern)?,
-            ("patternProperties", Value::Object(properties)) => {
-                properties.keys().try_for_each(|pattern| self.pattern(pattern))?;
+            // A validator rewrites a value that should be a pattern, which takes a time that grows with the cube of its length.
+            ("format", Value::String(format)) if format == "regex" => {
+                return Err(BadSchema("the format \"regex\" is not supported".to_owned()));
             }
             // What is defined counts where it is referred to.
             _ if is_root && DEFINITIONS.contains(&name) => return Ok(Cost::default()),
@@ -121,25 +115,6 @@ impl<'a> Walk<'a> {
         self.definitions.insert(target, cost);
         Ok(cost)
     }
-
-    fn pattern(&mut self, pattern: &str) -> Result<(), BadSchema> {
-        self.patterns += 1;
-        if self.patterns > MAX_PATTERNS {
-            return Err(BadSchema(format!("a schema takes at most {MAX_PATTERNS} patterns")));
-        }
-        for kib in PATTERN_SIZES_KIB {
-            match regex::RegexBuilder::new(pattern).size_limit(kib * 1024).build() {
-                Ok(_) => {
-                    self.prices.insert(pattern.to_owned(), kib);
-                    return Ok(());
-                }
-                Err(regex::Error::CompiledTooBig(_)) => {}
-                // The compiler of the schema knows further escapes, and has no bound: what can't be measured here is not taken.
-                Err(_) => return Err(BadSchema(format!("the pattern {pattern:?} can't be read"))),
-            }
-        }
-        Err(BadSchema(format!("the pattern {pattern:?} is too costly")))
-    }
 }
 
 impl Cost {
@@ -177,6 +152,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::schema::patterns;
+
+    /// Everything that is asked of a schema.
+    fn check(schema: &Value) -> Result<(), BadSchema> {
+        patterns::check(schema)?;
+        super::check(schema)
+    }
 
     /// What means something as a keyword, and nothing as a name.
     const KEYWORDS: [&str; 18] = [
@@ -201,8 +183,7 @@ mod tests {
     ];
 
     fn measured(schema: &Value) -> Result<(usize, usize), BadSchema> {
-        let mut walk =
-            Walk { root: schema, is_draft_4: false, definitions: HashMap::new(), patterns: 0, prices: Prices::new() };
+        let mut walk = Walk { root: schema, is_draft_4: false, definitions: HashMap::new() };
         walk.cost(schema, 0, true).map(|cost| (cost.parts, cost.depth))
     }
 
@@ -265,6 +246,7 @@ mod tests {
         for good in [
             json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/a" }, "b": { "$ref": "#/definitions/b" } },
                 "$defs": { "a": { "items": { "$ref": "#/definitions/b" } } }, "definitions": { "b": { "pattern": "^[a-z]{1,20}$" } } }),
+            json!({ "properties": { "format": { "const": "regex" } }, "examples": [{ "format": "regex" }], "format": "date" }),
             json!({ "properties": { "x": { "id": "an unknown keyword of this draft" } } }),
             json!({ "$id": "https://example.com/a.json", "examples": [{ "$ref": "x" }], "enum": [{ "$anchor": 1 }] }),
         ] {
@@ -294,6 +276,9 @@ mod tests {
             json!({ "properties": { "x": { "$id": "https://example.com/b.json" } } }),
             json!({ "$schema": "http://json-schema.org/draft-04/schema#", "properties": { "x": { "id": "http://example.com/b" } } }),
             json!({ "$dynamicRef": "#x" }),
+            json!({ "$schema": "http://json-schema.org/draft-07/schema#", "format": "regex" }),
+            json!({ "properties": { "const": { "format": "regex" } } }),
+            json!({ "$ref": "#/$defs/a", "$defs": { "a": { "format": "regex" } } }),
         ] {
             assert!(check(&bad).is_err(), "{bad}");
         }

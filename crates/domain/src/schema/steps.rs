@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::MAX_WEIGHT_OF_CALL;
+
 /// The most steps that the check of one event may take. In an optimised build a step takes about 15 ns where data fits and up to
 /// 250 ns where each value has a complaint of its own, and a complaint takes about 100 bytes. So a check takes at most 0.15 s of a
 /// whole processor, and 60 MB. An event of 256 KiB takes 100,000 to 200,000 steps with a schema as people write them.
@@ -30,15 +32,18 @@ const MAX_EXACT: u64 = 1 << 53;
 const NOTES: [&str; 10] =
     ["$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description", "examples", "title"];
 
-/// How many steps are left.
+/// What is left for the checks of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
+    /// Steps.
     of_call: u64,
+    /// Bytes of schemas.
+    weight: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { of_call: MAX_STEPS_OF_CALL }
+        Self { of_call: MAX_STEPS_OF_CALL, weight: MAX_WEIGHT_OF_CALL }
     }
 }
 
@@ -49,12 +54,20 @@ pub(super) enum TooCostly {
     Event,
     /// The events of the call are, together.
     Call,
+    /// The schemas of the call's events are, together.
+    Schemas,
 }
 
 /// What a byte of text costs for each pattern, in units of a quarter of a step.
 pub(super) type Prices = HashMap<String, usize>;
 
 impl Budget {
+    /// Takes what a schema weighs, or says that it is too much.
+    pub(super) fn take_schema(&mut self, weight: usize) -> Result<(), TooCostly> {
+        self.weight = self.weight.checked_sub(weight).ok_or(TooCostly::Schemas)?;
+        Ok(())
+    }
+
     /// Takes what a check costs, or says why it is too much.
     pub(super) fn take(&mut self, schema: &Value, prices: &Prices, data: &Value) -> Result<(), TooCostly> {
         let most = MAX_STEPS.min(self.of_call);

@@ -5,14 +5,14 @@ use super::*;
 
 /// How many steps a check takes.
 fn steps(schema: Value, data: Value) -> u64 {
-    let prices = super::super::bounds::check(&schema).unwrap();
+    let prices = super::super::patterns::check(&schema).unwrap().prices;
     let mut budget = Budget::default();
     budget.take(&schema, &prices, &data).expect("the data is not too large for the schema");
     MAX_STEPS_OF_CALL - budget.of_call
 }
 
 fn refused(schema: Value, data: Value) -> Option<TooCostly> {
-    let prices = super::super::bounds::check(&schema).unwrap();
+    let prices = super::super::patterns::check(&schema).unwrap().prices;
     Budget::default().take(&schema, &prices, &data).err()
 }
 
@@ -77,7 +77,7 @@ fn the_quadratic_parts_of_unique_items_count() {
 #[test]
 fn a_call_is_refused_for_what_its_events_take_together() {
     let schema = json!({ "items": { "minimum": 0 } });
-    let prices = super::super::bounds::check(&schema).unwrap();
+    let prices = super::super::patterns::check(&schema).unwrap().prices;
     let data = Value::from(vec![1; 50_000]);
     let mut budget = Budget::default();
     let mut taken = 0;
