@@ -7,7 +7,8 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use lambda_http::RequestExt;
+use lambda_http::{Adapter, RequestExt};
+use lambda_runtime::{Runtime, layers::TracingLayer};
 use posthaste_domain::{
     Invalid,
     api_key::Scope,
@@ -18,7 +19,10 @@ use posthaste_domain::{
 use posthaste_store::StoreError;
 use serde::Serialize;
 
-use crate::{checks::Unchecked, keys::KeysError};
+use crate::{
+    checks::{Checks, Unchecked},
+    keys::KeysError,
+};
 
 /// `{"success": true, "data": …}`
 pub fn success(status: StatusCode, data: impl Serialize) -> Response {
@@ -194,8 +198,15 @@ impl IntoResponse for ApiError {
 /// request's id. A call that a webhook makes is refused before anything else; of one that a relay sends, `relayed` says what is made,
 /// and [`Hops`] tells of it. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
 /// get it: leave a little room above the call's own bound.
-pub async fn serve(routes: Router, relayed: Relayed, max_body_bytes: usize) -> Result<(), lambda_http::Error> {
-    lambda_http::run(with_envelope(routes, relayed, max_body_bytes)).await
+/// Where one of the function's `checks` did not end in time, the process ends after the answer.
+pub async fn serve(
+    routes: Router,
+    relayed: Relayed,
+    max_body_bytes: usize,
+    checks: &Checks,
+) -> Result<(), lambda_http::Error> {
+    let runtime = Runtime::new(Adapter::from(with_envelope(routes, relayed, max_body_bytes)));
+    runtime.layer(TracingLayer::new()).layer(checks.ending()).run().await
 }
 
 /// How many hops the events have that a call publishes: an extension of its request.

@@ -72,7 +72,6 @@ impl Ledger {
 impl Fanout {
     /// What becomes of each record. What is not over by the deadline comes again.
     pub(crate) async fn handle(&self, records: &[Record], deadline: Deadline) -> Vec<Fate> {
-        self.checks.end_process_if_stuck();
         let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
         let mut arrived = Vec::new();
         let mut shared = Vec::new();

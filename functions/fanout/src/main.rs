@@ -9,7 +9,7 @@ mod runs;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use fanout::Fanout;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, Runtime, layers::TracingLayer, service_fn};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     aws,
@@ -45,11 +45,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let batch = Batch { queue: queue("EVENTS_QUEUE_URL")?, dead_letters: queue("EVENTS_DLQ_URL")? };
     let suspects = Suspects { deliveries: fanout.deliveries.clone(), batch, event_id: arrival::event_id };
     let (fanout, suspects) = (&fanout, &suspects);
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+    let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
         let handle = async |records: &[batch::Record], deadline| fanout.handle(records, deadline).await;
         Ok::<_, lambda_runtime::Error>(suspects.handle(&records, deadline, handle).await)
-    }))
-    .await
+    }));
+    runtime.layer(TracingLayer::new()).layer(fanout.checks.ending()).run().await
 }

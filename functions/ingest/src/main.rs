@@ -24,13 +24,14 @@ async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
     let sdk = aws::load().await?;
     let registry = Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?);
+    let checks = Checks::default();
     let state = State {
         limiter: Limiter::new(config::publish_limit()?, registry.clone()),
         registry,
         events: Queue::new(aws::sqs(&sdk), config::text("EVENTS_QUEUE_URL")?),
-        checks: Checks::default(),
+        checks: checks.clone(),
     };
     let routes = Router::new().route("/api/v1/events", post(publish::publish)).with_state(state);
     // A body that is a little too large is refused with the call's own words.
-    api::serve(routes, Relayed::Counted, MAX_PUBLISH_BYTES + 1024).await
+    api::serve(routes, Relayed::Counted, MAX_PUBLISH_BYTES + 1024, &checks).await
 }

@@ -38,7 +38,6 @@ pub(crate) async fn publish(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    checks.end_process_if_stuck();
     caller.needs(Scope::EventsPublish)?;
     let keyed = Keyed::of(&headers, &registry, &caller.workspace)?;
     let published = NewEvent::parse_call(&body)?;

@@ -74,7 +74,6 @@ pub(crate) async fn put(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    checks.end_process_if_stuck();
     caller.needs(Scope::EventsManage)?;
     let own = checks.run(move || OwnEventType::parse(&name, &body)).await??;
     registry.put_type(&caller.workspace, &own).await?;

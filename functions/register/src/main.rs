@@ -52,6 +52,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
     let url_policy = config::url_policy()?;
     let deliveries = Deliveries::new(dynamodb.clone(), config::text("DELIVERIES_TABLE")?);
+    let checks = Checks::default();
     let shared = Shared {
         registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
         events: Events::new(dynamodb, config::text("EVENTS_TABLE")?),
@@ -63,7 +64,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         most_webhooks: MostWebhooks(config::parsed("MAX_WEBHOOKS", "a number")?),
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?)
             .sealing_urls(config::seal_urls()?),
-        checks: Checks::default(),
+        checks: checks.clone(),
     };
     let routes = Router::new()
         .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
@@ -82,5 +83,5 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{id}", delete(keys::remove))
         .route(posthaste_api::openapi::PATH, get(openapi::show));
-    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES).await
+    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, &checks).await
 }
