@@ -1,8 +1,10 @@
 //! API keys of a workspace.
 
+use std::collections::BTreeMap;
+
 use axum::{
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query as UrlQuery, State},
     http::StatusCode,
     response::Response,
 };
@@ -14,7 +16,9 @@ use posthaste_domain::{
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
-    clock, random,
+    clock,
+    query::Query,
+    random,
 };
 use posthaste_store::Registry;
 
@@ -47,11 +51,18 @@ pub(crate) async fn create(
     Ok(success(StatusCode::CREATED, KeyAnswer { info, key: Some(key.reveal().to_owned()) }))
 }
 
-pub(crate) async fn list(caller: Caller, State(registry): State<Registry>) -> Result<Response, ApiError> {
+pub(crate) async fn list(
+    caller: Caller,
+    State(registry): State<Registry>,
+    UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::KeysManage)?;
-    let keys = registry.keys(&caller.workspace).await?;
-    let items = keys.into_iter().map(|info| KeyAnswer { info, key: None }).collect();
-    Ok(success(StatusCode::OK, List { items, next: None }))
+    let mut query = Query::new(query);
+    let (limit, after) = (query.limit()?, query.optional("cursor", "the next of an earlier answer")?);
+    query.finish()?;
+    let page = registry.keys_page(&caller.workspace, limit, after).await?;
+    let items = page.items.into_iter().map(|info| KeyAnswer { info, key: None }).collect();
+    Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
 
 pub(crate) async fn remove(

@@ -61,8 +61,9 @@ fn list() -> Call {
         .tag(TAG)
         .needs(
             Scope::KeysManage,
-            "All keys of the workspace, on one page. Not the keys themselves: they are not stored.",
+            "The keys of the workspace in the order in which they were made. Not the keys themselves: they are not stored.",
         )
+        .pages(webhooks::id())
         .answers_page::<KeyAnswer>("The keys.", example::list(made(&publisher(), false)))
 }
 

@@ -7,7 +7,7 @@ use posthaste_domain::{
 
 use super::{Registry, partition};
 use crate::{
-    StoreError,
+    Page, StoreError,
     item::{Item, Read, key, text},
 };
 
@@ -38,15 +38,22 @@ impl Registry {
         answer.item.map(|item| item.json("info")).transpose()
     }
 
-    /// All keys of a workspace, by the time they were made.
-    pub async fn keys(&self, workspace: &Workspace) -> Result<Vec<KeyInfo>, StoreError> {
-        let query = self.beginning_with(workspace, SK_PREFIX, None);
-        let mut keys = Vec::new();
-        let mut items = query.into_paginator().items().send();
-        while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
-            keys.push(item.json("info")?);
-        }
-        Ok(keys)
+    /// A page of a workspace's keys, by the time they were made.
+    pub async fn keys_page(
+        &self,
+        workspace: &Workspace,
+        limit: u16,
+        after: Option<KeyId>,
+    ) -> Result<Page<KeyInfo, KeyId>, StoreError> {
+        let start = after.map(|id| list_key(workspace, id));
+        // One more than is asked for tells whether there is another page.
+        let query = self.beginning_with(workspace, SK_PREFIX, start).limit(i32::from(limit) + 1);
+        let answer = query.send().await.map_err(StoreError::call("Query"))?;
+        let mut items: Vec<KeyInfo> = answer.items().iter().map(|item| item.json("info")).collect::<Result<_, _>>()?;
+        let more = answer.last_evaluated_key.is_some() || items.len() > usize::from(limit);
+        items.truncate(usize::from(limit));
+        let next = if more { items.last().map(|info| info.id) } else { None };
+        Ok(Page { items, next })
     }
 
     /// The key with this id, and its hash, if the workspace has one, read strongly consistently.

@@ -4,6 +4,7 @@
 mod attempts;
 mod events;
 mod health;
+mod keys;
 mod lanes;
 mod limits;
 mod parked;
