@@ -10,6 +10,8 @@ use crate::{
     schema::{BadSchema, Budget, DataSchema, MAX_SCHEMA_BYTES},
 };
 
+/// The most types that a workspace may have.
+pub const MAX_TYPES: usize = 1000;
 const MAX_DESCRIPTION_BYTES: usize = 1024;
 /// The most bytes of a sample.
 const MAX_SAMPLE_BYTES: usize = 64 * 1024;
@@ -56,6 +58,12 @@ impl OwnEventType {
     pub fn compile(&self) -> Result<Option<DataSchema>, BadSchema> {
         self.schema.as_ref().map(|schema| DataSchema::compile(schema.get())).transpose()
     }
+}
+
+/// The complaint of a workspace that has as many types as it may have.
+pub fn too_many(most: usize) -> Invalid {
+    let message = format!("the workspace has {most} event types of its own, as many as it can have: remove one before");
+    Invalid::unacceptable("too_many_event_types", message)
 }
 
 /// An object of at most this many bytes.

@@ -24,7 +24,8 @@ pub fn parse(body: &[u8]) -> Result<Option<EventType>, Invalid> {
     parsed.map_err(|error| Invalid::field("type", "invalid_event_type", error.to_string()))
 }
 
-/// The type to send where none is asked for: the first known one that is subscribed to. `own` are the workspace's types.
+/// The type to send where none is asked for: the first known one that is subscribed to. `own` are the workspace's
+/// types, of which the first that each subscription matches is enough.
 pub fn default_type(subscribed: &[EventPattern], own: &[EventType]) -> Option<EventType> {
     let preferred = EventType::parse(DEFAULT_TYPE).ok();
     let first = |pattern: &EventPattern| {
@@ -36,7 +37,7 @@ pub fn default_type(subscribed: &[EventPattern], own: &[EventType]) -> Option<Ev
 }
 
 /// A fresh event of a type: the catalogue's sample, or that of the workspace's own type, which may lack one and then has no data.
-/// `known` are the names of the workspace's types, for the complaint about one that does not exist.
+/// `known` are names of the workspace's types, for the complaint about one that does not exist.
 pub fn event(
     event_type: &EventType,
     own: Option<&OwnEventType>,

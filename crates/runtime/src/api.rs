@@ -280,7 +280,7 @@ mod tests {
         extract::Path,
         routing::{get, post},
     };
-    use posthaste_domain::Timestamp;
+    use posthaste_domain::{Timestamp, own_type};
     use tower::ServiceExt;
 
     use serde_json::json;
@@ -303,6 +303,7 @@ mod tests {
             .route("/ok", get(async || success(StatusCode::OK, json!({ "id": 1 }))))
             .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
             .route("/many", get(async || ApiError::from(Invalid::unacceptable("too_many_webhooks", "no more"))))
+            .route("/types", get(async || ApiError::from(own_type::too_many(1000))))
             .route(
                 "/large-index",
                 get(async || ApiError::from(Invalid::field("events", "too_many_subscriptions", "no"))),
@@ -342,6 +343,7 @@ mod tests {
             "/ok",
             "/field",
             "/many",
+            "/types",
             "/large-index",
             "/operational",
             "/malformed",

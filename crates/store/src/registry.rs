@@ -8,6 +8,7 @@
 //! | `routing#<workspace>#<hash>` | `page` | `page` (JSON of a [`posthaste_domain::routing::Page`]) |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
+//! | `count#<workspace>` | `type` | `count`: how many event types of its own the workspace has |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
 //! | `counter` | `webhook` | `value` |
 //! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `ordered`, `expiresAt` |
@@ -23,6 +24,7 @@ mod keys;
 mod publishing;
 mod routing;
 mod subscribers;
+mod type_count;
 mod types;
 pub(crate) mod webhooks;
 

@@ -9,14 +9,20 @@ use axum::{
     response::Response,
 };
 use posthaste_api::{EventTypeAnswer, List, Removed};
-use posthaste_domain::{Invalid, api_key::Scope, catalogue, event_type::EventType, own_type::OwnEventType};
+use posthaste_domain::{
+    Invalid,
+    api_key::Scope,
+    catalogue,
+    event_type::EventType,
+    own_type::{MAX_TYPES, OwnEventType},
+};
 use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
     checks::Checks,
     query::Query,
 };
-use posthaste_store::Registry;
+use posthaste_store::{Registry, Written};
 
 const NO_TYPE: ApiError = ApiError::NotFound("event type with this name");
 
@@ -76,7 +82,11 @@ pub(crate) async fn put(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::EventsManage)?;
     let own = checks.run(move || OwnEventType::parse(&name, &body)).await??;
-    registry.put_type(&caller.workspace, &own).await?;
+    match registry.put_type(&caller.workspace, &own, MAX_TYPES).await? {
+        Written::Done => {}
+        Written::Refused(invalid) => return Err(invalid.into()),
+        Written::Stale => return Err(ApiError::Conflict),
+    }
     tracing::info!(workspace = %caller.workspace, "put an event type");
     Ok(success(StatusCode::OK, EventTypeAnswer::own(own)?))
 }

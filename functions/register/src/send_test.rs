@@ -76,14 +76,20 @@ pub(crate) async fn send(
     Ok(success(StatusCode::OK, TestAnswer::of(delivery, &event, attempt)))
 }
 
-/// A fresh event of the type that is asked for. The workspace's own types are read only when the catalogue does not do.
+/// A fresh event of the type that is asked for, or of the first that the webhook subscribes to.
 async fn event(registry: &Registry, webhook: &Webhook, asked: Option<EventType>) -> Result<Event, ApiError> {
     let Webhook { workspace, settings, .. } = webhook;
     let is_built_in = |event_type: &EventType| catalogue::find(event_type.as_str()).is_some();
-    let known =
-        if asked.as_ref().is_some_and(is_built_in) { Vec::new() } else { registry.type_names(workspace).await? };
-    let event_type = asked.or_else(|| sample::default_type(&settings.events, &known)).ok_or(ApiError::Internal)?;
+    let event_type = match asked {
+        Some(asked) => asked,
+        None => {
+            let own = registry.types_matching(workspace, settings.events.iter().cloned()).await?;
+            sample::default_type(&settings.events, &own).ok_or(ApiError::Internal)?
+        }
+    };
     let own = if is_built_in(&event_type) { None } else { own(registry, workspace, &event_type).await? };
+    let is_known = own.is_some() || is_built_in(&event_type);
+    let known = if is_known { Vec::new() } else { registry.some_type_names(workspace).await? };
     let now = clock::now();
     let id = EventId::new(now, &random::bytes().map_err(|error| ApiError::internal(&error))?);
     Ok(sample::event(&event_type, own.as_ref(), &known, id, workspace.clone(), now)?)

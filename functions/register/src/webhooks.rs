@@ -291,18 +291,19 @@ async fn moved(keys: &Keys, webhook: &Webhook, url: &StoredUrl) -> Result<bool, 
     }
 }
 
-/// Refuses what is not known. The workspace's own types are read only when the catalogue does not do.
+/// Refuses what is not known. Of the workspace's own types those are read that the catalogue lacks, and others only to suggest one.
 async fn check_types(
     registry: &Registry,
     workspace: &Workspace,
     settings: &Settings,
     old: Option<&Settings>,
 ) -> Result<(), ApiError> {
-    if settings.check_types(old, &[]).is_ok() {
-        return Ok(());
+    let mut own = registry.types_matching(workspace, settings.new_patterns(old)).await?;
+    if settings.check_types(old, &own).is_err() {
+        own.extend(registry.some_type_names(workspace).await?);
+        settings.check_types(old, &own)?;
     }
-    let own = registry.type_names(workspace).await?;
-    Ok(settings.check_types(old, &own)?)
+    Ok(())
 }
 
 /// The webhook with this id, if it is the workspace's.

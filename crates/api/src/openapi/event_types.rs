@@ -1,6 +1,11 @@
 //! `/api/v1/event-types`
 
-use posthaste_domain::{api_key::Scope, catalogue, own_type::OwnEventType, schema::MAX_STEPS};
+use posthaste_domain::{
+    api_key::Scope,
+    catalogue,
+    own_type::{MAX_TYPES, OwnEventType, too_many},
+    schema::MAX_STEPS,
+};
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, openapi::HttpMethod};
 
@@ -10,6 +15,7 @@ use super::{
     refusal::Refusal,
     request::PutEventType,
     schema::EventTypeName,
+    webhooks,
 };
 use crate::EventTypeAnswer;
 
@@ -56,6 +62,8 @@ fn put() -> Call {
         .answers::<EventTypeAnswer>(200, "The event type as it is now.", [("withASchema", own(&invoice()))])
         .refuses([Refusal::too_large_body()])
         .refuses([
+            Refusal::new(422, "too_many_event_types", too_many(MAX_TYPES).message),
+            webhooks::conflict(),
             Refusal::body(
                 "invalid_schema",
                 "schema",
@@ -86,6 +94,7 @@ fn remove() -> Call {
         .needs(Scope::EventsManage, REMOVING)
         .names("name", NO_TYPE, EventTypeName::schema())
         .removes(EventTypeName::schema(), example::removed(OWN))
+        .refuses([webhooks::conflict()])
 }
 
 fn invoice() -> Value {

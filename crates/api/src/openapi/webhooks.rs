@@ -98,7 +98,7 @@ fn too_many_operational_webhooks() -> Refusal {
     Refusal { field: Some("events"), ..Refusal::new(422, "too_many_operational_webhooks", message) }
 }
 
-fn conflict() -> Refusal {
+pub(super) fn conflict() -> Refusal {
     let message = "it was changed by another call at the same time: read it again and repeat the change";
     Refusal::new(409, "conflict", message)
 }

@@ -1,5 +1,7 @@
 //! What the owner of a webhook chooses, and how a registration or a change is read.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -153,18 +155,28 @@ impl Settings {
     }
 
     /// Checks that every subscription and filter that is not in `old` names an event type that is known. `own` are the types of the
-    /// workspace.
+    /// workspace: those that [`Self::new_patterns`] match are enough.
     pub fn check_types(&self, old: Option<&Self>, own: &[EventType]) -> Result<(), Invalid> {
-        let unchanged = |pattern: &EventPattern| {
+        let mut unknown = self.added(old).filter(|(_, pattern)| !catalogue::is_known(pattern, own));
+        unknown.next().map_or(Ok(()), |(field, pattern)| Err(catalogue::unknown(&field, pattern, own)))
+    }
+
+    /// What the subscriptions and filters that are not in `old` name and the catalogue does not know.
+    pub fn new_patterns(&self, old: Option<&Self>) -> BTreeSet<EventPattern> {
+        let added = self.added(old).map(|(_, pattern)| pattern);
+        added.filter(|pattern| !catalogue::is_known(pattern, &[])).cloned().collect()
+    }
+
+    /// The subscriptions and filters that are not in `old`, with their fields.
+    fn added<'a>(&'a self, old: Option<&'a Self>) -> impl Iterator<Item = (String, &'a EventPattern)> {
+        let unchanged = move |pattern: &EventPattern| {
             old.is_some_and(|old| old.events.contains(pattern) || old.filters.patterns().any(|other| other == pattern))
         };
         let events = self.events.iter().enumerate().map(|(at, pattern)| (format!("events[{at}]"), pattern));
         let filters = self.filters.0.iter().flat_map(|(process, row)| {
             row.keys().map(move |pattern| (format!("filters.{process}.{pattern}"), pattern))
         });
-        let mut unknown =
-            events.chain(filters).filter(|(_, pattern)| !unchanged(pattern) && !catalogue::is_known(pattern, own));
-        unknown.next().map_or(Ok(()), |(field, pattern)| Err(catalogue::unknown(&field, pattern, own)))
+        events.chain(filters).filter(move |(_, pattern)| !unchanged(pattern))
     }
 
     /// How requests reach the receiver.

@@ -92,7 +92,7 @@ impl Registry {
                 Err(Refused::Limit(invalid)) => return Ok(Written::Refused(invalid)),
                 Err(Refused::Json(error)) => return Err(error.into()),
                 Err(Refused::Unread) => {
-                    wait_after(attempt, id).await;
+                    wait_after(attempt, id.0).await;
                     continue;
                 }
             };
@@ -114,7 +114,7 @@ impl Registry {
             if !reasons.iter().all(passes) {
                 return Err(StoreError::call("TransactWriteItems")(error));
             }
-            wait_after(attempt, id).await;
+            wait_after(attempt, id.0).await;
         }
         Err(StoreError::Contended { operation: "TransactWriteItems" })
     }
@@ -171,7 +171,7 @@ impl Registry {
 }
 
 /// Whether a transaction that was cancelled for this can be carried out later: the root has changed, or other calls were in the way.
-fn passes(reason: &CancellationReason) -> bool {
+pub(super) fn passes(reason: &CancellationReason) -> bool {
     let passing =
         ["None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
     reason.code().is_none_or(|code| passing.contains(&code))
@@ -191,8 +191,8 @@ fn page_item(workspace: &Workspace, page: &StoredPage) -> Item {
     item
 }
 
-/// Calls that met once shall not meet again, so each webhook waits differently.
-async fn wait_after(attempt: u32, id: WebhookId) {
-    let eighths = u32::try_from((id.0 * 5 + u64::from(attempt) * 3) % 8).unwrap_or_default();
+/// Calls that met once shall not meet again, so what each of them changes, by this number of it, waits differently.
+pub(super) async fn wait_after(attempt: u32, number: u64) {
+    let eighths = u32::try_from((number * 5 + u64::from(attempt) * 3) % 8).unwrap_or_default();
     tokio::time::sleep(WAIT + WAIT / 2 * eighths).await;
 }

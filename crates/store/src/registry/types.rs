@@ -1,39 +1,79 @@
-use aws_sdk_dynamodb::types::ReturnValue;
-use posthaste_domain::{event_type::EventType, own_type::OwnEventType, workspace::Workspace};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use futures::{StreamExt, TryStreamExt, stream};
+use posthaste_domain::{
+    event_type::{EventPattern, EventType},
+    own_type::{self, OwnEventType},
+    workspace::Workspace,
+};
 
-use super::{Registry, partition};
+use super::{
+    Registry, Written, partition,
+    routing::wait_after,
+    type_count::{Counted, TRIES},
+};
 use crate::{
     Page, StoreError,
     batch::{self, Found, Reading},
     item::{Item, Read, SK, key, text},
 };
 
-const SK_PREFIX: &str = "type#";
+pub(super) const SK_PREFIX: &str = "type#";
 const TYPE: &str = "type";
+/// How many patterns are looked up at the same time.
+const LOOKS_AT_ONCE: usize = 16;
+/// The most names that a suggestion is chosen from.
+const SUGGESTED_FROM: i32 = 1000;
 
 /// One type of one workspace.
 pub type OwnType = (Workspace, EventType);
 
 impl Registry {
-    /// Stores a type of a workspace's own, or replaces it.
-    pub async fn put_type(&self, workspace: &Workspace, own: &OwnEventType) -> Result<(), StoreError> {
+    /// Stores a type of a workspace's own, or replaces it. `most` is how many the workspace may have.
+    pub async fn put_type(
+        &self,
+        workspace: &Workspace,
+        own: &OwnEventType,
+        most: usize,
+    ) -> Result<Written, StoreError> {
         let mut item = type_key(workspace, &own.name);
         item.insert(TYPE.to_owned(), text(serde_json::to_string(own)?));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map_err(StoreError::call("PutItem"))?;
-        Ok(())
+        for attempt in 1..=TRIES {
+            let put = self.client.put_item().table_name(&self.table).set_item(Some(item.clone()));
+            let replace = put.condition_expression("attribute_exists(pk)").send().await;
+            if StoreError::unless_refused("PutItem", replace)? {
+                return Ok(Written::Done);
+            }
+            let read = self.type_count(workspace).await?;
+            if read.types >= most {
+                return Ok(Written::Refused(own_type::too_many(most)));
+            }
+            let put = Put::builder().table_name(&self.table).set_item(Some(item.clone()));
+            let put = put.condition_expression("attribute_not_exists(pk)").build();
+            let put = put.map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
+            let add = TransactWriteItem::builder().put(put).build();
+            if self.write_counted(workspace, add, read, read.types + 1).await? == Counted::Done {
+                return Ok(Written::Done);
+            }
+            wait_after(attempt, own.name.as_str().len() as u64).await;
+        }
+        Err(StoreError::Contended { operation: "TransactWriteItems" })
     }
 
     /// Deletes a type. False when there is none.
     pub async fn delete_type(&self, workspace: &Workspace, name: &EventType) -> Result<bool, StoreError> {
-        let delete = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(type_key(workspace, name)))
-            .return_values(ReturnValue::AllOld);
-        let answer = delete.send().await.map_err(StoreError::call("DeleteItem"))?;
-        Ok(answer.attributes.is_some())
+        for attempt in 1..=TRIES {
+            let read = self.type_count(workspace).await?;
+            let delete = Delete::builder().table_name(&self.table).set_key(Some(type_key(workspace, name)));
+            let delete = delete.condition_expression("attribute_exists(pk)").build();
+            let delete = delete.map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
+            let delete = TransactWriteItem::builder().delete(delete).build();
+            match self.write_counted(workspace, delete, read, read.types.saturating_sub(1)).await? {
+                Counted::Done => return Ok(true),
+                Counted::Refused => return Ok(false),
+                Counted::Overtaken => wait_after(attempt, name.as_str().len() as u64).await,
+            }
+        }
+        Err(StoreError::Contended { operation: "TransactWriteItems" })
     }
 
     /// Those of these types that exist.
@@ -65,16 +105,46 @@ impl Registry {
         Ok(Page { items, next })
     }
 
-    /// The names of all types of a workspace.
-    pub async fn type_names(&self, workspace: &Workspace) -> Result<Vec<EventType>, StoreError> {
-        let mut names = Vec::new();
-        let mut items =
-            self.beginning_with(workspace, SK_PREFIX, None).projection_expression(SK).into_paginator().items().send();
-        while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
+    /// For each of these patterns the first type of the workspace that it matches, by name, if there is one. Reading a type costs
+    /// what it costs with its schema, so it reads no more than one for each pattern.
+    pub async fn types_matching(
+        &self,
+        workspace: &Workspace,
+        patterns: impl IntoIterator<Item = EventPattern>,
+    ) -> Result<Vec<EventType>, StoreError> {
+        let first = patterns.into_iter().map(|pattern| self.first_matching(workspace, pattern));
+        let found: Vec<Option<EventType>> = stream::iter(first).buffered(LOOKS_AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn first_matching(
+        &self,
+        workspace: &Workspace,
+        pattern: EventPattern,
+    ) -> Result<Option<EventType>, StoreError> {
+        let beginning = match &pattern {
+            EventPattern::All => String::new(),
+            EventPattern::Below(prefix) => format!("{prefix}."),
+            // No other name that begins with this one comes before it.
+            EventPattern::Exactly(name) => name.to_string(),
+        };
+        let names = self.names(workspace, &beginning, 1).await?;
+        Ok(names.into_iter().find(|name| pattern.matches(name)))
+    }
+
+    /// Some names of a workspace's types, to suggest one of: those that one call reads, a megabyte of types.
+    pub async fn some_type_names(&self, workspace: &Workspace) -> Result<Vec<EventType>, StoreError> {
+        self.names(workspace, "", SUGGESTED_FROM).await
+    }
+
+    async fn names(&self, workspace: &Workspace, beginning: &str, most: i32) -> Result<Vec<EventType>, StoreError> {
+        let query = self.beginning_with(workspace, &format!("{SK_PREFIX}{beginning}"), None);
+        let answer = query.projection_expression(SK).limit(most).send().await.map_err(StoreError::call("Query"))?;
+        let name = |item: &Item| {
             let name = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|name| EventType::parse(name).ok());
-            names.push(name.ok_or_else(|| item.corrupt(SK))?);
-        }
-        Ok(names)
+            name.ok_or_else(|| item.corrupt(SK))
+        };
+        answer.items().iter().map(name).collect()
     }
 }
 

@@ -12,3 +12,4 @@ mod publishing;
 mod reads;
 mod routing;
 mod table;
+mod types;

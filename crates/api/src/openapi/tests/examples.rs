@@ -8,6 +8,7 @@ use posthaste_domain::{
     id::{EventId, WebhookId},
     idempotency::{BodyHash, IdempotencyKey, KeyedCall},
     loops::{self, Relayed},
+    own_type,
     routing::{Page, Refused, Root},
     subscription::Subscription,
 };
@@ -172,6 +173,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "unauthorized") => ApiError::Unauthorized,
         (Sent::Anything, "malformed_request") => ApiError::Unreadable,
         (Sent::Anything, "conflict") => ApiError::Conflict,
+        (Sent::Anything, "too_many_event_types") => own_type::too_many(own_type::MAX_TYPES).into(),
         (Sent::Anything, "too_many_webhooks") => one_more_webhook(1_000, &[]),
         (Sent::Anything, "too_many_operational_webhooks") => one_more_webhook(10, &["webhook.failing".to_owned()]),
         (Sent::Anything, "too_many_subscriptions") => one_more_webhook(400, &["x".repeat(120)]),
