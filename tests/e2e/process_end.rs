@@ -237,7 +237,8 @@ async fn long_run(posthaste: &Posthaste) -> (Vec<String>, Vec<String>) {
         publish(vec![json!({ "type": "process_run_end", "data": run("1") })]).await;
     }
     let has_all = |arrived: &[Arrived]| first_arrivals(arrived).len() == published.len();
-    let arrived = posthaste.system.inbox().wait("mine", has_all, posthaste_tests::LATER).await;
+    // Each part waits for the one before it, and copies of messages are looked after too.
+    let arrived = posthaste.system.inbox().wait("mine", has_all, 2 * posthaste_tests::LATER).await;
     let arrived = arrived.expect("all of the run arrives");
     assert_eq!(posthaste.deliveries(&webhook, "succeeded", 100).await.len(), 100);
     (published, first_arrivals(&arrived))

@@ -308,7 +308,8 @@ pub(crate) fn task_of_run(run: &Run, holds: &[Hold]) -> serde_json::Result<Messa
 /// The message that asks for the rest of a run, later with each try.
 pub(crate) fn rest_of_run(run: &Run, rest: Rest, end: &Event, tries: u32) -> serde_json::Result<Message> {
     let share = Share { ends: true, again: true, rest: Some(rest), tries, ..Share::ALL.part(run.webhook, run.webhook) };
-    let delay = LONGEST_WAIT.min(Duration::from_secs(1 << tries.min(16)));
+    // Twice 1, twice 2, twice 4 s …: the look comes soon after the part has been attempted, however long that takes.
+    let delay = LONGEST_WAIT.min(Duration::from_secs(1 << (tries / 2).min(16)));
     Ok(Message { delay, ..Message::new(Shared::message(share, end)?, run.workspace.to_string()) })
 }
 

@@ -220,7 +220,7 @@ fn the_rest_of_a_long_run_is_asked_for_with_its_end() {
     let rest = Rest { after: end.event.id, last: owed(&end, WebhookId(7)).hold.delivery };
     let waits: Vec<u64> =
         [0, 1, 5, 6, 60].map(|tries| rest_of_run(&run, rest, &end.event, tries).unwrap().delay.as_secs()).into();
-    assert_eq!(waits, [1, 2, 32, 60, 60]);
+    assert_eq!(waits, [1, 1, 4, 8, 60]);
     let message = rest_of_run(&run, rest, &end.event, 3).unwrap();
     insta::assert_snapshot!(message.body);
 
