@@ -1,42 +1,10 @@
 //! A small round of each measurement, with debug builds. Only what is counted is asserted: calls, requests, losses.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a round that can't go on has failed")]
 
-use std::sync::OnceLock;
+mod measure;
 
-use clap::Parser;
-use posthaste_bench::{Measurement, Report, Subject};
-
-/// The most processes of a function: the rounds run side by side.
-const CONCURRENCY: u64 = 5;
-
-/// The command line of a measurement.
-#[derive(Parser)]
-struct Round {
-    #[command(subcommand)]
-    what: Measurement,
-}
-
-/// Measures one thing, and sees that nothing is lost.
-async fn measure(command: &str) -> Report {
-    static SUBJECT: OnceLock<Subject> = OnceLock::new();
-    let subject =
-        SUBJECT.get_or_init(|| Subject::debug_build(CONCURRENCY as usize).expect("the functions can be built"));
-    let round =
-        Round::try_parse_from(["rounds"].into_iter().chain(command.split(' '))).expect("there is such a command");
-    let mut reports = Vec::new();
-    round.what.run(subject, |report| reports.push(report)).await.expect("it is measured");
-    let report = reports.pop().expect("there is a report");
-    assert!(reports.is_empty(), "{command} measures one thing");
-    report.print(false);
-    assert_eq!(report.lost(), 0);
-    report
-}
-
-/// A figure that counts something, by its JSON pointer.
-fn count(report: &Report, pointer: &str) -> u64 {
-    let figure = report.figures().pointer(pointer).and_then(serde_json::Value::as_u64);
-    figure.unwrap_or_else(|| panic!("{} counts no {pointer}: {}", report.title(), report.figures()))
-}
+use measure::{CONCURRENCY, count, measure};
+use posthaste_bench::Report;
 
 async fn isolation(endpoint: &str) {
     const RATE: u64 = 8;
@@ -118,32 +86,4 @@ async fn a_busy_webhook_that_was_slow_loses_nothing_and_its_lane_is_closed_in_th
     let states = &report.figures()["states"];
     assert!(states.as_array().unwrap().iter().any(|seen| seen["state"] == "slow"), "it was sidelined: {states}");
     assert_eq!(report.figures()["isClosed"], true, "{states}");
-}
-
-#[tokio::test]
-async fn what_is_due_in_one_minute_leaves_with_one_call_of_every_part_and_few_calls() {
-    const DUE: u64 = 1000;
-    let report = measure(&format!("release --due {DUE} --workspaces 4")).await;
-    assert_eq!((count(&report, "/sent"), count(&report, "/minutes")), (DUE, 1), "each is sent once");
-    let calls = |operation: &str| count(&report, &format!("/spent/calls/release/{operation}"));
-    assert!(calls("sqs:SendMessageBatch") <= DUE / 10 + 64, "a partition's last call may have fewer than ten");
-    assert!(calls("dynamodb:BatchWriteItem") <= DUE / 25 + 64, "and its last delete fewer than 25");
-    // 64 partitions of due items, 8 of the index, 32 of lanes.
-    assert_eq!(count(&report, "/idleCalls"), 104);
-}
-
-#[tokio::test]
-async fn every_event_goes_to_every_webhook_of_a_workspace_with_few_reads() {
-    const WEBHOOKS: u64 = 1_100;
-    const EVENTS: u64 = 5;
-    let report = measure(&format!("large --webhooks {WEBHOOKS} --events {EVENTS} --patience 120")).await;
-    assert_eq!(
-        (count(&report, "/sent"), count(&report, "/timeouts")),
-        (WEBHOOKS * (EVENTS + 1), 0),
-        "each is sent once"
-    );
-    // One look at the root for each invocation, and in a process that has not seen the index one at its pages.
-    let (invocations, reads) = (count(&report, "/invocations"), count(&report, "/indexReads"));
-    assert!(reads <= invocations + CONCURRENCY, "{reads} reads of the index in {invocations} invocations");
-    assert_eq!(count(&report, "/rootUnits"), 1);
 }
