@@ -120,11 +120,11 @@ fn a_subscription_of_another_version_stays_as_it_is() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn an_index_has_what_was_put_and_not_removed(
-        changes in prop::collection::vec((1_u64..100, prop_oneof![Just(None), (0_usize..25).prop_map(Some)]), 1..200)
+        changes in prop::collection::vec((1_u64..100, prop_oneof![Just(None), (0_usize..25).prop_map(Some)]), 1..120)
     ) {
         let mut table = Table::default();
         let mut model = BTreeMap::new();
