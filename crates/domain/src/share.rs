@@ -51,6 +51,9 @@ pub struct Share {
 pub struct Rest {
     /// The event of the part's last delivery.
     pub after: EventId,
+    /// Whether that is an end of the run: these are behind all other events.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_end: bool,
     /// The part's last delivery: when it has been attempted, the next part goes out.
     pub last: DeliveryId,
 }

@@ -54,7 +54,7 @@ use posthaste_domain::{
 pub use backlog::{Backlog, BacklogPage};
 pub use due::{DueCursor, DueDelivery, DuePage, Released};
 pub use history::History;
-pub use holds::{Hold, Holding, Within};
+pub use holds::{Hold, HoldAt, Holding, Within};
 pub use jobs::{Advanced, JobOwner, TurnedPage};
 pub use lanes::{DueLane, WebhookKey};
 pub use limits::Reserved;

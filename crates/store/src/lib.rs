@@ -16,7 +16,8 @@ mod sharded;
 pub use batch::Found;
 pub use deliveries::{
     Advanced, Backlog, BacklogPage, Deliveries, DeliveryRecord, DueCursor, DueDelivery, DueLane, DuePage, History,
-    Hold, Holding, JobOwner, ParkedItem, ParkedPage, Released, Reserved, Subject, TurnedPage, WebhookKey, Within,
+    Hold, HoldAt, Holding, JobOwner, ParkedItem, ParkedPage, Released, Reserved, Subject, TurnedPage, WebhookKey,
+    Within,
 };
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};

@@ -26,7 +26,7 @@ use posthaste_domain::{
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::clock;
-use posthaste_store::{EventQuery, Hold, Holding, StoreError, Within};
+use posthaste_store::{EventQuery, Hold, HoldAt, Holding, StoreError, Within};
 
 use crate::{
     fanout::{Fanout, Ledger},
@@ -143,7 +143,8 @@ impl Fanout {
     async fn is_held(&self, end: &End) -> anyhow::Result<bool> {
         let (run, Some(expected)) = (&end.run, &end.expected) else { return Ok(false) };
         let (Some(first), Some(last)) = (expected.first(), expected.last()) else { return Ok(true) };
-        let between = Within { after: None, from: Some(*first), until: Some(*last) };
+        let at = |event: &EventId| Some(HoldAt { is_end: false, event: *event });
+        let between = Within { after: None, from: at(first), until: at(last) };
         let held = self.deliveries.held(holding(run), between, MAX_HELD).await?;
         let held: BTreeSet<EventId> = held.iter().map(|hold| hold.event).collect();
         let missing: Vec<_> = expected
@@ -167,10 +168,11 @@ impl Fanout {
         if !progress.items.contains_key(&rest.last) && !is_late {
             return send(&self.shares, rest_of_run(run, *rest, event, tries + 1)?).await;
         }
-        let done = Within { until: Some(rest.after), ..Within::default() };
+        let after = HoldAt { is_end: rest.is_end, event: rest.after };
+        let done = Within { until: Some(after), ..Within::default() };
         let done = self.deliveries.held(holding(run), done, MAX_DELIVERIES).await?;
         self.deliveries.forget(holding(run), &done).await?;
-        self.send_part(run, event, Some(rest.after), None).await
+        self.send_part(run, event, Some(after), None).await
     }
 
     /// Sends what is held behind this event, or as much as one task takes and a request for the rest. `end` goes last; it is not held
@@ -182,12 +184,12 @@ impl Fanout {
         &self,
         run: &Run,
         event: &Event,
-        after: Option<EventId>,
+        after: Option<HoldAt>,
         end: Option<Hold>,
     ) -> anyhow::Result<()> {
         let within = Within { after, ..Within::default() };
         let held = self.deliveries.held(holding(run), within, MAX_DELIVERIES + 1).await?;
-        let end = end.filter(|end| held.iter().all(|hold| hold.event != end.event));
+        let end = end.filter(|end| held.iter().all(|hold| hold.at() != end.at()));
         let all: Vec<Hold> = held.into_iter().chain(end).collect();
         let parts = parts(&all, |hold| hold.bytes);
         let Some(part) = parts.first() else { return Ok(()) };
@@ -198,7 +200,7 @@ impl Fanout {
         send(&self.tasks, task_of_run(run, part)?).await?;
         match last {
             Some(last) => {
-                let rest = Rest { after: last.event, last: last.delivery };
+                let rest = Rest { after: last.event, is_end: last.is_end, last: last.delivery };
                 send(&self.shares, rest_of_run(run, rest, event, 0)?).await
             }
             None => Ok(self.deliveries.forget(holding(run), part).await?),

@@ -62,15 +62,24 @@ pub struct Hold {
     pub bytes: u64,
 }
 
-/// Bounds of what is held for a run, by its events.
+/// Bounds of what is held for a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Within {
-    /// Only what is behind this event.
-    pub after: Option<EventId>,
-    /// Only this event and what is behind it.
-    pub from: Option<EventId>,
-    /// Only this event and what is before it.
-    pub until: Option<EventId>,
+    /// Only what is behind this hold.
+    pub after: Option<HoldAt>,
+    /// Only this hold and what is behind it.
+    pub from: Option<HoldAt>,
+    /// Only this hold and what is before it.
+    pub until: Option<HoldAt>,
+}
+
+/// Where a hold stands in its run: in the order of the events, and the ends behind all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HoldAt {
+    /// Whether it is an end of the run.
+    pub is_end: bool,
+    /// What it brings.
+    pub event: EventId,
 }
 
 /// What the key of a hold says.
@@ -81,9 +90,16 @@ pub(super) struct HoldKey {
     pub(super) event: EventId,
 }
 
-impl Hold {
+impl HoldAt {
     fn sort_key(&self) -> String {
         format!("{}{}", if self.is_end { END } else { HOLD }, self.event)
+    }
+}
+
+impl Hold {
+    /// Where it stands.
+    pub fn at(&self) -> HoldAt {
+        HoldAt { is_end: self.is_end, event: self.event }
     }
 }
 
@@ -98,7 +114,7 @@ impl Holding<'_> {
 
     fn hold(&self, hold: Hold, deadline: Duration) -> Item {
         let due_at = hold.event.time() + deadline;
-        let mut item = key(self.partition(), hold.sort_key());
+        let mut item = key(self.partition(), hold.at().sort_key());
         item.insert("deliveryId".to_owned(), text(hold.delivery.to_string()));
         item.insert("bytes".to_owned(), number(hold.bytes));
         item.insert("dueAt".to_owned(), number(due_at.as_millisecond()));
@@ -190,8 +206,8 @@ impl Deliveries {
     /// call reads, which is 1 MB.
     pub async fn held(&self, run: Holding<'_>, bounds: Within, limit: usize) -> Result<Vec<Hold>, StoreError> {
         let Within { after, from, until } = bounds;
-        let from = after.map(|event| format!("{HOLD}{event}~")).or(from.map(|event| format!("{HOLD}{event}")));
-        let until = until.map_or_else(|| format!("{END}~"), |event| format!("{HOLD}{event}"));
+        let from = after.map(|at| format!("{}~", at.sort_key())).or(from.map(|at| at.sort_key()));
+        let until = until.map_or_else(|| format!("{END}~"), |at| at.sort_key());
         let query = self
             .client
             .query()
@@ -228,7 +244,7 @@ impl Deliveries {
     /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its deadline.
     pub async fn forget(&self, run: Holding<'_>, holds: &[Hold]) -> Result<(), StoreError> {
         let delete = |hold: &Hold| {
-            let key = key(run.partition(), hold.sort_key());
+            let key = key(run.partition(), hold.at().sort_key());
             let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
             let delete = delete.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
             Ok((key, WriteRequest::builder().delete_request(delete).build()))

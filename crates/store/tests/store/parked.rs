@@ -117,3 +117,30 @@ async fn many_holds_are_found_page_by_page_and_once() {
     assert_eq!(deliveries.forget_released(released).await.unwrap(), []);
     assert_eq!(deliveries.held(run, Within::default(), 500).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_cursor_among_the_ends_of_a_run_goes_on_behind_them() {
+    let deliveries = Deliveries::new(table::create().await, table::NAME);
+    let workspace = Workspace::parse("acme").unwrap();
+    let run = Holding { workspace: &workspace, webhook: WebhookId(7), context: "run" };
+    let hold = |nth: u16, is_end| {
+        let event: EventId = format!("01896b5d-3648-7000-8000-00000000{nth:04x}").parse().unwrap();
+        Hold { is_end, event, delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published), bytes: 1 }
+    };
+    let deadline = Duration::from_secs(60);
+    // An event that is newer than the ends goes before them all the same.
+    let all = [hold(1, false), hold(9, false), hold(2, true), hold(3, true), hold(4, true)];
+    assert!(deliveries.hold(run, &all[..2], deadline).await.unwrap().is_empty());
+    for end in &all[2..] {
+        deliveries.hold_end(run, *end, deadline).await.unwrap();
+    }
+    let (mut after, mut seen) = (None, Vec::new());
+    while let Some(next) = deliveries.held(run, Within { after, ..Within::default() }, 1).await.unwrap().pop() {
+        let until = Within { until: Some(next.at()), ..Within::default() };
+        assert_eq!(deliveries.held(run, until, 10).await.unwrap(), all[..=seen.len()]);
+        after = Some(next.at());
+        seen.push(next);
+        assert!(seen.len() <= all.len(), "each comes once");
+    }
+    assert_eq!(seen, all);
+}

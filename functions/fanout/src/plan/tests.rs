@@ -217,7 +217,7 @@ fn a_large_event_for_many_webhooks_travels_by_reference() {
 fn the_rest_of_a_long_run_is_asked_for_with_its_end() {
     let end = arrived(0, "process_run_end", RUN);
     let run = Run { workspace: workspace(), webhook: WebhookId(7), context: "run-1".to_owned() };
-    let rest = Rest { after: end.event.id, last: owed(&end, WebhookId(7)).hold.delivery };
+    let rest = Rest { after: end.event.id, is_end: false, last: owed(&end, WebhookId(7)).hold.delivery };
     let waits: Vec<u64> =
         [0, 1, 5, 6, 60].map(|tries| rest_of_run(&run, rest, &end.event, tries).unwrap().delay.as_secs()).into();
     assert_eq!(waits, [1, 1, 4, 8, 60]);
