@@ -63,6 +63,8 @@ pub(crate) struct End {
     /// The events of its call that have to be held first; none where it is not known yet which these are.
     pub(crate) expected: Option<BTreeSet<EventId>>,
     pub(crate) records: BTreeSet<usize>,
+    /// Whether a record came before: whoever had it then is over.
+    pub(crate) again: bool,
     /// Its own delivery; none where the webhook does not want it.
     pub(crate) wanted: Option<Hold>,
 }
@@ -192,9 +194,11 @@ impl Plan {
                             share: arrived.share.part(*id, *id),
                             expected,
                             records: BTreeSet::new(),
+                            again: false,
                             wanted: wanted.then_some(Hold { is_end: true, ..owed.hold }),
                         });
                         end.records.insert(arrived.record);
+                        end.again |= arrived.again;
                     }
                     Route::Ignore => {}
                     _ if share.ends => {}

@@ -8,6 +8,9 @@
 //! seconds after it was received, and only when each event that its call has before it is stored, and is held or made where the
 //! webhook holds it. It is looked for two minutes whether that is so.
 //!
+//! A run can have more than one end, and the message of an end can come twice. Another end waits until the first one has been
+//! attempted, or two minutes, so that it does not overtake what went out with that.
+//!
 //! A run that is too long for one task goes out in parts, one after the other: the end is held as the last, the first part is sent,
 //! and a message to this function asks for the rest. When the last delivery of a part has been attempted, or skipped, the next part
 //! goes out. When that takes longer than deliveries are held, the rest goes out all the same.
@@ -35,7 +38,7 @@ use crate::{
 
 /// How many runs are held for or ended side by side.
 const CONCURRENT_RUNS: usize = 16;
-/// How often it is looked whether what goes before an end is held: after 5, 10, 20, 40 and 60 s more.
+/// How often it is looked whether what goes before an end is held, or attempted: after 5, 10, 20, 40 and 60 s more.
 const END_TRIES: u32 = 5;
 /// How much is read of a millisecond's events: a call has up to 100, of 5 MiB together.
 const MAX_EARLIER: u16 = 500;
@@ -129,8 +132,17 @@ impl Fanout {
             if end.share.tries < END_TRIES && !self.is_held(&end).await? {
                 return send(&self.shares, end_again(&end)?).await;
             }
-            self.deliveries.end(holding(run), clock::now()).await?;
-            self.send_part(run, &end.event, None, end.wanted).await
+            let own = end.wanted.map(|hold| hold.delivery);
+            let Some(first) = self.deliveries.end(holding(run), own, clock::now()).await? else {
+                return self.send_part(run, &end.event, None, end.wanted).await;
+            };
+            let progress = self.deliveries.progress([(run.workspace.clone(), run.webhook, first)]).await;
+            let is_attempted = progress.items.contains_key(&first);
+            if !is_attempted && !end.again && end.share.tries < END_TRIES {
+                return send(&self.shares, end_again(&end)?).await;
+            }
+            let wanted = end.wanted.filter(|end| !(is_attempted && end.delivery == first));
+            self.send_part(run, &end.event, None, wanted).await
         };
         match ended.await {
             Ok(()) => ledger.settle(end.records.iter().copied()),

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
-    types::{ConditionCheck, DeleteRequest, Put, TransactWriteItem, WriteRequest},
+    operation::put_item::PutItemError,
+    types::{ConditionCheck, DeleteRequest, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest},
 };
 use posthaste_domain::{
     Timestamp,
@@ -180,20 +181,39 @@ impl Deliveries {
         Ok(true)
     }
 
-    /// Remembers that the run has ended: from now on nothing is held for it.
-    pub async fn end(&self, run: Holding<'_>, now: Timestamp) -> Result<(), StoreError> {
+    /// Remembers that the run has ended: from now on nothing is held for it. `end` is the delivery of its end, where it has one. Returns
+    /// that of the first end if the run had ended before.
+    pub async fn end(
+        &self,
+        run: Holding<'_>,
+        end: Option<DeliveryId>,
+        now: Timestamp,
+    ) -> Result<Option<DeliveryId>, StoreError> {
         let mut marker = key(run.partition(), ENDED);
         marker.insert(EXPIRES_AT.to_owned(), number((now + MARKER_LIFE).as_second()));
+        if let Some(end) = end {
+            marker.insert("deliveryId".to_owned(), text(end.to_string()));
+        }
         for attempt in 1.. {
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(marker.clone()));
+            let put = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(marker.clone()))
+                .condition_expression("attribute_not_exists(pk)")
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             let Err(error) = put.send().await else { break };
+            if let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() {
+                let first = failed.item().filter(|item| item.contains_key("deliveryId"));
+                return first.map(|item| item.parsed("deliveryId")).transpose();
+            }
             let conflict = error.code() == Some("TransactionConflictException");
             if !conflict || attempt == TRIES {
                 return Err(StoreError::call("PutItem")(error));
             }
             wait_after(attempt).await;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Holds the end of a run as the last of what is held for it.
