@@ -170,7 +170,7 @@ impl Bench {
 
     /// The messages on the deliveries queue.
     pub(crate) fn tasks_on_the_queue(&self) -> usize {
-        self.depth_of(|queue| queue.ends_with("-deliveries"))
+        self.depth_of(|queue| queue.ends_with("-DeliveriesQueue"))
     }
 
     fn depth_of(&self, is_it: impl Fn(&str) -> bool) -> usize {
@@ -199,12 +199,12 @@ pub(crate) fn without_delivering(template: &str) -> anyhow::Result<String> {
 }
 
 fn is_events(queue: &str) -> bool {
-    queue.ends_with("-events")
+    queue.ends_with("-EventsQueue")
 }
 
 /// Whether messages of this queue bring something to deliver.
 fn brings(queue: &str) -> bool {
-    !queue.ends_with("-dlq") && !queue.ends_with("-turns")
+    !queue.ends_with("DeadLetterQueue") && !queue.ends_with("-TurnsQueue")
 }
 
 /// A workspace with a key of its own.

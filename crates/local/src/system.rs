@@ -48,6 +48,17 @@ pub struct System {
     _tasks: JoinSet<()>,
 }
 
+/// What a local system needs, and the concurrency of production: no account's limit is to be shared here.
+const LOCAL_PARAMETERS: [(&str, &str); 7] = [
+    ("Stage", "local"),
+    ("AllowHttp", "true"),
+    ("AllowedCidrs", "127.0.0.0/8"),
+    ("FanoutMaximumConcurrency", "50"),
+    ("DeliverMaximumConcurrency", "200"),
+    ("DrainMaximumConcurrency", "20"),
+    ("ReplayMaximumConcurrency", "10"),
+];
+
 impl System {
     /// Starts everything; when it is there, requests are served.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
@@ -58,8 +69,7 @@ impl System {
         let api = bind(options.port).await.with_context(|| format!("port {} can't be used", options.port))?;
         let api_url = format!("http://{}", api.local_addr()?);
 
-        let mut parameters: BTreeMap<String, String> =
-            [("Stage", "local"), ("AllowHttp", "true"), ("AllowedCidrs", "127.0.0.0/8")].map(owned).into();
+        let mut parameters: BTreeMap<String, String> = LOCAL_PARAMETERS.map(owned).into();
         parameters.extend(options.parameters);
         let context = template::Context {
             region: REGION.to_owned(),

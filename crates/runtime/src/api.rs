@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::{
     checks::{Checks, Unchecked},
+    config, cors,
     keys::KeysError,
 };
 
@@ -205,7 +206,8 @@ pub async fn serve(
     max_body_bytes: usize,
     checks: &Checks,
 ) -> Result<(), lambda_http::Error> {
-    let runtime = Runtime::new(Adapter::from(with_envelope(routes, relayed, max_body_bytes)));
+    let routes = cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?);
+    let runtime = Runtime::new(Adapter::from(routes));
     runtime.layer(TracingLayer::new()).layer(checks.ending()).run().await
 }
 

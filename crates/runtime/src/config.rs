@@ -2,6 +2,7 @@
 
 use std::{env, str::FromStr, time::Duration};
 
+use http::HeaderValue;
 use posthaste_domain::{address::AllowedCidrs, publish_limit::PublishLimit, url::UrlPolicy, workspace::Workspace};
 
 /// A variable that is missing or can't be read. It names the variable and does not repeat the value.
@@ -56,6 +57,15 @@ pub fn publish_limit() -> Result<Option<PublishLimit>, ConfigError> {
 /// `SEAL_URLS`: whether webhooks' URLs are sealed where they are stored.
 pub fn seal_urls() -> Result<bool, ConfigError> {
     parsed("SEAL_URLS", "true or false")
+}
+
+/// `CORS_ORIGINS`: whose pages may call the API from a browser; empty for none.
+pub(crate) fn cors_origins() -> Result<Vec<HeaderValue>, ConfigError> {
+    let origins = text("CORS_ORIGINS")?;
+    let origins = origins.split(',').filter(|origin| !origin.is_empty()).map(HeaderValue::from_str);
+    origins
+        .collect::<Result<_, _>>()
+        .map_err(|_| ConfigError::Unreadable { name: "CORS_ORIGINS", shape: "origins, parted by commas" })
 }
 
 /// `FIRST_WORKSPACE`: whose the events are that reach the queue without a workspace.

@@ -7,6 +7,7 @@ pub mod batch;
 pub mod checks;
 pub mod clock;
 pub mod config;
+mod cors;
 pub mod deadline;
 pub mod event_message;
 pub mod keys;

@@ -79,8 +79,21 @@ fn read(
         }
     }
     // The name is read with the names of all resources. Cargo builds the binary for this machine, the supervisor keeps its logs,
-    // and the rest describes.
-    properties.ignore(&["Architectures", "CodeUri", "Description", "FunctionName", "LoggingConfig", "Tags"]);
+    // there is one version of it, one network and no X-Ray, and the rest describes.
+    properties.ignore(&[
+        "Architectures",
+        "AutoPublishAlias",
+        "AutoPublishAliasAllProperties",
+        "CodeUri",
+        "DeploymentPreference",
+        "Description",
+        "FunctionName",
+        "LoggingConfig",
+        "ReservedConcurrentExecutions",
+        "Tags",
+        "Tracing",
+        "VpcConfig",
+    ]);
     properties.finish()?;
     Ok((function, routes))
 }

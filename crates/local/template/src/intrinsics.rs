@@ -40,7 +40,7 @@ impl Scope<'_> {
         let path = &join(path, function);
         let text = |text: String| Ok(Some(Value::String(text)));
         match function.as_str() {
-            "Ref" => Ok(self.reference(string(argument, path)?, path)?.map(Value::String)),
+            "Ref" => self.reference(string(argument, path)?, path),
             "Fn::GetAtt" => {
                 let (id, attribute) = self.get_att(argument, path)?;
                 text(self.attribute(&id, &attribute, path)?)
@@ -83,7 +83,7 @@ impl Scope<'_> {
         self.without_cycle(name, path, || self.holds(expression, &join("Conditions", name)))
     }
 
-    fn holds(&self, expression: &Value, path: &str) -> Result<bool> {
+    pub(crate) fn holds(&self, expression: &Value, path: &str) -> Result<bool> {
         let call = expression.as_object().filter(|object| object.len() == 1);
         let Some((function, argument)) = call.and_then(|object| object.iter().next()) else {
             return Err(at(path, "has to be a condition function"));
@@ -150,7 +150,7 @@ impl Scope<'_> {
             } else if let Some((id, attribute)) = name.split_once('.') {
                 result.push_str(&self.attribute(id, attribute, path)?);
             } else {
-                let value = self.reference(name, path)?;
+                let value = self.reference(name, path)?.as_ref().and_then(scalar);
                 result.push_str(&value.ok_or_else(|| at(path, format!("{name} is no text")))?);
             }
         }

@@ -77,6 +77,7 @@ pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Cont
     sections.exactly("Transform", "AWS::Serverless-2016-10-31")?;
     let parameters = parameters::resolve(sections.object("Parameters")?, overrides)?;
     let mut scope = Scope::new(context, parameters, sections.object("Conditions")?);
+    check_rules(&scope, sections.object("Rules")?)?;
     scope.declare(sections.object("Resources")?, sections.object("Globals")?)?;
     let outputs = read_outputs(&scope, sections.object("Outputs")?)?;
     // These describe.
@@ -97,6 +98,29 @@ pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Cont
         routes,
         outputs,
     })
+}
+
+/// What CloudFormation holds the parameters against before it begins.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html>
+fn check_rules(scope: &Scope, rules: Fields) -> Result<()> {
+    for (path, _, rule) in rules.rest() {
+        let mut rule = Fields::of(rule, &path)?;
+        let condition = rule.take("RuleCondition");
+        let applies =
+            condition.map_or(Ok(true), |condition| scope.holds(&condition, &rule.path_of("RuleCondition")))?;
+        for (path, assertion) in rule.list("Assertions")? {
+            let mut assertion = Fields::of(assertion, &path)?;
+            let description = assertion.required_text("AssertDescription")?;
+            let wanted = assertion.take("Assert").unwrap_or_default();
+            let holds = scope.holds(&wanted, &assertion.path_of("Assert"))?;
+            assertion.finish()?;
+            if applies && !holds {
+                return Err(at(&path, description));
+            }
+        }
+        rule.finish()?;
+    }
+    Ok(())
 }
 
 fn check_types(scope: &Scope) -> Result<()> {
@@ -120,7 +144,14 @@ fn check_api(scope: &Scope) -> Result<()> {
     for (_, mut api) in apis {
         api.at_most("StageName", "$default")?;
         // One machine's own limits are lower than any throttling; requests are counted, not logged; the rest describes.
-        api.ignore(&["AccessLogSettings", "DefaultRouteSettings", "Description", "Name", "Tags"]);
+        api.ignore(&[
+            "AccessLogSettings",
+            "DefaultRouteSettings",
+            "Description",
+            "DisableExecuteApiEndpoint",
+            "Name",
+            "Tags",
+        ]);
         api.finish()?;
     }
     Ok(())

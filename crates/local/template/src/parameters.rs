@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 use regex_lite::Regex;
+use serde_json::Value;
 
 use crate::{
     error::{Result, at, join, not_supported},
     fields::Fields,
 };
 
-/// The value of every parameter in `section`.
-pub(crate) fn resolve(section: Fields, overrides: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+/// The value of every parameter in `section`: a text, or a list of them.
+pub(crate) fn resolve(section: Fields, overrides: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>> {
     let path = section.path().to_owned();
     let values = section.rest().map(|(path, name, value)| {
         let value = check(Fields::of(value, path)?, overrides.get(&name))?;
@@ -26,7 +27,7 @@ pub(crate) fn resolve(section: Fields, overrides: &BTreeMap<String, String>) -> 
 }
 
 /// The value of one parameter, held against its declaration.
-fn check(mut declaration: Fields, given: Option<&String>) -> Result<String> {
+fn check(mut declaration: Fields, given: Option<&String>) -> Result<Value> {
     let path = declaration.path().to_owned();
     let default = declaration.text("Default")?;
     let value = given.cloned().or(default).ok_or_else(|| at(&path, "has no default and was not given"))?;
@@ -35,7 +36,7 @@ fn check(mut declaration: Fields, given: Option<&String>) -> Result<String> {
     let length = value.chars().count() as u64;
     let kind = declaration.required_text("Type")?;
     let number = match kind.as_str() {
-        "String" => None,
+        "String" | "CommaDelimitedList" => None,
         "Number" => match value.parse::<f64>() {
             Ok(number) => Some(number),
             Err(_) => return refuse("is no number".to_owned()),
@@ -69,5 +70,8 @@ fn check(mut declaration: Fields, given: Option<&String>) -> Result<String> {
     // These are for the person who deploys.
     declaration.ignore(&["ConstraintDescription", "Description", "NoEcho"]);
     declaration.finish()?;
-    Ok(value)
+    Ok(match kind.as_str() {
+        "CommaDelimitedList" => value.split(',').map(|item| Value::from(item.trim())).collect(),
+        _ => value.into(),
+    })
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::{
     error::{Result, at},
     fields::{Fields, scalar},
@@ -73,13 +75,7 @@ fn check_statement(owners: &[&Queue], mut statement: Fields) -> Result<()> {
     if !["Allow", "Deny"].contains(&effect.as_str()) {
         return Err(at(effect_path, format!("{effect} is neither Allow nor Deny")));
     }
-    let mut principal = statement.object("Principal")?;
-    let principal_path = principal.path().to_owned();
-    let (services, accounts) = (principal.texts("Service")?, principal.texts("AWS")?);
-    if services.is_empty() && accounts.is_empty() {
-        return Err(at(principal_path, "names neither a Service nor an AWS principal"));
-    }
-    principal.finish()?;
+    check_principal(&mut statement)?;
     let action_path = statement.path_of("Action");
     let actions = statement.some_texts("Action")?;
     if let Some(other) = actions.iter().find(|action| !action.to_ascii_lowercase().starts_with("sqs:")) {
@@ -87,7 +83,7 @@ fn check_statement(owners: &[&Queue], mut statement: Fields) -> Result<()> {
     }
     let resource_path = statement.path_of("Resource");
     for resource in statement.some_texts("Resource")? {
-        if !owners.iter().any(|queue| queue.arn == resource) {
+        if resource != "*" && !owners.iter().any(|queue| queue.arn == resource) {
             return Err(at(resource_path, format!("{resource} is none of the policy's queues")));
         }
     }
@@ -104,4 +100,20 @@ fn check_statement(owners: &[&Queue], mut statement: Fields) -> Result<()> {
     // A statement's name.
     statement.ignore(&["Sid"]);
     statement.finish()
+}
+
+/// Everybody, or services and accounts.
+fn check_principal(statement: &mut Fields) -> Result<()> {
+    let path = statement.path_of("Principal");
+    let everybody = Value::from("*");
+    let principal = statement.take("Principal").unwrap_or_default();
+    if principal == everybody {
+        return Ok(());
+    }
+    let mut principal = Fields::of(principal, &path)?;
+    let (services, accounts) = (principal.texts("Service")?, principal.texts("AWS")?);
+    if services.is_empty() && accounts.is_empty() {
+        return Err(at(path, "names neither a Service nor an AWS principal"));
+    }
+    principal.finish()
 }

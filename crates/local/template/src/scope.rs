@@ -25,7 +25,7 @@ pub(crate) struct Declared {
 /// Everything that an expression is resolved against.
 pub(crate) struct Scope<'a> {
     pub(crate) context: &'a Context,
-    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) parameters: BTreeMap<String, Value>,
     pub(crate) conditions: BTreeMap<String, Value>,
     pub(crate) resources: BTreeMap<String, Declared>,
     /// The names whose values are being worked out: one that comes up again depends on itself.
@@ -33,7 +33,7 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub(crate) fn new(context: &'a Context, parameters: BTreeMap<String, String>, conditions: Fields) -> Self {
+    pub(crate) fn new(context: &'a Context, parameters: BTreeMap<String, Value>, conditions: Fields) -> Self {
         let conditions = conditions.rest().map(|(_, name, expression)| (name, expression)).collect();
         let under_way = RefCell::default();
         Self { context, parameters, conditions, resources: BTreeMap::new(), under_way }
@@ -55,7 +55,11 @@ impl<'a> Scope<'a> {
                 if kind == "AWS::Serverless::Function" { globals::merge(function_globals.clone(), own) } else { own };
             let condition = resource.text("Condition")?;
             let exists = condition.map_or(Ok(true), |name| self.condition(&name, &join(&path, "Condition")))?;
-            depends_on.push((resource.path_of("DependsOn"), resource.texts("DependsOn")?));
+            let others = resource.texts("DependsOn")?;
+            // What a resource waits for that isn't made is of no interest: it may be one that SAM makes.
+            if exists {
+                depends_on.push((resource.path_of("DependsOn"), others));
+            }
             let metadata = resource.take("Metadata").unwrap_or_default();
             // The local system keeps or loses everything it has at once.
             resource.ignore(&["DeletionPolicy", "UpdateReplacePolicy"]);
@@ -95,12 +99,12 @@ impl<'a> Scope<'a> {
     }
 
     /// The value of `!Ref name`; none for `AWS::NoValue`.
-    pub(crate) fn reference(&self, name: &str, path: &str) -> Result<Option<String>> {
+    pub(crate) fn reference(&self, name: &str, path: &str) -> Result<Option<Value>> {
         let context = self.context;
         if let Some(value) = self.parameters.get(name) {
             return Ok(Some(value.clone()));
         }
-        Ok(Some(match name {
+        let value = match name {
             "AWS::NoValue" => return Ok(None),
             "AWS::Region" => context.region.clone(),
             "AWS::AccountId" => context.account.clone(),
@@ -121,7 +125,8 @@ impl<'a> Scope<'a> {
                     kind => return Err(not_supported(format!("{path}: Ref of {kind} {name}"))),
                 }
             }
-        }))
+        };
+        Ok(Some(value.into()))
     }
 
     /// The value of `!GetAtt id.attribute`.

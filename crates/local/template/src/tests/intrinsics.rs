@@ -9,6 +9,7 @@ fn value_of(expression: &str) -> Result<String> {
 Parameters:
   Word: {{Type: String, Default: hello}}
   Number: {{Type: Number, Default: 5}}
+  List: {{Type: CommaDelimitedList, Default: "a, b"}}
 Conditions:
   Yes: !Equals [!Ref Word, hello]
   No: !Not [!Condition Yes]
@@ -58,6 +59,8 @@ fn functions_give_what_cloudformation_gives() {
         ("!Select [1, [a, b]]", "b"),
         ("!Select ['0', !Split ['-', a-b-c]]", "a"),
         ("!Join ['+', !Split [',', '1,2']]", "1+2"),
+        ("!Join ['+', !Ref List]", "a+b"),
+        ("!Select [1, !Ref List]", "b"),
         ("!If [Yes, !Ref Word, no]", "hello"),
         ("!If [No, !Ref Missing, no]", "no"),
         ("!If [Five, five, other]", "five"),
@@ -83,6 +86,7 @@ fn what_cannot_be_resolved_is_named() {
         ("!GetAtt Queue.Colour", "Fn::GetAtt: Colour of AWS::SQS::Queue Queue: not supported by the local system"),
         ("!Sub '${Missing}'", "Fn::Sub: there is no Missing"),
         ("!Sub '${Word'", "Fn::Sub: a ${ has no }"),
+        ("!Sub '${List}'", "Fn::Sub: List is no text"),
         ("!Sub '${AWS::NoValue}'", "Fn::Sub: AWS::NoValue is no text"),
         ("!Sub [a]", "Fn::Sub: takes a list of 2"),
         ("!Sub [a, b]", "Fn::Sub: the second argument has to be an object"),
@@ -166,10 +170,7 @@ fn parameters_are_held_against_their_declaration() {
 #[test]
 fn parameters_that_are_not_understood_are_errors() {
     let cases = [
-        (
-            "{Type: CommaDelimitedList, Default: a}",
-            "Parameters.P.Type: CommaDelimitedList: not supported by the local system",
-        ),
+        ("{Type: List<Number>, Default: 1}", "Parameters.P.Type: List<Number>: not supported by the local system"),
         ("{Type: String, Default: a, Colour: red}", "Parameters.P.Colour: not supported by the local system"),
         ("{Default: a}", "Parameters.P.Type: is missing"),
         ("{Type: Number, Default: 1, MinValue: x}", "Parameters.P.MinValue: has to be a number"),
@@ -181,4 +182,28 @@ fn parameters_that_are_not_understood_are_errors() {
     let template = "Transform: AWS::Serverless-2016-10-31\nParameters:\n  A: {Type: String, Default: a}\n  Stage: {Type: String, Default: b}";
     let error = load(template, &overrides, &context()).unwrap_err().to_string();
     assert_eq!(error, "Parameters.Stag: no such parameter; there are A, Stage");
+}
+
+#[test]
+fn parameters_are_held_against_the_rules() {
+    let template = r#"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Domain: {Type: String, Default: ""}
+  Certificate: {Type: String, Default: ""}
+Rules:
+  ADomainHasACertificate:
+    RuleCondition: !Not [!Equals [!Ref Domain, ""]]
+    Assertions:
+      - Assert: !Not [!Equals [!Ref Certificate, ""]]
+        AssertDescription: Domain needs Certificate.
+"#;
+    let check = |given: &[(&str, &str)]| {
+        let overrides = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        load(template, &overrides, &context()).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(check(&[]), Ok(()));
+    assert_eq!(check(&[("Domain", "a.b"), ("Certificate", "arn:x")]), Ok(()));
+    let refused = "Rules.ADomainHasACertificate.Assertions.0: Domain needs Certificate.";
+    assert_eq!(check(&[("Domain", "a.b")]), Err(refused.to_owned()));
 }

@@ -49,7 +49,7 @@ fn what_is_wrong_in_a_policy_is_named() {
         ("[!Ref Queue]", "[!Ref Queue, !Ref Queue]", format!("{PATH}.Queues: Queue has the policy Allowed already")),
         ("Version:", "Versio:", format!("{PATH}.PolicyDocument.Versio: not supported by the local system")),
         ("Effect: Allow", "Effect: Permit", format!("{statement}.Effect: Permit is neither Allow nor Deny")),
-        ("{Service: events.amazonaws.com}", "'*'", format!("{statement}.Principal: has to be an object")),
+        ("{Service: events.amazonaws.com}", "all", format!("{statement}.Principal: has to be an object")),
         (
             "{Service: events.amazonaws.com}",
             "{Federated: x}",

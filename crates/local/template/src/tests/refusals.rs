@@ -44,8 +44,8 @@ fn what_is_not_understood_is_named_with_its_path() {
         ),
         (
             "CodeUri: functions/worker/",
-            "Tracing: Active",
-            "Resources.Worker.Properties.Tracing: not supported by the local system",
+            "SnapStart: {ApplyOn: PublishedVersions}",
+            "Resources.Worker.Properties.SnapStart: not supported by the local system",
         ),
         (
             "Runtime: provided.al2023",
