@@ -32,7 +32,7 @@ struct Cli {
     /// Keeps DynamoDB's data and the first API key in this directory; without it they are in memory.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Once requests are served, writes {"api", "key", "inbox", "admin", "sqs", "dynamodb", "pids"} to this file.
+    /// Once requests are served, writes {"api", "key", "inbox", "admin", "sqs", "dynamodb", "pids", "outputs"} to this file.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// Random faults, as seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%.
@@ -134,6 +134,7 @@ fn write_ready(file: &Path, system: &System) -> anyhow::Result<()> {
     let mut ready = serde_json::to_value(system.urls())?;
     ready["key"] = system.first_key().into();
     ready["pids"] = system.pids().into();
+    ready["outputs"] = serde_json::to_value(&system.stack().outputs)?;
     private::write(file, &serde_json::to_vec_pretty(&ready)?)
         .with_context(|| format!("{} can't be written", file.display()))
 }
