@@ -11,6 +11,7 @@
 //! wrong: an accepted event that is lost, a call too many, a request over a limit.
 
 mod account;
+mod bill;
 mod clock;
 mod isolation;
 mod large;
@@ -47,6 +48,8 @@ pub enum Measurement {
     Large(large::LargeArgs),
     /// What it takes to send retries that are due in the same minute.
     Release(release::ReleaseArgs),
+    /// What a million events cost on AWS.
+    Bill(bill::BillArgs),
 }
 
 impl Measurement {
@@ -59,6 +62,7 @@ impl Measurement {
             Self::Recovery(args) => recovery::run(args, subject, &mut done).await,
             Self::Large(args) => large::run(args, subject, &mut done).await,
             Self::Release(args) => release::run(args, subject, &mut done).await,
+            Self::Bill(args) => bill::run(args, subject, &mut done).await,
         }
     }
 }

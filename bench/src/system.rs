@@ -3,14 +3,17 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use anyhow::{Context, ensure};
-use posthaste_local::{Depth, DynamoDbError, FaultSpec, Functions, LogSink, Metrics, Options, System};
+use posthaste_local::{
+    Aim, Depth, DynamoDbError, FaultSpec, Functions, Inbox, LogLine, LogSink, Metrics, Options, Stack, System,
+    bill::{Terms, Usage},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -32,12 +35,23 @@ pub(crate) struct Bench {
     through: Through,
     /// The functions' log lines that tell of an error.
     errors: Arc<AtomicU64>,
+    /// All their log lines, by function and message.
+    logged: Arc<Mutex<BTreeMap<String, Logged>>>,
+}
+
+/// Log lines of one kind.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Logged {
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Bench {
     pub(crate) async fn start(subject: &Subject) -> anyhow::Result<Self> {
         let errors = Arc::<AtomicU64>::default();
         let counted = errors.clone();
+        let logged = Arc::<Mutex<BTreeMap<String, Logged>>>::default();
+        let noted = logged.clone();
         let options = Options {
             template: subject.template.clone(),
             functions: Functions::Processes(subject.binaries.clone()),
@@ -47,6 +61,7 @@ impl Bench {
             faults: FaultSpec::default(),
             parameters: BTreeMap::from([("DeliverMaximumConcurrency".to_owned(), subject.concurrency.to_string())]),
             log: LogSink::new(move |line| {
+                note(&noted, &line);
                 if line.text.contains(r#""level":"ERROR""#) && counted.fetch_add(1, Ordering::Relaxed) == 0 {
                     eprintln!("the first error that was logged: {}", line.text);
                 }
@@ -55,7 +70,7 @@ impl Bench {
         };
         let system = System::start(options).await?;
         let receiver = Receiver::start()?;
-        Ok(Self { system, receiver, http: reqwest::Client::new(), through: subject.through, errors })
+        Ok(Self { system, receiver, http: reqwest::Client::new(), through: subject.through, errors, logged })
     }
 
     /// Makes a workspace.
@@ -84,6 +99,50 @@ impl Bench {
     fn stream_through(&self, workspace: &Workspace, through: Through) -> anyhow::Result<Arc<Stream>> {
         let queue = self.system.stack().outputs.get("EventsQueueUrl").context("the template names no events queue")?;
         Ok(Stream::new(workspace.clone(), through, self.system.sqs().clone(), queue.clone()))
+    }
+
+    /// The receiver of the local system, and the URL of an inbox there.
+    pub(crate) fn inbox(&self, name: &str) -> (&Inbox, String) {
+        (self.system.inbox(), format!("{}/inbox/{name}", self.system.urls().inbox))
+    }
+
+    /// What AWS would have counted until now.
+    pub(crate) async fn usage(&self) -> anyhow::Result<Usage> {
+        Ok(self.system.usage().await?)
+    }
+
+    /// Invokes a function once for each of its schedules.
+    pub(crate) async fn tick(&self, function: &str) -> anyhow::Result<()> {
+        Ok(self.system.tick(function).await?)
+    }
+
+    /// What the template declares.
+    pub(crate) fn stack(&self) -> &Stack {
+        self.system.stack()
+    }
+
+    pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
+        self.system.terms()
+    }
+
+    /// Hits calls of a function.
+    pub(crate) fn aim(&self, aim: Aim) {
+        self.system.faults().aim(aim);
+    }
+
+    /// The functions' log lines until now, by function and message.
+    pub(crate) fn logged(&self) -> BTreeMap<String, Logged> {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until no queue has a message that brings something.
+    pub(crate) async fn empty(&self, bound: Duration) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while self.messages() > 0 {
+            ensure!(began.elapsed() < bound, "the queues did not become empty in time");
+            sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
@@ -196,6 +255,16 @@ pub(crate) fn without_delivering(template: &str) -> anyhow::Result<String> {
     const QUEUE: &str = "            Queue: !GetAtt DeliveriesQueue.Arn\n";
     ensure!(template.contains(QUEUE), "the template has no such mapping");
     Ok(template.replace(QUEUE, &format!("{QUEUE}            Enabled: false\n")))
+}
+
+/// Adds a line to those of its kind.
+fn note(logged: &Mutex<BTreeMap<String, Logged>>, line: &LogLine<'_>) {
+    let message = line.text.split_once(r#""message":""#).and_then(|(_, rest)| rest.split_once('"'));
+    let kind = format!("{}: {}", line.function, message.map_or("a line without a message", |(message, _)| message));
+    let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_kind = logged.entry(kind).or_default();
+    of_kind.lines += 1;
+    of_kind.bytes += line.text.len() as u64;
 }
 
 fn is_events(queue: &str) -> bool {

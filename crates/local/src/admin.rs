@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -11,13 +12,23 @@ use crate::{
     metrics::Metrics,
     scheduler::{Scheduler, TickError},
     serve,
+    system::{Accountant, Shown},
 };
 
 /// What the admin address shows and changes.
 pub(crate) struct Admin {
     pub(crate) metrics: Arc<dyn Fn() -> Metrics + Send + Sync>,
+    pub(crate) accountant: Arc<Accountant>,
     pub(crate) faults: Faults,
     pub(crate) scheduler: Arc<Scheduler>,
+}
+
+/// The answer to `GET /metrics`.
+#[derive(Serialize)]
+struct Figures {
+    #[serde(flatten)]
+    metrics: Metrics,
+    bill: Option<Shown>,
 }
 
 impl Admin {
@@ -28,12 +39,12 @@ impl Admin {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/") => serve::text(
                 StatusCode::OK,
-                "GET /metrics                every AWS call by function and operation, the functions' figures, queue depths\n\
+                "GET /metrics                every AWS call by function and operation, the functions' figures, queue depths, the bill\n\
                  GET /faults                 the random faults in force\n\
                  POST /faults                sets them: seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%, or the JSON of GET (empty: none)\n\
                  POST /schedules/<function>  invokes a scheduled function now and waits for its answer\n",
             ),
-            (&Method::GET, "/metrics") => serve::json(StatusCode::OK, &(self.metrics)()),
+            (&Method::GET, "/metrics") => self.figures().await,
             (&Method::GET, "/faults") => serve::json(StatusCode::OK, &self.faults.spec()),
             (&Method::POST, "/faults") => match FaultSpec::read(&String::from_utf8_lossy(request.body())) {
                 Ok(spec) => {
@@ -48,6 +59,14 @@ impl Admin {
             ),
         }
     }
+
+    /// The bill is left out where the template is not one of Posthaste.
+    async fn figures(&self) -> Response<Bytes> {
+        let bill = self.accountant.shown().await;
+        let bill = bill.inspect_err(|error| tracing::warn!("there is no bill: {error:#}")).ok();
+        serve::json(StatusCode::OK, &Figures { metrics: (self.metrics)(), bill })
+    }
+
     async fn tick(&self, function: &str) -> Response<Bytes> {
         let (status, error) = match self.scheduler.tick(function).await {
             Ok(()) => return serve::json(StatusCode::OK, &json!({})),

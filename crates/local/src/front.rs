@@ -5,6 +5,7 @@
 
 mod call;
 mod entries;
+mod metered;
 mod trace;
 
 use std::{
@@ -25,6 +26,7 @@ use posthaste_local_template as template;
 use serde_json::json;
 
 use crate::{
+    bill::Meter,
     faults::{Action, Aimed, Faults},
     metrics::Counters,
     secrets::Secrets,
@@ -32,12 +34,20 @@ use crate::{
 };
 use call::{Call, Service};
 
-/// What the front passes calls on to.
-pub(crate) struct Front {
+/// What the front passes calls on to, and what it tells of them.
+pub(crate) struct Parts {
     pub(crate) sqs: Sqs,
     pub(crate) dynamodb_url: String,
     pub(crate) secrets: Secrets,
     pub(crate) faults: Faults,
+    pub(crate) meter: Arc<Meter>,
+    /// The name of the table whose new items are events.
+    pub(crate) events_table: Option<String>,
+}
+
+/// The front itself.
+pub(crate) struct Front {
+    parts: Parts,
     pub(crate) counters: Counters,
     /// By name, with their roles.
     pub(crate) declared: BTreeMap<String, template::Function>,
@@ -54,21 +64,11 @@ struct Caller {
 }
 
 impl Front {
-    pub(crate) fn new(
-        sqs: Sqs,
-        dynamodb_url: String,
-        secrets: Secrets,
-        faults: Faults,
-        functions: &[template::Function],
-        names: call::Names,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, functions: &[template::Function], names: call::Names) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         Self {
-            sqs,
-            dynamodb_url,
-            secrets,
-            faults,
+            parts,
             counters: Counters::default(),
             declared: functions.iter().map(|function| (function.name.clone(), function.clone())).collect(),
             running: OnceLock::new(),
@@ -123,32 +123,32 @@ impl Front {
         call: &Call,
         request: Request<Bytes>,
     ) -> Option<Response<Bytes>> {
-        let fault = caller.and_then(|caller| self.faults.for_call(&caller.function, &call.operation(), &call.body));
-        let Some((action, aimed)) = fault else { return Some(self.carry_out(call, request).await) };
+        let fault = caller.and_then(|caller| self.parts.faults.for_call(&caller.function, &call.operation(), &call.body));
+        let Some((action, aimed)) = fault else { return Some(self.carry_out(caller, call, request).await) };
         match action {
             Action::KillBefore => {
                 self.kill(caller).await;
                 None
             }
             Action::KillAfter => {
-                self.carry_out(call, request).await;
+                self.carry_out(caller, call, request).await;
                 self.kill(caller).await;
                 None
             }
             Action::Fail => Some(throttled(call)),
             Action::Lose => {
-                self.carry_out(call, request).await;
+                self.carry_out(caller, call, request).await;
                 None
             }
             Action::Delay(time) => {
                 tokio::time::sleep(time).await;
-                Some(self.carry_out(call, request).await)
+                Some(self.carry_out(caller, call, request).await)
             }
             Action::Pause => {
                 wait_for(aimed).await;
-                Some(self.carry_out(call, request).await)
+                Some(self.carry_out(caller, call, request).await)
             }
-            Action::FailEntries(indices) => Some(self.without_entries(call, request, &indices).await),
+            Action::FailEntries(indices) => Some(self.without_entries(caller, call, request, &indices).await),
         }
     }
 
@@ -161,23 +161,32 @@ impl Front {
         }
     }
 
-    async fn carry_out(&self, call: &Call, request: Request<Bytes>) -> Response<Bytes> {
-        match call.service {
-            Service::Sqs => self.sqs.respond(&call.action, request.into_body()).await,
-            Service::SecretsManager => self.secrets.respond(&call.action, &call.body),
-            Service::DynamoDb => self.dynamodb(request).await.unwrap_or_else(|problem| {
+    async fn carry_out(&self, caller: Option<&Caller>, call: &Call, request: Request<Bytes>) -> Response<Bytes> {
+        let answer = match call.service {
+            Service::Sqs => self.parts.sqs.respond(&call.action, request.into_body()).await,
+            Service::SecretsManager => self.parts.secrets.respond(&call.action, &call.body),
+            Service::DynamoDb => self.dynamodb(metered::asking_for_units(request)).await.unwrap_or_else(|problem| {
                 tracing::error!("DynamoDB did not answer: {problem:#}");
                 error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "the embedded DynamoDB did not answer")
             }),
-        }
+        };
+        let who = caller.map_or("external", |caller| caller.function.as_str());
+        metered::count(&self.parts, who, call, &answer);
+        answer
     }
 
-    async fn without_entries(&self, call: &Call, request: Request<Bytes>, indices: &[usize]) -> Response<Bytes> {
+    async fn without_entries(
+        &self,
+        caller: Option<&Caller>,
+        call: &Call,
+        request: Request<Bytes>,
+        indices: &[usize],
+    ) -> Response<Bytes> {
         let (kept, left_out) = entries::part(call, indices);
         let (mut head, _) = request.into_parts();
         head.headers.remove(header::CONTENT_LENGTH);
         let mut answer = match kept {
-            Some(kept) => self.carry_out(call, Request::from_parts(head, kept.to_string().into())).await,
+            Some(kept) => self.carry_out(caller, call, Request::from_parts(head, kept.to_string().into())).await,
             None => serve::json(StatusCode::OK, &json!({})),
         };
         if answer.status().is_success() {
@@ -191,7 +200,7 @@ impl Front {
 
     async fn dynamodb(&self, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
         let (head, body) = request.into_parts();
-        let mut forwarded = Request::post(&self.dynamodb_url).body(Full::new(body))?;
+        let mut forwarded = Request::post(&self.parts.dynamodb_url).body(Full::new(body))?;
         *forwarded.headers_mut() = head.headers;
         forwarded.headers_mut().remove(header::HOST);
         forwarded.headers_mut().remove(header::CONTENT_LENGTH);

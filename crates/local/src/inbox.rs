@@ -69,11 +69,13 @@ struct Contents {
 pub struct Inbox {
     contents: Arc<Mutex<BTreeMap<String, Contents>>>,
     arrivals: Arc<watch::Sender<u64>>,
+    /// How many requests have arrived, and their bytes, forgotten ones too.
+    taken: Arc<Mutex<(u64, u64)>>,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { contents: Arc::default(), arrivals: Arc::new(watch::Sender::new(0)) }
+        Self { contents: Arc::default(), arrivals: Arc::new(watch::Sender::new(0)), taken: Arc::default() }
     }
 }
 
@@ -126,6 +128,11 @@ impl Inbox {
         timeout(bound, wait).await.ok()
     }
 
+    /// How many requests have arrived in all inboxes, and how many bytes they had.
+    pub(crate) fn taken(&self) -> (u64, u64) {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path().to_owned();
         let Some(rest) = path.strip_prefix("/inbox/").filter(|rest| !rest.is_empty()) else {
@@ -162,6 +169,7 @@ impl Inbox {
     async fn take(&self, name: &str, request: Request<Bytes>) -> Response<Bytes> {
         let (mut head, bytes) = request.into_parts();
         let HeaderLines(header_lines) = head.extensions.remove().unwrap_or_default();
+        self.count(&head, &header_lines, &bytes);
         let headers: BTreeMap<String, String> = head
             .headers
             .iter()
@@ -197,6 +205,15 @@ impl Inbox {
             }
         }
         response
+    }
+
+    fn count(&self, head: &http::request::Parts, header_lines: &[(String, String)], body: &[u8]) {
+        // Spaces, the version and the ends of lines.
+        let first_line = head.method.as_str().len() + head.uri.to_string().len() + 12;
+        let headers: usize = header_lines.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.0 += 1;
+        taken.1 += (first_line + headers + 2 + body.len()) as u64;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Contents>> {

@@ -12,6 +12,7 @@
 //! wire protocols. Everything listens on loopback addresses, and refuses what web pages of elsewhere send.
 
 mod admin;
+pub mod bill;
 pub mod binaries;
 pub mod faults;
 mod front;
@@ -31,5 +32,6 @@ pub use inbox::Inbox;
 pub use metrics::{Calls, Depth, Metrics};
 pub use posthaste_local_lambda::{Function, InvokeError, LogLine, LogSink, LogStream};
 pub use posthaste_local_sqs::{Received, Sqs};
+pub use posthaste_local_template::Stack;
 pub use scheduler::TickError;
 pub use system::{DynamoDb, DynamoDbError, Functions, Options, System, Urls};

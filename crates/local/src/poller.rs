@@ -11,6 +11,8 @@ use posthaste_local_sqs::{AttributeValue, MessageAttribute, Received, Sqs};
 use posthaste_local_template::QueueMapping;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
+use crate::bill::{Meter, sqs_requests};
+
 /// How long one receive waits: the longest that SQS takes.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
@@ -26,6 +28,7 @@ pub(crate) struct Poller {
     pub(crate) queue: String,
     pub(crate) mapping: QueueMapping,
     pub(crate) function: Function,
+    pub(crate) meter: Arc<Meter>,
     /// How many invocations go on at once.
     pub(crate) concurrency: usize,
 }
@@ -66,13 +69,23 @@ impl Poller {
 
     async fn receive_up_to(&self, max: usize, wait: Duration) -> Vec<Received> {
         match self.sqs.receive(&self.queue, max, wait).await {
-            Ok(received) => received,
+            Ok(received) => {
+                // A long poll that finds nothing counts with what an idle system costs.
+                if !received.is_empty() {
+                    self.count(sqs_requests(received.iter().map(billed_bytes).sum()));
+                }
+                received
+            }
             Err(error) => {
                 tracing::error!(queue = %self.queue, %error, "the poller could not receive");
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 Vec::new()
             }
         }
+    }
+
+    fn count(&self, requests: u64) {
+        self.meter.sqs(&format!("poller of {}", self.queue), requests);
     }
 
     async fn invoke(&self, messages: Vec<sqs_event::Message>) {
@@ -85,6 +98,8 @@ impl Poller {
         if let Some(problem) = verdict.problem {
             tracing::warn!(queue = %self.queue, %problem, "a whole batch failed");
         }
+        // Lambda deletes with calls of up to ten messages.
+        self.count(verdict.succeeded.len().div_ceil(10) as u64);
         for message in messages.iter().filter(|message| verdict.succeeded.contains(&message.message_id)) {
             if let Err(error) = self.sqs.delete(&self.queue, &message.receipt_handle) {
                 tracing::warn!(queue = %self.queue, %error, "the poller could not delete a message");
@@ -111,6 +126,17 @@ fn within_payload_limit(messages: impl Iterator<Item = sqs_event::Message>) -> V
         }
     }
     invocations
+}
+
+/// The bytes of a message that SQS bills: its body and its attributes.
+fn billed_bytes(received: &Received) -> u64 {
+    let of_value = |value: &AttributeValue| match value {
+        AttributeValue::Text(text) => text.len(),
+        AttributeValue::Binary(bytes) => bytes.len(),
+    };
+    let attributes = received.message_attributes.iter();
+    let attributes = attributes.map(|(name, value)| name.len() + value.data_type.len() + of_value(&value.value));
+    (received.body.len() + attributes.sum::<usize>()) as u64
 }
 
 fn message(received: Received) -> sqs_event::Message {

@@ -1,5 +1,6 @@
 //! The whole system: everything that `template.yaml` declares, started and wired.
 
+mod accountant;
 mod dynamodb;
 mod functions;
 mod options;
@@ -20,8 +21,9 @@ pub use options::{Functions, Options, Urls};
 
 use crate::{
     admin::Admin,
+    bill::{AccessLog, Meter, Terms, Usage},
     faults::{self, Faults},
-    front::{Front, Names},
+    front::{Front, Names, Parts},
     gateway::Gateway,
     inbox::Inbox,
     metrics::{Depth, Metrics},
@@ -30,6 +32,7 @@ use crate::{
     serve::Server,
     setup,
 };
+pub(crate) use accountant::{Accountant, Shown};
 
 /// A running system. Dropping it ends every process and server.
 pub struct System {
@@ -42,6 +45,7 @@ pub struct System {
     inbox: Inbox,
     functions: BTreeMap<String, Function>,
     metrics: Arc<dyn Fn() -> Metrics + Send + Sync>,
+    accountant: Arc<Accountant>,
     scheduler: Arc<Scheduler>,
     schedules: JoinSet<()>,
     _servers: Vec<Server>,
@@ -69,17 +73,9 @@ impl System {
         let api = bind(options.port).await.with_context(|| format!("port {} can't be used", options.port))?;
         let api_url = format!("http://{}", api.local_addr()?);
 
-        let mut parameters: BTreeMap<String, String> = LOCAL_PARAMETERS.map(owned).into();
-        parameters.extend(options.parameters);
-        let context = template::Context {
-            region: REGION.to_owned(),
-            account: ACCOUNT_ID.to_owned(),
-            partition: "aws".to_owned(),
-            stack_name: "posthaste".to_owned(),
-            sqs_base_url: aws_url.clone(),
-            api_url: api_url.clone(),
-        };
-        let stack = template::load(&options.template, &parameters, &context)?;
+        let stack = stack_of(&options.template, &options.parameters, &aws_url, &api_url)?;
+        let meter = Arc::<Meter>::default();
+        let log = meter.counting(options.log);
 
         let mut tasks = JoinSet::new();
         let faults = Faults::default();
@@ -101,14 +97,22 @@ impl System {
             tables: stack.tables.iter().map(|table| (table.name.clone(), table.arn.clone())).collect(),
             queues: stack.queues.iter().map(|queue| (queue.name.clone(), queue.arn.clone())).collect(),
         };
-        let front = Arc::new(Front::new(sqs.clone(), dynamodb.url(), secrets, faults.clone(), &stack.functions, names));
+        let parts = Parts {
+            sqs: sqs.clone(),
+            dynamodb_url: dynamodb.url(),
+            secrets,
+            faults: faults.clone(),
+            meter: meter.clone(),
+            events_table: stack.outputs.get("EventsTable").cloned(),
+        };
+        let front = Arc::new(Front::new(parts, &stack.functions, names));
         let answering = front.clone();
         let mut servers = vec![Server::start(aws, move |request| answering.clone().answer(request))?];
 
         if let Some(file) = &options.environment_file {
             functions::write_environment(file, &functions::shared_environment(&stack, &aws_url))?;
         }
-        let functions = functions::start(&stack, &options.functions, options.max_processes, &aws_url, &options.log)?;
+        let functions = functions::start(&stack, &options.functions, options.max_processes, &aws_url, &log)?;
         let _ = front.running.set(functions.clone());
         for resource in &stack.custom_resources {
             let function = functions
@@ -118,16 +122,22 @@ impl System {
         }
         // The stack is made without faults: CloudFormation would only roll it back.
         faults.set(options.faults);
-        functions::start_pollers(&stack, options.max_processes, &sqs, &functions, &mut tasks)?;
+        functions::start_pollers(&stack, options.max_processes, &sqs, &functions, &meter, &mut tasks)?;
         tasks.spawn(faults::kill::at_random(faults.clone(), functions.clone()));
         let scheduler = Arc::new(Scheduler::new(&stack.functions, &functions));
         let schedules = scheduler.start();
 
         let routes = stack.routes.iter().map(|route| (route.route_key.clone(), route.function.clone()));
         let gateway = Arc::new(Gateway { routes: Routes::new(routes)?, functions: functions.clone() });
+        let access_log = Arc::new(AccessLog::of(&options.template, meter.clone())?);
         servers.push(Server::start(api, move |request| {
-            let gateway = gateway.clone();
-            async move { Some(gateway.answer(request).await) }
+            let (gateway, access_log) = (gateway.clone(), access_log.clone());
+            async move {
+                let request_seen = access_log.request(&request);
+                let answer = gateway.answer(request).await;
+                access_log.answered(&request_seen, &answer);
+                Some(answer)
+            }
         })?);
 
         let inbox = Inbox::default();
@@ -135,7 +145,20 @@ impl System {
         servers.push(inbox_server);
 
         let metrics = metrics(front, sqs.clone(), functions.clone());
-        let admin = Arc::new(Admin { metrics: metrics.clone(), faults: faults.clone(), scheduler: scheduler.clone() });
+        let accountant = Arc::new(Accountant {
+            meter,
+            functions: functions.clone(),
+            stack: stack.clone(),
+            dynamodb: dynamodb.clone(),
+            inbox: inbox.clone(),
+            template: options.template,
+        });
+        let admin = Arc::new(Admin {
+            metrics: metrics.clone(),
+            accountant: accountant.clone(),
+            faults: faults.clone(),
+            scheduler: scheduler.clone(),
+        });
         let admin = Server::start(bind(0).await?, move |request| {
             let admin = admin.clone();
             async move { Some(admin.answer(&request).await) }
@@ -158,6 +181,7 @@ impl System {
             inbox,
             functions,
             metrics,
+            accountant,
             scheduler,
             schedules,
             _servers: servers,
@@ -183,6 +207,22 @@ impl System {
     /// All figures.
     pub fn metrics(&self) -> Metrics {
         (self.metrics)()
+    }
+
+    /// What AWS would have counted until now.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer.
+    pub async fn usage(&self) -> Result<Usage, DynamoDbError> {
+        self.accountant.usage().await
+    }
+
+    /// How long the template keeps what it stores.
+    ///
+    /// # Errors
+    /// The template does not say it.
+    pub fn terms(&self) -> anyhow::Result<Terms> {
+        self.accountant.terms()
     }
 
     /// Faults, to be changed or aimed.
@@ -235,6 +275,30 @@ impl System {
 
 async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     Ok(TcpListener::bind(("127.0.0.1", port)).await?)
+}
+
+/// Where a system is, whose AWS and API have these addresses.
+pub(crate) fn context(aws_url: &str, api_url: &str) -> template::Context {
+    template::Context {
+        region: REGION.to_owned(),
+        account: ACCOUNT_ID.to_owned(),
+        partition: "aws".to_owned(),
+        stack_name: "posthaste".to_owned(),
+        sqs_base_url: aws_url.to_owned(),
+        api_url: api_url.to_owned(),
+    }
+}
+
+/// The stack that a template declares with the parameters that a local system needs, and these.
+pub(crate) fn stack_of(
+    text: &str,
+    parameters: &BTreeMap<String, String>,
+    aws_url: &str,
+    api_url: &str,
+) -> Result<Stack, template::TemplateError> {
+    let mut all: BTreeMap<String, String> = LOCAL_PARAMETERS.map(owned).into();
+    all.extend(parameters.clone());
+    template::load(text, &all, &context(aws_url, api_url))
 }
 
 fn owned((name, value): (&str, &str)) -> (String, String) {

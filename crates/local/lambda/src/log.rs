@@ -45,6 +45,11 @@ impl LogSink {
         )
     }
 
+    /// Takes one line.
+    pub fn take(&self, line: LogLine<'_>) {
+        (self.0)(line);
+    }
+
     /// Passes on every line of `stream` until its end.
     pub(crate) async fn forward(
         &self,
@@ -61,7 +66,7 @@ impl LogSink {
                 return Ok(());
             }
             let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line));
-            (self.0)(LogLine { function, instance, stream, text: &text });
+            self.take(LogLine { function, instance, stream, text: &text });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The functions, and the pollers that feed them from their queues.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use anyhow::{Context, bail};
 use posthaste_local_lambda::{Function, FunctionSpec, LogSink, REGION, Runner};
@@ -9,7 +9,7 @@ use posthaste_local_template::{self as template, QueueMapping, Stack};
 use tokio::task::JoinSet;
 
 use super::Functions;
-use crate::poller::Poller;
+use crate::{bill::Meter, poller::Poller};
 
 /// The poller acts in the function's role: AWS refuses a mapping whose function may not do these
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
@@ -90,6 +90,7 @@ pub(super) fn start_pollers(
     max_processes: usize,
     sqs: &Sqs,
     functions: &BTreeMap<String, Function>,
+    meter: &Arc<Meter>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
     for declared in &stack.functions {
@@ -105,6 +106,7 @@ pub(super) fn start_pollers(
                 concurrency: concurrency(mapping, max_processes),
                 mapping: mapping.clone(),
                 function: function.clone(),
+                meter: meter.clone(),
             };
             tasks.spawn(poller.run());
         }

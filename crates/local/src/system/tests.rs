@@ -3,6 +3,7 @@
 mod loops;
 mod schedules;
 mod tables;
+mod units;
 
 use std::sync::Mutex;
 

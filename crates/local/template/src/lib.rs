@@ -24,6 +24,8 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 pub use crate::{
     error::TemplateError,
     model::{CustomResource, Function, GenerateSecret, Queue, QueueMapping, Route, Schedule, Secret, Stack, Table},
@@ -121,6 +123,14 @@ fn check_rules(scope: &Scope, rules: Fields) -> Result<()> {
         rule.finish()?;
     }
     Ok(())
+}
+
+/// The text of any template as JSON, with CloudFormation's short tags in their long form, and nothing resolved.
+///
+/// # Errors
+/// It is no YAML, or has a key twice.
+pub fn document(template: &str) -> Result<Value> {
+    yaml::parse(template)
 }
 
 fn check_types(scope: &Scope) -> Result<()> {

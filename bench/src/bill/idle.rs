@@ -1,0 +1,42 @@
+//! `bill --idle`: what a month costs in which nothing is published.
+
+use anyhow::Context;
+use posthaste_local::bill::{Bill, Prices, Standing, idle};
+
+use super::{BillArgs, far_away, table};
+use crate::{options::Subject, report::Report, system::Bench};
+
+/// How long an invocation of `release` is assumed to take that finds nothing due: 13 queries, of which it makes some side by side.
+const RELEASE_MS: u64 = 40;
+
+pub(super) async fn run(args: &BillArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+    let bench = Bench::start(subject).await?;
+    let measured = measure(args, subject, &bench).await;
+    bench.stop().await;
+    done(measured?);
+    Ok(())
+}
+
+async fn measure(args: &BillArgs, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+    far_away(args, bench);
+    // The first time starts the processes.
+    bench.tick("release").await?;
+    let before = bench.usage().await?;
+    bench.tick("release").await?;
+    let minute = bench.usage().await?.since(&before);
+
+    let alarms = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/alarms.yaml");
+    let alarms = std::fs::read_to_string(alarms).context("infra/alarms.yaml can't be read")?;
+    let standing = Standing::of(bench.stack(), &alarms)?;
+    let (terms, prices) = (bench.terms()?, Prices::known()?);
+    let bill = |minute: &_| -> Bill { idle(&standing, minute, &terms, &prices) };
+    let assumed = bill(&minute.clone().assuming(|_, invoked| RELEASE_MS * invoked.invocations));
+    let measured = bill(&minute.on_shares_of_a_processor());
+    let mut report = Report::new("bill: idle".to_owned(), subject, bench, Vec::new());
+    report.line("Of one month, with durations that were measured here:");
+    report.table(&table(&measured));
+    report.line(format!("With durations that are assumed: ${:.2}", assumed.dollars));
+    report.figure("measured", measured)?;
+    report.figure("assumed", assumed)?;
+    Ok(report)
+}

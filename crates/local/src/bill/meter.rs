@@ -1,0 +1,64 @@
+//! Counts what AWS would bill, as it comes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use posthaste_local_lambda::LogSink;
+
+use super::{steps, usage::Usage};
+
+/// The counts. Functions' own figures are kept by the functions, and what is in a table by the table.
+#[derive(Debug, Default)]
+pub(crate) struct Meter(Mutex<Usage>);
+
+impl Meter {
+    /// A call of the HTTP API, with the line that its access log gets.
+    pub(crate) fn api(&self, request_bytes: usize, answer_bytes: usize, access_line: &str) {
+        let mut usage = self.lock();
+        usage.api_requests += steps::http_api_requests(request_bytes as u64, answer_bytes as u64);
+        if !access_line.is_empty() {
+            usage.access_log_bytes += steps::log_bytes(access_line.len());
+        }
+        usage.sent_out += 1;
+        usage.bytes_out += answer_bytes as u64;
+    }
+
+    /// Requests of SQS.
+    pub(crate) fn sqs(&self, who: &str, requests: u64) {
+        *self.lock().sqs_requests.entry(who.to_owned()).or_default() += requests;
+    }
+
+    /// Request units of a table.
+    pub(crate) fn table(&self, table: &str, reads: f64, writes: f64) {
+        let mut usage = self.lock();
+        let capacity = usage.tables.entry(table.to_owned()).or_default();
+        capacity.reads += reads;
+        capacity.writes += writes;
+    }
+
+    /// Events that were stored.
+    pub(crate) fn events(&self, count: u64) {
+        self.lock().events += count;
+    }
+
+    /// A call of Secrets Manager.
+    pub(crate) fn secret(&self) {
+        self.lock().secret_calls += 1;
+    }
+
+    /// A sink that counts the lines that it passes on.
+    pub(crate) fn counting(self: &Arc<Self>, sink: LogSink) -> LogSink {
+        let meter = Arc::clone(self);
+        LogSink::new(move |line| {
+            *meter.lock().log_bytes.entry(line.function.to_owned()).or_default() += steps::log_bytes(line.text.len());
+            sink.take(line);
+        })
+    }
+
+    pub(crate) fn snapshot(&self) -> Usage {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Usage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,79 @@
+//! How long the template keeps what it stores.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use posthaste_local_template::{self as template, Stack};
+use serde_json::Value;
+
+/// What the bill has to know of the template.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Terms {
+    /// Days for which the items of a table are kept that every event adds to, by the table's name.
+    pub table_days: BTreeMap<String, u32>,
+    /// Tables with point-in-time recovery.
+    pub backed_up: Vec<String>,
+    /// Days for which logs are kept.
+    pub log_days: u32,
+    /// Whether Lambda writes lines of its own for every invocation.
+    pub logs_platform_lines: bool,
+}
+
+/// Events are kept longer than their deliveries, for replays: `crates/store/src/events.rs` says so.
+const EVENT_EXTRA_DAYS: u32 = 7;
+
+impl Terms {
+    /// The terms of a stack and of the text of its template.
+    ///
+    /// # Errors
+    /// The template lacks something of it.
+    pub fn of(stack: &Stack, text: &str) -> anyhow::Result<Self> {
+        let document = template::document(text)?;
+        let days = stack.functions.iter().find_map(|function| function.environment.get("RETENTION_DAYS"));
+        let days: u32 = days.context("no function has RETENTION_DAYS")?.parse()?;
+        let table = |output: &str| stack.outputs.get(output).cloned().with_context(|| format!("no output {output}"));
+        let backed_up = |table: &&template::Table| {
+            let path = format!(
+                "/Resources/{}/Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled",
+                table.logical_id
+            );
+            document.pointer(&path).is_some_and(|enabled| *enabled != Value::Bool(false))
+        };
+        let log_days = document.pointer("/Parameters/LogRetentionDays/Default").and_then(Value::as_u64);
+        let system_level = document.pointer("/Globals/Function/LoggingConfig/SystemLogLevel").and_then(Value::as_str);
+        Ok(Self {
+            table_days: [(table("EventsTable")?, days + EVENT_EXTRA_DAYS), (table("DeliveriesTable")?, days)].into(),
+            backed_up: stack.tables.iter().filter(backed_up).map(|table| table.name.clone()).collect(),
+            log_days: u32::try_from(log_days.context("LogRetentionDays has no default")?)?,
+            logs_platform_lines: system_level != Some("WARN"),
+        })
+    }
+
+    /// Days for which what an event adds to a table is kept. What is in the Registry does not grow with the events.
+    pub(super) fn days_kept(&self, table: &str) -> u32 {
+        self.table_days.get(table).copied().unwrap_or(0)
+    }
+
+    pub(super) fn has_backups(&self, table: &str) -> bool {
+        self.backed_up.iter().any(|other| other == table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{binaries, system::stack_of};
+
+    #[test]
+    fn the_template_says_how_long_things_are_kept() {
+        let text = binaries::template().unwrap();
+        let stack = stack_of(&text, &[].into(), "http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
+        let terms = Terms::of(&stack, &text).unwrap();
+        assert_eq!(terms.days_kept("posthaste-Events"), 37);
+        assert_eq!(terms.days_kept("posthaste-Deliveries"), 30);
+        assert_eq!(terms.days_kept("posthaste-Registry"), 0);
+        assert!(terms.has_backups("posthaste-Registry"));
+        assert_eq!(terms.log_days, 30);
+        assert!(terms.logs_platform_lines);
+    }
+}

@@ -1,0 +1,169 @@
+//! What a call would be billed for.
+//!
+//! The embedded DynamoDB says what a call took of each table and its indexes, rounded as DynamoDB does. What it refuses has no such
+//! figure, although a write with a condition that does not hold is billed: that is counted as one unit for each part, and as two in a
+//! transaction, so a refused write of an item above 1 KB counts too little.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    Parts,
+    call::{Call, Service},
+};
+use crate::bill::sqs_requests;
+
+/// The call of DynamoDB that asks for what it takes.
+pub(super) fn asking_for_units(request: Request<Bytes>) -> Request<Bytes> {
+    const ASKED: &str = r#"{"ReturnConsumedCapacity":"TOTAL","#;
+    const NAME: &[u8] = b"\"ReturnConsumedCapacity\"";
+    let asks = |body: &Bytes| body.windows(NAME.len()).any(|window| window == NAME);
+    request.map(|body| match body.strip_prefix(b"{") {
+        Some(rest) if rest.first().is_some_and(|byte| *byte == b'"') && !asks(&body) => {
+            [ASKED.as_bytes(), rest].concat().into()
+        }
+        _ => body,
+    })
+}
+
+/// Counts a call that was carried out, whether its answer arrives or not.
+pub(super) fn count(parts: &Parts, who: &str, call: &Call, answer: &Response<Bytes>) {
+    let meter = &parts.meter;
+    match call.service {
+        Service::Sqs => meter.sqs(who, sqs_requests(message_bytes(&call.body))),
+        Service::SecretsManager => meter.secret(),
+        Service::DynamoDb if answer.status().is_success() => {
+            for units in units(answer.body()) {
+                let (reads, writes) = if is_write(&call.action) { (0.0, units.units) } else { (units.units, 0.0) };
+                meter.table(&units.table, reads, writes);
+            }
+            if let Some(table) = &parts.events_table {
+                let puts = call.body["RequestItems"][table.as_str()].as_array();
+                let is_put = |write: &&Value| write.get("PutRequest").is_some();
+                meter.events(puts.map_or(0, |puts| puts.iter().filter(is_put).count() as u64));
+            }
+        }
+        Service::DynamoDb => {
+            for (table, writes) in refused(call, answer.body()) {
+                meter.table(table, 0.0, writes);
+            }
+        }
+    }
+}
+
+/// The bytes of the messages that a call of SQS sends: their bodies and attributes.
+fn message_bytes(body: &Value) -> u64 {
+    let of_message = |message: &Value| {
+        let attributes = message["MessageAttributes"].as_object().into_iter().flatten();
+        let of_attribute = |(name, value): (&String, &Value)| {
+            let parts = ["DataType", "StringValue", "BinaryValue"];
+            name.len() + parts.iter().filter_map(|part| value[part].as_str()).map(str::len).sum::<usize>()
+        };
+        message["MessageBody"].as_str().map_or(0, str::len) + attributes.map(of_attribute).sum::<usize>()
+    };
+    let entries = body["Entries"].as_array().into_iter().flatten();
+    (of_message(body) + entries.map(of_message).sum::<usize>()) as u64
+}
+
+fn is_write(action: &str) -> bool {
+    matches!(action, "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems")
+}
+
+/// What a call took of a table.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Units {
+    #[serde(rename = "TableName")]
+    table: String,
+    #[serde(rename = "CapacityUnits")]
+    units: f64,
+}
+
+fn units(answer: &[u8]) -> Vec<Units> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Consumed {
+        Of(Vec<Units>),
+        One(Units),
+    }
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(rename = "ConsumedCapacity")]
+        consumed: Option<Consumed>,
+    }
+    match serde_json::from_slice::<Answer>(answer).ok().and_then(|answer| answer.consumed) {
+        Some(Consumed::Of(units)) => units,
+        Some(Consumed::One(units)) => vec![units],
+        None => Vec::new(),
+    }
+}
+
+/// The least that a refused call is billed for: its tables, and the units of each.
+fn refused<'a>(call: &'a Call, answer: &[u8]) -> Vec<(&'a str, f64)> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        #[serde(rename = "__type")]
+        kind: String,
+    }
+    let kind = serde_json::from_slice::<Refusal>(answer).map_or(String::new(), |refusal| refusal.kind);
+    match kind.rsplit('#').next() {
+        Some("ConditionalCheckFailedException") => call.body["TableName"].as_str().map(|table| (table, 1.0)).into_iter().collect(),
+        Some("TransactionCanceledException") if is_write(&call.action) => {
+            let parts = call.body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object);
+            let tables = parts.flat_map(|part| part.values()).filter_map(|part| part["TableName"].as_str());
+            tables.map(|table| (table, 2.0)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_call_asks_for_its_units_once() {
+        let asked = |body: &'static str| {
+            let request = asking_for_units(Request::new(Bytes::from_static(body.as_bytes())));
+            String::from_utf8(request.into_body().to_vec()).unwrap()
+        };
+        assert_eq!(asked(r#"{"TableName":"t"}"#), r#"{"ReturnConsumedCapacity":"TOTAL","TableName":"t"}"#);
+        let asks_itself = r#"{"TableName":"t","ReturnConsumedCapacity":"NONE"}"#;
+        assert_eq!(asked(asks_itself), asks_itself);
+        assert_eq!(asked("{}"), "{}");
+        assert_eq!(asked("no JSON"), "no JSON");
+    }
+
+    #[test]
+    fn all_messages_of_a_call_count_with_their_attributes() {
+        let attribute = json!({ "reason": { "DataType": "String", "StringValue": "exhausted" } });
+        assert_eq!(message_bytes(&json!({ "MessageBody": "12345", "MessageAttributes": attribute })), 5 + 6 + 6 + 9);
+        assert_eq!(message_bytes(&json!({ "Entries": [{ "MessageBody": "123" }, { "MessageBody": "12" }] })), 5);
+        assert_eq!(message_bytes(&json!({ "Entries": [{ "ReceiptHandle": "x" }] })), 0);
+    }
+
+    #[test]
+    fn the_units_of_one_table_and_of_several_are_read() {
+        let units_of = |table: &str, units| Units { table: table.to_owned(), units };
+        let one = br#"{"Attributes":{},"ConsumedCapacity":{"TableName":"t","CapacityUnits":2.0}}"#;
+        assert_eq!(units(one), [units_of("t", 2.0)]);
+        let two = br#"{"ConsumedCapacity":[{"TableName":"t","CapacityUnits":0.5},{"TableName":"u","CapacityUnits":3}]}"#;
+        assert_eq!(units(two), [units_of("t", 0.5), units_of("u", 3.0)]);
+        assert_eq!(units(b"{}"), []);
+    }
+
+    #[test]
+    fn a_write_whose_condition_does_not_hold_is_billed() {
+        let call = |action: &str, body| Call { service: Service::DynamoDb, action: action.to_owned(), body };
+        let answer = |kind: &str| json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}") }).to_string();
+        let put = call("PutItem", json!({ "TableName": "t" }));
+        assert_eq!(refused(&put, answer("ConditionalCheckFailedException").as_bytes()), [("t", 1.0)]);
+        assert_eq!(refused(&put, answer("ProvisionedThroughputExceededException").as_bytes()), []);
+        let both = json!({ "TransactItems": [{ "Put": { "TableName": "t" } }, { "Update": { "TableName": "u" } }] });
+        let both = call("TransactWriteItems", both);
+        assert_eq!(refused(&both, answer("TransactionCanceledException").as_bytes()), [("t", 2.0), ("u", 2.0)]);
+    }
+}

@@ -1,0 +1,75 @@
+//! Puts together what AWS would bill: what the meter counted, what the functions did, and what is in the tables.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use posthaste_local_lambda::Function;
+use posthaste_local_template::Stack;
+use serde::Serialize;
+use serde_json::json;
+
+use super::dynamodb::{DynamoDb, DynamoDbError};
+use crate::{
+    bill::{Bill, Invoked, Meter, Prices, Terms, Usage},
+    inbox::Inbox,
+};
+
+/// Whoever knows all of it.
+pub(crate) struct Accountant {
+    pub(super) meter: Arc<Meter>,
+    pub(super) functions: BTreeMap<String, Function>,
+    pub(super) stack: Stack,
+    pub(super) dynamodb: DynamoDb,
+    pub(super) inbox: Inbox,
+    pub(super) template: String,
+}
+
+/// The bill as the admin address shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Shown {
+    /// Events that were stored.
+    events: u64,
+    /// What everything until now would have cost.
+    until_now: Bill,
+    /// The same for a million events; none without an event.
+    for_a_million_events: Option<Bill>,
+}
+
+impl Accountant {
+    pub(crate) async fn usage(&self) -> Result<Usage, DynamoDbError> {
+        let mut usage = self.meter.snapshot();
+        for table in &self.stack.tables {
+            let described = self.dynamodb.call("DescribeTable", &json!({ "TableName": table.name })).await?;
+            let capacity = usage.tables.entry(table.name.clone()).or_default();
+            capacity.items = described["Table"]["ItemCount"].as_u64().unwrap_or_default();
+            capacity.bytes = described["Table"]["TableSizeBytes"].as_u64().unwrap_or_default();
+        }
+        for declared in &self.stack.functions {
+            let Some(function) = self.functions.get(&declared.name) else { continue };
+            let stats = function.stats();
+            let invoked = Invoked {
+                invocations: stats.invocations,
+                cold_starts: stats.cold_starts,
+                billed_ms: stats.billed_ms,
+                cpu_ms: stats.cpu_ms,
+                memory_mb: declared.memory_mb,
+            };
+            usage.functions.insert(declared.name.clone(), invoked);
+        }
+        let (requests, bytes) = self.inbox.taken();
+        usage.sent_out += requests;
+        usage.bytes_out += bytes;
+        Ok(usage)
+    }
+
+    pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
+        Terms::of(&self.stack, &self.template)
+    }
+
+    pub(crate) async fn shown(&self) -> anyhow::Result<Shown> {
+        let usage = self.usage().await?;
+        let until_now = Bill::of(&usage, &self.terms()?, &Prices::known()?);
+        let for_a_million_events = (usage.events > 0).then(|| until_now.clone().for_a_million(usage.events));
+        Ok(Shown { events: usage.events, until_now, for_a_million_events })
+    }
+}
