@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use futures::{StreamExt, TryStreamExt, stream};
 use posthaste_local::{
     Action, Aim,
     bill::{Bill, Invoked, Prices, Usage},
@@ -28,6 +29,9 @@ pub struct BillArgs {
     /// every batch has one message.
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1])]
     per_call: Vec<usize>,
+    /// Events in calls of their own do not wait for each other, and ten calls go on at once.
+    #[arg(long)]
+    together: bool,
     /// What a month costs in which nothing is published, instead.
     #[arg(long)]
     idle: bool,
@@ -140,35 +144,32 @@ struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    /// Publishes with so many calls, and waits until all is delivered.
+    /// Publishes with so many calls, one after the other unless they go together, and waits until all is delivered.
     async fn publish(&self, calls: usize) -> anyhow::Result<()> {
         let event = json!({ "type": "order.created", "data": { "text": "x".repeat(self.args.bytes) } });
         let body = match self.per_call {
             1 => event,
             count => json!({ "events": vec![event; count] }),
         };
-        for _ in 0..calls {
-            self.workspace.call(Method::POST, "/events", body.clone()).await?;
-            if self.per_call == 1 {
-                self.bench.empty(Duration::from_secs(self.args.patience)).await?;
-            }
-        }
         let patience = Duration::from_secs(self.args.patience);
+        let alone = self.per_call == 1 && !self.args.together;
+        let call = async |_| {
+            self.workspace.call(Method::POST, "/events", body.clone()).await?;
+            if alone { self.bench.empty(patience).await } else { Ok(()) }
+        };
+        let at_once = if self.args.together { 10 } else { 1 };
+        stream::iter(0..calls).map(call).buffer_unordered(at_once).try_collect::<()>().await?;
         self.bench.taken_in(patience).await.context("not all was delivered in time")?;
         Ok(())
     }
 }
 
-fn report(
-    args: &BillArgs,
-    per_call: usize,
-    subject: &Subject,
-    bench: &Bench,
-    usage: &Usage,
-) -> anyhow::Result<Report> {
+fn report(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench, usage: &Usage) -> anyhow::Result<Report> {
     let (terms, prices, deliveries) = (bench.terms()?, Prices::known()?, usage.events * args.webhooks as u64);
     let measured = Bill::of(&usage.clone().on_shares_of_a_processor(), &terms, &prices).for_a_million(usage.events);
-    let assumed = Bill::of(&usage.clone().assuming(|name, invoked| assumed_ms(name, invoked, deliveries)), &terms, &prices).for_a_million(usage.events);
+    let assumed =
+        Bill::of(&usage.clone().assuming(|name, invoked| assumed_ms(name, invoked, deliveries)), &terms, &prices)
+            .for_a_million(usage.events);
     let conditions = vec![
         ("events a call", per_call.to_string()),
         ("calls", args.calls.to_string()),
@@ -178,7 +179,8 @@ fn report(
         ("DynamoDB", format!("+{} ms", args.dynamodb_ms)),
         ("SQS", format!("+{} ms", args.sqs_ms)),
     ];
-    let mut report = Report::new(format!("bill: calls of {per_call}"), subject, bench, conditions);
+    let together = if args.together { ", ten at once" } else { "" };
+    let mut report = Report::new(format!("bill: calls of {per_call}{together}"), subject, bench, conditions);
     report.line("Of one million events, with durations that were measured here:");
     report.table(&table(&measured));
     report.line(format!("With durations that are assumed: ${:.2}", assumed.dollars));
@@ -208,7 +210,8 @@ fn report(
 fn table(bill: &Bill) -> Table {
     let mut table = Table::new(&["what", "quantity", "dollars", "one is"]);
     for line in &bill.lines {
-        let quantity = if line.quantity < 100.0 { format!("{:.3}", line.quantity) } else { format!("{:.0}", line.quantity) };
+        let quantity =
+            if line.quantity < 100.0 { format!("{:.3}", line.quantity) } else { format!("{:.0}", line.quantity) };
         table.row(vec![line.what.clone(), quantity, format!("{:.3}", line.dollars), line.unit.clone()]);
     }
     table.row(vec!["all".to_owned(), String::new(), format!("{:.2}", bill.dollars)]);

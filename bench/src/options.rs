@@ -21,6 +21,9 @@ pub struct Common {
     /// Uses this template, such as that of another version.
     #[arg(long, global = true, value_name = "FILE")]
     template: Option<PathBuf>,
+    /// Sets a parameter of the template, such as LogLevel=warn; it can be given several times.
+    #[arg(long = "parameter", global = true, value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// The most processes of a function, and the template's parameter DeliverMaximumConcurrency.
     #[arg(long, global = true, value_name = "C", default_value_t = Options::MAX_PROCESSES)]
     concurrency: usize,
@@ -34,6 +37,7 @@ pub struct Common {
 pub struct Subject {
     pub(crate) binaries: BTreeMap<String, PathBuf>,
     pub(crate) template: String,
+    pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) concurrency: usize,
     pub(crate) through: Through,
     /// Names it in reports.
@@ -44,7 +48,8 @@ impl Subject {
     /// This version with debug builds of its functions, which are as right and not as fast, and at most so many processes of each.
     pub fn debug_build(concurrency: usize) -> anyhow::Result<Self> {
         let (binaries, template) = (binaries::build(false)?, binaries::template()?);
-        Ok(Self { binaries, template, concurrency, through: Through::Queue, version: revision() })
+        let parameters = BTreeMap::new();
+        Ok(Self { binaries, template, parameters, concurrency, through: Through::Queue, version: revision() })
     }
 }
 
@@ -62,8 +67,14 @@ impl Common {
                 (binaries::build(true)?, revision())
             }
         };
-        Ok(Subject { binaries, template, concurrency: self.concurrency, through: self.through, version })
+        let parameters = self.parameters.iter().cloned().collect();
+        Ok(Subject { binaries, template, parameters, concurrency: self.concurrency, through: self.through, version })
     }
+}
+
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("it has to be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Every file without an extension is taken for the function of its name.

@@ -52,6 +52,8 @@ impl Bench {
         let counted = errors.clone();
         let logged = Arc::<Mutex<BTreeMap<String, Logged>>>::default();
         let noted = logged.clone();
+        let mut parameters = subject.parameters.clone();
+        parameters.entry("DeliverMaximumConcurrency".to_owned()).or_insert(subject.concurrency.to_string());
         let options = Options {
             template: subject.template.clone(),
             functions: Functions::Processes(subject.binaries.clone()),
@@ -59,7 +61,7 @@ impl Bench {
             port: 0,
             data: None,
             faults: FaultSpec::default(),
-            parameters: BTreeMap::from([("DeliverMaximumConcurrency".to_owned(), subject.concurrency.to_string())]),
+            parameters,
             log: LogSink::new(move |line| {
                 note(&noted, &line);
                 if line.text.contains(r#""level":"ERROR""#) && counted.fetch_add(1, Ordering::Relaxed) == 0 {

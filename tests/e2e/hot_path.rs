@@ -39,6 +39,12 @@ async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch
     assert_eq!(calls("deliver"), expected(&[("dynamodb:BatchGetItem", 1), ("dynamodb:UpdateItem", 10)]));
     let errors: u64 = after.calls.values().flat_map(|operations| operations.values()).map(|calls| calls.errors).sum();
     assert_eq!(errors, 0, "every call was permitted by its function's role and succeeded: {:?}", after.calls);
+
+    let figures = reqwest::get(format!("{}/metrics", posthaste.system.urls().admin)).await.unwrap();
+    let bill = &figures.json::<Value>().await.unwrap()["bill"];
+    assert_eq!(bill["events"], 11, "{bill}");
+    // At least one write unit for the event, and one for its delivery.
+    assert!(bill["forAMillionEvents"]["dollars"].as_f64().unwrap() > 1.25, "{bill}");
 }
 
 #[tokio::test]

@@ -87,3 +87,34 @@ async fn a_busy_webhook_that_was_slow_loses_nothing_and_its_lane_is_closed_in_th
     assert!(states.as_array().unwrap().iter().any(|seen| seen["state"] == "slow"), "it was sidelined: {states}");
     assert_eq!(report.figures()["isClosed"], true, "{states}");
 }
+
+/// Dollars of a report whose durations are assumed, so that they depend on nothing but what is counted.
+fn assumed_dollars(report: &Report) -> f64 {
+    report.figures()["assumed"]["dollars"].as_f64().unwrap()
+}
+
+async fn dollars_a_million(per_call: usize, calls: usize) -> f64 {
+    let near = "--endpoint-ms 0 --dynamodb-ms 0 --sqs-ms 0";
+    assumed_dollars(&measure(&format!("bill --per-call {per_call} --calls {calls} {near}")).await)
+}
+
+#[tokio::test]
+async fn a_million_events_in_calls_of_a_hundred_cost_less_than_2_60_dollars() {
+    let dollars = dollars_a_million(100, 3).await;
+    assert!((1.25..2.6).contains(&dollars), "${dollars:.2}; `cargo bench-posthaste bill` shows what for");
+}
+
+#[tokio::test]
+async fn a_million_events_in_calls_of_their_own_cost_less_than_9_dollars() {
+    let dollars = dollars_a_million(1, 10).await;
+    assert!((2.25..9.0).contains(&dollars), "${dollars:.2}; `cargo bench-posthaste bill` shows what for");
+}
+
+#[tokio::test]
+async fn the_readme_says_what_idling_costs() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let (_, rest) = readme.split_once("Idle it costs about $").expect("the README says it");
+    let said: f64 = rest.split_once(' ').unwrap().0.parse().unwrap();
+    let dollars = assumed_dollars(&measure("bill --idle").await);
+    assert!((said / dollars - 1.0).abs() < 0.03, "it costs ${dollars:.2} a month, and the README says ${said:.2}");
+}

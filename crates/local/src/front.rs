@@ -123,7 +123,8 @@ impl Front {
         call: &Call,
         request: Request<Bytes>,
     ) -> Option<Response<Bytes>> {
-        let fault = caller.and_then(|caller| self.parts.faults.for_call(&caller.function, &call.operation(), &call.body));
+        let fault =
+            caller.and_then(|caller| self.parts.faults.for_call(&caller.function, &call.operation(), &call.body));
         let Some((action, aimed)) = fault else { return Some(self.carry_out(caller, call, request).await) };
         match action {
             Action::KillBefore => {

@@ -64,8 +64,7 @@ fn what_is_stored_costs_as_long_as_it_is_kept_and_backups_too() {
 
 #[test]
 fn logs_cost_when_they_are_written_and_while_they_are_kept() {
-    let usage =
-        Usage { log_bytes: [("deliver".to_owned(), GIB)].into(), access_log_bytes: GIB, ..Usage::default() };
+    let usage = Usage { log_bytes: [("deliver".to_owned(), GIB)].into(), access_log_bytes: GIB, ..Usage::default() };
     let expected = [("Logs: deliver", 0.5), ("Logs: API access", 0.5), ("Logs: storage", 0.03)];
     assert_eq!(dollars(&usage), owned(&expected));
 }

@@ -161,6 +161,9 @@ mod tests {
 
     #[test]
     fn an_assumed_duration_takes_the_place_of_what_was_measured() {
-        assert_eq!(invoked(10, 99, 5).assuming(|_, invoked| 200 * invoked.invocations).functions["deliver"].billed_ms, 2000);
+        assert_eq!(
+            invoked(10, 99, 5).assuming(|_, invoked| 200 * invoked.invocations).functions["deliver"].billed_ms,
+            2000
+        );
     }
 }

@@ -108,7 +108,9 @@ fn refused<'a>(call: &'a Call, answer: &[u8]) -> Vec<(&'a str, f64)> {
     }
     let kind = serde_json::from_slice::<Refusal>(answer).map_or(String::new(), |refusal| refusal.kind);
     match kind.rsplit('#').next() {
-        Some("ConditionalCheckFailedException") => call.body["TableName"].as_str().map(|table| (table, 1.0)).into_iter().collect(),
+        Some("ConditionalCheckFailedException") => {
+            call.body["TableName"].as_str().map(|table| (table, 1.0)).into_iter().collect()
+        }
         Some("TransactionCanceledException") if is_write(&call.action) => {
             let parts = call.body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object);
             let tables = parts.flat_map(|part| part.values()).filter_map(|part| part["TableName"].as_str());
@@ -150,7 +152,8 @@ mod tests {
         let units_of = |table: &str, units| Units { table: table.to_owned(), units };
         let one = br#"{"Attributes":{},"ConsumedCapacity":{"TableName":"t","CapacityUnits":2.0}}"#;
         assert_eq!(units(one), [units_of("t", 2.0)]);
-        let two = br#"{"ConsumedCapacity":[{"TableName":"t","CapacityUnits":0.5},{"TableName":"u","CapacityUnits":3}]}"#;
+        let two =
+            br#"{"ConsumedCapacity":[{"TableName":"t","CapacityUnits":0.5},{"TableName":"u","CapacityUnits":3}]}"#;
         assert_eq!(units(two), [units_of("t", 0.5), units_of("u", 3.0)]);
         assert_eq!(units(b"{}"), []);
     }

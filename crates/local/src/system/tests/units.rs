@@ -22,7 +22,11 @@ async fn a_call_is_billed_with_its_indexes_and_transactions_twice() {
         (answer.is_ok(), since.reads, since.writes)
     };
     let put = |item: Value| json!({ "TableName": table, "Item": item });
-    assert_eq!(billed("PutItem", put(thing("a", 800))).await, (true, 0.0, 1.0 + 1.0 + 1.0), "the table and two indexes");
+    assert_eq!(
+        billed("PutItem", put(thing("a", 800))).await,
+        (true, 0.0, 1.0 + 1.0 + 1.0),
+        "the table and two indexes"
+    );
     assert_eq!(billed("PutItem", put(thing("a", 1500))).await, (true, 0.0, 2.0), "what the indexes have stays");
     assert_eq!(billed("PutItem", put(thing("a", 10))).await, (true, 0.0, 2.0), "the item before was longer");
 
