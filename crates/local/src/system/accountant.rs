@@ -21,6 +21,7 @@ pub(crate) struct Accountant {
     pub(super) dynamodb: DynamoDb,
     pub(super) inbox: Inbox,
     pub(super) template: String,
+    pub(super) parameters: BTreeMap<String, String>,
 }
 
 /// The bill as the admin address shows it.
@@ -63,7 +64,7 @@ impl Accountant {
     }
 
     pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
-        Terms::of(&self.stack, &self.template)
+        Terms::of(&self.stack, &self.template, &self.parameters)
     }
 
     pub(crate) async fn shown(&self) -> anyhow::Result<Shown> {

@@ -16,6 +16,10 @@ Parameters:
   Stage: {Type: String}
   AllowHttp: {Type: String}
   AllowedCidrs: {Type: String}
+  FanoutMaximumConcurrency: {Type: Number}
+  DeliverMaximumConcurrency: {Type: Number}
+  DrainMaximumConcurrency: {Type: Number}
+  ReplayMaximumConcurrency: {Type: Number}
 Globals: {Function: {Runtime: provided.al2023, Handler: bootstrap, Timeout: 10}}
 Resources:
   Api:
