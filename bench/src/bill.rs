@@ -184,6 +184,11 @@ fn report(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench, us
     report.line("Of one million events, with durations that were measured here:");
     report.table(&table(&measured));
     report.line(format!("With durations that are assumed: ${:.2}", assumed.dollars));
+    let metrics = usage.metrics_in_use();
+    if metrics > 0 {
+        let dollars = prices.custom_metric.dollars * metrics as f64;
+        report.line(format!("{metrics} custom metrics got values: ${dollars:.2} a month, however many events"));
+    }
     for (name, invoked) in &usage.functions {
         if invoked.invocations > 0 {
             report.line(format!(
@@ -200,6 +205,7 @@ fn report(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench, us
             report.line(format!("{name}: {:.0} bytes an item", capacity.bytes as f64 / capacity.items as f64));
         }
     }
+    report.figure("customMetrics", metrics)?;
     report.figure("usage", usage)?;
     report.figure("measured", measured)?;
     report.figure("assumed", assumed)?;

@@ -152,6 +152,7 @@ impl System {
             dynamodb: dynamodb.clone(),
             inbox: inbox.clone(),
             template: options.template,
+            parameters: options.parameters,
         });
         let admin = Arc::new(Admin {
             metrics: metrics.clone(),

@@ -77,6 +77,7 @@ pub fn idle(standing: &Standing, minute: &Usage, terms: &Terms, prices: &Prices)
     bill.add("Secrets", standing.secrets as f64, &prices.secret);
     bill.add("Alarms", standing.alarm_metrics as f64, &prices.alarm_metric);
     bill.add("Composite alarms", standing.composite_alarms as f64, &prices.composite_alarm);
+    bill.add("Custom metrics", minute.metrics_in_use() as f64, &prices.custom_metric);
     bill.add("Dashboards", standing.dashboards as f64, &prices.dashboard);
     bill
 }
@@ -121,6 +122,15 @@ Resources:
         assert_eq!(bill.lines.len(), 1);
         assert_eq!(bill.lines[0].quantity, 657_000.0);
         assert!((bill.dollars - 0.2628).abs() < 1e-9, "{}", bill.dollars);
+    }
+
+    #[test]
+    fn a_metric_that_gets_values_each_minute_costs_once_a_month() {
+        let prices = Prices::known().unwrap();
+        let minute =
+            Usage { custom_metrics: [("one".to_owned(), 8), ("none".to_owned(), 0)].into(), ..Usage::default() };
+        let bill = idle(&Standing::default(), &minute, &Terms::default(), &prices);
+        assert!((bill.dollars - 0.3).abs() < 1e-9, "{}", bill.dollars);
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! The log lines that AWS writes beside those of the functions.
+//! The log lines that AWS writes beside those of the functions, and the metrics that it reads from these.
+
+use serde_json::Value;
 
 use super::steps;
 
@@ -18,9 +20,46 @@ pub(super) fn platform_bytes(invocations: u64, cold_starts: u64) -> u64 {
     invocations * of_an_invocation + cold_starts * steps::log_bytes(OF_A_START.len())
 }
 
+/// The custom metrics that a line gives values to, each by its namespace, its name and the values of its dimensions.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+pub(super) fn embedded_metrics(line: &str) -> Vec<String> {
+    if !line.contains("\"_aws\"") {
+        return Vec::new();
+    }
+    let line: Value = serde_json::from_str(line).unwrap_or_default();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut found = Vec::new();
+    for directive in list(&line["_aws"]["CloudWatchMetrics"]) {
+        for dimensions in list(&directive["Dimensions"]) {
+            let dimensions: Vec<String> = list(&dimensions)
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|name| format!("{name}={}", line[name].as_str().unwrap_or_default()))
+                .collect();
+            for metric in list(&directive["Metrics"]) {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let (namespace, name) = (text(&directive["Namespace"]), text(&metric["Name"]));
+                found.push(format!("{namespace} {name} {}", dimensions.join(" ")).trim_end().to_owned());
+            }
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_metric_counts_once_for_each_set_of_its_dimensions() {
+        let line = r#"{"_aws":{"Timestamp":1,"CloudWatchMetrics":[{"Namespace":"P","Dimensions":[["stage"],["stage","why"]],
+            "Metrics":[{"Name":"sent"},{"Name":"took"}]}]},"stage":"live","why":"retry","sent":1,"took":[5,6]}"#;
+        let expected =
+            ["P sent stage=live", "P took stage=live", "P sent stage=live why=retry", "P took stage=live why=retry"];
+        assert_eq!(embedded_metrics(line), expected);
+        assert!(embedded_metrics(r#"{"message":"attempted"}"#).is_empty());
+        assert!(embedded_metrics(r#"no JSON with "_aws" in it"#).is_empty());
+    }
 
     #[test]
     fn an_invocation_has_two_lines_of_lambdas_own_and_a_start_one() {

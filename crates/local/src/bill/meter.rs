@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posthaste_local_lambda::LogSink;
 
-use super::{steps, usage::Usage};
+use super::{logs, steps, usage::Usage};
 
 /// The counts. Functions' own figures are kept by the functions, and what is in a table by the table.
 #[derive(Debug, Default)]
@@ -49,9 +49,17 @@ impl Meter {
     pub(crate) fn counting(self: &Arc<Self>, sink: LogSink) -> LogSink {
         let meter = Arc::clone(self);
         LogSink::new(move |line| {
-            *meter.lock().log_bytes.entry(line.function.to_owned()).or_default() += steps::log_bytes(line.text.len());
+            meter.line(line.function, line.text);
             sink.take(line);
         })
+    }
+
+    fn line(&self, function: &str, text: &str) {
+        let mut usage = self.lock();
+        *usage.log_bytes.entry(function.to_owned()).or_default() += steps::log_bytes(text.len());
+        for metric in logs::embedded_metrics(text) {
+            *usage.custom_metrics.entry(metric).or_default() += 1;
+        }
     }
 
     pub(crate) fn snapshot(&self) -> Usage {

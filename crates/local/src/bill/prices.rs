@@ -44,6 +44,7 @@ pub struct Prices {
     pub alarm_metric: Price,
     pub composite_alarm: Price,
     pub dashboard: Price,
+    pub custom_metric: Price,
     pub secret: Price,
     pub secret_call: Price,
     pub data_out: Price,

@@ -23,12 +23,18 @@ pub struct Terms {
 const EVENT_EXTRA_DAYS: u32 = 7;
 
 impl Terms {
-    /// The terms of a stack and of the text of its template.
+    /// The terms of a stack, of the text of its template, and of the parameters that are not as there.
     ///
     /// # Errors
     /// The template lacks something of it.
-    pub fn of(stack: &Stack, text: &str) -> anyhow::Result<Self> {
+    pub fn of(stack: &Stack, text: &str, parameters: &BTreeMap<String, String>) -> anyhow::Result<Self> {
         let document = template::document(text)?;
+        let parameter = |name: &str| match (parameters.get(name), &document["Parameters"][name]["Default"]) {
+            (Some(given), _) => Some(given.clone()),
+            (None, Value::String(default)) => Some(default.clone()),
+            (None, Value::Number(default)) => Some(default.to_string()),
+            (None, _) => None,
+        };
         let days = stack.functions.iter().find_map(|function| function.environment.get("RETENTION_DAYS"));
         let days: u32 = days.context("no function has RETENTION_DAYS")?.parse()?;
         let table = |output: &str| stack.outputs.get(output).cloned().with_context(|| format!("no output {output}"));
@@ -39,13 +45,16 @@ impl Terms {
             );
             document.pointer(&path).is_some_and(|enabled| *enabled != Value::Bool(false))
         };
-        let log_days = document.pointer("/Parameters/LogRetentionDays/Default").and_then(Value::as_u64);
-        let system_level = document.pointer("/Globals/Function/LoggingConfig/SystemLogLevel").and_then(Value::as_str);
+        let system_level = &document["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"];
+        let system_level = match system_level["Ref"].as_str() {
+            Some(name) => parameter(name),
+            None => system_level.as_str().map(str::to_owned),
+        };
         Ok(Self {
             table_days: [(table("EventsTable")?, days + EVENT_EXTRA_DAYS), (table("DeliveriesTable")?, days)].into(),
             backed_up: stack.tables.iter().filter(backed_up).map(|table| table.name.clone()).collect(),
-            log_days: u32::try_from(log_days.context("LogRetentionDays has no default")?)?,
-            logs_platform_lines: system_level != Some("WARN"),
+            log_days: parameter("LogRetentionDays").context("there is no LogRetentionDays")?.parse()?,
+            logs_platform_lines: system_level.as_deref() != Some("WARN"),
         })
     }
 
@@ -64,16 +73,42 @@ mod tests {
     use super::*;
     use crate::{binaries, system::stack_of};
 
+    fn terms(text: &str, parameters: &[(&str, &str)]) -> Terms {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let parameters = parameters.iter().map(owned).collect();
+        let stack = stack_of(text, &parameters, "http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
+        Terms::of(&stack, text, &parameters).unwrap()
+    }
+
     #[test]
     fn the_template_says_how_long_things_are_kept() {
-        let text = binaries::template().unwrap();
-        let stack = stack_of(&text, &[].into(), "http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
-        let terms = Terms::of(&stack, &text).unwrap();
+        let terms = terms(&binaries::template().unwrap(), &[]);
         assert_eq!(terms.days_kept("posthaste-Events"), 37);
         assert_eq!(terms.days_kept("posthaste-Deliveries"), 30);
         assert_eq!(terms.days_kept("posthaste-Registry"), 0);
         assert!(terms.has_backups("posthaste-Registry"));
         assert_eq!(terms.log_days, 30);
         assert!(terms.logs_platform_lines);
+    }
+
+    #[test]
+    fn parameters_change_them() {
+        let text = binaries::template().unwrap();
+        let terms = terms(&text, &[("RetentionDays", "60"), ("LogRetentionDays", "7")]);
+        assert_eq!((terms.days_kept("posthaste-Events"), terms.log_days), (67, 7));
+    }
+
+    #[test]
+    fn at_the_system_log_level_warn_lambda_is_silent_about_success() {
+        let quiet = |level: &str| {
+            let text = binaries::template().unwrap();
+            let with_level =
+                text.replace("      LogFormat: JSON\n", &format!("      LogFormat: JSON\n      {level}\n"));
+            assert_ne!(with_level, text);
+            !terms(&with_level, &[]).logs_platform_lines
+        };
+        assert!(quiet("SystemLogLevel: WARN"));
+        assert!(!quiet("SystemLogLevel: INFO"));
+        assert!(!quiet("SystemLogLevel: !Ref LogLevel"), "which is info");
     }
 }

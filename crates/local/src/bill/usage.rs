@@ -20,6 +20,8 @@ pub struct Usage {
     pub tables: BTreeMap<String, Capacity>,
     /// Bytes that functions logged, by function.
     pub log_bytes: BTreeMap<String, u64>,
+    /// How many values custom metrics got, by namespace, name and dimensions.
+    pub custom_metrics: BTreeMap<String, u64>,
     /// Bytes of the HTTP API's access log.
     pub access_log_bytes: u64,
     /// Calls of Secrets Manager.
@@ -84,11 +86,17 @@ impl Usage {
             sqs_requests: counts(&self.sqs_requests, &before.sqs_requests),
             tables: tables.collect(),
             log_bytes: counts(&self.log_bytes, &before.log_bytes),
+            custom_metrics: counts(&self.custom_metrics, &before.custom_metrics),
             access_log_bytes: self.access_log_bytes.saturating_sub(before.access_log_bytes),
             secret_calls: self.secret_calls.saturating_sub(before.secret_calls),
             sent_out: self.sent_out.saturating_sub(before.sent_out),
             bytes_out: self.bytes_out.saturating_sub(before.bytes_out),
         }
+    }
+
+    /// How many custom metrics got a value.
+    pub fn metrics_in_use(&self) -> usize {
+        self.custom_metrics.values().filter(|values| **values > 0).count()
     }
 
     /// The same with durations of a function's invocations that are assumed and not measured, all together, and without starts.
