@@ -166,10 +166,16 @@ impl Front {
         let answer = match call.service {
             Service::Sqs => self.parts.sqs.respond(&call.action, request.into_body()).await,
             Service::SecretsManager => self.parts.secrets.respond(&call.action, &call.body),
-            Service::DynamoDb => self.dynamodb(metered::asking_for_units(request)).await.unwrap_or_else(|problem| {
-                tracing::error!("DynamoDB did not answer: {problem:#}");
-                error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "the embedded DynamoDB did not answer")
-            }),
+            Service::DynamoDb => {
+                self.dynamodb(metered::asking_for_units(call, request)).await.unwrap_or_else(|problem| {
+                    tracing::error!("DynamoDB did not answer: {problem:#}");
+                    error(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "InternalServerError",
+                        "the embedded DynamoDB did not answer",
+                    )
+                })
+            }
         };
         let who = caller.map_or("external", |caller| caller.function.as_str());
         metered::count(&self.parts, who, call, &answer);

@@ -15,15 +15,14 @@ use super::{
 };
 use crate::bill::sqs_requests;
 
-/// The call of DynamoDB that asks for what it takes.
-pub(super) fn asking_for_units(request: Request<Bytes>) -> Request<Bytes> {
-    const ASKED: &str = r#"{"ReturnConsumedCapacity":"TOTAL","#;
-    const NAME: &[u8] = b"\"ReturnConsumedCapacity\"";
-    let asks = |body: &Bytes| body.windows(NAME.len()).any(|window| window == NAME);
+/// The request of a call of DynamoDB that asks for what it takes.
+pub(super) fn asking_for_units(call: &Call, request: Request<Bytes>) -> Request<Bytes> {
+    const ASKED: &[u8] = br#"{"ReturnConsumedCapacity":"TOTAL","#;
+    if call.body.get("ReturnConsumedCapacity").is_some() {
+        return request;
+    }
     request.map(|body| match body.strip_prefix(b"{") {
-        Some(rest) if rest.first().is_some_and(|byte| *byte == b'"') && !asks(&body) => {
-            [ASKED.as_bytes(), rest].concat().into()
-        }
+        Some(rest) if rest.starts_with(b"\"") => [ASKED, rest].concat().into(),
         _ => body,
     })
 }
@@ -129,7 +128,10 @@ mod tests {
     #[test]
     fn a_call_asks_for_its_units_once() {
         let asked = |body: &'static str| {
-            let request = asking_for_units(Request::new(Bytes::from_static(body.as_bytes())));
+            let body = Bytes::from_static(body.as_bytes());
+            let headers = [("x-amz-target".parse().unwrap(), "DynamoDB_20120810.GetItem".parse().unwrap())];
+            let call = Call::of(&http::HeaderMap::from_iter(headers), &body).unwrap();
+            let request = asking_for_units(&call, Request::new(body));
             String::from_utf8(request.into_body().to_vec()).unwrap()
         };
         assert_eq!(asked(r#"{"TableName":"t"}"#), r#"{"ReturnConsumedCapacity":"TOTAL","TableName":"t"}"#);
