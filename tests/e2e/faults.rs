@@ -107,7 +107,7 @@ async fn every_call_after_a_failure_throttled_in_turn_loses_nothing() {
         })
         .await;
         assert!(aimed.hits() > 0, "{operation} {skip}");
-        posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
+        posthaste.receive("ExhaustedDeliveriesQueueUrl").await;
     }
 }
 
@@ -191,6 +191,12 @@ async fn a_poison_message_among_nine_good_ones_goes_to_the_dead_letter_queue_alo
     let letter = posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
     assert_eq!(letter.body, "no task");
     assert_eq!(format!("{:?}", letter.message_attributes["reason"].value), r#"Text("unreadable_task")"#);
+    let delivery = json!({ "id": "01a1f8d3-ea00-8f1c-815a-b6fc16bc6138", "bytes": 2,
+        "content": { "eventId": "01a1f8d3-ea00-7f1c-815a-b6fc16bc6138" } });
+    let task = json!({ "workspace": "default", "webhook": webhook["id"], "deliveries": [delivery] });
+    posthaste.send("DeliveriesQueueUrl", &[task.to_string()]).await;
+    let letter = posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
+    assert_eq!(format!("{:?}", letter.message_attributes["reason"].value), r#"Text("event_gone")"#);
     posthaste.drained("DeliveriesQueueUrl").await;
 }
 
@@ -218,7 +224,7 @@ async fn a_function_killed_at_any_call_after_the_last_attempt_leaves_one_record_
             })
             .await;
             let delivery = posthaste.deliveries(&webhook, "exhausted", 1).await.remove(0);
-            let letter = posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
+            let letter = posthaste.receive("ExhaustedDeliveriesQueueUrl").await;
             assert!(letter.body.contains(delivery["id"].as_str().unwrap()), "{operation} {action:?}");
         }
     }

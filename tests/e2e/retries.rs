@@ -28,11 +28,13 @@ async fn a_failing_endpoint_is_tried_four_times_a_second_apart_and_then_there_is
     for attempt in attempts {
         assert_eq!((&attempt["httpStatus"], &attempt["responseBody"]), (&json!(500), &json!("no")));
     }
-    let letter = posthaste.receive("DeliveriesDeadLetterQueueUrl").await;
+    let letter = posthaste.receive("ExhaustedDeliveriesQueueUrl").await;
     assert!(letter.body.contains(delivery["id"].as_str().unwrap()), "{}", letter.body);
     assert_eq!(format!("{:?}", letter.message_attributes["reason"].value), r#"Text("exhausted")"#);
     posthaste.drained("DeliveriesQueueUrl").await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 4, "nothing more came");
+    let letters = posthaste.queue("DeliveriesDeadLetterQueueUrl");
+    assert_eq!(posthaste.system.metrics().queues[&letters].visible, 0, "a failing receiver is no fault of ours");
 }
 
 #[tokio::test]
@@ -50,7 +52,7 @@ async fn an_endpoint_that_recovers_gets_the_event() {
     assert_eq!(statuses, [503, 503, 200]);
     assert_eq!(delivery["error"], json!(null));
     posthaste.drained("DeliveriesQueueUrl").await;
-    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("DeliveriesDeadLetterQueueUrl")].visible, 0);
+    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("ExhaustedDeliveriesQueueUrl")].visible, 0);
 }
 
 #[tokio::test]
@@ -59,14 +61,12 @@ async fn a_redriven_dead_letter_gets_another_attempt() {
     let webhook = posthaste.register_failing("mine", &["*"], 500, 4).await;
     posthaste.api.publish("order.created", json!({})).await;
     posthaste.deliveries(&webhook, "exhausted", 1).await;
-    let name = posthaste.queue("DeliveriesDeadLetterQueueUrl");
+    let name = posthaste.queue("ExhaustedDeliveriesQueueUrl");
     posthaste_tests::eventually("the dead letter is there", async || {
         (posthaste.system.metrics().queues[&name].visible == 1).then_some(())
     })
     .await;
-    let arn = |output: &str| posthaste.system.stack().outputs[output].clone();
-    let task = json!({ "SourceArn": arn("DeliveriesDeadLetterQueueArn"), "DestinationArn": arn("DeliveriesQueueArn") });
-    posthaste.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
+    posthaste.redrive("ExhaustedDeliveriesQueue").await;
     let delivery = posthaste.deliveries(&webhook, "succeeded", 1).await.remove(0);
     assert_eq!(delivery["attempts"].as_array().unwrap().len(), 5);
 }
@@ -135,8 +135,6 @@ async fn redriven_dead_letters_of_a_limited_webhook_get_another_attempt() {
     posthaste.deliveries(&webhook, "exhausted", 3).await;
     posthaste.idle().await;
     posthaste.system.inbox().respond_by_default("mine", None);
-    let arn = |output: &str| posthaste.system.stack().outputs[output].clone();
-    let task = json!({ "SourceArn": arn("DeliveriesDeadLetterQueueArn"), "DestinationArn": arn("DeliveriesQueueArn") });
-    posthaste.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
+    posthaste.redrive("ExhaustedDeliveriesQueue").await;
     posthaste.deliveries(&webhook, "succeeded", 3).await;
 }

@@ -76,7 +76,7 @@ async fn an_endpoint_that_fails_is_answered_as_it_failed_and_not_tried_again() {
     }
     posthaste.idle().await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2);
-    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("DeliveriesDeadLetterQueueUrl")].visible, 0);
+    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("ExhaustedDeliveriesQueueUrl")].visible, 0);
 }
 
 #[tokio::test]

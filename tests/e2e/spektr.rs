@@ -130,9 +130,7 @@ async fn an_exhausted_batch_is_a_dead_letter_that_can_be_sent_back() {
     })
     .await;
     posthaste.idle().await;
-    let arn = |output: &str| posthaste.system.stack().outputs[output].clone();
-    let task = json!({ "SourceArn": arn("DeliveriesDeadLetterQueueArn"), "DestinationArn": arn("DeliveriesQueueArn") });
-    posthaste.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
+    posthaste.redrive("ExhaustedDeliveriesQueue").await;
     posthaste.deliveries(&webhook, "succeeded", 3).await;
     let arrived = posthaste.system.inbox().arrived("mine");
     let dead: Vec<_> = arrived.iter().filter(|request| request.answered == 500).collect();

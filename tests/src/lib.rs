@@ -159,6 +159,18 @@ impl Posthaste {
         received.into_iter().next().unwrap_or_else(|| panic!("{queue_output} is empty"))
     }
 
+    /// Sends dead letters back with the command that docs/operations.md prints for their queue.
+    pub async fn redrive(&self, letters: &str) {
+        const RUNBOOK: &str = include_str!("../../docs/operations.md");
+        let source = format!("--source-arn \"$(output {letters}Arn)\"");
+        let command = RUNBOOK.lines().find(|line| line.contains(&source)).expect("the runbook has no redrive from this queue");
+        let (_, destination) = command.split_once("--destination-arn \"$(output ").expect("SQS would not know where to");
+        let destination = destination.split(')').next().unwrap_or_default();
+        let arn = |output: &str| &self.system.stack().outputs[output];
+        let task = json!({ "SourceArn": arn(&format!("{letters}Arn")), "DestinationArn": arn(destination) });
+        self.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
+    }
+
     /// Waits until everything that was published has been fanned out, every replay is through, and all that is due has been
     /// delivered.
     pub async fn idle(&self) {

@@ -1,5 +1,8 @@
 //! Giving deliveries up: the dead letter first, then the news of it, then the record. When the function dies between, what asked for
 //! the delivery comes again, and the record says that no try is left.
+//!
+//! A delivery that ran out of attempts is its receiver's failure: its letter goes to the queue of exhausted deliveries, which no alarm
+//! watches. One whose event is gone is a fault of ours: its letter goes to the dead-letter queue, and the alarm tells a person.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +15,7 @@ use posthaste_domain::{
     task::{Due, Task},
     webhook::Webhook,
 };
+use posthaste_queue::Queue;
 use posthaste_runtime::{batch::dead_letter, clock};
 
 use crate::{Courier, Gone};
@@ -34,7 +38,7 @@ impl Courier {
         let deliveries =
             exhausted.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
         let why = failure.map_or("no attempt is left", |failure| &failure.message);
-        if !self.bury(webhook, deliveries, batch, "exhausted", why).await {
+        if !self.bury(&self.exhausted, webhook, deliveries, batch, "exhausted", why).await {
             return all();
         }
         let told = exhausted.iter().filter(|pending| !is_operational(&pending.event.event_type));
@@ -59,7 +63,8 @@ impl Courier {
         }
         let deliveries: Vec<Due<'_>> =
             gone.iter().map(|gone| Due::of_stored(gone.id, gone.event, 0).because(gone.cause)).collect();
-        if !self.bury(webhook, deliveries, batch, "event_gone", "the event is no longer stored").await {
+        let why = "the event is no longer stored";
+        if !self.bury(&self.dead_letters, webhook, deliveries, batch, "event_gone", why).await {
             return gone.iter().map(|gone| gone.source).collect();
         }
         let mark = async |gone: &Gone| {
@@ -79,6 +84,7 @@ impl Courier {
 
     async fn bury(
         &self,
+        queue: &Queue,
         webhook: &Webhook,
         deliveries: Vec<Due<'_>>,
         batch: Option<BatchId>,
@@ -90,9 +96,9 @@ impl Courier {
         let task = Task { batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
         let Ok(body) = task.message() else { return false };
         let letter = dead_letter(body, Some(workspace.to_string()), reason, why);
-        match self.dead_letters.send(&[letter]).await.pop() {
+        match queue.send(&[letter]).await.pop() {
             None => {
-                tracing::warn!(webhook.id = %id, deliveries = count, reason, "deliveries went to the dead-letter queue");
+                tracing::warn!(webhook.id = %id, deliveries = count, reason, "deliveries were given up");
                 true
             }
             Some((_, error)) => {

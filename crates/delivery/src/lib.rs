@@ -52,7 +52,9 @@ pub struct Courier {
     pub sender: Sender,
     /// The deliveries queue.
     pub tasks: Queue,
-    /// The dead-letter queue of deliveries.
+    /// Where deliveries go that have no attempt left.
+    pub exhausted: Queue,
+    /// The dead-letter queue of deliveries: what is a fault of ours.
     pub dead_letters: Queue,
     /// Where operational events go.
     pub events_queue: Queue,
@@ -86,6 +88,7 @@ impl Courier {
             keys: Keys::new(aws::secrets_manager(sdk), config::text("ENCRYPTION_KEY_ARN")?),
             sender: Sender::new(config::url_policy()?, USER_AGENT)?,
             tasks: queue("DELIVERIES_QUEUE_URL")?,
+            exhausted: queue("EXHAUSTED_DELIVERIES_QUEUE_URL")?,
             dead_letters: queue("DELIVERIES_DLQ_URL")?,
             events_queue: queue("EVENTS_QUEUE_URL")?,
             retention: config::retention()?,

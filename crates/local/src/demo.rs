@@ -122,7 +122,7 @@ impl Demo {
             AttributeValue::Text(text) => Some(text),
             AttributeValue::Binary(_) => None,
         });
-        println!("   on the dead-letter queue with the reason {}", reason.context("the dead letter has no reason")?);
+        println!("   on the queue of exhausted deliveries with the reason {}", reason.context("the dead letter has no reason")?);
         Ok(())
     }
 
@@ -167,11 +167,11 @@ impl Demo {
             .system
             .stack()
             .outputs
-            .get("DeliveriesDeadLetterQueueUrl")
-            .context("the template has no dead-letter queue")?;
+            .get("ExhaustedDeliveriesQueueUrl")
+            .context("the template has no queue of exhausted deliveries")?;
         let queue = url.rsplit('/').next().unwrap_or_default();
         let received = self.system.sqs().receive(queue, 1, BOUND).await?;
-        received.into_iter().next().context("the dead-letter queue is empty")
+        received.into_iter().next().context("the queue of exhausted deliveries is empty")
     }
 
     /// A call of the API, whose answer has to be a success.

@@ -36,9 +36,10 @@ pub struct Statement {
 }
 
 /// The calls that name their items' partition keys, so that a condition on these is understood here.
-const CALLS_BY_KEY: [&str; 7] = [
+const CALLS_BY_KEY: [&str; 8] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",

@@ -121,7 +121,7 @@ fn what_is_not_understood_is_named_with_its_path() {
         (
             "Action: sqs:*\n",
             "Action: dynamodb:Scan\n                Condition: {'ForAllValues:StringLike': {'dynamodb:LeadingKeys': 'a#*'}}\n",
-            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition.ForAllValues:StringLike.dynamodb:LeadingKeys: the local system supports it only for dynamodb:BatchGetItem, dynamodb:BatchWriteItem, dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, dynamodb:UpdateItem, not dynamodb:Scan",
+            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition.ForAllValues:StringLike.dynamodb:LeadingKeys: the local system supports it only for dynamodb:BatchGetItem, dynamodb:BatchWriteItem, dynamodb:ConditionCheckItem, dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, dynamodb:UpdateItem, not dynamodb:Scan",
         ),
         (
             "Action: sqs:*\n",

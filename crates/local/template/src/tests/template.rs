@@ -43,6 +43,15 @@ fn every_function_may_do_its_own_work_and_no_other() {
         assert!(allowed_on("publish#acme", "ingest", action, "Registry"), "{action}");
         assert!(!allowed_on("key#00", "ingest", action, "Registry"), "{action}");
     }
+    for action in ["dynamodb:ConditionCheckItem", "dynamodb:BatchWriteItem"] {
+        assert!(allowed_on("#hold#acme#1#00", "fanout", action, "Deliveries"), "{action}");
+        assert!(allowed_on("#suspect#00", "fanout", action, "Deliveries"), "{action}");
+        assert!(!allowed_on("acme#1#0", "fanout", action, "Deliveries"), "{action}");
+    }
+    assert!(allowed_on("#replay#acme#1", "replay", "dynamodb:UpdateItem", "Deliveries"));
+    assert!(!allowed_on("acme#1#0", "replay", "dynamodb:UpdateItem", "Deliveries"));
+    assert!(allowed_on("key#00", "setup", "dynamodb:PutItem", "Registry"));
+    assert!(!allowed_on("idempotency#acme#00", "setup", "dynamodb:PutItem", "Registry"));
     for (function, action, id) in [
         ("register", "dynamodb:ConditionCheckItem", "Registry"),
         ("register", "dynamodb:Query", "Deliveries"),
@@ -54,16 +63,17 @@ fn every_function_may_do_its_own_work_and_no_other() {
         ("fanout", "dynamodb:BatchWriteItem", "Events"),
         ("fanout", "sqs:ChangeMessageVisibility", "EventsQueue"),
         ("fanout", "sqs:SendMessage", "DeliveriesQueue"),
-        ("fanout", "dynamodb:ConditionCheckItem", "Deliveries"),
+        ("fanout", "dynamodb:BatchGetItem", "Deliveries"),
         ("deliver", "dynamodb:UpdateItem", "Deliveries"),
         ("deliver", "sqs:SendMessage", "DeliveriesDeadLetterQueue"),
+        ("deliver", "sqs:SendMessage", "ExhaustedDeliveriesQueue"),
+        ("drain", "sqs:SendMessage", "ExhaustedDeliveriesQueue"),
         ("deliver", "sqs:SendMessage", "DeliveriesQueue"),
         ("deliver", "dynamodb:UpdateItem", "Registry"),
         ("deliver", "sqs:SendMessage", "EventsQueue"),
         ("release", "dynamodb:UpdateItem", "Deliveries"),
         ("release", "sqs:SendMessage", "DeliveriesQueue"),
         ("replay", "dynamodb:Query", "Deliveries"),
-        ("replay", "dynamodb:UpdateItem", "Deliveries"),
         ("replay", "sqs:SendMessage", "DeliveriesQueue"),
         ("replay", "sqs:ReceiveMessage", "ReplayQueue"),
         ("setup", "dynamodb:PutItem", "Registry"),
