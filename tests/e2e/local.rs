@@ -1,7 +1,7 @@
 //! The local system's own promises: roles are enforced, faults can be changed while it runs, the receiver does as it is told.
 
 use posthaste_local::binaries;
-use posthaste_tests::Posthaste;
+use posthaste_tests::{Action, Aim, Posthaste};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -22,6 +22,21 @@ async fn a_permission_that_a_role_lacks_is_missing_here_too() {
     assert_eq!(calls.errors, calls.count);
     assert_eq!(posthaste.calls("fanout", "sqs:SendMessageBatch"), 0);
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0);
+}
+
+/// IAM tells the services of a new role within seconds. Until then they refuse what the role may do.
+#[tokio::test]
+async fn the_first_key_is_stored_although_the_role_is_not_known_yet() {
+    let posthaste = Posthaste::start().await;
+    let calls = ["secretsmanager:GetSecretValue", "dynamodb:TransactWriteItems"];
+    let aimed = calls.map(|call| posthaste.system.faults().aim(Aim::at("setup", call, Action::Forbid)));
+    let mut event: Value = serde_json::from_str(include_str!("../../events/setup/create.json")).unwrap();
+    event["ResponseURL"] = json!(posthaste.inbox_url("cloudformation"));
+    event["ResourceProperties"]["SecretArn"] = json!(posthaste.system.stack().outputs["FirstKeySecretArn"]);
+    posthaste.system.function("setup").unwrap().invoke(event.to_string().into()).await.unwrap();
+    assert_eq!(aimed.map(|aimed| aimed.hits()), [1, 1]);
+    let answer: Value = serde_json::from_str(&posthaste.arrived("cloudformation", 1).await[0].body).unwrap();
+    assert_eq!(answer["Status"], "SUCCESS", "{answer}");
 }
 
 #[tokio::test]

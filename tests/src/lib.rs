@@ -163,8 +163,10 @@ impl Posthaste {
     pub async fn redrive(&self, letters: &str) {
         const RUNBOOK: &str = include_str!("../../docs/operations.md");
         let source = format!("--source-arn \"$(output {letters}Arn)\"");
-        let command = RUNBOOK.lines().find(|line| line.contains(&source)).expect("the runbook has no redrive from this queue");
-        let (_, destination) = command.split_once("--destination-arn \"$(output ").expect("SQS would not know where to");
+        let command =
+            RUNBOOK.lines().find(|line| line.contains(&source)).expect("the runbook has no redrive from this queue");
+        let (_, destination) =
+            command.split_once("--destination-arn \"$(output ").expect("SQS would not know where to");
         let destination = destination.split(')').next().unwrap_or_default();
         let arn = |output: &str| &self.system.stack().outputs[output];
         let task = json!({ "SourceArn": arn(&format!("{letters}Arn")), "DestinationArn": arn(destination) });

@@ -122,7 +122,10 @@ impl Demo {
             AttributeValue::Text(text) => Some(text),
             AttributeValue::Binary(_) => None,
         });
-        println!("   on the queue of exhausted deliveries with the reason {}", reason.context("the dead letter has no reason")?);
+        println!(
+            "   on the queue of exhausted deliveries with the reason {}",
+            reason.context("the dead letter has no reason")?
+        );
         Ok(())
     }
 

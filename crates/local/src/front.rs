@@ -114,7 +114,7 @@ impl Front {
         let (action, resource) = needed.find(|(action, arn)| !function.allows(action, arn, &keys))?;
         let message = format!("User: {} is not authorized to perform: {action} on resource: {resource}", function.name);
         tracing::error!("{message}");
-        Some(error(StatusCode::BAD_REQUEST, "AccessDeniedException", &message))
+        Some(forbidden(&message))
     }
 
     async fn with_faults(
@@ -137,6 +137,7 @@ impl Front {
                 None
             }
             Action::Fail => Some(throttled(call)),
+            Action::Forbid => Some(forbidden("an injected fault")),
             Action::Lose => {
                 self.carry_out(caller, call, request).await;
                 None
@@ -220,6 +221,10 @@ async fn wait_for(aimed: Option<Aimed>) {
     if let Some(aimed) = aimed {
         aimed.released().await;
     }
+}
+
+fn forbidden(message: &str) -> Response<Bytes> {
+    error(StatusCode::BAD_REQUEST, "AccessDeniedException", message)
 }
 
 fn throttled(call: &Call) -> Response<Bytes> {

@@ -4,10 +4,17 @@
 //! leaves the workspace and the secret as they are stores nothing: a first key that was revoked stays revoked, and a secret that
 //! was given another value makes no second key. Deleting the stack leaves the Registry, and with it the key, as the table is
 //! retained; `DELETE /api/v1/keys/{id}` revokes it.
+//!
+//! CloudFormation calls it seconds after it has made its role, and IAM may not have told every service of the role by then. So a call
+//! that is refused for lack of permission is tried again for 20 s, instead of rolling the whole stack back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Context;
+use aws_sdk_secretsmanager::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::get_secret_value::GetSecretValueError,
+};
 use posthaste_domain::{
     Timestamp,
     api_key::{ApiKey, Environment, KeyInfo, Scope},
@@ -15,11 +22,17 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 use posthaste_runtime::clock;
-use posthaste_store::Registry;
+use posthaste_store::{Registry, StoreError};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use crate::answer::Answer;
+
+/// How long a refusal for lack of permission may be the newness of the role.
+const NEW_ROLE_FOR: Duration = Duration::from_secs(20);
+/// The wait between two tries meanwhile.
+const NEW_ROLE_WAIT: Duration = Duration::from_secs(2);
 
 /// What setup works with.
 pub(crate) struct Setup {
@@ -79,7 +92,7 @@ impl Setup {
         let request: Request = serde_json::from_value(request).context("this is no request of CloudFormation's")?;
         let done = match request.id_to_keep() {
             Some(id) => Ok(id.to_owned()),
-            None => self.store_key(&request.resource_properties).await,
+            None => self.store_key_as_new_role(&request.resource_properties).await,
         };
         let (status, reason, physical_resource_id) = match done {
             Ok(id) => ("SUCCESS", String::new(), id),
@@ -99,6 +112,20 @@ impl Setup {
         answer.send(&self.http, &request.response_url).await
     }
 
+    /// Stores the key, as soon as the role is known to the services that it is stored with.
+    async fn store_key_as_new_role(&self, properties: &Value) -> anyhow::Result<String> {
+        let until = Instant::now() + NEW_ROLE_FOR;
+        loop {
+            match self.store_key(properties).await {
+                Err(error) if is_without_permission(&error) && Instant::now() + NEW_ROLE_WAIT < until => {
+                    tracing::warn!(error = format!("{error:#}"), "the role is not known yet: it is tried again");
+                    sleep(NEW_ROLE_WAIT).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// Returns the key's id, which is the resource's.
     async fn store_key(&self, properties: &Value) -> anyhow::Result<String> {
         let properties =
@@ -112,6 +139,18 @@ impl Setup {
         self.registry.insert_key(&key.hash(), &info).await.context("the first key can't be stored")?;
         Ok(info.id.to_string())
     }
+}
+
+/// Whether a service refused a call because the role may not make it.
+fn is_without_permission(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let secret_refused = cause.downcast_ref::<SdkError<GetSecretValueError>>().and_then(ProvideErrorMetadata::code);
+        let write_refused = cause.downcast_ref::<StoreError>().and_then(|error| match error {
+            StoreError::Call { code, .. } => Some(code.as_str()),
+            _ => None,
+        });
+        secret_refused.or(write_refused) == Some("AccessDeniedException")
+    })
 }
 
 /// The first key may do everything. Its id derives from its hash.
