@@ -23,8 +23,8 @@ fn what_is_not_understood_is_named_with_its_path() {
         ("  Function:\n", "  Api: {}\n  Function:\n", "Globals.Api: not supported by the local system"),
         (
             "Type: AWS::Serverless::HttpApi",
-            "Type: AWS::SNS::Topic",
-            "Resources.Api.Type: AWS::SNS::Topic is not supported by the local system",
+            "Type: AWS::S3::Bucket",
+            "Resources.Api.Type: AWS::S3::Bucket is not supported by the local system",
         ),
         ("Type: AWS::Serverless::HttpApi", "Properties: {}", "Resources.Api.Type: is missing"),
         (
