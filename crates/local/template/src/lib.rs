@@ -57,8 +57,7 @@ pub struct Context {
 /// Types that mean nothing on one machine: logs go to the terminal, and the nested stack holds the alarms and the dashboard, which
 /// tell a topic.
 /// Their properties are resolved all the same, so that a reference to something missing is found.
-const WITHOUT_LOCAL_MEANING: [&str; 3] =
-    ["AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::Serverless::Application"];
+const WITHOUT_LOCAL_MEANING: [&str; 3] = ["AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::Serverless::Application"];
 
 /// Types that are read by the modules of this crate.
 const READ: [&str; 7] = [
