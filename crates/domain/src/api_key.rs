@@ -48,7 +48,7 @@ impl fmt::Debug for ApiKey {
 }
 
 /// The SHA-256 of an [`ApiKey`] in hex.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyHash(String);
 
 impl KeyHash {

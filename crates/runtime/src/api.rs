@@ -96,6 +96,14 @@ pub enum ApiError {
         /// How long to wait, at least 1: the header `Retry-After`.
         seconds: u64,
     },
+    /// The API key makes more calls than it may.
+    #[error("the API key makes more than {per_second} calls a second: repeat the call in {seconds} s")]
+    TooManyCalls {
+        /// The limit.
+        per_second: u32,
+        /// How long to wait, at least 1: the header `Retry-After`.
+        seconds: u64,
+    },
     /// Our fault. The cause is in the log, under the request's id.
     #[error("something went wrong on our side; the request id finds it in the log")]
     Internal,
@@ -128,7 +136,7 @@ impl ApiError {
             | Self::EventGone
             | Self::DeliveryWaiting
             | Self::ReplayRunning(_) => StatusCode::CONFLICT,
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited { .. } | Self::TooManyCalls { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -147,6 +155,7 @@ impl ApiError {
             Self::DeliveryWaiting => "delivery_waiting",
             Self::ReplayRunning(_) => "replay_running",
             Self::RateLimited { .. } => "rate_limited",
+            Self::TooManyCalls { .. } => "too_many_calls",
             Self::Internal => "internal_error",
         }
     }
@@ -266,7 +275,7 @@ async fn write_errors(State(max_body_bytes): State<usize>, request: Request, nex
     if matches!(error, ApiError::Unauthorized) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if let ApiError::RateLimited { seconds, .. } = error {
+    if let ApiError::RateLimited { seconds, .. } | ApiError::TooManyCalls { seconds, .. } = error {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     if let Some(allow) = allow {
@@ -324,6 +333,7 @@ mod tests {
             .route("/waiting", get(async || ApiError::DeliveryWaiting))
             .route("/running", get(async || ApiError::ReplayRunning(JobId::new(Timestamp::UNIX_EPOCH, &[7; 10]))))
             .route("/limited", get(async || ApiError::RateLimited { per_second: 1000, seconds: 2 }))
+            .route("/calls", get(async || ApiError::TooManyCalls { per_second: 100, seconds: 1 }))
             .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))))
             .route("/things/{id}", get(async |_: Path<String>| StatusCode::NO_CONTENT))
             .route("/body", post(async |body: Bytes| success(StatusCode::OK, body.len())))
@@ -358,6 +368,7 @@ mod tests {
             "/waiting",
             "/running",
             "/limited",
+            "/calls",
             "/internal",
             "/nowhere",
             "/things/%FF",

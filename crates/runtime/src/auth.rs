@@ -10,11 +10,10 @@ use posthaste_domain::{
     api_key::{ApiKey, Scope},
     workspace::Workspace,
 };
-use posthaste_store::Registry;
 
-use crate::api::ApiError;
+use crate::{api::ApiError, door::Door};
 
-/// The caller, whose key exists.
+/// The caller, whose key exists and has calls left.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The key's workspace: the only one that this call can touch.
@@ -32,14 +31,14 @@ impl Caller {
 
 impl<S> FromRequestParts<S> for Caller
 where
-    Registry: FromRef<S>,
+    Door: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let key = bearer(parts).map(ApiKey::presented).filter(ApiKey::is_well_formed).ok_or(ApiError::Unauthorized)?;
-        let info = Registry::from_ref(state).key(&key.hash()).await?.ok_or(ApiError::Unauthorized)?;
+        let info = Door::from_ref(state).enter(&key).await?;
         Ok(Self { workspace: info.workspace, scopes: info.scopes })
     }
 }

@@ -13,6 +13,8 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
+use crate::read_units::CountReadUnits;
+
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2, <https://www.amazontrust.com/repository/>.
 const AMAZON_ROOTS: &[u8] = include_bytes!("aws/amazon-roots.pem");
 
@@ -44,7 +46,8 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
 
 /// A client for DynamoDB.
 pub fn dynamodb(sdk: &SdkConfig) -> aws_sdk_dynamodb::Client {
-    aws_sdk_dynamodb::Client::new(sdk)
+    let config = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(CountReadUnits).build();
+    aws_sdk_dynamodb::Client::from_conf(config)
 }
 
 /// A client for SQS.

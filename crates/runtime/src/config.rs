@@ -3,7 +3,7 @@
 use std::{env, str::FromStr, time::Duration};
 
 use http::HeaderValue;
-use posthaste_domain::{address::AllowedCidrs, publish_limit::PublishLimit, url::UrlPolicy, workspace::Workspace};
+use posthaste_domain::{address::AllowedCidrs, tokens::Limit, url::UrlPolicy, workspace::Workspace};
 
 /// A variable that is missing or can't be read. It names the variable and does not repeat the value.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +50,13 @@ pub fn disable_after() -> Result<Duration, ConfigError> {
 }
 
 /// `PUBLISH_RATE_LIMIT`: how many events a second a workspace may publish; none where it is 0.
-pub fn publish_limit() -> Result<Option<PublishLimit>, ConfigError> {
-    parsed("PUBLISH_RATE_LIMIT", "a number of events").map(PublishLimit::new)
+pub fn publish_limit() -> Result<Option<Limit>, ConfigError> {
+    parsed("PUBLISH_RATE_LIMIT", "a number of events").map(Limit::of_events)
+}
+
+/// `KEY_RATE_LIMIT`: how many calls a second an API key may make; none where it is 0.
+pub fn key_limit() -> Result<Option<Limit>, ConfigError> {
+    parsed("KEY_RATE_LIMIT", "a number of calls").map(Limit::of_calls)
 }
 
 /// `SEAL_URLS`: whether webhooks' URLs are sealed where they are stored.

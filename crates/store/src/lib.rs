@@ -21,7 +21,7 @@ pub use deliveries::{
 };
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};
-pub use registry::{OwnType, PageKey, Registry, Revision, Subscribers, Webhooks, Written};
+pub use registry::{Bucket, OwnType, PageKey, Registry, Revision, Subscribers, Webhooks, Written};
 pub use sealed::{KeyRing, NONCE_BYTES, Place, Purpose, SealError};
 
 /// One page of a list, and where the next one begins.

@@ -1,5 +1,5 @@
 //! The Registry table: webhooks and the index that routes events to them, API keys, the counter of webhook ids, the calls that have an
-//! idempotency key, and what limits publishing.
+//! idempotency key, and the buckets of limits.
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
@@ -13,15 +13,16 @@
 //! | `counter` | `webhook` | `value` |
 //! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `ordered`, `expiresAt` |
 //! | `publish#<workspace>` | `limit` | `nextFree` (ns), `expiresAt`: the limit of publishing |
+//! | `calls#<key id>` | `limit` | the same: the limit of the calls of an API key |
 //!
 //! What is confidential is sealed before it gets here, and is read without being opened: see [`crate::KeyRing`].
 //!
 //! A webhook and what the routing index says of it are written in one transaction. A key is two items, written and deleted in one transaction.
 
+mod buckets;
 mod health;
 mod idempotency;
 mod keys;
-mod publishing;
 mod routing;
 mod subscribers;
 mod type_count;
@@ -33,6 +34,7 @@ use posthaste_domain::workspace::Workspace;
 
 use crate::item::{Item, text};
 
+pub use buckets::Bucket;
 pub use routing::{PageKey, Written};
 pub use subscribers::Subscribers;
 pub use types::OwnType;

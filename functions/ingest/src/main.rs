@@ -1,14 +1,19 @@
 //! `ingest`: events come in through the API and go to the events queue.
 
 mod keyed;
-mod limiter;
 mod publish;
 
-use axum::{Router, routing::post};
-use limiter::Limiter;
+use axum::{Router, middleware, routing::post};
 use posthaste_domain::{event::MAX_PUBLISH_BYTES, loops::Relayed};
 use posthaste_queue::Queue;
-use posthaste_runtime::{api, aws, checks::Checks, config, telemetry};
+use posthaste_runtime::{
+    api, aws,
+    checks::Checks,
+    config,
+    door::{self, Door},
+    limiter::Limiter,
+    telemetry,
+};
 use posthaste_store::Registry;
 
 #[derive(Clone, axum::extract::FromRef)]
@@ -16,6 +21,8 @@ struct State {
     registry: Registry,
     events: Queue,
     checks: Checks,
+    door: Door,
+    /// Of what a workspace publishes.
     limiter: Limiter,
 }
 
@@ -25,13 +32,18 @@ async fn main() -> Result<(), lambda_http::Error> {
     let sdk = aws::load().await?;
     let registry = Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?);
     let checks = Checks::default();
+    let door = Door::new(config::key_limit()?, registry.clone());
     let state = State {
         limiter: Limiter::new(config::publish_limit()?, registry.clone()),
         registry,
         events: Queue::new(aws::sqs(&sdk), config::text("EVENTS_QUEUE_URL")?),
         checks: checks.clone(),
+        door: door.clone(),
     };
-    let routes = Router::new().route("/api/v1/events", post(publish::publish)).with_state(state);
+    let routes = Router::new()
+        .route("/api/v1/events", post(publish::publish))
+        .layer(middleware::from_fn_with_state(door, door::weigh))
+        .with_state(state);
     // A body that is a little too large is refused with the call's own words.
     api::serve(routes, Relayed::Counted, MAX_PUBLISH_BYTES + 1024, &checks).await
 }

@@ -25,15 +25,16 @@ use posthaste_runtime::{
     checks::Checks,
     clock,
     event_message::event_message,
+    limiter::Limiter,
     random,
 };
-use posthaste_store::Registry;
+use posthaste_store::{Bucket, Registry};
 
 use crate::keyed::Keyed;
 
 pub(crate) async fn publish(
     caller: Caller,
-    State(crate::State { registry, events: queue, checks, limiter }): State<crate::State>,
+    State(crate::State { registry, events: queue, checks, limiter, .. }): State<crate::State>,
     Extension(Hops(hops)): Extension<Hops>,
     headers: HeaderMap,
     body: Bytes,
@@ -43,7 +44,7 @@ pub(crate) async fn publish(
     let published = NewEvent::parse_call(&body)?;
     let alone = matches!(published, Published::One(_));
     let count = published.events().len();
-    limiter.admit(&caller.workspace, count).await?;
+    admit(&limiter, &caller.workspace, count).await?;
     let (published, checked) = check(&registry, &checks, &caller.workspace, published).await?;
     let now = clock::now();
     let events = match keyed {
@@ -73,6 +74,18 @@ pub(crate) async fn publish(
             accepted.extend(last);
             success(StatusCode::ACCEPTED, AcceptedMany { events: accepted })
         }
+    })
+}
+
+/// A call is counted when its body could be read, so a repeated call counts again, and so does one that is refused for what its events
+/// say.
+async fn admit(limiter: &Limiter, workspace: &Workspace, events: usize) -> Result<(), ApiError> {
+    let bucket = Bucket::Publishing(workspace.clone());
+    limiter.admit(&bucket, u32::try_from(events).unwrap_or(u32::MAX)).await.map_err(|over| {
+        if over.is_new {
+            tracing::info!(%workspace, events, "a publishing call is over its workspace's limit");
+        }
+        ApiError::RateLimited { per_second: over.per_second, seconds: over.seconds }
     })
 }
 

@@ -17,6 +17,7 @@ use posthaste_runtime::{
     api::{ApiError, success},
     auth::Caller,
     clock,
+    door::Door,
     query::Query,
     random,
 };
@@ -68,6 +69,7 @@ pub(crate) async fn list(
 pub(crate) async fn remove(
     caller: Caller,
     State(registry): State<Registry>,
+    State(door): State<Door>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::KeysManage)?;
@@ -78,6 +80,7 @@ pub(crate) async fn remove(
         return Err(ApiError::Forbidden(scope));
     }
     registry.delete_key(&info, &hash).await?;
+    door.forget(&hash);
     tracing::info!(key.id = %id, workspace = %caller.workspace, "deleted an API key");
     Ok(success(StatusCode::OK, Removed::of(id)))
 }

@@ -15,12 +15,20 @@ mod webhooks;
 use axum::{
     Router,
     extract::FromRef,
+    middleware,
     routing::{delete, get, post},
 };
 use nudge::Turns;
 use posthaste_domain::{loops::Relayed, request::USER_AGENT, url::UrlPolicy};
 use posthaste_queue::Queue;
-use posthaste_runtime::{api, aws, checks::Checks, config, keys::Keys, telemetry};
+use posthaste_runtime::{
+    api, aws,
+    checks::Checks,
+    config,
+    door::{self, Door},
+    keys::Keys,
+    telemetry,
+};
 use posthaste_sender::Sender;
 use posthaste_store::{Deliveries, Events, Registry};
 use replay::Queues;
@@ -42,6 +50,7 @@ struct Shared {
     keys: Keys,
     most_webhooks: MostWebhooks,
     checks: Checks,
+    door: Door,
 }
 
 #[tokio::main]
@@ -53,8 +62,10 @@ async fn main() -> Result<(), lambda_http::Error> {
     let url_policy = config::url_policy()?;
     let deliveries = Deliveries::new(dynamodb.clone(), config::text("DELIVERIES_TABLE")?);
     let checks = Checks::default();
+    let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
+    let door = Door::new(config::key_limit()?, registry.clone());
     let shared = Shared {
-        registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
+        registry,
         events: Events::new(dynamodb, config::text("EVENTS_TABLE")?),
         turns: Turns { deliveries: deliveries.clone(), queue: queue("TURNS_QUEUE_URL")? },
         deliveries,
@@ -65,6 +76,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?)
             .sealing_urls(config::seal_urls()?),
         checks: checks.clone(),
+        door: door.clone(),
     };
     let routes = Router::new()
         .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
@@ -82,6 +94,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/event-types/{name}", get(event_types::show).put(event_types::put).delete(event_types::remove))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{id}", delete(keys::remove))
-        .route(posthaste_api::openapi::PATH, get(openapi::show));
+        .route(posthaste_api::openapi::PATH, get(openapi::show))
+        .layer(middleware::from_fn_with_state(door, door::weigh));
     api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, &checks).await
 }

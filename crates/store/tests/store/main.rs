@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
 mod attempts;
+mod buckets;
 mod events;
 mod health;
 mod keys;
 mod lanes;
 mod limits;
 mod parked;
-mod publishing;
 mod reads;
 mod routing;
 mod table;

@@ -1,0 +1,93 @@
+//! Who may come in: whether a call's API key exists, and whether the key has calls left.
+//!
+//! A key is looked up once in some seconds ([`posthaste_domain::known_keys`]). Each call of a key takes a token of its bucket
+//! ([`posthaste_domain::tokens`]), and one that has read much takes further ones when it is over ([`weigh`]). A call without a valid key
+//! belongs to nobody, so it takes none.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use posthaste_domain::{
+    api_key::{ApiKey, KeyHash, KeyInfo},
+    id::KeyId,
+    known_keys::{Known, KnownKeys},
+    tokens::{self, Limit},
+};
+use posthaste_store::{Bucket, Registry};
+
+use crate::{api::ApiError, clock, limiter::Limiter, read_units};
+
+tokio::task_local! {
+    /// Whose call this is, as soon as that is known.
+    static CALLER: OnceLock<KeyId>;
+}
+
+/// What this environment knows of keys and of what they have left. Clones share that.
+#[derive(Debug, Clone)]
+pub struct Door {
+    registry: Registry,
+    known: Arc<Mutex<KnownKeys>>,
+    limiter: Limiter,
+}
+
+impl Door {
+    /// `limit` is how many calls a second a key may make.
+    pub fn new(limit: Option<Limit>, registry: Registry) -> Self {
+        Self { limiter: Limiter::new(limit, registry.clone()), registry, known: Arc::default() }
+    }
+
+    /// Counts a call of this key.
+    pub(crate) async fn enter(&self, key: &ApiKey) -> Result<KeyInfo, ApiError> {
+        let info = self.look_up(key.hash()).await?.ok_or(ApiError::Unauthorized)?;
+        // A call that nobody weighs has no place to write this down.
+        let _ = CALLER.try_with(|caller| caller.set(info.id));
+        self.limiter.admit(&Bucket::Calls(info.id), 1).await.map_err(|over| {
+            if over.is_new {
+                tracing::info!(key.id = %info.id, workspace = %info.workspace, "an API key makes more calls than it may");
+            }
+            ApiError::TooManyCalls { per_second: over.per_second, seconds: over.seconds }
+        })?;
+        Ok(info)
+    }
+
+    /// A key that has been revoked by this environment is of no use here at once.
+    pub fn forget(&self, hash: &KeyHash) {
+        self.known().forget(hash);
+    }
+
+    async fn look_up(&self, hash: KeyHash) -> Result<Option<KeyInfo>, ApiError> {
+        let now = clock::now();
+        let known = self.known().find(&hash, now);
+        match known {
+            Known::Key(info) => Ok(Some(info)),
+            Known::NoKey => Ok(None),
+            Known::Nothing => {
+                let info = self.registry.key(&hash).await?;
+                self.known().learn(hash, info.clone(), now);
+                Ok(info)
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, KnownKeys> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A layer of an API's routes: a call that has read much counts as several calls of its key.
+pub async fn weigh(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let named = async {
+        let response = next.run(request).await;
+        (response, CALLER.with(|caller| caller.get().copied()))
+    };
+    let ((response, caller), units) = read_units::counted(CALLER.scope(OnceLock::new(), named)).await;
+    let weight = tokens::weight(units);
+    if let Some(caller) = caller.filter(|_| weight > 0) {
+        door.limiter.charge(&Bucket::Calls(caller), weight).await;
+    }
+    response
+}
