@@ -27,6 +27,19 @@ use crate::{
 /// How long the queues have to be quiet until everything counts as taken in.
 const CALM: Duration = Duration::from_millis(500);
 
+/// The parameters of a measurement, which calls the API as often as it likes unless it is told otherwise. The template of an earlier
+/// version has no such limits.
+fn parameters(subject: &Subject) -> BTreeMap<String, String> {
+    let concurrency = subject.concurrency.to_string();
+    let limits = [("KeyRateLimit", "0"), ("ApiRateLimit", "10000"), ("ApiBurstLimit", "5000")];
+    let known = limits.into_iter().filter(|(name, _)| subject.template.contains(&format!("  {name}:")));
+    let mut parameters = subject.parameters.clone();
+    for (name, value) in known.chain([("DeliverMaximumConcurrency", concurrency.as_str())]) {
+        parameters.entry(name.to_owned()).or_insert(value.to_owned());
+    }
+    parameters
+}
+
 /// A running system.
 pub(crate) struct Bench {
     system: System,
@@ -52,8 +65,6 @@ impl Bench {
         let counted = errors.clone();
         let logged = Arc::<Mutex<BTreeMap<String, Logged>>>::default();
         let noted = logged.clone();
-        let mut parameters = subject.parameters.clone();
-        parameters.entry("DeliverMaximumConcurrency".to_owned()).or_insert(subject.concurrency.to_string());
         let options = Options {
             template: subject.template.clone(),
             functions: Functions::Processes(subject.binaries.clone()),
@@ -61,7 +72,7 @@ impl Bench {
             port: 0,
             data: None,
             faults: FaultSpec::default(),
-            parameters,
+            parameters: parameters(subject),
             log: LogSink::new(move |line| {
                 note(&noted, &line);
                 if line.text.contains(r#""level":"ERROR""#) && counted.fetch_add(1, Ordering::Relaxed) == 0 {

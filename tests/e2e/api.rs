@@ -1,6 +1,9 @@
 //! The API: every answer, and every error with its status, code and field.
 
-use posthaste_tests::Posthaste;
+use std::time::{Duration, Instant};
+
+use posthaste_domain::known_keys::BELIEVED;
+use posthaste_tests::{Posthaste, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -56,7 +59,7 @@ async fn webhooks_are_listed_in_pages() {
 }
 
 #[tokio::test]
-async fn keys_are_made_listed_and_revoked_at_once() {
+async fn keys_are_made_listed_and_revoked_within_5_seconds() {
     let posthaste = Posthaste::start().await;
     let body = json!({ "scopes": ["webhooks:manage"], "name": "ci", "environment": "test" });
     let (status, answer) = posthaste.api.call(Method::POST, "/keys", body).await;
@@ -74,7 +77,11 @@ async fn keys_are_made_listed_and_revoked_at_once() {
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
     assert!(!listed.to_string().contains(key), "a key is shown once");
     posthaste.api.ok(Method::DELETE, &format!("/keys/{}", answer["data"]["id"].as_str().unwrap()), Value::Null).await;
-    assert_eq!(theirs.call(Method::GET, "/webhooks", Value::Null).await.0, 401);
+    let revoked_at = Instant::now();
+    let refused = async || theirs.call(Method::GET, "/webhooks", Value::Null).await.0 == 401;
+    let refused_at = eventually("the key is refused", async || refused().await.then(Instant::now)).await;
+    // A busy machine takes a moment for the call that tells.
+    assert!(refused_at - revoked_at < BELIEVED + Duration::from_secs(2), "{:?}", refused_at - revoked_at);
 }
 
 #[tokio::test]
@@ -96,7 +103,8 @@ async fn a_key_revokes_only_what_it_could_give() {
     for (_, path) in &paths[1..] {
         manager.ok(Method::DELETE, path, Value::Null).await;
     }
-    assert_eq!(manager.call(Method::GET, "/keys", Value::Null).await.0, 401, "it has revoked itself");
+    let refused = async || manager.call(Method::GET, "/keys", Value::Null).await.0 == 401;
+    eventually("the key that has revoked itself is refused", async || refused().await.then_some(())).await;
     posthaste.api.ok(Method::DELETE, &paths[0].1, Value::Null).await;
 }
 

@@ -49,11 +49,12 @@ impl Checks {
                 let mut answers = Answers::new();
                 for (status, response) in members(&operation["responses"]) {
                     let path = path.replace('~', "~0").replace('/', "~1");
-                    let at = format!("/paths/{path}/{method}/responses/{status}/content/application~1json/schema");
+                    let own = format!("/paths/{path}/{method}/responses/{status}");
+                    // What calls share is described elsewhere.
+                    let shared = response["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+                    let at = format!("{}/content/application~1json/schema", shared.unwrap_or(&own));
                     let status = status.parse().map_err(|_| format!("{at}: a status has to be a number"))?;
-                    // What is described elsewhere is a failure that calls share.
-                    let schema = if response["$ref"].is_string() { failure } else { compile(&at)? };
-                    answers.insert(status, schema);
+                    answers.insert(status, compile(&at)?);
                 }
                 operations.push((path.clone(), method.clone(), answers));
             }
@@ -138,6 +139,21 @@ mod tests {
         assert!(answer("GET", "/api/v1/webhooks", 200, &page).is_err());
         assert!(answer("GET", "/api/v1/webhooks", 409, &failure("conflict")).unwrap_err().contains("no such status"));
         assert_eq!(answer("PATCH", "/api/v1/webhooks/42", 409, &failure("conflict")), Ok(()));
+    }
+
+    #[test]
+    fn what_api_gateway_answers_itself_is_in_the_document() {
+        let message = json!({ "message": "Too Many Requests" });
+        for status in [429, 500, 503, 504] {
+            assert_eq!(answer("GET", "/api/v1/webhooks", status, &message), Ok(()), "{status}");
+        }
+        assert_eq!(answer("POST", "/api/v1/events", 413, &message), Ok(()));
+        assert_eq!(answer("GET", "/api/v1/openapi.json", 503, &message), Ok(()));
+        for status in [401, 403, 422] {
+            assert!(answer("GET", "/api/v1/webhooks", status, &message).is_err(), "{status} has the envelope");
+        }
+        assert_eq!(answer("GET", "/api/v1/webhooks", 429, &failure("too_many_calls")), Ok(()));
+        assert!(answer("GET", "/api/v1/webhooks", 503, &failure("internal_error")).is_err());
     }
 
     #[test]

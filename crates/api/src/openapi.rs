@@ -26,7 +26,7 @@ use utoipa::openapi::{
 
 use self::{
     call::{Call, JSON, SECURITY},
-    refusal::Failure,
+    refusal::{Failure, GatewayMessage},
     schema::{Named, add},
 };
 
@@ -38,6 +38,7 @@ pub fn document() -> OpenApi {
     let mut paths = Paths::new();
     let mut schemas = Named::new();
     add::<Failure>(&mut schemas);
+    add::<GatewayMessage>(&mut schemas);
     for call in calls() {
         let (method, path, operation, named) = call.finish();
         paths.add_path_operation(path, vec![method], operation);
@@ -54,6 +55,9 @@ pub fn document() -> OpenApi {
     for (name, refusal) in refusal::shared() {
         let response = refusal::response(refusal.status, &[&refusal]);
         components.responses.insert(name.to_owned(), RefOr::T(response));
+    }
+    for (name, status) in refusal::GATEWAY {
+        components.responses.insert(name.to_owned(), RefOr::T(refusal::response(status, &[])));
     }
     components.parameters.extend(outgoing::headers());
     components.add_security_scheme(SECURITY, SecurityScheme::Http(api_key()));
@@ -129,6 +133,12 @@ Every answer is in an envelope: `{\"success\": true, \"data\": …}`, or `{\"suc
 `message` for people and, where one field or parameter is at fault, its path in `field`. A field or parameter that is not known is an \
 error. A path that does not exist answers 404, a method that a path does not take answers 405. A webhook can't call this API: every path \
 refuses what carries a webhook's signature, with 422 `loop_detected`.
+
+Some failures are answered by API Gateway before or instead of the API itself. They have no envelope, only `{\"message\": …}`: 429 where \
+all callers together make too many calls, 413 for a call that AWS does not take, 503 or 504 for one that has taken too long or that \
+there is no room for, and 500. A client repeats a call after a 429, 500, 503 or 504: after what `Retry-After` says, or else after a \
+second, and after twice as long each further time. A publishing call that is repeated in this way needs an `Idempotency-Key`, or its \
+events may be published twice.
 
 A list comes in pages: `next` of one is the `cursor` of the following one, and null on the last. A page can be shorter than asked for, \
 and even empty, although another one follows.";

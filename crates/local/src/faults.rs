@@ -66,6 +66,12 @@ impl Faults {
         self.chance(duplicate)
     }
 
+    /// Whether Lambda has no room for a call of the API.
+    pub(crate) fn is_busy(&self) -> bool {
+        let busy = self.spec().busy;
+        self.chance(busy)
+    }
+
     /// A number below `sides`, which is not 0.
     pub(crate) fn roll(&self, sides: usize) -> usize {
         (self.next() % sides as u64) as usize

@@ -1,6 +1,16 @@
 //! The HTTP API: routes a request to its function as API Gateway's payload format 2.0, and the answer back.
+//!
+//! Some answers are API Gateway's own, `{"message": …}`: 404 where there is no route, 429 where a route is called too often, 413 for
+//! what is larger than API Gateway or Lambda takes, 503 for a function that has not answered in time or that Lambda has no room for,
+//! and 500 for one that has failed.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::SystemTime};
+mod throttle;
+
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -9,11 +19,22 @@ use posthaste_local_lambda::{
     http_event::{HttpRequest, error_response, to_event, to_response},
     route::Routes,
 };
+use tokio::time::{Instant, timeout};
+
+use crate::Faults;
+
+pub(crate) use throttle::Throttles;
+
+/// How long an HTTP API waits for a function. The function goes on.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
+const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The routes, and the functions that they lead to.
 pub(crate) struct Gateway {
     pub(crate) routes: Routes<String>,
     pub(crate) functions: BTreeMap<String, Function>,
+    pub(crate) throttles: Throttles,
+    pub(crate) faults: Faults,
 }
 
 impl Gateway {
@@ -22,6 +43,9 @@ impl Gateway {
         let Some(found) = self.routes.find(&head.method, head.uri.path()) else {
             return error_response(StatusCode::NOT_FOUND);
         };
+        if !self.throttles.admits(found.route_key, Instant::now()) {
+            return error_response(StatusCode::TOO_MANY_REQUESTS);
+        }
         let Some(function) = self.functions.get(found.target) else {
             return error_response(StatusCode::INTERNAL_SERVER_ERROR);
         };
@@ -38,13 +62,23 @@ impl Gateway {
             time: SystemTime::now(),
         };
         let Ok(event) = to_event(&request) else { return error_response(StatusCode::PAYLOAD_TOO_LARGE) };
-        match function.invoke(event).await {
-            Ok(answer) => to_response(&answer),
-            Err(InvokeError::RequestTooLarge { .. }) => error_response(StatusCode::PAYLOAD_TOO_LARGE),
-            Err(error) => {
+        if self.faults.is_busy() {
+            return error_response(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        match timeout(INTEGRATION_TIMEOUT, function.invoke(event)).await {
+            Ok(Ok(answer)) => to_response(&answer),
+            Ok(Err(InvokeError::RequestTooLarge { .. })) => error_response(StatusCode::PAYLOAD_TOO_LARGE),
+            Ok(Err(error)) => {
                 tracing::warn!(function = %found.target, %error, "an HTTP request failed");
                 error_response(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Err(_) => {
+                tracing::warn!(function = %found.target, "an HTTP request took too long");
+                error_response(StatusCode::SERVICE_UNAVAILABLE)
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use posthaste_local_lambda::loopback;
+use posthaste_local_lambda::{http_event::error_response, loopback};
 use tokio::{net::TcpListener, task::JoinSet};
 
 pub(crate) use head::HeaderLines;
@@ -104,7 +104,8 @@ where
     head.extensions.insert(record.header_lines(&head.headers));
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(_) => return Ok(text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").map(Full::new)),
+        // In the words of API Gateway, whose own bound is lower.
+        Err(_) => return Ok(error_response(StatusCode::PAYLOAD_TOO_LARGE).map(Full::new)),
     };
     record.begin();
     handler(Request::from_parts(head, body)).await.map(|response| response.map(Full::new)).ok_or(NoAnswer)

@@ -24,7 +24,7 @@ use crate::{
     bill::{AccessLog, Meter, Terms, Usage},
     faults::{self, Faults},
     front::{Front, Names, Parts},
-    gateway::Gateway,
+    gateway::{Gateway, Throttles},
     inbox::Inbox,
     metrics::{Depth, Metrics},
     scheduler::{Scheduler, TickError},
@@ -128,7 +128,10 @@ impl System {
         let schedules = scheduler.start();
 
         let routes = stack.routes.iter().map(|route| (route.route_key.clone(), route.function.clone()));
-        let gateway = Arc::new(Gateway { routes: Routes::new(routes)?, functions: functions.clone() });
+        let throttles = Throttles::new(stack.throttling);
+        let gateway =
+            Gateway { routes: Routes::new(routes)?, functions: functions.clone(), throttles, faults: faults.clone() };
+        let gateway = Arc::new(gateway);
         let access_log = Arc::new(AccessLog::of(&options.template, meter.clone())?);
         servers.push(Server::start(api, move |request| {
             let (gateway, access_log) = (gateway.clone(), access_log.clone());

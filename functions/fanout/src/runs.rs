@@ -40,7 +40,7 @@ use crate::{
 const CONCURRENT_RUNS: usize = 16;
 /// How often it is looked whether what goes before an end is held, or attempted: after 5, 10, 20, 40 and 60 s more.
 const END_TRIES: u32 = 5;
-/// How much is read of a millisecond's events: a call has up to 100, of 5 MiB together.
+/// How much is read of a millisecond's events: a call has up to 100, of 4 MiB together.
 const MAX_EARLIER: u16 = 500;
 const MAX_EARLIER_PAGES: usize = 5;
 /// How many holds are read that are among those of one call: as many as a call has events, with room for those of others.

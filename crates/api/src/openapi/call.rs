@@ -44,6 +44,10 @@ impl Call {
         let mut operation = Operation::new();
         operation.operation_id = Some(id.to_owned());
         operation.summary = Some(summary.to_owned());
+        for (name, status) in refusal::GATEWAY {
+            let shared = RefOr::Ref(Ref::from_response_name(name));
+            operation.responses.responses.insert(status.to_string(), shared);
+        }
         Self { method, path, operation, schemas: Vec::new(), refusals: vec![Refusal::loop_detected()] }
     }
 
@@ -68,6 +72,10 @@ impl Call {
     pub(crate) fn open(mut self, description: &str) -> Self {
         self.operation.description = Some(description.to_owned());
         self.operation.security = Some(Vec::new());
+        self.operation
+            .responses
+            .responses
+            .insert("429".to_owned(), RefOr::Ref(Ref::from_response_name("TooManyCalls")));
         self
     }
 
@@ -193,7 +201,9 @@ impl Call {
         for refusal in &self.refusals {
             by_status.entry(refusal.status).or_default().push(refusal);
         }
-        for (status, refusals) in by_status {
+        let shared = refusal::shared();
+        for (status, mut refusals) in by_status {
+            refusals.extend(shared.iter().map(|(_, shared)| shared).filter(|shared| shared.status == status));
             let response = refusal::response(status, &refusals);
             self.operation.responses.responses.insert(status.to_string(), RefOr::T(response));
         }

@@ -184,7 +184,7 @@ pub(super) fn sample(event_type: &str) -> Option<Value> {
 }
 
 const PUBLISHING: &str = "\
-One event, or up to 100 in `events`: at most 256 KiB an event, 5 MiB a call. Data of a type of the catalogue, and of an own type with \
+One event, or up to 100 in `events`: at most 256 KiB an event, 4 MiB a call. Data of a type of the catalogue, and of an own type with \
 a schema, is checked, as far as the check takes a bounded time: an event that is too large for its schema is refused. An event of a \
 type that is not known at all is taken as it is.\n\n\
 Events of a process carry `processType` and `contextId` in `data`: filters and the timing `process_end` go by them.";

@@ -98,7 +98,7 @@ fn key_id() -> KeyId {
 }
 
 const REVOKING: &str = "\
-It is of no use at once. Nobody can revoke what they could not give: a key with a scope that the caller's key lacks is refused with 403.";
+Within 5 seconds it is of no use any more. Nobody can revoke what they could not give: a key with a scope that the caller's key lacks is refused with 403.";
 
 const CREATING: &str = "\
 Nobody can give more than they have: a scope that the caller's key lacks is refused with 403. A key for another workspace, which is how \

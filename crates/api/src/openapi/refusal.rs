@@ -1,10 +1,13 @@
-//! How calls fail: the envelope, and an example for each reason.
+//! How calls fail: the envelope, and an example for each reason. Some answers are API Gateway's own and have no envelope.
 
 use posthaste_domain::loops::{self, SIGNATURE_HEADERS};
 use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
-    openapi::{Content, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, Type, example::ExampleBuilder},
+    openapi::{
+        Content, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, Type, example::ExampleBuilder,
+        schema::AnyOfBuilder,
+    },
 };
 
 use super::schema;
@@ -34,6 +37,14 @@ pub(crate) struct Complaint {
     field: String,
     /// Finds the call in the log.
     request_id: String,
+}
+
+/// What API Gateway answers itself.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its shape is used")]
+pub(crate) struct GatewayMessage {
+    /// A few words for people, such as `Too Many Requests`.
+    message: String,
 }
 
 fn always_false() -> ObjectBuilder {
@@ -152,31 +163,72 @@ fn description(status: u16, first: Option<&Refusal>) -> &'static str {
         403 => "The API key lacks a scope.",
         404 => "There is no such thing, or it is another workspace's.",
         409 => "The state of things does not allow it, or other calls changed it at the same time.",
-        413 => "The body, or an event in it, is too large.",
+        413 => {
+            "The body, or an event in it, is too large. What is larger than AWS takes is refused by API Gateway itself."
+        }
         429 => {
-            "The workspace publishes more events a second than the deployment lets it. `Retry-After` says when to repeat the call."
+            "There are too many calls, or a workspace publishes too many events: `Retry-After` says when to repeat the call. Or all callers \
+             together make too many calls: that answer is API Gateway's own and has no `Retry-After`."
         }
         422 => "The request is well-formed, but what it says can't be accepted.",
-        _ => "Something went wrong on our side.",
+        503 => {
+            "API Gateway's own answer: the call has taken more than 30 seconds, or there is no room for it now. Whether it was carried out is \
+             not known."
+        }
+        504 => "API Gateway's own answer: the call has taken too long. Whether it was carried out is not known.",
+        _ => {
+            "Something went wrong on our side. Where it kept us from answering at all, the answer is API Gateway's own."
+        }
     }
 }
 
 /// The failures that every call has which takes a key. They are described once.
-pub(super) fn shared() -> [(&'static str, Refusal); 2] {
+pub(super) fn shared() -> [(&'static str, Refusal); 3] {
     let unauthorized = "the call needs an Authorization header with a valid API key: Bearer spk_live_…";
+    let calls = "the API key makes more than 100 calls a second: repeat the call in 1 s";
     let internal = "something went wrong on our side; the request id finds it in the log";
     [
         ("Unauthorized", Refusal::new(401, "unauthorized", unauthorized)),
         ("InternalError", Refusal::new(500, "internal_error", internal)),
+        ("TooManyCalls", Refusal::new(429, "too_many_calls", calls)),
     ]
+}
+
+/// The answers that API Gateway gives instead of every call. They are described once.
+pub(super) const GATEWAY: [(&str, u16); 2] = [("Unavailable", 503), ("GatewayTimeout", 504)];
+
+/// What API Gateway itself says with a status.
+fn gateway_message(status: u16) -> Option<&'static str> {
+    match status {
+        413 => Some("Request Entity Too Large"),
+        429 => Some("Too Many Requests"),
+        500 => Some("Internal Server Error"),
+        503 => Some("Service Unavailable"),
+        504 => Some("Gateway Timeout"),
+        _ => None,
+    }
 }
 
 /// The answer with this status, which gives one of these.
 pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
-    let mut content = Content::new(Some(schema::reference::<Failure>()));
+    let message = gateway_message(status);
+    let schema = match (refusals, message) {
+        ([], _) => schema::reference::<GatewayMessage>(),
+        (_, None) => schema::reference::<Failure>(),
+        (_, Some(_)) => {
+            let either = [schema::reference::<Failure>(), schema::reference::<GatewayMessage>()];
+            RefOr::T(either.into_iter().fold(AnyOfBuilder::new(), AnyOfBuilder::item).build().into())
+        }
+    };
+    let mut content = Content::new(Some(schema));
     for refusal in refusals {
         let example = ExampleBuilder::new().description(refusal.answers()).value(Some(refusal.example()));
         content.examples.insert(refusal.code.to_owned(), RefOr::T(example.build()));
+    }
+    if let Some(message) = message {
+        let example = ExampleBuilder::new().description("API Gateway's own answer.");
+        let example = example.value(Some(json!({ "message": message }))).build();
+        content.examples.insert("api_gateway".to_owned(), RefOr::T(example));
     }
     let mut response = ResponseBuilder::new()
         .description(description(status, refusals.first().copied()))
@@ -187,7 +239,10 @@ pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
     }
     if status == 429 {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        let header = HeaderBuilder::new().description(Some("In seconds.")).schema(Some(seconds)).build();
+        let header = HeaderBuilder::new()
+            .description(Some("In seconds. API Gateway's own answer has none."))
+            .schema(Some(seconds))
+            .build();
         response = response.header("Retry-After", header);
     }
     response.build()

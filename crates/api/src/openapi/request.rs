@@ -118,7 +118,7 @@ pub(crate) struct NewEvent {
     reference: Option<String>,
 }
 
-/// Several events in one call, at most 5 MiB. Either all of them are accepted or none.
+/// Several events in one call, at most 4 MiB. Either all of them are accepted or none.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewEvents {

@@ -2,7 +2,7 @@ use std::{str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// Random faults, as `seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%`. What is not named does not happen.
+/// Random faults, as `seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%`. What is not named does not happen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultSpec {
@@ -17,16 +17,19 @@ pub struct FaultSpec {
     pub fail: f64,
     /// The chance that such a call is carried out and its answer lost.
     pub lose: f64,
+    /// The chance that Lambda has no room for a call of the API.
+    pub busy: f64,
 }
 
 impl FaultSpec {
-    /// Reads the text, or the same as JSON: `{"seed": 7, "kill": "500ms", "duplicate": 0.05, "fail": 0.05, "lose": 0.01}`.
+    /// Reads the text, or the same as JSON: `{"seed": 7, "kill": "500ms", "duplicate": 0.05, "fail": 0.05, "lose": 0.01, "busy": 0}`.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         if !text.trim_start().starts_with('{') {
             return text.parse().map_err(|error: FaultSpecError| error.to_string());
         }
         let spec: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        match [spec.duplicate, spec.fail, spec.lose].into_iter().find(|chance| !(0.0..=1.0).contains(chance)) {
+        match [spec.duplicate, spec.fail, spec.lose, spec.busy].into_iter().find(|chance| !(0.0..=1.0).contains(chance))
+        {
             Some(chance) => Err(format!("{chance} is no chance: it has to be 0 to 1")),
             None => Ok(spec),
         }
@@ -79,7 +82,8 @@ impl FromStr for FaultSpec {
                 "duplicate" => spec.duplicate = percent()?,
                 "fail" => spec.fail = percent()?,
                 "lose" => spec.lose = percent()?,
-                _ => return Err(bad("known are seed, kill, duplicate, fail and lose")),
+                "busy" => spec.busy = percent()?,
+                _ => return Err(bad("known are seed, kill, duplicate, fail, lose and busy")),
             }
         }
         Ok(spec)
@@ -100,9 +104,9 @@ mod tests {
 
     #[test]
     fn the_documented_example() {
-        let spec: FaultSpec = "seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%".parse().unwrap();
-        let expected =
-            FaultSpec { seed: 7, kill: Some(Duration::from_millis(500)), duplicate: 0.05, fail: 0.05, lose: 0.01 };
+        let spec: FaultSpec = "seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%".parse().unwrap();
+        let kill = Some(Duration::from_millis(500));
+        let expected = FaultSpec { seed: 7, kill, duplicate: 0.05, fail: 0.05, lose: 0.01, busy: 0.02 };
         assert_eq!(spec, expected);
         assert_eq!("".parse(), Ok(FaultSpec::default()));
         assert_eq!("kill=2s".parse::<FaultSpec>().unwrap().kill, Some(Duration::from_secs(2)));
@@ -112,7 +116,7 @@ mod tests {
     fn json_says_the_same_and_what_is_shown_can_be_sent_back() {
         let spec: FaultSpec = "seed=7,kill=2s,fail=5%".parse().unwrap();
         let shown = serde_json::to_string(&spec).unwrap();
-        assert_eq!(shown, r#"{"seed":7,"kill":"2000ms","duplicate":0.0,"fail":0.05,"lose":0.0}"#);
+        assert_eq!(shown, r#"{"seed":7,"kill":"2000ms","duplicate":0.0,"fail":0.05,"lose":0.0,"busy":0.0}"#);
         assert_eq!(FaultSpec::read(&shown).as_ref(), Ok(&spec));
         assert_eq!(FaultSpec::read(r#"{"seed": 7, "kill": "2s", "fail": 0.05}"#), Ok(spec));
         assert_eq!(FaultSpec::read(" {}"), Ok(FaultSpec::default()));

@@ -28,7 +28,10 @@ use serde_json::Value;
 
 pub use crate::{
     error::TemplateError,
-    model::{CustomResource, Function, GenerateSecret, Queue, QueueMapping, Route, Schedule, Secret, Stack, Table},
+    model::{
+        CustomResource, Function, GenerateSecret, Queue, QueueMapping, Route, Schedule, Secret, Stack, Table,
+        Throttling,
+    },
     role::{Effect, Statement},
 };
 use crate::{
@@ -88,7 +91,7 @@ pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Cont
     sections.finish()?;
 
     check_types(&scope)?;
-    check_api(&scope)?;
+    let throttling = read_api(&scope)?;
     let queues = queue::read_all(&scope)?;
     queue_policy::check_all(&scope, &queues)?;
     let (functions, routes) = function::read_all(&scope, &queues)?;
@@ -99,6 +102,7 @@ pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Cont
         queues,
         functions,
         routes,
+        throttling,
         outputs,
     })
 }
@@ -147,25 +151,35 @@ fn check_types(scope: &Scope) -> Result<()> {
 }
 
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-httpapi.html>
-fn check_api(scope: &Scope) -> Result<()> {
+fn read_api(scope: &Scope) -> Result<Option<Throttling>> {
     let apis = scope.of_type("AWS::Serverless::HttpApi")?;
     if let [_, (id, _), ..] = apis.as_slice() {
         return Err(at(format!("Resources.{id}"), "the local system has only one HTTP API"));
     }
+    let mut throttling = None;
     for (_, mut api) in apis {
         api.at_most("StageName", "$default")?;
-        // One machine's own limits are lower than any throttling; requests are counted, not logged; the rest describes.
-        api.ignore(&[
-            "AccessLogSettings",
-            "DefaultRouteSettings",
-            "Description",
-            "DisableExecuteApiEndpoint",
-            "Name",
-            "Tags",
-        ]);
+        throttling = read_throttling(api.object("DefaultRouteSettings")?)?;
+        // Requests are counted, not logged; the rest describes, or is about addresses.
+        api.ignore(&["AccessLogSettings", "Description", "DisableExecuteApiEndpoint", "Name", "Tags"]);
         api.finish()?;
     }
-    Ok(())
+    Ok(throttling)
+}
+
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-apigatewayv2-stage-routesettings.html>
+fn read_throttling(mut settings: Fields) -> Result<Option<Throttling>> {
+    let path = settings.path().to_owned();
+    let rate = settings.number("ThrottlingRateLimit", 0..=u64::from(u32::MAX))?;
+    let burst = settings.number("ThrottlingBurstLimit", 0..=u64::from(u32::MAX))?;
+    // How much is measured.
+    settings.ignore(&["DetailedMetricsEnabled"]);
+    settings.finish()?;
+    match (rate, burst) {
+        (None, None) => Ok(None),
+        (Some(rate), Some(burst)) => Ok(Some(Throttling { rate, burst })),
+        _ => Err(at(path, "needs both ThrottlingRateLimit and ThrottlingBurstLimit, or neither")),
+    }
 }
 
 fn read_outputs(scope: &Scope, outputs: Fields) -> Result<BTreeMap<String, String>> {

@@ -18,6 +18,8 @@ pub struct Stack {
     pub functions: Vec<Function>,
     /// Routes of the HTTP API, by path and method.
     pub routes: Vec<Route>,
+    /// How many requests each route takes; none is as many as come.
+    pub throttling: Option<Throttling>,
     /// Secrets of Secrets Manager, by logical id.
     pub secrets: Vec<Secret>,
     /// Custom resources, by logical id.
@@ -124,6 +126,15 @@ pub struct Route {
     pub function: String,
     /// The route key of API Gateway: `GET /path` or `$default`.
     pub route_key: String,
+}
+
+/// How many requests API Gateway lets pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Throttling {
+    /// How many a second.
+    pub rate: u64,
+    /// How many at once.
+    pub burst: u64,
 }
 
 /// A secret whose value Secrets Manager makes.

@@ -126,13 +126,7 @@ impl Registry {
         Err(StoreError::Contended { operation: "UpdateItem" })
     }
 
-    fn tokens_update(
-        &self,
-        bucket: &Bucket,
-        limit: Limit,
-        take: Take,
-        now: Timestamp,
-    ) -> UpdateItemFluentBuilder {
+    fn tokens_update(&self, bucket: &Bucket, limit: Limit, take: Take, now: Timestamp) -> UpdateItemFluentBuilder {
         let update = self
             .client
             .update_item()

@@ -182,6 +182,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "delivery_waiting") => ApiError::DeliveryWaiting,
         (Sent::Anything, "replay_running") => ApiError::ReplayRunning(openapi_replay::job_id()),
         (Sent::Anything, "rate_limited") => ApiError::RateLimited { per_second: 1000, seconds: 2 },
+        (Sent::Anything, "too_many_calls") => ApiError::TooManyCalls { per_second: 100, seconds: 1 },
         (Sent::Anything, "internal_error") => ApiError::Internal,
         (Sent::Anything, "forbidden") => {
             let mut scopes = posthaste_domain::api_key::Scope::ALL.into_iter();

@@ -1,0 +1,112 @@
+//! How many calls a second an API key may make, and how often its key is read.
+
+use std::time::Instant;
+
+use posthaste_local::binaries;
+use posthaste_tests::{Api, Posthaste};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// A system whose keys may make a call a second, and ten at once.
+async fn limited() -> Posthaste {
+    Posthaste::with_key_limit(binaries::template().unwrap(), 1).await
+}
+
+async fn refused(api: &Api, method: Method, path: &str, body: Value) -> Option<u64> {
+    let answer = api.answer(method, path, body.to_string()).await;
+    if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        return None;
+    }
+    let seconds = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!((&answer["success"], &answer["error"]["code"]), (&json!(false), &json!("too_many_calls")), "{answer}");
+    posthaste_api::check::answer("GET", "/api/v1/webhooks", 429, &answer).unwrap();
+    Some(seconds)
+}
+
+#[tokio::test]
+async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys_are_not_affected() {
+    let posthaste = limited().await;
+    // This call is the first of ten.
+    let other = posthaste.api.workspace("other").await;
+    let (began, mut passed, mut longest) = (Instant::now(), 1, 0);
+    for nth in 0..40 {
+        let seconds = if nth % 2 == 0 {
+            refused(&posthaste.api, Method::GET, "/webhooks", Value::Null).await
+        } else {
+            refused(&posthaste.api, Method::POST, "/events", json!({ "type": "order.created", "data": {} })).await
+        };
+        match seconds {
+            None => passed += 1,
+            Some(seconds) => longest = longest.max(seconds),
+        }
+    }
+    let elapsed = began.elapsed().as_secs() + 1;
+    assert!((10..=10 + elapsed).contains(&passed), "{passed} calls in {elapsed} s");
+    assert!((1..=5).contains(&longest), "{longest}: a token comes each second, and a pause lasts 4 s");
+    other.ok(Method::GET, "/webhooks", Value::Null).await;
+}
+
+#[tokio::test]
+async fn a_call_that_reads_much_counts_as_several() {
+    let posthaste = limited().await;
+    let registered = posthaste.register("mine", &["*"]).await;
+    // Three webhooks with items of 350 KB: reading them takes 264 units.
+    let table = &posthaste.system.stack().outputs["RegistryTable"];
+    let key = |id: u64| json!({ "pk": { "S": "workspace#default" }, "sk": { "S": format!("webhook#{id:020}") } });
+    let id = registered["id"].as_u64().unwrap();
+    let get = json!({ "TableName": table, "Key": key(id) });
+    let mut item = posthaste.system.dynamodb().call("GetItem", &get).await.unwrap()["Item"].clone();
+    item["padding"] = json!({ "S": "x".repeat(350_000) });
+    for id in id + 1..=id + 3 {
+        item.as_object_mut().unwrap().extend(key(id).as_object().unwrap().clone());
+        let put = json!({ "TableName": table, "Item": item });
+        posthaste.system.dynamodb().call("PutItem", &put).await.unwrap();
+    }
+    assert_eq!(refused(&posthaste.api, Method::GET, "/webhooks", Value::Null).await, None);
+    let owed = posthaste.calls("register", "dynamodb:UpdateItem");
+    assert!(owed >= 3, "two calls took a token, and one owed ten: {owed}");
+    let seconds = refused(&posthaste.api, Method::GET, "/webhooks", Value::Null).await;
+    assert!(seconds.is_some_and(|seconds| seconds >= 1), "twelve of ten tokens are taken: {seconds:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_read_once_in_some_seconds_and_few_of_its_calls_ask_for_the_limit() {
+    const CALLS: u64 = 60;
+    let posthaste = Posthaste::with_key_limit(binaries::template().unwrap(), 100).await;
+    let publish = || posthaste.api.publish("order.created", json!({}));
+    publish().await;
+    let first = |operation| posthaste.calls("ingest", operation);
+    assert_eq!(
+        (first("dynamodb:GetItem"), first("dynamodb:UpdateItem")),
+        (1, 0),
+        "one call costs no more than its key"
+    );
+    let began = Instant::now();
+    for _ in 1..CALLS {
+        publish().await;
+    }
+    let elapsed = began.elapsed().as_secs();
+    let processes = posthaste.system.metrics().functions["ingest"].cold_starts;
+    let (reads, asks) =
+        (posthaste.calls("ingest", "dynamodb:GetItem"), posthaste.calls("ingest", "dynamodb:UpdateItem"));
+    assert!(reads <= processes * (1 + elapsed / 5), "{reads} reads of {processes} processes in {elapsed} s");
+    assert!(asks <= CALLS / 4, "{asks} questions for {CALLS} calls in {elapsed} s");
+    assert_eq!(posthaste.calls("ingest", "sqs:SendMessage") + posthaste.calls("ingest", "sqs:SendMessageBatch"), CALLS);
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_exist_is_read_once_a_second_and_a_new_key_is_known_at_once() {
+    let posthaste = Posthaste::start().await;
+    let nobody = posthaste.api.with_key(&format!("spk_live_{}", "x".repeat(43)));
+    let began = Instant::now();
+    for _ in 0..30 {
+        let (status, _) = nobody.call(Method::POST, "/events", json!({ "type": "order.created", "data": {} })).await;
+        assert_eq!(status, 401);
+    }
+    let (elapsed, reads) = (began.elapsed().as_secs(), posthaste.calls("ingest", "dynamodb:GetItem"));
+    let processes = posthaste.system.metrics().functions["ingest"].cold_starts;
+    assert!(reads <= processes * (1 + elapsed), "{reads} reads of {processes} processes in {elapsed} s");
+    posthaste.api.workspace("new").await.publish("order.created", json!({})).await;
+}
