@@ -51,28 +51,26 @@ async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys
 #[tokio::test]
 async fn a_call_that_reads_much_counts_as_several() {
     let posthaste = limited().await;
-    let registered = posthaste.register("mine", &["*"]).await;
-    // Three webhooks with items of 350 KB: reading them takes 264 units.
+    // With this item a list of the webhooks takes some 90 read units, which is the weight of four calls.
+    let id = posthaste.register("mine", &["*"]).await["id"].as_u64().unwrap();
     let table = &posthaste.system.stack().outputs["RegistryTable"];
-    let key = |id: u64| json!({ "pk": { "S": "workspace#default" }, "sk": { "S": format!("webhook#{id:020}") } });
-    let id = registered["id"].as_u64().unwrap();
-    let get = json!({ "TableName": table, "Key": key(id) });
+    let key = json!({ "pk": { "S": "workspace#default" }, "sk": { "S": format!("webhook#{id:020}") } });
+    let get = json!({ "TableName": table, "Key": key });
     let mut item = posthaste.system.dynamodb().call("GetItem", &get).await.unwrap()["Item"].clone();
     item["padding"] = json!({ "S": "x".repeat(350_000) });
-    for id in id + 1..=id + 3 {
-        item.as_object_mut().unwrap().extend(key(id).as_object().unwrap().clone());
-        let put = json!({ "TableName": table, "Item": item });
-        posthaste.system.dynamodb().call("PutItem", &put).await.unwrap();
+    let put = json!({ "TableName": table, "Item": item });
+    posthaste.system.dynamodb().call("PutItem", &put).await.unwrap();
+    let (began, mut lists) = (Instant::now(), 0);
+    while refused(&posthaste.api, Method::GET, "/webhooks", Value::Null).await.is_none() {
+        lists += 1;
     }
-    assert_eq!(refused(&posthaste.api, Method::GET, "/webhooks", Value::Null).await, None);
-    let owed = posthaste.calls("register", "dynamodb:UpdateItem");
-    assert!(owed >= 3, "two calls took a token, and one owed ten: {owed}");
-    let seconds = refused(&posthaste.api, Method::GET, "/webhooks", Value::Null).await;
-    assert!(seconds.is_some_and(|seconds| seconds >= 1), "twelve of ten tokens are taken: {seconds:?}");
+    let elapsed = began.elapsed().as_secs();
+    assert!((2..=3 + elapsed.div_ceil(4)).contains(&lists), "{lists} lists in {elapsed} s, of ten calls at once");
 }
 
 #[tokio::test]
 async fn a_key_is_read_once_in_some_seconds_and_few_of_its_calls_ask_for_the_limit() {
+    const WRONG: u64 = 30;
     const CALLS: u64 = 60;
     let posthaste = Posthaste::with_key_limit(binaries::template().unwrap(), 100).await;
     let publish = || posthaste.api.publish("order.created", json!({}));
@@ -94,19 +92,16 @@ async fn a_key_is_read_once_in_some_seconds_and_few_of_its_calls_ask_for_the_lim
     assert!(reads <= processes * (1 + elapsed / 5), "{reads} reads of {processes} processes in {elapsed} s");
     assert!(asks <= CALLS / 4, "{asks} questions for {CALLS} calls in {elapsed} s");
     assert_eq!(posthaste.calls("ingest", "sqs:SendMessage") + posthaste.calls("ingest", "sqs:SendMessageBatch"), CALLS);
-}
 
-#[tokio::test]
-async fn a_key_that_does_not_exist_is_read_once_a_second_and_a_new_key_is_known_at_once() {
-    let posthaste = Posthaste::start().await;
     let nobody = posthaste.api.with_key(&format!("spk_live_{}", "x".repeat(43)));
     let began = Instant::now();
-    for _ in 0..30 {
+    for _ in 0..WRONG {
         let (status, _) = nobody.call(Method::POST, "/events", json!({ "type": "order.created", "data": {} })).await;
         assert_eq!(status, 401);
     }
-    let (elapsed, reads) = (began.elapsed().as_secs(), posthaste.calls("ingest", "dynamodb:GetItem"));
+    let elapsed = began.elapsed().as_secs();
+    let wrong = posthaste.calls("ingest", "dynamodb:GetItem") - reads;
     let processes = posthaste.system.metrics().functions["ingest"].cold_starts;
-    assert!(reads <= processes * (1 + elapsed), "{reads} reads of {processes} processes in {elapsed} s");
+    assert!(wrong <= processes * (1 + elapsed), "a wrong key is read {wrong} times in {elapsed} s, by {processes}");
     posthaste.api.workspace("new").await.publish("order.created", json!({})).await;
 }
