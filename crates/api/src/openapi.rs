@@ -136,9 +136,9 @@ refuses what carries a webhook's signature, with 422 `loop_detected`.
 
 Some failures are answered by API Gateway before or instead of the API itself. They have no envelope, only `{\"message\": …}`: 429 where \
 all callers together make too many calls, 413 for a call that AWS does not take, 503 or 504 for one that has taken too long or that \
-there is no room for, and 500. A client repeats a call after a 429, 500, 503 or 504: after what `Retry-After` says, or else after a \
-second, and after twice as long each further time. A publishing call that is repeated in this way needs an `Idempotency-Key`, or its \
-events may be published twice.
+there is no room for, and 500. After a 429 nothing was done, and the call can be repeated: after the seconds of `Retry-After`, or else \
+after one, and after twice as long each further time. After a 500, 503 or 504 the call may have been carried out. It is safe to repeat if \
+it reads, changes or removes something, or publishes with an `Idempotency-Key`.
 
 A list comes in pages: `next` of one is the `cursor` of the following one, and null on the last. A page can be shorter than asked for, \
 and even empty, although another one follows.";

@@ -35,7 +35,7 @@ struct Cli {
     /// Once requests are served, writes {"api", "key", "inbox", "admin", "sqs", "dynamodb", "pids", "outputs"} to this file.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// Random faults, as seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%.
+    /// Random faults, as seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%.
     #[arg(long, value_name = "FAULTS", default_value = "")]
     faults: FaultSpec,
     /// Runs no functions: they are served by `cargo lambda watch`, with --env-file.

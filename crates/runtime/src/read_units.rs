@@ -70,18 +70,18 @@ impl Intercept for CountReadUnits {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Ok(output) = context.output_or_error() else { return Ok(()) };
-        let one = |consumed: Option<&ConsumedCapacity>| consumed.and_then(|consumed| consumed.capacity_units);
-        let units = if let Some(output) = output.downcast_ref::<GetItemOutput>() {
-            one(output.consumed_capacity())
+        let consumed: &[ConsumedCapacity] = if let Some(output) = output.downcast_ref::<GetItemOutput>() {
+            output.consumed_capacity.as_slice()
         } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
-            one(output.consumed_capacity())
+            output.consumed_capacity.as_slice()
         } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
-            Some(output.consumed_capacity().iter().filter_map(|consumed| consumed.capacity_units).sum())
+            output.consumed_capacity()
         } else {
-            None
+            return Ok(());
         };
+        let units: f64 = consumed.iter().filter_map(|consumed| consumed.capacity_units).sum();
         // Where nobody counts there is nothing to add to.
-        let _ = UNITS.try_with(|all| *all.lock().unwrap_or_else(PoisonError::into_inner) += units.unwrap_or_default());
+        let _ = UNITS.try_with(|all| *all.lock().unwrap_or_else(PoisonError::into_inner) += units);
         Ok(())
     }
 }

@@ -207,26 +207,26 @@ fn steadily(limit: Limit, environments: usize, calls_a_second: u64) -> (f64, f64
     (f64::from(passed - half.0) / 10.0, f64::from(bucket.asked - half.1) / 10.0)
 }
 
+/// The figures are in `docs/limits.md`.
 #[test]
 fn a_key_that_calls_10000_times_a_second_gets_its_limit_however_many_environments_are_warm() {
     let limit = Limit::of_calls(100).unwrap();
-    for (environments, most_asked) in [(1, 15.0), (10, 40.0), (100, 100.0), (1000, 500.0)] {
+    let rounded = [1, 10, 100, 1000].map(|environments| {
         let (passed, asked) = steadily(limit, environments, 10_000);
-        println!("{environments} environments: {passed} pass, {asked} questions");
-        assert!((95.0..=110.0).contains(&passed), "{environments} environments let {passed} calls a second pass");
-        assert!(asked <= most_asked, "{environments} environments ask {asked} times a second");
-    }
+        (environments, passed.round(), asked.round())
+    });
+    assert_eq!(rounded, [(1, 100.0, 10.0), (10, 100.0, 34.0), (100, 100.0, 73.0), (1000, 106.0, 279.0)]);
 }
 
 #[test]
 fn a_key_within_its_limit_is_never_refused_and_few_of_its_calls_ask() {
     let limit = Limit::of_calls(100).unwrap();
-    for (environments, calls, most_asked) in [(1, 20, 2.0), (1, 90, 5.0), (4, 80, 8.0), (20, 60, 15.0), (50, 50, 8.0)] {
+    let rounded = [(1, 20), (1, 90), (4, 80), (20, 60), (50, 50)].map(|(environments, calls)| {
         let (passed, asked) = steadily(limit, environments, calls);
-        println!("{environments} environments, {calls} calls: {passed} pass, {asked} questions");
         assert!((passed - calls as f64).abs() < 0.2, "{environments} environments let {passed} of {calls} pass");
-        assert!(asked <= most_asked, "{environments} environments ask {asked} times a second for {calls} calls");
-    }
+        (environments, calls, asked.round())
+    });
+    assert_eq!(rounded, [(1, 20, 1.0), (1, 90, 4.0), (4, 80, 4.0), (20, 60, 8.0), (50, 50, 0.0)]);
 }
 
 proptest! {
