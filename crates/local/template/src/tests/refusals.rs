@@ -43,6 +43,11 @@ fn what_is_not_understood_is_named_with_its_path() {
             "Resources.Api2: the local system has only one HTTP API",
         ),
         (
+            "Type: AWS::Serverless::HttpApi",
+            "Type: AWS::Serverless::HttpApi\n    Properties: {DefaultRouteSettings: {ThrottlingRateLimit: 500}}",
+            "Resources.Api.Properties.DefaultRouteSettings: needs both ThrottlingRateLimit and ThrottlingBurstLimit, or neither",
+        ),
+        (
             "CodeUri: functions/worker/",
             "SnapStart: {ApplyOn: PublishedVersions}",
             "Resources.Worker.Properties.SnapStart: not supported by the local system",

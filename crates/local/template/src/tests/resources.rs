@@ -51,6 +51,15 @@ fn settings_of_a_queue_mapping_are_read() {
 }
 
 #[test]
+fn the_throttling_of_the_api_is_read() {
+    assert_eq!(load_text(SMALL).unwrap().throttling, None);
+    let settings = "Type: AWS::Serverless::HttpApi
+    Properties: {DefaultRouteSettings: {ThrottlingRateLimit: '500', ThrottlingBurstLimit: 1000}}";
+    let stack = load_text(&small("Type: AWS::Serverless::HttpApi", settings)).unwrap();
+    assert_eq!(stack.throttling, Some(Throttling { rate: 500, burst: 1000 }));
+}
+
+#[test]
 fn both_forms_of_a_schedule_are_read() {
     let v1 = "Type: Schedule\n          Properties: {Schedule: rate(5 minutes), Enabled: false, Input: '{}', Name: x}";
     let v2 = "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(5 minutes), State: DISABLED, Input: '{}', Name: x}";
