@@ -53,6 +53,13 @@ fn calls(posthaste: &Posthaste) -> Vec<(String, u64)> {
     operations.into_iter().map(|(operation, calls)| (operation, calls.count)).collect()
 }
 
+/// The same without the reads of the API key, of which there is one in 5 s.
+fn calls_but_of_the_key(posthaste: &Posthaste) -> Vec<(String, u64)> {
+    let mut calls = calls(posthaste);
+    calls.retain(|(operation, _)| operation != "dynamodb:GetItem");
+    calls
+}
+
 fn counts(counts: &[(&str, u64)]) -> Vec<(String, u64)> {
     counts.iter().map(|(operation, count)| ((*operation).to_owned(), *count)).collect()
 }
@@ -63,13 +70,16 @@ async fn a_repeat_gets_the_same_answer_and_publishes_nothing_more() {
     posthaste.register("mine", &["*"]).await;
     let (status, first) = publish(&posthaste.api, "order-1042", &order(1042)).await;
     assert_eq!(status, 202, "{first}");
-    let cost = [("dynamodb:GetItem", 1), ("dynamodb:PutItem", 1)];
+    let cost = [("dynamodb:PutItem", 1)];
     let sending = [("dynamodb:UpdateItem", 1), ("sqs:SendMessageBatch", 1)];
-    assert_eq!(calls(&posthaste), counts(&[&cost[..], &sending[..]].concat()));
+    assert_eq!(calls_but_of_the_key(&posthaste), counts(&[&cost[..], &sending[..]].concat()));
     only(&posthaste, &posthaste.api, &ids(&first)).await;
 
     assert_eq!(publish(&posthaste.api, "order-1042", &order(1042)).await, (202, first.clone()));
-    assert_eq!(calls(&posthaste), counts(&[&cost.map(|(name, _)| (name, 2))[..], &sending[..]].concat()));
+    assert_eq!(
+        calls_but_of_the_key(&posthaste),
+        counts(&[&cost.map(|(name, _)| (name, 2))[..], &sending[..]].concat())
+    );
     only(&posthaste, &posthaste.api, &ids(&first)).await;
     assert_eq!(posthaste.arrived("mine", 1).await.len(), 1);
 
