@@ -23,6 +23,7 @@ use crate::{
     checks::{Checks, Unchecked},
     config, cors,
     keys::KeysError,
+    limiter::OverLimit,
 };
 
 /// `{"success": true, "data": …}`
@@ -89,21 +90,11 @@ pub enum ApiError {
     #[error("the replay {0} is running for this webhook")]
     ReplayRunning(JobId),
     /// The workspace publishes more than it may.
-    #[error("the workspace publishes more than {per_second} events a second: repeat the call in {seconds} s")]
-    RateLimited {
-        /// The limit.
-        per_second: u32,
-        /// How long to wait, at least 1: the header `Retry-After`.
-        seconds: u64,
-    },
+    #[error("the workspace publishes more than {} events a second: repeat the call in {} s", .0.per_second, .0.seconds)]
+    RateLimited(OverLimit),
     /// The API key makes more calls than it may.
-    #[error("the API key makes more than {per_second} calls a second: repeat the call in {seconds} s")]
-    TooManyCalls {
-        /// The limit.
-        per_second: u32,
-        /// How long to wait, at least 1: the header `Retry-After`.
-        seconds: u64,
-    },
+    #[error("the API key makes more than {} calls a second: repeat the call in {} s", .0.per_second, .0.seconds)]
+    TooManyCalls(OverLimit),
     /// Our fault. The cause is in the log, under the request's id.
     #[error("something went wrong on our side; the request id finds it in the log")]
     Internal,
@@ -136,7 +127,7 @@ impl ApiError {
             | Self::EventGone
             | Self::DeliveryWaiting
             | Self::ReplayRunning(_) => StatusCode::CONFLICT,
-            Self::RateLimited { .. } | Self::TooManyCalls { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited(_) | Self::TooManyCalls(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -154,8 +145,8 @@ impl ApiError {
             Self::EventGone => "event_gone",
             Self::DeliveryWaiting => "delivery_waiting",
             Self::ReplayRunning(_) => "replay_running",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::TooManyCalls { .. } => "too_many_calls",
+            Self::RateLimited(_) => "rate_limited",
+            Self::TooManyCalls(_) => "too_many_calls",
             Self::Internal => "internal_error",
         }
     }
@@ -275,8 +266,8 @@ async fn write_errors(State(max_body_bytes): State<usize>, request: Request, nex
     if matches!(error, ApiError::Unauthorized) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if let ApiError::RateLimited { seconds, .. } | ApiError::TooManyCalls { seconds, .. } = error {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    if let ApiError::RateLimited(over) | ApiError::TooManyCalls(over) = error {
+        response.headers_mut().insert(header::RETRY_AFTER, over.seconds.into());
     }
     if let Some(allow) = allow {
         response.headers_mut().insert(header::ALLOW, allow);
@@ -332,8 +323,8 @@ mod tests {
             .route("/gone", get(async || ApiError::EventGone))
             .route("/waiting", get(async || ApiError::DeliveryWaiting))
             .route("/running", get(async || ApiError::ReplayRunning(JobId::new(Timestamp::UNIX_EPOCH, &[7; 10]))))
-            .route("/limited", get(async || ApiError::RateLimited { per_second: 1000, seconds: 2 }))
-            .route("/calls", get(async || ApiError::TooManyCalls { per_second: 100, seconds: 1 }))
+            .route("/limited", get(async || ApiError::RateLimited(OverLimit::new(1000, 2, true))))
+            .route("/calls", get(async || ApiError::TooManyCalls(OverLimit::new(100, 1, true))))
             .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))))
             .route("/things/{id}", get(async |_: Path<String>| StatusCode::NO_CONTENT))
             .route("/body", post(async |body: Bytes| success(StatusCode::OK, body.len())))

@@ -49,7 +49,7 @@ impl Door {
             if over.is_new {
                 tracing::info!(key.id = %info.id, workspace = %info.workspace, "an API key makes more calls than it may");
             }
-            ApiError::TooManyCalls { per_second: over.per_second, seconds: over.seconds }
+            ApiError::TooManyCalls(over)
         })?;
         Ok(info)
     }

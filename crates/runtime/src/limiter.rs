@@ -32,7 +32,7 @@ pub struct Limiter {
 pub struct OverLimit {
     /// The limit.
     pub per_second: u32,
-    /// After how many seconds it is worth another try: at least 1.
+    /// After how many seconds it is worth another try, at least 1: the header `Retry-After`.
     pub seconds: u64,
     /// Whether the bucket has said so, and not the memory of what it said before. Such a refusal is worth a line in the log.
     pub is_new: bool,
@@ -50,12 +50,12 @@ impl Limiter {
         let now = clock::now();
         let asked = match self.account(bucket, now, |account| account.admit(limit, count, now)) {
             Admission::Admitted => return Ok(()),
-            Admission::Refused(until) => return Err(OverLimit::new(limit, until, now, false)),
+            Admission::Refused(until) => return Err(OverLimit::until(limit, until, now, false)),
             Admission::Ask(asked) => asked,
         };
         match self.registry.take_tokens(bucket, limit, asked, now).await {
             Ok(grant) => match self.account(bucket, now, |account| account.settle(limit, asked, grant, now)) {
-                Admission::Refused(until) => Err(OverLimit::new(limit, until, now, true)),
+                Admission::Refused(until) => Err(OverLimit::until(limit, until, now, true)),
                 Admission::Admitted | Admission::Ask(_) => Ok(()),
             },
             Err(error) => {
@@ -90,8 +90,13 @@ impl Limiter {
 }
 
 impl OverLimit {
-    fn new(limit: Limit, until: Timestamp, now: Timestamp, is_new: bool) -> Self {
+    /// Over the limit of `per_second`, for so many seconds.
+    pub fn new(per_second: u32, seconds: u64, is_new: bool) -> Self {
+        Self { per_second, seconds, is_new }
+    }
+
+    fn until(limit: Limit, until: Timestamp, now: Timestamp, is_new: bool) -> Self {
         let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
-        Self { per_second: limit.per_second(), seconds: wait.as_secs_f64().ceil().max(1.0) as u64, is_new }
+        Self::new(limit.per_second(), wait.as_secs_f64().ceil().max(1.0) as u64, is_new)
     }
 }

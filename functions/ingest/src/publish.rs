@@ -85,7 +85,7 @@ async fn admit(limiter: &Limiter, workspace: &Workspace, events: usize) -> Resul
         if over.is_new {
             tracing::info!(%workspace, events, "a publishing call is over its workspace's limit");
         }
-        ApiError::RateLimited { per_second: over.per_second, seconds: over.seconds }
+        ApiError::RateLimited(over)
     })
 }
 

@@ -12,7 +12,7 @@ use posthaste_domain::{
     routing::{Page, Refused, Root},
     subscription::Subscription,
 };
-use posthaste_runtime::{api::ApiError, query::Query};
+use posthaste_runtime::{api::ApiError, limiter::OverLimit, query::Query};
 
 use super::*;
 use crate::openapi::{
@@ -181,8 +181,8 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "event_gone") => ApiError::EventGone,
         (Sent::Anything, "delivery_waiting") => ApiError::DeliveryWaiting,
         (Sent::Anything, "replay_running") => ApiError::ReplayRunning(openapi_replay::job_id()),
-        (Sent::Anything, "rate_limited") => ApiError::RateLimited { per_second: 1000, seconds: 2 },
-        (Sent::Anything, "too_many_calls") => ApiError::TooManyCalls { per_second: 100, seconds: 1 },
+        (Sent::Anything, "rate_limited") => ApiError::RateLimited(OverLimit::new(1000, 2, true)),
+        (Sent::Anything, "too_many_calls") => ApiError::TooManyCalls(OverLimit::new(100, 1, true)),
         (Sent::Anything, "internal_error") => ApiError::Internal,
         (Sent::Anything, "forbidden") => {
             let mut scopes = posthaste_domain::api_key::Scope::ALL.into_iter();
