@@ -41,5 +41,6 @@ mod spectra;
 mod spektr;
 mod spektr_v1;
 mod straight_to_the_queue;
+mod telemetry;
 mod waiting;
 mod webhook_calls_api;

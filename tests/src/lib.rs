@@ -9,7 +9,7 @@ mod parked;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::OnceLock,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -41,7 +41,11 @@ pub struct Posthaste {
     pub system: System,
     /// The first key's client.
     pub api: Api,
+    lines: Lines,
 }
+
+/// What the functions have written: whose it is, and the line.
+type Lines = Arc<Mutex<Vec<(String, String)>>>;
 
 impl Posthaste {
     /// Starts a system.
@@ -64,6 +68,11 @@ impl Posthaste {
 
     /// Starts the system that a template declares, with this many calls a second for each key.
     pub async fn with_key_limit(template: String, per_second: u32) -> Self {
+        let lines = Lines::default();
+        let log = LogSink::new({
+            let lines = lines.clone();
+            move |line| kept(&lines).push((line.function.to_owned(), line.text.to_owned()))
+        });
         let options = Options {
             template,
             functions: Functions::Processes(functions()),
@@ -73,13 +82,18 @@ impl Posthaste {
             data: None,
             faults: FaultSpec::default(),
             parameters: BTreeMap::from([("KeyRateLimit".to_owned(), per_second.to_string())]),
-            log: LogSink::tracing(),
+            log,
             environment_file: None,
         };
         let system = System::start(options).await.expect("the system starts");
         let (base, key) = (system.urls().api.clone(), system.first_key().to_owned());
         let api = Api { base, key, headers: HeaderMap::new(), http: reqwest::Client::new() };
-        Self { system, api }
+        Self { system, api, lines }
+    }
+
+    /// The lines that a function has written so far.
+    pub fn lines(&self, function: &str) -> Vec<String> {
+        kept(&self.lines).iter().filter(|(of, _)| of == function).map(|(_, line)| line.clone()).collect()
     }
 
     /// The URL of an inbox.
@@ -212,6 +226,10 @@ impl Posthaste {
     pub fn calls(&self, function: &str, operation: &str) -> u64 {
         self.system.metrics().count(function, operation)
     }
+}
+
+fn kept(lines: &Lines) -> std::sync::MutexGuard<'_, Vec<(String, String)>> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A client of the API with one key.

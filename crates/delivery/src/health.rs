@@ -7,10 +7,11 @@ use posthaste_domain::{
     Timestamp,
     attempt::Attempt,
     health::{Consequence, Disabled, Health},
+    metrics::Metric,
     operational::Operation,
     webhook::Webhook,
 };
-use posthaste_runtime::{clock, event_message::event_message};
+use posthaste_runtime::{clock, event_message::event_message, telemetry::count};
 
 use crate::Courier;
 
@@ -25,7 +26,7 @@ impl Courier {
             self.note_failure(webhook, attempt, &mut health, now).await
         };
         if let Err(error) = noted {
-            tracing::error!(webhook.id = %webhook.id, error = %format!("{error:#}"), "the health of a webhook could not be noted");
+            tracing::error!(error = %format!("{error:#}"), "the health of a webhook could not be noted");
         }
         health
     }
@@ -74,9 +75,10 @@ impl Courier {
                 self.registry.note_announced(webhook).await?;
             }
             Consequence::Disable(reason) => {
-                tracing::warn!(webhook.id = %webhook.id, reason = reason.name(), "a webhook is disabled");
+                tracing::warn!(reason = reason.name(), "a webhook is disabled");
                 self.publish([Operation::Disabled { reason }], webhook).await?;
                 self.registry.disable(webhook, reason, counted.failing_since, now).await?;
+                count(Metric::Disabled, 1);
             }
         }
         Ok(())

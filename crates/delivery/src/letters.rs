@@ -10,13 +10,14 @@ use futures::{StreamExt, stream};
 use posthaste_domain::{
     attempt::Failure,
     id::BatchId,
+    metrics::Metric,
     operational::{Operation, is_operational},
     sequence::Pending,
     task::{Due, Task},
     webhook::Webhook,
 };
 use posthaste_queue::Queue;
-use posthaste_runtime::{batch::dead_letter, clock};
+use posthaste_runtime::{batch::dead_letter, clock, telemetry::count};
 
 use crate::{Courier, Gone};
 
@@ -50,10 +51,12 @@ impl Courier {
             error: failure,
         });
         if let Err(error) = self.publish(news, webhook).await {
-            tracing::error!(webhook.id = %webhook.id, error = %format!("{error:#}"), "an operational event could not be sent");
+            tracing::error!(error = %format!("{error:#}"), "an operational event could not be sent");
             return all();
         }
-        self.mark_exhausted(webhook, exhausted).await
+        let unsettled = self.mark_exhausted(webhook, exhausted).await;
+        count(Metric::Exhausted, exhausted.iter().filter(|pending| !unsettled.contains(&pending.source)).count());
+        unsettled
     }
 
     /// Gives up deliveries whose events are not stored any more. Answers the sources of those that have to come again.
@@ -75,10 +78,11 @@ impl Courier {
         let mut unsettled = BTreeSet::new();
         for (source, result) in results {
             if let Err(error) = result {
-                tracing::error!(webhook.id = %webhook.id, %error, "a delivery could not be marked as exhausted");
+                tracing::error!(%error, "a delivery could not be marked as exhausted");
                 unsettled.insert(source);
             }
         }
+        count(Metric::Exhausted, gone.iter().filter(|gone| !unsettled.contains(&gone.source)).count());
         unsettled
     }
 
@@ -98,11 +102,11 @@ impl Courier {
         let letter = dead_letter(body, Some(workspace.to_string()), reason, why);
         match queue.send(&[letter]).await.pop() {
             None => {
-                tracing::warn!(webhook.id = %id, deliveries = count, reason, "deliveries were given up");
+                tracing::warn!(deliveries = count, reason, "deliveries were given up");
                 true
             }
             Some((_, error)) => {
-                tracing::error!(webhook.id = %id, %error, "a dead letter could not be sent");
+                tracing::error!(%error, "a dead letter could not be sent");
                 false
             }
         }

@@ -11,6 +11,7 @@ mod details;
 mod duties;
 mod health;
 mod letters;
+mod metrics;
 mod parked;
 mod records;
 mod request;

@@ -19,7 +19,7 @@ impl Courier {
         let deliveries: Vec<Due<'_>> = failed.iter().map(due).collect();
         let parked = Parked::of(&webhook.workspace, webhook.id, batch, &deliveries, due_at);
         let sources = || failed.iter().map(|pending| pending.source);
-        if self.put_parked(webhook, &parked).await { BTreeSet::new() } else { sources().collect() }
+        if self.put_parked(&parked).await { BTreeSet::new() } else { sources().collect() }
     }
 
     /// Parks what a message, or an item of a backlog, asks for before it is due. Answers the sources of those that have to come again.
@@ -33,22 +33,22 @@ impl Courier {
         parked.sort_by(|one, other| one.key.cmp(&other.key));
         parked.dedup_by(|one, other| one.key == other.key);
         let sources = || parks.iter().map(|parking| parking.pending.source);
-        if self.put_parked(webhook, &parked).await { BTreeSet::new() } else { sources().collect() }
+        if self.put_parked(&parked).await { BTreeSet::new() } else { sources().collect() }
     }
 
     /// False when something may not be parked.
-    async fn put_parked(&self, webhook: &Webhook, parked: &[Parked]) -> bool {
+    async fn put_parked(&self, parked: &[Parked]) -> bool {
         if parked.is_empty() {
             return true;
         }
         match self.deliveries.park(parked).await {
             Ok(failed) if failed.is_empty() => true,
             Ok(failed) => {
-                tracing::error!(webhook.id = %webhook.id, deliveries = failed.len(), "retries could not be parked");
+                tracing::error!(deliveries = failed.len(), "retries could not be parked");
                 false
             }
             Err(error) => {
-                tracing::error!(webhook.id = %webhook.id, %error, "retries could not be parked");
+                tracing::error!(%error, "retries could not be parked");
                 false
             }
         }

@@ -127,7 +127,7 @@ impl Courier {
         let on = SendOn { batch, recorded: true, hops: how.hops, faults: 0, delay: HAND_ON_FOR };
         let made = Made::new(how.attempt_id, &answer.attempt, answer.asked);
         let task = Task { made: Some(made), ..task(webhook, unrecorded, on) };
-        tracing::warn!(webhook.id = %webhook.id, deliveries = unrecorded.len(), "an attempt is handed on to be recorded later");
+        tracing::warn!(deliveries = unrecorded.len(), "an attempt is handed on to be recorded later");
         self.send_task(webhook, &task, on.delay).await
     }
 

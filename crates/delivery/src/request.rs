@@ -9,12 +9,14 @@ use posthaste_domain::{
     made::Made,
     request::WebhookRequest,
     sequence::{Carried, Sequence},
+    trace::SpanId,
     webhook::Webhook,
 };
-use posthaste_runtime::clock;
+use posthaste_runtime::{clock, random};
 use posthaste_sender::{Outcome, Request, code};
+use tracing::field::display;
 
-use crate::{Client, Courier};
+use crate::{Client, Courier, metrics};
 
 /// How often deliveries meet a fault that seems to be ours before the endpoint is charged with it: the name servers of its own host
 /// can look like ours.
@@ -69,14 +71,17 @@ impl Courier {
         began: Timestamp,
     ) -> Option<(WebhookRequest, Carried)> {
         let due: Vec<_> = sequence.left.iter().map(|pending| (pending.id, pending.event.as_ref())).collect();
-        let request = WebhookRequest::new(&client.webhook, &client.credentials.secrets, &due, sequence.batch, began);
-        match request {
+        let written = random::bytes().map_err(anyhow::Error::from).and_then(|entropy| {
+            let (webhook, secrets) = (&client.webhook, &client.credentials.secrets);
+            Ok(WebhookRequest::new(webhook, secrets, &due, sequence.batch, (began, SpanId::new(entropy)))?)
+        });
+        match written {
             Ok(request) => {
                 let carried = sequence.carry(request.deliveries, request.batch);
                 Some((request, carried))
             }
             Err(error) => {
-                tracing::error!(webhook.id = %client.webhook.id, %error, "a request can't be written");
+                tracing::error!(%error, "a request can't be written");
                 None
             }
         }
@@ -92,8 +97,7 @@ impl Courier {
     ) -> Answered {
         let webhook = &client.webhook;
         let own_headers = client.credentials.own_headers();
-        let mut headers = request.headers;
-        headers.extend(own_headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let headers = WebhookRequest::headers_with(request.headers, &own_headers);
         let Outcome { duration, result } = self
             .sender
             .send(Request {
@@ -103,6 +107,7 @@ impl Courier {
                 timeout: webhook.timeout(),
             })
             .await;
+        let mut detail = None;
         let faults = carried.deliveries.iter().map(|pending| pending.faults + 1).max().unwrap_or(1);
         let answer = match result {
             Ok(response) => {
@@ -118,27 +123,55 @@ impl Courier {
                 Answer { attempt, asked }
             }
             Err(error) if error.ours && faults < MAX_OWN_FAULTS => {
-                tracing::error!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
+                tracing::error!(error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
                 return Answered::OurFault;
             }
             Err(error) => {
-                tracing::info!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "no answer");
+                detail = Some(error.detail);
                 let failure = Failure { code: error.code.to_owned(), message: error.message };
                 Answer { attempt: Attempt::unanswered(began, duration, failure), asked: None }
             }
         };
+        let attempt = &answer.attempt;
+        metrics::of_attempt(webhook, carried, attempt);
         let first = carried.deliveries.first();
-        tracing::info!(
-            webhook.id = %webhook.id,
-            workspace = %webhook.workspace,
-            delivery.id = first.map(|pending| tracing::field::display(pending.id)),
-            event.id = first.map(|pending| tracing::field::display(pending.event.id)),
-            deliveries = carried.deliveries.len(),
-            http.status = answer.attempt.http_status,
-            error.code = answer.attempt.error.as_ref().map(|error| error.code.as_str()),
-            duration.ms = answer.attempt.duration_ms,
-            "attempted"
-        );
+        let (delivery, event) = (first.map(|one| display(one.id)), first.map(|one| display(one.event.id)));
+        let deliveries = carried.deliveries.len();
+        match &attempt.error {
+            // How much goes well is in the metrics, and each delivery in the history.
+            None => tracing::debug!(
+                delivery.id = delivery,
+                event.id = event,
+                trace.id = traces(carried),
+                deliveries,
+                http.status = attempt.http_status,
+                duration.ms = attempt.duration_ms,
+                "attempted"
+            ),
+            Some(error) => tracing::info!(
+                delivery.id = delivery,
+                event.id = event,
+                trace.id = traces(carried),
+                deliveries,
+                http.status = attempt.http_status,
+                error.code = error.code,
+                error.detail = detail,
+                duration.ms = attempt.duration_ms,
+                "attempted"
+            ),
+        }
         Answered::Attempt(answer)
     }
+}
+
+/// The traces of the deliveries that share a request, each once. The request's header can name only the first.
+fn traces(carried: &Carried) -> String {
+    let mut traces: Vec<String> = Vec::new();
+    for pending in &carried.deliveries {
+        let trace = pending.event.trace().to_string();
+        if !traces.contains(&trace) {
+            traces.push(trace);
+        }
+    }
+    traces.join(" ")
 }

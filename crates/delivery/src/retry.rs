@@ -60,7 +60,7 @@ impl Courier {
             Err(error) => Some(error.to_string()),
         };
         if let Some(error) = &sent {
-            tracing::error!(webhook.id = %webhook.id, error, "deliveries could not be sent on");
+            tracing::error!(error, "deliveries could not be sent on");
         }
         sent.is_none()
     }

@@ -77,6 +77,11 @@ impl Status {
     }
 }
 
+/// The code of an answer whose status is no success.
+pub const WRONG_STATUS: &str = "http_status";
+/// The code of an answer whose status would be a success, but for its body.
+pub const UNEXPECTED_BODY: &str = "unexpected_body";
+
 /// Why an attempt failed, for the customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -196,9 +201,9 @@ fn written(body: &[u8]) -> (String, Option<Encoding>) {
 fn refusal(webhook: &Webhook, http_status: u16) -> Failure {
     if webhook.success_statuses().contain(http_status) {
         let message = format!("the answer with status {http_status} does not say ok");
-        return Failure { code: "unexpected_body".to_owned(), message };
+        return Failure { code: UNEXPECTED_BODY.to_owned(), message };
     }
-    Failure { code: "http_status".to_owned(), message: format!("the endpoint answered with status {http_status}") }
+    Failure { code: WRONG_STATUS.to_owned(), message: format!("the endpoint answered with status {http_status}") }
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -18,6 +18,7 @@ use crate::{
     loops,
     own_type::OwnEventType,
     schema::{BadSchema, Budget, DataSchema},
+    trace::TraceParent,
     workspace::Workspace,
 };
 
@@ -55,6 +56,9 @@ pub struct Event {
     /// [`loops::MAX_HOPS`].
     #[serde(default, skip_serializing_if = "has_none")]
     pub hops: u8,
+    /// The trace that its publishing call belonged to, if it said one: see [`crate::trace`].
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "TraceParent::read")]
+    pub traceparent: Option<TraceParent>,
     /// The producer's JSON object, byte for byte.
     pub data: Box<RawValue>,
 }
@@ -112,6 +116,12 @@ impl Arrived {
     pub fn with_hops(mut self, text: Option<&str>) -> Result<Self, Invalid> {
         self.event.hops = loops::beside_message(text)?;
         Ok(self)
+    }
+
+    /// The same with what stands beside the message about the event's trace.
+    pub fn with_trace(mut self, text: Option<&str>) -> Self {
+        self.event.traceparent = text.and_then(TraceParent::parse);
+        self
     }
 }
 
@@ -201,6 +211,7 @@ impl NewEvent {
             subject: self.subject,
             reference: self.reference,
             hops: 0,
+            traceparent: None,
             data: self.data,
         }
     }
@@ -288,6 +299,15 @@ fn check_text(path: &str, text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// What a publishing call says beside its events, in headers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Call {
+    /// How many hops its events have.
+    pub hops: u8,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
+}
+
 /// The two forms of a publishing call.
 #[derive(Debug, Clone)]
 pub enum Published {
@@ -325,7 +345,8 @@ impl Published {
     }
 
     /// The accepted events, one for each of these ids.
-    pub fn accept(self, ids: &[EventId], workspace: &Workspace, hops: u8, now: Timestamp) -> Vec<Event> {
+    pub fn accept(self, ids: &[EventId], workspace: &Workspace, call: Call, now: Timestamp) -> Vec<Event> {
+        let Call { hops, traceparent } = call;
         let events = match self {
             Self::One(event) => vec![event],
             Self::Many(events) => events,
@@ -333,7 +354,7 @@ impl Published {
         events
             .into_iter()
             .zip(ids)
-            .map(|(event, id)| Event { hops, ..event.accept(*id, workspace.clone(), now) })
+            .map(|(event, id)| Event { hops, traceparent, ..event.accept(*id, workspace.clone(), now) })
             .collect()
     }
 }

@@ -80,6 +80,11 @@ impl EventId {
         time_of(&self.0)
     }
 
+    /// Its 128 bits.
+    pub fn as_number(&self) -> u128 {
+        self.0.as_u128()
+    }
+
     /// Whether it has a form that tells a time: UUIDv7 or v8.
     pub fn is_ours(&self) -> bool {
         matches!(self.0.get_version_num(), 7 | 8)

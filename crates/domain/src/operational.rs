@@ -108,6 +108,7 @@ impl Operation<'_> {
             // A relay that publishes because deliveries are given up goes round in circles too. The other news tells of a webhook
             // and of no event, and comes again only after a success.
             hops: if let Self::Exhausted { event, .. } = self { event.hops } else { 0 },
+            traceparent: if let Self::Exhausted { event, .. } = self { event.traceparent } else { None },
             data: RawValue::from_string(serde_json::to_string(&data)?)?,
         })
     }

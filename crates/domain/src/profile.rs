@@ -54,6 +54,11 @@ impl Profile {
         ("slack", Self::Slack),
     ];
 
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, profile)| *profile == self).map_or("standard", |(name, _)| name)
+    }
+
     /// How events are written.
     pub fn format(self) -> Format {
         match self {

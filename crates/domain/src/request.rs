@@ -11,12 +11,13 @@ use crate::{
     rotation::Secrets,
     secret::Secret,
     signature,
+    trace::{self, SpanId, TraceParent},
     webhook::Webhook,
 };
 
 /// What goes to the endpoint by POST. Debug shows no header value and no body.
 pub struct WebhookRequest {
-    /// Posthaste's own, names in lower case, with their values. The owner's come next to them when it is sent, and are kept nowhere.
+    /// Posthaste's own, names in lower case, with their values. [`WebhookRequest::headers_with`] joins the owner's.
     pub headers: Vec<(&'static str, String)>,
     /// The exact bytes that were signed.
     pub body: Vec<u8>,
@@ -34,22 +35,25 @@ const SEVERAL_TYPES: &str = "batch";
 impl WebhookRequest {
     /// Writes and signs the request for one attempt, made `now`, for the first of these deliveries, as many as the webhook's format
     /// puts into one request. `webhook-id` is the same on every retry: the event's id, or that of the `batch`, which a retry names.
-    /// Every secret that is valid `now` signs; `x-webhook-signature`, which takes one only, is the newest one's.
+    /// Every secret that is valid `now` signs; `x-webhook-signature`, which takes one only, is the newest one's. The request is the
+    /// `span` of the trace of its first event.
     pub fn new(
         webhook: &Webhook,
         secrets: &Secrets<Secret>,
         deliveries: &[(DeliveryId, &Event)],
         batch: Option<BatchId>,
-        now: Timestamp,
+        (now, span): (Timestamp, SpanId),
     ) -> serde_json::Result<Self> {
         let (mut request, id) = Self::write(webhook, deliveries, batch, now)?;
+        let traceparent = deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
+        request.headers.extend(traceparent.map(|traceparent| (trace::HEADER, traceparent.to_string())));
         let signature = signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
         request.headers.push(("x-webhook-signature", signature::spectra(&secrets.current, &request.body)));
         request.headers.push(("webhook-signature", signature));
         Ok(request)
     }
 
-    /// The same without signatures, for showing it to whoever has no secret at hand.
+    /// The same without signatures and without a span, for showing it to whoever has no secret at hand.
     pub fn unsigned(
         webhook: &Webhook,
         deliveries: &[(DeliveryId, &Event)],
@@ -57,6 +61,14 @@ impl WebhookRequest {
         now: Timestamp,
     ) -> serde_json::Result<Self> {
         Self::write(webhook, deliveries, batch, now).map(|(request, _)| request)
+    }
+
+    /// Headers as they are sent: ours, and the owner's. Of a webhook that was registered with a `traceparent` of its own, that one goes
+    /// out: a receiver ignores two of them.
+    pub fn headers_with<'o>(ours: Vec<(&'static str, String)>, own: &'o [(String, String)]) -> Vec<(&'o str, String)> {
+        let is_replaced = |name: &str| name == trace::HEADER && own.iter().any(|(own, _)| own == name);
+        let own_headers = own.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        ours.into_iter().filter(|(name, _)| !is_replaced(name)).chain(own_headers).collect()
     }
 
     /// The request before it is signed, and its `webhook-id`.
@@ -115,6 +127,8 @@ mod tests {
     use super::*;
     use crate::{id::Cause, loops, testing};
 
+    const SPAN: SpanId = SpanId::new([7; 8]);
+
     fn at() -> Timestamp {
         Timestamp::from_second(1_700_000_000).unwrap()
     }
@@ -131,7 +145,7 @@ mod tests {
         let webhook = testing::webhook(serde_json::json!({ "profile": profile }));
         let events: Vec<Event> =
             types.iter().zip(1..).map(|(name, nth)| testing::event(nth, name, r#"{"n": 1.0}"#)).collect();
-        WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, at()).unwrap()
+        WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, (at(), SPAN)).unwrap()
     }
 
     fn value<'a>(request: &'a WebhookRequest, name: &str) -> &'a str {
@@ -174,7 +188,7 @@ mod tests {
         let rotated = secrets().rotate(Secret::new([8; 32]), at(), std::time::Duration::from_secs(10)).unwrap();
         let request = |secrets: &Secrets<Secret>, later: i64| {
             let now = Timestamp::from_second(at().as_second() + later).unwrap();
-            WebhookRequest::new(&webhook, secrets, &due(&webhook, &events), None, now).unwrap()
+            WebhookRequest::new(&webhook, secrets, &due(&webhook, &events), None, (now, SPAN)).unwrap()
         };
         let new = Secrets::new(Secret::new([8; 32]));
         for (later, valid) in [(9, vec![&new, &secrets()]), (10, vec![&new])] {
@@ -191,15 +205,15 @@ mod tests {
         let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
         let events: Vec<Event> = (1..=3).map(|nth| testing::event(nth, "order.created", "{}")).collect();
         let deliveries = due(&webhook, &events);
-        let first = WebhookRequest::new(&webhook, &secrets(), &deliveries, None, at()).unwrap();
+        let first = WebhookRequest::new(&webhook, &secrets(), &deliveries, None, (at(), SPAN)).unwrap();
         assert_eq!(first.deliveries, 3);
         let batch = first.batch.unwrap();
         assert_eq!(value(&first, "webhook-id"), batch.to_string());
-        let retry = WebhookRequest::new(&webhook, &secrets(), &deliveries, Some(batch), at()).unwrap();
+        let retry = WebhookRequest::new(&webhook, &secrets(), &deliveries, Some(batch), (at(), SPAN)).unwrap();
         assert_eq!((retry.headers, retry.body), (first.headers, first.body));
-        let one_left = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], Some(batch), at()).unwrap();
+        let one_left = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], Some(batch), (at(), SPAN)).unwrap();
         assert_eq!(value(&one_left, "webhook-id"), batch.to_string());
-        let alone = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], None, at()).unwrap();
+        let alone = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], None, (at(), SPAN)).unwrap();
         assert_eq!((value(&alone, "webhook-id"), alone.batch), (events[0].id.to_string().as_str(), None));
     }
 
@@ -208,7 +222,7 @@ mod tests {
         let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
         let event = |nth, hops| Event { hops, ..testing::event(nth, "order.created", "{}") };
         let events = [event(1, 1), event(2, 4), event(3, 0)];
-        let request = WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, at()).unwrap();
+        let request = WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, (at(), SPAN)).unwrap();
         assert_eq!(value(&request, "webhook-hops"), "4");
     }
 
@@ -218,6 +232,36 @@ mod tests {
         assert_eq!(value(&request("spektr", &["order.created", "order.shipped"]), "x-webhook-event"), "batch");
         let single = request("spectra", &["order.created", "order.shipped"]);
         assert_eq!((value(&single, "x-webhook-event"), single.deliveries), ("order.created", 1));
+    }
+
+    #[test]
+    fn each_attempt_is_a_span_of_its_own_in_the_trace_of_the_first_event() {
+        let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
+        let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+        let event =
+            |nth, text| Event { traceparent: TraceParent::parse(text), ..testing::event(nth, "order.created", "{}") };
+        let events = [event(1, given), event(2, "")];
+        let attempt = |span| {
+            let at = (at(), SpanId::new(span));
+            WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, at).unwrap()
+        };
+        let header = |span| value(&attempt(span), "traceparent").to_owned();
+        assert_eq!(header([1; 8]), "00-4bf92f3577b34da6a3ce929d0e0e4736-0101010101010101-00");
+        assert_eq!(header([2; 8]), "00-4bf92f3577b34da6a3ce929d0e0e4736-0202020202020202-00");
+    }
+
+    #[test]
+    fn a_traceparent_of_the_owners_own_goes_out_instead_of_ours() {
+        let request = request("standard", &["order.created"]);
+        let sent = |own: &[(&str, &str)]| {
+            let own: Vec<_> = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let sent = WebhookRequest::headers_with(request.headers.clone(), &own);
+            let count = |name: &str| sent.iter().filter(|(other, _)| *other == name).count();
+            (count("traceparent"), count("x-key"), sent.len() - request.headers.len())
+        };
+        assert_eq!(sent(&[]), (1, 0, 0));
+        assert_eq!(sent(&[("x-key", "1")]), (1, 1, 1));
+        assert_eq!(sent(&[("traceparent", "mine"), ("x-key", "1")]), (1, 1, 1));
     }
 
     #[test]

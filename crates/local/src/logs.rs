@@ -25,16 +25,23 @@ pub(crate) fn sink() -> LogSink {
     LogSink::new(|line| eprintln!("{}", readable(&line)))
 }
 
-/// `deliver.1 INFO attempted http.status=200 …`; a line that is no log record stays as it is.
+/// What all lines say alike, or only CloudWatch has a use for.
+const NOT_SHOWN: [&str; 9] =
+    ["_aws", "Function", "Stage", "level", "message", "requestId", "stage", "target", "timestamp"];
+
+/// `deliver.1 INFO attempted http.status=500 …`, or `deliver.1 METRICS Attempted=1 …`; a line that is no log record stays as it is.
 fn readable(line: &LogLine<'_>) -> String {
     let mut text = format!("{}.{} ", line.function, line.instance);
     match serde_json::from_str::<Map<String, Value>>(line.text) {
         Err(_) => text.push_str(line.text),
         Ok(record) => {
             let field = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
-            let _ = write!(text, "{} {}", field("level"), field("message"));
+            let _ = match record.contains_key("_aws") {
+                true => write!(text, "METRICS"),
+                false => write!(text, "{} {}", field("level"), field("message")),
+            };
             for (name, value) in &record {
-                if !matches!(name.as_str(), "level" | "message" | "timestamp" | "target" | "span") {
+                if !NOT_SHOWN.contains(&name.as_str()) {
                     let _ = match value {
                         Value::String(value) => write!(text, " {name}={value}"),
                         value => write!(text, " {name}={value}"),
@@ -58,8 +65,10 @@ mod tests {
 
     #[test]
     fn log_records_become_one_line() {
-        let record = r#"{"timestamp":"x","level":"INFO","message":"attempted","target":"deliver","http.status":200,"webhook.id":"42"}"#;
+        let record = r#"{"timestamp":"x","level":"INFO","message":"attempted","http.status":200,"target":"deliver","stage":"local","requestId":"1","webhook.id":"42"}"#;
         assert_eq!(shown(record), "deliver.1 INFO attempted http.status=200 webhook.id=42");
+        let metrics = r#"{"_aws":{"Timestamp":1},"Stage":"local","Function":"deliver","requestId":"1","Attempted":3}"#;
+        assert_eq!(shown(metrics), "deliver.1 METRICS Attempted=3");
         assert_eq!(shown("thread 'main' panicked"), "deliver.1 thread 'main' panicked");
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_http::{Adapter, RequestExt};
-use lambda_runtime::{Runtime, layers::TracingLayer};
+use lambda_runtime::Runtime;
 use posthaste_domain::{
     Invalid,
     api_key::Scope,
@@ -18,12 +18,14 @@ use posthaste_domain::{
 };
 use posthaste_store::StoreError;
 use serde::Serialize;
+use tracing::{Instrument, field::Empty};
 
 use crate::{
     checks::{Checks, Unchecked},
     config, cors,
     keys::KeysError,
     limiter::OverLimit,
+    telemetry::Telemetry,
 };
 
 /// `{"success": true, "data": …}`
@@ -199,16 +201,17 @@ impl IntoResponse for ApiError {
 /// request's id. A call that a webhook makes is refused before anything else; of one that a relay sends, `relayed` says what is made,
 /// and [`Hops`] tells of it. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
 /// get it: leave a little room above the call's own bound.
-/// Where one of the function's `checks` did not end in time, the process ends after the answer.
+/// `telemetry` is the function's. Where one of its `checks` did not end in time, the process ends after the answer.
 pub async fn serve(
     routes: Router,
     relayed: Relayed,
     max_body_bytes: usize,
     checks: &Checks,
+    telemetry: Telemetry,
 ) -> Result<(), lambda_http::Error> {
     let routes = cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?);
     let runtime = Runtime::new(Adapter::from(routes));
-    runtime.layer(TracingLayer::new()).layer(checks.ending()).run().await
+    runtime.layer(telemetry).layer(checks.ending()).run().await
 }
 
 /// How many hops the events have that a call publishes: an extension of its request.
@@ -248,8 +251,14 @@ async fn refuse_loops(State(relayed): State<Relayed>, mut request: Request, next
 
 async fn write_errors(State(max_body_bytes): State<usize>, request: Request, next: Next) -> Response {
     let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
-    let span = tracing::info_span!("request", request.id = %request_id, http.method = %request.method(), http.path = request.uri().path());
-    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    let span = tracing::error_span!(
+        "request",
+        http.method = %request.method(),
+        http.path = request.uri().path(),
+        workspace = Empty,
+        webhook.id = Empty
+    );
+    let mut response = next.run(request).instrument(span).await;
     let error = response.extensions_mut().remove().or_else(|| refused_by_axum(response.status(), max_body_bytes));
     let Some(error) = error else { return response };
     let allow = response.headers_mut().remove(header::ALLOW);

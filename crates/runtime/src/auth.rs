@@ -10,6 +10,7 @@ use posthaste_domain::{
     api_key::{ApiKey, Scope},
     workspace::Workspace,
 };
+use tracing::{Span, field::display};
 
 use crate::{api::ApiError, door::Door};
 
@@ -39,6 +40,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let key = bearer(parts).map(ApiKey::presented).filter(ApiKey::is_well_formed).ok_or(ApiError::Unauthorized)?;
         let info = Door::from_ref(state).enter(&key).await?;
+        Span::current().record("workspace", display(&info.workspace));
         Ok(Self { workspace: info.workspace, scopes: info.scopes })
     }
 }

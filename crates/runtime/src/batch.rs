@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{Stream, StreamExt, stream};
-use posthaste_domain::{Timestamp, version::Unreadable};
+use posthaste_domain::{Timestamp, trace, version::Unreadable};
 use posthaste_queue::{Message, Queue, Wait};
 
 use crate::{
@@ -44,6 +44,8 @@ pub struct Record {
     pub group: Option<String>,
     /// What it says of the hops of its event: its attribute [`HOPS`].
     pub hops: Option<String>,
+    /// The trace that its event belongs to: its attribute `traceparent`.
+    pub traceparent: Option<String>,
     /// How many events its call has before it, if it is the end of a run: its attribute [`BEFORE`].
     pub before: usize,
 }
@@ -109,6 +111,7 @@ fn record(mut message: SqsMessage) -> Record {
         event_id: message.message_attributes.remove(EVENT_ID).and_then(|value| value.string_value),
         group: message.attributes.remove("MessageGroupId"),
         before: before.and_then(|text| text.parse().ok()).unwrap_or(0),
+        traceparent: message.message_attributes.remove(trace::HEADER).and_then(|attribute| attribute.string_value),
         hops: message.message_attributes.remove(HOPS).and_then(|attribute| attribute.string_value),
     }
 }
@@ -142,6 +145,7 @@ struct Dead {
 fn letter(record: &Record, Dead { reason, detail, event_id, .. }: &Dead) -> Message {
     let mut letter = dead_letter(record.body.clone(), record.group.clone(), reason, detail);
     letter.attributes.extend(record.hops.clone().map(|hops| (HOPS, hops)));
+    letter.attributes.extend(record.traceparent.clone().map(|parent| (trace::HEADER, parent)));
     letter.attributes.extend((record.before > 0).then(|| (BEFORE, record.before.to_string())));
     letter.attributes.extend(event_id.clone().map(|id| (EVENT_ID, id)));
     letter
@@ -250,11 +254,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dead_letter_keeps_the_hops_and_the_id_of_its_event() {
-        let message = |hops: Option<&str>| -> Record {
+    fn a_dead_letter_keeps_the_hops_and_the_id_and_the_trace_of_its_event() {
+        let message = |given: Option<(&str, &str)>| -> Record {
             let attribute = |value| serde_json::json!({ "dataType": "String", "stringValue": value });
             let attributes: serde_json::Map<_, _> =
-                hops.into_iter().map(|hops| (HOPS.to_owned(), attribute(hops))).collect();
+                given.into_iter().map(|(name, value)| (name.to_owned(), attribute(value))).collect();
             let json = serde_json::json!({ "attributes": {}, "messageAttributes": attributes, "body": "{}" });
             record(serde_json::from_value(json).unwrap())
         };
@@ -264,10 +268,13 @@ mod tests {
             detail: "data is required".to_owned(),
             event_id: id.map(str::to_owned),
         };
-        let attributes = |hops| letter(&message(hops), &dead(None)).attributes;
+        let attributes = |given| letter(&message(given), &dead(None)).attributes;
         let told = [(REASON, "invalid_event".to_owned()), (DETAIL, "data is required".to_owned())];
         assert_eq!(attributes(None), told);
-        assert_eq!(attributes(Some("3")), [told.as_slice(), &[(HOPS, "3".to_owned())]].concat());
+        for (name, value) in [(HOPS, "3"), (trace::HEADER, "00-1-2-01")] {
+            let kept = [told.as_slice(), &[(name, value.to_owned())]].concat();
+            assert_eq!(attributes(Some((name, value))), kept);
+        }
         let with_id = letter(&message(None), &dead(Some("e-1"))).attributes;
         assert_eq!(with_id, [told.as_slice(), &[(EVENT_ID, "e-1".to_owned())]].concat());
     }

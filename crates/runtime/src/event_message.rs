@@ -1,6 +1,6 @@
 //! The message of the events queue that carries an event.
 
-use posthaste_domain::{event::Event, process};
+use posthaste_domain::{event::Event, process, trace};
 use posthaste_queue::Message;
 
 /// The message attribute that says how many hops the event has; it is left out where it has none. It is not a field of the event,
@@ -17,11 +17,13 @@ pub fn event_message(event: &Event, nth: usize) -> serde_json::Result<Message> {
     if process::ends(&event.event_type) && nth > 0 {
         attributes.push((BEFORE, nth.to_string()));
     }
-    let body = if event.hops == 0 {
-        serde_json::to_string(event)?
+    // So does the trace, for the same reason.
+    attributes.extend((event.hops > 0).then(|| (HOPS, event.hops.to_string())));
+    attributes.extend(event.traceparent.map(|parent| (trace::HEADER, parent.to_string())));
+    let body = if attributes.iter().any(|(name, _)| [HOPS, trace::HEADER].contains(name)) {
+        serde_json::to_string(&Event { hops: 0, traceparent: None, ..event.clone() })?
     } else {
-        attributes.push((HOPS, event.hops.to_string()));
-        serde_json::to_string(&Event { hops: 0, ..event.clone() })?
+        serde_json::to_string(event)?
     };
     Ok(Message { attributes, ..Message::new(body, event.workspace.to_string()) })
 }
@@ -47,5 +49,16 @@ mod tests {
         event.hops = 3;
         let message = event_message(&event, 7).unwrap();
         assert_eq!((message.body.as_str(), message.attributes), (json, vec![(HOPS, "3".to_owned())]));
+    }
+
+    #[test]
+    fn a_trace_goes_beside_the_event() {
+        let json = r#"{"id":"01896b5d-3648-7000-8000-000000000001","type":"a","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{}}"#;
+        let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let event: Event = serde_json::from_str(json).unwrap();
+        let event = Event { traceparent: trace::TraceParent::parse(given), ..event };
+        let message = event_message(&event, 0).unwrap();
+        let expected = (json, vec![("traceparent", given.to_owned())]);
+        assert_eq!((message.body.as_str(), message.attributes), expected);
     }
 }

@@ -1,21 +1,129 @@
-//! JSON logs on standard output, as CloudWatch Logs reads them. Field names are listed in `docs/observability.md`.
+//! Logs and metrics: JSON lines on standard output, as CloudWatch Logs reads them. `docs/observability.md` lists fields and metrics.
 
-use tracing_subscriber::EnvFilter;
+use std::{
+    io::Write,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
 
-/// Starts logging at the level that `LOG_LEVEL` names, `info` if it names none. The SDK's and the HTTP client's own talk stays
-/// at `warn`, because their debug lines show headers.
-pub fn start() {
-    let level = std::env::var("LOG_LEVEL").unwrap_or_default();
-    let level =
-        if ["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) { level.as_str() } else { "info" };
-    let ours = ["posthaste", "register", "ingest", "fanout", "deliver", "drain", "release", "replay", "setup"]
-        .map(|target| format!("{target}={level}"))
-        .join(",");
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(EnvFilter::new(format!("warn,{ours}")))
-        .init();
+use futures::{FutureExt, future::Inspect};
+use lambda_runtime::{
+    Error, LambdaInvocation,
+    tower::{Layer, Service},
+};
+use posthaste_domain::{
+    metrics::{Labels, Measured, Metric, Teller},
+    workspace::Workspace,
+};
+use tracing::{Instrument, instrument::Instrumented};
+use tracing_subscriber::{EnvFilter, fmt::format::JsonFields};
+
+use crate::{clock, config};
+
+mod line;
+
+/// What the invocation has measured so far. A process handles one invocation at a time.
+static MEASURED: Mutex<Measured> = Mutex::new(Measured::NOTHING);
+
+fn measured() -> MutexGuard<'static, Measured> {
+    MEASURED.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Adds a value to a metric, in the metric's unit. All of an invocation's go out together when it ends.
+pub fn measure(metric: Metric, labels: Labels, value: u64) {
+    measured().add(metric, labels, value);
+}
+
+/// The same for a number of things, without labels.
+pub fn count(metric: Metric, things: usize) {
+    if things > 0 {
+        measure(metric, Labels::default(), things as u64);
+    }
+}
+
+/// Says whose all is that this invocation measures.
+pub fn measured_of(workspace: &Workspace) {
+    measured().of_workspace(workspace.as_str());
+}
+
+/// Starts logging for a function, at the level that `LOG_LEVEL` names, `info` if it names none. Every line says which installation
+/// it belongs to: `STAGE`. The answer is a layer for the function's whole [`lambda_runtime::Runtime`].
+pub fn start(function: &'static str) -> Telemetry {
+    let stage = config::text("STAGE").unwrap_or_default();
+    let level = config::text("LOG_LEVEL").unwrap_or_default();
+    tracing_subscriber::fmt()
+        .fmt_fields(JsonFields::new())
+        .event_format(line::Line::of_stage(&stage))
+        .with_env_filter(filter(function, &level))
+        .init();
+    Telemetry { function, stage }
+}
+
+/// The function's own lines, and those of our crates. The SDK's and the HTTP client's own talk stays at `warn`, because their debug
+/// lines show headers.
+fn filter(function: &str, level: &str) -> EnvFilter {
+    let level = if ["error", "warn", "info", "debug", "trace"].contains(&level) { level } else { "info" };
+    EnvFilter::new(format!("warn,posthaste={level},{function}={level}"))
+}
+
+/// Gives each line of an invocation the invocation's id, and writes at its end, however it ends, what it has measured. It is
+/// written after the answer, so no caller waits for it. An invocation that is killed writes nothing.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    function: &'static str,
+    stage: String,
+}
+
+impl Telemetry {
+    fn tell(&self, request_id: &str) {
+        let teller = Teller { stage: &self.stage, function: self.function, request_id };
+        let mut text = measured().take_lines(teller, clock::now()).join("\n");
+        if !text.is_empty() {
+            text.push('\n');
+            // Nobody could be told that nobody can be told.
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        }
+    }
+}
+
+impl<S> Layer<S> for Telemetry {
+    type Service = Observed<S>;
+
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed { telemetry: self.clone(), inner }
+    }
+}
+
+/// A function whose invocations are observed.
+#[derive(Debug, Clone)]
+pub struct Observed<S> {
+    telemetry: Telemetry,
+    inner: S,
+}
+
+/// What is done at the end of an invocation.
+type AtEnd = Box<dyn FnOnce(&Result<(), Error>) + Send>;
+
+impl<S> Service<LambdaInvocation> for Observed<S>
+where
+    S: Service<LambdaInvocation, Response = (), Error = Error>,
+{
+    type Response = ();
+    type Error = Error;
+    type Future = Inspect<Instrumented<S::Future>, AtEnd>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
+        let (telemetry, request_id) = (self.telemetry.clone(), invocation.context.request_id.clone());
+        // Of the level that is never filtered out, as all spans: a line needs its fields, whatever its own level is.
+        let span = tracing::error_span!("invocation", requestId = %request_id);
+        let handled = span.in_scope(|| self.inner.call(invocation)).instrument(span);
+        handled.inspect(Box::new(move |_| telemetry.tell(&request_id)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

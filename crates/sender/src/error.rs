@@ -34,6 +34,19 @@ pub mod code {
     pub const INVALID_HEADER: &str = "invalid_header";
     /// This process lacked something that sending takes.
     pub const OUR_FAULT: &str = "our_fault";
+    /// All of them.
+    pub const ALL: [&str; 10] = [
+        ADDRESS_NOT_ALLOWED,
+        NOT_HTTPS,
+        DNS_FAILED,
+        CONNECT_FAILED,
+        TLS_FAILED,
+        CONNECTION_CLOSED,
+        INVALID_RESPONSE,
+        TIMEOUT,
+        INVALID_HEADER,
+        OUR_FAULT,
+    ];
 }
 
 /// Why there is no answer.

@@ -9,12 +9,13 @@ use posthaste_delivery::{SendOn, task};
 use posthaste_domain::{
     backlog::Waiting,
     lane::{Append, AppendStep, Attr, Lane, Outcome, Reason, Strike, TurnMessage, due_shard},
+    metrics::{Labels, Metric},
     sequence::{MAX_HOPS, Pending},
     task::Task,
     webhook::Webhook,
 };
 use posthaste_queue::Message;
-use posthaste_runtime::{batch::Record, clock, random};
+use posthaste_runtime::{batch::Record, clock, random, telemetry::measure};
 use posthaste_store::Backlog;
 
 use crate::{deliver::Deliver, work::Work};
@@ -81,17 +82,21 @@ impl Deliver {
         let failed = match self.courier.deliveries.put_waiting(&puts).await {
             Ok(failed) => failed,
             Err(error) => {
-                tracing::error!(webhook.id = %id, %error, "deliveries could not be put into the backlog");
+                tracing::error!(%error, "deliveries could not be put into the backlog");
                 return all();
             }
         };
         if failed.len() < puts.len()
             && let Err(error) = self.open(webhook, reason).await
         {
-            tracing::error!(webhook.id = %id, error = %format!("{error:#}"), "a lane could not be opened");
+            tracing::error!(error = %format!("{error:#}"), "a lane could not be opened");
             return all();
         }
-        tracing::debug!(webhook.id = %id, deliveries = puts.len(), reason = reason.name(), "deliveries wait");
+        tracing::debug!(deliveries = puts.len(), reason = reason.name(), "deliveries wait");
+        let put = puts.iter().enumerate().filter(|(at, _)| !failed.contains(at));
+        let deliveries: usize = put.map(|(_, (_, item))| item.task.deliveries.len()).sum();
+        let labels = Labels { reason: Some(reason.name()), ..Labels::default() };
+        measure(Metric::Waiting, labels, deliveries as u64);
         let mut unsettled = BTreeSet::new();
         for at in failed {
             let item = &puts[at].1;
@@ -130,7 +135,7 @@ impl Deliver {
                     let body = serde_json::to_string(&turn)?;
                     let message = Message { delay, ..Message::new(body, workspace.to_string()) };
                     if let Some((_, error)) = self.turns.send(&[message]).await.pop() {
-                        tracing::error!(webhook.id = %id, %error, "a turn could not be sent; release will see to it");
+                        tracing::error!(%error, "a turn could not be sent; release will see to it");
                     }
                     append.sent();
                 }
@@ -146,13 +151,13 @@ impl Deliver {
             let Some(write) = lane.strike(strike, clock::now()) else { return };
             match self.courier.deliveries.write_lane(workspace, *id, &write).await {
                 Ok(Outcome::Done(_)) if write.sets(Attr::Phase) => {
-                    tracing::warn!(webhook.id = %id, %workspace, "an endpoint is slow: its deliveries take turns");
+                    tracing::warn!("an endpoint is slow: its deliveries take turns");
                     return;
                 }
                 Ok(Outcome::Done(_)) => return,
                 Ok(Outcome::Refused(now)) => lane = now,
                 Err(error) => {
-                    tracing::warn!(webhook.id = %id, %error, "a strike could not be counted");
+                    tracing::warn!(%error, "a strike could not be counted");
                     return;
                 }
             }
@@ -165,7 +170,7 @@ impl Deliver {
     pub(crate) async fn trust(&self, webhook: &Webhook, lane: &Lane) {
         let Some(write) = lane.trust() else { return };
         if let Err(error) = self.courier.deliveries.write_lane(&webhook.workspace, webhook.id, &write).await {
-            tracing::warn!(webhook.id = %webhook.id, %error, "a doubt could not be forgotten");
+            tracing::warn!(%error, "a doubt could not be forgotten");
         }
     }
 }

@@ -41,6 +41,7 @@ use posthaste_runtime::{
 };
 use posthaste_store::Reserved;
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
 
 use crate::{
     facts::{FACTS_TIME, Facts, Known},
@@ -141,7 +142,8 @@ impl Deliver {
             if is_large { shares.push(vec![admitted]) } else { shares[0].push(admitted) }
         }
         let waiting = waiting.into_values().map(async |Held { webhook, reason, tasks }| {
-            let unsettled = self.let_tasks_wait(webhook, reason, &tasks, around.records).await;
+            let putting = self.let_tasks_wait(webhook, reason, &tasks, around.records);
+            let unsettled = putting.instrument(span_of(webhook)).await;
             for (at, _) in tasks {
                 if unsettled.contains(&at) { around.our_fault(at, fates) } else { tell(fates, at, Fate::Done) }
             }
@@ -180,8 +182,13 @@ impl Deliver {
         for work in works {
             by_webhook.entry(work.client.webhook.id).or_default().push(work);
         }
-        let groups: FuturesUnordered<_> =
-            by_webhook.into_values().map(|works| self.group(works, looked_at, around, fates)).collect();
+        let groups: FuturesUnordered<_> = by_webhook
+            .into_values()
+            .map(|works| {
+                let span = works.first().map_or_else(Span::none, |work| span_of(&work.client.webhook));
+                self.group(works, looked_at, around, fates).instrument(span)
+            })
+            .collect();
         groups.collect::<()>().await;
     }
 
@@ -242,7 +249,7 @@ impl Deliver {
             Ok(Reserved::Later(_)) => Vec::new(),
             Err(error) => {
                 // They wait for their turn, which reserves slots by itself.
-                tracing::warn!(webhook.id = %id, %error, "slots could not be reserved");
+                tracing::warn!(%error, "slots could not be reserved");
                 Vec::new()
             }
         };
@@ -259,6 +266,11 @@ impl Deliver {
     pub(crate) fn evidence(&self) -> MutexGuard<'_, Evidence> {
         self.evidence.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The lines about a webhook's deliveries say whose they are.
+fn span_of(webhook: &Webhook) -> Span {
+    tracing::error_span!("webhook", webhook.id = %webhook.id, workspace = %webhook.workspace)
 }
 
 /// Tells the fate of a message.

@@ -8,7 +8,7 @@ mod work;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use deliver::Deliver;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_delivery::Courier;
 use posthaste_queue::Queue;
 use posthaste_runtime::{
@@ -21,17 +21,17 @@ use posthaste_runtime::{
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start();
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load().await?;
     let courier = Courier::of_environment(&sdk)?;
     let batch = Batch { queue: courier.tasks.clone(), dead_letters: courier.dead_letters.clone() };
     let turns = Queue::new(aws::sqs(&sdk), config::text("TURNS_QUEUE_URL")?);
     let deliver = Deliver { courier, batch, turns, evidence: Default::default() };
     let deliver = &deliver;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+    let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
         Ok::<_, lambda_runtime::Error>(deliver.handle(&records, &event.context.request_id, deadline).await)
-    }))
-    .await
+    }));
+    runtime.layer(telemetry).run().await
 }

@@ -69,11 +69,10 @@ impl Surroundings<'_> {
     /// Goes through a sequence, and tells the fates of its messages.
     pub(crate) async fn run(&self, work: Work<'_>, looked_at: Timestamp, scout: Option<Scout>, fates: &Fates) {
         let records = work.records.clone();
-        let webhook = work.client.webhook.id;
         let Ok(progress) =
             tokio::time::timeout_at(self.deadline.instant(), self.go_through(work, looked_at, scout)).await
         else {
-            tracing::error!(webhook.id = %webhook, "a sequence ran out of time");
+            tracing::error!("a sequence ran out of time");
             records.into_iter().for_each(|at| self.our_fault(at, fates));
             return;
         };
@@ -124,7 +123,7 @@ impl Surroundings<'_> {
                     Ok(Change::None) => {}
                     Ok(Change::Paused) => situation.is_enabled = false,
                     Ok(Change::Gone) => {
-                        tracing::info!(webhook.id = %webhook.id, "the webhook is gone");
+                        tracing::info!("the webhook is gone");
                         return progress;
                     }
                     Ok(Change::Changed) => {
@@ -322,7 +321,7 @@ impl Surroundings<'_> {
     }
 
     fn broken(&self, work: &Work<'_>, error: &anyhow::Error, mut progress: Progress) -> Progress {
-        tracing::error!(webhook.id = %work.client.webhook.id, error = %format!("{error:#}"), "a sequence can't go on");
+        tracing::error!(error = %format!("{error:#}"), "a sequence can't go on");
         progress.unsettled.extend(work.sequence.left.iter().map(|pending| pending.source));
         progress
     }

@@ -37,14 +37,14 @@ impl Working<'_> {
             let rest = rest.with(rest.deliveries.iter().map(Due::by_reference).collect());
             let key = &waiting.key;
             if let Err(error) = self.drain.courier.deliveries.rewrite_waiting(self.backlog(), key, &rest).await {
-                tracing::error!(webhook.id = %self.asked.webhook, %error, "what is left of a run could not be written down");
+                tracing::error!(%error, "what is left of a run could not be written down");
                 return false;
             }
         }
         match self.delete_done(0).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(webhook.id = %self.asked.webhook, error = %format!("{error:#}"), "what is done could not be deleted");
+                tracing::error!(error = %format!("{error:#}"), "what is done could not be deleted");
                 false
             }
         }

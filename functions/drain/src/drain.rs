@@ -24,6 +24,7 @@ use posthaste_runtime::{
 };
 
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use crate::turn::Working;
 
@@ -59,10 +60,16 @@ impl Drain {
 
     /// Takes the turn that a message asks for. `me` is unique to this taking.
     async fn turn(&self, record: &Record, me: &str, deadline: Deadline) -> Fate {
-        let asked = match TurnMessage::parse(&record.body) {
-            Ok(asked) => asked,
-            Err(error) => return Fate::of_unreadable(record, &error, "unreadable_turn", clock::now()),
-        };
+        match TurnMessage::parse(&record.body) {
+            Ok(asked) => {
+                let span = tracing::error_span!("turn", webhook.id = %asked.webhook, workspace = %asked.workspace);
+                self.take(&asked, record, me, deadline).instrument(span).await
+            }
+            Err(error) => Fate::of_unreadable(record, &error, "unreadable_turn", clock::now()),
+        }
+    }
+
+    async fn take(&self, asked: &TurnMessage, record: &Record, me: &str, deadline: Deadline) -> Fate {
         let now = clock::now();
         let until: Timestamp = now + deadline.left();
         let message = Message {
@@ -76,14 +83,14 @@ impl Drain {
         let outcome = match deliveries.write_lane(&asked.workspace, asked.webhook, &claiming.write(now)).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::error!(webhook.id = %asked.webhook, %error, "a turn could not be claimed");
+                tracing::error!(%error, "a turn could not be claimed");
                 return Fate::after_our_fault(record);
             }
         };
         match claiming.outcome(outcome, clock::now()) {
             Claim::Done => Fate::Done,
             Claim::RetryIn(wait) => Fate::RetryIn(wait),
-            Claim::Mine(turn) => match Working::new(self, &asked, *turn, me, deadline).go_on().await {
+            Claim::Mine(turn) => match Working::new(self, asked, *turn, me, deadline).go_on().await {
                 Over::Done => Fate::Done,
                 Over::RetryIn(wait) => Fate::RetryIn(wait),
             },

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use drain::{Drain, MAX_MEMORY_KIB, MAX_REQUESTS};
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_delivery::Courier;
 use posthaste_queue::Queue;
 use posthaste_runtime::{
@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start();
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load().await?;
     let queue = |name| config::text(name).map(|url| Queue::new(aws::sqs(&sdk), url));
     let days: u32 = config::parsed("MAX_WAITING_DAYS", "a number of days")?;
@@ -37,10 +37,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         memory: Arc::new(Semaphore::new(MAX_MEMORY_KIB)),
     };
     let drain = &drain;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+    let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
         Ok::<_, lambda_runtime::Error>(drain.handle(&records, &event.context.request_id, deadline).await)
-    }))
-    .await
+    }));
+    runtime.layer(telemetry).run().await
 }

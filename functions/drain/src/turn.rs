@@ -87,7 +87,7 @@ impl<'d> Working<'d> {
         match tokio::time::timeout_at(deadline, self.carry_out()).await {
             Ok(over) => over,
             Err(_) => {
-                tracing::error!(webhook.id = %self.asked.webhook, "a turn ran out of time");
+                tracing::error!("a turn ran out of time");
                 ABANDONED
             }
         }
@@ -123,7 +123,7 @@ impl<'d> Working<'d> {
                 Step::LookAgain => self.look_again().await,
             };
             if let Err(error) = done {
-                tracing::error!(webhook.id = %self.asked.webhook, error = %format!("{error:#}"), "a turn met a fault of ours");
+                tracing::error!(error = %format!("{error:#}"), "a turn met a fault of ours");
                 self.turn.failed();
             }
         }
@@ -170,7 +170,7 @@ impl<'d> Working<'d> {
     async fn count(&mut self) -> anyhow::Result<()> {
         let is_full = self.drain.courier.deliveries.has_waiting(self.backlog(), self.drain.max_waiting).await?;
         if is_full {
-            tracing::warn!(webhook.id = %self.asked.webhook, "a backlog is full: what comes is skipped");
+            tracing::warn!("a backlog is full: what comes is skipped");
         }
         self.turn.counted(is_full, clock::now());
         Ok(())
@@ -256,7 +256,7 @@ impl<'d> Working<'d> {
                 let again = self.hand.put_back(ready);
                 self.turn.answered(answer, took, again, clock::now());
                 if let Err(error) = self.delete_done(DELETED_TOGETHER).await {
-                    tracing::error!(webhook.id = %self.asked.webhook, error = %format!("{error:#}"), "what is done could not be deleted yet");
+                    tracing::error!(error = %format!("{error:#}"), "what is done could not be deleted yet");
                 }
             }
         }
@@ -276,7 +276,7 @@ impl<'d> Working<'d> {
                     let mut task = item.task;
                     task.faults += 1;
                     if let Err(error) = drain.courier.deliveries.rewrite_waiting(backlog, &item.key, &task).await {
-                        tracing::error!(webhook.id = %backlog.webhook, %error, "a fault of ours could not be counted");
+                        tracing::error!(%error, "a fault of ours could not be counted");
                     }
                 }
                 let ready = Ready { item: ready.item, sequence: Default::default() };
@@ -338,7 +338,7 @@ impl<'d> Working<'d> {
             match failed.iter().find(|(at, _)| *at == nth) {
                 None => self.hand.close(*number),
                 Some((_, error)) => {
-                    tracing::error!(webhook.id = %self.asked.webhook, %error, "a delivery could not be handed back");
+                    tracing::error!(%error, "a delivery could not be handed back");
                     self.hand.leave(*number);
                 }
             }
@@ -365,7 +365,7 @@ impl<'d> Working<'d> {
         }
         let state = self.turn.state();
         if state != self.told.unwrap_or(before) {
-            tracing::info!(webhook.id = %id, %workspace, lane.state = state.name(), "a lane has changed");
+            tracing::info!(lane.state = state.name(), "a lane has changed");
         }
         self.told = Some(state);
         Ok(())

@@ -16,6 +16,7 @@ const LAST_RECEIVE: u32 = 95;
 pub(crate) fn read(message: &Record, default: &Workspace) -> Result<Arrived, Fate> {
     let arrived = Arrived::parse(&message.body, origin(message), default)
         .and_then(|arrived| arrived.with_hops(message.hops.as_deref()))
+        .map(|arrived| arrived.with_trace(message.traceparent.as_deref()))
         .map_err(|invalid| refused("unreadable_event", &invalid, None))?;
     if message.receives >= LAST_RECEIVE {
         let detail = format!("the event could not be fanned out in {} receives", message.receives);
@@ -59,6 +60,7 @@ mod tests {
             event_id: None,
             group: None,
             hops: None,
+            traceparent: None,
             before: 0,
         }
     }

@@ -18,13 +18,14 @@ use std::{
 };
 
 use futures::StreamExt;
-use posthaste_domain::{id::EventId, share::Shared, workspace::Workspace};
+use posthaste_domain::{id::EventId, metrics::Metric, share::Shared, workspace::Workspace};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     batch::{Fate, Record},
     checks::Checks,
     clock,
     deadline::Deadline,
+    telemetry::count,
 };
 use posthaste_store::{Deliveries, Events, Registry};
 
@@ -103,10 +104,13 @@ impl Fanout {
         if tokio::time::timeout_at(deadline.instant(), self.carry_out(plan, &ledger)).await.is_err() {
             tracing::error!("fan-out ran out of time");
         }
+        let mut events = 0;
         for record in prepared.into_iter().filter(|record| ledger.is_settled(*record)) {
-            fates[record] =
-                if unreadable.contains(&record) { unreadable_webhook(ids.get(&record)) } else { Fate::Done };
+            let is_unreadable = unreadable.contains(&record);
+            fates[record] = if is_unreadable { unreadable_webhook(ids.get(&record)) } else { Fate::Done };
+            events += usize::from(!is_unreadable && !ids.contains_key(&record));
         }
+        count(Metric::FannedOut, events);
         fates
     }
 
@@ -123,7 +127,13 @@ impl Fanout {
         let plan = Plan::new(&arrived, &routes, &self.earlier(&arrived).await);
         let plan = plan.inspect_err(|error| tracing::error!(%error, "a task can't be written")).ok()?;
         for Arrived { event, .. } in &arrived {
-            tracing::info!(event.id = %event.id, event.r#type = %event.event_type, workspace = %event.workspace, "fanning out");
+            tracing::debug!(
+                event.id = %event.id,
+                event.r#type = %event.event_type,
+                workspace = %event.workspace,
+                trace.id = %event.trace(),
+                "fanning out"
+            );
         }
         Some((plan, arrived.iter().map(|arrived| arrived.record).collect()))
     }

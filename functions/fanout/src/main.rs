@@ -9,7 +9,7 @@ mod runs;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use fanout::Fanout;
-use lambda_runtime::{LambdaEvent, Runtime, layers::TracingLayer, service_fn};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     aws,
@@ -25,7 +25,7 @@ use routes::Routing;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start();
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load().await?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
@@ -51,5 +51,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let handle = async |records: &[batch::Record], deadline| fanout.handle(records, deadline).await;
         Ok::<_, lambda_runtime::Error>(suspects.handle(&records, deadline, handle).await)
     }));
-    runtime.layer(TracingLayer::new()).layer(fanout.checks.ending()).run().await
+    runtime.layer(telemetry).layer(fanout.checks.ending()).run().await
 }

@@ -20,6 +20,7 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 use posthaste_store::{PageKey, Registry};
+use tracing::Instrument;
 
 /// How often roots are read that change while their pages are read.
 const TRIES: u32 = 5;
@@ -135,8 +136,10 @@ impl Routing {
     /// The webhooks of workspaces without an index.
     async fn read_whole(&self, workspaces: BTreeSet<Workspace>) -> Vec<(Workspace, Routes)> {
         let queries = workspaces.into_iter().map(async |workspace| {
+            let reading = self.registry.webhooks(&workspace);
+            let reading = reading.instrument(tracing::error_span!("workspace", %workspace));
             // One workspace that takes long does not take the others' time.
-            match tokio::time::timeout(REGISTRY_TIME, self.registry.webhooks(&workspace)).await {
+            match tokio::time::timeout(REGISTRY_TIME, reading).await {
                 Ok(Ok(webhooks)) => {
                     let readable =
                         webhooks.webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook))));

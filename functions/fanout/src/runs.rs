@@ -228,7 +228,7 @@ async fn send(queue: &Queue, message: Message) -> anyhow::Result<()> {
 }
 
 fn failed(run: &Run, what: &str, error: &anyhow::Error) {
-    tracing::error!(webhook.id = %run.webhook, error = %format!("{error:#}"), "{what}");
+    tracing::error!(webhook.id = %run.webhook, workspace = %run.workspace, error = %format!("{error:#}"), "{what}");
 }
 
 fn holding(run: &Run) -> Holding<'_> {

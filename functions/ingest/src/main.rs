@@ -28,7 +28,7 @@ struct State {
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::start();
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load().await?;
     let registry = Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?);
     let checks = Checks::default();
@@ -45,5 +45,5 @@ async fn main() -> Result<(), lambda_http::Error> {
         .layer(middleware::from_fn_with_state(door, door::weigh))
         .with_state(state);
     // A body that is a little too large is refused with the call's own words.
-    api::serve(routes, Relayed::Counted, MAX_PUBLISH_BYTES + 1024, &checks).await
+    api::serve(routes, Relayed::Counted, MAX_PUBLISH_BYTES + 1024, &checks, telemetry).await
 }

@@ -6,7 +6,7 @@ use axum::{
     Extension,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::Response,
 };
 use posthaste_api::{Accepted, AcceptedMany};
@@ -14,8 +14,10 @@ use posthaste_domain::{
     Invalid,
     api_key::Scope,
     catalogue,
-    event::{Event, NewEvent, Published},
+    event::{Call, Event, NewEvent, Published},
     id::EventId,
+    metrics::Metric,
+    trace::{self, TraceParent},
     workspace::Workspace,
 };
 use posthaste_queue::Queue;
@@ -26,7 +28,7 @@ use posthaste_runtime::{
     clock,
     event_message::event_message,
     limiter::Limiter,
-    random,
+    random, telemetry,
 };
 use posthaste_store::{Bucket, Registry};
 
@@ -40,6 +42,8 @@ pub(crate) async fn publish(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::EventsPublish)?;
+    let traceparent = TraceParent::of_headers(headers.get_all(trace::HEADER).iter().map(HeaderValue::as_bytes));
+    let call = Call { hops, traceparent };
     let keyed = Keyed::of(&headers, &registry, &caller.workspace)?;
     let published = NewEvent::parse_call(&body)?;
     let alone = matches!(published, Published::One(_));
@@ -53,16 +57,17 @@ pub(crate) async fn publish(
             let mark = random::bytes().map_err(|error| ApiError::internal(&error))?;
             let id = |nth| random::bytes().map(|entropy| EventId::new(now, &entropy).of(mark, nth));
             let ids = (0..count).map(id).collect::<Result<Vec<_>, _>>().map_err(|error| ApiError::internal(&error))?;
-            let events = published.accept(&ids, &caller.workspace, hops, now);
+            let events = published.accept(&ids, &caller.workspace, call, now);
             enqueue(&queue, &events).await?;
             events
         }
         Some(keyed) => {
-            let call = keyed.start(&body, checked, now).await?;
-            let events = published.accept(&call.event_ids(count), &caller.workspace, hops, call.accepted_at);
-            if !call.sent {
+            let started = keyed.start(&body, checked, now).await?;
+            let ids = started.event_ids(count);
+            let events = published.accept(&ids, &caller.workspace, call, started.accepted_at);
+            if !started.sent {
                 enqueue(&queue, &events).await?;
-                keyed.sent(&call).await;
+                keyed.sent(&started).await;
             }
             events
         }
@@ -115,7 +120,12 @@ async fn enqueue(queue: &Queue, events: &[Event]) -> Result<(), ApiError> {
     let message = |(nth, event)| event_message(event, nth);
     let messages = events.iter().enumerate().map(message).collect::<Result<Vec<_>, _>>()?;
     match queue.send(&messages).await.first() {
-        None => Ok(()),
-        Some((_, error)) => Err(ApiError::internal(error)),
+        None => {}
+        Some((_, error)) => return Err(ApiError::internal(error)),
     }
+    telemetry::count(Metric::Accepted, events.len());
+    if let Some(event) = events.first() {
+        telemetry::measured_of(&event.workspace);
+    }
+    Ok(())
 }

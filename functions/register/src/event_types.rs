@@ -87,7 +87,7 @@ pub(crate) async fn put(
         Written::Refused(invalid) => return Err(invalid.into()),
         Written::Stale => return Err(ApiError::Conflict),
     }
-    tracing::info!(workspace = %caller.workspace, "put an event type");
+    tracing::info!("put an event type");
     Ok(success(StatusCode::OK, EventTypeAnswer::own(own)?))
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn remove(
     if !registry.delete_type(&caller.workspace, &name).await? {
         return Err(NO_TYPE);
     }
-    tracing::info!(workspace = %caller.workspace, "removed an event type");
+    tracing::info!("removed an event type");
     Ok(success(StatusCode::OK, Removed::of(name)))
 }
 

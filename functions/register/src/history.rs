@@ -72,7 +72,7 @@ impl Reader<'_> {
             let times = history::millisecond(time);
             let rest = self.deliveries.waiting_newest(backlog, class, times, Some(&last), None).await?;
             if !rest.is_end {
-                tracing::warn!(webhook.id = %self.webhook.id, "more waits in a millisecond than the history can show");
+                tracing::warn!("more waits in a millisecond than the history can show");
             }
             stretch.finish(rest.items);
         }

@@ -48,7 +48,7 @@ pub(crate) async fn create(
         created_at: now,
     };
     registry.insert_key(&key.hash(), &info).await?;
-    tracing::info!(key.id = %info.id, workspace = %info.workspace, "made an API key");
+    tracing::info!(key.id = %info.id, key.workspace = %info.workspace, "made an API key");
     Ok(success(StatusCode::CREATED, KeyAnswer { info, key: Some(key.reveal().to_owned()) }))
 }
 
@@ -81,6 +81,6 @@ pub(crate) async fn remove(
     }
     registry.delete_key(&info, &hash).await?;
     door.forget(&hash);
-    tracing::info!(key.id = %id, workspace = %caller.workspace, "deleted an API key");
+    tracing::info!(key.id = %id, "deleted an API key");
     Ok(success(StatusCode::OK, Removed::of(id)))
 }

@@ -55,7 +55,7 @@ struct Shared {
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::start();
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load().await?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
@@ -96,5 +96,5 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/keys/{id}", delete(keys::remove))
         .route(posthaste_api::openapi::PATH, get(openapi::show))
         .layer(middleware::from_fn_with_state(door, door::weigh));
-    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, &checks).await
+    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, &checks, telemetry).await
 }

@@ -29,17 +29,17 @@ impl Turns {
                 if let Some(write) = lane::forgive(&lane)
                     && let Err(error) = self.deliveries.write_lane(workspace, webhook, &write).await
                 {
-                    tracing::warn!(webhook.id = %webhook, %error, "a circuit could not be closed after a change");
+                    tracing::warn!(%error, "a circuit could not be closed after a change");
                 }
                 return lane;
             }
             Err(error) => {
-                tracing::warn!(webhook.id = %webhook, %error, "a turn could not be woken after a change");
+                tracing::warn!(%error, "a turn could not be woken after a change");
                 return Lane::default();
             }
         };
         if let Err(error) = self.send(workspace, webhook, &before).await {
-            tracing::warn!(webhook.id = %webhook, %error, "a turn could not be sent after a change; release will see to it");
+            tracing::warn!(%error, "a turn could not be sent after a change; release will see to it");
         }
         Lane { sick_until: None, ..before }
     }

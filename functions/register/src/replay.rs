@@ -66,7 +66,7 @@ pub(crate) async fn one(
     let due = Due::of(id, &event).because(CauseKind::Replay);
     let task = Task::new(&webhook.workspace, webhook.id, vec![due]).message()?;
     send(&queues.tasks, task, &webhook).await?;
-    tracing::info!(delivery.id = %id, webhook.id = %webhook.id, workspace = %webhook.workspace, "replayed a delivery");
+    tracing::info!(delivery.id = %id, "replayed a delivery");
     Ok(success(StatusCode::ACCEPTED, Replayed { id, event_id: event.id, replay_of: record.id }))
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn start(
     let entropy = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let job = Job::new(JobId::new(now, &entropy), asked, now);
     begin(&deliveries, &queues, &webhook, &job, latest, retention).await?;
-    tracing::info!(job.id = %job.id, webhook.id = %webhook.id, workspace = %webhook.workspace, "began a replay");
+    tracing::info!(job.id = %job.id, "began a replay");
     Ok(success(StatusCode::ACCEPTED, JobAnswer::of(job)))
 }
 
@@ -123,7 +123,7 @@ pub(crate) async fn cancel(
     let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
     let owner: JobOwner<'_> = (&webhook.workspace, webhook.id);
     let job = deliveries.end_job(owner, parse(&job)?, JobStatus::Cancelled, None, clock::now()).await?.ok_or(NO_JOB)?;
-    tracing::info!(job.id = %job.id, webhook.id = %webhook.id, workspace = %webhook.workspace, "cancelled a replay");
+    tracing::info!(job.id = %job.id, "cancelled a replay");
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }
 
@@ -171,7 +171,7 @@ async fn revive(
 ) -> Result<(), ApiError> {
     let owner = (&webhook.workspace, webhook.id);
     if job.stands_still(now) && deliveries.claim_standstill(owner, job, now).await? {
-        tracing::warn!(job.id = %job.id, webhook.id = %webhook.id, "a replay stood still and goes on");
+        tracing::warn!(job.id = %job.id, "a replay stood still and goes on");
         send_page(queues, webhook, job).await?;
     }
     Ok(())

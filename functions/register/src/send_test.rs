@@ -20,6 +20,7 @@ use posthaste_domain::{
     own_type::OwnEventType,
     request::WebhookRequest,
     sample,
+    trace::SpanId,
     webhook::{Credentials, Webhook},
     workspace::Workspace,
 };
@@ -66,8 +67,6 @@ pub(crate) async fn send(
     deliveries.record_attempt(subject, (&attempt, &attempt_id), 0, None, clock::now()).await?;
     tracing::info!(
         delivery.id = %delivery,
-        webhook.id = %webhook.id,
-        workspace = %webhook.workspace,
         http.status = attempt.http_status,
         error.code = attempt.error.as_ref().map(|error| error.code.as_str()),
         duration.ms = attempt.duration_ms,
@@ -112,11 +111,11 @@ async fn attempt(
     delivery: DeliveryId,
     event: &Event,
 ) -> Result<Attempt, ApiError> {
+    let span = SpanId::new(random::bytes().map_err(|error| ApiError::internal(&error))?);
     let began = clock::now();
-    let request = WebhookRequest::new(webhook, &credentials.secrets, &[(delivery, event)], None, began)?;
+    let request = WebhookRequest::new(webhook, &credentials.secrets, &[(delivery, event)], None, (began, span))?;
     let own = credentials.own_headers();
-    let mut headers = request.headers;
-    headers.extend(own.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    let headers = WebhookRequest::headers_with(request.headers, &own);
     let request = Request {
         url: &credentials.url,
         headers,
@@ -127,7 +126,7 @@ async fn attempt(
     Ok(match result {
         Ok(response) => Attempt::answered(webhook, &credentials.url, began, duration, response.status, &response.body),
         Err(error) => {
-            tracing::info!(webhook.id = %webhook.id, error.code = error.code, error.detail = %error.detail, "no answer");
+            tracing::info!(error.code = error.code, error.detail = %error.detail, "no answer");
             let failure = Failure { code: error.code.to_owned(), message: error.message };
             Attempt::unanswered(began, duration, failure)
         }

@@ -81,7 +81,7 @@ pub(crate) async fn create(
         Written::Refused(invalid) => return Err(invalid.into()),
         Written::Stale => return Err(ApiError::Conflict),
     }
-    tracing::info!(webhook.id = %id, workspace = %webhook.workspace, "registered a webhook");
+    tracing::info!(webhook.id = %id, "registered a webhook");
     let webhook = Webhook { settings: open, ..webhook };
     let answer = WebhookAnswer::of(&webhook, &Lane::default(), now).with_secret(&secret);
     Ok(success(StatusCode::CREATED, answer))
@@ -207,7 +207,7 @@ pub(crate) async fn rotate(
         let rotated = resealed(&keys, Webhook { secrets, ..webhook }).await;
         let subscription = Subscription::of(&rotated);
         if let Written::Done = registry.change_webhook(&rotated, revision, &subscription, false).await? {
-            tracing::info!(webhook.id = %id, workspace = %rotated.workspace, "rotated a secret");
+            tracing::info!("rotated a secret");
             return Ok(answer(&shown(&keys, rotated).await));
         }
         sealed = Some(rotated.secrets.current);
@@ -227,7 +227,7 @@ pub(crate) async fn remove(
         return Err(NO_WEBHOOK);
     }
     turns.nudge(&caller.workspace, id).await;
-    tracing::info!(webhook.id = %id, workspace = %caller.workspace, "removed a webhook");
+    tracing::info!("removed a webhook");
     Ok(success(StatusCode::OK, Removed::of(id)))
 }
 
@@ -242,11 +242,11 @@ async fn resealed(keys: &Keys, webhook: Webhook) -> Webhook {
         Ok(Ok(Some(resealed))) => resealed,
         Ok(Ok(None)) => webhook,
         Ok(Err(error)) => {
-            tracing::warn!(webhook.id = %webhook.id, %error, "a webhook stays sealed as it is");
+            tracing::warn!(%error, "a webhook stays sealed as it is");
             webhook
         }
         Err(_) => {
-            tracing::warn!(webhook.id = %webhook.id, "a webhook stays sealed as it is: the key did not come in time");
+            tracing::warn!("a webhook stays sealed as it is: the key did not come in time");
             webhook
         }
     }
@@ -271,11 +271,11 @@ async fn shown(keys: &Keys, webhook: Webhook) -> Webhook {
     match tokio::time::timeout(RESEALING, keys.open_url(&webhook)).await {
         Ok(Ok(url)) => Webhook { settings: Settings { url: StoredUrl::Open(url), ..webhook.settings }, ..webhook },
         Ok(Err(error)) => {
-            tracing::warn!(webhook.id = %webhook.id, %error, "a webhook's URL is answered without what is sealed of it");
+            tracing::warn!(%error, "a webhook's URL is answered without what is sealed of it");
             webhook
         }
         Err(_) => {
-            tracing::warn!(webhook.id = %webhook.id, "a webhook's URL is answered without what is sealed of it: the key did not come in time");
+            tracing::warn!("a webhook's URL is answered without what is sealed of it: the key did not come in time");
             webhook
         }
     }
@@ -312,7 +312,9 @@ pub(crate) async fn find(registry: &Registry, workspace: &Workspace, id: &str) -
     found.map(|(webhook, _)| webhook).ok_or(NO_WEBHOOK)
 }
 
-/// What is no id is the id of nothing.
+/// Text that is no id is the id of no webhook. From here on the lines of the call name the webhook.
 fn parse_id(id: &str) -> Result<WebhookId, ApiError> {
-    id.parse().map_err(|_| NO_WEBHOOK)
+    let id: WebhookId = id.parse().map_err(|_| NO_WEBHOOK)?;
+    tracing::Span::current().record("webhook.id", id.0);
+    Ok(id)
 }

@@ -7,7 +7,7 @@ mod place;
 mod plan;
 mod release;
 
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_queue::Queue;
 use posthaste_runtime::{aws, config, deadline::Deadline, telemetry};
 use posthaste_store::Deliveries;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start();
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load().await?;
     let sqs = aws::sqs(&sdk);
     let release = Release {
@@ -26,9 +26,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         places: config::parsed("DRAIN_CONCURRENCY", "a number")?,
     };
     let release = &release;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+    let runtime = Runtime::new(service_fn(async |event: LambdaEvent<Value>| {
         let handled = async { release.handle(&parts::of(&event.payload)?, Deadline::of(event.context.deadline)).await };
         handled.await.map_err(lambda_runtime::Error::from)
-    }))
-    .await
+    }));
+    runtime.layer(telemetry).run().await
 }

@@ -3,9 +3,12 @@
 use std::pin::pin;
 
 use futures::StreamExt;
-use posthaste_domain::Timestamp;
+use posthaste_domain::{
+    Timestamp,
+    metrics::{Labels, Metric},
+};
 use posthaste_queue::Message;
-use posthaste_runtime::clock;
+use posthaste_runtime::{clock, telemetry::measure};
 use posthaste_store::{Deliveries, DueCursor, Released, StoreError};
 
 use crate::{
@@ -125,15 +128,25 @@ impl Place {
             Cursor::Parked(shard, after) => {
                 let page = deliveries.parked(*shard, until, after.as_deref(), PAGE).await?;
                 let (items, next) = plan::whole(page.items, page.next);
+                overdue(plan::parked_since(&items), now);
                 self.cursor = next.map_or(Cursor::End, |next| Cursor::Parked(*shard, Some(next)));
                 Ok(plan::parked(items, now))
             }
             Cursor::Index(shard, after) => {
                 let page = deliveries.due(*shard, now, until, after.as_ref(), PAGE).await?;
                 self.cursor = page.next.map_or(Cursor::End, |next| Cursor::Index(*shard, Some(next)));
+                overdue(page.due.first().map(|due| due.due_at), now);
                 Ok(plan::held(page.due, now)?)
             }
             Cursor::End => Ok(Vec::new()),
         }
+    }
+}
+
+/// Measures for how long the first thing of a page has been due, which is its oldest.
+fn overdue(first: Option<Timestamp>, now: Timestamp) {
+    if let Some(first) = first {
+        let seconds = u64::try_from(now.duration_since(first).as_secs()).unwrap_or(0);
+        measure(Metric::OldestDue, Labels::default(), seconds);
     }
 }

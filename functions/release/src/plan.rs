@@ -41,6 +41,11 @@ pub(crate) fn whole(mut items: Vec<ParkedItem>, next: Option<String>) -> (Vec<Pa
     }
 }
 
+/// When the first of these items was due.
+pub(crate) fn parked_since(items: &[ParkedItem]) -> Option<Timestamp> {
+    items.iter().find_map(|item| Some(ParkedKey::parse(&item.key.1)?.due_at))
+}
+
 /// The messages of due items, each at its time. A task that is an item of its own goes out as it is. An item whose key can't be read
 /// is left.
 pub(crate) fn parked(items: Vec<ParkedItem>, now: Timestamp) -> Vec<Outgoing> {

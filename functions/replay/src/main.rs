@@ -4,7 +4,7 @@ mod page;
 mod replay;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     aws,
@@ -18,7 +18,7 @@ use replay::Replay;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start();
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load().await?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
@@ -31,10 +31,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         page: config::parsed("REPLAY_PAGE", "a number of deliveries")?,
     };
     let replay = &replay;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+    let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
         Ok::<_, lambda_runtime::Error>(replay.handle(&records, &event.context.request_id, deadline).await)
-    }))
-    .await
+    }));
+    runtime.layer(telemetry).run().await
 }

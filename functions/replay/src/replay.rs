@@ -29,6 +29,7 @@ use posthaste_runtime::{
     deadline::Deadline,
 };
 use posthaste_store::{Advanced, Backlog, Deliveries, History, JobOwner, Registry, TurnedPage};
+use tracing::Instrument;
 
 use crate::page::{Tasks, tasks};
 
@@ -69,17 +70,26 @@ impl Replay {
             Ok(message) => message,
             Err(error) => return Fate::of_unreadable(record, &error, "unreadable_page", clock::now()),
         };
-        match tokio::time::timeout_at(deadline.instant(), self.follow(&message, record, invocation)).await {
-            Ok(Ok(fate)) => fate,
-            Ok(Err(error)) => {
-                tracing::error!(job.id = %message.job, error = %format!("{error:#}"), "a page could not be replayed");
-                Fate::after_our_fault(record)
+        let span = tracing::error_span!(
+            "job",
+            job.id = %message.job,
+            webhook.id = %message.webhook,
+            workspace = %message.workspace
+        );
+        let following = async {
+            match tokio::time::timeout_at(deadline.instant(), self.follow(&message, record, invocation)).await {
+                Ok(Ok(fate)) => fate,
+                Ok(Err(error)) => {
+                    tracing::error!(error = %format!("{error:#}"), "a page could not be replayed");
+                    Fate::after_our_fault(record)
+                }
+                Err(_) => {
+                    tracing::error!("a page could not be replayed in time");
+                    Fate::after_our_fault(record)
+                }
             }
-            Err(_) => {
-                tracing::error!(job.id = %message.job, "a page could not be replayed in time");
-                Fate::after_our_fault(record)
-            }
-        }
+        };
+        following.instrument(span).await
     }
 
     async fn follow(&self, message: &PageMessage, record: &Record, invocation: &str) -> anyhow::Result<Fate> {
@@ -174,7 +184,7 @@ impl Replay {
             by,
         };
         let advanced = self.deliveries.advance_job(owner, job.id, turned, self.retention, clock::now()).await?;
-        tracing::info!(job.id = %job.id, webhook.id = %webhook.id, workspace = %webhook.workspace, deliveries = replayed, "replayed a page");
+        tracing::info!(deliveries = replayed, "replayed a page");
         Ok(Some(advanced))
     }
 
@@ -182,7 +192,7 @@ impl Replay {
     async fn give_up(&self, owner: JobOwner<'_>, job: &Job, code: &str, message: &str) -> anyhow::Result<()> {
         let why = Failure { code: code.to_owned(), message: message.to_owned() };
         self.deliveries.end_job(owner, job.id, JobStatus::Failed, Some(&why), clock::now()).await?;
-        tracing::warn!(job.id = %job.id, webhook.id = %owner.1, reason = code, "a replay can't go on");
+        tracing::warn!(reason = code, "a replay can't go on");
         Ok(())
     }
 

@@ -3,14 +3,14 @@
 mod answer;
 mod setup;
 
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_runtime::{aws, config, telemetry};
 use posthaste_store::Registry;
 use setup::Setup;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start();
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load().await?;
     let setup = Setup {
         registry: Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?),
@@ -18,8 +18,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         http: answer::client()?,
     };
     let setup = &setup;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
+    let runtime = Runtime::new(service_fn(async |event: LambdaEvent<serde_json::Value>| {
         setup.handle(event.payload).await.map_err(lambda_runtime::Error::from)
-    }))
-    .await
+    }));
+    runtime.layer(telemetry).run().await
 }

@@ -137,6 +137,7 @@ impl Setup {
         anyhow::ensure!(key.is_well_formed(), "the first key's secret has to be 43 letters and digits");
         let info = first_key(&key, properties.workspace, clock::now());
         self.registry.insert_key(&key.hash(), &info).await.context("the first key can't be stored")?;
+        tracing::info!(key.id = %info.id, workspace = %info.workspace, "stored the first API key");
         Ok(info.id.to_string())
     }
 }

@@ -7,6 +7,7 @@ use posthaste_domain::{
     idempotency::{HEADER, MAX_KEY_LENGTH},
     loops::{HOPS_HEADER, MAX_HOPS},
     schema::MAX_STEPS,
+    trace,
 };
 use serde_json::{Value, json};
 use utoipa::{
@@ -39,6 +40,7 @@ fn publish() -> Call {
         .needs(Scope::EventsPublish, PUBLISHING)
         .header(HEADER, REPEATING, idempotency_key())
         .header(HOPS_HEADER, RELAYING, hops())
+        .header(trace::HEADER, TRACING, ObjectBuilder::new().schema_type(Type::String))
         .takes::<PublishEvents>([
             ("one", Some(self::one())),
             ("many", Some(self::many())),
@@ -197,6 +199,9 @@ same ids. With another body it answers 409. A call that is refused leaves its ke
 const RELAYING: &str = "\
 For whoever publishes because of a webhook's request: that request's header `webhook-hops`. The events have one hop more. An event that \
 was published because of another one 5 times in a row has gone round in circles, and a further call answers 422 `loop_detected`.";
+
+const TRACING: &str = "\
+The trace that the call belongs to, as W3C Trace Context says: the requests to webhooks belong to it too. An invalid one is ignored.";
 
 const LISTING: &str = "\
 For reconciliation: every event that was published, each with whether it has been delivered. An event is in the list shortly after \

@@ -7,6 +7,7 @@ use posthaste_domain::{
     id::{Cause, DeliveryId},
     request::WebhookRequest,
     rotation::Secrets,
+    trace::SpanId,
 };
 use serde_json::{Value, json};
 use utoipa::{
@@ -24,15 +25,23 @@ use super::{
     example::{self, NOW},
 };
 
+/// That of the examples.
+const SPAN: SpanId = SpanId::new([0x9c, 0x1f, 0x3a, 0x50, 0x7d, 0x2b, 0x66, 0xe4]);
+
 const TAG: &str = "Requests to webhooks";
 
 /// The headers, with what they say. Those of the body's type are OpenAPI's own business.
-const HEADERS: [(&str, &str); 7] = [
+const HEADERS: [(&str, &str); 8] = [
     ("User-Agent", "`Posthaste/` and a version."),
     ("X-Webhook-Event", "The type of the events in the body; `batch` if they have several."),
     (
         "X-Webhook-Signature",
         "`sha256=` and the hex HMAC-SHA256 of the body, keyed with the newest secret's text as it was shown.",
+    ),
+    (
+        "traceparent",
+        "The trace that the event belongs to (W3C Trace Context): that of its publishing call, or one of its own. Each attempt is \
+         another span of it. Of several events it is the first one's.",
     ),
     (
         "webhook-hops",
@@ -112,7 +121,7 @@ pub(super) fn request(profile: &str, published: &Value) -> Option<WebhookRequest
     let events = example::events(published);
     let ids = events.iter().map(|event| DeliveryId::derive(event.id, webhook.id, Cause::Published));
     let due: Vec<_> = ids.zip(&events).collect();
-    WebhookRequest::new(&webhook, &Secrets::new(example::secret()), &due, None, NOW).ok()
+    WebhookRequest::new(&webhook, &Secrets::new(example::secret()), &due, None, (NOW, SPAN)).ok()
 }
 
 /// The type and the body of a request in this format.

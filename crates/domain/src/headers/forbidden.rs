@@ -3,7 +3,7 @@
 /// What Posthaste says itself, what belongs to the connection or its framing (RFC 9110, section 7.6.1; RFC 9113, section 8.2.2), and
 /// what proxies and AWS say to those behind them, who believe it: who the client is, what it asked for, and by which method.
 /// `CF-Access-*` is not among them: clients send it to show who they are.
-pub(super) const FORBIDDEN: [&str; 48] = [
+pub(super) const FORBIDDEN: [&str; 50] = [
     "cdn-loop",
     "cf-connecting-ip",
     "cf-connecting-ipv6",
@@ -27,6 +27,8 @@ pub(super) const FORBIDDEN: [&str; 48] = [
     "remote-addr",
     "remote-user",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "true-client-ip",

@@ -48,7 +48,7 @@ impl Registry {
             match subscriber(&item) {
                 Ok(subscriber) => read.subscribers.push(subscriber),
                 Err(error) => {
-                    tracing::error!(%workspace, %error, "a webhook can't be read");
+                    tracing::error!(%error, "a webhook can't be read");
                     read.is_one_unreadable = true;
                 }
             }

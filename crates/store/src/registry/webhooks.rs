@@ -131,7 +131,7 @@ impl Registry {
             match read(&item) {
                 Ok(webhook) => all.webhooks.push(webhook),
                 Err(error) => {
-                    tracing::error!(%workspace, %error, "a webhook can't be read");
+                    tracing::error!(%error, "a webhook can't be read");
                     all.unreadable.extend(id_of(&item));
                 }
             }

@@ -1,0 +1,183 @@
+//! W3C trace context (<https://www.w3.org/TR/trace-context/>): the header `traceparent`, which joins what happens to an event in
+//! several systems.
+//!
+//! A producer's `traceparent` travels with its events: beside the message of the events queue, and in the event from then on. An
+//! event without one begins a trace of its own, whose id is the event's. So it needs no field, and every retry, replay and copy of
+//! a message finds the same trace id, also for events of a version that knew no traces.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::event::Event;
+
+/// The header of a publishing call, the attribute of a message of the events queue, and the header of every request to a webhook.
+pub const HEADER: &str = "traceparent";
+
+/// How many characters version 00 has.
+const LENGTH: usize = 55;
+
+/// One trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
+    id: u128,
+    sampled: bool,
+}
+
+/// The id of what happens within a trace, here of one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanId(u64);
+
+/// A trace, and the span of whoever says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    /// The trace.
+    pub trace: Trace,
+    /// The span.
+    pub span: SpanId,
+}
+
+impl SpanId {
+    /// An id from random bytes. Zero means none, so it becomes one.
+    pub const fn new(entropy: [u8; 8]) -> Self {
+        match u64::from_be_bytes(entropy) {
+            0 => Self(1),
+            id => Self(id),
+        }
+    }
+}
+
+impl TraceParent {
+    /// Reads a `traceparent`; none where it is invalid, which is then to be ignored. What a newer version adds is ignored too.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (known, added) = text.as_bytes().split_at_checked(LENGTH)?;
+        let is_hex = |digits: &[u8]| digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let mut parts = known.split(|byte| *byte == b'-');
+        let mut part = |length| parts.next().filter(|part| part.len() == length && is_hex(part));
+        let (version, trace, span, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+        let is_readable = match version {
+            b"00" => added.is_empty(),
+            b"ff" => false,
+            _ => added.is_empty() || added.starts_with(b"-"),
+        };
+        let number = |digits: &[u8]| u128::from_str_radix(str::from_utf8(digits).ok()?, 16).ok();
+        let id = number(trace).filter(|id| *id != 0)?;
+        let span = u64::try_from(number(span)?).ok().filter(|span| *span != 0)?;
+        let trace = Trace { id, sampled: number(flags)? & 1 == 1 };
+        is_readable.then_some(Self { trace, span: SpanId(span) })
+    }
+
+    /// That of a call with these headers of the name. Several are as none, since nobody can say which one is meant.
+    pub fn of_headers<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let value = values.next()?;
+        values.next().is_none().then(|| str::from_utf8(value).ok().and_then(Self::parse)).flatten()
+    }
+
+    /// Reads the field of an event. One that can't be read is ignored.
+    pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.and_then(|text| Self::parse(&text)))
+    }
+}
+
+impl Event {
+    /// The trace that it belongs to. One of its own counts as sampled: to most receivers that is the same as no trace at all, while
+    /// one that is not sampled would silence their own.
+    pub fn trace(&self) -> Trace {
+        let own = Trace { id: self.id.as_number(), sampled: true };
+        self.traceparent.map_or(own, |parent| parent.trace)
+    }
+}
+
+impl fmt::Display for Trace {
+    /// Its id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.id)
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{}-{:016x}-{:02x}", self.trace, self.span.0, u8::from(self.trace.sampled))
+    }
+}
+
+impl Serialize for TraceParent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_traceparent_is_read_and_written_as_it_was() {
+        for text in [GIVEN, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"] {
+            assert_eq!(TraceParent::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_read_as_far_as_it_is_known() {
+        let newer = GIVEN.replacen("00", "cc", 1);
+        for text in [newer.clone(), format!("{newer}-what-the-future-holds"), GIVEN.replace("-01", "-09")] {
+            assert_eq!(TraceParent::parse(&text).unwrap().to_string(), GIVEN, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_one_is_ignored() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for text in [
+            String::new(),
+            "00".to_owned(),
+            GIVEN.to_uppercase(),
+            GIVEN.replacen("00", "ff", 1),
+            GIVEN.replace(trace, &"0".repeat(32)),
+            GIVEN.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            GIVEN.replace('-', "_"),
+            GIVEN.replace("4bf9", "4bg9"),
+            GIVEN.replace("4bf9", "+bf9"),
+            GIVEN.replace("4bf92", "4bf9-2"),
+            format!("{GIVEN}-00"),
+            format!(" {GIVEN}"),
+            format!("{}.00", GIVEN.replacen("00", "cc", 1)),
+            format!("{}é", &GIVEN[..54]),
+        ] {
+            assert_eq!(TraceParent::parse(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn two_headers_are_as_none() {
+        let of = |values: &[&str]| TraceParent::of_headers(values.iter().map(|value| value.as_bytes()));
+        assert_eq!(of(&[GIVEN]), TraceParent::parse(GIVEN));
+        assert_eq!([of(&[]), of(&[GIVEN, GIVEN]), TraceParent::of_headers([&b"\xff"[..]].into_iter())], [None; 3]);
+    }
+
+    #[test]
+    fn an_event_without_a_trace_is_one_of_its_own() {
+        let event = testing::event(1, "order.created", "{}");
+        let request = TraceParent { trace: event.trace(), span: SpanId::new([0; 8]) };
+        let id = event.id.to_string().replace('-', "");
+        assert_eq!(request.to_string(), format!("00-{id}-0000000000000001-01"));
+        assert_eq!(TraceParent::parse(&request.to_string()), Some(request));
+        let traced = Event { traceparent: TraceParent::parse(GIVEN), ..event };
+        assert_eq!(traced.trace().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    }
+
+    #[test]
+    fn an_event_carries_its_trace_and_one_that_is_none_is_ignored() {
+        let event = Event { traceparent: TraceParent::parse(GIVEN), ..testing::event(1, "order.created", "{}") };
+        let json = serde_json::to_string(&event).unwrap();
+        assert!(json.contains(&format!(r#""traceparent":"{GIVEN}""#)), "{json}");
+        let read = |json: &str| serde_json::from_str::<Event>(json).unwrap().traceparent;
+        assert_eq!(read(&json), event.traceparent);
+        assert_eq!(read(&json.replace(GIVEN, "something else")), None);
+        assert_eq!(read(&serde_json::to_string(&testing::event(1, "order.created", "{}")).unwrap()), None);
+    }
+}

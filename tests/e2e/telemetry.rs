@@ -1,0 +1,151 @@
+//! What the functions write: every line is one JSON object that says whose it is, the metrics agree with what happened, and the trace
+//! of a publishing call arrives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use posthaste_domain::{metrics::Metric, trace::TraceParent};
+use posthaste_tests::{Posthaste, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const FUNCTIONS: [&str; 8] = ["deliver", "drain", "fanout", "ingest", "register", "release", "replay", "setup"];
+
+/// A line's members in their order. A map would hide one that is there twice.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> serde::Deserialize<'de> for Members {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// The lines of a function, each of which is an object without a name twice.
+fn lines(posthaste: &Posthaste, function: &str) -> Vec<Value> {
+    let read = |line: &String| {
+        let Members(members) = serde_json::from_str(line).unwrap_or_else(|_| panic!("{function} wrote {line}"));
+        let names: BTreeSet<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.len(), members.len(), "{line}");
+        Value::Object(members.into_iter().collect())
+    };
+    posthaste.lines(function).iter().map(read).collect()
+}
+
+/// Lines that are metrics, each of which names what it has.
+fn metrics(posthaste: &Posthaste, function: &str) -> Vec<Value> {
+    let told: Vec<Value> = lines(posthaste, function).into_iter().filter(|line| line["_aws"].is_object()).collect();
+    for line in &told {
+        assert_eq!((&line["Stage"], &line["Function"]), (&json!("local"), &json!(function)), "{line}");
+        assert!(line["_aws"]["Timestamp"].as_i64().unwrap() > 1_700_000_000_000, "{line}");
+        for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+            assert_eq!(directive["Namespace"], "Posthaste");
+            for set in directive["Dimensions"].as_array().unwrap() {
+                let mut names = set.as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+                assert!(names.all(|name| line[name].is_string()), "{line}");
+            }
+            for metric in directive["Metrics"].as_array().unwrap() {
+                let known = Metric::ALL.into_iter().find(|known| metric["Name"] == known.name()).unwrap();
+                assert_eq!(metric["Unit"], known.unit());
+                assert!(line[known.name()].is_u64() || line[known.name()]["Values"].is_array(), "{line}");
+            }
+        }
+    }
+    told
+}
+
+/// The sum of a metric over all lines of a function that have these values; of a spread, how many values it has.
+fn sum(posthaste: &Posthaste, function: &str, metric: &str, labels: &[(&str, &str)]) -> u64 {
+    let has = |line: &&Value| labels.iter().all(|(name, value)| line[*name] == *value);
+    let is_spread = Metric::ALL.iter().any(|known| known.name() == metric && known.unit() == "Milliseconds");
+    let value = |line: &Value| match &line[metric]["Counts"] {
+        Value::Array(counts) => counts.iter().map(|count| count.as_u64().unwrap()).sum(),
+        _ if is_spread => u64::from(line[metric].is_u64()),
+        _ => line[metric].as_u64().unwrap_or(0),
+    };
+    metrics(posthaste, function).iter().filter(has).map(value).sum()
+}
+
+#[tokio::test]
+async fn what_the_functions_write_agrees_with_what_happened() {
+    let posthaste = Posthaste::start().await;
+    let well = posthaste.register("well", &["order.*"]).await;
+    let failing = posthaste.register_failing("failing", &["order.created"], 500, 100).await;
+    let traced = posthaste.api.with_header("traceparent", GIVEN);
+    traced.publish("order.created", json!({})).await;
+    let plain = posthaste.api.publish("order.shipped", json!({})).await;
+    posthaste.deliveries(&failing, "exhausted", 1).await;
+    let well_arrived = posthaste.arrived("well", 2).await;
+    posthaste.idle().await;
+
+    // The trace of the call goes on in each attempt, and an event without one has its own.
+    let parents = |arrived: &[posthaste_tests::Arrived]| -> Vec<TraceParent> {
+        arrived.iter().map(|request| TraceParent::parse(&request.headers["traceparent"]).unwrap()).collect()
+    };
+    let given = TraceParent::parse(GIVEN).unwrap();
+    let tried = parents(&posthaste.arrived("failing", 4).await);
+    assert!(tried.iter().all(|parent| parent.trace == given.trace && parent.span != given.span), "{tried:?}");
+    let spans: BTreeSet<String> = tried.iter().map(ToString::to_string).collect();
+    assert_eq!(spans.len(), 4, "each attempt is a span of its own: {spans:?}");
+    let own: Vec<String> = parents(&well_arrived).iter().map(|parent| parent.trace.to_string()).collect();
+    assert!(own.contains(&given.trace.to_string()) && own.contains(&plain.replace('-', "")), "{own:?}");
+
+    // A replay is of the same trace, and its function is heard of.
+    let path = format!("/webhooks/{}/replay", well["id"]);
+    posthaste.api.ok(Method::POST, &path, json!({ "since": "2020-01-01T00:00:00Z", "status": "all" })).await;
+    let replayed = parents(&posthaste.arrived("well", 4).await);
+    assert_eq!(replayed.iter().filter(|parent| parent.trace == given.trace).count(), 2);
+    posthaste.idle().await;
+    posthaste.system.tick("release").await.unwrap();
+
+    eventually("all is told", async || {
+        let told =
+            sum(&posthaste, "deliver", "Attempted", &[]) == 8 && sum(&posthaste, "fanout", "FannedOut", &[]) >= 2;
+        told.then_some(())
+    })
+    .await;
+    let deliver = |metric, labels: &[(&str, &str)]| sum(&posthaste, "deliver", metric, labels);
+    assert_eq!(sum(&posthaste, "ingest", "Accepted", &[("workspace", "default")]), 2);
+    assert_eq!(deliver("Delivered", &[("Profile", "standard")]), 4);
+    assert_eq!(deliver("Failed", &[("Profile", "standard"), ("Code", "http_status")]), 4);
+    assert_eq!([deliver("Failed", &[]), deliver("Exhausted", &[]), deliver("AttemptTime", &[])], [4, 1, 8]);
+    assert_eq!(deliver("TimeToFirstAttempt", &[]), 3, "neither a retry nor a replay is the first");
+
+    let failed: Vec<Value> =
+        lines(&posthaste, "deliver").into_iter().filter(|line| line["message"] == "attempted").collect();
+    assert_eq!(failed.len(), 4, "what went well is in the metrics");
+    for line in &failed {
+        let about = json!([line["webhook.id"], line["workspace"], line["http.status"], line["trace.id"]]);
+        let trace = given.trace.to_string();
+        assert_eq!(about, json!([failing["id"].to_string(), "default", 500, trace]), "{line}");
+    }
+    let mut levels = BTreeMap::new();
+    for function in FUNCTIONS {
+        for line in lines(&posthaste, function) {
+            assert!(line["requestId"].as_str().is_some_and(|id| id.len() == 36), "{function}: {line}");
+            if line["_aws"].is_null() {
+                assert_eq!(line["stage"], "local", "{function}: {line}");
+                assert!(line["message"].is_string() && line["target"].is_string(), "{function}: {line}");
+                levels.insert((function, line["level"].as_str().unwrap().to_owned()), ());
+            }
+        }
+    }
+    for function in ["register", "release", "replay", "setup"] {
+        assert!(levels.contains_key(&(function, "INFO".to_owned())), "{function} is not heard of: {levels:?}");
+    }
+}
