@@ -134,6 +134,19 @@ async fn what_the_functions_write_agrees_with_what_happened() {
         let trace = given.trace.to_string();
         assert_eq!(about, json!([failing["id"].to_string(), "default", 500, trace]), "{line}");
     }
+    // What is over its limit waits, and another function sends it.
+    let limited =
+        json!({ "events": ["invoice.paid"], "profile": "dataspike", "rateLimit": { "requests": 1, "per": "second" } });
+    posthaste.register_with("limited", limited).await;
+    let events = vec![json!({ "type": "invoice.paid", "data": {} }); 4];
+    posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
+    posthaste.arrived("limited", 4).await;
+    posthaste.idle().await;
+    let delivered = |function| sum(&posthaste, function, "Delivered", &[("Profile", "dataspike")]);
+    eventually("all four are told", async || (delivered("deliver") + delivered("drain") == 4).then_some(())).await;
+    let waited = deliver("Waiting", &[("Reason", "limited")]);
+    assert!(waited > 0 && waited >= delivered("drain"), "{waited} have waited");
+
     let mut levels = BTreeMap::new();
     for function in FUNCTIONS {
         for line in lines(&posthaste, function) {
@@ -145,7 +158,7 @@ async fn what_the_functions_write_agrees_with_what_happened() {
             }
         }
     }
-    for function in ["register", "release", "replay", "setup"] {
+    for function in ["drain", "register", "release", "replay", "setup"] {
         assert!(levels.contains_key(&(function, "INFO".to_owned())), "{function} is not heard of: {levels:?}");
     }
 }

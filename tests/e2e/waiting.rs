@@ -71,6 +71,10 @@ async fn a_long_wait_is_parked_and_released_when_it_is_over() {
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1, "it is not due yet");
     posthaste.fast_forward_parked().await;
     posthaste.system.tick("release").await.unwrap();
+    eventually("it is measured that something was due", async || {
+        posthaste.lines("release").iter().any(|line| line.contains("\"OldestDue\":")).then_some(())
+    })
+    .await;
     let done = posthaste.deliveries(&webhook, "succeeded", 1).await.remove(0);
     assert_eq!((&done["id"], done["attempts"].as_array().unwrap().len()), (&delivery["id"], 2));
     assert_eq!(posthaste.due_items().await.len(), 0);

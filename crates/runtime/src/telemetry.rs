@@ -75,14 +75,10 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    fn tell(&self, request_id: &str) {
+    /// The lines that tell what has been measured since they were asked for last.
+    fn lines(&self, request_id: &str) -> String {
         let teller = Teller { stage: &self.stage, function: self.function, request_id };
-        let mut text = measured().take_lines(teller, clock::now()).join("\n");
-        if !text.is_empty() {
-            text.push('\n');
-            // Nobody could be told that nobody can be told.
-            let _ = std::io::stdout().lock().write_all(text.as_bytes());
-        }
+        measured().take_lines(teller, clock::now()).into_iter().map(|line| line + "\n").collect()
     }
 }
 
@@ -121,7 +117,10 @@ where
         // Of the level that is never filtered out, as all spans: a line needs its fields, whatever its own level is.
         let span = tracing::error_span!("invocation", requestId = %request_id);
         let handled = span.in_scope(|| self.inner.call(invocation)).instrument(span);
-        handled.inspect(Box::new(move |_| telemetry.tell(&request_id)))
+        handled.inspect(Box::new(move |_| {
+            // Nobody could be told that nothing can be told.
+            let _ = std::io::stdout().lock().write_all(telemetry.lines(&request_id).as_bytes());
+        }))
     }
 }
 

@@ -66,6 +66,22 @@ fn a_line_has_the_fields_of_all_spans_around_it() {
     assert_eq!(lines, [with(page), with(warning)]);
 }
 
+#[tokio::test]
+async fn an_invocation_that_fails_tells_what_it_has_measured() {
+    let telemetry = Telemetry { function: "deliver", stage: "local".to_owned() };
+    let failing = lambda_runtime::service_fn(async |_: LambdaInvocation| {
+        count(Metric::Attempted, 1);
+        Err::<(), _>(Error::from("no"))
+    });
+    let (parts, ()) = http::Response::new(()).into_parts();
+    let invocation =
+        LambdaInvocation { parts, body: axum::body::Bytes::new(), context: lambda_runtime::Context::default() };
+    assert!(telemetry.layer(failing).call(invocation).await.is_err());
+    assert_eq!(telemetry.lines("8476a536"), "", "it is told already");
+    count(Metric::Attempted, 1);
+    assert!(telemetry.lines("8476a536").ends_with("\"requestId\":\"8476a536\",\"Attempted\":1}\n"));
+}
+
 #[test]
 fn the_level_is_for_the_function_and_our_crates_alone() {
     let count = |function, level| {
