@@ -133,12 +133,13 @@ async fn what_the_functions_write_agrees_with_what_happened() {
         let about = json!([line["webhook.id"], line["workspace"], line["http.status"], line["trace.id"]]);
         let trace = given.trace.to_string();
         assert_eq!(about, json!([failing["id"].to_string(), "default", 500, trace]), "{line}");
+        let span = line["span.id"].as_str().unwrap();
+        assert!(tried.iter().any(|parent| parent.span.to_string() == span), "{line}");
     }
     // What is over its limit waits, and another function sends it.
-    let limited =
-        json!({ "events": ["invoice.paid"], "profile": "dataspike", "rateLimit": { "requests": 1, "per": "second" } });
+    let limited = json!({ "events": ["inventory.sold"], "profile": "dataspike", "rateLimit": { "requests": 1, "per": "second" } });
     posthaste.register_with("limited", limited).await;
-    let events = vec![json!({ "type": "invoice.paid", "data": {} }); 4];
+    let events = vec![json!({ "type": "inventory.sold", "data": { "id": 1 } }); 4];
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     posthaste.arrived("limited", 4).await;
     posthaste.idle().await;

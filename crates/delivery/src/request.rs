@@ -96,6 +96,7 @@ impl Courier {
         began: Timestamp,
     ) -> Answered {
         let webhook = &client.webhook;
+        let span = request.traceparent.map(|traceparent| display(traceparent.span));
         let own_headers = client.credentials.own_headers();
         let headers = WebhookRequest::headers_with(request.headers, &own_headers);
         let Outcome { duration, result } = self
@@ -143,6 +144,7 @@ impl Courier {
                 delivery.id = delivery,
                 event.id = event,
                 trace.id = traces(carried),
+                span.id = span,
                 deliveries,
                 http.status = attempt.http_status,
                 duration.ms = attempt.duration_ms,
@@ -152,6 +154,7 @@ impl Courier {
                 delivery.id = delivery,
                 event.id = event,
                 trace.id = traces(carried),
+                span.id = span,
                 deliveries,
                 http.status = attempt.http_status,
                 error.code = error.code,

@@ -157,6 +157,8 @@ impl Measured {
     pub fn add(&mut self, metric: Metric, labels: Labels, value: u64) {
         let key = (labels, metric);
         match metric.kind() {
+            // Nothing has happened.
+            Kind::Count if value == 0 => {}
             Kind::Spread => {
                 let entry = self.values.entry(key).or_insert_with(|| Value::Spread(BTreeMap::new()));
                 if let Value::Spread(counts) = entry {

@@ -25,6 +25,8 @@ pub struct WebhookRequest {
     pub batch: Option<BatchId>,
     /// The first so many of the deliveries are in it.
     pub deliveries: usize,
+    /// The span that it is, of the trace of its first event; none where it is only shown.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// The value of `User-Agent`.
@@ -45,8 +47,8 @@ impl WebhookRequest {
         (now, span): (Timestamp, SpanId),
     ) -> serde_json::Result<Self> {
         let (mut request, id) = Self::write(webhook, deliveries, batch, now)?;
-        let traceparent = deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
-        request.headers.extend(traceparent.map(|traceparent| (trace::HEADER, traceparent.to_string())));
+        request.traceparent = deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
+        request.headers.extend(request.traceparent.map(|traceparent| (trace::HEADER, traceparent.to_string())));
         let signature = signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
         request.headers.push(("x-webhook-signature", signature::spectra(&secrets.current, &request.body)));
         request.headers.push(("webhook-signature", signature));
@@ -97,7 +99,7 @@ impl WebhookRequest {
             ("webhook-timestamp", now.as_second().to_string()),
             (HOPS_HEADER, hops.unwrap_or_default().to_string()),
         ];
-        Ok((Self { headers, body: body.bytes, batch, deliveries: body.events }, id))
+        Ok((Self { headers, body: body.bytes, batch, deliveries: body.events, traceparent: None }, id))
     }
 }
 

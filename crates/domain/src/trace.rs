@@ -95,9 +95,15 @@ impl fmt::Display for Trace {
     }
 }
 
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{:016x}-{:02x}", self.trace, self.span.0, u8::from(self.trace.sampled))
+        write!(f, "00-{}-{}-{:02x}", self.trace, self.span, u8::from(self.trace.sampled))
     }
 }
 

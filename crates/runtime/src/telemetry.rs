@@ -36,9 +36,7 @@ pub fn measure(metric: Metric, labels: Labels, value: u64) {
 
 /// The same for a number of things, without labels.
 pub fn count(metric: Metric, things: usize) {
-    if things > 0 {
-        measure(metric, Labels::default(), things as u64);
-    }
+    measure(metric, Labels::default(), things as u64);
 }
 
 /// Says whose all is that this invocation measures.

@@ -315,6 +315,6 @@ pub(crate) async fn find(registry: &Registry, workspace: &Workspace, id: &str) -
 /// Text that is no id is the id of no webhook. From here on the lines of the call name the webhook.
 fn parse_id(id: &str) -> Result<WebhookId, ApiError> {
     let id: WebhookId = id.parse().map_err(|_| NO_WEBHOOK)?;
-    tracing::Span::current().record("webhook.id", id.0);
+    tracing::Span::current().record("webhook.id", tracing::field::display(id));
     Ok(id)
 }

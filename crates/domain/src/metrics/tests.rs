@@ -23,6 +23,7 @@ fn an_invocation_that_has_gone_well_is_one_line() {
         measured.add(Metric::AttemptTime, Labels::default(), took);
         measured.add(Metric::Delivered, of_profile("standard"), 1);
     }
+    measured.add(Metric::Exhausted, Labels::default(), 0);
     measured.add(Metric::OldestDue, Labels::default(), 70);
     measured.add(Metric::OldestDue, Labels::default(), 7);
     let lines = measured.take_lines(TELLER, at());
