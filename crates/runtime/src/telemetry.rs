@@ -16,7 +16,12 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 use tracing::{Instrument, instrument::Instrumented};
-use tracing_subscriber::{EnvFilter, fmt::format::JsonFields};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt::format::JsonFields,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{clock, config};
 
@@ -49,19 +54,17 @@ pub fn measured_of(workspace: &Workspace) {
 pub fn start(function: &'static str) -> Telemetry {
     let stage = config::text("STAGE").unwrap_or_default();
     let level = config::text("LOG_LEVEL").unwrap_or_default();
-    tracing_subscriber::fmt()
-        .fmt_fields(JsonFields::new())
-        .event_format(line::Line::of_stage(&stage))
-        .with_env_filter(filter(function, &level))
-        .init();
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new());
+    let lines = lines.event_format(line::Line::of_stage(&stage));
+    tracing_subscriber::registry().with(lines).with(filter(function, &level)).init();
     Telemetry { function, stage }
 }
 
 /// The function's own lines, and those of our crates. The SDK's and the HTTP client's own talk stays at `warn`, because their debug
-/// lines show headers.
-fn filter(function: &str, level: &str) -> EnvFilter {
-    let level = if ["error", "warn", "info", "debug", "trace"].contains(&level) { level } else { "info" };
-    EnvFilter::new(format!("warn,posthaste={level},{function}={level}"))
+/// lines show headers. It is no `EnvFilter`, which would bring regular expressions into every function.
+fn filter(function: &str, level: &str) -> Targets {
+    let level = level.parse().unwrap_or(LevelFilter::INFO);
+    Targets::new().with_default(LevelFilter::WARN).with_target("posthaste", level).with_target(function, level)
 }
 
 /// Gives each line of an invocation the invocation's id, and writes at its end, however it ends, what it has measured. It is

@@ -22,7 +22,7 @@ use posthaste_runtime::{
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
-    let sdk = aws::load().await?;
+    let sdk = aws::load()?;
     let courier = Courier::of_environment(&sdk)?;
     let batch = Batch { queue: courier.tasks.clone(), dead_letters: courier.dead_letters.clone() };
     let turns = Queue::new(aws::sqs(&sdk), config::text("TURNS_QUEUE_URL")?);

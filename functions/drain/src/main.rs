@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
-    let sdk = aws::load().await?;
+    let sdk = aws::load()?;
     let queue = |name| config::text(name).map(|url| Queue::new(aws::sqs(&sdk), url));
     let days: u32 = config::parsed("MAX_WAITING_DAYS", "a number of days")?;
     let drain = Drain {

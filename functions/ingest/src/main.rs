@@ -29,7 +29,7 @@ struct State {
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
-    let sdk = aws::load().await?;
+    let sdk = aws::load()?;
     let registry = Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?);
     let checks = Checks::default();
     let door = Door::new(config::key_limit()?, registry.clone());

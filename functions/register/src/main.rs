@@ -56,7 +56,7 @@ struct Shared {
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
-    let sdk = aws::load().await?;
+    let sdk = aws::load()?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
     let url_policy = config::url_policy()?;

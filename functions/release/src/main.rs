@@ -17,7 +17,7 @@ use serde_json::Value;
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
-    let sdk = aws::load().await?;
+    let sdk = aws::load()?;
     let sqs = aws::sqs(&sdk);
     let release = Release {
         deliveries: Deliveries::new(aws::dynamodb(&sdk), config::text("DELIVERIES_TABLE")?),

@@ -19,7 +19,7 @@ use replay::Replay;
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
-    let sdk = aws::load().await?;
+    let sdk = aws::load()?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
     let replay = Replay {

@@ -11,10 +11,10 @@ use setup::Setup;
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
-    let sdk = aws::load().await?;
+    let sdk = aws::load()?;
     let setup = Setup {
         registry: Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?),
-        secrets: aws_sdk_secretsmanager::Client::new(&sdk),
+        secrets: aws::secrets_manager(&sdk),
         http: answer::client()?,
     };
     let setup = &setup;

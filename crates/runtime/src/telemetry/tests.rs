@@ -31,12 +31,9 @@ impl MakeWriter<'_> for Written {
 /// The lines that a function writes at a level.
 fn lines(function: &str, level: &str, act: impl FnOnce()) -> Vec<Value> {
     let written = Written::default();
-    let subscriber = tracing_subscriber::fmt()
-        .fmt_fields(JsonFields::new())
-        .event_format(line::Line::of_stage("a \"stage\""))
-        .with_env_filter(filter(function, level))
-        .with_writer(written.clone())
-        .finish();
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new());
+    let lines = lines.event_format(line::Line::of_stage("a \"stage\"")).with_writer(written.clone());
+    let subscriber = tracing_subscriber::registry().with(lines).with(filter(function, level));
     tracing::subscriber::with_default(subscriber, act);
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
