@@ -1,5 +1,7 @@
 //! The envelope of every answer, and the one place where an error becomes an HTTP status.
 
+mod answer;
+
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -7,7 +9,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use lambda_http::{Adapter, RequestExt};
+use lambda_http::{Adapter, RequestExt, tower::ServiceExt};
 use lambda_runtime::Runtime;
 use posthaste_domain::{
     Invalid,
@@ -20,6 +22,7 @@ use posthaste_store::StoreError;
 use serde::Serialize;
 use tracing::{Instrument, field::Empty};
 
+use self::answer::Answer;
 use crate::{
     checks::{Checks, Unchecked},
     config, cors,
@@ -210,7 +213,7 @@ pub async fn serve(
     telemetry: Telemetry,
 ) -> Result<(), lambda_http::Error> {
     let routes = cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?);
-    let runtime = Runtime::new(Adapter::from(routes));
+    let runtime = Runtime::new(Adapter::from(ServiceExt::<lambda_http::Request>::map_response(routes, Answer)));
     runtime.layer(telemetry).layer(checks.ending()).run().await
 }
 
