@@ -75,10 +75,11 @@ impl Courier {
                 self.registry.note_announced(webhook).await?;
             }
             Consequence::Disable(reason) => {
-                tracing::warn!(reason = reason.name(), "a webhook is disabled");
                 self.publish([Operation::Disabled { reason }], webhook).await?;
-                self.registry.disable(webhook, reason, counted.failing_since, now).await?;
-                count(Metric::Disabled, 1);
+                if self.registry.disable(webhook, reason, counted.failing_since, now).await? {
+                    tracing::warn!(reason = reason.name(), "a webhook is disabled");
+                    count(Metric::Disabled, 1);
+                }
             }
         }
         Ok(())

@@ -93,12 +93,11 @@ impl Bill {
             logged += bytes;
         }
         self.add("Logs: API access", steps::gb(usage.access_log_bytes), &prices.logs_ingestion);
-        if terms.logs_platform_lines {
-            let lines = |invoked: &Invoked| logs::platform_bytes(invoked.invocations, invoked.cold_starts);
-            let bytes: u64 = usage.functions.values().map(lines).sum();
-            self.add("Logs: Lambda's own", steps::gb(bytes), &prices.logs_ingestion);
-            logged += bytes;
-        }
+        let telling = usage.functions.iter().filter(|(name, _)| !terms.silent.contains(*name));
+        let lines = |(_, invoked): (&String, &Invoked)| logs::platform_bytes(invoked.invocations, invoked.cold_starts);
+        let bytes: u64 = telling.map(lines).sum();
+        self.add("Logs: Lambda's own", steps::gb(bytes), &prices.logs_ingestion);
+        logged += bytes;
         let months = steps::gb_months(logged, terms.log_days);
         self.add("Logs: storage", months, &prices.logs_storage);
     }

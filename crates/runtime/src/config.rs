@@ -70,7 +70,7 @@ pub(crate) fn cors_origins() -> Result<Vec<HeaderValue>, ConfigError> {
     let origins = origins.split(',').filter(|origin| !origin.is_empty()).map(HeaderValue::from_str);
     origins
         .collect::<Result<_, _>>()
-        .map_err(|_| ConfigError::Unreadable { name: "CORS_ORIGINS", shape: "origins, parted by commas" })
+        .map_err(|_| ConfigError::Unreadable { name: "CORS_ORIGINS", shape: "origins, separated by commas" })
 }
 
 /// `FIRST_WORKSPACE`: whose the events are that reach the queue without a workspace.
@@ -82,6 +82,6 @@ pub fn default_workspace() -> Result<Workspace, ConfigError> {
 /// `ALLOW_HTTP` and `ALLOWED_CIDRS`: where webhooks may go beyond public https addresses.
 pub fn url_policy() -> Result<UrlPolicy, ConfigError> {
     let allow_http = parsed("ALLOW_HTTP", "true or false")?;
-    let allowed: AllowedCidrs = parsed("ALLOWED_CIDRS", "address ranges as 10.0.0.0/8, parted by commas")?;
+    let allowed: AllowedCidrs = parsed("ALLOWED_CIDRS", "address ranges as 10.0.0.0/8, separated by commas")?;
     Ok(UrlPolicy { allow_http, allowed })
 }

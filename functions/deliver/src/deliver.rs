@@ -120,7 +120,7 @@ impl Deliver {
                     continue;
                 }
                 Known::Gone => {
-                    tracing::info!(webhook.id = %task.webhook, "the webhook is gone");
+                    tracing::info!(workspace = %task.workspace, webhook.id = %task.webhook, "the webhook is gone");
                     tell(fates, at, Fate::Done);
                     continue;
                 }

@@ -28,7 +28,7 @@ use posthaste_domain::{
     task::{MAX_DELIVERIES, parts},
 };
 use posthaste_queue::{Message, Queue};
-use posthaste_runtime::clock;
+use posthaste_runtime::{clock, random};
 use posthaste_store::{EventQuery, Hold, HoldAt, Holding, StoreError, Within};
 
 use crate::{
@@ -133,7 +133,8 @@ impl Fanout {
                 return send(&self.shares, end_again(&end)?).await;
             }
             let own = end.wanted.map(|hold| hold.delivery);
-            let Some(first) = self.deliveries.end(holding(run), own, clock::now()).await? else {
+            let token = format!("{:032x}", u128::from_be_bytes(random::bytes()?));
+            let Some(first) = self.deliveries.end(holding(run), own, &token, clock::now()).await? else {
                 return self.send_part(run, &end.event, None, end.wanted).await;
             };
             let progress = self.deliveries.progress([(run.workspace.clone(), run.webhook, first)]).await;

@@ -88,7 +88,7 @@ async fn admit(limiter: &Limiter, workspace: &Workspace, events: usize) -> Resul
     let bucket = Bucket::Publishing(workspace.clone());
     limiter.admit(&bucket, u32::try_from(events).unwrap_or(u32::MAX)).await.map_err(|over| {
         if over.is_new {
-            tracing::info!(%workspace, events, "a publishing call is over its workspace's limit");
+            tracing::info!(events, "a publishing call is over its workspace's limit");
         }
         ApiError::RateLimited(over)
     })
@@ -119,13 +119,11 @@ async fn check(
 async fn enqueue(queue: &Queue, events: &[Event]) -> Result<(), ApiError> {
     let message = |(nth, event)| event_message(event, nth);
     let messages = events.iter().enumerate().map(message).collect::<Result<Vec<_>, _>>()?;
-    match queue.send(&messages).await.first() {
-        None => {}
-        Some((_, error)) => return Err(ApiError::internal(error)),
-    }
-    telemetry::count(Metric::Accepted, events.len());
+    let failed = queue.send(&messages).await;
+    // What is on the queue is delivered, whatever is answered.
+    telemetry::count(Metric::Accepted, events.len() - failed.len());
     if let Some(event) = events.first() {
         telemetry::measured_of(&event.workspace);
     }
-    Ok(())
+    failed.first().map_or(Ok(()), |(_, error)| Err(ApiError::internal(error)))
 }

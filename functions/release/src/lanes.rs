@@ -69,7 +69,7 @@ impl Release {
             Ok(Outcome::Done(_)) => {}
             Ok(Outcome::Refused(_)) => return None,
             Err(error) => {
-                tracing::error!(webhook.id = %webhook, %error, "a lane could not be woken");
+                tracing::error!(%workspace, webhook.id = %webhook, %error, "a lane could not be woken");
                 return None;
             }
         }

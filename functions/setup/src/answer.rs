@@ -36,8 +36,11 @@ impl Answer<'_> {
     /// Sends it. S3 signed the URL for a request without a content type.
     pub(crate) async fn send(&self, http: &Client, url: &str) -> anyhow::Result<()> {
         let body = serde_json::to_vec(self)?;
-        let answer = http.put(url).body(body).send().await.context("CloudFormation's response URL did not answer")?;
-        answer.error_for_status().context("CloudFormation's response URL refused the answer")?;
+        // The URL is signed, and whoever has it can answer.
+        let answer = http.put(url).body(body).send().await.map_err(reqwest::Error::without_url);
+        let answer = answer.context("CloudFormation's response URL did not answer")?;
+        let accepted = answer.error_for_status().map_err(reqwest::Error::without_url);
+        accepted.context("CloudFormation's response URL refused the answer")?;
         Ok(())
     }
 }

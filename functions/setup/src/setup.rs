@@ -150,7 +150,8 @@ fn is_without_permission(error: &anyhow::Error) -> bool {
             StoreError::Call { code, .. } => Some(code.as_str()),
             _ => None,
         });
-        secret_refused.or(write_refused) == Some("AccessDeniedException")
+        // The second one is what a service says of credentials that it does not know yet.
+        matches!(secret_refused.or(write_refused), Some("AccessDeniedException" | "UnrecognizedClientException"))
     })
 }
 

@@ -1,6 +1,6 @@
 //! How long the template keeps what it stores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use posthaste_local_template::{self as template, Stack};
@@ -15,8 +15,8 @@ pub struct Terms {
     pub backed_up: Vec<String>,
     /// Days for which logs are kept.
     pub log_days: u32,
-    /// Whether Lambda writes lines of its own for every invocation.
-    pub logs_platform_lines: bool,
+    /// The functions for whose invocations Lambda writes no lines of its own where all goes well.
+    pub silent: BTreeSet<String>,
 }
 
 /// Events are kept longer than their deliveries, for replays: `crates/store/src/events.rs` says so.
@@ -45,16 +45,21 @@ impl Terms {
             );
             document.pointer(&path).is_some_and(|enabled| *enabled != Value::Bool(false))
         };
-        let system_level = &document["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"];
-        let system_level = match system_level["Ref"].as_str() {
-            Some(name) => parameter(name),
-            None => system_level.as_str().map(str::to_owned),
+        let is_silent = |function: &&template::Function| {
+            let own = format!("/Resources/{}/Properties/LoggingConfig/SystemLogLevel", function.logical_id);
+            let level =
+                document.pointer(&own).unwrap_or(&document["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"]);
+            let level = match level["Ref"].as_str() {
+                Some(name) => parameter(name),
+                None => level.as_str().map(str::to_owned),
+            };
+            level.as_deref() == Some("WARN")
         };
         Ok(Self {
             table_days: [(table("EventsTable")?, days + EVENT_EXTRA_DAYS), (table("DeliveriesTable")?, days)].into(),
             backed_up: stack.tables.iter().filter(backed_up).map(|table| table.name.clone()).collect(),
             log_days: parameter("LogRetentionDays").context("there is no LogRetentionDays")?.parse()?,
-            logs_platform_lines: system_level.as_deref() != Some("WARN"),
+            silent: stack.functions.iter().filter(is_silent).map(|function| function.name.clone()).collect(),
         })
     }
 
@@ -88,7 +93,7 @@ mod tests {
         assert_eq!(terms.days_kept("posthaste-Registry"), 0);
         assert!(terms.has_backups("posthaste-Registry"));
         assert_eq!(terms.log_days, 30);
-        assert!(terms.logs_platform_lines);
+        assert_eq!(terms.silent, BTreeSet::from(["ingest".to_owned()]));
     }
 
     #[test]
@@ -105,7 +110,7 @@ mod tests {
             let with_level =
                 text.replace("      LogFormat: JSON\n", &format!("      LogFormat: JSON\n      {level}\n"));
             assert_ne!(with_level, text);
-            !terms(&with_level, &[]).logs_platform_lines
+            terms(&with_level, &[]).silent.contains("deliver")
         };
         assert!(quiet("SystemLogLevel: WARN"));
         assert!(!quiet("SystemLogLevel: INFO"));

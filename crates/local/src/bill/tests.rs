@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 const GIB: u64 = 1 << 30;
@@ -7,7 +9,7 @@ fn terms() -> Terms {
         table_days: [("Events".to_owned(), 60)].into(),
         backed_up: vec!["Events".to_owned()],
         log_days: 15,
-        logs_platform_lines: true,
+        silent: BTreeSet::new(),
     }
 }
 

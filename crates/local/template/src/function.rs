@@ -79,13 +79,10 @@ fn read(
         }
     }
     // The name is read with the names of all resources. Cargo builds the binary for this machine, the supervisor keeps its logs,
-    // there is one version of it, one network and no X-Ray, and the rest describes.
+    // there is one network and no X-Ray, and the rest describes.
     properties.ignore(&[
         "Architectures",
-        "AutoPublishAlias",
-        "AutoPublishAliasAllProperties",
         "CodeUri",
-        "DeploymentPreference",
         "Description",
         "FunctionName",
         "LoggingConfig",
@@ -114,6 +111,8 @@ fn binary(scope: &Scope, id: &str) -> Result<String> {
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-eventinvokeconfiguration.html>
 fn async_retries(mut config: Fields) -> Result<usize> {
     let retries = config.number("MaximumRetryAttempts", 0..=2)?.unwrap_or(2);
+    // Nothing has to wait for room here.
+    config.number("MaximumEventAgeInSeconds", 60..=21_600)?;
     config.finish()?;
     Ok(usize::try_from(retries).unwrap_or(2))
 }

@@ -29,9 +29,11 @@ const HOLD: &str = "hold#";
 /// The end of a run is held like this while the run goes out in parts: behind everything else.
 const END: &str = "last#";
 const ENDED: &str = "ended";
+/// Who wrote the marker of an end.
+const TOKEN: &str = "token";
 /// The most holds of one transaction, which takes 100 items.
 const MAX_HOLDS: usize = 99;
-/// How long an end is remembered for what comes late.
+/// How long the first end of a run is remembered for what comes late.
 const MARKER_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long a hold is kept beyond its deadline, should nobody ever release it.
 const HOLD_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -181,16 +183,19 @@ impl Deliveries {
         Ok(true)
     }
 
-    /// Remembers that the run has ended: from now on nothing is held for it. `end` is the delivery of its end, where it has one. Returns
-    /// that of the first end if the run had ended before.
+    /// Remembers that the run has ended: from now on nothing is held for it. `end` is the delivery of its end, where it has one.
+    /// `token` is unique to this call, so that a write whose answer was lost is known again. Returns the delivery of the first end if
+    /// the run had ended before.
     pub async fn end(
         &self,
         run: Holding<'_>,
         end: Option<DeliveryId>,
+        token: &str,
         now: Timestamp,
     ) -> Result<Option<DeliveryId>, StoreError> {
         let mut marker = key(run.partition(), ENDED);
         marker.insert(EXPIRES_AT.to_owned(), number((now + MARKER_LIFE).as_second()));
+        marker.insert(TOKEN.to_owned(), text(token));
         if let Some(end) = end {
             marker.insert("deliveryId".to_owned(), text(end.to_string()));
         }
@@ -204,7 +209,8 @@ impl Deliveries {
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             let Err(error) = put.send().await else { break };
             if let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() {
-                let first = failed.item().filter(|item| item.contains_key("deliveryId"));
+                let others = |item: &&Item| item.get(TOKEN) != Some(&text(token));
+                let first = failed.item().filter(others).filter(|item| item.contains_key("deliveryId"));
                 return first.map(|item| item.parsed("deliveryId")).transpose();
             }
             let conflict = error.code() == Some("TransactionConflictException");

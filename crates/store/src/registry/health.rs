@@ -62,7 +62,7 @@ impl Registry {
         StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
     }
 
-    /// Disables a webhook. Nothing happens where it is disabled, changed or gone, or where it has had a success since it was found to
+    /// Disables a webhook, and tells whether it did. Nothing happens where it is disabled, changed or gone, or where it has had a success since it was found to
     /// be failing since this time.
     pub async fn disable(
         &self,
@@ -70,7 +70,7 @@ impl Registry {
         reason: Reason,
         failing_since: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut update = self
             .health_update(webhook, "SET disabledAt = :now, disabledReason = :reason")
             .expression_attribute_values(":read", text(webhook.updated_at.to_string()))
@@ -84,7 +84,7 @@ impl Registry {
             update = update.expression_attribute_values(":since", text(since.to_string()));
         }
         let update = update.condition_expression(condition);
-        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
+        StoreError::unless_refused("UpdateItem", update.send().await)
     }
 
     fn health_update(&self, webhook: &Webhook, expression: &str) -> UpdateItemFluentBuilder {

@@ -5,6 +5,7 @@ mod attempts;
 mod buckets;
 mod events;
 mod health;
+mod holds;
 mod keys;
 mod lanes;
 mod limits;

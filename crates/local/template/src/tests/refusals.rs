@@ -95,8 +95,8 @@ fn what_is_not_understood_is_named_with_its_path() {
         ),
         (
             "      CodeUri:",
-            "      EventInvokeConfig: {MaximumEventAgeInSeconds: 60}\n      CodeUri:",
-            "Resources.Worker.Properties.EventInvokeConfig.MaximumEventAgeInSeconds: not supported by the local system",
+            "      EventInvokeConfig: {DestinationConfig: {}}\n      CodeUri:",
+            "Resources.Worker.Properties.EventInvokeConfig.DestinationConfig: not supported by the local system",
         ),
         (
             "rate(1 minute)",

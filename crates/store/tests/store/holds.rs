@@ -1,0 +1,31 @@
+//! The ends of runs.
+
+use posthaste_domain::{
+    Timestamp,
+    id::{Cause, DeliveryId, EventId, WebhookId},
+    workspace::Workspace,
+};
+use posthaste_store::{Deliveries, Holding};
+
+use crate::table;
+
+fn delivery(nth: u8) -> DeliveryId {
+    let event: EventId = format!("01896b5d-3648-7000-8000-0000000000{nth:02}").parse().unwrap();
+    DeliveryId::derive(event, WebhookId(7), Cause::Published)
+}
+
+#[tokio::test]
+async fn whoever_ends_a_run_after_another_learns_of_the_first_end() {
+    let deliveries = Deliveries::new(table::create().await, table::NAME);
+    let workspace = Workspace::parse("acme").unwrap();
+    let run = Holding { workspace: &workspace, webhook: WebhookId(7), context: "1" };
+    let now = Timestamp::from_second(1_700_000_000).unwrap();
+    let end = async |nth, token: &str| deliveries.end(run, Some(delivery(nth)), token, now).await.unwrap();
+
+    assert!(!deliveries.has_ended(run).await.unwrap());
+    assert_eq!(end(1, "a").await, None);
+    assert!(deliveries.has_ended(run).await.unwrap());
+    assert_eq!(end(1, "a").await, None, "the same call, whose answer was lost");
+    assert_eq!(end(1, "b").await, Some(delivery(1)), "a copy of its message");
+    assert_eq!(end(2, "c").await, Some(delivery(1)), "another end");
+}
