@@ -231,15 +231,14 @@ async fn a_function_killed_at_any_call_after_the_last_attempt_leaves_one_record_
 }
 
 #[tokio::test]
-async fn what_a_killed_deliver_held_is_tried_again_within_60_seconds() {
+async fn what_a_killed_deliver_held_is_tried_again_when_it_is_visible_again() {
     let posthaste = Posthaste::start().await;
     posthaste.register("mine", &["*"]).await;
     let aimed = posthaste.system.faults().aim(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore));
     posthaste.api.publish("order.created", json!({})).await;
     aimed.hit().await;
-    let killed = Instant::now();
-    posthaste.arrived_within("mine", 2, Duration::from_secs(61)).await;
-    assert!(killed.elapsed() <= Duration::from_secs(61), "{:?}", killed.elapsed());
+    // The queue's visibility timeout is 60 s; the rest is for a busy machine.
+    posthaste.arrived_within("mine", 2, Duration::from_secs(90)).await;
 }
 
 #[tokio::test]
