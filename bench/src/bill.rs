@@ -25,35 +25,35 @@ use crate::{
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct BillArgs {
-    /// How many events a call publishes; each number in turn. With 1, each event waits until the one before it is delivered, so that
-    /// every batch has one message.
+    /// Publishes so many events with each call, and with several numbers one after the other. With 1, each event waits until the one
+    /// before it is delivered, so that every batch has one message.
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1])]
     per_call: Vec<usize>,
-    /// Events in calls of their own do not wait for each other, and ten calls go on at once.
+    /// Lets ten calls go on at once, so that events in calls of their own do not wait for each other.
     #[arg(long)]
     together: bool,
-    /// What a month costs in which nothing is published, instead.
+    /// Tells instead what a month costs in which nothing is published.
     #[arg(long)]
     idle: bool,
-    /// How many calls are made.
+    /// Makes so many calls.
     #[arg(long, default_value_t = 50)]
     calls: usize,
-    /// How many webhooks want each event.
+    /// Registers so many webhooks, which all want each event.
     #[arg(long, default_value_t = 1)]
     webhooks: usize,
-    /// How many bytes of text each event's data has.
+    /// Gives each event's data so many bytes of text.
     #[arg(long, default_value_t = 300)]
     bytes: usize,
-    /// How many milliseconds an endpoint takes to answer.
+    /// Lets the endpoints take so many milliseconds to answer.
     #[arg(long, default_value_t = 150)]
     endpoint_ms: u64,
-    /// How many milliseconds a call of DynamoDB takes more than here.
+    /// Lets each call of DynamoDB take so many milliseconds more.
     #[arg(long, default_value_t = 5)]
     dynamodb_ms: u64,
-    /// How many milliseconds a call of SQS takes more than here.
+    /// Lets each call of SQS take so many milliseconds more.
     #[arg(long, default_value_t = 10)]
     sqs_ms: u64,
-    /// How many seconds the deliveries may take.
+    /// Gives up after so many seconds if not all is delivered.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     patience: u64,
 }

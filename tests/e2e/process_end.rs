@@ -203,6 +203,12 @@ async fn a_fan_out_killed_at_any_call_loses_no_hold() {
         .await;
 }
 
+/// The SDK repeats the put of the marker, and finds its own.
+#[tokio::test]
+async fn a_lost_answer_to_the_end_of_a_run_delays_nothing() {
+    killed_at("process_run_end", "dynamodb:PutItem", 0, Action::Lose).await;
+}
+
 #[tokio::test]
 async fn what_is_published_in_one_call_goes_before_the_end_that_is_in_it() {
     // Messages of one call come in any order, and some of them late or twice.

@@ -85,3 +85,52 @@ impl Intercept for CountReadUnits {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::{
+        Client,
+        config::{BehaviorVersion, Credentials, Region},
+        types::AttributeValue,
+    };
+    use axum::{Router, body::Bytes, http::header, routing::post};
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// It says what a call has consumed only to those who ask, as DynamoDB does.
+    async fn dynamodb() -> Client {
+        let answer = async |body: Bytes| {
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let asked = body["ReturnConsumedCapacity"] == "TOTAL";
+            let consumed = json!({ "TableName": "t", "CapacityUnits": 2.5 });
+            let answer = if asked { json!({ "ConsumedCapacity": consumed }) } else { json!({}) };
+            ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.to_string())
+        };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, Router::new().route("/", post(answer))).into_future());
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(url)
+            .interceptor(CountReadUnits);
+        Client::from_conf(config.build())
+    }
+
+    #[tokio::test]
+    async fn what_reads_consume_is_asked_for_and_added_up() {
+        let client = dynamodb().await;
+        let get = || client.get_item().table_name("t").key("pk", AttributeValue::S("a".to_owned())).send();
+        let (consumed, units) = counted(async {
+            get().await.unwrap();
+            get().await.unwrap().consumed_capacity
+        })
+        .await;
+        assert_eq!((consumed.and_then(|consumed| consumed.capacity_units), units), (Some(2.5), 5.0));
+        assert_eq!(get().await.unwrap().consumed_capacity, None, "nobody counts");
+    }
+}

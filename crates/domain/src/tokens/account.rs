@@ -83,6 +83,10 @@ impl Account {
             }
             Grant::Later(at) => {
                 self.next_free = Some(at + limit.window() - limit.interval() * asked.least);
+                // What the bucket said long ago says nothing of this refusal.
+                if self.ask_from.is_some_and(|from| from + MAX_PAUSE <= now) {
+                    self.empty = 0;
+                }
                 let pause = PAUSE.saturating_mul(2_u32.saturating_pow(self.empty)).min(MAX_PAUSE);
                 self.empty = self.empty.saturating_add(1);
                 self.ask_from = Some(now + pause);

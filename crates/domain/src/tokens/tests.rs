@@ -229,6 +229,22 @@ fn a_key_within_its_limit_is_never_refused_and_few_of_its_calls_ask() {
     assert_eq!(rounded, [(1, 20, 1.0), (1, 90, 4.0), (4, 80, 4.0), (20, 60, 8.0), (50, 50, 0.0)]);
 }
 
+/// A bucket that others have emptied.
+#[test]
+fn pauses_double_while_refusals_go_on_and_begin_anew_after_a_while() {
+    let mut account = Account::default();
+    let mut refused = |now: i64| {
+        let later = Grant::Later(at(now + 1));
+        let Admission::Refused(until) = account.settle(limit(100), Question { least: 1, most: 1 }, later, at(now))
+        else {
+            panic!("there are no tokens");
+        };
+        until.duration_since(at(now)).as_millis()
+    };
+    assert_eq!([refused(0), refused(100), refused(300), refused(700)], [100, 200, 400, 800]);
+    assert_eq!(refused(3_600_000), 100);
+}
+
 proptest! {
     /// Several environments with one bucket, however they take turns: what they let pass is bounded as the docs say.
     #[test]

@@ -225,7 +225,7 @@ fn one_more_webhook(webhooks: u64, patterns: &[String]) -> ApiError {
 /// The answers that the error mapping's own test has recorded: status and body.
 fn recorded() -> Vec<(u16, Value)> {
     let snapshot = "posthaste_runtime__api__tests__every_answer_has_the_envelope.snap";
-    let lines = fs::read_to_string(root().join("crates/runtime/src/snapshots").join(snapshot)).unwrap();
+    let lines = fs::read_to_string(root().join("crates/runtime/src/api/snapshots").join(snapshot)).unwrap();
     let answer = |line: &str| {
         let mut words = line.splitn(4, ' ').skip(2);
         Some((words.next()?.parse().ok()?, serde_json::from_str(words.next()?).ok()?))
