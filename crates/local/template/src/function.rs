@@ -79,16 +79,21 @@ fn read(
         }
     }
     // The name is read with the names of all resources. Cargo builds the binary for this machine, the supervisor keeps its logs,
-    // there is one network and no X-Ray, and the rest describes.
+    // there is one version of it, one network and no X-Ray, and the rest describes.
     properties.ignore(&[
         "Architectures",
+        "AutoPublishAlias",
+        "AutoPublishAliasAllProperties",
         "CodeUri",
+        "DeploymentPreference",
         "Description",
         "FunctionName",
         "LoggingConfig",
         "ReservedConcurrentExecutions",
         "Tags",
         "Tracing",
+        "VersionDeletionPolicy",
+        "VersionDescription",
         "VpcConfig",
     ]);
     properties.finish()?;

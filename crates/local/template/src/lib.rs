@@ -57,10 +57,17 @@ pub struct Context {
     pub api_url: String,
 }
 
-/// Types that mean nothing on one machine: logs go to the terminal, and the nested stack holds the alarms and the dashboard, which
-/// tell a topic.
+/// Types that mean nothing on one machine: logs go to the terminal, the nested stack holds the alarms and the dashboard, which tell a
+/// topic, and there is one version of the functions.
 /// Their properties are resolved all the same, so that a reference to something missing is found.
-const WITHOUT_LOCAL_MEANING: [&str; 3] = ["AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::Serverless::Application"];
+const WITHOUT_LOCAL_MEANING: [&str; 6] = [
+    "AWS::AppConfig::Application",
+    "AWS::AppConfig::ConfigurationProfile",
+    "AWS::AppConfig::HostedConfigurationVersion",
+    "AWS::Logs::LogGroup",
+    "AWS::SNS::Topic",
+    "AWS::Serverless::Application",
+];
 
 /// Types that are read by the modules of this crate.
 const READ: [&str; 7] = [

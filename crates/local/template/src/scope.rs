@@ -117,7 +117,9 @@ impl<'a> Scope<'a> {
                 match resource.kind.as_str() {
                     "AWS::SQS::Queue" => self.queue_url(&self.name(name)?),
                     "AWS::SecretsManager::Secret" => self.arn(name)?,
-                    "AWS::DynamoDB::Table"
+                    "AWS::AppConfig::Application"
+                    | "AWS::AppConfig::ConfigurationProfile"
+                    | "AWS::DynamoDB::Table"
                     | "AWS::IAM::Role"
                     | "AWS::Logs::LogGroup"
                     | "AWS::Serverless::Function"
@@ -136,6 +138,8 @@ impl<'a> Scope<'a> {
             ("AWS::SQS::Queue", "QueueName") => self.name(id),
             ("AWS::SQS::Queue", "QueueUrl") => Ok(self.queue_url(&self.name(id)?)),
             ("AWS::Serverless::HttpApi", "ApiEndpoint") => Ok(self.context.api_url.clone()),
+            // The local system deploys once.
+            ("AWS::AppConfig::HostedConfigurationVersion", "VersionNumber") => Ok("1".to_owned()),
             ("AWS::SecretsManager::Secret", "Id") => self.arn(id),
             (
                 "AWS::SQS::Queue"
