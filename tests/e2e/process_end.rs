@@ -10,6 +10,8 @@ use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Arrived, Posthaste, eventually};
 use serde_json::{Value, json};
 
+use crate::telemetry::has_no_faults;
+
 fn run(context: &str) -> Value {
     json!({ "processType": "onboarding", "processName": "Onboarding", "processId": "1", "contextId": context, "vendorType": "kyc" })
 }
@@ -50,6 +52,8 @@ async fn what_was_held_arrives_with_the_end_in_order() {
     assert!(!posthaste.system.inbox().arrived("mine").iter().any(|request| ids(request).contains(&other_run)));
     let end = posthaste.api.publish("process_run_end", run("2")).await;
     assert_eq!(ids(&posthaste.arrived("mine", 3).await[2]), [other_run, end]);
+    posthaste.idle().await;
+    has_no_faults(&posthaste);
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use posthaste_domain::{metrics::Metric, trace::TraceParent};
-use posthaste_tests::{Posthaste, eventually};
+use posthaste_tests::{Action, Aim, Aimed, Posthaste, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// As many calls as the SDK tries, so that the function itself has to cope.
+const THROTTLED: u32 = 5;
 const FUNCTIONS: [&str; 8] = ["deliver", "drain", "fanout", "ingest", "register", "release", "replay", "setup"];
 
 /// A line's members in their order. A map would hide one that is there twice.
@@ -79,6 +81,15 @@ fn sum(posthaste: &Posthaste, function: &str, metric: &str, labels: &[(&str, &st
         _ => line[metric].as_u64().unwrap_or(0),
     };
     metrics(posthaste, function).iter().filter(has).map(value).sum()
+}
+
+/// No function has met a fault of ours so far.
+pub(crate) fn has_no_faults(posthaste: &Posthaste) {
+    for function in FUNCTIONS {
+        let errors: Vec<Value> =
+            lines(posthaste, function).into_iter().filter(|line| line["level"] == "ERROR").collect();
+        assert_eq!(sum(posthaste, function, "Faults", &[]), 0, "{function}: {errors:?}");
+    }
 }
 
 #[tokio::test]
@@ -162,4 +173,54 @@ async fn what_the_functions_write_agrees_with_what_happened() {
     for function in ["drain", "register", "release", "replay", "setup"] {
         assert!(levels.contains_key(&(function, "INFO".to_owned())), "{function} is not heard of: {levels:?}");
     }
+    // Failed attempts, a spent schedule, a replay and a rate limit are none.
+    has_no_faults(&posthaste);
+}
+
+/// Waits until a function has told a fault that these calls of it meet.
+async fn told_a_fault(posthaste: &Posthaste, function: &str, aimed: Aimed) {
+    let what = format!("{function} tells a fault");
+    eventually(&what, async || (sum(posthaste, function, "Faults", &[]) > 0).then_some(())).await;
+    assert!(aimed.hits() >= THROTTLED, "{function}: {} calls have failed", aimed.hits());
+}
+
+#[tokio::test]
+async fn what_calls_of_aws_that_keep_failing_leave_undone_is_told_as_faults() {
+    let posthaste = Posthaste::start().await;
+    let aim = |function, operation, times| {
+        posthaste.system.faults().aim(Aim::at(function, operation, Action::Fail).times(times))
+    };
+    let well = posthaste.register("well", &["*"]).await;
+    for (function, operation) in [("fanout", "dynamodb:BatchWriteItem"), ("deliver", "dynamodb:BatchGetItem")] {
+        let aimed = aim(function, operation, THROTTLED);
+        posthaste.api.publish("order.created", json!({})).await;
+        told_a_fault(&posthaste, function, aimed).await;
+    }
+    posthaste.deliveries(&well, "succeeded", 2).await;
+
+    let aimed = aim("register", "dynamodb:Query", THROTTLED);
+    let (status, _) = posthaste.api.call(Method::GET, "/webhooks", Value::Null).await;
+    assert_eq!(status, 500);
+    told_a_fault(&posthaste, "register", aimed).await;
+
+    let aimed = aim("replay", "dynamodb:GetItem", THROTTLED);
+    let path = format!("/webhooks/{}/replay", well["id"]);
+    posthaste.api.ok(Method::POST, &path, json!({ "since": "2020-01-01T00:00:00Z", "status": "all" })).await;
+    told_a_fault(&posthaste, "replay", aimed).await;
+    posthaste.deliveries(&well, "succeeded", 4).await;
+
+    // The turn is claimed, and its backlog can't be read.
+    let held = posthaste.register_with("held", json!({ "events": ["order.held"] })).await;
+    posthaste.hold(&held, "slow").await;
+    posthaste.api.publish("order.held", json!({})).await;
+    posthaste.backlog_of(&held, 1).await;
+    let aimed = aim("drain", "dynamodb:Query", THROTTLED);
+    posthaste.wake(&held).await;
+    told_a_fault(&posthaste, "drain", aimed).await;
+
+    // As long as it fails, whatever part of release asks first.
+    let aimed = aim("release", "dynamodb:Query", 10_000);
+    assert!(posthaste.system.tick("release").await.is_err(), "nothing was released");
+    told_a_fault(&posthaste, "release", aimed).await;
+    assert_eq!(sum(&posthaste, "ingest", "Faults", &[]), 0, "it has met none");
 }

@@ -33,6 +33,8 @@ pub enum Metric {
     Exhausted,
     /// Webhooks that were disabled because of their endpoints.
     Disabled,
+    /// What could not be done for a fault of ours: a failed call of AWS, or a bug. It is tried again.
+    Faults,
     /// For how long the oldest of what waits in the Deliveries table has been due.
     OldestDue,
     /// The time from the acceptance of an event to the first attempt of a delivery.
@@ -54,7 +56,7 @@ enum Kind {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Accepted,
         Self::FannedOut,
         Self::Attempted,
@@ -63,6 +65,7 @@ impl Metric {
         Self::Waiting,
         Self::Exhausted,
         Self::Disabled,
+        Self::Faults,
         Self::OldestDue,
         Self::TimeToFirstAttempt,
         Self::AttemptTime,
@@ -79,6 +82,7 @@ impl Metric {
             Self::Waiting => "Waiting",
             Self::Exhausted => "Exhausted",
             Self::Disabled => "Disabled",
+            Self::Faults => "Faults",
             Self::OldestDue => "OldestDue",
             Self::TimeToFirstAttempt => "TimeToFirstAttempt",
             Self::AttemptTime => "AttemptTime",

@@ -17,6 +17,7 @@ use posthaste_domain::{
     id::JobId,
     input::InvalidKind,
     loops::{self, Relayed},
+    metrics::Metric,
 };
 use posthaste_store::StoreError;
 use serde::Serialize;
@@ -28,7 +29,7 @@ use crate::{
     config, cors,
     keys::KeysError,
     limiter::OverLimit,
-    telemetry::Telemetry,
+    telemetry::{self, Telemetry},
 };
 
 /// `{"success": true, "data": …}`
@@ -264,6 +265,7 @@ async fn write_errors(State(max_body_bytes): State<usize>, request: Request, nex
     let mut response = next.run(request).instrument(span).await;
     let error = response.extensions_mut().remove().or_else(|| refused_by_axum(response.status(), max_body_bytes));
     let Some(error) = error else { return response };
+    telemetry::count(Metric::Faults, usize::from(error.status().is_server_error()));
     let allow = response.headers_mut().remove(header::ALLOW);
     let failure = Failure {
         success: false,

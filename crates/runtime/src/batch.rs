@@ -8,12 +8,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{Stream, StreamExt, stream};
-use posthaste_domain::{Timestamp, trace, version::Unreadable};
+use posthaste_domain::{Timestamp, metrics::Metric, retry, trace, version::Unreadable};
 use posthaste_queue::{Message, Queue, Wait};
 
 use crate::{
     clock,
     event_message::{BEFORE, HOPS},
+    telemetry::count,
 };
 
 /// The message attribute of a dead letter that says in a word why it is one.
@@ -55,8 +56,10 @@ pub struct Record {
 pub enum Fate {
     /// Nothing is left to do: the message can go.
     Done,
-    /// It shall come again after this wait.
+    /// It shall come again after this wait, which nobody is to blame for: it waits for something, or another one was faster.
     RetryIn(Duration),
+    /// It met a fault of ours, and shall come again after this wait. [`Metric::Faults`] counts it.
+    OurFault(Duration),
     /// It shall go to the dead-letter queue.
     DeadLetter {
         /// A stable word.
@@ -87,7 +90,12 @@ impl Fate {
 
     /// What becomes of a record that met a fault of ours: it comes again, later the oftener it has come.
     pub fn after_our_fault(record: &Record) -> Self {
-        Self::RetryIn(posthaste_domain::retry::wait_after_our_fault(record.receives))
+        Self::OurFault(retry::wait_after_our_fault(record.receives))
+    }
+
+    /// What becomes of a record whose time has not come, and nobody knows when it will: it waits as after a fault of ours, and is none.
+    pub fn later(record: &Record) -> Self {
+        Self::RetryIn(retry::wait_after_our_fault(record.receives))
     }
 }
 
@@ -196,6 +204,10 @@ impl Batch {
                     done.insert(at);
                 }
                 Fate::RetryIn(after) => waits.push((at, after)),
+                Fate::OurFault(after) => {
+                    count(Metric::Faults, 1);
+                    waits.push((at, after));
+                }
                 Fate::DeadLetter { reason, detail, event_id } => dead.push(Dead { at, reason, detail, event_id }),
             }
         }
@@ -209,6 +221,7 @@ impl Batch {
         let letter = |dead: &Dead| letter(&records[dead.at], dead);
         let letters: Vec<Message> = dead.iter().map(letter).collect();
         let failures = self.dead_letters.send(&letters).await;
+        count(Metric::Faults, failures.len());
         for (nth, error) in &failures {
             tracing::error!(message.id = %records[dead[*nth].at].message_id, %error, "a dead letter could not be sent");
         }
@@ -277,6 +290,19 @@ mod tests {
         }
         let with_id = letter(&message(None), &dead(Some("e-1"))).attributes;
         assert_eq!(with_id, [told.as_slice(), &[(EVENT_ID, "e-1".to_owned())]].concat());
+    }
+
+    #[test]
+    fn what_waits_on_purpose_is_no_fault_of_ours() {
+        let received = |times: &str| -> Record {
+            let attributes = serde_json::json!({ "ApproximateReceiveCount": times, "SentTimestamp": "1700000000000" });
+            record(serde_json::from_value(serde_json::json!({ "attributes": attributes })).unwrap())
+        };
+        let third = received("3");
+        assert_eq!(Fate::after_our_fault(&third), Fate::OurFault(Duration::from_secs(4)));
+        assert_eq!(Fate::later(&third), Fate::RetryIn(Duration::from_secs(4)));
+        let newer = Fate::of_unreadable(&third, &Unreadable::Newer(9), "unreadable_task", third.sent);
+        assert_eq!(newer, Fate::RetryIn(UNKNOWN_VERSION_WAIT));
     }
 
     #[test]

@@ -122,12 +122,15 @@ impl Suspects {
             return BTreeSet::new();
         }
         let records: Vec<Record> = suspects.iter().map(|suspect| suspect.record.clone()).collect();
-        let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
+        let mut fates: Vec<Fate> = records.iter().map(Fate::later).collect();
         let mut remembered = Vec::new();
         if suspect::can_begin(deadline.left()) {
             let handled_by = deadline.earlier(FORGETTING);
             let unwritten = self.begin(suspects, handled_by).await;
             let (begun, unbegun): (Vec<_>, Vec<_>) = (0..suspects.len()).partition(|nth| !unwritten.contains(nth));
+            for nth in &unbegun {
+                fates[*nth] = Fate::after_our_fault(&records[*nth]);
+            }
             if !begun.is_empty() {
                 for (nth, fate) in begun.iter().zip(handle(&group(&records, &begun), handled_by).await) {
                     fates[*nth] = fate;

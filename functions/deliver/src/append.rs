@@ -15,7 +15,11 @@ use posthaste_domain::{
     webhook::Webhook,
 };
 use posthaste_queue::Message;
-use posthaste_runtime::{batch::Record, clock, random, telemetry::measure};
+use posthaste_runtime::{
+    batch::Record,
+    clock, random,
+    telemetry::{count, measure},
+};
 use posthaste_store::Backlog;
 
 use crate::{deliver::Deliver, work::Work};
@@ -135,6 +139,7 @@ impl Deliver {
                     let body = serde_json::to_string(&turn)?;
                     let message = Message { delay, ..Message::new(body, workspace.to_string()) };
                     if let Some((_, error)) = self.turns.send(&[message]).await.pop() {
+                        count(Metric::Faults, 1);
                         tracing::error!(%error, "a turn could not be sent; release will see to it");
                     }
                     append.sent();

@@ -41,6 +41,9 @@ struct Progress {
     requests: usize,
     /// Messages that have to come again, because something for them could not be done.
     unsettled: BTreeSet<usize>,
+    /// Messages that have to come again, because their request could not be sent. That looks like a fault of ours, and may as well be
+    /// the endpoint's: it is no fault that [`posthaste_domain::metrics::Metric::Faults`] counts.
+    unsent: BTreeSet<usize>,
     /// How long the only message waits that comes again as it is.
     comes_again: Option<Duration>,
 }
@@ -79,6 +82,7 @@ impl Surroundings<'_> {
         for at in records {
             match progress.comes_again {
                 _ if progress.unsettled.contains(&at) => self.our_fault(at, fates),
+                _ if progress.unsent.contains(&at) => tell(fates, at, Fate::later(&self.records[at])),
                 Some(wait) => tell(fates, at, Fate::RetryIn(wait)),
                 None => tell(fates, at, Fate::Done),
             }
@@ -312,7 +316,7 @@ impl Surroundings<'_> {
         let mut left = carried.deliveries;
         left.append(&mut work.sequence.left);
         if was_first {
-            progress.unsettled.extend(left.iter().map(|pending| pending.source));
+            progress.unsent.extend(left.iter().map(|pending| pending.source));
             return;
         }
         let left: Vec<Pending> =

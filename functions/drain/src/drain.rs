@@ -15,7 +15,7 @@ use futures::stream::FuturesUnordered;
 use posthaste_delivery::Courier;
 use posthaste_domain::{
     Timestamp,
-    lane::{Claim, Claiming, Message, Over, TurnMessage},
+    lane::{Claim, Claiming, Message, TurnMessage},
 };
 use posthaste_runtime::{
     batch::{Batch, Fate, Record},
@@ -90,10 +90,7 @@ impl Drain {
         match claiming.outcome(outcome, clock::now()) {
             Claim::Done => Fate::Done,
             Claim::RetryIn(wait) => Fate::RetryIn(wait),
-            Claim::Mine(turn) => match Working::new(self, asked, *turn, me, deadline).go_on().await {
-                Over::Done => Fate::Done,
-                Over::RetryIn(wait) => Fate::RetryIn(wait),
-            },
+            Claim::Mine(turn) => Working::new(self, asked, *turn, me, deadline).go_on().await,
         }
     }
 }

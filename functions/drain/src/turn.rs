@@ -12,7 +12,7 @@ use posthaste_domain::{
     sequence::{Carried, Pending, Way, sent_on, way},
 };
 use posthaste_queue::{MAX_DELAY, Message};
-use posthaste_runtime::{clock, deadline::Deadline};
+use posthaste_runtime::{batch::Fate, clock, deadline::Deadline};
 use posthaste_store::{Backlog, Reserved};
 
 use crate::{
@@ -25,7 +25,7 @@ const DELETED_TOGETHER: usize = 25;
 /// How often a turn looks for room for a further request.
 const ROOM_EVERY: Duration = Duration::from_millis(50);
 /// What a message does whose turn can't be settled: the lease ends, and the next turn reads the records first.
-const ABANDONED: Over = Over::RetryIn(Duration::from_secs(10));
+const ABANDONED: Fate = Fate::OurFault(Duration::from_secs(10));
 
 /// A turn at work.
 pub(crate) struct Working<'d> {
@@ -42,6 +42,8 @@ pub(crate) struct Working<'d> {
     pub(crate) is_unclean: bool,
     /// Whether this turn must not end as one that has put everything away.
     pub(crate) is_given_up: bool,
+    /// Whether a fault of ours has kept something from being done.
+    has_failed: bool,
     requests: u64,
     /// The state of the lane that was told last.
     told: Option<State>,
@@ -75,17 +77,18 @@ impl<'d> Working<'d> {
             seen: None,
             hand: Hand::default(),
             is_given_up: false,
+            has_failed: false,
             requests: 0,
             told: None,
             under_way: FuturesUnordered::new(),
         }
     }
 
-    /// Goes on until the turn is over. When the time is, the lease ends by itself.
-    pub(crate) async fn go_on(mut self) -> Over {
+    /// Goes on until the turn is over, and answers what becomes of its message. When the time is over, the lease ends by itself.
+    pub(crate) async fn go_on(mut self) -> Fate {
         let deadline = self.deadline.instant();
         match tokio::time::timeout_at(deadline, self.carry_out()).await {
-            Ok(over) => over,
+            Ok(fate) => fate,
             Err(_) => {
                 tracing::error!("a turn ran out of time");
                 ABANDONED
@@ -93,7 +96,7 @@ impl<'d> Working<'d> {
         }
     }
 
-    async fn carry_out(&mut self) -> Over {
+    async fn carry_out(&mut self) -> Fate {
         loop {
             let step = self.turn.next(clock::now());
             // Nothing may be left undeleted when the lane is written: the next turn would not know that it is done.
@@ -101,7 +104,9 @@ impl<'d> Working<'d> {
                 return ABANDONED;
             }
             let done = match step {
-                Step::Over(over) => return over,
+                Step::Over(Over::Done) => return Fate::Done,
+                Step::Over(Over::RetryIn(wait)) if self.has_failed => return Fate::OurFault(wait),
+                Step::Over(Over::RetryIn(wait)) => return Fate::RetryIn(wait),
                 Step::Wait(until) => {
                     self.wait(until).await;
                     continue;
@@ -124,9 +129,15 @@ impl<'d> Working<'d> {
             };
             if let Err(error) = done {
                 tracing::error!(error = %format!("{error:#}"), "a turn met a fault of ours");
-                self.turn.failed();
+                self.failed();
             }
         }
+    }
+
+    /// Something could not be done, and the turn ends.
+    fn failed(&mut self) {
+        self.has_failed = true;
+        self.turn.failed();
     }
 
     pub(crate) fn backlog(&self) -> Backlog<'d> {
@@ -201,7 +212,7 @@ impl<'d> Working<'d> {
         let courier = &self.drain.courier;
         let Some((request, carried)) = courier.next_request(&client, &mut ready.sequence, began) else {
             self.hand.put_back(ready);
-            self.turn.failed();
+            self.failed();
             return true;
         };
         self.hand.begin(&carried.deliveries);
@@ -247,7 +258,7 @@ impl<'d> Working<'d> {
                         if !unsettled.is_empty() {
                             // What could not be recorded stays. The turn is given up, so that the next one reads all records first.
                             self.is_given_up = true;
-                            self.turn.failed();
+                            self.failed();
                         }
                         self.hand.settle(&carried, &unsettled);
                     }
@@ -339,6 +350,7 @@ impl<'d> Working<'d> {
                 None => self.hand.close(*number),
                 Some((_, error)) => {
                     tracing::error!(%error, "a delivery could not be handed back");
+                    self.has_failed = true;
                     self.hand.leave(*number);
                 }
             }

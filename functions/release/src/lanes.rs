@@ -7,10 +7,11 @@ use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
     lane::{self, Lane, Outcome, TurnMessage},
+    metrics::Metric,
     parked::{AHEAD, Part},
 };
 use posthaste_queue::Message;
-use posthaste_runtime::clock;
+use posthaste_runtime::{clock, telemetry::count};
 use posthaste_store::WebhookKey;
 
 use crate::release::Release;
@@ -43,7 +44,10 @@ impl Release {
         for lanes in looked {
             match lanes {
                 Ok(lanes) => due.extend(lanes),
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    count(Metric::Faults, 1);
+                    failed = Some(error);
+                }
             }
         }
         // The index lags behind the table, which says what is due.
@@ -56,6 +60,7 @@ impl Release {
             .await;
         let turns: Vec<Message> = turns.into_iter().flatten().collect();
         for (_, error) in self.turns.send(&turns).await {
+            count(Metric::Faults, 1);
             tracing::error!(%error, "a turn could not be sent; its lane is due again in five minutes");
         }
         failed.map_or(Ok(turns.len()), |error| Err(error.into()))
@@ -69,6 +74,7 @@ impl Release {
             Ok(Outcome::Done(_)) => {}
             Ok(Outcome::Refused(_)) => return None,
             Err(error) => {
+                count(Metric::Faults, 1);
                 tracing::error!(%workspace, webhook.id = %webhook, %error, "a lane could not be woken");
                 return None;
             }

@@ -14,9 +14,12 @@
 use std::time::Duration;
 
 use futures::{StreamExt, future, stream};
-use posthaste_domain::parked::{AHEAD, Part};
+use posthaste_domain::{
+    metrics::Metric,
+    parked::{AHEAD, Part},
+};
 use posthaste_queue::Queue;
-use posthaste_runtime::{clock, deadline::Deadline};
+use posthaste_runtime::{clock, deadline::Deadline, telemetry::count};
 use posthaste_store::Deliveries;
 use tokio::time::Instant;
 
@@ -85,6 +88,7 @@ impl Release {
                     None if is_over => {}
                     None => open.push(place),
                     Some(error) => {
+                        count(Metric::Faults, 1);
                         told_of_copies(&place);
                         emptied.failed = Some(error);
                     }

@@ -128,7 +128,7 @@ impl Replay {
             (Step::SendNext, Some(job)) => self.send_next(&job, message).await,
             (Step::Wait(wait), _) => Ok(Fate::RetryIn(wait)),
             // It was at another page a moment ago.
-            (Step::Read | Step::GiveUp, _) => Ok(Fate::after_our_fault(record)),
+            (Step::Read | Step::GiveUp, _) => Ok(Fate::later(record)),
             (Step::Over | Step::SendNext, _) => Ok(Fate::Done),
         }
     }

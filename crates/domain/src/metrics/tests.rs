@@ -24,6 +24,7 @@ fn an_invocation_that_has_gone_well_is_one_line() {
         measured.add(Metric::Delivered, of_profile("standard"), 1);
     }
     measured.add(Metric::Exhausted, Labels::default(), 0);
+    measured.add(Metric::Faults, Labels::default(), 0);
     measured.add(Metric::OldestDue, Labels::default(), 70);
     measured.add(Metric::OldestDue, Labels::default(), 7);
     let lines = measured.take_lines(TELLER, at());
@@ -41,6 +42,7 @@ fn each_further_combination_of_labels_is_a_further_line() {
     for code in ["timeout", "http_status", "timeout"] {
         measured.add(Metric::Failed, Labels { code: Some(code), ..of_profile("slack") }, 1);
     }
+    measured.add(Metric::Faults, Labels::default(), 2);
     measured.add(Metric::Waiting, Labels { reason: Some("slow"), ..Labels::default() }, 3);
     insta::assert_snapshot!("several_lines", measured.take_lines(TELLER, at()).join("\n"));
 }
