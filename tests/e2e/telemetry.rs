@@ -210,9 +210,9 @@ async fn what_calls_of_aws_that_keep_failing_leave_undone_is_told_as_faults() {
     posthaste.deliveries(&well, "succeeded", 4).await;
 
     // The turn is claimed, and its backlog can't be read.
-    let held = posthaste.register_with("held", json!({ "events": ["order.held"] })).await;
+    let held = posthaste.register_with("held", json!({ "events": ["order.shipped"] })).await;
     posthaste.hold(&held, "slow").await;
-    posthaste.api.publish("order.held", json!({})).await;
+    posthaste.api.publish("order.shipped", json!({})).await;
     posthaste.backlog_of(&held, 1).await;
     let aimed = aim("drain", "dynamodb:Query", THROTTLED);
     posthaste.wake(&held).await;
