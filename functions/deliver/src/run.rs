@@ -48,6 +48,17 @@ struct Progress {
     comes_again: Option<Duration>,
 }
 
+impl Progress {
+    fn fate(&self, at: usize, record: &Record) -> Fate {
+        match self.comes_again {
+            _ if self.unsettled.contains(&at) => Fate::after_our_fault(record),
+            _ if self.unsent.contains(&at) => Fate::later(record),
+            Some(wait) => Fate::RetryIn(wait),
+            None => Fate::Done,
+        }
+    }
+}
+
 /// Tells the others of its batch whether they may begin: not if the first request was slow, and that is no trouble of ours.
 type Scout = oneshot::Sender<bool>;
 
@@ -80,12 +91,7 @@ impl Surroundings<'_> {
             return;
         };
         for at in records {
-            match progress.comes_again {
-                _ if progress.unsettled.contains(&at) => self.our_fault(at, fates),
-                _ if progress.unsent.contains(&at) => tell(fates, at, Fate::later(&self.records[at])),
-                Some(wait) => tell(fates, at, Fate::RetryIn(wait)),
-                None => tell(fates, at, Fate::Done),
-            }
+            tell(fates, at, progress.fate(at, &self.records[at]));
         }
     }
 
@@ -356,5 +362,35 @@ fn tell_others(scout: Option<Scout>, they_may: bool) {
     if let Some(scout) = scout {
         // Nobody may be waiting.
         let _ = scout.send(they_may);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_could_not_be_settled_is_surely_a_fault_of_ours() {
+        let record = Record {
+            message_id: "059f36b4-87a3-44ab-83d2-661975830a7d".to_owned(),
+            receipt_handle: String::new(),
+            body: String::new(),
+            receives: 2,
+            sent: Timestamp::UNIX_EPOCH,
+            redriven: false,
+            event_id: None,
+            group: None,
+            hops: None,
+            traceparent: None,
+            before: 0,
+        };
+        let wait = Duration::from_secs(2);
+        let mut progress = Progress { unsettled: [0].into(), unsent: [0, 1].into(), ..Progress::default() };
+        assert_eq!(
+            [0, 1, 2].map(|at| progress.fate(at, &record)),
+            [Fate::OurFault(wait), Fate::RetryIn(wait), Fate::Done]
+        );
+        progress.comes_again = Some(Duration::ZERO);
+        assert_eq!(progress.fate(2, &record), Fate::RetryIn(Duration::ZERO));
     }
 }
