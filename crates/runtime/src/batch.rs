@@ -56,7 +56,7 @@ pub struct Record {
 pub enum Fate {
     /// Nothing is left to do: the message can go.
     Done,
-    /// It shall come again after this wait, which nobody is to blame for: it waits for something, or another one was faster.
+    /// It shall come again after this wait, without a fault of ours: it waits for something, or another one was faster.
     RetryIn(Duration),
     /// It met a fault of ours, and shall come again after this wait. [`Metric::Faults`] counts it.
     OurFault(Duration),
@@ -93,7 +93,7 @@ impl Fate {
         Self::OurFault(retry::wait_after_our_fault(record.receives))
     }
 
-    /// What becomes of a record whose time has not come, and nobody knows when it will: it waits as after a fault of ours, and is none.
+    /// What becomes of a record that can't be handled yet, without a fault of ours: it waits as long as after one, and does not count.
     pub fn later(record: &Record) -> Self {
         Self::RetryIn(retry::wait_after_our_fault(record.receives))
     }
