@@ -102,23 +102,22 @@ fn all_hit(aimed: &Aimed, action: &Action, what: &str) {
     assert_eq!(aimed.hits(), wanted, "{what}");
 }
 
-/// Waits until so many deliveries have succeeded and nothing waits any more. A turn that ended for a while goes on at once; one
-/// that did not end is taken over when nothing has happened for longer than any wait of a turn.
+/// Waits until so many deliveries have succeeded and nothing waits any more. A turn that ended for a while goes on at once, and one
+/// that nobody works on is taken over.
 async fn settled(posthaste: &Posthaste, webhook: &Value, count: usize, what: &str) {
     const A_WHILE: Duration = Duration::from_millis(500);
-    const ABANDONED: Duration = Duration::from_secs(4);
+    // Its message may be on the way.
+    const ABANDONED: Duration = Duration::from_secs(3);
     let path = format!("/webhooks/{}/deliveries?status=succeeded&limit=100", webhook["id"]);
-    let mut looked = Instant::now();
-    let mut last_call = (0, Instant::now());
+    let mut worked = Instant::now();
     eventually(&format!("{what}: all has arrived and nothing waits"), async || {
-        let calls = posthaste.calls_of("drain") + posthaste.calls_of("deliver");
-        if calls != last_call.0 {
-            last_call = (calls, Instant::now());
+        if posthaste.is_working("drain") || posthaste.is_working("deliver") {
+            worked = Instant::now();
         }
         let lane = posthaste.lane(webhook).await;
-        let has_ended = lane["leaseUntil"].is_null() && looked.elapsed() > A_WHILE;
-        if lane["token"].is_string() && (has_ended || last_call.1.elapsed() > ABANDONED) {
-            (looked, last_call.1) = (Instant::now(), Instant::now());
+        let patience = if lane["leaseUntil"].is_null() { A_WHILE } else { ABANDONED };
+        if lane["token"].is_string() && worked.elapsed() > patience {
+            worked = Instant::now();
             posthaste.hurry_turn(webhook).await;
         }
         let succeeded = posthaste.api.ok(Method::GET, &path, Value::Null).await["items"].as_array().unwrap().len();

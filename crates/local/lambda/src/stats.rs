@@ -25,6 +25,8 @@ pub struct Stats {
     pub cpu_ms: u64,
     /// The largest resident set that any of the processes had, in KiB.
     pub peak_memory_kb: u64,
+    /// Invocations that have not ended: a process has them, or they wait for one.
+    pub under_way: usize,
     /// Processes that are alive.
     pub processes: usize,
     /// Their process ids.
