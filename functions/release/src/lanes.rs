@@ -53,6 +53,13 @@ impl Release {
         // The index lags behind the table, which says what is due.
         let owners: Vec<WebhookKey> = due.into_iter().map(|lane| (lane.workspace, lane.webhook)).collect();
         let lanes = self.deliveries.lanes(&owners).await;
+        if !lanes.unread.is_empty() {
+            count(Metric::Faults, lanes.unread.len());
+            tracing::error!(
+                lanes = lanes.unread.len(),
+                "lanes could not be read; they are looked at again in a minute"
+            );
+        }
         let turns: Vec<Option<Message>> = stream::iter(lanes.items)
             .map(|(owner, lane)| self.wake(owner, lane, now))
             .buffer_unordered(CONCURRENT_WRITES)

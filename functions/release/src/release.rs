@@ -49,6 +49,7 @@ impl Release {
         let all = future::join(self.empty(parts, deadline), self.wake_lanes(parts));
         let Ok((Emptied { tasks, rounds, failed }, woken)) = tokio::time::timeout_at(deadline.instant(), all).await
         else {
+            count(Metric::Faults, 1);
             tracing::warn!("not all could be released in time; the rest follows with the next call");
             return Ok(());
         };
