@@ -65,7 +65,7 @@ pub struct EventAnswer {
     #[schema(value_type = String, format = "date-time")]
     pub accepted_at: Timestamp,
     /// The producer's JSON, byte for byte.
-    #[schema(value_type = Object)]
+    #[schema(value_type = schema::JsonObject)]
     pub data: Box<RawValue>,
 }
 

@@ -25,10 +25,10 @@ pub struct EventTypeAnswer {
     #[schema(schema_with = schema::type_status)]
     pub status: &'static str,
     /// The JSON Schema that `data` has to fit; null if anything does.
-    #[schema(value_type = Option<Object>, required = true)]
+    #[schema(value_type = Option<schema::JsonObject>, required = true)]
     pub schema: Option<Box<RawValue>>,
     /// An event of the type, as it is published.
-    #[schema(value_type = Option<Object>, required = true)]
+    #[schema(value_type = Option<schema::JsonObject>, required = true)]
     pub sample: Option<Box<RawValue>>,
 }
 

@@ -86,13 +86,13 @@ fn openapi() -> Call {
     let mut call = Call::new(HttpMethod::Get, PATH, "getOpenApi", "Read this document")
         .tag("This document")
         .open("Takes no API key. The answer is the document itself, without the envelope of the other calls.");
-    let schema = ObjectBuilder::new()
-        .schema_type(Type::Object)
+    let schema = schema::open_object()
         .property("openapi", ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^3\.1\.\d+$")))
+        .property("info", schema::open_object())
+        .property("paths", schema::open_object())
         .required("openapi")
         .required("info")
-        .required("paths")
-        .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(true)));
+        .required("paths");
     let beginning = json!({
         "openapi": "3.1.0",
         "info": { "title": "Posthaste", "version": env!("CARGO_PKG_VERSION") },

@@ -9,6 +9,7 @@ use utoipa::{
     openapi::{
         Content, HttpMethod, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
         example::ExampleBuilder,
+        link::Link,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         security::SecurityRequirement,
@@ -108,14 +109,10 @@ impl Call {
     }
 
     /// A page of a list is answered.
-    pub(crate) fn pages(self, cursor: impl Into<RefOr<Schema>>) -> Self {
-        let limit = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(1))
-            .maximum(Some(100))
-            .default(Some(json!(50)));
-        self.query("limit", "How many items a page has at most.", limit)
-            .query("cursor", "The `next` of an earlier answer: what follows it is answered.", cursor)
+    pub(crate) fn pages(self) -> Self {
+        let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(100));
+        self.query("limit", "How many items a page has at most. 50 unless given.", limit)
+            .query("cursor", "The `next` of an earlier answer: what follows it is answered.", cursor())
             .refuses([Refusal::query("limit", "0", "limit is 1 to 100"), Refusal::unknown_parameter()])
     }
 
@@ -190,6 +187,26 @@ impl Call {
         self
     }
 
+    /// What is answered names the thing that these operations are about: where their parameters come from, as runtime expressions.
+    /// With links a tool gets from call to call.
+    pub(crate) fn leads_to<const N: usize>(
+        mut self,
+        operations: impl IntoIterator<Item = &'static str>,
+        parameters: [(&str, &str); N],
+    ) -> Self {
+        let responses = &mut self.operation.responses.responses;
+        let answered = responses.iter_mut().find(|(status, _)| status.starts_with('2'));
+        if let Some((_, RefOr::T(response))) = answered {
+            for operation in operations {
+                let link = parameters
+                    .iter()
+                    .fold(Link::builder().operation_id(operation), |link, (name, from)| link.parameter(*name, *from));
+                response.links.insert(operation.to_owned(), RefOr::T(link.build()));
+            }
+        }
+        self
+    }
+
     pub(crate) fn refuses(mut self, refusals: impl IntoIterator<Item = Refusal>) -> Self {
         self.refusals.extend(refusals);
         self
@@ -209,6 +226,11 @@ impl Call {
         }
         (self.method, self.path, self.operation, self.schemas)
     }
+}
+
+/// What an answer gave as its `next`. It is a string in every list, whatever it is made of: what is answered fits where it is sent.
+pub(crate) fn cursor() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
 }
 
 fn parameter(at: ParameterIn, name: &str, says: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {

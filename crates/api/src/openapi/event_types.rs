@@ -34,11 +34,12 @@ fn list() -> Call {
     Call::new(HttpMethod::Get, ALL, "listEventTypes", "List event types")
         .tag(TAG)
         .needs(Scope::EventsRead, "The types of the catalogue by name, and then the workspace's own by name.")
-        .pages(EventTypeName::schema())
+        .pages()
         .answers_page::<EventTypeAnswer>(
             "A page of event types.",
             example::list([built_in("order.shipped"), own(&invoice())].into_iter().flatten()),
         )
+        .leads_to(["getEventType"], [("name", "$response.body#/data/items/0/name")])
 }
 
 fn show() -> Call {
@@ -60,6 +61,7 @@ fn put() -> Call {
         .names("name", "", EventTypeName::schema())
         .takes::<PutEventType>([("nothingButItsName", Some(json!({}))), ("withASchema", Some(invoice()))])
         .answers::<EventTypeAnswer>(200, "The event type as it is now.", [("withASchema", own(&invoice()))])
+        .leads_to(["getEventType", "removeEventType"], [("name", "$response.body#/data/name")])
         .refuses([Refusal::too_large_body()])
         .refuses([
             Refusal::new(422, "too_many_event_types", too_many(MAX_TYPES).message),

@@ -16,7 +16,7 @@ use utoipa::{
 };
 
 use super::{
-    call::Call,
+    call::{self, Call},
     example::{self, shown},
     refusal::Refusal,
     request::{PublishEvents, Published},
@@ -51,6 +51,7 @@ fn publish() -> Call {
             "Accepted: every webhook that wants them will get them. The form is that of the call.",
             [("one", shown(one)), ("many", shown(many))],
         )
+        .leads_to(["getEvent"], [("id", "$response.body#/data/id")])
         .refuses([
             Refusal::too_large(MAX_EVENT_BYTES, format!("an event takes at most {MAX_EVENT_BYTES} bytes")),
             Refusal::body("missing_field", "data", r#"{"type": "order.created"}"#, "data is required"),
@@ -116,20 +117,25 @@ fn publish() -> Call {
 }
 
 fn list() -> Call {
-    let order = schema::one_of(["asc", "desc"]).default(Some(json!("asc")));
+    let order = schema::one_of(["asc", "desc"]);
     Call::new(HttpMethod::Get, ALL, "listEvents", "List events")
         .tag(TAG)
         .needs(Scope::EventsRead, LISTING)
-        .pages(cursor())
+        .pages()
         .query("since", "Only events that were accepted then or later.", time())
         .query("until", "Only events that were accepted before.", time())
         .query("type", "Only events of this type.", EventTypeName::schema())
         .query("subject", "Only events about this subject.", ObjectBuilder::new().schema_type(Type::String))
-        .query("order", "By the time of acceptance: the oldest first, or the newest.", order)
+        .query(
+            "order",
+            "By the time of acceptance: the oldest first, which is `asc` and holds unless given, or the newest.",
+            order,
+        )
         .answers_page::<EventAnswer>("A page of events.", {
             let events = example::events(&many()).into_iter().zip([Some(true), Some(false)]);
             example::list(events.map(|(event, delivered)| EventAnswer::of(event, delivered)))
         })
+        .leads_to(["getEvent"], [("id", "$response.body#/data/items/0/id")])
 }
 
 fn show() -> Call {
@@ -138,19 +144,17 @@ fn show() -> Call {
         .tag(TAG)
         .needs(Scope::EventsRead, SHOWING)
         .names("id", "event with this id", id())
-        .query("cursor", "The `next` of an earlier answer about this event: further webhooks are looked at.", cursor())
+        .query(
+            "cursor",
+            "The `next` of an earlier answer about this event: further webhooks are looked at.",
+            call::cursor(),
+        )
         .refuses([Refusal::unknown_parameter()])
         .answers::<EventAnswer>(
             200,
             "The event.",
             [("delivered", shown(event.map(|event| EventAnswer::of(event, Some(true)))))],
         )
-}
-
-/// An event's id, or a place among the webhooks that one event is for.
-fn cursor() -> ObjectBuilder {
-    let schema = ObjectBuilder::new().schema_type(Type::String);
-    schema.examples([json!("01896b5d-3648-7000-8000-000000000001")])
 }
 
 fn idempotency_key() -> ObjectBuilder {

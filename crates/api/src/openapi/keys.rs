@@ -38,6 +38,7 @@ fn create() -> Call {
             "The key, which no later call answers.",
             [("ownWorkspace", made(&publisher(), true)), ("otherWorkspace", made(&elsewhere, true))],
         )
+        .leads_to(["removeKey"], [("id", "$response.body#/data/id")])
         .refuses([Refusal::too_large_body()])
         .refuses([
             Refusal::body("missing_field", "scopes", "{}", "scopes is required"),
@@ -63,7 +64,7 @@ fn list() -> Call {
             Scope::KeysManage,
             "The keys of the workspace in the order in which they were made. Not the keys themselves: they are not stored.",
         )
-        .pages(webhooks::id())
+        .pages()
         .answers_page::<KeyAnswer>("The keys.", example::list(made(&publisher(), false)))
 }
 

@@ -77,6 +77,8 @@ fn operation(name: &str, format: Format) -> Operation {
     let mut operation = Operation::new();
     operation.tags = Some(vec![TAG.to_owned()]);
     operation.operation_id = Some(format!("{name}Request"));
+    // No API key: signatures say who sends it.
+    operation.security = Some(Vec::new());
     operation.summary = Some(format!("The format {name}"));
     let headers = HEADERS.iter().map(|(name, _)| Ref::new(format!("#/components/parameters/{name}")));
     operation.parameters = Some(headers.map(RefOr::Ref).collect());

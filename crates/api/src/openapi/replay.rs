@@ -40,6 +40,8 @@ fn show_delivery() -> Call {
             "The delivery.",
             [("retried", delivery()), ("waiting", shown(webhooks::waiting()))],
         )
+        .leads_to(["replayDelivery"], [("id", "$request.path.id"), ("delivery", "$response.body#/data/id")])
+        .leads_to(["getEvent"], [("id", "$response.body#/data/eventId")])
 }
 
 fn replay_delivery() -> Call {
@@ -54,6 +56,7 @@ fn replay_delivery() -> Call {
     .names("id", "", number())
     .names("delivery", NO_DELIVERY, id())
     .answers::<Replayed>(202, "The new delivery is on its way.", [("replayed", replayed())])
+    .leads_to(["getDelivery"], [("id", "$request.path.id"), ("delivery", "$response.body#/data/id")])
     .refuses([disabled(), Refusal::new(409, "event_gone", "the delivery's event is no longer stored")])
     .refuses([Refusal::new(409, "delivery_waiting", WAITING)])
 }
@@ -69,6 +72,7 @@ fn send_test() -> Call {
             "What the endpoint said, whatever it said.",
             [("taken", tested(200, "")), ("refused", tested(500, "Internal Server Error"))],
         )
+        .leads_to(["getDelivery"], [("id", "$request.path.id"), ("delivery", "$response.body#/data/delivery")])
         .refuses([Refusal::too_large_body()])
         .refuses([
             Refusal::body(
@@ -91,6 +95,7 @@ fn start() -> Call {
         .names("id", NO_WEBHOOK, number())
         .takes::<StartReplay>([("failed", Some(since.clone())), ("all", Some(all))])
         .answers::<JobAnswer>(202, "It runs.", [("failed", job(&since, |job| job))])
+        .leads_to(["getReplay", "cancelReplay"], [("id", "$request.path.id"), ("job", "$response.body#/data/id")])
         .refuses([Refusal::too_large_body(), disabled(), Refusal::new(409, "replay_running", running)])
         .refuses([
             Refusal::body("missing_field", "since", "{}", "since is required"),
@@ -117,6 +122,7 @@ fn show() -> Call {
         .names("id", "", number())
         .names("job", NO_JOB, id())
         .answers::<JobAnswer>(200, "The replay.", [("done", ended(JobStatus::Done, 1812, 97))])
+        .leads_to(["cancelReplay"], [("id", "$request.path.id"), ("job", "$response.body#/data/id")])
 }
 
 fn cancel() -> Call {

@@ -1,4 +1,7 @@
 //! The bodies that calls take. Their parsers are in `domain`; tests hold these against them.
+//!
+//! No schema has a `default`: generated clients send it, or demand the field, and so set what was to be left to a profile. What holds
+//! where a field is absent is said in its description.
 #![expect(dead_code, reason = "only the shapes are used")]
 
 use std::borrow::Cow;
@@ -26,13 +29,11 @@ pub(crate) struct RegisterWebhook {
     description: Option<String>,
     /// `slack` stands for the profile `slack`.
     method: Option<schema::Method>,
-    /// Where the defaults come from.
-    #[schema(default = "standard")]
+    /// Where the defaults come from. `standard` unless given, or `slack` where the method is.
     profile: Option<schema::Profile>,
     /// How events are written. The profile's format unless given.
     format: Option<schema::Format>,
-    /// When events are delivered that no filter speaks of.
-    #[schema(default = "immediate")]
+    /// When events are delivered that no filter speaks of. `immediate` unless given.
     timing: Option<schema::Timing>,
     /// Which events of which processes are wanted, and when. A filter only takes away from `events`.
     filters: Option<schema::Filters>,
@@ -42,13 +43,12 @@ pub(crate) struct RegisterWebhook {
     retry_schedule: Option<schema::RetrySchedule>,
     /// Which statuses are a success. The profile's unless given.
     success_statuses: Option<schema::SuccessStatuses>,
-    /// How long one request may take, head and body.
-    #[schema(minimum = 1, maximum = 30, default = 5)]
+    /// How long one request may take, head and body, in seconds. 5 unless given.
+    #[schema(minimum = 1, maximum = 30)]
     timeout_seconds: Option<u8>,
     /// Its own headers. In a change they replace all that there were.
     headers: Option<schema::Headers>,
-    /// False pauses it: what comes is recorded as skipped, and can be replayed.
-    #[schema(default = true)]
+    /// False pauses it: what comes is recorded as skipped, and can be replayed. True unless given.
     enabled: Option<bool>,
 }
 
@@ -60,22 +60,12 @@ impl PartialSchema for ChangeWebhook {
         let mut schema = RegisterWebhook::schema();
         if let RefOr::T(Schema::Object(object)) = &mut schema {
             object.required.clear();
-            // What is absent stays as it is.
-            object.properties.values_mut().for_each(forget_default);
             object.description = Some(
                 "What is changed. A field that is absent stays, one that is `null` goes back to its default."
                     .to_owned(),
             );
         }
         schema
-    }
-}
-
-fn forget_default(property: &mut RefOr<Schema>) {
-    match property {
-        RefOr::T(Schema::Object(object)) => object.default = None,
-        RefOr::T(Schema::OneOf(one_of)) => one_of.default = None,
-        _ => {}
     }
 }
 
@@ -93,8 +83,8 @@ impl ToSchema for ChangeWebhook {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RotateSecret {
-    /// How long the secret before signs too, in seconds: up to seven days.
-    #[schema(minimum = 0, maximum = 604_800, default = 86_400)]
+    /// How long the secret before signs too, in seconds: up to seven days. 86,400 (a day) unless given.
+    #[schema(minimum = 0, maximum = 604_800)]
     overlap_seconds: Option<u32>,
 }
 
@@ -106,8 +96,7 @@ pub(crate) struct NewEvent {
     r#type: schema::EventTypeName,
     /// The event's own JSON. It reaches receivers byte for byte. Data of a type that has a JSON Schema has to fit it; further
     /// fields are welcome.
-    #[schema(value_type = Object)]
-    data: (),
+    data: schema::JsonObject,
     /// Whom it is about, at most 256 bytes.
     #[schema(max_length = 256)]
     subject: Option<String>,
@@ -152,11 +141,9 @@ pub(crate) struct PutEventType {
     description: Option<String>,
     /// The JSON Schema (2020-12 unless it names another draft) that `data` has to fit, at most 64 KiB. It refers to nothing
     /// outside itself.
-    #[schema(value_type = Option<Object>)]
-    schema: Option<()>,
+    schema: Option<schema::JsonObject>,
     /// The `data` of an example event, at most 64 KiB. It has to fit the schema.
-    #[schema(value_type = Option<Object>)]
-    sample: Option<()>,
+    sample: Option<schema::JsonObject>,
 }
 
 /// What is sent as a test.
@@ -178,8 +165,7 @@ pub(crate) struct StartReplay {
     /// Those of events that were accepted before. The time of the call unless given, which is also the latest.
     #[schema(format = "date-time")]
     until: Option<String>,
-    /// How they ended.
-    #[schema(default = "failed")]
+    /// How they ended. `failed` unless given.
     status: Option<schema::Selection>,
 }
 
@@ -193,8 +179,7 @@ pub(crate) struct NewKey {
     /// A note, at most 256 bytes.
     #[schema(max_length = 256)]
     name: Option<String>,
-    /// What it is meant for.
-    #[schema(default = "live")]
+    /// What it is meant for. `live` unless given.
     environment: Option<schema::Environment>,
     /// Whose it is. The caller's workspace unless given; another one needs the scope `workspaces:manage`.
     workspace: Option<schema::Workspace>,

@@ -40,6 +40,8 @@ macro_rules! mirrors {
 }
 
 mirrors! {
+    /// An object in JSON, whatever its members.
+    JsonObject = open_object();
     /// The name of a sort of event: words of `A-Z a-z 0-9 _ -` parted by single dots.
     EventTypeName = text().pattern(Some(r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")).max_length(Some(128));
     /// What is subscribed to: one event type, every type below a prefix as `order.*`, or `*`.
@@ -258,6 +260,11 @@ pub(crate) fn moment() -> OneOfBuilder {
 
 pub(crate) fn one_of(names: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
     text().enum_values(Some(names))
+}
+
+/// An object that says nothing of its members. It has to say that, or generated clients take it for one that has none.
+pub(crate) fn open_object() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(true)))
 }
 
 fn text() -> ObjectBuilder {

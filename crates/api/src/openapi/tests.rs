@@ -3,6 +3,7 @@
 mod endpoints;
 mod examples;
 mod fields;
+mod generators;
 mod routes;
 
 use std::{fs, iter, path::Path};

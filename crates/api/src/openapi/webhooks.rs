@@ -38,6 +38,10 @@ pub(super) const TAG: &str = "Webhooks";
 pub(super) const SCOPE: Scope = Scope::WebhooksManage;
 pub(super) const NO_WEBHOOK: &str = "webhook with this id";
 
+/// The operations that need no more than a webhook's id.
+const OF_ONE: [&str; 7] =
+    ["getWebhook", "changeWebhook", "removeWebhook", "rotateSecret", "listDeliveries", "sendTest", "startReplay"];
+
 pub(super) fn calls() -> [Call; 7] {
     [register(), list(), show(), change(), remove(), rotate(), deliveries()]
 }
@@ -60,6 +64,7 @@ fn register() -> Call {
             "The webhook, with its `secret`, which no later call answers.",
             [("spectra", registered(&example::spectra())), ("spektr", registered(&example::spektr()))],
         )
+        .leads_to(OF_ONE, [("id", "$response.body#/data/id")])
         .refuses([Refusal::too_large_body(), unknown_field()])
         .refuses([
             Refusal::body("missing_field", "url", "{}", "url is required"),
@@ -107,12 +112,13 @@ fn list() -> Call {
     Call::new(HttpMethod::Get, ALL, "listWebhooks", "List webhooks")
         .tag(TAG)
         .needs(SCOPE, "The workspace's webhooks in the order of their registration, without their secrets.")
-        .pages(number())
+        .pages()
         .answers_page::<WebhookAnswer>("A page of webhooks.", {
             let webhooks = [(42, example::spectra()), (43, example::spektr()), (44, example::slack())];
             let webhooks = webhooks.iter().filter_map(|(id, body)| example::webhook(*id, body));
             example::list(webhooks.map(|webhook| WebhookAnswer::of(&webhook, &Lane::default(), NOW)))
         })
+        .leads_to(OF_ONE, [("id", "$response.body#/data/items/0/id")])
 }
 
 fn show() -> Call {
@@ -191,12 +197,17 @@ fn deliveries() -> Call {
         .tag(TAG)
         .needs(SCOPE, LISTING)
         .names("id", NO_WEBHOOK, number())
-        .pages(id())
+        .pages()
         .query("status", "Only deliveries that stand so.", schema::Status::schema())
         .query("event_type", event_type, EventTypeName::schema())
         .query("since", "Only deliveries of events that were accepted then or later.", time())
         .query("until", "Only deliveries of events that were accepted before.", time())
         .answers_page::<DeliveryAnswer>("A page of deliveries.", history())
+        .leads_to(
+            ["getDelivery", "replayDelivery"],
+            [("id", "$request.path.id"), ("delivery", "$response.body#/data/items/0/id")],
+        )
+        .leads_to(["getEvent"], [("id", "$response.body#/data/items/0/eventId")])
 }
 
 fn unknown_field() -> Refusal {

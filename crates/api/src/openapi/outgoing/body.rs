@@ -3,7 +3,7 @@
 
 use utoipa::ToSchema;
 
-use crate::openapi::schema::{EventTypeName, Workspace};
+use crate::openapi::schema::{EventTypeName, JsonObject, Workspace};
 
 /// Standard Webhooks.
 #[derive(ToSchema)]
@@ -14,8 +14,7 @@ pub(super) struct Standard {
     #[schema(format = "date-time")]
     timestamp: String,
     /// The event's own JSON, byte for byte.
-    #[schema(value_type = Object)]
-    data: (),
+    data: JsonObject,
 }
 
 /// Spektr events, version 2: up to 100 events or 256 KiB.
@@ -40,8 +39,7 @@ pub(super) struct SpektrEvent {
     #[schema(inline)]
     workspace_id: Workspace,
     /// The event's own JSON, byte for byte.
-    #[schema(value_type = Object)]
-    data: (),
+    data: JsonObject,
 }
 
 /// Spektr events, version 1. `process_name`, `process_output`, `files` and `fields` are members of the `data` of
@@ -72,8 +70,7 @@ pub(super) struct SpektrV1 {
     #[schema(value_type = Value, required = false)]
     fields: (),
     /// The event's own JSON, byte for byte.
-    #[schema(value_type = Object)]
-    data: (),
+    data: JsonObject,
 }
 
 /// Spectra.
@@ -85,8 +82,7 @@ pub(super) struct Spectra {
     #[schema(format = "date-time")]
     timestamp: String,
     /// The event's own JSON, byte for byte.
-    #[schema(value_type = Object)]
-    data: (),
+    data: JsonObject,
 }
 
 /// Dataspike.
@@ -103,8 +99,7 @@ pub(super) struct Dataspike {
     #[schema(format = "date-time")]
     timestamp: String,
     /// The event's own JSON, byte for byte.
-    #[schema(value_type = Object)]
-    payload: (),
+    payload: JsonObject,
 }
 
 /// CloudEvents 1.0, structured mode.
@@ -128,14 +123,13 @@ pub(super) struct CloudEvents {
     #[schema(required = false)]
     reference: String,
     /// The event's own JSON, byte for byte.
-    #[schema(value_type = Object)]
-    data: (),
+    data: JsonObject,
 }
 
 /// A message to a Slack channel. Its blocks are Slack's own business: Block Kit.
 #[derive(ToSchema)]
 pub(super) struct Slack {
     text: String,
-    #[schema(value_type = Vec<Object>, max_items = 50)]
-    blocks: (),
+    #[schema(max_items = 50)]
+    blocks: Vec<JsonObject>,
 }

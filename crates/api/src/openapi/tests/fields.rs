@@ -70,14 +70,6 @@ fn the_documented_fields_are_those_that_are_known() {
     }
 }
 
-#[test]
-fn a_change_has_no_defaults() {
-    let document = in_json();
-    for (name, property) in document["components"]["schemas"]["ChangeWebhook"]["properties"].as_object().unwrap() {
-        assert_eq!(property["default"], Value::Null, "{name}: a client that fills it in would change what is absent");
-    }
-}
-
 /// What a parser knows and the document does not would be a field that these, in everyday use, lack.
 #[test]
 fn the_stored_settings_are_the_documented_fields() {
