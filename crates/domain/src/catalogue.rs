@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use crate::{
     Invalid,
     event_type::{EventPattern, EventType},
+    nearest,
     schema::DataSchema,
 };
 
@@ -36,8 +37,6 @@ include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
 /// The operational events that only Posthaste itself publishes.
 const OWNED_BY_US: &str = "posthaste";
-/// How many names a complaint about an unknown one suggests.
-const SUGGESTIONS: usize = 3;
 
 /// Every built-in type, by name.
 pub fn all() -> &'static [BuiltIn] {
@@ -88,19 +87,8 @@ pub fn unknown(field: &str, pattern: &EventPattern, own: &[EventType]) -> Invali
 
 /// The known names most like this one, best first; none where nothing is near.
 pub fn nearest(name: &str, own: &[EventType]) -> Vec<String> {
-    let plain = |name: &str| name.to_ascii_lowercase().replace(['.', '-'], "_");
-    let wanted = plain(name);
     let known = BUILT_IN.iter().map(|built_in| built_in.name).chain(own.iter().map(EventType::as_str));
-    let mut scored: Vec<(usize, &str)> = known
-        .map(|known| {
-            let other = plain(known);
-            let contains = wanted.len() > 3 && (other.starts_with(&wanted) || wanted.starts_with(&other));
-            (if contains { 1 } else { strsim::osa_distance(&wanted, &other) }, known)
-        })
-        .filter(|(distance, known)| *distance * 3 <= known.len().max(name.len()))
-        .collect();
-    scored.sort_unstable();
-    scored.into_iter().take(SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
+    nearest::names(name, known).into_iter().map(ToOwned::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::{
     Invalid, catalogue,
     event_type::EventType,
     id::EventId,
-    input::Fields,
+    input::{Fields, check_depth},
     loops,
     own_type::OwnEventType,
     schema::{BadSchema, Budget, DataSchema},
@@ -33,6 +33,10 @@ pub const MAX_EVENTS: usize = 100;
 /// makes 5.34 MiB of it, or, where its content type is JSON, as a text with each `"`, `\` and line break escaped: then it fits unless
 /// about half of it are such characters.
 pub const MAX_PUBLISH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Unix times below this one, 2001-01-01T00:00:00Z in milliseconds, are refused: they would be what is now in seconds. An older time
+/// can be written as RFC 3339.
+pub const FIRST_MILLISECOND: i64 = 978_307_200_000;
 
 /// Something that happened. Its JSON is what the events queue, the task message and the Events table carry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -148,6 +152,7 @@ fn from_event_bridge(
             Ok((id, workspace, NewEvent { timestamp: rest.timestamp.or(time), ..rest }))
         }
         None => {
+            check_depth("detail", detail.get())?;
             check_text("detail", detail.get())?;
             let path = "detail".to_owned();
             let data = detail.to_owned();
@@ -232,6 +237,7 @@ impl NewEvent {
         if !data.get().starts_with('{') {
             return Err(Invalid::field(&path, "wrong_type", format!("{path} has to be an object")));
         }
+        check_depth(&path, data.get())?;
         check_text(&path, data.get())?;
         fields.finish()?;
         Ok(Self { path, event_type, timestamp, subject, reference, data: data.to_owned() })
@@ -364,22 +370,28 @@ fn too_large_event(field: Option<String>) -> Invalid {
 }
 
 /// RFC 3339, or Unix milliseconds as the Spektr documents write them.
-fn take_timestamp(fields: &mut Fields<'_>, name: &str) -> Result<Option<Timestamp>, Invalid> {
+fn take_timestamp(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<Timestamp>, Invalid> {
     let Some(raw) = fields.raw(name) else { return Ok(None) };
-    let text = raw.get();
-    let timestamp = match serde_json::from_str::<String>(text) {
-        Ok(text) => text.parse().ok(),
-        Err(_) => text.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+    let at = fields.at(name);
+    let refused = |message| Invalid::field(&at, "invalid_timestamp", message);
+    let timestamp = match (serde_json::from_str::<String>(raw.get()), raw.get().parse::<i64>()) {
+        (Ok(text), _) => text.parse().ok(),
+        (Err(_), Ok(number @ 0..FIRST_MILLISECOND)) => {
+            return Err(refused(format!(
+                "{at} is in milliseconds, and {number} would be a time before 2001: if it is in seconds, multiply it by 1000; \
+                 if it is that old, write it as RFC 3339"
+            )));
+        }
+        (Err(_), Ok(ms)) => Timestamp::from_millisecond(ms).ok(),
+        (Err(_), Err(_)) => None,
     };
     let in_range = timestamp.filter(|timestamp| *timestamp >= Timestamp::UNIX_EPOCH);
-    in_range.map(Some).ok_or_else(|| {
-        let name = fields.at(name);
-        let message = format!("{name} has to be an RFC 3339 time or Unix milliseconds, from 1970 on");
-        Invalid::field(name, "invalid_timestamp", message)
-    })
+    in_range
+        .map(Some)
+        .ok_or_else(|| refused(format!("{at} has to be an RFC 3339 time or Unix milliseconds, from 1970 on")))
 }
 
-fn take_short_text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Invalid> {
+fn take_short_text(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<String>, Invalid> {
     match fields.optional::<String>(name, "a text")? {
         Some(text) if text.len() > 256 => {
             Err(Invalid::field(fields.at(name), "too_long", format!("{} takes at most 256 bytes", fields.at(name))))

@@ -1,12 +1,18 @@
 //! Reading what a client sent: an object's fields one by one, so that every complaint names its field.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, ops::RangeInclusive};
 
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+use crate::nearest;
+
+mod body;
+
+pub use body::{MAX_DEPTH, check_depth};
 
 /// Why a request can't be taken. It knows no transport; the one mapping to HTTP statuses is in `runtime`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,18 +68,14 @@ impl Invalid {
 pub struct Fields<'a> {
     path: String,
     left: Vec<(String, &'a RawValue)>,
+    /// The names that were asked for, which are the known ones.
+    known: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads a request body, which has to be one JSON object.
     pub fn of_body(body: &'a [u8]) -> Result<Self, Invalid> {
-        let text = std::str::from_utf8(body).map_err(|_| Invalid::malformed("the body is not UTF-8"))?;
-        let raw: &RawValue =
-            serde_json::from_str(text).map_err(|error| Invalid::malformed(format!("the body is not JSON: {error}")))?;
-        if !raw.get().starts_with('{') {
-            return Err(Invalid::malformed("the body has to be a JSON object"));
-        }
-        Self::of_object(raw, "")
+        Self::of_object(body::object(body)?, "")
     }
 
     /// Reads an object that stands at `path` (as `events[3]`; empty for the body itself).
@@ -81,7 +83,7 @@ impl<'a> Fields<'a> {
         let left = serde_json::from_str::<Entries<'a>>(raw.get())
             .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} has to be an object")))?
             .0;
-        let fields = Self { path: path.to_owned(), left };
+        let fields = Self { path: path.to_owned(), left, known: Vec::new() };
         let mut seen = HashSet::new();
         match fields.left.iter().find(|(name, _)| !seen.insert(name)) {
             Some((name, _)) => {
@@ -108,18 +110,19 @@ impl<'a> Fields<'a> {
     }
 
     /// The bytes of a field; none where it is absent or `null`.
-    pub fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
+    pub fn raw(&mut self, name: &'static str) -> Option<&'a RawValue> {
         self.raw_or_null(name).filter(|raw| raw.get() != "null")
     }
 
     /// The bytes of a field, where `null` says something else than its absence.
-    pub fn raw_or_null(&mut self, name: &str) -> Option<&'a RawValue> {
+    pub fn raw_or_null(&mut self, name: &'static str) -> Option<&'a RawValue> {
+        self.known.push(name);
         let at = self.left.iter().position(|(other, _)| other == name)?;
         Some(self.left.swap_remove(at).1)
     }
 
     /// A field that may be absent or `null`. `shape` completes "… has to be".
-    pub fn optional<T: Deserialize<'a>>(&mut self, name: &str, shape: &str) -> Result<Option<T>, Invalid> {
+    pub fn optional<T: Deserialize<'a>>(&mut self, name: &'static str, shape: &str) -> Result<Option<T>, Invalid> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         match serde_json::from_str(raw.get()) {
             Ok(value) => Ok(Some(value)),
@@ -128,7 +131,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that has to be there.
-    pub fn required<T: Deserialize<'a>>(&mut self, name: &str, shape: &str) -> Result<T, Invalid> {
+    pub fn required<T: Deserialize<'a>>(&mut self, name: &'static str, shape: &str) -> Result<T, Invalid> {
         self.optional(name, shape)?.ok_or_else(|| self.missing(name))
     }
 
@@ -137,14 +140,40 @@ impl<'a> Fields<'a> {
         Invalid::field(self.at(name), "missing_field", format!("{} is required", self.at(name)))
     }
 
-    /// Says that all fields have been taken: one that is left is unknown.
+    /// Says that all fields have been taken: one that is left is unknown, and may be one of those that were asked for in another
+    /// spelling.
     pub fn finish(self) -> Result<(), Invalid> {
-        match self.left.first() {
-            None => Ok(()),
-            Some((name, _)) => {
-                Err(Invalid::field(self.at(name), "unknown_field", format!("{} is not a known field", self.at(name))))
-            }
+        let Some((name, _)) = self.left.first() else { return Ok(()) };
+        let at = self.at(&cut(name));
+        let meant = nearest::names(&cut(name), self.known.iter().copied());
+        let hint = meant.first().map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        Err(Invalid::field(&at, "unknown_field", format!("{at} is not a known field{hint}")))
+    }
+}
+
+/// A whole number of any size. One that no `i64` holds is the nearest that one does, so it is out of every range that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole(i64);
+
+impl Whole {
+    /// The number, if it is in a range.
+    pub fn within<N: TryFrom<i64>>(self, range: RangeInclusive<N>) -> Option<N>
+    where
+        N: PartialOrd,
+    {
+        N::try_from(self.0).ok().filter(|number| range.contains(number))
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(serde::de::Error::custom("it is no whole number"));
         }
+        let nearest = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+        Ok(Self(text.parse().unwrap_or(nearest)))
     }
 }
 
@@ -197,7 +226,7 @@ mod tests {
         let read = || {
             let mut fields = Fields::of_body(body.as_bytes())?;
             fields.required::<String>("name", "a text")?;
-            fields.optional::<u32>("size", "a whole number")?;
+            fields.optional::<Whole>("size", "a whole number")?;
             fields.finish()
         };
         read().unwrap_err()
@@ -209,12 +238,16 @@ mod tests {
         assert_eq!(complaint(r#"{"name":null}"#), Invalid::field("name", "missing_field", "name is required"));
         assert_eq!(complaint(r#"{"name":1}"#), Invalid::field("name", "wrong_type", "name has to be a text"));
         assert_eq!(
-            complaint(r#"{"name":"a","size":-1}"#),
+            complaint(r#"{"name":"a","size":1.5}"#),
             Invalid::field("size", "wrong_type", "size has to be a whole number")
         );
         assert_eq!(
             complaint(r#"{"name":"a","nam":1}"#),
-            Invalid::field("nam", "unknown_field", "nam is not a known field")
+            Invalid::field("nam", "unknown_field", "nam is not a known field; did you mean name?")
+        );
+        assert_eq!(
+            complaint(r#"{"name":"a","colour":1}"#),
+            Invalid::field("colour", "unknown_field", "colour is not a known field")
         );
         assert_eq!(
             complaint(r#"{"name":"a","name":"b"}"#),
@@ -223,11 +256,24 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_object_is_malformed() {
-        assert_eq!(complaint("[1]"), Invalid::malformed("the body has to be a JSON object"));
-        assert_eq!(complaint("{").kind, InvalidKind::Malformed);
-        assert_eq!(complaint("").kind, InvalidKind::Malformed);
-        assert_eq!(Fields::of_body(b"\xff{}").unwrap_err(), Invalid::malformed("the body is not UTF-8"));
+    fn a_whole_number_of_any_size_has_a_place_in_or_out_of_a_range() {
+        let read = |text| serde_json::from_str::<Whole>(text).ok().map(|number| number.within(1..=30_u8));
+        for (text, expected) in [
+            ("1", Some(Some(1))),
+            ("30", Some(Some(30))),
+            ("0", Some(None)),
+            ("31", Some(None)),
+            ("-1", Some(None)),
+            ("-99999999999999999999", Some(None)),
+            ("99999999999999999999", Some(None)),
+            ("1.0", None),
+            ("1e1", None),
+            ("\"1\"", None),
+            ("true", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
     }
 
     #[test]

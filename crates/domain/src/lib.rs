@@ -24,6 +24,7 @@ pub mod lane;
 pub mod loops;
 pub mod made;
 pub mod metrics;
+mod nearest;
 pub mod operational;
 pub mod own_type;
 pub mod parked;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::{
     Invalid, catalogue,
     event_type::EventType,
-    input::Fields,
+    input::{Fields, check_depth},
     schema::{BadSchema, Budget, DataSchema, MAX_SCHEMA_BYTES},
 };
 
@@ -34,9 +34,7 @@ impl OwnEventType {
     pub fn parse(name: &str, body: &[u8]) -> Result<Self, Invalid> {
         let name =
             EventType::parse(name).map_err(|error| Invalid::field("name", "invalid_event_type", error.to_string()))?;
-        if catalogue::find(name.as_str()).is_some() {
-            return Err(Invalid::field("name", "built_in_event_type", format!("{name} is a built-in type")));
-        }
+        not_built_in(&name)?;
         let mut fields = Fields::of_body(body)?;
         let description = fields.optional::<String>("description", "a text")?;
         if description.as_ref().is_some_and(|text| text.len() > MAX_DESCRIPTION_BYTES) {
@@ -46,6 +44,7 @@ impl OwnEventType {
         let schema = bounded(&mut fields, "schema", MAX_SCHEMA_BYTES)?;
         let sample = bounded(&mut fields, "sample", MAX_SAMPLE_BYTES)?;
         fields.finish()?;
+        sample.map_or(Ok(()), |sample| check_depth("sample", sample.get()))?;
         if let Some(schema) = schema {
             let compiled = DataSchema::compile(schema.get())
                 .map_err(|error| Invalid::field("schema", "invalid_schema", error.to_string()))?;
@@ -60,6 +59,14 @@ impl OwnEventType {
     }
 }
 
+/// Refuses a built-in type, which nobody can change or remove.
+pub fn not_built_in(name: &EventType) -> Result<(), Invalid> {
+    if catalogue::find(name.as_str()).is_none() {
+        return Ok(());
+    }
+    Err(Invalid::field("name", "built_in_event_type", format!("{name} is a built-in type")))
+}
+
 /// The complaint of a workspace that has as many types as it may have.
 pub fn too_many(most: usize) -> Invalid {
     let message = format!("the workspace has {most} event types of its own, as many as it can have: remove one before");
@@ -67,7 +74,7 @@ pub fn too_many(most: usize) -> Invalid {
 }
 
 /// An object of at most this many bytes.
-fn bounded<'a>(fields: &mut Fields<'a>, name: &str, bytes: usize) -> Result<Option<&'a RawValue>, Invalid> {
+fn bounded<'a>(fields: &mut Fields<'a>, name: &'static str, bytes: usize) -> Result<Option<&'a RawValue>, Invalid> {
     let Some(raw) = fields.raw(name) else { return Ok(None) };
     if !raw.get().starts_with('{') {
         return Err(Invalid::field(name, "wrong_type", format!("{name} has to be an object")));
@@ -107,6 +114,8 @@ mod tests {
         assert_eq!(field_and_code("a", remote), ("schema".into(), "invalid_schema"));
         let misfit = r#"{"schema":{"properties":{"total":{"type":"number"}}},"sample":{"total":"1"}}"#;
         assert_eq!(field_and_code("a", misfit), ("sample.total".into(), "wrong_type"));
+        let deep = format!(r#"{{"sample":{{"a":{}{}}}}}"#, "[".repeat(50), "]".repeat(50));
+        assert_eq!(field_and_code("a", &deep), ("sample".into(), "too_deep"));
         assert_eq!(field_and_code("a", r#"{"scheme":{}}"#), ("scheme".into(), "unknown_field"));
         let long = format!(r#"{{"description":"{}"}}"#, "x".repeat(1025));
         assert_eq!(field_and_code("a", &long), ("description".into(), "too_long"));

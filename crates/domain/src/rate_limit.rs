@@ -12,7 +12,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Invalid, input::Fields};
+use crate::{
+    Invalid,
+    input::{Fields, Whole},
+};
 
 /// How far ahead slots are reserved.
 pub const AHEAD: Duration = Duration::from_secs(1);
@@ -44,10 +47,9 @@ impl RateLimit {
     /// Reads what a client sent as the field `at`.
     pub(crate) fn read(at: &str, raw: &RawValue) -> Result<Self, Invalid> {
         let mut fields = Fields::of_object(raw, at)?;
-        let requests = fields.required::<u64>("requests", "a whole number")?;
+        let requests = fields.required::<Whole>("requests", "a whole number")?;
         let per = fields.required("per", "second or minute")?;
-        let requests = u32::try_from(requests).ok().filter(|requests| (1..=MAX_REQUESTS).contains(requests));
-        let requests = requests.ok_or_else(|| {
+        let requests = requests.within(1..=MAX_REQUESTS).ok_or_else(|| {
             let at = fields.at("requests");
             Invalid::field(&at, "out_of_range", format!("{at} is 1 to {MAX_REQUESTS}"))
         })?;

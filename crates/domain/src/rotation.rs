@@ -5,7 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Invalid, input::Fields};
+use crate::{
+    Invalid,
+    input::{Fields, Whole},
+};
 
 /// How many older secrets may sign next to the current one. Every one of them is a signature in each request's header.
 pub const MAX_OLDER: usize = 3;
@@ -101,14 +104,14 @@ impl Rotation {
             return Ok(Self { overlap: DEFAULT_OVERLAP });
         }
         let mut fields = Fields::of_body(body)?;
-        let seconds: Option<u64> = fields.optional("overlapSeconds", "a whole number")?;
+        let seconds: Option<Whole> = fields.optional("overlapSeconds", "a whole number")?;
         fields.finish()?;
-        let overlap = seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs);
-        if overlap > MAX_OVERLAP {
-            let message = format!("overlapSeconds is 0 to {}", MAX_OVERLAP.as_secs());
-            return Err(Invalid::field("overlapSeconds", "out_of_range", message));
-        }
-        Ok(Self { overlap })
+        let Some(seconds) = seconds else { return Ok(Self { overlap: DEFAULT_OVERLAP }) };
+        let most = MAX_OVERLAP.as_secs();
+        let seconds = seconds.within(0..=most).ok_or_else(|| {
+            Invalid::field("overlapSeconds", "out_of_range", format!("overlapSeconds is 0 to {most}"))
+        })?;
+        Ok(Self { overlap: Duration::from_secs(seconds) })
     }
 }
 
@@ -167,7 +170,7 @@ mod tests {
         }
         for (body, code) in [
             (r#"{"overlapSeconds":604801}"#, "out_of_range"),
-            (r#"{"overlapSeconds":-1}"#, "wrong_type"),
+            (r#"{"overlapSeconds":-1}"#, "out_of_range"),
             (r#"{"overlapSeconds":1.5}"#, "wrong_type"),
             (r#"{"overlap":1}"#, "unknown_field"),
             ("[]", "malformed_json"),

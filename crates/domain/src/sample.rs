@@ -15,8 +15,11 @@ use crate::{
 /// What is sent to a webhook of whose subscriptions no type is known.
 const DEFAULT_TYPE: &str = "order.created";
 
-/// Reads `{"type"?: "…"}`: the type that a person wants to see a sample of.
+/// Reads `{"type"?: "…"}`, or nothing at all: the type that a person wants to see a sample of.
 pub fn parse(body: &[u8]) -> Result<Option<EventType>, Invalid> {
+    if body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
     let mut fields = Fields::of_body(body)?;
     let event_type: Option<String> = fields.optional("type", "a text")?;
     fields.finish()?;
@@ -109,6 +112,8 @@ mod tests {
 
     #[test]
     fn a_body_names_a_type_or_none() {
+        assert_eq!(parse(b""), Ok(None));
+        assert_eq!(parse(b"\n"), Ok(None));
         assert_eq!(parse(b"{}"), Ok(None));
         assert_eq!(parse(br#"{"type":null}"#), Ok(None));
         assert_eq!(parse(br#"{"type":"order.created"}"#), Ok(Some(name("order.created"))));

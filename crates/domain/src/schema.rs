@@ -20,6 +20,12 @@ pub const MAX_WEIGHT_OF_CALL: usize = 256 * 1024;
 /// A name to compile under; nothing is read from it.
 const LOCATION: &str = "https://schema.invalid/data.json";
 
+/// What is no JSON at all is refused before.
+const UNREADABLE: &str =
+    "a schema has to be JSON of fewer than 128 levels, without half surrogate pairs and numbers beyond 1e308";
+/// What is no JSON at all, or too deep, is refused before.
+const UNREADABLE_DATA: &str = "it has half a surrogate pair, or a number beyond 1e308";
+
 /// A compiled schema: JSON Schema 2020-12 unless it names another draft. Patterns are matched in linear time.
 pub struct DataSchema {
     source: Value,
@@ -50,10 +56,11 @@ impl DataSchema {
             return Err(BadSchema(format!("a schema takes at most {MAX_SCHEMA_BYTES} bytes")));
         }
         let bad = |error: &dyn std::fmt::Display| BadSchema(first_line(&error.to_string()));
-        let value: Value = serde_json::from_str(text).map_err(|error| bad(&error))?;
+        let value: Value = serde_json::from_str(text).map_err(|_| BadSchema(UNREADABLE.to_owned()))?;
         if !value.is_object() {
             return Err(BadSchema("a schema has to be an object".to_owned()));
         }
+        check_draft(&value)?;
         let patterns = patterns::check(&value)?;
         let weight = text.len() + patterns.weight;
         if weight > MAX_WEIGHT_OF_CALL {
@@ -66,10 +73,7 @@ impl DataSchema {
         compiler.add_resource(LOCATION, value.clone()).map_err(|error| bad(&error))?;
         let mut schemas = Schemas::new();
         let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| match error {
-            boon::CompileError::ValidationError { src, .. } => {
-                let leaf = leaf(&src);
-                BadSchema(format!("{}: {}", path_of(leaf, "schema"), first_line(&leaf.kind.to_string())))
-            }
+            boon::CompileError::ValidationError { src, .. } => no_schema(leaf(&src)),
             other => bad(&other),
         })?;
         Ok(Self { source: value, prices: patterns.prices, weight, schemas, index })
@@ -84,7 +88,7 @@ impl DataSchema {
     /// whose check would take more steps than are left is refused as `too_costly`.
     pub fn check(&self, data: &RawValue, path: &str, budget: &mut Budget) -> Result<(), Invalid> {
         let value: Value = serde_json::from_str(data.get())
-            .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} can't be read")))?;
+            .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} can't be checked: {UNREADABLE_DATA}")))?;
         budget.take(&self.source, &self.prices, &value).map_err(|why| too_costly(why, path))?;
         self.schemas.validate(&value, self.index).map_err(|error| complaint(leaf(&error), path))
     }
@@ -94,6 +98,46 @@ impl std::fmt::Debug for DataSchema {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DataSchema(…)")
     }
+}
+
+/// Refuses a schema that names a draft which is not known. Nothing is fetched, so a draft of one's own can't be known.
+fn check_draft(schema: &Value) -> Result<(), BadSchema> {
+    const DRAFTS: [&str; 5] = ["draft/2020-12", "draft/2019-09", "draft-07", "draft-06", "draft-04"];
+    let Some(named) = schema["$schema"].as_str() else { return Ok(()) };
+    let bare = named.strip_prefix("https://").or_else(|| named.strip_prefix("http://")).unwrap_or(named);
+    let draft = bare.strip_suffix('#').unwrap_or(bare).strip_prefix("json-schema.org/");
+    let draft = draft.and_then(|path| path.strip_suffix("schema"));
+    let is_known = draft
+        .is_some_and(|draft| draft.is_empty() || draft.strip_suffix('/').is_some_and(|draft| DRAFTS.contains(&draft)));
+    if is_known {
+        return Ok(());
+    }
+    let named: String = named.chars().take(100).collect();
+    let known = DRAFTS.join(", ");
+    Err(BadSchema(format!(
+        "$schema names {named:?}, which is not known: leave it out, or give https://json-schema.org/draft/2020-12/schema. The known \
+         drafts are {known}"
+    )))
+}
+
+/// What keeps a value from being a schema, in words of ours.
+fn no_schema(error: &ValidationError<'_, '_>) -> BadSchema {
+    let at = path_of(error, "schema");
+    let is_type = matches!(error.instance_location.tokens.last(), Some(InstanceToken::Prop(name)) if *name == "type");
+    BadSchema(match &error.kind {
+        ErrorKind::AnyOf if is_type => format!(
+            "{at} has to be one of null, boolean, object, array, number, string and integer, or a list of some of them"
+        ),
+        ErrorKind::AnyOf | ErrorKind::OneOf(_) => format!("{at} has none of the forms that JSON Schema gives it"),
+        ErrorKind::Type { want, .. } => format!("{at} has to be of type {}", words(want.iter(), " or ")),
+        ErrorKind::Enum { want } => format!("{at} has to be one of {}", words(want.iter(), ", ")),
+        ErrorKind::Format { want, .. } => format!("{at} has to be of the format {want}"),
+        kind => format!("{at}: {}", first_line(&kind.to_string())),
+    })
+}
+
+fn words(values: impl Iterator<Item = impl ToString>, between: &str) -> String {
+    values.map(|value| value.to_string()).collect::<Vec<_>>().join(between)
 }
 
 fn too_costly(why: TooCostly, path: &str) -> Invalid {
@@ -130,8 +174,7 @@ fn complaint(error: &ValidationError<'_, '_>, path: &str) -> Invalid {
             Invalid::field(&name, "missing_field", format!("{name} is required"))
         }
         ErrorKind::Type { want, .. } => {
-            let types: Vec<String> = want.iter().map(|one| one.to_string()).collect();
-            Invalid::field(&at, "wrong_type", format!("{at} has to be of type {}", types.join(" or ")))
+            Invalid::field(&at, "wrong_type", format!("{at} has to be of type {}", words(want.iter(), " or ")))
         }
         kind => {
             let message = format!("{at} does not fit the event type's schema: {}", first_line(&kind.to_string()));
@@ -206,6 +249,39 @@ mod tests {
         {
             let raw = RawValue::from_string(data.to_owned()).unwrap();
             assert_eq!(schema.check(&raw, "data", &mut Budget::default()), Ok(()), "{data}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_schema_is_said_in_plain_words() {
+        let deep = format!(r#"{{"const":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        let complaints: Vec<_> = [
+            r#"{"type":"strng"}"#,
+            r#"{"properties":{"a":{"type":["string",7]}}}"#,
+            r#"{"properties":{"a":{"type":7}}}"#,
+            r#"{"properties":{"type":7}}"#,
+            r#"{"properties":[]}"#,
+            r#"{"required":"id"}"#,
+            r#"{"minLength":-1}"#,
+            r#"{"pattern":"("}"#,
+            r#"{"pattern":"(?=a)"}"#,
+            r#"{"patternProperties":{"[b-a]":{}}}"#,
+            r#"{"pattern":7}"#,
+            r#"{"$schema":"http://example.com/schema"}"#,
+            r#"{"$schema":7}"#,
+            r##"{"$schema":"http://json-schema.org/draft-07/schema#","items":7}"##,
+            r#"{"$id":"::"}"#,
+            &deep,
+        ]
+        .map(|schema| DataSchema::compile(schema).expect_err(schema).to_string())
+        .into();
+        insta::assert_snapshot!(complaints.join("\n"));
+        for known in [
+            "https://json-schema.org/draft/2020-12/schema",
+            "http://json-schema.org/draft-04/schema#",
+            "http://json-schema.org/schema#",
+        ] {
+            assert!(DataSchema::compile(&json!({ "$schema": known }).to_string()).is_ok(), "{known}");
         }
     }
 

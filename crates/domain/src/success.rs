@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::{Invalid, input::Whole};
 
 /// The most statuses of a list.
 pub const MAX_STATUSES: usize = 20;
@@ -27,6 +30,20 @@ impl SuccessStatuses {
         let in_range = |status: &u16| (200..500).contains(status) && !matches!(status, 410 | 429);
         let fits = !statuses.is_empty() && statuses.len() <= MAX_STATUSES && statuses.iter().all(in_range);
         fits.then_some(Self::These(Cow::Owned(statuses)))
+    }
+
+    /// Reads what a client sent as the field `at`.
+    pub(crate) fn read(at: &str, raw: &RawValue) -> Result<Self, Invalid> {
+        let refused = |code, shape: String| Invalid::field(at, code, format!("{at} has to be {shape}"));
+        if let Ok(name) = serde_json::from_str::<String>(raw.get()) {
+            let any = (name == ANY_2XX).then_some(Self::Any2xx);
+            return any.ok_or_else(|| refused("out_of_range", shape()));
+        }
+        let numbers: Vec<Whole> = serde_json::from_str(raw.get()).map_err(|_| {
+            refused("wrong_type", format!("the text \"{ANY_2XX}\" or a list of whole numbers, such as [200, 202]"))
+        })?;
+        let statuses: Option<Vec<u16>> = numbers.into_iter().map(|number| number.within(0..=u16::MAX)).collect();
+        statuses.and_then(Self::these).ok_or_else(|| refused("out_of_range", shape()))
     }
 
     /// Whether this status is one of them.
@@ -59,12 +76,12 @@ impl<'de> Deserialize<'de> for SuccessStatuses {
             Form::Name(name) => (name == ANY_2XX).then_some(Self::Any2xx),
             Form::List(statuses) => Self::these(statuses),
         };
-        statuses.ok_or_else(|| {
-            serde::de::Error::custom(format!(
-                "has to be \"2xx\" or a list of 1 to {MAX_STATUSES} statuses from 200 to 499, without 410 and 429"
-            ))
-        })
+        statuses.ok_or_else(|| serde::de::Error::custom(format!("has to be {}", shape())))
     }
+}
+
+fn shape() -> String {
+    format!("\"{ANY_2XX}\" or a list of 1 to {MAX_STATUSES} statuses from 200 to 499, without 410 and 429")
 }
 
 #[cfg(test)]
@@ -80,6 +97,22 @@ mod tests {
         for bad in [r#""200""#, "[]", "200", "[199]", "[500]", "[410]", "[429]", &format!("{:?}", [200; 21])] {
             assert!(serde_json::from_str::<SuccessStatuses>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_our_own_words() {
+        let read = |json: &str| SuccessStatuses::read("successStatuses", serde_json::from_str(json).unwrap());
+        let wrong_type = "successStatuses has to be the text \"2xx\" or a list of whole numbers, such as [200, 202]";
+        for json in ["200", "true", r#"{"a":1}"#, "[200.5]", r#"["200"]"#, "[null]"] {
+            assert_eq!(read(json), Err(Invalid::field("successStatuses", "wrong_type", wrong_type)), "{json}");
+        }
+        let out_of_range =
+            "successStatuses has to be \"2xx\" or a list of 1 to 20 statuses from 200 to 499, without 410 and 429";
+        for json in [r#""200""#, "[]", "[-1]", "[199]", "[500]", "[410]", "[70000]", "[99999999999999999999]"] {
+            assert_eq!(read(json), Err(Invalid::field("successStatuses", "out_of_range", out_of_range)), "{json}");
+        }
+        assert_eq!(read(r#""2xx""#), Ok(SuccessStatuses::Any2xx));
+        assert_eq!(read("[200]"), Ok(SuccessStatuses::OK));
     }
 
     #[test]

@@ -44,9 +44,12 @@ pub enum UrlError {
     /// It is too long.
     #[error("url takes at most {MAX_BYTES} bytes")]
     TooLong,
-    /// It is neither https nor, where that is allowed, http.
+    /// It is not https.
     #[error("url has to begin with https://")]
     NotHttps,
+    /// It is neither https nor http, which is allowed.
+    #[error("url has to begin with https:// or http://")]
+    NeitherHttp,
     /// It has a user or a password.
     #[error("url must not contain credentials")]
     Credentials,
@@ -117,8 +120,10 @@ impl PublicUrl {
 
 impl UrlPolicy {
     fn check(&self, url: &Url) -> Result<(), UrlError> {
-        if url.scheme() != "https" && !(url.scheme() == "http" && self.allow_http) {
-            return Err(UrlError::NotHttps);
+        match (url.scheme(), self.allow_http) {
+            ("https", _) | ("http", true) => {}
+            (_, true) => return Err(UrlError::NeitherHttp),
+            (_, false) => return Err(UrlError::NotHttps),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlError::Credentials);

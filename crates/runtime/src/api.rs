@@ -4,6 +4,7 @@ mod answer;
 
 use axum::{
     Router,
+    body::HttpBody,
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
@@ -80,6 +81,9 @@ pub enum ApiError {
     /// The path exists, the method does not.
     #[error("the path does not take this method")]
     MethodNotAllowed,
+    /// The body is written in a content coding such as gzip.
+    #[error("a body with Content-Encoding: {0} is not taken: send it as plain JSON, without this header")]
+    Encoded(String),
     /// Somebody else changed it at the same time, again and again.
     #[error("it was changed by another call at the same time: read it again and repeat the change")]
     Conflict,
@@ -128,6 +132,7 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Conflict
             | Self::WebhookDisabled
             | Self::EventGone
@@ -146,6 +151,7 @@ impl ApiError {
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::Encoded(_) => "unsupported_content_encoding",
             Self::Conflict => "conflict",
             Self::WebhookDisabled => "webhook_disabled",
             Self::EventGone => "event_gone",
@@ -160,6 +166,7 @@ impl ApiError {
     fn field(&self) -> Option<&str> {
         match self {
             Self::Invalid(invalid) => invalid.field.as_deref(),
+            Self::Encoded(_) => Some("Content-Encoding"),
             _ => None,
         }
     }
@@ -227,6 +234,7 @@ fn with_envelope(routes: Router, relayed: Relayed, max_body_bytes: usize) -> Rou
         .fallback(async || ApiError::NotFound("such path"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(middleware::from_fn(refuse_encodings))
         .layer(middleware::from_fn_with_state(relayed, refuse_loops))
         .layer(middleware::from_fn_with_state(max_body_bytes, write_errors))
 }
@@ -251,6 +259,21 @@ async fn refuse_loops(State(relayed): State<Relayed>, mut request: Request, next
     let hops = loops::check(headers, relayed)?;
     request.extensions_mut().insert(Hops(hops));
     Ok(next.run(request).await)
+}
+
+/// A body is taken as it is: what is compressed could be any size. Without a body the header says nothing.
+async fn refuse_encodings(request: Request, next: Next) -> Result<Response, ApiError> {
+    const MAX_SHOWN: usize = 40;
+    let codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    let codings: Vec<_> = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
+    let foreign =
+        codings.iter().map(|coding| coding.trim_ascii()).find(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    match foreign {
+        Some(coding) if !request.body().is_end_stream() => {
+            Err(ApiError::Encoded(String::from_utf8_lossy(coding).chars().take(MAX_SHOWN).collect()))
+        }
+        _ => Ok(next.run(request).await),
+    }
 }
 
 async fn write_errors(State(max_body_bytes): State<usize>, request: Request, next: Next) -> Response {
@@ -279,6 +302,9 @@ async fn write_errors(State(max_body_bytes): State<usize>, request: Request, nex
     let mut response = (error.status(), axum::Json(failure)).into_response();
     if matches!(error, ApiError::Unauthorized) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if matches!(error, ApiError::Encoded(_)) {
+        response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     if let ApiError::RateLimited(over) | ApiError::TooManyCalls(over) = error {
         response.headers_mut().insert(header::RETRY_AFTER, over.seconds.into());

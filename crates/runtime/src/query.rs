@@ -1,8 +1,11 @@
 //! Query parameters: read one by one, so that every complaint names its parameter.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    str::FromStr,
+};
 
-use posthaste_domain::Invalid;
+use posthaste_domain::{Invalid, Timestamp};
 
 /// The parameters of a call that have not been taken yet.
 #[derive(Debug)]
@@ -14,15 +17,35 @@ const DEFAULT_LIMIT: u16 = 50;
 const MAX_LIMIT: u16 = 100;
 
 impl Query {
-    /// All parameters.
-    pub fn new(parameters: BTreeMap<String, String>) -> Self {
-        Self(parameters)
+    /// All parameters, none of which may be given twice.
+    pub fn new(parameters: Vec<(String, String)>) -> Result<Self, Invalid> {
+        let mut once = BTreeMap::new();
+        for (name, value) in parameters {
+            match once.entry(name) {
+                Entry::Vacant(entry) => drop(entry.insert(value)),
+                Entry::Occupied(entry) => {
+                    let name = entry.key();
+                    return Err(Invalid::field(name, "repeated_parameter", format!("{name} is given twice")));
+                }
+            }
+        }
+        Ok(Self(once))
     }
 
     /// A parameter that may be absent. `shape` completes "has to be".
     pub fn optional<T: FromStr>(&mut self, name: &str, shape: &str) -> Result<Option<T>, Invalid> {
         let unreadable = |_| Invalid::field(name, "invalid_parameter", format!("{name} has to be {shape}"));
         self.0.remove(name).map(|text| text.parse().map_err(|_| ()).map_err(unreadable)).transpose()
+    }
+
+    /// A time that may be absent. A `+` that was not encoded has arrived as a space.
+    pub fn time(&mut self, name: &str) -> Result<Option<Timestamp>, Invalid> {
+        let Some(text) = self.0.remove(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let is_decoded = text.contains(' ') && text.replace(' ', "+").parse::<Timestamp>().is_ok();
+            let hint = if is_decoded { ": the + of its offset arrived as a space, so write it as %2B" } else { "" };
+            Invalid::field(name, "invalid_parameter", format!("{name} has to be an RFC 3339 time{hint}"))
+        })
     }
 
     /// `limit`: 1 to 100, 50 unless given.
@@ -48,8 +71,34 @@ impl Query {
 mod tests {
     use super::*;
 
-    fn query(pairs: &[(&str, &str)]) -> Query {
+    fn read(pairs: &[(&str, &str)]) -> Result<Query, Invalid> {
         Query::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    fn query(pairs: &[(&str, &str)]) -> Query {
+        read(pairs).unwrap()
+    }
+
+    #[test]
+    fn a_parameter_that_is_given_twice_is_refused_even_with_one_value() {
+        for second in ["5", "6"] {
+            let refused = read(&[("limit", "5"), ("order", "asc"), ("limit", second)]).unwrap_err();
+            assert_eq!(refused, Invalid::field("limit", "repeated_parameter", "limit is given twice"));
+        }
+    }
+
+    #[test]
+    fn a_plus_that_arrived_as_a_space_is_explained() {
+        let time = |text| query(&[("since", text)]).time("since");
+        assert_eq!(query(&[]).time("since"), Ok(None));
+        assert_eq!(time("2026-01-15T00:00:00+02:00"), Ok("2026-01-14T22:00:00Z".parse().ok()));
+        let message = "since has to be an RFC 3339 time: the + of its offset arrived as a space, so write it as %2B";
+        let refused = Invalid::field("since", "invalid_parameter", message);
+        assert_eq!(time("2026-01-15T00:00:00 02:00"), Err(refused));
+        for other in ["yesterday", "next week", ""] {
+            let refused = Invalid::field("since", "invalid_parameter", "since has to be an RFC 3339 time");
+            assert_eq!(time(other), Err(refused), "{other}");
+        }
     }
 
     #[test]

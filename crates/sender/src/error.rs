@@ -78,7 +78,7 @@ impl SendError {
     /// The URL is not one that the deployment's policy allows.
     pub(crate) fn refused(why: &UrlError) -> Self {
         match why {
-            UrlError::NotHttps => {
+            UrlError::NotHttps | UrlError::NeitherHttp => {
                 Self::theirs(code::NOT_HTTPS, "the URL has to begin with https://", "plain http is not allowed")
             }
             _ => Self::not_public(why.to_string()),

@@ -1,6 +1,6 @@
 //! The history of a webhook.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::{Path, Query as UrlQuery, State},
@@ -36,10 +36,10 @@ pub(crate) async fn list(
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
     Path(id): Path<String>,
-    UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
+    UrlQuery(query): UrlQuery<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
-    let history = read(Query::new(query))?;
+    let history = read(Query::new(query)?)?;
     let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
     let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
     Ok(success(StatusCode::OK, reader.page(&history).await?))
@@ -144,8 +144,8 @@ fn read(mut query: Query) -> Result<History, Invalid> {
         before: query.optional("cursor", "the next of an earlier answer")?,
         status: status.transpose()?,
         event_type: event_type.transpose()?,
-        since: query.optional("since", "an RFC 3339 time")?,
-        until: query.optional("until", "an RFC 3339 time")?,
+        since: query.time("since")?,
+        until: query.time("until")?,
     };
     query.finish()?;
     Ok(history)
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn parsed(pairs: &[(&str, &str)]) -> Result<History, Invalid> {
-        read(Query::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()))
+        read(Query::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())?)
     }
 
     fn webhook(profile: &str, updated_at: i64) -> Webhook {

@@ -1,7 +1,5 @@
 //! The catalogue, and a workspace's own event types.
 
-use std::collections::BTreeMap;
-
 use axum::{
     body::Bytes,
     extract::{Path, Query as UrlQuery, State},
@@ -14,7 +12,7 @@ use posthaste_domain::{
     api_key::Scope,
     catalogue,
     event_type::EventType,
-    own_type::{MAX_TYPES, OwnEventType},
+    own_type::{MAX_TYPES, OwnEventType, not_built_in},
 };
 use posthaste_runtime::{
     api::{ApiError, success},
@@ -30,10 +28,10 @@ const NO_TYPE: ApiError = ApiError::NotFound("event type with this name");
 pub(crate) async fn list(
     caller: Caller,
     State(registry): State<Registry>,
-    UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
+    UrlQuery(query): UrlQuery<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::EventsRead)?;
-    let mut query = Query::new(query);
+    let mut query = Query::new(query)?;
     let limit = query.limit()?;
     let after: Option<String> = query.optional("cursor", "the next of an earlier answer")?;
     query.finish()?;
@@ -99,7 +97,9 @@ pub(crate) async fn remove(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::EventsManage)?;
     let name = EventType::parse(name).map_err(|_| NO_TYPE)?;
+    // One of the workspace's that got the name of a built-in type later can go.
     if !registry.delete_type(&caller.workspace, &name).await? {
+        not_built_in(&name)?;
         return Err(NO_TYPE);
     }
     tracing::info!("removed an event type");

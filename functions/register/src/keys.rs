@@ -1,7 +1,5 @@
 //! API keys of a workspace.
 
-use std::collections::BTreeMap;
-
 use axum::{
     body::Bytes,
     extract::{Path, Query as UrlQuery, State},
@@ -55,10 +53,10 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     caller: Caller,
     State(registry): State<Registry>,
-    UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
+    UrlQuery(query): UrlQuery<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::KeysManage)?;
-    let mut query = Query::new(query);
+    let mut query = Query::new(query)?;
     let (limit, after) = (query.limit()?, query.optional("cursor", "the next of an earlier answer")?);
     query.finish()?;
     let page = registry.keys_page(&caller.workspace, limit, after).await?;

@@ -88,7 +88,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/webhooks/{id}/test", post(send_test::send))
         .route("/api/v1/webhooks/{id}/replay", post(replay::start))
         .route("/api/v1/webhooks/{id}/replay/{job}", get(replay::show).delete(replay::cancel))
-        .route("/api/v1/events", get(events::list))
+        .route("/api/v1/events", get(events::list).fallback(events::other_method))
         .route("/api/v1/events/{id}", get(events::show))
         .route("/api/v1/event-types", get(event_types::list))
         .route("/api/v1/event-types/{name}", get(event_types::show).put(event_types::put).delete(event_types::remove))

@@ -1,6 +1,6 @@
 //! Registering, reading, changing and removing webhooks.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::Bytes,
@@ -92,10 +92,10 @@ pub(crate) async fn list(
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
-    UrlQuery(query): UrlQuery<BTreeMap<String, String>>,
+    UrlQuery(query): UrlQuery<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
-    let mut query = Query::new(query);
+    let mut query = Query::new(query)?;
     let (limit, after) = (query.limit()?, query.optional("cursor", "the next of an earlier answer")?);
     query.finish()?;
     let page = registry.webhooks_page(&caller.workspace, limit, after).await?;

@@ -113,19 +113,23 @@ impl Call {
         let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(100));
         self.query("limit", "How many items a page has at most. 50 unless given.", limit)
             .query("cursor", "The `next` of an earlier answer: what follows it is answered.", cursor())
-            .refuses([Refusal::query("limit", "0", "limit is 1 to 100"), Refusal::unknown_parameter()])
+            .refuses([
+                Refusal::query("limit", "0", "limit is 1 to 100"),
+                Refusal::repeated_parameter(),
+                Refusal::unknown_parameter(),
+            ])
     }
 
-    /// The body that the call takes, and how it is refused when it is no JSON or too large.
+    /// The body that the call takes, and how it is refused when it is no JSON or compressed.
     pub(crate) fn takes<T: ToSchema>(mut self, examples: impl IntoIterator<Item = Example>) -> Self {
         schema::add::<T>(&mut self.schemas);
         let body = RequestBodyBuilder::new()
             .content(JSON, content(schema::reference::<T>(), examples))
             .required(Some(Required::True));
         self.operation.request_body = Some(RefOr::T(body.build()));
-        let message = "the body is not JSON: EOF while parsing an object at line 1 column 1";
+        let message = "the body is not JSON: it breaks off at line 1, column 1";
         let malformed = Refusal { sent: refusal::Sent::Body("{"), ..Refusal::new(400, "malformed_json", message) };
-        self.refuses([malformed])
+        self.refuses([malformed, Refusal::encoded()])
     }
 
     /// The body may be left out.

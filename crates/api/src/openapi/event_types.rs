@@ -86,7 +86,12 @@ fn put() -> Call {
                     "sample is too large for the schema of its type: the check would take more than {MAX_STEPS} steps"
                 ),
             ),
-            Refusal::body("unknown_field", "scheme", r#"{"scheme": {}}"#, "scheme is not a known field"),
+            Refusal::body(
+                "unknown_field",
+                "scheme",
+                r#"{"scheme": {}}"#,
+                "scheme is not a known field; did you mean schema?",
+            ),
         ])
 }
 
@@ -96,7 +101,13 @@ fn remove() -> Call {
         .needs(Scope::EventsManage, REMOVING)
         .names("name", NO_TYPE, EventTypeName::schema())
         .removes(EventTypeName::schema(), example::removed(OWN))
-        .refuses([webhooks::conflict()])
+        .refuses([
+            webhooks::conflict(),
+            Refusal {
+                field: Some("name"),
+                ..Refusal::new(422, "built_in_event_type", "order.created is a built-in type")
+            },
+        ])
 }
 
 fn invoice() -> Value {

@@ -5,6 +5,7 @@ use posthaste_domain::{
     catalogue,
     event::MAX_EVENT_BYTES,
     idempotency::{HEADER, MAX_KEY_LENGTH},
+    input::MAX_DEPTH,
     loops::{HOPS_HEADER, MAX_HOPS},
     schema::MAX_STEPS,
     trace,
@@ -62,6 +63,19 @@ fn publish() -> Call {
                 "events[0].data has to be an object",
             ),
             Refusal::body(
+                "too_deep",
+                "data",
+                r#"{"type": "order.created", "data": {"a": "51 levels"}}"#,
+                format!("data has more than {MAX_DEPTH} levels of objects and lists within each other"),
+            ),
+            Refusal::body(
+                "invalid_timestamp",
+                "timestamp",
+                r#"{"type": "order.created", "data": {}, "timestamp": 1768469400}"#,
+                "timestamp is in milliseconds, and 1768469400 would be a time before 2001: if it is in seconds, multiply it by 1000; \
+                 if it is that old, write it as RFC 3339",
+            ),
+            Refusal::body(
                 "invalid_event_type",
                 "type",
                 r#"{"type": "order created", "data": {}}"#,
@@ -99,7 +113,7 @@ fn publish() -> Call {
                 "invalid_idempotency_key",
                 HEADER,
                 "order 1042",
-                "Idempotency-Key has to be 1 to 255 visible ASCII characters, and given once",
+                "Idempotency-Key has to be 1 to 255 visible ASCII characters without a comma, and given once",
             ),
             Refusal::header(
                 422,
@@ -162,7 +176,7 @@ fn idempotency_key() -> ObjectBuilder {
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(MAX_KEY_LENGTH))
-        .pattern(Some("^[!-~]+$"))
+        .pattern(Some("^[!-+--~]+$"))
         .examples([json!("order-1042-created")])
 }
 

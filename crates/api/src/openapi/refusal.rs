@@ -120,6 +120,17 @@ impl Refusal {
         Self { code: "unknown_parameter", ..Self::query("page", "2", message) }
     }
 
+    /// A parameter that is given twice.
+    pub(crate) fn repeated_parameter() -> Self {
+        Self { code: "repeated_parameter", ..Self::query("limit", "5&limit=6", "limit is given twice") }
+    }
+
+    /// A body in a content coding.
+    pub(crate) fn encoded() -> Self {
+        let message = "a body with Content-Encoding: gzip is not taken: send it as plain JSON, without this header";
+        Self::header(415, "unsupported_content_encoding", "Content-Encoding", "gzip", message)
+    }
+
     /// A body, or an event in it, of more bytes than are taken.
     pub(crate) fn too_large(bytes: usize, message: impl Into<String>) -> Self {
         Self { sent: Sent::MoreThan(bytes), ..Self::new(413, "too_large", message) }
@@ -166,6 +177,7 @@ fn description(status: u16, first: Option<&Refusal>) -> &'static str {
         413 => {
             "The body, or an event in it, is too large. What is larger than AWS takes is refused by API Gateway itself."
         }
+        415 => "The body is compressed, or in another content coding.",
         429 => {
             "There are too many calls, or a workspace publishes too many events: `Retry-After` says when to repeat the call. Or all callers \
              together make too many calls: that answer is API Gateway's own and has no `Retry-After`."
@@ -236,6 +248,10 @@ pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
     if status == 401 {
         let scheme = schema::one_of(["Bearer"]);
         response = response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(scheme)).build());
+    }
+    if status == 415 {
+        let identity = HeaderBuilder::new().schema(Some(schema::one_of(["identity"]))).build();
+        response = response.header("Accept-Encoding", identity);
     }
     if status == 429 {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));

@@ -95,7 +95,7 @@ pub(crate) struct NewEvent {
     /// What sort of thing happened.
     r#type: schema::EventTypeName,
     /// The event's own JSON. It reaches receivers byte for byte. Data of a type that has a JSON Schema has to fit it; further
-    /// fields are welcome.
+    /// fields are welcome. It has at most 50 levels of objects and lists within each other.
     data: schema::JsonObject,
     /// Whom it is about, at most 256 bytes.
     #[schema(max_length = 256)]
@@ -142,7 +142,7 @@ pub(crate) struct PutEventType {
     /// The JSON Schema (2020-12 unless it names another draft) that `data` has to fit, at most 64 KiB. It refers to nothing
     /// outside itself.
     schema: Option<schema::JsonObject>,
-    /// The `data` of an example event, at most 64 KiB. It has to fit the schema.
+    /// The `data` of an example event, at most 64 KiB and 50 levels. It has to fit the schema.
     sample: Option<schema::JsonObject>,
 }
 

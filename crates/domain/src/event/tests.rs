@@ -56,6 +56,33 @@ fn an_event_sent_straight_to_the_queue_needs_no_id() {
 }
 
 #[test]
+fn data_has_at_most_50_levels_however_it_comes() {
+    let nested = |levels: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(levels - 1), "]".repeat(levels - 1));
+    for event_type in ["nobody.knows", "order.created"] {
+        let deepest = format!(r#"{{"type":"{event_type}","data":{}}}"#, nested(50));
+        assert_eq!(one(&deepest).err(), None, "{event_type}");
+        let deeper = format!(r#"{{"events":[{{"type":"{event_type}","data":{}}}]}}"#, nested(100_000));
+        assert_eq!(field_and_code(NewEvent::parse_call(deeper.as_bytes())), ("events[0].data".into(), "too_deep"));
+        let straight = format!(r#"{{"workspace":"acme","type":"{event_type}","data":{}}}"#, nested(51));
+        assert_eq!(field_and_code(arrived(&straight)), ("data".into(), "too_deep"));
+        let envelope = format!(r#"{{"detail-type":"{event_type}","id":"a","detail":{}}}"#, nested(51));
+        assert_eq!(field_and_code(arrived(&envelope)), ("detail".into(), "too_deep"));
+    }
+}
+
+#[test]
+fn a_timestamp_in_seconds_is_refused_with_a_hint() {
+    let timestamp = |text: &str| one(&format!(r#"{{"type":"a","data":{{}},"timestamp":{text}}}"#));
+    for seconds in ["0", "1768469400", "978307199999"] {
+        let invalid = timestamp(seconds).unwrap_err();
+        assert_eq!((invalid.code, invalid.field.as_deref()), ("invalid_timestamp", Some("timestamp")));
+        assert!(invalid.message.contains("multiply it by 1000"), "{}", invalid.message);
+    }
+    assert_eq!(timestamp("978307200000").unwrap().timestamp, "2001-01-01T00:00:00Z".parse().unwrap());
+    assert_eq!(timestamp(r#""1970-01-21T11:14:29Z""#).unwrap().timestamp, at(1_768_469_000));
+}
+
+#[test]
 fn a_timestamp_is_rfc_3339_or_milliseconds() {
     let timestamp =
         |text: &str| one(&format!(r#"{{"type":"a","data":{{}},"timestamp":{text}}}"#)).map(|event| event.timestamp);

@@ -111,10 +111,21 @@ fn price(pattern: &str) -> Result<usize, BadSchema> {
             Ok(_) => return Ok(kib),
             Err(regex::Error::CompiledTooBig(_)) => {}
             // The compiler of the schema knows further escapes, and has no bound: what can't be measured here is not taken.
-            Err(_) => return Err(BadSchema(format!("the pattern {pattern:?} can't be read"))),
+            Err(error) => {
+                return Err(BadSchema(format!(
+                    "the pattern {pattern:?} can't be read: {}",
+                    reason(&error.to_string())
+                )));
+            }
         }
     }
     Err(BadSchema(format!("the pattern {pattern:?} is too costly")))
+}
+
+/// The last line of the complaint about a pattern. Those before show the pattern.
+fn reason(complaint: &str) -> &str {
+    let last = complaint.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last)
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn a_deployment_can_allow_http_and_addresses() {
     assert_eq!(parse("http://10.0.0.1/"), Err(UrlError::Address(NotPublic::Private)));
     assert_eq!(parse("http://[64:ff9b::7f00:1]/"), Err(UrlError::Address(NotPublic::Loopback)));
     assert_eq!(parse("http://localhost/"), Err(UrlError::LocalName("localhost".into())));
-    assert_eq!(parse("ftp://127.0.0.1/"), Err(UrlError::NotHttps));
+    assert_eq!(parse("ftp://127.0.0.1/"), Err(UrlError::NeitherHttp));
     assert_eq!(parse("http:/\\127.0.0.1/"), Err(UrlError::NotAUrl));
 }
 

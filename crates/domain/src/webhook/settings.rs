@@ -10,11 +10,11 @@ use crate::{
     event_type::{EventPattern, EventType},
     filter::{Filters, Timing},
     format::Format,
-    input::Fields,
+    input::{Fields, Whole},
     process::Process,
     profile::{Method, Profile},
     rate_limit::RateLimit,
-    retry::RetrySchedule,
+    retry::{MAX_WAIT_SECONDS, RetrySchedule},
     subscription,
     success::SuccessStatuses,
     url::{PublicUrl, StoredUrl, UrlPolicy},
@@ -98,12 +98,8 @@ impl Settings {
             reader.setting_at("rateLimit", |old| &old.rate_limit, |at, raw| RateLimit::read(at, raw).map(Some))?;
         let retry_schedule =
             reader.setting("retrySchedule", "a list of seconds", |old| old.retry_schedule.as_ref(), read_schedule)?;
-        let success_statuses = reader.setting(
-            "successStatuses",
-            "a text or a list",
-            |old| old.success_statuses.as_ref(),
-            read_statuses,
-        )?;
+        let read_statuses = |at: &str, raw: &RawValue| SuccessStatuses::read(at, raw).map(Some);
+        let success_statuses = reader.setting_at("successStatuses", |old| &old.success_statuses, read_statuses)?;
         let timeout_seconds =
             reader.setting("timeoutSeconds", "a whole number", |old| old.timeout_seconds.as_ref(), read_timeout)?;
         let enabled = reader.setting("enabled", "true or false", |old| Some(&old.enabled), Ok)?;
@@ -118,7 +114,7 @@ impl Settings {
             has_held: old.is_some_and(Self::hold_anything),
             rate_limit: rate_limit.flatten(),
             retry_schedule,
-            success_statuses,
+            success_statuses: success_statuses.flatten(),
             timeout_seconds,
             enabled: enabled.unwrap_or(true),
         };
@@ -233,7 +229,7 @@ impl<'a> Reader<'a, '_> {
     /// One setting: what the field says, none where it says `null` or where nothing is said and there is no old value.
     fn setting<T: Deserialize<'a>, V: Clone>(
         &mut self,
-        name: &str,
+        name: &'static str,
         shape: &str,
         old: impl FnOnce(&Settings) -> Option<&V>,
         read: impl FnOnce(T) -> Result<V, Refusal>,
@@ -253,7 +249,7 @@ impl<'a> Reader<'a, '_> {
     /// The same for a setting whose complaints name a place within it.
     fn setting_at<V: Clone>(
         &mut self,
-        name: &str,
+        name: &'static str,
         old: impl FnOnce(&Settings) -> &V,
         read: impl FnOnce(&str, &'a RawValue) -> Result<V, Invalid>,
     ) -> Result<Option<V>, Invalid> {
@@ -321,19 +317,15 @@ fn read_description(text: String) -> Result<String, Refusal> {
     }
 }
 
-fn read_schedule(seconds: Vec<u64>) -> Result<RetrySchedule, Refusal> {
-    let seconds: Option<Vec<u32>> = seconds.into_iter().map(|seconds| u32::try_from(seconds).ok()).collect();
+fn read_schedule(seconds: Vec<Whole>) -> Result<RetrySchedule, Refusal> {
+    let seconds: Option<Vec<u32>> = seconds.into_iter().map(|seconds| seconds.within(1..=MAX_WAIT_SECONDS)).collect();
     seconds.and_then(RetrySchedule::new).ok_or_else(|| {
         ("out_of_range", "retrySchedule is a list of up to 30 waits, each 1 second to 7 days (604800)".to_owned())
     })
 }
 
-fn read_statuses(value: serde_json::Value) -> Result<SuccessStatuses, Refusal> {
-    serde_json::from_value(value).map_err(|error| ("out_of_range", format!("successStatuses {error}")))
-}
-
-fn read_timeout(seconds: u64) -> Result<u8, Refusal> {
-    let in_range = u8::try_from(seconds).ok().filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds));
+fn read_timeout(seconds: Whole) -> Result<u8, Refusal> {
+    let in_range = seconds.within(1..=MAX_TIMEOUT_SECONDS);
     in_range.ok_or_else(|| ("out_of_range", format!("timeoutSeconds is 1 to {MAX_TIMEOUT_SECONDS}")))
 }
 

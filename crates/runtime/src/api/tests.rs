@@ -3,12 +3,16 @@ use axum::{
     extract::Path,
     routing::{get, post},
 };
-use posthaste_domain::{Timestamp, own_type};
+use posthaste_domain::{Timestamp, event_type::EventType, own_type};
 use tower::ServiceExt;
 
 use serde_json::json;
 
 use super::*;
+
+fn order_created() -> EventType {
+    EventType::parse("order.created").unwrap()
+}
 
 const MAX_BODY_BYTES: usize = 16;
 
@@ -27,6 +31,7 @@ async fn answer_to(
         .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
         .route("/many", get(async || ApiError::from(Invalid::unacceptable("too_many_webhooks", "no more"))))
         .route("/types", get(async || ApiError::from(own_type::too_many(1000))))
+        .route("/built-in", get(async || ApiError::from(own_type::not_built_in(&order_created()).unwrap_err())))
         .route("/large-index", get(async || ApiError::from(Invalid::field("events", "too_many_subscriptions", "no"))))
         .route(
             "/operational",
@@ -65,6 +70,7 @@ async fn every_answer_has_the_envelope() {
         "/field",
         "/many",
         "/types",
+        "/built-in",
         "/large-index",
         "/operational",
         "/malformed",
@@ -100,6 +106,15 @@ async fn every_path_refuses_what_a_webhook_sends() {
     }
     answers.push(answer_to("GET", "/ok", &[("Webhook-Hops", "0")], Body::empty()).await.1);
     answers.push(answer_to("POST", "/ok", &[("X-Webhook-Signature", "sha256=00")], Body::empty()).await.1);
+    insta::assert_snapshot!(answers.join("\n"));
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_by_name() {
+    let mut answers = Vec::new();
+    for (coding, body) in [("gzip", "{}"), ("identity, br", "{}"), ("Identity", "{}"), ("gzip", "")] {
+        answers.push(answer_to("POST", "/body", &[("Content-Encoding", coding)], body).await.1);
+    }
     insta::assert_snapshot!(answers.join("\n"));
 }
 

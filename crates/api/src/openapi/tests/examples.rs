@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::response::IntoResponse;
 use boon::{Compiler, Draft, Schemas};
 use posthaste_domain::{
+    event_type::EventType,
     id::{EventId, WebhookId},
     idempotency::{BodyHash, IdempotencyKey, KeyedCall},
     loops::{self, Relayed},
@@ -145,7 +146,13 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         }
         (Sent::Body(body), _) => parse(operation, body).unwrap_err().into(),
         (Sent::Query(name, value), _) => {
-            let mut query = Query::new([((*name).to_owned(), (*value).to_owned())].into());
+            let written = format!("{name}={value}");
+            let pairs = written.split('&').filter_map(|pair| pair.split_once('='));
+            let query = Query::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+            if refusal.code == "repeated_parameter" {
+                return query.unwrap_err().into();
+            }
+            let mut query = query.unwrap();
             if refusal.code == "unknown_parameter" {
                 return query.finish().unwrap_err().into();
             }
@@ -161,6 +168,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Header(name, value), "loop_detected") => {
             loops::check([(*name, value.as_bytes())], Relayed::Refused).unwrap_err().into()
         }
+        (Sent::Header(_, value), "unsupported_content_encoding") => ApiError::Encoded((*value).to_owned()),
         (Sent::Header(_, value), _) => IdempotencyKey::parse(value.as_bytes()).unwrap_err().into(),
         (Sent::MoreThan(bytes), _) if operation == "publishEvents" => {
             let body = format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(*bytes));
@@ -174,6 +182,9 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "malformed_request") => ApiError::Unreadable,
         (Sent::Anything, "conflict") => ApiError::Conflict,
         (Sent::Anything, "too_many_event_types") => own_type::too_many(own_type::MAX_TYPES).into(),
+        (Sent::Anything, "built_in_event_type") => {
+            own_type::not_built_in(&EventType::parse("order.created").unwrap()).unwrap_err().into()
+        }
         (Sent::Anything, "too_many_webhooks") => one_more_webhook(1_000, &[]),
         (Sent::Anything, "too_many_operational_webhooks") => one_more_webhook(10, &["webhook.failing".to_owned()]),
         (Sent::Anything, "too_many_subscriptions") => one_more_webhook(400, &["x".repeat(120)]),
