@@ -126,6 +126,7 @@ async fn every_error_says_what_and_where() {
     };
     let text = |text: &str| text.to_owned();
     let big = format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(256 * 1024));
+    let deep = format!(r#"{{"type":"a","data":{{"x":{}{}}}}}"#, "[".repeat(50), "]".repeat(50));
     let cases = [
         (Method::POST, text("/webhooks"), text("{"), 400, "malformed_json", None),
         (Method::POST, text("/webhooks"), text("[]"), 400, "malformed_json", None),
@@ -163,17 +164,30 @@ async fn every_error_says_what_and_where() {
         (Method::POST, text("/webhooks"), with("colour", json!("red")), 422, "unknown_field", Some("colour")),
         (Method::PATCH, path.clone(), text(r#"{"id": 7}"#), 422, "unknown_field", Some("id")),
         (Method::GET, text("/webhooks?limit=0"), text(""), 422, "invalid_parameter", Some("limit")),
+        (Method::GET, text("/webhooks?limit=5&limit=6"), text(""), 422, "repeated_parameter", Some("limit")),
         (Method::GET, text("/webhooks?page=2"), text(""), 422, "unknown_parameter", Some("page")),
         (Method::GET, text("/webhooks/0"), text(""), 404, "not_found", None),
         (Method::GET, text("/webhooks/abc"), text(""), 404, "not_found", None),
         (Method::GET, text("/webhooks/0/deliveries"), text(""), 404, "not_found", None),
         (Method::GET, format!("{path}/deliveries?status=lost"), text(""), 422, "invalid_parameter", Some("status")),
         (Method::PUT, path.clone(), text(""), 405, "method_not_allowed", None),
+        (Method::PUT, text("/events"), text("{}"), 405, "method_not_allowed", None),
+        (Method::DELETE, text("/event-types/order.created"), text(""), 422, "built_in_event_type", Some("name")),
+        (Method::DELETE, text("/event-types/order.unknown"), text(""), 404, "not_found", None),
         (Method::GET, text("/nothing"), text(""), 404, "not_found", None),
         (Method::POST, text("/events"), text("no"), 400, "malformed_json", None),
         (Method::POST, text("/events"), event("data", json!(null)), 422, "missing_field", Some("data")),
         (Method::POST, text("/events"), event("type", json!("a b")), 422, "invalid_event_type", Some("type")),
         (Method::POST, text("/events"), event("timestamp", json!("soon")), 422, "invalid_timestamp", Some("timestamp")),
+        (
+            Method::POST,
+            text("/events"),
+            event("timestamp", json!(1_768_469_400)),
+            422,
+            "invalid_timestamp",
+            Some("timestamp"),
+        ),
+        (Method::POST, text("/events"), deep, 422, "too_deep", Some("data")),
         (Method::POST, text("/events"), event("workspace", json!("x")), 422, "unknown_field", Some("workspace")),
         (Method::POST, text("/events"), text(r#"{"events":[]}"#), 422, "wrong_count", Some("events")),
         (
@@ -203,6 +217,8 @@ async fn every_error_says_what_and_where() {
             "{answer}"
         );
     }
+    let refused = posthaste.api.answer(Method::PUT, "/events", "{}").await;
+    assert_eq!(refused.headers()["allow"], "GET,HEAD,POST", "events are published by another function");
 }
 
 #[tokio::test]

@@ -126,7 +126,8 @@ async fn what_is_no_key_is_refused_and_what_is_refused_takes_no_key() {
         assert_eq!(error["field"], "Idempotency-Key");
     }
     let twice = posthaste.api.with_header(HEADER, "a").with_header(HEADER, "b");
-    assert_eq!(twice.call(Method::POST, "/events", order(1)).await.0, 202, "API Gateway joins them: the key is a,b");
+    let (status, answer) = twice.call(Method::POST, "/events", order(1)).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (422, Some("invalid_idempotency_key")), "joined: a,b");
     for key in ["a", &"~".repeat(255)] {
         for bad in [json!({ "type": "a b", "data": {} }), json!({ "type": "webhook.disabled", "data": {} })] {
             assert_eq!(call(&posthaste.api, key, &bad).await.0, 422);

@@ -52,7 +52,7 @@ fn create() -> Call {
                 "unknown_field",
                 "scope",
                 r#"{"scopes": ["events:read"], "scope": "events:read"}"#,
-                "scope is not a known field",
+                "scope is not a known field; did you mean scopes?",
             ),
         ])
 }

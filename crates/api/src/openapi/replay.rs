@@ -67,6 +67,7 @@ fn send_test() -> Call {
         .needs(SCOPE, TEST)
         .names("id", NO_WEBHOOK, number())
         .takes::<SendTest>([("subscribed", Some(json!({}))), ("shipped", Some(json!({ "type": "order.shipped" })))])
+        .optionally()
         .answers::<TestAnswer>(
             200,
             "What the endpoint said, whatever it said.",

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+use posthaste_domain::event::FIRST_MILLISECOND;
 use posthaste_domain::{api_key, attempt, catalogue, filter, format, headers, id, lane, profile, rate_limit, replay};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -251,10 +252,11 @@ pub(crate) fn always_true() -> ObjectBuilder {
 pub(crate) fn moment() -> OneOfBuilder {
     OneOfBuilder::new()
         .item(text().format(Some(utoipa::openapi::SchemaFormat::Custom("date-time".to_owned()))))
-        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)))
+        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(FIRST_MILLISECOND)))
         .item(ObjectBuilder::new().schema_type(Type::Null))
         .description(Some(
-            "When it happened, in RFC 3339 or as Unix milliseconds, from 1970 on. The time of acceptance unless given.",
+            "When it happened, in RFC 3339, from 1970 on, or as Unix milliseconds, from 2001 on: a smaller number is refused, as it would \
+             be a present time in seconds. The time of acceptance unless given.",
         ))
 }
 

@@ -180,7 +180,12 @@ fn rotate() -> Call {
         )
         .refuses([
             Refusal::too_large_body(),
-            Refusal::body("unknown_field", "overlap", r#"{"overlap": 3600}"#, "overlap is not a known field"),
+            Refusal::body(
+                "unknown_field",
+                "overlap",
+                r#"{"overlap": 3600}"#,
+                "overlap is not a known field; did you mean overlapSeconds?",
+            ),
             Refusal::body(
                 "out_of_range",
                 "overlapSeconds",
@@ -212,7 +217,7 @@ fn deliveries() -> Call {
 
 fn unknown_field() -> Refusal {
     let body = r#"{"url": "https://example.com", "events": ["*"], "evnets": ["*"]}"#;
-    Refusal::body("unknown_field", "evnets", body, "evnets is not a known field")
+    Refusal::body("unknown_field", "evnets", body, "evnets is not a known field; did you mean events?")
 }
 
 fn registered(body: &Value) -> Option<Value> {
