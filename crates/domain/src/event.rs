@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 mod origin;
+mod timestamp;
 
 pub use origin::Origin;
+pub use timestamp::FIRST_MILLISECOND;
 
 use crate::{
     Invalid, catalogue,
@@ -33,10 +35,6 @@ pub const MAX_EVENTS: usize = 100;
 /// makes 5.34 MiB of it, or, where its content type is JSON, as a text with each `"`, `\` and line break escaped: then it fits unless
 /// about half of it are such characters.
 pub const MAX_PUBLISH_BYTES: usize = 4 * 1024 * 1024;
-
-/// Unix times below this one, 2001-01-01T00:00:00Z in milliseconds, are refused: they would be what is now in seconds. An older time
-/// can be written as RFC 3339.
-pub const FIRST_MILLISECOND: i64 = 978_307_200_000;
 
 /// Something that happened. Its JSON is what the events queue, the task message and the Events table carry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -141,7 +139,7 @@ fn from_event_bridge(
     let event_type = event_type.ok_or_else(|| {
         Invalid::field("detail-type", "invalid_event_type", "detail-type has to be a text that can be an event type")
     })?;
-    let time = take_timestamp(&mut envelope, "time")?;
+    let time = timestamp::take(&mut envelope, "time")?;
     let id = envelope.raw("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok());
     let id = origin.id_of_envelope(id.as_deref(), time);
     let detail = envelope.raw("detail").ok_or_else(|| envelope.missing("detail"))?;
@@ -229,7 +227,7 @@ impl NewEvent {
     }
 
     fn take_rest(mut fields: Fields<'_>, event_type: EventType) -> Result<Self, Invalid> {
-        let timestamp = take_timestamp(&mut fields, "timestamp")?;
+        let timestamp = timestamp::take(&mut fields, "timestamp")?;
         let subject = take_short_text(&mut fields, "subject")?;
         let reference = take_short_text(&mut fields, "reference")?;
         let data = fields.raw("data").ok_or_else(|| fields.missing("data"))?;
@@ -367,28 +365,6 @@ impl Published {
 
 fn too_large_event(field: Option<String>) -> Invalid {
     Invalid::too_large(field, format!("an event takes at most {MAX_EVENT_BYTES} bytes"))
-}
-
-/// RFC 3339, or Unix milliseconds as the Spektr documents write them.
-fn take_timestamp(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<Timestamp>, Invalid> {
-    let Some(raw) = fields.raw(name) else { return Ok(None) };
-    let at = fields.at(name);
-    let refused = |message| Invalid::field(&at, "invalid_timestamp", message);
-    let timestamp = match (serde_json::from_str::<String>(raw.get()), raw.get().parse::<i64>()) {
-        (Ok(text), _) => text.parse().ok(),
-        (Err(_), Ok(number @ 0..FIRST_MILLISECOND)) => {
-            return Err(refused(format!(
-                "{at} is in milliseconds, and {number} would be a time before 2001: if it is in seconds, multiply it by 1000; \
-                 if it is that old, write it as RFC 3339"
-            )));
-        }
-        (Err(_), Ok(ms)) => Timestamp::from_millisecond(ms).ok(),
-        (Err(_), Err(_)) => None,
-    };
-    let in_range = timestamp.filter(|timestamp| *timestamp >= Timestamp::UNIX_EPOCH);
-    in_range
-        .map(Some)
-        .ok_or_else(|| refused(format!("{at} has to be an RFC 3339 time or Unix milliseconds, from 1970 on")))
 }
 
 fn take_short_text(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<String>, Invalid> {

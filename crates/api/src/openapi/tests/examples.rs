@@ -144,6 +144,10 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
             let id = EventId::new(example::NOW, &[0; 10]);
             sample::event(&asked, None, &[], id, example::workspace().unwrap(), example::NOW).unwrap_err().into()
         }
+        (Sent::Body(body), "too_deep") => {
+            let deep = format!("{}{}", "[".repeat(50), "]".repeat(50));
+            parse(operation, &body.replace(r#""51 levels""#, &deep)).unwrap_err().into()
+        }
         (Sent::Body(body), _) => parse(operation, body).unwrap_err().into(),
         (Sent::Query(name, value), _) => {
             let written = format!("{name}={value}");

@@ -36,7 +36,8 @@ fn the_query_parameters_are_those_that_are_read() {
     ] {
         let source = fs::read_to_string(root().join(format!("functions/register/src/{file}.rs"))).unwrap();
         let source = source.split("#[cfg(test)]").next().unwrap();
-        let named = source.split(".optional(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+        let of = |call| source.split(call).skip(1).map(|rest| rest.split('"').next().unwrap());
+        let named = of(".optional(\"").chain(of(".time(\""));
         let read: BTreeSet<&str> = named.chain(source.contains(".limit()").then_some("limit")).collect();
         let (_, operation) = operations.iter().find(|(_, operation)| operation["operationId"] == id).unwrap();
         let parameters = operation["parameters"].as_array().into_iter().flatten();

@@ -1,0 +1,31 @@
+//! When an event happened, by its producer's word.
+
+use jiff::Timestamp;
+
+use crate::{Invalid, input::Fields};
+
+/// Unix times below this one, 2001-01-01T00:00:00Z in milliseconds, are refused: they would be what is now in seconds. An older time
+/// can be written as RFC 3339.
+pub const FIRST_MILLISECOND: i64 = 978_307_200_000;
+
+/// RFC 3339, or Unix milliseconds as the Spektr documents write them.
+pub(super) fn take(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<Timestamp>, Invalid> {
+    let Some(raw) = fields.raw(name) else { return Ok(None) };
+    let at = fields.at(name);
+    let refused = |message| Invalid::field(&at, "invalid_timestamp", message);
+    let timestamp = match (serde_json::from_str::<String>(raw.get()), raw.get().parse::<i64>()) {
+        (Ok(text), _) => text.parse().ok(),
+        (Err(_), Ok(number @ 0..FIRST_MILLISECOND)) => {
+            return Err(refused(format!(
+                "{at} is in milliseconds, and {number} would be a time before 2001: if it is in seconds, multiply it by 1000; \
+                 if it is that old, write it as RFC 3339"
+            )));
+        }
+        (Err(_), Ok(ms)) => Timestamp::from_millisecond(ms).ok(),
+        (Err(_), Err(_)) => None,
+    };
+    let in_range = timestamp.filter(|timestamp| *timestamp >= Timestamp::UNIX_EPOCH);
+    in_range
+        .map(Some)
+        .ok_or_else(|| refused(format!("{at} has to be an RFC 3339 time or Unix milliseconds, from 1970 on")))
+}
