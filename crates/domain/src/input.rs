@@ -157,10 +157,7 @@ pub struct Whole(i64);
 
 impl Whole {
     /// The number, if it is in a range.
-    pub fn within<N: TryFrom<i64>>(self, range: RangeInclusive<N>) -> Option<N>
-    where
-        N: PartialOrd,
-    {
+    pub fn within<N: TryFrom<i64> + PartialOrd>(self, range: RangeInclusive<N>) -> Option<N> {
         N::try_from(self.0).ok().filter(|number| range.contains(number))
     }
 }
