@@ -25,7 +25,11 @@ async fn every_webhook_of_a_large_workspace_gets_each_event_though_fan_out_dies_
     let aimed = posthaste.system.faults().aim(Aim::at("fanout", "sqs:SendMessageBatch", Action::KillAfter).skip(20));
     let event = posthaste.api.publish("order.created", json!({})).await;
     tokio::time::timeout(LATER, aimed.hit()).await.expect("the fault hits");
-    posthaste.hurry();
+    posthaste_tests::eventually("it is killed", async || {
+        (posthaste.system.metrics().functions["fanout"].crashes > 0).then_some(())
+    })
+    .await;
+    posthaste.come_again();
     posthaste.arrived_within("mine", WEBHOOKS, LATER).await;
     posthaste.idle().await;
     let arrived = posthaste.system.inbox().arrived("mine");

@@ -114,7 +114,8 @@ async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
     let queue = posthaste.queue("EventsQueueUrl");
     eventually("the second fan-out is through", async || {
         let depth = posthaste.system.metrics().queues[&queue];
-        (depth.visible + depth.delayed == 0 && depth.in_flight == 1).then_some(())
+        // The first one gives its call up after some seconds and makes it again, so it may be through before the second one.
+        (depth.visible + depth.delayed == 0 && depth.in_flight <= 1).then_some(())
     })
     .await;
     aimed.release();

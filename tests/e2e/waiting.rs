@@ -31,7 +31,7 @@ async fn hit_by(posthaste: &Posthaste, function: &str, aimed: &Aimed, action: &A
     if matches!(action, Action::KillBefore | Action::KillAfter) {
         let crashes = || posthaste.system.metrics().functions[function].crashes;
         eventually("it is killed", async || (crashes() == u64::from(times)).then_some(())).await;
-        posthaste.hurry();
+        posthaste.come_again();
     }
 }
 

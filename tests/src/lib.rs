@@ -31,6 +31,14 @@ pub const SOON: Duration = Duration::from_secs(50);
 /// How long anything with many parts may take.
 pub const LATER: Duration = Duration::from_secs(240);
 
+/// The functions that read queues, and the outputs with these queues' URLs.
+const QUEUES: [(&str, &str); 4] = [
+    ("fanout", "EventsQueueUrl"),
+    ("deliver", "DeliveriesQueueUrl"),
+    ("drain", "TurnsQueueUrl"),
+    ("replay", "ReplayQueueUrl"),
+];
+
 fn functions() -> BTreeMap<String, PathBuf> {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     BUILT.get_or_init(|| binaries::build(false).expect("the functions can be built")).clone()
@@ -217,18 +225,19 @@ impl Posthaste {
     }
 
     /// Lets what a killed function held come again now, instead of after the queue's visibility timeout. What a function works on
-    /// does not come again: on a busy machine it would be started over and over.
+    /// does not come again, so this can be called again and again: on a busy machine nothing would come to an end otherwise.
     pub fn hurry(&self) {
-        let queues = [
-            ("fanout", "EventsQueueUrl"),
-            ("deliver", "DeliveriesQueueUrl"),
-            ("drain", "TurnsQueueUrl"),
-            ("replay", "ReplayQueueUrl"),
-        ];
-        for (function, output) in queues {
+        for (function, output) in QUEUES {
             if !self.is_working(function) {
                 self.system.sqs().expire_in_flight(&self.queue(output));
             }
+        }
+    }
+
+    /// Lets whatever is in flight come again now.
+    pub fn come_again(&self) {
+        for (_, output) in QUEUES {
+            self.system.sqs().expire_in_flight(&self.queue(output));
         }
     }
 

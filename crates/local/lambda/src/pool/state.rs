@@ -374,9 +374,8 @@ impl State {
             peak_memory_kb: sum.peak_memory_kb.max(usage.peak_memory_kb),
         });
         let pids = self.pids();
-        let busy = self.instances.values().filter(|instance| matches!(instance.phase, Phase::Busy(_))).count();
         Stats {
-            under_way: self.queue.len() + busy,
+            under_way: self.queue.len() + self.busy().len(),
             cpu_ms: u64::try_from(used.cpu.as_millis()).unwrap_or(u64::MAX),
             peak_memory_kb: used.peak_memory_kb,
             processes: pids.len(),
