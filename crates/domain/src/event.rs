@@ -100,11 +100,14 @@ impl Arrived {
         let mut fields = Fields::of_body(body.as_bytes())?;
         if let Some(detail_type) = fields.raw("detail-type") {
             return from_event_bridge(fields, detail_type, origin, default)
+                .and_then(|(id, workspace, new)| Ok((id, workspace, new.not_too_deep()?)))
                 .map(|(id, workspace, new)| Self { event: new.accept(id, workspace, sent), unchecked: true });
         }
         let workspace = fields.required("workspace", WORKSPACE)?;
         let given: Option<EventId> = fields.optional("id", "a UUID")?;
         let new = NewEvent::take(fields)?;
+        // What was accepted is delivered, also if a version accepted it that took deeper data.
+        let new = if given.is_some() { new } else { new.not_too_deep()? };
         let is_far = |id: EventId| !id.is_ours() || !origin.is_near(id.time());
         if given.is_some_and(is_far) {
             let message = "id has to be a UUIDv7 or v8 of about the time of its message";
@@ -150,7 +153,6 @@ fn from_event_bridge(
             Ok((id, workspace, NewEvent { timestamp: rest.timestamp.or(time), ..rest }))
         }
         None => {
-            check_depth("detail", detail.get())?;
             check_text("detail", detail.get())?;
             let path = "detail".to_owned();
             let data = detail.to_owned();
@@ -188,7 +190,7 @@ impl NewEvent {
             if body.len() > MAX_EVENT_BYTES {
                 return Err(too_large_event(None));
             }
-            return Self::take(fields).map(Published::One);
+            return Self::take(fields)?.not_too_deep().map(Published::One);
         };
         fields.finish()?;
         if events.is_empty() || events.len() > MAX_EVENTS {
@@ -199,7 +201,7 @@ impl NewEvent {
             if raw.get().len() > MAX_EVENT_BYTES {
                 return Err(too_large_event(Some(path)));
             }
-            Self::take(Fields::of_object(raw, &path)?)
+            Self::take(Fields::of_object(raw, &path)?)?.not_too_deep()
         };
         events.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Published::Many)
     }
@@ -235,10 +237,15 @@ impl NewEvent {
         if !data.get().starts_with('{') {
             return Err(Invalid::field(&path, "wrong_type", format!("{path} has to be an object")));
         }
-        check_depth(&path, data.get())?;
         check_text(&path, data.get())?;
         fields.finish()?;
         Ok(Self { path, event_type, timestamp, subject, reference, data: data.to_owned() })
+    }
+
+    /// The same, unless its data has more levels than a publisher may send.
+    fn not_too_deep(self) -> Result<Self, Invalid> {
+        check_depth(&self.path, self.data.get())?;
+        Ok(self)
     }
 
     /// Its type.

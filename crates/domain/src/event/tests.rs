@@ -70,6 +70,16 @@ fn data_has_at_most_50_levels_however_it_comes() {
     }
 }
 
+/// The version before accepted deeper data, and its events are on the queue while this one takes over.
+#[test]
+fn data_that_was_accepted_with_more_levels_is_still_taken() {
+    let id = EventId::new(at(1_700_000_000_000), &[1; 10]);
+    let data = format!(r#"{{"a":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    let accepted = format!(r#"{{"workspace":"acme","id":"{id}","type":"nobody.knows","data":{data}}}"#);
+    let arrived = arrived(&accepted).unwrap();
+    assert_eq!((arrived.event.id, arrived.event.data.get(), arrived.unchecked), (id, data.as_str(), false));
+}
+
 #[test]
 fn a_timestamp_in_seconds_is_refused_with_a_hint() {
     let timestamp = |text: &str| one(&format!(r#"{{"type":"a","data":{{}},"timestamp":{text}}}"#));
