@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-const TEMPLATE: &str = include_str!("../../../../../template.yaml");
+const TEMPLATE: &str = include_str!("../../../../template.yaml");
 
 #[test]
 fn the_template_loads_to_this_stack() {
