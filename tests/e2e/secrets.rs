@@ -224,7 +224,7 @@ async fn the_table_holds_no_plain_secret() {
         assert!(!stored.contains(encoded));
     }
     assert!(!stored.contains("whsec_") && !stored.contains("tell-nobody"));
-    for function in ["ingest", "fanout", "release"] {
+    for function in ["ingest", "fanout", "release", "types"] {
         assert_eq!(posthaste.calls(function, "secretsmanager:GetSecretValue"), 0, "{function}");
     }
 }

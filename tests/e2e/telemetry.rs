@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 /// As many calls as the SDK tries, so that the function itself has to cope.
 const THROTTLED: u32 = 5;
-const FUNCTIONS: [&str; 8] = ["deliver", "drain", "fanout", "ingest", "register", "release", "replay", "setup"];
+const FUNCTIONS: [&str; 9] =
+    ["deliver", "drain", "fanout", "ingest", "register", "release", "replay", "setup", "types"];
 
 /// A line's members in their order. A map would hide one that is there twice.
 struct Members(Vec<(String, Value)>);

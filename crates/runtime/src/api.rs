@@ -212,18 +212,21 @@ impl IntoResponse for ApiError {
 /// request's id. A call that a webhook makes is refused before anything else; of one that a relay sends, `relayed` says what is made,
 /// and [`Hops`] tells of it. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
 /// get it: leave a little room above the call's own bound.
-/// `telemetry` is the function's. Where one of its `checks` did not end in time, the process ends after the answer.
+/// `telemetry` is the function's. Where one of its `checks`, if it makes any, did not end in time, the process ends after the answer.
 pub async fn serve(
     routes: Router,
     relayed: Relayed,
     max_body_bytes: usize,
-    checks: &Checks,
+    checks: Option<Checks>,
     telemetry: Telemetry,
 ) -> Result<(), lambda_http::Error> {
     let routes = cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?);
     let runtime = Runtime::new(Adapter::from(ServiceExt::<lambda_http::Request>::map_response(routes, Answer)));
-    runtime.layer(telemetry).layer(checks.ending()).run().await
+    runtime.layer(telemetry).layer(checks.unwrap_or_default().ending()).run().await
 }
+
+/// The largest body that a call takes that publishes nothing: 256 KiB, far more than any of them needs.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// How many hops the events have that a call publishes: an extension of its request.
 #[derive(Debug, Clone, Copy)]

@@ -45,5 +45,5 @@ async fn main() -> Result<(), lambda_http::Error> {
         .layer(middleware::from_fn_with_state(door, door::weigh))
         .with_state(state);
     // A body that is a little too large is refused with the call's own words.
-    api::serve(routes, Relayed::Counted, MAX_PUBLISH_BYTES + 1024, &checks, telemetry).await
+    api::serve(routes, Relayed::Counted, MAX_PUBLISH_BYTES + 1024, Some(checks), telemetry).await
 }

@@ -2,8 +2,8 @@
 
 use axum::{
     extract::{Path, Query as UrlQuery, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
+    response::Response,
 };
 use posthaste_api::{EventAnswer, List};
 use posthaste_domain::{
@@ -25,11 +25,6 @@ use posthaste_store::{Deliveries, EventQuery, Events, Registry};
 use crate::reckoner::Reckoner;
 
 const NO_EVENT: ApiError = ApiError::NotFound("event with this id");
-
-/// Events are published by another function, which this one's paths know nothing of.
-pub(crate) async fn other_method() -> impl IntoResponse {
-    ([(header::ALLOW, "GET,HEAD,POST")], ApiError::MethodNotAllowed)
-}
 
 pub(crate) async fn list(
     caller: Caller,

@@ -1,12 +1,10 @@
-//! `register`: the API for webhooks, their history, event types, events and API keys.
+//! `register`: the API for webhooks, their history, events and API keys.
 
 mod deliveries;
-mod event_types;
 mod events;
 mod history;
 mod keys;
 mod nudge;
-mod openapi;
 mod reckoner;
 mod replay;
 mod send_test;
@@ -15,16 +13,17 @@ mod webhooks;
 use axum::{
     Router,
     extract::FromRef,
+    handler::Handler,
+    http::header,
     middleware,
-    routing::{delete, get, post},
+    routing::{any, delete, get, post},
 };
 use nudge::Turns;
 use posthaste_domain::{loops::Relayed, request::USER_AGENT, url::UrlPolicy};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
-    api, aws,
-    checks::Checks,
-    config,
+    api::{self, ApiError, MAX_BODY_BYTES},
+    aws, config,
     door::{self, Door},
     keys::Keys,
     telemetry,
@@ -34,9 +33,6 @@ use posthaste_store::{Deliveries, Events, Registry};
 use replay::Queues;
 use send_test::Tester;
 use webhooks::MostWebhooks;
-
-/// Far more than any call needs.
-const MAX_BODY_BYTES: usize = 256 * 1024;
 
 #[derive(Clone, FromRef)]
 struct Shared {
@@ -49,7 +45,6 @@ struct Shared {
     tester: Tester,
     keys: Keys,
     most_webhooks: MostWebhooks,
-    checks: Checks,
     door: Door,
 }
 
@@ -61,7 +56,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
     let url_policy = config::url_policy()?;
     let deliveries = Deliveries::new(dynamodb.clone(), config::text("DELIVERIES_TABLE")?);
-    let checks = Checks::default();
     let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
     let door = Door::new(config::key_limit()?, registry.clone());
     let shared = Shared {
@@ -75,7 +69,6 @@ async fn main() -> Result<(), lambda_http::Error> {
         most_webhooks: MostWebhooks(config::parsed("MAX_WEBHOOKS", "a number")?),
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?)
             .sealing_urls(config::seal_urls()?),
-        checks: checks.clone(),
         door: door.clone(),
     };
     let routes = Router::new()
@@ -88,13 +81,18 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/webhooks/{id}/test", post(send_test::send))
         .route("/api/v1/webhooks/{id}/replay", post(replay::start))
         .route("/api/v1/webhooks/{id}/replay/{job}", get(replay::show).delete(replay::cancel))
-        .route("/api/v1/events", get(events::list).fallback(events::other_method))
+        .route("/api/v1/events", get(events::list).fallback(elsewhere("GET,HEAD,POST")))
         .route("/api/v1/events/{id}", get(events::show))
-        .route("/api/v1/event-types", get(event_types::list))
-        .route("/api/v1/event-types/{name}", get(event_types::show).put(event_types::put).delete(event_types::remove))
+        .route("/api/v1/event-types", any(elsewhere("GET")))
+        .route("/api/v1/event-types/{name}", any(elsewhere("GET,PUT,DELETE")))
+        .route(posthaste_api::openapi::PATH, any(elsewhere("GET")))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{id}", delete(keys::remove))
-        .route(posthaste_api::openapi::PATH, get(openapi::show))
         .layer(middleware::from_fn_with_state(door, door::weigh));
-    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, &checks, telemetry).await
+    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, None, telemetry).await
+}
+
+/// Answers 405 on a path whose other methods other functions have. Their routes are the gateway's, and what has no route comes here.
+fn elsewhere(allowed: &'static str) -> impl Handler<((),), Shared> {
+    async move || ([(header::ALLOW, allowed)], ApiError::MethodNotAllowed)
 }

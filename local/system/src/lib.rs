@@ -1,7 +1,7 @@
 //! The whole of AWS that Posthaste uses, on one machine, made from `template.yaml`.
 //!
 //! ```text
-//!  client ──▶ gateway ──▶ register, ingest ─┐
+//!  client ──▶ gateway ──▶ register, types, ingest ─┐
 //!             poller  ──▶ fanout, deliver ──┼──▶ front ──▶ DynamoDB (embedded), SQS (in memory), Secrets Manager
 //!          scheduler  ──▶ release         ──┘      │ counts every call, checks the function's IAM policy, injects faults
 //!

@@ -28,13 +28,13 @@ fn the_query_parameters_are_those_that_are_read() {
     let document = in_json();
     let operations = operations(&document);
     for (file, id) in [
-        ("webhooks", "listWebhooks"),
-        ("deliveries", "listDeliveries"),
-        ("events", "listEvents"),
-        ("event_types", "listEventTypes"),
-        ("keys", "listKeys"),
+        ("register/src/webhooks", "listWebhooks"),
+        ("register/src/deliveries", "listDeliveries"),
+        ("register/src/events", "listEvents"),
+        ("types/src/event_types", "listEventTypes"),
+        ("register/src/keys", "listKeys"),
     ] {
-        let source = fs::read_to_string(root().join(format!("functions/register/src/{file}.rs"))).unwrap();
+        let source = fs::read_to_string(root().join(format!("functions/{file}.rs"))).unwrap();
         let source = source.split("#[cfg(test)]").next().unwrap();
         let of = |call| source.split(call).skip(1).map(|rest| rest.split('"').next().unwrap());
         let named = of(".optional(\"").chain(of(".time(\""));
