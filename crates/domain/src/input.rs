@@ -37,7 +37,7 @@ pub enum InvalidKind {
     Unacceptable,
     /// It is larger than what is taken.
     TooLarge,
-    /// It contradicts what was sent before.
+    /// It contradicts what was sent before, or what there is.
     Conflicting,
 }
 
@@ -47,9 +47,9 @@ impl Invalid {
         Self { kind: InvalidKind::Unacceptable, code, message: message.into(), field: Some(field.into()) }
     }
 
-    /// Something that can't be accepted for a reason that is in no field.
-    pub fn unacceptable(code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: InvalidKind::Unacceptable, code, message: message.into(), field: None }
+    /// A call that would be accepted if the workspace had less of something, or later.
+    pub fn conflicting(field: Option<&str>, code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind: InvalidKind::Conflicting, code, message: message.into(), field: field.map(str::to_owned) }
     }
 
     /// A body that is not JSON, or not the JSON of an object.

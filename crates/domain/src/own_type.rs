@@ -70,7 +70,7 @@ pub fn not_built_in(name: &EventType) -> Result<(), Invalid> {
 /// The complaint of a workspace that has as many types as it may have.
 pub fn too_many(most: usize) -> Invalid {
     let message = format!("the workspace has {most} event types of its own, as many as it can have: remove one before");
-    Invalid::unacceptable("too_many_event_types", message)
+    Invalid::conflicting(None, "too_many_event_types", message)
 }
 
 /// An object of at most this many bytes.

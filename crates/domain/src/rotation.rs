@@ -74,7 +74,7 @@ impl<S> Secrets<S> {
                     "{MAX_OLDER} older secrets are still valid, the first of them until {first_end}: rotate then, or with \
                      overlapSeconds 0"
                 );
-                return Err(Invalid::field("overlapSeconds", "too_many_secrets", message));
+                return Err(Invalid::conflicting(Some("overlapSeconds"), "too_many_secrets", message));
             }
             // Whole seconds of at most a week.
             older.insert(0, Older { secret: current, until: now + overlap });

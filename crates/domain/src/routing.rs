@@ -130,7 +130,7 @@ impl Root {
         }
         if before.is_none() && self.webhooks() >= most {
             let message = format!("the workspace has {} webhooks; it can have {most} at most", self.webhooks());
-            return Err(Refused::Limit(Invalid::unacceptable("too_many_webhooks", message)));
+            return Err(Refused::Limit(Invalid::conflicting(None, "too_many_webhooks", message)));
         }
         let named_before = page.names_operational(id);
         match entry {
@@ -140,7 +140,7 @@ impl Root {
         let named: usize = self.pages.iter().map(|page| page.4).sum();
         if !named_before && page.names_operational(id) && named >= MAX_OPERATIONAL {
             let message = format!("{MAX_OPERATIONAL} webhooks of the workspace name operational events; no more can");
-            return Err(Refused::Limit(Invalid::field("events", "too_many_operational_webhooks", message)));
+            return Err(Refused::Limit(Invalid::conflicting(Some("events"), "too_many_operational_webhooks", message)));
         }
         let mut replaced = at..(at + 1).min(self.pages.len());
         for beside in [at.checked_sub(1), Some(at + 1)].into_iter().flatten() {
@@ -160,7 +160,7 @@ impl Root {
             let message = format!(
                 "events and filters of all the workspace's webhooks take at most {MAX_INDEX_BYTES} bytes together"
             );
-            return Err(Refused::Limit(Invalid::field("events", "too_many_subscriptions", message)));
+            return Err(Refused::Limit(Invalid::conflicting(Some("events"), "too_many_subscriptions", message)));
         }
         Ok(Some(Changed { root, written, removed }))
     }

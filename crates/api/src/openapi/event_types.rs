@@ -64,7 +64,7 @@ fn put() -> Call {
         .leads_to(["getEventType", "removeEventType"], [("name", "$response.body#/data/name")])
         .refuses([Refusal::too_large_body()])
         .refuses([
-            Refusal::new(422, "too_many_event_types", too_many(MAX_TYPES).message),
+            Refusal::new(409, "too_many_event_types", too_many(MAX_TYPES).message),
             webhooks::conflict(),
             Refusal::body(
                 "invalid_schema",

@@ -86,7 +86,7 @@ fn register() -> Call {
                 r#"{"url": "https://example.com", "events": ["order.create"]}"#,
                 r#""order.create" is not a known event type; did you mean order.created?"#,
             ),
-            Refusal::new(422, "too_many_webhooks", "the workspace has 1000 webhooks; it can have 1000 at most"),
+            Refusal::new(409, "too_many_webhooks", "the workspace has 1000 webhooks; it can have 1000 at most"),
             too_many_subscriptions(),
             too_many_operational_webhooks(),
             conflict(),
@@ -95,12 +95,12 @@ fn register() -> Call {
 
 fn too_many_subscriptions() -> Refusal {
     let message = "events and filters of all the workspace's webhooks take at most 4194304 bytes together";
-    Refusal { field: Some("events"), ..Refusal::new(422, "too_many_subscriptions", message) }
+    Refusal { field: Some("events"), ..Refusal::new(409, "too_many_subscriptions", message) }
 }
 
 fn too_many_operational_webhooks() -> Refusal {
     let message = "10 webhooks of the workspace name operational events; no more can";
-    Refusal { field: Some("events"), ..Refusal::new(422, "too_many_operational_webhooks", message) }
+    Refusal { field: Some("events"), ..Refusal::new(409, "too_many_operational_webhooks", message) }
 }
 
 pub(super) fn conflict() -> Refusal {
@@ -364,5 +364,5 @@ published meanwhile is not delivered.";
 const ROTATING: &str = "\
 The new secret signs from now on, and the one before it too until the overlap ends: `webhook-signature` has a signature of each, \
 the newest first, so that an endpoint can take the new one whenever it is ready. `X-Webhook-Signature` has room for one and is the \
-newest's. Up to three older secrets can be valid at once; while they are, `overlapSeconds` has to be 0 (else 422, \
+newest's. Up to three older secrets can be valid at once; while they are, `overlapSeconds` has to be 0 (else 409, \
 `too_many_secrets`). With 0 the present secret signs no more: the way to end one that has leaked.";

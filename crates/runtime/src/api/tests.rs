@@ -29,13 +29,16 @@ async fn answer_to(
     let routes = Router::new()
         .route("/ok", get(async || success(StatusCode::OK, json!({ "id": 1 }))))
         .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
-        .route("/many", get(async || ApiError::from(Invalid::unacceptable("too_many_webhooks", "no more"))))
+        .route("/many", get(async || ApiError::from(Invalid::conflicting(None, "too_many_webhooks", "no more"))))
         .route("/types", get(async || ApiError::from(own_type::too_many(1000))))
         .route("/built-in", get(async || ApiError::from(own_type::not_built_in(&order_created()).unwrap_err())))
-        .route("/large-index", get(async || ApiError::from(Invalid::field("events", "too_many_subscriptions", "no"))))
+        .route(
+            "/large-index",
+            get(async || ApiError::from(Invalid::conflicting(Some("events"), "too_many_subscriptions", "no"))),
+        )
         .route(
             "/operational",
-            get(async || ApiError::from(Invalid::field("events", "too_many_operational_webhooks", "no"))),
+            get(async || ApiError::from(Invalid::conflicting(Some("events"), "too_many_operational_webhooks", "no"))),
         )
         .route("/malformed", get(async || ApiError::from(Invalid::malformed("no"))))
         .route("/large", get(async || ApiError::from(Invalid::too_large(None, "no"))))
