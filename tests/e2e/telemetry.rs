@@ -148,6 +148,8 @@ async fn what_the_functions_write_agrees_with_what_happened() {
         let span = line["span.id"].as_str().unwrap();
         assert!(tried.iter().any(|parent| parent.span.to_string() == span), "{line}");
     }
+    posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", json!({})).await;
+
     // What is over its limit waits, and another function sends it.
     let limited = json!({ "events": ["inventory.sold"], "profile": "dataspike", "rateLimit": { "requests": 1, "per": "second" } });
     posthaste.register_with("limited", limited).await;
@@ -171,7 +173,7 @@ async fn what_the_functions_write_agrees_with_what_happened() {
             }
         }
     }
-    for function in ["drain", "register", "release", "replay", "setup"] {
+    for function in ["drain", "register", "release", "replay", "setup", "types"] {
         assert!(levels.contains_key(&(function, "INFO".to_owned())), "{function} is not heard of: {levels:?}");
     }
     // Failed attempts, a spent schedule, a replay and a rate limit are none.

@@ -21,7 +21,7 @@ async fn calls(posthaste: &Posthaste) -> Vec<(Method, String)> {
 fn spent(posthaste: &Posthaste) -> u64 {
     let metrics = posthaste.system.metrics();
     let of = |function: &str| metrics.calls.get(function).into_iter().flat_map(|calls| calls.values());
-    of("register").chain(of("ingest")).map(|calls| calls.count).sum()
+    of("register").chain(of("ingest")).chain(of("types")).map(|calls| calls.count).sum()
 }
 
 #[tokio::test]

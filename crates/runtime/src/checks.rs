@@ -27,7 +27,7 @@ pub struct Checks {
     time: Duration,
 }
 
-/// A check did not end in time. (In a build that unwinds, as tests are, also one that panicked.)
+/// A check did not end in time, or panicked in a build that unwinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a check of data against a schema did not end in time")]
 pub struct Unchecked;

@@ -50,6 +50,12 @@ fn every_function_may_do_its_own_work_and_no_other() {
     }
     assert!(allowed_on("#replay#acme#1", "replay", "dynamodb:UpdateItem", "Deliveries"));
     assert!(!allowed_on("acme#1#0", "replay", "dynamodb:UpdateItem", "Deliveries"));
+    for key in ["workspace#acme", "count#acme"] {
+        assert!(allowed_on(key, "types", "dynamodb:PutItem", "Registry"), "{key}");
+        assert!(!allowed_on(key, "types", "dynamodb:UpdateItem", "Registry"), "{key}");
+    }
+    assert!(allowed_on("calls#00", "types", "dynamodb:UpdateItem", "Registry"));
+    assert!(!allowed_on("key#00", "types", "dynamodb:PutItem", "Registry"));
     assert!(allowed_on("key#00", "setup", "dynamodb:PutItem", "Registry"));
     assert!(!allowed_on("idempotency#acme#00", "setup", "dynamodb:PutItem", "Registry"));
     for (function, action, id) in [
