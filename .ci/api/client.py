@@ -1,4 +1,4 @@
-"""Does with the client of openapi-python-client what a user does. It has to pass `mypy --strict`, and to work."""
+"""Uses the client of openapi-python-client as a user does. It has to pass `mypy --strict`, and to work."""
 
 import datetime
 import os

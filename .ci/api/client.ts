@@ -1,4 +1,4 @@
-// Does with the types of openapi-typescript what a user does. It has to compile under `strict`, and to work.
+// Uses the types of openapi-typescript as a user does. It has to compile under `strict`, and to work.
 
 import createClient from "openapi-fetch";
 import type { paths } from "./api.js";
