@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use posthaste_local::{
-    Aim, Depth, DynamoDbError, FaultSpec, Functions, Inbox, LogLine, LogSink, Metrics, Options, Stack, System,
+    Aim, Depth, DynamoDbError, Functions, Inbox, LogLine, LogSink, Metrics, Options, Stack, System,
     bill::{Terms, Usage},
 };
 use reqwest::Method;
@@ -66,12 +66,7 @@ impl Bench {
         let logged = Arc::<Mutex<BTreeMap<String, Logged>>>::default();
         let noted = logged.clone();
         let options = Options {
-            template: subject.template.clone(),
-            functions: Functions::Processes(subject.binaries.clone()),
             max_processes: subject.concurrency,
-            port: 0,
-            data: None,
-            faults: FaultSpec::default(),
             parameters: parameters(subject),
             log: LogSink::new(move |line| {
                 note(&noted, &line);
@@ -79,7 +74,7 @@ impl Bench {
                     eprintln!("the first error that was logged: {}", line.text);
                 }
             }),
-            environment_file: None,
+            ..Options::new(subject.template.clone(), Functions::Processes(subject.binaries.clone()))
         };
         let system = System::start(options).await?;
         let receiver = Receiver::start()?;

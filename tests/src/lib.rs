@@ -83,16 +83,11 @@ impl Posthaste {
             move |line| kept(&lines).push((line.function.to_owned(), line.text.to_owned()))
         });
         let options = Options {
-            template,
-            functions: Functions::Processes(functions()),
             // The tests run eight systems side by side.
             max_processes: 10,
-            port: 0,
-            data: None,
-            faults: FaultSpec::default(),
             parameters: BTreeMap::from([("KeyRateLimit".to_owned(), per_second.to_string())]),
             log,
-            environment_file: None,
+            ..Options::new(template, Functions::Processes(functions()))
         };
         let system = System::start(options).await.expect("the system starts");
         let (base, key) = (system.urls().api.clone(), system.first_key().to_owned());

@@ -1,4 +1,5 @@
-//! The admin address: figures, faults that can be changed while the system runs, and schedules that can be run at once.
+//! The admin address shows figures and the bill, changes faults while the system runs, and runs
+//! schedules at once.
 
 use std::sync::Arc;
 
@@ -9,15 +10,15 @@ use serde_json::json;
 
 use crate::{
     faults::{FaultSpec, Faults},
-    metrics::Metrics,
+    metrics::{Instruments, Metrics},
     scheduler::{Scheduler, TickError},
     serve,
     system::{Accountant, Shown},
 };
 
-/// What the admin address shows and changes.
+/// The parts of the system that the admin address shows and changes.
 pub(crate) struct Admin {
-    pub(crate) metrics: Arc<dyn Fn() -> Metrics + Send + Sync>,
+    pub(crate) instruments: Arc<Instruments>,
     pub(crate) accountant: Arc<Accountant>,
     pub(crate) faults: Faults,
     pub(crate) scheduler: Arc<Scheduler>,
@@ -60,11 +61,11 @@ impl Admin {
         }
     }
 
-    /// The bill is left out where the template is not one of Posthaste.
+    /// Only a template of Posthaste has a bill: for any other the answer goes without one.
     async fn figures(&self) -> Response<Bytes> {
         let bill = self.accountant.shown().await;
         let bill = bill.inspect_err(|error| tracing::warn!("there is no bill: {error:#}")).ok();
-        serve::json(StatusCode::OK, &Figures { metrics: (self.metrics)(), bill })
+        serve::json(StatusCode::OK, &Figures { metrics: self.instruments.read(), bill })
     }
 
     async fn tick(&self, function: &str) -> Response<Bytes> {

@@ -1,4 +1,4 @@
-//! What a system would cost on AWS.
+//! The bill says how much AWS would charge for what a system did.
 //!
 //! ```text
 //!  Meter, which counts as calls come ──▶ Usage ──▶ Bill ◀── Prices (bench/prices.toml), Terms (template.yaml)
@@ -27,34 +27,35 @@ pub(crate) use steps::sqs_requests;
 pub use terms::Terms;
 pub use usage::{Capacity, Invoked, Usage};
 
-/// What a request to an endpoint, or an answer of the API, takes beside its HTTP: TLS records, the headers of TCP and IP, and its share
-/// of a TLS handshake. It is an assumption, and rather too large.
+/// Every request to an endpoint and every answer of the API takes these bytes beside its HTTP: for
+/// TLS records, the headers of TCP and IP, and its share of a TLS handshake. The number is an
+/// assumption, and rather too large.
 const FRAME_BYTES: u64 = 300;
 
-/// A bill: what was used, and its price.
+/// A bill lists the things that were used, with their prices.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bill {
-    /// In the order in which an event passes.
+    /// The lines stand in the order in which an event passes the services.
     pub lines: Vec<Line>,
     /// The sum of the lines.
     pub dollars: f64,
 }
 
-/// A line of a bill.
+/// A line has the price of one thing that was used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
     /// The service and what was used of it, such as `DynamoDB writes: Events`.
     pub what: String,
-    /// How much it was.
+    /// The number of units that were used.
     pub quantity: f64,
-    /// What one is, as the price list says.
+    /// One unit in words, as the price list has it.
     pub unit: String,
-    /// What it costs.
+    /// The price of the whole quantity.
     pub dollars: f64,
 }
 
 impl Bill {
-    /// The price of what was used, and of keeping what it stored for as long as the template says.
+    /// Charges for the usage, and for keeping what it stored as long as the template says.
     pub fn of(usage: &Usage, terms: &Terms, prices: &Prices) -> Self {
         let mut bill = Self { lines: Vec::new(), dollars: 0.0 };
         bill.add("HTTP API", usage.api_requests as f64, &prices.http_api_request);
@@ -93,11 +94,14 @@ impl Bill {
             logged += bytes;
         }
         self.add("Logs: API access", steps::gb(usage.access_log_bytes), &prices.logs_ingestion);
-        let telling = usage.functions.iter().filter(|(name, _)| !terms.silent.contains(*name));
-        let lines = |(_, invoked): (&String, &Invoked)| logs::platform_bytes(invoked.invocations, invoked.cold_starts);
-        let bytes: u64 = telling.map(lines).sum();
-        self.add("Logs: Lambda's own", steps::gb(bytes), &prices.logs_ingestion);
-        logged += bytes;
+        let mut platform_bytes = 0;
+        for (name, invoked) in &usage.functions {
+            if !terms.silent.contains(name) {
+                platform_bytes += logs::platform_bytes(invoked.invocations, invoked.cold_starts);
+            }
+        }
+        self.add("Logs: Lambda's own", steps::gb(platform_bytes), &prices.logs_ingestion);
+        logged += platform_bytes;
         let months = steps::gb_months(logged, terms.log_days);
         self.add("Logs: storage", months, &prices.logs_storage);
     }
@@ -111,7 +115,7 @@ impl Bill {
         }
     }
 
-    /// The same bill for a million of what it is for so many of now.
+    /// Scales the bill of `of` events, or of as many of anything else, to a million of them.
     #[must_use]
     pub fn for_a_million(mut self, of: u64) -> Self {
         let factor = 1e6 / of.max(1) as f64;
@@ -123,7 +127,7 @@ impl Bill {
         self
     }
 
-    /// What all lines together cost whose name begins so.
+    /// Adds up the lines whose names begin with `prefix`.
     pub fn dollars_of(&self, prefix: &str) -> f64 {
         self.lines.iter().filter(|line| line.what.starts_with(prefix)).map(|line| line.dollars).sum()
     }

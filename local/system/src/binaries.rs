@@ -1,4 +1,4 @@
-//! Building the functions.
+//! Cargo builds the functions, whose binaries the local system runs.
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +10,14 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-/// Builds all functions with cargo, whose progress goes to standard error, and tells where they are.
+/// Builds all functions and returns the path of each binary. Cargo's progress goes to standard
+/// error.
 pub fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let names = names()?;
     read(&names, &command(&names, release).output().context("cargo can't be run")?)
 }
 
-/// As [`build`]; dropping the future ends cargo and the compilers that it started.
+/// Builds as [`build`] does. Dropping the future ends cargo and the compilers that it started.
 pub async fn build_until_dropped(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let names = names()?;
     let mut command = command(&names, release);
@@ -28,7 +29,7 @@ pub async fn build_until_dropped(release: bool) -> anyhow::Result<BTreeMap<Strin
     read(&names, &output.context("cargo can't be run")?)
 }
 
-/// The process group of a running cargo.
+/// The process group of a running cargo, which dropping this ends.
 struct Group(Option<u32>);
 
 impl Group {
@@ -46,7 +47,7 @@ impl Drop for Group {
     }
 }
 
-/// The packages of the functions, each in a directory of its name and with a binary of its name.
+/// Lists the packages of the functions. Each has a directory and a binary of its name.
 fn names() -> anyhow::Result<Vec<String>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions");
     let mut names = Vec::new();
@@ -99,7 +100,7 @@ fn read(names: &[String], output: &Output) -> anyhow::Result<BTreeMap<String, Pa
     Ok(binaries)
 }
 
-/// The text of the project's `template.yaml`.
+/// Reads the project's `template.yaml`.
 pub fn template() -> anyhow::Result<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
     std::fs::read_to_string(path).context("template.yaml can't be read")

@@ -1,32 +1,23 @@
-//! `cargo local demo`: the main job, step by step, through the public API alone. What it prints is what it has checked.
+//! `cargo local demo` does the main job step by step, through the public API alone. It prints
+//! nothing that it has not checked.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use posthaste_local::{
-    FaultSpec, Functions, LogSink, Options, System, binaries,
+    Functions, Options, System, binaries,
     inbox::{Answer, Arrived, Settings},
 };
 use posthaste_local_sqs::AttributeValue;
 use serde_json::{Value, json};
 
-/// How long any one step may take.
+/// Any one step may take this long.
 const BOUND: Duration = Duration::from_secs(30);
 
 /// Runs the demonstration; it succeeds only if everything that it shows happened.
 pub(crate) async fn run(release: bool) -> anyhow::Result<()> {
     let functions = Functions::Processes(crate::build(release).await?);
-    let options = Options {
-        template: binaries::template()?,
-        functions,
-        max_processes: Options::MAX_PROCESSES,
-        port: 0,
-        data: None,
-        faults: FaultSpec::default(),
-        parameters: BTreeMap::new(),
-        log: LogSink::tracing(),
-        environment_file: None,
-    };
+    let options = Options::new(binaries::template()?, functions);
     let demo = Demo { system: System::start(options).await?, http: reqwest::Client::new() };
     let shown = demo.show().await;
     demo.system.stop().await;
@@ -148,7 +139,7 @@ impl Demo {
         arrived.with_context(|| format!("not {count} requests arrived at {inbox} within {} s", BOUND.as_secs()))
     }
 
-    /// The webhook's only delivery, once it stands as it should.
+    /// Waits until the webhook's only delivery has this status, and returns it.
     async fn delivery(&self, webhook: &Value, status: &str) -> anyhow::Result<Value> {
         let path = format!("/api/v1/webhooks/{}/deliveries?status={status}", webhook["id"]);
         let look = async {
@@ -177,7 +168,7 @@ impl Demo {
         received.into_iter().next().context("the queue of exhausted deliveries is empty")
     }
 
-    /// A call of the API, whose answer has to be a success.
+    /// Calls the API, and fails unless the answer is a success.
     async fn call(&self, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.system.urls().api);
         let request = self.http.request(method.parse()?, url).bearer_auth(self.system.first_key());

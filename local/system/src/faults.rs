@@ -1,4 +1,4 @@
-//! Faults: at random from a seed, or aimed at one chosen call of one function.
+//! Faults happen at random from a seed, or are aimed at chosen calls of one function.
 
 mod aim;
 pub(crate) mod kill;
@@ -14,7 +14,7 @@ use serde_json::Value;
 pub use aim::{Action, Aim, Aimed};
 pub use spec::{FaultSpec, FaultSpecError};
 
-/// The faults of a running system; they can be changed while it runs. Clones are the same.
+/// The faults of a running system, which can be changed while it runs. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
 }
 
 impl Faults {
-    /// Replaces the random faults; their dice begin anew from the seed.
+    /// Replaces the random faults. Their dice begin anew from the seed.
     pub fn set(&self, spec: FaultSpec) {
         self.0.dice.store(spec.seed, Ordering::SeqCst);
         *lock(&self.0.spec) = spec;
@@ -37,14 +37,14 @@ impl Faults {
         lock(&self.0.spec).clone()
     }
 
-    /// Aims at a function's calls. The handle tells when it was hit.
+    /// Aims a fault at calls of a function. The handle tells when a call was hit.
     pub fn aim(&self, aim: Aim) -> Aimed {
         let aimed = Aimed::new(aim);
         lock(&self.0.aimed).push(aimed.clone());
         aimed
     }
 
-    /// What shall happen to this call: an aimed fault first, with its handle, else a random one.
+    /// Decides the fate of a call: an aimed fault, with its handle, comes before a random one.
     pub(crate) fn for_call(&self, function: &str, operation: &str, body: &Value) -> Option<(Action, Option<Aimed>)> {
         let aimed = lock(&self.0.aimed).iter().find_map(|aimed| aimed.take(function, operation, body));
         if let Some((action, handle)) = aimed {
@@ -60,19 +60,19 @@ impl Faults {
         }
     }
 
-    /// Whether a message is to come twice.
+    /// Rolls the dice for a message that may come twice.
     pub(crate) fn duplicates(&self) -> bool {
         let duplicate = self.spec().duplicate;
         self.chance(duplicate)
     }
 
-    /// Whether Lambda has no room for a call of the API.
+    /// Rolls the dice for a call of the API that Lambda may have no room for.
     pub(crate) fn is_busy(&self) -> bool {
         let busy = self.spec().busy;
         self.chance(busy)
     }
 
-    /// A number below `sides`, which is not 0.
+    /// Rolls a number below `sides`, which must not be 0.
     pub(crate) fn roll(&self, sides: usize) -> usize {
         (self.next() % sides as u64) as usize
     }
@@ -81,7 +81,7 @@ impl Faults {
         probability > 0.0 && (self.next() >> 11) as f64 / (1_u64 << 53) as f64 <= probability
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014): any seed gives a good sequence.
+    /// This is SplitMix64 (Steele, Lea, Flood 2014), which makes a good sequence from any seed.
     fn next(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut z = self.0.dice.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);

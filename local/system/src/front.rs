@@ -1,4 +1,5 @@
-//! Where all AWS calls arrive: it knows the caller by its credentials, checks its role, counts the call and injects faults.
+//! The front is where all AWS calls arrive. It knows the caller by its credentials, checks its
+//! role, counts the call and injects faults.
 //!
 //! A function's process signs with the access key id `<function>.<instance>`. Any other caller is a developer's tool: it is called
 //! `external`, may do everything and meets no fault.
@@ -34,7 +35,7 @@ use crate::{
 };
 use call::{Call, Service};
 
-/// What the front passes calls on to, and what it tells of them.
+/// The services that the front passes calls on to, and those that it tells of them.
 pub(crate) struct Parts {
     pub(crate) sqs: Sqs,
     pub(crate) dynamodb_url: String,
@@ -45,19 +46,19 @@ pub(crate) struct Parts {
     pub(crate) events_table: Option<String>,
 }
 
-/// The front itself.
+/// The front answers to the one address that everybody has for AWS.
 pub(crate) struct Front {
     parts: Parts,
     pub(crate) counters: Counters,
-    /// By name, with their roles.
+    /// The functions of the template by name, with their roles.
     pub(crate) declared: BTreeMap<String, template::Function>,
-    /// By name; set once they run.
+    /// The functions by name. It is set once they run, which needs the front's address.
     pub(crate) running: OnceLock<BTreeMap<String, Function>>,
     pub(crate) names: call::Names,
     http: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// A function's process.
+/// The process of a function that makes a call.
 struct Caller {
     function: String,
     instance: u64,
@@ -77,7 +78,7 @@ impl Front {
         }
     }
 
-    /// Answers a call; with nothing when its answer is to be lost.
+    /// Answers a call. It returns nothing when the answer is to be lost.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Option<Response<Bytes>> {
         let Some(mut call) = Call::of(request.headers(), request.body()) else {
             return Some(serve::text(
@@ -106,7 +107,7 @@ impl Front {
         Some(Caller { function, instance: instance.parse().ok()? })
     }
 
-    /// The answer to a call that the caller's role does not permit.
+    /// Refuses a call that the caller's role does not permit.
     fn refusal(&self, caller: Option<&Caller>, call: &Call) -> Option<Response<Bytes>> {
         let function = self.declared.get(&caller?.function)?;
         let keys = call.leading_keys();
@@ -155,10 +156,8 @@ impl Front {
     }
 
     async fn kill(&self, caller: Option<&Caller>) {
-        let running = caller.zip(self.running.get());
-        if let Some((caller, function)) =
-            running.and_then(|(caller, running)| Some((caller, running.get(&caller.function)?)))
-        {
+        let (Some(caller), Some(running)) = (caller, self.running.get()) else { return };
+        if let Some(function) = running.get(&caller.function) {
             function.kill_instance(caller.instance).await;
         }
     }

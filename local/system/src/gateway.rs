@@ -1,4 +1,5 @@
-//! The HTTP API: routes a request to its function as API Gateway's payload format 2.0, and the answer back.
+//! The gateway is the HTTP API: it hands a request to its function in API Gateway's payload format
+//! 2.0, and hands the answer back.
 //!
 //! Some answers are API Gateway's own, `{"message": …}`: 404 where there is no route, 429 where a route is called too often, 413 for
 //! what is larger than API Gateway or Lambda takes, 503 for a function that has not answered in time or that Lambda has no room for,
@@ -25,11 +26,11 @@ use crate::Faults;
 
 pub(crate) use throttle::Throttles;
 
-/// How long an HTTP API waits for a function. The function goes on.
+/// An HTTP API waits for a function for this long. The function itself goes on.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The routes, and the functions that they lead to.
+/// The routes, with the functions that they lead to.
 pub(crate) struct Gateway {
     pub(crate) routes: Routes<String>,
     pub(crate) functions: BTreeMap<String, Function>,

@@ -35,26 +35,26 @@ use crate::serve::{self, HeaderLines, Server};
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Arrived {
-    /// When, in Unix milliseconds.
+    /// The time of arrival in Unix milliseconds.
     pub at_ms: u64,
-    /// When, in Unix microseconds.
+    /// The time of arrival in Unix microseconds.
     pub at_us: u64,
-    /// Its method.
+    /// The HTTP method in upper case.
     pub method: String,
-    /// Its path and query.
+    /// The path with its query.
     pub path: String,
-    /// Its headers, in lower case; of a repeated one the last value.
+    /// The headers, with names in lower case. Of a repeated header this has the last value.
     pub headers: BTreeMap<String, String>,
-    /// Its headers as names and values, in the order, spelling and number in which they were sent.
+    /// The header lines as they were sent: with repetitions, in their order and spelling.
     pub header_lines: Vec<(String, String)>,
-    /// Its body; what is not UTF-8 is replaced.
+    /// The body as text. Bytes that are not UTF-8 are replaced.
     pub body: String,
-    /// The body's bytes.
+    /// The body as it came.
     #[serde(skip)]
     pub bytes: Bytes,
-    /// The status that it was answered with.
+    /// The status of the inbox's answer.
     pub answered: u16,
-    /// What its signatures are worth; none while no secret is told.
+    /// The validity of the signatures. It is unknown while the inbox has no secret.
     pub signatures: Option<Signatures>,
 }
 
@@ -64,12 +64,12 @@ struct Contents {
     settings: Settings,
 }
 
-/// All inboxes. Clones are the same.
+/// All inboxes of a system. Clones share one state.
 #[derive(Clone)]
 pub struct Inbox {
     contents: Arc<Mutex<BTreeMap<String, Contents>>>,
     arrivals: Arc<watch::Sender<u64>>,
-    /// How many requests have arrived, and their bytes, forgotten ones too.
+    /// The number of all requests and of their bytes, those that were forgotten included.
     taken: Arc<Mutex<(u64, u64)>>,
 }
 
@@ -95,22 +95,24 @@ impl Inbox {
         self.lock().entry(name.to_owned()).or_default().settings = settings;
     }
 
-    /// Tells an inbox only what to answer next; what it verifies with and its default answer stay.
+    /// Tells an inbox only its next answers. Its secret and its default answer stay.
     pub fn respond(&self, name: &str, responses: impl IntoIterator<Item = Answer>) {
         self.lock().entry(name.to_owned()).or_default().settings.responses = responses.into_iter().collect();
     }
 
-    /// Tells an inbox only what to answer when no response is left; none is 200 without a body.
+    /// Tells an inbox only its answer for when no response is left. Without one it answers 200 with
+    /// an empty body.
     pub fn respond_by_default(&self, name: &str, default: Option<Answer>) {
         self.lock().entry(name.to_owned()).or_default().settings.default = default;
     }
 
-    /// What has arrived so far.
+    /// Returns the requests that have arrived so far.
     pub fn arrived(&self, name: &str) -> Vec<Arrived> {
         self.lock().get(name).map(|contents| contents.arrived.clone()).unwrap_or_default()
     }
 
-    /// Waits until what has arrived is as wanted, and returns it; none when that takes longer than `bound`.
+    /// Waits until the requests that have arrived are as wanted, and returns them. It returns
+    /// nothing when that takes longer than `bound`.
     pub async fn wait(&self, name: &str, wanted: impl Fn(&[Arrived]) -> bool, bound: Duration) -> Option<Vec<Arrived>> {
         let mut arrivals = self.arrivals.subscribe();
         let wait = async {
@@ -128,7 +130,7 @@ impl Inbox {
         timeout(bound, wait).await.ok()
     }
 
-    /// How many requests have arrived in all inboxes, and how many bytes they had.
+    /// Counts the requests that have arrived in all inboxes, and their bytes.
     pub(crate) fn taken(&self) -> (u64, u64) {
         *self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

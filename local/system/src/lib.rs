@@ -1,4 +1,5 @@
-//! The whole of AWS that Posthaste uses, on one machine, made from `template.yaml`.
+//! The local system is the whole of AWS that Posthaste uses, on one machine, made from
+//! `template.yaml`.
 //!
 //! ```text
 //!  client ──▶ gateway ──▶ register, types, ingest ─┐

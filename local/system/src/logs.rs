@@ -1,4 +1,4 @@
-//! What the functions write, as one readable line each.
+//! Each line that a function writes is shown as one readable line.
 
 use std::{fmt::Write, io::IsTerminal};
 
@@ -25,20 +25,20 @@ pub(crate) fn sink() -> LogSink {
     LogSink::new(|line| eprintln!("{}", readable(&line)))
 }
 
-/// What all lines say alike, or only CloudWatch has a use for.
+/// These fields are the same in all lines, or only CloudWatch has a use for them.
 const NOT_SHOWN: [&str; 9] =
     ["_aws", "Function", "Stage", "level", "message", "requestId", "stage", "target", "timestamp"];
 
-/// `deliver.1 INFO attempted http.status=500 …`, or `deliver.1 METRICS Attempted=1 …`; a line that is no log record stays as it is.
+/// Makes `deliver.1 INFO attempted http.status=500 …` of a log record, and `deliver.1 METRICS
+/// Attempted=1 …` of metrics. Any other line stays as it is.
 fn readable(line: &LogLine<'_>) -> String {
     let mut text = format!("{}.{} ", line.function, line.instance);
     match serde_json::from_str::<Map<String, Value>>(line.text) {
         Err(_) => text.push_str(line.text),
         Ok(record) => {
-            let field = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
             let _ = match record.contains_key("_aws") {
                 true => write!(text, "METRICS"),
-                false => write!(text, "{} {}", field("level"), field("message")),
+                false => write!(text, "{} {}", field(&record, "level"), field(&record, "message")),
             };
             for (name, value) in &record {
                 if !NOT_SHOWN.contains(&name.as_str()) {
@@ -51,6 +51,10 @@ fn readable(line: &LogLine<'_>) -> String {
         }
     }
     text
+}
+
+fn field<'a>(record: &'a Map<String, Value>, name: &str) -> &'a str {
+    record.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -82,15 +82,13 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
         Functions::Processes(build(cli.release).await?)
     };
     let options = Options {
-        template: binaries::template()?,
-        functions,
         max_processes: cli.max_processes,
         port: cli.port,
         data: cli.data,
         faults: cli.faults,
-        parameters: BTreeMap::new(),
         log: logs::sink(),
         environment_file: cli.no_functions.then(|| cli.env_file.clone()),
+        ..Options::new(binaries::template()?, functions)
     };
     let system = System::start(options).await?;
     print!("{}", greeting(&system));
@@ -128,8 +126,8 @@ fn greeting(system: &System) -> String {
     text
 }
 
-/// Writes the file under another name first, so that whoever waits for it never reads half of it. It has the first key, so only its
-/// owner may read it.
+/// Writes the file under another name first, so that whoever waits for it never reads half of it.
+/// It contains the first key, so only its owner may read it.
 fn write_ready(file: &Path, system: &System) -> anyhow::Result<()> {
     let mut ready = serde_json::to_value(system.urls())?;
     ready["key"] = system.first_key().into();

@@ -1,58 +1,86 @@
-//! Every AWS call, by function and operation.
+//! Metrics count every AWS call by function and operation.
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use posthaste_local_lambda::Stats;
+use posthaste_local_lambda::{Function, Stats};
+use posthaste_local_sqs::{QueueDepth, Sqs};
 use serde::Serialize;
+
+use crate::front::Front;
 
 /// The calls of one function to one operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Calls {
-    /// How many calls arrived.
+    /// All calls that arrived, whatever became of them.
     pub count: u64,
-    /// How many of them were answered with an error, or not at all.
+    /// The calls that were answered with an error, or not at all.
     pub errors: u64,
-    /// The bytes of their bodies.
+    /// The bytes of the calls' bodies.
     pub bytes_in: u64,
     /// The bytes of the answers' bodies.
     pub bytes_out: u64,
 }
 
-/// All figures at one moment.
+/// The figures of a system at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Metrics {
-    /// By function and operation, as `deliver` and `dynamodb:UpdateItem`.
+    /// The calls by function and operation, for example `deliver` and `dynamodb:UpdateItem`.
     pub calls: BTreeMap<String, BTreeMap<String, Calls>>,
-    /// By function.
+    /// The figures of each function's processes, by its name.
     pub functions: BTreeMap<String, Stats>,
-    /// By queue.
+    /// The messages in each queue, by its name.
     pub queues: BTreeMap<String, Depth>,
 }
 
-/// How many messages a queue holds.
+/// The numbers of messages in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Depth {
-    /// Ready to be received.
+    /// Messages that can be received.
     pub visible: usize,
-    /// Received and not deleted.
+    /// Messages that were received but not deleted, and so are hidden.
     pub in_flight: usize,
-    /// Not ready yet.
+    /// Messages whose delay has not passed yet.
     pub delayed: usize,
 }
 
 impl Metrics {
-    /// How often a function has called an operation.
+    /// Counts the calls of a function to an operation.
     pub fn count(&self, function: &str, operation: &str) -> u64 {
         self.calls.get(function).and_then(|operations| operations.get(operation)).map_or(0, |calls| calls.count)
     }
 }
 
-/// Counts calls as they come.
+/// The parts of a running system that the metrics are read from.
+pub(crate) struct Instruments {
+    pub(crate) front: Arc<Front>,
+    pub(crate) sqs: Sqs,
+    pub(crate) functions: BTreeMap<String, Function>,
+}
+
+impl Instruments {
+    pub(crate) fn read(&self) -> Metrics {
+        let functions = self.functions.iter().map(|(name, function)| (name.clone(), function.stats()));
+        let queues = self.sqs.queues().into_iter();
+        Metrics {
+            calls: self.front.counters.snapshot(),
+            functions: functions.collect(),
+            queues: queues.map(|queue| (queue.name.clone(), Depth::from(queue))).collect(),
+        }
+    }
+}
+
+impl From<QueueDepth> for Depth {
+    fn from(queue: QueueDepth) -> Self {
+        Self { visible: queue.visible, in_flight: queue.in_flight, delayed: queue.delayed }
+    }
+}
+
+/// The counters of all calls.
 #[derive(Debug, Default)]
 pub(crate) struct Counters(Mutex<BTreeMap<String, BTreeMap<String, Calls>>>);
 

@@ -1,4 +1,5 @@
-//! The event source mapping of a queue: receives batches, invokes the function, and deletes what succeeded.
+//! The poller is the event source mapping of a queue: it receives batches, invokes the function,
+//! and deletes the messages that succeeded.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 //!
 //! It never touches the visibility of what failed: that stands as the function left it, or else runs out. A batch for which Lambda
@@ -13,23 +14,23 @@ use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use crate::bill::{Meter, sqs_requests};
 
-/// How long one receive waits: the longest that SQS takes.
+/// A receive waits for as long as SQS allows.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// The longest payload of an invocation; ten messages of 1 MiB are longer.
+/// The payload of an invocation has at most this many bytes. Ten messages of 1 MiB are longer.
 const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 
-/// More than a record has beside its message.
+/// A record has fewer bytes than these beside its message.
 const RECORD_FRAME: usize = 512;
 
-/// One mapping.
+/// A poller serves one mapping of a queue to a function.
 pub(crate) struct Poller {
     pub(crate) sqs: Sqs,
     pub(crate) queue: String,
     pub(crate) mapping: QueueMapping,
     pub(crate) function: Function,
     pub(crate) meter: Arc<Meter>,
-    /// How many invocations go on at once.
+    /// The number of invocations that may go on at once.
     pub(crate) concurrency: usize,
 }
 
@@ -56,7 +57,7 @@ impl Poller {
         }
     }
 
-    /// A batch: what is there, and what comes within the window.
+    /// Receives a batch: the messages that are there, and those that come within the window.
     async fn receive(&self) -> Vec<Received> {
         let mut batch = self.receive_up_to(self.mapping.batch_size.min(10), LONG_POLL).await;
         let end = Instant::now() + self.mapping.window;
@@ -108,7 +109,8 @@ impl Poller {
     }
 }
 
-/// The messages of each invocation: as many, in their order, as its payload has room for.
+/// Divides the messages among invocations. Each takes as many, in their order, as its payload has
+/// room for.
 fn within_payload_limit(messages: impl Iterator<Item = sqs_event::Message>) -> Vec<Vec<sqs_event::Message>> {
     let mut invocations: Vec<Vec<_>> = Vec::new();
     let mut room = 0;
@@ -128,37 +130,38 @@ fn within_payload_limit(messages: impl Iterator<Item = sqs_event::Message>) -> V
     invocations
 }
 
-/// The bytes of a message that SQS bills: its body and its attributes.
+/// Counts the bytes of a message that SQS bills: its body and its attributes.
 fn billed_bytes(received: &Received) -> u64 {
-    let of_value = |value: &AttributeValue| match value {
-        AttributeValue::Text(text) => text.len(),
-        AttributeValue::Binary(bytes) => bytes.len(),
-    };
-    let attributes = received.message_attributes.iter();
-    let attributes = attributes.map(|(name, value)| name.len() + value.data_type.len() + of_value(&value.value));
-    (received.body.len() + attributes.sum::<usize>()) as u64
+    let mut bytes = received.body.len();
+    for (name, attribute) in &received.message_attributes {
+        bytes += name.len() + attribute.data_type.len();
+        bytes += match &attribute.value {
+            AttributeValue::Text(text) => text.len(),
+            AttributeValue::Binary(binary) => binary.len(),
+        };
+    }
+    bytes as u64
 }
 
 fn message(received: Received) -> sqs_event::Message {
-    let attribute = |attribute: MessageAttribute| sqs_event::MessageAttribute {
-        data_type: attribute.data_type,
-        value: match attribute.value {
-            AttributeValue::Text(text) => sqs_event::AttributeValue::Text(text),
-            AttributeValue::Binary(bytes) => sqs_event::AttributeValue::Binary(bytes.into()),
-        },
-    };
+    let attributes = received.message_attributes.into_iter();
     sqs_event::Message {
         message_id: received.message_id,
         receipt_handle: received.receipt_handle,
         body: received.body,
         attributes: received.attributes,
-        message_attributes: received
-            .message_attributes
-            .into_iter()
-            .map(|(name, value)| (name, attribute(value)))
-            .collect(),
+        message_attributes: attributes.map(|(name, value)| (name, attribute(value))).collect(),
         md5_of_body: received.md5_of_body,
     }
+}
+
+/// Puts an attribute of SQS's own type into the form of a Lambda event.
+fn attribute(attribute: MessageAttribute) -> sqs_event::MessageAttribute {
+    let value = match attribute.value {
+        AttributeValue::Text(text) => sqs_event::AttributeValue::Text(text),
+        AttributeValue::Binary(bytes) => sqs_event::AttributeValue::Binary(bytes.into()),
+    };
+    sqs_event::MessageAttribute { data_type: attribute.data_type, value }
 }
 
 #[cfg(test)]

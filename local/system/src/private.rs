@@ -1,8 +1,8 @@
-//! Files that have secrets.
+//! Files that contain secrets are written so that only their owner can read them.
 
 use std::{ffi::OsString, fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
-/// Puts a file in the place of what is there. From its first moment it can be read by its owner alone, and nobody ever reads half of
+/// Replaces a file. From the first moment only its owner can read it, and nobody ever reads half of
 /// it: it is written under its name with `.new` and then renamed.
 ///
 /// # Errors

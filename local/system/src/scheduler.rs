@@ -1,4 +1,4 @@
-//! EventBridge: invokes functions on the schedules of the template.
+//! The scheduler is EventBridge: it invokes functions on the schedules of the template.
 //!
 //! As on AWS an invocation is asynchronous: the next one comes when its time has come, whether or not the last one still
 //! runs. One that fails is repeated by Lambda with the same event, as often as the function's `EventInvokeConfig` says.
@@ -20,22 +20,23 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 
-/// How long Lambda waits before it repeats an asynchronous invocation for the first and the second time
+/// Lambda waits this long before it repeats an asynchronous invocation for the first and for the
+/// second time
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>).
 const RETRY_WAITS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
 
-/// Why a scheduled invocation that was asked for did not succeed.
+/// The reasons for which an invocation that was asked for did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum TickError {
     /// The template has no such function, or no schedule for it.
     #[error("no schedule of the template invokes a function {0}")]
     NoSchedule(String),
-    /// The function failed.
+    /// The function was invoked and failed.
     #[error("{function}: {error}")]
     Failed {
-        /// The function's name.
+        /// The function's name in the template.
         function: String,
-        /// How.
+        /// The answer of Lambda's Invoke API.
         #[source]
         error: InvokeError,
     },
@@ -52,7 +53,7 @@ struct Scheduled {
 }
 
 impl Scheduler {
-    /// The schedules of these functions, which run under their names.
+    /// Collects the schedules of the declared functions. `running` has the functions by name.
     pub(crate) fn new(declared: &[template::Function], running: &BTreeMap<String, Function>) -> Self {
         let mut all = Vec::new();
         for function in declared {
@@ -69,7 +70,8 @@ impl Scheduler {
         Self(all)
     }
 
-    /// Runs all schedules that are enabled; dropping the tasks ends them, with the invocations that they wait for.
+    /// Runs all schedules that are enabled. Dropping the tasks ends them, together with the
+    /// invocations that they wait for.
     pub(crate) fn start(&self) -> JoinSet<()> {
         let enabled = self.0.iter().filter(|scheduled| scheduled.schedule.enabled).cloned();
         enabled
@@ -108,7 +110,8 @@ impl Scheduled {
     }
 }
 
-/// Begins a task every period, first after one. Moments that have been missed, as in a machine's sleep, are left out.
+/// Begins a task every period, for the first time after one period. Moments that were missed, for
+/// example while the machine slept, are left out.
 async fn every<F>(period: Duration, mut begin: impl FnMut() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -123,7 +126,7 @@ where
     }
 }
 
-/// Invokes until it succeeds, is repeated often enough, or the function is stopped.
+/// Invokes until an invocation succeeds, all retries are used, or the function is stopped.
 async fn with_retries<F>(function: &str, retries: usize, mut invoke: impl FnMut() -> F)
 where
     F: Future<Output = Result<Bytes, InvokeError>>,

@@ -1,4 +1,5 @@
-//! Secrets Manager, as far as it is used: values made once, GetSecretValue, and PutSecretValue, which gives a secret another value.
+//! Secrets Manager is played as far as it is used: its values are made once, GetSecretValue reads
+//! them, and PutSecretValue replaces them.
 
 use std::{
     collections::BTreeMap,
@@ -20,13 +21,13 @@ const LETTERS_AND_DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcd
 /// The staging label of the value that a secret had before.
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// The values. Debug shows none.
+/// The secrets with their values, which `Debug` does not show.
 pub(crate) struct Secrets {
     values: Mutex<Values>,
     file: Option<PathBuf>,
 }
 
-/// By ARN; the values before are next to them, by ARN and [`PREVIOUS`].
+/// The values by ARN. The previous value of a secret is under its ARN followed by [`PREVIOUS`].
 type Values = BTreeMap<String, String>;
 
 impl fmt::Debug for Secrets {
@@ -36,7 +37,8 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Makes the values. With a directory they are kept there, readable by the owner alone, and read again next time.
+    /// Makes a value for each secret. If there is a directory, the values are kept there, readable
+    /// by the owner alone, and read again next time.
     pub(crate) fn make(secrets: &[Secret], data: Option<&Path>) -> anyhow::Result<Self> {
         let file = data.map(|directory| directory.join("secrets.json"));
         let mut values: Values = match &file {
@@ -97,7 +99,7 @@ impl Secrets {
         }
     }
 
-    /// What was current is the value before from now on.
+    /// Gives a secret a new value. The one that was current becomes the previous value.
     fn put(&self, arn: &str, value: &str) -> anyhow::Result<()> {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = values.insert(arn.to_owned(), value.to_owned()) {
@@ -106,7 +108,8 @@ impl Secrets {
         self.keep(&values)
     }
 
-    /// Half a file would lose what nobody can make again.
+    /// Writes the values to their file, all or nothing: half a file would lose what nobody can make
+    /// again.
     fn keep(&self, values: &Values) -> anyhow::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         Ok(private::write(file, &serde_json::to_vec(values)?)?)
@@ -117,7 +120,7 @@ fn previous(arn: &str) -> String {
     format!("{arn} {PREVIOUS}")
 }
 
-/// Letters and digits; punctuation is not made, whether or not it is excluded.
+/// Makes a random text of letters and digits. Punctuation never occurs, excluded or not.
 fn generate(secret: &Secret) -> anyhow::Result<String> {
     let mut text = String::new();
     while text.len() < secret.generate.length {

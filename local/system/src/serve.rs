@@ -1,5 +1,6 @@
-//! A small HTTP server on loopback for everything here: whole requests in, whole answers out, or no answer at all. What a web page of
-//! elsewhere sends is refused ([`loopback`]).
+//! This small HTTP server listens on loopback for every part of the local system. It reads whole
+//! requests and gives whole answers, or no answer at all. It refuses what web pages of other sites
+//! send ([`loopback`]).
 
 mod head;
 
@@ -16,20 +17,21 @@ use tokio::{net::TcpListener, task::JoinSet};
 pub(crate) use head::HeaderLines;
 use head::{Record, Recorded};
 
-/// The largest body that is taken: DynamoDB's 16 MiB.
+/// The largest body that is taken, which is DynamoDB's 16 MiB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// How long no connection is accepted after an error: with every file descriptor in use, the next try would fail at once.
+/// After an error no connection is accepted for this long: with every file descriptor in use, the
+/// next try would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A server, which ends with its connections when this is dropped.
+/// A running server. Dropping it ends it with its connections.
 pub(crate) struct Server {
     address: SocketAddr,
     _tasks: JoinSet<()>,
 }
 
 impl Server {
-    /// `http://127.0.0.1:<port>`
+    /// Returns `http://127.0.0.1:<port>`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -71,7 +73,7 @@ impl Server {
     }
 }
 
-/// The next connection, whatever has to be waited out before there is one.
+/// Waits for the next connection, through all errors.
 async fn accept<S, F: Future<Output = io::Result<S>>>(mut next: impl FnMut() -> F) -> S {
     loop {
         match next().await {
@@ -84,7 +86,7 @@ async fn accept<S, F: Future<Output = io::Result<S>>>(mut next: impl FnMut() -> 
     }
 }
 
-/// Why a connection is closed: the handler wants it so.
+/// Closes a connection whose handler gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer is given")]
 struct NoAnswer;
@@ -111,18 +113,18 @@ where
     handler(Request::from_parts(head, body)).await.map(|response| response.map(Full::new)).ok_or(NoAnswer)
 }
 
-/// An answer with a JSON body.
+/// Makes an answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &impl serde::Serialize) -> Response<Bytes> {
     let body = serde_json::to_vec_pretty(body).unwrap_or_default();
     with_type(status, "application/json", body)
 }
 
-/// An answer with a text body.
+/// Makes an answer with a text body.
 pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
     with_type(status, "text/plain; charset=utf-8", body)
 }
 
-/// An answer with a body of this content type.
+/// Makes an answer with a body of this content type.
 pub(crate) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;

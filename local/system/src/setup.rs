@@ -1,4 +1,5 @@
-//! Custom resources: invokes their functions as CloudFormation does, and waits for the answer that they PUT to a URL.
+//! Custom resources are made as CloudFormation makes them: it invokes their functions, and waits
+//! for the answer that they PUT to a URL.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>
 
 use std::{sync::Arc, time::Duration};
@@ -13,10 +14,10 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::serve::{self, Server};
 
-/// Between two tries to reach functions that somebody else runs.
+/// The pause between two tries to reach functions that run outside of the local system.
 const UNTIL_REACHABLE: Duration = Duration::from_secs(1);
 
-/// Creates a resource; an answer other than SUCCESS is an error with its reason.
+/// Creates a resource. An answer other than SUCCESS is an error with the reason that it gives.
 pub(crate) async fn create(resource: &CustomResource, function: &Function) -> anyhow::Result<()> {
     let (sender, mut answers) = mpsc::channel::<Value>(1);
     let sender = Arc::new(sender);
@@ -44,9 +45,9 @@ pub(crate) async fn create(resource: &CustomResource, function: &Function) -> an
     invoke(function, event.to_string().into())
         .await
         .with_context(|| format!("the function of {} failed", resource.logical_id))?;
-    let answer = tokio::time::timeout(resource.timeout, answers.recv()).await;
-    let answer =
-        answer.ok().flatten().with_context(|| format!("the function of {} did not answer", resource.logical_id))?;
+    let Ok(Some(answer)) = tokio::time::timeout(resource.timeout, answers.recv()).await else {
+        bail!("the function of {} did not answer", resource.logical_id);
+    };
     match answer["Status"].as_str() {
         Some("SUCCESS") => Ok(()),
         _ => bail!(
@@ -57,7 +58,8 @@ pub(crate) async fn create(resource: &CustomResource, function: &Function) -> an
     }
 }
 
-/// Functions that somebody else runs may not run yet: it waits for them.
+/// Invokes a function, and waits for it where it runs outside of the local system and can't be
+/// reached yet.
 async fn invoke(function: &Function, event: Bytes) -> Result<Bytes, InvokeError> {
     let mut told = false;
     loop {

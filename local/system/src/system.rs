@@ -1,40 +1,35 @@
-//! The whole system: everything that `template.yaml` declares, started and wired.
+//! A system has everything that `template.yaml` declares, started and connected.
 
 mod accountant;
 mod dynamodb;
 mod functions;
 mod options;
+mod services;
+mod start;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::Context;
-use posthaste_local_lambda::{ACCOUNT_ID, Function, REGION, route::Routes};
-use posthaste_local_sqs::{Settings, Sqs};
+use posthaste_local_lambda::{ACCOUNT_ID, Function, REGION};
+use posthaste_local_sqs::Sqs;
 use posthaste_local_template::{self as template, Stack};
-use serde_json::json;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::task::JoinSet;
 
+pub(crate) use accountant::{Accountant, Shown};
 pub use dynamodb::{DynamoDb, DynamoDbError};
 pub use options::{Functions, Options, Urls};
 
 use crate::{
-    admin::Admin,
-    bill::{AccessLog, Meter, Terms, Usage},
-    faults::{self, Faults},
-    front::{Front, Names, Parts},
-    gateway::{Gateway, Throttles},
+    bill::{Terms, Usage},
+    faults::Faults,
     inbox::Inbox,
-    metrics::{Depth, Metrics},
+    metrics::{Instruments, Metrics},
     scheduler::{Scheduler, TickError},
-    secrets::Secrets,
     serve::Server,
-    setup,
 };
-pub(crate) use accountant::{Accountant, Shown};
 
-/// A running system. Dropping it ends every process and server.
+/// A running system. Dropping it ends its processes and servers.
 pub struct System {
     urls: Urls,
     first_key: String,
@@ -44,15 +39,16 @@ pub struct System {
     faults: Faults,
     inbox: Inbox,
     functions: BTreeMap<String, Function>,
-    metrics: Arc<dyn Fn() -> Metrics + Send + Sync>,
+    instruments: Arc<Instruments>,
     accountant: Arc<Accountant>,
     scheduler: Arc<Scheduler>,
     schedules: JoinSet<()>,
-    _servers: Vec<Server>,
+    _servers: [Server; 4],
     _tasks: JoinSet<()>,
 }
 
-/// What a local system needs, and the concurrency of production: no account's limit is to be shared here.
+/// The parameters that a local system needs. Functions may be as concurrent as in production,
+/// because there is no account whose limit they share.
 const LOCAL_PARAMETERS: [(&str, &str); 7] = [
     ("Stage", "local"),
     ("AllowHttp", "true"),
@@ -64,136 +60,7 @@ const LOCAL_PARAMETERS: [(&str, &str); 7] = [
 ];
 
 impl System {
-    /// Starts everything; when it is there, requests are served.
-    pub async fn start(options: Options) -> anyhow::Result<Self> {
-        // reqwest is built without a TLS provider of its own. That one is installed already is no error.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let aws = bind(0).await?;
-        let aws_url = format!("http://{}", aws.local_addr()?);
-        let api = bind(options.port).await.with_context(|| format!("port {} can't be used", options.port))?;
-        let api_url = format!("http://{}", api.local_addr()?);
-
-        let stack = stack_of(&options.template, &options.parameters, &aws_url, &api_url)?;
-        let meter = Arc::<Meter>::default();
-        let log = meter.counting(options.log);
-
-        let mut tasks = JoinSet::new();
-        let faults = Faults::default();
-        if let Some(data) = &options.data {
-            std::fs::create_dir_all(data).with_context(|| format!("{} can't be made", data.display()))?;
-        }
-        let dynamodb = dynamodb::start(options.data.as_deref(), &mut tasks).await?;
-        dynamodb.create_tables(&stack).await?;
-
-        let sqs =
-            Sqs::new(Settings { base_url: aws_url.clone(), region: REGION.to_owned(), account: ACCOUNT_ID.to_owned() });
-        create_queues(&sqs, &stack).await?;
-        let duplicating = faults.clone();
-        sqs.set_duplicator(Some(Box::new(move || duplicating.duplicates())));
-
-        let secrets = Secrets::make(&stack.secrets, options.data.as_deref())?;
-        let first_key = first_key(&stack, &secrets)?;
-        let names = Names {
-            tables: stack.tables.iter().map(|table| (table.name.clone(), table.arn.clone())).collect(),
-            queues: stack.queues.iter().map(|queue| (queue.name.clone(), queue.arn.clone())).collect(),
-        };
-        let parts = Parts {
-            sqs: sqs.clone(),
-            dynamodb_url: dynamodb.url(),
-            secrets,
-            faults: faults.clone(),
-            meter: meter.clone(),
-            events_table: stack.outputs.get("EventsTable").cloned(),
-        };
-        let front = Arc::new(Front::new(parts, &stack.functions, names));
-        let answering = front.clone();
-        let mut servers = vec![Server::start(aws, move |request| answering.clone().answer(request))?];
-
-        if let Some(file) = &options.environment_file {
-            functions::write_environment(file, &functions::shared_environment(&stack, &aws_url))?;
-        }
-        let functions = functions::start(&stack, &options.functions, options.max_processes, &aws_url, &log)?;
-        let _ = front.running.set(functions.clone());
-        for resource in &stack.custom_resources {
-            let function = functions
-                .get(&resource.function)
-                .with_context(|| format!("{} has no function", resource.logical_id))?;
-            setup::create(resource, function).await?;
-        }
-        // The stack is made without faults: CloudFormation would only roll it back.
-        faults.set(options.faults);
-        functions::start_pollers(&stack, options.max_processes, &sqs, &functions, &meter, &mut tasks)?;
-        tasks.spawn(faults::kill::at_random(faults.clone(), functions.clone()));
-        let scheduler = Arc::new(Scheduler::new(&stack.functions, &functions));
-        let schedules = scheduler.start();
-
-        let routes = stack.routes.iter().map(|route| (route.route_key.clone(), route.function.clone()));
-        let throttles = Throttles::new(stack.throttling);
-        let gateway =
-            Gateway { routes: Routes::new(routes)?, functions: functions.clone(), throttles, faults: faults.clone() };
-        let gateway = Arc::new(gateway);
-        let access_log = Arc::new(AccessLog::of(&options.template, meter.clone())?);
-        servers.push(Server::start(api, move |request| {
-            let (gateway, access_log) = (gateway.clone(), access_log.clone());
-            async move {
-                let request_seen = access_log.request(&request);
-                let answer = gateway.answer(request).await;
-                access_log.answered(&request_seen, &answer);
-                Some(answer)
-            }
-        })?);
-
-        let inbox = Inbox::default();
-        let (inbox_server, inbox_url) = inbox.serve(bind(0).await?)?;
-        servers.push(inbox_server);
-
-        let metrics = metrics(front, sqs.clone(), functions.clone());
-        let accountant = Arc::new(Accountant {
-            meter,
-            functions: functions.clone(),
-            stack: stack.clone(),
-            dynamodb: dynamodb.clone(),
-            inbox: inbox.clone(),
-            template: options.template,
-            parameters: options.parameters,
-        });
-        let admin = Arc::new(Admin {
-            metrics: metrics.clone(),
-            accountant: accountant.clone(),
-            faults: faults.clone(),
-            scheduler: scheduler.clone(),
-        });
-        let admin = Server::start(bind(0).await?, move |request| {
-            let admin = admin.clone();
-            async move { Some(admin.answer(&request).await) }
-        })?;
-        let urls = Urls {
-            api: api_url,
-            inbox: inbox_url,
-            admin: admin.url(),
-            sqs: aws_url.clone(),
-            dynamodb: aws_url.clone(),
-        };
-        servers.push(admin);
-        Ok(Self {
-            urls,
-            first_key,
-            stack,
-            sqs,
-            dynamodb,
-            faults,
-            inbox,
-            functions,
-            metrics,
-            accountant,
-            scheduler,
-            schedules,
-            _servers: servers,
-            _tasks: tasks,
-        })
-    }
-
-    /// Where it is reached.
+    /// Returns the addresses of the system.
     pub fn urls(&self) -> &Urls {
         &self.urls
     }
@@ -203,17 +70,17 @@ impl System {
         &self.first_key
     }
 
-    /// The process ids of the functions that run now.
+    /// Lists the process ids of the functions' processes at this moment.
     pub fn pids(&self) -> Vec<u32> {
         self.functions.values().flat_map(Function::pids).collect()
     }
 
-    /// All figures.
+    /// Returns the figures of this moment: calls, functions and queues.
     pub fn metrics(&self) -> Metrics {
-        (self.metrics)()
+        self.instruments.read()
     }
 
-    /// What AWS would have counted until now.
+    /// Counts as AWS would have counted until now.
     ///
     /// # Errors
     /// DynamoDB did not answer.
@@ -221,7 +88,7 @@ impl System {
         self.accountant.usage().await
     }
 
-    /// How long the template keeps what it stores.
+    /// Tells for how long the template keeps what it stores.
     ///
     /// # Errors
     /// The template does not say it.
@@ -229,38 +96,39 @@ impl System {
         self.accountant.terms()
     }
 
-    /// Faults, to be changed or aimed.
+    /// The faults, which can be changed and aimed.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// The receiver.
+    /// The receiver for webhooks.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
     }
 
-    /// The embedded DynamoDB.
+    /// The embedded DynamoDB, past roles, faults and counters.
     pub fn dynamodb(&self) -> &DynamoDb {
         &self.dynamodb
     }
 
-    /// SQS.
+    /// The SQS in memory, past roles, faults and counters.
     pub fn sqs(&self) -> &Sqs {
         &self.sqs
     }
 
-    /// What the template declares.
+    /// The resources that the template declares.
     pub fn stack(&self) -> &Stack {
         &self.stack
     }
 
-    /// A function.
+    /// Finds a function by its name in the template.
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.functions.get(name)
     }
 
-    /// Invokes a function with the event of its schedule now, beside the invocations that its schedule makes, and waits for its
-    /// answer. A function with several schedules is invoked once for each, enabled or not.
+    /// Invokes a function with the event of its schedule at once, beside the invocations that its
+    /// schedule makes, and waits for its answer. A function with several schedules is invoked once
+    /// for each, enabled or not.
     ///
     /// # Errors
     /// There is no such schedule, or the function failed. Lambda's retries are left out.
@@ -277,11 +145,7 @@ impl System {
     }
 }
 
-async fn bind(port: u16) -> anyhow::Result<TcpListener> {
-    Ok(TcpListener::bind(("127.0.0.1", port)).await?)
-}
-
-/// Where a system is, whose AWS and API have these addresses.
+/// Describes the account and the addresses of a local system to the template.
 pub(crate) fn context(aws_url: &str, api_url: &str) -> template::Context {
     template::Context {
         region: REGION.to_owned(),
@@ -293,7 +157,7 @@ pub(crate) fn context(aws_url: &str, api_url: &str) -> template::Context {
     }
 }
 
-/// The stack that a template declares with the parameters that a local system needs, and these.
+/// Loads a template with the parameters that a local system needs. `parameters` come before them.
 pub(crate) fn stack_of(
     text: &str,
     parameters: &BTreeMap<String, String>,
@@ -307,36 +171,4 @@ pub(crate) fn stack_of(
 
 fn owned((name, value): (&str, &str)) -> (String, String) {
     (name.to_owned(), value.to_owned())
-}
-
-async fn create_queues(sqs: &Sqs, stack: &Stack) -> anyhow::Result<()> {
-    for queue in &stack.queues {
-        let body = json!({ "QueueName": queue.name, "Attributes": queue.attributes }).to_string();
-        sqs.call("CreateQueue", body.as_bytes()).await.with_context(|| queue.logical_id.clone())?;
-    }
-    Ok(())
-}
-
-/// The first key is `spk_live_` and the value of the secret, as the template says.
-fn first_key(stack: &Stack, secrets: &Secrets) -> anyhow::Result<String> {
-    let arn = stack.outputs.get("FirstKeySecretArn").context("the template has no output FirstKeySecretArn")?;
-    let value = secrets.value(arn).context("the first key's secret is not in the template")?;
-    Ok(format!("spk_live_{value}"))
-}
-
-fn metrics(
-    front: Arc<Front>,
-    sqs: Sqs,
-    functions: BTreeMap<String, Function>,
-) -> Arc<dyn Fn() -> Metrics + Send + Sync> {
-    Arc::new(move || {
-        let depth = |queue: posthaste_local_sqs::QueueDepth| {
-            (queue.name, Depth { visible: queue.visible, in_flight: queue.in_flight, delayed: queue.delayed })
-        };
-        Metrics {
-            calls: front.counters.snapshot(),
-            functions: functions.iter().map(|(name, function)| (name.clone(), function.stats())).collect(),
-            queues: sqs.queues().into_iter().map(depth).collect(),
-        }
-    })
 }

@@ -1,4 +1,4 @@
-//! `cargo local` as a process.
+//! `cargo local` runs as a process here.
 #![cfg(test)]
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// Ends the process even when the test fails.
+/// A process that ends even when the test fails.
 struct Running(Child);
 
 impl Drop for Running {

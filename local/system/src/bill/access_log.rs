@@ -1,4 +1,4 @@
-//! Counts the calls of the HTTP API, and the lines that its access log would get.
+//! The HTTP API's calls are counted here, and so are the lines that its access log would get.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::Meter;
 
 /// The access log that a template declares. It is not written, only counted.
 pub(crate) struct AccessLog {
-    /// Empty if there is none.
+    /// The format of a line. It is empty if the template declares no access log.
     format: String,
     meter: Arc<Meter>,
 }
 
-/// What is known of a request when it comes.
+/// The facts about a request that are known before it is answered.
 pub(crate) struct Seen {
     route: String,
     path: String,
@@ -24,7 +24,7 @@ pub(crate) struct Seen {
 }
 
 impl AccessLog {
-    /// The access log of the HTTP API in the text of a template.
+    /// Finds the access log of the HTTP API in the text of a template.
     ///
     /// # Errors
     /// The template can't be read.
@@ -65,7 +65,7 @@ fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
-/// The format with these values. A variable that is not among them is taken for 12 characters.
+/// Fills these values into the format. A variable without a value counts as 12 characters.
 fn line(format: &str, values: &[(&str, &str)]) -> String {
     let mut parts = format.split("$context.");
     let mut line = parts.next().unwrap_or_default().to_owned();

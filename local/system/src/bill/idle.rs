@@ -1,4 +1,4 @@
-//! What a deployed system costs while nothing is published.
+//! A deployed system costs something even while nothing is published: this is its bill.
 
 use anyhow::Context;
 use posthaste_local_template::{self as template, Stack};
@@ -6,28 +6,30 @@ use serde_json::Value;
 
 use super::{Bill, Prices, Terms, Usage};
 
-/// How many long polls Lambda keeps open for a queue that is empty. AWS says five
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>); nobody promises it.
+/// Lambda keeps this many long polls open for a queue that is empty. AWS says five
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>), but promises
+/// nothing.
 const POLLERS: f64 = 5.0;
 
-/// How long one of them takes: the longest that SQS waits.
+/// Each of these polls takes as long as SQS lets a receive wait.
 const LONG_POLL_SECONDS: f64 = 20.0;
 
-/// A month of 730 hours, as AWS's calculator takes it.
+/// The minutes of a month of 730 hours, which is the month of AWS's calculator.
 const MINUTES: f64 = 730.0 * 60.0;
 
-/// What is billed for being there.
+/// The numbers of things that are billed for being there, used or not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Secrets.
+    /// Secrets Manager bills each secret by the month.
     pub secrets: usize,
-    /// Metrics that alarms look at: an alarm on the sum of seven metrics has seven.
+    /// An alarm is billed for each metric that it looks at: one on the sum of seven metrics has
+    /// seven.
     pub alarm_metrics: usize,
-    /// Alarms on other alarms.
+    /// Composite alarms, which look at other alarms, have a price of their own.
     pub composite_alarms: usize,
-    /// Dashboards.
+    /// CloudWatch bills each dashboard by the month.
     pub dashboards: usize,
-    /// Queues that Lambda polls.
+    /// Event source mappings that are enabled: Lambda polls the queue of each.
     pub mappings: usize,
 }
 
@@ -39,19 +41,18 @@ impl Standing {
     pub fn of(stack: &Stack, alarms: &str) -> anyhow::Result<Self> {
         let alarms = template::document(alarms)?;
         let resources = alarms["Resources"].as_object().context("the alarms' template has no resources")?;
-        let of_type = |kind: &'static str| resources.values().filter(move |resource| resource["Type"] == kind);
-        Ok(Self {
-            secrets: stack.secrets.len(),
-            alarm_metrics: of_type("AWS::CloudWatch::Alarm").map(metrics).sum(),
-            composite_alarms: of_type("AWS::CloudWatch::CompositeAlarm").count(),
-            dashboards: of_type("AWS::CloudWatch::Dashboard").count(),
-            mappings: stack
-                .functions
-                .iter()
-                .flat_map(|function| &function.queues)
-                .filter(|mapping| mapping.enabled)
-                .count(),
-        })
+        let mut standing = Self { secrets: stack.secrets.len(), ..Self::default() };
+        for resource in resources.values() {
+            match resource["Type"].as_str() {
+                Some("AWS::CloudWatch::Alarm") => standing.alarm_metrics += metrics(resource),
+                Some("AWS::CloudWatch::CompositeAlarm") => standing.composite_alarms += 1,
+                Some("AWS::CloudWatch::Dashboard") => standing.dashboards += 1,
+                _ => {}
+            }
+        }
+        let mappings = stack.functions.iter().flat_map(|function| &function.queues);
+        standing.mappings = mappings.filter(|mapping| mapping.enabled).count();
+        Ok(standing)
     }
 }
 
@@ -62,8 +63,8 @@ fn metrics(alarm: &Value) -> usize {
     }
 }
 
-/// The bill of a month in which nothing is published: what stands there, empty receives, and the schedules of each minute, whose usage
-/// in one minute is given.
+/// Makes the bill of a month in which nothing is published: the standing things, the empty
+/// receives, and the schedules, of which `minute` is the usage in one minute.
 pub fn idle(standing: &Standing, minute: &Usage, terms: &Terms, prices: &Prices) -> Bill {
     let mut bill = Bill::of(minute, terms, prices);
     for line in &mut bill.lines {

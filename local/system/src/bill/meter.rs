@@ -1,4 +1,4 @@
-//! Counts what AWS would bill, as it comes.
+//! The meter counts what AWS would bill, call by call.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,12 +6,13 @@ use posthaste_local_lambda::LogSink;
 
 use super::{logs, steps, usage::Usage};
 
-/// The counts. Functions' own figures are kept by the functions, and what is in a table by the table.
+/// The counts up to a moment. Processes and time are counted by the functions themselves, and the
+/// items of a table by the table.
 #[derive(Debug, Default)]
 pub(crate) struct Meter(Mutex<Usage>);
 
 impl Meter {
-    /// A call of the HTTP API, with the line that its access log gets.
+    /// Counts a call of the HTTP API, with the line that its access log gets.
     pub(crate) fn api(&self, request_bytes: usize, answer_bytes: usize, access_line: &str) {
         let mut usage = self.lock();
         usage.api_requests += steps::http_api_requests(request_bytes as u64, answer_bytes as u64);
@@ -22,12 +23,12 @@ impl Meter {
         usage.bytes_out += answer_bytes as u64;
     }
 
-    /// Requests of SQS.
+    /// Counts requests of SQS under the name of whoever made them.
     pub(crate) fn sqs(&self, who: &str, requests: u64) {
         *self.lock().sqs_requests.entry(who.to_owned()).or_default() += requests;
     }
 
-    /// Request units of a table.
+    /// Counts read and write request units of a table.
     pub(crate) fn table(&self, table: &str, reads: f64, writes: f64) {
         let mut usage = self.lock();
         let capacity = usage.tables.entry(table.to_owned()).or_default();
@@ -35,17 +36,17 @@ impl Meter {
         capacity.writes += writes;
     }
 
-    /// Events that were stored.
+    /// Counts events that were stored.
     pub(crate) fn events(&self, count: u64) {
         self.lock().events += count;
     }
 
-    /// A call of Secrets Manager.
+    /// Counts a call of Secrets Manager.
     pub(crate) fn secret(&self) {
         self.lock().secret_calls += 1;
     }
 
-    /// A sink that counts the lines that it passes on.
+    /// Makes a sink that counts the lines, and passes them on to `sink`.
     pub(crate) fn counting(self: &Arc<Self>, sink: LogSink) -> LogSink {
         let meter = Arc::clone(self);
         LogSink::new(move |line| {

@@ -1,31 +1,31 @@
-//! What AWS charges, as `bench/prices.toml` says.
+//! AWS's list prices are in `bench/prices.toml`, which this module reads.
 
 use serde::Deserialize;
 
-/// A list price.
+/// A list price, with its source.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// What so many units cost together.
+    /// The price of `per` units.
     pub dollars: f64,
-    /// How many units that are.
+    /// The number of units that cost `dollars` together.
     pub per: f64,
     /// One unit, in words.
     pub unit: String,
     /// The page that names the price.
     pub page: String,
-    /// When and how it was known.
+    /// The day on which the price was looked up, and how.
     pub known: String,
 }
 
 impl Price {
-    /// What so many units cost.
+    /// Multiplies the price of one unit.
     pub(super) fn of(&self, units: f64) -> f64 {
         units * self.dollars / self.per
     }
 }
 
-/// All prices of one region.
+/// The prices of one region, each under the name of the service that asks for it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "each price says its unit")]
@@ -51,7 +51,7 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// The prices of `bench/prices.toml`.
+    /// Reads the prices of `bench/prices.toml`.
     ///
     /// # Errors
     /// The file lacks a price, or has one that nothing uses.

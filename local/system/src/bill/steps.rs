@@ -1,4 +1,4 @@
-//! How AWS rounds what it bills. Each rule names the page that says so.
+//! AWS rounds what it bills. Each rule here names the page that says so.
 
 const KIB: u64 = 1024;
 
@@ -32,7 +32,7 @@ pub(super) fn stored_bytes(items: u64, attribute_bytes: u64) -> u64 {
     attribute_bytes + 100 * items
 }
 
-/// What is kept for so many days costs so many months, of 30 days each.
+/// Counts storage in months of 30 days.
 pub(super) fn gb_months(bytes: u64, days: u32) -> f64 {
     gb(bytes) * f64::from(days) / 30.0
 }

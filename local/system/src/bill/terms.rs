@@ -1,4 +1,4 @@
-//! How long the template keeps what it stores.
+//! The template says for how long things are stored, and so how much their storage costs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,70 +6,103 @@ use anyhow::Context;
 use posthaste_local_template::{self as template, Stack};
 use serde_json::Value;
 
-/// What the bill has to know of the template.
+/// The settings of the template that the bill depends on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms {
-    /// Days for which the items of a table are kept that every event adds to, by the table's name.
+    /// The tables that every event adds items to, by name, with the days for which the items are
+    /// kept.
     pub table_days: BTreeMap<String, u32>,
-    /// Tables with point-in-time recovery.
+    /// The names of the tables that have point-in-time recovery, which is billed as a backup.
     pub backed_up: Vec<String>,
-    /// Days for which logs are kept.
+    /// CloudWatch keeps the logs for this many days.
     pub log_days: u32,
-    /// The functions for whose invocations Lambda writes no lines of its own where all goes well.
+    /// The functions for which Lambda writes no lines of its own while all goes well.
     pub silent: BTreeSet<String>,
 }
 
-/// Events are kept longer than their deliveries, for replays: `crates/store/src/events.rs` says so.
+/// Events are kept this much longer than their deliveries, for replays
+/// (`crates/store/src/events.rs`).
 const EVENT_EXTRA_DAYS: u32 = 7;
 
 impl Terms {
-    /// The terms of a stack, of the text of its template, and of the parameters that are not as there.
+    /// Reads the terms from a stack and the text of its template. `parameters` has the values that
+    /// differ from the template's defaults.
     ///
     /// # Errors
     /// The template lacks something of it.
     pub fn of(stack: &Stack, text: &str, parameters: &BTreeMap<String, String>) -> anyhow::Result<Self> {
-        let document = template::document(text)?;
-        let parameter = |name: &str| match (parameters.get(name), &document["Parameters"][name]["Default"]) {
-            (Some(given), _) => Some(given.clone()),
-            (None, Value::String(default)) => Some(default.clone()),
-            (None, Value::Number(default)) => Some(default.to_string()),
-            (None, _) => None,
-        };
+        let template = Template { document: template::document(text)?, parameters };
         let days = stack.functions.iter().find_map(|function| function.environment.get("RETENTION_DAYS"));
         let days: u32 = days.context("no function has RETENTION_DAYS")?.parse()?;
-        let table = |output: &str| stack.outputs.get(output).cloned().with_context(|| format!("no output {output}"));
-        let backed_up = |table: &&template::Table| {
-            let path = format!(
-                "/Resources/{}/Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled",
-                table.logical_id
-            );
-            document.pointer(&path).is_some_and(|enabled| *enabled != Value::Bool(false))
-        };
-        let is_silent = |function: &&template::Function| {
-            let own = format!("/Resources/{}/Properties/LoggingConfig/SystemLogLevel", function.logical_id);
-            let level =
-                document.pointer(&own).unwrap_or(&document["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"]);
-            let level = match level["Ref"].as_str() {
-                Some(name) => parameter(name),
-                None => level.as_str().map(str::to_owned),
-            };
-            level.as_deref() == Some("WARN")
-        };
-        Ok(Self {
-            table_days: [(table("EventsTable")?, days + EVENT_EXTRA_DAYS), (table("DeliveriesTable")?, days)].into(),
-            backed_up: stack.tables.iter().filter(backed_up).map(|table| table.name.clone()).collect(),
-            log_days: parameter("LogRetentionDays").context("there is no LogRetentionDays")?.parse()?,
-            silent: stack.functions.iter().filter(is_silent).map(|function| function.name.clone()).collect(),
-        })
+        let log_days = template.parameter("LogRetentionDays").context("there is no LogRetentionDays")?;
+        let mut terms = Self { log_days: log_days.parse()?, ..Self::default() };
+        terms.table_days.insert(table(stack, "EventsTable")?, days + EVENT_EXTRA_DAYS);
+        terms.table_days.insert(table(stack, "DeliveriesTable")?, days);
+        for table in &stack.tables {
+            if template.backs_up(&table.logical_id) {
+                terms.backed_up.push(table.name.clone());
+            }
+        }
+        for function in &stack.functions {
+            if template.system_log_level(&function.logical_id).as_deref() == Some("WARN") {
+                terms.silent.insert(function.name.clone());
+            }
+        }
+        Ok(terms)
     }
 
-    /// Days for which what an event adds to a table is kept. What is in the Registry does not grow with the events.
+    /// Tells for how many days an event's items in a table are kept. The Registry does not grow
+    /// with the events, and so is no such table.
     pub(super) fn days_kept(&self, table: &str) -> u32 {
         self.table_days.get(table).copied().unwrap_or(0)
     }
 
     pub(super) fn has_backups(&self, table: &str) -> bool {
         self.backed_up.iter().any(|other| other == table)
+    }
+}
+
+/// Finds the name of the table that an output of the stack tells.
+fn table(stack: &Stack, output: &str) -> anyhow::Result<String> {
+    stack.outputs.get(output).cloned().with_context(|| format!("no output {output}"))
+}
+
+/// The template as it was written, with those settings in it that a stack does not have.
+struct Template<'a> {
+    document: Value,
+    parameters: &'a BTreeMap<String, String>,
+}
+
+impl Template<'_> {
+    fn parameter(&self, name: &str) -> Option<String> {
+        if let Some(given) = self.parameters.get(name) {
+            return Some(given.clone());
+        }
+        match &self.document["Parameters"][name]["Default"] {
+            Value::String(default) => Some(default.clone()),
+            Value::Number(default) => Some(default.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Tells if a table has point-in-time recovery. A setting with a condition counts as enabled.
+    fn backs_up(&self, table: &str) -> bool {
+        let recovery = &self.document["Resources"][table]["Properties"]["PointInTimeRecoverySpecification"];
+        let enabled = recovery.get("PointInTimeRecoveryEnabled");
+        enabled.is_some_and(|enabled| *enabled != Value::Bool(false))
+    }
+
+    /// Finds the level of the lines that Lambda writes by itself: the function's own, or else that
+    /// of all functions.
+    fn system_log_level(&self, function: &str) -> Option<String> {
+        let properties = &self.document["Resources"][function]["Properties"];
+        let own = properties["LoggingConfig"].get("SystemLogLevel");
+        let global = &self.document["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"];
+        let level = own.unwrap_or(global);
+        match level["Ref"].as_str() {
+            Some(name) => self.parameter(name),
+            None => level.as_str().map(str::to_owned),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ fn terms() -> Terms {
     }
 }
 
-/// The dollars of each line.
+/// Lists the lines of a bill with their dollars.
 fn dollars(usage: &Usage) -> Vec<(String, f64)> {
     let bill = Bill::of(usage, &terms(), &Prices::known().unwrap());
     let sum: f64 = bill.lines.iter().map(|line| line.dollars).sum();

@@ -1,76 +1,72 @@
-//! What AWS would have counted.
+//! Usage is what AWS would have counted, in the units that it bills.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// What was used until a moment, or between two.
+/// The things that were used up to a moment, or between two moments.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
-    /// Events that were stored.
+    /// The number of events that were stored.
     pub events: u64,
-    /// Requests of the HTTP API, in steps of 512 KiB.
+    /// Requests of the HTTP API. A call counts once for each 512 KiB.
     pub api_requests: u64,
-    /// By function.
+    /// The invocations of each function, by its name.
     pub functions: BTreeMap<String, Invoked>,
-    /// Requests of SQS in steps of 64 KiB, by whoever made them: a function, or the poller of a queue.
+    /// Requests of SQS, by whoever made them: a function, or the poller of a queue. A call counts
+    /// once for each 64 KiB.
     pub sqs_requests: BTreeMap<String, u64>,
-    /// By table.
+    /// The request units and the storage of each table, by its name.
     pub tables: BTreeMap<String, Capacity>,
-    /// Bytes that functions logged, by function.
+    /// The bytes that each function logged.
     pub log_bytes: BTreeMap<String, u64>,
-    /// How many values custom metrics got, by namespace, name and dimensions.
+    /// Custom metrics by namespace, name and dimensions, each with the number of values that it
+    /// got.
     pub custom_metrics: BTreeMap<String, u64>,
-    /// Bytes of the HTTP API's access log.
+    /// The bytes of the HTTP API's access log.
     pub access_log_bytes: u64,
-    /// Calls of Secrets Manager.
+    /// The number of calls of Secrets Manager.
     pub secret_calls: u64,
-    /// Requests to endpoints and answers of the API.
+    /// The number of requests to endpoints and of answers of the API, which leave AWS.
     pub sent_out: u64,
-    /// Their bytes.
+    /// The bytes of these requests and answers.
     pub bytes_out: u64,
 }
 
-/// The invocations of a function.
+/// The work of one function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Invoked {
-    /// How many there were.
+    /// Lambda bills each invocation as a request.
     pub invocations: u64,
-    /// How many processes were started.
+    /// The number of processes that were started.
     pub cold_starts: u64,
-    /// Their durations and those of the starts, each rounded up.
+    /// The durations of invocations and starts, each rounded up to a whole millisecond.
     pub billed_ms: u64,
-    /// User and system time.
+    /// The processor time of the processes, user and system time together.
     pub cpu_ms: u64,
-    /// The function's memory.
+    /// The memory that the template gives the function.
     pub memory_mb: u32,
 }
 
-/// What was asked of a table, its indexes included, and what is in it.
+/// The request units of a table and its indexes, and the table's contents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Capacity {
-    /// Read request units.
+    /// Read request units, rounded as DynamoDB does.
     pub reads: f64,
-    /// Write request units.
+    /// Write request units, rounded as DynamoDB does.
     pub writes: f64,
-    /// Items in it.
+    /// The number of items in the table.
     pub items: u64,
-    /// The bytes of their attributes.
+    /// The bytes of the items' attributes.
     pub bytes: u64,
 }
 
 impl Usage {
-    /// What was used since an earlier moment.
+    /// Subtracts the usage of an earlier moment, which leaves what was used since then.
     pub fn since(&self, before: &Self) -> Self {
-        let counts = |now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>| -> BTreeMap<String, u64> {
-            let since = |(name, count): (&String, &u64)| {
-                (name.clone(), count.saturating_sub(before.get(name).copied().unwrap_or_default()))
-            };
-            now.iter().map(since).collect()
-        };
         let functions = self.functions.iter().map(|(name, now)| {
             let before = before.functions.get(name).copied().unwrap_or_default();
             (name.clone(), now.since(before))
@@ -83,10 +79,10 @@ impl Usage {
             events: self.events.saturating_sub(before.events),
             api_requests: self.api_requests.saturating_sub(before.api_requests),
             functions: functions.collect(),
-            sqs_requests: counts(&self.sqs_requests, &before.sqs_requests),
+            sqs_requests: counted_since(&self.sqs_requests, &before.sqs_requests),
             tables: tables.collect(),
-            log_bytes: counts(&self.log_bytes, &before.log_bytes),
-            custom_metrics: counts(&self.custom_metrics, &before.custom_metrics),
+            log_bytes: counted_since(&self.log_bytes, &before.log_bytes),
+            custom_metrics: counted_since(&self.custom_metrics, &before.custom_metrics),
             access_log_bytes: self.access_log_bytes.saturating_sub(before.access_log_bytes),
             secret_calls: self.secret_calls.saturating_sub(before.secret_calls),
             sent_out: self.sent_out.saturating_sub(before.sent_out),
@@ -94,12 +90,13 @@ impl Usage {
         }
     }
 
-    /// How many custom metrics got a value.
+    /// Counts the custom metrics that got a value.
     pub fn metrics_in_use(&self) -> usize {
         self.custom_metrics.values().filter(|values| **values > 0).count()
     }
 
-    /// The same with durations of a function's invocations that are assumed and not measured, all together, and without starts.
+    /// Puts an assumed duration of all invocations of a function in the place of the measured one,
+    /// and leaves starts out.
     #[must_use]
     pub fn assuming(mut self, all_ms: impl Fn(&str, Invoked) -> u64) -> Self {
         for (name, invoked) in &mut self.functions {
@@ -110,8 +107,10 @@ impl Usage {
         self
     }
 
-    /// The same with the CPU time that a Lambda function of less memory has a share of a processor for: 1,769 MB are a whole one
-    /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>), and the processes here have all of one.
+    /// Adds the time for which a function of less memory waits for its share of a processor. Lambda
+    /// gives a whole processor at 1,769 MB
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>), and each process
+    /// here has a whole one.
     #[must_use]
     pub fn on_shares_of_a_processor(mut self) -> Self {
         for invoked in self.functions.values_mut() {
@@ -120,6 +119,15 @@ impl Usage {
         }
         self
     }
+}
+
+/// Subtracts the counts of an earlier moment.
+fn counted_since(now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut since = now.clone();
+    for (name, count) in &mut since {
+        *count = count.saturating_sub(before.get(name).copied().unwrap_or_default());
+    }
+    since
 }
 
 impl Invoked {

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 
-/// What happens to a call.
+/// The things that can go wrong with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// The calling process is killed, and the call is not carried out.
@@ -22,7 +22,7 @@ pub enum Action {
     Forbid,
     /// The call is carried out, and the connection closed without an answer; the SDK tries again.
     Lose,
-    /// These entries of a batch call are left undone and reported so, by their place in the call.
+    /// The entries at these places of a batch call are left undone, and the answer reports them so.
     FailEntries(Vec<usize>),
     /// The call is carried out after this time.
     Delay(Duration),
@@ -30,7 +30,7 @@ pub enum Action {
     Pause,
 }
 
-/// Which calls are hit, and how.
+/// An aim says which calls are hit, and how.
 #[derive(Debug, Clone)]
 pub struct Aim {
     function: String,
@@ -42,7 +42,7 @@ pub struct Aim {
 }
 
 impl Aim {
-    /// The first call of `operation` (as `dynamodb:UpdateItem`) by `function`.
+    /// Aims at the first call of `operation`, for example `dynamodb:UpdateItem`, by `function`.
     pub fn at(function: &str, operation: &str, action: Action) -> Self {
         Self {
             function: function.to_owned(),
@@ -54,7 +54,7 @@ impl Aim {
         }
     }
 
-    /// Only calls whose body has this text in it, as JSON writes it.
+    /// Narrows the aim to calls whose JSON body contains this text.
     pub fn containing(self, text: &str) -> Self {
         Self { containing: Some(text.to_owned()), ..self }
     }
@@ -70,7 +70,7 @@ impl Aim {
     }
 }
 
-/// An aimed fault. Clones are the same.
+/// The handle of an aimed fault. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Aimed(Arc<State>);
 
@@ -91,17 +91,17 @@ impl Aimed {
         Self(Arc::new(State { aim, seen, hits, is_over, hit, released }))
     }
 
-    /// How many calls it has hit.
+    /// Counts the calls that were hit.
     pub fn hits(&self) -> u32 {
         self.0.hits.load(Ordering::SeqCst)
     }
 
-    /// Ends it: it hits no further call.
+    /// Ends the aim: it hits no further call.
     pub fn end(&self) {
         self.0.is_over.store(true, Ordering::SeqCst);
     }
 
-    /// Waits until it has hit at least once.
+    /// Waits until a call has been hit.
     pub async fn hit(&self) {
         loop {
             let notified = self.0.hit.notified();
@@ -112,12 +112,12 @@ impl Aimed {
         }
     }
 
-    /// Lets a paused call go on, and every later one of this aim.
+    /// Lets a paused call go on, and every later one that this aim hits.
     pub fn release(&self) {
         self.0.released.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
-    /// Waits for [`Aimed::release`].
+    /// Waits until [`Aimed::release`] is called.
     pub(crate) async fn released(&self) {
         if let Ok(permit) = self.0.released.acquire().await {
             permit.forget();

@@ -1,4 +1,4 @@
-//! Functions that are killed in mid-invocation.
+//! Functions are killed in the middle of an invocation.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,7 +20,14 @@ pub(crate) async fn at_random(faults: Faults, functions: BTreeMap<String, Functi
             continue;
         }
         let first = faults.roll(functions.len().max(1));
-        let pick = |busy: &[u64]| (!busy.is_empty()).then(|| busy[faults.roll(busy.len())]);
-        let _ = functions.iter().cycle().skip(first).take(functions.len()).any(|function| function.kill_busy(pick));
+        for function in functions.iter().cycle().skip(first).take(functions.len()) {
+            if function.kill_busy(|busy| one_of(busy, &faults)) {
+                break;
+            }
+        }
     }
+}
+
+fn one_of(instances: &[u64], faults: &Faults) -> Option<u64> {
+    if instances.is_empty() { None } else { Some(instances[faults.roll(instances.len())]) }
 }

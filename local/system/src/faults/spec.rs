@@ -2,20 +2,21 @@ use std::{str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// Random faults, as `seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%`. What is not named does not happen.
+/// Random faults are written as `seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%`. A fault
+/// that is not named does not happen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultSpec {
-    /// Where the dice begin.
+    /// The dice begin from this number, so that a run can be repeated.
     pub seed: u64,
-    /// How often a random function is killed in mid-invocation.
+    /// A busy process of a random function is killed once in each interval.
     #[serde(with = "interval_text")]
     pub kill: Option<Duration>,
     /// The chance that a message is handed out twice.
     pub duplicate: f64,
     /// The chance that a DynamoDB or SQS call fails or is throttled.
     pub fail: f64,
-    /// The chance that such a call is carried out and its answer lost.
+    /// The chance that such a call is carried out but its answer is lost.
     pub lose: f64,
     /// The chance that Lambda has no room for a call of the API.
     pub busy: f64,
@@ -36,7 +37,7 @@ impl FaultSpec {
     }
 }
 
-/// An interval as it is written in the text form.
+/// An interval is written in JSON as it is in the text form.
 mod interval_text {
     use std::time::Duration;
 
@@ -48,12 +49,15 @@ mod interval_text {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        let wrong = |text| D::Error::custom(format!("{text:?} is no interval as 500ms or 2s"));
-        text.map(|text| super::interval(&text).ok_or_else(|| wrong(text))).transpose()
+        let Some(text) = text else { return Ok(None) };
+        match super::interval(&text) {
+            Some(interval) => Ok(Some(interval)),
+            None => Err(D::Error::custom(format!("{text:?} is no interval as 500ms or 2s"))),
+        }
     }
 }
 
-/// A part that is no fault.
+/// A part of the text that names no fault, or gives a fault a value that it can't have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part:?} is no fault: {expected}")]
 pub struct FaultSpecError {
@@ -67,26 +71,36 @@ impl FromStr for FaultSpec {
     fn from_str(text: &str) -> Result<Self, FaultSpecError> {
         let mut spec = Self::default();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let bad = |expected| FaultSpecError { part: part.to_owned(), expected };
-            let (name, value) = part.split_once('=').ok_or_else(|| bad("it has to be name=value"))?;
-            let percent = || {
-                let number = value.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
-                number
-                    .filter(|number| (0.0..=100.0).contains(number))
-                    .map(|number| number / 100.0)
-                    .ok_or_else(|| bad("a chance is 0% to 100%"))
-            };
-            match name {
-                "seed" => spec.seed = value.parse().map_err(|_| bad("a seed is a whole number"))?,
-                "kill" => spec.kill = Some(interval(value).ok_or_else(|| bad("an interval is as 500ms or 2s"))?),
-                "duplicate" => spec.duplicate = percent()?,
-                "fail" => spec.fail = percent()?,
-                "lose" => spec.lose = percent()?,
-                "busy" => spec.busy = percent()?,
-                _ => return Err(bad("known are seed, kill, duplicate, fail, lose and busy")),
+            if let Err(expected) = spec.read_part(part) {
+                return Err(FaultSpecError { part: part.to_owned(), expected });
             }
         }
         Ok(spec)
+    }
+}
+
+impl FaultSpec {
+    /// Reads one `name=value`. The error says what it has to be.
+    fn read_part(&mut self, part: &str) -> Result<(), &'static str> {
+        let (name, value) = part.split_once('=').ok_or("it has to be name=value")?;
+        match name {
+            "seed" => self.seed = value.parse().map_err(|_| "a seed is a whole number")?,
+            "kill" => self.kill = Some(interval(value).ok_or("an interval is as 500ms or 2s")?),
+            "duplicate" => self.duplicate = chance(value)?,
+            "fail" => self.fail = chance(value)?,
+            "lose" => self.lose = chance(value)?,
+            "busy" => self.busy = chance(value)?,
+            _ => return Err("known are seed, kill, duplicate, fail, lose and busy"),
+        }
+        Ok(())
+    }
+}
+
+fn chance(text: &str) -> Result<f64, &'static str> {
+    let percent = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
+    match percent {
+        Some(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("a chance is 0% to 100%"),
     }
 }
 

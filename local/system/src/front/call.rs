@@ -1,8 +1,9 @@
-//! What a call is, and which permissions it needs.
+//! A call is read from its request, and says which permissions it needs.
 
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
+use posthaste_local_template::Stack;
 use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +24,24 @@ pub(crate) struct Call {
     pub(crate) body: Value,
 }
 
-/// ARNs by the names that calls use.
+/// The ARNs of tables and queues, by the names that calls use.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     pub(crate) tables: BTreeMap<String, String>,
     pub(crate) queues: BTreeMap<String, String>,
+}
+
+impl Names {
+    pub(crate) fn of(stack: &Stack) -> Self {
+        let tables = stack.tables.iter().map(|table| (table.name.clone(), table.arn.clone()));
+        let queues = stack.queues.iter().map(|queue| (queue.name.clone(), queue.arn.clone()));
+        Self { tables: tables.collect(), queues: queues.collect() }
+    }
+
+    /// Finds the ARN of a table. A name without one stands for itself.
+    fn table(&self, name: &Value) -> String {
+        arn(&self.tables, name.as_str().unwrap_or_default())
+    }
 }
 
 impl Call {
@@ -42,7 +56,7 @@ impl Call {
         Some(Self { service, action: action.to_owned(), body: serde_json::from_slice(body).unwrap_or_default() })
     }
 
-    /// As `dynamodb:UpdateItem`.
+    /// Names the operation with its service, such as `dynamodb:UpdateItem`.
     pub(crate) fn operation(&self) -> String {
         let service = match self.service {
             Service::DynamoDb => "dynamodb",
@@ -52,8 +66,8 @@ impl Call {
         format!("{service}:{}", self.action)
     }
 
-    /// The IAM actions that this call needs, each with the ARN of its resource. A name that the stack does not have is its own ARN,
-    /// which no role permits.
+    /// Lists the IAM actions that this call needs, each with the ARN of its resource. A name that
+    /// the stack does not have stands as its own ARN, which no role permits.
     pub(crate) fn permissions(&self, names: &Names) -> Vec<(String, String)> {
         match self.service {
             Service::DynamoDb => self.table_permissions(names),
@@ -71,8 +85,9 @@ impl Call {
         }
     }
 
-    /// The partition keys of the items that a call names by their keys, its own, those of the parts of a transaction, of a batch of
-    /// reads or of writes, or of what a query asks for. A key that is not there is an empty one, which no condition permits.
+    /// Lists the partition keys that a call names. They are in its own key, in the parts of its
+    /// transaction, in its batch of reads or writes, or in its query's condition. A missing key
+    /// counts as an empty one, which no condition permits.
     pub(crate) fn leading_keys(&self) -> Vec<&str> {
         if self.service != Service::DynamoDb {
             return Vec::new();
@@ -80,17 +95,21 @@ impl Call {
         if self.action == "Query" {
             return vec![self.queried_key().unwrap_or_default()];
         }
-        let transaction = self.body["TransactItems"].as_array().into_iter().flatten();
-        let tables = self.body["RequestItems"].as_object().into_iter().flat_map(|tables| tables.values());
-        let writes = tables.filter_map(Value::as_array).flatten();
-        let parts = transaction.chain(writes).filter_map(Value::as_object).flat_map(|part| part.values());
-        let keys = parts.chain([&self.body]).filter_map(|part| part.get("Item").or_else(|| part.get("Key")));
-        let tables = self.body["RequestItems"].as_object().into_iter().flat_map(|tables| tables.values());
-        let read = tables.flat_map(|table| table["Keys"].as_array().into_iter().flatten());
-        keys.chain(read).map(|key| key[PARTITION_KEY]["S"].as_str().unwrap_or_default()).collect()
+        let mut items: Vec<&Value> = item_or_key(&self.body).collect();
+        for part in self.body["TransactItems"].as_array().into_iter().flatten() {
+            items.extend(values(part).flat_map(item_or_key));
+        }
+        for table in values(&self.body["RequestItems"]) {
+            // A batch of writes has a list for each table, a batch of reads an object with keys.
+            for write in table.as_array().into_iter().flatten() {
+                items.extend(values(write).flat_map(item_or_key));
+            }
+            items.extend(table["Keys"].as_array().into_iter().flatten());
+        }
+        items.into_iter().map(|item| item[PARTITION_KEY]["S"].as_str().unwrap_or_default()).collect()
     }
 
-    /// What a query wants the partition key to be, where its condition begins as `pk = :value`.
+    /// Reads the partition key of a query whose condition begins with `pk = :value`.
     fn queried_key(&self) -> Option<&str> {
         let mut words = self.body["KeyConditionExpression"].as_str()?.split_whitespace();
         let is_equal = words.next() == Some(PARTITION_KEY) && words.next() == Some("=");
@@ -99,19 +118,20 @@ impl Call {
     }
 
     fn table_permissions(&self, names: &Names) -> Vec<(String, String)> {
-        let table = |name: &Value| arn(&names.tables, name.as_str().unwrap_or_default());
         match self.action.as_str() {
             "BatchGetItem" | "BatchWriteItem" => {
-                let requests = self.body["RequestItems"].as_object().into_iter().flatten();
-                requests.map(|(name, _)| (self.operation(), arn(&names.tables, name))).collect()
+                let tables = self.body["RequestItems"].as_object().into_iter().flatten();
+                tables.map(|(name, _)| (self.operation(), arn(&names.tables, name))).collect()
             }
             "TransactWriteItems" | "TransactGetItems" => {
                 let items = self.body["TransactItems"].as_array().into_iter().flatten();
                 let parts = items.filter_map(Value::as_object).flatten();
-                parts.map(|(kind, part)| (format!("dynamodb:{}", single(kind)), table(&part["TableName"]))).collect()
+                parts
+                    .map(|(kind, part)| (format!("dynamodb:{}", single(kind)), names.table(&part["TableName"])))
+                    .collect()
             }
             _ => {
-                let table = table(&self.body["TableName"]);
+                let table = names.table(&self.body["TableName"]);
                 let resource = match self.body["IndexName"].as_str() {
                     Some(index) => format!("{table}/index/{index}"),
                     None => table,
@@ -120,6 +140,16 @@ impl Call {
             }
         }
     }
+}
+
+/// Iterates over the values of an object, and over nothing if it is none.
+fn values(object: &Value) -> impl Iterator<Item = &Value> {
+    object.as_object().into_iter().flat_map(|fields| fields.values())
+}
+
+/// Finds the attributes in a part of a call that names an item: a put has all, the others its key.
+fn item_or_key(part: &Value) -> impl Iterator<Item = &Value> {
+    part.get("Item").or_else(|| part.get("Key")).into_iter()
 }
 
 /// IAM has no action for a transaction: each part needs the permission of its single form.
@@ -178,78 +208,62 @@ mod tests {
         assert_eq!(query("dueShard = :pk"), [""]);
     }
 
-    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(action, arn)| ((*action).to_owned(), (*arn).to_owned())).collect()
+    fn assert_needs(target: &str, body: Value, expected: &[(&str, &str)]) {
+        let needed = permissions(target, body);
+        let needed: Vec<_> = needed.iter().map(|(action, arn)| (action.as_str(), arn.as_str())).collect();
+        assert_eq!(needed, expected, "{target}");
     }
 
     #[test]
-    fn every_resource_of_a_call_needs_its_permission() {
-        let cases = [
-            ("DynamoDB_20120810.GetItem", json!({"TableName": "t"}), pairs(&[("dynamodb:GetItem", "arn:t")])),
-            (
-                "DynamoDB_20120810.Query",
-                json!({"TableName": "t", "IndexName": "due"}),
-                pairs(&[("dynamodb:Query", "arn:t/index/due")]),
-            ),
-            (
-                "DynamoDB_20120810.Scan",
-                json!({"TableName": "t", "IndexName": "due"}),
-                pairs(&[("dynamodb:Scan", "arn:t/index/due")]),
-            ),
-            ("DynamoDB_20120810.Scan", json!({"TableName": "t"}), pairs(&[("dynamodb:Scan", "arn:t")])),
-            (
-                "DynamoDB_20120810.BatchGetItem",
-                json!({"RequestItems": {"t": {}, "u": {}}}),
-                pairs(&[("dynamodb:BatchGetItem", "arn:t"), ("dynamodb:BatchGetItem", "arn:u")]),
-            ),
-            (
-                "DynamoDB_20120810.BatchWriteItem",
-                json!({"RequestItems": {"t": [{"PutRequest": {}}], "other": [{"DeleteRequest": {}}]}}),
-                pairs(&[("dynamodb:BatchWriteItem", "other"), ("dynamodb:BatchWriteItem", "arn:t")]),
-            ),
-            (
-                "DynamoDB_20120810.TransactWriteItems",
-                json!({"TransactItems": [
-                    {"Put": {"TableName": "t"}},
-                    {"Update": {"TableName": "u"}},
-                    {"Delete": {"TableName": "t"}},
-                    {"ConditionCheck": {"TableName": "u"}},
-                ]}),
-                pairs(&[
-                    ("dynamodb:PutItem", "arn:t"),
-                    ("dynamodb:UpdateItem", "arn:u"),
-                    ("dynamodb:DeleteItem", "arn:t"),
-                    ("dynamodb:ConditionCheckItem", "arn:u"),
-                ]),
-            ),
-            (
-                "DynamoDB_20120810.TransactWriteItems",
-                json!({"TransactItems": [{"Delete": {"TableName": "t"}, "Put": {"TableName": "u"}}]}),
-                pairs(&[("dynamodb:DeleteItem", "arn:t"), ("dynamodb:PutItem", "arn:u")]),
-            ),
-            (
-                "DynamoDB_20120810.TransactGetItems",
-                json!({"TransactItems": [{"Get": {"TableName": "t"}}, {"Get": {"TableName": "u"}}]}),
-                pairs(&[("dynamodb:GetItem", "arn:t"), ("dynamodb:GetItem", "arn:u")]),
-            ),
-            (
-                "AmazonSQS.SendMessageBatch",
-                json!({"QueueUrl": "http://127.0.0.1:1/0/q"}),
-                pairs(&[("sqs:SendMessage", "arn:q")]),
-            ),
-            (
-                "AmazonSQS.SendMessage",
-                json!({"QueueUrl": "http://127.0.0.1:1/0/other"}),
-                pairs(&[("sqs:SendMessage", "other")]),
-            ),
-            (
-                "secretsmanager.GetSecretValue",
-                json!({"SecretId": "arn:s"}),
-                pairs(&[("secretsmanager:GetSecretValue", "arn:s")]),
-            ),
-        ];
-        for (target, body, expected) in cases {
-            assert_eq!(permissions(target, body), expected, "{target}");
+    fn a_call_needs_a_permission_on_its_table_or_its_index() {
+        for action in ["GetItem", "Query", "Scan"] {
+            let (target, needed) = (format!("DynamoDB_20120810.{action}"), format!("dynamodb:{action}"));
+            assert_needs(&target, json!({"TableName": "t"}), &[(&needed, "arn:t")]);
+            let on_index = json!({"TableName": "t", "IndexName": "due"});
+            assert_needs(&target, on_index, &[(&needed, "arn:t/index/due")]);
         }
+    }
+
+    #[test]
+    fn a_batch_needs_a_permission_on_each_of_its_tables() {
+        let reads = json!({"RequestItems": {"t": {}, "u": {}}});
+        let needed = [("dynamodb:BatchGetItem", "arn:t"), ("dynamodb:BatchGetItem", "arn:u")];
+        assert_needs("DynamoDB_20120810.BatchGetItem", reads, &needed);
+        let writes = json!({"RequestItems": {"t": [{"PutRequest": {}}], "other": [{"DeleteRequest": {}}]}});
+        let needed = [("dynamodb:BatchWriteItem", "other"), ("dynamodb:BatchWriteItem", "arn:t")];
+        assert_needs("DynamoDB_20120810.BatchWriteItem", writes, &needed);
+    }
+
+    #[test]
+    fn a_transaction_needs_the_permissions_of_its_parts() {
+        let parts = json!({"TransactItems": [
+            {"Put": {"TableName": "t"}},
+            {"Update": {"TableName": "u"}},
+            {"Delete": {"TableName": "t"}},
+            {"ConditionCheck": {"TableName": "u"}},
+        ]});
+        let needed = [
+            ("dynamodb:PutItem", "arn:t"),
+            ("dynamodb:UpdateItem", "arn:u"),
+            ("dynamodb:DeleteItem", "arn:t"),
+            ("dynamodb:ConditionCheckItem", "arn:u"),
+        ];
+        assert_needs("DynamoDB_20120810.TransactWriteItems", parts, &needed);
+        let two_in_one = json!({"TransactItems": [{"Delete": {"TableName": "t"}, "Put": {"TableName": "u"}}]});
+        let needed = [("dynamodb:DeleteItem", "arn:t"), ("dynamodb:PutItem", "arn:u")];
+        assert_needs("DynamoDB_20120810.TransactWriteItems", two_in_one, &needed);
+        let reads = json!({"TransactItems": [{"Get": {"TableName": "t"}}, {"Get": {"TableName": "u"}}]});
+        let needed = [("dynamodb:GetItem", "arn:t"), ("dynamodb:GetItem", "arn:u")];
+        assert_needs("DynamoDB_20120810.TransactGetItems", reads, &needed);
+    }
+
+    #[test]
+    fn a_call_of_sqs_or_secrets_manager_needs_a_permission_on_its_queue_or_its_secret() {
+        let send = json!({"QueueUrl": "http://127.0.0.1:1/0/q"});
+        assert_needs("AmazonSQS.SendMessageBatch", send, &[("sqs:SendMessage", "arn:q")]);
+        let send = json!({"QueueUrl": "http://127.0.0.1:1/0/other"});
+        assert_needs("AmazonSQS.SendMessage", send, &[("sqs:SendMessage", "other")]);
+        let get = json!({"SecretId": "arn:s"});
+        assert_needs("secretsmanager.GetSecretValue", get, &[("secretsmanager:GetSecretValue", "arn:s")]);
     }
 }

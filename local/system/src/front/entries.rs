@@ -1,10 +1,12 @@
-//! Batch calls of which some entries are left undone: SQS reports them as `Failed`, DynamoDB as unprocessed.
+//! Faults can leave some entries of a batch call undone. SQS reports them as `Failed`, DynamoDB as
+//! unprocessed.
 
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, Service};
 
-/// The call without the entries at these places, and these entries. None is left of a call that loses all its entries.
+/// Splits a call into a call without the entries at these places, and these entries. A call that
+/// loses all its entries leaves none.
 pub(super) fn part(call: &Call, indices: &[usize]) -> (Option<Value>, Value) {
     let mut kept = call.body.clone();
     let left_out = match (call.service, call.action.as_str()) {
@@ -20,7 +22,7 @@ pub(super) fn part(call: &Call, indices: &[usize]) -> (Option<Value>, Value) {
     ((!empty).then_some(kept), left_out)
 }
 
-/// The answer's body, which reports the entries that were left out.
+/// Adds the entries that were left out to the body of the answer.
 pub(super) fn report(call: &Call, answer: &[u8], left_out: Value) -> String {
     let mut answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     match (call.service, call.action.as_str()) {
@@ -46,7 +48,7 @@ pub(super) fn report(call: &Call, answer: &[u8], left_out: Value) -> String {
     answer.to_string()
 }
 
-/// Takes entries out of each table's list; the places count on from table to table.
+/// Takes entries out of each table's list. The places count on from table to table.
 fn by_table(body: &mut Value, indices: &[usize], list: impl Fn(&mut Value) -> &mut Value) -> Value {
     let Some(tables) = body["RequestItems"].as_object_mut() else { return json!({}) };
     let mut left_out = Map::new();
@@ -65,13 +67,15 @@ fn by_table(body: &mut Value, indices: &[usize], list: impl Fn(&mut Value) -> &m
     left_out.into()
 }
 
+/// Takes the entries at these places out of a list whose first entry is at `first`.
 fn split(list: &mut Value, indices: &[usize], first: usize) -> Value {
     let items = list.as_array_mut().map(std::mem::take).unwrap_or_default();
-    let (taken, kept): (Vec<_>, Vec<_>) =
-        items.into_iter().enumerate().partition(|(at, _)| indices.contains(&(first + at)));
-    let values = |items: Vec<(usize, Value)>| Value::from(items.into_iter().map(|(_, item)| item).collect::<Vec<_>>());
-    *list = values(kept);
-    values(taken)
+    let (mut taken, mut kept) = (Vec::new(), Vec::new());
+    for (place, item) in items.into_iter().enumerate() {
+        if indices.contains(&(first + place)) { taken.push(item) } else { kept.push(item) }
+    }
+    *list = kept.into();
+    taken.into()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a call would be billed for.
+//! The meter is told what each call would be billed for.
 //!
 //! The embedded DynamoDB says what a call took of each table and its indexes, rounded as DynamoDB does. What it refuses has no such
 //! figure, although a write with a condition that does not hold is billed: that is counted as one unit for each part, and as two in a
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::bill::sqs_requests;
 
-/// The request of a call of DynamoDB that asks for what it takes.
+/// Makes a call of DynamoDB ask for the units that it takes.
 pub(super) fn asking_for_units(call: &Call, request: Request<Bytes>) -> Request<Bytes> {
     const ASKED: &[u8] = br#"{"ReturnConsumedCapacity":"TOTAL","#;
     if call.body.get("ReturnConsumedCapacity").is_some() {
@@ -31,7 +31,7 @@ pub(super) fn asking_for_units(call: &Call, request: Request<Bytes>) -> Request<
 pub(super) fn count(parts: &Parts, who: &str, call: &Call, answer: &Response<Bytes>) {
     let meter = &parts.meter;
     match call.service {
-        Service::Sqs => meter.sqs(who, sqs_requests(message_bytes(&call.body))),
+        Service::Sqs => meter.sqs(who, sqs_requests(sent_bytes(&call.body))),
         Service::SecretsManager => meter.secret(),
         Service::DynamoDb if answer.status().is_success() => {
             for units in units(answer.body()) {
@@ -39,9 +39,9 @@ pub(super) fn count(parts: &Parts, who: &str, call: &Call, answer: &Response<Byt
                 meter.table(&units.table, reads, writes);
             }
             if let Some(table) = &parts.events_table {
-                let puts = call.body["RequestItems"][table.as_str()].as_array();
-                let is_put = |write: &&Value| write.get("PutRequest").is_some();
-                meter.events(puts.map_or(0, |puts| puts.iter().filter(is_put).count() as u64));
+                let writes = call.body["RequestItems"][table.as_str()].as_array().into_iter().flatten();
+                let puts = writes.filter(|write| write.get("PutRequest").is_some());
+                meter.events(puts.count() as u64);
             }
         }
         Service::DynamoDb => {
@@ -52,25 +52,33 @@ pub(super) fn count(parts: &Parts, who: &str, call: &Call, answer: &Response<Byt
     }
 }
 
-/// The bytes of the messages that a call of SQS sends: their bodies and attributes.
-fn message_bytes(body: &Value) -> u64 {
-    let of_message = |message: &Value| {
-        let attributes = message["MessageAttributes"].as_object().into_iter().flatten();
-        let of_attribute = |(name, value): (&String, &Value)| {
-            let parts = ["DataType", "StringValue", "BinaryValue"];
-            name.len() + parts.iter().filter_map(|part| value[part].as_str()).map(str::len).sum::<usize>()
-        };
-        message["MessageBody"].as_str().map_or(0, str::len) + attributes.map(of_attribute).sum::<usize>()
-    };
+/// Adds up the bytes of the messages that a call of SQS sends, be it one or a batch.
+fn sent_bytes(body: &Value) -> u64 {
     let entries = body["Entries"].as_array().into_iter().flatten();
-    (of_message(body) + entries.map(of_message).sum::<usize>()) as u64
+    (message_bytes(body) + entries.map(message_bytes).sum::<usize>()) as u64
+}
+
+/// Counts the bytes of a message's body and attributes.
+fn message_bytes(message: &Value) -> usize {
+    let mut bytes = text_length(&message["MessageBody"]);
+    for (name, value) in message["MessageAttributes"].as_object().into_iter().flatten() {
+        bytes += name.len();
+        for part in ["DataType", "StringValue", "BinaryValue"] {
+            bytes += text_length(&value[part]);
+        }
+    }
+    bytes
+}
+
+fn text_length(value: &Value) -> usize {
+    value.as_str().map_or(0, str::len)
 }
 
 fn is_write(action: &str) -> bool {
     matches!(action, "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems")
 }
 
-/// What a call took of a table.
+/// The units that a call took of a table.
 #[derive(Debug, PartialEq, Deserialize)]
 struct Units {
     #[serde(rename = "TableName")]
@@ -98,7 +106,7 @@ fn units(answer: &[u8]) -> Vec<Units> {
     }
 }
 
-/// The least that a refused call is billed for: its tables, and the units of each.
+/// Lists the tables of a refused call with the fewest units that each can be billed for.
 fn refused<'a>(call: &'a Call, answer: &[u8]) -> Vec<(&'a str, f64)> {
     #[derive(Deserialize)]
     struct Refusal {
@@ -144,9 +152,9 @@ mod tests {
     #[test]
     fn all_messages_of_a_call_count_with_their_attributes() {
         let attribute = json!({ "reason": { "DataType": "String", "StringValue": "exhausted" } });
-        assert_eq!(message_bytes(&json!({ "MessageBody": "12345", "MessageAttributes": attribute })), 5 + 6 + 6 + 9);
-        assert_eq!(message_bytes(&json!({ "Entries": [{ "MessageBody": "123" }, { "MessageBody": "12" }] })), 5);
-        assert_eq!(message_bytes(&json!({ "Entries": [{ "ReceiptHandle": "x" }] })), 0);
+        assert_eq!(sent_bytes(&json!({ "MessageBody": "12345", "MessageAttributes": attribute })), 5 + 6 + 6 + 9);
+        assert_eq!(sent_bytes(&json!({ "Entries": [{ "MessageBody": "123" }, { "MessageBody": "12" }] })), 5);
+        assert_eq!(sent_bytes(&json!({ "Entries": [{ "ReceiptHandle": "x" }] })), 0);
     }
 
     #[test]

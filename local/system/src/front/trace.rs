@@ -1,5 +1,6 @@
-//! The trace header of a call that sends messages. SQS keeps it with each of them, and so their chain is known when they invoke a
-//! function. Functions send it, and whoever else takes part in a trace; a developer's tool doesn't.
+//! A call that sends messages may have a trace header. SQS keeps it with each message, and so the
+//! chain of sends is known when the message invokes a function. Functions send the header, and so
+//! does anybody else who takes part in a trace; a developer's tool doesn't.
 
 use bytes::Bytes;
 use http::Request;
@@ -9,8 +10,8 @@ use super::call::{Call, Service};
 
 const HEADER: &str = "x-amzn-trace-id";
 
-/// The call with its trace header in its messages. What a message says itself comes first
-/// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>).
+/// Copies the call's trace header into its messages. The header of the message itself comes first,
+/// if it has one (<https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>).
 pub(super) fn keep(call: &mut Call, request: Request<Bytes>) -> Request<Bytes> {
     let Some(header) = request.headers().get(HEADER).and_then(|header| header.to_str().ok()) else { return request };
     let messages = messages(call);
@@ -20,14 +21,14 @@ pub(super) fn keep(call: &mut Call, request: Request<Bytes>) -> Request<Bytes> {
     for message in messages {
         let attributes = message.entry("MessageSystemAttributes").or_insert_with(|| json!({}));
         if let Some(attributes) = attributes.as_object_mut() {
-            let header = || json!({ "DataType": "String", "StringValue": header });
-            attributes.entry("AWSTraceHeader").or_insert_with(header);
+            let own = attributes.entry("AWSTraceHeader");
+            own.or_insert_with(|| json!({ "DataType": "String", "StringValue": header }));
         }
     }
     request.map(|_| call.body.to_string().into())
 }
 
-/// The messages that the call sends.
+/// Finds the messages that the call sends.
 fn messages(call: &mut Call) -> Vec<&mut Map<String, Value>> {
     match (call.service, call.action.as_str()) {
         (Service::Sqs, "SendMessage") => call.body.as_object_mut().into_iter().collect(),
@@ -43,7 +44,7 @@ fn messages(call: &mut Call) -> Vec<&mut Map<String, Value>> {
 mod tests {
     use super::*;
 
-    /// What is passed on of a call with this body.
+    /// Passes a call with this body through [`keep`], and returns the body that comes out.
     fn kept(target: &str, body: &str, header: Option<&str>) -> String {
         let mut request = Request::post("/").header("x-amz-target", target);
         if let Some(header) = header {

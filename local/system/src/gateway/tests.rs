@@ -1,4 +1,4 @@
-//! What API Gateway answers itself. The function is one that takes every invocation and never answers.
+//! Some answers are API Gateway's own. The function here takes every invocation and never answers.
 
 use http::{Method, header::CONTENT_TYPE};
 use posthaste_local_lambda::{FunctionSpec, LogSink, Runner};
@@ -7,10 +7,10 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// Lambda takes an event of so many bytes.
+/// Lambda takes an event of at most this many bytes.
 const LAMBDA_LIMIT: usize = 6 * 1024 * 1024;
 
-/// The gateway of `POST /events`, and what accepts its invocations.
+/// Makes a gateway with the route `POST /events`, and the listener that accepts its invocations.
 async fn gateway(throttling: Option<Throttling>, faults: &str) -> (Gateway, TcpListener) {
     let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let spec = FunctionSpec {

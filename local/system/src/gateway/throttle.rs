@@ -1,4 +1,4 @@
-//! The token buckets of API Gateway:
+//! API Gateway throttles with token buckets:
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html>.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 use posthaste_local_template::Throttling;
 use tokio::time::Instant;
 
-/// A bucket for each route.
+/// The throttles have a bucket for each route.
 #[derive(Debug)]
 pub(crate) struct Throttles {
     throttling: Option<Throttling>,
@@ -23,12 +23,12 @@ struct Bucket {
 }
 
 impl Throttles {
-    /// Without a throttling every request passes.
+    /// Makes the buckets. Every request passes if there is no throttling.
     pub(crate) fn new(throttling: Option<Throttling>) -> Self {
         Self { throttling, buckets: Mutex::default() }
     }
 
-    /// Whether a request of this route passes.
+    /// Takes a token for a request of this route, and tells if there was one.
     pub(crate) fn admits(&self, route_key: &str, now: Instant) -> bool {
         let Some(Throttling { rate, burst }) = self.throttling else { return true };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What has arrived, as a plain page.
+//! A browser sees the requests that have arrived as a plain page.
 
 use std::fmt::Write;
 

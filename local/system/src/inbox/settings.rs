@@ -1,46 +1,48 @@
-//! What an inbox is told.
+//! An inbox has settings: its answers, and the secret to verify signatures with.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-/// What an inbox is told.
+/// The settings of one inbox.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
     /// The webhook's secret, `whsec_…`: signatures are verified with it.
     #[serde(default, skip_serializing)]
     pub secret: Option<String>,
-    /// What is answered, one after the other, each as often as it says; then the default.
+    /// The next answers, in their order. Each is given as often as it says, and the default after
+    /// the last.
     #[serde(default)]
     pub responses: VecDeque<Answer>,
-    /// What is answered when no response is left, however often; 200 without a body unless given.
+    /// The answer when no response is left, given without end. It is a 200 with an empty body
+    /// unless set.
     #[serde(default)]
     pub default: Option<Answer>,
 }
 
-/// What is answered.
+/// An answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Answer {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// How often; a default answer is given without end.
+    /// The number of requests that get this answer. A default answer ignores it.
     #[serde(default = "once")]
     pub times: u32,
-    /// After how long.
+    /// The answer waits for this many milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
-    /// The body, a text as it is.
+    /// The body, which is sent as it is.
     #[serde(default)]
     pub body: String,
-    /// Further headers; a `content-type` takes the place of `text/plain`.
+    /// Further headers. A `content-type` among them replaces `text/plain`.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
 }
 
 impl Answer {
-    /// A status, this often, at once and without a body.
+    /// Makes an answer with this status and an empty body, given at once and this often.
     pub fn status(status: u16, times: u32) -> Self {
         Self { status, times, delay_ms: 0, body: String::new(), headers: BTreeMap::new() }
     }
@@ -51,7 +53,7 @@ fn once() -> u32 {
 }
 
 impl Settings {
-    /// The answer to the next request.
+    /// Takes the answer to the next request.
     pub(super) fn next_answer(&mut self) -> Answer {
         while let Some(answer) = self.responses.front_mut() {
             if answer.times > 0 {

@@ -11,7 +11,8 @@ async fn start() -> (Inbox, Server, String) {
     (inbox, server, url.strip_prefix("http://").unwrap().to_owned())
 }
 
-/// Sends each of these texts when the one before has been answered, all on one connection; the answers.
+/// Sends these texts on one connection, each when the one before has been answered, and returns the
+/// answers.
 async fn send(address: &str, texts: &[&str]) -> Vec<String> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut answers = Vec::new();

@@ -1,4 +1,5 @@
-//! Both signatures, verified as a receiver does: one by the `standardwebhooks` library, one by an HMAC of its own.
+//! Both signatures of a request are verified as a receiver does it: one with the `standardwebhooks`
+//! library, one with an HMAC computed here.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +7,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::Sha256;
 
-/// Which signatures of a request are valid.
+/// The validity of a request's signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Signatures {
-    /// `webhook-signature`, with `webhook-id` and a `webhook-timestamp` of the last minutes.
+    /// `webhook-signature` is valid for the body, the `webhook-id` and a `webhook-timestamp` of the
+    /// last minutes.
     pub standard: bool,
-    /// `x-webhook-signature`, keyed with the secret's text.
+    /// `x-webhook-signature` is valid for the body. Its key is the text of the secret.
     pub spectra: bool,
 }
 

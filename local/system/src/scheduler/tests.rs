@@ -1,10 +1,10 @@
-//! When the scheduler invokes, on a paused clock; what it invokes is tested with the whole system.
+//! The scheduler's times are tested on a paused clock. Its events are tested with the whole system.
 
 use std::{cell::RefCell, sync::Mutex};
 
 use super::*;
 
-/// Takes down the second of each invocation.
+/// Writes down the second of each invocation.
 #[derive(Clone)]
 struct Moments(Arc<Mutex<Vec<u64>>>, Instant);
 
@@ -58,7 +58,7 @@ async fn what_runs_ends_with_its_schedule() {
     assert!(tasks.is_empty());
 }
 
-/// The seconds at which the invocations of one event begin, when they end like this.
+/// Returns the seconds at which the invocations of one event begin, if they end with these results.
 async fn attempts(retries: usize, results: impl IntoIterator<Item = Result<Bytes, InvokeError>>) -> Vec<u64> {
     let moments = Moments::new();
     let results = RefCell::new(results.into_iter());

@@ -1,5 +1,5 @@
-//! The header lines of a request as they came. hyper's map of headers keeps neither where a repeated name stood nor how it was
-//! written, so a connection's bytes are recorded up to the end of each head.
+//! Header lines are kept as they came. hyper's map of headers forgets the place of a repeated name
+//! and the spelling of all, so a connection's bytes are recorded up to the end of each head.
 
 use std::{
     io::{self, IoSlice},
@@ -14,11 +14,12 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Names and values in the order, and with the names, in which they were sent: an extension of every request.
+/// The names and values of a request's headers, in the order and spelling in which they were sent.
+/// Every request has this as an extension.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HeaderLines(pub(crate) Vec<(String, String)>);
 
-/// What has been read of the head that a connection is about to take or has taken. Clones are the same.
+/// The bytes of the head that a connection reads, or has read last. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record(Arc<Mutex<Head>>);
 
@@ -29,17 +30,22 @@ struct Head {
 }
 
 impl Record {
-    /// The next bytes are those of another request.
+    /// Begins anew: the next bytes belong to another request.
     pub(super) fn begin(&self) {
         *self.lock() = Head::default();
     }
 
-    /// The lines of the head that hyper has read as these headers. Of a request that was sent before the last one was answered
-    /// the head isn't known, and the lines are only as good as the map.
+    /// Returns the lines of the head that hyper has read as these headers. The head of a request
+    /// that came before the last one was answered is not recorded, so its lines are made from the
+    /// map.
     pub(super) fn header_lines(&self, headers: &HeaderMap) -> HeaderLines {
-        let lines = lines(&self.lock().bytes).filter(|lines| are_the_same(lines, headers));
-        let from_map = || headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
-        HeaderLines(lines.unwrap_or_else(from_map))
+        match lines(&self.lock().bytes) {
+            Some(lines) if are_the_same(&lines, headers) => HeaderLines(lines),
+            _ => {
+                let of_map = headers.iter();
+                HeaderLines(of_map.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect())
+            }
+        }
     }
 
     fn read(&self, bytes: &[u8]) {
@@ -63,17 +69,17 @@ fn lines(head: &[u8]) -> Option<Vec<(String, String)>> {
 }
 
 fn are_the_same(lines: &[(String, String)], headers: &HeaderMap) -> bool {
-    let has = |(name, value): &(String, String)| {
-        headers.get_all(name.as_str()).iter().any(|other| text(other.as_bytes()) == *value)
-    };
-    lines.len() == headers.len() && lines.iter().all(has)
+    lines.len() == headers.len()
+        && lines
+            .iter()
+            .all(|(name, value)| headers.get_all(name.as_str()).iter().any(|other| text(other.as_bytes()) == *value))
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A connection that is recorded.
+/// A connection whose bytes are recorded as they are read.
 pub(super) struct Recorded {
     stream: TcpStream,
     record: Record,

@@ -1,4 +1,5 @@
-//! Puts together what AWS would bill: what the meter counted, what the functions did, and what is in the tables.
+//! The accountant adds up all that AWS would bill: the meter's counts, the functions' work, and the
+//! tables' contents.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +14,7 @@ use crate::{
     inbox::Inbox,
 };
 
-/// Whoever knows all of it.
+/// The parts of the system that know something of the bill.
 pub(crate) struct Accountant {
     pub(super) meter: Arc<Meter>,
     pub(super) functions: BTreeMap<String, Function>,
@@ -24,15 +25,15 @@ pub(crate) struct Accountant {
     pub(super) parameters: BTreeMap<String, String>,
 }
 
-/// The bill as the admin address shows it.
+/// The bill in the form in which the admin address shows it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Shown {
-    /// Events that were stored.
+    /// The number of events that were stored.
     events: u64,
-    /// What everything until now would have cost.
+    /// The bill for all that happened until now.
     until_now: Bill,
-    /// The same for a million events; none without an event.
+    /// The same bill scaled to a million events. There is none before the first event.
     for_a_million_events: Option<Bill>,
 }
 

@@ -1,4 +1,4 @@
-//! DynamoDB, embedded, with the template's tables.
+//! DynamoDB is embedded, and has the tables of the template.
 
 use std::{net::Ipv4Addr, path::Path};
 
@@ -8,7 +8,7 @@ use posthaste_local_template::{Stack, Table};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// Starts it among the tasks, with its data in this directory or else in memory.
+/// Starts DynamoDB as one of the tasks. Its data is in this directory, or else in memory.
 pub(super) async fn start(data: Option<&Path>, tasks: &mut JoinSet<()>) -> anyhow::Result<DynamoDb> {
     let database = match data {
         Some(data) => Database::new(&data.join("dynamodb.sqlite").to_string_lossy()),
@@ -21,8 +21,9 @@ pub(super) async fn start(data: Option<&Path>, tasks: &mut JoinSet<()>) -> anyho
     Ok(DynamoDb { http: reqwest::Client::builder().no_proxy().build()?, url })
 }
 
-/// One of the 16 million loopback addresses. The embedded server answers any web page, whatever its Host and Origin are, so its address
-/// has to be one that no page can guess. Everybody else reaches it through the front.
+/// Picks one of the 16 million loopback addresses. The embedded server answers any web page,
+/// whatever its Host and Origin are, so its address has to be one that no page can guess. Everybody
+/// else reaches it through the front.
 fn somewhere() -> anyhow::Result<Ipv4Addr> {
     let mut chance = [0; 3];
     getrandom::fill(&mut chance).context("no randomness")?;
@@ -31,17 +32,17 @@ fn somewhere() -> anyhow::Result<Ipv4Addr> {
     Ok(Ipv4Addr::new(127, a, b, c.clamp(1, 254)))
 }
 
-/// Why a call failed.
+/// The reasons for which a call fails.
 #[derive(Debug, thiserror::Error)]
 pub enum DynamoDbError {
-    /// DynamoDB refused it.
+    /// DynamoDB answered with an error.
     #[error("{operation}: {kind}: {message}")]
     Refused {
-        /// The API operation.
+        /// The operation of DynamoDB's API, such as `GetItem`.
         operation: String,
-        /// The error's type, as `ResourceInUseException`.
+        /// The error's type, such as `ResourceInUseException`.
         kind: String,
-        /// What DynamoDB says.
+        /// DynamoDB's own message.
         message: String,
     },
     /// DynamoDB did not answer.
@@ -60,12 +61,11 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Its URL.
     pub(super) fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// Creates the tables. A kept table gets the indexes that the template has since been given.
+    /// Creates the tables. A table that was kept gets the indexes that are new in the template.
     pub(super) async fn create_tables(&self, stack: &Stack) -> anyhow::Result<()> {
         for table in &stack.tables {
             self.create(table).await.with_context(|| table.logical_id.clone())?;
@@ -92,13 +92,15 @@ impl DynamoDb {
         }
     }
 
-    /// Adds the global indexes that the table of this name doesn't have, one by one, as DynamoDB wants it.
+    /// Adds the global indexes that a table lacks. DynamoDB allows one in each call.
     async fn add_indexes(&self, table: &Table) -> Result<(), DynamoDbError> {
         let described = self.call("DescribeTable", &json!({ "TableName": table.name })).await?;
         let present = list(&described["Table"]["GlobalSecondaryIndexes"]);
         let declared = list(&table.create_request["GlobalSecondaryIndexes"]);
-        let is_missing = |index: &&Value| !present.iter().any(|other| other["IndexName"] == index["IndexName"]);
-        for index in declared.iter().filter(is_missing) {
+        for index in declared {
+            if present.iter().any(|other| other["IndexName"] == index["IndexName"]) {
+                continue;
+            }
             let update = json!({
                 "TableName": table.name,
                 "AttributeDefinitions": table.create_request["AttributeDefinitions"],
@@ -109,7 +111,7 @@ impl DynamoDb {
         Ok(())
     }
 
-    /// Carries out an operation of DynamoDB's API, as `GetItem`.
+    /// Carries out an operation of DynamoDB's API, such as `GetItem`.
     pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, DynamoDbError> {
         let credential = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
         let request = self

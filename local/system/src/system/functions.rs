@@ -1,27 +1,27 @@
-//! The functions, and the pollers that feed them from their queues.
+//! The functions are started here, and the pollers that feed them from their queues.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use anyhow::{Context, bail};
 use posthaste_local_lambda::{Function, FunctionSpec, LogSink, REGION, Runner};
 use posthaste_local_sqs::Sqs;
-use posthaste_local_template::{self as template, QueueMapping, Stack};
+use posthaste_local_template::{QueueMapping, Stack};
 use tokio::task::JoinSet;
 
 use super::Functions;
 use crate::{bill::Meter, poller::Poller};
 
-/// The poller acts in the function's role: AWS refuses a mapping whose function may not do these
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
+/// The poller acts in the function's role. AWS refuses a mapping whose function lacks one of these
+/// permissions (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
 const POLLER_ACTIONS: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
-/// Writes the environment in the form of `cargo lambda watch --env-file`.
+/// Writes the environment in the form that `cargo lambda watch --env-file` reads.
 pub(super) fn write_environment(file: &Path, environment: &BTreeMap<String, String>) -> anyhow::Result<()> {
     let lines: String = environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     std::fs::write(file, lines).with_context(|| format!("{} can't be written", file.display()))
 }
 
-/// All variables of all functions, and where AWS is.
+/// Puts all variables of all functions together, with the address of AWS.
 pub(super) fn shared_environment(stack: &Stack, aws_url: &str) -> BTreeMap<String, String> {
     let mut environment: BTreeMap<String, String> =
         stack.functions.iter().flat_map(|function| function.environment.clone()).collect();
@@ -38,8 +38,8 @@ pub(super) fn shared_environment(stack: &Stack, aws_url: &str) -> BTreeMap<Strin
     environment
 }
 
-/// How many processes a function may have: as many as its mappings invoke at once, and at most `max`. A function without a
-/// mapping, such as those of the API, may have `max`.
+/// Counts the processes that a function may have: as many as its mappings invoke at once, and at
+/// most `max`. A function without a mapping, such as those of the API, may have `max`.
 fn processes(mappings: &[QueueMapping], max: usize) -> usize {
     match mappings {
         [] => max,
@@ -47,7 +47,7 @@ fn processes(mappings: &[QueueMapping], max: usize) -> usize {
     }
 }
 
-/// How many invocations of a mapping go on at once.
+/// Counts the invocations of a mapping that may go on at once.
 fn concurrency(mapping: &QueueMapping, max: usize) -> usize {
     mapping.max_concurrency.map_or(max, |declared| declared.min(max))
 }
@@ -59,30 +59,34 @@ pub(super) fn start(
     aws_url: &str,
     log: &LogSink,
 ) -> anyhow::Result<BTreeMap<String, Function>> {
-    let start = |function: &template::Function| {
-        let name = &function.name;
-        let runner = match runner {
-            Functions::Processes(binaries) => Runner::Process {
-                binary: binaries.get(name).with_context(|| format!("there is no binary {name}"))?.clone(),
-            },
-            Functions::External(base) => {
-                Runner::External { invoke_url: format!("{base}/2015-03-31/functions/{name}/invocations") }
-            }
-        };
-        let mut environment = function.environment.clone();
+    let mut functions = BTreeMap::new();
+    for declared in &stack.functions {
+        let mut environment = declared.environment.clone();
         environment.insert("AWS_ENDPOINT_URL".to_owned(), aws_url.to_owned());
         let spec = FunctionSpec {
-            name: name.clone(),
-            runner,
+            name: declared.name.clone(),
+            runner: runner_of(&declared.name, runner)?,
             environment,
-            timeout: function.timeout,
-            memory_mb: function.memory_mb,
-            max_concurrency: processes(&function.queues, max_processes),
-            allows_recursion: function.allows_recursion,
+            timeout: declared.timeout,
+            memory_mb: declared.memory_mb,
+            max_concurrency: processes(&declared.queues, max_processes),
+            allows_recursion: declared.allows_recursion,
         };
-        Ok((name.clone(), Function::start(spec, log.clone())?))
-    };
-    stack.functions.iter().map(start).collect()
+        functions.insert(declared.name.clone(), Function::start(spec, log.clone())?);
+    }
+    Ok(functions)
+}
+
+fn runner_of(name: &str, functions: &Functions) -> anyhow::Result<Runner> {
+    match functions {
+        Functions::Processes(binaries) => {
+            let binary = binaries.get(name).with_context(|| format!("there is no binary {name}"))?;
+            Ok(Runner::Process { binary: binary.clone() })
+        }
+        Functions::External(base) => {
+            Ok(Runner::External { invoke_url: format!("{base}/2015-03-31/functions/{name}/invocations") })
+        }
+    }
 }
 
 pub(super) fn start_pollers(

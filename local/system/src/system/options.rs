@@ -1,4 +1,4 @@
-//! How a system is started, and where it is then reached.
+//! The options of a system are set before it starts. It answers with its addresses.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -7,54 +7,72 @@ use serde::Serialize;
 
 use crate::faults::FaultSpec;
 
-/// What runs the functions.
+/// The functions run as processes of the system, or outside of it.
 #[derive(Debug, Clone)]
 pub enum Functions {
-    /// Processes of these binaries, by name.
+    /// The system starts processes of these binaries, which are named after their functions.
     Processes(BTreeMap<String, PathBuf>),
-    /// Somebody else, at this base URL of Lambda's Invoke API: `cargo lambda watch`.
+    /// Something else runs the functions, for example `cargo lambda watch`. This is the base URL of
+    /// its Invoke API.
     External(String),
 }
 
-/// How to start a system.
+/// The settings of a system that is to be started.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The text of the SAM template.
     pub template: String,
-    /// What runs the functions.
+    /// The way in which the functions run.
     pub functions: Functions,
     /// The most processes of one function. A function that a queue invokes has no more than the template's `MaximumConcurrency`.
     pub max_processes: usize,
     /// The API's port; 0 picks a free one.
     pub port: u16,
-    /// Where DynamoDB's data and the secrets are kept; in memory unless given.
+    /// The directory for DynamoDB's data and the secrets. Without one they are in memory.
     pub data: Option<PathBuf>,
-    /// Random faults.
+    /// Random faults, from the moment at which the system serves requests.
     pub faults: FaultSpec,
     /// Parameters of the template, beside those that a local system needs.
     pub parameters: BTreeMap<String, String>,
-    /// Takes what the functions write.
+    /// The sink that takes the functions' output.
     pub log: LogSink,
-    /// Where to write, before anything waits for functions that somebody else runs, what these need in their environment.
+    /// A file for the environment that functions outside of the system need. It is written before
+    /// anything waits for these functions.
     pub environment_file: Option<PathBuf>,
 }
 
 impl Options {
     /// The most processes of one function unless another number is chosen.
     pub const MAX_PROCESSES: usize = 50;
+
+    /// Makes the options of a plain system: a free port, everything in memory, no faults, and the
+    /// functions' output as messages of `tracing`.
+    pub fn new(template: String, functions: Functions) -> Self {
+        Self {
+            template,
+            functions,
+            max_processes: Self::MAX_PROCESSES,
+            port: 0,
+            data: None,
+            faults: FaultSpec::default(),
+            parameters: BTreeMap::new(),
+            log: LogSink::tracing(),
+            environment_file: None,
+        }
+    }
 }
 
-/// Where a running system is reached: base URLs without a trailing slash.
+/// The addresses of a running system: base URLs without a trailing slash.
 #[derive(Debug, Clone, Serialize)]
 pub struct Urls {
-    /// The HTTP API.
+    /// The HTTP API. Its paths begin with `/api/v1`.
     pub api: String,
-    /// The receiver; requests go to `/inbox/<name>`.
+    /// The receiver. Requests go to `/inbox/<name>`.
     pub inbox: String,
-    /// Figures and faults.
+    /// The admin address, for figures, faults and schedules.
     pub admin: String,
-    /// SQS.
+    /// The endpoint for AWS's SQS clients.
     pub sqs: String,
-    /// DynamoDB.
+    /// The endpoint for AWS's DynamoDB clients.
     pub dynamodb: String,
 }

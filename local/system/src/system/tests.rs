@@ -1,4 +1,5 @@
-//! A whole system whose only function is played by the test, over Lambda's Invoke API.
+//! These tests run a whole system whose only function is played by the test, over Lambda's Invoke
+//! API.
 
 mod loops;
 mod schedules;
@@ -9,11 +10,10 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use posthaste_local_lambda::LogSink;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::*;
-use crate::{FaultSpec, serve};
+use super::{start::bind, *};
+use crate::{metrics::Depth, serve};
 
 const TEMPLATE: &str = r#"
 Transform: AWS::Serverless-2016-10-31
@@ -92,7 +92,7 @@ Outputs:
   FirstKeySecretArn: {Value: !Ref FirstKey}
 "#;
 
-/// The function `worker`: keeps its events, and succeeds until it is told otherwise.
+/// The function `worker` keeps its events, and succeeds until it is told otherwise.
 struct Worker {
     system: System,
     events: Arc<Mutex<Vec<Value>>>,
@@ -121,7 +121,8 @@ impl Worker {
         self.events.lock().unwrap().clone()
     }
 
-    /// A DynamoDB call with the function's credentials: its answer, or its error's type and message.
+    /// Calls DynamoDB with the function's credentials, and returns the answer, or the error's type
+    /// and message.
     async fn call(&self, operation: &str, body: Value) -> Result<Value, (String, String)> {
         let authorization = "AWS4-HMAC-SHA256 Credential=worker.1/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
         let request = reqwest::Client::new()
@@ -138,19 +139,9 @@ impl Worker {
     }
 }
 
-/// A system whose functions are played behind this Invoke API.
+/// Makes the options of a system whose functions are played behind this Invoke API.
 fn options(template: String, invoke_api: &Server, data: Option<std::path::PathBuf>) -> Options {
-    Options {
-        template,
-        functions: Functions::External(invoke_api.url()),
-        max_processes: Options::MAX_PROCESSES,
-        port: 0,
-        data,
-        faults: FaultSpec::default(),
-        parameters: BTreeMap::new(),
-        log: LogSink::tracing(),
-        environment_file: None,
-    }
+    Options { data, ..Options::new(template, Functions::External(invoke_api.url())) }
 }
 
 fn answer(fails: bool) -> Response<Bytes> {

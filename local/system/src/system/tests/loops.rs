@@ -1,4 +1,5 @@
-//! Chains of sends that lead back to a function: Lambda invokes it sixteen times and no more, unless its template allows it.
+//! Chains of sends can lead back to a function. Lambda invokes it sixteen times and no more, unless
+//! the template allows it.
 
 use std::{
     sync::{
@@ -71,17 +72,17 @@ Outputs:
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// The invocations after which the functions send nothing more.
+/// The functions send nothing more after this many invocations.
 const ENOUGH: u64 = 60;
 
-/// The functions `ping` and `pong`. Each answers an invocation with a message to a queue.
+/// The functions `ping` and `pong` each answer an invocation with a message to a queue.
 struct Chain {
     system: System,
     _invoke_api: Server,
 }
 
 impl Chain {
-    /// `next` says to which queue each function sends.
+    /// Starts the functions. `next` names the queue that each of them sends to.
     async fn start(template: String, next: &'static [(&'static str, &'static str)]) -> Self {
         let (aws, begun) = (Arc::<OnceLock<String>>::default(), Arc::<AtomicU64>::default());
         let known = aws.clone();
@@ -103,14 +104,14 @@ impl Chain {
         Self { system, _invoke_api: invoke_api }
     }
 
-    /// A message as a developer's tool sends it.
+    /// Sends a message as a developer's tool does.
     async fn begin(&self) {
         let message =
             json!({ "QueueUrl": format!("{}/000000000000/pings", self.system.urls().sqs), "MessageBody": "go" });
         self.system.sqs().call("SendMessage", message.to_string().as_bytes()).await.unwrap();
     }
 
-    /// How often a function was invoked, and how often Lambda dropped an invocation of it.
+    /// Counts the invocations of a function, and those that Lambda dropped.
     fn counts(&self, function: &str) -> (u64, u64) {
         let stats = &self.system.metrics().functions[function];
         (stats.invocations, stats.recursion_dropped)

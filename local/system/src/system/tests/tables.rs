@@ -1,4 +1,4 @@
-//! Tables with their indexes, and what a role permits on them.
+//! Tables have their indexes, and roles limit the calls to them.
 
 use super::*;
 
@@ -49,7 +49,7 @@ async fn an_index_is_queried_through_the_front() {
     assert_eq!(scanned["Count"], 3, "an item without the key's attributes is not in the index");
 }
 
-/// The error of a call that the role does not permit.
+/// Returns the error of a call that the role does not permit.
 fn denied(action: &str, resource: &str) -> Result<Value, (String, String)> {
     let arn = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{resource}");
     let message = format!("User: worker is not authorized to perform: {action} on resource: {arn}");

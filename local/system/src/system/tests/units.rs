@@ -1,8 +1,8 @@
-//! What calls of DynamoDB are billed for.
+//! Calls of DynamoDB are billed in units.
 
 use super::*;
 
-/// A thing of about so many bytes, which is in both indexes.
+/// Makes a thing of about so many bytes, which is in both indexes.
 fn thing(pk: &str, bytes: usize) -> Value {
     let text = |text: String| json!({ "S": text });
     json!({
