@@ -1,4 +1,5 @@
-//! The environment of a function's process: what Lambda sets and what the function's configuration says, nothing else.
+//! The environment of a function's process has the variables that Lambda sets and those of the
+//! function's configuration, and no other.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use crate::REGION;
 use crate::error::StartError;
 use crate::function::FunctionSpec;
 
-/// A function's configuration can't have these.
+/// Lambda refuses these variables in a function's configuration.
 const RESERVED: [&str; 17] = [
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
@@ -38,7 +39,7 @@ pub(crate) fn check(environment: &BTreeMap<String, String>) -> Result<(), StartE
     }
 }
 
-/// The command that starts process number `instance`, whose Runtime API is at `api`.
+/// Makes the command that starts process number `instance`, whose Runtime API is at `api`.
 pub(crate) fn command(spec: &FunctionSpec, binary: &Path, instance: u64, api: SocketAddr) -> Command {
     let name = &spec.name;
     let directory = binary.parent().unwrap_or(Path::new("/"));

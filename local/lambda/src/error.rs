@@ -3,62 +3,62 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// Why an invocation has no answer.
+/// The reasons for which an invocation has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
     /// The function reported an error of its own.
     #[error("{error_type}: {message}")]
     FunctionError {
-        /// `errorType` of the report, as `Runtime.UnknownError` when it has none.
+        /// The `errorType` of the report, or `Runtime.UnknownError` if it has none.
         error_type: String,
-        /// `errorMessage` of the report.
+        /// The `errorMessage` of the report.
         message: String,
     },
-    /// The function didn't answer before its deadline; its process was killed.
+    /// The function didn't answer before its deadline, and so its process was killed.
     #[error("Sandbox.Timedout: Task timed out after {:.2} seconds", after.as_secs_f64())]
     Timeout {
-        /// The function's timeout.
+        /// The timeout in the function's configuration.
         after: Duration,
     },
     /// The process ended in the middle of the invocation.
     #[error("Runtime.ExitError: Runtime exited with error: {status}")]
     Crashed {
-        /// How it ended: `exit status: 1` or `signal: 9 (SIGKILL)`.
+        /// The end of the process, as `exit status: 1` or `signal: 9 (SIGKILL)`.
         status: String,
     },
     /// No process of the function became ready for the invocation.
     #[error("{error_type}: {message}")]
     InitFailed {
-        /// What the function reported about its init, or `Runtime.ExitError`.
+        /// The type that the function reported for its failed init, or `Runtime.ExitError`.
         error_type: String,
-        /// The report's message, or how the process ended.
+        /// The message of that report, or the end of the process.
         message: String,
     },
     /// The payload is over Lambda's limit for a synchronous invocation, 6 MB.
     #[error("RequestTooLargeException: {bytes} bytes are over the limit of an invocation's payload")]
     RequestTooLarge {
-        /// The payload's length.
+        /// The payload's length in bytes.
         bytes: usize,
     },
-    /// Lambda's recursive loop detection dropped the invocation: it did not begin.
+    /// Lambda's recursive loop detection dropped the invocation before it began.
     #[error(
         "RecursiveInvocationException: {function} has been invoked {allowed} times in this chain already, and its RecursiveLoop is not Allow"
     )]
     RecursiveLoop {
-        /// The function's name.
+        /// The name of the function that the chain led to.
         function: String,
-        /// How often it may be invoked in one chain.
+        /// A function may be invoked this often in one chain.
         allowed: u64,
     },
-    /// The function was stopped.
+    /// The function was stopped, and takes no invocations any more.
     #[error("the function was stopped")]
     Stopped,
 }
 
-/// Why a function can't be started.
+/// The reasons for which a function can't be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// There is no such file, or it isn't one that can be executed.
+    /// The file does not exist, or can't be executed.
     #[error("{}: not an executable file", .0.display())]
     Binary(PathBuf),
     /// Lambda sets this variable itself and refuses it in a function's configuration.
@@ -67,12 +67,12 @@ pub enum StartError {
     /// A function needs room for at least one process.
     #[error("the concurrency must be at least 1")]
     NoConcurrency,
-    /// The address isn't one that an invocation can be sent to.
+    /// Invocations can't be sent to this address.
     #[error("{0}: not an http address")]
     InvokeUrl(String),
 }
 
-/// The error as the Runtime API and the Invoke API write it.
+/// An error in the form that the Runtime API and the Invoke API give it.
 #[derive(Debug, Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErrorBody {
@@ -83,7 +83,7 @@ pub(crate) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads a function's report; what isn't one is taken as the message.
+    /// Reads a function's report. A body that is no report is taken as the message.
     pub(crate) fn read(body: &[u8]) -> Self {
         serde_json::from_slice(body)
             .unwrap_or_else(|_| Self { error_message: String::from_utf8_lossy(body).into_owned(), error_type: None })

@@ -1,4 +1,5 @@
-//! Invocations that somebody else carries out: Lambda's Invoke API, as `cargo lambda watch` serves it.
+//! Invocations can be carried out by something else, which serves Lambda's Invoke API as `cargo
+//! lambda watch` does.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -81,7 +82,8 @@ impl External {
     }
 }
 
-/// AWS says 200 and `X-Amz-Function-Error` when the function failed; `cargo lambda watch` says 500 and no such header.
+/// Reads the answer to an invocation. If the function failed, AWS answers 200 with the header
+/// `X-Amz-Function-Error`, but `cargo lambda watch` answers 500 without it.
 fn read(response: &Response<Bytes>) -> Result<Bytes, InvokeError> {
     if response.status().is_success() && !response.headers().contains_key("x-amz-function-error") {
         return Ok(response.body().clone());

@@ -19,42 +19,44 @@ use crate::stats::Stats;
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
 const REQUEST_LIMIT: usize = 6 * 1024 * 1024;
 
-/// A function's configuration.
+/// The configuration of a function.
 #[derive(Debug, Clone)]
 pub struct FunctionSpec {
-    /// Its name, and the first half of its processes' access key ids.
+    /// The function's name, which is also the first half of its processes' access key ids.
     pub name: String,
-    /// What carries out its invocations.
+    /// The way in which invocations are carried out.
     pub runner: Runner,
-    /// The variables of its configuration. Those that Lambda reserves are refused.
+    /// The variables that the configuration sets. Those that Lambda reserves are refused.
     pub environment: BTreeMap<String, String>,
-    /// How long one invocation may take, from its hand-over to the process.
+    /// One invocation may take this long, from its hand-over to the process.
     pub timeout: Duration,
-    /// What the function is told about its memory; nothing limits it.
+    /// The memory that the function is told it has. Nothing here limits it.
     pub memory_mb: u32,
-    /// The most processes at a time; further invocations wait.
+    /// The function has at most this many processes at a time. Further invocations wait.
     pub max_concurrency: usize,
-    /// Whether it may be invoked any number of times in one chain: `RecursiveLoop: Allow`.
+    /// `RecursiveLoop: Allow`: one chain may invoke the function any number of times.
     pub allows_recursion: bool,
 }
 
-/// What carries out a function's invocations.
+/// Invocations are carried out by processes of our own, or by something else.
 #[derive(Debug, Clone)]
 pub enum Runner {
-    /// Processes of this binary.
+    /// Processes of a binary, started and ended as Lambda does.
     Process {
-        /// The binary, as cargo built it.
+        /// The path of the binary that cargo built.
         binary: PathBuf,
     },
-    /// Somebody else, such as `cargo lambda watch`: there is no process of ours, so the environment, the timeout and the
-    /// concurrency are somebody else's too.
+    /// Something else, such as `cargo lambda watch`. No process is ours then, so the environment,
+    /// the timeout and the concurrency are not ours either.
     External {
-        /// Lambda's Invoke API: `http://127.0.0.1:9000/2015-03-31/functions/<name>/invocations`.
+        /// The address of Lambda's Invoke API:
+        /// `http://127.0.0.1:9000/2015-03-31/functions/<name>/invocations`.
         invoke_url: String,
     },
 }
 
-/// A function that takes invocations. Clones are the same function; when the last is dropped, its processes are killed.
+/// A function that takes invocations. Clones are the same function. When the last one is dropped,
+/// its processes are killed.
 #[derive(Debug, Clone)]
 pub struct Function {
     backend: Arc<Backend>,
@@ -76,10 +78,10 @@ impl Drop for Backend {
 }
 
 impl Function {
-    /// Makes the function ready; processes start with the invocations.
+    /// Makes the function ready. Its processes start with the invocations.
     ///
     /// # Errors
-    /// What the configuration has wrong.
+    /// The configuration is wrong.
     pub fn start(spec: FunctionSpec, log: LogSink) -> Result<Self, StartError> {
         environment::check(&spec.environment)?;
         if spec.max_concurrency == 0 {
@@ -96,19 +98,21 @@ impl Function {
         Ok(Self { backend: Arc::new(backend), guard: Arc::new(guard) })
     }
 
-    /// Invokes the function and waits for its answer, first for a free process when all are busy. An invocation whose
-    /// caller stops waiting is dropped if it hasn't begun and carried out if it has.
+    /// Invokes the function and waits for its answer. When all processes are busy it waits for a
+    /// free one first. If the caller stops waiting, an invocation that hasn't begun is dropped, and
+    /// one that has is carried out.
     ///
     /// # Errors
-    /// Why there is no answer. An error is final: nothing is tried a second time.
+    /// There is no answer. The error is final: nothing is tried a second time.
     pub async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         self.invoke_in(Lineage::default(), payload).await
     }
 
-    /// The same for an invocation that other invocations led to.
+    /// Invokes the function as [`invoke`](Self::invoke) does, at the end of a chain of other
+    /// invocations.
     ///
     /// # Errors
-    /// Why there is no answer. The chain may have led to the function too often.
+    /// There is no answer, perhaps because the chain has led to the function too often.
     pub async fn invoke_in(&self, chain: Lineage, payload: Bytes) -> Result<Bytes, InvokeError> {
         if payload.len() > REQUEST_LIMIT {
             return Err(InvokeError::RequestTooLarge { bytes: payload.len() });
@@ -120,8 +124,9 @@ impl Function {
         }
     }
 
-    /// Kills a process that is in the middle of an invocation: the one that `pick` takes from their instance numbers.
-    /// True if there was one; the invocation fails as [`InvokeError::Crashed`].
+    /// Kills a process that is in the middle of an invocation. `pick` chooses it from the instance
+    /// numbers of all that are. The result is true if one was killed, and its invocation fails as
+    /// [`InvokeError::Crashed`].
     pub fn kill_busy(&self, pick: impl FnOnce(&[u64]) -> Option<u64>) -> bool {
         match &*self.backend {
             Backend::Processes(pool) => pool.kill_busy(pick),
@@ -129,8 +134,9 @@ impl Function {
         }
     }
 
-    /// Kills the process with this instance number (its access key id is `<name>.<instance>`) and waits until it is dead
-    /// and its invocation, if it had one, has failed. False if there is no such process.
+    /// Kills the process with this instance number, whose access key id is `<name>.<instance>`. It
+    /// waits until the process is dead and its invocation, if it had one, has failed. The result is
+    /// false if there is no such process.
     pub async fn kill_instance(&self, instance: u64) -> bool {
         match &*self.backend {
             Backend::Processes(pool) => pool.kill_instance(instance).await,
@@ -138,7 +144,7 @@ impl Function {
         }
     }
 
-    /// What the function has done and used until now.
+    /// Returns the figures of the function since it was started.
     pub fn stats(&self) -> Stats {
         let stats = match &*self.backend {
             Backend::Processes(pool) => pool.stats(),
@@ -147,7 +153,7 @@ impl Function {
         Stats { recursion_dropped: self.guard.dropped(), ..stats }
     }
 
-    /// The ids of its processes that are alive.
+    /// Lists the ids of the function's live processes.
     pub fn pids(&self) -> Vec<u32> {
         match &*self.backend {
             Backend::Processes(pool) => pool.pids(),
@@ -165,7 +171,7 @@ impl Function {
     }
 }
 
-/// The absolute path, for a process that starts in another directory.
+/// Returns the absolute path, because a process starts in another directory.
 fn executable(binary: PathBuf) -> Result<PathBuf, StartError> {
     let absolute = binary.canonicalize().map_err(|_| StartError::Binary(binary.clone()))?;
     match absolute.metadata() {

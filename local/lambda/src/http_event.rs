@@ -1,4 +1,4 @@
-//! API Gateway's Lambda proxy integration of an HTTP API, payload format 2.0:
+//! An HTTP API invokes functions by API Gateway's Lambda proxy integration, in payload format 2.0:
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>.
 
 use std::collections::BTreeMap;
@@ -15,55 +15,56 @@ mod response;
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
 pub const REQUEST_LIMIT: usize = 10 * 1024 * 1024;
 
-/// A request as it came in, and where it goes.
+/// A request as it came in, with the route that it takes.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
-    /// Its method.
+    /// The HTTP method.
     pub method: Method,
-    /// Its path as it was sent, still percent-encoded.
+    /// The path as it was sent, still percent-encoded.
     pub path: String,
-    /// What follows the `?`, as it was sent; empty if there is none.
+    /// The text after the `?`, as it was sent. It is empty if there is none.
     pub query: String,
-    /// Its headers.
+    /// The headers, repeated ones included.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The bytes of the body.
     pub body: Bytes,
-    /// The key of the route that it takes: `POST /api/v1/events`.
+    /// The key of the route, for example `POST /api/v1/events`.
     pub route_key: String,
-    /// The values of the path's variables, decoded.
+    /// The decoded values of the path's variables.
     pub path_parameters: BTreeMap<String, String>,
-    /// The client's address.
+    /// The client's address, which the function sees as `sourceIp`.
     pub source_ip: IpAddr,
-    /// An id for this request.
+    /// An id that the function sees as `requestId`.
     pub request_id: String,
-    /// When it came.
+    /// The time of arrival.
     pub time: SystemTime,
 }
 
-/// A request over [`REQUEST_LIMIT`]: the answer is [`error_response`] with 413.
+/// The request's body is longer than [`REQUEST_LIMIT`]. The answer is [`error_response`] with 413.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a request body of {0} bytes is over the limit of an HTTP API")]
 pub struct RequestTooLarge(pub usize);
 
-/// The event that the function gets for a request.
+/// Makes the event that the function gets for a request.
 ///
 /// # Errors
-/// A body over the limit.
+/// The body is over the limit.
 pub fn to_event(request: &HttpRequest) -> Result<Bytes, RequestTooLarge> {
     request::to_event(request)
 }
 
-/// The response that the client gets for a function's answer; a malformed answer is a 500.
+/// Makes the response that the client gets for a function's answer. A malformed answer becomes a
+/// 500.
 pub fn to_response(answer: &[u8]) -> Response<Bytes> {
     response::to_response(answer).unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
-/// A response of API Gateway's own: `{"message":"Not Found"}` and its like.
+/// Makes a response of API Gateway's own, such as `{"message":"Not Found"}`.
 pub fn error_response(status: StatusCode) -> Response<Bytes> {
     response::error_response(status)
 }
 
-/// Decodes `%XX`; what isn't UTF-8 is replaced, a `%` without two digits stays.
+/// Decodes `%XX`. Bytes that aren't UTF-8 are replaced, and a `%` without two digits stays.
 pub(crate) fn percent_decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     let mut decoded = Vec::with_capacity(rest.len());

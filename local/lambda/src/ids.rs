@@ -7,14 +7,16 @@ pub(crate) fn request_id() -> String {
     uuid::Builder::from_random_bytes(random().to_be_bytes()).into_uuid().to_string()
 }
 
-/// A trace that nobody samples, in X-Ray's form, with the chain of the invocation that it is for.
+/// Makes a trace header in X-Ray's form for an invocation with this lineage. Nobody samples its
+/// trace.
 pub(crate) fn trace_id(lineage: &Lineage) -> String {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let trace = format!("{:032x}", random());
     format!("Root=1-{seconds:08x}-{};Parent={:016x};Sampled=0;{lineage}", &trace[..24], random() >> 64)
 }
 
-/// Each `RandomState` has keys of its own: enough for ids that needn't be secret.
+/// Makes a random number that needn't be secret, from the keys that each `RandomState` has of its
+/// own.
 fn random() -> u128 {
     let half = || u128::from(RandomState::new().build_hasher().finish());
     half() << 64 | half()

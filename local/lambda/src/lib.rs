@@ -40,7 +40,7 @@ pub use lineage::Lineage;
 pub use log::{LogLine, LogSink, LogStream};
 pub use stats::Stats;
 
-/// The region that everything pretends to be in.
+/// The region of everything that runs here.
 pub const REGION: &str = "us-east-1";
-/// The account that everything pretends to belong to.
+/// The account that everything here belongs to.
 pub const ACCOUNT_ID: &str = "000000000000";

@@ -1,4 +1,5 @@
-//! The chain of invocations that led to one, and the guard that stops chains which lead back to a function again and again.
+//! A lineage is the chain of invocations that led to one. A guard stops chains that lead back to a
+//! function again and again.
 //!
 //! On Lambda a process is told the trace header of its invocation, the SDK sends it with every call (`X-Amzn-Trace-Id`), SQS keeps it
 //! with the messages (`AWSTraceHeader`), and Lambda counts in a field of it how often a function has been invoked in one chain
@@ -18,16 +19,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::InvokeError;
 
-/// A function is invoked so often in one chain, and not once more.
+/// Lambda invokes a function this often in one chain, and not once more.
 const MAX_IN_A_CHAIN: u64 = 16;
 
-/// How often each function was invoked in the chain that leads to an invocation.
+/// The functions of the chain that led to an invocation, each with the number of its invocations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lineage(BTreeMap<String, u64>);
 
 impl Lineage {
-    /// The lineage that these trace headers have in common: of each function the highest count. A header without the field, or
-    /// with one that is not of this form, begins a chain.
+    /// Joins the lineages of these trace headers: of each function the highest count stays. A
+    /// header without the field, or with a malformed one, begins a chain.
     pub fn of_trace_headers<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let fields = headers.into_iter().flat_map(|header| header.split(';'));
@@ -41,7 +42,7 @@ impl Lineage {
         Self(counts)
     }
 
-    /// The same chain with one more invocation of a function, and how many of it there are then.
+    /// Adds an invocation of a function to the chain, and returns how many of it there are then.
     fn with(mut self, function: &str) -> (Self, u64) {
         let count = self.0.entry(function.to_owned()).or_default();
         *count = count.saturating_add(1);
@@ -57,7 +58,7 @@ impl fmt::Display for Lineage {
     }
 }
 
-/// Lambda's recursive loop detection for one function.
+/// The guard is Lambda's recursive loop detection for one function.
 #[derive(Debug)]
 pub(crate) struct LoopGuard {
     function: String,
@@ -70,7 +71,7 @@ impl LoopGuard {
         Self { function: function.to_owned(), allows_recursion, dropped: AtomicU64::new(0) }
     }
 
-    /// The lineage of an invocation that this chain leads to, unless it is one too many.
+    /// Returns the lineage of an invocation that this chain leads to, unless it is one too many.
     pub(crate) fn admit(&self, chain: Lineage) -> Result<Lineage, InvokeError> {
         let (lineage, count) = chain.with(&self.function);
         if count > MAX_IN_A_CHAIN && !self.allows_recursion {
@@ -80,7 +81,7 @@ impl LoopGuard {
         Ok(lineage)
     }
 
-    /// How many invocations it has refused.
+    /// Counts the invocations that were refused.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -118,7 +119,8 @@ mod tests {
         assert_eq!(Lineage::of_trace_headers([]), Lineage::default());
     }
 
-    /// Invokes these functions in turn, for ever or until one is refused: how many invocations there were.
+    /// Invokes these functions in turn, until one is refused or there have been `at_most`
+    /// invocations, and counts them.
     fn turns(guards: &[&LoopGuard], at_most: usize) -> usize {
         let mut chain = Lineage::default();
         for (done, guard) in guards.iter().cycle().take(at_most).enumerate() {

@@ -3,49 +3,51 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
-/// A longer line comes in pieces (the limit of an event in CloudWatch Logs).
+/// A line of more bytes comes in pieces, because an event of CloudWatch Logs has no more.
 const LINE_LIMIT: u64 = 256 * 1024;
 
-/// One line that a process wrote, without its end.
+/// A line that a process wrote, without its line break.
 #[derive(Debug, Clone, Copy)]
 pub struct LogLine<'a> {
-    /// The function's name.
+    /// The name of the function that wrote it.
     pub function: &'a str,
-    /// The number of its process.
+    /// The number of the function's process.
     pub instance: u64,
-    /// Where the process wrote it.
+    /// The stream that the process wrote to.
     pub stream: LogStream,
-    /// The line as it was written.
+    /// The text of the line. Bytes that are not UTF-8 are replaced.
     pub text: &'a str,
 }
 
-/// The stream that a line came from.
+/// A process has two streams for its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStream {
-    /// Standard output.
+    /// Standard output, where the functions log.
     Stdout,
-    /// Standard error.
+    /// Standard error, where a panic is written.
     Stderr,
 }
 
-/// Takes the lines that functions write.
+/// A sink takes the lines that functions write.
 #[derive(Clone)]
 pub struct LogSink(Arc<dyn Fn(LogLine<'_>) + Send + Sync>);
 
 impl LogSink {
-    /// Calls `take` with each line, in the order of each stream. It must not block.
+    /// Makes a sink that calls `take` with each line, in the order of each stream. `take` must not
+    /// block.
     pub fn new(take: impl Fn(LogLine<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(take))
     }
 
-    /// Writes each line as a `tracing` event of the target `lambda`, with the fields `function` and `instance`.
+    /// Makes a sink that writes each line as a `tracing` event of the target `lambda`, with the
+    /// fields `function` and `instance`.
     pub fn tracing() -> Self {
         Self::new(
             |line| tracing::info!(target: "lambda", function = line.function, instance = line.instance, "{}", line.text),
         )
     }
 
-    /// Takes one line.
+    /// Hands a line to the sink.
     pub fn take(&self, line: LogLine<'_>) {
         (self.0)(line);
     }

@@ -1,4 +1,5 @@
-//! Who may call an address of this machine: programs on it, and web pages that it serves itself.
+//! An address of this machine may be called by programs on it, and by web pages that it serves
+//! itself.
 //!
 //! A browser sends what any web page wants, to a loopback address too. It names the page's site in `Origin`; and where the page's own
 //! name was made to lead to this machine (DNS rebinding), it names that in `Host`. For an image, a frame or a link it sends no `Origin`, but
@@ -11,11 +12,13 @@ use http::{
     uri::Authority,
 };
 
-/// Whether a page of the same site asks ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header)).
+/// A browser says in this header if a page of the same site asks ([Fetch
+/// Metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header)).
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Why a request with these headers is refused, as a sentence; none if it may be answered. Hosts of this machine are `localhost`, names
-/// below it ([RFC 6761, section 6.3](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)), and loopback addresses, on any port.
+/// Returns a sentence that says why a request with these headers is refused, and nothing if it may
+/// be answered. Hosts of this machine are `localhost`, names below it ([RFC 6761, section
+/// 6.3](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)), and loopback addresses, on any port.
 pub fn refusal(headers: &HeaderMap) -> Option<&'static str> {
     if !headers.get_all(HOST).iter().all(is_host_here) {
         return Some(

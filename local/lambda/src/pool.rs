@@ -1,4 +1,4 @@
-//! The processes of one function.
+//! A pool has the processes of one function.
 //!
 //! [`State`] decides, under one lock, who gets which invocation; the task of [`instance`] looks after one process from its
 //! start to its end; the process itself pulls its work through its Runtime API.
@@ -21,11 +21,11 @@ mod backoff;
 mod instance;
 mod state;
 
-/// How long a process may take to ask for its first invocation
+/// A process has to ask for its first invocation within this time
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// An invocation as a process gets it.
+/// An invocation in the form in which a process gets it.
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) request_id: String,
@@ -40,7 +40,7 @@ pub(crate) struct Pool {
     binary: PathBuf,
     log: LogSink,
     state: Mutex<State>,
-    /// Tells that a process has ended and that the state knows it.
+    /// Wakes those that wait for the end of a process, when the state knows of it.
     ended: Notify,
 }
 
@@ -60,7 +60,8 @@ impl Pool {
         answered.await.unwrap_or(Err(InvokeError::Stopped))
     }
 
-    /// A process is ready for an invocation, which comes through the receiver. None if it has no business asking.
+    /// Notes that a process is ready for an invocation, which will come through the receiver. There
+    /// is no receiver for a process that has no business asking.
     pub(crate) fn next(self: &Arc<Self>, instance: u64) -> Option<oneshot::Receiver<Work>> {
         let mut state = self.lock();
         let work = state.next(instance, Instant::now());
@@ -68,12 +69,14 @@ impl Pool {
         work
     }
 
-    /// The result of the invocation that the process has; false if it isn't this one.
+    /// Takes the result of the invocation that the process has. It returns false if the process has
+    /// another one, or none.
     pub(crate) fn respond(&self, instance: u64, request_id: &str, result: Result<Bytes, InvokeError>) -> bool {
         self.lock().respond(instance, request_id, result, Instant::now())
     }
 
-    /// The process says why it can't start, and is about to end; false if it has started.
+    /// Takes the reason for which a process can't start and is about to end. It returns false if
+    /// the process has started.
     pub(crate) fn init_error(&self, instance: u64, error: ErrorBody) -> bool {
         self.lock().init_error(instance, error, Instant::now())
     }
@@ -97,7 +100,7 @@ impl Pool {
         self.wait_until(State::is_empty).await;
     }
 
-    /// Kills all processes and takes no more invocations.
+    /// Kills all processes, and takes no more invocations.
     pub(crate) fn end(&self) {
         self.lock().end();
     }
@@ -120,7 +123,8 @@ impl Pool {
         }
     }
 
-    /// Gives out what can be given out, and starts what is to be started.
+    /// Hands out the invocations that processes are free for, and starts the processes that are
+    /// missing.
     fn dispatch(self: &Arc<Self>, state: &mut State) {
         let wanted = state.dispatch(Instant::now());
         for instance in wanted.start {

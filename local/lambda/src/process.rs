@@ -1,4 +1,4 @@
-//! One process of a function: how it is started, ended and measured.
+//! A process of a function is started, ended and measured here.
 //!
 //! Each process has a thread of ours that forks it and then waits for it: the kernel ends a child when the *thread* that
 //! forked it ends, and this one ends only after its child.
@@ -13,14 +13,14 @@ use tokio::sync::oneshot;
 
 mod sys;
 
-/// CPU time and memory, from the kernel.
+/// CPU time and memory, as the kernel counts them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) cpu: Duration,
     pub(crate) peak_memory_kb: u64,
 }
 
-/// How a process ended and what it used.
+/// The end of a process, and what it used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exit {
     pub(crate) status: ExitStatus,
@@ -30,16 +30,19 @@ pub(crate) struct Exit {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
-    /// Our own peak at the fork: the kernel's `ru_maxrss` of the child includes what the fork copied from us.
+    /// Our own peak at the fork. The kernel's `ru_maxrss` of the child includes what the fork
+    /// copied from us.
     inherited_kb: u64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The highest `VmHWM` seen. Unlike `ru_maxrss` it starts anew at exec, but it is gone when the process is.
+    /// The highest `VmHWM` that was seen. Unlike `ru_maxrss` it starts anew at exec, but it is gone
+    /// when the process is.
     peak_memory_kb: u64,
-    /// Set together with the reaping, so that no signal goes to a process id that is somebody else's by then.
+    /// The end is set together with the reaping, so that no signal goes to a process id that
+    /// belongs to another process by then.
     exit: Option<Exit>,
 }
 
@@ -50,7 +53,8 @@ pub(crate) struct Spawned {
     pub(crate) exited: oneshot::Receiver<Exit>,
 }
 
-/// Starts `command` in a process group of its own (a Ctrl-C in the terminal is for us alone), without input.
+/// Starts `command` without input, in a process group of its own: a Ctrl-C in the terminal is for
+/// us alone.
 pub(crate) async fn spawn(command: Command) -> io::Result<Spawned> {
     let (started, spawned) = oneshot::channel();
     std::thread::Builder::new().name("lambda-process".to_owned()).spawn(move || start_and_wait(command, started))?;
@@ -79,7 +83,8 @@ fn start_and_wait(mut command: Command, started: oneshot::Sender<io::Result<Spaw
 }
 
 impl Process {
-    /// SIGKILL to the process and whatever it started. Does nothing when it has ended.
+    /// Sends SIGKILL to the process and whatever it started. It does nothing when the process has
+    /// ended.
     pub(crate) fn kill(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.exit.is_none() {
@@ -88,7 +93,7 @@ impl Process {
         }
     }
 
-    /// What the process has used until now, or used altogether.
+    /// Returns what the process has used until now, or altogether if it has ended.
     pub(crate) fn usage(&self) -> Usage {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(exit) = state.exit {
@@ -98,7 +103,7 @@ impl Process {
         Usage { cpu: sys::cpu_time(self.pid).unwrap_or_default(), peak_memory_kb: state.peak_memory_kb }
     }
 
-    /// Blocks until the process has ended.
+    /// Blocks until the process has ended, and reaps it.
     fn wait(&self) -> Exit {
         sys::wait_for_exit(self.pid);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +119,7 @@ impl Process {
     }
 }
 
-/// Kills the process when it goes out of scope.
+/// A process that is killed when this goes out of scope.
 #[derive(Debug)]
 pub(crate) struct KillOnDrop(pub(crate) Arc<Process>);
 
@@ -124,7 +129,7 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// `VmHWM` of `/proc/<process>/status`; 0 when the process is gone.
+/// Reads `VmHWM` from `/proc/<process>/status`. It is 0 when the process is gone.
 fn peak_memory_kb(process: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

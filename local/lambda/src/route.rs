@@ -1,4 +1,4 @@
-//! Routes of an API Gateway HTTP API:
+//! An API Gateway HTTP API has routes:
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html>.
 
 use std::collections::BTreeMap;
@@ -7,10 +7,10 @@ use http::Method;
 
 use crate::http_event::percent_decode;
 
-/// Routes and what each leads to.
+/// The routes of an API, each with its target: here the function that it leads to.
 #[derive(Debug, Clone)]
 pub struct Routes<T> {
-    /// The most specific first.
+    /// The routes in the order of their precedence, the most specific one first.
     routes: Vec<Route<T>>,
     default: Option<T>,
 }
@@ -18,21 +18,21 @@ pub struct Routes<T> {
 /// The route that a request takes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RouteMatch<'a, T> {
-    /// The route key as it was given: `GET /webhooks/{id}`.
+    /// The route key in the form in which it was given, for example `GET /webhooks/{id}`.
     pub route_key: &'a str,
-    /// What the route leads to.
+    /// The target that was given with the route key.
     pub target: &'a T,
     /// The decoded values of the path's variables.
     pub path_parameters: BTreeMap<String, String>,
 }
 
-/// Why route keys can't be used.
+/// The reasons for which route keys can't be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// Not `$default` and not `METHOD /path`, or a variable where none can be.
+    /// The key is neither `$default` nor `METHOD /path`, or has a variable where none can be.
     #[error("{0:?} is not a route key")]
     Malformed(String),
-    /// Two route keys that differ in nothing but the names of variables.
+    /// The keys differ in nothing but the names of variables.
     #[error("the route keys {0:?} and {1:?} mean the same requests")]
     Conflict(String, String),
 }
@@ -40,26 +40,28 @@ pub enum RouteError {
 #[derive(Debug, Clone)]
 struct Route<T> {
     key: String,
-    /// None is `ANY`.
+    /// A route without a method is one for `ANY`.
     method: Option<Method>,
     path: Vec<Segment>,
     target: T,
 }
 
-/// In the order of the routes' precedence.
+/// The variants stand in the order of precedence, which the derived `Ord` follows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
     Literal(String),
     Variable(String),
-    /// `{name+}`: the rest of the path.
+    /// `{name+}` takes the rest of the path.
     Greedy(String),
 }
 
 const DEFAULT: &str = "$default";
 
 impl<T> Routes<T> {
+    /// Puts the routes in order.
+    ///
     /// # Errors
-    /// The first route key that is malformed or means the same as another.
+    /// A route key is malformed, or means the same as another.
     pub fn new(routes: impl IntoIterator<Item = (String, T)>) -> Result<Self, RouteError> {
         let mut table = Self { routes: Vec::new(), default: None };
         for (key, target) in routes {
@@ -79,8 +81,9 @@ impl<T> Routes<T> {
         Ok(table)
     }
 
-    /// The most specific route for a request: a literal segment wins over a variable and a variable over a greedy one,
-    /// the leftmost difference decides, then a method wins over `ANY`; `$default` takes what no route matches.
+    /// Finds the most specific route for a request. A literal segment wins over a variable, and a
+    /// variable over a greedy one; the leftmost difference decides, and then a method wins over
+    /// `ANY`. `$default` takes the requests that no route matches.
     pub fn find(&self, method: &Method, path: &str) -> Option<RouteMatch<'_, T>> {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
@@ -104,7 +107,8 @@ impl<T> Route<T> {
         Ok(Self { key, method, path, target })
     }
 
-    /// Routes of equal rank match the same requests.
+    /// Returns the place of this route in the order of precedence. Routes of equal rank match the
+    /// same requests.
     fn rank(&self) -> (Vec<Segment>, Option<&str>) {
         let nameless = |segment: &Segment| match segment {
             Segment::Literal(text) => Segment::Literal(text.clone()),

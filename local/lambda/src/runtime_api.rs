@@ -1,4 +1,5 @@
-//! The Runtime API of one process: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
+//! Each process has a Runtime API of its own:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,10 +23,10 @@ use crate::loopback;
 use crate::pool::{Pool, Work};
 use crate::{ACCOUNT_ID, REGION};
 
-/// Lambda's limit of a synchronous answer: 6 MB and a little for its own envelope.
+/// Lambda's limit for a synchronous answer is 6 MB, and a little more for its own envelope.
 const RESPONSE_LIMIT: usize = 6_291_556;
 
-/// Serves process number `instance` of a pool. Whatever it serves ends when this is dropped.
+/// A server for process number `instance` of a pool. Dropping it ends all that it serves.
 pub(crate) struct RuntimeApi {
     listener: TcpListener,
     pool: Arc<Pool>,
@@ -43,7 +44,8 @@ impl RuntimeApi {
         self.listener.local_addr()
     }
 
-    /// Serves for ever. Cancelling this future loses nothing: serving can go on, or end with [`drain`](Self::drain).
+    /// Serves for ever. Cancelling this future loses nothing: serving can go on, or end with
+    /// [`drain`](Self::drain).
     pub(crate) async fn serve(&mut self) {
         loop {
             tokio::select! {
@@ -53,7 +55,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Serves what the process sent before it ended.
+    /// Serves the requests that the process sent before it ended.
     pub(crate) async fn drain(&mut self) {
         loop {
             tokio::select! {
@@ -159,11 +161,12 @@ fn response(pool: &Arc<Pool>, instance: u64, request_id: &str, body: Body) -> An
 
 enum Body {
     Whole(Bytes),
-    /// As long as this. All of it was read, because a process that is still sending doesn't read an answer.
+    /// A body of this many bytes is over the limit. It was read to its end all the same, because a
+    /// process that is still sending doesn't read an answer.
     TooLarge(usize),
 }
 
-/// None if the process broke off.
+/// Reads a body, unless the process broke off.
 async fn read(mut body: Incoming) -> Option<Body> {
     let mut whole = BytesMut::new();
     let mut length = 0;
@@ -180,7 +183,7 @@ async fn read(mut body: Incoming) -> Option<Body> {
     Some(if length <= RESPONSE_LIMIT { Body::Whole(whole.freeze()) } else { Body::TooLarge(length) })
 }
 
-/// The error that the process reports; without a type in the body, the header's counts.
+/// Reads the error that the process reports. The header's type counts if the body has none.
 fn reported(head: &http::request::Parts, body: Body) -> ErrorBody {
     let mut error = match body {
         Body::Whole(body) => ErrorBody::read(&body),

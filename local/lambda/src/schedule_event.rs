@@ -1,4 +1,4 @@
-//! EventBridge's part: the event with which a schedule invokes a function.
+//! EventBridge invokes a function with this event on a schedule.
 //! <https://docs.aws.amazon.com/eventbridge/latest/ref/events-scheduled.html>
 
 use std::time::SystemTime;
@@ -7,7 +7,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// The event with this id of the rule of EventBridge, or the schedule of EventBridge Scheduler, with this ARN.
+/// Makes the event with this id. The ARN is that of EventBridge's rule, or of EventBridge
+/// Scheduler's schedule.
 pub fn to_event(arn: &str, id: &str, time: SystemTime) -> Bytes {
     let mut parts = arn.split(':').skip(2);
     let mut part = || parts.next().unwrap_or_default();

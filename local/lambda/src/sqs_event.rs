@@ -1,5 +1,5 @@
-//! An SQS event source mapping's part: the event of a batch and the verdict on the answer.
-//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>,
+//! An SQS event source mapping makes an event of a batch of messages, and judges the function's
+//! answer. <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,39 +12,40 @@ use serde_json::Value;
 
 use crate::error::InvokeError;
 
-/// A message as a receive gave it.
+/// A message in the form in which a receive gave it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
-    /// Its id.
+    /// The id that SQS gave the message.
     pub message_id: String,
-    /// The handle of this receive.
+    /// The handle of this receive, with which the message can be deleted.
     pub receipt_handle: String,
-    /// Its body.
+    /// The text that was sent.
     pub body: String,
-    /// The system attributes: `ApproximateReceiveCount`, `SentTimestamp`, `MessageGroupId`, …
+    /// The system attributes, such as `ApproximateReceiveCount`, `SentTimestamp` and
+    /// `MessageGroupId`.
     pub attributes: BTreeMap<String, String>,
-    /// The sender's attributes.
+    /// The attributes that the sender gave the message, by name.
     pub message_attributes: BTreeMap<String, MessageAttribute>,
-    /// MD5 of the body, in hexadecimal.
+    /// The MD5 of the body in hexadecimal.
     pub md5_of_body: String,
 }
 
 /// An attribute that the sender gave to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageAttribute {
-    /// `String`, `Number` or `Binary`, perhaps with a label: `Number.int`.
+    /// `String`, `Number` or `Binary`, perhaps with a label such as in `Number.int`.
     pub data_type: String,
-    /// Its value.
+    /// The value, which has to fit the type.
     pub value: AttributeValue,
 }
 
-/// The value of an attribute.
+/// The value of an attribute is a text or bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttributeValue {
-    /// Of the types `String` and `Number`.
+    /// The types `String` and `Number` have a text.
     Text(String),
-    /// Of the type `Binary`.
+    /// The type `Binary` has bytes.
     Binary(Bytes),
 }
 
@@ -71,7 +72,7 @@ impl Serialize for MessageAttribute {
     }
 }
 
-/// The event for a batch of messages of the queue with this ARN.
+/// Makes the event for a batch of messages of the queue with this ARN.
 pub fn to_event(queue_arn: &str, messages: &[Message]) -> Bytes {
     #[derive(Serialize)]
     struct Event<'a> {
@@ -95,14 +96,14 @@ pub fn to_event(queue_arn: &str, messages: &[Message]) -> Bytes {
     serde_json::to_vec(&event).unwrap_or_default().into()
 }
 
-/// What becomes of the messages of a batch.
+/// The verdict says which messages of a batch are done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// The ids of the messages to delete, in the batch's order.
     pub succeeded: Vec<String>,
     /// The ids of the messages that stay in the queue until their visibility timeout ends, in the batch's order.
     pub failed: Vec<String>,
-    /// Why the whole batch failed, if it did.
+    /// A sentence that says why the whole batch failed, if it did.
     pub problem: Option<String>,
 }
 

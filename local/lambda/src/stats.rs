@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What a function has done since it was started, and what the kernel says it used.
+/// The figures of a function since it was started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// Invocations that a process began, or that failed because none became ready.
@@ -17,19 +17,19 @@ pub struct Stats {
     pub init_failures: u64,
     /// Invocations that did not begin, because the function had been invoked too often in their chain.
     pub recursion_dropped: u64,
-    /// Processes started.
+    /// Processes that were started.
     pub cold_starts: u64,
-    /// What Lambda would bill, in milliseconds: inits and invocations, each rounded up.
+    /// The milliseconds that Lambda would bill: inits and invocations, each rounded up.
     pub billed_ms: u64,
     /// User and system time of all processes, ended ones too, in milliseconds.
     pub cpu_ms: u64,
     /// The largest resident set that any of the processes had, in KiB.
     pub peak_memory_kb: u64,
-    /// Invocations that have not ended: a process has them, or they wait for one.
+    /// Invocations that have not ended. A process has them, or they wait for one.
     pub under_way: usize,
     /// Processes that are alive.
     pub processes: usize,
-    /// Their process ids.
+    /// The process ids of those that are alive.
     pub pids: Vec<u32>,
 }
 

@@ -1,4 +1,5 @@
-//! Functions with real processes: the binary `lambda-fixture` does what each invocation asks for.
+//! Functions run with real processes: the binary `lambda-fixture` does what each invocation asks
+//! for.
 
 #[cfg(test)]
 mod functions {

@@ -1,4 +1,4 @@
-//! Custom resources, which a function of the stack makes.
+//! Custom resources are made by a function of the stack.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html>
 
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::{
     scope::Scope,
 };
 
-/// The custom resources of the template.
+/// Reads the custom resources of the template.
 pub(crate) fn read_all(scope: &Scope, functions: &[Function]) -> Result<Vec<CustomResource>> {
     let resources = scope.resources.iter().filter(|(_, resource)| resource.exists && is_custom(&resource.kind));
     let resources = resources.map(|(id, resource)| read(functions, id, &resource.kind, scope.properties(resource)?));
     resources.collect()
 }
 
-/// Whether a resource type is one that a function of the stack makes.
+/// Tells if resources of this type are made by a function of the stack.
 pub(crate) fn is_custom(kind: &str) -> bool {
     kind.starts_with("Custom::") || kind == "AWS::CloudFormation::CustomResource"
 }
 
 fn read(functions: &[Function], id: &str, kind: &str, properties: Fields) -> Result<CustomResource> {
     let path = properties.path().to_owned();
-    let request: Value = properties.rest().map(|(_, key, value)| (key, texts(value))).collect();
+    let request: Value = properties.rest().map(|entry| (entry.name, texts(entry.value))).collect();
     let mut own = Fields::of(request.clone(), path)?;
     let token = own.required_text("ServiceToken")?;
     let function = functions.iter().find(|function| function.arn == token);
@@ -42,7 +42,7 @@ fn read(functions: &[Function], id: &str, kind: &str, properties: Fields) -> Res
     })
 }
 
-/// `value` with every scalar as text, as CloudFormation sends it.
+/// Makes every scalar in `value` a text, as CloudFormation does.
 fn texts(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(texts).collect(),

@@ -1,6 +1,6 @@
-//! What is wrong with a template, and where.
+//! Errors say what is wrong with a template, and where.
 
-/// Why a template can't be loaded.
+/// The reasons for which a template can't be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The text is not YAML.
@@ -9,26 +9,26 @@ pub enum TemplateError {
     /// A part of the template is wrong, or is something that the local system does not do.
     #[error("{path}: {problem}")]
     At {
-        /// Where, as the keys that lead there: `Resources.Queue.Properties.FifoQueue`.
+        /// The keys that lead to the part, such as `Resources.Queue.Properties.FifoQueue`.
         path: String,
-        /// What is wrong.
+        /// A sentence that says what is wrong there.
         problem: String,
     },
 }
 
 pub(crate) type Result<T> = std::result::Result<T, TemplateError>;
 
-/// `problem` at `path`.
+/// Makes the error that there is a `problem` at `path`.
 pub(crate) fn at(path: impl Into<String>, problem: impl Into<String>) -> TemplateError {
     TemplateError::At { path: path.into(), problem: problem.into() }
 }
 
-/// The local system does not do what stands at `path`.
+/// Makes the error that the local system can't do what stands at `path`.
 pub(crate) fn not_supported(path: impl Into<String>) -> TemplateError {
     at(path, "not supported by the local system")
 }
 
-/// The path of `key` inside `path`.
+/// Makes the path of `key` inside `path`.
 pub(crate) fn join(path: &str, key: impl std::fmt::Display) -> String {
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
 }

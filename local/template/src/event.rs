@@ -1,4 +1,4 @@
-//! What invokes a function: the `Events` of `AWS::Serverless::Function`.
+//! Functions are invoked by the `Events` of `AWS::Serverless::Function`.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ pub(crate) enum Event {
     Schedule(Schedule),
 }
 
-/// What an event can refer to.
+/// The parts of the template that an event can refer to.
 pub(crate) struct Surroundings<'a> {
     pub(crate) scope: &'a Scope<'a>,
     pub(crate) queues: &'a [Queue],
 }
 
-/// Reads the event `name` of `function`, of which everything but its events is known.
+/// Reads the event `name` of `function`. Everything of the function but its events is known.
 pub(crate) fn read(surroundings: &Surroundings, function: &Function, name: &str, mut event: Fields) -> Result<Event> {
     let kind = event.required_text("Type")?;
     let kind_path = event.path_of("Type");
@@ -39,8 +39,10 @@ pub(crate) fn read(surroundings: &Surroundings, function: &Function, name: &str,
     }
 }
 
-/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-sqs.html>
-/// and the limits of <https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html>.
+/// Reads an event source mapping
+/// (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-sqs.html>)
+/// within the limits of
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html>.
 fn read_queue(queues: &[Queue], function: &Function, mut event: Fields) -> Result<QueueMapping> {
     let queue_path = event.path_of("Queue");
     let queue_arn = event.required_text("Queue")?;
@@ -88,7 +90,8 @@ fn read_queue(queues: &[Queue], function: &Function, mut event: Fields) -> Resul
     })
 }
 
-/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-httpapi.html>
+/// Reads a route of the HTTP API
+/// (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-httpapi.html>).
 fn read_route(scope: &Scope, function: &Function, mut event: Fields) -> Result<Route> {
     let api_path = event.path_of("ApiId");
     let api = event.required_text("ApiId")?;
@@ -118,7 +121,7 @@ fn read_route(scope: &Scope, function: &Function, mut event: Fields) -> Result<R
     Ok(Route { method, path, function: function.name.clone(), route_key })
 }
 
-/// The numbers above are bounded far below the limits of any machine.
+/// Converts a number that a range above has bounded, far below the limits of any machine.
 fn whole(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! Reading an object so that nothing in it is overlooked: what nobody took is an error.
+//! Objects are read so that nothing in them is overlooked: an entry that nobody took is an error.
 
 use std::{fmt::Display, ops::RangeInclusive};
 
@@ -13,8 +13,15 @@ pub(crate) struct Fields {
     entries: Map<String, Value>,
 }
 
+/// An entry of an object whose keys are names.
+pub(crate) struct Entry {
+    pub(crate) path: String,
+    pub(crate) name: String,
+    pub(crate) value: Value,
+}
+
 impl Fields {
-    /// The object at `path`. Null stands for one that is not there, and has no entries.
+    /// Reads the object at `path`. Null stands for one that is not there, and has no entries.
     pub(crate) fn of(value: Value, path: impl Into<String>) -> Result<Self> {
         let path = path.into();
         match value {
@@ -24,17 +31,17 @@ impl Fields {
         }
     }
 
-    /// Where the object stands.
+    /// Returns the path of the object.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where the entry `key` stands.
+    /// Returns the path of the entry `key`.
     pub(crate) fn path_of(&self, key: impl Display) -> String {
         join(&self.path, key)
     }
 
-    /// The keys of what nobody has taken yet.
+    /// Lists the keys of the entries that nobody has taken yet.
     pub(crate) fn keys(&self) -> Vec<String> {
         self.entries.keys().cloned().collect()
     }
@@ -43,13 +50,13 @@ impl Fields {
         self.entries.remove(key)
     }
 
-    /// The object at `key`; without entries if there is none.
+    /// Takes the object at `key`. One that is not there has no entries.
     pub(crate) fn object(&mut self, key: &str) -> Result<Self> {
         let path = self.path_of(key);
         Self::of(self.take(key).unwrap_or_default(), path)
     }
 
-    /// The items of the list at `key` with their paths; none if there is no list.
+    /// Takes the items of the list at `key`, with their paths. There are none if there is no list.
     pub(crate) fn list(&mut self, key: &str) -> Result<Vec<(String, Value)>> {
         let path = self.path_of(key);
         match self.take(key) {
@@ -61,7 +68,7 @@ impl Fields {
         }
     }
 
-    /// The texts at `key`, which may be one text or a list of them, as in an IAM policy.
+    /// Takes the texts at `key`, which may be one text or a list of them, as in an IAM policy.
     pub(crate) fn texts(&mut self, key: &str) -> Result<Vec<String>> {
         match self.entries.get(key) {
             Some(Value::Array(_)) => {
@@ -75,7 +82,7 @@ impl Fields {
         }
     }
 
-    /// The texts at `key`, at least one.
+    /// Takes the texts at `key`, of which there has to be one at least.
     pub(crate) fn some_texts(&mut self, key: &str) -> Result<Vec<String>> {
         let texts = self.texts(key)?;
         if texts.is_empty() { Err(at(self.path_of(key), "is missing")) } else { Ok(texts) }
@@ -90,12 +97,16 @@ impl Fields {
         self.text(key)?.ok_or_else(|| at(self.path_of(key), "is missing"))
     }
 
-    /// A whole number inside `range`. CloudFormation takes `"5"` for 5, and a parameter's value is always a text.
+    /// Takes a whole number inside `range`. CloudFormation takes `"5"` for 5, and the value of a
+    /// parameter is always a text.
     pub(crate) fn number(&mut self, key: &str, range: RangeInclusive<u64>) -> Result<Option<u64>> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         let number = text.parse().ok().filter(|number| range.contains(number));
-        let problem = || format!("{text} is no whole number from {} to {}", range.start(), range.end());
-        number.map(Some).ok_or_else(|| at(self.path_of(key), problem()))
+        if number.is_none() {
+            let problem = format!("{text} is no whole number from {} to {}", range.start(), range.end());
+            return Err(at(self.path_of(key), problem));
+        }
+        Ok(number)
     }
 
     pub(crate) fn flag(&mut self, key: &str) -> Result<Option<bool>> {
@@ -106,8 +117,11 @@ impl Fields {
     /// Takes the text at `key`, which has to be `expected`.
     pub(crate) fn exactly(&mut self, key: &str, expected: &str) -> Result<()> {
         let text = self.required_text(key)?;
-        let problem = || format!("the local system supports only {expected}, not {text}");
-        if text == expected { Ok(()) } else { Err(at(self.path_of(key), problem())) }
+        if text != expected {
+            let problem = format!("the local system supports only {expected}, not {text}");
+            return Err(at(self.path_of(key), problem));
+        }
+        Ok(())
     }
 
     /// Takes the text at `key`, which has to be `expected` where it is given.
@@ -115,25 +129,27 @@ impl Fields {
         if self.entries.contains_key(key) { self.exactly(key, expected) } else { Ok(()) }
     }
 
-    /// Leaves out `keys`, which mean nothing locally. Every caller says why.
+    /// Leaves `keys` out, which mean nothing locally. Every caller says why.
     pub(crate) fn ignore(&mut self, keys: &[&str]) {
         self.entries.retain(|key, _| !keys.contains(&key.as_str()));
     }
 
-    /// All that is left, for an object whose keys are names.
-    pub(crate) fn rest(self) -> impl Iterator<Item = (String, String, Value)> {
+    /// Takes all entries that are left, of an object whose keys are names.
+    pub(crate) fn rest(self) -> impl Iterator<Item = Entry> {
         let Self { path, entries } = self;
-        entries.into_iter().map(move |(key, value)| (join(&path, &key), key, value))
+        entries.into_iter().map(move |(name, value)| Entry { path: join(&path, &name), name, value })
     }
 
-    /// What nobody took is not supported.
+    /// Refuses an entry that nobody took, because it is not supported.
     pub(crate) fn finish(self) -> Result<()> {
-        let left = self.entries.keys().next().map(|key| self.path_of(key));
-        left.map_or(Ok(()), |path| Err(not_supported(path)))
+        match self.entries.keys().next() {
+            Some(left) => Err(not_supported(self.path_of(left))),
+            None => Ok(()),
+        }
     }
 }
 
-/// A scalar as CloudFormation hands it on: as text.
+/// Turns a scalar into a text, as CloudFormation does.
 pub(crate) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

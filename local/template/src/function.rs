@@ -1,4 +1,4 @@
-//! Lambda functions and their routes.
+//! Lambda functions are read with the routes that lead to them.
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html>
 
 use std::{collections::BTreeMap, time::Duration};
@@ -6,13 +6,13 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     error::{Result, at},
     event::{self, Event, Surroundings},
-    fields::{Fields, scalar},
+    fields::{Entry, Fields, scalar},
     model::{Function, Queue, Route},
     role::{self, Statement},
     scope::Scope,
 };
 
-/// The functions of the template and the routes that lead to them.
+/// Reads the functions of the template, and the routes that lead to them.
 pub(crate) fn read_all(scope: &Scope, queues: &[Queue]) -> Result<(Vec<Function>, Vec<Route>)> {
     let roles = role::read_all(scope)?;
     let mut functions: Vec<Function> = Vec::new();
@@ -31,7 +31,8 @@ pub(crate) fn read_all(scope: &Scope, queues: &[Queue]) -> Result<(Vec<Function>
     Ok((functions, routes.into_iter().map(|(_, route)| route).collect()))
 }
 
-/// API Gateway takes a route once, and the names of path parameters make no difference.
+/// Refuses a route that is there twice, as API Gateway does. The names of path parameters make no
+/// difference.
 fn check_routes(routes: &[(String, Route)]) -> Result<()> {
     let mut seen = BTreeMap::new();
     for (path, route) in routes {
@@ -71,7 +72,7 @@ fn read(
     };
     let mut routes = Vec::new();
     let surroundings = Surroundings { scope, queues };
-    for (path, event, value) in properties.object("Events")?.rest() {
+    for Entry { path, name: event, value } in properties.object("Events")?.rest() {
         match event::read(&surroundings, &function, &event, Fields::of(value, &path)?)? {
             Event::Queue(mapping) => function.queues.push(mapping),
             Event::Schedule(schedule) => function.schedules.push(schedule),
@@ -100,7 +101,7 @@ fn read(
     Ok((function, routes))
 }
 
-/// The binary that cargo-lambda builds for the function.
+/// Reads the name of the binary that cargo-lambda builds for the function.
 fn binary(scope: &Scope, id: &str) -> Result<String> {
     let path = format!("Resources.{id}.Metadata");
     let metadata = scope.resources.get(id).map(|resource| resource.metadata.clone());
@@ -113,6 +114,7 @@ fn binary(scope: &Scope, id: &str) -> Result<String> {
     Ok(binary)
 }
 
+/// Reads how often a failed asynchronous invocation is repeated.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-eventinvokeconfiguration.html>
 fn async_retries(mut config: Fields) -> Result<usize> {
     let retries = config.number("MaximumRetryAttempts", 0..=2)?.unwrap_or(2);
@@ -122,7 +124,7 @@ fn async_retries(mut config: Fields) -> Result<usize> {
     Ok(usize::try_from(retries).unwrap_or(2))
 }
 
-/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+/// Reads `RecursiveLoop`. <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
 fn allows_recursion(properties: &mut Fields) -> Result<bool> {
     match properties.text("RecursiveLoop")?.as_deref() {
         Some("Allow") => Ok(true),
@@ -134,17 +136,18 @@ fn allows_recursion(properties: &mut Fields) -> Result<bool> {
 }
 
 fn environment(mut environment: Fields) -> Result<BTreeMap<String, String>> {
-    let variables = environment.object("Variables")?;
+    let declared = environment.object("Variables")?;
     environment.finish()?;
-    let variables = variables.rest().map(|(path, name, value)| {
-        let value = scalar(&value).ok_or_else(|| at(path, "has to be a text"))?;
-        Ok((name, value))
-    });
-    variables.collect()
+    let mut variables = BTreeMap::new();
+    for Entry { path, name, value } in declared.rest() {
+        let text = scalar(&value).ok_or_else(|| at(path, "has to be a text"))?;
+        variables.insert(name, text);
+    }
+    Ok(variables)
 }
 
-/// What the function's role may do. A role that SAM would make has permissions that don't stand in the template, so the local
-/// system wants it written out.
+/// Finds the statements of the function's role. A role that SAM would make has permissions that
+/// don't stand in the template, so the local system wants it written out.
 fn role_statements(roles: &BTreeMap<String, Vec<Statement>>, properties: &mut Fields) -> Result<Vec<Statement>> {
     let arn = properties.required_text("Role")?;
     let statements = roles.get(&arn).cloned();

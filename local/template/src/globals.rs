@@ -1,9 +1,10 @@
-//! SAM's `Globals`: what every function has.
+//! SAM's `Globals` are properties that every function has.
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html>
 
 use serde_json::{Map, Value};
 
-/// `local` on top of `global`: objects are merged, lists joined, anything else is replaced.
+/// Puts `local` on top of `global`: objects are merged, lists are joined, and anything else is
+/// replaced.
 pub(crate) fn merge(global: Value, local: Value) -> Value {
     match (global, local) {
         (Value::Object(mut global), Value::Object(local)) if !is_intrinsic(&global) && !is_intrinsic(&local) => {
@@ -24,7 +25,7 @@ pub(crate) fn merge(global: Value, local: Value) -> Value {
     }
 }
 
-/// Whether an object is a call such as `{"Ref": "X"}`, not data.
+/// Tells if an object is a call of a function, such as `{"Ref": "X"}`, and not data.
 pub(crate) fn is_intrinsic(object: &Map<String, Value>) -> bool {
     object.len() == 1 && object.keys().all(|key| key == "Ref" || key.starts_with("Fn::"))
 }

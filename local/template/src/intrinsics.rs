@@ -1,4 +1,4 @@
-//! CloudFormation's functions, resolved to plain values.
+//! CloudFormation's functions are resolved to plain values.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
 
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Scope<'_> {
-    /// `value` with every function in it replaced by its result; none for `AWS::NoValue`.
+    /// Replaces every function in `value` by its result. `AWS::NoValue` has none.
     pub(crate) fn resolve(&self, value: &Value, path: &str) -> Result<Option<Value>> {
         match value {
             Value::Object(object) if is_intrinsic(object) => self.call(object, path),
@@ -38,14 +38,13 @@ impl Scope<'_> {
     fn call(&self, object: &Map<String, Value>, path: &str) -> Result<Option<Value>> {
         let Some((function, argument)) = object.iter().next() else { return Ok(None) };
         let path = &join(path, function);
-        let text = |text: String| Ok(Some(Value::String(text)));
         match function.as_str() {
             "Ref" => self.reference(string(argument, path)?, path),
             "Fn::GetAtt" => {
                 let (id, attribute) = self.get_att(argument, path)?;
-                text(self.attribute(&id, &attribute, path)?)
+                Ok(Some(self.attribute(&id, &attribute, path)?.into()))
             }
-            "Fn::Sub" => text(self.sub(argument, path)?),
+            "Fn::Sub" => Ok(Some(self.sub(argument, path)?.into())),
             "Fn::If" => {
                 let [condition, then, otherwise] = elements(argument, path)?;
                 let holds = self.condition(string(condition, path)?, path)?;
@@ -55,7 +54,7 @@ impl Scope<'_> {
                 let [separator, parts] = elements(argument, path)?;
                 let parts: Vec<_> =
                     self.list(parts, path)?.iter().map(|part| required_scalar(part, path)).collect::<Result<_>>()?;
-                text(parts.join(string(separator, path)?))
+                Ok(Some(parts.join(string(separator, path)?).into()))
             }
             "Fn::Split" => {
                 let [separator, whole] = elements(argument, path)?;
@@ -75,7 +74,7 @@ impl Scope<'_> {
         }
     }
 
-    /// Whether the condition `name` holds.
+    /// Tells if the condition `name` holds.
     pub(crate) fn condition(&self, name: &str, path: &str) -> Result<bool> {
         let Some(expression) = self.conditions.get(name) else {
             return Err(at(path, format!("there is no condition {name}")));
@@ -112,7 +111,8 @@ impl Scope<'_> {
         }
     }
 
-    /// The id and the attribute of `Fn::GetAtt`, which is `"Id.Attribute"` or `["Id", "Attribute"]`.
+    /// Reads the id and the attribute of `Fn::GetAtt`, which is `"Id.Attribute"` or `["Id",
+    /// "Attribute"]`.
     fn get_att(&self, argument: &Value, path: &str) -> Result<(String, String)> {
         match argument {
             Value::String(text) => {
@@ -126,7 +126,8 @@ impl Scope<'_> {
         }
     }
 
-    /// `Fn::Sub`: a text with `${Name}`, `${Id.Attribute}` and `${!Literal}`, alone or with a map of further names.
+    /// Resolves `Fn::Sub`: a text with `${Name}`, `${Id.Attribute}` and `${!Literal}`, alone or
+    /// with a map of further names.
     fn sub(&self, argument: &Value, path: &str) -> Result<String> {
         let none = Map::new();
         let (template, names) = match argument {
@@ -182,7 +183,7 @@ fn string<'v>(value: &'v Value, path: &str) -> Result<&'v str> {
     value.as_str().ok_or_else(|| at(path, "takes a text"))
 }
 
-/// The arguments of a function that takes exactly `N`.
+/// Reads the arguments of a function that takes exactly `N`.
 fn elements<'v, const N: usize>(argument: &'v Value, path: &str) -> Result<&'v [Value; N]> {
     let items = argument.as_array().and_then(|items| <&[Value; N]>::try_from(items.as_slice()).ok());
     items.ok_or_else(|| at(path, format!("takes a list of {N}")))

@@ -1,4 +1,5 @@
-//! Reads `template.yaml` as CloudFormation and SAM would, and says in plain types what the local system has to run.
+//! This crate reads `template.yaml` as CloudFormation and SAM would, and says in plain types what
+//! the local system has to run.
 //!
 //! Nothing is declared twice: tables, queues, functions, routes, permissions and settings of the local system are those of the
 //! deployed one. What this crate does not understand is an error that names it, never something left out in silence; what has
@@ -36,20 +37,22 @@ pub use crate::{
 };
 use crate::{
     error::{Result, at},
-    fields::{Fields, scalar},
+    fields::{Entry, Fields, scalar},
     scope::Scope,
 };
 
-/// Where the stack is deployed: the values of CloudFormation's pseudo parameters, and addresses that AWS would assign.
+/// The place of a stack: the values of CloudFormation's pseudo parameters, and addresses that AWS
+/// would assign.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// `AWS::Region`
+    /// The value of `AWS::Region`.
     pub region: String,
-    /// `AWS::AccountId`
+    /// The value of `AWS::AccountId`.
     pub account: String,
-    /// `AWS::Partition`
+    /// The value of `AWS::Partition`.
     pub partition: String,
-    /// `AWS::StackName`. A resource without a name of its own is called by it and its logical id.
+    /// The value of `AWS::StackName`. A resource without a name is named after it and its logical
+    /// id.
     pub stack_name: String,
     /// A queue's URL is `<sqs_base_url>/<account>/<name>`.
     pub sqs_base_url: String,
@@ -57,9 +60,10 @@ pub struct Context {
     pub api_url: String,
 }
 
-/// Types that mean nothing on one machine: logs go to the terminal, the nested stack holds the alarms and the dashboard, which tell a
-/// topic, and there is one version of the functions.
-/// Their properties are resolved all the same, so that a reference to something missing is found.
+/// Resources of these types mean nothing on one machine: logs go to the terminal, the nested stack
+/// holds the alarms and the dashboard, which tell a topic, and there is one version of the
+/// functions. Their properties are resolved all the same, so that a reference to something missing
+/// is found.
 const WITHOUT_LOCAL_MEANING: [&str; 6] = [
     "AWS::AppConfig::Application",
     "AWS::AppConfig::ConfigurationProfile",
@@ -69,7 +73,7 @@ const WITHOUT_LOCAL_MEANING: [&str; 6] = [
     "AWS::Serverless::Application",
 ];
 
-/// Types that are read by the modules of this crate.
+/// Resources of these types are read by the modules of this crate.
 const READ: [&str; 7] = [
     "AWS::DynamoDB::Table",
     "AWS::IAM::Role",
@@ -83,7 +87,8 @@ const READ: [&str; 7] = [
 /// Reads the text of a template. `overrides` replaces the defaults of parameters.
 ///
 /// # Errors
-/// The first thing that is wrong, that AWS would refuse, or that the local system does not do, with its path.
+/// Something is wrong, or would be refused by AWS, or is not done by the local system. The error
+/// names the first such thing with its path.
 pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Context) -> Result<Stack> {
     let mut sections = Fields::of(yaml::parse(template)?, "")?;
     sections.at_most("AWSTemplateFormatVersion", "2010-09-09")?;
@@ -114,10 +119,10 @@ pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Cont
     })
 }
 
-/// What CloudFormation holds the parameters against before it begins.
+/// Holds the parameters against the rules, as CloudFormation does before it begins.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html>
 fn check_rules(scope: &Scope, rules: Fields) -> Result<()> {
-    for (path, _, rule) in rules.rest() {
+    for Entry { path, value: rule, .. } in rules.rest() {
         let mut rule = Fields::of(rule, &path)?;
         let condition = rule.take("RuleCondition");
         let applies =
@@ -137,10 +142,11 @@ fn check_rules(scope: &Scope, rules: Fields) -> Result<()> {
     Ok(())
 }
 
-/// The text of any template as JSON, with CloudFormation's short tags in their long form, and nothing resolved.
+/// Reads the text of any template as JSON. CloudFormation's short tags get their long form, and
+/// nothing is resolved.
 ///
 /// # Errors
-/// It is no YAML, or has a key twice.
+/// The text is not YAML, or has a key twice.
 pub fn document(template: &str) -> Result<Value> {
     yaml::parse(template)
 }
@@ -157,6 +163,7 @@ fn check_types(scope: &Scope) -> Result<()> {
     Ok(())
 }
 
+/// Reads the HTTP API, of which the stack has one at most.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-httpapi.html>
 fn read_api(scope: &Scope) -> Result<Option<Throttling>> {
     let apis = scope.of_type("AWS::Serverless::HttpApi")?;
@@ -174,6 +181,7 @@ fn read_api(scope: &Scope) -> Result<Option<Throttling>> {
     Ok(throttling)
 }
 
+/// Reads the throttling of all routes.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-apigatewayv2-stage-routesettings.html>
 fn read_throttling(mut settings: Fields) -> Result<Option<Throttling>> {
     let path = settings.path().to_owned();
@@ -191,7 +199,7 @@ fn read_throttling(mut settings: Fields) -> Result<Option<Throttling>> {
 
 fn read_outputs(scope: &Scope, outputs: Fields) -> Result<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
-    for (path, name, output) in outputs.rest() {
+    for Entry { path, name, value: output } in outputs.rest() {
         let mut output = Fields::of(output, path)?;
         let condition = output.text("Condition")?;
         let holds = condition.map_or(Ok(true), |name| scope.condition(&name, &output.path_of("Condition")))?;

@@ -1,4 +1,4 @@
-//! What a template declares, in plain types: all names, ARNs and values are final.
+//! The model is what a template declares, in plain types. All names, ARNs and values are final.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,98 +7,100 @@ use serde_json::Value;
 
 use crate::role::Statement;
 
-/// All that the local system runs.
+/// A stack has all that the local system runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stack {
-    /// DynamoDB tables, by logical id.
+    /// The DynamoDB tables in the order of their logical ids.
     pub tables: Vec<Table>,
-    /// SQS queues, in an order in which they can be created: a dead-letter queue comes before the queues that name it.
+    /// The SQS queues in an order in which they can be created: a dead-letter queue comes before
+    /// the queues that name it.
     pub queues: Vec<Queue>,
-    /// Lambda functions, by logical id.
+    /// The Lambda functions in the order of their logical ids.
     pub functions: Vec<Function>,
-    /// Routes of the HTTP API, by path and method.
+    /// The routes of the HTTP API in the order of path and method.
     pub routes: Vec<Route>,
-    /// How many requests each route takes; none is as many as come.
+    /// The limit of each route. Without one, API Gateway takes as many requests as come.
     pub throttling: Option<Throttling>,
-    /// Secrets of Secrets Manager, by logical id.
+    /// The secrets of Secrets Manager in the order of their logical ids.
     pub secrets: Vec<Secret>,
-    /// Custom resources, by logical id.
+    /// The custom resources in the order of their logical ids.
     pub custom_resources: Vec<CustomResource>,
-    /// The stack's outputs.
+    /// The values of the stack's outputs, by name.
     pub outputs: BTreeMap<String, String>,
 }
 
-/// A DynamoDB table.
+/// A table of DynamoDB.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Table {
-    /// Its key in `Resources`.
+    /// The table's key in `Resources`.
     pub logical_id: String,
-    /// The table's name.
+    /// The name that calls use.
     pub name: String,
-    /// The table's ARN.
+    /// The ARN that policies name.
     pub arn: String,
     /// The body of the CreateTable request that makes it.
     pub create_request: Value,
-    /// The attribute for UpdateTimeToLive.
+    /// The attribute for UpdateTimeToLive, if the table's items expire.
     pub ttl_attribute: Option<String>,
 }
 
-/// An SQS queue.
+/// A queue of SQS.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Queue {
-    /// Its key in `Resources`.
+    /// The queue's key in `Resources`.
     pub logical_id: String,
-    /// The queue's name.
+    /// The last part of the queue's URL and ARN.
     pub name: String,
-    /// The queue's ARN.
+    /// The ARN that policies and mappings name.
     pub arn: String,
-    /// The queue's URL.
+    /// The URL that calls use.
     pub url: String,
-    /// The attributes as CreateQueue takes them.
+    /// The attributes in the form that CreateQueue takes.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// A Lambda function.
+/// A function of Lambda.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Function {
-    /// Its key in `Resources`.
+    /// The function's key in `Resources`.
     pub logical_id: String,
-    /// Its binary, by which the local system knows it.
+    /// The name of the function's binary, by which the local system knows the function.
     pub name: String,
-    /// The function's ARN.
+    /// The ARN that policies and other resources name.
     pub arn: String,
-    /// How long an invocation may take.
+    /// An invocation may take this long.
     pub timeout: Duration,
-    /// The function's memory.
+    /// The function's memory in MB.
     pub memory_mb: u32,
     /// The environment variables that the template sets.
     pub environment: BTreeMap<String, String>,
-    /// What the function's role may do.
+    /// The statements of the function's role.
     pub statements: Vec<Statement>,
-    /// How often an asynchronous invocation that failed is repeated.
+    /// A failed asynchronous invocation is repeated this often.
     pub async_retries: usize,
-    /// Whether Lambda goes on when it finds the function in a loop (`RecursiveLoop: Allow`), instead of stopping the loop.
+    /// `RecursiveLoop: Allow`: Lambda goes on when it finds the function in a loop, and does not
+    /// stop the loop.
     pub allows_recursion: bool,
-    /// The queues whose messages invoke it.
+    /// The queues whose messages invoke the function.
     pub queues: Vec<QueueMapping>,
-    /// The schedules that invoke it.
+    /// The schedules that invoke the function.
     pub schedules: Vec<Schedule>,
 }
 
-/// An event source mapping of a queue.
+/// An event source mapping: messages of a queue invoke a function.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QueueMapping {
-    /// The queue.
+    /// The ARN of the queue.
     pub queue_arn: String,
-    /// The most records of one invocation.
+    /// An invocation has at most this many messages.
     pub batch_size: usize,
-    /// How long the poller collects records for a batch.
+    /// The poller collects messages for a batch for this long.
     pub window: Duration,
-    /// The most invocations at once.
+    /// The mapping makes at most this many invocations at once.
     pub max_concurrency: Option<usize>,
-    /// Whether the function says which records failed; if not, an error fails all.
+    /// The function says which messages failed. If it does not, an error fails all of them.
     pub report_batch_item_failures: bool,
-    /// Whether the poller runs.
+    /// Only an enabled mapping has a poller.
     pub enabled: bool,
 }
 
@@ -109,55 +111,55 @@ pub struct Schedule {
     pub arn: String,
     /// The time between two invocations.
     pub period: Duration,
-    /// Whether it runs.
+    /// Only an enabled schedule runs.
     pub enabled: bool,
     /// The event that the function gets instead of the scheduler's own, as JSON text.
     pub input: Option<String>,
 }
 
-/// A route of the HTTP API.
+/// A route of the HTTP API leads to a function.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Route {
     /// The HTTP method, or `ANY`.
     pub method: String,
-    /// The path with its `{parameters}`, or `$default`.
+    /// The path, perhaps with `{parameters}`, or `$default`.
     pub path: String,
-    /// The name of the function that answers.
+    /// The name of the function that the route leads to.
     pub function: String,
-    /// The route key of API Gateway: `GET /path` or `$default`.
+    /// The route key of API Gateway, such as `GET /path` or `$default`.
     pub route_key: String,
 }
 
-/// How many requests API Gateway lets pass.
+/// API Gateway's limit for the requests of each route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Throttling {
-    /// How many a second.
+    /// The bucket gets this many tokens a second, and a request takes one.
     pub rate: u64,
-    /// How many at once.
+    /// The bucket holds this many tokens.
     pub burst: u64,
 }
 
 /// A secret whose value Secrets Manager makes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Secret {
-    /// Its key in `Resources`.
+    /// The secret's key in `Resources`.
     pub logical_id: String,
-    /// The secret's name.
+    /// The name that people see.
     pub name: String,
-    /// The secret's ARN.
+    /// The ARN that calls and policies use.
     pub arn: String,
-    /// How the value is made.
+    /// The form of the value.
     pub generate: GenerateSecret,
 }
 
-/// How Secrets Manager makes a value.
+/// The settings of the value that Secrets Manager makes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GenerateSecret {
-    /// The number of characters.
+    /// The number of characters that are generated.
     pub length: usize,
-    /// Letters and digits only.
+    /// The text has letters and digits only.
     pub exclude_punctuation: bool,
-    /// A JSON object that the generated text is put into, if the value is one.
+    /// A JSON object that the generated text is put into. Without one the text itself is the value.
     pub template: Option<String>,
     /// The key of the generated text in `template`.
     pub key: Option<String>,
@@ -166,14 +168,14 @@ pub struct GenerateSecret {
 /// A resource that a function of the stack makes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CustomResource {
-    /// Its key in `Resources`.
+    /// The resource's key in `Resources`.
     pub logical_id: String,
-    /// `Custom::…`.
+    /// The type, which begins with `Custom::`, or is `AWS::CloudFormation::CustomResource`.
     pub resource_type: String,
     /// The name of the function that makes it.
     pub function: String,
-    /// The request's `ResourceProperties`. CloudFormation makes every scalar in them a text.
+    /// The `ResourceProperties` of the request. CloudFormation makes every scalar in them a text.
     pub properties: Value,
-    /// How long CloudFormation waits for the answer.
+    /// CloudFormation waits this long for the answer.
     pub timeout: Duration,
 }

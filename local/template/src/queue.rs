@@ -1,4 +1,4 @@
-//! SQS queues.
+//! The SQS queues of the template are read here.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html>
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::{
     scope::Scope,
 };
 
-/// The properties that are the queue's attributes of the same name.
+/// These properties are the queue's attributes of the same name.
 const ATTRIBUTES: [&str; 6] = [
     "DelaySeconds",
     "MaximumMessageSize",
@@ -20,16 +20,17 @@ const ATTRIBUTES: [&str; 6] = [
     "VisibilityTimeout",
 ];
 
-/// What one queue says of others.
+/// The links of one queue to others.
 struct Links {
     path: String,
-    /// The dead-letter queue.
+    /// The ARN of the dead-letter queue.
     target: Option<String>,
-    /// The queues that may name this one as their dead-letter queue; none means any.
+    /// The ARNs of the queues that may name this one as their dead-letter queue. Any may if there
+    /// is no list.
     sources: Option<Vec<String>>,
 }
 
-/// The queues of the template, each after its dead-letter queue.
+/// Reads the queues of the template, and puts each after its dead-letter queue.
 pub(crate) fn read_all(scope: &Scope) -> Result<Vec<Queue>> {
     let mut waiting = Vec::new();
     for (id, properties) in scope.of_type("AWS::SQS::Queue")? {
@@ -93,7 +94,7 @@ fn read(scope: &Scope, id: &str, mut properties: Fields) -> Result<(Queue, Links
     Ok((queue, Links { path, target, sources }))
 }
 
-/// SQS refuses a dead-letter queue that doesn't exist or doesn't allow it.
+/// Refuses a dead-letter queue that doesn't exist or doesn't allow it, as SQS does.
 fn check_links(queues: &[(Queue, Links)]) -> Result<()> {
     for (queue, links) in queues {
         let Some(target) = &links.target else { continue };

@@ -1,4 +1,5 @@
-//! The resource policies of queues. SQS here takes messages from everybody, so that a policy is only checked.
+//! Queues can have resource policies. The SQS here takes messages from everybody, so a policy is
+//! only checked.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html>
 
 use std::collections::BTreeMap;
@@ -7,12 +8,12 @@ use serde_json::Value;
 
 use crate::{
     error::{Result, at},
-    fields::{Fields, scalar},
+    fields::{Entry, Fields, scalar},
     model::Queue,
     scope::Scope,
 };
 
-/// The operators whose name a condition may have.
+/// A condition may use these operators.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
 const OPERATORS: [&str; 9] = [
     "ArnEquals",
@@ -26,7 +27,8 @@ const OPERATORS: [&str; 9] = [
     "StringNotLike",
 ];
 
-/// Checks the policies of the template: each is of queues that it has, and none of them has another.
+/// Checks the policies of the template: each names queues that the template has, and no queue has
+/// two.
 pub(crate) fn check_all(scope: &Scope, queues: &[Queue]) -> Result<()> {
     let mut owners = BTreeMap::new();
     for (id, properties) in scope.of_type("AWS::SQS::QueuePolicy")? {
@@ -41,7 +43,7 @@ pub(crate) fn check_all(scope: &Scope, queues: &[Queue]) -> Result<()> {
     Ok(())
 }
 
-/// The queues whose policy has these properties.
+/// Checks one policy, and returns the queues that it is for.
 fn check(queues: &[Queue], mut properties: Fields) -> Result<Vec<&Queue>> {
     let path = properties.path_of("Queues");
     let mut owners = Vec::new();
@@ -88,7 +90,7 @@ fn check_statement(owners: &[&Queue], mut statement: Fields) -> Result<()> {
         }
     }
     let conditions = statement.object("Condition")?;
-    for (path, operator, condition) in conditions.rest() {
+    for Entry { path, name: operator, value: condition } in conditions.rest() {
         if !OPERATORS.contains(&operator.as_str()) {
             return Err(at(path, format!("is none of {}", OPERATORS.join(", "))));
         }
@@ -102,7 +104,7 @@ fn check_statement(owners: &[&Queue], mut statement: Fields) -> Result<()> {
     statement.finish()
 }
 
-/// Everybody, or services and accounts.
+/// Checks the principal, which is everybody, or services and accounts.
 fn check_principal(statement: &mut Fields) -> Result<()> {
     let path = statement.path_of("Principal");
     let everybody = Value::from("*");

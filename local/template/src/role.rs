@@ -1,4 +1,4 @@
-//! IAM roles: what a function may do.
+//! IAM roles say what a function may do.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 use std::collections::BTreeMap;
@@ -12,30 +12,32 @@ use crate::{
     scope::Scope,
 };
 
-/// Whether a statement permits or forbids.
+/// A statement permits or forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Effect {
-    /// Permits.
+    /// The statement permits the actions.
     Allow,
-    /// Forbids, whatever other statements permit.
+    /// The statement forbids the actions, even if another one permits them.
     Deny,
 }
 
 /// A statement of a policy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statement {
-    /// Permits or forbids.
+    /// The effect on calls that match the statement.
     pub effect: Effect,
-    /// Action patterns such as `sqs:*`.
+    /// Patterns of actions, such as `sqs:*`.
     pub actions: Vec<String>,
-    /// Patterns of resource ARNs.
+    /// Patterns of the resources' ARNs.
     pub resources: Vec<String>,
-    /// Patterns of partition keys, the condition `ForAllValues:StringLike` on `dynamodb:LeadingKeys`; none if it has no condition.
+    /// Patterns of partition keys, from the condition `ForAllValues:StringLike` on
+    /// `dynamodb:LeadingKeys`. There are none without this condition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub leading_keys: Vec<String>,
 }
 
-/// The calls that name their items' partition keys, so that a condition on these is understood here.
+/// These calls name the partition keys of their items, so a condition on the keys is understood for
+/// them.
 const CALLS_BY_KEY: [&str; 8] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
@@ -59,23 +61,29 @@ impl Statement {
 }
 
 impl Function {
-    /// Whether the function's role may do `action` (`sqs:SendMessage`) on the resource with this ARN, and on the items of a table
-    /// with these partition keys.
+    /// Tells if the function's role permits `action`, for example `sqs:SendMessage`, on the
+    /// resource with this ARN, and on a table's items with these partition keys.
     ///
-    /// IAM has no actions for SQS's batch calls and DynamoDB's transactions: those need the actions of their parts.
+    /// IAM has no actions for SQS's batch calls and DynamoDB's transactions: those need the actions
+    /// of their parts.
     pub fn allows(&self, action: &str, resource_arn: &str, leading_keys: &[&str]) -> bool {
         allows(&self.statements, action, resource_arn, leading_keys)
     }
 }
 
-/// Something has to permit it and nothing may forbid it.
+/// Tells if a call is permitted: a statement has to permit it, and none may forbid it.
 pub(crate) fn allows(statements: &[Statement], action: &str, resource: &str, keys: &[&str]) -> bool {
-    let matching = || statements.iter().filter(|statement| statement.matches(action, resource, keys));
-    matching().any(|statement| statement.effect == Effect::Allow)
-        && matching().all(|statement| statement.effect == Effect::Allow)
+    let mut is_permitted = false;
+    for statement in statements.iter().filter(|statement| statement.matches(action, resource, keys)) {
+        match statement.effect {
+            Effect::Deny => return false,
+            Effect::Allow => is_permitted = true,
+        }
+    }
+    is_permitted
 }
 
-/// Whether `text` is what `pattern` says: `*` is any text, `?` is any character.
+/// Tells if `text` matches `pattern`, in which `*` is any text and `?` is any character.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut pattern_rest = pattern.chars();
     match (pattern_rest.next(), text.chars().next()) {
@@ -91,13 +99,13 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The statements of every role of the template, by the role's ARN.
+/// Reads the statements of every role of the template, by the role's ARN.
 pub(crate) fn read_all(scope: &Scope) -> Result<BTreeMap<String, Vec<Statement>>> {
     let roles = scope.of_type("AWS::IAM::Role")?;
     roles.into_iter().map(|(id, role)| Ok((scope.arn(id)?, read(role)?))).collect()
 }
 
-/// The statements of the role with these properties, which Lambda has to be able to assume.
+/// Reads the statements of one role. Lambda has to be able to assume it.
 fn read(mut role: Fields) -> Result<Vec<Statement>> {
     let trust_path = role.path_of("AssumeRolePolicyDocument");
     if !trusts_lambda(role.object("AssumeRolePolicyDocument")?)? {
@@ -143,7 +151,7 @@ fn read_statement(mut statement: Fields) -> Result<Statement> {
     Ok(Statement { effect, actions, resources, leading_keys })
 }
 
-/// The one condition that is understood: which partition keys the items may have.
+/// Reads the one condition that is understood, which bounds the partition keys of the items.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html>
 fn read_condition(mut condition: Fields, actions: &[String]) -> Result<Vec<String>> {
     let mut operator = condition.object("ForAllValues:StringLike")?;

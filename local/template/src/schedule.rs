@@ -1,4 +1,5 @@
-//! Schedules: the events `Schedule` (a rule of EventBridge) and `ScheduleV2` (a schedule of EventBridge Scheduler).
+//! Functions are invoked on schedules by the events `Schedule`, a rule of EventBridge, and
+//! `ScheduleV2`, a schedule of EventBridge Scheduler.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::{
     scope::Scope,
 };
 
+/// Reads a `Schedule`.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedule.html>
 pub(crate) fn read_rule(scope: &Scope, function: &Function, event: &str, mut properties: Fields) -> Result<Schedule> {
     let name = name(scope, function, event, &mut properties)?;
@@ -17,6 +19,7 @@ pub(crate) fn read_rule(scope: &Scope, function: &Function, event: &str, mut pro
     finish(properties, scope.regional_arn("events", &format!("rule/{name}")), period, enabled)
 }
 
+/// Reads a `ScheduleV2`.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedulev2.html>
 pub(crate) fn read_schedule(
     scope: &Scope,
@@ -29,7 +32,8 @@ pub(crate) fn read_schedule(
     finish(properties, scope.regional_arn("scheduler", &format!("schedule/default/{name}")), period, None)
 }
 
-/// Its own name, or one made as CloudFormation makes it from the logical id that SAM gives the resource.
+/// Reads the schedule's name. Without one it is named as CloudFormation does it, after the logical
+/// id that SAM gives the resource.
 fn name(scope: &Scope, function: &Function, event: &str, properties: &mut Fields) -> Result<String> {
     let own = properties.text("Name")?;
     Ok(own.unwrap_or_else(|| format!("{}-{}{event}", scope.context.stack_name, function.logical_id)))
@@ -40,7 +44,8 @@ fn period(properties: &mut Fields, key: &str) -> Result<Duration> {
     rate(&expression).map_err(|problem| at(properties.path_of(key), format!("{expression}: {problem}")))
 }
 
-/// The period of `rate(5 minutes)`. <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
+/// Reads the period of an expression such as `rate(5 minutes)`.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
 fn rate(expression: &str) -> std::result::Result<Duration, &'static str> {
     const FORM: &str = "a rate has the form rate(1 minute) or rate(5 minutes), with minutes, hours or days";
     let inner = expression.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')'));

@@ -1,4 +1,4 @@
-//! The names that a template's expressions can refer to.
+//! The scope has the names that a template's expressions can refer to.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     Context,
     error::{Result, at, join, not_supported},
-    fields::{Fields, scalar},
+    fields::{Entry, Fields, scalar},
     globals,
 };
 
@@ -18,23 +18,23 @@ pub(crate) struct Declared {
     pub(crate) kind: String,
     pub(crate) properties: Value,
     pub(crate) metadata: Value,
-    /// Whether its `Condition` holds.
+    /// The resource has no `Condition`, or one that holds.
     pub(crate) exists: bool,
 }
 
-/// Everything that an expression is resolved against.
+/// The scope has everything that an expression is resolved against.
 pub(crate) struct Scope<'a> {
     pub(crate) context: &'a Context,
     pub(crate) parameters: BTreeMap<String, Value>,
     pub(crate) conditions: BTreeMap<String, Value>,
     pub(crate) resources: BTreeMap<String, Declared>,
-    /// The names whose values are being worked out: one that comes up again depends on itself.
+    /// The names whose values are being worked out. One that comes up again depends on itself.
     under_way: RefCell<Vec<String>>,
 }
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(context: &'a Context, parameters: BTreeMap<String, Value>, conditions: Fields) -> Self {
-        let conditions = conditions.rest().map(|(_, name, expression)| (name, expression)).collect();
+        let conditions = conditions.rest().map(|entry| (entry.name, entry.value)).collect();
         let under_way = RefCell::default();
         Self { context, parameters, conditions, resources: BTreeMap::new(), under_way }
     }
@@ -47,7 +47,7 @@ impl<'a> Scope<'a> {
             self.condition(name, &join("Conditions", name))?;
         }
         let mut depends_on = Vec::new();
-        for (path, id, value) in resources.rest() {
+        for Entry { path, name: id, value } in resources.rest() {
             let mut resource = Fields::of(value, &path)?;
             let kind = resource.required_text("Type")?;
             let own = resource.take("Properties").unwrap_or_default();
@@ -74,20 +74,20 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// The existing resources of one type, with their properties resolved.
+    /// Lists the existing resources of one type, with their properties resolved.
     pub(crate) fn of_type(&self, kind: &str) -> Result<Vec<(&str, Fields)>> {
         let resources = self.resources.iter().filter(|(_, resource)| resource.exists && resource.kind == kind);
         resources.map(|(id, resource)| Ok((id.as_str(), self.properties(resource)?))).collect()
     }
 
-    /// The resolved properties of a resource.
+    /// Resolves the properties of a resource.
     pub(crate) fn properties(&self, resource: &Declared) -> Result<Fields> {
         let path = join(&resource.path, "Properties");
         let properties = self.resolve(&resource.properties, &path)?;
         Fields::of(properties.unwrap_or_default(), path)
     }
 
-    /// Works out `name` with `work`; fails if `name` is being worked out already.
+    /// Works out `name` with `work`. It fails if `name` is being worked out already.
     pub(crate) fn without_cycle<T>(&self, name: &str, path: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.under_way.borrow().iter().any(|other| other == name) {
             return Err(at(path, format!("{name} depends on itself")));
@@ -98,7 +98,7 @@ impl<'a> Scope<'a> {
         result
     }
 
-    /// The value of `!Ref name`; none for `AWS::NoValue`.
+    /// Resolves `!Ref name`. `AWS::NoValue` has no value.
     pub(crate) fn reference(&self, name: &str, path: &str) -> Result<Option<Value>> {
         let context = self.context;
         if let Some(value) = self.parameters.get(name) {
@@ -131,7 +131,7 @@ impl<'a> Scope<'a> {
         Ok(Some(value.into()))
     }
 
-    /// The value of `!GetAtt id.attribute`.
+    /// Resolves `!GetAtt id.attribute`.
     pub(crate) fn attribute(&self, id: &str, attribute: &str, path: &str) -> Result<String> {
         let resource = self.declared(id, path)?;
         match (resource.kind.as_str(), attribute) {
@@ -153,7 +153,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The resource's name: its own, or one made of the stack's and its own logical id.
+    /// Returns the resource's name, which is made of the stack's name and the logical id unless the
+    /// resource has one.
     pub(crate) fn name(&self, id: &str) -> Result<String> {
         let resource = self.declared(id, "Resources")?;
         let key = match resource.kind.as_str() {
@@ -174,35 +175,36 @@ impl<'a> Scope<'a> {
         Ok(given.unwrap_or_else(|| format!("{}-{id}", self.context.stack_name)))
     }
 
-    /// The resource's ARN.
+    /// Returns the resource's ARN.
     pub(crate) fn arn(&self, id: &str) -> Result<String> {
         let name = self.name(id)?;
         let Context { partition, account, .. } = self.context;
-        let regional = |service, resource: String| self.regional_arn(service, &resource);
-        Ok(match self.declared(id, "Resources")?.kind.as_str() {
-            "AWS::DynamoDB::Table" => regional("dynamodb", format!("table/{name}")),
-            "AWS::SQS::Queue" => regional("sqs", name),
-            "AWS::Serverless::Function" => regional("lambda", format!("function:{name}")),
-            "AWS::Logs::LogGroup" => regional("logs", format!("log-group:{name}:*")),
+        let (service, resource) = match self.declared(id, "Resources")?.kind.as_str() {
+            // IAM has no regions.
+            "AWS::IAM::Role" => return Ok(format!("arn:{partition}:iam::{account}:role/{name}")),
+            "AWS::DynamoDB::Table" => ("dynamodb", format!("table/{name}")),
+            "AWS::SQS::Queue" => ("sqs", name),
+            "AWS::Serverless::Function" => ("lambda", format!("function:{name}")),
+            "AWS::Logs::LogGroup" => ("logs", format!("log-group:{name}:*")),
             // Secrets Manager ends the ARN with six random characters.
-            "AWS::SecretsManager::Secret" => regional("secretsmanager", format!("secret:{name}-000000")),
-            "AWS::IAM::Role" => format!("arn:{partition}:iam::{account}:role/{name}"),
+            "AWS::SecretsManager::Secret" => ("secretsmanager", format!("secret:{name}-000000")),
             kind => return Err(not_supported(format!("Resources.{id}: ARN of {kind}"))),
-        })
+        };
+        Ok(self.regional_arn(service, &resource))
     }
 
-    /// The ARN of a resource of this region and account.
+    /// Makes the ARN of a resource in this region and account.
     pub(crate) fn regional_arn(&self, service: &str, resource: &str) -> String {
         let Context { partition, region, account, .. } = self.context;
         format!("arn:{partition}:{service}:{region}:{account}:{resource}")
     }
 
-    /// The URL of the queue with this name.
+    /// Makes the URL of the queue with this name.
     pub(crate) fn queue_url(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.context.sqs_base_url, self.context.account)
     }
 
-    /// The resource `id`, which `path` refers to.
+    /// Finds the resource `id`, which `path` refers to.
     fn declared(&self, id: &str, path: &str) -> Result<&Declared> {
         match self.resources.get(id) {
             Some(resource) if resource.exists => Ok(resource),

@@ -1,4 +1,4 @@
-//! Secrets of Secrets Manager.
+//! The secrets of Secrets Manager are read here.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html>
 
 use crate::{
@@ -8,7 +8,6 @@ use crate::{
     scope::Scope,
 };
 
-/// The secrets of the template.
 pub(crate) fn read_all(scope: &Scope) -> Result<Vec<Secret>> {
     let secrets = scope.of_type("AWS::SecretsManager::Secret")?;
     secrets.into_iter().map(|(id, properties)| read(scope, id, properties)).collect()

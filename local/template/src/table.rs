@@ -1,4 +1,4 @@
-//! DynamoDB tables.
+//! The DynamoDB tables of the template are read here.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html>
 
 use std::collections::BTreeSet;
@@ -12,7 +12,6 @@ use crate::{
     scope::Scope,
 };
 
-/// The tables of the template.
 pub(crate) fn read_all(scope: &Scope) -> Result<Vec<Table>> {
     let tables = scope.of_type("AWS::DynamoDB::Table")?;
     tables.into_iter().map(|(id, properties)| read(scope, id, properties)).collect()
@@ -79,7 +78,7 @@ fn read(scope: &Scope, id: &str, mut table: Fields) -> Result<Table> {
     })
 }
 
-/// The index as CreateTable takes it.
+/// Reads an index in the form that CreateTable takes.
 fn read_index(index: Value, path: String, used: &mut BTreeSet<String>) -> Result<Value> {
     let request = index.clone();
     let mut index = Fields::of(index, path)?;
@@ -93,7 +92,7 @@ fn read_index(index: Value, path: String, used: &mut BTreeSet<String>) -> Result
     Ok(request)
 }
 
-/// The key schema of a table or an index; its attributes are added to `used`.
+/// Reads the key schema of a table or an index, and adds its attributes to `used`.
 fn read_key(owner: &mut Fields, used: &mut BTreeSet<String>) -> Result<Value> {
     let path = owner.path_of("KeySchema");
     let mut roles = Vec::new();

@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use super::*;
 
 mod intrinsics;
+mod not_understood;
 mod queue_policies;
-mod refusals;
+mod refused_by_aws;
 mod resources;
 mod template;
 
@@ -28,12 +29,13 @@ fn load_sections(sections: &str) -> Result<Stack> {
     load_text(&format!("Transform: AWS::Serverless-2016-10-31\n{sections}"))
 }
 
-/// The error of loading `sections`.
+/// Returns the error of loading `sections`.
 fn refusal(sections: &str) -> String {
     load_sections(sections).expect_err(sections).to_string()
 }
 
-/// A template with one function, one role, two queues and an API, that loads; tests change a part of it.
+/// A template that loads, with one function, one role, two queues and an API. Tests change a part
+/// of it.
 const SMALL: &str = r#"
 Transform: AWS::Serverless-2016-10-31
 Globals:
@@ -106,8 +108,16 @@ Resources:
       Copies: 5
 "#;
 
-/// [`SMALL`] with `from`, which has to be in it, replaced by `to`.
+/// Replaces `from`, which has to be in [`SMALL`], by `to`.
 fn small(from: &str, to: &str) -> String {
     assert!(SMALL.contains(from), "{from}");
     SMALL.replacen(from, to, 1)
+}
+
+/// Replaces a part of [`SMALL`] in each case, and expects this error of loading it.
+fn check(cases: &[(&str, &str, &str)]) {
+    for (from, to, expected) in cases {
+        let error = load_text(&small(from, to)).expect_err(to).to_string();
+        assert_eq!(error, *expected, "{from} → {to}");
+    }
 }

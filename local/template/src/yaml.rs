@@ -1,11 +1,12 @@
-//! The template's text as JSON, with CloudFormation's short tags in their long form: `!Ref X` is `{"Ref": "X"}`.
+//! The text of a template becomes JSON. CloudFormation's short tags get their long form: `!Ref X`
+//! is `{"Ref": "X"}`.
 
 use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
 
 use crate::error::{Result, at, join};
 
-/// Reads `text`. Keys that come twice are an error.
+/// Reads `text`. A key that comes twice is an error.
 pub(crate) fn parse(text: &str) -> Result<Value> {
     to_json(serde_yaml_ng::from_str(text)?, "")
 }
@@ -50,7 +51,7 @@ fn key_text(key: Yaml, path: &str) -> Result<String> {
     }
 }
 
-/// The long name of a short tag. `Ref` and `Condition` are the ones without `Fn::`.
+/// Returns the long name of a short tag. Only `Ref` and `Condition` have no `Fn::`.
 fn long_form(tag: &str) -> String {
     if matches!(tag, "Ref" | "Condition") { tag.to_owned() } else { format!("Fn::{tag}") }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{HttpRequest, REQUEST_LIMIT, RequestTooLarge, percent_decode};
 use crate::ACCOUNT_ID;
 
-/// The only stage: the one whose name isn't in the path.
+/// The only stage, whose name isn't in the path.
 const STAGE: &str = "$default";
 
 #[derive(Serialize)]
@@ -45,7 +45,7 @@ struct RequestContext<'a> {
     request_id: &'a str,
     route_key: &'a str,
     stage: &'static str,
-    /// In the Common Log Format.
+    /// The time in the Common Log Format.
     time: String,
     time_epoch: i64,
 }
@@ -103,7 +103,8 @@ pub(super) fn to_event(request: &HttpRequest) -> Result<Bytes, RequestTooLarge> 
     Ok(serde_json::to_vec(&event).unwrap_or_default().into())
 }
 
-/// An HTTP API, unlike a REST API or a function URL, gives `rawPath` decoded, and what follows a decoded `?` is lost.
+/// Decodes the path, as an HTTP API does for `rawPath`, unlike a REST API or a function URL. The
+/// text after a decoded `?` is lost.
 fn decoded_path(path: &str) -> String {
     let mut decoded = percent_decode(path);
     if let Some(end) = decoded.find('?') {
@@ -112,7 +113,8 @@ fn decoded_path(path: &str) -> String {
     decoded
 }
 
-/// The colons of an IPv6 address are inside brackets.
+/// Splits the host from its port, which is 80 unless given. The colons of an IPv6 address are
+/// inside brackets.
 fn split_port(host: &str) -> (&str, &str) {
     host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).unwrap_or((host, "80"))
 }
@@ -126,8 +128,8 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
     values.flat_map(|value| value.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()).collect()
 }
 
-/// Lower-case names, values of one name joined; without the cookies and what concerns the connection alone, with what
-/// the gateway says about the client.
+/// Joins the values of each name, in lower case. Cookies and the headers of the connection are left
+/// out; the gateway's headers about the client are added.
 fn headers<'a>(request: &'a HttpRequest, port: &str) -> BTreeMap<&'a str, String> {
     let mut joined = BTreeMap::<_, String>::new();
     for (name, value) in &request.headers {
@@ -142,7 +144,7 @@ fn headers<'a>(request: &'a HttpRequest, port: &str) -> BTreeMap<&'a str, String
     joined
 }
 
-/// `+` is a space here, as in a form.
+/// Decodes and joins the parameters. A `+` is a space here, as in a form.
 fn query_parameters(query: &str) -> BTreeMap<String, String> {
     let mut parameters = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -173,7 +175,8 @@ fn body(headers: &HeaderMap, body: &Bytes) -> (Option<String>, bool) {
     }
 }
 
-/// Everything else goes in base64, even a form and a body without a content type.
+/// Tells if a body goes as text. All others go in base64, even a form or one without a content
+/// type.
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = text(headers, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
     let content_type = content_type.to_ascii_lowercase();

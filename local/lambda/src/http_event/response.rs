@@ -22,7 +22,7 @@ struct Answer {
     is_base64_encoded: Option<bool>,
 }
 
-/// None if the answer is malformed.
+/// Makes the client's response, or none if the answer is malformed.
 pub(super) fn to_response(answer: &[u8]) -> Option<Response<Bytes>> {
     match serde_json::from_slice(answer).ok()? {
         Value::Object(answer) if answer.contains_key("statusCode") => {
@@ -55,7 +55,8 @@ fn explicit(answer: Answer) -> Option<Response<Bytes>> {
     Some(response)
 }
 
-/// A number, or a number in a string. A final one: a client would wait for more after a 1xx.
+/// Reads a status, which is a number or a number in a string. It has to be final: a client would
+/// wait for more after a 1xx.
 fn status(value: &Value) -> Option<StatusCode> {
     let code = match value {
         Value::String(text) => text.parse().ok()?,

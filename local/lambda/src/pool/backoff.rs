@@ -5,21 +5,22 @@ use tokio::time::Instant;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// After a failed init nothing starts for a while, and longer after each further one: a function that can't start must
-/// not keep the machine busy with trying.
+/// After a failed init nothing starts for a while, and for longer after each further one. A
+/// function that can't start must not keep the machine busy with trying.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
     until: Option<Instant>,
-    /// Somebody will look when the pause is over.
+    /// Somebody has been told to look again when the pause is over.
     watched: bool,
 }
 
-/// Whether processes may start.
+/// The answer to the question if processes may start.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pause {
     No,
-    /// Until then. `unwatched` is true once: for whoever is to look again at that time.
+    /// Processes may start when this time has come. `unwatched` is true only once, for the caller
+    /// that has to look again then.
     Until {
         end: Instant,
         unwatched: bool,
@@ -27,7 +28,7 @@ pub(super) enum Pause {
 }
 
 impl Backoff {
-    /// Processes that were started before the pause began don't make it longer.
+    /// Makes the pause longer, but not for a process that was started before the pause began.
     pub(super) fn failed(&mut self, started: Instant, now: Instant) {
         if self.until.is_none_or(|until| started >= until) {
             let pause = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);

@@ -1,4 +1,4 @@
-//! The life of one process.
+//! An instance is the life of one process.
 
 use std::io;
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use crate::pool::state::Ended;
 use crate::process::{self, Exit};
 use crate::runtime_api::RuntimeApi;
 
-/// How long we read what a process left behind in its sockets and pipes. Its end closes them, unless it gave them away.
+/// We read for this long what a dead process left in its sockets and pipes. They close with its
+/// end, unless it gave them away.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often we look at a process's memory: its peak is gone when it is.
+/// We look at a process's memory this often, because its peak is gone when the process is.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-/// Starts process number `instance` and returns when it is dead and the pool knows.
+/// Starts process number `instance`, and returns when it is dead and the pool knows.
 pub(super) async fn run(pool: Arc<Pool>, instance: u64) {
     let ended = match live(&pool, instance).await {
         Ok(exit) => Ended { how: exit.status.to_string(), usage: exit.usage },

@@ -1,4 +1,5 @@
-//! Which process does what, and which invocation waits: decisions only, the time comes in as an argument.
+//! The state decides which process does what, and which invocation waits. It only decides: time
+//! comes in as an argument.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -16,7 +17,7 @@ use crate::pool::backoff::{Backoff, Pause};
 use crate::process::{Process, Usage};
 use crate::stats::Stats;
 
-/// How long a process that reported an init error has to end by itself.
+/// A process that reported an init error has this long to end by itself.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// An invocation that no process has yet.
@@ -27,16 +28,16 @@ pub(super) struct Pending {
     pub(super) answer: oneshot::Sender<Result<Bytes, InvokeError>>,
 }
 
-/// What the pool is to do now.
+/// The things that the pool has to do after a dispatch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// Processes to start, by instance number.
+    /// The instance numbers of processes to start.
     pub(super) start: Vec<u64>,
-    /// When to dispatch again, whatever happens in between.
+    /// The time of the next dispatch, whatever happens until then.
     pub(super) look_again_at: Option<Instant>,
 }
 
-/// How a process ended.
+/// The end of a process, in words, and what the process used.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) how: String,
@@ -49,14 +50,14 @@ pub(super) struct State {
     timeout: Duration,
     init_limit: Duration,
     instances: BTreeMap<u64, Instance>,
-    /// Those that wait for an invocation; the last is the one most recently used.
+    /// The processes that wait for an invocation. The last one is the one used most recently.
     idle: Vec<u64>,
     queue: VecDeque<Pending>,
     last_instance: u64,
     backoff: Backoff,
     stopped: bool,
     totals: Stats,
-    /// Of the processes that have ended.
+    /// The time and memory that the processes used which have ended.
     used: Usage,
 }
 
@@ -64,27 +65,28 @@ pub(super) struct State {
 struct Instance {
     phase: Phase,
     started: Instant,
-    /// None while it is being forked.
+    /// The process is missing while it is being forked.
     process: Option<Arc<Process>>,
-    /// Killed, or to be killed as soon as it is forked: it gets no invocation any more.
+    /// The process was killed, or will be as soon as it is forked. It gets no invocation any more.
     doomed: bool,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// Hasn't asked for an invocation yet.
+    /// The process hasn't asked for an invocation yet.
     Init {
         deadline: Instant,
         error: Option<ErrorBody>,
     },
-    /// Waits for an invocation.
+    /// The process waits for an invocation.
     Idle(oneshot::Sender<Work>),
     Busy(Running),
-    /// Has answered and not asked for the next yet: the rest of the invoke phase, which has the same deadline.
+    /// The process has answered, and not asked for the next invocation yet. This belongs to the
+    /// invoke phase and has the same deadline.
     Answered {
         deadline: Instant,
     },
-    /// Is being killed, and owes nobody an answer.
+    /// The process is being killed, and owes nobody an answer.
     Ending,
 }
 
@@ -233,7 +235,7 @@ impl State {
         }
     }
 
-    /// The process of this instance number was forked.
+    /// Notes that the process with this instance number was forked.
     pub(super) fn started(&mut self, id: u64, process: &Arc<Process>) {
         if let Some(instance) = self.instances.get_mut(&id) {
             instance.process = Some(Arc::clone(process));
@@ -243,8 +245,8 @@ impl State {
         }
     }
 
-    /// Kills the process if its time is over; the result is when to look again. An idle one needs no look before the
-    /// timeout has passed once: an invocation that begins in between ends later.
+    /// Kills the process if its time is over, and returns when to look again. An idle process needs
+    /// no look before the timeout has passed once: an invocation that begins in between ends later.
     pub(super) fn enforce_deadline(&mut self, id: u64, now: Instant) -> Instant {
         let look_again = now + self.timeout;
         let Some(instance) = self.instances.get_mut(&id) else {
@@ -296,7 +298,8 @@ impl State {
         }
     }
 
-    /// Fails the invocation that the process was started for, or all that wait when there is no other process left.
+    /// Fails the invocation that the process was started for, or all that wait if no other process
+    /// is left.
     fn init_failed(&mut self, error: &InvokeError, started: Instant, now: Instant) {
         self.totals.init_failures += 1;
         self.backoff.failed(started, now);
@@ -332,7 +335,7 @@ impl State {
         true
     }
 
-    /// Kills everything; nothing is started or accepted from now on.
+    /// Kills all processes. Nothing is started or accepted any more.
     pub(super) fn end(&mut self) {
         self.stopped = true;
         for pending in self.queue.drain(..) {
@@ -349,7 +352,7 @@ impl State {
         self.idle.clear();
     }
 
-    /// The instance numbers of those that have an invocation and aren't being killed.
+    /// Lists the instances that have an invocation and aren't being killed.
     pub(super) fn busy(&self) -> Vec<u64> {
         let busy = |instance: &Instance| matches!(instance.phase, Phase::Busy(_)) && !instance.doomed;
         self.instances.iter().filter(|(_, instance)| busy(instance)).map(|(id, _)| *id).collect()

@@ -1,4 +1,4 @@
-//! The system calls that the standard library has no safe form of.
+//! These system calls have no safe form in the standard library.
 
 #![expect(unsafe_code, reason = "prctl between fork and exec, wait4 and clock_gettime have no safe form in std")]
 
@@ -26,7 +26,8 @@ pub(super) fn end_with_this_thread(command: &mut Command) {
     }
 }
 
-/// SIGKILL to the group that `leader` leads. The caller makes sure that `leader` hasn't been reaped.
+/// Sends SIGKILL to the group that `leader` leads. The caller makes sure that `leader` hasn't been
+/// reaped.
 pub(super) fn kill_group(leader: u32) {
     // SAFETY: kill touches no memory of ours.
     unsafe { libc::kill(-leader.cast_signed(), libc::SIGKILL) };
@@ -64,7 +65,8 @@ pub(super) fn reap(pid: u32) -> Reaped {
     }
 }
 
-/// User and system time of a living process: the process's CPU clock is finer than the ticks of `/proc/<pid>/stat`.
+/// Reads the user and system time of a live process. The process's CPU clock is finer than the
+/// ticks of `/proc/<pid>/stat`.
 pub(super) fn cpu_time(pid: u32) -> Option<Duration> {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

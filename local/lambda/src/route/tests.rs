@@ -8,7 +8,7 @@ fn key<'a>(routes: &'a Routes<()>, method: Method, path: &str) -> Option<&'a str
     routes.find(&method, path).map(|found| found.route_key)
 }
 
-/// The table of AWS's developer guide ("Routing API requests").
+/// These are the examples of AWS's developer guide ("Routing API requests").
 #[test]
 fn the_most_specific_route_wins() {
     let routes = routes(&["ANY /{proxy+}", "$default", "GET /pets/{proxy+}", "GET /pets/dog/{id}", "GET /pets/dog/1"]);

@@ -140,7 +140,8 @@ async fn no_process_outlives_a_killed_parent() {
     }
 }
 
-/// Kills at random moments are the local system's fault injection: none may lose an invocation or a process.
+/// The local system injects kills at random moments as faults. None may lose an invocation or a
+/// process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_invocation_has_a_result_however_many_processes_are_killed() {
     let function = start(spec());

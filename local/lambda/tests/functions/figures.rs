@@ -46,7 +46,7 @@ async fn the_peak_of_a_process_that_was_killed_is_known() {
     assert!(function.stats().peak_memory_kb >= BLOCK / 1024);
 }
 
-/// Bounds the overhead of an invocation very generously: a busy machine must not fail this.
+/// The bound on the overhead of an invocation is very generous: a busy machine must not fail this.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_warm_invocation_costs_little() {
     let function = start(spec());

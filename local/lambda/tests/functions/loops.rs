@@ -1,11 +1,12 @@
-//! What a process sends has the trace header of its invocation, and what that leads to is invoked with the chain in it.
+//! A process sends the trace header of its invocation with all its calls, so whatever it causes is
+//! invoked with the chain in it.
 
 use posthaste_local_lambda::{Function, FunctionSpec, InvokeError, Lineage};
 use serde_json::{Value, json};
 
 use super::support::*;
 
-/// The chain as the process is told it: what its SDK would send on.
+/// Returns the chain that the process is told, which its SDK would send on.
 async fn told(function: &Function, chain: Lineage) -> Result<Lineage, InvokeError> {
     let answer = function.invoke_in(chain, json!({ "do": "headers" }).to_string().into()).await?;
     let headers: Value = serde_json::from_slice(&answer).unwrap();

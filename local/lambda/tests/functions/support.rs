@@ -8,7 +8,7 @@ use posthaste_local_lambda::{Function, FunctionSpec, InvokeError, LogSink, LogSt
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Longer than anything here takes on a busy machine.
+/// Nothing here takes longer, even on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) fn spec() -> FunctionSpec {
@@ -46,13 +46,13 @@ pub(crate) async fn until(what: &str, is_true: impl Fn() -> bool) {
     }
 }
 
-/// Dead and reaped, or only to be reaped by somebody else.
+/// Tells if a process is dead. It may still have to be reaped by another process.
 pub(crate) fn is_dead(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z') || rest.starts_with('X'))
 }
 
-/// Invocations that go on until they are let go.
+/// A gate holds invocations until it is opened.
 pub(crate) struct Gate {
     directory: TempDir,
 }
@@ -62,7 +62,7 @@ impl Gate {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    /// An invocation that begins with a mark and ends when the gate is opened.
+    /// Makes an invocation that begins with a mark and ends when the gate is opened.
     pub(crate) fn wait(&self, mark: &str) -> Value {
         json!({ "do": "wait", "mark": self.path(mark), "for": self.path("open") })
     }
@@ -89,7 +89,7 @@ pub(crate) fn spawn(function: &Function, request: Value) -> tokio::task::JoinHan
     tokio::spawn(async move { invoke(&function, request).await })
 }
 
-/// Keeps what functions write.
+/// Keeps the lines that functions write.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<Line>>>);
 

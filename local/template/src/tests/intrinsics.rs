@@ -1,8 +1,8 @@
-//! Functions, conditions and parameters, read off an output.
+//! Functions, conditions and parameters are read off an output.
 
 use super::*;
 
-/// The value of an output with this expression.
+/// Returns the value of an output with this expression.
 fn value_of(expression: &str) -> Result<String> {
     let sections = format!(
         r#"

@@ -1,4 +1,5 @@
-//! Policies of queues: what EventBridge needs to send to one loads, and what is wrong in one is named.
+//! Policies of queues are checked: the one that EventBridge needs to send to a queue loads, and an
+//! error names what is wrong in one.
 
 use super::*;
 
@@ -17,7 +18,7 @@ const POLICY: &str = r#"  Allowed:
             Condition: {StringEquals: {aws:SourceAccount: !Ref AWS::AccountId}}
 "#;
 
-/// [`SMALL`] with the policy, in which `from` is replaced by `to`.
+/// Replaces `from` by `to` in [`SMALL`] with the policy.
 fn with_policy(from: &str, to: &str) -> String {
     assert!(POLICY.contains(from), "{from}");
     format!("{SMALL}{}", POLICY.replacen(from, to, 1))

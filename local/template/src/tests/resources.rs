@@ -1,4 +1,4 @@
-//! How resources become the model's types.
+//! Resources become the types of the model.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ impl Fixture {
         self.state.dispatch(self.now)
     }
 
-    /// The instance asks for work and gets what there is.
+    /// Asks for work in the name of the instance, and lets it have what there is.
     fn next(&mut self, instance: u64) -> oneshot::Receiver<Work> {
         let work = self.state.next(instance, self.now).unwrap();
         self.dispatch();
