@@ -69,22 +69,23 @@ pub(crate) fn percent_decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     let mut decoded = Vec::with_capacity(rest.len());
     while let Some((&first, after)) = rest.split_first() {
-        let escaped = || match *after {
-            [high, low, ..] if first == b'%' => Some(digit(high)? << 4 | digit(low)?),
-            _ => None,
-        };
-        match escaped() {
-            Some(byte) => {
-                decoded.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                decoded.push(first);
-                rest = after;
-            }
+        if first == b'%'
+            && let Some(byte) = escaped(after)
+        {
+            decoded.push(byte);
+            rest = &after[2..];
+        } else {
+            decoded.push(first);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// Reads the byte that two hexadecimal digits stand for.
+fn escaped(text: &[u8]) -> Option<u8> {
+    let [high, low, ..] = *text else { return None };
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 fn digit(byte: u8) -> Option<u8> {

@@ -18,8 +18,8 @@ pub(crate) fn trace_id(lineage: &Lineage) -> String {
 /// Makes a random number that needn't be secret, from the keys that each `RandomState` has of its
 /// own.
 fn random() -> u128 {
-    let half = || u128::from(RandomState::new().build_hasher().finish());
-    half() << 64 | half()
+    let [high, low] = [(); 2].map(|()| u128::from(RandomState::new().build_hasher().finish()));
+    high << 64 | low
 }
 
 #[cfg(test)]

@@ -55,6 +55,16 @@ enum Segment {
     Greedy(String),
 }
 
+impl Segment {
+    fn without_name(&self) -> Self {
+        match self {
+            Self::Literal(text) => Self::Literal(text.clone()),
+            Self::Variable(_) => Self::Variable(String::new()),
+            Self::Greedy(_) => Self::Greedy(String::new()),
+        }
+    }
+}
+
 const DEFAULT: &str = "$default";
 
 impl<T> Routes<T> {
@@ -87,15 +97,13 @@ impl<T> Routes<T> {
     pub fn find(&self, method: &Method, path: &str) -> Option<RouteMatch<'_, T>> {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
-        let routed = self.routes.iter().find_map(|route| {
-            let path_parameters = route.matches(method, &segments)?;
-            Some(RouteMatch { route_key: &route.key, target: &route.target, path_parameters })
-        });
-        let default = || {
-            let target = self.default.as_ref()?;
-            Some(RouteMatch { route_key: DEFAULT, target, path_parameters: BTreeMap::new() })
-        };
-        routed.or_else(default)
+        for route in &self.routes {
+            if let Some(path_parameters) = route.matches(method, &segments) {
+                return Some(RouteMatch { route_key: &route.key, target: &route.target, path_parameters });
+            }
+        }
+        let target = self.default.as_ref()?;
+        Some(RouteMatch { route_key: DEFAULT, target, path_parameters: BTreeMap::new() })
     }
 }
 
@@ -109,14 +117,10 @@ impl<T> Route<T> {
 
     /// Returns the place of this route in the order of precedence. Routes of equal rank match the
     /// same requests.
-    fn rank(&self) -> (Vec<Segment>, Option<&str>) {
-        let nameless = |segment: &Segment| match segment {
-            Segment::Literal(text) => Segment::Literal(text.clone()),
-            Segment::Variable(_) => Segment::Variable(String::new()),
-            Segment::Greedy(_) => Segment::Greedy(String::new()),
-        };
+    fn rank(&self) -> (Vec<Segment>, &str) {
+        let path = self.path.iter().map(Segment::without_name).collect();
         // `ANY` comes after every method: "~" after every character of theirs.
-        (self.path.iter().map(nameless).collect(), Some(self.method.as_ref().map_or("~", Method::as_str)))
+        (path, self.method.as_ref().map_or("~", Method::as_str))
     }
 
     fn matches(&self, method: &Method, segments: &[&str]) -> Option<BTreeMap<String, String>> {

@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 /// Makes the event with this id. The ARN is that of EventBridge's rule, or of EventBridge
 /// Scheduler's schedule.
 pub fn to_event(arn: &str, id: &str, time: SystemTime) -> Bytes {
-    let mut parts = arn.split(':').skip(2);
-    let mut part = || parts.next().unwrap_or_default();
-    let (service, region, account) = (part(), part(), part());
+    let (service, region, account) = (part(arn, 2), part(arn, 3), part(arn, 4));
     // Scheduler sends its details as a text.
     let detail = if service == "scheduler" { Value::from("{}") } else { json!({}) };
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -29,6 +27,10 @@ pub fn to_event(arn: &str, id: &str, time: SystemTime) -> Bytes {
         "detail": detail,
     });
     event.to_string().into()
+}
+
+fn part(arn: &str, nth: usize) -> &str {
+    arn.split(':').nth(nth).unwrap_or_default()
 }
 
 #[cfg(test)]

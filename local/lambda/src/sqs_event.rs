@@ -90,8 +90,11 @@ pub fn to_event(queue_arn: &str, messages: &[Message]) -> Bytes {
         aws_region: &'a str,
     }
     let aws_region = queue_arn.split(':').nth(3).unwrap_or_default();
-    let record = |message| Record { message, event_source: "aws:sqs", event_source_arn: queue_arn, aws_region };
-    let event = Event { records: messages.iter().map(record).collect() };
+    let mut event = Event { records: Vec::new() };
+    for message in messages {
+        let record = Record { message, event_source: "aws:sqs", event_source_arn: queue_arn, aws_region };
+        event.records.push(record);
+    }
     // All keys are strings, so that serialising can't fail.
     serde_json::to_vec(&event).unwrap_or_default().into()
 }
@@ -109,9 +112,12 @@ pub struct Verdict {
 
 /// Judges the function's answer to a batch of these message ids.
 ///
-/// Without `ReportBatchItemFailures` any answer is a success. With it, nothing, `null`, an object without
-/// `batchItemFailures`, or with `null` or an empty list there, is a success of all; an answer that is malformed or names an id that
-/// is unknown, null or empty is a failure of all, as is an invocation without an answer.
+/// Without `ReportBatchItemFailures` any answer is a success. With it
+///
+/// - no answer, `null`, an object without `batchItemFailures`, or with `null` or an empty list
+///   there, is a success of all messages;
+/// - a malformed answer, or one that names an id that is unknown, null or empty, is a failure of
+///   all messages, and so is an invocation that failed.
 pub fn judge(message_ids: &[String], report_batch_item_failures: bool, answer: Result<&[u8], &InvokeError>) -> Verdict {
     let failures = match answer {
         Err(error) => Err(error.to_string()),
@@ -142,14 +148,17 @@ fn failures(message_ids: &[String], answer: &[u8]) -> Result<BTreeSet<String>, &
         Value::Array(failures) => failures,
         _ => return Err("batchItemFailures isn't a list"),
     };
-    let identifier = |failure: &Value| match failure.get("itemIdentifier") {
+    failures.iter().map(|failure| identifier(failure, message_ids)).collect()
+}
+
+fn identifier(failure: &Value, message_ids: &[String]) -> Result<String, &'static str> {
+    match failure.get("itemIdentifier") {
         None | Some(Value::Null) => Err("a batch item failure has no itemIdentifier"),
         Some(Value::String(id)) if id.is_empty() => Err("an itemIdentifier is empty"),
         Some(Value::String(id)) if message_ids.contains(id) => Ok(id.clone()),
         Some(Value::String(_)) => Err("an itemIdentifier is none of the batch's message ids"),
         Some(_) => Err("an itemIdentifier isn't a string"),
-    };
-    failures.iter().map(identifier).collect()
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ use crate::pool::backoff::{Backoff, Pause};
 use crate::process::{Process, Usage};
 use crate::stats::Stats;
 
+mod phase;
+
+use phase::{Instance, Phase, Running};
+
 /// A process that reported an init error has this long to end by itself.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -61,43 +65,6 @@ pub(super) struct State {
     used: Usage,
 }
 
-#[derive(Debug)]
-struct Instance {
-    phase: Phase,
-    started: Instant,
-    /// The process is missing while it is being forked.
-    process: Option<Arc<Process>>,
-    /// The process was killed, or will be as soon as it is forked. It gets no invocation any more.
-    doomed: bool,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// The process hasn't asked for an invocation yet.
-    Init {
-        deadline: Instant,
-        error: Option<ErrorBody>,
-    },
-    /// The process waits for an invocation.
-    Idle(oneshot::Sender<Work>),
-    Busy(Running),
-    /// The process has answered, and not asked for the next invocation yet. This belongs to the
-    /// invoke phase and has the same deadline.
-    Answered {
-        deadline: Instant,
-    },
-    /// The process is being killed, and owes nobody an answer.
-    Ending,
-}
-
-#[derive(Debug)]
-struct Running {
-    request_id: String,
-    started: Instant,
-    deadline: Instant,
-    answer: oneshot::Sender<Result<Bytes, InvokeError>>,
-}
-
 impl State {
     pub(super) fn new(max_concurrency: usize, timeout: Duration, init_limit: Duration) -> Self {
         Self {
@@ -138,14 +105,11 @@ impl State {
             wanted.look_again_at = unwatched.then_some(end);
             return wanted;
         }
-        let soon_idle = |instance: &&Instance| matches!(instance.phase, Phase::Init { .. } | Phase::Answered { .. });
-        let soon_idle = self.instances.values().filter(soon_idle).count();
+        let soon_idle = self.instances.values().filter(|instance| instance.phase.is_soon_idle()).count();
         let missing = self.queue.len().saturating_sub(soon_idle);
         for _ in 0..missing.min(self.max_concurrency.saturating_sub(self.instances.len())) {
             self.last_instance += 1;
-            let phase = Phase::Init { deadline: now + self.init_limit, error: None };
-            let instance = Instance { phase, started: now, process: None, doomed: false };
-            self.instances.insert(self.last_instance, instance);
+            self.instances.insert(self.last_instance, Instance::starting(now, self.init_limit));
             self.totals.cold_starts += 1;
             wanted.start.push(self.last_instance);
         }
@@ -252,11 +216,7 @@ impl State {
         let Some(instance) = self.instances.get_mut(&id) else {
             return look_again;
         };
-        let deadline = match &instance.phase {
-            Phase::Init { deadline, .. } | Phase::Answered { deadline } => *deadline,
-            Phase::Busy(running) => running.deadline,
-            Phase::Idle(_) | Phase::Ending => return look_again,
-        };
+        let Some(deadline) = instance.phase.deadline() else { return look_again };
         if now < deadline {
             return deadline.min(look_again);
         }
@@ -354,8 +314,7 @@ impl State {
 
     /// Lists the instances that have an invocation and aren't being killed.
     pub(super) fn busy(&self) -> Vec<u64> {
-        let busy = |instance: &Instance| matches!(instance.phase, Phase::Busy(_)) && !instance.doomed;
-        self.instances.iter().filter(|(_, instance)| busy(instance)).map(|(id, _)| *id).collect()
+        self.instances.iter().filter(|(_, instance)| instance.is_busy()).map(|(id, _)| *id).collect()
     }
 
     pub(super) fn is_alive(&self, id: u64) -> bool {
@@ -388,6 +347,7 @@ impl State {
     }
 }
 
+/// Takes the first invocation that somebody still waits for, and drops those before it.
 fn take(queue: &mut VecDeque<Pending>) -> Option<Pending> {
     std::iter::from_fn(|| queue.pop_front()).find(|pending| !pending.answer.is_closed())
 }
