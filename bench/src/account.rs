@@ -1,6 +1,7 @@
-//! Finds out whether anything is lost: every accepted event has arrived, or is in its webhook's history, waiting ones too, or is on
-//! its way on a queue. Messages are only counted, so a loss shows for certain when the queues are empty, and else if there are fewer messages
-//! than events.
+//! The account finds out if anything is lost: every accepted event has arrived, or is in its
+//! webhook's history, which shows waiting ones too, or is on its way on a queue. Messages are only
+//! counted, so a loss shows for certain when the queues are empty, and else if there are fewer
+//! messages than events.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,37 +18,40 @@ use crate::{
     system::{Bench, Workspace},
 };
 
-/// A delivery can pass from a queue into the history, or from the backlog onto a queue, while that is read, so what is missing is
-/// looked for again.
+/// Missing events are looked for this often, because a delivery can pass from a queue into the
+/// history, or from the backlog onto a queue, while that is read.
 const LOOKS: usize = 3;
 
-/// A webhook, its endpoint and what was published for it.
+/// A webhook with its endpoint and the events that were published for it.
 pub(crate) struct Target {
     pub(crate) workspace: Workspace,
     pub(crate) webhook: String,
     pub(crate) hook: Arc<Hook>,
     pub(crate) stream: Arc<Stream>,
-    /// It is true where the endpoint answers its requests with success.
+    /// The endpoint answers its requests with success.
     pub(crate) answers: bool,
-    /// It is true where one message of the deliveries queue can stand for any number of events, because the format has lists.
+    /// The format has lists, so one message of the deliveries queue can stand for any number of
+    /// events.
     pub(crate) has_lists: bool,
 }
 
-/// Says what has become of the events of some webhooks, one for each webhook.
+/// An account says what has become of the events of some webhooks. An event counts once for each
+/// webhook.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Account {
-    /// Accepted ones.
+    /// Events that were accepted.
     pub(crate) accepted: usize,
-    /// Those of them that arrived at an endpoint that answers.
+    /// Accepted events that arrived at an endpoint that answers.
     pub(crate) arrived: usize,
-    /// Those of the others that the history lists, by their status there.
+    /// Accepted events that did not arrive there, but are in the history, by their status.
     pub(crate) listed: BTreeMap<String, usize>,
-    /// All others.
+    /// All other accepted events.
     pub(crate) elsewhere: usize,
-    /// The messages on the queues that bring something. Each can be one of the others, or several if its format has lists.
+    /// Messages on the queues that bring something. Each can be one of the other events, or several
+    /// if its format has lists.
     pub(crate) messages: usize,
-    /// Those that can't be among the messages either, so that they are nowhere: none may be.
+    /// Events that can't be among the messages either, and so are nowhere. There must be none.
     pub(crate) lost: usize,
     /// Arrivals of events that had arrived before, at endpoints that answer.
     pub(crate) repeated: usize,
@@ -79,7 +83,7 @@ impl Account {
         Ok(account)
     }
 
-    /// Counts arrivals: the ids of the events that did not arrive.
+    /// Counts arrivals, and returns the ids of the events that did not arrive.
     async fn without_arrivals(&mut self, target: &Target) -> BTreeSet<Uuid> {
         let accepted = target.stream.accepted().await;
         let requests = if target.answers { target.hook.requests() } else { Vec::new() };
@@ -95,7 +99,7 @@ impl Account {
         missing.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Takes what the history lists out of what is missing.
+    /// Takes the events that the history lists out of the missing ones.
     async fn look_up(&mut self, target: &Target, missing: &mut BTreeSet<Uuid>) -> anyhow::Result<()> {
         if missing.is_empty() {
             return Ok(());
@@ -109,7 +113,7 @@ impl Account {
         Ok(())
     }
 
-    /// One line for people.
+    /// Puts the account into one line for people.
     pub(crate) fn line(&self) -> String {
         let listed: Vec<String> = self.listed.iter().map(|(status, count)| format!("{count} {status}")).collect();
         let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };

@@ -1,4 +1,4 @@
-//! `bill`: what a million events cost.
+//! `bill` measures what a million events cost.
 
 mod idle;
 
@@ -14,7 +14,7 @@ use posthaste_local::{
 };
 use reqwest::Method;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     options::Subject,
@@ -25,8 +25,9 @@ use crate::{
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct BillArgs {
-    /// Publishes so many events with each call, and with several numbers one after the other. With 1, each event waits until the one
-    /// before it is delivered, so that every batch has one message.
+    /// Publishes this many events with each call, and with several numbers one after the other.
+    /// With 1, each event waits until the one before it is delivered, so that every batch has one
+    /// message.
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1])]
     per_call: Vec<usize>,
     /// Lets ten calls go on at once, so that events in calls of their own do not wait for each other.
@@ -35,39 +36,40 @@ pub struct BillArgs {
     /// Tells instead what a month costs in which nothing is published.
     #[arg(long)]
     idle: bool,
-    /// Makes so many calls.
+    /// Makes this many calls.
     #[arg(long, default_value_t = 50)]
     calls: usize,
-    /// Registers so many webhooks, which all want each event.
+    /// Registers this many webhooks, which all want each event.
     #[arg(long, default_value_t = 1)]
     webhooks: usize,
-    /// Gives each event's data so many bytes of text.
+    /// Gives each event's data this many bytes of text.
     #[arg(long, default_value_t = 300)]
     bytes: usize,
-    /// Lets the endpoints take so many milliseconds to answer.
+    /// Lets the endpoints take this many milliseconds to answer.
     #[arg(long, default_value_t = 150)]
     endpoint_ms: u64,
-    /// Lets each call of DynamoDB take so many milliseconds more.
+    /// Lets each call of DynamoDB take this many milliseconds more.
     #[arg(long, default_value_t = 5)]
     dynamodb_ms: u64,
-    /// Lets each call of SQS take so many milliseconds more.
+    /// Lets each call of SQS take this many milliseconds more.
     #[arg(long, default_value_t = 10)]
     sqs_ms: u64,
-    /// Gives up after so many seconds if not all is delivered.
+    /// Gives up after this many seconds if not all is delivered.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     patience: u64,
 }
 
-/// The functions that an event passes, and the one that runs all the time.
+/// The functions that an event passes, and `release`, which runs all the time.
 const FUNCTIONS: [&str; 5] = ["ingest", "fanout", "deliver", "drain", "release"];
 
-/// What they call.
+/// The operations of DynamoDB that these functions call.
 const DYNAMODB: [&str; 6] = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"];
 const SQS: [&str; 3] = ["SendMessage", "SendMessageBatch", "ChangeMessageVisibility"];
 
-/// How long all invocations of a function are assumed to take where nothing is measured, for an endpoint that answers in 150 ms, 5 ms
-/// for a call of DynamoDB and 10 ms for one of SQS. The function's own work, on its share of a processor, is what release builds have
-/// shown; an invocation takes a time, and each delivery a little more.
+/// Assumes a duration for all invocations of a function, where nothing is measured: for an endpoint
+/// that answers in 150 ms, 5 ms for a call of DynamoDB and 10 ms for one of SQS. The function's own
+/// work, on its share of a processor, is what release builds have shown. An invocation takes a
+/// time, and each delivery a little more.
 fn assumed_ms(function: &str, invoked: Invoked, deliveries: u64) -> u64 {
     match function {
         "ingest" => 32 * invoked.invocations + deliveries * 2 / 5,
@@ -123,19 +125,20 @@ async fn measure(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Be
 
 /// Lets the calls of the functions take about as long as on AWS.
 fn far_away(args: &BillArgs, bench: &Bench) {
-    let slow = |function: &str, operation: String, milliseconds: u64| {
-        if milliseconds > 0 {
-            let delay = Action::Delay(Duration::from_millis(milliseconds));
-            bench.aim(Aim::at(function, &operation, delay).times(u32::MAX));
-        }
-    };
     for function in FUNCTIONS {
         for operation in DYNAMODB {
-            slow(function, format!("dynamodb:{operation}"), args.dynamodb_ms);
+            delay(bench, function, &format!("dynamodb:{operation}"), args.dynamodb_ms);
         }
         for operation in SQS {
-            slow(function, format!("sqs:{operation}"), args.sqs_ms);
+            delay(bench, function, &format!("sqs:{operation}"), args.sqs_ms);
         }
+    }
+}
+
+fn delay(bench: &Bench, function: &str, operation: &str, milliseconds: u64) {
+    if milliseconds > 0 {
+        let delay = Action::Delay(Duration::from_millis(milliseconds));
+        bench.aim(Aim::at(function, operation, delay).times(u32::MAX));
     }
 }
 
@@ -147,23 +150,32 @@ struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    /// Publishes with so many calls, one after the other unless they go together, and waits until all is delivered.
+    /// Publishes with this many calls, one after the other unless they go together, and waits until
+    /// all is delivered.
     async fn publish(&self, calls: usize) -> anyhow::Result<()> {
         let event = json!({ "type": "order.created", "data": { "text": "x".repeat(self.args.bytes) } });
         let body = match self.per_call {
             1 => event,
             count => json!({ "events": vec![event; count] }),
         };
-        let patience = Duration::from_secs(self.args.patience);
-        let alone = self.per_call == 1 && !self.args.together;
-        let call = async |_| {
-            self.workspace.call(Method::POST, "/events", body.clone()).await?;
-            if alone { self.bench.empty(patience).await } else { Ok(()) }
-        };
         let at_once = if self.args.together { 10 } else { 1 };
-        stream::iter(0..calls).map(call).buffer_unordered(at_once).try_collect::<()>().await?;
-        self.bench.taken_in(patience).await.context("not all was delivered in time")?;
+        let calls = stream::iter(0..calls).map(|_| self.call(body.clone()));
+        calls.buffer_unordered(at_once).try_collect::<()>().await?;
+        self.bench.taken_in(self.patience()).await.context("not all was delivered in time")?;
         Ok(())
+    }
+
+    /// Makes one call. An event that is published alone is waited for.
+    async fn call(&self, body: Value) -> anyhow::Result<()> {
+        self.workspace.call(Method::POST, "/events", body).await?;
+        if self.per_call == 1 && !self.args.together {
+            self.bench.empty(self.patience()).await?;
+        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.args.patience)
     }
 }
 
@@ -215,7 +227,7 @@ fn report(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench, us
     Ok(report)
 }
 
-/// A row for each line of a bill.
+/// Makes a table with a row for each line of a bill.
 fn table(bill: &Bill) -> Table {
     let mut table = Table::new(&["what", "quantity", "dollars", "one is"]);
     for line in &bill.lines {
@@ -227,14 +239,14 @@ fn table(bill: &Bill) -> Table {
     table
 }
 
-/// A kind of log line, for one event.
+/// The log lines of one kind, for one event.
 #[derive(Serialize)]
 struct Lines {
     lines: f64,
     bytes: f64,
 }
 
-/// Says which log lines an event has, and how long they are.
+/// Counts the log lines of an event, and their bytes.
 fn lines(
     report: &mut Report,
     after: &BTreeMap<String, Logged>,
@@ -245,8 +257,10 @@ fn lines(
     let mut all = BTreeMap::new();
     for (kind, logged) in after {
         let before = before.get(kind).copied().unwrap_or_default();
-        let rate = |after: u64, before: u64| (after - before) as f64 / events.max(1) as f64;
-        let lines = Lines { lines: rate(logged.lines, before.lines), bytes: rate(logged.bytes, before.bytes) };
+        let lines = Lines {
+            lines: (logged.lines - before.lines) as f64 / events.max(1) as f64,
+            bytes: (logged.bytes - before.bytes) as f64 / events.max(1) as f64,
+        };
         if lines.lines > 0.0 {
             table.row(vec![kind.clone(), format!("{:.2}", lines.lines), format!("{:.0}", lines.bytes)]);
             all.insert(kind.clone(), lines);

@@ -1,8 +1,8 @@
-//! `isolation`: what a bad endpoint does to another tenant's healthy webhook.
+//! `isolation` measures what a bad endpoint does to another tenant's healthy webhook.
 
 mod endpoint;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use endpoint::Endpoint;
@@ -21,26 +21,28 @@ use crate::{
     system::Bench,
 };
 
-/// The time in which processes start and connections are made.
+/// Processes start and connections are made within this time.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// How long events of the healthy webhook are waited for at the end.
+/// At the end, events of the healthy webhook are waited for this long.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Events that each of them gets at once.
+/// Each webhook of the tenant gets this many events at once.
 const TENANT_BURST: usize = 10;
 
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct IsolationArgs {
-    /// What is beside the healthy webhook; all of them, one after the other, unless chosen.
+    /// Chooses the endpoints that are beside the healthy webhook. Without a choice all of them are,
+    /// one after the other.
     #[arg(long, value_enum, value_delimiter = ',')]
     endpoint: Vec<Endpoint>,
-    /// Events a second for each of the two. The tenant's webhooks get one a second.
+    /// Publishes this many events a second for each of the two. The tenant's webhooks get one a
+    /// second.
     #[arg(long, default_value_t = 20.0)]
     rate: f64,
-    /// How many seconds the healthy webhook is alone.
+    /// Leaves the healthy webhook alone for this many seconds.
     #[arg(long, default_value_t = 20)]
     alone: u64,
-    /// How many seconds the bad endpoint is beside it.
+    /// Puts the bad endpoint beside it for this many seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
 }
@@ -61,19 +63,19 @@ async fn measure(args: &IsolationArgs, endpoint: Endpoint, subject: &Subject, be
     let bad = bad(bench, endpoint).await?;
     let bad_stream = bad[0].stream.clone();
     let bad_rate = if endpoint == Endpoint::Tenant { 1.0 } else { args.rate };
-    let pace = |stream: &Arc<Stream>, rate| Pace { stream: stream.clone(), rate };
+    let healthy_pace = Pace { stream: healthy.stream.clone(), rate: args.rate };
+    let bad_pace = Pace { stream: bad_stream.clone(), rate: bad_rate };
 
-    steadily(&[pace(&healthy.stream, args.rate)], WARM_UP).await?;
+    steadily(&[&healthy_pace], WARM_UP).await?;
     let alone_us = clock::now_us();
     eprintln!("the healthy webhook is alone for {} s …", args.alone);
-    steadily(&[pace(&healthy.stream, args.rate)], Duration::from_secs(args.alone)).await?;
+    steadily(&[&healthy_pace], Duration::from_secs(args.alone)).await?;
     let beside_us = clock::now_us();
     eprintln!("{endpoint:?} is beside it for {} s …", args.seconds);
     if endpoint == Endpoint::Tenant {
         bad_stream.publish(TENANT_BURST).await?;
     }
-    let paces = [pace(&healthy.stream, args.rate), pace(&bad_stream, bad_rate)];
-    let late = steadily(&paces, Duration::from_secs(args.seconds)).await?;
+    let late = steadily(&[&healthy_pace, &bad_pace], Duration::from_secs(args.seconds)).await?;
     eprintln!("what has not arrived yet is waited for …");
     wait_for_all(&healthy.hook, &healthy.stream).await;
 
@@ -98,7 +100,7 @@ async fn measure(args: &IsolationArgs, endpoint: Endpoint, subject: &Subject, be
     Ok(report)
 }
 
-/// A healthy webhook in a workspace of its own.
+/// Makes a healthy webhook in a workspace of its own.
 async fn healthy(bench: &Bench) -> anyhow::Result<Target> {
     let workspace = bench.workspace("healthy").await?;
     let hook = bench.receiver.hook("healthy", Behaviour::Well);
@@ -107,7 +109,7 @@ async fn healthy(bench: &Bench) -> anyhow::Result<Target> {
     Ok(Target { workspace, webhook, hook, stream, answers: true, has_lists: false })
 }
 
-/// The bad webhooks in a workspace of their own.
+/// Makes the bad webhooks in a workspace of their own.
 async fn bad(bench: &Bench, endpoint: Endpoint) -> anyhow::Result<Vec<Target>> {
     let workspace = bench.workspace("bad").await?;
     let stream = bench.stream(&workspace)?;
@@ -130,7 +132,7 @@ async fn wait_for_all(hook: &Hook, stream: &Stream) {
     }
 }
 
-/// When the phases began.
+/// The moments at which the phases began.
 struct Phases {
     alone_us: u64,
     beside_us: u64,
@@ -139,35 +141,36 @@ struct Phases {
 
 impl Phases {
     fn report(&self, ways: &[Way], report: &mut Report) -> anyhow::Result<()> {
-        let between =
-            |from: u64, to: u64| Latencies::of(ways.iter().filter(move |way| (from..to).contains(&way.published_us)));
         let after_timeout = self.beside_us + self.timeout_us;
-        let alone = between(self.alone_us, self.beside_us);
+        let alone = between(ways, self.alone_us, self.beside_us);
         let first = format!("beside it, the first {} s", self.timeout_us / 1_000_000);
         let phases = [
             ("alone", "alone", alone),
-            ("first", first.as_str(), between(self.beside_us, after_timeout)),
-            ("rest", "beside it, the rest", between(after_timeout, u64::MAX)),
-            ("whole", "beside it, the whole time", between(self.beside_us, u64::MAX)),
+            ("first", first.as_str(), between(ways, self.beside_us, after_timeout)),
+            ("rest", "beside it, the rest", between(ways, after_timeout, u64::MAX)),
+            ("whole", "beside it, the whole time", between(ways, self.beside_us, u64::MAX)),
         ];
         let mut table =
             Table::new(&["the healthy webhook, ms", "events", "p50", "p99", "max", "÷ alone: p50", "p99", "max"]);
         for (name, heading, latencies) in phases {
             let Latencies { events, p50, p99, max, .. } = latencies;
-            let ratio = |value: f64, alone: f64| format!("{:.2}", value / alone);
             table.row(vec![
                 heading.to_owned(),
                 events.to_string(),
                 format!("{p50:.1}"),
                 format!("{p99:.1}"),
                 format!("{max:.1}"),
-                ratio(p50, alone.p50),
-                ratio(p99, alone.p99),
-                ratio(max, alone.max),
+                format!("{:.2}", p50 / alone.p50),
+                format!("{:.2}", p99 / alone.p99),
+                format!("{:.2}", max / alone.max),
             ]);
             report.figure(name, latencies)?;
         }
         report.table(&table);
         Ok(())
     }
+}
+
+fn between(ways: &[Way], from_us: u64, to_us: u64) -> Latencies {
+    Latencies::of(ways.iter().filter(|way| (from_us..to_us).contains(&way.published_us)))
 }

@@ -1,4 +1,4 @@
-//! `large`: what it takes to fan events out to all webhooks of one workspace.
+//! `large` measures what it takes to fan events out to all webhooks of one workspace.
 
 use std::time::Duration;
 
@@ -18,18 +18,18 @@ use crate::{
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct LargeArgs {
-    /// How many webhooks the workspace has; each number in turn.
+    /// Gives the workspace this many webhooks, and with several numbers one after the other.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
     webhooks: Vec<usize>,
-    /// How many events are published at once.
+    /// Publishes this many events at once.
     #[arg(long, default_value_t = 100)]
     events: usize,
-    /// How many seconds the fan-out may take.
+    /// Gives the fan-out this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
     patience: u64,
 }
 
-/// How many webhooks are registered side by side.
+/// This many webhooks are registered side by side.
 const REGISTRATIONS: usize = 2;
 
 pub(crate) async fn run(args: &LargeArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
@@ -70,15 +70,18 @@ async fn measure(args: &LargeArgs, webhooks: usize, subject: &Subject, bench: &B
 }
 
 async fn register(workspace: &Workspace, webhooks: usize) -> anyhow::Result<()> {
-    let register = async |nth: usize| {
-        let url = format!("http://127.0.0.1:9/{nth}");
-        workspace.register(&url, json!({ "events": ["order.*", "service_run", "process_run_end"] })).await
-    };
-    stream::iter(0..webhooks).map(register).buffer_unordered(REGISTRATIONS).try_collect::<Vec<String>>().await?;
+    let registrations = stream::iter(0..webhooks).map(|nth| register_one(workspace, nth));
+    registrations.buffer_unordered(REGISTRATIONS).try_collect::<Vec<String>>().await?;
     Ok(())
 }
 
-/// Waits until the events queue is empty. The deliveries queue, which nobody reads, has a message for each delivery then.
+async fn register_one(workspace: &Workspace, nth: usize) -> anyhow::Result<String> {
+    let url = format!("http://127.0.0.1:9/{nth}");
+    workspace.register(&url, json!({ "events": ["order.*", "service_run", "process_run_end"] })).await
+}
+
+/// Waits until the events queue is empty. The deliveries queue, which nobody reads, has a message
+/// for each delivery then.
 async fn fanned_out(bench: &Bench, owed: usize, patience: Duration) -> anyhow::Result<()> {
     let began = Instant::now();
     while bench.events_on_the_queue() > 0 || bench.tasks_on_the_queue() < owed {
@@ -89,7 +92,7 @@ async fn fanned_out(bench: &Bench, owed: usize, patience: Duration) -> anyhow::R
     Ok(())
 }
 
-/// What is spent from one moment to another.
+/// The calls and the request units that are spent from one moment to another.
 struct Spending {
     before: posthaste_local::Metrics,
     began: Instant,
@@ -108,14 +111,16 @@ impl Spending {
 
     fn end(self, bench: &Bench) -> Spend {
         let after = bench.metrics();
-        let timeouts =
-            |metrics: &posthaste_local::Metrics| metrics.functions.get("fanout").map_or(0, |stats| stats.timeouts);
         Spend {
             spent: Spent::between(&self.before, &after),
             seconds: self.began.elapsed().as_secs_f64(),
             timeouts: timeouts(&after) - timeouts(&self.before),
         }
     }
+}
+
+fn timeouts(metrics: &posthaste_local::Metrics) -> u64 {
+    metrics.functions.get("fanout").map_or(0, |stats| stats.timeouts)
 }
 
 fn report(
@@ -132,34 +137,31 @@ fn report(
     let owed = webhooks * (args.events + 1);
     let sent = bench.tasks_on_the_queue();
     let spent = &fanning_out.spent;
-    let of_fanout =
-        |operation: &str| spent.calls.get("fanout").and_then(|calls| calls.get(operation)).copied().unwrap_or(0);
     let invocations = spent.invocations.get("fanout").copied().unwrap_or(0);
     let root_units = root_bytes.div_ceil(4096);
     // Beside one read of the root, an invocation may have to read a page that its process does not have yet.
-    let reads = of_fanout("dynamodb:BatchGetItem") + of_fanout("dynamodb:Query");
+    let reads = spent.count("fanout", "dynamodb:BatchGetItem") + spent.count("fanout", "dynamodb:Query");
     let stats = bench.metrics().functions.get("fanout").cloned().unwrap_or_default();
     let cpu_ms = spent.cpu_ms.get("fanout").copied().unwrap_or(0);
     let deliveries = (webhooks * args.events) as f64;
 
     let mut table = Table::new(&["fan-out", ""]);
-    let mut row = |name: &str, figure: String| table.row(vec![name.to_owned(), figure]);
-    row("deliveries", format!("{deliveries:.0}"));
-    row("tasks on the queue, of which one event more", format!("{sent} of {owed}"));
-    row("invocations", invocations.to_string());
-    row("of which ran into their time", fanning_out.timeouts.to_string());
-    row("calls for 1,000 deliveries", format!("{:.1}", spent.calls_of("fanout") as f64 * 1000.0 / deliveries));
-    row("read units of the root, for an invocation", root_units.to_string());
-    row("reads of the index, for an invocation", format!("{:.2}", reads as f64 / invocations.max(1) as f64));
-    row("write units of an event, of up to 0.7 KB", "1".to_owned());
-    row("CPU ms for 1,000 deliveries", format!("{:.1}", cpu_ms as f64 * 1000.0 / deliveries));
-    row("deliveries a second", format!("{:.0}", deliveries / fanning_out.seconds));
-    row("peak memory of a process, MiB", format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0));
-    row(
+    table.pair("deliveries", format!("{deliveries:.0}"));
+    table.pair("tasks on the queue, of which one event more", format!("{sent} of {owed}"));
+    table.pair("invocations", invocations.to_string());
+    table.pair("of which ran into their time", fanning_out.timeouts.to_string());
+    table.pair("calls for 1,000 deliveries", format!("{:.1}", spent.calls_of("fanout") as f64 * 1000.0 / deliveries));
+    table.pair("read units of the root, for an invocation", root_units.to_string());
+    table.pair("reads of the index, for an invocation", format!("{:.2}", reads as f64 / invocations.max(1) as f64));
+    table.pair("write units of an event, of up to 0.7 KB", "1".to_owned());
+    table.pair("CPU ms for 1,000 deliveries", format!("{:.1}", cpu_ms as f64 * 1000.0 / deliveries));
+    table.pair("deliveries a second", format!("{:.0}", deliveries / fanning_out.seconds));
+    table.pair("peak memory of a process, MiB", format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0));
+    table.pair(
         "AWS calls of a registration",
         format!("{:.1}", registering.spent.calls_of("register") as f64 / webhooks as f64),
     );
-    row("registrations a second", format!("{:.0}", webhooks as f64 / registering.seconds));
+    table.pair("registrations a second", format!("{:.0}", webhooks as f64 / registering.seconds));
     report.table(&table);
     report.table(&spent.table());
     report.figure("owed", owed)?;
@@ -176,8 +178,8 @@ fn report(
     Ok(report)
 }
 
-/// The bytes of a workspace's root in the table.
 impl Bench {
+    /// Counts the bytes of a workspace's root in the table.
     async fn root_bytes(&self, workspace: &Workspace) -> anyhow::Result<usize> {
         let key = json!({ "pk": { "S": format!("routing#{}", workspace.name) }, "sk": { "S": "root" } });
         let root = self.registry_item(key).await?;

@@ -1,24 +1,25 @@
-//! How long events take, from the beginning of the call that publishes them to their first arrival.
+//! Events take some time from the beginning of the call that publishes them to their first arrival.
 
 use serde::Serialize;
 
 use crate::{clock, receiver::Hook, stream::Published};
 
-/// One event's way.
+/// The way of one event, from its call to its arrival.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way {
     pub(crate) published_us: u64,
     pub(crate) arrived_us: Option<u64>,
 }
 
-/// The ways of all accepted events.
+/// Lists the ways of all accepted events.
 pub(crate) fn ways(published: &[Published], hook: &Hook) -> Vec<Way> {
     let arrivals = hook.first_arrivals(published.len());
     let accepted = published.iter().zip(arrivals).filter(|(event, _)| event.id.is_some());
     accepted.map(|(event, arrived_us)| Way { published_us: event.at_us, arrived_us }).collect()
 }
 
-/// Milliseconds of some events. Those that have not arrived count with the time until now.
+/// The milliseconds that some events took. Those that have not arrived count with the time until
+/// now.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Latencies {
@@ -47,7 +48,8 @@ impl Latencies {
     }
 }
 
-/// The smallest value that so many percent of the sorted values do not exceed; 0 if there is none.
+/// Finds the smallest value that this many percent of the sorted values do not exceed. It is 0 if
+/// there is none.
 fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or(0.0)

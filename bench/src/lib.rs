@@ -1,5 +1,6 @@
-//! What the aims of the design are held against, measured on a local system of real function processes: `cargo bench-posthaste`
-//! with optimised builds, and a small round of each measurement as a test.
+//! Measurements hold the system against the aims of its design. They run on a local system of real
+//! function processes: `cargo bench-posthaste` with optimised builds, and a small round of each as
+//! a test.
 //!
 //! ```text
 //!  publisher ──▶ stream ──▶ events queue or API ──▶ local system ──▶ receiver
@@ -33,27 +34,27 @@ use clap::Subcommand;
 pub use options::{Common, Subject};
 pub use report::Report;
 
-/// A measurement and its options.
+/// The measurements, each with its options.
 #[derive(Debug, Subcommand)]
 pub enum Measurement {
-    /// What a bad endpoint does to another tenant's healthy webhook.
+    /// Measures what a bad endpoint does to another tenant's healthy webhook.
     Isolation(isolation::IsolationArgs),
-    /// What deliveries cost while they wait, and what it costs to get them there.
+    /// Measures what deliveries cost while they wait, and what it costs to get them there.
     Waiting(waiting::WaitingArgs),
-    /// What arrives of a backlog under a rate limit.
+    /// Measures what arrives of a backlog under a rate limit.
     Limits(limits::LimitsArgs),
-    /// How a busy webhook comes back after its endpoint was slow.
+    /// Measures how a busy webhook comes back after its endpoint was slow.
     Recovery(recovery::RecoveryArgs),
-    /// What it takes to fan events out to all webhooks of one workspace.
+    /// Measures what it takes to fan events out to all webhooks of one workspace.
     Large(large::LargeArgs),
-    /// What it takes to send retries that are due in the same minute.
+    /// Measures what it takes to send retries that are due in the same minute.
     Release(release::ReleaseArgs),
-    /// What a million events cost on AWS.
+    /// Measures what a million events cost on AWS.
     Bill(bill::BillArgs),
 }
 
 impl Measurement {
-    /// Measures, each time on a new system, and hands over each report as soon as it is there.
+    /// Measures, each time on a new system, and hands each report to `done` as soon as it is there.
     pub async fn run(&self, subject: &Subject, mut done: impl FnMut(Report)) -> anyhow::Result<()> {
         match self {
             Self::Isolation(args) => isolation::run(args, subject, &mut done).await,

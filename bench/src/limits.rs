@@ -1,4 +1,4 @@
-//! `limits`: what arrives of a backlog under a rate limit.
+//! `limits` measures what arrives of a backlog under a rate limit.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,22 +21,23 @@ use crate::{
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct LimitsArgs {
-    /// How many requests the limit allows.
+    /// Allows this many requests.
     #[arg(long, default_value_t = 10)]
     requests: u32,
-    /// In which time.
+    /// Allows them in each of these units of time.
     #[arg(long, value_enum, default_value = "second")]
     per: Per,
-    /// A webhook of the profile spektr, whose requests have up to 100 events.
+    /// Takes a webhook of the profile spektr, whose requests have up to 100 events.
     #[arg(long)]
     list: bool,
-    /// How many events are published at once.
+    /// Publishes this many events at once.
     #[arg(long, default_value_t = 10_000)]
     events: usize,
-    /// How many seconds are measured once all events are fanned out and, with --list, their deliveries wait.
+    /// Measures for this many seconds, once all events are fanned out and, with --list, their
+    /// deliveries wait.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// How many seconds that may take.
+    /// Gives that this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     patience: u64,
 }
@@ -107,24 +108,29 @@ async fn measure(args: &LimitsArgs, subject: &Subject, bench: &Bench) -> anyhow:
     Ok(report)
 }
 
-/// When requests began, sorted, as the attempts in the history say. All deliveries of a request have the same time there.
+/// Lists the times at which requests began, sorted, from the attempts in the history. All
+/// deliveries of a request have the same time there.
 async fn begun_ms(target: &Target) -> anyhow::Result<Vec<u64>> {
-    let mut begun_ms = BTreeMap::<u64, usize>::new();
+    let mut deliveries_by_time = BTreeMap::<u64, usize>::new();
     for delivery in target.workspace.history(&target.webhook).await? {
         for attempt in delivery["attempts"].as_array().into_iter().flatten() {
             let at: Timestamp = attempt["at"].as_str().context("an attempt has no time")?.parse()?;
-            *begun_ms.entry(u64::try_from(at.as_millisecond())?).or_default() += 1;
+            *deliveries_by_time.entry(u64::try_from(at.as_millisecond())?).or_default() += 1;
         }
     }
-    let requests = |(at_ms, deliveries)| std::iter::repeat_n(at_ms, if target.has_lists { 1 } else { deliveries });
-    Ok(begun_ms.into_iter().flat_map(requests).collect())
+    let mut begun_ms = Vec::new();
+    for (at_ms, deliveries) in deliveries_by_time {
+        let requests = if target.has_lists { 1 } else { deliveries };
+        begun_ms.extend(std::iter::repeat_n(at_ms, requests));
+    }
+    Ok(begun_ms)
 }
 
 fn all_arrived(target: &Target, events: usize) -> bool {
     target.hook.first_arrivals(events).iter().all(Option::is_some)
 }
 
-/// What arrived.
+/// The requests that arrived, held against the limit.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Figures {
@@ -132,14 +138,16 @@ struct Figures {
     requests_before: usize,
     requests: usize,
     events: usize,
-    /// Requests in the time of the limit, on average.
+    /// Requests in the limit's unit of time, on average.
     rate: f64,
     events_a_request: f64,
-    /// How many requests brought so many events.
+    /// The numbers of requests by the number of their events.
     requests_by_events: BTreeMap<usize, usize>,
-    /// The most requests in any stretch as long as the time of the limit, from the very beginning.
+    /// The most requests in any stretch as long as the limit's unit of time, from the very
+    /// beginning.
     worst_window: usize,
-    /// The same by when requests began, so that it tells nothing of how long they took to arrive on a busy machine.
+    /// The same number by the times at which requests began, so that it tells nothing of how long
+    /// they took to arrive on a busy machine.
     worst_window_begun: usize,
 }
 
@@ -166,19 +174,18 @@ impl Figures {
 
     fn table(&self, per: u64) -> Table {
         let mut table = Table::new(&["what arrived", ""]);
-        let mut row = |name: &str, figure: String| table.row(vec![name.to_owned(), figure]);
-        row("requests before all was taken in", self.requests_before.to_string());
-        row("requests", self.requests.to_string());
-        row(&format!("requests in {per} s, on average"), format!("{:.2}", self.rate));
-        row(&format!("the most requests in any {per} s"), self.worst_window.to_string());
-        row(&format!("the most that began in any {per} s"), self.worst_window_begun.to_string());
-        row("events", self.events.to_string());
-        row("events a request", format!("{:.1}", self.events_a_request));
+        table.pair("requests before all was taken in", self.requests_before.to_string());
+        table.pair("requests", self.requests.to_string());
+        table.pair(&format!("requests in {per} s, on average"), format!("{:.2}", self.rate));
+        table.pair(&format!("the most requests in any {per} s"), self.worst_window.to_string());
+        table.pair(&format!("the most that began in any {per} s"), self.worst_window_begun.to_string());
+        table.pair("events", self.events.to_string());
+        table.pair("events a request", format!("{:.1}", self.events_a_request));
         table
     }
 }
 
-/// The most of these times, which are sorted, that lie within any window.
+/// Counts the most of these sorted times that lie within any one window.
 fn most_in_any(times: &[u64], window: u64) -> usize {
     let mut first = 0;
     let mut most = 0;

@@ -1,4 +1,4 @@
-//! What every measurement takes.
+//! Every measurement takes these options.
 
 use std::{
     collections::BTreeMap,
@@ -21,18 +21,19 @@ pub struct Common {
     /// Uses this template, such as that of another version.
     #[arg(long, global = true, value_name = "FILE")]
     template: Option<PathBuf>,
-    /// Sets a parameter of the template, such as LogLevel=warn; it can be given several times.
+    /// Sets a parameter of the template, for example LogLevel=warn. It can be given several times.
     #[arg(long = "parameter", global = true, value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
-    /// The most processes of a function, and the template's parameter DeliverMaximumConcurrency.
+    /// Gives each function this many processes at most, and the template's parameter
+    /// DeliverMaximumConcurrency this value.
     #[arg(long, global = true, value_name = "C", default_value_t = Options::MAX_PROCESSES)]
     concurrency: usize,
-    /// How events come in where a pace is kept.
+    /// Chooses the way by which events come in where a pace is kept.
     #[arg(long, global = true, value_enum, default_value = "queue")]
     through: Through,
 }
 
-/// What is measured.
+/// The version that is measured, ready to be started.
 #[derive(Clone)]
 pub struct Subject {
     pub(crate) binaries: BTreeMap<String, PathBuf>,
@@ -40,12 +41,13 @@ pub struct Subject {
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) concurrency: usize,
     pub(crate) through: Through,
-    /// Names it in reports.
+    /// The name of the version in reports.
     pub(crate) version: String,
 }
 
 impl Subject {
-    /// This version with debug builds of its functions, which are as right and not as fast, and at most so many processes of each.
+    /// Takes this version with debug builds of its functions, which are as right and not as fast,
+    /// and at most this many processes of each.
     pub fn debug_build(concurrency: usize) -> anyhow::Result<Self> {
         let (binaries, template) = (binaries::build(false)?, binaries::template()?);
         let parameters = BTreeMap::new();
@@ -77,7 +79,8 @@ fn parameter(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Every file without an extension is taken for the function of its name.
+/// Lists the binaries in a directory. Every file without an extension counts as the function of its
+/// name.
 fn ready_built(directory: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let entries = directory.read_dir().with_context(|| format!("{} can't be read", directory.display()))?;
     let mut binaries = BTreeMap::new();
@@ -91,7 +94,7 @@ fn ready_built(directory: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     Ok(binaries)
 }
 
-/// The version, and the commit where git knows it.
+/// Names the version, and the commit where git knows it.
 fn revision() -> String {
     let git =
         Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();

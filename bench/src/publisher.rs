@@ -1,4 +1,4 @@
-//! Publishing at a steady pace.
+//! Events can be published at a steady pace.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,22 +6,27 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::stream::Stream;
 
-/// A stream and how many events a second it gets.
+/// A stream, and the number of events that it gets in a second.
 pub(crate) struct Pace {
     pub(crate) stream: Arc<Stream>,
     pub(crate) rate: f64,
 }
 
-/// Publishes all streams side by side for this long; no answer is waited for. Whatever is late is made up for, so that the
-/// number of events is always the same. Returns how late the latest was.
-pub(crate) async fn steadily(paces: &[Pace], time: Duration) -> anyhow::Result<Duration> {
+/// Publishes all streams side by side for this long, without waiting for answers. A delay is made
+/// up for, so that the number of events is always the same. Returns the longest delay.
+pub(crate) async fn steadily(paces: &[&Pace], time: Duration) -> anyhow::Result<Duration> {
     let began = Instant::now();
     let end = began + time;
     let mut sent = vec![0_usize; paces.len()];
     let mut latest = Duration::ZERO;
     loop {
-        let due = |(pace, sent): (&Pace, &usize)| began + Duration::from_secs_f64(*sent as f64 / pace.rate);
-        let Some(next) = paces.iter().zip(&sent).map(due).min().filter(|next| *next < end) else { break };
+        let mut next = end;
+        for (pace, sent) in paces.iter().zip(&sent) {
+            next = next.min(began + Duration::from_secs_f64(*sent as f64 / pace.rate));
+        }
+        if next >= end {
+            break;
+        }
         sleep_until(next).await;
         let now = Instant::now();
         latest = latest.max(now - next);

@@ -1,4 +1,5 @@
-//! A light receiver: it reads requests, notes when each arrived and which events it brought, and answers as its hook behaves.
+//! This light receiver reads requests, notes when each arrived and which events it brought, and
+//! answers as its hook behaves.
 //!
 //! It runs on a thread of its own, so that the local system's work delays no time of arrival.
 
@@ -14,7 +15,7 @@ use std::{
 use anyhow::Context;
 use tokio::{net::TcpListener, sync::oneshot};
 
-/// How a hook treats its requests.
+/// A hook treats its requests in one of these ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     /// Answers 200 at once.
@@ -31,15 +32,15 @@ pub(crate) enum Behaviour {
     Reset,
 }
 
-/// A request as it arrived.
+/// A request that arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) at_us: u64,
-    /// The numbers of the events that it brought.
+    /// The numbers of the events that the request brought.
     pub(crate) events: Vec<usize>,
 }
 
-/// One endpoint.
+/// A hook is one endpoint.
 #[derive(Debug)]
 pub(crate) struct Hook {
     url: String,
@@ -56,12 +57,12 @@ impl Hook {
         *lock(&self.behaviour) = behaviour;
     }
 
-    /// All requests so far, in the order of their arrival.
+    /// Returns all requests so far, in the order of their arrival.
     pub(crate) fn requests(&self) -> Vec<Request> {
         lock(&self.requests).clone()
     }
 
-    /// When each of the first `count` events arrived first.
+    /// Lists the times at which each of the first `count` events arrived first.
     pub(crate) fn first_arrivals(&self, count: usize) -> Vec<Option<u64>> {
         let mut arrivals = vec![None; count];
         for request in lock(&self.requests).iter() {
@@ -85,7 +86,7 @@ impl Hook {
 
 type Hooks = Arc<Mutex<BTreeMap<String, Arc<Hook>>>>;
 
-/// The running receiver, which ends when it is dropped.
+/// The running receiver. It ends when this is dropped.
 pub(crate) struct Receiver {
     address: SocketAddr,
     hooks: Hooks,

@@ -1,4 +1,5 @@
-//! `recovery`: a busy webhook that is slow for a while and then well, while its events go on.
+//! `recovery` measures a busy webhook that is slow for a while and then well, while its events go
+//! on.
 
 mod lane;
 
@@ -29,21 +30,21 @@ const SLOW: Duration = Duration::from_secs(3);
 const ROW_US: u64 = 5_000_000;
 /// An event that takes longer is late.
 const LATE_US: u64 = 1_000_000;
-/// How long events are waited for at the end.
+/// At the end, events are waited for this long.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long after that the lane may take to be closed.
+/// After that, the lane may take this long to be closed.
 const CLOSES_WITHIN: Duration = Duration::from_secs(10);
 
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct RecoveryArgs {
-    /// Events a second.
+    /// Publishes this many events a second.
     #[arg(long, default_value_t = 300.0)]
     rate: f64,
-    /// For how many seconds the endpoint takes 3 s for each answer.
+    /// Lets the endpoint take 3 s for each answer, for this many seconds.
     #[arg(long, default_value_t = 10)]
     slow: u64,
-    /// How many seconds are measured, from the moment at which the endpoint becomes slow.
+    /// Measures for this many seconds, from the moment at which the endpoint becomes slow.
     #[arg(long, default_value_t = 150)]
     seconds: u64,
     /// Makes the lane look as if it had been opened long ago, so that the endpoint is well after twenty quick answers, without the
@@ -66,16 +67,16 @@ async fn measure(args: &RecoveryArgs, subject: &Subject, bench: &Bench) -> anyho
     let webhook = workspace.register(hook.url(), json!({})).await?;
     let stream = bench.stream(&workspace)?;
     let target = Target { workspace, webhook, hook, stream, answers: true, has_lists: false };
-    let paces = [Pace { stream: target.stream.clone(), rate: args.rate }];
+    let pace = Pace { stream: target.stream.clone(), rate: args.rate };
 
-    steadily(&paces, WARM_UP).await?;
+    steadily(&[&pace], WARM_UP).await?;
     eprintln!("the endpoint is slow for {} s; {} s are measured …", args.slow, args.seconds);
     let slow_us = clock::now_us();
     target.hook.behave(Behaviour::Slow(SLOW));
     let recovers = well_after(target.hook.clone(), Duration::from_secs(args.slow));
     let mut lane = Lane::of(&target, bench, slow_us, args.skip_proof);
     let publishing = async {
-        let late = steadily(&paces, Duration::from_secs(args.seconds)).await?;
+        let late = steadily(&[&pace], Duration::from_secs(args.seconds)).await?;
         let end_us = clock::now_us();
         wait_for_all(&target).await;
         anyhow::Ok((late, end_us))
@@ -98,11 +99,8 @@ async fn measure(args: &RecoveryArgs, subject: &Subject, bench: &Bench) -> anyho
     let mut report = Report::new("recovery".to_owned(), subject, bench, conditions);
     let rows = rows(&ways, slow_us, end_us);
     report.table(&table(&rows));
-    let since_well = |at: Option<u64>| at.map(|at| at.saturating_sub(well_us) as f64 / 1e6);
-    let backlog_gone = since_well(backlog_gone(&ways, well_us, end_us));
-    let fast_again = since_well(fast_again(&ways, well_us, end_us));
-    let show =
-        |time: Option<f64>| time.map_or("not within the time measured".to_owned(), |time| format!("{time:.1} s"));
+    let backlog_gone = seconds_between(well_us, backlog_gone(&ways, well_us, end_us));
+    let fast_again = seconds_between(well_us, fast_again(&ways, well_us, end_us));
     report.line(format!("from the moment at which the endpoint is slow, {}", lane.line()));
     report.line("from the moment at which the endpoint is well again,");
     report.line(format!("  until no event is more than a second late: {}", show(backlog_gone)));
@@ -125,7 +123,18 @@ async fn wait_for_all(target: &Target) {
     }
 }
 
-/// Lets the endpoint recover after this time; when it did.
+fn seconds_between(from_us: u64, to_us: Option<u64>) -> Option<f64> {
+    Some(to_us?.saturating_sub(from_us) as f64 / 1e6)
+}
+
+fn show(seconds: Option<f64>) -> String {
+    match seconds {
+        Some(seconds) => format!("{seconds:.1} s"),
+        None => "not within the time measured".to_owned(),
+    }
+}
+
+/// Lets the endpoint recover after this time, and returns the moment.
 fn well_after(hook: Arc<Hook>, time: Duration) -> JoinHandle<u64> {
     tokio::spawn(async move {
         sleep(time).await;
@@ -134,7 +143,7 @@ fn well_after(hook: Arc<Hook>, time: Duration) -> JoinHandle<u64> {
     })
 }
 
-/// What had happened by a moment.
+/// The counts of what had happened by a moment.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -146,13 +155,15 @@ struct Row {
 
 fn rows(ways: &[Way], from_us: u64, to_us: u64) -> Vec<Row> {
     let steps = (to_us - from_us) / ROW_US;
-    let row = |step: u64| {
+    let mut rows = Vec::new();
+    for step in 0..=steps {
         let at = from_us + step * ROW_US;
         let published = ways.iter().filter(|way| way.published_us <= at).count();
         let arrived = ways.iter().filter(|way| way.arrived_us.is_some_and(|arrived| arrived <= at)).count();
-        Row { second: step * ROW_US / 1_000_000, published, arrived, backlog: published.saturating_sub(arrived) }
-    };
-    (0..=steps).map(row).collect()
+        let backlog = published.saturating_sub(arrived);
+        rows.push(Row { second: step * ROW_US / 1_000_000, published, arrived, backlog });
+    }
+    rows
 }
 
 fn table(rows: &[Row]) -> Table {
@@ -164,7 +175,7 @@ fn table(rows: &[Row]) -> Table {
     table
 }
 
-/// The first moment from `well_us` on at which no event is late.
+/// Finds the first moment from `well_us` on at which no event is late.
 fn backlog_gone(ways: &[Way], well_us: u64, end_us: u64) -> Option<u64> {
     let mut late: Vec<(u64, u64)> = ways
         .iter()
@@ -182,7 +193,8 @@ fn backlog_gone(ways: &[Way], well_us: u64, end_us: u64) -> Option<u64> {
     (free_from <= end_us).then_some(free_from)
 }
 
-/// The beginning of the first second from `well_us` on from which every second has 99 of 100 of its events in time.
+/// Finds the first second from `well_us` on from which every second has 99 of 100 of its events in
+/// time.
 fn fast_again(ways: &[Way], well_us: u64, end_us: u64) -> Option<u64> {
     let count = usize::try_from(end_us.saturating_sub(well_us) / 1_000_000).unwrap_or(0);
     let mut all = vec![0_usize; count];
@@ -204,13 +216,14 @@ mod tests {
 
     const SECOND: u64 = 1_000_000;
 
-    /// Events at these seconds that take this long.
+    /// Makes events at these seconds that take this long.
     fn ways(seconds_and_times: &[(u64, u64)]) -> Vec<Way> {
-        let way = |(second, time): &(u64, u64)| Way {
-            published_us: second * SECOND,
-            arrived_us: Some(second * SECOND + time * SECOND),
-        };
-        seconds_and_times.iter().map(way).collect()
+        let mut ways = Vec::new();
+        for (second, time) in seconds_and_times {
+            let published_us = second * SECOND;
+            ways.push(Way { published_us, arrived_us: Some(published_us + time * SECOND) });
+        }
+        ways
     }
 
     #[test]

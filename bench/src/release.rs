@@ -1,4 +1,4 @@
-//! `release`: what it takes to send retries that are due in the same minute.
+//! `release` measures what it takes to send retries that are due in the same minute.
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -17,22 +17,23 @@ use crate::{
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
-    /// How many retries are due.
+    /// Makes this many retries due.
     #[arg(long, default_value_t = 100_000)]
     due: usize,
-    /// How many workspaces they are of.
+    /// Spreads them over this many workspaces.
     #[arg(long, default_value_t = 50)]
     workspaces: usize,
 }
 
-/// The parts that `release` works in, and the partitions of each: `crates/domain/src/parked.rs`.
+/// `release` works in this many parts, each of which has this many partitions
+/// (`crates/domain/src/parked.rs`).
 const PARTS: usize = 8;
 const SHARDS: usize = 64;
-/// How many entries of a partition are read with one call.
+/// One call reads this many entries of a partition.
 const PAGE: usize = 200;
-/// How many calls of each part may be needed before the measurement is given up.
+/// The measurement is given up after this many calls of each part.
 const MOST_MINUTES: usize = 20;
-/// The most writes of one BatchWriteItem.
+/// One BatchWriteItem has at most this many writes.
 const MAX_WRITE: usize = 25;
 
 pub(crate) async fn run(args: &ReleaseArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
@@ -45,7 +46,8 @@ pub(crate) async fn run(args: &ReleaseArgs, subject: &Subject, done: &mut impl F
     Ok(())
 }
 
-/// The template without the schedules of `release`, which is invoked by hand, and without delivering.
+/// Takes out of the template the schedules of `release`, which is invoked by hand, and the mapping
+/// of `deliver`.
 fn quiet(template: &str) -> anyhow::Result<String> {
     const MINUTE: &str = "            Schedule: rate(1 minute)\n";
     ensure!(template.contains(MINUTE), "the template has no such schedule");
@@ -71,14 +73,14 @@ async fn measure(args: &ReleaseArgs, subject: &Subject, bench: &Bench) -> anyhow
     report(args, subject, bench, item_bytes, &minutes, &Spent::between(&before, &after), &idle)
 }
 
-/// One call of every part.
+/// A minute in which every part is called once.
 struct Minute {
     seconds: f64,
-    /// How many messages had been sent at its end.
+    /// The number of messages that had been sent when it ended.
     sent: usize,
 }
 
-/// What a minute costs in which nothing is due.
+/// Measures what a minute costs in which nothing is due.
 async fn idle(bench: &Bench) -> anyhow::Result<Spent> {
     let before = bench.metrics();
     for part in 0..PARTS {
@@ -87,7 +89,8 @@ async fn idle(bench: &Bench) -> anyhow::Result<Spent> {
     Ok(Spent::between(&before, &bench.metrics()))
 }
 
-/// Puts due items into partitions as workspaces own them: four each, in four parts. Returns the bytes of one.
+/// Puts due items into partitions as workspaces own them: four each, in four parts. Returns the
+/// bytes of one.
 async fn park(args: &ReleaseArgs, bench: &Bench) -> anyhow::Result<usize> {
     let due_ms = clock::now_us() / 1000;
     let mut bytes = 0;
@@ -117,7 +120,8 @@ async fn park(args: &ReleaseArgs, bench: &Bench) -> anyhow::Result<usize> {
     Ok(bytes)
 }
 
-/// What DynamoDB counts of an item: names and values, a number as one byte and one for each two digits.
+/// Counts the bytes of an item as DynamoDB does: names and values, and for a number one byte and
+/// another for each two digits.
 fn size(item: &Value) -> usize {
     let attributes = item.as_object().into_iter().flatten();
     let sizes = attributes.map(|(name, value)| {
@@ -140,7 +144,7 @@ fn report(
     let mut report = Report::new("release".to_owned(), subject, bench, conditions);
     let first = minutes.first().context("nothing was due")?;
     let (sent, calls) = (bench.messages(), spent.calls_of("release"));
-    let queries = spent.calls.get("release").and_then(|calls| calls.get("dynamodb:Query")).copied().unwrap_or(0);
+    let queries = spent.count("release", "dynamodb:Query");
     let pages = args.due.div_ceil(PAGE) as u64;
     // Eventual reads take half a unit for 4 KB, and one that finds nothing takes half a unit too.
     let read_units =
@@ -151,18 +155,17 @@ fn report(
     let invocations = spent.invocations.get("release").copied().unwrap_or(0);
 
     let mut table = Table::new(&["release", ""]);
-    let mut row = |name: &str, figure: String| table.row(vec![name.to_owned(), figure]);
-    row("sent with the first call of every part", first.sent.to_string());
-    row("seconds of that", format!("{:.1}", first.seconds));
-    row("calls of every part until all were sent", minutes.len().to_string());
-    row("AWS calls for 1,000", format!("{:.1}", calls as f64 * 1000.0 / args.due as f64));
-    row("read units", format!("{read_units:.0}"));
-    row("write units", write_units.to_string());
-    row("bytes of an item", item_bytes.to_string());
-    row("CPU seconds of an invocation", format!("{:.2}", cpu_ms as f64 / 1000.0 / invocations.max(1) as f64));
-    row("CPU ms for 1,000", format!("{:.0}", cpu_ms as f64 * 1000.0 / args.due as f64));
-    row("peak memory of a process, MiB", format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0));
-    row("calls in a minute in which nothing is due", idle.calls_of("release").to_string());
+    table.pair("sent with the first call of every part", first.sent.to_string());
+    table.pair("seconds of that", format!("{:.1}", first.seconds));
+    table.pair("calls of every part until all were sent", minutes.len().to_string());
+    table.pair("AWS calls for 1,000", format!("{:.1}", calls as f64 * 1000.0 / args.due as f64));
+    table.pair("read units", format!("{read_units:.0}"));
+    table.pair("write units", write_units.to_string());
+    table.pair("bytes of an item", item_bytes.to_string());
+    table.pair("CPU seconds of an invocation", format!("{:.2}", cpu_ms as f64 / 1000.0 / invocations.max(1) as f64));
+    table.pair("CPU ms for 1,000", format!("{:.0}", cpu_ms as f64 * 1000.0 / args.due as f64));
+    table.pair("peak memory of a process, MiB", format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0));
+    table.pair("calls in a minute in which nothing is due", idle.calls_of("release").to_string());
     report.table(&table);
     report.table(&spent.table());
     report.figure("sent", sent)?;

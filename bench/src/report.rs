@@ -1,4 +1,4 @@
-//! What a measurement says, for people and for machines.
+//! A report says what a measurement found, for people and for machines.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Begins the report of a measurement that was made under these conditions, beside those of every measurement.
+    /// Begins the report of a measurement. It was made under the conditions of every measurement,
+    /// and its own.
     pub(crate) fn new(title: String, subject: &Subject, bench: &Bench, own: Vec<(&'static str, String)>) -> Self {
         let processors = std::thread::available_parallelism().map_or(0, usize::from);
         let mut conditions = vec![("C", subject.concurrency.to_string())];
@@ -28,22 +29,22 @@ impl Report {
         Self { title, conditions, text: String::new(), figures: json!({}), lost: 0 }
     }
 
-    /// What was measured, such as `isolation: hang`.
+    /// Names the measurement, for example `isolation: hang`.
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// All figures, by name.
+    /// Returns all figures by name.
     pub fn figures(&self) -> &Value {
         &self.figures
     }
 
-    /// How many accepted events are nowhere.
+    /// Counts the accepted events that are nowhere.
     pub fn lost(&self) -> usize {
         self.lost
     }
 
-    /// Adds figures for machines.
+    /// Adds a figure for machines.
     pub(crate) fn figure(&mut self, name: &str, figure: impl Serialize) -> anyhow::Result<()> {
         self.figures[name] = serde_json::to_value(figure)?;
         Ok(())
@@ -55,14 +56,14 @@ impl Report {
         self.text.push('\n');
     }
 
-    /// Adds what has become of all events.
+    /// Adds the account of all events.
     pub(crate) fn account(&mut self, account: Account) -> anyhow::Result<()> {
         self.line(account.line());
         self.lost = account.lost;
         self.figure("account", account)
     }
 
-    /// Says that so many are nowhere, where there is no account of events.
+    /// Says that this many events are nowhere, where there is no account of events.
     pub(crate) fn lose(&mut self, lost: usize) {
         self.line(format!("{lost} lost"));
         self.lost = lost;
@@ -72,7 +73,7 @@ impl Report {
         self.text.push_str(&table.text());
     }
 
-    /// Prints it as tables, or as one JSON object in a line.
+    /// Prints the report as tables, or as one JSON object in a line.
     pub fn print(&self, as_json: bool) {
         if as_json {
             let conditions: Value = self.conditions.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -85,7 +86,8 @@ impl Report {
     }
 }
 
-/// Columns under headings; the first is aligned to the left and the others to the right.
+/// A table has columns under headings. The first column is aligned to the left, and the others to
+/// the right.
 pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
@@ -97,11 +99,19 @@ impl Table {
         self.0.push(cells);
     }
 
+    /// Adds a row of two cells.
+    pub(crate) fn pair(&mut self, name: &str, figure: String) {
+        self.row(vec![name.to_owned(), figure]);
+    }
+
     fn text(&self) -> String {
-        let columns = self.0.iter().map(Vec::len).max().unwrap_or(0);
-        let width =
-            |column: usize| self.0.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        let mut widths = Vec::new();
+        for row in &self.0 {
+            widths.resize(widths.len().max(row.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
         let mut text = String::new();
         for row in &self.0 {
             let mut line = String::new();
@@ -115,7 +125,7 @@ impl Table {
     }
 }
 
-/// Seconds with one digit after the point.
+/// Writes seconds with one digit after the point.
 pub(crate) fn seconds(micros: u64) -> String {
     format!("{:.1}", micros as f64 / 1e6)
 }

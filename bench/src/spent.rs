@@ -1,4 +1,4 @@
-//! What the functions did between two moments: AWS calls, invocations and CPU.
+//! Functions spend AWS calls, invocations and CPU time between two moments.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::report::Table;
 
-/// Figures by function.
+/// The figures of each function, by its name.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Spent {
-    /// By operation too, such as `dynamodb:UpdateItem`.
+    /// The calls of each function by operation, for example `dynamodb:UpdateItem`.
     pub(crate) calls: BTreeMap<String, BTreeMap<String, u64>>,
     pub(crate) invocations: BTreeMap<String, u64>,
     pub(crate) cpu_ms: BTreeMap<String, u64>,
@@ -21,11 +21,13 @@ impl Spent {
     pub(crate) fn between(before: &Metrics, after: &Metrics) -> Self {
         let mut spent = Self::default();
         for (function, operations) in &after.calls {
-            let since = |(operation, calls): (&String, &posthaste_local::Calls)| {
-                (operation.clone(), calls.count - before.count(function, operation))
-            };
-            let calls = operations.iter().map(since).filter(|(_, count)| *count > 0).collect();
-            spent.calls.insert(function.clone(), calls);
+            let spent_calls = spent.calls.entry(function.clone()).or_default();
+            for (operation, calls) in operations {
+                let count = calls.count - before.count(function, operation);
+                if count > 0 {
+                    spent_calls.insert(operation.clone(), count);
+                }
+            }
         }
         for (function, after) in &after.functions {
             let before = before.functions.get(function).cloned().unwrap_or_default();
@@ -35,12 +37,17 @@ impl Spent {
         spent
     }
 
-    /// The AWS calls of a function.
+    /// Adds up the AWS calls of a function.
     pub(crate) fn calls_of(&self, function: &str) -> u64 {
         self.calls.get(function).map_or(0, |operations| operations.values().sum())
     }
 
-    /// All AWS calls.
+    /// Counts the calls of a function to one operation.
+    pub(crate) fn count(&self, function: &str, operation: &str) -> u64 {
+        self.calls.get(function).and_then(|operations| operations.get(operation)).copied().unwrap_or(0)
+    }
+
+    /// Adds up all AWS calls.
     pub(crate) fn all_calls(&self) -> u64 {
         self.calls.keys().map(|function| self.calls_of(function)).sum()
     }
@@ -49,18 +56,18 @@ impl Spent {
         self.invocations.values().sum()
     }
 
-    /// Calls by function and operation, each divided by this number.
+    /// Divides the calls of each function and operation by this number.
     pub(crate) fn calls_per(&self, number: usize) -> BTreeMap<String, f64> {
-        let of_function = |(function, operations): (&String, &BTreeMap<String, u64>)| {
-            let rate = |(operation, count): (&String, &u64)| {
-                (format!("{function} {operation}"), *count as f64 / number.max(1) as f64)
-            };
-            operations.iter().map(rate).collect::<Vec<_>>()
-        };
-        self.calls.iter().flat_map(of_function).collect()
+        let mut rates = BTreeMap::new();
+        for (function, operations) in &self.calls {
+            for (operation, count) in operations {
+                rates.insert(format!("{function} {operation}"), *count as f64 / number.max(1) as f64);
+            }
+        }
+        rates
     }
 
-    /// A row for each function that did anything, and one for all.
+    /// Makes a table with a row for each function that did anything, and one for all.
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new(&["function", "calls", "invocations", "CPU ms", "calls by operation"]);
         for (function, invocations) in &self.invocations {
@@ -82,7 +89,7 @@ impl Spent {
     }
 }
 
-/// An operation without its service.
+/// Drops the service from an operation's name.
 fn short(operation: &str) -> &str {
     operation.split_once(':').map_or(operation, |(_, name)| name)
 }

@@ -1,27 +1,27 @@
-//! The events of one workspace, numbered in the order of their publishing.
+//! A stream has the events of one workspace, numbered in the order of their publishing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use posthaste_local::Sqs;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{clock, system::Workspace};
 
-/// The way in.
+/// Events can come in by two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Through {
-    /// Straight to the events queue, as `ingest` sends events: with their ids.
+    /// Straight to the events queue, with their ids, as `ingest` sends events.
     Queue,
-    /// POST /api/v1/events.
+    /// By POST /api/v1/events.
     Api,
 }
 
 impl Through {
-    /// How many events one call takes.
+    /// Tells how many events one call takes.
     fn events_a_call(self) -> usize {
         match self {
             Self::Queue => 10,
@@ -30,16 +30,16 @@ impl Through {
     }
 }
 
-/// One event.
+/// An event that was published.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Published {
-    /// When the call that published it began.
+    /// The beginning of the call that published the event.
     pub(crate) at_us: u64,
-    /// Its id, once it is accepted.
+    /// The event's id, once it is accepted.
     pub(crate) id: Option<Uuid>,
 }
 
-/// All events that were published for one workspace.
+/// The events that were published for one workspace.
 pub(crate) struct Stream {
     through: Through,
     workspace: Workspace,
@@ -55,7 +55,7 @@ impl Stream {
         Arc::new(Self { through, workspace, sqs, queue_url, published, calls })
     }
 
-    /// Publishes this many events. A call of the API is not waited for: see [`Self::accepted`].
+    /// Publishes this many events. It does not wait for calls of the API: [`Self::accepted`] does.
     pub(crate) async fn publish(self: &Arc<Self>, count: usize) -> anyhow::Result<()> {
         let mut left = count;
         while left > 0 {
@@ -79,14 +79,14 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits for the calls that are under way: all events, by their numbers.
+    /// Waits for the calls that are under way, and returns all events by their numbers.
     pub(crate) async fn accepted(&self) -> Vec<Published> {
         let calls = std::mem::take(&mut *lock(&self.calls));
         calls.join_all().await;
         lock(&self.published).clone()
     }
 
-    /// Notes events whose call begins now; the number of the first.
+    /// Notes events whose call begins now, and returns the number of the first.
     fn begin(&self, count: usize) -> usize {
         let at_us = clock::now_us();
         let mut published = lock(&self.published);
@@ -103,12 +103,15 @@ impl Stream {
 
     async fn send(&self, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
         let name = &self.workspace.name;
-        let ids: Vec<(usize, Uuid)> = numbers.map(|number| (number, event_id())).collect();
-        let entry = |(number, id): &(usize, Uuid)| {
+        let mut ids = Vec::new();
+        let mut entries = Vec::new();
+        for number in numbers {
+            let id = event_id();
             let event = json!({ "id": id, "workspace": name, "type": "order.created", "data": { "n": number } });
-            json!({ "Id": number.to_string(), "MessageBody": event.to_string(), "MessageGroupId": name })
-        };
-        let entries: Vec<Value> = ids.iter().map(entry).collect();
+            let body = event.to_string();
+            entries.push(json!({ "Id": number.to_string(), "MessageBody": body, "MessageGroupId": name }));
+            ids.push((number, id));
+        }
         let call = json!({ "QueueUrl": self.queue_url, "Entries": entries }).to_string();
         let answer = self.sqs.call("SendMessageBatch", call.as_bytes()).await?;
         ensure!(answer["Failed"].as_array().is_none_or(Vec::is_empty), "events were refused: {answer}");
@@ -119,8 +122,10 @@ impl Stream {
     }
 
     async fn post(&self, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
-        let event = |number| json!({ "type": "order.created", "data": { "n": number } });
-        let events: Vec<Value> = numbers.clone().map(event).collect();
+        let mut events = Vec::new();
+        for number in numbers.clone() {
+            events.push(json!({ "type": "order.created", "data": { "n": number } }));
+        }
         let answer = self.workspace.call(reqwest::Method::POST, "/events", json!({ "events": events })).await?;
         let accepted = answer["events"].as_array().context("the answer has no events")?;
         for (number, event) in numbers.zip(accepted) {
@@ -130,7 +135,7 @@ impl Stream {
     }
 }
 
-/// A UUIDv7 of now.
+/// Makes a UUIDv7 of this moment.
 fn event_id() -> Uuid {
     let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let mut bytes = Uuid::new_v4().into_bytes();

@@ -1,4 +1,4 @@
-//! A local system of its own for one measurement, with a receiver and workspaces.
+//! Each measurement has a local system of its own, with a receiver and workspaces.
 
 use std::{
     collections::BTreeMap,
@@ -24,11 +24,11 @@ use crate::{
     stream::{Stream, Through},
 };
 
-/// How long the queues have to be quiet until everything counts as taken in.
+/// Everything counts as taken in when the queues have been quiet for this long.
 const CALM: Duration = Duration::from_millis(500);
 
-/// The parameters of a measurement, which calls the API as often as it likes unless it is told otherwise. The template of an earlier
-/// version has no such limits.
+/// Chooses the parameters of a measurement, which calls the API as often as it likes unless it is
+/// told otherwise. The template of an earlier version has no such limits.
 fn parameters(subject: &Subject) -> BTreeMap<String, String> {
     let concurrency = subject.concurrency.to_string();
     let limits = [("KeyRateLimit", "0"), ("ApiRateLimit", "10000"), ("ApiBurstLimit", "5000")];
@@ -40,19 +40,19 @@ fn parameters(subject: &Subject) -> BTreeMap<String, String> {
     parameters
 }
 
-/// A running system.
+/// A running system, with what measurements need beside it.
 pub(crate) struct Bench {
     system: System,
     pub(crate) receiver: Receiver,
     http: reqwest::Client,
     through: Through,
-    /// The functions' log lines that tell of an error.
+    /// The number of log lines that tell of an error.
     errors: Arc<AtomicU64>,
-    /// All their log lines, by function and message.
+    /// All log lines of the functions, by function and message.
     logged: Arc<Mutex<BTreeMap<String, Logged>>>,
 }
 
-/// Log lines of one kind.
+/// The log lines of one kind.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Logged {
     pub(crate) lines: u64,
@@ -81,7 +81,7 @@ impl Bench {
         Ok(Self { system, receiver, http: reqwest::Client::new(), through: subject.through, errors, logged })
     }
 
-    /// Makes a workspace.
+    /// Makes a workspace with a key of its own.
     pub(crate) async fn workspace(&self, name: &str) -> anyhow::Result<Workspace> {
         let first = Workspace {
             name: name.to_owned(),
@@ -94,12 +94,12 @@ impl Bench {
         Ok(Workspace { key: answer["key"].as_str().context("the key is missing")?.to_owned(), ..first })
     }
 
-    /// A stream for a workspace, by the way in that was chosen.
+    /// Makes a stream for a workspace, by the way that was chosen.
     pub(crate) fn stream(&self, workspace: &Workspace) -> anyhow::Result<Arc<Stream>> {
         self.stream_through(workspace, self.through)
     }
 
-    /// A stream straight to the events queue, for many events at once.
+    /// Makes a stream straight to the events queue, for many events at once.
     pub(crate) fn bulk_stream(&self, workspace: &Workspace) -> anyhow::Result<Arc<Stream>> {
         self.stream_through(workspace, Through::Queue)
     }
@@ -109,12 +109,12 @@ impl Bench {
         Ok(Stream::new(workspace.clone(), through, self.system.sqs().clone(), queue.clone()))
     }
 
-    /// The receiver of the local system, and the URL of an inbox there.
+    /// Returns the receiver of the local system, and the URL of an inbox there.
     pub(crate) fn inbox(&self, name: &str) -> (&Inbox, String) {
         (self.system.inbox(), format!("{}/inbox/{name}", self.system.urls().inbox))
     }
 
-    /// What AWS would have counted until now.
+    /// Counts as AWS would have counted until now.
     pub(crate) async fn usage(&self) -> anyhow::Result<Usage> {
         Ok(self.system.usage().await?)
     }
@@ -124,7 +124,7 @@ impl Bench {
         Ok(self.system.tick(function).await?)
     }
 
-    /// What the template declares.
+    /// Returns the resources that the template declares.
     pub(crate) fn stack(&self) -> &Stack {
         self.system.stack()
     }
@@ -133,12 +133,12 @@ impl Bench {
         self.system.terms()
     }
 
-    /// Hits calls of a function.
+    /// Aims a fault at calls of a function.
     pub(crate) fn aim(&self, aim: Aim) {
         self.system.faults().aim(aim);
     }
 
-    /// The functions' log lines until now, by function and message.
+    /// Returns the functions' log lines until now, by function and message.
     pub(crate) fn logged(&self) -> BTreeMap<String, Logged> {
         self.logged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -157,20 +157,21 @@ impl Bench {
         self.system.metrics()
     }
 
-    /// How many errors the functions have logged.
+    /// Counts the errors that the functions have logged.
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// The messages that bring events, deliveries or replays, whatever they wait for. A turn's message brings nothing: what the turn
-    /// works off is in the backlog.
+    /// Counts the messages that bring events, deliveries or replays, whatever they wait for. A
+    /// turn's message brings nothing: the turn's work is in the backlog.
     pub(crate) fn messages(&self) -> usize {
         let queues = self.metrics().queues.into_iter().filter(|(name, _)| brings(name));
         queues.map(|(_, depth)| depth.visible + depth.in_flight + depth.delayed).sum()
     }
 
-    /// Waits until all events are fanned out and nobody works at a delivery: each is made, waits in a backlog, or waits for its
-    /// retry. Returns how long that took, or nothing if the bound was reached first.
+    /// Waits until all events are fanned out and nobody works at a delivery: each is made, waits in
+    /// a backlog, or waits for its retry. Returns the time that this took, or nothing if the bound
+    /// was reached first.
     pub(crate) async fn taken_in(&self, bound: Duration) -> Option<Duration> {
         self.quiet(bound, |queue, depth| {
             depth.visible + depth.in_flight == 0 && (!is_events(queue) || depth.delayed == 0)
@@ -178,7 +179,8 @@ impl Bench {
         .await
     }
 
-    /// Waits until all events are fanned out, whatever becomes of their deliveries. Returns the same.
+    /// Waits until all events are fanned out, whatever becomes of their deliveries. Returns the
+    /// time that this took, or nothing if the bound was reached first.
     pub(crate) async fn fanned_out(&self, bound: Duration) -> Option<Duration> {
         self.quiet(bound, |queue, depth| !is_events(queue) || depth.visible + depth.in_flight + depth.delayed == 0)
             .await
@@ -200,7 +202,8 @@ impl Bench {
         None
     }
 
-    /// Makes a lane look as if it had been opened long ago, so that an endpoint needs no further time to prove that it is well.
+    /// Makes a lane look as if it had been opened long ago, so that an endpoint needs no further
+    /// time to prove that it is well.
     pub(crate) async fn opened_long_ago(&self, workspace: &Workspace, webhook: &str) -> anyhow::Result<()> {
         let table =
             self.system.stack().outputs.get("DeliveriesTable").context("the template names no deliveries table")?;
@@ -223,19 +226,19 @@ impl Bench {
         Ok(())
     }
 
-    /// An item of the Registry.
+    /// Reads an item of the Registry.
     pub(crate) async fn registry_item(&self, key: Value) -> anyhow::Result<Value> {
         let table = self.system.stack().outputs.get("RegistryTable").context("the template names no registry table")?;
         let mut answer = self.system.dynamodb().call("GetItem", &json!({ "TableName": table, "Key": key })).await?;
         Ok(answer["Item"].take())
     }
 
-    /// The messages on the events queue, delayed ones too.
+    /// Counts the messages on the events queue, delayed ones too.
     pub(crate) fn events_on_the_queue(&self) -> usize {
         self.depth_of(is_events)
     }
 
-    /// The messages on the deliveries queue.
+    /// Counts the messages on the deliveries queue.
     pub(crate) fn tasks_on_the_queue(&self) -> usize {
         self.depth_of(|queue| queue.ends_with("-DeliveriesQueue"))
     }
@@ -258,7 +261,8 @@ impl Bench {
     }
 }
 
-/// The template without what reads the deliveries queue: what is sent can be counted there.
+/// Takes out of the template what reads the deliveries queue, so that its messages can be counted
+/// there.
 pub(crate) fn without_delivering(template: &str) -> anyhow::Result<String> {
     const QUEUE: &str = "            Queue: !GetAtt DeliveriesQueue.Arn\n";
     ensure!(template.contains(QUEUE), "the template has no such mapping");
@@ -279,7 +283,7 @@ fn is_events(queue: &str) -> bool {
     queue.ends_with("-EventsQueue")
 }
 
-/// Whether messages of this queue bring something to deliver.
+/// Tells if messages of this queue bring something to deliver.
 fn brings(queue: &str) -> bool {
     !queue.ends_with("DeadLetterQueue") && !queue.ends_with("-TurnsQueue")
 }
@@ -294,7 +298,7 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Registers a webhook for all events with these further settings; its id.
+    /// Registers a webhook for all events with these further settings, and returns its id.
     pub(crate) async fn register(&self, url: &str, settings: Value) -> anyhow::Result<String> {
         let mut webhook = json!({ "url": url, "events": ["*"] });
         if let (Some(webhook), Value::Object(settings)) = (webhook.as_object_mut(), settings) {
@@ -303,7 +307,7 @@ impl Workspace {
         Ok(self.call(Method::POST, "/webhooks", webhook).await?["id"].to_string())
     }
 
-    /// All deliveries of a webhook, newest first.
+    /// Lists all deliveries of a webhook, the newest first.
     pub(crate) async fn history(&self, webhook: &str) -> anyhow::Result<Vec<Value>> {
         let mut deliveries = Vec::new();
         let mut cursor = String::new();
@@ -316,13 +320,13 @@ impl Workspace {
         }
     }
 
-    /// The state in a webhook's health, such as `slow`.
+    /// Reads the state in a webhook's health, for example `slow`.
     pub(crate) async fn state(&self, webhook: &str) -> anyhow::Result<String> {
         let webhook = self.call(Method::GET, &format!("/webhooks/{webhook}"), Value::Null).await?;
         Ok(webhook["health"]["state"].as_str().context("the webhook has no state")?.to_owned())
     }
 
-    /// A call of the API that has to succeed: its data. Null is no body.
+    /// Calls the API, which has to succeed, and returns its data. A null stands for no body.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
         let request = self.http.request(method, format!("{}{path}", self.api)).bearer_auth(&self.key);
         let body = if body.is_null() { String::new() } else { body.to_string() };

@@ -1,4 +1,4 @@
-//! `waiting`: what deliveries cost while they wait, and what it costs to get them there.
+//! `waiting` measures what deliveries cost while they wait, and what it costs to get them there.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,43 +17,43 @@ use crate::{
     system::{Bench, Workspace},
 };
 
-/// The most events that show what the ordinary path of a delivery costs.
+/// At most this many events show what the ordinary path of a delivery costs.
 const ORDINARY: usize = 1000;
-/// How long these may take.
+/// These events may take this long.
 const ORDINARY_BOUND: Duration = Duration::from_secs(60);
 
-/// The call that records an attempt.
+/// This call records an attempt.
 const RECORDING: &str = "deliver dynamodb:UpdateItem";
 
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct WaitingArgs {
-    /// Why deliveries wait; each in turn unless chosen.
+    /// Chooses why deliveries wait. Without a choice all reasons come in turn.
     #[arg(long, value_enum, value_delimiter = ',')]
     case: Vec<Case>,
-    /// How many events are published at once.
+    /// Publishes this many events at once.
     #[arg(long, default_value_t = 10_000)]
     waiting: usize,
-    /// How many seconds of waiting are measured. A dead endpoint is tried after 30 s, then half as often each time, down to every
-    /// 10 minutes: an hour of that is what an hour shows.
+    /// Measures this many seconds of waiting. A dead endpoint is tried after 30 s, then half as
+    /// often each time, down to every 10 minutes: an hour of that is what an hour shows.
     #[arg(long, default_value_t = 120)]
     seconds: u64,
-    /// The webhook's timeout in seconds.
+    /// Gives the webhook a timeout of this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     timeout: u8,
-    /// How many seconds it may take until all deliveries wait.
+    /// Lets it take this many seconds until all deliveries wait.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     patience: u64,
 }
 
-/// Why deliveries wait.
+/// Deliveries wait for one of these reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Case {
     /// The endpoint never answers.
     Dead,
-    /// A rate limit of 10 requests a minute.
+    /// A rate limit allows 10 requests a minute.
     Limit,
-    /// The profile spektr, whose format has lists, with a rate limit of one request a minute.
+    /// A rate limit allows one request a minute, with the profile spektr, whose format has lists.
     List,
 }
 
@@ -142,7 +142,7 @@ async fn target(
     })
 }
 
-/// The calls of a delivery that waits for nothing, by function and operation.
+/// Counts the calls for a delivery that waits for nothing, by function and operation.
 async fn ordinary_path(bench: &Bench, events: usize, case: Case) -> anyhow::Result<BTreeMap<String, f64>> {
     let workspace = bench.workspace("ordinary").await?;
     let settings = if case == Case::List { json!({ "profile": "spektr" }) } else { json!({}) };
@@ -165,16 +165,17 @@ async fn all_done(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Calls by function and operation for each delivery.
+/// The calls that it takes until deliveries wait, by function and operation, for each delivery.
 struct GettingThere {
     ordinary: BTreeMap<String, f64>,
     waiting: BTreeMap<String, f64>,
-    /// Attempts that were made for each delivery until all waited.
+    /// The attempts that were made for each delivery until all waited.
     attempts: f64,
 }
 
 impl GettingThere {
-    /// The calls of the ordinary path that have been made by now. An attempt is recorded when it was made.
+    /// Counts the calls of the ordinary path that have been made by now. An attempt is recorded
+    /// when it was made.
     fn ordinary_by_now(&self, operation: &str) -> f64 {
         let ordinary = self.ordinary.get(operation).copied().unwrap_or(0.0);
         if operation == RECORDING { ordinary * self.attempts } else { ordinary }

@@ -1,4 +1,4 @@
-//! The API: every answer, and every error with its status, code and field.
+//! The API answers as its document says, and every error has a status, a code and a field.
 
 use std::time::{Duration, Instant};
 
@@ -108,105 +108,120 @@ async fn a_key_revokes_only_what_it_could_give() {
     posthaste.api.ok(Method::DELETE, &paths[0].1, Value::Null).await;
 }
 
+/// A call that is refused, and the error that it gets.
+struct Refused {
+    method: Method,
+    path: String,
+    body: String,
+    status: u16,
+    code: &'static str,
+    field: Option<&'static str>,
+}
+
+fn refused(
+    method: Method,
+    path: &str,
+    body: impl ToString,
+    status: u16,
+    code: &'static str,
+    field: Option<&'static str>,
+) -> Refused {
+    Refused { method, path: path.to_owned(), body: body.to_string(), status, code, field }
+}
+
+/// Makes the body of a registration in which one field is this.
+fn webhook_with(name: &str, value: Value) -> Value {
+    let mut body = json!({ "url": "https://example.com/", "events": ["*"] });
+    body[name] = value;
+    body
+}
+
+/// Makes an event in which one field is this.
+fn event_with(name: &str, value: Value) -> Value {
+    let mut body = json!({ "type": "a", "data": {} });
+    body[name] = value;
+    body
+}
+
+fn refused_registrations() -> Vec<Refused> {
+    let mut all = vec![
+        refused(Method::POST, "/webhooks", "{", 400, "malformed_json", None),
+        refused(Method::POST, "/webhooks", "[]", 400, "malformed_json", None),
+        refused(Method::POST, "/webhooks", "{}", 422, "missing_field", Some("url")),
+    ];
+    for (field, value, code) in [
+        ("url", json!("http://10.0.0.1/"), "invalid_url"),
+        ("url", json!("http://169.254.169.254/"), "invalid_url"),
+        ("url", json!("https://user:pw@example.com/"), "invalid_url"),
+        ("url", json!("ftp://example.com/"), "invalid_url"),
+        ("url", json!(7), "wrong_type"),
+        ("events", json!([]), "wrong_count"),
+        ("events", json!(["a b"]), "invalid_event_type"),
+        ("format", json!("xml"), "invalid_format"),
+        ("timeoutSeconds", json!(31), "out_of_range"),
+        ("colour", json!("red"), "unknown_field"),
+    ] {
+        all.push(refused(Method::POST, "/webhooks", webhook_with(field, value), 422, code, Some(field)));
+    }
+    all
+}
+
+fn refused_events() -> Vec<Refused> {
+    let big = format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(256 * 1024));
+    let deep = format!(r#"{{"type":"a","data":{{"x":{}{}}}}}"#, "[".repeat(50), "]".repeat(50));
+    let second_without_data = r#"{"events":[{"type":"a","data":{}},{"type":"a"}]}"#;
+    let mut all = vec![
+        refused(Method::PUT, "/events", "{}", 405, "method_not_allowed", None),
+        refused(Method::POST, "/events", "no", 400, "malformed_json", None),
+        refused(Method::POST, "/events", deep, 422, "too_deep", Some("data")),
+        refused(Method::POST, "/events", r#"{"events":[]}"#, 422, "wrong_count", Some("events")),
+        refused(Method::POST, "/events", second_without_data, 422, "missing_field", Some("events[1].data")),
+        refused(Method::POST, "/events", big, 413, "too_large", None),
+    ];
+    for (field, value, code) in [
+        ("data", json!(null), "missing_field"),
+        ("type", json!("a b"), "invalid_event_type"),
+        ("timestamp", json!("soon"), "invalid_timestamp"),
+        ("timestamp", json!(1_768_469_400), "invalid_timestamp"),
+        ("workspace", json!("x"), "unknown_field"),
+    ] {
+        all.push(refused(Method::POST, "/events", event_with(field, value), 422, code, Some(field)));
+    }
+    all
+}
+
+/// Lists further calls that are refused. `webhook` is the path of one that exists.
+fn refused_calls(webhook: &str) -> Vec<Refused> {
+    let history = format!("{webhook}/deliveries?status=lost");
+    vec![
+        refused(Method::PATCH, webhook, r#"{"id": 7}"#, 422, "unknown_field", Some("id")),
+        refused(Method::PUT, webhook, "", 405, "method_not_allowed", None),
+        refused(Method::GET, "/webhooks?limit=0", "", 422, "invalid_parameter", Some("limit")),
+        refused(Method::GET, "/webhooks?limit=5&limit=6", "", 422, "repeated_parameter", Some("limit")),
+        refused(Method::GET, "/webhooks?page=2", "", 422, "unknown_parameter", Some("page")),
+        refused(Method::GET, "/webhooks/0", "", 404, "not_found", None),
+        refused(Method::GET, "/webhooks/abc", "", 404, "not_found", None),
+        refused(Method::GET, "/webhooks/0/deliveries", "", 404, "not_found", None),
+        refused(Method::GET, &history, "", 422, "invalid_parameter", Some("status")),
+        refused(Method::POST, "/event-types", "{}", 405, "method_not_allowed", None),
+        refused(Method::PATCH, "/event-types/order.created", "{}", 405, "method_not_allowed", None),
+        refused(Method::PUT, "/openapi.json", "{}", 405, "method_not_allowed", None),
+        refused(Method::DELETE, "/event-types/order.created", "", 422, "built_in_event_type", Some("name")),
+        refused(Method::DELETE, "/event-types/order.unknown", "", 404, "not_found", None),
+        refused(Method::GET, "/nothing", "", 404, "not_found", None),
+        refused(Method::POST, "/keys", "{}", 422, "missing_field", Some("scopes")),
+        refused(Method::POST, "/keys", r#"{"scopes":["root"]}"#, 422, "wrong_type", Some("scopes")),
+        refused(Method::DELETE, "/keys/abc", "", 404, "not_found", None),
+    ]
+}
+
 #[tokio::test]
 async fn every_error_says_what_and_where() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
     let path = format!("/webhooks/{}", webhook["id"]);
-    let good = json!({ "url": "https://example.com/", "events": ["*"] });
-    let with = |name: &str, value: Value| {
-        let mut body = good.clone();
-        body[name] = value;
-        body.to_string()
-    };
-    let event = |name: &str, value: Value| {
-        let mut body = json!({ "type": "a", "data": {} });
-        body[name] = value;
-        body.to_string()
-    };
-    let text = |text: &str| text.to_owned();
-    let big = format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(256 * 1024));
-    let deep = format!(r#"{{"type":"a","data":{{"x":{}{}}}}}"#, "[".repeat(50), "]".repeat(50));
-    let cases = [
-        (Method::POST, text("/webhooks"), text("{"), 400, "malformed_json", None),
-        (Method::POST, text("/webhooks"), text("[]"), 400, "malformed_json", None),
-        (Method::POST, text("/webhooks"), text("{}"), 422, "missing_field", Some("url")),
-        (Method::POST, text("/webhooks"), with("url", json!("http://10.0.0.1/")), 422, "invalid_url", Some("url")),
-        (
-            Method::POST,
-            text("/webhooks"),
-            with("url", json!("http://169.254.169.254/")),
-            422,
-            "invalid_url",
-            Some("url"),
-        ),
-        (
-            Method::POST,
-            text("/webhooks"),
-            with("url", json!("https://user:pw@example.com/")),
-            422,
-            "invalid_url",
-            Some("url"),
-        ),
-        (Method::POST, text("/webhooks"), with("url", json!("ftp://example.com/")), 422, "invalid_url", Some("url")),
-        (Method::POST, text("/webhooks"), with("url", json!(7)), 422, "wrong_type", Some("url")),
-        (Method::POST, text("/webhooks"), with("events", json!([])), 422, "wrong_count", Some("events")),
-        (Method::POST, text("/webhooks"), with("events", json!(["a b"])), 422, "invalid_event_type", Some("events")),
-        (Method::POST, text("/webhooks"), with("format", json!("xml")), 422, "invalid_format", Some("format")),
-        (
-            Method::POST,
-            text("/webhooks"),
-            with("timeoutSeconds", json!(31)),
-            422,
-            "out_of_range",
-            Some("timeoutSeconds"),
-        ),
-        (Method::POST, text("/webhooks"), with("colour", json!("red")), 422, "unknown_field", Some("colour")),
-        (Method::PATCH, path.clone(), text(r#"{"id": 7}"#), 422, "unknown_field", Some("id")),
-        (Method::GET, text("/webhooks?limit=0"), text(""), 422, "invalid_parameter", Some("limit")),
-        (Method::GET, text("/webhooks?limit=5&limit=6"), text(""), 422, "repeated_parameter", Some("limit")),
-        (Method::GET, text("/webhooks?page=2"), text(""), 422, "unknown_parameter", Some("page")),
-        (Method::GET, text("/webhooks/0"), text(""), 404, "not_found", None),
-        (Method::GET, text("/webhooks/abc"), text(""), 404, "not_found", None),
-        (Method::GET, text("/webhooks/0/deliveries"), text(""), 404, "not_found", None),
-        (Method::GET, format!("{path}/deliveries?status=lost"), text(""), 422, "invalid_parameter", Some("status")),
-        (Method::PUT, path.clone(), text(""), 405, "method_not_allowed", None),
-        (Method::PUT, text("/events"), text("{}"), 405, "method_not_allowed", None),
-        (Method::POST, text("/event-types"), text("{}"), 405, "method_not_allowed", None),
-        (Method::PATCH, text("/event-types/order.created"), text("{}"), 405, "method_not_allowed", None),
-        (Method::PUT, text("/openapi.json"), text("{}"), 405, "method_not_allowed", None),
-        (Method::DELETE, text("/event-types/order.created"), text(""), 422, "built_in_event_type", Some("name")),
-        (Method::DELETE, text("/event-types/order.unknown"), text(""), 404, "not_found", None),
-        (Method::GET, text("/nothing"), text(""), 404, "not_found", None),
-        (Method::POST, text("/events"), text("no"), 400, "malformed_json", None),
-        (Method::POST, text("/events"), event("data", json!(null)), 422, "missing_field", Some("data")),
-        (Method::POST, text("/events"), event("type", json!("a b")), 422, "invalid_event_type", Some("type")),
-        (Method::POST, text("/events"), event("timestamp", json!("soon")), 422, "invalid_timestamp", Some("timestamp")),
-        (
-            Method::POST,
-            text("/events"),
-            event("timestamp", json!(1_768_469_400)),
-            422,
-            "invalid_timestamp",
-            Some("timestamp"),
-        ),
-        (Method::POST, text("/events"), deep, 422, "too_deep", Some("data")),
-        (Method::POST, text("/events"), event("workspace", json!("x")), 422, "unknown_field", Some("workspace")),
-        (Method::POST, text("/events"), text(r#"{"events":[]}"#), 422, "wrong_count", Some("events")),
-        (
-            Method::POST,
-            text("/events"),
-            text(r#"{"events":[{"type":"a","data":{}},{"type":"a"}]}"#),
-            422,
-            "missing_field",
-            Some("events[1].data"),
-        ),
-        (Method::POST, text("/events"), big, 413, "too_large", None),
-        (Method::POST, text("/keys"), text("{}"), 422, "missing_field", Some("scopes")),
-        (Method::POST, text("/keys"), text(r#"{"scopes":["root"]}"#), 422, "wrong_type", Some("scopes")),
-        (Method::DELETE, text("/keys/abc"), text(""), 404, "not_found", None),
-    ];
-    for (method, path, body, status, code, field) in cases {
+    let calls = [refused_registrations(), refused_events(), refused_calls(&path)];
+    for Refused { method, path, body, status, code, field } in calls.into_iter().flatten() {
         let (answered, answer) = posthaste.api.raw(method.clone(), &path, body).await;
         let error = &answer["error"];
         assert_eq!(
@@ -220,8 +235,8 @@ async fn every_error_says_what_and_where() {
             "{answer}"
         );
     }
-    let refused = posthaste.api.answer(Method::PUT, "/events", "{}").await;
-    assert_eq!(refused.headers()["allow"], "GET,HEAD,POST", "events are published by another function");
+    let answer = posthaste.api.answer(Method::PUT, "/events", "{}").await;
+    assert_eq!(answer.headers()["allow"], "GET,HEAD,POST", "events are published by another function");
 }
 
 #[tokio::test]

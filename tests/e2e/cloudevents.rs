@@ -1,4 +1,4 @@
-//! CloudEvents 1.0 and Standard Webhooks as receivers know them.
+//! Receivers get CloudEvents 1.0 and Standard Webhooks as they know them.
 
 use posthaste_tests::Posthaste;
 use reqwest::Method;

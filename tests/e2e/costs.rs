@@ -1,4 +1,4 @@
-//! What a call of the API costs in a workspace with many webhooks, in AWS calls.
+//! A call of the API costs few AWS calls, even in a workspace with many webhooks.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use posthaste_tests::Posthaste;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Each with an item of 3 KB: together they are more than one call reads.
+/// Each webhook has an item of 3 KB, so that all together are more than one call reads.
 const WEBHOOKS: u64 = 1500;
 
-/// That of the first key.
+/// The workspace of the first key.
 const WORKSPACE: &str = "default";
 
 /// Puts items straight into a table.
@@ -31,7 +31,8 @@ async fn item(posthaste: &Posthaste, table: &str, pk: &str, sk: &str) -> Value {
     answer.unwrap()["Item"].clone()
 }
 
-/// The partition and the sort key of a delivery's record, as `crates/store/src/deliveries.rs` says.
+/// Makes the partition and the sort key of a delivery's record, as `crates/store/src/deliveries.rs`
+/// does.
 fn record_key(webhook: u64, event: &str) -> (String, String) {
     let delivery = DeliveryId::derive(event.parse().unwrap(), WebhookId(webhook), Cause::Published);
     (format!("{WORKSPACE}#{webhook}#{}", delivery.spread() % 8), delivery.to_string())
@@ -44,7 +45,8 @@ fn with_key(item: &Value, pk: &str, sk: &str) -> Value {
     item
 }
 
-/// A workspace whose one webhook has these events, and its webhook and its records copied until it has [`WEBHOOKS`].
+/// Publishes this many events for one webhook, and then copies the webhook and its records until
+/// the workspace has [`WEBHOOKS`].
 async fn crowded(events: usize) -> (Posthaste, Vec<String>) {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
@@ -76,7 +78,7 @@ async fn crowded(events: usize) -> (Posthaste, Vec<String>) {
     (posthaste, published)
 }
 
-/// What a call of the API answers, and the calls that `register` made for it, by operation.
+/// Calls the API, and returns the answer and the calls that `register` made for it, by operation.
 async fn counted(posthaste: &Posthaste, path: &str) -> (Value, BTreeMap<String, u64>) {
     let before = posthaste.system.metrics();
     let answer = posthaste.api.ok(Method::GET, path, Value::Null).await;

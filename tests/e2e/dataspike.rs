@@ -1,4 +1,4 @@
-//! `dataspike-webhooks.txt`, as its customers use it.
+//! Customers use `dataspike` as `dataspike-webhooks.txt` says.
 
 use posthaste_tests::{Answer, Posthaste, Settings};
 use reqwest::Method;

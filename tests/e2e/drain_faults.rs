@@ -1,5 +1,5 @@
-//! Turns that die at any of their calls, calls that fail, answers and messages that get lost: what waits is not lost, and no
-//! delivery is sent more than twice.
+//! Turns die at any of their calls, calls fail, answers and messages get lost. What waits is not
+//! lost all the same, and no delivery is sent more than twice.
 
 use std::{
     collections::BTreeMap,
@@ -19,22 +19,24 @@ const GET: &str = "dynamodb:GetItem";
 const QUERY: &str = "dynamodb:Query";
 const UPDATE: &str = "dynamodb:UpdateItem";
 const SEND: &str = "sqs:SendMessageBatch";
-/// As many calls as the SDK tries, so that the function itself has to cope.
+/// The SDK makes this many tries of a call, so the function itself has to cope with the failure.
 const THROTTLED: u32 = 5;
 
-/// Why there is a backlog, and so what its turn does.
+/// A backlog has a reason, which decides about the steps of its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backlog {
-    /// One delivery behind a rate limit. Its turn updates items in this order: the lane is claimed, a slot is reserved, the attempt
-    /// is recorded, the webhook's success is noted, the lane is closed, and its turn forgotten.
+    /// One delivery waits behind a rate limit. Its turn updates items in this order: the lane is
+    /// claimed, a slot is reserved, the attempt is recorded, the webhook's success is noted, the
+    /// lane is closed, and its turn forgotten.
     Limited,
-    /// Many behind a rate limit.
+    /// Many deliveries wait behind a rate limit.
     Many,
-    /// Two behind so low a limit that the turn ends for a while after the first one, with its sixth update.
+    /// Two deliveries wait behind so low a limit that the turn ends for a while after the first
+    /// one, with its sixth update.
     Sleeping,
-    /// One whose first attempt fails.
+    /// The first attempt of the only delivery fails.
     Failing,
-    /// Some that are handed back to the deliveries queue.
+    /// Some deliveries are handed back to the deliveries queue.
     Poured,
 }
 
@@ -102,8 +104,8 @@ fn all_hit(aimed: &Aimed, action: &Action, what: &str) {
     assert_eq!(aimed.hits(), wanted, "{what}");
 }
 
-/// Waits until so many deliveries have succeeded and nothing waits any more. A turn that ended for a while goes on at once, and one
-/// that nobody works on is taken over.
+/// Waits until this many deliveries have succeeded and nothing waits any more. A turn that ended
+/// for a while goes on at once, and one that nobody works on is taken over.
 async fn settled(posthaste: &Posthaste, webhook: &Value, count: usize, what: &str) {
     const A_WHILE: Duration = Duration::from_millis(500);
     // Its message may be on the way.

@@ -1,4 +1,4 @@
-//! The catalogue, and a workspace's own types.
+//! Events have the types of the catalogue, and those that a workspace makes.
 
 use posthaste_tests::Posthaste;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! Functions that die, calls that fail, messages that come twice: nothing is lost.
+//! Functions die, calls fail, messages come twice, and nothing is lost.
 
 use std::{
     collections::BTreeSet,
@@ -245,8 +245,31 @@ fn kills(posthaste: &Posthaste) -> u64 {
     ["fanout", "deliver", "drain"].map(|function| posthaste.system.metrics().functions[function].crashes).iter().sum()
 }
 
-/// Faults go on for some seconds, but not for many kills: on a slow machine each can hit the same message, and what functions die of
-/// five times is a dead letter. `before` is how many there were when `began` was.
+/// Lists the ids of the events that have arrived at an inbox.
+fn event_ids_at(posthaste: &Posthaste, inbox: &str) -> BTreeSet<String> {
+    let arrived = posthaste.system.inbox().arrived(inbox);
+    arrived.iter().map(|request| request.headers["webhook-id"].clone()).collect()
+}
+
+/// Lists the ids of the events whose deliveries the history shows as succeeded. There are none when
+/// the call fails.
+async fn recorded_event_ids(posthaste: &Posthaste, webhook: &Value) -> BTreeSet<String> {
+    let path = format!("/webhooks/{}/deliveries?status=succeeded&limit=100", webhook["id"]);
+    let (status, page) = posthaste.api.call(Method::GET, &path, Value::Null).await;
+    let items = page["data"]["items"].as_array().filter(|_| status == 200).into_iter().flatten();
+    items.filter_map(|item| item["eventId"].as_str().map(str::to_owned)).collect()
+}
+
+/// Tells if a webhook has got all these events, with records, and has no backlog.
+async fn is_done(posthaste: &Posthaste, (inbox, webhook): &(&str, Value), events: &BTreeSet<String>) -> bool {
+    events.is_subset(&event_ids_at(posthaste, inbox))
+        && events.is_subset(&recorded_event_ids(posthaste, webhook).await)
+        && posthaste.backlog(webhook).await.is_empty()
+}
+
+/// Tells if there have been enough faults. They go on for some seconds, but not for many kills: on
+/// a slow machine each can hit the same message, and a message that functions die of five times
+/// becomes a dead letter. `before` is the number of kills at the time `began`.
 fn enough_faults(posthaste: &Posthaste, began: Instant, before: u64) -> bool {
     const CHAOS: Duration = Duration::from_secs(6);
     const KILLS: u64 = 12;
@@ -284,13 +307,7 @@ async fn under_kills_duplicates_failures_and_lost_answers_every_accepted_event_a
     for inbox in ["one", "two"] {
         posthaste_tests::eventually("every accepted event has arrived", async || {
             posthaste.hurry();
-            let ids: BTreeSet<String> = posthaste
-                .system
-                .inbox()
-                .arrived(inbox)
-                .iter()
-                .map(|request| request.headers["webhook-id"].clone())
-                .collect();
+            let ids = event_ids_at(&posthaste, inbox);
             accepted.is_subset(&ids).then_some(())
         })
         .await;
@@ -298,20 +315,7 @@ async fn under_kills_duplicates_failures_and_lost_answers_every_accepted_event_a
     for webhook in &webhooks {
         posthaste_tests::eventually("every delivery is recorded", async || {
             posthaste.hurry();
-            let page = posthaste
-                .api
-                .ok(
-                    Method::GET,
-                    &format!("/webhooks/{}/deliveries?status=succeeded&limit=100", webhook["id"]),
-                    Value::Null,
-                )
-                .await;
-            let ids: BTreeSet<String> = page["items"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|item| item["eventId"].as_str().unwrap().to_owned())
-                .collect();
+            let ids = recorded_event_ids(&posthaste, webhook).await;
             accepted.is_subset(&ids).then_some(())
         })
         .await;
@@ -322,14 +326,15 @@ async fn under_kills_duplicates_failures_and_lost_answers_every_accepted_event_a
 #[tokio::test]
 async fn under_all_that_the_backlogs_of_slow_limited_and_sick_webhooks_arrive() {
     let posthaste = Posthaste::start().await;
-    let answer = |delay_ms, times| Answer { delay_ms, ..Answer::status(200, times) };
+    let slow = Answer { delay_ms: 1200, ..Answer::status(200, 1) };
+    let hanging = Answer { delay_ms: 2000, ..Answer::status(200, 8) };
     let retries = vec![1; 30];
     let limit = json!({ "requests": 20, "per": "second" });
     let kinds = [
         ("healthy", json!({ "retrySchedule": retries }), Vec::new(), None),
-        ("slow", json!({ "retrySchedule": retries }), Vec::new(), Some(answer(1200, 1))),
+        ("slow", json!({ "retrySchedule": retries }), Vec::new(), Some(slow)),
         ("limited", json!({ "retrySchedule": retries, "rateLimit": limit }), Vec::new(), None),
-        ("sick", json!({ "retrySchedule": retries, "timeoutSeconds": 1 }), vec![answer(2000, 8)], None),
+        ("sick", json!({ "retrySchedule": retries, "timeoutSeconds": 1 }), vec![hanging], None),
     ];
     let mut webhooks = Vec::new();
     for (inbox, settings, responses, default) in kinds {
@@ -349,16 +354,6 @@ async fn under_all_that_the_backlogs_of_slow_limited_and_sick_webhooks_arrive() 
         }
     }
     let (began, before) = (Instant::now(), kills(&posthaste));
-    let is_done = async |(inbox, webhook): &(&str, Value)| {
-        let arrived = posthaste.system.inbox().arrived(inbox);
-        let arrived: BTreeSet<&String> = arrived.iter().map(|request| &request.headers["webhook-id"]).collect();
-        let path = format!("/webhooks/{}/deliveries?status=succeeded&limit=100", webhook["id"]);
-        let (status, page) = posthaste.api.call(Method::GET, &path, Value::Null).await;
-        let items = page["data"]["items"].as_array().filter(|_| status == 200).cloned().unwrap_or_default();
-        let recorded: BTreeSet<&str> = items.iter().filter_map(|item| item["eventId"].as_str()).collect();
-        let is_there = |id: &String| arrived.contains(id) && recorded.contains(id.as_str());
-        accepted.iter().all(is_there) && posthaste.backlog(webhook).await.is_empty()
-    };
     let mut left: Vec<_> = webhooks.iter().collect();
     for round in 1.. {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -369,7 +364,7 @@ async fn under_all_that_the_backlogs_of_slow_limited_and_sick_webhooks_arrive() 
         posthaste.fast_forward_retries().await;
         let mut not_done = Vec::new();
         for of in left {
-            if is_done(of).await {
+            if is_done(&posthaste, of, &accepted).await {
                 continue;
             }
             not_done.push(of);

@@ -1,4 +1,4 @@
-//! The health of webhooks: failing, disabled, and the breaker.
+//! A webhook's health says if it fails or is disabled, and if its circuit is open.
 
 use posthaste_local::binaries;
 use posthaste_tests::{Answer, Posthaste, Settings, eventually};
@@ -121,6 +121,12 @@ async fn nothing_but_failures_for_five_days_disables() {
     assert_eq!(disabled["disabledReason"], "failing");
 }
 
+/// Lets the time be over for which the circuit is open, and wakes the turn.
+async fn probe(posthaste: &Posthaste, webhook: &Value) {
+    posthaste.set_lane(webhook, json!({ "sickUntil": 1000 })).await;
+    posthaste.wake(webhook).await;
+}
+
 #[tokio::test]
 async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again() {
     let posthaste = Posthaste::start().await;
@@ -160,11 +166,7 @@ async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again
     assert_eq!((calls(), posthaste.system.inbox().arrived("mine").len()), (before, tried));
 
     // The time is over and the endpoint still hangs: one probe, and twice the wait.
-    let probe = async || {
-        posthaste.set_lane(&webhook, json!({ "sickUntil": 1000 })).await;
-        posthaste.wake(&webhook).await;
-    };
-    probe().await;
+    probe(&posthaste, &webhook).await;
     let again =
         posthaste.lane_when(&webhook, "the circuit opens again", |lane| lane["sickUntil"].as_u64() > Some(until)).await;
     let wait = again["sickUntil"].as_u64().unwrap() - posthaste_tests::now_ms();
@@ -175,7 +177,7 @@ async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again
 
     // The endpoint is back.
     posthaste.system.inbox().respond_by_default("mine", None);
-    probe().await;
+    probe(&posthaste, &webhook).await;
     posthaste.deliveries(&webhook, "succeeded", 28).await;
     let lane = posthaste.lane_when(&webhook, "nothing waits", |lane| lane["phase"] == "idle").await;
     assert_eq!((&lane["reason"], &lane["sickUntil"]), (&json!("slow"), &Value::Null), "it has to prove itself");

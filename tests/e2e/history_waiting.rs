@@ -1,4 +1,4 @@
-//! What waits for its webhook is in the history, and goes out when the webhook lets it.
+//! The history shows what waits for its webhook, which goes out when the webhook lets it.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 const COUNT: usize = 5;
 
-/// A webhook that takes one request a minute, and those of its deliveries that wait, newest first: all but the first, or all, where
-/// the machine was so slow that the first slot went unused.
+/// Makes a webhook that takes one request a minute, and lists those of its deliveries that wait,
+/// the newest first. They are all but the first one, or all, where the machine was so slow that the
+/// first slot went unused.
 async fn limited(posthaste: &Posthaste) -> (Value, Vec<Value>) {
     let webhook = posthaste.register_with("mine", json!({ "rateLimit": { "requests": 1, "per": "minute" } })).await;
     for n in 0..COUNT {
@@ -37,7 +38,7 @@ fn ids(items: &[Value]) -> Vec<&str> {
     items.iter().map(|item| item["id"].as_str().unwrap()).collect()
 }
 
-/// The history over all its pages.
+/// Reads all pages of the history.
 async fn all_pages(posthaste: &Posthaste, webhook: &Value, query: &str) -> Vec<Value> {
     let path = format!("{}/deliveries?{query}", path(webhook));
     let mut page = get(posthaste, &path).await;

@@ -1,4 +1,4 @@
-//! What the hot path costs in AWS calls, read off the counters.
+//! The hot path costs as few AWS calls as the counters say here.
 
 use posthaste_tests::Posthaste;
 use reqwest::Method;

@@ -1,5 +1,5 @@
-//! Publishing with an `Idempotency-Key`: however often a call is made, at once or one after the other, and wherever it died, its
-//! events are there once.
+//! Calls with an `Idempotency-Key` publish their events once, however often a call is made, at once
+//! or one after the other, and wherever it died.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ async fn publish(api: &Api, key: &str, body: &Value) -> (u16, String) {
     api.with_header(HEADER, key).exchange(Method::POST, "/events", body.to_string()).await
 }
 
-/// The same with the answer's JSON, which has to be as documented.
+/// Publishes, and returns the answer's JSON, which has to be as documented.
 async fn call(api: &Api, key: &str, body: &Value) -> (u16, Value) {
     api.with_header(HEADER, key).call(Method::POST, "/events", body.clone()).await
 }
@@ -23,7 +23,7 @@ fn order(id: u64) -> Value {
     json!({ "type": "order.created", "data": { "orderId": id } })
 }
 
-/// What was accepted: the ids of an answer.
+/// Reads the ids of the accepted events from an answer.
 fn ids(answer: &str) -> Vec<String> {
     let answer: Value = serde_json::from_str(answer).unwrap();
     let data = &answer["data"];
@@ -31,7 +31,8 @@ fn ids(answer: &str) -> Vec<String> {
     events.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until these are all events of the workspace, and no message is left that could become another.
+/// Waits until these are all events of the workspace, and no message is left that could become
+/// another.
 async fn only(posthaste: &Posthaste, api: &Api, expected: &[String]) {
     let expected: BTreeSet<String> = expected.iter().cloned().collect();
     eventually("the events are stored", async || {
@@ -47,13 +48,13 @@ async fn only(posthaste: &Posthaste, api: &Api, expected: &[String]) {
     assert_eq!(stored.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), expected);
 }
 
-/// What `ingest` has called so far.
+/// Lists the calls that `ingest` has made so far.
 fn calls(posthaste: &Posthaste) -> Vec<(String, u64)> {
     let operations = posthaste.system.metrics().calls["ingest"].clone();
     operations.into_iter().map(|(operation, calls)| (operation, calls.count)).collect()
 }
 
-/// The same without the reads of the API key, of which there is one in 5 s.
+/// Lists these calls without the reads of the API key, of which there is one in 5 s.
 fn calls_but_of_the_key(posthaste: &Posthaste) -> Vec<(String, u64)> {
     let mut calls = calls(posthaste);
     calls.retain(|(operation, _)| operation != "dynamodb:GetItem");

@@ -1,4 +1,4 @@
-//! Two workspaces that can't see each other.
+//! Two workspaces can't see each other.
 
 use posthaste_tests::Posthaste;
 use reqwest::Method;

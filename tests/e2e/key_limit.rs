@@ -1,4 +1,4 @@
-//! How many calls a second an API key may make, and how often its key is read.
+//! An API key may make only so many calls a second, and it is read only once in a while.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use posthaste_tests::{Api, Posthaste};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// A system whose keys may make a call a second, and ten at once.
+/// Starts a system whose keys may make a call a second, and ten at once.
 async fn limited() -> Posthaste {
     Posthaste::with_key_limit(binaries::template().unwrap(), 1).await
 }

@@ -1,4 +1,4 @@
-//! Lanes: what can't go because of its webhook waits for the webhook's turn, and nobody else waits with it.
+//! Deliveries that can't go wait for their webhook's turn, and nobody else waits with them.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn path(webhook: &Value) -> String {
     format!("/webhooks/{}", webhook["id"])
 }
 
-/// How many deliveries of a webhook have this status.
+/// Counts the deliveries of a webhook that have this status.
 async fn count(posthaste: &Posthaste, webhook: &Value, status: &str) -> usize {
     let mut page = format!("{}/deliveries?status={status}&limit=100", path(webhook));
     let mut count = 0;
@@ -33,7 +33,7 @@ async fn count(posthaste: &Posthaste, webhook: &Value, status: &str) -> usize {
     }
 }
 
-/// Waits until so many deliveries of a webhook have this status, also where they are more than a page shows.
+/// Waits until this many deliveries have this status, even if they are more than a page shows.
 async fn counted(posthaste: &Posthaste, webhook: &Value, status: &str, wanted: usize) {
     eventually(&format!("{wanted} deliveries are {status}"), async || {
         (count(posthaste, webhook, status).await == wanted).then_some(())
@@ -41,8 +41,8 @@ async fn counted(posthaste: &Posthaste, webhook: &Value, status: &str, wanted: u
     .await;
 }
 
-/// The events of up to a hundred deliveries that have succeeded, in the order in which their requests began, which may be another one
-/// than that in which they arrived.
+/// Lists the events of up to a hundred deliveries that have succeeded, in the order in which their
+/// requests began. They may have arrived in another order.
 async fn in_the_order_of_their_requests(posthaste: &Posthaste, webhook: &Value) -> Vec<String> {
     let mut deliveries = posthaste.deliveries(webhook, "succeeded", 1).await;
     // Those of one millisecond began together: their slots had come while the function did not run.
@@ -128,7 +128,7 @@ async fn an_endpoint_that_is_quick_again_gets_what_waits_poured_and_what_comes_a
     assert_eq!((arrived.len(), arrived.iter().collect::<BTreeSet<_>>().len()), (81, 81));
 }
 
-/// A webhook with a backlog that was sidelined long ago and has been quick since.
+/// Makes a webhook with a backlog that was sidelined long ago and has been quick since.
 async fn well_again(posthaste: &Posthaste, settings: Value, backlog: usize) -> Value {
     let webhook = posthaste.register_with("mine", settings).await;
     posthaste.hold(&webhook, "slow").await;

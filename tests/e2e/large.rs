@@ -1,5 +1,5 @@
-//! Finding the webhooks that want an event, in a workspace with more webhooks than one share of a fan-out takes, and in one that
-//! changes in the meantime.
+//! A workspace may have more webhooks than one share of a fan-out takes, and may change in the
+//! meantime. Those that want an event are found all the same.
 
 use std::collections::BTreeSet;
 

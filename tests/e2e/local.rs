@@ -1,4 +1,5 @@
-//! The local system's own promises: roles are enforced, faults can be changed while it runs, the receiver does as it is told.
+//! The local system has promises of its own: roles are enforced, faults can be changed while it
+//! runs, and the receiver does as it is told.
 
 use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Posthaste};

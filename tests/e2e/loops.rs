@@ -6,10 +6,11 @@ use serde_json::json;
 
 use crate::replay_job::{LONG_AGO, begin, counts, failed, job, over};
 
-/// More pages, with one each, than Lambda allows to a chain.
+/// A replay has this many pages of one delivery each, which are more invocations than Lambda allows
+/// to a chain.
 const DELIVERIES: u64 = 20;
 
-/// A template whose replays have pages of one delivery.
+/// Makes a template whose replays have pages of one delivery.
 fn template() -> String {
     let template = binaries::template().unwrap();
     let small = template.replace("REPLAY_PAGE: \"500\"", "REPLAY_PAGE: \"1\"");

@@ -1,4 +1,5 @@
-//! End-to-end tests: each starts the whole system with real function processes, and talks to it as its users do.
+//! Each of these end-to-end tests starts the whole system with real function processes, and talks
+//! to it as its users do.
 #![cfg(test)]
 
 mod api;

@@ -1,4 +1,4 @@
-//! Register, publish, receive, look it up.
+//! The main job is to register, publish, receive, and look it up.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};

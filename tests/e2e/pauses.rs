@@ -1,11 +1,11 @@
-//! What a pause or a removal does to deliveries that are under way.
+//! A webhook can be paused or removed while its deliveries are under way.
 
 use posthaste_tests::{Answer, Posthaste, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Three events of a run, which go out one after the other when it ends, to an endpoint that takes its time for the first. Answers
-/// when the first request has begun.
+/// Publishes three events of a run, which go out one after the other when it ends, to an endpoint
+/// that takes its time for the first. Returns when the first request has begun.
 async fn begun(posthaste: &Posthaste) -> Value {
     let webhook = posthaste.register_with("mine", json!({ "timing": "process_end", "timeoutSeconds": 20 })).await;
     let responses = [Answer { delay_ms: 8000, ..Answer::status(200, 1) }].into();

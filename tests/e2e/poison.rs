@@ -1,11 +1,11 @@
-//! Messages that kill the function that handles them.
+//! Some messages kill the function that handles them.
 
 use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Posthaste, Received, eventually, now_ms};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// A message straight to the queue, of a workspace, with a text in its data.
+/// Makes a message straight to the queue, for a workspace, with a text in its data.
 fn message(workspace: &str, text: &str) -> String {
     json!({ "workspace": workspace, "type": "order.created", "data": { "text": text } }).to_string()
 }
@@ -14,7 +14,7 @@ fn reason(letter: &Received) -> String {
     format!("{:?}", letter.message_attributes["reason"].value)
 }
 
-/// Each function that stores the event dies of it, as of a crash or of too much memory.
+/// Aims at each function that stores the event: it dies as of a crash or of too much memory.
 fn poison() -> Aim {
     Aim::at("fanout", "dynamodb:BatchWriteItem", Action::KillBefore).containing("poison").times(1_000)
 }
@@ -50,7 +50,8 @@ async fn a_message_that_kills_its_function_harms_no_other_and_ends_as_a_dead_let
     assert_eq!(events["items"].as_array().unwrap().len(), 4);
 }
 
-/// An invocation by the poller, with messages that have been received this often.
+/// Makes the poller's event for an invocation with these messages, each of which has been received
+/// this often.
 fn batch(queue_arn: &str, messages: &[(&str, u32, String)]) -> Value {
     let record = |(id, receives, body): &(&str, u32, String)| {
         let attributes =
@@ -101,7 +102,7 @@ async fn what_is_no_suspect_is_done_and_deleted_before_a_suspect_is_begun() {
     assert_eq!(reason(&posthaste.receive("EventsDeadLetterQueueUrl").await), r#"Text("function_died")"#);
 }
 
-/// What an invocation leaves undone, by the ids of the messages.
+/// Lists the ids of the messages that an invocation leaves undone.
 fn left(answer: &[u8]) -> Vec<String> {
     let answer: Value = serde_json::from_slice(answer).unwrap();
     let failures = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Deliveries that wait for the end of their process.
+//! Deliveries can wait for the end of their process.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// The ids of the events of a request, in their order.
+/// Lists the ids of a request's events in their order.
 fn ids(request: &Arrived) -> Vec<String> {
     let body: Value = serde_json::from_str(&request.body).unwrap();
     body["results"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
@@ -94,7 +94,8 @@ async fn a_process_that_never_ends_still_delivers() {
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1, "once");
 }
 
-/// One fan-out is stopped at one of its calls, another one goes through, and then the first goes on.
+/// Stops one fan-out at one of its calls, lets another one go through, and then lets the first go
+/// on.
 async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
     let case = format!("the end first: {first_is_the_end}, stopped at {operation} {skip}");
     let posthaste = Posthaste::start().await;
@@ -141,15 +142,17 @@ async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
     }
 }
 
-/// The calls of a fan-out that holds: it reads the index, stores the event, and writes the hold.
+/// A fan-out that holds makes these calls: it reads the index, stores the event, and writes the
+/// hold.
 #[tokio::test]
 async fn an_end_overtakes_a_hold_at_every_call() {
     let calls = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:TransactWriteItems"];
     futures::stream::iter(calls).for_each_concurrent(3, |operation| interleaved(false, operation, 0)).await;
 }
 
-/// The calls of a fan-out that ends a run. The first invocation reads the index, stores the event and asks for the end; the second
-/// reads the index, writes the marker, reads the holds, sends them, and forgets them.
+/// A fan-out that ends a run makes these calls. The first invocation reads the index, stores the
+/// event and asks for the end; the second reads the index, writes the marker, reads the holds,
+/// sends them, and forgets them.
 #[tokio::test]
 async fn a_hold_overtakes_an_end_at_every_call() {
     let calls = [
@@ -234,13 +237,13 @@ async fn what_is_published_in_one_call_goes_before_the_end_that_is_in_it() {
     assert_eq!(ids(&arrived[0]), published, "the first request has all, in the order of the call, and the end last");
 }
 
-/// The ids of the events of some requests in their order, each once.
+/// Lists the ids of the events of some requests in their order, each once.
 fn first_arrivals(arrived: &[Arrived]) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     arrived.iter().flat_map(ids).filter(|id| seen.insert(id.clone())).collect()
 }
 
-/// A run of more than one task's events, with two ends, while messages come twice.
+/// The run has more events than one task takes, and two ends, while messages come twice.
 #[tokio::test]
 async fn a_run_of_any_size_keeps_its_order() {
     let posthaste = Posthaste::with_faults("seed=5,duplicate=30%").await;
@@ -297,7 +300,8 @@ async fn a_webhook_that_holds_nothing_any_more_still_gets_what_it_held() {
     assert_eq!(ids(&posthaste.arrived("mine", 2).await[1]), [held, end]);
 }
 
-/// Messages twice and out of order, several runs at once: no event of a run before its end is published, and none lost.
+/// Messages come twice and out of order, and several runs go on at once. No event of a run arrives
+/// before the run's end is published, and none is lost.
 #[tokio::test]
 async fn duplicated_and_reordered_messages_change_nothing() {
     let posthaste = Posthaste::with_faults("seed=7,duplicate=40%").await;

@@ -1,11 +1,12 @@
-//! How many events a second a workspace may publish.
+//! A workspace may publish only so many events a second.
 
 use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Posthaste};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// A system whose workspaces may publish an event a second, and the hundred of one call at once.
+/// Starts a system whose workspaces may publish an event a second, and the hundred of one call at
+/// once.
 async fn limited() -> Posthaste {
     let template = binaries::template().unwrap();
     let (before, parameter) = template.split_at(template.find("  PublishRateLimit:").unwrap());

@@ -1,11 +1,12 @@
-//! The size of a publishing call.
+//! A publishing call has a limit for its size.
 
 use posthaste_domain::event::MAX_PUBLISH_BYTES;
 use posthaste_tests::{Api, Posthaste};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-/// A call of so many bytes for one small event, which costs no more than another one. The rest are these blanks, again and again.
+/// Makes a call of this many bytes for one small event, which costs no more than another one. These
+/// blanks fill it, again and again.
 fn call(blanks: &str, bytes: usize) -> String {
     let event = r#""events":[{"type":"order.created","data":{}}]}"#;
     let size = bytes - event.len() - 1;

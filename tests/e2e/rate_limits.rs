@@ -1,4 +1,4 @@
-//! Rate limits, measured where requests arrive.
+//! Rate limits are measured where requests arrive.
 
 use posthaste_tests::{Arrived, Posthaste};
 use reqwest::Method;
@@ -11,7 +11,8 @@ async fn publish(posthaste: &Posthaste, count: usize) {
     }
 }
 
-/// No window of a second has more than the limit and the burst: the slots of half a second, at least one.
+/// Asserts that no window of a second has more requests than the limit and the burst: the slots of
+/// half a second, at least one.
 pub(crate) fn keeps(arrived: &[Arrived], requests: usize) {
     let most = requests + 1 + (requests / 2).max(1);
     for window in arrived.windows(most + 1) {

@@ -1,4 +1,4 @@
-//! Reading events back: by time, type and subject, in pages, in the order of time.
+//! Events are read back by time, type and subject, in pages, in the order of time.
 
 use posthaste_tests::Posthaste;
 use reqwest::Method;

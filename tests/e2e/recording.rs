@@ -1,4 +1,4 @@
-//! Recording that is throttled: an attempt that was made is recorded later, and not made again.
+//! Recording can be throttled. An attempt that was made is recorded later then, and not made again.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, Settings, eventuall
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// More calls than a function makes until it hands on what it can't record.
+/// A function makes fewer calls than these until it hands on what it can't record.
 const THROTTLED: u32 = 100_000;
 
 /// Waits until the message that carries what came of an attempt is on the deliveries queue.
@@ -20,7 +20,7 @@ async fn handed_on(posthaste: &Posthaste) {
     .await;
 }
 
-/// Throttles what deliver writes into records, but for so many writes at first.
+/// Throttles the writes of `deliver` into records, but lets this many pass at first.
 fn throttle(posthaste: &Posthaste, skip: u32) -> Aimed {
     let aim = Aim::at("deliver", "dynamodb:UpdateItem", Action::Fail).skip(skip).times(THROTTLED);
     posthaste.system.faults().aim(aim)

@@ -1,10 +1,11 @@
-//! Replaying one delivery, and reading it.
+//! One delivery can be read, and replayed.
 
 use posthaste_tests::{Answer, Posthaste};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// A webhook whose only delivery is exhausted, and that delivery. From now on its endpoint takes everything.
+/// Makes a webhook whose only delivery is exhausted, and returns both. Its endpoint takes
+/// everything after that.
 async fn exhausted(posthaste: &Posthaste, settings: Value) -> (Value, Value) {
     let webhook = posthaste.register_with("mine", settings).await;
     posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(500, 1)));

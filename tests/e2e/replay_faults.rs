@@ -1,4 +1,5 @@
-//! Replaying many deliveries while functions die and calls fail: nothing is lost, and every delivery is counted once.
+//! Many deliveries are replayed while functions die and calls fail: nothing is lost, and every
+//! delivery is counted once.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::replay_job::{LONG_AGO, begin, counts, failed, job, over, path, replayed, start};
 
-/// Waits until a job is over, while what killed functions held comes again soon.
+/// Waits until a job is over. Messages that killed functions held come again soon.
 async fn over_despite(posthaste: &Posthaste, webhook: &Value, begun: &Value) -> Value {
     eventually("the replay is over", async || {
         posthaste.hurry();

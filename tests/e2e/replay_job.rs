@@ -1,4 +1,4 @@
-//! Replaying many deliveries: a job that nothing stops but a person.
+//! A replay of many deliveries is a job that nothing stops but a person.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(crate) const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 
-/// A system whose replays have pages of three.
+/// Starts a system whose replays have pages of three.
 pub(crate) async fn start() -> Posthaste {
     let template = binaries::template().unwrap();
     let small = template.replace("REPLAY_PAGE: \"500\"", "REPLAY_PAGE: \"3\"");
@@ -17,7 +17,7 @@ pub(crate) async fn start() -> Posthaste {
     Posthaste::with_template(small).await
 }
 
-/// A webhook with so many exhausted deliveries. From now on its endpoint takes everything.
+/// Makes a webhook with this many exhausted deliveries. Its endpoint takes everything after that.
 pub(crate) async fn failed(posthaste: &Posthaste, inbox: &str, count: usize) -> Value {
     let webhook = posthaste.register_with(inbox, json!({ "retrySchedule": [] })).await;
     posthaste.system.inbox().respond_by_default(inbox, Some(Answer::status(500, 1)));
@@ -56,7 +56,7 @@ pub(crate) async fn over(posthaste: &Posthaste, webhook: &Value, begun: &Value) 
     .await
 }
 
-/// All deliveries of a webhook with this cause.
+/// Lists all deliveries of a webhook with this cause.
 async fn history(posthaste: &Posthaste, webhook: &Value, cause: &str) -> Vec<Value> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -70,7 +70,7 @@ async fn history(posthaste: &Posthaste, webhook: &Value, cause: &str) -> Vec<Val
     }
 }
 
-/// Waits until so many replays have succeeded, and nothing else is under way.
+/// Waits until this many replays have succeeded and nothing else is under way, and returns them.
 pub(crate) async fn replayed(posthaste: &Posthaste, webhook: &Value, count: usize) -> Vec<Value> {
     let replays = eventually("all replays have succeeded", async || {
         let replays = history(posthaste, webhook, "replay").await;
@@ -216,7 +216,7 @@ async fn job_status(posthaste: &Posthaste, webhook: &Value, begun: &Value) -> Va
     job(posthaste, webhook, begun).await["status"].clone()
 }
 
-/// The last page too, which would have made it done.
+/// The last page is no exception, although it would have made the job done.
 #[tokio::test]
 async fn a_replay_cancelled_on_its_last_page_stays_cancelled() {
     let posthaste = start().await;
@@ -256,7 +256,7 @@ async fn one_replay_runs_for_a_webhook() {
     begin(&posthaste, &webhook, asked).await;
 }
 
-/// Makes a job that is over one that runs and has stood still at this page for long.
+/// Turns a job that is over into one that runs and has stood still at this page for long.
 async fn stop_at_page(posthaste: &Posthaste, webhook: &Value, job: &Value, page: u64) {
     let table = &posthaste.system.stack().outputs["DeliveriesTable"];
     let stopped = json!({
@@ -271,7 +271,7 @@ async fn stop_at_page(posthaste: &Posthaste, webhook: &Value, job: &Value, page:
     posthaste.system.dynamodb().call("UpdateItem", &stopped).await.unwrap();
 }
 
-/// As after a dead letter, or a queue that was emptied.
+/// A job stands still after a dead letter, or if the queue was emptied.
 #[tokio::test]
 async fn a_replay_whose_message_is_lost_goes_on_when_somebody_asks() {
     let posthaste = start().await;

@@ -1,4 +1,4 @@
-//! Every retry, and the dead letter.
+//! Every retry is made, and then there is a dead letter.
 
 use std::time::Duration;
 
@@ -122,7 +122,8 @@ async fn a_slow_endpoint_does_not_hold_up_the_retry_of_another() {
     assert!(arrived[3].at_ms - arrived[0].at_ms < 12_000);
 }
 
-/// What a dead letter asks for is not forgotten when it has to wait for its slot.
+/// A dead letter asks for one more attempt, which is not forgotten when it has to wait for its
+/// slot.
 #[tokio::test]
 async fn redriven_dead_letters_of_a_limited_webhook_get_another_attempt() {
     let posthaste = Posthaste::start().await;

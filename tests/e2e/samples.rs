@@ -1,4 +1,4 @@
-//! The sample invocations in `events/`, which `cargo lambda invoke` sends.
+//! The sample invocations in `events/` work, which `cargo lambda invoke` sends.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Schemas that are made to cost a lot.
+//! Some schemas are made to cost a lot.
 
 use posthaste_tests::{Posthaste, Received};
 use reqwest::Method;
@@ -8,7 +8,7 @@ fn reason(letter: &Received) -> String {
     format!("{:?}", letter.message_attributes["reason"].value)
 }
 
-/// A schema whose check takes a time that doubles with each definition.
+/// Makes a schema whose check takes a time that doubles with each definition.
 fn bomb(property: &str) -> Value {
     let twice = |at: usize| {
         let next = json!({ "$ref": format!("#/$defs/d{}", at + 1) });
@@ -52,7 +52,7 @@ async fn data_that_is_too_large_for_its_schema_is_refused() {
     assert_eq!(reason(&posthaste.receive("EventsDeadLetterQueueUrl").await), r#"Text("invalid_event")"#);
 }
 
-/// Stores a type as an earlier version would have done.
+/// Stores a type as an earlier version would have stored it.
 async fn store_type(posthaste: &Posthaste, name: &str, schema: &Value) {
     posthaste.api.ok(Method::PUT, &format!("/event-types/{name}"), json!({})).await;
     let stored = json!({ "name": name, "schema": schema }).to_string();

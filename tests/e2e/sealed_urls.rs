@@ -1,4 +1,4 @@
-//! URLs that are credentials: the table has no more of them in plain than their origin.
+//! URLs can be credentials, so the table has no more of them in plain than their origin.
 
 use posthaste_local::binaries;
 use posthaste_tests::Posthaste;

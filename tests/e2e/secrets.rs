@@ -1,4 +1,5 @@
-//! Secrets that are rotated with an overlap, headers of the owner's own, and that nothing of either is stored or shown in plain.
+//! Secrets are rotated with an overlap, owners have headers of their own, and nothing of either is
+//! stored or shown in plain.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use posthaste_tests::{Action, Aim, Aimed, Api, Arrived, Posthaste, SOON, eventua
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Whether the standardwebhooks library accepts a request with this secret.
+/// Tells if the standardwebhooks library accepts a request with this secret.
 fn accepts(secret: &Value, request: &Arrived) -> bool {
     let mut signed = http::HeaderMap::new();
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
@@ -30,20 +31,20 @@ pub(crate) async fn rotated(api: &Api, webhook: &Value, body: Value) -> Value {
     answer["data"].clone()
 }
 
-/// Publishes an event and returns its request, the newest that arrived.
+/// Publishes an event, and returns the newest request, which brought it.
 async fn next_request(posthaste: &Posthaste, inbox: &str) -> Arrived {
     let before = posthaste.system.inbox().arrived(inbox).len();
     posthaste.api.publish("order.created", json!({})).await;
     posthaste.arrived(inbox, before + 1).await.pop().unwrap()
 }
 
-/// The whole Registry, as a text.
+/// Reads the whole Registry as a text.
 pub(crate) async fn registry(posthaste: &Posthaste) -> String {
     let table = &posthaste.system.stack().outputs["RegistryTable"];
     posthaste.system.dynamodb().call("Scan", &json!({ "TableName": table })).await.unwrap().to_string()
 }
 
-/// The ids of the keys that something in the Registry is sealed with.
+/// Lists the ids of the keys that something in the Registry is sealed with.
 async fn key_ids(posthaste: &Posthaste) -> BTreeSet<String> {
     let stored = registry(posthaste).await;
     stored.split("v1.").skip(1).map(|rest| rest.split('.').next().unwrap().to_owned()).collect()
@@ -349,7 +350,7 @@ async fn the_encryption_key_can_be_changed_under_way() {
     assert_eq!(request.headers["x-key"], "k-1");
 }
 
-/// Publishes an event, which has to arrive at this inbox.
+/// Publishes an event, and waits until it has arrived at this inbox.
 pub(crate) async fn delivered(posthaste: &Posthaste, inbox: &str) {
     next_request(posthaste, inbox).await;
 }

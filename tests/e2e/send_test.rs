@@ -1,4 +1,4 @@
-//! Sending a test: a sample, now, answered with what the endpoint said.
+//! A test sends a sample at once, and answers with what the endpoint said.
 
 use posthaste_tests::{Answer, Posthaste, Settings};
 use reqwest::Method;
@@ -8,7 +8,7 @@ async fn test(posthaste: &Posthaste, webhook: &Value, body: Value) -> Value {
     posthaste.api.ok(Method::POST, &format!("/webhooks/{}/test", webhook["id"]), body).await
 }
 
-/// The record of a test.
+/// Reads the record of a test.
 async fn record(posthaste: &Posthaste, webhook: &Value, answer: &Value) -> Value {
     let path = format!("/webhooks/{}/deliveries/{}", webhook["id"], answer["delivery"].as_str().unwrap());
     posthaste.api.ok(Method::GET, &path, Value::Null).await

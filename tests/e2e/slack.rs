@@ -1,4 +1,4 @@
-//! Slack as the receiver: Block Kit messages at Slack's pace.
+//! Slack can be the receiver, with Block Kit messages at Slack's pace.
 
 use posthaste_tests::{Answer, Posthaste, Settings};
 use serde_json::{Value, json};

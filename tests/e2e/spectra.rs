@@ -1,4 +1,4 @@
-//! `spectra-register-webhooks.txt`, as its customers use it.
+//! Customers use `spectra` as `spectra-register-webhooks.txt` says.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-/// The body that the document prints, to an address that the test can watch.
+/// Registers with the body that the document prints, and an address that the test can watch.
 async fn register(posthaste: &Posthaste) -> Value {
     let body = json!({ "url": posthaste.inbox_url("spectra-webhook"), "events": ["order.created", "order.shipped", "inventory.sold"] });
     posthaste.api.ok(Method::POST, "/webhooks", body).await
@@ -39,7 +39,7 @@ async fn a_registration_answers_as_printed_and_the_secret_once() {
     assert_eq!(posthaste.api.call(Method::GET, &path, Value::Null).await.0, 404);
 }
 
-/// What the document's Express handler does with a request.
+/// The document has an Express handler, which does this with a request.
 #[tokio::test]
 async fn a_handler_can_verify_every_request_and_read_its_event_and_its_data() {
     let posthaste = Posthaste::start().await;
@@ -108,7 +108,7 @@ async fn the_history_has_the_last_50_deliveries() {
     }
 }
 
-/// The document's advice for what must not be missed.
+/// The document advises this for events that must not be missed.
 #[tokio::test]
 async fn a_reconciliation_job_finds_what_was_missed() {
     let posthaste = Posthaste::start().await;

@@ -1,4 +1,4 @@
-//! `spektr-events-v2.txt` and `spektr-about-webhooks.txt`, as their customers use them.
+//! Customers use `spektr` as `spektr-events-v2.txt` and `spektr-about-webhooks.txt` say.
 
 use posthaste_tests::{Answer, Posthaste, Settings, eventually};
 use reqwest::Method;
@@ -49,7 +49,7 @@ async fn a_non_200_response_gets_3_retries_at_1_second_intervals() {
     }
 }
 
-/// Ten events of one call are fanned out together, so they are due together.
+/// Publishes ten events with one call. They are fanned out together, so they are due together.
 async fn publish_ten(posthaste: &Posthaste) -> Vec<String> {
     let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     let answer = posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;

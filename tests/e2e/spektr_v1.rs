@@ -1,4 +1,4 @@
-//! `spektr-events-v1.txt`, as its customers use it.
+//! Customers use `spektr-v1` as `spektr-events-v1.txt` says.
 
 use posthaste_tests::{Answer, Posthaste, Settings};
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! Events that reach the queue without the API.
+//! Events can reach the queue without the API.
 
 use posthaste_tests::Posthaste;
 use reqwest::Method;

@@ -1,5 +1,5 @@
-//! What the functions write: every line is one JSON object that says whose it is, the metrics agree with what happened, and the trace
-//! of a publishing call arrives.
+//! Every line that the functions write is one JSON object with its origin. The metrics agree with
+//! what happened, and the trace of a publishing call arrives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-/// As many calls as the SDK tries, so that the function itself has to cope.
+/// The SDK makes this many tries of a call, so the function itself has to cope with the failure.
 const THROTTLED: u32 = 5;
 const FUNCTIONS: [&str; 9] =
     ["deliver", "drain", "fanout", "ingest", "register", "release", "replay", "setup", "types"];
 
-/// A line's members in their order. A map would hide one that is there twice.
+/// The members of a line in their order. A map would hide one that is there twice.
 struct Members(Vec<(String, Value)>);
 
 impl<'de> serde::Deserialize<'de> for Members {
@@ -39,7 +39,7 @@ impl<'de> serde::Deserialize<'de> for Members {
     }
 }
 
-/// The lines of a function, each of which is an object without a name twice.
+/// Reads the lines of a function. Each has to be an object without a name twice.
 fn lines(posthaste: &Posthaste, function: &str) -> Vec<Value> {
     let read = |line: &String| {
         let Members(members) = serde_json::from_str(line).unwrap_or_else(|_| panic!("{function} wrote {line}"));
@@ -50,7 +50,7 @@ fn lines(posthaste: &Posthaste, function: &str) -> Vec<Value> {
     posthaste.lines(function).iter().map(read).collect()
 }
 
-/// Lines that are metrics, each of which names what it has.
+/// Reads the lines that are metrics. Each has to name what it has.
 fn metrics(posthaste: &Posthaste, function: &str) -> Vec<Value> {
     let told: Vec<Value> = lines(posthaste, function).into_iter().filter(|line| line["_aws"].is_object()).collect();
     for line in &told {
@@ -72,7 +72,8 @@ fn metrics(posthaste: &Posthaste, function: &str) -> Vec<Value> {
     told
 }
 
-/// The sum of a metric over all lines of a function that have these values; of a spread, how many values it has.
+/// Adds up a metric over all lines of a function that have these values. Of a spread it counts the
+/// values.
 fn sum(posthaste: &Posthaste, function: &str, metric: &str, labels: &[(&str, &str)]) -> u64 {
     let has = |line: &&Value| labels.iter().all(|(name, value)| line[*name] == *value);
     let is_spread = Metric::ALL.iter().any(|known| known.name() == metric && known.unit() == "Milliseconds");
@@ -84,13 +85,17 @@ fn sum(posthaste: &Posthaste, function: &str, metric: &str, labels: &[(&str, &st
     metrics(posthaste, function).iter().filter(has).map(value).sum()
 }
 
-/// No function has met a fault of ours so far.
+/// Asserts that no function has met a fault of ours so far.
 pub(crate) fn has_no_faults(posthaste: &Posthaste) {
     for function in FUNCTIONS {
         let errors: Vec<Value> =
             lines(posthaste, function).into_iter().filter(|line| line["level"] == "ERROR").collect();
         assert_eq!(sum(posthaste, function, "Faults", &[]), 0, "{function}: {errors:?}");
     }
+}
+
+fn parents(arrived: &[posthaste_tests::Arrived]) -> Vec<TraceParent> {
+    arrived.iter().map(|request| TraceParent::parse(&request.headers["traceparent"]).unwrap()).collect()
 }
 
 #[tokio::test]
@@ -106,9 +111,6 @@ async fn what_the_functions_write_agrees_with_what_happened() {
     posthaste.idle().await;
 
     // The trace of the call goes on in each attempt, and an event without one has its own.
-    let parents = |arrived: &[posthaste_tests::Arrived]| -> Vec<TraceParent> {
-        arrived.iter().map(|request| TraceParent::parse(&request.headers["traceparent"]).unwrap()).collect()
-    };
     let given = TraceParent::parse(GIVEN).unwrap();
     let tried = parents(&posthaste.arrived("failing", 4).await);
     assert!(tried.iter().all(|parent| parent.trace == given.trace && parent.span != given.span), "{tried:?}");
@@ -149,22 +151,31 @@ async fn what_the_functions_write_agrees_with_what_happened() {
         assert!(tried.iter().any(|parent| parent.span.to_string() == span), "{line}");
     }
     posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", json!({})).await;
+    limited_deliveries_are_counted(&posthaste).await;
+    every_line_says_its_origin(&posthaste);
+    // Failed attempts, a spent schedule, a replay and a rate limit are none.
+    has_no_faults(&posthaste);
+}
 
-    // What is over its limit waits, and another function sends it.
+/// Publishes events over a rate limit, which wait, and which another function sends.
+async fn limited_deliveries_are_counted(posthaste: &Posthaste) {
     let limited = json!({ "events": ["inventory.sold"], "profile": "dataspike", "rateLimit": { "requests": 1, "per": "second" } });
     posthaste.register_with("limited", limited).await;
     let events = vec![json!({ "type": "inventory.sold", "data": { "id": 1 } }); 4];
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     posthaste.arrived("limited", 4).await;
     posthaste.idle().await;
-    let delivered = |function| sum(&posthaste, function, "Delivered", &[("Profile", "dataspike")]);
+    let delivered = |function| sum(posthaste, function, "Delivered", &[("Profile", "dataspike")]);
     eventually("all four are told", async || (delivered("deliver") + delivered("drain") == 4).then_some(())).await;
-    let waited = deliver("Waiting", &[("Reason", "limited")]);
+    let waited = sum(posthaste, "deliver", "Waiting", &[("Reason", "limited")]);
     assert!(waited > 0 && waited >= delivered("drain"), "{waited} have waited");
+}
 
+/// Asserts that every line says which invocation wrote it, and that functions that work are heard of.
+fn every_line_says_its_origin(posthaste: &Posthaste) {
     let mut levels = BTreeMap::new();
     for function in FUNCTIONS {
-        for line in lines(&posthaste, function) {
+        for line in lines(posthaste, function) {
             assert!(line["requestId"].as_str().is_some_and(|id| id.len() == 36), "{function}: {line}");
             if line["_aws"].is_null() {
                 assert_eq!(line["stage"], "local", "{function}: {line}");
@@ -176,8 +187,6 @@ async fn what_the_functions_write_agrees_with_what_happened() {
     for function in ["drain", "register", "release", "replay", "setup", "types"] {
         assert!(levels.contains_key(&(function, "INFO".to_owned())), "{function} is not heard of: {levels:?}");
     }
-    // Failed attempts, a spent schedule, a replay and a rate limit are none.
-    has_no_faults(&posthaste);
 }
 
 /// Waits until a function has told a fault that these calls of it meet.

@@ -1,12 +1,13 @@
-//! What waits longer than a message may be under way: it is parked, and the release function brings it back.
+//! Retries that wait for longer than a message may be under way are parked, and the release function
+//! brings them back.
 
 use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, SOON, Settings, eventually};
 use serde_json::{Value, json};
 
-/// As many calls as the SDK tries, so that the function itself has to cope.
+/// The SDK makes fewer tries of a call, so the function itself has to cope with the failure.
 const THROTTLED: u32 = 6;
 
-/// A webhook whose first request fails, and waits about 10 minutes then.
+/// Makes a webhook whose first request fails, and then waits about 10 minutes.
 async fn failing_once(posthaste: &Posthaste, profile: &str) -> Value {
     let webhook = posthaste.register_with("mine", json!({ "profile": profile, "retrySchedule": [600, 600] })).await;
     let responses = [Answer::status(500, 1)].into();
@@ -14,7 +15,7 @@ async fn failing_once(posthaste: &Posthaste, profile: &str) -> Value {
     webhook
 }
 
-/// A webhook with a delivery that has failed once and waits about 10 minutes.
+/// Makes a webhook with a delivery that has failed once and waits about 10 minutes.
 async fn parked(posthaste: &Posthaste, profile: &str) -> Value {
     let webhook = failing_once(posthaste, profile).await;
     let events: Vec<Value> = (0..3).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
@@ -25,7 +26,8 @@ async fn parked(posthaste: &Posthaste, profile: &str) -> Value {
     webhook
 }
 
-/// Waits until a fault has hit as often as it shall. What a killed function held comes again at once.
+/// Waits until a fault has hit as often as it should. Messages that a killed function held come
+/// again at once.
 async fn hit_by(posthaste: &Posthaste, function: &str, aimed: &Aimed, action: &Action, times: u32) {
     eventually("the fault hits", async || (aimed.hits() == times).then_some(())).await;
     if matches!(action, Action::KillBefore | Action::KillAfter) {
@@ -35,7 +37,7 @@ async fn hit_by(posthaste: &Posthaste, function: &str, aimed: &Aimed, action: &A
     }
 }
 
-/// Waits until so many items wait for their time and nothing is under way.
+/// Waits until this many items wait for their time and nothing is under way.
 async fn comes_to_wait(posthaste: &Posthaste, count: usize) {
     posthaste.idle().await;
     assert_eq!(posthaste.due_items().await.len(), count);
@@ -83,7 +85,7 @@ async fn a_long_wait_is_parked_and_released_when_it_is_over() {
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2, "once for each time that it is due");
 }
 
-/// The requests of a batch that failed and was made again.
+/// Asserts that the batch of the request that failed was sent again with the same body.
 async fn came_back_as_it_was(posthaste: &Posthaste) {
     let arrived = posthaste.system.inbox().arrived("mine");
     let failed = &arrived[0];
@@ -104,7 +106,7 @@ async fn a_parked_batch_comes_back_as_it_was() {
     came_back_as_it_was(&posthaste).await;
 }
 
-/// Each of its messages comes again by itself and parks its own delivery.
+/// Each message of the batch comes again by itself, and parks its own delivery.
 #[tokio::test]
 async fn a_batch_whose_function_died_before_it_was_parked_comes_back_as_it_was() {
     for action in [Action::KillBefore, Action::KillAfter, Action::Fail] {
@@ -241,7 +243,7 @@ async fn a_turn_that_dies_while_it_parks_loses_nothing() {
     }
 }
 
-/// The version before wrote when a parked retry is due into its record, for the index.
+/// The version before wrote into the record when a parked retry is due, for the index.
 #[tokio::test]
 async fn what_the_version_before_has_parked_is_released_too() {
     for (operation, action) in [
@@ -271,14 +273,14 @@ async fn what_the_version_before_has_parked_is_released_too() {
     }
 }
 
-/// Puts so many due items of another workspace, which have been due for longer, into a partition.
+/// Puts this many due items of another workspace, which have been due for longer, into a partition.
 async fn storm(posthaste: &Posthaste, shard: u8, count: usize) {
     let task = json!({ "workspace": "storm", "webhook": 999_999, "recorded": true, "deliveries": [] });
     let keys: Vec<String> = (0..count).map(|n| format!("{:013}#storm#999999#{n}", 1)).collect();
     posthaste.put_due(shard, &keys, &task).await;
 }
 
-/// The partition of the only due item.
+/// Finds the partition of the only due item.
 async fn shard_of_the_one(posthaste: &Posthaste) -> u8 {
     posthaste.due_items().await[0]["pk"]["S"].as_str().unwrap()["#due#".len()..].parse().unwrap()
 }

@@ -4,7 +4,7 @@ use posthaste_tests::{Answer, Arrived, Posthaste, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Every call of the API, as its document has it.
+/// Lists every call of the API, as its document has it.
 async fn calls(posthaste: &Posthaste) -> Vec<(Method, String)> {
     let document: Value = serde_json::from_str(&posthaste.api.text(Method::GET, "/openapi.json").await).unwrap();
     let mut calls = Vec::new();
@@ -17,7 +17,7 @@ async fn calls(posthaste: &Posthaste) -> Vec<(Method, String)> {
     calls
 }
 
-/// How many calls of AWS these functions have made.
+/// Counts the calls of AWS that these functions have made.
 fn spent(posthaste: &Posthaste) -> u64 {
     let metrics = posthaste.system.metrics();
     let of = |function: &str| metrics.calls.get(function).into_iter().flat_map(|calls| calls.values());

@@ -1,5 +1,5 @@
-//! What a test sees of webhooks' lanes and backlogs, and how it lets time pass for them. The webhooks are those of the first
-//! workspace.
+//! Tests see webhooks' lanes and backlogs with these methods, and let time pass for them. The
+//! webhooks are those of the first workspace.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{Posthaste, eventually};
 
-/// The Unix time.
+/// Returns the Unix time in milliseconds.
 pub fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
 impl Posthaste {
-    /// A webhook's lane as the table has it, as plain JSON; one without an item has no attribute.
+    /// Reads a webhook's lane as the table has it, as plain JSON. A lane without an item has no
+    /// attribute.
     pub async fn lane(&self, webhook: &Value) -> Value {
         let get = json!({ "TableName": self.deliveries_table(), "Key": lane_key(webhook), "ConsistentRead": true });
         let item = self.system.dynamodb().call("GetItem", &get).await.unwrap()["Item"].clone();
@@ -21,12 +22,12 @@ impl Posthaste {
         Value::Object(attributes.into_iter().map(|(name, value)| (name, plain(&value))).collect())
     }
 
-    /// Waits until a lane is like this, and returns it.
+    /// Waits until a lane is as wanted, and returns it.
     pub async fn lane_when(&self, webhook: &Value, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         eventually(what, async || Some(self.lane(webhook).await).filter(&is)).await
     }
 
-    /// Changes attributes of a lane; null removes one.
+    /// Changes attributes of a lane. A null removes one.
     pub async fn set_lane(&self, webhook: &Value, changes: Value) {
         let (mut set, mut remove) = (Vec::new(), Vec::new());
         let (mut names, mut values) = (Map::new(), Map::new());
@@ -43,12 +44,9 @@ impl Posthaste {
             set.push(format!("#{name} = :{name}"));
             values.insert(format!(":{name}"), value);
         }
-        let clause = |name: &str, parts: Vec<String>| {
-            if parts.is_empty() { String::new() } else { format!("{name} {} ", parts.join(", ")) }
-        };
         let mut update = json!({
             "TableName": self.deliveries_table(), "Key": lane_key(webhook), "ExpressionAttributeNames": names,
-            "UpdateExpression": clause("SET", set) + &clause("REMOVE", remove),
+            "UpdateExpression": clause("SET", &set) + &clause("REMOVE", &remove),
         });
         if !values.is_empty() {
             update["ExpressionAttributeValues"] = Value::Object(values);
@@ -56,7 +54,7 @@ impl Posthaste {
         self.system.dynamodb().call("UpdateItem", &update).await.unwrap();
     }
 
-    /// The items of a webhook's backlog, in the order of their keys.
+    /// Lists the items of a webhook's backlog in the order of their keys.
     pub async fn backlog(&self, webhook: &Value) -> Vec<Value> {
         let query = json!({
             "TableName": self.deliveries_table(), "ConsistentRead": true, "KeyConditionExpression": "pk = :backlog",
@@ -73,7 +71,7 @@ impl Posthaste {
         .await
     }
 
-    /// Gives a webhook a lane whose turn sleeps: what comes for it waits until it is woken.
+    /// Gives a webhook a lane whose turn sleeps. New deliveries wait until it is woken.
     pub async fn hold(&self, webhook: &Value, reason: &str) {
         let (now, later) = (now_ms(), now_ms() + 600_000);
         let lane = json!({
@@ -89,13 +87,14 @@ impl Posthaste {
         self.release().await;
     }
 
-    /// Lets `release` do its round; where it could not do all of it, it does another one.
+    /// Lets `release` do its round, and another one where it could not do all of it.
     pub async fn release(&self) {
         eventually("release goes through its shards", async || self.system.tick("release").await.ok()).await;
     }
 
-    /// Lets a turn that nobody works on begin now: one whose function was killed, or that waits for a while. Its lease is taken
-    /// away and its lane woken. Two turns at once may come of it where somebody does work on it.
+    /// Lets a turn that nobody works on begin now, because its function was killed, or because it
+    /// waits for a while. Its lease is taken away and its lane woken. If somebody does work on it,
+    /// two turns at once may come of it.
     pub async fn hurry_turn(&self, webhook: &Value) {
         let update = json!({
             "TableName": self.deliveries_table(), "Key": lane_key(webhook),
@@ -109,7 +108,7 @@ impl Posthaste {
         }
     }
 
-    /// Lets the message of a killed turn come again now, and finds its lease over.
+    /// Lets the message of a killed turn come again now, and find the turn's lease over.
     pub async fn forget_killed_turn(&self, webhook: &Value) {
         let update = json!({
             "TableName": self.deliveries_table(), "Key": lane_key(webhook), "UpdateExpression": "SET leaseUntil = :past",
@@ -121,7 +120,7 @@ impl Posthaste {
         self.system.sqs().expire_in_flight(&self.queue("TurnsQueueUrl"));
     }
 
-    /// How many calls of AWS a function has made.
+    /// Counts the calls of AWS that a function has made.
     pub fn calls_of(&self, function: &str) -> u64 {
         self.system.metrics().calls.get(function).map_or(0, |calls| calls.values().map(|calls| calls.count).sum())
     }
@@ -145,7 +144,7 @@ impl Posthaste {
         }
     }
 
-    /// The name of the Deliveries table.
+    /// Returns the name of the Deliveries table.
     pub fn deliveries_table(&self) -> &str {
         &self.system.stack().outputs["DeliveriesTable"]
     }
@@ -155,7 +154,11 @@ fn lane_key(webhook: &Value) -> Value {
     json!({ "pk": { "S": format!("#lane#default#{}", webhook["id"]) }, "sk": { "S": "lane" } })
 }
 
-/// A text or a number of DynamoDB.
+fn clause(name: &str, parts: &[String]) -> String {
+    if parts.is_empty() { String::new() } else { format!("{name} {} ", parts.join(", ")) }
+}
+
+/// Turns a text or a number of DynamoDB into plain JSON.
 fn plain(value: &Value) -> Value {
     match (&value["S"], &value["N"]) {
         (Value::String(text), _) => json!(text),

@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: a system of real function processes on free ports, and a client of its API.
+//! The end-to-end tests share a system of real function processes on free ports, and a client of
+//! its API.
 //!
 //! Everything is asserted here rather than returned: a test that can't go on has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this package is only for tests")]
@@ -25,10 +26,11 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-/// How long a test waits for what takes a second or two when nothing else runs. Only a test that fails waits so long, so there is room for
-/// a machine that is slow and busy. It is less than the 60 s after which the queues bring back what nobody answered for.
+/// A test waits this long for what takes a second or two when nothing else runs. Only a test that
+/// fails waits so long, so there is room for a machine that is slow and busy. It is less than the
+/// 60 s after which the queues bring back what nobody answered for.
 pub const SOON: Duration = Duration::from_secs(50);
-/// How long anything with many parts may take.
+/// Anything with many parts may take this long.
 pub const LATER: Duration = Duration::from_secs(240);
 
 /// The functions that read queues, and the outputs with these queues' URLs.
@@ -44,16 +46,16 @@ fn functions() -> BTreeMap<String, PathBuf> {
     BUILT.get_or_init(|| binaries::build(false).expect("the functions can be built")).clone()
 }
 
-/// A system of its own for a test. It ends with its last process when it is dropped.
+/// A system of its own for a test. Dropping it ends its last process.
 pub struct Posthaste {
-    /// The system.
+    /// The running local system.
     pub system: System,
-    /// The first key's client.
+    /// A client of the API with the first key.
     pub api: Api,
     lines: Lines,
 }
 
-/// What the functions have written: whose it is, and the line.
+/// The lines that the functions have written, each with its function's name.
 type Lines = Arc<Mutex<Vec<(String, String)>>>;
 
 impl Posthaste {
@@ -95,12 +97,12 @@ impl Posthaste {
         Self { system, api, lines }
     }
 
-    /// The lines that a function has written so far.
+    /// Returns the lines that a function has written so far.
     pub fn lines(&self, function: &str) -> Vec<String> {
         kept(&self.lines).iter().filter(|(of, _)| of == function).map(|(_, line)| line.clone()).collect()
     }
 
-    /// The URL of an inbox.
+    /// Returns the URL of an inbox.
     pub fn inbox_url(&self, name: &str) -> String {
         format!("{}/inbox/{name}", self.system.urls().inbox)
     }
@@ -121,7 +123,8 @@ impl Posthaste {
         self.api.ok(Method::POST, "/webhooks", body).await
     }
 
-    /// Registers an inbox that answers this status this often, then 200. It gets three retries, a second apart.
+    /// Registers an inbox that answers this status this often, and then 200. The webhook gets three
+    /// retries, a second apart.
     pub async fn register_failing(&self, inbox: &str, events: &[&str], status: u16, times: u32) -> Value {
         let webhook = self.register_with(inbox, json!({ "events": events, "retrySchedule": [1, 1, 1] })).await;
         let responses = [Answer { body: "no".to_owned(), ..Answer::status(status, times) }].into();
@@ -134,7 +137,7 @@ impl Posthaste {
         self.arrived_within(inbox, count, SOON).await
     }
 
-    /// The same with another bound.
+    /// Waits until an inbox has this many requests, for as long as `bound`, and returns them all.
     pub async fn arrived_within(&self, inbox: &str, count: usize, bound: Duration) -> Vec<Arrived> {
         let arrived = self.system.inbox().wait(inbox, |arrived| arrived.len() >= count, bound).await;
         arrived.unwrap_or_else(|| {
@@ -142,7 +145,8 @@ impl Posthaste {
         })
     }
 
-    /// Waits until the webhook's history has this many deliveries of a status, and returns them, newest first.
+    /// Waits until the webhook's history has this many deliveries of a status, and returns them,
+    /// the newest first.
     pub async fn deliveries(&self, webhook: &Value, status: &str, count: usize) -> Vec<Value> {
         let path = format!("/webhooks/{}/deliveries?status={status}&limit=100", webhook["id"]);
         eventually(&format!("{count} deliveries are {status}"), async || {
@@ -153,7 +157,7 @@ impl Posthaste {
         .await
     }
 
-    /// The name of a queue, by the output of the template that has its URL.
+    /// Returns the name of a queue, which the template tells by an output with the queue's URL.
     pub fn queue(&self, output: &str) -> String {
         self.system.stack().outputs[output].rsplit('/').next().unwrap().to_owned()
     }
@@ -167,7 +171,7 @@ impl Posthaste {
         assert_eq!(answer["Successful"].as_array().unwrap().len(), bodies.len(), "{answer}");
     }
 
-    /// Waits until no message of a queue is to be had now: what is left is delayed.
+    /// Waits until no message of a queue can be received. Messages that are left are delayed.
     pub async fn drained_of_visible(&self, queue_output: &str) {
         let name = self.queue(queue_output);
         eventually(&format!("{name} has nothing for now"), async || {
@@ -177,7 +181,7 @@ impl Posthaste {
         .await;
     }
 
-    /// Waits for a message on a queue.
+    /// Receives a message from a queue, and waits for it.
     pub async fn receive(&self, queue_output: &str) -> Received {
         let received = self.system.sqs().receive(&self.queue(queue_output), 1, SOON).await.unwrap();
         received.into_iter().next().unwrap_or_else(|| panic!("{queue_output} is empty"))
@@ -192,8 +196,9 @@ impl Posthaste {
         let (_, destination) =
             command.split_once("--destination-arn \"$(output ").expect("SQS would not know where to");
         let destination = destination.split(')').next().unwrap_or_default();
-        let arn = |output: &str| &self.system.stack().outputs[output];
-        let task = json!({ "SourceArn": arn(&format!("{letters}Arn")), "DestinationArn": arn(destination) });
+        let outputs = &self.system.stack().outputs;
+        let source_arn = &outputs[&format!("{letters}Arn")];
+        let task = json!({ "SourceArn": source_arn, "DestinationArn": outputs[destination] });
         self.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
     }
 
@@ -219,8 +224,9 @@ impl Posthaste {
         .await;
     }
 
-    /// Lets what a killed function held come again now, instead of after the queue's visibility timeout. What a function works on
-    /// does not come again, so this can be called again and again: on a busy machine nothing would come to an end otherwise.
+    /// Lets the messages that a killed function held come again now, instead of after the queue's
+    /// visibility timeout. Messages that a function works on do not come again, so this can be
+    /// called again and again: on a busy machine nothing would come to an end otherwise.
     pub fn hurry(&self) {
         for (function, output) in QUEUES {
             if !self.is_working(function) {
@@ -229,19 +235,19 @@ impl Posthaste {
         }
     }
 
-    /// Lets whatever is in flight come again now.
+    /// Lets every message that is in flight come again now.
     pub fn come_again(&self) {
         for (_, output) in QUEUES {
             self.system.sqs().expire_in_flight(&self.queue(output));
         }
     }
 
-    /// Whether an invocation of a function is under way.
+    /// Tells if an invocation of a function is under way.
     pub fn is_working(&self, function: &str) -> bool {
         self.system.metrics().functions[function].under_way > 0
     }
 
-    /// How often a function has called an operation.
+    /// Counts the calls of a function to an operation.
     pub fn calls(&self, function: &str, operation: &str) -> u64 {
         self.system.metrics().count(function, operation)
     }
@@ -261,19 +267,20 @@ pub struct Api {
 }
 
 impl Api {
-    /// The same API with another key.
+    /// Returns a client of the same API with another key.
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
-    /// The same API with a further header on every call.
+    /// Returns a client that sends a further header with every call.
     pub fn with_header(&self, name: &'static str, value: &str) -> Self {
         let mut api = self.clone();
         api.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         api
     }
 
-    /// A call with any body: its status and its answer, which has to be as the OpenAPI document says.
+    /// Calls the API with any body, and returns the status and the answer, which has to be as the
+    /// OpenAPI document says.
     pub async fn raw(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
         let (status, text) = self.exchange(method.clone(), path, body).await;
         let path = format!("/api/v1{path}");
@@ -283,43 +290,44 @@ impl Api {
         (status, json)
     }
 
-    /// A call with any body: its status and the text of its answer.
+    /// Calls the API with any body, and returns the status and the text of the answer.
     pub async fn exchange(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
         let answer = self.answer(method, path, body).await;
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// A call with any body: the whole of its answer.
+    /// Calls the API with any body, and returns the whole answer.
     pub async fn answer(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
         let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
         request.headers(self.headers.clone()).body(body).send().await.unwrap()
     }
 
-    /// The text of an answer.
+    /// Gets a page of the API, and returns the text of the answer.
     pub async fn text(&self, method: Method, path: &str) -> String {
         self.exchange(method, path, "").await.1
     }
 
-    /// A call with a JSON body; null sends none.
+    /// Calls the API with a JSON body, and returns the status and the answer. A null sends no body.
     pub async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.raw(method, path, body).await
     }
 
-    /// A call that has to succeed: its data.
+    /// Calls the API, which has to succeed, and returns the answer's data.
     pub async fn ok(&self, method: Method, path: &str, body: Value) -> Value {
         let (status, answer) = self.call(method.clone(), path, body).await;
         assert!(status < 300 && answer["success"] == true, "{method} {path}: {status} {answer}");
         answer["data"].clone()
     }
 
-    /// Publishes an event: its id.
+    /// Publishes an event, and returns its id.
     pub async fn publish(&self, event_type: &str, data: Value) -> String {
         let event = self.ok(Method::POST, "/events", json!({ "type": event_type, "data": data })).await;
         event["id"].as_str().unwrap().to_owned()
     }
 
-    /// Makes a key for another workspace with all scopes that a customer needs, and its client.
+    /// Makes a key for another workspace with all scopes that a customer needs, and returns its
+    /// client.
     pub async fn workspace(&self, name: &str) -> Self {
         let scopes = ["webhooks:manage", "events:publish", "events:read", "events:manage", "keys:manage"];
         let key = self.ok(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes })).await;
@@ -327,7 +335,7 @@ impl Api {
     }
 }
 
-/// Looks until there is something to see; panics when that takes too long.
+/// Looks until there is something to see, and panics when that takes too long.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {

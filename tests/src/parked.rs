@@ -1,11 +1,11 @@
-//! What a test sees of retries that are parked, and how it lets their time come.
+//! Tests see parked retries with these methods, and let their time come.
 
 use serde_json::{Value, json};
 
 use crate::Posthaste;
 
 impl Posthaste {
-    /// The due items: retries that are parked.
+    /// Lists the due items, which are parked retries.
     pub async fn due_items(&self) -> Vec<Value> {
         self.scan("begins_with(pk, :due)", json!({ ":due": { "S": "#due#" } })).await
     }
@@ -25,15 +25,15 @@ impl Posthaste {
 
     /// Puts due items with these sort keys straight into a partition.
     pub async fn put_due(&self, shard: u8, keys: &[String], task: &Value) {
-        let put = |key: &String| {
-            let (pk, expires) = (format!("#due#{shard}"), "9999999999");
-            let item = json!({
-                "pk": { "S": pk }, "sk": { "S": key }, "task": { "S": task.to_string() }, "expiresAt": { "N": expires },
-            });
-            json!({ "PutRequest": { "Item": item } })
-        };
         for keys in keys.chunks(25) {
-            let puts: Vec<Value> = keys.iter().map(put).collect();
+            let mut puts = Vec::new();
+            for key in keys {
+                let item = json!({
+                    "pk": { "S": format!("#due#{shard}") }, "sk": { "S": key },
+                    "task": { "S": task.to_string() }, "expiresAt": { "N": "9999999999" },
+                });
+                puts.push(json!({ "PutRequest": { "Item": item } }));
+            }
             let write = json!({ "RequestItems": { self.deliveries_table(): puts } });
             self.system.dynamodb().call("BatchWriteItem", &write).await.unwrap();
         }
@@ -44,7 +44,7 @@ impl Posthaste {
         self.system.dynamodb().call("PutItem", &put).await.unwrap();
     }
 
-    /// All items of the Deliveries table with this property.
+    /// Lists all items of the Deliveries table that the filter lets pass.
     pub async fn scan(&self, filter: &str, values: Value) -> Vec<Value> {
         let mut items = Vec::new();
         let mut scan = json!({

@@ -1,12 +1,13 @@
-//! `bill --idle`: what a month costs in which nothing is published.
+//! `bill --idle` tells what a month costs in which nothing is published.
 
 use anyhow::Context;
-use posthaste_local::bill::{Bill, Prices, Standing, idle};
+use posthaste_local::bill::{Prices, Standing, idle};
 
 use super::{BillArgs, far_away, table};
 use crate::{options::Subject, report::Report, system::Bench};
 
-/// How long an invocation of `release` is assumed to take that finds nothing due: 13 queries, of which it makes some side by side.
+/// An invocation of `release` that finds nothing due is assumed to take this long: it makes 13
+/// queries, some of them side by side.
 const RELEASE_MS: u64 = 40;
 
 pub(super) async fn run(args: &BillArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
@@ -29,9 +30,9 @@ async fn measure(args: &BillArgs, subject: &Subject, bench: &Bench) -> anyhow::R
     let alarms = std::fs::read_to_string(alarms).context("infra/alarms.yaml can't be read")?;
     let standing = Standing::of(bench.stack(), &alarms)?;
     let (terms, prices) = (bench.terms()?, Prices::known()?);
-    let bill = |minute: &_| -> Bill { idle(&standing, minute, &terms, &prices) };
-    let assumed = bill(&minute.clone().assuming(|_, invoked| RELEASE_MS * invoked.invocations));
-    let measured = bill(&minute.on_shares_of_a_processor());
+    let assumed_minute = minute.clone().assuming(|_, invoked| RELEASE_MS * invoked.invocations);
+    let assumed = idle(&standing, &assumed_minute, &terms, &prices);
+    let measured = idle(&standing, &minute.on_shares_of_a_processor(), &terms, &prices);
     let mut report = Report::new("bill: idle".to_owned(), subject, bench, Vec::new());
     report.line("Of one month, with durations that were measured here:");
     report.table(&table(&measured));

@@ -1,4 +1,4 @@
-//! The endpoints that a healthy webhook may have beside it.
+//! A healthy webhook may have these endpoints beside it.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use clap::ValueEnum;
 
 use crate::receiver::Behaviour;
 
-/// Less than the timeout.
+/// A slow answer takes this long, which is less than the timeout.
 const SLOW: Duration = Duration::from_millis(4500);
-/// The webhooks of the tenant.
+/// The tenant has this many webhooks.
 const TENANT_WEBHOOKS: usize = 60;
 
-/// A bad endpoint.
+/// The ways in which an endpoint can be bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Endpoint {
     /// Never answers.

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 requests with a content-length, one after the other.
+//! A connection brings HTTP/1.1 requests with a content-length, one after the other.
 
 use std::{io, time::Duration};
 
@@ -18,7 +18,7 @@ const DRIP_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n
 const DRIP: &[u8] = b"1\r\nx\r\n";
 const DRIP_EVERY: Duration = Duration::from_millis(300);
 
-/// What tells the number of an event in a body.
+/// The number of an event in a body comes after these bytes.
 const NUMBER: &[u8] = br#""n":"#;
 
 /// Serves a connection to its end. A client that goes away is none of our business.
@@ -48,7 +48,8 @@ pub(super) async fn serve(mut stream: TcpStream, hooks: Hooks) {
     }
 }
 
-/// Reads a request, notes it with its hook, and returns its path; nothing at the end of the connection.
+/// Reads a request, notes it with its hook, and returns its path. It returns nothing at the end of
+/// the connection.
 async fn next(stream: &mut TcpStream, buffer: &mut Vec<u8>, hooks: &Hooks) -> io::Result<Option<String>> {
     let head_end = loop {
         if let Some(at) = find(buffer, b"\r\n\r\n") {
@@ -80,7 +81,7 @@ fn content_length(head: &str) -> usize {
     lengths.next().and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
 }
 
-/// The numbers of all events in a body, in their order.
+/// Finds the numbers of all events in a body, in their order.
 fn numbers(body: &[u8]) -> Vec<usize> {
     let mut numbers = Vec::new();
     let mut rest = body;
@@ -96,7 +97,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// Waits until the client has had enough.
+/// Waits until the client gives up.
 async fn hang(stream: &mut TcpStream) {
     let mut ignored = [0; 1024];
     while stream.read(&mut ignored).await.is_ok_and(|read| read > 0) {}

@@ -1,4 +1,4 @@
-//! What the owner of a webhook sees of its lane, from one moment on.
+//! The owner of a webhook sees its lane, which is watched here from one moment on.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -13,20 +13,20 @@ use crate::{
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// The state of a webhook whose lane is closed: nothing waits, and what comes goes the fast way.
+/// The state of a webhook whose lane is closed: nothing waits, and new deliveries go the fast way.
 const CLOSED: &str = "healthy";
 
-/// A state, and when it was seen first.
+/// A state of the webhook, and the time at which it was first seen.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Seen {
-    /// Since the beginning.
+    /// The seconds since the beginning.
     seconds: f64,
     /// `slow` or `sick` while the lane is held, `recovering` while it pours.
     state: String,
 }
 
-/// A lane under observation.
+/// A lane that is watched.
 pub(super) struct Lane<'a> {
     bench: &'a Bench,
     workspace: Workspace,
@@ -37,13 +37,14 @@ pub(super) struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    /// Seconds count from `began_us`. With `skips_proof` the lane is made to look as if it had been opened long ago.
+    /// Begins to watch. Seconds count from `began_us`. With `skips_proof` the lane is made to look
+    /// as if it had been opened long ago.
     pub(super) fn of(target: &Target, bench: &'a Bench, began_us: u64, skips_proof: bool) -> Self {
         let (workspace, webhook) = (target.workspace.clone(), target.webhook.clone());
         Self { bench, workspace, webhook, began_us, skips_proof, seen: Vec::new() }
     }
 
-    /// Looks for as long as it is polled.
+    /// Looks again and again, for as long as it is polled.
     pub(super) async fn watch(&mut self) -> anyhow::Result<Infallible> {
         loop {
             self.look().await?;
@@ -51,7 +52,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Looks until the lane is closed; not longer than this.
+    /// Looks until the lane is closed, but no longer than this.
     pub(super) async fn watch_until_closed(&mut self, bound: Duration) -> anyhow::Result<()> {
         let began = Instant::now();
         self.look().await?;
@@ -73,17 +74,17 @@ impl<'a> Lane<'a> {
         Ok(())
     }
 
-    /// Whether it was when it was looked at last.
+    /// Tells if the lane was closed when it was looked at last.
     pub(super) fn is_closed(&self) -> bool {
         self.seen.last().is_some_and(|last| last.state == CLOSED)
     }
 
-    /// All states, in their order.
+    /// Lists all states in their order.
     pub(super) fn seen(&self) -> &[Seen] {
         &self.seen
     }
 
-    /// One line for people.
+    /// Puts the states into one line for people.
     pub(super) fn line(&self) -> String {
         let states: Vec<String> =
             self.seen.iter().map(|seen| format!("{} from {:.1} s on", seen.state, seen.seconds)).collect();

@@ -1,5 +1,6 @@
-//! Small rounds of the measurements that keep every processor busy. They are not beside the other rounds, which watch how quickly an
-//! endpoint answers, and not beside each other: what an endpoint that seems slow makes wait has its price in the bill.
+//! These small rounds keep every processor busy. They are not beside the other rounds, which watch
+//! how quickly an endpoint answers, and not beside each other: an endpoint that seems slow makes
+//! deliveries wait, and that has its price in the bill.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a round that can't go on has failed")]
 
 #[path = "../rounds/measure.rs"]
@@ -41,7 +42,8 @@ async fn every_event_goes_to_every_webhook_of_a_workspace_with_few_reads() {
     assert_eq!(count(&report, "/rootUnits"), 1);
 }
 
-/// Dollars of a report whose durations are assumed, so that they depend on nothing but what is counted.
+/// Finds the dollars of a report whose durations are assumed, so that they depend on nothing but
+/// what is counted.
 fn assumed_dollars(report: &Report) -> f64 {
     report.figures()["assumed"]["dollars"].as_f64().unwrap()
 }
@@ -51,7 +53,8 @@ async fn dollars_a_million(per_call: usize, calls: usize) -> f64 {
     assumed_dollars(&measure(&format!("bill --per-call {per_call} --calls {calls} {near}")).await)
 }
 
-/// The README's table names this many dollars, give or take a thirtieth, in the row that begins with these words.
+/// Asserts that the README's table names this many dollars, give or take a thirtieth, in the row
+/// that begins with these words.
 fn assert_said(words: &str, dollars: f64) {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let (_, rest) =

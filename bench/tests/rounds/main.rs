@@ -1,4 +1,5 @@
-//! A small round of each measurement, with debug builds. Only what is counted is asserted: calls, requests, losses.
+//! Each measurement has a small round here, with debug builds. Only what is counted is asserted:
+//! calls, requests, losses.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a round that can't go on has failed")]
 
 mod measure;
@@ -56,7 +57,8 @@ async fn however_many_wait_for_the_limit_of_a_list_it_costs_the_same() {
     waiting("list").await;
 }
 
-/// Everything arrives, and no second has more requests than the limit and its burst: the slots of half a second, at least one.
+/// Asserts that everything arrives, and that no second has more requests than the limit and its
+/// burst: the slots of half a second, at least one.
 async fn limits(requests: u64, events: u64, further: &str) -> Report {
     let command = format!("limits --requests {requests} --events {events} --seconds 60 --patience 60{further}");
     let report = measure(&command).await;

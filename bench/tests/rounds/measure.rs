@@ -1,11 +1,11 @@
-//! What every round does.
+//! Every round measures and counts in the same way.
 
 use std::sync::OnceLock;
 
 use clap::Parser;
 use posthaste_bench::{Measurement, Report, Subject};
 
-/// The most processes of a function: the rounds run side by side.
+/// A function has at most this many processes, because the rounds run side by side.
 pub(crate) const CONCURRENCY: u64 = 5;
 
 /// The command line of a measurement.
@@ -15,7 +15,7 @@ struct Round {
     what: Measurement,
 }
 
-/// Measures one thing, and sees that nothing is lost.
+/// Measures one thing, and asserts that nothing is lost.
 pub(crate) async fn measure(command: &str) -> Report {
     static SUBJECT: OnceLock<Subject> = OnceLock::new();
     let subject =
@@ -31,7 +31,7 @@ pub(crate) async fn measure(command: &str) -> Report {
     report
 }
 
-/// A figure that counts something, by its JSON pointer.
+/// Reads a figure that counts something, by its JSON pointer.
 pub(crate) fn count(report: &Report, pointer: &str) -> u64 {
     let figure = report.figures().pointer(pointer).and_then(serde_json::Value::as_u64);
     figure.unwrap_or_else(|| panic!("{} counts no {pointer}: {}", report.title(), report.figures()))

@@ -1,4 +1,4 @@
-//! The actions of the API: each takes the request's JSON and answers JSON.
+//! Each action of the API takes the request's JSON and answers with JSON.
 
 mod batch;
 mod messages;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::{ErrorKind, Sqs, SqsError};
 
 impl Sqs {
-    /// One API call. `action` is what follows `AmazonSQS.` in `X-Amz-Target`, `body` the request's JSON.
+    /// Carries out a call of the API. `action` is the part after `AmazonSQS.` in `X-Amz-Target`,
+    /// and `body` is the request's JSON.
     pub async fn call(&self, action: &str, body: &[u8]) -> Result<Value, SqsError> {
         match action {
             "CreateQueue" => self.create_queue(parse(body)?),
@@ -50,12 +51,13 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, SqsError> {
     serde_json::from_slice(body).map_err(|error| SqsError::new(ErrorKind::Serialization, error.to_string()))
 }
 
-/// The answer of an action that has nothing to say.
+/// Makes the answer of an action that has nothing to say.
 fn done() -> Value {
     json!({})
 }
 
-/// One page of a list: at most `max_results` items after the one that the token names, and the token for the rest.
+/// Makes one page of a list: at most `max_results` items after the one that the token names, and
+/// the token for the rest.
 fn page(
     items: Vec<String>,
     max_results: Option<i64>,

@@ -1,4 +1,5 @@
-//! Queue attributes: their names, ranges and defaults (SetQueueAttributes in the SQS API reference).
+//! Queues have attributes with names, ranges and defaults (SetQueueAttributes in the SQS API
+//! reference).
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,10 @@ use crate::{
     redrive::{RedriveAllowPolicy, RedrivePolicy},
 };
 
-/// Of one message, and of all messages of a batch together.
+/// A message may have this many bytes, and so may all messages of a batch together.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
-/// Twelve hours, also the longest that a message can stay invisible in one receive.
+/// Twelve hours, which is also the longest that a message can stay invisible after one receive.
 pub(crate) const MAX_VISIBILITY_SECONDS: u32 = 43_200;
 
 /// The attributes of a queue that can be set.
@@ -23,7 +24,7 @@ pub(crate) struct Attributes {
     pub(crate) visibility_timeout_seconds: u32,
     pub(crate) redrive: Option<RedrivePolicy>,
     pub(crate) redrive_allow: Option<RedriveAllowPolicy>,
-    /// Kept and shown, but nobody is refused by it.
+    /// The policy is kept and shown, but it refuses nobody.
     policy: Option<String>,
     kms_master_key_id: Option<String>,
     kms_data_key_reuse_seconds: u32,
@@ -48,7 +49,8 @@ impl Default for Attributes {
     }
 }
 
-/// In the order in which `All` is answered; the ones that can't be set come from the queue.
+/// The names in the order in which `All` is answered. The attributes that can't be set come from
+/// the queue.
 pub(crate) const NAMES: [&str; 17] = [
     "QueueArn",
     "ApproximateNumberOfMessages",
@@ -76,7 +78,7 @@ pub(crate) fn unknown(name: &str) -> SqsError {
 }
 
 impl Attributes {
-    /// These with the given ones changed, or the first error.
+    /// Makes changed attributes of these, or returns the first error.
     pub(crate) fn with(&self, changes: &BTreeMap<String, String>) -> Result<Self, SqsError> {
         let mut new = self.clone();
         for (name, value) in changes {
@@ -120,7 +122,8 @@ impl Attributes {
         Ok(())
     }
 
-    /// The value as GetQueueAttributes answers it, nothing if it was never set and has no default.
+    /// Returns the value as GetQueueAttributes answers it. There is none if it was never set and
+    /// has no default.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         match name {
             "DelaySeconds" => Some(self.delay_seconds.to_string()),
@@ -141,7 +144,7 @@ impl Attributes {
     }
 }
 
-/// An empty string takes the attribute away.
+/// Reads a value. An empty text takes the attribute away.
 fn given(value: &str) -> Option<&str> {
     Some(value).filter(|value| !value.is_empty())
 }

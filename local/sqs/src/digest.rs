@@ -1,4 +1,4 @@
-//! The MD5 digests that SQS answers with and the SDKs verify.
+//! SQS answers with MD5 digests, and the SDKs verify them.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,10 @@ pub(crate) fn of_body(body: &str) -> String {
     hex::encode(Md5::digest(body))
 }
 
-/// Of message attributes in the order of their names: for each its name and data type, each after its length in four bytes, a
-/// byte that tells text (1) from binary (2), and the value after its length.
-/// Source: "Calculating the MD5 message digest for message attributes" in the SQS developer guide.
+/// Computes the digest of message attributes in the order of their names. Each has its name, its
+/// data type, a byte that tells text (1) from binary (2), and its value. The texts and values come
+/// after their lengths in four bytes. Source: "Calculating the MD5 message digest for message
+/// attributes" in the SQS developer guide.
 pub(crate) fn of_attributes<'a>(
     attributes: impl IntoIterator<Item = (&'a String, &'a MessageAttribute)>,
 ) -> Option<String> {

@@ -1,4 +1,4 @@
-//! A message as a sender gives it, and the rules it must keep.
+//! A draft is a message as a sender gives it. It has rules to keep.
 //!
 //! Source: SendMessage in the SQS API reference, "Amazon SQS message metadata" and "Amazon SQS message quotas" in the developer
 //! guide.
@@ -17,12 +17,12 @@ use crate::{
 
 const MAX_ATTRIBUTES: usize = 10;
 
-/// The part that SendMessage and an entry of SendMessageBatch have in common.
+/// The fields that SendMessage and an entry of SendMessageBatch have in common.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Outgoing {
     pub(crate) queue_url: Option<String>,
-    /// Of a batch entry.
+    /// Only a batch entry has an id.
     pub(crate) id: Option<String>,
     message_body: Option<String>,
     delay_seconds: Option<i64>,
@@ -42,7 +42,7 @@ struct RawAttribute {
     binary_list_values: Option<Vec<Value>>,
 }
 
-/// Bytes, in base64 on the wire.
+/// Bytes that are in base64 on the wire.
 struct Binary(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Binary {
@@ -61,7 +61,8 @@ pub(crate) struct Draft {
 }
 
 impl Outgoing {
-    /// Bytes that count towards the limits: the body, and each attribute's name, data type and value. System attributes don't.
+    /// Counts the bytes towards the limits: the body, and each attribute's name, data type and
+    /// value. System attributes don't count.
     pub(crate) fn size(&self) -> usize {
         let attributes = self.message_attributes.iter().flatten().map(|(name, raw)| {
             name.len()
@@ -72,7 +73,7 @@ impl Outgoing {
         self.message_body.as_ref().map_or(0, String::len) + attributes.sum::<usize>()
     }
 
-    /// Everything that can be said without knowing the queue.
+    /// Checks all that can be checked without the queue.
     pub(crate) fn check(self) -> Result<Draft, SqsError> {
         let size = self.size();
         let body = self.message_body.filter(|body| !body.is_empty()).ok_or_else(|| SqsError::missing("MessageBody"))?;
@@ -107,7 +108,8 @@ impl Outgoing {
     }
 }
 
-/// The characters of XML 1.0 (<https://www.w3.org/TR/REC-xml/#charsets>). Surrogates can't occur in a `char`.
+/// Tells if a character is one of XML 1.0 (<https://www.w3.org/TR/REC-xml/#charsets>). Surrogates
+/// can't occur in a `char`.
 fn is_allowed(char: char) -> bool {
     matches!(char, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
@@ -204,7 +206,7 @@ fn is_attribute_name(name: &str) -> bool {
         && !lower.starts_with("amazon.")
 }
 
-/// A decimal number; `parse` alone would also take `inf` and `NaN`.
+/// Tells if a text is a decimal number. `parse` alone would also take `inf` and `NaN`.
 fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) && text.parse::<f64>().is_ok()
 }

@@ -1,27 +1,27 @@
-//! The errors that SQS answers with, and how they look on the wire.
+//! SQS answers with these errors, each in its form on the wire.
 
-/// What went wrong: one variant an error of the SQS API reference, the common AWS errors included.
+/// The kinds of errors of the SQS API reference, with the common errors of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Two or more batch entries have the same id.
     BatchEntryIdsNotDistinct,
     /// The messages of a batch are together longer than 1 MiB.
     BatchRequestTooLong,
-    /// A batch without entries.
+    /// A batch has no entries.
     EmptyBatchRequest,
-    /// The service failed; never answered by the server itself, there for fault injection.
+    /// The service failed. The server itself never answers this; it is there for fault injection.
     InternalFailure,
-    /// A queue URL that is not one of this endpoint.
+    /// A queue URL does not belong to this endpoint.
     InvalidAddress,
-    /// A queue or message attribute that does not exist.
+    /// A queue or message attribute does not exist.
     InvalidAttributeName,
-    /// A queue attribute's value out of its range.
+    /// A queue attribute's value is out of its range.
     InvalidAttributeValue,
     /// A batch entry's id is not of `[A-Za-z0-9_-]{1,80}`.
     InvalidBatchEntryId,
-    /// A body with a character outside of XML 1.0's set.
+    /// A body has a character outside of XML 1.0's set.
     InvalidMessageContents,
-    /// A parameter's value out of its range.
+    /// A parameter's value is out of its range.
     InvalidParameterValue,
     /// The visibility of a message that is not in flight can't be changed.
     MessageNotInflight,
@@ -33,29 +33,31 @@ pub enum ErrorKind {
     PurgeQueueInProgress,
     /// A queue of that name was deleted less than 60 seconds ago.
     QueueDeletedRecently,
-    /// No such queue.
+    /// There is no queue of that name.
     QueueDoesNotExist,
     /// A queue of that name exists with other attributes.
     QueueNameExists,
-    /// Not a receipt handle, or one of another queue.
+    /// A text is no receipt handle, or is one of another queue.
     ReceiptHandleIsInvalid,
-    /// Too many requests; never answered by the server itself, there for fault injection.
+    /// There are too many requests. The server itself never answers this; it is there for fault
+    /// injection.
     RequestThrottled,
     /// A queue or move task, named by ARN or handle, does not exist.
     ResourceNotFound,
     /// The request's body is not the JSON that the action takes.
     Serialization,
-    /// A batch of more than ten entries.
+    /// A batch has more than ten entries.
     TooManyEntriesInBatchRequest,
-    /// No such action.
+    /// There is no action of that name.
     UnknownOperation,
-    /// An action or a feature that this server does not have.
+    /// This server does not have the action or the feature.
     UnsupportedOperation,
 }
 
 impl ErrorKind {
-    /// The error's shape in the JSON protocol, its code in the older query protocol, and the HTTP status (from the service's API
-    /// model, traits `awsQueryError` and `httpError`).
+    /// Returns the error's shape in the JSON protocol, its code in the older query protocol, and
+    /// the HTTP status. They come from the service's API model (traits `awsQueryError` and
+    /// `httpError`).
     fn wire(self) -> (&'static str, &'static str, u16) {
         match self {
             Self::BatchEntryIdsNotDistinct => {
@@ -90,38 +92,40 @@ impl ErrorKind {
     }
 }
 
-/// An error answer of SQS.
+/// An error with which SQS answers a call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", .kind.wire().1)]
 pub struct SqsError {
-    /// Which error.
+    /// The kind decides about the shape, the code and the status.
     pub kind: ErrorKind,
-    /// The sentence for the caller.
+    /// A sentence for the caller.
     pub message: String,
 }
 
 impl SqsError {
-    /// An error with its sentence.
+    /// Makes an error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
-    /// The name of the error's shape, as in the body's `__type`: `QueueDoesNotExist`.
+    /// Returns the name of the error's shape, which the body has as `__type`, for example
+    /// `QueueDoesNotExist`.
     pub fn shape(&self) -> &'static str {
         self.kind.wire().0
     }
 
-    /// The code that SDKs report, as in the header `x-amzn-query-error`: `AWS.SimpleQueueService.NonExistentQueue`.
+    /// Returns the code that SDKs report, which the header `x-amzn-query-error` has, for example
+    /// `AWS.SimpleQueueService.NonExistentQueue`.
     pub fn code(&self) -> &'static str {
         self.kind.wire().1
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         self.kind.wire().2
     }
 
-    /// Whether the caller is at fault, rather than the service.
+    /// Tells if the caller is at fault, and not the service.
     pub fn sender_fault(&self) -> bool {
         self.status() < 500
     }
@@ -138,7 +142,8 @@ impl SqsError {
         Self::new(ErrorKind::InvalidParameterValue, message)
     }
 
-    /// `Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.`
+    /// Makes an error such as `Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must
+    /// be between 1 and 10, if provided.`
     pub(crate) fn value(value: impl std::fmt::Display, parameter: &str, reason: &str) -> Self {
         Self::parameter(format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"))
     }

@@ -1,4 +1,4 @@
-//! Message ids, request ids and receipt handles.
+//! Messages, requests and receives have ids.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -11,8 +11,8 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use uuid::{Builder, Uuid};
 
-/// A new UUID. It has to differ from all others, not to be hard to guess, so the standard library's randomly keyed hash of a counter
-/// does: it needs no system call that could fail.
+/// Makes a new UUID. It has to differ from all others, not to be hard to guess, so the standard
+/// library's randomly keyed hash of a counter is enough: it needs no system call that could fail.
 pub(crate) fn uuid() -> Uuid {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static COUNTER: AtomicU64 = AtomicU64::new(0);
@@ -21,14 +21,15 @@ pub(crate) fn uuid() -> Uuid {
     Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()).into_uuid()
 }
 
-/// Names one receive of one message in one queue.
+/// A receipt names one receive of one message in one queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receipt {
-    /// The queue's serial number: a queue created again under the same name has another one.
+    /// The queue's serial number. A queue that is created again under the same name has another
+    /// one.
     pub(crate) queue: u64,
     /// The message's key in the queue.
     pub(crate) key: u64,
-    /// Counts the queue's receives, so that every handle is another one.
+    /// The number of this receive in its queue, so that every handle is another one.
     pub(crate) receive: u64,
 }
 

@@ -1,4 +1,5 @@
-//! Amazon SQS in memory: a server that speaks the AWS JSON 1.0 protocol as the SDKs use it, and the same queues to Rust directly.
+//! This crate is Amazon SQS in memory: a server that speaks the AWS JSON 1.0 protocol as the SDKs
+//! use it, and the same queues for Rust code.
 //!
 //! What it does is written after the SQS API reference: limits and their error codes, delays, visibility timeouts, retention, redrive
 //! to dead-letter queues and back, long polling, message attributes and the MD5 digests that SDKs check. What is different from, or
@@ -43,18 +44,18 @@ pub use error::{ErrorKind, SqsError};
 pub use message::{AttributeValue, MessageAttribute, Received};
 pub use queue::QueueDepth;
 
-/// What queue URLs and ARNs are made of.
+/// Queue URLs and ARNs are made of these settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The address that callers reach the server at: `http://127.0.0.1:4566`.
+    /// The address at which callers reach the server, such as `http://127.0.0.1:4566`.
     pub base_url: String,
-    /// `us-east-1`.
+    /// The region in ARNs, such as `us-east-1`.
     pub region: String,
-    /// Twelve digits.
+    /// The account in URLs and ARNs, which has twelve digits.
     pub account: String,
 }
 
-/// The queues. Cheap to clone; all clones share them.
+/// The handle of the whole server. It is cheap to clone, and all clones share the queues.
 #[derive(Clone)]
 pub struct Sqs {
     shared: Arc<Shared>,
@@ -68,15 +69,16 @@ struct Shared {
 }
 
 impl Sqs {
-    /// No queues yet.
+    /// Makes a server without queues.
     pub fn new(settings: Settings) -> Self {
         let state = Mutex::new(State::new(settings));
         Self { shared: Arc::new(Shared { state, duplicator: Mutex::default() }) }
     }
 
-    /// Receives up to `max` messages from the queue of that name, waiting up to `wait` for the first, and hides them for the queue's
-    /// visibility timeout. As with long polling, it comes back empty when `wait` is over; `OverLimit` is only for a `wait` of zero.
-    /// Dropping the future takes no message.
+    /// Receives up to `max` messages from the queue of that name, waits up to `wait` for the first
+    /// one, and hides them for the queue's visibility timeout. As with long polling, it comes back
+    /// empty when `wait` is over. `OverLimit` is only for a `wait` of zero. Dropping the future
+    /// takes no message.
     pub async fn receive(&self, queue: &str, max: usize, wait: Duration) -> Result<Vec<Received>, SqsError> {
         let handed = self.poll(queue, max, Some(wait), None).await?;
         Ok(handed.into_iter().map(Received::from).collect())
@@ -87,7 +89,7 @@ impl Sqs {
         self.state().queue(queue)?.delete(receipt_handle)
     }
 
-    /// How many messages each queue holds, by name.
+    /// Counts the messages of each queue, in the order of the queues' names.
     pub fn queues(&self) -> Vec<QueueDepth> {
         let mut state = self.state();
         let now = Instant::now();
@@ -101,19 +103,22 @@ impl Sqs {
             .collect()
     }
 
-    /// For fault injection: asked for each message that is handed out. If it says true, the message is handed out once more by a later
-    /// receive, even if it is deleted before. The second hand-out is not asked about, counts as no receive and hides nothing.
+    /// Sets a source of duplicates, for fault injection. It is asked about each message that is
+    /// handed out. If it says true, a later receive hands the message out once more, even if it is
+    /// deleted before. It is not asked about this second time, which counts as no receive and hides
+    /// nothing.
     pub fn set_duplicator(&self, duplicator: Option<Duplicator>) {
         *self.shared.duplicator.lock().unwrap_or_else(PoisonError::into_inner) = duplicator;
     }
 
-    /// Test control: makes every in-flight message of the queue visible at once, as if its visibility timeout had run out. Answers how
-    /// many; none for a queue that does not exist.
+    /// Makes every in-flight message of the queue visible at once, as if its visibility timeout
+    /// were over, and counts them. A queue that does not exist has none. This is for tests.
     pub fn expire_in_flight(&self, queue: &str) -> usize {
         self.state().queue(queue).map_or(0, |queue| queue.expire_in_flight())
     }
 
-    /// Makes every delayed message of a queue visible now, as if its delay were over. Returns how many.
+    /// Makes every delayed message of the queue visible at once, as if its delay were over, and
+    /// counts them. This is for tests.
     pub fn expire_delays(&self, queue: &str) -> usize {
         self.state().queue(queue).map_or(0, |queue| queue.expire_delays())
     }
@@ -122,7 +127,8 @@ impl Sqs {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// ReceiveMessage: what is there now, or else what the wait brings. `wait` is the queue's own unless given.
+    /// Does what ReceiveMessage does: takes the messages that are there, or else waits for some.
+    /// `wait` is the queue's own unless given.
     async fn poll(
         &self,
         name: &str,

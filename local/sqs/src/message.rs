@@ -1,4 +1,4 @@
-//! Messages: what a sender gives, checked, and what a receiver gets.
+//! A message has the content that a sender gave it, and a receiver gets it with a receipt handle.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,24 +6,24 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// Who sends every message, as far as the receivers see: the server knows no users.
+/// The server knows no users: receivers see this one as the sender of every message.
 pub(crate) const SENDER_ID: &str = "AIDAPOSTHASTELOCALSQS";
 
-/// A message attribute.
+/// An attribute that the sender gave to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageAttribute {
-    /// `String`, `Number` or `Binary`, possibly with a custom label: `Number.int`.
+    /// `String`, `Number` or `Binary`, perhaps with a label such as in `Number.int`.
     pub data_type: String,
-    /// The value.
+    /// The value, which fits the type.
     pub value: AttributeValue,
 }
 
-/// The value of a message attribute.
+/// The value of an attribute is a text or bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttributeValue {
-    /// Of a `String` or `Number` attribute.
+    /// A `String` or `Number` attribute has a text.
     Text(String),
-    /// Of a `Binary` attribute, decoded.
+    /// A `Binary` attribute has bytes.
     Binary(Vec<u8>),
 }
 
@@ -38,24 +38,25 @@ impl MessageAttribute {
     }
 }
 
-/// A received message: what a Lambda SQS record needs.
+/// A received message, with all that a record of a Lambda event needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The message's id, the same at every receive.
+    /// The message's id, which is the same at every receive.
     pub message_id: String,
-    /// Another one at every receive.
+    /// The handle of this receive, with which the message can be deleted.
     pub receipt_handle: String,
-    /// The body.
+    /// The text that was sent.
     pub body: String,
-    /// MD5 of the body, in hexadecimal.
+    /// The MD5 of the body in hexadecimal.
     pub md5_of_body: String,
-    /// System attributes: `ApproximateReceiveCount`, `SentTimestamp`, `MessageGroupId`, ….
+    /// The system attributes, such as `ApproximateReceiveCount`, `SentTimestamp` and
+    /// `MessageGroupId`.
     pub attributes: BTreeMap<String, String>,
-    /// The sender's attributes.
+    /// The attributes that the sender gave the message, by name.
     pub message_attributes: BTreeMap<String, MessageAttribute>,
 }
 
-/// What the sender gave; never changes, wherever the message goes.
+/// The sender's part of a message. It never changes, wherever the message goes.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) body: String,
@@ -70,47 +71,44 @@ pub(crate) struct Content {
 pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) content: Arc<Content>,
-    /// Retention counts from here; a move to a dead-letter queue does not change it.
+    /// Retention counts from this time. A move to a dead-letter queue does not change it.
     pub(crate) enqueued: Instant,
     pub(crate) sent_ms: u64,
     pub(crate) first_received_ms: Option<u64>,
-    /// Receives from all queues, as `ApproximateReceiveCount` tells them.
+    /// The receives from all queues, which receivers see as `ApproximateReceiveCount`.
     pub(crate) receives: u32,
-    /// Receives from the queue it is in, which maxReceiveCount is compared with.
+    /// The receives from the present queue, which are compared with maxReceiveCount.
     pub(crate) receives_here: u32,
-    /// The queue that gave it up, when it is in a dead-letter queue.
+    /// The queue that gave the message up, when it is in a dead-letter queue.
     pub(crate) source_arn: Option<String>,
 }
 
 impl Message {
     pub(crate) fn system_attributes(&self) -> BTreeMap<String, String> {
-        let mut all = BTreeMap::from([
-            ("SenderId".to_owned(), SENDER_ID.to_owned()),
-            ("SentTimestamp".to_owned(), self.sent_ms.to_string()),
-            ("ApproximateReceiveCount".to_owned(), self.receives.to_string()),
-        ]);
-        let mut add = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                all.insert(name.to_owned(), value);
-            }
+        let trace_header = match &self.content.trace_header {
+            Some(MessageAttribute { value: AttributeValue::Text(header), .. }) => Some(header.clone()),
+            _ => None,
         };
-        add("ApproximateFirstReceiveTimestamp", self.first_received_ms.map(|ms| ms.to_string()));
-        add("MessageGroupId", self.content.group.as_deref().map(str::to_owned));
-        add("DeadLetterQueueSourceArn", self.source_arn.clone());
-        if let Some(MessageAttribute { value: AttributeValue::Text(header), .. }) = &self.content.trace_header {
-            add("AWSTraceHeader", Some(header.clone()));
-        }
-        all
+        let all = [
+            ("SenderId", Some(SENDER_ID.to_owned())),
+            ("SentTimestamp", Some(self.sent_ms.to_string())),
+            ("ApproximateReceiveCount", Some(self.receives.to_string())),
+            ("ApproximateFirstReceiveTimestamp", self.first_received_ms.map(|ms| ms.to_string())),
+            ("MessageGroupId", self.content.group.as_deref().map(str::to_owned)),
+            ("DeadLetterQueueSourceArn", self.source_arn.clone()),
+            ("AWSTraceHeader", trace_header),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 }
 
-/// A message handed out, with the handle for deleting it.
+/// A message that is handed out, with the handle to delete it.
 #[derive(Debug)]
 pub(crate) struct Handed {
     pub(crate) key: u64,
     pub(crate) receipt_handle: String,
     pub(crate) message: Message,
-    /// Whether this is a second hand-out for fault injection.
+    /// The message is handed out for a second time, for fault injection.
     pub(crate) again: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Move tasks: a dead-letter queue's messages go back to where they came from, or elsewhere.
+//! A move task brings the messages of a dead-letter queue back to the queues that they came from,
+//! or to another one.
 //!
 //! A task moves, oldest first, as many messages as were visible when it started. A moved message is a new message: new id, new
 //! retention, no receives ("Learn how to configure a dead-letter queue redrive" in the developer guide).
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
@@ -16,10 +17,10 @@ use crate::{
     state::{State, wall_ms},
 };
 
-/// Without a rate, this many messages are moved before others get their turn.
+/// Without a rate, a task moves this many messages before others get their turn.
 const CHUNK: usize = 100;
 
-/// The API reference: the task list shows at most ten.
+/// The list of tasks shows at most ten, as the API reference says.
 const MAX_LISTED: usize = 10;
 
 pub(crate) struct Task {
@@ -63,7 +64,7 @@ pub(crate) struct CancelMessageMoveTask {
 }
 
 impl Sqs {
-    /// Must be called within a tokio runtime: the task runs there.
+    /// Starts a task, which runs in the tokio runtime of the caller.
     pub(crate) fn start_message_move_task(&self, request: StartMessageMoveTask) -> Result<Value, SqsError> {
         let source_arn = request.source_arn.ok_or_else(|| SqsError::missing("SourceArn"))?;
         let rate = match request.max_number_of_messages_per_second {
@@ -168,11 +169,17 @@ impl Sqs {
 }
 
 impl State {
-    /// The names of the queues whose dead letters come to this one.
+    /// Lists the names of the queues whose dead letters come to this one.
     pub(crate) fn sources_of(&self, arn: &str) -> Vec<String> {
-        let is_source = |policy: &crate::redrive::RedrivePolicy| policy.dead_letter_target_arn == arn;
-        let sources = self.queues.values().filter(|queue| queue.attributes.redrive.as_ref().is_some_and(is_source));
-        sources.map(|queue| queue.name.clone()).collect()
+        let mut sources = Vec::new();
+        for queue in self.queues.values() {
+            if let Some(policy) = &queue.attributes.redrive
+                && policy.dead_letter_target_arn == arn
+            {
+                sources.push(queue.name.clone());
+            }
+        }
+        sources
     }
 
     /// Moves one message of a running task, or ends the task.
@@ -191,7 +198,8 @@ impl State {
         }
     }
 
-    /// Whether there was a message to move, or the reason why it can't be moved.
+    /// Moves a message, and tells if there was one. The error is the reason for which it can't be
+    /// moved.
     fn move_one(&mut self, source_arn: &str, destination_arn: Option<String>) -> Result<bool, &'static str> {
         const GONE: &str = "AWS.SimpleQueueService.NonExistentQueue";
         let now = Instant::now();
@@ -233,11 +241,17 @@ impl Task {
         BASE64_STANDARD.encode(json!({"taskId": self.id, "sourceArn": self.source_arn}).to_string())
     }
 
-    /// The task's id and source from its handle.
+    /// Reads the task's id and source from its handle.
     fn read(handle: &str) -> Option<(String, String)> {
-        let fields: Map<String, Value> = serde_json::from_slice(&BASE64_STANDARD.decode(handle).ok()?).ok()?;
-        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some((text("taskId")?, text("sourceArn")?))
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Handle {
+            task_id: String,
+            source_arn: String,
+        }
+        let json = BASE64_STANDARD.decode(handle).ok()?;
+        let handle: Handle = serde_json::from_slice(&json).ok()?;
+        Some((handle.task_id, handle.source_arn))
     }
 
     fn to_json(&self) -> Value {

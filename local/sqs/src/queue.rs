@@ -1,4 +1,4 @@
-//! One queue: its messages and when each can be received.
+//! A queue has messages, and knows when each can be received.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -17,19 +17,20 @@ use crate::{
     ready::Ready,
 };
 
-/// "Amazon SQS standard queue quotas" in the developer guide.
+/// A queue has at most this many messages in flight ("Amazon SQS standard queue quotas" in the
+/// developer guide).
 pub(crate) const MAX_IN_FLIGHT: usize = 120_000;
 
-/// How many messages a queue holds, by what can be done with them.
+/// The numbers of messages in a queue, by what can be done with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueDepth {
     /// The queue's name.
     pub name: String,
-    /// Can be received now.
+    /// Messages that can be received now.
     pub visible: usize,
-    /// Received, neither deleted nor visible again.
+    /// Messages that were received, and are neither deleted nor visible again.
     pub in_flight: usize,
-    /// Sent with a delay that is not over.
+    /// Messages that were sent with a delay that is not over.
     pub delayed: usize,
 }
 
@@ -41,18 +42,20 @@ pub(crate) struct Queue {
     pub(crate) created_seconds: u64,
     pub(crate) modified_seconds: u64,
     pub(crate) purged: Option<Instant>,
-    /// Wakes receivers when a message may have become visible or may become so earlier than they knew.
+    /// Wakes receivers when a message may have become visible, or may become so earlier than they
+    /// knew.
     pub(crate) wake: Arc<Notify>,
     serial: u64,
     next_key: u64,
     receives: u64,
     messages: HashMap<u64, Stored>,
-    /// Second hand-outs of a message, for fault injection: what is handed out and the key of the message itself.
+    /// Messages that are to be handed out for a second time, for fault injection, each with the key
+    /// of the original.
     copies: HashMap<u64, (u64, Message)>,
     ready: Ready,
-    /// Delayed and in-flight messages by when they become visible.
+    /// The keys of delayed and in-flight messages, in the order in which they become visible.
     hidden: BTreeSet<(Instant, u64)>,
-    /// All messages by when they were sent, for retention.
+    /// The keys of all messages in the order in which they were sent, for retention.
     by_age: BTreeSet<(Instant, u64)>,
     in_flight: usize,
     delayed: usize,
@@ -103,7 +106,8 @@ impl Queue {
         }
     }
 
-    /// Lets time pass: what is too old goes, what was hidden long enough becomes visible.
+    /// Lets time pass: messages that are too old go, and those that were hidden long enough become
+    /// visible.
     pub(crate) fn advance(&mut self, now: Instant) {
         let retention = Duration::from_secs(self.attributes.retention_seconds.into());
         while let Some(&(_, key)) = self.by_age.first().filter(|(enqueued, _)| *enqueued + retention <= now) {
@@ -114,7 +118,7 @@ impl Queue {
         }
     }
 
-    /// When the next hidden message becomes visible by itself.
+    /// Returns the time at which the next hidden message becomes visible by itself.
     pub(crate) fn next_visible(&self) -> Option<Instant> {
         self.hidden.first().map(|(until, _)| *until)
     }
@@ -123,7 +127,7 @@ impl Queue {
         self.in_flight >= MAX_IN_FLIGHT
     }
 
-    /// Takes a new message in; answers its id.
+    /// Takes a new message in, and returns its id.
     pub(crate) fn send(&mut self, draft: &Draft, now: Instant, wall_ms: u64) -> Result<String, SqsError> {
         let limit = self.attributes.maximum_message_size;
         if draft.size > limit as usize {
@@ -147,7 +151,7 @@ impl Queue {
         Ok(id)
     }
 
-    /// Puts a message in and wakes the receivers.
+    /// Puts a message in, and wakes the receivers.
     pub(crate) fn put(&mut self, message: Message, now: Instant, delay: Duration) {
         let key = self.next_key;
         self.next_key += 1;
@@ -165,7 +169,7 @@ impl Queue {
         self.wake.notify_waiters();
     }
 
-    /// The next visible message, taken out. For moves between queues.
+    /// Takes the next visible message out, for moves between queues.
     pub(crate) fn take_out(&mut self) -> Option<Message> {
         loop {
             let key = self.ready.pop()?;
@@ -176,7 +180,7 @@ impl Queue {
         }
     }
 
-    /// The next visible message, or why it is not handed out.
+    /// Hands out the next visible message, or takes it out if it was received too often.
     pub(crate) fn receive(
         &mut self,
         visibility: Duration,
@@ -222,8 +226,9 @@ impl Queue {
         Handed { key, receipt_handle, message, again: false }
     }
 
-    /// Lines up a handed out message a second time, whatever happens to the message itself meanwhile. SQS does that when "one of the
-    /// servers that store a copy of the message is unavailable" (DeleteMessage in the API reference).
+    /// Puts a message that was handed out in line for a second time, whatever happens to the
+    /// message itself meanwhile. SQS does that when "one of the servers that store a copy of the
+    /// message is unavailable" (DeleteMessage in the API reference).
     pub(crate) fn duplicate(&mut self, handed: &Handed) {
         let key = self.next_key;
         self.next_key += 1;
@@ -232,7 +237,8 @@ impl Queue {
         self.wake.notify_waiters();
     }
 
-    /// Deletes by any receipt handle that the message ever had; deleting what is gone succeeds.
+    /// Deletes a message by any receipt handle that it ever had. Deleting a message that is gone
+    /// succeeds.
     pub(crate) fn delete(&mut self, handle: &str) -> Result<(), SqsError> {
         let receipt = self.receipt(handle)?;
         let was_full = self.is_full();
@@ -271,12 +277,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Makes all in-flight messages visible, in the order in which they would have become so. Answers how many.
+    /// Makes all in-flight messages visible, in the order in which they would have become so, and
+    /// counts them.
     pub(crate) fn expire_in_flight(&mut self) -> usize {
         self.show_hidden(true)
     }
 
-    /// Ends the delay of every message that has one.
+    /// Ends the delay of every message that has one, and counts them.
     pub(crate) fn expire_delays(&mut self) -> usize {
         self.show_hidden(false)
     }
@@ -300,14 +307,12 @@ impl Queue {
     }
 
     fn receipt(&self, handle: &str) -> Result<Receipt, SqsError> {
-        let invalid = |message: String| SqsError::new(ErrorKind::ReceiptHandleIsInvalid, message);
-        match Receipt::decode(handle) {
-            None => Err(invalid(format!("The input receipt handle \"{handle}\" is not a valid receipt handle."))),
-            Some(receipt) if receipt.queue != self.serial || receipt.key >= self.next_key => {
-                Err(invalid(format!("The receipt handle \"{handle}\" is not valid for this queue.")))
-            }
-            Some(receipt) => Ok(receipt),
-        }
+        let message = match Receipt::decode(handle) {
+            Some(receipt) if receipt.queue == self.serial && receipt.key < self.next_key => return Ok(receipt),
+            Some(_) => format!("The receipt handle \"{handle}\" is not valid for this queue."),
+            None => format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
+        };
+        Err(SqsError::new(ErrorKind::ReceiptHandleIsInvalid, message))
     }
 
     fn is_in_flight(&self, key: u64) -> bool {
@@ -324,7 +329,7 @@ impl Queue {
         self.unhide(key, place);
     }
 
-    /// Takes a message out wherever it is; its place in line is skipped when its turn comes.
+    /// Takes a message out wherever it is. Its place in line is skipped when its turn comes.
     fn remove(&mut self, key: u64) -> Option<Message> {
         let Stored { message, place } = self.messages.remove(&key)?;
         self.by_age.remove(&(message.enqueued, key));
@@ -347,12 +352,13 @@ impl Queue {
     }
 }
 
-/// What became of the next visible message.
+/// The fate of the next visible message.
 pub(crate) enum Next {
-    /// Handed out and hidden.
+    /// The message is handed out and hidden.
     Handed(Handed),
-    /// Handed out with a visibility timeout of zero: it goes back in line once the receive is over.
+    /// The message is handed out with a visibility timeout of zero. It goes back in line once the
+    /// receive is over.
     Visible(Handed),
-    /// Received too often: it has left the queue.
+    /// The message was received too often, and has left the queue.
     Dead(Message),
 }

@@ -1,18 +1,18 @@
-//! The order in which visible messages are handed out.
+//! Visible messages are in line to be handed out.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
-/// Visible messages, by the time they became visible, with turns between message groups.
+/// The line is in the order in which messages became visible, with turns between message groups.
 ///
 /// A message group has one turn at a time; after it the group goes to the end of the line. A message without a group is, as in SQS, a
 /// group of its own. Keys of messages that are gone may still be in line: the caller skips them.
 #[derive(Default)]
 pub(crate) struct Ready {
     line: VecDeque<Turn>,
-    /// Of every group that is in line; never empty.
+    /// The messages of every group that is in line. None of these lists is empty.
     groups: HashMap<Arc<str>, VecDeque<u64>>,
 }
 

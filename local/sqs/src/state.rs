@@ -1,4 +1,4 @@
-//! All queues, and what happens between them.
+//! The state has all queues, and does what happens between them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,13 +16,13 @@ use crate::{
     queue::{Next, Queue},
 };
 
-/// For purging again, and for creating a deleted queue again.
+/// A queue can be purged again, and a deleted queue be created again, after this time.
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) queues: BTreeMap<String, Queue>,
-    /// Newest last.
+    /// The move tasks, the newest one last.
     pub(crate) tasks: Vec<Task>,
     deleted: HashMap<String, Instant>,
     next_serial: u64,
@@ -45,14 +45,15 @@ impl State {
         format!("arn:aws:sqs:{}:{}:{name}", self.settings.region, self.settings.account)
     }
 
-    /// The queue, with time let pass.
+    /// Finds a queue, and lets time pass in it.
     pub(crate) fn queue(&mut self, name: &str) -> Result<&mut Queue, SqsError> {
         let queue = self.queues.get_mut(name).ok_or_else(SqsError::no_such_queue)?;
         queue.advance(Instant::now());
         Ok(queue)
     }
 
-    /// The queue that a `QueueUrl` parameter names. Only the path counts: the server may be reached under several host names.
+    /// Finds the queue that a `QueueUrl` parameter names. Only the path counts: the server may be
+    /// reached under several host names.
     pub(crate) fn queue_at(&mut self, url: Option<&str>) -> Result<&mut Queue, SqsError> {
         let url = url.filter(|url| !url.is_empty()).ok_or_else(|| SqsError::missing("QueueUrl"))?;
         let path = url.split_once("://").map_or(url, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
@@ -66,13 +67,13 @@ impl State {
         }
     }
 
-    /// The name of the queue that an ARN names, if there is one.
+    /// Finds the name of the queue that has this ARN.
     pub(crate) fn name_of(&self, arn: &str) -> Option<String> {
         let name = arn.rsplit(':').next()?;
         (self.queues.contains_key(name) && self.arn(name) == arn).then(|| name.to_owned())
     }
 
-    /// Creates the queue unless it is there already, with the same values for all attributes given.
+    /// Creates the queue, unless it is there already with the same values for all attributes given.
     pub(crate) fn create(
         &mut self,
         name: &str,
@@ -118,16 +119,15 @@ impl State {
         let Some(policy) = &attributes.redrive else {
             return Ok(());
         };
-        let fail = |reason| Err(SqsError::value(policy.to_json(), "RedrivePolicy", reason));
-        let Some(target) = self.name_of(&policy.dead_letter_target_arn).and_then(|name| self.queues.get(&name)) else {
-            return fail("Dead letter target does not exist.");
-        };
-        match &target.attributes.redrive_allow {
-            Some(allow) if !allow.allows(&self.arn(source)) => {
-                fail("The dead letter target's RedriveAllowPolicy does not allow this source queue.")
+        let target = self.name_of(&policy.dead_letter_target_arn).and_then(|name| self.queues.get(&name));
+        let reason = match target.map(|target| &target.attributes.redrive_allow) {
+            None => "Dead letter target does not exist.",
+            Some(Some(allow)) if !allow.allows(&self.arn(source)) => {
+                "The dead letter target's RedriveAllowPolicy does not allow this source queue."
             }
-            _ => Ok(()),
-        }
+            Some(_) => return Ok(()),
+        };
+        Err(SqsError::value(policy.to_json(), "RedrivePolicy", reason))
     }
 
     pub(crate) fn delete(&mut self, name: &str) -> Result<(), SqsError> {
@@ -147,8 +147,9 @@ impl State {
         Ok(())
     }
 
-    /// Hands out up to `max` visible messages. What was received from this queue as often as its redrive policy allows goes to the
-    /// dead-letter queue instead; without one to go to (deleted since) it stays.
+    /// Hands out up to `max` visible messages. One that was received from this queue as often as
+    /// its redrive policy allows goes to the dead-letter queue instead. It stays if that queue has
+    /// been deleted since.
     pub(crate) fn receive(
         &mut self,
         name: &str,

@@ -97,34 +97,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn action(faults: &Faults, function: &str, operation: &str, body: &Value) -> Option<Action> {
+        faults.for_call(function, operation, body).map(|(action, _)| action)
+    }
+
+    fn run(seed: u64) -> Vec<Option<Action>> {
+        let faults = Faults::default();
+        faults.set(format!("seed={seed},fail=5%,lose=1%").parse().unwrap());
+        (0..10_000).map(|_| action(&faults, "deliver", "dynamodb:GetItem", &Value::Null)).collect()
+    }
 
     #[test]
     fn the_same_seed_gives_the_same_faults_at_about_the_given_rate() {
-        let run = |seed: u64| {
-            let faults = Faults::default();
-            faults.set(format!("seed={seed},fail=5%,lose=1%").parse().unwrap());
-            (0..10_000)
-                .map(|_| faults.for_call("deliver", "dynamodb:GetItem", &Value::Null).map(|(action, _)| action))
-                .collect::<Vec<_>>()
-        };
-        let count = |action: Action| run(7).into_iter().filter(|taken| *taken == Some(action.clone())).count();
-        assert_eq!(run(7), run(7));
-        assert_ne!(run(7), run(8));
-        assert!((400..600).contains(&count(Action::Fail)), "{}", count(Action::Fail));
-        assert!((50..150).contains(&count(Action::Lose)), "{}", count(Action::Lose));
+        let actions = run(7);
+        assert_eq!(actions, run(7));
+        assert_ne!(actions, run(8));
+        let failed = actions.iter().filter(|action| **action == Some(Action::Fail)).count();
+        let lost = actions.iter().filter(|action| **action == Some(Action::Lose)).count();
+        assert!((400..600).contains(&failed), "{failed}");
+        assert!((50..150).contains(&lost), "{lost}");
     }
 
     #[test]
     fn an_aimed_fault_hits_the_chosen_call_only() {
         let faults = Faults::default();
         let aimed = faults.aim(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore).skip(1).times(2));
-        let call = |function: &str, operation: &str| {
-            faults.for_call(function, operation, &Value::Null).map(|(action, _)| action)
-        };
-        assert_eq!(call("fanout", "dynamodb:UpdateItem"), None);
-        assert_eq!(call("deliver", "dynamodb:GetItem"), None);
-        let taken: Vec<_> = (0..4).map(|_| call("deliver", "dynamodb:UpdateItem")).collect();
+        assert_eq!(action(&faults, "fanout", "dynamodb:UpdateItem", &Value::Null), None);
+        assert_eq!(action(&faults, "deliver", "dynamodb:GetItem", &Value::Null), None);
+        let updates = (0..4).map(|_| action(&faults, "deliver", "dynamodb:UpdateItem", &Value::Null));
+        let taken: Vec<_> = updates.collect();
         assert_eq!(taken, [None, Some(Action::KillBefore), Some(Action::KillBefore), None]);
         assert_eq!(aimed.hits(), 2);
     }
@@ -133,9 +138,9 @@ mod tests {
     fn a_fault_can_be_aimed_at_what_a_call_carries() {
         let faults = Faults::default();
         let aimed = faults.aim(Aim::at("fanout", "dynamodb:BatchWriteItem", Action::KillBefore).containing("poison"));
-        let call = |body: Value| faults.for_call("fanout", "dynamodb:BatchWriteItem", &body).map(|(action, _)| action);
-        assert_eq!(call(serde_json::json!({ "data": "good" })), None);
-        assert_eq!(call(serde_json::json!({ "data": "poison" })), Some(Action::KillBefore));
+        let (good, poison) = (json!({ "data": "good" }), json!({ "data": "poison" }));
+        assert_eq!(action(&faults, "fanout", "dynamodb:BatchWriteItem", &good), None);
+        assert_eq!(action(&faults, "fanout", "dynamodb:BatchWriteItem", &poison), Some(Action::KillBefore));
         assert_eq!(aimed.hits(), 1);
     }
 }

@@ -168,16 +168,19 @@ fn attribute(attribute: MessageAttribute) -> sqs_event::MessageAttribute {
 mod tests {
     use super::*;
 
-    fn sizes(bodies: &[usize]) -> Vec<usize> {
-        let message = |(id, length): (usize, &usize)| sqs_event::Message {
-            message_id: id.to_string(),
+    fn message_of(length: usize) -> sqs_event::Message {
+        sqs_event::Message {
+            message_id: length.to_string(),
             receipt_handle: String::new(),
-            body: "x".repeat(*length),
+            body: "x".repeat(length),
             attributes: [].into(),
             message_attributes: [].into(),
             md5_of_body: String::new(),
-        };
-        let invocations = within_payload_limit(bodies.iter().enumerate().map(message));
+        }
+    }
+
+    fn sizes(bodies: &[usize]) -> Vec<usize> {
+        let invocations = within_payload_limit(bodies.iter().map(|length| message_of(*length)));
         for invocation in &invocations {
             assert!(sqs_event::to_event("arn:aws:sqs:us-east-1:000000000000:q", invocation).len() <= PAYLOAD_LIMIT);
         }

@@ -67,8 +67,6 @@ impl Secrets {
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>
     pub(crate) fn respond(&self, operation: &str, body: &serde_json::Value) -> Response<Bytes> {
         let id = body["SecretId"].as_str().unwrap_or_default();
-        let refused =
-            |kind: &str, message: &str| answer(StatusCode::BAD_REQUEST, &json!({ "__type": kind, "message": message }));
         match operation {
             "GetSecretValue" => {
                 let value = match body["VersionStage"].as_str() {
@@ -114,6 +112,10 @@ impl Secrets {
         let Some(file) = &self.file else { return Ok(()) };
         Ok(private::write(file, &serde_json::to_vec(values)?)?)
     }
+}
+
+fn refused(kind: &str, message: &str) -> Response<Bytes> {
+    answer(StatusCode::BAD_REQUEST, &json!({ "__type": kind, "message": message }))
 }
 
 fn previous(arn: &str) -> String {

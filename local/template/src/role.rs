@@ -212,24 +212,26 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_denial_wins_and_what_nobody_permits_is_forbidden() {
-        let statement = |effect, action: &str, resource: &str| Statement {
+    fn statement(effect: Effect, action: &str, resource: &str) -> Statement {
+        Statement {
             effect,
             actions: vec![action.to_owned()],
             resources: vec![resource.to_owned()],
             leading_keys: Vec::new(),
-        };
-        let allows = |statements: &[Statement], action: &str, resource: &str| allows(statements, action, resource, &[]);
+        }
+    }
+
+    #[test]
+    fn a_denial_wins_and_what_nobody_permits_is_forbidden() {
         let statements =
             [statement(Effect::Allow, "sqs:*", "arn:q*"), statement(Effect::Deny, "sqs:Delete*", "arn:q1")];
-        assert!(allows(&statements, "sqs:SendMessage", "arn:q1"));
-        assert!(allows(&statements, "SQS:sendmessage", "arn:q1"));
-        assert!(allows(&statements, "sqs:DeleteMessage", "arn:q2"));
-        assert!(!allows(&statements, "sqs:DeleteMessage", "arn:q1"));
-        assert!(!allows(&statements, "sqs:SendMessage", "arn:Q1"));
-        assert!(!allows(&statements, "dynamodb:GetItem", "arn:q1"));
-        assert!(!allows(&[], "sqs:SendMessage", "arn:q1"));
+        assert!(allows(&statements, "sqs:SendMessage", "arn:q1", &[]));
+        assert!(allows(&statements, "SQS:sendmessage", "arn:q1", &[]));
+        assert!(allows(&statements, "sqs:DeleteMessage", "arn:q2", &[]));
+        assert!(!allows(&statements, "sqs:DeleteMessage", "arn:q1", &[]));
+        assert!(!allows(&statements, "sqs:SendMessage", "arn:Q1", &[]));
+        assert!(!allows(&statements, "dynamodb:GetItem", "arn:q1", &[]));
+        assert!(!allows(&[], "sqs:SendMessage", "arn:q1", &[]));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the three batch actions have in common.
+//! The three batch actions check their entries alike, and answer alike.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,8 @@ use crate::{ErrorKind, SqsError};
 
 const MAX_ENTRIES: usize = 10;
 
-/// The entries with their ids, if the batch as a whole is acceptable. `entry_type` is the entries' name in the API.
+/// Checks the batch as a whole, and returns its entries with their ids. `entry_type` is the
+/// entries' name in the API.
 pub(super) fn check<E>(
     entry_type: &str,
     entries: Option<Vec<E>>,
@@ -42,7 +43,7 @@ fn is_id(id: &str) -> bool {
     (1..=80).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// The answer: each entry's own, a JSON object without its id, or its error.
+/// Makes the answer. Each entry has its own part, a JSON object without its id, or its error.
 pub(super) fn answer(results: impl IntoIterator<Item = (String, Result<Value, SqsError>)>) -> Value {
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for (id, result) in results {

@@ -1,4 +1,4 @@
-//! Sending and deleting messages and changing their visibility, one by one and in batches.
+//! Messages are sent and deleted, and their visibility changed, one by one or in batches.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub(super) struct Batch<E> {
     entries: Option<Vec<E>>,
 }
 
-/// DeleteMessage and ChangeMessageVisibility, or an entry of their batches.
+/// A call of DeleteMessage or ChangeMessageVisibility, or an entry of their batches.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct OnReceipt {

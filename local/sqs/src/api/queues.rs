@@ -1,4 +1,4 @@
-//! Creating, finding, changing and emptying queues.
+//! Queues are created, found, changed and emptied.
 
 use std::collections::BTreeMap;
 
@@ -64,6 +64,10 @@ pub(super) struct ListDeadLetterSourceQueues {
     next_token: Option<String>,
 }
 
+fn is_allowed_in_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
 impl Sqs {
     pub(super) fn create_queue(&self, request: CreateQueue) -> Result<Value, SqsError> {
         let name = request.queue_name.ok_or_else(|| SqsError::missing("QueueName"))?;
@@ -71,8 +75,7 @@ impl Sqs {
             let message = "FIFO queues are not supported: this server has standard queues only.";
             return Err(SqsError::new(ErrorKind::UnsupportedOperation, message));
         }
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if !(1..=80).contains(&name.len()) || !name.bytes().all(allowed) {
+        if !(1..=80).contains(&name.len()) || !name.bytes().all(is_allowed_in_a_name) {
             let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
             return Err(SqsError::parameter(message));
         }

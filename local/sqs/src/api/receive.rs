@@ -1,4 +1,4 @@
-//! ReceiveMessage.
+//! ReceiveMessage hands out messages with the attributes that the caller asks for.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ReceiveMessage {
     queue_url: Option<String>,
-    /// The old name of `message_system_attribute_names`.
+    /// This is the old name of `message_system_attribute_names`.
     #[serde(default)]
     attribute_names: Vec<String>,
     #[serde(default)]
@@ -63,8 +63,9 @@ impl Sqs {
         if handed.is_empty() {
             return Ok(done());
         }
-        let answer = |handed| message(handed, &system, &request.message_attribute_names);
-        Ok(json!({"Messages": handed.into_iter().map(answer).collect::<Vec<_>>()}))
+        let wanted = &request.message_attribute_names;
+        let messages: Vec<Value> = handed.into_iter().map(|handed| message(handed, &system, wanted)).collect();
+        Ok(json!({"Messages": messages}))
     }
 }
 
@@ -102,7 +103,8 @@ fn message(handed: Handed, system: &[String], wanted: &[String]) -> Value {
     answer
 }
 
-/// `All`, `.*`, a prefix with `.*`, or the name itself.
+/// Tells if a pattern asks for an attribute. It is `All`, `.*`, a prefix with `.*`, or the name
+/// itself.
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern {
         "All" | "*" => true,

@@ -1,4 +1,4 @@
-//! Tags of queues.
+//! TagQueue, UntagQueue and ListQueueTags change and show the tags of a queue.
 
 use std::collections::BTreeMap;
 

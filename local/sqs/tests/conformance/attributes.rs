@@ -1,4 +1,4 @@
-//! GetQueueAttributes and SetQueueAttributes.
+//! GetQueueAttributes shows attributes, and SetQueueAttributes changes them.
 
 use std::{
     collections::HashMap,

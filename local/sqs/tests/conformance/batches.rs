@@ -1,4 +1,4 @@
-//! SendMessageBatch, DeleteMessageBatch and ChangeMessageVisibilityBatch.
+//! SendMessageBatch, DeleteMessageBatch and ChangeMessageVisibilityBatch answer for each entry.
 
 use aws_sdk_sqs::{
     operation::{

@@ -1,4 +1,4 @@
-//! Redrive policies at work.
+//! Redrive policies move messages that were received too often.
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeName::RedrivePolicy};
 

@@ -1,4 +1,4 @@
-//! ReceiveMessage: how many, with which attributes, in which order.
+//! ReceiveMessage hands out some messages, with their attributes, in an order.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,5 @@
-//! CreateQueue, GetQueueUrl, ListQueues, DeleteQueue, PurgeQueue and tags.
+//! Queues come and go with CreateQueue, GetQueueUrl, ListQueues, DeleteQueue and PurgeQueue, and
+//! they have tags.
 
 use std::collections::HashMap;
 

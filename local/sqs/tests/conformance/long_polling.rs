@@ -1,5 +1,5 @@
-//! WaitTimeSeconds over HTTP. Every way in which a waiting receive wakes, to the millisecond, is in
-//! `timing`.
+//! WaitTimeSeconds works over HTTP. Every way in which a waiting receive wakes, to the millisecond,
+//! is in `timing`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The server against Amazon's API reference, over HTTP and through Amazon's own SDK.
+//! The server is held against Amazon's API reference, over HTTP and through Amazon's own SDK.
 
 #![cfg(test)]
 

@@ -1,10 +1,10 @@
-//! StartMessageMoveTask, ListMessageMoveTasks and CancelMessageMoveTask.
+//! Dead letters go back with StartMessageMoveTask, ListMessageMoveTasks and CancelMessageMoveTask.
 
 use aws_sdk_sqs::types::{ListMessageMoveTasksResultEntry, MessageSystemAttributeName as System};
 
 use crate::server::{Server, arn, bodies, code, eventually, system};
 
-/// A queue `q` whose `count` messages all went to `dead`.
+/// Starts a server with a queue `q` whose `count` messages all went to `dead`.
 async fn with_dead(count: usize) -> (Server, String, String) {
     let (server, url, dead) = Server::with_dead_letters(1).await;
     for n in 0..count {

@@ -1,4 +1,4 @@
-//! What is on the wire besides what SDKs show.
+//! The wire has more than the SDKs show.
 
 use bytes::Bytes;
 use http::Response;

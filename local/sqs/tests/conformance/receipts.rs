@@ -1,4 +1,4 @@
-//! DeleteMessage and ChangeMessageVisibility: what a receipt handle is good for.
+//! A receipt handle is good for DeleteMessage and ChangeMessageVisibility.
 
 use crate::server::{Server, code};
 

@@ -1,4 +1,4 @@
-//! SendMessage: what a message may be.
+//! SendMessage has rules for messages.
 
 use aws_sdk_sqs::{
     operation::send_message::builders::SendMessageFluentBuilder,

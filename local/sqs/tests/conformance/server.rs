@@ -1,4 +1,4 @@
-//! A server on a free port and an SDK client for it.
+//! Tests have a server on a free port, and an SDK client for it.
 
 use std::{collections::HashMap, fmt::Debug, time::Duration};
 
@@ -44,7 +44,7 @@ impl Server {
         Self { sqs, client: Client::from_conf(config), url, task }
     }
 
-    /// A server with the queue `q`; answers its URL too.
+    /// Starts a server with the queue `q`, and returns the queue's URL too.
     pub(crate) async fn with_queue(attributes: &[(QueueAttributeName, &str)]) -> (Self, String) {
         let server = Self::start().await;
         let queue = server.queue("q", attributes).await;
@@ -58,7 +58,8 @@ impl Server {
         created.unwrap().queue_url.unwrap()
     }
 
-    /// A dead-letter queue `dead` and a queue `q` that gives messages up to it after `max_receives`.
+    /// Starts a server with a dead-letter queue `dead`, and a queue `q` that gives messages up to
+    /// it after `max_receives`.
     pub(crate) async fn with_dead_letters(max_receives: u32) -> (Self, String, String) {
         let server = Self::start().await;
         let dead = server.queue("dead", &[]).await;
@@ -72,7 +73,7 @@ impl Server {
         sent.unwrap().message_id.unwrap()
     }
 
-    /// Up to ten messages with all their attributes, at once.
+    /// Receives up to ten messages with all their attributes, without waiting.
     pub(crate) async fn receive(&self, queue: &str) -> Vec<Message> {
         let request = self
             .client
@@ -95,7 +96,7 @@ impl Server {
         self.client.delete_message().queue_url(queue).receipt_handle(handle).send().await.unwrap();
     }
 
-    /// Visible, in flight, delayed.
+    /// Counts the messages that are visible, in flight and delayed.
     pub(crate) fn depth(&self, name: &str) -> (usize, usize, usize) {
         let depth = self.sqs.queues().into_iter().find(|queue| queue.name == name).unwrap();
         (depth.visible, depth.in_flight, depth.delayed)
@@ -123,7 +124,7 @@ pub(crate) fn system<'a>(message: &'a Message, name: &MessageSystemAttributeName
     message.attributes()?.get(name).map(String::as_str)
 }
 
-/// The code of the error that the call must have been answered with.
+/// Returns the code of the error that the call must have been answered with.
 pub(crate) fn code<T: Debug, E: ProvideErrorMetadata + Debug>(
     result: Result<T, SdkError<E, aws_sdk_sqs::config::http::HttpResponse>>,
 ) -> String {

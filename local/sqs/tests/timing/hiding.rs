@@ -1,4 +1,4 @@
-//! How long a message stays hidden: delays and visibility timeouts.
+//! Delays and visibility timeouts hide messages for a time.
 
 use super::*;
 

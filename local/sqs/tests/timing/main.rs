@@ -1,4 +1,4 @@
-//! When things happen, on a paused clock: exact, and without waiting for it.
+//! Time is tested on a paused clock: exactly, and without waiting for it.
 
 #![cfg(test)]
 
@@ -22,7 +22,7 @@ async fn call(sqs: &Sqs, action: &str, body: Value) -> Result<Value, SqsError> {
     sqs.call(action, body.to_string().as_bytes()).await
 }
 
-/// With the queue `q`.
+/// Makes a server with the queue `q`.
 async fn with_queue(attributes: Value) -> Sqs {
     let settings = Settings {
         base_url: "http://127.0.0.1".to_owned(),
@@ -34,7 +34,7 @@ async fn with_queue(attributes: Value) -> Sqs {
     sqs
 }
 
-/// With the queue `q` and its dead-letter queue `dead`.
+/// Makes a server with the queue `q` and its dead-letter queue `dead`.
 async fn with_dead_letters(attributes: Value) -> Sqs {
     let sqs = with_queue(json!({})).await;
     call(&sqs, "CreateQueue", json!({"QueueName": "dead", "Attributes": attributes})).await.unwrap();
@@ -58,12 +58,12 @@ async fn change(sqs: &Sqs, handle: &str, seconds: u32) -> Result<Value, SqsError
     call(sqs, "ChangeMessageVisibility", change).await
 }
 
-/// What is visible now.
+/// Receives the messages that are visible now.
 async fn now(sqs: &Sqs) -> Vec<Received> {
     sqs.receive("q", 10, Duration::ZERO).await.unwrap()
 }
 
-/// The bodies that a receive of 20 seconds brings, and after how many milliseconds.
+/// Receives for 20 seconds, and returns the bodies and the milliseconds that it took.
 async fn wait(sqs: &Sqs) -> (Vec<String>, u128) {
     let start = Instant::now();
     let received = sqs.receive("q", 10, Duration::from_secs(20)).await.unwrap();
@@ -72,7 +72,7 @@ async fn wait(sqs: &Sqs) -> (Vec<String>, u128) {
     (bodies, start.elapsed().as_millis())
 }
 
-/// A receive of 20 seconds that is waiting when this returns.
+/// Starts a receive of 20 seconds, which is waiting when this returns.
 async fn waiting(sqs: &Sqs) -> JoinHandle<(Vec<String>, u128)> {
     let sqs = sqs.clone();
     let task = tokio::spawn(async move { wait(&sqs).await });

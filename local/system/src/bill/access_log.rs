@@ -85,10 +85,10 @@ mod tests {
 
     #[test]
     fn a_line_has_the_values_of_its_variables() {
-        let line = |format| line(format, &[("status", "202")]);
+        let values = [("status", "202")];
         let format = r#"{"status":"$context.status","ip":"$context.identity.sourceIp"}"#;
-        assert_eq!(line(format), r#"{"status":"202","ip":"............"}"#);
-        assert_eq!(line("no variable"), "no variable");
+        assert_eq!(line(format, &values), r#"{"status":"202","ip":"............"}"#);
+        assert_eq!(line("no variable", &values), "no variable");
     }
 
     #[test]

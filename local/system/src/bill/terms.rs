@@ -112,8 +112,8 @@ mod tests {
     use crate::{binaries, system::stack_of};
 
     fn terms(text: &str, parameters: &[(&str, &str)]) -> Terms {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let parameters = parameters.iter().map(owned).collect();
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let parameters = parameters.collect();
         let stack = stack_of(text, &parameters, "http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
         Terms::of(&stack, text, &parameters).unwrap()
     }
@@ -136,15 +136,15 @@ mod tests {
         assert_eq!((terms.days_kept("posthaste-Events"), terms.log_days), (67, 7));
     }
 
+    fn quiet(level: &str) -> bool {
+        let text = binaries::template().unwrap();
+        let with_level = text.replace("      LogFormat: JSON\n", &format!("      LogFormat: JSON\n      {level}\n"));
+        assert_ne!(with_level, text);
+        terms(&with_level, &[]).silent.contains("deliver")
+    }
+
     #[test]
     fn at_the_system_log_level_warn_lambda_is_silent_about_success() {
-        let quiet = |level: &str| {
-            let text = binaries::template().unwrap();
-            let with_level =
-                text.replace("      LogFormat: JSON\n", &format!("      LogFormat: JSON\n      {level}\n"));
-            assert_ne!(with_level, text);
-            terms(&with_level, &[]).silent.contains("deliver")
-        };
         assert!(quiet("SystemLogLevel: WARN"));
         assert!(!quiet("SystemLogLevel: INFO"));
         assert!(!quiet("SystemLogLevel: !Ref LogLevel"), "which is info");

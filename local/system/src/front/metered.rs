@@ -133,15 +133,16 @@ mod tests {
 
     use super::*;
 
+    fn asked(body: &'static str) -> String {
+        let body = Bytes::from_static(body.as_bytes());
+        let headers = [("x-amz-target".parse().unwrap(), "DynamoDB_20120810.GetItem".parse().unwrap())];
+        let call = Call::of(&http::HeaderMap::from_iter(headers), &body).unwrap();
+        let request = asking_for_units(&call, Request::new(body));
+        String::from_utf8(request.into_body().to_vec()).unwrap()
+    }
+
     #[test]
     fn a_call_asks_for_its_units_once() {
-        let asked = |body: &'static str| {
-            let body = Bytes::from_static(body.as_bytes());
-            let headers = [("x-amz-target".parse().unwrap(), "DynamoDB_20120810.GetItem".parse().unwrap())];
-            let call = Call::of(&http::HeaderMap::from_iter(headers), &body).unwrap();
-            let request = asking_for_units(&call, Request::new(body));
-            String::from_utf8(request.into_body().to_vec()).unwrap()
-        };
         assert_eq!(asked(r#"{"TableName":"t"}"#), r#"{"ReturnConsumedCapacity":"TOTAL","TableName":"t"}"#);
         let asks_itself = r#"{"TableName":"t","ReturnConsumedCapacity":"NONE"}"#;
         assert_eq!(asked(asks_itself), asks_itself);
@@ -157,9 +158,12 @@ mod tests {
         assert_eq!(sent_bytes(&json!({ "Entries": [{ "ReceiptHandle": "x" }] })), 0);
     }
 
+    fn units_of(table: &str, units: f64) -> Units {
+        Units { table: table.to_owned(), units }
+    }
+
     #[test]
     fn the_units_of_one_table_and_of_several_are_read() {
-        let units_of = |table: &str, units| Units { table: table.to_owned(), units };
         let one = br#"{"Attributes":{},"ConsumedCapacity":{"TableName":"t","CapacityUnits":2.0}}"#;
         assert_eq!(units(one), [units_of("t", 2.0)]);
         let two =
@@ -168,10 +172,16 @@ mod tests {
         assert_eq!(units(b"{}"), []);
     }
 
+    fn call(action: &str, body: Value) -> Call {
+        Call { service: Service::DynamoDb, action: action.to_owned(), body }
+    }
+
+    fn answer(kind: &str) -> String {
+        json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}") }).to_string()
+    }
+
     #[test]
     fn a_write_whose_condition_does_not_hold_is_billed() {
-        let call = |action: &str, body| Call { service: Service::DynamoDb, action: action.to_owned(), body };
-        let answer = |kind: &str| json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}") }).to_string();
         let put = call("PutItem", json!({ "TableName": "t" }));
         assert_eq!(refused(&put, answer("ConditionalCheckFailedException").as_bytes()), [("t", 1.0)]);
         assert_eq!(refused(&put, answer("ProvisionedThroughputExceededException").as_bytes()), []);

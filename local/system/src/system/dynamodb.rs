@@ -145,15 +145,16 @@ fn list(value: &Value) -> &[Value] {
 mod tests {
     use super::*;
 
+    fn host(dynamodb: &DynamoDb) -> Ipv4Addr {
+        let authority: http::uri::Authority = dynamodb.url()["http://".len()..].parse().unwrap();
+        authority.host().parse().unwrap()
+    }
+
     #[tokio::test]
     async fn no_page_knows_where_the_embedded_server_listens() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut tasks = JoinSet::new();
         let (one, other) = (start(None, &mut tasks).await.unwrap(), start(None, &mut tasks).await.unwrap());
-        let host = |dynamodb: &DynamoDb| -> Ipv4Addr {
-            let authority: http::uri::Authority = dynamodb.url()["http://".len()..].parse().unwrap();
-            authority.host().parse().unwrap()
-        };
         assert!(host(&one).is_loopback() && host(&other).is_loopback());
         assert_ne!(host(&one), host(&other));
         assert_eq!(one.call("ListTables", &json!({})).await.unwrap(), json!({ "TableNames": [] }));
