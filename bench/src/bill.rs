@@ -30,7 +30,8 @@ pub struct BillArgs {
     /// message.
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1])]
     per_call: Vec<usize>,
-    /// Lets ten calls go on at once, so that events in calls of their own do not wait for each other.
+    /// Lets ten calls go on at once, so that events in calls of their own do not wait for each
+    /// other.
     #[arg(long)]
     together: bool,
     /// Tells instead what a month costs in which nothing is published.

@@ -139,7 +139,8 @@ fn report(
     let spent = &fanning_out.spent;
     let invocations = spent.invocations.get("fanout").copied().unwrap_or(0);
     let root_units = root_bytes.div_ceil(4096);
-    // Beside one read of the root, an invocation may have to read a page that its process does not have yet.
+    // Beside one read of the root, an invocation may have to read a page that its process does not
+    // have yet.
     let reads = spent.count("fanout", "dynamodb:BatchGetItem") + spent.count("fanout", "dynamodb:Query");
     let stats = bench.metrics().functions.get("fanout").cloned().unwrap_or_default();
     let cpu_ms = spent.cpu_ms.get("fanout").copied().unwrap_or(0);

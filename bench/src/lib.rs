@@ -8,8 +8,9 @@
 //!                  └────────────────▶ a measurement ◀──────────────────┘──▶ report
 //! ```
 //!
-//! Times depend on the machine and on what else it does, so a measurement compares times of one run. Only what is counted can be
-//! wrong: an accepted event that is lost, a call too many, a request over a limit.
+//! Times depend on the machine and on what else it does, so a measurement compares times of one
+//! run. Only what is counted can be wrong: an accepted event that is lost, a call too many, a
+//! request over a limit.
 
 mod account;
 mod bill;

@@ -79,7 +79,8 @@ async fn measure(args: &LimitsArgs, subject: &Subject, bench: &Bench) -> anyhow:
 
     eprintln!("{} events are taken in …", args.events);
     target.stream.publish(args.events).await?;
-    // The deliveries of a list wait until they are many. Others go from the first one on, and above 50 a second they need not wait.
+    // The deliveries of a list wait until they are many. Others go from the first one on, and above
+    // 50 a second they need not wait.
     let patience = Duration::from_secs(args.patience);
     let taken_in = if args.list { bench.taken_in(patience).await } else { bench.fanned_out(patience).await };
     let from_us = clock::now_us();

@@ -47,8 +47,8 @@ pub struct RecoveryArgs {
     /// Measures for this many seconds, from the moment at which the endpoint becomes slow.
     #[arg(long, default_value_t = 150)]
     seconds: u64,
-    /// Makes the lane look as if it had been opened long ago, so that the endpoint is well after twenty quick answers, without the
-    /// minute for which it has to give them.
+    /// Makes the lane look as if it had been opened long ago, so that the endpoint is well after
+    /// twenty quick answers, without the minute for which it has to give them.
     #[arg(long)]
     skip_proof: bool,
 }

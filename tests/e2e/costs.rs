@@ -90,7 +90,8 @@ async fn counted(posthaste: &Posthaste, path: &str) -> (Value, BTreeMap<String, 
 
 fn assert_bounded(calls: &BTreeMap<String, u64>) {
     let count = |operation: &str| calls.get(operation).copied().unwrap_or_default();
-    // A page of the events reads 8 partitions, seldom again. A call reads 1 MB of webhooks, and 100 records.
+    // A page of the events reads 8 partitions, seldom again. A call reads 1 MB of webhooks, and 100
+    // records.
     assert!(count("dynamodb:Query") <= 8 + 8 + 4, "{calls:?}");
     assert!(count("dynamodb:BatchGetItem") <= 1 + 20, "{calls:?}");
     assert!(count("dynamodb:GetItem") <= 1, "{calls:?}");

@@ -151,7 +151,8 @@ async fn a_turn_killed_at_any_of_its_updates_loses_nothing() {
 
 #[tokio::test]
 async fn a_turn_killed_while_it_reads_or_deletes_loses_nothing() {
-    // It looks at its webhook, reads a page, looks at the events; in the end it looks at the backlog again.
+    // It looks at its webhook, reads a page, looks at the events; in the end it looks at the
+    // backlog again.
     let calls = [
         (Backlog::Limited, BATCH_GET, 0),
         (Backlog::Limited, QUERY, 0),
@@ -213,7 +214,8 @@ async fn each_other_call_of_a_turn_throttled_loses_nothing() {
     each_call_meets(&calls, &[Action::Fail]).await;
 }
 
-/// Publishes events for a webhook that is sidelined and has no turn, while a call of the append meets a fault.
+/// Publishes events for a webhook that is sidelined and has no turn, while a call of the append
+/// meets a fault.
 async fn appended_despite(posthaste: &Posthaste, operation: &str, action: Action) {
     const EVENTS: usize = 3;
     let what = format!("{operation} {action:?}");
@@ -230,7 +232,8 @@ async fn appended_despite(posthaste: &Posthaste, operation: &str, action: Action
         eventually("it is killed", async || (crashes(posthaste, "deliver") > crashes_before).then_some(())).await;
         posthaste.system.sqs().expire_in_flight(&posthaste.queue("DeliveriesQueueUrl"));
     }
-    // What the table did not take is put off for a minute, and what was put before deliver died waits for the watchdog.
+    // What the table did not take is put off for a minute, and what was put before deliver died
+    // waits for the watchdog.
     let queue = posthaste.queue("DeliveriesQueueUrl");
     eventually(&format!("{what}: nothing is on the queue"), async || {
         posthaste.system.sqs().expire_delays(&queue);

@@ -174,7 +174,8 @@ async fn a_poison_message_among_nine_good_ones_goes_to_the_dead_letter_queue_alo
     assert_eq!(format!("{:?}", letter.message_attributes["detail"].value), r#"Text("data is required")"#);
     posthaste.drained("EventsQueueUrl").await;
 
-    // SQS takes it, but a DynamoDB item can't hold it, and the name of its odd field is no value for an attribute.
+    // SQS takes it, but a DynamoDB item can't hold it, and the name of its odd field is no value
+    // for an attribute.
     let large = json!({ "workspace": "default", "type": "a", "data": { "x": "x".repeat(500 * 1024) } }).to_string();
     posthaste
         .send(
@@ -202,7 +203,8 @@ async fn a_poison_message_among_nine_good_ones_goes_to_the_dead_letter_queue_alo
 
 #[tokio::test]
 async fn a_function_killed_at_any_call_after_the_last_attempt_leaves_one_record_and_a_dead_letter() {
-    // Each failed attempt is recorded and counted; the last one is followed by the dead letter, the news of it, and its record.
+    // Each failed attempt is recorded and counted; the last one is followed by the dead letter, the
+    // news of it, and its record.
     let calls = [
         ("dynamodb:UpdateItem", 6),
         ("sqs:SendMessageBatch", 0),
@@ -322,7 +324,8 @@ async fn under_kills_duplicates_failures_and_lost_answers_every_accepted_event_a
     }
 }
 
-/// Slow, limited, sick and healthy webhooks side by side. Leases are broken too, so two turns of one webhook may be at work at once.
+/// Slow, limited, sick and healthy webhooks side by side. Leases are broken too, so two turns of
+/// one webhook may be at work at once.
 #[tokio::test]
 async fn under_all_that_the_backlogs_of_slow_limited_and_sick_webhooks_arrive() {
     let posthaste = Posthaste::start().await;
@@ -368,7 +371,8 @@ async fn under_all_that_the_backlogs_of_slow_limited_and_sick_webhooks_arrive() 
                 continue;
             }
             not_done.push(of);
-            // A turn that is taken over drops the requests that are under way: it has to have the time for some.
+            // A turn that is taken over drops the requests that are under way: it has to have the
+            // time for some.
             if round % 8 == 0 {
                 if posthaste.lane(&of.1).await["sickUntil"].is_number() {
                     posthaste.set_lane(&of.1, json!({ "sickUntil": 1000 })).await;

@@ -51,7 +51,8 @@ async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys
 #[tokio::test]
 async fn a_call_that_reads_much_counts_as_several() {
     let posthaste = limited().await;
-    // With this item a list of the webhooks takes some 90 read units, which is the weight of four calls.
+    // With this item a list of the webhooks takes some 90 read units, which is the weight of four
+    // calls.
     let id = posthaste.register("mine", &["*"]).await["id"].as_u64().unwrap();
     let table = &posthaste.system.stack().outputs["RegistryTable"];
     let key = json!({ "pk": { "S": "workspace#default" }, "sk": { "S": format!("webhook#{id:020}") } });

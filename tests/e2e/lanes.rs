@@ -81,7 +81,8 @@ async fn a_slow_endpoint_is_sidelined_while_its_first_requests_are_under_way() {
     assert_eq!(arrived.len(), 25, "each is sent once, and none of them times out");
     assert!(quick[24].at_ms < arrived[24].at_ms, "nobody waits for a neighbour");
 
-    // One more request after each answer: no more are under way than answers have come, and one, beside those of the fast way.
+    // One more request after each answer: no more are under way than answers have come, and one,
+    // beside those of the fast way.
     let in_turn: Vec<&Arrived> = arrived.iter().filter(|request| request.at_ms > opened).collect();
     let fast = arrived.len() - in_turn.len();
     for request in &in_turn {

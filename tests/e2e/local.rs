@@ -25,7 +25,8 @@ async fn a_permission_that_a_role_lacks_is_missing_here_too() {
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0);
 }
 
-/// IAM tells the services of a new role within seconds. Until then they refuse what the role may do.
+/// IAM tells the services of a new role within seconds. Until then they refuse what the role may
+/// do.
 #[tokio::test]
 async fn the_first_key_is_stored_although_the_role_is_not_known_yet() {
     let posthaste = Posthaste::start().await;

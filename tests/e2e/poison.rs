@@ -82,7 +82,8 @@ async fn what_is_no_suspect_is_done_and_deleted_before_a_suspect_is_begun() {
     assert_eq!((deaths.hits(), posthaste.calls("fanout", "sqs:DeleteMessageBatch")), (1, 1));
     assert_eq!(posthaste.arrived("mine", 1).await.len(), 1, "what was no suspect went out");
 
-    // The two were together when the function died, so each is handled alone: one of them now, the other one a moment later.
+    // The two were together when the function died, so each is handled alone: one of them now, the
+    // other one a moment later.
     let again = [("late", 4, message("default", "late")), ("bad", 4, message("default", "poison"))];
     let answer = invoke(&again).await.expect("the function lives: it handled the first one and put the other one back");
     let left: Vec<&str> = answer["batchItemFailures"]
@@ -122,7 +123,8 @@ async fn faults_of_ours_make_suspects_and_no_dead_letters() {
         left(&fanout.invoke(payload.to_string().into()).await.expect("no function dies"))
     };
     for receives in 3..8 {
-        // That the suspect is begun is forgotten late: all tries of one call are refused, and one more.
+        // That the suspect is begun is forgotten late: all tries of one call are refused, and one
+        // more.
         let forgetting = posthaste.system.faults().aim(throttle("DeleteRequest").times(6));
         assert_eq!(invoke(receives).await, ["one"], "after {receives} receives");
         assert_eq!(forgetting.hits(), 6);

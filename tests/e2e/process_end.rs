@@ -115,7 +115,8 @@ async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
     let queue = posthaste.queue("EventsQueueUrl");
     eventually("the second fan-out is through", async || {
         let depth = posthaste.system.metrics().queues[&queue];
-        // The first one gives its call up after some seconds and makes it again, so it may be through before the second one.
+        // The first one gives its call up after some seconds and makes it again, so it may be
+        // through before the second one.
         (depth.visible + depth.delayed == 0 && depth.in_flight <= 1).then_some(())
     })
     .await;
@@ -310,7 +311,8 @@ async fn duplicated_and_reordered_messages_change_nothing() {
     let mut published = Vec::new();
     for position in 0..4 {
         for context in ["1", "2", "3"] {
-            // The end comes after one, two or three of the run's events, and is not the last message of its run.
+            // The end comes after one, two or three of the run's events, and is not the last
+            // message of its run.
             let is_end = context.parse::<usize>().unwrap() == position;
             let name = if is_end { "process_run_end" } else { "service_run" };
             if is_end {

@@ -83,7 +83,8 @@ async fn two_workspaces_with_the_same_event_id_keep_their_own() {
         api.ok(Method::POST, "/webhooks", json!({ "url": url, "events": ["*"] })).await;
         clients.push(api);
     }
-    // Too large for a task, so that they travel by reference. Both in one call, so that they come in one batch.
+    // Too large for a task, so that they travel by reference. Both in one call, so that they come
+    // in one batch.
     let event = |name: &&str| {
         json!({ "workspace": name, "id": now, "type": "order.created", "data": { "whose": name, "x": large } })
             .to_string()

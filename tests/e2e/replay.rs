@@ -59,7 +59,8 @@ async fn a_replay_that_fails_is_tried_again_and_keeps_its_cause() {
     assert_eq!((&done["cause"], done["attempts"].as_array().unwrap().len()), (&json!("replay"), 2));
 }
 
-/// The task waits for its slot before it has a record: what was asked for must not be forgotten on the way.
+/// The task waits for its slot before it has a record: what was asked for must not be forgotten on
+/// the way.
 #[tokio::test]
 async fn a_replay_that_waits_for_its_slot_keeps_its_cause() {
     let posthaste = Posthaste::start().await;

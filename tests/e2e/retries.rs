@@ -104,7 +104,8 @@ async fn a_timeout_a_refused_connection_and_a_redirect_are_failures_with_their_r
     assert_eq!((&delivery["error"]["code"], &delivery["httpStatus"]), (&json!("http_status"), &json!(301)));
 }
 
-/// The slow endpoint's request and the fast one's are in the same batch: the fast one's retries don't wait for it.
+/// The slow endpoint's request and the fast one's are in the same batch: the fast one's retries
+/// don't wait for it.
 #[tokio::test]
 async fn a_slow_endpoint_does_not_hold_up_the_retry_of_another() {
     let posthaste = Posthaste::start().await;

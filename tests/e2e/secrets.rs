@@ -328,7 +328,8 @@ async fn the_encryption_key_can_be_changed_under_way() {
         .body(put.to_string());
     assert!(call.send().await.unwrap().status().is_success());
 
-    // A register that knows the old key only goes on with it; the next process seals with the new one.
+    // A register that knows the old key only goes on with it; the next process seals with the new
+    // one.
     posthaste.system.faults().aim(Aim::at("register", "dynamodb:UpdateItem", Action::KillBefore));
     let body = json!({ "url": posthaste.inbox_url("other"), "events": ["*"] });
     assert_eq!(posthaste.api.call(Method::POST, "/webhooks", body).await.0, 500);

@@ -171,7 +171,8 @@ async fn limited_deliveries_are_counted(posthaste: &Posthaste) {
     assert!(waited > 0 && waited >= delivered("drain"), "{waited} have waited");
 }
 
-/// Asserts that every line says which invocation wrote it, and that functions that work are heard of.
+/// Asserts that every line says which invocation wrote it, and that functions that work are heard
+/// of.
 fn every_line_says_its_origin(posthaste: &Posthaste) {
     let mut levels = BTreeMap::new();
     for function in FUNCTIONS {

@@ -1,5 +1,5 @@
-//! Retries that wait for longer than a message may be under way are parked, and the release function
-//! brings them back.
+//! Retries that wait for longer than a message may be under way are parked, and the release
+//! function brings them back.
 
 use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, SOON, Settings, eventually};
 use serde_json::{Value, json};

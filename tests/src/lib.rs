@@ -202,8 +202,8 @@ impl Posthaste {
         self.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
     }
 
-    /// Waits until everything that was published has been fanned out, every replay is through, and all that is due has been
-    /// delivered.
+    /// Waits until everything that was published has been fanned out, every replay is through, and
+    /// all that is due has been delivered.
     pub async fn idle(&self) {
         self.drained("EventsQueueUrl").await;
         self.drained("ReplayQueueUrl").await;

@@ -36,7 +36,8 @@ async fn every_event_goes_to_every_webhook_of_a_workspace_with_few_reads() {
         (WEBHOOKS * (EVENTS + 1), 0),
         "each is sent once"
     );
-    // One look at the root for each invocation, and in a process that has not seen the index one at its pages.
+    // One look at the root for each invocation, and in a process that has not seen the index one at
+    // its pages.
     let (invocations, reads) = (count(&report, "/invocations"), count(&report, "/indexReads"));
     assert!(reads <= invocations + CONCURRENCY, "{reads} reads of the index in {invocations} invocations");
     assert_eq!(count(&report, "/rootUnits"), 1);

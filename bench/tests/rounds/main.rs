@@ -13,7 +13,8 @@ async fn isolation(endpoint: &str) {
     let command = format!("isolation --endpoint {endpoint} --rate {RATE} --alone 1 --seconds {SECONDS}");
     let report = measure(&command).await;
     assert_eq!((count(&report, "/whole/events"), count(&report, "/whole/notArrived")), (RATE * SECONDS, 0));
-    // Until it is sidelined, one for each invocation of `deliver`; then few at once, and each takes most of the time measured.
+    // Until it is sidelined, one for each invocation of `deliver`; then few at once, and each takes
+    // most of the time measured.
     let bad = count(&report, "/badRequests");
     assert!((1..=3 * CONCURRENCY).contains(&bad), "{bad} requests went to the bad endpoint");
 }

@@ -64,7 +64,8 @@ impl External {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-        // Only a function's name could have characters that a header can't, and then there is no header.
+        // Only a function's name could have characters that a header can't, and then there is no
+        // header.
         if let Ok(trace_id) = http::HeaderValue::try_from(trace_id) {
             request.headers_mut().insert("x-amzn-trace-id", trace_id);
         }

@@ -161,8 +161,8 @@ impl Function {
         }
     }
 
-    /// Kills all processes and waits until they are dead. Every invocation, waiting or running, fails as
-    /// [`InvokeError::Stopped`], and so does every later one.
+    /// Kills all processes and waits until they are dead. Every invocation, waiting or running,
+    /// fails as [`InvokeError::Stopped`], and so does every later one.
     pub async fn stop(&self) {
         match &*self.backend {
             Backend::Processes(pool) => pool.stop().await,

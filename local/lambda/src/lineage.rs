@@ -1,17 +1,20 @@
 //! A lineage is the chain of invocations that led to one. A guard stops chains that lead back to a
 //! function again and again.
 //!
-//! On Lambda a process is told the trace header of its invocation, the SDK sends it with every call (`X-Amzn-Trace-Id`), SQS keeps it
-//! with the messages (`AWSTraceHeader`), and Lambda counts in a field of it how often a function has been invoked in one chain
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>). The form of that field is not documented. Here it is
-//! `Lineage=`, and then for each function of the chain its name, a colon and how often it was invoked, separated by commas:
+//! On Lambda a process is told the trace header of its invocation, the SDK sends it with every call
+//! (`X-Amzn-Trace-Id`), SQS keeps it with the messages (`AWSTraceHeader`), and Lambda counts in a
+//! field of it how often a function has been invoked in one chain
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>). The form of that
+//! field is not documented. Here it is `Lineage=`, and then for each function of the chain its
+//! name, a colon and how often it was invoked, separated by commas:
 //!
 //! ```text
 //! Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad;Sampled=0;Lineage=deliver:3,fanout:1
 //! ```
 //!
-//! A batch can have messages of several chains. For each function the highest count of any of them is the batch's, so that no chain
-//! gets away in the company of others; how Lambda merges them is not documented either.
+//! A batch can have messages of several chains. For each function the highest count of any of them
+//! is the batch's, so that no chain gets away in the company of others; how Lambda merges them is
+//! not documented either.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,10 +1,11 @@
 //! An address of this machine may be called by programs on it, and by web pages that it serves
 //! itself.
 //!
-//! A browser sends what any web page wants, to a loopback address too. It names the page's site in `Origin`; and where the page's own
-//! name was made to lead to this machine (DNS rebinding), it names that in `Host`. For an image, a frame or a link it sends no `Origin`, but
-//! `Sec-Fetch-Site` says `cross-site` then. A page can forge none of them. Most of what is served here asks for no credentials, so all are
-//! looked at before anything else.
+//! A browser sends what any web page wants, to a loopback address too. It names the page's site in
+//! `Origin`; and where the page's own name was made to lead to this machine (DNS rebinding), it
+//! names that in `Host`. For an image, a frame or a link it sends no `Origin`, but `Sec-Fetch-Site`
+//! says `cross-site` then. A page can forge none of them. Most of what is served here asks for no
+//! credentials, so all are looked at before anything else.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,

@@ -1,7 +1,8 @@
 //! A pool has the processes of one function.
 //!
-//! [`State`] decides, under one lock, who gets which invocation; the task of [`instance`] looks after one process from its
-//! start to its end; the process itself pulls its work through its Runtime API.
+//! [`State`] decides, under one lock, who gets which invocation; the task of [`instance`] looks
+//! after one process from its start to its end; the process itself pulls its work through its
+//! Runtime API.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! A process of a function is started, ended and measured here.
 //!
-//! Each process has a thread of ours that forks it and then waits for it: the kernel ends a child when the *thread* that
-//! forked it ends, and this one ends only after its child.
+//! Each process has a thread of ours that forks it and then waits for it: the kernel ends a child
+//! when the *thread* that forked it ends, and this one ends only after its child.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;

@@ -72,8 +72,9 @@ impl RuntimeApi {
         let (pool, instance) = (Arc::clone(&self.pool), self.instance);
         let service = service_fn(move |request| answer(Arc::clone(&pool), instance, request));
         self.connections.spawn(async move {
-            // Half-closed connections are served on: an answer counts even if its process is gone by now. An error is a
-            // connection that the process broke off: what that means is seen when the process ends.
+            // Half-closed connections are served on: an answer counts even if its process is gone
+            // by now. An error is a connection that the process broke off: what that means is seen
+            // when the process ends.
             let _ = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service).await;
         });
     }
@@ -136,7 +137,8 @@ fn invocation(function: &str, work: Work) -> Answer {
         ("lambda-runtime-invoked-function-arn", arn),
         ("lambda-runtime-trace-id", work.trace_id),
     ] {
-        // Only a function's name could have characters that a header can't, and then there is no header.
+        // Only a function's name could have characters that a header can't, and then there is no
+        // header.
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }

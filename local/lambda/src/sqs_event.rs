@@ -104,7 +104,8 @@ pub fn to_event(queue_arn: &str, messages: &[Message]) -> Bytes {
 pub struct Verdict {
     /// The ids of the messages to delete, in the batch's order.
     pub succeeded: Vec<String>,
-    /// The ids of the messages that stay in the queue until their visibility timeout ends, in the batch's order.
+    /// The ids of the messages that stay in the queue until their visibility timeout ends, in the
+    /// batch's order.
     pub failed: Vec<String>,
     /// A sentence that says why the whole batch failed, if it did.
     pub problem: Option<String>,

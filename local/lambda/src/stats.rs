@@ -7,7 +7,8 @@ use serde::Serialize;
 pub struct Stats {
     /// Invocations that a process began, or that failed because none became ready.
     pub invocations: u64,
-    /// Invocations that failed, for whatever reason: timeouts, crashes and failed inits are among them.
+    /// Invocations that failed, for whatever reason: timeouts, crashes and failed inits are among
+    /// them.
     pub errors: u64,
     /// Invocations that ran into their deadline.
     pub timeouts: u64,
@@ -15,7 +16,8 @@ pub struct Stats {
     pub crashes: u64,
     /// Processes that ended before they were ready, or didn't become ready in time.
     pub init_failures: u64,
-    /// Invocations that did not begin, because the function had been invoked too often in their chain.
+    /// Invocations that did not begin, because the function had been invoked too often in their
+    /// chain.
     pub recursion_dropped: u64,
     /// Processes that were started.
     pub cold_starts: u64,

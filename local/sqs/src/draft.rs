@@ -1,7 +1,7 @@
 //! A draft is a message as a sender gives it. It has rules to keep.
 //!
-//! Source: SendMessage in the SQS API reference, "Amazon SQS message metadata" and "Amazon SQS message quotas" in the developer
-//! guide.
+//! Source: SendMessage in the SQS API reference, "Amazon SQS message metadata" and "Amazon SQS
+//! message quotas" in the developer guide.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,20 +1,27 @@
 //! This crate is Amazon SQS in memory: a server that speaks the AWS JSON 1.0 protocol as the SDKs
 //! use it, and the same queues for Rust code.
 //!
-//! What it does is written after the SQS API reference: limits and their error codes, delays, visibility timeouts, retention, redrive
-//! to dead-letter queues and back, long polling, message attributes and the MD5 digests that SDKs check. What is different from, or
-//! more definite than, the real service:
+//! What it does is written after the SQS API reference: limits and their error codes, delays,
+//! visibility timeouts, retention, redrive to dead-letter queues and back, long polling, message
+//! attributes and the MD5 digests that SDKs check. What is different from, or more definite than,
+//! the real service:
 //!
 //! - Standard queues only. A FIFO name, attribute or parameter is an error.
-//! - **Order.** Messages come in the order in which they became visible, with turns between message groups: a group that has had a
-//!   message handed out goes to the end of the line, and a message without a group is a group of its own. SQS does so only once a group
-//!   holds a tenth of the messages in flight and at least 30; here quiet groups come to their turn from the first message.
-//! - **At least once.** A message comes twice only where the API reference says so of every queue (its visibility timeout ran out) or
-//!   where [`Sqs::set_duplicator`] asks for it. A short poll looks at all messages, not at a sample.
-//! - An old receipt handle deletes its message as the newest does; SQS says only that it "might not be deleted".
-//! - Changing the visibility of a message that has become visible again is always `MessageNotInflight`; SQS "might" answer so.
+//! - **Order.** Messages come in the order in which they became visible, with turns between message
+//!   groups: a group that has had a message handed out goes to the end of the line, and a message
+//!   without a group is a group of its own. SQS does so only once a group holds a tenth of the
+//!   messages in flight and at least 30; here quiet groups come to their turn from the first
+//!   message.
+//! - **At least once.** A message comes twice only where the API reference says so of every queue
+//!   (its visibility timeout ran out) or where [`Sqs::set_duplicator`] asks for it. A short poll
+//!   looks at all messages, not at a sample.
+//! - An old receipt handle deletes its message as the newest does; SQS says only that it "might not
+//!   be deleted".
+//! - Changing the visibility of a message that has become visible again is always
+//!   `MessageNotInflight`; SQS "might" answer so.
 //! - Changed attributes, purges and created queues take effect at once.
-//! - Anyone may do anything: policies are kept and shown, not enforced; encryption attributes have no effect.
+//! - Anyone may do anything: policies are kept and shown, not enforced; encryption attributes have
+//!   no effect.
 
 mod api;
 mod attributes;
@@ -149,7 +156,8 @@ impl Sqs {
                 let queue = state.queue(name)?;
                 let now = Instant::now();
                 let wait = wait.unwrap_or_else(|| Duration::from_secs(queue.attributes.receive_wait_seconds.into()));
-                // Long polls wait for messages to be deleted ("Messages per queue (in flight)" in the quotas).
+                // Long polls wait for messages to be deleted ("Messages per queue (in flight)" in
+                // the quotas).
                 if wait.is_zero() && queue.is_full() {
                     return Err(SqsError::new(ErrorKind::OverLimit, "Too many messages are in flight."));
                 }

@@ -1,8 +1,9 @@
 //! A move task brings the messages of a dead-letter queue back to the queues that they came from,
 //! or to another one.
 //!
-//! A task moves, oldest first, as many messages as were visible when it started. A moved message is a new message: new id, new
-//! retention, no receives ("Learn how to configure a dead-letter queue redrive" in the developer guide).
+//! A task moves, oldest first, as many messages as were visible when it started. A moved message is
+//! a new message: new id, new retention, no receives ("Learn how to configure a dead-letter queue
+//! redrive" in the developer guide).
 
 use std::time::Duration;
 

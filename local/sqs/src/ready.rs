@@ -7,8 +7,9 @@ use std::{
 
 /// The line is in the order in which messages became visible, with turns between message groups.
 ///
-/// A message group has one turn at a time; after it the group goes to the end of the line. A message without a group is, as in SQS, a
-/// group of its own. Keys of messages that are gone may still be in line: the caller skips them.
+/// A message group has one turn at a time; after it the group goes to the end of the line. A
+/// message without a group is, as in SQS, a group of its own. Keys of messages that are gone may
+/// still be in line: the caller skips them.
 #[derive(Default)]
 pub(crate) struct Ready {
     line: VecDeque<Turn>,

@@ -4,9 +4,10 @@
 //!  Meter, which counts as calls come ──▶ Usage ──▶ Bill ◀── Prices (bench/prices.toml), Terms (template.yaml)
 //! ```
 //!
-//! Counted here are requests, units, bytes and invocations. Durations are measured on this machine, unless a caller says what to assume
-//! instead. There are no free tiers, no discounts and no taxes in a bill. Custom metrics cost by the month and not by the event, so they
-//! are in the bill of a month ([`idle`]) and not in that of events.
+//! Counted here are requests, units, bytes and invocations. Durations are measured on this machine,
+//! unless a caller says what to assume instead. There are no free tiers, no discounts and no taxes
+//! in a bill. Custom metrics cost by the month and not by the event, so they are in the bill of a
+//! month ([`idle`]) and not in that of events.
 
 mod access_log;
 mod idle;

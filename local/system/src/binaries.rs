@@ -70,7 +70,8 @@ fn command(names: &[String], release: bool) -> Command {
     if release {
         command.arg("--release");
     }
-    // What cargo told this process about its own package would count as a change for build scripts, which would run again.
+    // What cargo told this process about its own package would count as a change for build scripts,
+    // which would run again.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];

@@ -1,8 +1,8 @@
 //! The front is where all AWS calls arrive. It knows the caller by its credentials, checks its
 //! role, counts the call and injects faults.
 //!
-//! A function's process signs with the access key id `<function>.<instance>`. Any other caller is a developer's tool: it is called
-//! `external`, may do everything and meets no fault.
+//! A function's process signs with the access key id `<function>.<instance>`. Any other caller is a
+//! developer's tool: it is called `external`, may do everything and meets no fault.
 
 mod call;
 mod entries;

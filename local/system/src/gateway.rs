@@ -1,9 +1,10 @@
 //! The gateway is the HTTP API: it hands a request to its function in API Gateway's payload format
 //! 2.0, and hands the answer back.
 //!
-//! Some answers are API Gateway's own, `{"message": …}`: 404 where there is no route, 429 where a route is called too often, 413 for
-//! what is larger than API Gateway or Lambda takes, 503 for a function that has not answered in time or that Lambda has no room for,
-//! and 500 for one that has failed.
+//! Some answers are API Gateway's own, `{"message": …}`: 404 where there is no route, 429 where a
+//! route is called too often, 413 for what is larger than API Gateway or Lambda takes, 503 for a
+//! function that has not answered in time or that Lambda has no room for, and 500 for one that has
+//! failed.
 
 mod throttle;
 

@@ -1,4 +1,5 @@
-//! A receiver for webhooks: `/inbox/<name>` keeps what arrives, shows it, verifies its signatures, and answers as it is told.
+//! A receiver for webhooks: `/inbox/<name>` keeps what arrives, shows it, verifies its signatures,
+//! and answers as it is told.
 //!
 //! | request | does |
 //! |---|---|

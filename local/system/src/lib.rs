@@ -3,14 +3,15 @@
 //!
 //! ```text
 //!  client ──▶ gateway ──▶ register, types, ingest ─┐
-//!             poller  ──▶ fanout, deliver ──┼──▶ front ──▶ DynamoDB (embedded), SQS (in memory), Secrets Manager
-//!          scheduler  ──▶ release         ──┘      │ counts every call, checks the function's IAM policy, injects faults
+//!             poller  ──▶ fanout, deliver ─────────┼──▶ front ──▶ DynamoDB (embedded), SQS (in memory), Secrets Manager
+//!          scheduler  ──▶ release ─────────────────┘      │ counts every call, checks the function's IAM policy, injects faults
 //!
 //!              deliver ──▶ inbox              admin ──▶ metrics, faults, schedules
 //! ```
 //!
-//! The functions are the real binaries, run as processes that speak the Lambda Runtime API; they reach DynamoDB and SQS over the real
-//! wire protocols. Everything listens on loopback addresses, and refuses what web pages of elsewhere send.
+//! The functions are the real binaries, run as processes that speak the Lambda Runtime API; they
+//! reach DynamoDB and SQS over the real wire protocols. Everything listens on loopback addresses,
+//! and refuses what web pages of elsewhere send.
 
 mod admin;
 pub mod bill;

@@ -8,7 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Shows the local system's own messages on standard error; `RUST_LOG` chooses others.
 pub(crate) fn start() {
-    // To the embedded DynamoDB a conditional write that is refused is worth a warning, and to the functions it is an answer.
+    // To the embedded DynamoDB a conditional write that is refused is worth a warning, and to the
+    // functions it is an answer.
     let usual = "warn,dynoxide=error,posthaste_local=info";
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()

@@ -2,8 +2,9 @@
 //! and deletes the messages that succeeded.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 //!
-//! It never touches the visibility of what failed: that stands as the function left it, or else runs out. A batch for which Lambda
-//! does not invoke the function, because its chain led there too often, has failed too.
+//! It never touches the visibility of what failed: that stands as the function left it, or else
+//! runs out. A batch for which Lambda does not invoke the function, because its chain led there too
+//! often, has failed too.
 
 use std::{sync::Arc, time::Duration};
 

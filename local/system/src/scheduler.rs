@@ -1,7 +1,8 @@
 //! The scheduler is EventBridge: it invokes functions on the schedules of the template.
 //!
-//! As on AWS an invocation is asynchronous: the next one comes when its time has come, whether or not the last one still
-//! runs. One that fails is repeated by Lambda with the same event, as often as the function's `EventInvokeConfig` says.
+//! As on AWS an invocation is asynchronous: the next one comes when its time has come, whether or
+//! not the last one still runs. One that fails is repeated by Lambda with the same event, as often
+//! as the function's `EventInvokeConfig` says.
 
 #[cfg(test)]
 mod tests;
@@ -79,10 +80,12 @@ impl Scheduler {
             .collect()
     }
 
-    /// Invokes a function now, once for each of its schedules, enabled or not, one after the other, and waits for its answers.
+    /// Invokes a function now, once for each of its schedules, enabled or not, one after the other,
+    /// and waits for its answers.
     ///
     /// # Errors
-    /// There is nothing to invoke, or an invocation failed. The others are made all the same, and nothing is repeated.
+    /// There is nothing to invoke, or an invocation failed. The others are made all the same, and
+    /// nothing is repeated.
     pub(crate) async fn tick(&self, function: &str) -> Result<(), TickError> {
         let mut ticked = Err(TickError::NoSchedule(function.to_owned()));
         for scheduled in self.0.iter().filter(|scheduled| scheduled.name == function) {

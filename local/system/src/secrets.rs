@@ -128,7 +128,8 @@ fn generate(secret: &Secret) -> anyhow::Result<String> {
     while text.len() < secret.generate.length {
         let mut byte = [0];
         getrandom::fill(&mut byte).context("no randomness")?;
-        // 248 is the largest multiple of 62 in a byte: above it the first digits would come more often.
+        // 248 is the largest multiple of 62 in a byte: above it the first digits would come more
+        // often.
         if byte[0] < 248 {
             text.push(char::from(LETTERS_AND_DIGITS[usize::from(byte[0] % 62)]));
         }

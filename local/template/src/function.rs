@@ -79,8 +79,9 @@ fn read(
             Event::Route(route) => routes.push((path, route)),
         }
     }
-    // The name is read with the names of all resources. Cargo builds the binary for this machine, the supervisor keeps its logs,
-    // there is one version of it, one network and no X-Ray, and the rest describes.
+    // The name is read with the names of all resources. Cargo builds the binary for this machine,
+    // the supervisor keeps its logs, there is one version of it, one network and no X-Ray, and the
+    // rest describes.
     properties.ignore(&[
         "Architectures",
         "AutoPublishAlias",

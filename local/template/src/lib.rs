@@ -1,9 +1,10 @@
 //! This crate reads `template.yaml` as CloudFormation and SAM would, and says in plain types what
 //! the local system has to run.
 //!
-//! Nothing is declared twice: tables, queues, functions, routes, permissions and settings of the local system are those of the
-//! deployed one. What this crate does not understand is an error that names it, never something left out in silence; what has
-//! no meaning on one machine is on a list beside the code that reads the resource.
+//! Nothing is declared twice: tables, queues, functions, routes, permissions and settings of the
+//! local system are those of the deployed one. What this crate does not understand is an error that
+//! names it, never something left out in silence; what has no meaning on one machine is on a list
+//! beside the code that reads the resource.
 
 mod custom_resource;
 mod error;

@@ -56,7 +56,8 @@ impl<'a> Scope<'a> {
             let condition = resource.text("Condition")?;
             let exists = condition.map_or(Ok(true), |name| self.condition(&name, &join(&path, "Condition")))?;
             let others = resource.texts("DependsOn")?;
-            // What a resource waits for that isn't made is of no interest: it may be one that SAM makes.
+            // What a resource waits for that isn't made is of no interest: it may be one that SAM
+            // makes.
             if exists {
                 depends_on.push((resource.path_of("DependsOn"), others));
             }

@@ -59,7 +59,8 @@ fn read(scope: &Scope, id: &str, mut table: Fields) -> Result<Table> {
     let ttl_attribute = ttl.text("AttributeName")?;
     let ttl_enabled = ttl.flag("Enabled")?.unwrap_or(false);
     ttl.finish()?;
-    // The name is read with the names of all resources; backups, encryption and the rest have no part in how a table behaves.
+    // The name is read with the names of all resources; backups, encryption and the rest have no
+    // part in how a table behaves.
     table.ignore(&[
         "DeletionProtectionEnabled",
         "PointInTimeRecoverySpecification",

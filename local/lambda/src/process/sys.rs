@@ -8,10 +8,12 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-/// Makes the kernel kill the child when the thread that spawns it ends (prctl(2), PR_SET_PDEATHSIG).
+/// Makes the kernel kill the child when the thread that spawns it ends (prctl(2),
+/// PR_SET_PDEATHSIG).
 pub(super) fn end_with_this_thread(command: &mut Command) {
     let parent = std::process::id();
-    // SAFETY: the closure runs in the forked child and makes two async-signal-safe system calls; it allocates nothing.
+    // SAFETY: the closure runs in the forked child and makes two async-signal-safe system calls; it
+    // allocates nothing.
     unsafe {
         command.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) == -1 {
@@ -52,7 +54,8 @@ pub(super) struct Reaped {
 pub(super) fn reap(pid: u32) -> Reaped {
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both pointers are valid for writing; an rusage of zeros, as it stays on an error, is a valid one.
+    // SAFETY: both pointers are valid for writing; an rusage of zeros, as it stays on an error, is
+    // a valid one.
     let usage = unsafe {
         libc::wait4(pid.cast_signed(), &raw mut status, 0, usage.as_mut_ptr());
         usage.assume_init()

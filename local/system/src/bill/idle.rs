@@ -34,7 +34,8 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Counts what a stack and the template of its alarms declare. Alarms and dashboards with a condition count, whatever it says.
+    /// Counts what a stack and the template of its alarms declare. Alarms and dashboards with a
+    /// condition count, whatever it says.
     ///
     /// # Errors
     /// The template of the alarms can't be read.

@@ -8,14 +8,15 @@ pub(crate) fn http_api_requests(request_bytes: u64, answer_bytes: u64) -> u64 {
     request_bytes.max(answer_bytes).div_ceil(512 * KIB).max(1)
 }
 
-/// SQS bills each 64 KiB of the messages that a call carries as a request, and a call without any as one
-/// (<https://aws.amazon.com/sqs/pricing/>).
+/// SQS bills each 64 KiB of the messages that a call carries as a request, and a call without any
+/// as one (<https://aws.amazon.com/sqs/pricing/>).
 pub(crate) fn sqs_requests(message_bytes: u64) -> u64 {
     message_bytes.div_ceil(64 * KIB).max(1)
 }
 
-/// Lambda bills memory times duration, in GB of 1,024 MB (<https://aws.amazon.com/lambda/pricing/>). Each duration is already rounded
-/// up to whole milliseconds.
+/// Lambda bills memory times duration, in GB of 1,024 MB
+/// (<https://aws.amazon.com/lambda/pricing/>). Each duration is already rounded up to whole
+/// milliseconds.
 pub(super) fn gb_seconds(memory_mb: u32, billed_ms: u64) -> f64 {
     f64::from(memory_mb) / 1024.0 * (billed_ms as f64 / 1000.0)
 }

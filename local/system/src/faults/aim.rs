@@ -18,7 +18,8 @@ pub enum Action {
     KillAfter,
     /// The call is refused as throttled; the SDK tries again.
     Fail,
-    /// The call is refused as one that the role may not make, as in the seconds after a role was made.
+    /// The call is refused as one that the role may not make, as in the seconds after a role was
+    /// made.
     Forbid,
     /// The call is carried out, and the connection closed without an answer; the SDK tries again.
     Lose,

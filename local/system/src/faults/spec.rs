@@ -23,7 +23,8 @@ pub struct FaultSpec {
 }
 
 impl FaultSpec {
-    /// Reads the text, or the same as JSON: `{"seed": 7, "kill": "500ms", "duplicate": 0.05, "fail": 0.05, "lose": 0.01, "busy": 0}`.
+    /// Reads the text, or the same as JSON: `{"seed": 7, "kill": "500ms", "duplicate": 0.05,
+    /// "fail": 0.05, "lose": 0.01, "busy": 0}`.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         if !text.trim_start().starts_with('{') {
             return text.parse().map_err(|error: FaultSpecError| error.to_string());

@@ -1,8 +1,9 @@
 //! The meter is told what each call would be billed for.
 //!
-//! The embedded DynamoDB says what a call took of each table and its indexes, rounded as DynamoDB does. What it refuses has no such
-//! figure, although a write with a condition that does not hold is billed: that is counted as one unit for each part, and as two in a
-//! transaction, so a refused write of an item above 1 KB counts too little.
+//! The embedded DynamoDB says what a call took of each table and its indexes, rounded as DynamoDB
+//! does. What it refuses has no such figure, although a write with a condition that does not hold
+//! is billed: that is counted as one unit for each part, and as two in a transaction, so a refused
+//! write of an item above 1 KB counts too little.
 
 use bytes::Bytes;
 use http::{Request, Response};

@@ -70,7 +70,8 @@ async fn a_request_that_api_gateway_or_lambda_does_not_take_is_a_413() {
     let (gateway, _silent) = gateway(None, "").await;
     let too_large = own(413, "Request Entity Too Large");
     assert_eq!(answer(&gateway, "application/json", vec![b' '; 10 * 1024 * 1024 + 1]).await, too_large);
-    // The event has the head of the request beside its body, which is in base64 or escaped as a text.
+    // The event has the head of the request beside its body, which is in base64 or escaped as a
+    // text.
     assert_eq!(answer(&gateway, "application/json", vec![b' '; LAMBDA_LIMIT]).await, too_large);
     assert_eq!(answer(&gateway, "application/octet-stream", vec![b' '; LAMBDA_LIMIT / 4 * 3]).await, too_large);
     assert_eq!(answer(&gateway, "application/json", vec![b'"'; LAMBDA_LIMIT / 2]).await, too_large);

@@ -24,7 +24,8 @@ pub struct Options {
     pub template: String,
     /// The way in which the functions run.
     pub functions: Functions,
-    /// The most processes of one function. A function that a queue invokes has no more than the template's `MaximumConcurrency`.
+    /// The most processes of one function. A function that a queue invokes has no more than the
+    /// template's `MaximumConcurrency`.
     pub max_processes: usize,
     /// The API's port; 0 picks a free one.
     pub port: u16,

@@ -34,7 +34,8 @@ struct Inside {
 impl System {
     /// Starts everything. Requests are served once it returns.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        // reqwest is built without a TLS provider of its own. One that is installed already will do.
+        // reqwest is built without a TLS provider of its own. One that is installed already will
+        // do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // The stack has the addresses of AWS and of the API in it.
         let aws = bind(0).await?;

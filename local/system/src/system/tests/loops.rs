@@ -167,7 +167,8 @@ async fn a_chain_that_its_template_allows_goes_on() {
     chain.begin().await;
     chain.until("there have been enough invocations", || chain.counts("ping") == (ENOUGH, 0)).await;
     chain.until("all messages are deleted", || chain.system.metrics().queues["pings"] == Depth::default()).await;
-    // What is billed: each message was sent by the function, but for the first, and received and deleted by the poller.
+    // What is billed: each message was sent by the function, but for the first, and received and
+    // deleted by the poller.
     let expected = [("ping".to_owned(), ENOUGH - 1), ("poller of pings".to_owned(), 2 * ENOUGH)];
     assert_eq!(chain.system.usage().await.unwrap().sqs_requests, expected.into());
     chain.system.stop().await;
