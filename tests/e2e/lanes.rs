@@ -41,8 +41,7 @@ async fn counted(posthaste: &Posthaste, webhook: &Value, status: &str, wanted: u
     .await;
 }
 
-/// Lists the events of up to a hundred deliveries that have succeeded, in the order in which their
-/// requests began. They may have arrived in another order.
+/// Lists the events of up to a hundred successes, in the order in which their requests began.
 async fn in_the_order_of_their_requests(posthaste: &Posthaste, webhook: &Value) -> Vec<String> {
     let mut deliveries = posthaste.deliveries(webhook, "succeeded", 1).await;
     // Those of one millisecond began together: their slots had come while the function did not run.

@@ -28,32 +28,7 @@ fn read(scope: &Scope, id: &str, mut table: Fields) -> Result<Table> {
         _ => return Err(at(billing_path, "the local system supports only PAY_PER_REQUEST")),
     };
 
-    let definitions_path = table.path_of("AttributeDefinitions");
-    let mut defined = BTreeSet::new();
-    let mut definitions = Vec::new();
-    for (path, definition) in table.list("AttributeDefinitions")? {
-        definitions.push(definition.clone());
-        let mut definition = Fields::of(definition, path)?;
-        defined.insert(definition.required_text("AttributeName")?);
-        one_of(&mut definition, "AttributeType", &["S", "N", "B"])?;
-        definition.finish()?;
-    }
-    request.insert("AttributeDefinitions".to_owned(), definitions.into());
-
-    let mut used = BTreeSet::new();
-    request.insert("KeySchema".to_owned(), read_key(&mut table, &mut used)?);
-    for kind in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
-        let indexes = table.list(kind)?;
-        let indexes = indexes.into_iter().map(|(path, index)| read_index(index, path, &mut used));
-        let indexes = indexes.collect::<Result<Vec<_>>>()?;
-        if !indexes.is_empty() {
-            request.insert(kind.to_owned(), indexes.into());
-        }
-    }
-    if defined != used {
-        let problem = format!("defines {defined:?}, but the keys use {used:?}");
-        return Err(at(definitions_path, problem));
-    }
+    read_attributes_and_keys(&mut table, &mut request)?;
 
     let mut ttl = table.object("TimeToLiveSpecification")?;
     let ttl_attribute = ttl.text("AttributeName")?;
@@ -77,6 +52,39 @@ fn read(scope: &Scope, id: &str, mut table: Fields) -> Result<Table> {
         create_request: Value::Object(request),
         ttl_attribute: ttl_attribute.filter(|_| ttl_enabled),
     })
+}
+
+/// Reads the definitions of the attributes, and the keys of the table and its indexes, which have to
+/// use them all.
+fn read_attributes_and_keys(table: &mut Fields, request: &mut Map<String, Value>) -> Result<()> {
+    let definitions_path = table.path_of("AttributeDefinitions");
+    let mut defined = BTreeSet::new();
+    let mut definitions = Vec::new();
+    for (path, definition) in table.list("AttributeDefinitions")? {
+        definitions.push(definition.clone());
+        let mut definition = Fields::of(definition, path)?;
+        defined.insert(definition.required_text("AttributeName")?);
+        one_of(&mut definition, "AttributeType", &["S", "N", "B"])?;
+        definition.finish()?;
+    }
+    request.insert("AttributeDefinitions".to_owned(), definitions.into());
+
+    let mut used = BTreeSet::new();
+    request.insert("KeySchema".to_owned(), read_key(table, &mut used)?);
+    for kind in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
+        let mut indexes = Vec::new();
+        for (path, index) in table.list(kind)? {
+            indexes.push(read_index(index, path, &mut used)?);
+        }
+        if !indexes.is_empty() {
+            request.insert(kind.to_owned(), indexes.into());
+        }
+    }
+    if defined != used {
+        let problem = format!("defines {defined:?}, but the keys use {used:?}");
+        return Err(at(definitions_path, problem));
+    }
+    Ok(())
 }
 
 /// Reads an index in the form that CreateTable takes.
