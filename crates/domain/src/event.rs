@@ -36,29 +36,30 @@ pub const MAX_EVENTS: usize = 100;
 /// about half of it are such characters.
 pub const MAX_PUBLISH_BYTES: usize = 4 * 1024 * 1024;
 
-/// Something that happened. Its JSON is what the events queue, the task message and the Events table carry.
+/// An event is something that happened, published by a service. The events queue, the task message
+/// and the Events table carry it as this JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Event {
-    /// Assigned when it was accepted.
+    /// The id that the event was given when it was accepted.
     pub id: EventId,
-    /// What sort of thing happened.
+    /// The sort of thing that happened, such as `order.created`.
     #[serde(rename = "type")]
     pub event_type: EventType,
-    /// When it happened, by the producer's word, else when it was accepted.
+    /// The time at which it happened: the producer's, or else the time at which it was accepted.
     pub timestamp: Timestamp,
-    /// Whose it is.
+    /// The workspace that the event belongs to.
     pub workspace: Workspace,
-    /// Whom it is about.
+    /// The customer, order or other thing that the event is about, as the producer names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// The producer's own reference.
+    /// The producer's own reference, which Posthaste passes on and does not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// How often it was published because of another event: what a relay publishes has one hop more than what it got. Up to
-    /// [`loops::MAX_HOPS`].
+    /// The number of events that led to this one: an event that is published because another one
+    /// arrived has one hop more than that one. At most [`loops::MAX_HOPS`].
     #[serde(default, skip_serializing_if = "has_none")]
     pub hops: u8,
-    /// The trace that its publishing call belonged to, if it said one: see [`crate::trace`].
+    /// The trace of the publishing call, if that named one: see [`crate::trace`].
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "TraceParent::read")]
     pub traceparent: Option<TraceParent>,
     /// The producer's JSON object, byte for byte.
@@ -70,12 +71,13 @@ fn has_none(hops: &u8) -> bool {
     *hops == 0
 }
 
-/// A message of the events queue.
+/// A message of the events queue, read.
 #[derive(Debug, Clone)]
 pub struct Arrived {
-    /// Its event.
+    /// The event in the message.
     pub event: Event,
-    /// Whether its data is still to be checked against its type's schema: it came straight to the queue.
+    /// True if its data was not checked against its type's schema yet, because it came straight to
+    /// the queue and not through the API.
     pub unchecked: bool,
 }
 
@@ -93,84 +95,92 @@ impl Arrived {
     ///   from the envelope's. A `detail` with a `workspace` is an event without its type; any other is the data of an event of the
     ///   `default` workspace.
     pub fn parse(body: &str, origin: Origin<'_>, default: &Workspace) -> Result<Self, Invalid> {
-        let sent = origin.sent;
         if body.len() > MAX_MESSAGE_BYTES {
             return Err(too_large_event(None));
         }
         let mut fields = Fields::of_body(body.as_bytes())?;
         if let Some(detail_type) = fields.raw("detail-type") {
-            return from_event_bridge(fields, detail_type, origin, default)
-                .and_then(|(id, workspace, new)| Ok((id, workspace, new.not_too_deep()?)))
-                .map(|(id, workspace, new)| Self { event: new.accept(id, workspace, sent), unchecked: true });
+            let enveloped = from_event_bridge(fields, detail_type, origin, default)?;
+            let new = enveloped.new.not_too_deep()?;
+            return Ok(Self { event: new.accept(enveloped.id, enveloped.workspace, origin.sent), unchecked: true });
         }
         let workspace = fields.required("workspace", WORKSPACE)?;
         let given: Option<EventId> = fields.optional("id", "a UUID")?;
         let new = NewEvent::take(fields)?;
-        // What was accepted is delivered, also if a version accepted it that took deeper data.
-        let new = if given.is_some() { new } else { new.not_too_deep()? };
-        let is_far = |id: EventId| !id.is_ours() || !origin.is_near(id.time());
-        if given.is_some_and(is_far) {
+        let Some(id) = given else {
+            let event = new.not_too_deep()?.accept(origin.id(), workspace, origin.sent);
+            return Ok(Self { event, unchecked: true });
+        };
+        if !id.is_ours() || !origin.is_near(id.time()) {
             let message = "id has to be a UUIDv7 or v8 of about the time of its message";
             return Err(Invalid::field("id", "invalid_id", message));
         }
-        let id = given.unwrap_or_else(|| origin.id());
-        Ok(Self { event: new.accept(id, workspace, sent), unchecked: given.is_none() })
+        // Its depth is not checked again: an event that was accepted is delivered, even if the version that
+        // accepted it allowed deeper data.
+        Ok(Self { event: new.accept(id, workspace, origin.sent), unchecked: false })
     }
 
-    /// The same with what stands beside the message about the event's hops.
+    /// Sets the event's hops from the message attribute that carries them.
     pub fn with_hops(mut self, text: Option<&str>) -> Result<Self, Invalid> {
         self.event.hops = loops::beside_message(text)?;
         Ok(self)
     }
 
-    /// The same with what stands beside the message about the event's trace.
+    /// Sets the event's trace from the message attribute that carries it.
     pub fn with_trace(mut self, text: Option<&str>) -> Self {
         self.event.traceparent = text.and_then(TraceParent::parse);
         self
     }
 }
 
+/// An event from an EventBridge envelope, with the id and the workspace that it gets.
+struct Enveloped {
+    id: EventId,
+    workspace: Workspace,
+    new: NewEvent,
+}
+
+/// Reads the envelope that an EventBridge rule sends:
 /// <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 fn from_event_bridge(
     mut envelope: Fields<'_>,
     detail_type: &RawValue,
     origin: Origin<'_>,
     default: &Workspace,
-) -> Result<(EventId, Workspace, NewEvent), Invalid> {
-    let event_type =
-        serde_json::from_str::<String>(detail_type.get()).ok().and_then(|text| EventType::of_words(&text).ok());
-    let event_type = event_type.ok_or_else(|| {
+) -> Result<Enveloped, Invalid> {
+    let words = serde_json::from_str::<String>(detail_type.get()).ok();
+    let event_type = words.and_then(|words| EventType::of_words(&words).ok()).ok_or_else(|| {
         Invalid::field("detail-type", "invalid_event_type", "detail-type has to be a text that can be an event type")
     })?;
     let time = timestamp::take(&mut envelope, "time")?;
-    let id = envelope.raw("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok());
-    let id = origin.id_of_envelope(id.as_deref(), time);
+    let envelope_id = envelope.raw("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok());
+    let id = origin.id_of_envelope(envelope_id.as_deref(), time);
     let detail = envelope.raw("detail").ok_or_else(|| envelope.missing("detail"))?;
     let mut fields = Fields::of_object(detail, "detail")?;
-    match fields.optional("workspace", WORKSPACE)? {
-        Some(workspace) => {
-            let rest = NewEvent::take_rest(fields, event_type)?;
-            Ok((id, workspace, NewEvent { timestamp: rest.timestamp.or(time), ..rest }))
-        }
-        None => {
-            check_text("detail", detail.get())?;
-            let path = "detail".to_owned();
-            let data = detail.to_owned();
-            Ok((
-                id,
-                default.clone(),
-                NewEvent { path, event_type, timestamp: time, subject: None, reference: None, data },
-            ))
-        }
-    }
+    let Some(workspace) = fields.optional("workspace", WORKSPACE)? else {
+        // The detail is no event of ours, so all of it is the data of one.
+        check_text("detail", detail.get())?;
+        let new = NewEvent {
+            path: "detail".to_owned(),
+            event_type,
+            timestamp: time,
+            subject: None,
+            reference: None,
+            data: detail.to_owned(),
+        };
+        return Ok(Enveloped { id, workspace: default.clone(), new });
+    };
+    let rest = NewEvent::take_rest(fields, event_type)?;
+    let new = NewEvent { timestamp: rest.timestamp.or(time), ..rest };
+    Ok(Enveloped { id, workspace, new })
 }
 
 const WORKSPACE: &str = "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -";
 
-/// What a client publishes.
+/// An event as a client publishes it, before it has an id.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// Where its data stood in the call, for a complaint about it.
+    /// The place of its data in the call, such as `events[3].data`, for error messages.
     path: String,
     event_type: EventType,
     timestamp: Option<Timestamp>,
@@ -180,7 +190,8 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// Reads the body of a publishing call: one event, or `{"events": […]}` with 1 to 100 of them. Tells which form it was.
+    /// Reads the body of a publishing call, which is one event, or `{"events": […]}` with 1 to 100
+    /// of them.
     pub fn parse_call(body: &[u8]) -> Result<Published, Invalid> {
         if body.len() > MAX_PUBLISH_BYTES {
             return Err(Invalid::too_large(None, format!("a call takes at most {MAX_PUBLISH_BYTES} bytes")));
@@ -196,17 +207,18 @@ impl NewEvent {
         if events.is_empty() || events.len() > MAX_EVENTS {
             return Err(Invalid::field("events", "wrong_count", format!("a call takes 1 to {MAX_EVENTS} events")));
         }
-        let parse = |(at, raw): (usize, &&RawValue)| {
+        let mut new = Vec::with_capacity(events.len());
+        for (at, raw) in events.iter().enumerate() {
             let path = format!("events[{at}]");
             if raw.get().len() > MAX_EVENT_BYTES {
                 return Err(too_large_event(Some(path)));
             }
-            Self::take(Fields::of_object(raw, &path)?)?.not_too_deep()
-        };
-        events.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Published::Many)
+            new.push(Self::take(Fields::of_object(raw, &path)?)?.not_too_deep()?);
+        }
+        Ok(Published::Many(new))
     }
 
-    /// The accepted event.
+    /// Makes the event that is accepted `now`, under this id.
     pub fn accept(self, id: EventId, workspace: Workspace, now: Timestamp) -> Event {
         Event {
             id,
@@ -242,32 +254,34 @@ impl NewEvent {
         Ok(Self { path, event_type, timestamp, subject, reference, data: data.to_owned() })
     }
 
-    /// The same, unless its data has more levels than a publisher may send.
+    /// Refuses data that has more levels than a publisher may send.
     fn not_too_deep(self) -> Result<Self, Invalid> {
         check_depth(&self.path, self.data.get())?;
         Ok(self)
     }
 
-    /// Its type.
+    /// The type that the publisher named.
     pub fn event_type(&self) -> &EventType {
         &self.event_type
     }
 
-    /// Its data.
+    /// The publisher's JSON object, byte for byte.
     pub fn data(&self) -> &RawValue {
         &self.data
     }
 }
 
 impl Event {
-    /// Checks one that came straight to the queue, as [`Published::check`] does. `own` is the workspace's type.
+    /// Checks an event that came straight to the queue, as [`Published::check`] does those of a
+    /// call. `own` is the workspace's own type of its name.
     pub fn check(&self, own: Option<&OwnEventType>) -> Result<(), Invalid> {
         let own = own.map(OwnEventType::compile);
         check_data(&self.event_type, &self.data, "data", own.as_ref(), &mut Budget::default())
     }
 }
 
-/// The schema of a workspace's type, if it has one, or why what is stored is none.
+/// The schema of a workspace's own type, if it has one, or the reason why the stored one can't be
+/// used.
 type OwnSchema = Result<Option<DataSchema>, BadSchema>;
 
 fn check_data(
@@ -292,7 +306,8 @@ fn check_data(
     schema.map_or(Ok(()), |schema| schema.check(data, path, budget))
 }
 
-/// A schema was stored by a version that took it. Nobody knows what its events would have to be, so none is taken unchecked.
+/// Refuses an event whose type has a stored schema that this version can't use. Nobody can tell
+/// whether its data fits, so it is not accepted unchecked.
 fn unusable_schema(event_type: &EventType, path: &str, why: &BadSchema) -> Invalid {
     let message = format!(
         "{path} can't be checked, because the stored schema of {event_type} is not taken any more ({why}): store it again with \
@@ -301,7 +316,7 @@ fn unusable_schema(event_type: &EventType, path: &str, why: &BadSchema) -> Inval
     Invalid::field(path, UNUSABLE_SCHEMA, message)
 }
 
-/// SQS takes no message with these two characters, which JSON allows.
+/// Refuses the two characters that JSON allows and SQS does not.
 fn check_text(path: &str, text: &str) -> Result<(), Invalid> {
     if text.contains(['\u{fffe}', '\u{ffff}']) {
         let message = format!("{path} has a character that SQS does not take: U+FFFE or U+FFFF");
@@ -310,16 +325,16 @@ fn check_text(path: &str, text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// What a publishing call says beside its events, in headers.
+/// The facts about a publishing call that its headers carry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Call {
-    /// How many hops its events have.
+    /// The number of hops of its events: see [`Event::hops`].
     pub hops: u8,
-    /// The trace that it belongs to.
+    /// The trace that the call belongs to.
     pub traceparent: Option<TraceParent>,
 }
 
-/// The two forms of a publishing call.
+/// A publishing call has one of two forms, and its answer has the same one.
 #[derive(Debug, Clone)]
 pub enum Published {
     /// The body was one event.
@@ -329,7 +344,7 @@ pub enum Published {
 }
 
 impl Published {
-    /// Its events, in their order.
+    /// The events of the call, in their order.
     pub fn events(&self) -> &[NewEvent] {
         match self {
             Self::One(event) => std::slice::from_ref(event),
@@ -337,8 +352,9 @@ impl Published {
         }
     }
 
-    /// Checks types and data: an operational event is Posthaste's own, and data has to fit the schema of a built-in type, or of
-    /// one of the workspace's `own` types. The events of a call have one budget, and so have the schemas of their types.
+    /// Checks types and data: operational types are reserved for Posthaste itself, and data has to
+    /// fit the schema of a built-in type, or of one of the workspace's `own` types. All events and
+    /// schemas of a call share one budget.
     pub fn check(&self, own: &HashMap<EventType, OwnEventType>) -> Result<(), Invalid> {
         let mut compiled: BTreeMap<&EventType, OwnSchema> = BTreeMap::new();
         let mut budget = Budget::default();
@@ -355,7 +371,7 @@ impl Published {
         Ok(())
     }
 
-    /// The accepted events, one for each of these ids.
+    /// Makes the accepted events. Each gets the id at its own place in `ids`.
     pub fn accept(self, ids: &[EventId], workspace: &Workspace, call: Call, now: Timestamp) -> Vec<Event> {
         let Call { hops, traceparent } = call;
         let events = match self {

@@ -61,7 +61,7 @@ pub use write::{Condition, Outcome, Write};
 
 use crate::parked::Part;
 
-/// A request that takes longer is slow.
+/// A request that takes longer than this is slow.
 pub const SLOW: Duration = Duration::from_secs(1);
 /// How many strikes within [`STRIKES_WITHIN`] sideline a webhook.
 const STRIKES_TO_SIDELINE: i64 = 3;
@@ -72,25 +72,28 @@ const RELAPSE_WITHIN: Duration = Duration::from_secs(3600);
 const QUICK_TO_RECOVER: i64 = 20;
 const FIRST_PROOF: Duration = Duration::from_secs(60);
 const LONGEST_PROOF: Duration = Duration::from_secs(30 * 60);
-/// How many timeouts in a row open the circuit, and for how long it is open: 30 s, doubled by each failed probe, up to 10 min.
+/// This many timeouts in a row open the circuit. It stays open for 30 s, and each failed probe
+/// doubles that, up to 10 min.
 const TIMEOUTS_TO_OPEN: i64 = 5;
 const FIRST_CIRCUIT: Duration = Duration::from_secs(30);
 const LONGEST_CIRCUIT: Duration = Duration::from_secs(600);
-/// When `release` looks after a lane whose turn has not been heard of.
+/// `release` looks after a lane whose turn has been silent for this long.
 const WATCHDOG: Duration = Duration::from_secs(120);
-/// How long a closed lane is remembered, for its relapses.
+/// A closed lane is remembered for this long, so that a relapse is noticed.
 const LANE_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How many partitions of the index `due` lanes have, `L0` to `L15`, and as many for those that wait for a probe.
+/// The number of partitions that lanes have in the index `due`: `L0` to `L15`, and as many for
+/// lanes that wait for a probe.
 const DUE_SHARDS: u8 = 16;
 
-/// What becomes of what comes for a webhook. A closed lane has no phase.
+/// The phase decides where a delivery goes that arrives for the webhook. A closed lane has no
+/// phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// It waits for the turn.
+    /// Deliveries wait for the turn.
     Held,
-    /// It goes the fast way, while the turn hands the backlog back.
+    /// Deliveries go the fast way, while the turn hands the backlog back.
     Pouring,
-    /// It waits; nothing is waiting yet, so the lane has no turn.
+    /// Deliveries wait, but none is waiting yet, so the lane has no turn.
     Idle,
 }
 
@@ -107,14 +110,14 @@ impl Phase {
     }
 }
 
-/// Why a webhook's deliveries wait.
+/// The reason why a webhook's deliveries wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// They are more than its rate limit allows.
+    /// More deliveries arrive than the webhook's rate limit allows.
     Limited,
-    /// Its endpoint takes long to answer.
+    /// The endpoint takes long to answer.
     Slow,
-    /// Its endpoint keeps timing out: the circuit is open, or was a moment ago.
+    /// The endpoint keeps timing out: the circuit is open, or was open a moment ago.
     Sick,
 }
 
@@ -123,7 +126,7 @@ impl Reason {
     pub const NAMES: [(&'static str, Self); 3] =
         [("limited", Self::Limited), ("slow", Self::Slow), ("sick", Self::Sick)];
 
-    /// The name.
+    /// The name that the API and the table use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Limited => "limited",
@@ -133,57 +136,60 @@ impl Reason {
     }
 }
 
-/// A lane as it was read. The default is that of a webhook without an item, which is closed.
+/// A lane as it was read. The default is the lane of a webhook without an item, which is closed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lane {
-    /// None if it is closed.
+    /// The phase; none if the lane is closed.
     pub phase: Option<Phase>,
-    /// Why it was opened last.
+    /// The reason why the lane was opened last.
     pub reason: Option<Reason>,
-    /// When it was sidelined or opened last.
+    /// The time at which the webhook was sidelined, or the lane opened, last.
     pub opened_at: Option<Timestamp>,
-    /// Names one opening, from its beginning until it is closed: what a turn's message has to bring.
+    /// Names one opening, until the lane is closed. A turn's message has to bring it.
     pub token: Option<String>,
     /// The SQS id of the message that took the turn.
     pub holder: Option<String>,
-    /// Names one taking of the turn: whoever writes in a turn's name has to know it.
+    /// Names one taking of the turn. Every write of that turn has it as a condition.
     pub turn: Option<String>,
-    /// Until when nobody else may take the turn.
+    /// The end of the lease: until then nobody else may take the turn.
     pub lease_until: Option<Timestamp>,
-    /// When the turn goes on.
+    /// The time at which the turn goes on.
     pub wake_at: Option<Timestamp>,
-    /// When `release` sends another message.
+    /// The time at which `release` sends another message for the turn.
     pub due_at: Option<Timestamp>,
-    /// The partition of the index that it is in.
+    /// The lane's partition in the index `due`.
     pub due_shard: Option<String>,
-    /// How many requests may be under way at once.
+    /// The number of requests that may be under way at once.
     pub window: Option<u32>,
-    /// Until when the circuit is open; past while a probe has not answered.
+    /// The time until which the circuit is open. It stays here, in the past, until a probe has
+    /// answered.
     pub sick_until: Option<Timestamp>,
-    /// How often the circuit has opened in a row.
+    /// The number of times that the circuit has opened in a row.
     pub openings: u32,
-    /// Timeouts in a row, as turns have seen them.
+    /// Timeouts in a row that turns have seen.
     pub timeouts: i64,
-    /// Quick answers in a row, as turns have seen them.
+    /// Quick answers in a row that turns have seen.
     pub quick: i64,
     /// Strikes since `strikes_since`.
     pub strikes: i64,
-    /// When the first of the strikes was.
+    /// The time of the first of these strikes.
     pub strikes_since: Option<Timestamp>,
-    /// Slow requests, with no quick answer since the first, that only one environment has seen one of.
+    /// Slow requests since the last quick answer, each in an environment that saw nothing else
+    /// slow.
     pub doubts: i64,
-    /// How often it was sidelined again within an hour.
+    /// The number of times in a row that the webhook was sidelined again soon after it had
+    /// recovered.
     pub relapses: u32,
-    /// When it was sidelined last.
+    /// The time at which the webhook was sidelined last.
     pub sidelined_at: Option<Timestamp>,
-    /// Whether the backlog may take no more.
+    /// True if the backlog may take no more deliveries.
     pub full: bool,
-    /// When the backlog was counted.
+    /// The time at which the backlog was counted.
     pub counted_at: Option<Timestamp>,
 }
 
 impl Lane {
-    /// For how long the endpoint has to be quick before its lane is left.
+    /// The time for which the endpoint has to be quick before its lane is left.
     fn proof(&self) -> Duration {
         FIRST_PROOF.saturating_mul(1_u32 << self.relapses.min(10)).min(LONGEST_PROOF)
     }
@@ -194,12 +200,12 @@ impl Lane {
         self.sick_until.is_none() && self.quick >= QUICK_TO_RECOVER && now >= since + self.proof()
     }
 
-    /// Until when nothing is sent, where that is known.
+    /// The end of the pause in which nothing is sent, where that is known.
     pub fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.phase.and(self.sick_until).filter(|until| *until > now)
     }
 
-    /// What the owner sees.
+    /// The state as the webhook's owner sees it.
     pub fn state(&self) -> State {
         match (self.phase, self.reason) {
             (None, _) => State::Healthy,
@@ -210,13 +216,13 @@ impl Lane {
         }
     }
 
-    /// Why deliveries wait; none where none does.
+    /// The reason why deliveries wait; none if they go straight to the endpoint.
     pub fn waiting_reason(&self) -> Option<Reason> {
         self.phase.map(|_| self.reason.unwrap_or(Reason::Slow))
     }
 }
 
-/// How a webhook's endpoint is being served.
+/// The way a webhook's endpoint is being served, as the API shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Deliveries go straight to it.
@@ -241,7 +247,7 @@ impl State {
         ("recovering", Self::Recovering),
     ];
 
-    /// The name.
+    /// The name that the API uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
@@ -252,7 +258,7 @@ impl State {
         }
     }
 
-    /// Why, as a sentence for the owner; none where there is nothing to explain.
+    /// A sentence for the owner that explains the state; none where there is nothing to explain.
     pub fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Healthy => None,
@@ -264,8 +270,9 @@ impl State {
     }
 }
 
-/// A webhook was changed, paused, enabled or deleted: its turn has to see that soon, and an open circuit lets a request through, as
-/// what made it open may be what was changed. To be made after the change itself, and to be followed by a message with the token.
+/// Wakes the turn of a webhook that was changed, paused, enabled or deleted, and lets a request
+/// through an open circuit, because the change may have mended the endpoint. This write comes after
+/// the change itself, and a message with the token follows it.
 pub fn nudge(now: Timestamp) -> Write {
     Write::default()
         .only_if(Condition::Present(Attr::Token))
@@ -275,7 +282,8 @@ pub fn nudge(now: Timestamp) -> Write {
         .remove(Attr::SickUntil)
 }
 
-/// The same for a lane that is idle, which has no turn to be woken: the next delivery does not wait for an open circuit.
+/// Closes the circuit of an idle lane, which has no turn to wake, so that the next delivery goes
+/// out at once.
 pub fn forgive(lane: &Lane) -> Option<Write> {
     let write = Write::default()
         .only_if(Condition::is(Attr::Phase, Phase::Idle))
@@ -284,9 +292,9 @@ pub fn forgive(lane: &Lane) -> Option<Write> {
     (lane.phase == Some(Phase::Idle) && lane.sick_until.is_some()).then_some(write)
 }
 
-/// How far `release` looks ahead for lanes that were told to wake.
+/// `release` looks this far ahead for lanes that were told to wake.
 const WAKE_AHEAD: Duration = Duration::from_secs(75);
-/// When `release` looks after a lane again that it has woken.
+/// `release` looks after a lane that it has woken again after this time.
 const WAKE_AGAIN: Duration = Duration::from_secs(300);
 
 /// What `release` does about a lane that the index says is due: the write, and when its message shall come. None where it is not

@@ -1,5 +1,6 @@
-//! Where a message of the events queue came from, and the id that its event gets by that. Every copy of a message, every rule that
-//! sends the same envelope, and a dead letter that is sent back, have to come to the same id.
+//! The origin of a message on the events queue decides the id of its event. Every copy of a
+//! message, every rule that sends the same envelope, and a dead letter that is sent back, have to
+//! come to the same id.
 
 use std::time::Duration;
 
@@ -7,35 +8,36 @@ use jiff::Timestamp;
 
 use crate::id::EventId;
 
-/// How far an id that a message brings may lie before the message itself: as long as a message and its dead letter can wait.
+/// An id that a message brings may be this much older than the message: as long as a message and
+/// its dead letter can wait.
 const OLDEST_ID: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How far it may lie ahead, as clocks differ.
+/// An id may be this much newer than its message, because clocks differ.
 const NEWEST_ID: Duration = Duration::from_secs(60 * 60);
 
-/// What SQS says of a message.
+/// The attributes that SQS gives a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// Its id, which a message that is sent back from a dead-letter queue does not keep.
+    /// The SQS id. A message that is sent back from a dead-letter queue gets another one.
     pub message_id: &'a str,
-    /// When it was sent: for a message that was sent back, when that was.
+    /// The time at which the message was sent, or sent back.
     pub sent: Timestamp,
-    /// The id that its event had when the message became a dead letter.
+    /// The id that the event had when its message became a dead letter.
     pub kept: Option<EventId>,
 }
 
 impl Origin<'_> {
-    /// Whether an id of this time can be that of the message's event.
+    /// Whether a message of this age can carry an event with an id of this `time`.
     pub(super) fn is_near(&self, time: Timestamp) -> bool {
         self.sent - OLDEST_ID <= time && time <= self.sent + NEWEST_ID
     }
 
-    /// The id of an event that names none.
+    /// The id of an event that names none itself.
     pub(super) fn id(&self) -> EventId {
         self.kept_id().unwrap_or_else(|| EventId::of_message(self.message_id, self.sent))
     }
 
-    /// The id of an event in an EventBridge envelope. Of an envelope without a time near to its message nobody can say when its event
-    /// was accepted, so its message does.
+    /// The id of an event in an EventBridge envelope: from the envelope's own id, or from the
+    /// message if the envelope has no time near to that of its message.
     pub(super) fn id_of_envelope(&self, id: Option<&str>, time: Option<Timestamp>) -> EventId {
         let own = id.zip(time.filter(|time| self.is_near(*time)));
         let own = own.map(|(id, time)| EventId::of_envelope(id, time));

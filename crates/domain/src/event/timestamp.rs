@@ -1,14 +1,15 @@
-//! When an event happened, by its producer's word.
+//! The time of an event, as its producer writes it.
 
 use jiff::Timestamp;
 
 use crate::{Invalid, input::Fields};
 
-/// Unix times below this one, 2001-01-01T00:00:00Z in milliseconds, are refused: they would be what is now in seconds. An older time
-/// can be written as RFC 3339.
+/// The earliest time in milliseconds that is accepted, 2001-01-01T00:00:00Z. Smaller numbers are
+/// refused, because they are probably seconds: today's time in seconds is a smaller number. An
+/// older time can be written as RFC 3339.
 pub const FIRST_MILLISECOND: i64 = 978_307_200_000;
 
-/// RFC 3339, or Unix milliseconds as the Spektr documents write them.
+/// Reads RFC 3339, or Unix milliseconds as the Spektr documents write them.
 pub(super) fn take(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<Timestamp>, Invalid> {
     let Some(raw) = fields.raw(name) else { return Ok(None) };
     let at = fields.at(name);

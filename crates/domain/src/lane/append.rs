@@ -1,4 +1,5 @@
-//! The side of the lane where deliveries arrive: whether they may go, how they get into the backlog, and what sidelines a webhook.
+//! The side of the lane where deliveries arrive: whether they may go, how they get into the
+//! backlog, and what sidelines a webhook.
 
 use std::time::Duration;
 
@@ -9,24 +10,25 @@ use super::{
     WATCHDOG, Write,
 };
 
-/// How long a lane that was closed gathers arrivals before its turn begins.
+/// A lane that was closed gathers arrivals for this long before its turn begins.
 const GATHER: Duration = Duration::from_secs(1);
-/// What turns have learned of the endpoint. It says nothing any more when a webhook is sidelined or opened anew.
+/// The attributes that turns have learned about the endpoint. They are forgotten when the webhook
+/// is sidelined, or its lane opened anew.
 const LESSONS: [Attr; 5] = [Attr::Window, Attr::Quick, Attr::Timeouts, Attr::SickUntil, Attr::Openings];
 
-/// What becomes of a delivery that has arrived.
+/// The way that a delivery takes when it arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It goes the fast way.
+    /// It goes straight to the endpoint.
     Go,
     /// It waits in the backlog.
     Wait,
-    /// The backlog is full: it is recorded as skipped.
+    /// It is recorded as skipped, because the backlog is full.
     Shed,
 }
 
 impl Lane {
-    /// What becomes of what arrives.
+    /// Decides about a delivery that arrives.
     pub fn admission(&self) -> Admission {
         match self.phase {
             None | Some(Phase::Pouring) => Admission::Go,
@@ -35,9 +37,10 @@ impl Lane {
         }
     }
 
-    /// Counts a slow request. The third strike within a minute sidelines the webhook, and so does the third doubt with no quick answer
-    /// since the first. None where it is sidelined already. The write is for the lane as it was read; one that is refused is to be
-    /// decided anew.
+    /// Counts a slow request. The third strike within a minute sidelines the webhook, and so does
+    /// the third doubt without a quick answer in between. None if the webhook is sidelined already.
+    /// The write holds for the lane as it was read; if it is refused, the caller reads the lane
+    /// again and decides anew.
     pub fn strike(&self, strike: Strike, now: Timestamp) -> Option<Write> {
         if strike == Strike::Doubt && self.doubts + 1 < STRIKES_TO_SIDELINE {
             let is_open = self.phase.is_none_or(|phase| phase == Phase::Pouring);
@@ -85,13 +88,13 @@ impl Lane {
         )
     }
 
-    /// The endpoint has answered quickly: what was doubted of it is forgotten. None where nothing was.
+    /// Forgets all doubts, because the endpoint has answered quickly. None where there is no doubt.
     pub fn trust(&self) -> Option<Write> {
         let doubted = Write::default().only_if(Condition::is(Attr::Doubts, self.doubts)).remove(Attr::Doubts);
         (self.doubts > 0).then_some(doubted)
     }
 
-    /// An item without a turn is remembered for a while; one with a turn does not expire.
+    /// Keeps an item without a turn for a while; one with a turn does not expire.
     fn kept(&self, write: Write, now: Timestamp) -> Write {
         match self.due_at {
             None => write.set(Attr::ExpiresAt, (now + LANE_LIFE).as_second()),
@@ -99,47 +102,51 @@ impl Lane {
         }
     }
 
-    /// Gives the lane a turn, for the backlog that has something in it. None where it has one.
+    /// Gives the lane a turn, which the backlog needs now that it has something in it. None if the
+    /// lane has a turn already.
     fn open(&self, reason: Reason, token: &str, shard: &str, now: Timestamp) -> Option<(Write, Duration)> {
-        let opened = |write: Write, gather| {
-            write
-                .set(Attr::Phase, Phase::Held)
-                .set(Attr::Token, token)
-                .set(Attr::WakeAt, now + gather)
-                .set(Attr::DueAt, now + WATCHDOG)
-                .set(Attr::DueShard, shard)
-                .remove(Attr::Holder)
-                .remove(Attr::ExpiresAt)
-        };
-        match self.phase {
-            Some(Phase::Held | Phase::Pouring) => None,
-            // What it has proven so far, and since when, stays.
+        let (write, gather) = match self.phase {
+            Some(Phase::Held | Phase::Pouring) => return None,
+            // What the endpoint has proven so far, and since when, stays.
             Some(Phase::Idle) => {
                 let write = Write::default().only_if(Condition::is(Attr::Phase, Phase::Idle));
-                Some((opened(write, Duration::ZERO), Duration::ZERO))
+                (write, Duration::ZERO)
             }
             None => {
-                let write = Write::default().only_if(Condition::Absent(Attr::Phase));
-                let write = opened(write, GATHER).set(Attr::Reason, reason).set(Attr::OpenedAt, now);
-                Some((LESSONS.into_iter().fold(write, Write::remove), GATHER))
+                let write = Write::default()
+                    .only_if(Condition::Absent(Attr::Phase))
+                    .set(Attr::Reason, reason)
+                    .set(Attr::OpenedAt, now);
+                (LESSONS.into_iter().fold(write, Write::remove), GATHER)
             }
-        }
+        };
+        let opened = write
+            .set(Attr::Phase, Phase::Held)
+            .set(Attr::Token, token)
+            .set(Attr::WakeAt, now + gather)
+            .set(Attr::DueAt, now + WATCHDOG)
+            .set(Attr::DueShard, shard)
+            .remove(Attr::Holder)
+            .remove(Attr::ExpiresAt);
+        Some((opened, gather))
     }
 }
 
-/// What a slow request says about its endpoint.
+/// A slow request is more or less evidence against its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strike {
-    /// A fifth or more of what was seen of the endpoint lately was slow.
+    /// It counts at once: a fifth or more of the recent requests to the endpoint were slow.
     Counts,
-    /// Nearly all that was seen of it was quick. It may be one slow request in a hundred, or the first one of an endpoint that has
-    /// stopped: what others see next tells.
+    /// It counts only together with others: nearly all recent requests were quick. It may be one
+    /// slow request in a hundred, or the first one of an endpoint that has stopped answering; what
+    /// other environments see next tells.
     Doubt,
 }
 
-/// Deliveries of one webhook get into its backlog: they are put, then the lane is read strongly, then it is opened where it has no
-/// turn, then the turn's message is sent. Whoever carries this out may die at any step: the deliveries' own message is still there
-/// and comes again, with the same keys.
+/// Puts deliveries of one webhook into its backlog, as a sequence of steps: put the items, read the
+/// lane strongly, open it if it has no turn, send the turn's message. Whoever carries the steps out
+/// may die at any of them: the message that brought the deliveries is still there, and comes again
+/// with the same keys.
 #[derive(Debug, Clone)]
 pub struct Append {
     reason: Reason,
@@ -148,43 +155,44 @@ pub struct Append {
     step: AppendStep,
 }
 
-/// What is to be done next.
+/// The next step of an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppendStep {
-    /// The items are to be put.
+    /// Put the items into the backlog.
     Put,
-    /// The lane is to be read strongly, after the put was answered.
+    /// Read the lane strongly. The put has been answered.
     Look,
-    /// The lane is to be opened; the delay is for the message that follows.
+    /// Open the lane. The delay is for the message that follows.
     Open(Write, Duration),
-    /// The message of the turn is to be sent. Should that fail, the lane's watchdog will see to it.
+    /// Send the turn's message. If that fails, the lane's watchdog sends another one.
     Send {
-        /// What the message has to bring.
+        /// The token that the message has to bring.
         token: String,
-        /// How long it stays hidden.
+        /// The time for which SQS hides the message.
         delay: Duration,
     },
-    /// All is done: the message that brought the deliveries can go.
+    /// Delete the message that brought the deliveries: all is done.
     Done,
 }
 
 impl Append {
-    /// Deliveries that wait for this reason, if the lane has none yet. The token is random; the shard is that of the webhook.
+    /// Begins to append deliveries, which wait for this reason if the lane has none yet. The token
+    /// is random; the shard belongs to the webhook.
     pub fn new(reason: Reason, token: String, shard: String) -> Self {
         Self { reason, token, shard, step: AppendStep::Put }
     }
 
-    /// What is to be done next.
+    /// The step that comes next.
     pub fn next(&self) -> AppendStep {
         self.step.clone()
     }
 
-    /// The items are in the backlog.
+    /// Notes that the items are in the backlog.
     pub fn put(&mut self) {
         self.step = AppendStep::Look;
     }
 
-    /// The lane was read.
+    /// Notes the lane that was read.
     pub fn looked(&mut self, lane: &Lane, now: Timestamp) {
         self.step = match lane.open(self.reason, &self.token, &self.shard, now) {
             Some((write, delay)) => AppendStep::Open(write, delay),
@@ -192,7 +200,8 @@ impl Append {
         };
     }
 
-    /// What became of the opening. One that is refused has met another one, or itself when an answer got lost.
+    /// Notes the outcome of the opening. A refusal means that another append has opened the lane,
+    /// or that this one has and the answer got lost.
     pub fn opened(&mut self, outcome: &Outcome, now: Timestamp) {
         let AppendStep::Open(_, delay) = self.step else { return };
         match outcome {
@@ -203,7 +212,7 @@ impl Append {
         }
     }
 
-    /// The message was sent, or not.
+    /// Notes that the turn's message was sent, or that sending failed.
     pub fn sent(&mut self) {
         self.step = AppendStep::Done;
     }

@@ -63,7 +63,7 @@ impl Attr {
         Self::ExpiresAt,
     ];
 
-    /// The name in the table.
+    /// The name of the attribute in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Phase => "phase",
@@ -93,7 +93,7 @@ impl Attr {
     }
 }
 
-/// The value of an attribute.
+/// An attribute's value has one of two types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A text.
@@ -138,11 +138,11 @@ impl From<Reason> for Value {
     }
 }
 
-/// The attributes that an item has.
+/// The attributes of an item, with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes(pub(super) BTreeMap<Attr, Value>);
 
-/// An attribute has a value that this version does not know.
+/// A value that this version of the code does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the lane's {} can't be read", .0.name())]
 pub struct Unreadable(pub Attr);
@@ -154,12 +154,12 @@ impl FromIterator<(Attr, Value)> for Attributes {
 }
 
 impl Attributes {
-    /// The value of one; none if the item does not have it.
+    /// The value of one attribute; none if the item does not have it.
     pub fn get(&self, attribute: Attr) -> Option<&Value> {
         self.0.get(&attribute)
     }
 
-    /// The lane that they describe.
+    /// Reads the lane that the attributes describe.
     pub fn lane(&self) -> Result<Lane, Unreadable> {
         Ok(Lane {
             phase: self.named(Attr::Phase, &Phase::NAMES)?,

@@ -1,4 +1,5 @@
-//! What one execution environment of `deliver` has seen of its endpoints: whether a slow request says something about the endpoint.
+//! An execution environment of `deliver` keeps what it has seen of its endpoints, to tell whether a
+//! slow request says something about the endpoint.
 //!
 //! One slow request in a hundred is no slow endpoint, and when the network between us and all of them is slow, no endpoint is.
 
@@ -12,15 +13,15 @@ use jiff::Timestamp;
 use super::{SLOW, Strike};
 use crate::{id::WebhookId, workspace::Workspace};
 
-/// How long an observation counts.
+/// An observation counts for this long.
 const MEMORY: Duration = Duration::from_secs(60);
-/// A webhook with fewer observations is judged by each of them.
+/// A webhook with fewer observations than this is judged by each of them.
 const FEW: usize = 5;
-/// The most observations that are kept of one webhook.
+/// The most observations that are kept for one webhook.
 const MAX_SAMPLES: usize = 100;
 /// The most webhooks that are remembered.
 const MAX_WEBHOOKS: usize = 10_000;
-/// How recent an observation says how things are now.
+/// An observation younger than this tells how things are at the moment.
 const RECENT: Duration = Duration::from_secs(10);
 /// The fuse needs to have seen at least this many workspaces, or hosts.
 const FEWEST_FOR_FUSE: usize = 4;
@@ -38,13 +39,14 @@ struct Endpoint {
     samples: VecDeque<Sample>,
 }
 
-/// What was seen of the endpoints, by webhook.
+/// The observations of endpoints, by webhook.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence(BTreeMap<WebhookId, Endpoint>);
 
 impl Evidence {
-    /// A request has been under way for a second, or has ended. Answers whether that is a strike: it was slow, and that is not our own
-    /// trouble. A request that was noted while it was under way is not to be noted again when it ends.
+    /// Notes a request that has been under way for a second, or has ended. Returns a strike if it
+    /// was slow and the cause is not on our side. A request that was noted while it was under way
+    /// must not be noted again when it ends.
     pub fn note(
         &mut self,
         webhook: WebhookId,
@@ -70,14 +72,16 @@ impl Evidence {
         (is_slow && !self.is_our_trouble(now)).then_some(strike)
     }
 
-    /// Whether the webhook answered quickly a moment ago, so that several requests may begin at once.
+    /// Whether the webhook answered quickly a moment ago, so that several requests may begin at
+    /// once.
     pub fn was_quick(&self, webhook: WebhookId, now: Timestamp) -> bool {
         let last = self.0.get(&webhook).and_then(|endpoint| endpoint.samples.back());
         last.is_some_and(|last| !last.is_slow && now < last.at + RECENT)
     }
 
-    /// Whether more than half of all that was called a moment ago is slow. Workspaces are counted and not hosts, so that no tenant can
-    /// blow the fuse with many dead hosts; only where there is a single workspace its hosts count.
+    /// The fuse: whether more than half of all that was called a moment ago is slow. It counts
+    /// workspaces and not hosts, so that no tenant can blow it with many dead hosts; only where
+    /// there is a single workspace do its hosts count.
     fn is_our_trouble(&self, now: Timestamp) -> bool {
         let mut workspaces: BTreeMap<&Workspace, BTreeMap<&str, bool>> = BTreeMap::new();
         for endpoint in self.0.values() {

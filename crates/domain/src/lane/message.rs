@@ -1,4 +1,5 @@
-//! The message of the turns queue: a hint that a webhook's turn may go on. The lane's item is the truth.
+//! The message of the turns queue is a hint that a webhook's turn may go on. The truth is in the
+//! lane's item.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +14,14 @@ use crate::{
 pub struct TurnMessage {
     /// The workspace that owns the webhook.
     pub workspace: Workspace,
-    /// The webhook.
+    /// The webhook whose turn it is.
     pub webhook: WebhookId,
     /// The token of the opening that the message belongs to.
     pub token: String,
 }
 
 impl TurnMessage {
-    /// Reads a message.
+    /// Reads a message of the turns queue.
     pub fn parse(message: &str) -> Result<Self, Unreadable> {
         version::read(message)
     }

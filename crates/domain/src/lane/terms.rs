@@ -1,33 +1,33 @@
-//! What a turn has to know of its webhook.
+//! The facts about a webhook that its turn has to know.
 
 use std::time::Duration;
 
 use crate::{format::MAX_EVENTS, rate_limit::RateLimit, webhook::Webhook};
 
-/// A webhook as a turn sees it.
+/// A webhook as its turn sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// It was deleted: its backlog is removed.
     Gone,
-    /// It is paused or disabled: its backlog is skipped.
+    /// It is paused or disabled: its backlog is recorded as skipped.
     Disabled,
-    /// It is served.
+    /// It is served on these terms.
     Enabled(Terms),
 }
 
-/// How a webhook is served.
+/// The limits within which a webhook is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// How many requests it gets; none where there is no limit.
+    /// Its rate limit; none if it has no limit.
     pub limit: Option<RateLimit>,
-    /// How many deliveries make a full request: 1, or those of a format with a list.
+    /// The number of deliveries that make a full request: 1, or more for a format with a list.
     pub full_request: usize,
-    /// How long a request may take.
+    /// The longest time that a request may take.
     pub timeout: Duration,
 }
 
 impl Seen {
-    /// What there is to know; none for a webhook that does not exist.
+    /// Sums up a webhook for its turn; `None` is a webhook that does not exist.
     pub fn of(webhook: Option<&Webhook>) -> Self {
         match webhook {
             None => Self::Gone,

@@ -1,14 +1,4 @@
-//! The turn of a webhook: what works its backlog off.
-//!
-//! A message of the turns queue claims the turn ([`Claiming`]). From then on [`Turn::next`] says what is to be done, and whoever does
-//! it tells what came of it. The turn ends with its time, with a wait that is too long to hold an invocation for, or by closing the
-//! lane. Every write to the lane names the turn, so one that was taken over changes nothing any more.
-//!
-//! - A lease lasts until the invocation's own deadline and a little, is set once and never renewed: a function that was killed or
-//!   frozen can't act after its deadline. No request begins that might not end before it.
-//! - The lane is written first and the message's visibility changed second, or the next receive would meet the lease.
-//! - A wait of up to 2 s is sat out, one of up to 2 min is the message's visibility timeout, a longer one is the lane's `dueAt`, at
-//!   which `release` sends another message. No turn sends a message to its own queue.
+//! The turn of a webhook works its backlog off.
 
 mod claim;
 mod end;
@@ -26,24 +16,24 @@ pub use claim::{Claim, Claiming, Message};
 use end::{Closing, Ending};
 use pace::{Pour, Slots};
 
-/// How old what is known of the webhook and its lane may be when something begins.
+/// Knowledge of the webhook and its lane may be this old when something begins.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long an empty backlog is taken for empty while requests are under way.
+/// An empty backlog is taken for empty for this long while requests are under way.
 const READ_EVERY: Duration = Duration::from_millis(500);
-/// How long a turn works before it goes to the back of the queue.
+/// A turn works for this long before it goes to the back of the queue.
 const SLICE: Duration = Duration::from_secs(50);
-/// What has to be left after a request for recording it and settling the turn.
+/// After a request this much time has to be left for recording it and ending the turn.
 const AFTERMATH: Duration = Duration::from_secs(8);
-/// The longest wait that is sat out.
+/// A turn sits out a wait up to this long.
 const SIT_OUT: Duration = Duration::from_secs(2);
-/// How long a turn waits that met a fault of ours.
+/// A turn that met a fault of ours waits for this long.
 const AFTER_FAULT: Duration = Duration::from_secs(5);
-/// How many items are read at once.
+/// The number of items that are read at once.
 const PAGE: usize = 100;
-/// How often the backlog is counted.
+/// The backlog is counted this often.
 const COUNT_EVERY: Duration = Duration::from_secs(600);
 
-/// What is to be done next.
+/// The next thing that a turn has to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Read the webhook and its lane strongly; tell [`Turn::looked`].
@@ -68,25 +58,25 @@ pub enum Step {
     Write(Write),
     /// See whether the backlog is empty, strongly, from its beginning; tell [`Turn::looked_again`].
     LookAgain,
-    /// The turn is over, and this becomes of its message.
+    /// The turn is over, and its message has this fate.
     Over(Over),
 }
 
-/// What becomes of the turn's message.
+/// The fate of the turn's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
-    /// It can go.
+    /// It is deleted.
     Done,
     /// It comes again after this wait.
     RetryIn(Duration),
 }
 
-/// What an endpoint did with a request.
+/// The way an endpoint treated a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It answered, with nothing that speaks of overload, or could not be reached.
+    /// It answered without a sign of overload, or could not be reached.
     Answered,
-    /// It answered with 429 or 5xx.
+    /// It answered with 429 or 5xx, which are signs of overload.
     Overloaded,
     /// It did not answer in time.
     TimedOut,
@@ -104,7 +94,7 @@ enum Stage {
     Over(Over),
 }
 
-/// One taking of a turn.
+/// One taking of a turn, by one invocation.
 #[derive(Debug, Clone)]
 pub struct Turn {
     me: String,
@@ -112,17 +102,18 @@ pub struct Turn {
     /// The lane as it was read, with what this turn has learned since.
     pub(super) lane: Lane,
     stage: Stage,
-    /// When all work has to be over.
+    /// The time by which all work has to be over.
     until: Timestamp,
     slice_ends: Timestamp,
     seen: Option<Seen>,
     looked_at: Option<Timestamp>,
-    /// How much of the backlog is at hand and not begun: requests, or deliveries of a format with a list.
+    /// The number of requests, or of deliveries of a format with a list, that are at hand and not
+    /// begun.
     ready: usize,
     under_way: u32,
-    /// When the end of the backlog was reached last.
+    /// The time at which the end of the backlog was reached last.
     drained_at: Option<Timestamp>,
-    /// Whether there is more than was read.
+    /// True if the backlog has more than was read.
     has_more: bool,
     pub(super) window: Window,
     slots: Slots,
@@ -154,12 +145,14 @@ impl Turn {
         }
     }
 
-    /// Its rate limit bounds a limited endpoint; another one begins with one request, and goes on with what turns have learned.
+    /// The first window: a limited endpoint is bounded by its rate limit; another one begins with
+    /// one request, or with the window that earlier turns have learned.
     fn first_window(lane: &Lane) -> Window {
         Window::new(if lane.reason == Some(Reason::Limited) { MAX_WINDOW } else { lane.window.unwrap_or(1) })
     }
 
-    /// Whether the turn before ended without telling, so that what it had begun may have been recorded already.
+    /// Whether the turn before this one ended without telling, so that requests that it began may
+    /// have been recorded.
     pub fn is_unclean(&self) -> bool {
         self.is_unclean
     }
@@ -169,7 +162,7 @@ impl Turn {
         self.lane.phase == Some(Phase::Pouring)
     }
 
-    /// What is to be done next.
+    /// Returns the next step. It changes the turn's stage where the current one is over.
     pub fn next(&mut self, now: Timestamp) -> Step {
         if self.stage == Stage::Working {
             let step = self.work(now);
@@ -189,7 +182,7 @@ impl Turn {
         }
     }
 
-    /// What to do while the turn works. It may leave this stage; then the step does not count.
+    /// Finds the next step while the turn works. If it leaves this stage, its step does not count.
     fn work(&mut self, now: Timestamp) -> Step {
         let for_an_answer = self.for_an_answer(now);
         if self.is_broken {
@@ -264,7 +257,8 @@ impl Turn {
         }
     }
 
-    /// Never a wait that is over, or an answer that is late would be waited for without a pause.
+    /// Waits for an answer. The wait always ends in the future: a late answer would otherwise be
+    /// waited for in a loop without a pause.
     fn for_an_answer(&self, now: Timestamp) -> Step {
         Step::Wait(self.until.max(now + READ_EVERY))
     }
@@ -277,12 +271,12 @@ impl Turn {
         self.lane.counted_at.is_none_or(|at| now >= at + COUNT_EVERY)
     }
 
-    /// A write of this turn, which nobody else can make.
+    /// A write that only this turn can make.
     fn mine(&self) -> Write {
         Write::default().only_if(Condition::is(Attr::Turn, self.me.as_str()))
     }
 
-    /// What the turn has learned, kept for the next one.
+    /// Adds what the turn has learned about the endpoint, for the turn after it.
     fn with_lessons(&self, write: Write) -> Write {
         write
             .set(Attr::Window, self.window.size())
@@ -295,7 +289,7 @@ impl Turn {
             .set_or_remove(Attr::CountedAt, self.lane.counted_at)
     }
 
-    /// What became of a write of this turn.
+    /// Notes the outcome of a write of this turn.
     pub fn wrote(&mut self, outcome: Outcome, now: Timestamp) {
         match self.stage.clone() {
             Stage::Switching(phase) => self.switched(phase, outcome),

@@ -1,4 +1,4 @@
-//! How many requests of one webhook may be under way at once.
+//! The window bounds the number of requests of one webhook that are under way at once.
 //!
 //! The bound follows outcomes and never latency: an endpoint that takes 4.5 s and gets 20 events a second needs 90 requests side by
 //! side (Little's law), and a bound that shrank because it is slow would end at one, with a backlog for ever. It doubles in each
@@ -7,7 +7,7 @@
 /// The most requests of one webhook that are under way at once. Together with an endpoint's latency this bounds its rate.
 pub const MAX_WINDOW: u32 = 100;
 
-/// The bound, and what it has seen.
+/// The current bound, and the outcomes that move it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     size: u32,
@@ -21,12 +21,12 @@ impl Window {
         Self { size: size.clamp(1, MAX_WINDOW), has_failed: false, successes: 0 }
     }
 
-    /// How many requests may be under way.
+    /// The number of requests that may be under way.
     pub fn size(&self) -> u32 {
         self.size
     }
 
-    /// A request was answered, and not with a sign of overload.
+    /// Notes a request that was answered without a sign of overload.
     pub fn succeeded(&mut self) {
         self.successes += 1;
         if !self.has_failed || self.successes >= self.size {
@@ -35,7 +35,7 @@ impl Window {
         }
     }
 
-    /// A request timed out, or was answered with 429 or 5xx.
+    /// Notes a request that timed out, or was answered with 429 or 5xx.
     pub fn failed(&mut self) {
         *self = Self { size: (self.size / 2).max(1), has_failed: true, successes: 0 };
     }

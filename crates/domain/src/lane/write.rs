@@ -1,8 +1,8 @@
-//! A conditional change of a lane's item: carried out whole or not at all.
+//! A conditional change of a lane's item, which is carried out whole or not at all.
 
 use super::{Attr, Attributes, Lane, Value};
 
-/// What an item has to be like.
+/// A condition on the item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// It does not have this attribute.
@@ -23,7 +23,7 @@ impl Condition {
         Self::Is(attribute, value.into())
     }
 
-    /// The attribute has this value, or is absent where there is none.
+    /// The attribute has this value; or it is absent, if the value is `None`.
     pub fn is_as(attribute: Attr, value: Option<impl Into<Value>>) -> Self {
         value.map_or(Self::Absent(attribute), |value| Self::is(attribute, value))
     }
@@ -48,28 +48,28 @@ pub struct Write {
     pub conditions: Vec<Condition>,
     /// Attributes and their new values.
     pub set: Vec<(Attr, Value)>,
-    /// Attributes that the item has no longer.
+    /// Attributes that the item loses.
     pub remove: Vec<Attr>,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It was carried out; this is the item before it.
     Done(Lane),
-    /// A condition did not hold of this item.
+    /// A condition did not hold. This is the item as it stands.
     Refused(Lane),
 }
 
 impl Write {
-    /// With a further condition.
+    /// Adds a condition.
     #[must_use]
     pub fn only_if(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
         self
     }
 
-    /// With a further attribute, which replaces an earlier order about it.
+    /// Sets an attribute. An earlier order about the same attribute is dropped.
     #[must_use]
     pub fn set(mut self, attribute: Attr, value: impl Into<Value>) -> Self {
         self.forget(attribute);
@@ -77,7 +77,7 @@ impl Write {
         self
     }
 
-    /// The same, or without the attribute where there is no value.
+    /// Sets an attribute, or removes it if there is no value.
     #[must_use]
     pub fn set_or_remove(self, attribute: Attr, value: Option<impl Into<Value>>) -> Self {
         match value {
@@ -86,7 +86,7 @@ impl Write {
         }
     }
 
-    /// Without an attribute.
+    /// Removes an attribute.
     #[must_use]
     pub fn remove(mut self, attribute: Attr) -> Self {
         self.forget(attribute);
@@ -94,17 +94,17 @@ impl Write {
         self
     }
 
-    /// Whether it gives this attribute a value.
+    /// Whether the write gives this attribute a value.
     pub fn sets(&self, attribute: Attr) -> bool {
         self.set.iter().any(|(other, _)| *other == attribute)
     }
 
-    /// Whether it would be carried out on this item.
+    /// Whether the write would be carried out on this item.
     pub fn applies_to(&self, item: &Attributes) -> bool {
         self.conditions.iter().all(|condition| condition.holds(item))
     }
 
-    /// The item after it.
+    /// The item after the write.
     #[must_use]
     pub fn apply(&self, item: &Attributes) -> Attributes {
         let mut after = item.clone();

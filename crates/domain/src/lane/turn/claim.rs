@@ -1,18 +1,19 @@
-//! Taking the turn.
+//! A message of the turns queue claims the turn of its webhook.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Attr, Condition, Outcome, Turn, Write};
+use super::{Attr, Condition, Lane, Outcome, Turn, Write};
 
-/// How long after the invocation's own deadline nobody else may take the turn.
+/// The lease ends this long after the invocation's own deadline.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
-/// How early a message may come: delays and visibility timeouts are whole seconds.
+/// A message may come this early: delays and visibility timeouts are whole seconds.
 const EARLY: Duration = Duration::from_secs(1);
-/// The longest wait for a lease to end, in one go. Most leases that a message meets are those of turns that are closing the lane, which
-/// takes milliseconds, and a busy webhook's next turn must not be late.
+/// The longest wait for a lease to end, in one go. Most leases that a message meets belong to turns
+/// that are closing the lane, which takes milliseconds, and the next turn of a busy webhook must
+/// not be late.
 const LONGEST_LEASE_WAIT: Duration = Duration::from_secs(2);
 
 /// A message of the turns queue, as it was received.
@@ -20,11 +21,11 @@ const LONGEST_LEASE_WAIT: Duration = Duration::from_secs(2);
 pub struct Message {
     /// Its SQS id.
     pub id: String,
-    /// The token that it brings.
+    /// The token that the message brings.
     pub token: String,
-    /// How often it was received.
+    /// The number of times that it was received.
     pub receives: u32,
-    /// When it was sent.
+    /// The time at which it was sent.
     pub sent: Timestamp,
 }
 
@@ -33,25 +34,26 @@ pub struct Message {
 pub struct Claiming {
     message: Message,
     me: String,
-    /// When work has to be over, so that the turn can be settled.
+    /// The time by which work has to be over, so that the turn can be ended.
     until: Timestamp,
-    /// When the invocation is killed.
+    /// The time at which the invocation is killed.
     ends: Timestamp,
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
-    /// The turn is this one's.
+    /// This message has the turn.
     Mine(Box<Turn>),
-    /// The message has nothing to say any more: the lane was closed, or another message has the turn.
+    /// The message is void: the lane was closed, or another message has the turn.
     Done,
     /// The turn can't be had yet.
     RetryIn(Duration),
 }
 
 impl Claiming {
-    /// `me` is random. Work has to be over `until`; the invocation itself ends when it `ends`.
+    /// Prepares the claim of a message. `me` is a random name for this taking of the turn. Work has
+    /// to be over `until`; the invocation itself ends when it `ends`.
     pub fn new(message: Message, me: String, until: Timestamp, ends: Timestamp) -> Self {
         Self { message, me, until, ends }
     }
@@ -70,7 +72,8 @@ impl Claiming {
             .set(Attr::LeaseUntil, self.ends + LEASE_MARGIN)
     }
 
-    /// What became of it. A claim that was made, but whose answer got lost, is refused when it is repeated.
+    /// Reads the result of that write. A claim whose answer got lost is refused when it is
+    /// repeated, but the lane then has its name.
     pub fn outcome(self, outcome: Outcome, now: Timestamp) -> Claim {
         let (mut lane, is_unclean) = match outcome {
             Outcome::Done(before) => {
@@ -78,25 +81,28 @@ impl Claiming {
                 (before, is_unclean)
             }
             Outcome::Refused(lane) if lane.turn.as_deref() == Some(&self.me) => (lane, true),
-            Outcome::Refused(lane) => {
-                let is_other = |holder: &String| *holder != self.message.id;
-                if lane.token.as_deref() != Some(&self.message.token) || lane.holder.as_ref().is_some_and(is_other) {
-                    return Claim::Done;
-                }
-                if let Some(lease) = lane.lease_until.filter(|lease| *lease >= now) {
-                    let left = Duration::try_from(lease.duration_since(now)).unwrap_or_default();
-                    return Claim::RetryIn((left + Duration::from_secs(1)).min(LONGEST_LEASE_WAIT));
-                }
-                let wake_at = lane.wake_at.unwrap_or(now);
-                // It sleeps until `release` wakes it.
-                if wake_at > now + EARLY && lane.due_at == Some(wake_at) {
-                    return Claim::Done;
-                }
-                return Claim::RetryIn(Duration::try_from(wake_at.duration_since(now)).unwrap_or_default());
-            }
+            Outcome::Refused(lane) => return self.refused(&lane, now),
         };
         lane.turn = Some(self.me.clone());
         lane.holder = Some(self.message.id.clone());
         Claim::Mine(Box::new(Turn::new(lane, self.me, self.message, now, self.until, is_unclean)))
+    }
+
+    /// Decides what a message does that was not given the turn.
+    fn refused(&self, lane: &Lane, now: Timestamp) -> Claim {
+        let is_held_by_another = lane.holder.as_ref().is_some_and(|holder| *holder != self.message.id);
+        if lane.token.as_deref() != Some(&self.message.token) || is_held_by_another {
+            return Claim::Done;
+        }
+        if let Some(lease) = lane.lease_until.filter(|lease| *lease >= now) {
+            let left = Duration::try_from(lease.duration_since(now)).unwrap_or_default();
+            return Claim::RetryIn((left + Duration::from_secs(1)).min(LONGEST_LEASE_WAIT));
+        }
+        let wake_at = lane.wake_at.unwrap_or(now);
+        // The lane sleeps until `release` wakes it with another message.
+        if wake_at > now + EARLY && lane.due_at == Some(wake_at) {
+            return Claim::Done;
+        }
+        Claim::RetryIn(Duration::try_from(wake_at.duration_since(now)).unwrap_or_default())
     }
 }

@@ -1,4 +1,4 @@
-//! How a turn ends: for a moment, until a later time, or by closing the lane.
+//! A turn ends for a moment, until a later time, or by closing the lane.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::{Attr, Condition, Outcome, Over, Phase, Stage, Step, Turn, Write};
 use crate::lane::{LANE_LIFE, LANES, Lane, PROBES, Reason, Seen, WATCHDOG};
 
-/// What a message does whose turn was taken over, or can't be ended: it comes again, and finds out.
+/// A message whose turn was taken over, or can't be ended, comes again after this time and finds
+/// out.
 pub(super) const TAKEN_OVER: Duration = Duration::from_secs(10);
 /// The longest wait as the message's visibility timeout.
 const LONGEST_VISIBILITY: Duration = Duration::from_secs(120);
@@ -18,7 +19,7 @@ const MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 const WATCHDOG_LEFT: Duration = Duration::from_secs(120);
 const WATCHDOG_WHILE_WAITING: Duration = Duration::from_secs(15 * 60);
 
-/// A turn that goes on.
+/// The way in which a turn ends that goes on later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// Its message comes again at this time.
@@ -43,35 +44,43 @@ impl Ending {
     }
 }
 
-/// A turn that closes its lane.
+/// The steps of a turn that closes its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Closing {
-    /// The lane gets this phase, as far as it has one without a backlog.
+    /// Gives the lane this phase, which is one without a backlog, or none.
     Close(Option<Phase>),
-    /// The backlog is looked at again.
+    /// Looks at the backlog again.
     Again,
-    /// Something came in between.
+    /// Opens the lane again, because something came in between.
     Reopen,
-    /// Nothing did: the turn and the watchdog are forgotten.
+    /// Forgets the turn and the watchdog, because nothing came.
     Forget,
-    /// Another one has opened it: its turn needs the lease.
+    /// Gives the lease up, because another append has opened the lane and its turn needs it.
     Release,
 }
 
 impl Turn {
     pub(super) fn end(&mut self, ending: Ending) -> Step {
-        let is_old = |now| self.message.receives >= MAX_RECEIVES || now >= self.message.sent + MAX_AGE;
         let ending = match ending {
-            Ending::Again { now, at } if at > now + LONGEST_VISIBILITY || is_old(now) => Ending::later(at),
+            Ending::Again { now, at } if at > now + LONGEST_VISIBILITY || self.has_old_message(now) => {
+                Ending::later(at)
+            }
             ending => ending,
         };
         self.stage = Stage::Ending(ending);
         Step::Look
     }
 
+    /// Whether `release` should replace the turn's message soon.
+    fn has_old_message(&self, now: Timestamp) -> bool {
+        self.message.receives >= MAX_RECEIVES || now >= self.message.sent + MAX_AGE
+    }
+
     pub(super) fn end_write(&self, ending: Ending) -> Write {
-        let mine = self.mine().only_if(Condition::is_as(Attr::WakeAt, self.lane.wake_at));
-        let mine = mine.only_if(Condition::is_as(Attr::Phase, self.lane.phase));
+        let mine = self
+            .mine()
+            .only_if(Condition::is_as(Attr::WakeAt, self.lane.wake_at))
+            .only_if(Condition::is_as(Attr::Phase, self.lane.phase));
         let write = self.with_lessons(mine).set(Attr::WakeAt, ending.at()).remove(Attr::LeaseUntil);
         match ending {
             Ending::Again { at, .. } if self.lane.due_at.is_none_or(|due| due < at + WATCHDOG_LEFT) => {
@@ -101,7 +110,7 @@ impl Turn {
         if is_done {
             self.stage = Stage::Over(match ending {
                 Ending::Later { .. } => Over::Done,
-                // Rounded down: the rest is sat out.
+                // Rounded down to whole seconds: the rest is sat out.
                 Ending::Again { at, .. } => {
                     let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
                     Over::RetryIn(Duration::from_secs(wait.as_secs()))
@@ -114,7 +123,8 @@ impl Turn {
             self.stage = Stage::Over(Over::RetryIn(TAKEN_OVER));
             return;
         }
-        // It was nudged, because the webhook was changed, or sidelined again. The turn begins again at once, and sees it.
+        // The lane was nudged, because the webhook was changed, or the webhook was sidelined again.
+        // The turn begins again at once, and sees it.
         self.adopt(lane);
         self.end(Ending::again(now, Duration::ZERO));
     }
@@ -150,7 +160,8 @@ impl Turn {
         }
     }
 
-    /// An empty backlog is no proof that an endpoint is well.
+    /// The phase of the lane when its backlog is empty. An empty backlog is no proof that an
+    /// endpoint is well.
     fn phase_when_empty(&self, now: Timestamp) -> Option<Phase> {
         let is_served = matches!(self.seen, Some(Seen::Enabled(_)));
         let has_to_prove = matches!(self.lane.reason, Some(Reason::Slow | Reason::Sick)) && !self.lane.is_proven(now);
@@ -166,14 +177,14 @@ impl Turn {
             (Closing::Again, _) => {}
             (Closing::Reopen, Outcome::Done(_)) => self.reopened(),
             (Closing::Forget, Outcome::Done(_)) | (Closing::Release, _) => self.stage = Stage::Over(Over::Done),
-            // Where it names no turn, this one has forgotten it before.
+            // A lane without a turn was forgotten by an earlier try of this write.
             (_, Outcome::Refused(lane)) if !self.is_mine(&lane) => self.stage = Stage::Over(Over::Done),
             (_, Outcome::Refused(lane)) if lane.token != self.lane.token => {
                 self.stage = Stage::Closing(Closing::Release);
             }
             // The answer to the first try got lost.
             (_, Outcome::Refused(lane)) if lane.phase == Some(Phase::Held) => self.reopened(),
-            // Strikes have made it idle: the same once more.
+            // Strikes have made the lane idle in the meantime, so the same step is done once more.
             (_, Outcome::Refused(lane)) => self.adopt(lane),
         }
     }
@@ -185,7 +196,8 @@ impl Turn {
                 self.stage = Stage::Closing(Closing::Again);
             }
             Outcome::Refused(lane) if !self.is_mine(&lane) => self.stage = Stage::Over(Over::RetryIn(TAKEN_OVER)),
-            // It was sidelined again, or closed by a write whose answer got lost: the work goes on and comes here again.
+            // The webhook was sidelined again, or an earlier try of this write closed the lane: the
+            // work goes on and comes here again.
             Outcome::Refused(lane) => {
                 self.adopt(lane);
                 self.drained_at = None;
@@ -200,7 +212,7 @@ impl Turn {
         self.stage = Stage::Working;
     }
 
-    /// Whether something was in the backlog after the lane was closed.
+    /// Notes whether the backlog was still empty after the lane was closed.
     pub fn looked_again(&mut self, is_empty: bool) {
         let next = if is_empty { Closing::Forget } else { Closing::Reopen };
         self.stage = Stage::Closing(next);
@@ -210,7 +222,7 @@ impl Turn {
         lane.turn.as_deref() == Some(&self.me)
     }
 
-    /// Times are stored in whole milliseconds.
+    /// The time in whole milliseconds, as the table stores it.
     fn millisecond(&self, time: Timestamp) -> Timestamp {
         Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
     }

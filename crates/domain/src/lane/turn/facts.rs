@@ -1,4 +1,4 @@
-//! What a turn is told, and what it learns from it.
+//! The facts that a turn is told, and what it learns from them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Answer, Over, Reason, Seen, Stage, Turn, Window, end, pace::Slots};
 use crate::lane::{FIRST_CIRCUIT, LONGEST_CIRCUIT, Lane, SLOW, State, TIMEOUTS_TO_OPEN};
 
 impl Turn {
-    /// The webhook and its lane were read.
+    /// Notes the webhook and its lane as they were read.
     pub fn looked(&mut self, seen: Seen, lane: Lane, now: Timestamp) {
         self.looked_at = Some(now);
         if let (Seen::Enabled(terms), Some(Seen::Enabled(before))) = (&seen, &self.seen)
@@ -18,17 +18,18 @@ impl Turn {
         }
         self.seen = Some(seen);
         if lane.turn.as_deref() != Some(&self.me) {
-            // Another one took it over: the lease had run out.
+            // The lease had run out, and another message took the turn over.
             self.stage = Stage::Over(Over::RetryIn(end::TAKEN_OVER));
             return;
         }
         self.adopt(lane);
     }
 
-    /// Takes over what others have changed of the lane since it was read.
+    /// Takes over the changes that others have made to the lane since it was read.
     pub(super) fn adopt(&mut self, lane: Lane) {
         if lane.opened_at != self.lane.opened_at {
-            // It was sidelined or opened anew: what was learned before says nothing any more.
+            // The webhook was sidelined, or its lane opened, anew: lessons about the endpoint from
+            // before are void.
             self.window = Self::first_window(&lane);
             self.pour = None;
             let (full, counted_at, token) = (self.lane.full, self.lane.counted_at, self.lane.token.take());
@@ -36,7 +37,8 @@ impl Turn {
             return;
         }
         if lane.wake_at != self.lane.wake_at {
-            // It was nudged. The webhook may have been read before it was changed, so it is read again.
+            // The lane was nudged. The webhook may have been read before it was changed, so it is
+            // read again.
             self.seen = None;
             self.lane.sick_until = lane.sick_until;
         }
@@ -45,37 +47,39 @@ impl Turn {
         self.lane.due_at = lane.due_at;
     }
 
-    /// So much of the backlog is at hand now, beside what was. `is_end` says that the end of the backlog was reached.
+    /// Notes that so many more items of the backlog are at hand. `is_end` says that the end of the
+    /// backlog was reached.
     pub fn read(&mut self, found: usize, is_end: bool, now: Timestamp) {
         self.ready += found;
         self.has_more = !is_end;
         self.is_unclean = false;
         if is_end {
             self.drained_at = Some(now);
-            // What is at hand is all that waits.
+            // The items at hand are all that waits, so there is room again.
             self.lane.full = false;
         }
     }
 
-    /// The backlog was estimated.
+    /// Notes an estimate of the backlog.
     pub fn counted(&mut self, is_full: bool, now: Timestamp) {
         self.lane.full = is_full;
         self.lane.counted_at = Some(now);
     }
 
-    /// A request has begun, with so much of what was ready.
+    /// Notes that a request has begun, with so many of the ready deliveries.
     pub fn began(&mut self, taken: usize) {
         self.ready -= taken.min(self.ready);
         self.under_way += 1;
         self.slots.used();
     }
 
-    /// A part of what was ready needs no request after all.
+    /// Notes that so many of the ready deliveries need no request after all.
     pub fn dropped(&mut self, count: usize) {
         self.ready -= count.min(self.ready);
     }
 
-    /// A request has ended after this time, and what came of it is recorded. So much of what it belongs to is ready again.
+    /// Notes that a request has ended after this time, and that its result is recorded. So many of
+    /// its deliveries are `ready` again.
     pub fn answered(&mut self, answer: Answer, took: Duration, ready: usize, now: Timestamp) {
         self.under_way = self.under_way.saturating_sub(1);
         self.ready += ready;
@@ -94,7 +98,7 @@ impl Turn {
         }
     }
 
-    /// So much of what was ready has been disposed of.
+    /// Notes that so many of the ready deliveries were poured, skipped or purged.
     pub fn disposed(&mut self, count: usize, now: Timestamp) {
         self.ready -= count.min(self.ready);
         if let Some(pour) = &mut self.pour {
@@ -102,7 +106,7 @@ impl Turn {
         }
     }
 
-    /// A call failed: the turn ends when nothing is under way.
+    /// Notes that a call of ours failed. The turn ends when nothing is under way.
     pub fn failed(&mut self) {
         if self.stage == Stage::Working {
             self.is_broken = true;
@@ -111,17 +115,18 @@ impl Turn {
         }
     }
 
-    /// When the lane was opened, or sidelined, last.
+    /// The time at which the lane was opened, or the webhook sidelined, last.
     pub fn opened_at(&self) -> Timestamp {
         self.lane.opened_at.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// What the owner of the webhook sees of its lane.
+    /// The state of the lane as the webhook's owner sees it.
     pub fn state(&self) -> State {
         self.lane.state()
     }
 
-    /// Until when the circuit will be open after this answer: no retry has to come before.
+    /// The time until which the circuit will be open after this answer. No retry has to come
+    /// earlier.
     pub fn circuit_after(&self, answer: Answer, now: Timestamp) -> Option<Timestamp> {
         let mut after = self.clone();
         match answer {
@@ -141,7 +146,7 @@ impl Turn {
         self.lane.timeouts += 1;
         let was_open = self.lane.sick_until.is_some_and(|until| until > now);
         let is_probe = self.lane.sick_until.is_some();
-        // Requests that were under way when the circuit opened don't open it further.
+        // Requests that were under way when the circuit opened don't keep it open for longer.
         if was_open || !(is_probe || self.lane.timeouts >= TIMEOUTS_TO_OPEN) {
             return;
         }
@@ -152,7 +157,8 @@ impl Turn {
         self.window = Window::new(1);
     }
 
-    /// Any answer, even an error, closes the circuit; whether the endpoint is quick has to be proven.
+    /// Closes the circuit: any answer does, even an error. Whether the endpoint is quick is still
+    /// to be proven.
     fn close_circuit(&mut self) {
         self.lane.timeouts = 0;
         self.lane.openings = 0;

@@ -1,4 +1,4 @@
-//! How fast a turn sends: in the slots of a rate limit, or pouring.
+//! The pace at which a turn sends: in the slots of a rate limit, or pouring.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -12,15 +12,16 @@ use crate::{
     rate_limit::RateLimit,
 };
 
-/// The highest rate limit, in requests a second, that a turn keeps by itself. Above it the turn pours, and `deliver` takes the slots.
+/// The highest rate limit, in requests a second, that a turn keeps by itself. Above it the turn
+/// pours, and `deliver` takes the slots.
 const TURN_CAPACITY: f64 = 50.0;
-/// How fast pouring begins, in deliveries a second, and after which time it doubles.
+/// Pouring begins at this rate, in deliveries a second, and doubles it after each such time.
 const FIRST_POUR: f64 = 20.0;
 const DOUBLES_EVERY: Duration = Duration::from_secs(2);
-/// How often something is poured.
+/// Deliveries are poured this often.
 const POUR_EVERY: Duration = Duration::from_millis(500);
 
-/// The slots that a turn holds, and when the next one can be had.
+/// The slots of the rate limit that a turn holds, and the time of the next one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slots {
     at: VecDeque<Timestamp>,
@@ -28,13 +29,13 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// A request has begun in the first slot.
+    /// Uses the first slot up, for a request that has begun.
     pub(super) fn used(&mut self) {
         self.at.pop_front();
     }
 }
 
-/// How far pouring has come.
+/// The progress of pouring.
 #[derive(Debug, Clone)]
 pub(super) struct Pour {
     began: Timestamp,
@@ -42,13 +43,12 @@ pub(super) struct Pour {
 }
 
 impl Pour {
-    /// How many deliveries may be poured `now`.
+    /// The number of deliveries that may be poured `now`.
     fn budget(&self, limit: Option<RateLimit>, now: Timestamp) -> usize {
-        let seconds = |since: Timestamp| now.duration_since(since).as_secs_f64();
-        let doublings = seconds(self.began) / DOUBLES_EVERY.as_secs_f64();
-        let rate = FIRST_POUR * 2_f64.powf(doublings.floor().min(16.0));
-        let rate = limit.map_or(rate, |limit| rate.min(limit.per_second()));
-        (rate * seconds(self.last)) as usize
+        let doublings = seconds_between(self.began, now) / DOUBLES_EVERY.as_secs_f64();
+        let growing = FIRST_POUR * 2_f64.powf(doublings.floor().min(16.0));
+        let rate = limit.map_or(growing, |limit| growing.min(limit.per_second()));
+        (rate * seconds_between(self.last, now)) as usize
     }
 
     pub(super) fn poured(&mut self, count: usize, now: Timestamp) {
@@ -58,10 +58,15 @@ impl Pour {
     }
 }
 
+fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}
+
 impl Turn {
-    /// The phase that the lane has to get, if it is not the one it has: the backlog is handed back to the deliveries queue when the
-    /// endpoint has proven that it is well, or when only a limit makes deliveries wait that is gone, or that no turn can keep.
-    /// An endpoint with a limit that a turn can keep is served by its turn.
+    /// Returns the phase that the lane has to get, if that is not the one it has. The backlog is
+    /// poured back to the deliveries queue when the endpoint has proven that it is well, or when
+    /// deliveries waited only because of a limit that is gone, or that no turn can keep. An
+    /// endpoint with a limit that a turn can keep is served by its turn.
     pub(super) fn other_phase(&mut self, terms: &Terms, now: Timestamp) -> Option<Phase> {
         let is_well = self.lane.reason == Some(Reason::Limited) || self.lane.is_proven(now);
         let is_kept = terms.limit.is_some_and(|limit| limit.per_second() <= TURN_CAPACITY);
@@ -77,9 +82,11 @@ impl Turn {
     }
 
     pub(super) fn switch_write(&self, phase: Phase) -> Write {
-        let mine = self.mine().only_if(Condition::is_as(Attr::Phase, self.lane.phase));
-        // Strikes may give it the phase back that it had: a repeat of this write must not overwrite them.
-        let mine = mine.only_if(Condition::is_as(Attr::OpenedAt, self.lane.opened_at));
+        let mine = self
+            .mine()
+            .only_if(Condition::is_as(Attr::Phase, self.lane.phase))
+            // Strikes may give the lane its former phase back: a repeat of this write must not undo that.
+            .only_if(Condition::is_as(Attr::OpenedAt, self.lane.opened_at));
         self.with_lessons(mine).set(Attr::Phase, phase)
     }
 
@@ -88,7 +95,7 @@ impl Turn {
         self.stage = Stage::Working;
         match outcome {
             Outcome::Done(_) => self.lane.phase = Some(phase),
-            // The answer got lost, or strikes have sidelined it again.
+            // The answer to the first try got lost, or strikes have sidelined the webhook again.
             Outcome::Refused(lane) if self.is_mine(&lane) => self.adopt(lane),
             Outcome::Refused(_) => self.stage = Stage::Over(Over::RetryIn(TAKEN_OVER)),
         }
@@ -132,7 +139,7 @@ impl Turn {
         }
     }
 
-    /// These slots are this turn's, or none is free before `next`.
+    /// Notes these reserved slots, or that none is free before `next`.
     pub fn reserved(&mut self, slots: Vec<Timestamp>, next: Option<Timestamp>) {
         self.slots.at.extend(slots);
         self.slots.next = next;
