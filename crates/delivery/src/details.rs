@@ -1,4 +1,5 @@
-//! What has to be known of single deliveries: their events, where they travel by reference, and their records.
+//! The facts about single deliveries that the tables have: their events, where they travel by
+//! reference, and their records.
 
 use std::sync::Arc;
 
@@ -12,18 +13,19 @@ use posthaste_store::{EventKey, Found};
 
 use crate::Courier;
 
-/// What the tables say about the deliveries of some tasks.
+/// The facts about the deliveries of some tasks.
 #[derive(Debug, Default)]
 pub struct Details {
     /// The events that are not in their tasks.
     pub events: Found<EventKey, Arc<Event>>,
-    /// What is recorded of the deliveries that may have been attempted.
+    /// The records of the deliveries that may have been attempted.
     pub progress: Found<DeliveryId, Progress>,
 }
 
 impl Courier {
-    /// Reads the events that are not in their tasks, and the records of the tasks that are marked: something may have been done for
-    /// them. A task that comes for the first time has no record, so none is read.
+    /// Reads the events that are not in their tasks, and the records of the tasks that are marked,
+    /// for which something may have been done. A task that comes for the first time has no record,
+    /// so none is read.
     pub async fn details<'t>(&self, tasks: impl IntoIterator<Item = (&'t Task<'t>, bool)>) -> Details {
         let (mut events, mut records) = (Vec::new(), Vec::new());
         for (task, has_records) in tasks {
@@ -44,7 +46,8 @@ impl Courier {
 }
 
 impl Details {
-    /// Whether all that a task needs could be read. What does not exist has been read.
+    /// Whether everything that a task needs could be read. An item that does not exist counts as
+    /// read.
     pub fn know(&self, task: &Task<'_>) -> bool {
         task.deliveries.iter().all(|due| {
             let key = (task.workspace.as_ref().clone(), due.content.event_id());

@@ -1,4 +1,4 @@
-//! What the deliveries of a task ask for, each by itself. Pure.
+//! Decides what each delivery of a task asks for. Pure.
 
 use std::sync::Arc;
 
@@ -16,58 +16,59 @@ use crate::Details;
 /// A delivery whose event is not stored any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
-    /// The place of what asked for it.
+    /// The place of the message or item that asked for it.
     pub source: usize,
-    /// Its id.
+    /// The delivery's id.
     pub id: DeliveryId,
-    /// Why it exists.
+    /// The reason why the delivery exists.
     pub cause: CauseKind,
     /// The event that is gone.
     pub event: EventId,
 }
 
-/// How a task came.
+/// The way in which a task came.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sent {
     /// The place of its message, or of its item.
     pub source: usize,
-    /// Whether somebody sent it back from the dead-letter queue.
+    /// True if somebody sent it back from the dead-letter queue.
     pub redriven: bool,
-    /// How often the message was received.
+    /// The number of times that the message was received.
     pub receives: u32,
 }
 
 /// A delivery whose retry has to be parked, as its record says.
 #[derive(Debug, Clone)]
 pub struct Parking {
-    /// The delivery.
+    /// The delivery that waits.
     pub pending: Pending,
-    /// When its retry is due.
+    /// The time at which its retry is due.
     pub due_at: Timestamp,
-    /// The request that it shared.
+    /// The request that the delivery shared.
     pub batch: Option<BatchId>,
 }
 
-/// What the deliveries of a task ask for. What is over asks for nothing.
+/// The duties of a task, with the deliveries that have each. A delivery that has ended has none.
 #[derive(Debug, Clone, Default)]
 pub struct Duties {
-    /// An attempt each.
+    /// An attempt is to be made for each.
     pub sends: Vec<Pending>,
-    /// An attempt each, but not before this time: a function died before it could let them wait.
+    /// An attempt is to be made for each, but not before this time: a function died before it could
+    /// make them wait.
     pub later: Vec<(Pending, Timestamp)>,
-    /// The attempt that the task says was made is to be recorded with each of them.
+    /// The attempt that travels in the task is to be recorded with each.
     pub made: Vec<Pending>,
-    /// They are parked: a function died after it had recorded their attempt.
+    /// Each is to be parked: a function died after it had recorded their attempt.
     pub parks: Vec<Parking>,
-    /// They are not sent, because the webhook is paused.
+    /// Each is to be recorded as skipped, because the webhook is paused.
     pub skips: Vec<Pending>,
-    /// They have no try left.
+    /// Each has no try left, and is to be given up.
     pub exhausted: Vec<Pending>,
-    /// Their events are gone.
+    /// The event of each is gone.
     pub gone: Vec<Gone>,
 }
 
-/// What the deliveries of a task ask for.
+/// Sorts the deliveries of a task by their duties.
 pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Details, now: Timestamp) -> Duties {
     let mut duties = Duties::default();
     let redriven = sent.redriven || task.redriven;
@@ -101,7 +102,8 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
         let faults = task.faults + sent.receives.saturating_sub(1).saturating_sub(attempts);
         let pending = Pending { source: sent.source, id, cause, event, redriven, attempts, recorded_at, faults };
         match duty {
-            // Its record may count this very attempt, and a later one too. With no number given, the table finds out.
+            // The record may count this very attempt, and a later one too. So no number is given,
+            // and the table finds out.
             _ if task.made.is_some() => duties.made.push(Pending { attempts: 0, ..pending }),
             Duty::Send => duties.sends.push(pending),
             Duty::SendAt(at) => duties.later.push((pending, at)),

@@ -1,7 +1,8 @@
-//! Noting how an endpoint does, and what follows.
+//! Notes how an endpoint is doing, and carries out the consequences.
 //!
-//! An operational event goes out before the state that says that it did: when the function dies between, the next failure sends it
-//! again. A health that can't be written holds up no delivery: the next attempt tells the same.
+//! An operational event goes out before the state that says that it did: if the function dies
+//! between, the next failure sends it again. Health that can't be written holds up no delivery: the
+//! next attempt tells the same.
 
 use posthaste_domain::{
     Timestamp,
@@ -16,7 +17,7 @@ use posthaste_runtime::{clock, event_message::event_message, telemetry::count};
 use crate::Courier;
 
 impl Courier {
-    /// Notes what an attempt says about the endpoint, and answers what is known of it then.
+    /// Notes what an attempt says about the endpoint, and returns the health that is known then.
     pub async fn note_health(&self, webhook: &Webhook, attempt: &Attempt) -> Health {
         let now = clock::now();
         let mut health = webhook.health.clone();
@@ -57,7 +58,8 @@ impl Courier {
                 health.disabled = Some(Disabled { at: now, reason });
             }
             // One that can't be carried out does not keep the others from it.
-            failed = failed.or(self.carry_out(consequence, attempt, (webhook, &counted), now).await.err());
+            let carried_out = self.carry_out(consequence, attempt, webhook, &counted, now).await;
+            failed = failed.or(carried_out.err());
         }
         failed.map_or(Ok(()), Err)
     }
@@ -66,7 +68,8 @@ impl Courier {
         &self,
         consequence: Consequence,
         attempt: &Attempt,
-        (webhook, counted): (&Webhook, &Health),
+        webhook: &Webhook,
+        counted: &Health,
         now: Timestamp,
     ) -> anyhow::Result<()> {
         match consequence {
@@ -85,7 +88,7 @@ impl Courier {
         Ok(())
     }
 
-    /// Publishes operational events.
+    /// Publishes operational events through the events queue.
     pub(crate) async fn publish<'o>(
         &self,
         operations: impl IntoIterator<Item = Operation<'o>>,

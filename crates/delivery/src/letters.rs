@@ -1,17 +1,20 @@
-//! Giving deliveries up: the dead letter first, then the news of it, then the record. When the function dies between, what asked for
-//! the delivery comes again, and the record says that no try is left.
+//! Gives deliveries up: the dead letter goes first, then the operational event, then the record. If
+//! the function dies between, the message that asked for the delivery comes again, and the record
+//! says that no try is left.
 //!
-//! A delivery that ran out of attempts is its receiver's failure: its letter goes to the queue of exhausted deliveries, which no alarm
-//! watches. One whose event is gone is a fault of ours: its letter goes to the dead-letter queue, and the alarm tells a person.
+//! A delivery that ran out of attempts is its receiver's failure: its letter goes to the queue of
+//! exhausted deliveries, which no alarm watches. A delivery whose event is gone is a fault of ours:
+//! its letter goes to the dead-letter queue, and the alarm tells a person.
 
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 use posthaste_domain::{
     attempt::Failure,
+    catalogue,
     id::BatchId,
     metrics::Metric,
-    operational::{Operation, is_operational},
+    operational::Operation,
     sequence::Pending,
     task::{Due, Task},
     webhook::Webhook,
@@ -24,7 +27,8 @@ use crate::{Courier, Gone};
 const CONCURRENT_WRITES: usize = 16;
 
 impl Courier {
-    /// Gives up deliveries that have no try left. Answers the sources of those that have to come again.
+    /// Gives up deliveries that have no try left. Returns the sources of those that have to come
+    /// again.
     pub async fn give_up(
         &self,
         webhook: &Webhook,
@@ -35,31 +39,35 @@ impl Courier {
         if exhausted.is_empty() {
             return BTreeSet::new();
         }
-        let all = || exhausted.iter().map(|pending| pending.source).collect();
         let deliveries =
             exhausted.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
         let why = failure.map_or("no attempt is left", |failure| &failure.message);
         if !self.bury(&self.exhausted, webhook, deliveries, batch, "exhausted", why).await {
-            return all();
+            return exhausted.iter().map(|pending| pending.source).collect();
         }
-        let told = exhausted.iter().filter(|pending| !is_operational(&pending.event.event_type));
-        let news = told.map(|Pending { id, event, attempts, recorded_at, .. }| Operation::Exhausted {
-            delivery: *id,
-            event,
-            attempts: *attempts,
-            at: recorded_at.unwrap_or_else(clock::now),
-            error: failure,
-        });
+        let mut news = Vec::new();
+        for pending in exhausted {
+            if !catalogue::is_operational(&pending.event.event_type) {
+                news.push(Operation::Exhausted {
+                    delivery: pending.id,
+                    event: &pending.event,
+                    attempts: pending.attempts,
+                    at: pending.recorded_at.unwrap_or_else(clock::now),
+                    error: failure,
+                });
+            }
+        }
         if let Err(error) = self.publish(news, webhook).await {
             tracing::error!(error = %format!("{error:#}"), "an operational event could not be sent");
-            return all();
+            return exhausted.iter().map(|pending| pending.source).collect();
         }
         let unsettled = self.mark_exhausted(webhook, exhausted).await;
         count(Metric::Exhausted, exhausted.iter().filter(|pending| !unsettled.contains(&pending.source)).count());
         unsettled
     }
 
-    /// Gives up deliveries whose events are not stored any more. Answers the sources of those that have to come again.
+    /// Gives up deliveries whose events are not stored any more. Returns the sources of those that
+    /// have to come again.
     pub async fn bury_gone(&self, webhook: &Webhook, gone: &[Gone], batch: Option<BatchId>) -> BTreeSet<usize> {
         if gone.is_empty() {
             return BTreeSet::new();
@@ -70,11 +78,11 @@ impl Courier {
         if !self.bury(&self.dead_letters, webhook, deliveries, batch, "event_gone", why).await {
             return gone.iter().map(|gone| gone.source).collect();
         }
-        let mark = async |gone: &Gone| {
+        let marks = stream::iter(gone).map(async |gone| {
             let marked = self.deliveries.mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now()).await;
             (gone.source, marked)
-        };
-        let results: Vec<_> = stream::iter(gone).map(mark).buffered(CONCURRENT_WRITES).collect().await;
+        });
+        let results: Vec<_> = marks.buffered(CONCURRENT_WRITES).collect().await;
         let mut unsettled = BTreeSet::new();
         for (source, result) in results {
             if let Err(error) = result {

@@ -1,11 +1,13 @@
-//! Making deliveries: what `deliver`, on the fast way, and `drain`, for a webhook's turn, do alike.
+//! Makes deliveries: this is the work that `deliver`, on the fast way, and `drain`, for a webhook's
+//! turn, have in common.
 //!
-//! Guarantees, wherever the function dies: before the request, nothing has happened and what asked for it comes again. Between the
-//! request and its records, the attempt is made again: the endpoint may get the events twice, with the same ids. Where the records
-//! can't be written, what came of the attempt travels in a message until they are. Between the records
-//! and the end of the message (or of the backlog's item), the records say what is left to do: nothing after a success, the rest of
-//! the schedule after a failure, the dead letter after the last one. A fault of our own (DynamoDB, the encryption key, no time left)
-//! costs no attempt.
+//! Guarantees, wherever the function dies: before the request, nothing has happened, and the
+//! message that asked for it comes again. Between the request and its records, the attempt is made
+//! again: the endpoint may get the events twice, with the same ids. If the records can't be
+//! written, the result of the attempt travels in a message until they are. Between the records and
+//! the end of the message (or of the backlog's item), the records tell what is left to do: nothing
+//! after a success, the rest of the schedule after a failure, the dead letter after the last one. A
+//! fault of our own (DynamoDB, the encryption key, no time left) costs no attempt.
 
 mod details;
 mod duties;
@@ -39,46 +41,46 @@ pub use records::{Concluded, Concluding, Skipped};
 pub use request::{Answer, Answered, host};
 pub use retry::{SendOn, task};
 
-/// What is needed to make deliveries.
+/// The clients and settings that making deliveries takes.
 pub struct Courier {
-    /// Webhooks, and their health.
+    /// The table of webhooks and their health.
     pub registry: Registry,
-    /// Events that travel by reference.
+    /// The table of events that travel by reference.
     pub events: Events,
-    /// Records, lanes and backlogs.
+    /// The table of records, lanes and backlogs.
     pub deliveries: Deliveries,
-    /// What opens secrets and header values.
+    /// The key ring that opens secrets and header values.
     pub keys: Keys,
-    /// The HTTP client.
+    /// The guarded HTTP client.
     pub sender: Sender,
     /// The deliveries queue.
     pub tasks: Queue,
-    /// Where deliveries go that have no attempt left.
+    /// The queue of deliveries that have no attempt left.
     pub exhausted: Queue,
-    /// The dead-letter queue of deliveries: what is a fault of ours.
+    /// The dead-letter queue of deliveries that met a fault of ours.
     pub dead_letters: Queue,
-    /// Where operational events go.
+    /// The events queue, to which operational events go.
     pub events_queue: Queue,
-    /// How long the history is kept.
+    /// The time for which the history is kept.
     pub retention: Duration,
-    /// How long nothing but failures may go on.
+    /// The time after which a webhook with nothing but failures is disabled.
     pub disable_after: Duration,
 }
 
-/// A webhook and what opens its requests.
+/// A webhook, and the opened credentials for its requests.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// The webhook.
+    /// The webhook that gets the requests.
     pub webhook: Webhook,
-    /// Its secrets and headers, opened.
+    /// The webhook's URL, secrets and headers, opened.
     pub credentials: Credentials,
 }
 
 impl Courier {
-    /// As the function's environment says.
+    /// Reads the configuration from the function's environment.
     ///
     /// # Errors
-    /// The variable that is missing or can't be read.
+    /// The error names the variable that is missing or can't be read.
     pub fn of_environment(sdk: &SdkConfig) -> anyhow::Result<Self> {
         let (dynamodb, sqs) = (aws::dynamodb(sdk), aws::sqs(sdk));
         let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
@@ -97,8 +99,8 @@ impl Courier {
         })
     }
 
-    /// Opens the credentials of webhooks. One whose credentials can't be opened counts as unread: what is for it waits, as after a
-    /// fault of ours.
+    /// Opens the credentials of webhooks. A webhook whose credentials can't be opened counts as
+    /// unread: its deliveries wait, as after a fault of ours.
     pub async fn clients(&self, webhooks: &mut Found<WebhookKey, Webhook>) -> HashMap<WebhookId, Client> {
         let mut clients = HashMap::new();
         if let Err(error) = self.keys.ready().await {

@@ -1,4 +1,4 @@
-//! What is measured of attempts.
+//! The metrics of attempts.
 
 use posthaste_domain::{
     Timestamp,
@@ -25,13 +25,15 @@ pub(crate) fn of_attempt(webhook: &Webhook, carried: &Carried, attempt: &Attempt
     }
 }
 
-/// For how many milliseconds an event has waited for this attempt; none where it is not the first, or nobody published the event for it.
+/// The milliseconds that an event has waited for this attempt; none if it is not the first one, or
+/// the delivery was asked for again.
 fn first_wait(pending: &Pending, began: Timestamp) -> Option<u64> {
     let is_first = pending.attempts == 0 && pending.cause == CauseKind::Published;
     is_first.then(|| u64::try_from(began.duration_since(pending.event.id.time()).as_millis()).unwrap_or(0))
 }
 
-/// The code as the value of a dimension, of which there must be few: one that another version has written may be another one.
+/// The code as the value of a dimension, which must have few values: a code that this version does
+/// not know becomes `other`.
 fn known(code: &str) -> &'static str {
     let codes = [WRONG_STATUS, UNEXPECTED_BODY].into_iter().chain(code::ALL);
     codes.into_iter().find(|known| *known == code).unwrap_or("other")

@@ -1,4 +1,4 @@
-//! Parking retries: after their attempt is recorded, and again where a function died before it could.
+//! Parks retries: after their attempt is recorded, and again if a function died before it could.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use posthaste_domain::{Timestamp, id::BatchId, parked::Parked, sequence::Pending
 use crate::{Courier, Parking};
 
 impl Courier {
-    /// Parks what has failed together until the time that its records say. Answers the sources of those that have to come again: their
-    /// records say that they have to be parked.
+    /// Parks deliveries that failed together until the time that their records say. Returns the
+    /// sources of those that have to come again: their records say that they have to be parked.
     pub async fn park(
         &self,
         webhook: &Webhook,
@@ -18,25 +18,29 @@ impl Courier {
     ) -> BTreeSet<usize> {
         let deliveries: Vec<Due<'_>> = failed.iter().map(due).collect();
         let parked = Parked::of(&webhook.workspace, webhook.id, batch, &deliveries, due_at);
-        let sources = || failed.iter().map(|pending| pending.source);
-        if self.put_parked(&parked).await { BTreeSet::new() } else { sources().collect() }
+        if self.put_parked(&parked).await {
+            return BTreeSet::new();
+        }
+        failed.iter().map(|pending| pending.source).collect()
     }
 
-    /// Parks what a message, or an item of a backlog, asks for before it is due. Answers the sources of those that have to come again.
+    /// Parks deliveries whose message, or item of a backlog, came before they are due. Returns the
+    /// sources of those that have to come again.
     pub async fn park_again(&self, webhook: &Webhook, parks: &[Parking]) -> BTreeSet<usize> {
-        let again = |parking: &Parking| {
-            let due = due(&parking.pending);
-            Parked::again(&webhook.workspace, webhook.id, parking.batch, &due, parking.due_at)
-        };
-        let mut parked: Vec<Parked> = parks.iter().map(again).collect();
+        let mut parked = Vec::with_capacity(parks.len());
+        for Parking { pending, due_at, batch } in parks {
+            parked.push(Parked::again(&webhook.workspace, webhook.id, *batch, &due(pending), *due_at));
+        }
         // One call must not have the same key twice.
         parked.sort_by(|one, other| one.key.cmp(&other.key));
         parked.dedup_by(|one, other| one.key == other.key);
-        let sources = || parks.iter().map(|parking| parking.pending.source);
-        if self.put_parked(&parked).await { BTreeSet::new() } else { sources().collect() }
+        if self.put_parked(&parked).await {
+            return BTreeSet::new();
+        }
+        parks.iter().map(|parking| parking.pending.source).collect()
     }
 
-    /// False when something may not be parked.
+    /// Puts due items. Returns false if one of them may not be there.
     async fn put_parked(&self, parked: &[Parked]) -> bool {
         if parked.is_empty() {
             return true;

@@ -1,4 +1,4 @@
-//! Writing down what became of deliveries.
+//! Writes the results of attempts, and the ends of deliveries, into their records.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,7 +8,7 @@ use posthaste_domain::{
     attempt::{Attempt, Failure},
     id::BatchId,
     made::Made,
-    sequence::{AFTERMATH, Carried, MAX_HOPS, Pending, Recorded, Retry, Settled},
+    sequence::{AFTERMATH, Carried, MAX_PASSES, Pending, Recorded, Retry, Settled},
     task::Task,
     webhook::Webhook,
 };
@@ -20,51 +20,62 @@ use crate::{Answer, Courier, SendOn, task};
 
 const CONCURRENT_WRITES: usize = 16;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// How long recording is tried. What can't be recorded until then is handed on.
+/// Recording is tried for this long. An attempt that can't be recorded until then is handed on.
 const RECORD_FOR: Duration = Duration::from_secs(3);
-/// How much time handing on needs before the invocation ends: what is left of a request's aftermath when recording was tried.
+/// The time that handing on takes at the end of the invocation: what recording leaves of a
+/// request's aftermath.
 const HAND_ON_TAKES: Duration = AFTERMATH.saturating_sub(RECORD_FOR);
-/// When what was handed on comes again.
+/// An attempt that was handed on comes again after this time.
 const HAND_ON_FOR: Duration = Duration::from_secs(5);
 
 /// An attempt that is to be recorded.
 #[derive(Debug, Clone, Copy)]
 pub struct Concluding<'a> {
-    /// What names it: nothing else has this id.
+    /// The name of the attempt, which no other attempt has.
     pub attempt_id: &'a str,
-    /// Until when nothing is sent to the endpoint.
+    /// The time until which the circuit is open, so that nothing is sent to the endpoint.
     pub circuit: Option<Timestamp>,
-    /// How often its deliveries were sent on before.
-    pub hops: u32,
-    /// Whether the message that brought its deliveries says already what came of it.
+    /// The number of times that its deliveries were sent on before.
+    pub passes: u32,
+    /// True if the message that brought its deliveries carries the result of this attempt already.
     pub is_handed_on: bool,
-    /// When the invocation ends.
+    /// The time at which the invocation ends.
     pub deadline: Instant,
 }
 
-/// What follows an attempt.
+/// The consequences of an attempt, after it was recorded.
 #[derive(Debug)]
 pub struct Concluded {
-    /// They are tried again, together.
+    /// Deliveries that are tried again, together.
     pub again: Vec<Pending>,
-    /// How long these wait.
+    /// The time that these wait.
     pub wait: Duration,
-    /// Until when that is, as their records say.
+    /// The end of that wait, as their records have it.
     pub due_at: Timestamp,
-    /// No try is left for them.
+    /// Deliveries that have no try left.
     pub exhausted: Vec<Pending>,
-    /// The places of what has to come again as it is, as its record could be neither written nor handed on.
+    /// The places of the messages or items that have to come again as they are, because a record
+    /// could be neither written nor handed on.
     pub unsettled: BTreeSet<usize>,
 }
 
-/// Why deliveries are recorded as skipped.
+/// The facts that the records of one attempt share.
+#[derive(Clone, Copy)]
+struct Recording<'a> {
+    webhook: &'a Webhook,
+    attempt_id: &'a str,
+    now: Timestamp,
+    give_up_at: Instant,
+}
+
+/// The reason why deliveries are recorded as skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skipped {
     /// The webhook is paused or disabled.
     Disabled,
     /// The backlog takes no more.
     BacklogFull,
-    /// They have waited for longer than the deployment lets them.
+    /// They have waited for longer than the deployment allows.
     TooOld,
 }
 
@@ -80,8 +91,9 @@ impl Skipped {
 }
 
 impl Courier {
-    /// Records an attempt with each delivery that it carried, and answers what follows. What can't be recorded within a few seconds is
-    /// handed on, with what came of the attempt: a message can do that later, and the attempt is not made again.
+    /// Records an attempt with each delivery that it carried, and returns the consequences. An
+    /// attempt that can't be recorded within a few seconds is handed on in a message, which can
+    /// record it later, so that it is not made again.
     pub async fn conclude(
         &self,
         webhook: &Webhook,
@@ -89,30 +101,37 @@ impl Courier {
         answer: &Answer,
         how: Concluding<'_>,
     ) -> Concluded {
-        let (schedule, now) = (webhook.retry_schedule(), clock::now());
+        let schedule = webhook.retry_schedule();
+        let now = clock::now();
         let wait = carried.wait(&schedule, answer.asked, how.circuit, now);
-        let give_up_at = give_up_at(Instant::now(), how.deadline);
-        let record = async |(place, pending): (usize, &Pending)| {
+        let recording = Recording {
+            webhook,
+            attempt_id: how.attempt_id,
+            now,
+            give_up_at: give_up_at(Instant::now(), how.deadline),
+        };
+        let records = stream::iter(carried.deliveries.iter().enumerate()).map(async |(place, pending)| {
             let attempt = answer.attempt.kept_with(place);
             let plan = |pending: &Pending| carried.plan_for(pending, &attempt, wait, &schedule, now);
-            self.record(pending, (&attempt, how.attempt_id), plan, webhook, (now, give_up_at)).await
-        };
-        let recorded: Vec<Recorded> =
-            stream::iter(carried.deliveries.iter().enumerate()).map(record).buffered(CONCURRENT_WRITES).collect().await;
-        let is_nothing_recorded = recorded.iter().all(|recorded| *recorded == Recorded::Failed);
+            self.record(pending, &attempt, plan, &recording).await
+        });
+        let recorded: Vec<Recorded> = records.buffered(CONCURRENT_WRITES).collect().await;
         let batch = carried.batch;
         let Settled { again, own_wait, mut exhausted, unrecorded } =
             carried.settle(&answer.attempt, &schedule, &recorded);
+        for pending in &mut exhausted {
+            pending.recorded_at = Some(now);
+        }
+        // A message that carries the result already can come again as it is, if nothing of it was recorded.
+        let comes_again = how.is_handed_on && recorded.iter().all(|recorded| *recorded == Recorded::Failed);
+        let is_handed_on = !comes_again && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
+        let unsettled =
+            if is_handed_on { BTreeSet::new() } else { unrecorded.iter().map(|pending| pending.source).collect() };
         let wait = wait.max(own_wait);
-        exhausted.iter_mut().for_each(|pending| pending.recorded_at = Some(now));
-        // A message that says it all can come again as it is.
-        let is_handed_on =
-            !(how.is_handed_on && is_nothing_recorded) && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
-        let unsettled = unrecorded.iter().filter(|_| !is_handed_on).map(|pending| pending.source).collect();
         Concluded { again, wait, due_at: now + wait, exhausted, unsettled }
     }
 
-    /// Sends deliveries on with what came of their attempt. False where they could not be.
+    /// Sends deliveries on with the result of their attempt. Returns false if that fails.
     async fn hand_on(
         &self,
         webhook: &Webhook,
@@ -121,32 +140,34 @@ impl Courier {
         answer: &Answer,
         how: Concluding<'_>,
     ) -> bool {
-        if unrecorded.is_empty() || how.hops >= MAX_HOPS {
+        if unrecorded.is_empty() || how.passes >= MAX_PASSES {
             return unrecorded.is_empty();
         }
-        let on = SendOn { batch, recorded: true, hops: how.hops, faults: 0, delay: HAND_ON_FOR };
+        let on = SendOn { batch, recorded: true, passes: how.passes, faults: 0, delay: HAND_ON_FOR };
         let made = Made::new(how.attempt_id, &answer.attempt, answer.asked);
         let task = Task { made: Some(made), ..task(webhook, unrecorded, on) };
         tracing::warn!(deliveries = unrecorded.len(), "an attempt is handed on to be recorded later");
         self.send_task(webhook, &task, on.delay).await
     }
 
+    /// Records an attempt with one delivery. `plan` is the retry for a delivery that has had so many attempts.
     async fn record(
         &self,
         pending: &Pending,
-        (attempt, attempt_id): (&Attempt, &str),
+        attempt: &Attempt,
         plan: impl Fn(&Pending) -> Option<Retry>,
-        webhook: &Webhook,
-        (now, give_up_at): (Timestamp, Instant),
+        recording: &Recording<'_>,
     ) -> Recorded {
+        let Recording { webhook, attempt_id, now, give_up_at } = *recording;
         let mut pause = FIRST_WAIT;
-        let mut pending = pending.clone();
+        let mut known = pending.clone();
         while Instant::now() < give_up_at {
-            let (subject, known, retry) = (self.subject(&pending, webhook), pending.attempts, plan(&pending));
-            let recording = self.deliveries.record_attempt(subject, (attempt, attempt_id), known, retry, now);
+            let (subject, retry) = (self.subject(&known, webhook), plan(&known));
+            let recording = self.deliveries.record_attempt(subject, (attempt, attempt_id), known.attempts, retry, now);
             match tokio::time::timeout_at(give_up_at, recording).await {
-                // Another copy of the message has made an attempt in the meantime.
-                Ok(Ok(Recorded::Stale(attempts))) => pending.attempts = attempts,
+                // Another copy of the message has made an attempt in the meantime, so this one has
+                // a higher number.
+                Ok(Ok(Recorded::Stale(attempts))) => known.attempts = attempts,
                 Ok(Ok(recorded)) => return recorded,
                 Ok(Err(error)) if error.is_permanent() => {
                     tracing::error!(delivery.id = %pending.id, %error, "an attempt could not be recorded");
@@ -157,7 +178,8 @@ impl Courier {
                     tokio::time::sleep_until(give_up_at.min(Instant::now() + pause)).await;
                     pause *= 2;
                 }
-                // A call that was broken off may have been carried out. Recording the same attempt again changes nothing.
+                // A call that was broken off may have been carried out. Recording the same attempt
+                // again changes nothing.
                 Err(_) => break,
             }
         }
@@ -165,14 +187,15 @@ impl Courier {
         Recorded::Failed
     }
 
-    /// Records deliveries as skipped. Answers the sources of those that could not be.
+    /// Records deliveries as skipped. Returns the sources of those that could not be recorded.
     pub async fn skip(&self, webhook: &Webhook, skipped: &[Pending], why: Skipped) -> BTreeSet<usize> {
         let failure = &why.failure();
         let mark = |pending| self.deliveries.mark_skipped(self.subject(pending, webhook), failure, clock::now());
         mark_all(skipped, mark).await
     }
 
-    /// Records that no try is left. Answers the sources of those that could not be recorded.
+    /// Records that deliveries have no try left. Returns the sources of those that could not be
+    /// recorded.
     pub(crate) async fn mark_exhausted(&self, webhook: &Webhook, exhausted: &[Pending]) -> BTreeSet<usize> {
         let mark = |pending| self.deliveries.mark_exhausted(self.subject(pending, webhook), clock::now());
         mark_all(exhausted, mark).await
@@ -189,12 +212,13 @@ impl Courier {
     }
 }
 
-/// Until when recording is tried: what is not recorded has to be handed on before the invocation ends.
+/// The time until which recording is tried: a result that is not recorded by then has to be handed
+/// on before the invocation ends.
 fn give_up_at(now: Instant, deadline: Instant) -> Instant {
     (now + RECORD_FOR).min(deadline.checked_sub(HAND_ON_TAKES).unwrap_or(now))
 }
 
-/// Answers the sources of those that could not be marked.
+/// Marks deliveries, and returns the sources of those that could not be marked.
 async fn mark_all<'p, F>(deliveries: &'p [Pending], mark: impl Fn(&'p Pending) -> F) -> BTreeSet<usize>
 where
     F: Future<Output = Result<(), StoreError>>,

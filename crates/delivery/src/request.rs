@@ -1,4 +1,4 @@
-//! Making one request.
+//! Makes one request.
 
 use std::time::Duration;
 
@@ -18,35 +18,35 @@ use tracing::field::display;
 
 use crate::{Client, Courier, metrics};
 
-/// How often deliveries meet a fault that seems to be ours before the endpoint is charged with it: the name servers of its own host
-/// can look like ours.
+/// Deliveries meet a fault that seems to be ours at most this often before the endpoint is charged
+/// with it: broken name servers of its own host can look like ours.
 const MAX_OWN_FAULTS: u32 = 8;
 
-/// How a request ended.
+/// The result of making a request.
 #[derive(Debug)]
 pub enum Answered {
-    /// It was an attempt.
+    /// The request was an attempt.
     Attempt(Answer),
-    /// A fault of ours kept it from being sent.
+    /// A fault of ours kept the request from being sent.
     OurFault,
 }
 
-/// An attempt, and what the endpoint asked for.
+/// An attempt, and the wait that the endpoint asked for.
 #[derive(Debug)]
 pub struct Answer {
-    /// The attempt.
+    /// The attempt that was made.
     pub attempt: Attempt,
-    /// How long the endpoint asked to be left alone.
+    /// The time for which the endpoint asked to be left alone.
     pub asked: Option<Duration>,
 }
 
 impl Answer {
-    /// What a message says of an attempt.
+    /// Takes back the result of an attempt from the message that carries it.
     pub fn of(made: Made) -> Self {
         Self { attempt: made.attempt, asked: made.asked_seconds.map(Duration::from_secs) }
     }
 
-    /// What it says about the endpoint's load.
+    /// The sign of load that the answer gives to the webhook's turn.
     pub fn verdict(&self) -> lane::Answer {
         match (&self.attempt.error, self.attempt.http_status) {
             (Some(failure), _) if failure.code == code::TIMEOUT => lane::Answer::TimedOut,
@@ -62,8 +62,8 @@ pub fn host(webhook: &Webhook) -> String {
 }
 
 impl Courier {
-    /// Writes and signs the next request of a sequence, and takes what it carries out of it. None where it can't be written: that is
-    /// a fault of ours.
+    /// Writes and signs the next request of a sequence, and takes the deliveries that it carries
+    /// out of the sequence. None if it can't be written, which is a fault of ours.
     pub fn next_request(
         &self,
         client: &Client,
@@ -77,7 +77,7 @@ impl Courier {
         });
         match written {
             Ok(request) => {
-                let carried = sequence.carry(request.deliveries, request.batch);
+                let carried = sequence.carry(request.delivery_count, request.batch);
                 Some((request, carried))
             }
             Err(error) => {
@@ -95,75 +95,80 @@ impl Courier {
         carried: &Carried,
         began: Timestamp,
     ) -> Answered {
-        let webhook = &client.webhook;
-        let span = request.traceparent.map(|traceparent| display(traceparent.span));
+        let span = request.traceparent.map(|traceparent| traceparent.span);
         let own_headers = client.credentials.own_headers();
-        let headers = WebhookRequest::headers_with(request.headers, &own_headers);
-        let Outcome { duration, result } = self
+        let outcome = self
             .sender
             .send(Request {
                 url: &client.credentials.url,
-                headers,
+                headers: WebhookRequest::headers_with(request.headers, &own_headers),
                 body: request.body.into(),
-                timeout: webhook.timeout(),
+                timeout: client.webhook.timeout(),
             })
             .await;
-        let mut detail = None;
         let faults = carried.deliveries.iter().map(|pending| pending.faults + 1).max().unwrap_or(1);
-        let answer = match result {
-            Ok(response) => {
-                let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
-                let attempt = Attempt::answered(
-                    webhook,
-                    &client.credentials.url,
-                    began,
-                    duration,
-                    response.status,
-                    &response.body,
-                );
-                Answer { attempt, asked }
-            }
-            Err(error) if error.ours && faults < MAX_OWN_FAULTS => {
-                tracing::error!(error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
-                return Answered::OurFault;
-            }
-            Err(error) => {
-                detail = Some(error.detail);
-                let failure = Failure { code: error.code.to_owned(), message: error.message };
-                Answer { attempt: Attempt::unanswered(began, duration, failure), asked: None }
-            }
-        };
-        let attempt = &answer.attempt;
-        metrics::of_attempt(webhook, carried, attempt);
-        let first = carried.deliveries.first();
-        let (delivery, event) = (first.map(|one| display(one.id)), first.map(|one| display(one.event.id)));
-        let deliveries = carried.deliveries.len();
-        match &attempt.error {
-            // How much goes well is in the metrics, and each delivery in the history.
-            None => tracing::debug!(
-                delivery.id = delivery,
-                event.id = event,
-                trace.id = traces(carried),
-                span.id = span,
-                deliveries,
-                http.status = attempt.http_status,
-                duration.ms = attempt.duration_ms,
-                "attempted"
-            ),
-            Some(error) => tracing::info!(
-                delivery.id = delivery,
-                event.id = event,
-                trace.id = traces(carried),
-                span.id = span,
-                deliveries,
-                http.status = attempt.http_status,
-                error.code = error.code,
-                error.detail = detail,
-                duration.ms = attempt.duration_ms,
-                "attempted"
-            ),
+        if let Err(error) = &outcome.result
+            && error.ours
+            && faults < MAX_OWN_FAULTS
+        {
+            tracing::error!(error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
+            return Answered::OurFault;
         }
+        let detail = outcome.result.as_ref().err().map(|error| error.detail.clone());
+        let answer = answer_of(client, outcome, began);
+        metrics::of_attempt(&client.webhook, carried, &answer.attempt);
+        log_attempt(&answer.attempt, carried, span, detail);
         Answered::Attempt(answer)
+    }
+}
+
+/// Describes how a request ended as an attempt.
+fn answer_of(client: &Client, outcome: Outcome, began: Timestamp) -> Answer {
+    let Outcome { duration, result } = outcome;
+    match result {
+        Ok(response) => {
+            let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
+            let (webhook, url) = (&client.webhook, &client.credentials.url);
+            let attempt = Attempt::answered(webhook, url, began, duration, response.status, &response.body);
+            Answer { attempt, asked }
+        }
+        Err(error) => {
+            let failure = Failure { code: error.code.to_owned(), message: error.message };
+            Answer { attempt: Attempt::unanswered(began, duration, failure), asked: None }
+        }
+    }
+}
+
+fn log_attempt(attempt: &Attempt, carried: &Carried, span: Option<SpanId>, detail: Option<String>) {
+    let first = carried.deliveries.first();
+    let delivery = first.map(|pending| display(pending.id));
+    let event = first.map(|pending| display(pending.event.id));
+    let span = span.map(display);
+    let deliveries = carried.deliveries.len();
+    match &attempt.error {
+        // Successes are counted by the metrics, and each delivery is in the history.
+        None => tracing::debug!(
+            delivery.id = delivery,
+            event.id = event,
+            trace.id = traces(carried),
+            span.id = span,
+            deliveries,
+            http.status = attempt.http_status,
+            duration.ms = attempt.duration_ms,
+            "attempted"
+        ),
+        Some(error) => tracing::info!(
+            delivery.id = delivery,
+            event.id = event,
+            trace.id = traces(carried),
+            span.id = span,
+            deliveries,
+            http.status = attempt.http_status,
+            error.code = error.code,
+            error.detail = detail,
+            duration.ms = attempt.duration_ms,
+            "attempted"
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sending deliveries on as a task of their own, to come later.
+//! Sends deliveries on as a task of their own, which comes later.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use posthaste_queue::Message;
 
 use crate::Courier;
 
-/// How deliveries are sent on.
+/// The way in which deliveries are sent on.
 #[derive(Debug, Clone, Copy)]
 pub struct SendOn {
-    /// The request that they share.
+    /// The request that the deliveries share.
     pub batch: Option<BatchId>,
-    /// Whether they may have been attempted.
+    /// True if they may have been attempted, so that their records have to be looked at.
     pub recorded: bool,
-    /// How often they were sent on before.
-    pub hops: u32,
-    /// How often a fault of ours has met them.
+    /// The number of times that they were sent on before.
+    pub passes: u32,
+    /// The number of times that a fault of ours has met them.
     pub faults: u32,
-    /// How long they wait.
+    /// The time for which the message is hidden.
     pub delay: Duration,
 }
 
-/// The task of deliveries that go on in another message or in a backlog.
+/// The task for deliveries that go on in another message, or in a backlog.
 pub fn task<'p>(webhook: &'p Webhook, deliveries: &'p [Pending], how: SendOn) -> Task<'p> {
     let due = deliveries.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
     Task {
@@ -35,13 +35,13 @@ pub fn task<'p>(webhook: &'p Webhook, deliveries: &'p [Pending], how: SendOn) ->
         recorded: how.recorded,
         redriven: deliveries.iter().any(|pending| pending.redriven),
         faults: how.faults,
-        hops: how.hops + 1,
+        passes: how.passes + 1,
         ..Task::new(&webhook.workspace, webhook.id, due)
     }
 }
 
 impl Courier {
-    /// Sends deliveries on. False when they could not be.
+    /// Sends deliveries on. Returns false if that fails.
     pub async fn send_on(&self, webhook: &Webhook, deliveries: &[Pending], how: SendOn) -> bool {
         if deliveries.is_empty() {
             return true;
@@ -49,8 +49,8 @@ impl Courier {
         self.send_task(webhook, &task(webhook, deliveries, how), how.delay).await
     }
 
-    /// Sends a task. The workspace is the message group, so that a tenant with many webhooks is one neighbour to the others. False
-    /// when it could not be sent.
+    /// Sends a task, and returns false if that fails. The workspace is the message group, so that a
+    /// tenant with many webhooks is one neighbour to the others.
     pub async fn send_task(&self, webhook: &Webhook, task: &Task<'_>, delay: Duration) -> bool {
         let sent = match task.message() {
             Ok(body) => {

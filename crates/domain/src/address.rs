@@ -1,6 +1,7 @@
-//! Which addresses a webhook may reach: the globally reachable ones, by IANA's special-purpose registries
-//! (<https://www.iana.org/assignments/iana-ipv4-special-registry>, <https://www.iana.org/assignments/iana-ipv6-special-registry>),
-//! without those that clouds serve metadata on. What the deployment allows beside them is an [`AllowedCidrs`].
+//! A webhook may reach globally reachable addresses only, by IANA's special-purpose registries
+//! (<https://www.iana.org/assignments/iana-ipv4-special-registry>,
+//! <https://www.iana.org/assignments/iana-ipv6-special-registry>), without those at which clouds
+//! serve metadata. A deployment can allow further ones with [`AllowedCidrs`].
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -9,34 +10,34 @@ use std::{
 
 use ipnet::IpNet;
 
-/// What keeps an address from being public.
+/// The reason why an address is not public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotPublic {
-    /// 10/8, 172.16/12, 192.168/16.
+    /// 10/8, 172.16/12 and 192.168/16.
     #[error("a private address")]
     Private,
-    /// 127/8, ::1.
+    /// 127/8 and ::1.
     #[error("a loopback address")]
     Loopback,
-    /// 169.254/16, fe80::/10.
+    /// 169.254/16 and fe80::/10.
     #[error("a link-local address")]
     LinkLocal,
-    /// 100.64/10.
+    /// 100.64/10, which carriers share among their customers.
     #[error("an address of carrier-grade NAT")]
     SharedNat,
-    /// 224/4, ff00::/8.
+    /// 224/4 and ff00::/8.
     #[error("a multicast address")]
     Multicast,
     /// Documentation, benchmarking, protocol assignments, reserved and discard ranges.
     #[error("a reserved address")]
     Reserved,
-    /// 0/8, ::.
+    /// 0/8 and ::.
     #[error("an unspecified address")]
     Unspecified,
-    /// fc00::/7, fec0::/10.
+    /// fc00::/7 and fec0::/10.
     #[error("a unique local address")]
     UniqueLocal,
-    /// An address that a cloud serves metadata, credentials or its host's services on.
+    /// An address at which a cloud serves metadata, credentials or its host's services.
     #[error("a metadata address of a cloud")]
     Metadata,
     /// A tunnelling or translation range whose other end can't be judged.
@@ -44,7 +45,8 @@ pub enum NotPublic {
     Tunnel,
 }
 
-/// Where clouds serve metadata, credentials and their hosts' services: closed whatever a deployment allows.
+/// The addresses at which clouds serve metadata, credentials and their hosts' services. They stay
+/// closed whatever a deployment allows.
 const METADATA_V4: [Ipv4Addr; 11] = [
     // AWS, Azure, Google, Oracle, DigitalOcean, Hetzner, OpenStack and others.
     Ipv4Addr::new(169, 254, 169, 254),
@@ -63,7 +65,7 @@ const METADATA_V4: [Ipv4Addr; 11] = [
     Ipv4Addr::new(192, 0, 0, 192),
 ];
 
-/// The same for IPv6; see also [`serves_metadata`].
+/// The IPv6 addresses of this sort; see also [`serves_metadata`].
 const METADATA_V6: [Ipv6Addr; 6] = [
     // Google, Oracle, Scaleway, Linode, Alibaba, OpenStack.
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
@@ -125,7 +127,8 @@ fn check_v6(ip: Ipv6Addr) -> Result<(), NotPublic> {
     Err(match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => NotPublic::Unspecified,
         [0, 0, 0, 0, 0, 0, 0, 1] => NotPublic::Loopback,
-        // As public as what is embedded: IPv4-mapped, NAT64's well-known prefix, 6to4.
+        // These are as public as the address that they embed: IPv4-mapped, NAT64's well-known
+        // prefix, 6to4.
         [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x2002, ..] => return Ok(()),
         // IPv4-compatible is deprecated (RFC 4291, 2.5.5.1), 64:ff9b:1::/48 is for a network's own translation (RFC 8215), and the
         // rest of ::/16 and of 64::/16 is not allocated.
@@ -144,34 +147,39 @@ fn check_v6(ip: Ipv6Addr) -> Result<(), NotPublic> {
     })
 }
 
-/// The IPv4 addresses that an IPv6 address leads to where it is translated or where its tunnel ends: by its prefix, and by its
-/// interface identifier.
+/// The IPv4 addresses that an IPv6 address leads to, where it is translated or where its tunnel
+/// ends: by its prefix, and by its interface identifier.
 fn embedded(ip: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let segments = ip.segments();
-    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     let by_prefix = match segments {
         // Compatible (RFC 4291, 2.5.5.1), translated (RFC 2765), mapped (RFC 4291, 2.5.5.2).
-        [0, 0, 0, 0, 0 | 0xffff, 0, high, low] | [0, 0, 0, 0, 0, 0xffff, high, low] => Some(v4(high, low)),
+        [0, 0, 0, 0, 0 | 0xffff, 0, high, low] | [0, 0, 0, 0, 0, 0xffff, high, low] => Some(ipv4(high, low)),
         // NAT64 (RFC 6052; RFC 8215's prefix with 96 bits), 6to4 (RFC 3056), Teredo (RFC 4380, whose client is inverted).
-        [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some(v4(high, low)),
-        [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)),
+        [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some(ipv4(high, low)),
+        [0x2001, 0, _, _, _, _, high, low] => Some(ipv4(!high, !low)),
         _ => None,
     };
     // ISATAP (RFC 5214), below any prefix. The bit that differs says whether the IPv4 address is unique in the world.
     let by_interface = match segments {
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)),
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(ipv4(high, low)),
         _ => None,
     };
     by_prefix.into_iter().chain(by_interface)
 }
 
-/// Address ranges that a deployment lets webhooks reach although they are not public; none unless configured. The addresses that
-/// clouds serve metadata on stay closed, so that a range like `fd00::/8` does not open them.
+fn ipv4(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))
+}
+
+/// Address ranges that a deployment lets webhooks reach although they are not public; none unless
+/// configured. The addresses at which clouds serve metadata stay closed, so that a range such as
+/// `fd00::/8` does not open them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedCidrs(Vec<IpNet>);
 
 impl AllowedCidrs {
-    /// Checks that an address may be reached: it is public, or in one of the ranges and no metadata address.
+    /// Checks that an address may be reached: it is public, or in one of the ranges and no metadata
+    /// address.
     pub fn check(&self, ip: IpAddr) -> Result<(), NotPublic> {
         // An IPv4 address is the same whether or not it comes as an IPv4-mapped IPv6 address.
         let canonical = ip.to_canonical();
@@ -183,7 +191,7 @@ impl AllowedCidrs {
 impl FromStr for AllowedCidrs {
     type Err = ipnet::AddrParseError;
 
-    /// Ranges as `10.0.0.0/8`, parted by commas; an empty text is none.
+    /// Reads ranges such as `10.0.0.0/8`, separated by commas; an empty text allows nothing.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let ranges = text.split(',').map(str::trim).filter(|range| !range.is_empty());
         ranges.map(str::parse).collect::<Result<_, _>>().map(Self)

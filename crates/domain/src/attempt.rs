@@ -1,4 +1,4 @@
-//! What becomes of a delivery: its states, and the two decisions around each attempt.
+//! A delivery goes through a few states, and two decisions are made around each attempt.
 //!
 //! ```text
 //!             attempt failed, tries left
@@ -9,9 +9,9 @@
 //!     └──────────┴──────▶ skipped          the webhook was paused or disabled when its turn came, or its backlog was full
 //! ```
 //!
-//! A delivery that was never attempted has no record: it is on the deliveries queue, held, or *waiting* in its webhook's backlog. What
-//! was deleted with its webhook leaves none.
-//! A test has one attempt and is then succeeded or exhausted, without a dead letter.
+//! A delivery that was never attempted has no record: it is on the deliveries queue, held, or
+//! *waiting* in its webhook's backlog. Deliveries that were deleted with their webhook leave no
+//! record. A test has one attempt and is then succeeded or exhausted, without a dead letter.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::BatchId,
-    parked::AHEAD,
+    release::AHEAD,
     retry::{self, RetrySchedule},
     url::PublicUrl,
     webhook::Webhook,
@@ -36,14 +36,15 @@ pub const MAX_ATTEMPT_BODY_BYTES: usize = 1024;
 /// The most bytes of an answer's body that are kept with each further delivery of a request, beside the first: so many leave a
 /// record below 1 KB, which is what one write of DynamoDB costs.
 const MAX_SHARED_BODY_BYTES: usize = 256;
-/// How many attempts a record keeps, the last ones: with more it could outgrow an item of DynamoDB.
+/// The number of attempts that a record keeps, which are the last ones: with more it could outgrow
+/// an item of DynamoDB.
 pub const MAX_KEPT_ATTEMPTS: usize = 50;
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// At least one attempt failed and another will follow.
+    /// At least one attempt failed, and another one will follow.
     Pending,
     /// An attempt succeeded.
     Succeeded,
@@ -51,8 +52,8 @@ pub enum Status {
     Exhausted,
     /// Nothing was sent, because the webhook was paused or disabled, or its backlog was full.
     Skipped,
-    /// No attempt was made yet, because its webhook can take no more for now. Nobody writes this down: it is what a delivery is that
-    /// is in its webhook's backlog and has no record.
+    /// No attempt was made yet, because the webhook can take no more for now. No record has this
+    /// status: it is the status of a delivery that is in its webhook's backlog and has no record.
     Waiting,
 }
 
@@ -71,7 +72,7 @@ impl Status {
         }
     }
 
-    /// The status of this name.
+    /// Finds the status of this name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
@@ -82,20 +83,20 @@ pub const WRONG_STATUS: &str = "http_status";
 /// The code of an answer whose status would be a success, but for its body.
 pub const UNEXPECTED_BODY: &str = "unexpected_body";
 
-/// Why an attempt failed, for the customer.
+/// The reason why an attempt failed, as the webhook's owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// A stable word: `http_status`, or one of the sender's codes as `timeout`.
+    /// A stable word: `http_status`, or one of the sender's codes, such as `timeout`.
     pub code: String,
-    /// A sentence.
+    /// A sentence that explains the failure.
     pub message: String,
 }
 
-/// How a body that is not text is written.
+/// The encoding of a body that is not text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
-    /// RFC 4648, section 4, with padding.
+    /// Base64 with padding (RFC 4648, section 4).
     Base64,
 }
 
@@ -103,23 +104,25 @@ pub enum Encoding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// When it began.
+    /// The time at which the request began.
     pub at: Timestamp,
-    /// How long it took.
+    /// The time that the request took, in milliseconds.
     pub duration_ms: u64,
-    /// The answer's status, if there was an answer.
+    /// The status of the answer, if there was one.
     pub http_status: Option<u16>,
-    /// The beginning of the answer's body, with `/…` for what it repeats of the webhook's path and query.
+    /// The beginning of the answer's body. `/…` stands where the answer repeats the webhook's path
+    /// and query.
     pub response_body: Option<String>,
-    /// How the body is written here, where it is not text.
+    /// The encoding of `response_body`, where that is not plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_body_encoding: Option<Encoding>,
-    /// Why it failed; none when it succeeded.
+    /// The reason why the attempt failed; none if it succeeded.
     pub error: Option<Failure>,
 }
 
 impl Attempt {
-    /// An attempt that was answered. `url` is where it was sent: what the body repeats of it is not kept.
+    /// Describes an attempt that was answered. `url` is the address that was called: the answer's
+    /// repeats of it are masked.
     pub fn answered(
         webhook: &Webhook,
         url: &PublicUrl,
@@ -142,7 +145,7 @@ impl Attempt {
         if attempt.succeeded() { attempt.abridged() } else { attempt }
     }
 
-    /// An attempt that got no answer.
+    /// Describes an attempt that got no answer.
     pub fn unanswered(at: Timestamp, duration: Duration, error: Failure) -> Self {
         Self {
             at,
@@ -159,38 +162,37 @@ impl Attempt {
         self.error.is_none()
     }
 
-    /// The same with at most [`MAX_ATTEMPT_BODY_BYTES`] of the body.
+    /// Cuts the body to [`MAX_ATTEMPT_BODY_BYTES`].
     pub fn abridged(&self) -> Self {
         self.cut(MAX_ATTEMPT_BODY_BYTES)
     }
 
-    /// The same as it is kept with the delivery of this place in the request: the answer is kept once, with the first delivery, and
-    /// its beginning with each other.
+    /// Cuts the body as it is kept with the delivery at this place in the request: the first
+    /// delivery keeps the whole answer, and each other one its beginning.
     pub fn kept_with(&self, place: usize) -> Self {
         if place == 0 { self.clone() } else { self.cut(MAX_SHARED_BODY_BYTES) }
     }
 
-    /// The same with at most so many bytes of the body: a multiple of four, so that base64 can still be read.
+    /// Cuts the body to `most` bytes: a multiple of four, so that base64 can still be read.
     fn cut(&self, most: usize) -> Self {
-        let cut = |body: &String| {
-            let mut end = body.len().min(most);
-            while !body.is_char_boundary(end) {
-                end -= 1;
-            }
-            body[..end].to_owned()
-        };
-        Self { response_body: self.response_body.as_ref().map(cut), ..self.clone() }
+        let mut cut = self.clone();
+        if let Some(body) = &mut cut.response_body {
+            body.truncate(body.floor_char_boundary(most));
+        }
+        cut
     }
 }
 
-/// A body as it is kept: text if it is some, else in base64. A character that was cut off at the end is left out.
+/// Writes a body as text if it is some, else in base64. A character that was cut off at the end is
+/// left out.
 fn written(body: &[u8]) -> (String, Option<Encoding>) {
     let text = match std::str::from_utf8(body) {
         Ok(text) => Some(text),
         Err(error) if error.error_len().is_none() => std::str::from_utf8(&body[..error.valid_up_to()]).ok(),
         Err(_) => None,
     };
-    // Other control characters are no text, and each would take six times its room as JSON.
+    // A body with other control characters counts as binary: as JSON each would take six times its
+    // size.
     let is_text = |text: &&str| !text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\r' | '\t'));
     match text.filter(is_text) {
         Some(text) => (text.to_owned(), None),
@@ -210,49 +212,54 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What the record of a delivery says about the past, when its message comes again.
+/// The facts about a delivery's past that its record tells, when its message comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Where it stands.
+    /// The state of the delivery.
     pub status: Status,
-    /// How many attempts are recorded.
+    /// The number of attempts that are recorded.
     pub attempts: u32,
-    /// When it is due again, if the version before has parked it: until then it is the release function's.
+    /// The time at which it is due again, if the version before has parked it. Until then the
+    /// function `release` looks after it.
     pub due_at: Option<Timestamp>,
-    /// When its next attempt is due, wherever it waits.
+    /// The time at which its next attempt is due, wherever it waits.
     pub not_before: Option<Timestamp>,
-    /// When that was recorded.
+    /// The time at which the last attempt was recorded.
     pub recorded_at: Option<Timestamp>,
-    /// The request that it shared.
+    /// The request that the delivery shared.
     pub batch: Option<BatchId>,
 }
 
-/// What to do with a delivery whose message has come.
+/// The thing to do for a delivery whose message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duty {
     /// Make an attempt.
     Send,
-    /// Make an attempt at this time: the message came early, because a function died before it could let it wait.
+    /// Make an attempt at this time: the message came early, because a function died before it
+    /// could make it wait.
     SendAt(Timestamp),
     /// Park it until this time: a function died after it had recorded the attempt, and maybe before it had parked the retry.
     ParkUntil(Timestamp),
-    /// Send its dead letter: its attempts are used up, but a function may have died before the dead letter was sent, or it is a
-    /// dead letter that was sent back while its webhook is paused.
+    /// Send its dead letter: its attempts are used up, but a function may have died before the dead
+    /// letter was sent. Or it is a dead letter that was sent back while its webhook is paused.
     DeadLetter,
-    /// Nothing: it is over, and the message is a late copy.
+    /// Do nothing: the delivery has ended, and the message is a late copy.
     Over,
-    /// Record that it is skipped, as its webhook is paused.
+    /// Record the delivery as skipped, because its webhook is paused.
     Skip,
 }
 
-/// How far the clocks of two functions may be apart: what is due so soon is due.
+/// The clocks of two functions may differ by this much: a delivery that is due so soon counts as
+/// due.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
-/// How early an attempt may be: the clocks of the function that let it wait and of this one differ by less.
+/// An attempt may be this early: the clocks of the function that let it wait and of this one differ
+/// by less.
 const EARLY: Duration = Duration::from_millis(500);
 
-/// Decides what the message of a delivery asks for, `now`. `redriven` says that the message was a dead letter that somebody sent
-/// back to the queue: its delivery gets another attempt, however many it has had.
+/// Decides what the message of a delivery asks for, `now`. `redriven` says that the message was a
+/// dead letter that somebody sent back to the queue: its delivery gets another attempt, however
+/// many it has had.
 pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: Timestamp) -> Duty {
     let unrecorded = Progress {
         status: Status::Pending,
@@ -264,19 +271,20 @@ pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: 
     };
     let Progress { status, attempts, due_at, not_before, .. } = progress.unwrap_or(unrecorded);
     let enabled = webhook.is_enabled();
-    let is_ahead = |time: &Timestamp| *time > now + CLOCK_SKEW;
     match status {
         Status::Succeeded => Duty::Over,
         _ if redriven && enabled => Duty::Send,
         _ if redriven => Duty::DeadLetter,
         Status::Skipped | Status::Exhausted => Duty::Over,
-        Status::Pending | Status::Waiting if due_at.as_ref().is_some_and(is_ahead) => Duty::Over,
+        // The version before has parked it, and the function `release` sends it when it is due.
+        Status::Pending | Status::Waiting if due_at.is_some_and(|time| time > now + CLOCK_SKEW) => Duty::Over,
         Status::Pending | Status::Waiting if attempts > 0 && !webhook.retry_schedule().has_wait_after(attempts) => {
             Duty::DeadLetter
         }
         Status::Pending | Status::Waiting if !enabled => Duty::Skip,
         Status::Pending | Status::Waiting => match not_before {
-            // `release` has not looked so far ahead, so if the retry was parked, the same item is put once more.
+            // `release` has not looked so far ahead, so the same item is put once more, in case the
+            // retry was parked.
             Some(time) if time > now + AHEAD + CLOCK_SKEW => Duty::ParkUntil(time),
             Some(time) if time > now + EARLY => Duty::SendAt(time),
             _ => Duty::Send,
@@ -284,7 +292,7 @@ pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: 
     }
 }
 
-/// What to do after an attempt failed.
+/// The thing to do after an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Try again after this wait.
@@ -294,7 +302,7 @@ pub enum Next {
 }
 
 impl Next {
-    /// The wait before the next try; none where there is none.
+    /// The wait before the next try; none if no try is left.
     pub fn wait(self) -> Option<Duration> {
         match self {
             Self::RetryIn(wait) => Some(wait),
@@ -303,8 +311,9 @@ impl Next {
     }
 }
 
-/// Decides what follows a failed attempt, of which the delivery has now had `attempts`. The wait is the schedule's, or what the
-/// endpoint asked for if that is longer. `seed` spreads it.
+/// Decides what follows a failed attempt, of which the delivery has now had `attempts`. The wait is
+/// that of the schedule, or the one that the endpoint asked for if that is longer. `seed` spreads
+/// it.
 pub fn after_failure(schedule: &RetrySchedule, attempts: u32, seed: &str, asked: Option<Duration>) -> Next {
     match schedule.wait_after(attempts, seed) {
         Some(wait) => Next::RetryIn(wait.max(asked.unwrap_or_default())),
@@ -312,7 +321,8 @@ pub fn after_failure(schedule: &RetrySchedule, attempts: u32, seed: &str, asked:
     }
 }
 
-/// How long an answer asks to wait: `Retry-After` counts on 429 and 503 (RFC 6585, section 4, and RFC 9110, section 15.6.4).
+/// The wait that an answer asks for. `Retry-After` counts on 429 and 503 (RFC 6585, section 4, and
+/// RFC 9110, section 15.6.4).
 pub fn asked_wait(http_status: u16, retry_after: Option<&str>, now: Timestamp) -> Option<Duration> {
     let counts = matches!(http_status, 429 | 503);
     retry_after.filter(|_| counts).and_then(|value| retry::retry_after(value, now))

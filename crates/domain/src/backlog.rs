@@ -1,14 +1,17 @@
-//! A webhook's backlog: what waits for its turn.
+//! A webhook's backlog holds the deliveries that wait for its turn.
 //!
-//! An item is one task: one delivery, or deliveries that have to stay together, because they share a request that was made before or
-//! belong to a run. Its key orders it by its event, and names the message that brought it (its *residency*): the same message always
-//! has the same key, and another message with the same delivery another one. So a turn that deletes what it has sent can't delete
-//! what came back in the meantime.
+//! An item is one task: one delivery, or deliveries that have to stay together, because they share
+//! a request that was made before or belong to a run. Its key orders it by its event, and names the
+//! message that brought it (its *residency*): the same message always has the same key, and another
+//! message with the same delivery has another one. So a turn that deletes what it has sent can't
+//! delete what came back in the meantime.
 //!
-//! A function may die after it has put items and before it has opened the lane. When its message comes again, and what it brings now
-//! goes another way, nobody would look after those items until the next lane is opened, and they would be sent once more. So
-//! whoever ends a message that was received before deletes those of its items, by their keys, that it has not put again: after what
-//! they ask for is done, because a copy of the message may have put them and ended.
+//! A function may die after it has put items and before it has opened the lane. When its message
+//! comes again and its deliveries go another way this time, nobody would look after those items
+//! until the next lane is opened, and they would be sent once more. So whoever ends a message that
+//! was received before deletes those of its items, by their keys, that it has not put again. It
+//! does so after the deliveries are done, because a copy of the message may have put the items and
+//! ended.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -18,10 +21,11 @@ use crate::{
     task::{Due, Task},
 };
 
-/// How many bytes of events a turn has at hand.
+/// The most bytes of events that a turn has at hand.
 pub const MAX_PAGE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Live deliveries go before replayed ones, in the proportion of [`LIVE_PAGES`] to one: a replay of a month must not silence a day.
+/// Live deliveries go before replayed ones, in the proportion of [`LIVE_PAGES`] to one, so that a
+/// replay of a month does not silence a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Deliveries of published events.
@@ -30,14 +34,14 @@ pub enum Class {
     Replay,
 }
 
-/// How many pages of live deliveries are read for one of replayed ones.
+/// For each page of replayed deliveries, this many pages of live ones are read.
 pub const LIVE_PAGES: u32 = 3;
 
 impl Class {
-    /// Both, in the order of their keys.
+    /// Both classes, in the order of their keys.
     pub const ALL: [Self; 2] = [Self::Live, Self::Replay];
 
-    /// What the sort keys of its items begin with.
+    /// The beginning of the sort keys of the class.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Live => "0#",
@@ -49,27 +53,28 @@ impl Class {
 /// An item of a backlog.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// Its sort key.
+    /// The sort key of the item.
     pub key: String,
-    /// What is to be delivered, by reference.
+    /// The deliveries, with their events by reference.
     pub task: Task<'static>,
-    /// How many bytes its events have together, as far as that is known.
+    /// The size of the events together in bytes, as far as it is known.
     pub bytes: u64,
-    /// Since when it has been waiting.
+    /// The time since which the item has been waiting.
     pub since: Timestamp,
 }
 
 impl Waiting {
-    /// The items that the task of a message becomes: the task as it is in the message, so that their keys are the same each time it
-    /// is received. Deliveries that were never attempted each get one of their own, so that a turn can put them into full requests;
-    /// what has to stay together stays one item.
+    /// Makes the items of a message's task. It takes the task as it is in the message, so that the
+    /// keys are the same each time the message is received. Deliveries that were never attempted
+    /// get an item each, so that a turn can put them into full requests; deliveries that have to
+    /// stay together stay one item.
     pub fn of(task: &Task<'_>, message_id: &str, now: Timestamp) -> Vec<Self> {
         let is_whole = task.batch.is_some() || task.recorded;
         let size = if is_whole { task.deliveries.len().max(1) } else { 1 };
         task.deliveries.chunks(size).filter_map(|deliveries| Self::item(task, deliveries, message_id, now)).collect()
     }
 
-    /// The same with those of its deliveries that are left, and under the same key; none if none is.
+    /// Keeps only those deliveries that are left, under the same key; none if none is left.
     pub fn only(self, is_left: impl Fn(DeliveryId) -> bool) -> Option<Self> {
         let left: Vec<Due<'static>> = self.task.deliveries.iter().filter(|due| is_left(due.id)).cloned().collect();
         let bytes = left.iter().map(|due| due.bytes).sum();
@@ -79,8 +84,8 @@ impl Waiting {
     fn item(task: &Task<'_>, deliveries: &[Due<'_>], message_id: &str, now: Timestamp) -> Option<Self> {
         let first = deliveries.first()?;
         let ids: Vec<_> = deliveries.iter().map(|due| due.id).collect();
-        // Several that wait as one item must not have the key that the first of them has alone: the delete of that one would remove
-        // them all.
+        // Several deliveries must not have the key that the first of them has when it waits alone:
+        // deleting that one would remove them all.
         let several = task.batch.or_else(|| BatchId::derive(&ids).filter(|_| ids.len() > 1));
         let id = several.map_or_else(|| first.id.to_string(), |several| several.to_string());
         let class = if first.cause == CauseKind::Replay { Class::Replay } else { Class::Live };
@@ -91,14 +96,15 @@ impl Waiting {
     }
 }
 
-/// The bounds of the sort keys of a class whose first event is of the time from the first, and before the second.
+/// The bounds of the sort keys of a class whose first event is of a time `from` the first one, and
+/// before `until`.
 pub fn key_range(class: Class, from: Timestamp, until: Option<Timestamp>) -> (String, String) {
     let prefix = class.prefix();
-    let until = until.map_or(EventId::LAST, EventId::first_at);
-    (format!("{prefix}{}", EventId::first_at(from)), format!("{prefix}{until}~"))
+    let end = until.map_or(EventId::LAST, EventId::first_at);
+    (format!("{prefix}{}", EventId::first_at(from)), format!("{prefix}{end}~"))
 }
 
-/// The time of the first event of an item, by its sort key.
+/// The time of an item's first event, which its sort key tells.
 pub fn time_of(key: &str) -> Option<Timestamp> {
     key.split('#').nth(1)?.parse::<EventId>().ok().map(|id| id.time())
 }

@@ -9,33 +9,33 @@ use crate::{
     schema::DataSchema,
 };
 
-/// A built-in event type.
+/// An event type that is part of Posthaste.
 #[derive(Debug)]
 pub struct BuiltIn {
-    /// As an event names it.
+    /// The name that events carry.
     pub name: &'static str,
-    /// A few words for a person.
+    /// A title of a few words.
     pub title: &'static str,
-    /// A sentence for a person.
+    /// A sentence that describes the type.
     pub description: &'static str,
-    /// Whose type it is: `spektr`, `spectra`, `dataspike` or `posthaste`.
+    /// The system that the type comes from: `spektr`, `spectra`, `dataspike` or `posthaste`.
     pub owner: &'static str,
-    /// The document that describes it.
+    /// The document that describes the type.
     pub document: &'static str,
-    /// `available`, `deprecated` or `wip`, as its document has it.
+    /// The state that the document gives the type: `available`, `deprecated` or `wip`.
     pub status: &'static str,
-    /// How contradictions of the document were resolved.
+    /// The choices that were made where the document contradicts itself.
     pub notes: &'static [&'static str],
     /// The JSON Schema of `data`.
     pub schema: &'static str,
-    /// An event of the type, in the form in which it is published.
+    /// An example of an event, in the form in which it is published.
     pub sample: &'static str,
     compiled: OnceLock<Option<DataSchema>>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
-/// The operational events that only Posthaste itself publishes.
+/// The owner of the types that only Posthaste itself publishes.
 const OWNED_BY_US: &str = "posthaste";
 
 /// Every built-in type, by name.
@@ -48,32 +48,46 @@ pub fn find(name: &str) -> Option<&'static BuiltIn> {
     BUILT_IN.binary_search_by_key(&name, |built_in| built_in.name).ok().map(|at| &BUILT_IN[at])
 }
 
-/// The built-in types after the one of this name; none after a name that is not built in.
+/// The built-in types whose names come after this one; none if this name is not built in.
 pub fn after(name: &str) -> &'static [BuiltIn] {
     BUILT_IN.binary_search_by_key(&name, |built_in| built_in.name).map_or(&[], |at| &BUILT_IN[at + 1..])
 }
 
 impl BuiltIn {
-    /// The schema, compiled when it is first needed.
+    /// The compiled schema. It is compiled when it is first needed.
     pub fn schema(&self) -> Option<&DataSchema> {
         self.compiled.get_or_init(|| DataSchema::compile(self.schema).ok()).as_ref()
     }
 
-    /// Whether only Posthaste itself publishes it.
+    /// Whether only Posthaste itself publishes events of the type.
     pub fn is_operational(&self) -> bool {
         self.owner == OWNED_BY_US
     }
 }
 
-/// Whether a subscription can ever match: it names a known type, or the beginning of one. `own` are the workspace's types.
+/// Whether a subscription can ever match: it names a known type, or the beginning of one. `own` are
+/// the workspace's types.
 pub fn is_known(pattern: &EventPattern, own: &[EventType]) -> bool {
-    let matches = |name: &str| EventType::parse(name).is_ok_and(|event_type| pattern.matches(&event_type));
-    matches!(pattern, EventPattern::All)
-        || BUILT_IN.iter().any(|built_in| matches(built_in.name))
-        || own.iter().any(|event_type| pattern.matches(event_type))
+    *pattern == EventPattern::All || built_in_matches(pattern) || own.iter().any(|name| pattern.matches(name))
 }
 
-/// The complaint about a subscription that is not known, with the names that are most like it.
+fn built_in_matches(pattern: &EventPattern) -> bool {
+    BUILT_IN.iter().filter_map(|built_in| EventType::parse(built_in.name).ok()).any(|name| pattern.matches(&name))
+}
+
+/// Whether an event of this type announces something about a webhook. The end of its own deliveries is not announced by another
+/// event, or there would be no end.
+pub fn is_operational(event_type: &EventType) -> bool {
+    find(event_type.as_str()).is_some_and(BuiltIn::is_operational)
+}
+
+/// The types of operational events.
+pub fn operational_types() -> impl Iterator<Item = EventType> {
+    let operational = BUILT_IN.iter().filter(|built_in| built_in.is_operational());
+    operational.filter_map(|built_in| EventType::parse(built_in.name).ok())
+}
+
+/// The error about a subscription to an unknown type, with the names that are most like it.
 pub fn unknown(field: &str, pattern: &EventPattern, own: &[EventType]) -> Invalid {
     let wanted = pattern.to_string();
     let names = nearest(wanted.strip_suffix(".*").unwrap_or(&wanted), own);
@@ -85,7 +99,7 @@ pub fn unknown(field: &str, pattern: &EventPattern, own: &[EventType]) -> Invali
     Invalid::field(field, "unknown_event_type", format!("{wanted:?} is not a known event type; {hint}"))
 }
 
-/// The known names most like this one, best first; none where nothing is near.
+/// The known names that are most like this one, best first; none if nothing is near.
 pub fn nearest(name: &str, own: &[EventType]) -> Vec<String> {
     let known = BUILT_IN.iter().map(|built_in| built_in.name).chain(own.iter().map(EventType::as_str));
     nearest::names(name, known).into_iter().map(ToOwned::to_owned).collect()

@@ -1,4 +1,5 @@
-//! Whether an event has been delivered, told step by step, so that no call has to look at all webhooks of a workspace.
+//! Finds out whether an event has been delivered, step by step, so that no call has to look at all
+//! webhooks of a workspace.
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
@@ -15,17 +16,17 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// What is known of an event after some webhooks were looked at. Of two findings the greater one holds. The `delivered` of
-/// `spektr-events-v1.txt`.
+/// The knowledge about an event after some webhooks were looked at. Of two findings the greater one
+/// holds. It becomes the `delivered` of `spektr-events-v1.txt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Delivered {
     /// No webhook wants it.
     Unwanted,
     /// Every webhook that wants it has it.
     Yes,
-    /// Of one delivery nobody knows yet how it ends.
+    /// Nobody knows yet how one of its deliveries ends.
     Unknown,
-    /// One webhook does not have it. What other webhooks have changes nothing about that.
+    /// One webhook does not have it, whatever other webhooks have.
     No,
 }
 
@@ -40,7 +41,7 @@ impl Delivered {
         }
     }
 
-    /// What the API answers.
+    /// The value that the API answers: `null` where nobody wants the event, or nobody knows yet.
     pub fn answer(self) -> Option<bool> {
         match self {
             Self::Yes => Some(true),
@@ -59,27 +60,28 @@ impl Delivered {
     }
 }
 
-/// Where a list of events goes on. Its text is an event's id, or that, a webhook's id and what is known so far, separated by dots.
+/// The place where a list of events goes on. Its text is the id of an event, or that, the id of a
+/// webhook and the knowledge so far, separated by dots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursor {
     /// After this event.
     After(EventId),
-    /// With this event, which was looked at only in part.
+    /// With this event, of which only some webhooks were looked at.
     Within(Partly),
 }
 
-/// An event of which some webhooks were looked at.
+/// An event of which only some webhooks were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partly {
-    /// The event.
+    /// The id of the event.
     pub event: EventId,
     /// The last webhook that was looked at, in the order of their ids.
     pub webhook: WebhookId,
-    /// What is known so far.
+    /// The knowledge so far.
     pub so_far: Delivered,
 }
 
-/// The text is no cursor.
+/// The error about a text that is no cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no cursor of a list of events")]
 pub struct NoCursor;
@@ -109,14 +111,14 @@ impl FromStr for Cursor {
     }
 }
 
-/// A webhook, as far as it says which events it wants.
+/// The part of a webhook that tells which events it wants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscriber {
-    /// Its id.
+    /// The webhook's id.
     pub id: WebhookId,
-    /// When it was registered.
+    /// The time at which the webhook was registered.
     pub created_at: Timestamp,
-    /// What it subscribes to is a part of its settings.
+    /// The webhook's settings, which include its subscriptions.
     pub settings: Settings,
 }
 
@@ -125,25 +127,27 @@ pub struct Subscriber {
 #[derive(Debug)]
 pub struct Reckoning {
     rows: Vec<Row>,
-    /// Whether events were left out at the end.
+    /// True if events were left out at the end.
     is_cut: bool,
-    /// The last webhook that was looked at before.
+    /// The last webhook that an earlier call looked at.
     from: WebhookId,
-    /// The last webhook that was added, where others were not.
+    /// The last webhook that was added, if others were not.
     stopped_at: Option<WebhookId>,
 }
 
 #[derive(Debug)]
 struct Row {
     event: Event,
-    /// What the event says of its process. Reading it takes a look at all of its data, and a page of events can meet a thousand webhooks.
+    /// The process that the event belongs to. It is read once, because that takes a look at all of
+    /// the event's data, and a page of events can meet a thousand webhooks.
     process: Process,
     so_far: Delivered,
     owed: Vec<Owed>,
     looked_up: usize,
 }
 
-/// A delivery that exists if its webhook was there when the event was accepted. What has a record exists.
+/// A delivery that exists if its webhook was registered before the event was accepted, or if it has
+/// a record.
 #[derive(Debug, Clone, Copy)]
 struct Owed {
     webhook: WebhookId,
@@ -151,7 +155,7 @@ struct Owed {
     was_there: bool,
 }
 
-/// An event of which all is known, and whether it is delivered.
+/// An event whose deliveries are all known, and whether it is delivered.
 pub type Reckoned = (Event, Option<bool>);
 
 impl Reckoning {
@@ -161,13 +165,14 @@ impl Reckoning {
         Self { rows, is_cut: false, from: WebhookId(0), stopped_at: None }
     }
 
-    /// Goes on with an event of which some webhooks were looked at.
+    /// Begins with an event of which some webhooks were looked at before.
     pub fn resumed(event: Event, partly: Partly) -> Self {
         let Partly { webhook, so_far, .. } = partly;
         Self { rows: vec![Row::new(event, so_far)], is_cut: false, from: webhook, stopped_at: None }
     }
 
-    /// Adds webhooks. Where these events are owed more than `most` deliveries, the last of them are left out, but not the first one.
+    /// Adds webhooks. If the events are owed more than `most` deliveries then, the last events are
+    /// left out, but never the first one.
     pub fn add(&mut self, subscribers: &[Subscriber], most: usize) {
         for row in &mut self.rows {
             let wanting =
@@ -184,38 +189,39 @@ impl Reckoning {
         }
     }
 
-    /// Says that a webhook can't be read. Whether it is owed an event is not known then.
+    /// Notes that a webhook can't be read, so that nobody knows whether it is owed an event.
     pub fn add_unreadable(&mut self) {
         for row in &mut self.rows {
             row.so_far = row.so_far.max(Delivered::Unknown);
         }
     }
 
-    /// Whether there is no event.
+    /// Whether there is no event at all.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// How many deliveries the events may be owed, so far.
+    /// The number of deliveries that the events may be owed, so far.
     pub fn owed(&self) -> usize {
         self.rows.iter().map(|row| row.owed.len()).sum()
     }
 
-    /// Says that webhooks after this one were not added. Only the first event is kept.
+    /// Notes that webhooks after this one were not added. Only the first event is kept.
     pub fn stop_at(&mut self, webhook: WebhookId) {
         self.is_cut |= self.rows.len() > 1;
         self.rows.truncate(1);
         self.stopped_at = Some(webhook);
     }
 
-    /// The deliveries to look up next, at most so many; none when all is known.
+    /// The deliveries to look up next, at most so many; none when everything is known.
     pub fn next(&self, most: usize) -> Vec<(WebhookId, DeliveryId)> {
         let open = self.rows.iter().filter(|row| row.so_far != Delivered::No);
         let owed = open.flat_map(|row| &row.owed[row.looked_up..]);
         owed.take(most).map(|owed| (owed.webhook, owed.delivery)).collect()
     }
 
-    /// Takes what was found of the deliveries that [`next`](Self::next) named for the same `most`. What is not found has no record.
+    /// Notes the records of the deliveries that [`next`](Self::next) named for the same `most`. A
+    /// delivery that was not found has no record.
     pub fn take(&mut self, most: usize, found: &HashMap<DeliveryId, Status>) {
         let mut left = most;
         for row in self.rows.iter_mut().filter(|row| row.so_far != Delivered::No) {
@@ -231,22 +237,19 @@ impl Reckoning {
         }
     }
 
-    /// The events of which all is known, up to the first other one, and where the list goes on. `next` says where it does if all
-    /// events of the page are answered.
+    /// Returns the events of which everything is known, up to the first other one, and the place
+    /// where the list goes on. `next` is that place if all events of the page are answered.
     pub fn finish(self, next: Option<EventId>) -> (Vec<Reckoned>, Option<Cursor>) {
         let Self { rows, is_cut, from, stopped_at } = self;
-        let (mut reckoned, mut last) = (Vec::new(), None);
+        let mut reckoned = Vec::new();
+        let mut last = None;
         for row in rows {
-            match row.open_at(from, stopped_at) {
-                None => {
-                    last = Some(row.event.id);
-                    reckoned.push((row.event, row.so_far.answer()));
-                }
-                Some(webhook) => {
-                    let partly = Partly { event: row.event.id, webhook, so_far: row.so_far };
-                    return (reckoned, Some(last.map_or(Cursor::Within(partly), Cursor::After)));
-                }
+            if let Some(webhook) = row.open_at(from, stopped_at) {
+                let partly = Partly { event: row.event.id, webhook, so_far: row.so_far };
+                return (reckoned, Some(last.map_or(Cursor::Within(partly), Cursor::After)));
             }
+            last = Some(row.event.id);
+            reckoned.push((row.event, row.so_far.answer()));
         }
         (reckoned, if is_cut { last } else { next }.map(Cursor::After))
     }
@@ -258,7 +261,7 @@ impl Row {
         Self { event, process, so_far, owed: Vec::new(), looked_up: 0 }
     }
 
-    /// The last webhook that was looked at, where others are left; none when all is known.
+    /// The last webhook that was looked at, if others are left; none when everything is known.
     fn open_at(&self, from: WebhookId, stopped_at: Option<WebhookId>) -> Option<WebhookId> {
         if self.so_far == Delivered::No {
             return None;

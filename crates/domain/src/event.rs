@@ -20,7 +20,7 @@ use crate::{
     loops,
     own_type::OwnEventType,
     schema::{BadSchema, Budget, DataSchema},
-    trace::TraceParent,
+    trace::{Trace, TraceParent},
     workspace::Workspace,
 };
 
@@ -272,6 +272,11 @@ impl NewEvent {
 }
 
 impl Event {
+    /// The trace that the event belongs to: that of its publishing call, or one of its own.
+    pub fn trace(&self) -> Trace {
+        self.traceparent.map_or_else(|| Trace::begun_by(self.id), |parent| parent.trace)
+    }
+
     /// Checks an event that came straight to the queue, as [`Published::check`] does those of a
     /// call. `own` is the workspace's own type of its name.
     pub fn check(&self, own: Option<&OwnEventType>) -> Result<(), Invalid> {

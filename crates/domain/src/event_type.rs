@@ -1,37 +1,35 @@
-//! Event types and what a webhook may subscribe to.
+//! The names of event types, and the patterns by which a webhook subscribes to them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a sort of event, as `order.created` or `PROCESS_RUN_END`: words of `A-Z a-z 0-9 _ -` parted by single dots, at
-/// most 128 characters.
+/// The name of an event type, such as `order.created` or `PROCESS_RUN_END`: words of `A-Z a-z 0-9 _
+/// -` separated by single dots, at most 128 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EventType(String);
 
-/// A text that is no event type or no pattern.
+/// The error about a text that is no event type, or no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadEventType {
-    /// No event type.
+    /// The text is no event type.
     #[error("an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 characters")]
     Name,
-    /// No pattern.
+    /// The text is no pattern.
     #[error("a subscription is an event type, a prefix such as order.*, or *")]
     Pattern,
 }
 
 impl EventType {
-    /// Checks `text`.
+    /// Reads a name.
     pub fn parse(text: impl Into<String>) -> Result<Self, BadEventType> {
         let text = text.into();
-        let word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-        };
-        if text.len() <= 128 && text.split('.').all(word) { Ok(Self(text)) } else { Err(BadEventType::Name) }
+        if text.len() <= 128 && text.split('.').all(is_word) { Ok(Self(text)) } else { Err(BadEventType::Name) }
     }
 
-    /// A type of any words: each run of other characters becomes one `_`. AWS services name their events freely.
+    /// Makes a type of any text: each run of other characters becomes one `_`. AWS services name
+    /// their events freely.
     pub fn of_words(text: &str) -> Result<Self, BadEventType> {
         let mut name = String::with_capacity(text.len());
         for char in text.trim().chars() {
@@ -44,26 +42,31 @@ impl EventType {
         Self::parse(name)
     }
 
-    /// The name.
+    /// The name as a text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a webhook subscribes to: one type, every type below a prefix, or everything.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// A webhook subscribes to one type, to every type below a prefix, or to everything.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum EventPattern {
-    /// `*`
+    /// `*`, which is every type.
     All,
-    /// `order.*`: every type that begins with `order.`, however many words follow. Holds `order`.
+    /// `order.*`, which is every type that begins with `order.`, however many words follow. Holds
+    /// `order`.
     Below(EventType),
-    /// `order.created`
+    /// `order.created`, which is this type alone.
     Exactly(EventType),
 }
 
 impl EventPattern {
-    /// Checks `text`.
+    /// Reads a pattern.
     pub fn parse(text: &str) -> Result<Self, BadEventType> {
         let pattern = match text.strip_suffix(".*") {
             _ if text == "*" => Ok(Self::All),
@@ -73,7 +76,8 @@ impl EventPattern {
         pattern.map_err(|_| BadEventType::Pattern)
     }
 
-    /// How closely it names what it matches: an exact name more than any prefix, a longer prefix more than a shorter one.
+    /// The precision of the pattern: an exact name has more than any prefix, a longer prefix more
+    /// than a shorter one.
     pub fn closeness(&self) -> usize {
         match self {
             Self::All => 0,

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Invalid,
+    Invalid, catalogue,
     event_type::{EventPattern, EventType},
     input::Fields,
+    process::Process,
 };
 
 /// The most rows.
@@ -126,6 +127,24 @@ impl Filters {
     pub fn patterns(&self) -> impl Iterator<Item = &EventPattern> {
         self.0.values().flat_map(BTreeMap::keys)
     }
+}
+
+/// The time at which an event of this type is delivered to a webhook with these settings; none if it is not delivered.
+pub(crate) fn timing(
+    subscribed: &[EventPattern],
+    filters: &Filters,
+    default: Timing,
+    event_type: &EventType,
+    process: &Process,
+) -> Option<Timing> {
+    let is_operational = catalogue::is_operational(event_type);
+    // `*` asks for everything that is published, and not for the news of how its delivery went.
+    let names =
+        |pattern: &EventPattern| pattern.matches(event_type) && !(is_operational && *pattern == EventPattern::All);
+    if !subscribed.iter().any(names) {
+        return None;
+    }
+    filters.timing(process.process_type.as_deref(), event_type, default)
 }
 
 fn cell(row: &str, pattern: &str, raw: &RawValue) -> Result<(EventPattern, Rule), Invalid> {

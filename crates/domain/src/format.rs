@@ -1,5 +1,5 @@
-//! How events are written for a receiver. Each format is one file with one pure function; adding one is a file, a variant and
-//! its lines here.
+//! The formats in which events are written for a receiver. Each is one file with one pure function;
+//! a new one needs a file, a variant of [`Format`] and its lines here.
 //!
 //! A format writes as many of the events that are due together as fit into one request: one, unless the format has a list. The
 //! same events of the same webhook always give the same bytes, so a retry sends what the first attempt sent. `data` is in the
@@ -14,8 +14,9 @@ mod spektr_v1;
 mod standard;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::{event::Event, webhook::Webhook};
+use crate::event::Event;
 
 /// The most bytes of a body that carries several events: 256 KiB. One event alone may need more.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -23,7 +24,7 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 pub const MAX_EVENTS: usize = 100;
 const JSON: &str = "application/json";
 
-/// The formats a webhook can ask for.
+/// A webhook's format is the shape of its request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -45,15 +46,15 @@ pub enum Format {
     Slack,
 }
 
-/// A body, and how many of the events it carries.
+/// A request body that a format has written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
     /// The exact bytes that are signed and sent.
     pub bytes: Vec<u8>,
     /// The value of `Content-Type`.
     pub content_type: &'static str,
-    /// The first so many of the events are in it: at least one.
-    pub events: usize,
+    /// The number of events in the body. They are the first ones of those given, and at least one.
+    pub event_count: usize,
 }
 
 impl Format {
@@ -73,19 +74,22 @@ impl Format {
         matches!(self, Self::Spektr | Self::Slack)
     }
 
-    /// Writes the first of these events, as many as fit into one body. There has to be one.
-    pub fn write(self, webhook: &Webhook, events: &[&Event]) -> serde_json::Result<Body> {
-        let Some(first) = events.first() else { return Ok(Body { bytes: Vec::new(), content_type: JSON, events: 0 }) };
-        let one = |bytes| Body { bytes, content_type: JSON, events: 1 };
-        match self {
-            Self::Standard => standard::body(first).map(one),
-            Self::Spektr => spektr::body(events),
-            Self::SpektrV1 => spektr_v1::body(first).map(one),
-            Self::Spectra => spectra::body(first).map(one),
-            Self::Dataspike => dataspike::body(webhook, first).map(one),
-            Self::CloudEvents => cloudevents::body(first),
-            Self::Slack => slack::body(events),
-        }
+    /// Writes as many of the first events as fit into one body. At least one event has to be given.
+    /// `webhook` is the UUID of the webhook, which one format names.
+    pub fn write(self, webhook: Uuid, events: &[&Event]) -> serde_json::Result<Body> {
+        let Some(first) = events.first() else {
+            return Ok(Body { bytes: Vec::new(), content_type: JSON, event_count: 0 });
+        };
+        let bytes = match self {
+            Self::Standard => standard::body(first)?,
+            Self::SpektrV1 => spektr_v1::body(first)?,
+            Self::Spectra => spectra::body(first)?,
+            Self::Dataspike => dataspike::body(webhook, first)?,
+            Self::Spektr => return spektr::body(events),
+            Self::CloudEvents => return cloudevents::body(first),
+            Self::Slack => return slack::body(events),
+        };
+        Ok(Body { bytes, content_type: JSON, event_count: 1 })
     }
 }
 

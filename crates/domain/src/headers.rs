@@ -1,4 +1,5 @@
-//! Headers of the owner's own on a webhook's requests, say an `Authorization` that the endpoint asks for.
+//! Headers that a webhook's owner adds to its requests, for example an `Authorization` that the
+//! endpoint asks for.
 //!
 //! Their values are confidential: they are sealed where they are stored, and no answer, log or history shows them.
 
@@ -15,15 +16,15 @@ use crate::{Invalid, input::Fields};
 
 mod forbidden;
 
-/// The most headers of a webhook.
+/// A webhook has at most this many headers.
 pub const MAX_HEADERS: usize = 20;
-/// The longest name, in bytes.
+/// The longest name of a header, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
-/// The longest value, in bytes.
+/// The longest value of a header, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1024;
 /// The most bytes of all names and values together: receivers bound the head of a request, many at 8 KiB.
 const MAX_BYTES: usize = 4096;
-/// What is shown instead of a value.
+/// The text that is shown instead of a value.
 pub const MASK: &str = "***";
 const FIELD: &str = "headers";
 
@@ -36,24 +37,25 @@ pub struct HeaderName(String);
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeaderValue(String);
 
-/// The headers of a webhook: their values are plain or sealed, which is `V`.
+/// The headers of a webhook. `V` is the form of their values: plain or sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Headers<V>(BTreeMap<HeaderName, V>);
 
 impl HeaderName {
-    /// As its owner wrote it.
+    /// The name as its owner wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The form in which names are compared and sent.
+    /// The name in the form in which names are compared and sent.
     pub fn in_lower_case(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
-    /// The form in which one name must not be two: CGI and WSGI servers hand `X_Key` to a program as they do `X-Key` (RFC 3875,
-    /// section 4.1.18), and some of them `X.Key` and all others too.
+    /// The name in a form in which two names that servers confuse are the same. CGI and WSGI
+    /// servers hand `X_Key` to a program as they do `X-Key` (RFC 3875, section 4.1.18), and some of
+    /// them do so with `X.Key` and all others too.
     fn folded(&self) -> String {
         folded(&self.0)
     }
@@ -84,12 +86,12 @@ impl PartialEq for HeaderName {
 impl Eq for HeaderName {}
 
 impl HeaderValue {
-    /// A value that was one before, as [`HeaderValue::reveal`] gave it.
+    /// Takes back a value that [`HeaderValue::reveal`] gave out.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The value, to be sealed or sent.
+    /// The plain value, which is to be sealed or sent.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -108,22 +110,22 @@ impl<V> Default for Headers<V> {
 }
 
 impl<V> Headers<V> {
-    /// Whether there is none.
+    /// Whether the webhook has no header.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each with its name, in the order of the names.
+    /// The headers, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &V)> {
         self.0.iter()
     }
 
-    /// What is shown of them: the names.
+    /// The names, each with the mask: that is all that is shown.
     pub fn masked(&self) -> BTreeMap<String, &'static str> {
         self.0.keys().map(|name| (name.0.clone(), MASK)).collect()
     }
 
-    /// The same headers with their values in another form.
+    /// Converts the values to another form.
     pub fn try_map<T, E>(&self, mut convert: impl FnMut(&HeaderName, &V) -> Result<T, E>) -> Result<Headers<T>, E> {
         let converted = self.0.iter().map(|(name, value)| Ok((name.clone(), convert(name, value)?)));
         converted.collect::<Result<_, E>>().map(Headers)
@@ -131,8 +133,9 @@ impl<V> Headers<V> {
 }
 
 impl Headers<HeaderValue> {
-    /// Takes the field `headers` of a registration or a change: none where it is absent, no header where it is `null`. What it says
-    /// replaces all headers that there were, since nobody can send back the values that are not shown.
+    /// Takes the field `headers` of a registration or a change: none if it is absent, no header if
+    /// it is `null`. It replaces all headers that the webhook had, since nobody can send back the
+    /// values that are not shown.
     pub fn take(fields: &mut Fields<'_>) -> Result<Option<Self>, Invalid> {
         match fields.raw_or_null(FIELD) {
             None => Ok(None),
@@ -145,12 +148,12 @@ impl Headers<HeaderValue> {
         let fields = Fields::of_object(raw, FIELD)?;
         let mut headers = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for (name, raw) in fields.into_members() {
-            let at = format!("{FIELD}.{name}");
+        for (given_name, raw) in fields.into_members() {
+            let at = format!("{FIELD}.{given_name}");
             let refused = |code, message: String| Invalid::field(&at, code, message);
             let text: String =
                 serde_json::from_str(raw.get()).map_err(|_| refused("wrong_type", format!("{at} has to be a text")))?;
-            let name = read_name(name).map_err(|(code, message)| refused(code, message))?;
+            let name = read_name(given_name).map_err(|(code, message)| refused(code, message))?;
             let value = read_value(text).map_err(|(code, message)| refused(code, message))?;
             if !seen.insert(name.folded()) {
                 let message = format!(
@@ -191,13 +194,13 @@ fn folded(name: &str) -> String {
     name.to_ascii_lowercase().replace(|char: char| !char.is_ascii_alphanumeric(), "-")
 }
 
-/// RFC 9110, section 5.6.2.
+/// Whether a byte may be in a name: RFC 9110, section 5.6.2.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// RFC 9110, section 5.5, without what is obsolete or not ASCII. A value neither begins nor ends with a space (RFC 9113, section
-/// 8.2.1).
+/// Reads a value by RFC 9110, section 5.5, without its obsolete forms and without bytes that are
+/// not ASCII. A value neither begins nor ends with a space (RFC 9113, section 8.2.1).
 fn read_value(text: String) -> Result<HeaderValue, (&'static str, String)> {
     if text.len() > MAX_VALUE_BYTES {
         return Err(("too_long", format!("a header's value takes at most {MAX_VALUE_BYTES} bytes")));

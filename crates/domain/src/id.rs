@@ -1,5 +1,6 @@
-//! Typed ids. Each begins with its time, so sorting by id is sorting by time, and each is either drawn once at the edge or
-//! derived from what it names, so that a second run of the same work meets the first one's record.
+//! Typed ids. Each begins with its time, so sorting by id is sorting by time. Each is either drawn
+//! once at the edge or derived from the thing that it names, so that repeated work meets the record
+//! of the first time.
 
 use std::{fmt, str::FromStr};
 
@@ -11,30 +12,34 @@ use uuid::Uuid;
 /// The random part of an [`EventId`] or a [`KeyId`]: ten bytes from the operating system.
 pub type Entropy = [u8; 10];
 
-/// What the events of one call have in common: four random bytes, or a hash of what is random about the call.
+/// The mark that all events of one call share: four random bytes, or a hash of the call's random
+/// seed.
 pub type CallMark = [u8; 4];
 
-/// One accepted event. UUIDv7 from `ingest`; UUIDv8 derived from what was written down of its call when that has an idempotency key,
-/// and from the SQS message or the EventBridge envelope when it came straight to the queue.
+/// The id of an accepted event. It is a UUIDv7 from `ingest`. It is a UUIDv8 that derives from the
+/// stored call if the call has an idempotency key, and from the SQS message or the EventBridge
+/// envelope if the event came straight to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(Uuid);
 
 impl EventId {
-    /// A UUIDv7 (RFC 9562, section 5.7) of the time of acceptance.
+    /// Draws a UUIDv7 (RFC 9562, section 5.7) of the time of acceptance.
     pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
         Self(version_7(now, entropy))
     }
 
-    /// The id of the `nth` event of a call that may be repeated: every repeat derives the same from the call's time of acceptance and
-    /// its random `seed`. Whoever does not know the seed can guess it no better than a UUIDv7.
+    /// The id of the `nth` event of a call that may be repeated: every repeat derives the same from
+    /// the call's time of acceptance and its random `seed`. Someone who does not know the seed can
+    /// guess it no better than a UUIDv7.
     pub fn of_call(accepted_at: Timestamp, seed: &Entropy, nth: usize) -> Self {
         Self(derived(unix_ms(accepted_at), &[b"call", seed, &(nth as u64).to_be_bytes()]))
     }
 
-    /// The same as the `nth` of a call. Its place is in the 12 bits after the time, so that events of one call, which share a
-    /// millisecond, sort in the order of the call (RFC 9562, section 6.2, method 1); 30 bits that the call has at random tell its
-    /// events from others of the millisecond.
+    /// Marks this id as that of the `nth` event of a call. The place is in the 12 bits after the
+    /// time, so that events of one call, which share a millisecond, sort in the order of the call
+    /// (RFC 9562, section 6.2, method 1). The mark, of which 30 bits are kept, tells the events of
+    /// the call from others of the same millisecond.
     pub fn of(self, call: CallMark, nth: usize) -> Self {
         let mut bytes = *self.0.as_bytes();
         let [high, low] = u16::try_from(nth).unwrap_or(u16::MAX).min(0x0fff).to_be_bytes();
@@ -44,53 +49,55 @@ impl EventId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The place in its call of an event that was accepted by the same call as another one; none where it was not.
+    /// The place of this event in the call that accepted it, if the same call accepted the other
+    /// event too.
     pub fn place_in_call_of(&self, other: &Self) -> Option<usize> {
         let (bytes, other) = (self.0.as_bytes(), other.0.as_bytes());
         let is_same = bytes[..6] == other[..6] && bytes[8..12] == other[8..12];
         is_same.then(|| usize::from(bytes[6] & 0x0f) << 8 | usize::from(bytes[7]))
     }
 
-    /// The mark of a call that may be repeated, which derives from its random `seed`.
+    /// The mark of a call that may be repeated. It derives from the call's random `seed`.
     pub fn mark_of_call(seed: &Entropy) -> CallMark {
         let mut mark = CallMark::default();
         mark.copy_from_slice(&Sha256::new().chain_update(b"mark").chain_update(seed).finalize()[..4]);
         mark
     }
 
-    /// The id of an event that was sent straight to the events queue: its SentTimestamp and a hash of its SQS message id, so
-    /// that SQS delivering it twice is no second event.
+    /// The id of an event that was sent straight to the events queue: its SentTimestamp and a hash
+    /// of its SQS message id, so that a message that SQS delivers twice is one event.
     pub fn of_message(message_id: &str, sent: Timestamp) -> Self {
         Self(derived(unix_ms(sent), &[b"event", message_id.as_bytes()]))
     }
 
-    /// The id of an event that EventBridge sent: the time and the id of its envelope, so that all rules that match an event send one
-    /// and the same.
+    /// The id of an event that EventBridge sent: the time and the id of its envelope, so that all
+    /// rules that match an event send one and the same event.
     pub fn of_envelope(id: &str, time: Timestamp) -> Self {
         Self(derived(unix_ms(time), &[b"envelope", id.as_bytes()]))
     }
 
-    /// The id of an operational event: what happened to whom, and when. Telling of the same again gives the same id.
+    /// The id of an operational event, from its type, the thing that it is about, and its time.
+    /// Announcing the same thing again gives the same id.
     pub fn of_operation(name: &str, about: &str, at: Timestamp) -> Self {
         Self(derived(unix_ms(at), &[b"operation", name.as_bytes(), about.as_bytes()]))
     }
 
-    /// When the event was accepted, in whole milliseconds.
+    /// The time at which the event was accepted, in whole milliseconds.
     pub fn time(&self) -> Timestamp {
         time_of(&self.0)
     }
 
-    /// Its 128 bits.
+    /// The id's 128 bits.
     pub fn as_number(&self) -> u128 {
         self.0.as_u128()
     }
 
-    /// Whether it has a form that tells a time: UUIDv7 or v8.
+    /// Whether the id has a form that tells a time: UUIDv7 or v8.
     pub fn is_ours(&self) -> bool {
         matches!(self.0.get_version_num(), 7 | 8)
     }
 
-    /// Above every id.
+    /// The bound above every id.
     pub const LAST: Self = Self(Uuid::max());
 
     /// The smallest id that an event of this time can have: the bound of a time range over ids.
@@ -99,21 +106,22 @@ impl EventId {
     }
 }
 
-/// One registered webhook: an integer from a counter, as the Spectra document's registration answers it.
+/// The id of a registered webhook: an integer from a counter, as the Spectra document's
+/// registration answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WebhookId(pub u64);
 
 impl WebhookId {
-    /// The webhook's UUID, which the Dataspike document's payload carries: a UUIDv8 of when it was registered and a hash of its
-    /// number.
+    /// The webhook's UUID, which the payload of the Dataspike document carries: a UUIDv8 of the
+    /// time at which the webhook was registered and a hash of its number.
     pub fn uuid(self, registered: Timestamp) -> Uuid {
         derived(unix_ms(registered), &[b"webhook", &self.0.to_be_bytes()])
     }
 }
 
-/// Several deliveries that share a request, and keep sharing it when it is made again: a UUIDv8 of the first one's time and a
-/// hash of them all.
+/// The id of several deliveries that share a request, and keep sharing it when it is made again. It
+/// is a UUIDv8 of the first one's time and a hash of them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BatchId(Uuid);
@@ -129,46 +137,48 @@ impl BatchId {
     }
 }
 
-/// One API key, for listing and revoking it. It is no secret and tells nothing about the key itself.
+/// The id of an API key, for listing and revoking it. It is no secret and tells nothing about the
+/// key itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeyId(Uuid);
 
 impl KeyId {
-    /// A UUIDv7 of the time the key was made.
+    /// Draws a UUIDv7 of the time at which the key was made.
     pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
         Self(version_7(now, entropy))
     }
 }
 
-/// One replay of many deliveries: a UUIDv7 of when it was asked for.
+/// The id of a replay of many deliveries: a UUIDv7 of the time at which it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(Uuid);
 
 impl JobId {
-    /// A UUIDv7 of the time it was asked for.
+    /// Draws a UUIDv7 of the time at which the replay was asked for.
     pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
         Self(version_7(now, entropy))
     }
 
-    /// What makes the deliveries of this job differ from those of any other replay, and a repeated page of it meet its own.
+    /// The nonce of the job: its deliveries differ from those of any other replay, and a repeated
+    /// page of it finds its own again.
     pub fn nonce(&self) -> Nonce {
         self.0.into_bytes()
     }
 }
 
-/// What makes one replay or test differ from every other: random bytes, or a job's id.
+/// Tells one replay or test from every other: random bytes, or the id of a job.
 pub type Nonce = [u8; 16];
 
-/// Why a delivery exists. The same event may go to the same webhook once for each cause.
+/// The reason why a delivery exists. The same event may go to the same webhook once for each cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The event was published while the webhook subscribed to it.
     Published,
-    /// A person asked for it again.
+    /// A person asked for the event again.
     Replayed(Nonce),
-    /// A person wanted to see what the endpoint says to a sample.
+    /// A person wanted to see the endpoint's answer to a sample.
     Test(Nonce),
 }
 
@@ -182,21 +192,21 @@ impl Cause {
     }
 }
 
-/// The sort of a [`Cause`]: what a delivery's record keeps of it.
+/// The kind of a [`Cause`], which is what a delivery's record keeps of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CauseKind {
     /// The event was published.
     #[default]
     Published,
-    /// It was asked for again.
+    /// The event was asked for again.
     Replay,
-    /// It is a sample.
+    /// The event is a sample.
     Test,
 }
 
 impl CauseKind {
-    /// Every sort.
+    /// Every kind.
     pub const ALL: [Self; 3] = [Self::Published, Self::Replay, Self::Test];
 
     /// The name that the API and the table use.
@@ -208,24 +218,25 @@ impl CauseKind {
         }
     }
 
-    /// The sort of this name.
+    /// Finds the kind of this name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it is the usual one, which is not written down.
+    /// Whether it is the usual kind, which is not written down.
     pub fn is_published(&self) -> bool {
         *self == Self::Published
     }
 }
 
-/// The obligation to bring one event to one webhook: UUIDv8 of the event's time and a hash of event, webhook and cause.
+/// The id of a delivery, which is the obligation to bring one event to one webhook: a UUIDv8 of the
+/// event's time and a hash of event, webhook and cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeliveryId(Uuid);
 
 impl DeliveryId {
-    /// Above every id.
+    /// The bound above every id.
     pub const LAST: Self = Self(Uuid::max());
 
     /// The id that every run of fan-out computes for this event, webhook and cause.
@@ -234,7 +245,7 @@ impl DeliveryId {
         Self(derived(unix_ms(event.time()), &parts))
     }
 
-    /// When the event was accepted, in whole milliseconds.
+    /// The time at which the event was accepted, in whole milliseconds.
     pub fn time(&self) -> Timestamp {
         time_of(&self.0)
     }
@@ -244,7 +255,8 @@ impl DeliveryId {
         Self(with_time(unix_ms(time), [0; 10], 0))
     }
 
-    /// A place among the ids of another time, for a delivery that is listed there. It is nobody's id.
+    /// The place of this delivery among the deliveries of another time, in a list. No delivery has
+    /// this id.
     pub fn placed_at(&self, time: Timestamp) -> Self {
         let mut bytes = *self.0.as_bytes();
         bytes[..6].copy_from_slice(&unix_ms(time).to_be_bytes()[2..]);
@@ -269,7 +281,7 @@ macro_rules! uuid_text {
         }
 
         impl $id {
-            /// The last byte: evenly spread, for choosing a shard.
+            /// The last byte of the id, which is evenly distributed, for choosing a shard.
             pub fn spread(&self) -> u8 {
                 self.0.as_bytes()[15]
             }
@@ -308,7 +320,8 @@ fn derived(unix_ms: u64, parts: &[&[u8]]) -> Uuid {
     with_time(unix_ms, rest, 8)
 }
 
-/// RFC 9562: 48 bits of Unix milliseconds, the version, and the rest with the variant bits `10`.
+/// Builds a UUID (RFC 9562): 48 bits of Unix milliseconds, the version, and the rest with the
+/// variant bits `10`.
 fn with_time(unix_ms: u64, rest: [u8; 10], version: u8) -> Uuid {
     let mut bytes = [0; 16];
     bytes[..6].copy_from_slice(&unix_ms.to_be_bytes()[2..]);

@@ -1,8 +1,10 @@
-//! Idempotent publishing: what it means that a call comes again with the same `Idempotency-Key`.
+//! A publishing call may come again with the same `Idempotency-Key`: these rules say what that
+//! means.
 //!
-//! A call with a key is *started* when it is written down, before any of its events is sent, and *sent* when the events queue has all
-//! of them. What is written down is a hash of the body, the time of acceptance and a random seed: from these and the body every
-//! repeat computes the same event ids and so the same answer, and no answer has to be stored.
+//! A call with a key is *started* when it is written down, before any of its events is sent, and
+//! *sent* when the events queue has all of them. The record holds a hash of the body, the time of
+//! acceptance and a random seed: from these and the body every repeat computes the same event ids
+//! and so the same answer, and no answer has to be stored.
 //!
 //! For 24 hours after its acceptance, a repeat with the same body
 //! - of a call that is sent gets the answer and sends nothing;
@@ -26,20 +28,23 @@ use crate::{
 pub const HEADER: &str = "Idempotency-Key";
 /// The most characters of a key.
 pub const MAX_KEY_LENGTH: usize = 255;
-/// How long after its acceptance a call is known by its key.
+/// A call is known by its key for this long after its acceptance.
 pub const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a client calls one publishing call, however often it makes it.
+/// The name that a client gives one publishing call, however often it makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Reads a header's value: 1 to 255 visible ASCII characters. None is a comma, with which API Gateway joins headers of one name.
+    /// Reads a header's value: 1 to 255 visible ASCII characters. A comma is not allowed, because
+    /// API Gateway joins headers of one name with commas.
     pub fn parse(value: &[u8]) -> Result<Self, Invalid> {
-        let text = std::str::from_utf8(value).ok();
-        let key = text.filter(|text| (1..=MAX_KEY_LENGTH).contains(&text.len()));
-        let key = key.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
-        key.map(|key| Self(key.to_owned())).ok_or_else(|| {
+        let text = str::from_utf8(value).ok();
+        let is_key = |text: &&str| {
+            (1..=MAX_KEY_LENGTH).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+        };
+        text.filter(is_key).map(|key| Self(key.to_owned())).ok_or_else(|| {
             let message = format!(
                 "{HEADER} has to be 1 to {MAX_KEY_LENGTH} visible ASCII characters without a comma, and given once"
             );
@@ -47,7 +52,7 @@ impl IdempotencyKey {
         })
     }
 
-    /// Its SHA-256 in hex, by which its call is stored.
+    /// The SHA-256 of the key in hex, under which its call is stored.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(self.0.as_bytes()))
     }
@@ -58,7 +63,7 @@ impl IdempotencyKey {
 pub struct BodyHash(String);
 
 impl BodyHash {
-    /// That of these bytes.
+    /// The hash of these bytes.
     pub fn of(body: &[u8]) -> Self {
         Self(hex::encode(Sha256::digest(body)))
     }
@@ -75,37 +80,43 @@ impl From<String> for BodyHash {
     }
 }
 
-/// What is written down of a call with a key.
+/// A call with a key, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyedCall {
-    /// Of its body.
+    /// The hash of the call's body.
     pub body: BodyHash,
-    /// When it was accepted, in whole milliseconds: the time of its events.
+    /// The time at which the call was accepted, in whole milliseconds. Its events have the same
+    /// time.
     pub accepted_at: Timestamp,
-    /// What its event ids derive from. It also tells this call from a later one with the same key.
+    /// The random seed from which the event ids derive. It also tells this call from a later one
+    /// with the same key.
     pub seed: Entropy,
-    /// Whether the events queue has all its events.
+    /// True if the events queue has all its events.
     pub sent: bool,
-    /// Whether its event ids sort in the order of the call: not where the version before wrote it down.
+    /// True if its event ids sort in the order of the call. The version before wrote calls for
+    /// which that is false.
     pub is_ordered: bool,
 }
 
 impl KeyedCall {
-    /// A call that starts now.
+    /// A call that is accepted `now`.
     pub fn start(body: &[u8], now: Timestamp, seed: Entropy) -> Self {
         Self { body: BodyHash::of(body), accepted_at: now, seed, sent: false, is_ordered: true }
     }
 
-    /// The ids of its events, in the order of the call.
+    /// The ids of the events, in the order of the call.
     pub fn event_ids(&self, count: usize) -> Vec<EventId> {
-        let id = |nth| {
+        let mark = EventId::mark_of_call(&self.seed);
+        let mut ids = Vec::with_capacity(count);
+        for nth in 0..count {
             let id = EventId::of_call(self.accepted_at, &self.seed, nth);
-            if self.is_ordered { id.of(EventId::mark_of_call(&self.seed), nth) } else { id }
-        };
-        (0..count).map(id).collect()
+            ids.push(if self.is_ordered { id.of(mark, nth) } else { id });
+        }
+        ids
     }
 
-    /// From when on the key is free again, in Unix seconds: never less than [`LIFE`] after the acceptance.
+    /// The time at which the key is free again, in Unix seconds: never earlier than [`LIFE`] after
+    /// the acceptance.
     pub fn expires_at(&self) -> i64 {
         (self.accepted_at + LIFE).as_second() + 1
     }

@@ -1,4 +1,5 @@
-//! What an environment remembers of the API keys that it has looked up, so that not every call reads its key.
+//! An environment remembers the API keys that it has looked up, so that not every call reads its
+//! key.
 //!
 //! A key that exists is believed for 5 seconds, so a revoked one is of no use anywhere after that. A key that does not exist is
 //! remembered for a second. That hides no new key: nobody knows a key before it is stored, except the first one, whose secret
@@ -12,14 +13,14 @@ use jiff::Timestamp;
 
 use crate::api_key::{KeyHash, KeyInfo};
 
-/// For how long a key is used that was there.
+/// A key that was found is used for this long.
 pub const BELIEVED: Duration = Duration::from_secs(5);
-/// For how long a key is refused that was not there.
+/// A key that was not found is refused for this long.
 pub const REFUSED: Duration = Duration::from_secs(1);
-/// How many keys are remembered.
+/// At most this many keys are remembered.
 const MOST: usize = 1000;
 
-/// What is remembered.
+/// The answers to earlier look-ups.
 #[derive(Debug, Default)]
 pub struct KnownKeys {
     answers: HashMap<KeyHash, Answer>,
@@ -28,23 +29,23 @@ pub struct KnownKeys {
 #[derive(Debug)]
 struct Answer {
     info: Option<KeyInfo>,
-    /// When the look-up began.
+    /// The time at which the look-up began.
     asked_at: Timestamp,
 }
 
-/// What is known of a key.
+/// The knowledge about a key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Known {
-    /// It was there a moment ago.
+    /// The key existed a moment ago.
     Key(KeyInfo),
-    /// It was not.
+    /// The key did not exist a moment ago.
     NoKey,
-    /// It has to be looked up.
+    /// Nothing is known: the key has to be looked up.
     Nothing,
 }
 
 impl KnownKeys {
-    /// What is known of the key with this hash.
+    /// The knowledge about the key with this hash.
     pub fn find(&self, hash: &KeyHash, now: Timestamp) -> Known {
         match self.answers.get(hash).filter(|answer| answer.is_fresh(now)) {
             Some(Answer { info: Some(info), .. }) => Known::Key(info.clone()),
@@ -53,7 +54,7 @@ impl KnownKeys {
         }
     }
 
-    /// Remembers what a look-up has answered. It began at `asked_at`.
+    /// Remembers the answer of a look-up that began at `asked_at`.
     pub fn learn(&mut self, hash: KeyHash, info: Option<KeyInfo>, asked_at: Timestamp) {
         if self.answers.len() >= MOST {
             self.answers.retain(|_, answer| answer.is_fresh(asked_at));
@@ -67,14 +68,14 @@ impl KnownKeys {
         self.answers.insert(hash, Answer { info, asked_at });
     }
 
-    /// The key has been revoked here.
+    /// Forgets a key that has been revoked here.
     pub fn forget(&mut self, hash: &KeyHash) {
         self.answers.remove(hash);
     }
 }
 
 impl Answer {
-    /// A clock that was set back makes nothing last longer.
+    /// Whether the answer may still be used. A clock that was set back makes nothing last longer.
     fn is_fresh(&self, now: Timestamp) -> bool {
         let life = if self.info.is_some() { BELIEVED } else { REFUSED };
         self.asked_at <= now && now < self.asked_at + life

@@ -59,7 +59,7 @@ pub use turn::{Answer, Claim, Claiming, Message, Over, Step, Turn};
 pub use window::{MAX_WINDOW, Window};
 pub use write::{Condition, Outcome, Write};
 
-use crate::parked::Part;
+use crate::release::Part;
 
 /// A request that takes longer than this is slow.
 pub const SLOW: Duration = Duration::from_secs(1);

@@ -31,6 +31,7 @@ pub mod parked;
 pub mod process;
 pub mod profile;
 pub mod rate_limit;
+pub mod release;
 pub mod replay;
 pub mod request;
 pub mod retry;

@@ -1,39 +1,45 @@
-//! Keeping events from going round in circles through Posthaste's own API.
+//! These rules keep events from going round in circles through Posthaste's own API.
 //!
-//! A webhook's URL and headers are its owner's, so a webhook can lead to Posthaste's own API, with a valid key: each delivery of an
-//! event would publish the event again, or begin a replay, and with two such webhooks twice as many each time. But a webhook can
-//! neither remove nor replace the signatures of its requests, so a call that carries one is refused.
+//! A webhook's URL and headers are its owner's, so a webhook can lead to Posthaste's own API, with
+//! a valid key: each delivery of an event would publish the event again, or begin a replay, and
+//! with two such webhooks twice as many each time. But a webhook can neither remove nor replace the
+//! signatures of its requests, so a call that carries one is refused.
 //!
-//! A relay, which calls the API with what it gets from a webhook, sends no signature. So requests also say how often their event has
-//! been published because of another one: its hops. A relay that keeps the header makes events with one hop more, up to
-//! [`MAX_HOPS`]. Whatever a relay makes but events has no hops of its own (a replay makes the same event again), so no other call
-//! takes the header.
+//! A relay, which calls the API with the data that a webhook brings it, sends no signature. So
+//! requests also carry the *hops* of their event: how often it was published because of another
+//! event. A relay that keeps the header makes events with one hop more, up to [`MAX_HOPS`]. Other
+//! calls than publishing refuse the header: nothing else that they make has hops (a replay makes
+//! the same event again).
 
 use crate::Invalid;
 
-/// The headers that sign a webhook's request, in lower case. Every request has all of them, whatever its format.
+/// The headers that sign a webhook's request, in lower case. Every request has all of them,
+/// whatever its format.
 pub const SIGNATURE_HEADERS: [&str; 2] = ["webhook-signature", "x-webhook-signature"];
-/// The header of every request that says how many hops its event has: a whole number, the largest of several events. A request of an
-/// event without hops has it too, or a relay would pass nothing on.
+/// The header of every request that carries the hops of its event: a whole number, the largest of
+/// several events. A request of an event without hops has it too, or a relay would have nothing to
+/// pass on.
 pub const HOPS_HEADER: &str = "webhook-hops";
 /// The most hops of an event.
 pub const MAX_HOPS: u8 = 5;
-/// The code of the refusal.
+/// The error code of a call that is refused because of these rules.
 pub const CODE: &str = "loop_detected";
 
-/// What is made of a call that a relay sends.
+/// The treatment of a call that a relay makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relayed {
-    /// It publishes events, which have a hop more.
+    /// The call publishes events, which get one hop more.
     Counted,
-    /// It is refused.
+    /// The call is refused.
     Refused,
 }
 
-/// The hops of the events that a call with these headers publishes: 0 where no header speaks of hops. Names are in lower case.
+/// The hops of the events that a call with these headers publishes: 0 if no header tells any. Names
+/// are in lower case.
 ///
 /// # Errors
-/// A webhook makes the call, or a relay does that must not, or its events have had [`MAX_HOPS`] hops already.
+/// A webhook makes the call, or a relay makes a call that relays may not make, or its events have
+/// had [`MAX_HOPS`] hops already.
 pub fn check<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>, relayed: Relayed) -> Result<u8, Invalid> {
     let mut hops = 0;
     for (name, value) in headers {
@@ -51,7 +57,8 @@ pub fn check<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>, relayed
     if hops > MAX_HOPS { Err(too_many()) } else { Ok(hops) }
 }
 
-/// Reads the hops of an event that comes straight to the queue, from beside its message: 0 where nothing is said.
+/// Reads the hops of an event that comes straight to the queue, from the attribute beside its
+/// message: 0 if there is none.
 pub fn beside_message(text: Option<&str>) -> Result<u8, Invalid> {
     match text.map(|text| largest(text.as_bytes())) {
         None => Ok(0),
@@ -60,15 +67,16 @@ pub fn beside_message(text: Option<&str>) -> Result<u8, Invalid> {
     }
 }
 
-/// A proxy may have joined several headers into one, with commas between their values.
+/// Reads the largest number of the header. A proxy may have joined several headers into one, with
+/// commas between their values.
 fn largest(value: &[u8]) -> Result<u8, Invalid> {
-    let numbers = str::from_utf8(value).ok().map(|text| text.split(',').map(|number| number.trim().parse::<u8>()));
-    let numbers: Option<Vec<u8>> = numbers.and_then(|numbers| numbers.collect::<Result<_, _>>().ok());
-    let largest = numbers.and_then(|numbers| numbers.into_iter().max());
-    largest.ok_or_else(|| {
-        let message = format!("{HOPS_HEADER} has to be the whole number that a webhook's request carries");
-        Invalid::field(HOPS_HEADER, "invalid_hops", message)
-    })
+    let message = || format!("{HOPS_HEADER} has to be the whole number that a webhook's request carries");
+    let invalid = || Invalid::field(HOPS_HEADER, "invalid_hops", message());
+    let mut largest = 0;
+    for number in str::from_utf8(value).map_err(|_| invalid())?.split(',') {
+        largest = largest.max(number.trim().parse().map_err(|_| invalid())?);
+    }
+    Ok(largest)
 }
 
 fn not_passed_on() -> Invalid {

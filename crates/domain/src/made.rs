@@ -1,5 +1,6 @@
-//! An attempt that was made and could not be recorded. It travels with its deliveries until it is recorded, so that it is not made
-//! again. A version that does not know it makes the attempt again.
+//! An attempt that was made and could not be recorded. It travels with its deliveries until it is
+//! recorded, so that it is not made again. A version that does not know this field makes the
+//! attempt again.
 
 use std::time::Duration;
 
@@ -7,28 +8,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Attempt, Progress, Status};
 
-/// What came of an attempt.
+/// The result of an attempt, as the message carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Made {
-    /// What names it in the records.
+    /// The name of the attempt in the records.
     pub id: String,
     /// The attempt, with the beginning of the answer's body.
     #[serde(flatten)]
     pub attempt: Attempt,
-    /// For how many seconds the endpoint asked to be left alone.
+    /// The wait in seconds that the endpoint asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_seconds: Option<u64>,
 }
 
 impl Made {
-    /// What a message says of an attempt.
+    /// Sums an attempt up for the message.
     pub fn new(id: &str, attempt: &Attempt, asked: Option<Duration>) -> Self {
         Self { id: id.to_owned(), attempt: attempt.abridged(), asked_seconds: asked.map(|asked| asked.as_secs()) }
     }
 
-    /// Whether it is still to be recorded with a delivery that stands so: a success unless there is one, a failure unless the
-    /// delivery is over without it. A dead letter that was sent back is not over.
+    /// Whether the attempt is still to be recorded with a delivery that stands so. A success is,
+    /// unless there is one already; a failure is, unless the delivery ended without it. A dead
+    /// letter that was sent back has not ended.
     pub fn is_wanted(&self, progress: Option<Progress>, redriven: bool) -> bool {
         match progress.map(|progress| progress.status) {
             Some(Status::Succeeded) => false,

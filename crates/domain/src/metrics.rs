@@ -1,9 +1,11 @@
-//! What is measured, and how CloudWatch is told: its embedded metric format (EMF), by which a line of the log is a set of metrics.
-//! So metrics cost no call. The table in `docs/observability.md` says what each one means.
+//! The metrics of Posthaste, written in CloudWatch's embedded metric format (EMF), by which a line
+//! of the log is a set of metrics. So metrics cost no call. The table in `docs/observability.md`
+//! explains each of them.
 //!
-//! An invocation gathers all that it measures in [`Measured`], and writes it at its end: one line, and one more for each further
-//! combination of [`Labels`]. CloudWatch bills each combination of a metric and its dimensions by the month, so dimensions have
-//! few values, and a workspace is none of them.
+//! An invocation gathers all its values in [`Measured`], and writes them at its end: one line, and
+//! one more for each further combination of [`Labels`]. CloudWatch bills each combination of a
+//! metric and its dimensions by the month, so dimensions have few values, and a workspace is none
+//! of them.
 
 use std::{collections::BTreeMap, mem};
 
@@ -14,28 +16,29 @@ mod line;
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "Posthaste";
 
-/// What is measured.
+/// A metric counts something, or measures a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// Events that publishing calls brought.
     Accepted,
     /// Events that fan-out is done with.
     FannedOut,
-    /// Requests.
+    /// Requests that were sent.
     Attempted,
-    /// Deliveries that arrived.
+    /// Deliveries that the endpoint has accepted.
     Delivered,
-    /// Requests without success.
+    /// Requests that did not succeed.
     Failed,
     /// Deliveries that were put into a backlog.
     Waiting,
-    /// Deliveries without a further try.
+    /// Deliveries that have no try left.
     Exhausted,
     /// Webhooks that were disabled because of their endpoints.
     Disabled,
-    /// What could not be done for a fault of ours: a failed call of AWS, or a bug. It is tried again.
+    /// Work that failed because of a fault of ours: a failed call of AWS, or a bug. It is tried
+    /// again.
     Faults,
-    /// For how long the oldest of what waits in the Deliveries table has been due.
+    /// The time for which the oldest due item of the Deliveries table has been due.
     OldestDue,
     /// The time from the acceptance of an event to the first attempt of a delivery.
     TimeToFirstAttempt,
@@ -43,19 +46,19 @@ pub enum Metric {
     AttemptTime,
 }
 
-/// What becomes of several values of a metric.
+/// The way in which several values of a metric become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// They are added up.
     Count,
     /// The largest one counts, in seconds.
     Largest,
-    /// All of them count, in milliseconds: CloudWatch has percentiles of them.
+    /// All of them count, in milliseconds: CloudWatch computes percentiles of them.
     Spread,
 }
 
 impl Metric {
-    /// All of them.
+    /// Every metric.
     pub const ALL: [Self; 12] = [
         Self::Accepted,
         Self::FannedOut,
@@ -71,7 +74,7 @@ impl Metric {
         Self::AttemptTime,
     ];
 
-    /// Its name in CloudWatch.
+    /// The metric's name in CloudWatch.
     pub fn name(self) -> &'static str {
         match self {
             Self::Accepted => "Accepted",
@@ -97,7 +100,7 @@ impl Metric {
         }
     }
 
-    /// Its unit in CloudWatch.
+    /// The metric's unit in CloudWatch.
     pub fn unit(self) -> &'static str {
         match self.kind() {
             Kind::Count => "Count",
@@ -106,7 +109,7 @@ impl Metric {
         }
     }
 
-    /// The sets of dimensions that it is told with.
+    /// The sets of dimensions with which the metric is written.
     pub fn dimensions(self) -> &'static [&'static [&'static str]] {
         match self {
             Self::Delivered => &[&["Stage", "Function"], &["Stage", "Profile"]],
@@ -120,48 +123,48 @@ impl Metric {
 /// The values of the dimensions that not all metrics of an invocation share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Labels {
-    /// The webhook's profile.
+    /// The profile of the webhook.
     pub profile: Option<&'static str>,
     /// The `error.code` of an attempt.
     pub code: Option<&'static str>,
-    /// Why deliveries wait.
+    /// The reason why deliveries wait.
     pub reason: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Value {
     Number(u64),
-    /// How often each rounded value occurred.
+    /// The number of times that each rounded value occurred.
     Spread(BTreeMap<u64, u64>),
 }
 
-/// What an invocation has measured.
+/// The values that an invocation has gathered.
 #[derive(Debug, Default)]
 pub struct Measured {
     values: BTreeMap<(Labels, Metric), Value>,
     workspace: Option<String>,
 }
 
-/// Whose lines they are.
+/// The origin of the lines.
 #[derive(Debug, Clone, Copy)]
 pub struct Teller<'a> {
-    /// The installation.
+    /// The installation, such as `sandbox`.
     pub stage: &'a str,
-    /// The function.
+    /// The name of the function.
     pub function: &'a str,
     /// The id of the invocation.
     pub request_id: &'a str,
 }
 
 impl Measured {
-    /// Empty, for a static.
+    /// No values, for a static.
     pub const NOTHING: Self = Self { values: BTreeMap::new(), workspace: None };
 
-    /// Adds a value: a number of things, seconds or milliseconds, as the metric's unit says.
+    /// Adds a value: a number of things, seconds or milliseconds, depending on the metric's unit.
     pub fn add(&mut self, metric: Metric, labels: Labels, value: u64) {
         let key = (labels, metric);
         match metric.kind() {
-            // Nothing has happened.
+            // Nothing has happened, so there is nothing to write.
             Kind::Count if value == 0 => {}
             Kind::Spread => {
                 let entry = self.values.entry(key).or_insert_with(|| Value::Spread(BTreeMap::new()));
@@ -178,27 +181,31 @@ impl Measured {
         }
     }
 
-    /// Says whose all of it is. That is a property of the lines and no dimension.
+    /// Sets the workspace that all values belong to. It is a property of the lines and no
+    /// dimension.
     pub fn of_workspace(&mut self, workspace: &str) {
         self.workspace = Some(workspace.to_owned());
     }
 
-    /// The lines that tell of it, and begins anew. None where nothing was measured.
+    /// Writes the gathered values as lines, and begins anew. No line if nothing was measured.
     pub fn take_lines(&mut self, teller: Teller<'_>, now: Timestamp) -> Vec<String> {
         let Self { values, workspace } = mem::take(self);
         let mut by_labels: BTreeMap<Labels, BTreeMap<Metric, Value>> = BTreeMap::new();
         for ((labels, metric), value) in values {
             by_labels.entry(labels).or_default().insert(metric, value);
         }
-        // What has no labels needs no line of its own.
+        // Values without labels need no line of their own.
         if by_labels.len() > 1
             && let Some(plain) = by_labels.remove(&Labels::default())
             && let Some(mut first) = by_labels.first_entry()
         {
             first.get_mut().extend(plain);
         }
-        let line = |(labels, values)| line::write(teller, labels, &values, workspace.as_deref(), now);
-        by_labels.into_iter().map(line).collect()
+        let mut lines = Vec::with_capacity(by_labels.len());
+        for (labels, values) in by_labels {
+            lines.push(line::write(teller, labels, &values, workspace.as_deref(), now));
+        }
+        lines
     }
 }
 

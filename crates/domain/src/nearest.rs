@@ -1,23 +1,31 @@
-//! Which of the known names somebody meant who wrote another one.
+//! Finds the known names that someone may have meant who wrote another one.
 
-/// How many names are suggested.
+/// At most this many names are suggested.
 const SUGGESTIONS: usize = 3;
 
-/// The known names most like this one, best first; none where nothing is near.
+/// The known names that are most like this one, best first; none if nothing is near.
 pub(crate) fn names<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Vec<&'k str> {
-    let plain = |name: &str| name.to_ascii_lowercase().replace(['.', '-'], "_");
     let wanted = plain(name);
-    let mut scored: Vec<(usize, &str)> = known
-        .map(|known| {
-            let other = plain(known);
-            let contains = wanted.len() > 3 && (other.starts_with(&wanted) || wanted.starts_with(&other));
-            (if contains { 1 } else { strsim::osa_distance(&wanted, &other) }, known)
-        })
-        .filter(|(distance, known)| *distance * 3 <= known.len().max(name.len()))
-        .collect();
+    let mut scored: Vec<(usize, &str)> = Vec::new();
+    for known in known {
+        let distance = distance(&wanted, &plain(known));
+        if distance * 3 <= known.len().max(name.len()) {
+            scored.push((distance, known));
+        }
+    }
     scored.sort_unstable();
     scored.dedup();
     scored.into_iter().take(SUGGESTIONS).map(|(_, name)| name).collect()
+}
+
+/// The name without the differences that people overlook.
+fn plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['.', '-'], "_")
+}
+
+fn distance(wanted: &str, known: &str) -> usize {
+    let is_beginning = wanted.len() > 3 && (known.starts_with(wanted) || wanted.starts_with(known));
+    if is_beginning { 1 } else { strsim::osa_distance(wanted, known) }
 }
 
 #[cfg(test)]

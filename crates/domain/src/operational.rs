@@ -1,4 +1,5 @@
-//! The events that Posthaste itself publishes, through the pipeline that all events take.
+//! Operational events are those that Posthaste itself publishes, through the pipeline that all
+//! events take.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,7 +7,6 @@ use serde_json::value::RawValue;
 
 use crate::{
     attempt::Failure,
-    catalogue,
     event::Event,
     event_type::EventType,
     health::Reason,
@@ -14,30 +14,30 @@ use crate::{
     webhook::Webhook,
 };
 
-/// What happened.
+/// An operation is news about a webhook or a delivery.
 #[derive(Debug, Clone, Copy)]
 pub enum Operation<'a> {
-    /// `webhook.failing`: failures in a row.
+    /// A webhook has failed several times in a row: `webhook.failing`.
     Failing {
-        /// The last one.
+        /// The last failure.
         error: Option<&'a Failure>,
     },
-    /// `webhook.disabled`
+    /// A webhook was disabled: `webhook.disabled`.
     Disabled {
-        /// Why.
+        /// The reason why it was disabled.
         reason: Reason,
     },
-    /// `delivery.exhausted`
+    /// A delivery has no try left: `delivery.exhausted`.
     Exhausted {
-        /// The delivery.
+        /// The delivery that was given up.
         delivery: DeliveryId,
-        /// What it was to bring.
+        /// The event that it was to bring.
         event: &'a Event,
-        /// How many attempts it had.
+        /// The number of attempts that were made.
         attempts: u32,
-        /// When the last one was recorded.
+        /// The time at which the last attempt was recorded.
         at: Timestamp,
-        /// What went wrong in it.
+        /// The failure of the last attempt.
         error: Option<&'a Failure>,
     },
 }
@@ -77,26 +77,36 @@ impl Operation<'_> {
         }
     }
 
-    /// The event that tells of it. Its subject is the webhook.
+    /// Makes the event that announces the operation. Its subject is the webhook.
     pub fn event(&self, webhook: &Webhook, now: Timestamp) -> serde_json::Result<Event> {
-        let failing_since = webhook.health.failing_since;
-        let data = |failing_since, last_error, reason, delivery| Data {
+        let mut data = Data {
             webhook_id: webhook.id,
             url: webhook.settings.url.shown(),
-            failing_since,
-            last_error,
-            reason,
-            delivery,
+            failing_since: webhook.health.failing_since,
+            last_error: None,
+            reason: None,
+            delivery: None,
         };
-        let (data, about, at) = match *self {
-            Self::Failing { error } => (data(failing_since, error, None, None), webhook.id.to_string(), now),
-            Self::Disabled { reason } => (data(failing_since, None, Some(reason), None), webhook.id.to_string(), now),
-            Self::Exhausted { delivery, event, attempts, at, error } => {
-                let (event_id, event_type) = (event.id, &event.event_type);
-                let details = DeliveryData { delivery_id: delivery, event_id, event_type, attempts, error };
-                (data(None, None, None, Some(details)), format!("{delivery}#{attempts}"), at)
+        let (mut about, mut at) = (webhook.id.to_string(), now);
+        // A relay that publishes because deliveries are given up goes round in circles too, so that news inherits the hops of its
+        // event. The other news is about a webhook and no event, and comes again only after a success.
+        let (mut hops, mut traceparent) = (0, None);
+        match *self {
+            Self::Failing { error } => data.last_error = error,
+            Self::Disabled { reason } => data.reason = Some(reason),
+            Self::Exhausted { delivery, event, attempts, at: recorded_at, error } => {
+                data.failing_since = None;
+                data.delivery = Some(DeliveryData {
+                    delivery_id: delivery,
+                    event_id: event.id,
+                    event_type: &event.event_type,
+                    attempts,
+                    error,
+                });
+                (about, at) = (format!("{delivery}#{attempts}"), recorded_at);
+                (hops, traceparent) = (event.hops, event.traceparent);
             }
-        };
+        }
         let event_type = EventType::parse(self.name()).map_err(serde::ser::Error::custom)?;
         Ok(Event {
             id: EventId::of_operation(self.name(), &about, at),
@@ -105,24 +115,11 @@ impl Operation<'_> {
             workspace: webhook.workspace.clone(),
             subject: Some(webhook.id.to_string()),
             reference: None,
-            // A relay that publishes because deliveries are given up goes round in circles too. The other news tells of a webhook
-            // and of no event, and comes again only after a success.
-            hops: if let Self::Exhausted { event, .. } = self { event.hops } else { 0 },
-            traceparent: if let Self::Exhausted { event, .. } = self { event.traceparent } else { None },
+            hops,
+            traceparent,
             data: RawValue::from_string(serde_json::to_string(&data)?)?,
         })
     }
-}
-
-/// The types of events that tell of operations.
-pub fn types() -> impl Iterator<Item = EventType> {
-    let built_in = catalogue::all().iter().filter(|built_in| built_in.is_operational());
-    built_in.filter_map(|built_in| EventType::parse(built_in.name).ok())
-}
-
-/// Whether an event tells of an operation. What becomes of it is not told by another one, or there would be no end.
-pub fn is_operational(event_type: &EventType) -> bool {
-    catalogue::find(event_type.as_str()).is_some_and(catalogue::BuiltIn::is_operational)
 }
 
 #[cfg(test)]
@@ -130,7 +127,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{schema::Budget, testing};
+    use crate::{catalogue, schema::Budget, testing};
 
     #[test]
     fn each_operation_is_an_event_that_its_schema_takes() {
@@ -151,7 +148,7 @@ mod tests {
             let event = operation.event(&webhook, now).unwrap();
             let schema = catalogue::find(event.event_type.as_str()).unwrap().schema().unwrap();
             schema.check(&event.data, "data", &mut Budget::default()).unwrap();
-            assert!(is_operational(&event.event_type));
+            assert!(catalogue::is_operational(&event.event_type));
             assert_eq!(event.id.time(), now);
             assert!(!event.data.get().contains("secret"), "{}", event.data);
             told.push(serde_json::to_string(&event).unwrap());
@@ -161,7 +158,7 @@ mod tests {
         let news =
             Operation::Exhausted { delivery, event: &relayed, attempts: 4, at: now, error: None }.event(&webhook, now);
         assert_eq!(news.unwrap().hops, 3, "what is published because of it has more hops than the event");
-        assert!(!is_operational(&EventType::parse("order.created").unwrap()));
+        assert!(!catalogue::is_operational(&EventType::parse("order.created").unwrap()));
     }
 
     #[test]

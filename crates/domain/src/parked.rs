@@ -1,11 +1,13 @@
-//! Retries that are parked: each waits as a *due item*, a small item of the Deliveries table that `release` finds when it is due.
+//! A retry that waits long is parked, as a *due item*: a small item of the Deliveries table that
+//! `release` finds when it is due.
 //!
-//! An item is one task, by reference. Its key is made of what the record says, so whoever finds a record whose retry is not due yet
-//! can put the same item again: two functions that do so make one item, and none is missing because a function died between the
-//! record and its item.
+//! An item is one task, by reference. Its key is made of the record's content, so whoever finds a
+//! record whose retry is not due yet can put the same item again: two functions that do so make one
+//! item, and none is missing because a function died between the record and its item.
 //!
-//! Partitions are shuffle-sharded: a workspace owns four of the 64, in four of the eight parts that `release` works in. So a tenant
-//! with a storm of retries delays those tenants that share its partitions, and few share more than one.
+//! Partitions are shuffle-sharded: a workspace owns four of the 64, in four of the eight parts that
+//! `release` works in. So a tenant with a storm of retries delays those tenants that share its
+//! partitions, and few share more than one.
 
 use std::time::Duration;
 
@@ -14,62 +16,30 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     id::{BatchId, WebhookId},
+    release::{PARTS, SHARDS_A_PART},
     task::{Due, Task},
     workspace::Workspace,
 };
 
-/// How far `release` looks ahead: until its next call, and some seconds for the start of that.
-pub const AHEAD: Duration = Duration::from_secs(75);
-
-/// In how many parts `release` does its work. Each part has partitions of its own.
-const PARTS: u8 = 8;
-/// How many partitions of due items each part has.
-const SHARDS_A_PART: u8 = 8;
-/// How many partitions a workspace owns, each in another part.
+/// A workspace owns this many partitions, each in another part.
 const OWNED: usize = 4;
-
-/// One of the parts that `release` works in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part(u8);
-
-impl Part {
-    /// The part of this number, from 0 to 7.
-    pub fn new(number: u64) -> Option<Self> {
-        u8::try_from(number).ok().filter(|number| *number < PARTS).map(Self)
-    }
-
-    /// Every part.
-    pub fn all() -> impl Iterator<Item = Self> {
-        (0..PARTS).map(Self)
-    }
-
-    /// The partitions of due items that it works off.
-    pub fn shards(self) -> impl Iterator<Item = u8> {
-        let first = self.0 * SHARDS_A_PART;
-        first..first + SHARDS_A_PART
-    }
-
-    /// Those of `count` partitions of another kind that it works off.
-    pub fn share_of(self, count: u8) -> impl Iterator<Item = u8> {
-        (self.0..count).step_by(usize::from(PARTS))
-    }
-}
 
 /// A due item.
 #[derive(Debug, Clone)]
 pub struct Parked {
-    /// Its partition, from 0 to 63.
+    /// The partition of the item, from 0 to 63.
     pub shard: u8,
-    /// Its sort key.
+    /// The sort key of the item.
     pub key: String,
-    /// When its task is due.
+    /// The time at which the task is due.
     pub due_at: Timestamp,
-    /// What is to be delivered, by reference.
+    /// The deliveries, with their events by reference.
     pub task: Task<'static>,
 }
 
 impl Parked {
-    /// The items of deliveries that have failed: one for those that shared a request, else one each.
+    /// Makes the items of deliveries that have failed: one for those that shared a request, else
+    /// one each.
     pub fn of(
         workspace: &Workspace,
         webhook: WebhookId,
@@ -87,8 +57,8 @@ impl Parked {
         }
     }
 
-    /// The item of one delivery that is found to wait. If it shared a request, the item of all of them may be there or not, so this
-    /// one stands beside it and goes out with it.
+    /// Makes the item of one delivery that is found to wait. If it shared a request, the item of
+    /// all of them may exist or not, so this one stands beside it and goes out with it.
     pub fn again(
         workspace: &Workspace,
         webhook: WebhookId,
@@ -109,7 +79,7 @@ impl Parked {
     }
 }
 
-/// Who waits, and until when.
+/// The webhook whose deliveries wait, and the time until which they do.
 struct Owner<'a> {
     workspace: &'a Workspace,
     webhook: WebhookId,
@@ -131,29 +101,29 @@ impl Owner<'_> {
     }
 }
 
-/// What all sort keys are below that are due by this time.
+/// The upper bound of the sort keys of items that are due by this time.
 pub fn key_after(until: Timestamp) -> String {
     time(until + Duration::from_millis(1))
 }
 
-/// Times of the same number of digits are sorted as texts.
+/// Writes a time with a fixed number of digits, so that times sort as texts.
 fn time(at: Timestamp) -> String {
     format!("{:013}", at.as_millisecond())
 }
 
-/// What the sort key of a due item says.
+/// A due item's sort key, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedKey<'a> {
-    /// When it is due.
+    /// The time at which the item is due.
     pub due_at: Timestamp,
     /// The workspace that owns the delivery.
     pub workspace: Workspace,
-    /// What the keys of all items begin with that have to go out as one task.
+    /// The common beginning of the keys of all items that have to go out as one task.
     pub together: &'a str,
 }
 
 impl<'a> ParkedKey<'a> {
-    /// Reads a sort key; none if it is something else.
+    /// Reads a sort key; none if the text is something else.
     pub fn parse(key: &'a str) -> Option<Self> {
         let mut parts = key.split('#');
         let due_at = Timestamp::from_millisecond(parts.next()?.parse().ok()?).ok()?;
@@ -164,7 +134,7 @@ impl<'a> ParkedKey<'a> {
     }
 }
 
-/// The partitions of a workspace, each in another part.
+/// The partitions that a workspace owns, each in another part.
 fn partitions(workspace: &Workspace) -> [u8; OWNED] {
     let digest = Sha256::digest(workspace.as_str());
     let mut parts: Vec<u8> = (0..PARTS).collect();

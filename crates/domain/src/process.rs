@@ -7,17 +7,18 @@ use crate::{event::Event, event_type::EventType, input};
 /// The type of the event that ends a process run.
 const END: &str = "process_run_end";
 
-/// What an event's `data` says about its process. A member of another type than text says nothing.
+/// The facts about an event's process that its `data` has. A member that is not a text is ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Process {
-    /// What sort of process it is, as `monitoring`.
+    /// The type of the process, such as `monitoring`.
     pub process_type: Option<String>,
-    /// The run of it.
+    /// The id of the process's run.
     pub context_id: Option<String>,
 }
 
 impl Process {
-    /// Reads it out of an event. The last one counts where a member is repeated, as in most JSON readers.
+    /// Reads the process of an event. The last one of repeated members counts, as in most JSON
+    /// readers.
     pub fn of(event: &Event) -> Self {
         let mut process = Self::default();
         for (name, raw) in input::members(&event.data) {

@@ -20,7 +20,7 @@ use crate::{
     success::SuccessStatuses,
 };
 
-/// The profiles.
+/// A webhook's profile is the bundle of defaults that it was registered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
@@ -54,12 +54,12 @@ impl Profile {
         ("slack", Self::Slack),
     ];
 
-    /// Its name in the API.
+    /// The profile's name in the API.
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(_, profile)| *profile == self).map_or("standard", |(name, _)| name)
     }
 
-    /// How events are written.
+    /// The format in which events are written.
     pub fn format(self) -> Format {
         match self {
             Self::Standard => Format::Standard,
@@ -72,7 +72,7 @@ impl Profile {
         }
     }
 
-    /// Which answers say that the endpoint has the event.
+    /// The statuses of an answer that mean success.
     pub fn success_statuses(self) -> SuccessStatuses {
         match self {
             Self::Standard | Self::Spectra | Self::CloudEvents => SuccessStatuses::Any2xx,
@@ -89,12 +89,12 @@ impl Profile {
         }
     }
 
-    /// How many requests the endpoint gets.
+    /// The bound on the requests that the endpoint gets.
     pub fn rate_limit(self) -> Option<RateLimit> {
         (self == Self::Slack).then_some(RateLimit { requests: 1, per: Period::Second })
     }
 
-    /// How requests reach the receiver.
+    /// The way in which requests reach the receiver.
     pub fn method(self) -> Method {
         if self == Self::Slack { Method::Slack } else { Method::Https }
     }

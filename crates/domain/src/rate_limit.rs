@@ -1,4 +1,5 @@
-//! How many requests a webhook gets: the generic cell rate algorithm (GCRA, ITU-T I.371).
+//! A rate limit bounds how many requests a webhook gets, by the generic cell rate algorithm (GCRA,
+//! ITU-T I.371).
 //!
 //! Each request takes a slot; slots are one interval apart. The state is one number, the time of the next free slot, so one atomic
 //! update reserves any number of slots. Nobody reserves further ahead than [`AHEAD`], so a slot that is lost, because a function
@@ -17,23 +18,23 @@ use crate::{
     input::{Fields, Whole},
 };
 
-/// How far ahead slots are reserved.
+/// Slots are reserved this far ahead.
 pub const AHEAD: Duration = Duration::from_secs(1);
-/// How late slots may be taken that nobody took at their time.
+/// A slot that nobody took at its time may be taken this much later.
 const LATE: Duration = Duration::from_millis(500);
-/// The most requests of a period.
+/// The most requests that a limit can allow in its period.
 pub const MAX_REQUESTS: u32 = 1000;
 
-/// `{"requests": 10, "per": "second"}`
+/// A limit, such as `{"requests": 10, "per": "second"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
-    /// 1 to 1,000.
+    /// The number of requests in a period, from 1 to 1,000.
     pub requests: u32,
-    /// In what time.
+    /// The period in which they may be made.
     pub per: Period,
 }
 
-/// The period of a limit.
+/// A limit counts requests by the second or by the minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Period {
@@ -57,7 +58,7 @@ impl RateLimit {
         Ok(Self { requests, per })
     }
 
-    /// How far apart slots are.
+    /// The time between two slots.
     pub fn interval(self) -> Duration {
         let period = match self.per {
             Period::Second => Duration::from_secs(1),
@@ -66,12 +67,12 @@ impl RateLimit {
         period / self.requests.max(1)
     }
 
-    /// How many requests a second it allows.
+    /// The number of requests a second that the limit allows.
     pub fn per_second(self) -> f64 {
         1.0 / self.interval().as_secs_f64()
     }
 
-    /// How late a slot may be used.
+    /// A slot may be used this much after its time.
     pub fn lateness(self) -> Duration {
         LATE.max(self.interval() / 2)
     }
@@ -81,7 +82,8 @@ impl RateLimit {
         (now - LATE + self.interval()).min(now)
     }
 
-    /// What can be had of `count` slots, where the next free one is at `next_free`, or where nothing is known of one.
+    /// Grants as many of `count` slots as can be had. The next free slot is at `next_free`; if that
+    /// is none, nothing is known of the past.
     pub fn grant(self, next_free: Option<Timestamp>, count: u32, now: Timestamp) -> Grant {
         let interval = self.interval();
         let first = next_free.map_or(now, |next| next.max(self.oldest(now)));
@@ -100,17 +102,18 @@ impl RateLimit {
     }
 }
 
-/// What can be had of some slots.
+/// The slots that a caller gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grant {
-    /// So many, the first one at this time.
+    /// The caller gets so many slots.
     Slots {
         /// The time of the first one. It may be past, by less than [`LATE`].
         first: Timestamp,
-        /// How many: at least one.
+        /// The number of slots: at least one.
         count: u32,
     },
-    /// None, as the next free one is further away than [`AHEAD`].
+    /// The caller gets none, because the next free slot, which is at this time, is further away
+    /// than [`AHEAD`].
     Later(Timestamp),
 }
 

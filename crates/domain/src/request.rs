@@ -1,4 +1,4 @@
-//! The request that an attempt sends: body, headers and signatures.
+//! The request that an attempt sends: its body, headers and signatures.
 
 use std::fmt;
 
@@ -15,30 +15,34 @@ use crate::{
     webhook::Webhook,
 };
 
-/// What goes to the endpoint by POST. Debug shows no header value and no body.
+/// A request to an endpoint, which is sent by POST. Debug shows no header value and no body.
 pub struct WebhookRequest {
-    /// Posthaste's own, names in lower case, with their values. [`WebhookRequest::headers_with`] joins the owner's.
+    /// Posthaste's own headers, with names in lower case. [`WebhookRequest::headers_with`] adds the
+    /// owner's.
     pub headers: Vec<(&'static str, String)>,
     /// The exact bytes that were signed.
     pub body: Vec<u8>,
-    /// The id of what several deliveries share; none when there is one delivery that never shared a request.
+    /// The id that several deliveries share; none for a single delivery that never shared a
+    /// request.
     pub batch: Option<BatchId>,
-    /// The first so many of the deliveries are in it.
-    pub deliveries: usize,
-    /// The span that it is, of the trace of its first event; none where it is only shown.
+    /// The number of deliveries in the request. They are the first ones of those given.
+    pub delivery_count: usize,
+    /// The trace of the first event, and the span that this request is in it; none for a request
+    /// that is only shown.
     pub traceparent: Option<TraceParent>,
 }
 
 /// The value of `User-Agent`.
 pub const USER_AGENT: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
-/// What `X-Webhook-Event` says of events of several types.
+/// The value of `X-Webhook-Event` for events of several types.
 const SEVERAL_TYPES: &str = "batch";
 
 impl WebhookRequest {
-    /// Writes and signs the request for one attempt, made `now`, for the first of these deliveries, as many as the webhook's format
-    /// puts into one request. `webhook-id` is the same on every retry: the event's id, or that of the `batch`, which a retry names.
-    /// Every secret that is valid `now` signs; `x-webhook-signature`, which takes one only, is the newest one's. The request is the
-    /// `span` of the trace of its first event.
+    /// Writes and signs the request for one attempt, made `now`, for as many of the first
+    /// deliveries as the webhook's format puts into one request. `webhook-id` is the same on every
+    /// retry: the event's id, or that of the `batch`, which a retry names. Every secret that is
+    /// valid `now` signs; `x-webhook-signature`, which takes one signature only, is that of the
+    /// newest secret. The request becomes the `span` in the trace of its first event.
     pub fn new(
         webhook: &Webhook,
         secrets: &Secrets<Secret>,
@@ -55,7 +59,8 @@ impl WebhookRequest {
         Ok(request)
     }
 
-    /// The same without signatures and without a span, for showing it to whoever has no secret at hand.
+    /// Writes the request without signatures and without a span, for showing it to someone without
+    /// a secret at hand.
     pub fn unsigned(
         webhook: &Webhook,
         deliveries: &[(DeliveryId, &Event)],
@@ -65,15 +70,15 @@ impl WebhookRequest {
         Self::write(webhook, deliveries, batch, now).map(|(request, _)| request)
     }
 
-    /// Headers as they are sent: ours, and the owner's. Of a webhook that was registered with a `traceparent` of its own, that one goes
-    /// out: a receiver ignores two of them.
+    /// Joins our headers and the owner's. If a webhook was registered with a `traceparent` of its
+    /// own, only that one is sent: a receiver ignores two of them.
     pub fn headers_with<'o>(ours: Vec<(&'static str, String)>, own: &'o [(String, String)]) -> Vec<(&'o str, String)> {
-        let is_replaced = |name: &str| name == trace::HEADER && own.iter().any(|(own, _)| own == name);
-        let own_headers = own.iter().map(|(name, value)| (name.as_str(), value.clone()));
-        ours.into_iter().filter(|(name, _)| !is_replaced(name)).chain(own_headers).collect()
+        let is_replaced = own.iter().any(|(name, _)| name == trace::HEADER);
+        let sent = ours.into_iter().filter(|(name, _)| !(is_replaced && *name == trace::HEADER));
+        sent.chain(own.iter().map(|(name, value)| (name.as_str(), value.clone()))).collect()
     }
 
-    /// The request before it is signed, and its `webhook-id`.
+    /// Writes the request before it is signed, and returns it with its `webhook-id`.
     fn write(
         webhook: &Webhook,
         deliveries: &[(DeliveryId, &Event)],
@@ -81,8 +86,9 @@ impl WebhookRequest {
         now: Timestamp,
     ) -> serde_json::Result<(Self, String)> {
         let events: Vec<&Event> = deliveries.iter().map(|(_, event)| *event).collect();
-        let body = webhook.format().write(webhook, &events)?;
-        let carried = &deliveries[..body.events];
+        let uuid = webhook.id.uuid(webhook.created_at);
+        let body = webhook.format().write(uuid, &events)?;
+        let carried = &deliveries[..body.event_count];
         let ids: Vec<DeliveryId> = carried.iter().map(|(id, _)| *id).collect();
         let batch = batch.or_else(|| if ids.len() > 1 { BatchId::derive(&ids) } else { None });
         let id = match (batch, carried.first()) {
@@ -94,12 +100,12 @@ impl WebhookRequest {
         let headers = vec![
             ("content-type", body.content_type.to_owned()),
             ("user-agent", USER_AGENT.to_owned()),
-            ("x-webhook-event", event_header(&events[..body.events])),
+            ("x-webhook-event", event_header(&events[..body.event_count])),
             ("webhook-id", id.clone()),
             ("webhook-timestamp", now.as_second().to_string()),
             (HOPS_HEADER, hops.unwrap_or_default().to_string()),
         ];
-        Ok((Self { headers, body: body.bytes, batch, deliveries: body.events, traceparent: None }, id))
+        Ok((Self { headers, body: body.bytes, batch, delivery_count: body.event_count, traceparent: None }, id))
     }
 }
 
@@ -119,7 +125,7 @@ impl fmt::Debug for WebhookRequest {
             .field("headers", &names)
             .field("body_bytes", &self.body.len())
             .field("batch", &self.batch)
-            .field("deliveries", &self.deliveries)
+            .field("deliveries", &self.delivery_count)
             .finish()
     }
 }
@@ -208,7 +214,7 @@ mod tests {
         let events: Vec<Event> = (1..=3).map(|nth| testing::event(nth, "order.created", "{}")).collect();
         let deliveries = due(&webhook, &events);
         let first = WebhookRequest::new(&webhook, &secrets(), &deliveries, None, (at(), SPAN)).unwrap();
-        assert_eq!(first.deliveries, 3);
+        assert_eq!(first.delivery_count, 3);
         let batch = first.batch.unwrap();
         assert_eq!(value(&first, "webhook-id"), batch.to_string());
         let retry = WebhookRequest::new(&webhook, &secrets(), &deliveries, Some(batch), (at(), SPAN)).unwrap();
@@ -233,7 +239,7 @@ mod tests {
         assert_eq!(value(&request("spektr", &["order.created", "order.created"]), "x-webhook-event"), "order.created");
         assert_eq!(value(&request("spektr", &["order.created", "order.shipped"]), "x-webhook-event"), "batch");
         let single = request("spectra", &["order.created", "order.shipped"]);
-        assert_eq!((value(&single, "x-webhook-event"), single.deliveries), ("order.created", 1));
+        assert_eq!((value(&single, "x-webhook-event"), single.delivery_count), ("order.created", 1));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! When a failed delivery is tried again.
+//! The rules for trying a failed delivery again: schedules of waits, and what `Retry-After` may ask
+//! for.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -6,29 +7,31 @@ use jiff::{Timestamp, fmt::rfc2822};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The most retries of a schedule.
+/// A schedule has at most this many retries.
 pub const MAX_RETRIES: usize = 30;
 /// The longest wait of a schedule in seconds: 7 days.
 pub const MAX_WAIT_SECONDS: u32 = 7 * 24 * 60 * 60;
 /// The longest wait that an answer's Retry-After can ask for: an hour.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
-/// Waits beyond this are spread, so that the retries of what failed together don't come together.
+/// Waits beyond this are spread, so that deliveries that failed together don't come back together.
 const JITTER_BEYOND_SECONDS: u32 = 10;
 
-/// The waits, in whole seconds, after the first try and after each retry. An empty one means no retry.
+/// The waits, in whole seconds, after the first try and after each retry. An empty schedule means
+/// no retry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RetrySchedule(Cow<'static, [u32]>);
 
 impl RetrySchedule {
-    /// The Spectra document, "Retry policy": fire and forget.
+    /// No retry, as the Spectra document's "Retry policy" has it: fire and forget.
     pub const NONE: Self = Self(Cow::Borrowed(&[]));
-    /// "About webhooks" of the Spektr documents: three retries, a second apart.
+    /// Three retries, a second apart, as "About webhooks" of the Spektr documents has it.
     pub const SPEKTR: Self = Self(Cow::Borrowed(&[1, 1, 1]));
-    /// Three quick ones, then 1 min, 10 min, 1 h, 6 h and 12 h: about 19 hours in all.
+    /// Three quick retries, then 1 min, 10 min, 1 h, 6 h and 12 h: about 19 hours in all.
     pub const STANDARD: Self = Self(Cow::Borrowed(&[1, 1, 1, 60, 600, 3600, 6 * 3600, 12 * 3600]));
 
-    /// A schedule of these waits: up to 30, each 1 second to 7 days.
+    /// Makes a schedule of up to 30 waits, each of 1 second to 7 days; none if these are out of
+    /// range.
     pub fn new(seconds: Vec<u32>) -> Option<Self> {
         let in_range = seconds.iter().all(|seconds| (1..=MAX_WAIT_SECONDS).contains(seconds));
         (in_range && seconds.len() <= MAX_RETRIES).then_some(Self(Cow::Owned(seconds)))
@@ -39,8 +42,8 @@ impl RetrySchedule {
         usize::try_from(attempts).is_ok_and(|attempts| (1..=self.0.len()).contains(&attempts))
     }
 
-    /// How long to wait after this many attempts have failed; none when no try is left. A wait beyond 10 s is spread by up to
-    /// 20 % either way, as `seed` says.
+    /// The wait after this many attempts have failed; none when no try is left. A wait beyond 10 s
+    /// is spread by up to 20 % either way, as `seed` decides.
     pub fn wait_after(&self, attempts: u32, seed: &str) -> Option<Duration> {
         let nth = usize::try_from(attempts).ok()?.checked_sub(1)?;
         let seconds = *self.0.get(nth)?;
@@ -52,27 +55,28 @@ impl RetrySchedule {
     }
 }
 
-/// An even number from a seed and a count.
+/// Derives an evenly distributed number from a seed and a count.
 fn chance(seed: &str, attempts: u32) -> u32 {
     let digest = Sha256::new().chain_update(attempts.to_be_bytes()).chain_update(seed).finalize();
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
-/// How long `Retry-After` (RFC 9110, section 10.2.3) asks to wait: seconds or a date. None where it is neither.
+/// The wait that `Retry-After` asks for (RFC 9110, section 10.2.3), in seconds or as a date. None
+/// if it is neither.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    let value = value.trim();
-    let wait = match value.parse::<u64>() {
+    let text = value.trim();
+    let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
-            let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+            let at = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
             Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO)
         }
     };
     Some(wait.min(MAX_RETRY_AFTER))
 }
 
-/// How long a message waits that met a fault of ours, by how often it has been received: 1, 2, 4 … 300 s. It costs the receiver
-/// no attempt.
+/// The wait of a message that met a fault of ours, by how often it has been received: 1, 2, 4 … 300
+/// s. It costs the receiver no attempt.
 pub fn wait_after_our_fault(receives: u32) -> Duration {
     Duration::from_secs(2_u64.saturating_pow(receives.saturating_sub(1)).min(300))
 }

@@ -12,10 +12,10 @@ use crate::{
     workspace::Workspace,
 };
 
-/// What is sent to a webhook of whose subscriptions no type is known.
+/// The type of the sample for a webhook of whose subscriptions no type is known.
 const DEFAULT_TYPE: &str = "order.created";
 
-/// Reads `{"type"?: "…"}`, or nothing at all: the type that a person wants to see a sample of.
+/// Reads `{"type"?: "…"}`, or nothing at all: the type of the sample that a person asks for.
 pub fn parse(body: &[u8]) -> Result<Option<EventType>, Invalid> {
     if body.trim_ascii().is_empty() {
         return Ok(None);
@@ -27,20 +27,23 @@ pub fn parse(body: &[u8]) -> Result<Option<EventType>, Invalid> {
     parsed.map_err(|error| Invalid::field("type", "invalid_event_type", error.to_string()))
 }
 
-/// The type to send where none is asked for: the first known one that is subscribed to. `own` are the workspace's
-/// types, of which the first that each subscription matches is enough.
+/// The type of the sample if none is asked for: the first known one that the webhook subscribes to.
+/// `own` are the workspace's types; the first one that each subscription matches is enough.
 pub fn default_type(subscribed: &[EventPattern], own: &[EventType]) -> Option<EventType> {
     let preferred = EventType::parse(DEFAULT_TYPE).ok();
-    let first = |pattern: &EventPattern| {
+    for pattern in subscribed {
         let built_in = catalogue::all().iter().filter_map(|built_in| EventType::parse(built_in.name).ok());
         let mut known = preferred.clone().into_iter().chain(built_in).chain(own.iter().cloned());
-        known.find(|known| pattern.matches(known))
-    };
-    subscribed.iter().find_map(first).or_else(|| preferred.clone())
+        if let Some(matching) = known.find(|known| pattern.matches(known)) {
+            return Some(matching);
+        }
+    }
+    preferred
 }
 
-/// A fresh event of a type: the catalogue's sample, or that of the workspace's own type, which may lack one and then has no data.
-/// `known` are names of the workspace's types, for the complaint about one that does not exist.
+/// Makes a new event from the sample of a type: the catalogue's, or that of the workspace's own
+/// type, which may lack one and then has no data. `known` are the names of the workspace's types,
+/// for the error about one that does not exist.
 pub fn event(
     event_type: &EventType,
     own: Option<&OwnEventType>,

@@ -1,4 +1,4 @@
-//! The JSON Schema of an event type's `data`, and what data breaks of it.
+//! The JSON Schema of an event type's `data`, and the errors about data that does not fit it.
 
 mod bounds;
 mod patterns;
@@ -14,16 +14,19 @@ pub use steps::{Budget, MAX_STEPS, MAX_STEPS_OF_CALL};
 
 /// The most bytes that a workspace's own schema may have.
 pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
-/// The most that the schemas of all event types of one publishing call may weigh together, in bytes: to compile one takes a time in
-/// proportion to its weight, which is its bytes and what its patterns count. In an optimised build a byte takes about 1 µs.
+/// The most that the schemas of all event types of one publishing call may weigh together, in
+/// bytes. To compile a schema takes a time in proportion to its weight, which is its own bytes and
+/// those that its patterns count for. In an optimised build a byte takes about 1 µs.
 pub const MAX_WEIGHT_OF_CALL: usize = 256 * 1024;
-/// A name to compile under; nothing is read from it.
+/// A name under which the schema is compiled. Nothing is read from it.
 const LOCATION: &str = "https://schema.invalid/data.json";
 
-/// What is no JSON at all is refused before.
+/// The error about a schema that this JSON reader does not take. A text that is no JSON at all is
+/// refused earlier.
 const UNREADABLE: &str =
     "a schema has to be JSON of fewer than 128 levels, without half surrogate pairs and numbers beyond 1e308";
-/// What is no JSON at all, or too deep, is refused before.
+/// The error about data that this JSON reader does not take. Data that is no JSON at all, or too
+/// deep, is refused earlier.
 const UNREADABLE_DATA: &str = "it has half a surrogate pair, or a number beyond 1e308";
 
 /// A compiled schema: JSON Schema 2020-12 unless it names another draft. Patterns are matched in linear time.
@@ -35,7 +38,7 @@ pub struct DataSchema {
     index: SchemaIndex,
 }
 
-/// Why a text is no schema, as a sentence.
+/// A sentence that explains why a text is no schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadSchema(String);
@@ -50,7 +53,8 @@ impl UrlLoader for Nothing {
 }
 
 impl DataSchema {
-    /// Compiles a schema of a workspace, which has to be an object that its meta-schema takes, and may not cost much to check.
+    /// Compiles a workspace's schema, which has to be an object, fit its meta-schema, and be cheap
+    /// to check.
     pub fn compile(text: &str) -> Result<Self, BadSchema> {
         if text.len() > MAX_SCHEMA_BYTES {
             return Err(BadSchema(format!("a schema takes at most {MAX_SCHEMA_BYTES} bytes")));
@@ -79,13 +83,15 @@ impl DataSchema {
         Ok(Self { source: value, prices: patterns.prices, weight, schemas, index })
     }
 
-    /// Takes what it weighs from the budget of a call, whose event at `path` is the first that needs it.
+    /// Takes the schema's weight from the budget of a call. The event at `path` is the first one
+    /// that needs the schema.
     pub(crate) fn weigh(&self, path: &str, budget: &mut Budget) -> Result<(), Invalid> {
         budget.take_schema(self.weight).map_err(|why| too_costly(why, path))
     }
 
-    /// Checks data that stands at `path`, for example `events[3].data`. The complaint names the path of the value at fault. Data
-    /// whose check would take more steps than are left is refused as `too_costly`.
+    /// Checks the data at `path`, for example `events[3].data`. The error names the path of the
+    /// value at fault. Data whose check would take more steps than are left is refused as
+    /// `too_costly`.
     pub fn check(&self, data: &RawValue, path: &str, budget: &mut Budget) -> Result<(), Invalid> {
         let value: Value = serde_json::from_str(data.get())
             .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} can't be checked: {UNREADABLE_DATA}")))?;
@@ -100,27 +106,28 @@ impl std::fmt::Debug for DataSchema {
     }
 }
 
-/// Refuses a schema that names a draft which is not known. Nothing is fetched, so a draft of one's own can't be known.
+/// Refuses a schema that names an unknown draft. Nothing is fetched, so a draft of someone's own
+/// can't be known.
 fn check_draft(schema: &Value) -> Result<(), BadSchema> {
     const DRAFTS: [&str; 5] = ["draft/2020-12", "draft/2019-09", "draft-07", "draft-06", "draft-04"];
     let Some(named) = schema["$schema"].as_str() else { return Ok(()) };
     let bare = named.strip_prefix("https://").or_else(|| named.strip_prefix("http://")).unwrap_or(named);
-    let draft = bare.strip_suffix('#').unwrap_or(bare).strip_prefix("json-schema.org/");
-    let draft = draft.and_then(|path| path.strip_suffix("schema"));
+    let path = bare.strip_suffix('#').unwrap_or(bare).strip_prefix("json-schema.org/");
+    let draft = path.and_then(|path| path.strip_suffix("schema"));
     let is_known = draft
         .is_some_and(|draft| draft.is_empty() || draft.strip_suffix('/').is_some_and(|draft| DRAFTS.contains(&draft)));
     if is_known {
         return Ok(());
     }
-    let named: String = named.chars().take(100).collect();
+    let shown: String = named.chars().take(100).collect();
     let known = DRAFTS.join(", ");
     Err(BadSchema(format!(
-        "$schema names {named:?}, which is not known: leave it out, or give https://json-schema.org/draft/2020-12/schema. The known \
+        "$schema names {shown:?}, which is not known: leave it out, or give https://json-schema.org/draft/2020-12/schema. The known \
          drafts are {known}"
     )))
 }
 
-/// What keeps a value from being a schema, in words of ours.
+/// Explains why a value is no schema, in words of ours.
 fn no_schema(error: &ValidationError<'_, '_>) -> BadSchema {
     let at = path_of(error, "schema");
     let is_type = matches!(error.instance_location.tokens.last(), Some(InstanceToken::Prop(name)) if *name == "type");
@@ -157,7 +164,7 @@ fn too_costly(why: TooCostly, path: &str) -> Invalid {
     Invalid::field(path, "too_costly", message)
 }
 
-/// The first value that is at fault itself: what contains it is at fault only because of it.
+/// The innermost value that is at fault: the values around it are at fault only because of it.
 fn leaf<'a, 's, 'v>(error: &'a ValidationError<'s, 'v>) -> &'a ValidationError<'s, 'v> {
     let alternatives = matches!(error.kind, ErrorKind::AnyOf | ErrorKind::OneOf(_) | ErrorKind::Not);
     match error.causes.first() {

@@ -1,4 +1,4 @@
-//! A webhook's signing secret, and what is sealed.
+//! A webhook's signing secret, and texts that are stored encrypted.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ const PREFIX: &str = "whsec_";
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
 
-/// A text that is no secret. It does not repeat the text.
+/// The error about a text that is no secret. It does not repeat the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a secret is whsec_ and the base64 of 32 bytes")]
 pub struct BadSecret;
 
 impl Secret {
-    /// A secret of these random bytes.
+    /// Makes a secret of these random bytes.
     pub fn new(random: [u8; 32]) -> Self {
         Self(random)
     }

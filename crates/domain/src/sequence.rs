@@ -19,69 +19,71 @@ use crate::{
     retry::RetrySchedule,
 };
 
-/// What has to be left after a request for recording it.
+/// After a request this much time has to be left for recording it.
 pub const AFTERMATH: Duration = Duration::from_secs(5);
-/// How old what is known of the webhook and its lane may be when a request begins.
+/// Knowledge of the webhook and its lane may be this old when a request begins.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// The longest wait of a message that is in flight: SQS takes a bounded number of those.
+/// The longest wait of a message that stays in flight: SQS takes a bounded number of those.
 const MAX_IN_FLIGHT: Duration = Duration::from_secs(5);
-/// The longest wait as the delay of a message; what waits longer is parked.
+/// The longest wait as the delay of a message. Deliveries that wait longer are parked.
 const MAX_DELAYED: Duration = Duration::from_secs(120);
-/// How often deliveries are sent on from one message to the next. What has come so far waits as the message that it is.
-pub const MAX_HOPS: u32 = 100;
+/// Deliveries are sent on from one message to the next at most this often. After that they wait as
+/// the message that they are in.
+pub const MAX_PASSES: u32 = 100;
 
 /// A delivery that is to be made.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    /// The place of the message, or of the item of a backlog, that asks for it.
+    /// The place, in its batch or page, of the message or the item that asks for the delivery.
     pub source: usize,
-    /// Its id.
+    /// The delivery's id.
     pub id: DeliveryId,
-    /// Why it exists.
+    /// The reason why the delivery exists.
     pub cause: CauseKind,
-    /// The event it brings.
+    /// The event that the delivery brings.
     pub event: Arc<Event>,
-    /// Whether it was sent back from the dead-letter queue.
+    /// True if it was sent back from the dead-letter queue.
     pub redriven: bool,
-    /// How many attempts are known to be recorded.
+    /// The number of attempts that are known to be recorded.
     pub attempts: u32,
-    /// When the last one was recorded, or what has become of the delivery since; none where nothing is known to be recorded.
+    /// The time at which the last attempt, or the end of the delivery, was recorded; none where no
+    /// record is known.
     pub recorded_at: Option<Timestamp>,
-    /// How often a fault of ours kept it from being sent.
+    /// The number of times that a fault of ours kept it from being sent.
     pub faults: u32,
 }
 
-/// Deliveries that go in this order.
+/// Deliveries of one webhook that are made in this order.
 #[derive(Debug, Clone, Default)]
 pub struct Sequence {
-    /// The request that the first ones shared: it is made again.
+    /// The request that the first of them shared, which is made again.
     pub batch: Option<BatchId>,
-    /// What has not been carried by a request.
+    /// The deliveries that no request has carried yet.
     pub left: Vec<Pending>,
-    /// Whether nothing was ever done for them, so that others can join them.
+    /// True if nothing was ever done for them, so that others can join them.
     pub is_fresh: bool,
 }
 
-/// What is known when the next request may begin.
+/// The facts that decide whether the next request may begin.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation {
-    /// Whether the webhook gets anything.
+    /// False if the webhook is paused or disabled.
     pub is_enabled: bool,
-    /// What its lane says.
+    /// The decision of the webhook's lane about deliveries that arrive.
     pub admission: Admission,
-    /// When the webhook and its lane were read.
+    /// The time at which the webhook and its lane were read.
     pub looked_at: Timestamp,
-    /// Its rate limit.
+    /// The webhook's rate limit, if it has one.
     pub limit: Option<RateLimit>,
-    /// A slot that was reserved for the next request.
+    /// The slot of the rate limit that is reserved for the next request.
     pub slot: Option<Timestamp>,
-    /// How long a request may take.
+    /// The longest time that a request may take.
     pub timeout: Duration,
-    /// How long the invocation lasts.
+    /// The time that the invocation still has.
     pub time_left: Duration,
 }
 
-/// What is to be done next.
+/// The next thing to do for a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
     /// Nothing: no delivery is left.
@@ -103,9 +105,10 @@ pub enum Move {
 }
 
 impl Sequence {
-    /// What is to be done next.
+    /// Decides what to do next.
     pub fn next(&self, situation: &Situation, now: Timestamp) -> Move {
         let lateness = situation.limit.map_or(Duration::ZERO, RateLimit::lateness);
+        // A slot that was not used in time is lost, and another one has to be reserved.
         let slot = situation.slot.filter(|slot| now <= *slot + lateness);
         let wait = slot.map_or(Duration::ZERO, |slot| Duration::try_from(slot.duration_since(now)).unwrap_or_default());
         if self.left.is_empty() {
@@ -130,8 +133,8 @@ impl Sequence {
         }
     }
 
-    /// Takes the first so many out, for the request that carries them. Only the first request of a sequence can be one that was made
-    /// before.
+    /// Takes the first `count` deliveries out, for the request that carries them. `batch` belongs
+    /// to a retry, and only the first request of a sequence can be a retry.
     pub fn carry(&mut self, count: usize, batch: Option<BatchId>) -> Carried {
         self.batch = None;
         self.is_fresh = false;
@@ -140,54 +143,57 @@ impl Sequence {
     }
 }
 
-/// What one request has carried.
+/// The deliveries that one request has carried.
 #[derive(Debug, Clone)]
 pub struct Carried {
-    /// The deliveries in it.
+    /// The deliveries in the request.
     pub deliveries: Vec<Pending>,
-    /// The id that they share; none for one delivery that never shared a request.
+    /// The id that they share; none for a single delivery that never shared a request.
     pub batch: Option<BatchId>,
 }
 
-/// How a failed delivery waits for its next attempt.
+/// The wait of a failed delivery for its next attempt, as its record keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// When the next attempt is due.
+    /// The time at which the next attempt is due.
     pub due_at: Timestamp,
-    /// The request that it shared.
+    /// The request that the delivery shared, and shares again.
     pub batch: Option<BatchId>,
 }
 
-/// What an attempt comes to, for those that it carried.
+/// The consequences of an attempt for the deliveries that it carried.
 #[derive(Debug, Clone, Default)]
 pub struct Settled {
-    /// They are tried again, together.
+    /// Deliveries that are tried again, together.
     pub again: Vec<Pending>,
-    /// How long the schedule lets these wait, by the attempts that each has had: as long as the one that has to wait longest.
+    /// The wait of these by their schedule alone: that of the one that has to wait longest.
     pub own_wait: Duration,
-    /// No try is left for them.
+    /// Deliveries that have no try left.
     pub exhausted: Vec<Pending>,
-    /// Their record could not be written, or that of another one that has to be tried again together with them.
+    /// Deliveries whose record could not be written, or that share a request with one whose record
+    /// could not be written and are to be tried again together with it.
     pub unrecorded: Vec<Pending>,
 }
 
-/// What recording an attempt told.
+/// The result of recording an attempt with one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// The delivery has had this many attempts now.
+    /// The attempt is recorded, and the delivery has had this many now.
     Counted(u32),
-    /// Another copy has succeeded before: this failure is not recorded.
+    /// Another copy of the message has succeeded before, so this failure is not recorded.
     AlreadySucceeded,
-    /// It was recorded before, and another copy has gone on from there.
+    /// The attempt was recorded before, and another copy of the message has gone on from there.
     Overtaken,
-    /// The delivery has had this many attempts, which is not what this copy knew: nothing is recorded.
+    /// The delivery has had this many attempts, which is not what this copy of the message knew.
+    /// Nothing is recorded.
     Stale(u32),
     /// The record could not be written.
     Failed,
 }
 
 impl Carried {
-    /// How long they wait after a failure, together: as long as the one that has to wait longest, and not before the circuit closes.
+    /// The wait of all of them after a failure: that of the one that has to wait longest, and at
+    /// least until the circuit closes.
     pub fn wait(
         &self,
         schedule: &RetrySchedule,
@@ -195,16 +201,17 @@ impl Carried {
         circuit: Option<Timestamp>,
         now: Timestamp,
     ) -> Duration {
-        let waits = self
-            .deliveries
-            .iter()
-            .filter_map(|pending| self.next(pending, pending.attempts + 1, schedule, asked).wait());
-        let until = circuit.and_then(|until| Duration::try_from(until.duration_since(now)).ok()).unwrap_or_default();
-        waits.max().unwrap_or_default().max(until)
+        let mut longest = Duration::ZERO;
+        for pending in &self.deliveries {
+            let own = self.next(pending, pending.attempts + 1, schedule, asked).wait();
+            longest = longest.max(own.unwrap_or_default());
+        }
+        let until_closed = circuit.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
+        longest.max(until_closed.unwrap_or_default())
     }
 
-    /// How a delivery waits for its next attempt, which is written with its record: as long as its schedule says, and not less than
-    /// the others. None where the attempt succeeded, or was the last one.
+    /// The retry of a delivery, which is written together with its attempt: after the wait of its
+    /// own schedule, and not before the others. None if the attempt succeeded, or was the last one.
     pub fn plan_for(
         &self,
         pending: &Pending,
@@ -217,19 +224,20 @@ impl Carried {
         Some(Retry { due_at: now + wait.max(own), batch: self.batch })
     }
 
-    /// What follows, now that the attempt is recorded with each delivery.
+    /// Sorts the deliveries by what follows, after the attempt was recorded with each of them.
     pub fn settle(self, attempt: &Attempt, schedule: &RetrySchedule, recorded: &[Recorded]) -> Settled {
         let mut settled = Settled::default();
         let seed = self.batch;
-        let is_unrecorded = |recorded: &Recorded| matches!(recorded, Recorded::Failed | Recorded::Stale(_));
-        // What shared a request is tried again together, when all of it is recorded.
-        let all_are_recorded = !recorded.iter().any(is_unrecorded);
+        // Deliveries that shared a request are tried again together, and only when all of them are recorded.
+        let all_are_recorded =
+            !recorded.iter().any(|recorded| matches!(recorded, Recorded::Failed | Recorded::Stale(_)));
         for (pending, recorded) in self.deliveries.into_iter().zip(recorded) {
             match recorded {
                 Recorded::Failed | Recorded::Stale(_) => settled.unrecorded.push(pending),
                 Recorded::AlreadySucceeded | Recorded::Overtaken => {}
                 Recorded::Counted(_) if attempt.succeeded() => {}
-                // Another copy of the message may have taken an attempt in the meantime.
+                // The count comes from the record: another copy of the message may have made an
+                // attempt in the meantime.
                 Recorded::Counted(attempts) => match next(seed, &pending, *attempts, schedule, None) {
                     Next::RetryIn(wait) if all_are_recorded => {
                         settled.own_wait = settled.own_wait.max(wait);
@@ -248,7 +256,8 @@ impl Carried {
     }
 }
 
-/// The deliveries of a batch have to wait equally long, so the batch spreads them.
+/// Decides what follows a failure. The deliveries of a batch have to wait equally long, so its id
+/// is the seed that spreads the wait.
 fn next(
     batch: Option<BatchId>,
     pending: &Pending,
@@ -260,30 +269,34 @@ fn next(
     after_failure(schedule, attempts, &seed, asked)
 }
 
-/// What is sent on of deliveries that are tried again: not what comes again as it is, because something else for its source could not
-/// be settled. Else there would be two of it.
+/// Leaves out the deliveries whose message, or item, comes again as it is because something else in
+/// it could not be settled. Otherwise there would be two copies of them.
 pub fn sent_on(mut again: Vec<Pending>, unsettled: &BTreeSet<usize>) -> Vec<Pending> {
     again.retain(|pending| !unsettled.contains(&pending.source));
     again
 }
 
-/// How deliveries wait that are due after a while.
+/// The way in which deliveries wait that are due after a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// As the message that they are in, hidden by its visibility timeout: it counts as in flight for as long.
+    /// In the message that they are in, hidden by its visibility timeout. It counts as in flight
+    /// for as long.
     InFlight,
-    /// As a new message with a delay, which is not in flight.
+    /// In a new message with a delay, which does not count as in flight.
     Delayed,
-    /// As a due item of the table.
+    /// In a due item of the table.
     Parked,
 }
 
-/// How deliveries wait. `is_whole` says that they are all that their message asks for.
+/// Chooses the way to wait. `is_whole` says that these are all the deliveries that their message
+/// asks for.
 pub fn way(wait: Duration, is_whole: bool) -> Way {
-    match wait {
-        wait if wait > MAX_DELAYED => Way::Parked,
-        wait if wait > MAX_IN_FLIGHT || !is_whole => Way::Delayed,
-        _ => Way::InFlight,
+    if wait > MAX_DELAYED {
+        Way::Parked
+    } else if wait > MAX_IN_FLIGHT || !is_whole {
+        Way::Delayed
+    } else {
+        Way::InFlight
     }
 }
 

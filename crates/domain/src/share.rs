@@ -1,11 +1,14 @@
-//! A share of the fan-out of one event: a message by which `fanout` asks itself for a part of its work.
+//! A share of the fan-out of one event, which is a message by which `fanout` asks itself for a part
+//! of its work.
 //!
-//! An event of a workspace with many webhooks is fanned out in shares of at most [`MAX_WEBHOOKS`]. They are known when the event is
-//! first looked at, go out at once, and each is repeated by itself. A share is a range of webhook ids, which don't move, so it means
-//! the same whenever it is repeated; what is registered later is not part of it, and came after the event.
+//! An event of a workspace with many webhooks is fanned out in shares of at most [`MAX_WEBHOOKS`].
+//! They are known when the event is first looked at, go out at once, and each is repeated by
+//! itself. A share is a range of webhook ids, which don't move, so it means the same whenever it is
+//! repeated; a webhook that is registered later is not part of it, and came after the event.
 //!
-//! What can't be done yet is a share, too: the end of a run, which waits until the events before it are held; the rest of a long
-//! run, which waits until the part before it has been attempted; and a webhook whose subscription this version can't read.
+//! Work that can't be done yet is a share, too: the end of a run, which waits until the events
+//! before it are held; the rest of a long run, which waits until the part before it has been
+//! attempted; and a webhook whose subscription this version can't read.
 
 use std::borrow::Cow;
 
@@ -17,49 +20,51 @@ use crate::{
     version::{self, Unreadable},
 };
 
-/// The most webhooks of one share.
+/// A share has at most this many webhooks.
 pub const MAX_WEBHOOKS: usize = 1_000;
 
-/// Which webhooks an event is fanned out to.
+/// The webhooks to which an event is fanned out, and what is left to do for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
-    /// The first of them.
+    /// The first webhook of the share.
     pub from: WebhookId,
-    /// The last of them.
+    /// The last webhook of the share.
     pub to: WebhookId,
-    /// Whether only the ends of runs are left to be done.
+    /// True if only the ends of runs are left to be done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ends: bool,
-    /// How many events its call has before the event, if it is the end of a run: these go before it.
+    /// The number of events that come before the event in its call, if it is the end of a run:
+    /// these go before it.
     #[serde(default, skip_serializing_if = "is_none")]
     pub before: usize,
-    /// Whether the message that asked for it had come before, so that its tasks may have been sent.
+    /// True if the message that asked for the share had come before, so that its tasks may have
+    /// been sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
-    /// The rest of the run that the event ends; none where it is not about that.
+    /// The rest of the run that the event ends, if the share is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
-    /// How often it was tried before: a subscription could not be read, what goes before an end was not held, or the part before the
-    /// rest had not been attempted.
+    /// The number of times that it was tried before: a subscription could not be read, an event
+    /// before an end was not held, or the part before the rest had not been attempted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u32,
 }
 
-/// What is left of a run when a part of it has been sent.
+/// The part of a run that is left when an earlier part has been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rest {
-    /// The event of the part's last delivery.
+    /// The event of the earlier part's last delivery.
     pub after: EventId,
-    /// Whether that is an end of the run: these are behind all other events.
+    /// True if that event is an end of the run: these are behind all other events.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_end: bool,
-    /// The part's last delivery: when it has been attempted, the next part goes out.
+    /// The earlier part's last delivery: when it has been attempted, the next part goes out.
     pub last: DeliveryId,
 }
 
 impl Share {
-    /// All webhooks of a workspace.
+    /// The share of all webhooks of a workspace.
     pub const ALL: Self = Self {
         from: WebhookId(0),
         to: WebhookId(u64::MAX),
@@ -70,33 +75,33 @@ impl Share {
         tries: 0,
     };
 
-    /// Whether a webhook is in it.
+    /// Whether a webhook is in the share.
     pub fn has(&self, webhook: WebhookId) -> bool {
         (self.from..=self.to).contains(&webhook)
     }
 
-    /// This part of it.
+    /// The part of the share from one webhook to another.
     pub fn part(self, from: WebhookId, to: WebhookId) -> Self {
         Self { from, to, ..self }
     }
 }
 
-/// The message: a share and its event.
+/// The message that carries a share and its event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Shared<'a> {
     /// The share.
     pub share: Share,
-    /// The event. It is stored.
+    /// The event, which is stored already.
     pub event: Cow<'a, Event>,
 }
 
 impl<'a> Shared<'a> {
-    /// The message for this share of an event.
+    /// Writes the message for a share of an event.
     pub fn message(share: Share, event: &'a Event) -> serde_json::Result<String> {
         serde_json::to_string(&Self { share, event: Cow::Borrowed(event) })
     }
 
-    /// Reads a message of the events queue; none if it is none of these, but an event.
+    /// Reads a message of the events queue; none if it carries an event and no share.
     pub fn parse(body: &str) -> Option<Result<Shared<'static>, Unreadable>> {
         body.starts_with(r#"{"share":"#).then(|| version::read(body))
     }

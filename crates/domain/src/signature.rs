@@ -12,15 +12,16 @@ pub fn spectra(secret: &Secret, body: &[u8]) -> String {
     format!("sha256={}", hex::encode(hmac(secret.reveal().as_bytes(), &[body])))
 }
 
-/// `webhook-signature` of Standard Webhooks: for each valid secret `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`, keyed
-/// with the secret's decoded bytes, parted by spaces.
+/// `webhook-signature` of Standard Webhooks: for each valid secret `v1,` and the base64 HMAC-SHA256
+/// of `id.timestamp.body`, keyed with the secret's decoded bytes. Several are separated by spaces.
 pub fn standard<'a>(secrets: impl IntoIterator<Item = &'a Secret>, id: &str, unix_seconds: i64, body: &[u8]) -> String {
     let timestamp = unix_seconds.to_string();
-    let sign = |secret: &Secret| {
+    let mut signatures = Vec::new();
+    for secret in secrets {
         let mac = hmac(secret.bytes(), &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body]);
-        format!("v1,{}", STANDARD.encode(mac))
-    };
-    secrets.into_iter().map(sign).collect::<Vec<_>>().join(" ")
+        signatures.push(format!("v1,{}", STANDARD.encode(mac)));
+    }
+    signatures.join(" ")
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {

@@ -1,13 +1,14 @@
-//! What decides which events a webhook gets, and when: the part of its settings that fan-out reads.
+//! A subscription decides which events a webhook gets, and when: it is the part of its settings
+//! that fan-out reads.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catalogue,
     event::Event,
-    event_type::{EventPattern, EventType},
-    filter::{Filters, Timing},
+    event_type::EventPattern,
+    filter::{self, Filters, Timing},
     id::WebhookId,
-    operational,
     process::{self, Process},
     webhook::Webhook,
 };
@@ -16,47 +17,49 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
-    /// The webhook.
+    /// The webhook that subscribes.
     pub id: WebhookId,
-    /// What it subscribes to: 1 to 100 patterns.
+    /// The event types that the webhook subscribes to: 1 to 100 patterns.
     pub events: Vec<EventPattern>,
-    /// When events are delivered that no filter speaks of.
+    /// The time at which events are delivered that no filter is about.
     #[serde(default, skip_serializing_if = "Timing::is_immediate")]
     pub timing: Timing,
-    /// Which events of which processes are wanted, and when.
+    /// The filters that choose among the events of processes, and the times of their deliveries.
     #[serde(default, skip_serializing_if = "Filters::is_empty")]
     pub filters: Filters,
-    /// Whether anything may be held for it until its process ends, by these settings or by earlier ones.
+    /// True if an event may be held for the webhook until its process ends, by these settings or by
+    /// earlier ones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub holds: bool,
-    /// Whether its format takes several events into one request.
+    /// True if the webhook's format takes several events into one request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub batches: bool,
 }
 
-/// What an event means for a webhook.
+/// The way of an event to a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
-    /// Nothing.
+    /// The webhook does not get it.
     Ignore,
-    /// It is delivered now.
+    /// The event is delivered at once.
     Now,
-    /// It is delivered when this run of its process has ended.
+    /// The event is delivered when this run of its process has ended.
     Hold {
-        /// The run.
+        /// The id of the run.
         context: String,
     },
-    /// It ends this run: what was held for the run is delivered, and after it the event itself if it is wanted.
+    /// The event ends this run. The events that were held for the run are delivered, and after them
+    /// this event itself if it is wanted.
     End {
-        /// The run.
+        /// The id of the run.
         context: String,
-        /// Whether the event itself is to be delivered.
+        /// True if the event itself is to be delivered.
         wanted: bool,
     },
 }
 
 impl Subscription {
-    /// The subscription of a webhook.
+    /// The subscription that a webhook's settings make.
     pub fn of(webhook: &Webhook) -> Self {
         let settings = &webhook.settings;
         Self {
@@ -72,14 +75,16 @@ impl Subscription {
     /// Whether it names an operational event, or several by a prefix.
     pub fn names_operational(&self) -> bool {
         let mut named = self.events.iter().filter(|pattern| **pattern != EventPattern::All);
-        named.any(|pattern| operational::types().any(|operational| pattern.matches(&operational)))
+        named.any(|pattern| catalogue::operational_types().any(|operational| pattern.matches(&operational)))
     }
 
-    /// What becomes of an event here. For a paused or disabled webhook too: what comes in the meantime is recorded.
+    /// Decides the way of an event to this webhook. A paused or disabled webhook has one too: its
+    /// deliveries are recorded as skipped.
     ///
-    /// The end of a run is an end also for a webhook that does not subscribe to it: what was held must not wait for its deadline.
+    /// The end of a run is an end also for a webhook that does not subscribe to it: held events
+    /// must not wait for their deadline.
     pub fn route(&self, event: &Event, process: &Process) -> Route {
-        let timing = timing(&self.events, &self.filters, self.timing, &event.event_type, process);
+        let timing = filter::timing(&self.events, &self.filters, self.timing, &event.event_type, process);
         match (&process.context_id, timing) {
             (Some(context), timing) if process::ends(&event.event_type) && self.holds => {
                 Route::End { context: context.clone(), wanted: timing.is_some() }
@@ -89,23 +94,6 @@ impl Subscription {
             (None, Some(Timing::ProcessEnd)) | (_, Some(Timing::Immediate)) => Route::Now,
         }
     }
-}
-
-/// When an event of this type is delivered to a webhook with these settings; none where it is not.
-pub(crate) fn timing(
-    subscribed: &[EventPattern],
-    filters: &Filters,
-    default: Timing,
-    event_type: &EventType,
-    process: &Process,
-) -> Option<Timing> {
-    // Whoever wants everything wants what is published, and not the news of how that went.
-    let operational = operational::is_operational(event_type);
-    let names = |pattern: &EventPattern| pattern.matches(event_type) && !(operational && *pattern == EventPattern::All);
-    if !subscribed.iter().any(names) {
-        return None;
-    }
-    filters.timing(process.process_type.as_deref(), event_type, default)
 }
 
 #[cfg(test)]

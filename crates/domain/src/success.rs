@@ -1,4 +1,4 @@
-//! Which statuses of an answer mean that the endpoint has the event.
+//! The statuses of an answer that mean that the endpoint has the event.
 
 use std::borrow::Cow;
 
@@ -7,25 +7,25 @@ use serde_json::value::RawValue;
 
 use crate::{Invalid, input::Whole};
 
-/// The most statuses of a list.
+/// A list has at most this many statuses.
 pub const MAX_STATUSES: usize = 20;
 const ANY_2XX: &str = "2xx";
 
-/// `"2xx"`, or a list as `[200, 202]`.
+/// Either `"2xx"`, or a list such as `[200, 202]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SuccessStatuses {
-    /// 200 to 299.
+    /// Every status from 200 to 299.
     Any2xx,
-    /// Just these.
+    /// These statuses and no others.
     These(Cow<'static, [u16]>),
 }
 
 impl SuccessStatuses {
-    /// 200 and no other.
+    /// Status 200 and no other.
     pub const OK: Self = Self::These(Cow::Borrowed(&[200]));
 
-    /// A list: 1 to 20 of them, each 200 to 499. A 429 is no success, as it asks to wait, and neither is a 410, which says that
-    /// nobody is there any more.
+    /// Makes a list of 1 to 20 statuses, each from 200 to 499. A 429 is no success, as it asks to
+    /// wait, and neither is a 410, which means that nobody is there any more.
     pub fn these(statuses: Vec<u16>) -> Option<Self> {
         let in_range = |status: &u16| (200..500).contains(status) && !matches!(status, 410 | 429);
         let fits = !statuses.is_empty() && statuses.len() <= MAX_STATUSES && statuses.iter().all(in_range);
@@ -46,7 +46,7 @@ impl SuccessStatuses {
         statuses.and_then(Self::these).ok_or_else(|| refused("out_of_range", shape()))
     }
 
-    /// Whether this status is one of them.
+    /// Whether an answer with this status is a success.
     pub fn contain(&self, status: u16) -> bool {
         match self {
             Self::Any2xx => (200..300).contains(&status),

@@ -1,36 +1,39 @@
-//! Messages that may kill the function that handles them.
+//! Some messages may kill the function that handles them. These rules find them.
 //!
-//! A function that runs out of time or memory, or crashes, tells no message's fate, and takes the other messages of its batch
-//! along. The receive count alone does not tell which one it was: throttles and other faults of ours raise it too. So a message that
-//! has come a few times is a suspect. That the handling of a suspect begins is written down before, and forgotten when it ends
-//! whatever way, so what is written down counts the functions that died with it. A suspect that nothing is written about is
-//! handled together with others of that sort, after what is no suspect is done; one that saw a function die is handled alone; one
-//! that saw several die in a row becomes a dead letter.
+//! A function that runs out of time or memory, or crashes, tells no message's fate, and takes the
+//! other messages of its batch along. The receive count alone does not tell which message it was,
+//! because throttles and other faults of ours raise it too. So a message that was received a few
+//! times is a suspect. Before a suspect is handled, a record of that is written, and it is deleted
+//! when the handling ends, whether well or not. So the records count the functions that died with
+//! the suspect. A suspect without a record is handled together with others like it, after the
+//! messages that are no suspects; one that saw a function die is handled alone; one that saw
+//! several die in a row becomes a dead letter.
 
 use std::time::Duration;
 
-/// How often a message has to have come to be a suspect.
+/// A message that was received this often is a suspect.
 const SUSPECT_FROM: u32 = 3;
-/// How many functions may die in a row with a suspect.
+/// A suspect with which this many functions died in a row is given up.
 pub const MAX_DEATHS: u32 = 3;
-/// How much time has to be left for work when a suspect is begun: to write that down, to handle it, and to forget it. A function
-/// with less could be killed because its time is over, and that would count against the suspect.
+/// Time for work that has to be left when a suspect is begun: to write its record, to handle it,
+/// and to delete the record. A function with less could be killed because its time is over, and
+/// that would count against the suspect.
 const TIME: Duration = Duration::from_secs(8);
-/// How much of the time for work is kept for forgetting a suspect.
+/// The part of the time for work that is kept for deleting a suspect's record.
 pub const FORGETTING: Duration = Duration::from_secs(3);
 
-/// When a message of a batch is handled.
+/// The way in which a message of a batch is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// First: it is no suspect.
+pub enum Handling {
+    /// First of all: the message is no suspect.
     First,
-    /// Then, together with all others of this sort.
+    /// After those, together with all others of this sort.
     Together,
-    /// At last, and alone.
+    /// At the end, and alone.
     Alone,
     /// Not in this batch, for the sake of the one that is handled alone. It comes again soon.
     Later,
-    /// Never: it has to become a dead letter.
+    /// Never: the message has to become a dead letter.
     GiveUp,
 }
 
@@ -39,22 +42,29 @@ pub fn is_suspect(receives: u32) -> bool {
     receives >= SUSPECT_FROM
 }
 
-/// Whether a suspect may be begun with so much time left for work.
+/// Whether so much time for work is left that a suspect may be begun.
 pub fn can_begin(time_left: Duration) -> bool {
     time_left >= TIME
 }
 
-/// When each message of a batch is handled, by how many functions have died in a row with it; none for one that is no suspect.
-pub fn turns(deaths: impl IntoIterator<Item = Option<u32>>) -> Vec<Turn> {
-    let mut is_taken = false;
-    let turn = |deaths: Option<u32>| match deaths {
-        None => Turn::First,
-        Some(0) => Turn::Together,
-        Some(MAX_DEATHS..) => Turn::GiveUp,
-        Some(_) if std::mem::replace(&mut is_taken, true) => Turn::Later,
-        Some(_) => Turn::Alone,
-    };
-    deaths.into_iter().map(turn).collect()
+/// Decides how each message of a batch is handled, by the number of functions that have died in a
+/// row with it; none for a message that is no suspect.
+pub fn handling(deaths: impl IntoIterator<Item = Option<u32>>) -> Vec<Handling> {
+    let mut one_is_alone = false;
+    let mut handling = Vec::new();
+    for deaths in deaths {
+        handling.push(match deaths {
+            None => Handling::First,
+            Some(0) => Handling::Together,
+            Some(MAX_DEATHS..) => Handling::GiveUp,
+            Some(_) if one_is_alone => Handling::Later,
+            Some(_) => {
+                one_is_alone = true;
+                Handling::Alone
+            }
+        });
+    }
+    handling
 }
 
 #[cfg(test)]
@@ -76,9 +86,9 @@ mod tests {
     #[test]
     fn each_message_has_the_turn_that_its_deaths_ask_for() {
         let deaths = [None, Some(0), Some(2), Some(0), Some(1), Some(3), None, Some(4)];
-        use Turn::{Alone, First, GiveUp, Later, Together};
-        assert_eq!(turns(deaths), [First, Together, Alone, Together, Later, GiveUp, First, GiveUp]);
-        assert_eq!(turns([]), []);
+        use Handling::{Alone, First, GiveUp, Later, Together};
+        assert_eq!(handling(deaths), [First, Together, Alone, Together, Later, GiveUp, First, GiveUp]);
+        assert_eq!(handling([]), []);
     }
 
     /// Batches of messages that come again until they are gone, of which some kill each function that handles them.
@@ -93,13 +103,13 @@ mod tests {
         for round in 1.. {
             left.iter_mut().for_each(|message| message.receives += 1);
             let known = left.iter().map(|message| is_suspect(message.receives).then_some(message.deaths));
-            let turns = turns(known);
+            let handling = handling(known);
             let mut done: Vec<usize> =
-                (0..left.len()).filter(|nth| turns[*nth] == Turn::GiveUp).map(|nth| left[nth].at).collect();
-            for sort in [Turn::First, Turn::Together, Turn::Alone] {
-                let group: Vec<usize> = (0..left.len()).filter(|nth| turns[*nth] == sort).collect();
+                (0..left.len()).filter(|nth| handling[*nth] == Handling::GiveUp).map(|nth| left[nth].at).collect();
+            for sort in [Handling::First, Handling::Together, Handling::Alone] {
+                let group: Vec<usize> = (0..left.len()).filter(|nth| handling[*nth] == sort).collect();
                 if group.iter().any(|nth| kills[left[*nth].at]) {
-                    let counted = group.iter().filter(|_| sort != Turn::First);
+                    let counted = group.iter().filter(|_| sort != Handling::First);
                     counted.for_each(|nth| left[*nth].deaths += 1);
                     break;
                 }

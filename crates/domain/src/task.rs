@@ -24,7 +24,7 @@ pub const MAX_DELIVERIES: usize = 400;
 /// The most bytes of events that one task may refer to: a function reads those of several tasks at once.
 pub const MAX_REFERRED_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Parts things of these sizes, in their order, into tasks.
+/// Divides things of these sizes, in their order, into tasks.
 pub fn parts<T>(things: &[T], bytes: impl Fn(&T) -> u64) -> Vec<&[T]> {
     let mut parts = Vec::new();
     let (mut start, mut sum) = (0, 0_u64);
@@ -42,65 +42,69 @@ pub fn parts<T>(things: &[T], bytes: impl Fn(&T) -> u64) -> Vec<&[T]> {
     parts
 }
 
-/// Deliveries to be made, in this order.
+/// Deliveries of one webhook that are to be made in this order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task<'a> {
-    /// Whose deliveries they are.
+    /// The workspace that owns the webhook.
     pub workspace: Cow<'a, Workspace>,
-    /// Where to.
+    /// The webhook that gets the deliveries.
     pub webhook: WebhookId,
-    /// The request that they share: it was made before, and is made again.
+    /// The request that the deliveries share. It was made before, and is made again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchId>,
-    /// Whether their records have to be looked at first, although this message is new.
+    /// True if their records have to be looked at first, although this message is new.
     #[serde(default, skip_serializing_if = "is_false")]
     pub recorded: bool,
-    /// Whether nobody has found out yet that the webhook wants the events: it could not be read.
+    /// True if the webhook could not be read, so that nobody knows yet whether it wants the events.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unrouted: bool,
-    /// Whether somebody sent them back from the dead-letter queue: they get another attempt, however many they have had.
+    /// True if somebody sent them back from the dead-letter queue: they get another attempt,
+    /// however many they have had.
     #[serde(default, skip_serializing_if = "is_false")]
     pub redriven: bool,
-    /// How often a fault that seemed to be ours kept them from being sent, before this message.
+    /// The number of times that a fault that seemed to be ours kept them from being sent, before
+    /// this message.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub faults: u32,
-    /// How often they were sent on from one message to the next.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub hops: u32,
-    /// An attempt that was made for all of them and is to be recorded: until then none follows it.
+    /// The number of times that they were sent on from one message to the next.
+    #[serde(rename = "hops", default, skip_serializing_if = "is_zero")]
+    pub passes: u32,
+    /// An attempt that was made for all of them and is still to be recorded. No other attempt is
+    /// made before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
-    /// What is to be delivered.
+    /// The deliveries, in their order.
     pub deliveries: Vec<Due<'a>>,
 }
 
 /// One delivery of a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Due<'a> {
-    /// Its id.
+    /// The delivery's id.
     pub id: DeliveryId,
-    /// Why it exists.
+    /// The reason why the delivery exists.
     #[serde(default, skip_serializing_if = "CauseKind::is_published")]
     pub cause: CauseKind,
     /// The event, or its id.
     pub content: Content<'a>,
-    /// How many bytes the data of an event has that travels by reference; 0 where nobody knows.
+    /// The size of the event's data in bytes, for an event that travels by reference; 0 if nobody
+    /// knows it.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub bytes: u64,
 }
 
-/// The event of a delivery.
+/// The event of a delivery, or a reference to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Content<'a> {
-    /// The event itself.
+    /// The event itself travels in the message.
     Event(Cow<'a, Event>),
-    /// An event in the Events table.
+    /// The event is in the Events table, under this id.
     EventId(EventId),
 }
 
 impl Content<'_> {
-    /// The event's id.
+    /// The id of the event.
     pub fn event_id(&self) -> EventId {
         match self {
             Self::Event(event) => event.id,
@@ -110,22 +114,22 @@ impl Content<'_> {
 }
 
 impl<'a> Due<'a> {
-    /// The delivery of an event that is at hand.
+    /// A delivery whose event travels with it.
     pub fn of(id: DeliveryId, event: &'a Event) -> Self {
         Self { id, cause: CauseKind::Published, content: Content::Event(Cow::Borrowed(event)), bytes: 0 }
     }
 
-    /// The delivery of an event in the Events table.
+    /// A delivery whose event is read from the Events table.
     pub fn of_stored(id: DeliveryId, event: EventId, bytes: u64) -> Self {
         Self { id, cause: CauseKind::Published, content: Content::EventId(event), bytes }
     }
 
-    /// The same for another cause.
+    /// Gives the delivery another cause.
     pub fn because(self, cause: CauseKind) -> Self {
         Self { cause, ..self }
     }
 
-    /// The same without the event.
+    /// Replaces the event by its id.
     pub fn by_reference(&self) -> Due<'static> {
         let bytes = match &self.content {
             Content::Event(event) => event.data.get().len() as u64,
@@ -146,13 +150,13 @@ impl<'a> Task<'a> {
             unrouted: false,
             redriven: false,
             faults: 0,
-            hops: 0,
+            passes: 0,
             made: None,
             deliveries,
         }
     }
 
-    /// The same for these deliveries of it.
+    /// A task with these deliveries, and otherwise like this one.
     pub fn with(&self, deliveries: Vec<Due<'static>>) -> Task<'static> {
         Task {
             workspace: Cow::Owned(self.workspace.as_ref().clone()),
@@ -162,13 +166,13 @@ impl<'a> Task<'a> {
             unrouted: self.unrouted,
             redriven: self.redriven,
             faults: self.faults,
-            hops: self.hops,
+            passes: self.passes,
             made: self.made.clone(),
             deliveries,
         }
     }
 
-    /// The message: with the events if they fit, else with their ids.
+    /// Writes the message: with the events if they fit, else with their ids.
     pub fn message(&self) -> serde_json::Result<String> {
         let inline = serde_json::to_string(self)?;
         if inline.len() <= MAX_TASK_BYTES {
@@ -247,7 +251,7 @@ mod tests {
             unrouted: true,
             redriven: true,
             faults: u32::MAX,
-            hops: u32::MAX,
+            passes: u32::MAX,
             ..Task::new(&workspace, WebhookId(u64::MAX), vec![due.clone(); MAX_DELIVERIES])
         };
         let message = task.message().unwrap();

@@ -1,7 +1,8 @@
 //! W3C trace context (<https://www.w3.org/TR/trace-context/>): the header `traceparent`, which joins what happens to an event in
 //! several systems.
 //!
-//! A producer's `traceparent` travels with its events: beside the message of the events queue, and in the event from then on. An
+//! A producer's `traceparent` travels with its events: beside the message of the events queue, and
+//! in the event from then on. An
 //! event without one begins a trace of its own, whose id is the event's. So it needs no field, and every retry, replay and copy of
 //! a message finds the same trace id, also for events of a version that knew no traces.
 
@@ -9,36 +10,37 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::event::Event;
+use crate::id::EventId;
 
-/// The header of a publishing call, the attribute of a message of the events queue, and the header of every request to a webhook.
+/// The name of the header of a publishing call, of the attribute of a message of the events queue,
+/// and of the header of every request to a webhook.
 pub const HEADER: &str = "traceparent";
 
-/// How many characters version 00 has.
+/// The number of characters of a `traceparent` of version 00.
 const LENGTH: usize = 55;
 
-/// One trace.
+/// A trace, which joins the steps of one event in several systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
     id: u128,
     sampled: bool,
 }
 
-/// The id of what happens within a trace, here of one attempt.
+/// The id of one step within a trace, here of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpanId(u64);
 
-/// A trace, and the span of whoever says it.
+/// A trace, and the step from which the reader goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceParent {
-    /// The trace.
+    /// The trace that the step belongs to.
     pub trace: Trace,
-    /// The span.
+    /// The step within the trace.
     pub span: SpanId,
 }
 
 impl SpanId {
-    /// An id from random bytes. Zero means none, so it becomes one.
+    /// Makes an id of random bytes. Zero would mean that there is none, so it becomes one.
     pub const fn new(entropy: [u8; 8]) -> Self {
         match u64::from_be_bytes(entropy) {
             0 => Self(1),
@@ -48,48 +50,57 @@ impl SpanId {
 }
 
 impl TraceParent {
-    /// Reads a `traceparent`; none where it is invalid, which is then to be ignored. What a newer version adds is ignored too.
+    /// Reads a `traceparent`; none if it is invalid and has to be ignored. Parts that a newer
+    /// version adds are ignored.
     pub fn parse(text: &str) -> Option<Self> {
         let (known, added) = text.as_bytes().split_at_checked(LENGTH)?;
-        let is_hex = |digits: &[u8]| digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         let mut parts = known.split(|byte| *byte == b'-');
-        let mut part = |length| parts.next().filter(|part| part.len() == length && is_hex(part));
-        let (version, trace, span, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+        let version = hex_digits(parts.next(), 2)?;
+        let trace = number(hex_digits(parts.next(), 32)?).filter(|id| *id != 0)?;
+        let span = number(hex_digits(parts.next(), 16)?).filter(|span| *span != 0)?;
+        let flags = number(hex_digits(parts.next(), 2)?)?;
         let is_readable = match version {
             b"00" => added.is_empty(),
             b"ff" => false,
             _ => added.is_empty() || added.starts_with(b"-"),
         };
-        let number = |digits: &[u8]| u128::from_str_radix(str::from_utf8(digits).ok()?, 16).ok();
-        let id = number(trace).filter(|id| *id != 0)?;
-        let span = u64::try_from(number(span)?).ok().filter(|span| *span != 0)?;
-        let trace = Trace { id, sampled: number(flags)? & 1 == 1 };
-        is_readable.then_some(Self { trace, span: SpanId(span) })
+        let trace = Trace { id: trace, sampled: flags & 1 == 1 };
+        is_readable.then_some(Self { trace, span: SpanId(u64::try_from(span).ok()?) })
     }
 
-    /// That of a call with these headers of the name. Several are as none, since nobody can say which one is meant.
+    /// Reads the headers of this name that a call has. Several of them count as none, because
+    /// nobody can tell which one is meant.
     pub fn of_headers<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let value = values.next()?;
         values.next().is_none().then(|| str::from_utf8(value).ok().and_then(Self::parse)).flatten()
     }
 
-    /// Reads the field of an event. One that can't be read is ignored.
+    /// Reads the field of an event. A value that can't be read is ignored.
     pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
         Ok(Option::<String>::deserialize(deserializer)?.and_then(|text| Self::parse(&text)))
     }
 }
 
-impl Event {
-    /// The trace that it belongs to. One of its own counts as sampled: to most receivers that is the same as no trace at all, while
-    /// one that is not sampled would silence their own.
-    pub fn trace(&self) -> Trace {
-        let own = Trace { id: self.id.as_number(), sampled: true };
-        self.traceparent.map_or(own, |parent| parent.trace)
+/// A part of a `traceparent`, if it has this many digits.
+fn hex_digits(part: Option<&[u8]>, length: usize) -> Option<&[u8]> {
+    let is_hex = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    part.filter(|part| part.len() == length && part.iter().all(is_hex))
+}
+
+fn number(digits: &[u8]) -> Option<u128> {
+    u128::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+}
+
+impl Trace {
+    /// The trace that an event without a `traceparent` begins. It counts as sampled: to most receivers that is the same as no
+    /// trace at all, while one that is not sampled would silence their own.
+    pub(crate) fn begun_by(event: EventId) -> Self {
+        Self { id: event.as_number(), sampled: true }
     }
 }
 
 impl fmt::Display for Trace {
-    /// Its id.
+    /// Writes the trace's id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.id)
     }
@@ -116,7 +127,7 @@ impl Serialize for TraceParent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing;
+    use crate::{event::Event, testing};
 
     const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -1,5 +1,6 @@
-//! Where a webhook may send: checked when it is registered, and again at every attempt, as the policy may have changed meanwhile.
-//! What a name resolves to is checked by the sender at every connection.
+//! The rules for a webhook's URL. They are checked when it is registered, and again at every
+//! attempt, because the policy may have changed since. The addresses behind a host's name are
+//! checked by the sender at every connection.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ mod stored;
 pub use stored::StoredUrl;
 
 const MAX_BYTES: usize = 2048;
-/// RFC 1035, 2.3.4, as written with dots.
+/// The longest name by RFC 1035, 2.3.4, as written with dots.
 const MAX_NAME_BYTES: usize = 253;
 const MAX_LABEL_BYTES: usize = 63;
 
@@ -29,13 +30,13 @@ pub struct PublicUrl(Url);
 /// What a deployment allows beyond public https addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UrlPolicy {
-    /// Plain http.
+    /// True if plain http is allowed.
     pub allow_http: bool,
-    /// Addresses that are not public.
+    /// The addresses that are allowed although they are not public.
     pub allowed: AllowedCidrs,
 }
 
-/// Why a URL is refused, as a sentence.
+/// A sentence that explains why a URL is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// It can't be parsed.
@@ -68,13 +69,13 @@ pub enum UrlError {
     /// Its host is a name that public DNS can't know.
     #[error("url has to name a public host, which {0:?} can't be")]
     LocalName(String),
-    /// Its path is what an answer shows where it can't show the URL.
+    /// Its path is the mask that is shown instead of a URL that can't be read.
     #[error("url has the path /{MASK}, which is shown instead of one that can't be read: give the URL itself")]
     Masked,
 }
 
 impl PublicUrl {
-    /// Checks a URL.
+    /// Reads and checks a URL.
     pub fn parse(text: &str, policy: &UrlPolicy) -> Result<Self, UrlError> {
         if text.len() > MAX_BYTES {
             return Err(UrlError::TooLong);
@@ -96,17 +97,19 @@ impl PublicUrl {
         policy.check(&self.0)
     }
 
-    /// The normal form.
+    /// The URL in its normal form.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// Scheme, host and, where it is not the scheme's own, port, such as `https://example.com:8443`.
+    /// The scheme, the host and, where it is not the scheme's own, the port, such as
+    /// `https://example.com:8443`.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
 
-    /// What others than the owner may see: the origin, and `/…` for what comes behind it, which may be a credential.
+    /// The part that others than the owner may see: the origin, and `/…` for the rest, which may be
+    /// a credential.
     pub fn shown(&self) -> String {
         let is_bare = self.0.path() == "/" && self.0.query().is_none();
         if is_bare { self.origin() } else { format!("{}/…", self.origin()) }
@@ -142,8 +145,9 @@ impl UrlPolicy {
     }
 }
 
-/// Refuses what is a URL only because the URL standard is lenient: it takes a backslash for a slash, leaves out tabs, line ends and
-/// empty credentials, and finds a host behind any number of slashes. Other readers find other hosts in such a text.
+/// Refuses a text that is a URL only because the URL standard is lenient: it takes a backslash for
+/// a slash, leaves out tabs, line ends and empty credentials, and finds a host behind any number of
+/// slashes. Other readers find other hosts in such a text.
 fn as_it_is_written(text: &str) -> Result<(), UrlError> {
     if text.contains(|c: char| c == '\\' || c.is_control()) {
         return Err(UrlError::NotAUrl);
@@ -159,18 +163,21 @@ fn as_it_is_written(text: &str) -> Result<(), UrlError> {
 
 fn check_name(name: &str) -> Result<(), UrlError> {
     let bare = name.strip_suffix('.').unwrap_or(name);
-    let is_label = |label: &str| {
-        let is_filled = (1..=MAX_LABEL_BYTES).contains(&label.len());
-        is_filled && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
     if bare.len() > MAX_NAME_BYTES || !bare.split('.').all(is_label) {
         return Err(UrlError::InvalidName);
     }
     if is_local_name(bare) { Err(UrlError::LocalName(name.to_owned())) } else { Ok(()) }
 }
 
-/// Names that are never public: a single label, and the domains that RFC 3172, RFC 6761, RFC 6762, RFC 7686, RFC 9476 and ICANN keep
-/// for other uses. Lambda knows itself as `sandbox.localdomain`.
+/// Whether DNS can hold this part of a name.
+fn is_label(label: &str) -> bool {
+    (1..=MAX_LABEL_BYTES).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Whether a name is never public: a single label, or in one of the domains that RFC 3172, RFC
+/// 6761, RFC 6762, RFC 7686, RFC 9476 and ICANN keep for other uses. Lambda calls itself
+/// `sandbox.localdomain`.
 fn is_local_name(name: &str) -> bool {
     const TOPS: [&str; 9] =
         ["alt", "arpa", "internal", "invalid", "local", "localdomain", "localhost", "onion", "test"];
@@ -192,7 +199,7 @@ impl fmt::Display for PublicUrl {
 impl TryFrom<String> for PublicUrl {
     type Error = url::ParseError;
 
-    /// Reads back what was stored, which was checked when it was registered.
+    /// Takes a stored text, which was checked when it was registered.
     fn try_from(text: String) -> Result<Self, url::ParseError> {
         Url::parse(&text).map(Self)
     }

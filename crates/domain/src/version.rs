@@ -7,13 +7,13 @@
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-/// The version of what this version reads and writes. A message without `v` is of version 1.
+/// The number of the form that this version reads and writes. A message without `v` has version 1.
 const VERSION: u32 = 1;
 
-/// Why a message can't be read.
+/// The reason why a message can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// A version wrote it that this one does not know.
+    /// It was written by a version that this one does not know.
     #[error("the message has version {0}, which this version does not know")]
     Newer(u32),
     /// It is no such message.
@@ -27,7 +27,7 @@ struct Versioned {
     v: Option<u32>,
 }
 
-/// Reads a message.
+/// Reads a message, unless a newer version wrote it in a form that this one does not know.
 pub fn read<T: DeserializeOwned>(message: &str) -> Result<T, Unreadable> {
     match serde_json::from_str::<Versioned>(message) {
         Ok(Versioned { v: Some(v) }) if v > VERSION => Err(Unreadable::Newer(v)),

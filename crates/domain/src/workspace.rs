@@ -1,4 +1,4 @@
-//! The tenant that every key, webhook, event and delivery belongs to.
+//! A workspace is the tenant that every key, webhook, event and delivery belongs to.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Workspace(String);
 
-/// A text that is no workspace name.
+/// The error about a text that is no workspace name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a workspace is 1 to 64 of A-Z a-z 0-9 _ . - and begins with a letter or a digit")]
 pub struct BadWorkspace;
 
 impl Workspace {
-    /// Checks `text`.
+    /// Reads a name.
     pub fn parse(text: impl Into<String>) -> Result<Self, BadWorkspace> {
         let text = text.into();
         let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -25,7 +25,7 @@ impl Workspace {
         if starts_well && all_allowed && text.len() <= 64 { Ok(Self(text)) } else { Err(BadWorkspace) }
     }
 
-    /// The name.
+    /// The name as a text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use posthaste_domain::suspect::{self, FORGETTING, MAX_DEATHS, Turn};
+use posthaste_domain::suspect::{self, FORGETTING, Handling, MAX_DEATHS};
 use posthaste_store::Deliveries;
 use tokio::time::Instant;
 
@@ -56,15 +56,15 @@ impl Suspects {
             return self.batch.settle_all(records, handle(records, deadline).await).await;
         }
         let (turns, deaths) = self.turns(records).await;
-        let in_turn = |turn: Turn| (0..records.len()).filter(|at| turns[*at] == Some(turn)).collect::<Vec<_>>();
+        let in_turn = |turn: Handling| (0..records.len()).filter(|at| turns[*at] == Some(turn)).collect::<Vec<_>>();
         let mut done = self.put_aside(records, &turns).await;
-        let first = in_turn(Turn::First);
+        let first = in_turn(Handling::First);
         if !first.is_empty() {
             let group = group(records, &first);
             let finished = self.batch.finish(&group, handle(&group, deadline).await).await;
             done.extend(finished.into_iter().map(|nth| first[nth]));
         }
-        for turn in [Turn::Together, Turn::Alone] {
+        for turn in [Handling::Together, Handling::Alone] {
             let suspects = in_turn(turn).into_iter();
             let suspects: Vec<Suspect<'_>> =
                 suspects.map(|at| Suspect { at, record: &records[at], deaths: deaths[at] }).collect();
@@ -75,7 +75,7 @@ impl Suspects {
 
     /// The turn of each record, none of one of which nobody knows whether it is to be handled alone, and how many functions have
     /// died with it.
-    async fn turns(&self, records: &[Record]) -> (Vec<Option<Turn>>, Vec<u32>) {
+    async fn turns(&self, records: &[Record]) -> (Vec<Option<Handling>>, Vec<u32>) {
         let is_suspect = |record: &&Record| suspect::is_suspect(record.receives);
         let ids = records.iter().filter(is_suspect).map(|record| record.message_id.clone());
         let begun = self.deliveries.begun(ids).await;
@@ -85,23 +85,23 @@ impl Suspects {
         let readable: Vec<usize> = (0..records.len()).filter(known).collect();
         let facts = readable.iter().map(|at| is_suspect(&&records[*at]).then_some(deaths[*at]));
         let mut turns = vec![None; records.len()];
-        for (at, turn) in readable.iter().zip(suspect::turns(facts)) {
+        for (at, turn) in readable.iter().zip(suspect::handling(facts)) {
             turns[*at] = Some(turn);
         }
         (turns, deaths)
     }
 
     /// Settles what is not handled in this batch, before anything can die. Returns what is done.
-    async fn put_aside(&self, records: &[Record], turns: &[Option<Turn>]) -> BTreeSet<usize> {
+    async fn put_aside(&self, records: &[Record], turns: &[Option<Handling>]) -> BTreeSet<usize> {
         let fate = |at: usize| match turns[at] {
             None => Some(Fate::after_our_fault(&records[at])),
-            Some(Turn::Later) => Some(Fate::RetryIn(LATER)),
-            Some(Turn::GiveUp) => Some(Fate::DeadLetter {
+            Some(Handling::Later) => Some(Fate::RetryIn(LATER)),
+            Some(Handling::GiveUp) => Some(Fate::DeadLetter {
                 reason: "function_died",
                 detail: format!("{MAX_DEATHS} functions in a row died while they handled the message"),
                 event_id: (self.event_id)(&records[at]),
             }),
-            Some(Turn::First | Turn::Together | Turn::Alone) => None,
+            Some(Handling::First | Handling::Together | Handling::Alone) => None,
         };
         let (aside, fates): (Vec<usize>, Vec<Fate>) = (0..records.len()).filter_map(|at| Some((at, fate(at)?))).unzip();
         if aside.is_empty() {

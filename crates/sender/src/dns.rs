@@ -1,4 +1,4 @@
-//! Names are looked up here, so that nothing is dialled that was not vetted.
+//! Looks names up, so that no address is dialled that was not vetted.
 
 mod getaddrinfo;
 
@@ -12,7 +12,8 @@ use futures::future::BoxFuture;
 use posthaste_domain::address::{AllowedCidrs, NotPublic};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// How many addresses of each family are dialled, so that a name with thousands of them can't make one attempt knock on as many doors.
+/// The number of addresses of each family that are dialled, so that a name with thousands of them
+/// can't make one attempt knock on as many doors.
 const MAX_DIALLED: usize = 4;
 
 /// A way to look a name up: the system's, or a test's.
@@ -31,14 +32,14 @@ pub(crate) struct Vetted {
     lookup: Lookup,
 }
 
-/// Why a name gives no address.
+/// The reason why a name gives no address.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DnsError {
     #[error("the name leads to {0}")]
     NotPublic(NotPublic),
     #[error("the name can't be resolved")]
     Failed(#[source] io::Error),
-    /// Whether the name exists is not known.
+    /// Nobody could tell whether the name exists.
     #[error("the resolver does not answer")]
     Unanswered(#[source] io::Error),
     #[error("the name has no address")]
@@ -68,8 +69,9 @@ impl Resolve for Vetted {
             for ip in &addresses {
                 allowed.check(*ip).map_err(DnsError::NotPublic)?;
             }
-            // hyper dials the first address's family first, then the other, and tells the last failure. A deployment without IPv6
-            // fails at once with IPv6, so what is told is how the endpoint's IPv4 failed.
+            // hyper dials the first address's family first, then the other, and reports the last
+            // failure. A deployment without IPv6 fails at once with IPv6, so the reported failure
+            // is that of the endpoint's IPv4 address.
             let (v4, v6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv4);
             let dialled = [v6, v4].into_iter().flat_map(|family| family.into_iter().take(MAX_DIALLED));
             // The port is the URL's: reqwest replaces a port of 0.

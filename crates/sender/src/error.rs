@@ -1,7 +1,9 @@
-//! Why there is no answer: a stable code and a sentence for the customer, apart from the detail for operators.
+//! Explains why there is no answer: with a stable code and a sentence for the customer, and apart
+//! from these the detail for operators.
 //!
-//! The fault is ours when this process lacks what sending takes, whoever the endpoint is: file descriptors, memory, buffers, a free
-//! port, a network, a resolver that answers. Everything else is the endpoint's, as is a name that does not exist.
+//! The fault is ours when this process lacks something that sending to any endpoint takes: file
+//! descriptors, memory, buffers, a free port, a network, a resolver that answers. Everything else
+//! is the endpoint's fault, also a name that does not exist.
 
 use std::{error::Error, io, time::Duration};
 
@@ -9,7 +11,7 @@ use posthaste_domain::url::UrlError;
 
 use crate::dns::DnsError;
 
-/// What a log line has room for.
+/// A detail has at most this many bytes, so that a log line has room for it.
 const MAX_DETAIL_BYTES: usize = 500;
 
 /// The codes of a [`SendError`].
@@ -28,13 +30,13 @@ pub mod code {
     pub const CONNECTION_CLOSED: &str = "connection_closed";
     /// The answer is not HTTP.
     pub const INVALID_RESPONSE: &str = "invalid_response";
-    /// There was not enough time.
+    /// The answer did not come, or did not end, in time.
     pub const TIMEOUT: &str = "timeout";
     /// A header can't be sent.
     pub const INVALID_HEADER: &str = "invalid_header";
     /// This process lacked something that sending takes.
     pub const OUR_FAULT: &str = "our_fault";
-    /// All of them.
+    /// Every code.
     pub const ALL: [&str; 10] = [
         ADDRESS_NOT_ALLOWED,
         NOT_HTTPS,
@@ -49,19 +51,21 @@ pub mod code {
     ];
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {detail}")]
 pub struct SendError {
-    /// One of [`code`].
+    /// One of the codes in [`code`].
     pub code: &'static str,
     /// A sentence for the customer.
     pub message: String,
-    /// What happened, for operators.
+    /// The chain of causes, for operators.
     pub detail: String,
-    /// Whether the fault seems to be ours, so that the receiver should not be charged an attempt. It can't be known: the resolver
-    /// does not answer for a name whose own servers are broken either, and no network leads to an endpoint that has only IPv6 where
-    /// the deployment has none. What stays "ours" over many tries is the receiver's, and [`message`](Self::message) is fit for it.
+    /// True if the fault seems to be ours, so that the receiver should not be charged an attempt.
+    /// It can't be known: the resolver also fails to answer for a name whose own servers are
+    /// broken, and no network leads to an endpoint that has only IPv6 where the deployment has
+    /// none. A fault that stays "ours" over many tries is the receiver's, and
+    /// [`message`](Self::message) is fit for it.
     pub ours: bool,
 }
 
@@ -75,7 +79,7 @@ impl SendError {
         Self { code: code::OUR_FAULT, message, detail: detail.into(), ours: true }
     }
 
-    /// The URL is not one that the deployment's policy allows.
+    /// The error about a URL that the deployment's policy does not allow.
     pub(crate) fn refused(why: &UrlError) -> Self {
         match why {
             UrlError::NotHttps | UrlError::NeitherHttp => {
@@ -98,7 +102,7 @@ impl SendError {
         Self::theirs(code::INVALID_HEADER, format!("the header {name} can't be sent"), name)
     }
 
-    /// Finds what went wrong by the types in the chain of causes.
+    /// Finds out what went wrong, by the types in the chain of causes.
     pub(crate) fn of(error: &reqwest::Error) -> Self {
         let causes = causes_of(error);
         let detail = detail_of(&causes);
@@ -137,14 +141,16 @@ impl SendError {
     }
 }
 
-/// hyper tells of a head that can't be read as a kind of error, and of chunks and trailers as I/O errors.
+/// Whether a cause is an answer that is not HTTP: hyper reports a head that can't be read as a kind
+/// of error, and chunks and trailers as I/O errors.
 fn is_not_http(cause: &(dyn Error + 'static)) -> bool {
     let io_kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
     cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
         || matches!(io_kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
 }
 
-/// All causes as one text. A certificate's names are among them, which the endpoint chooses.
+/// Joins all causes to one text. It can have the names of a certificate, which the endpoint
+/// chooses.
 fn detail_of(causes: &[&(dyn Error + 'static)]) -> String {
     let mut detail = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ");
     detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
@@ -155,12 +161,13 @@ fn is_lack_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// No port to connect from, or no way to the address's network.
+/// Whether there was no port to connect from, or no way to the address's network.
 fn is_lack_of_network(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENETUNREACH))
 }
 
-/// An error and all that caused it. An `io::Error` passes over the error that it wraps, so that one is looked into.
+/// An error and everything that caused it. An `io::Error` passes over the error that it wraps, so
+/// that one is looked into.
 fn causes_of<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
     let mut causes = Vec::new();
     let mut next = Some(error);

@@ -1,11 +1,13 @@
-//! The guarded HTTP client: one POST, bounded in every direction, to nobody but a public address.
+//! The guarded HTTP client sends one POST, bounded in every direction, to a public address and no
+//! other.
 //!
-//! What it guarantees:
+//! It guarantees:
 //! - **Nobody reaches inside.** The URL is checked against the policy at every attempt. The host is resolved here at every new
 //!   connection, every answer is vetted, and the connection is made to a vetted address; one bad answer refuses them all.
-//! - **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's timeout, and a connection that is made
-//!   for a request which took another one has to be there soon, too. At most [`MAX_BODY_BYTES`] of the body are read; hyper
-//!   bounds the head (100 headers, about 400 KiB), what comes between chunks (16 KiB) and the trailers (16 KiB).
+//! **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's timeout.
+//! A connection that was made for a request which then took another one has to be ready soon, too.
+//! At most [`MAX_BODY_BYTES`] of the body are read; hyper bounds the head (100 headers, about 400
+//! KiB), the extensions between chunks (16 KiB) and the trailers (16 KiB).
 //! - **Nothing implied.** HTTP/1.1 and nothing else. Redirects are answers, not instructions; no proxy, cookie or compression is
 //!   used.
 //! - **Kept alive, for a while.** Requests to one host share connections; of those that idle, two a host are kept for ten seconds. A
@@ -42,25 +44,28 @@ use tokio::time::timeout_at;
 pub use dns::Lookup;
 pub use error::{SendError, code};
 
-/// How much of an answer's body is read.
+/// The most bytes of an answer's body that are read.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// A longer Retry-After is no date and no number of seconds.
 const MAX_RETRY_AFTER_BYTES: usize = 128;
 
-/// A Lambda function is frozen between invocations, and what has idled longer has probably been closed by the other side meanwhile:
-/// connections are for the requests of one invocation and those that follow at once.
+/// The time for which an idle connection is kept. A Lambda function is frozen between invocations,
+/// and after a longer time the other side has probably closed the connection: connections are for
+/// the requests of one invocation and those that follow at once.
 const POOL_IDLE: Duration = Duration::from_secs(10);
 
-/// How long a connection may take, TLS included; no request takes longer (`MAX_TIMEOUT_SECONDS`). It is there for the connection
-/// whose request was served by another one that became idle first: hyper goes on with it alone, and an endpoint that never
-/// finishes the handshake would hold it for ever.
+/// The longest time that a connection may take, TLS included; no request takes longer
+/// (`MAX_TIMEOUT_SECONDS`). It bounds a connection whose request was served by another one that
+/// became idle first: hyper goes on with it alone, and an endpoint that never finishes the
+/// handshake would hold it for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(MAX_TIMEOUT_SECONDS as u64);
 
-/// A batch may send many requests to one host at once; their connections need not all outlive it.
+/// The number of idle connections that are kept for one host. A batch may send many requests to one
+/// host at once, and their connections need not all outlive it.
 const POOL_IDLE_PER_HOST: usize = 2;
 
-/// The client. To be built once, as it holds the connections.
+/// The HTTP client. It holds the connections, so it is built once.
 #[derive(Debug, Clone)]
 pub struct Sender {
     client: Client,
@@ -69,13 +74,13 @@ pub struct Sender {
 
 /// One request. Debug shows neither headers nor body.
 pub struct Request<'a> {
-    /// Where to.
+    /// The address to which the request is sent.
     pub url: &'a PublicUrl,
-    /// Names in lower case, and values.
+    /// The headers, with names in lower case.
     pub headers: Vec<(&'a str, String)>,
     /// The exact bytes to be sent.
     pub body: Bytes,
-    /// The time for all of it.
+    /// The time for all of it, from the look-up of the name to the last byte of the answer.
     pub timeout: Duration,
 }
 
@@ -85,34 +90,35 @@ impl fmt::Debug for Request<'_> {
     }
 }
 
-/// How a request ended.
+/// The result of a request.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How long it took.
+    /// The time that the request took.
     pub duration: Duration,
-    /// The answer, or why there is none.
+    /// The answer, or the reason why there is none.
     pub result: Result<Response, SendError>,
 }
 
-/// An answer.
+/// An endpoint's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// Its status.
+    /// The status of the answer.
     pub status: u16,
-    /// Its body, at most [`MAX_BODY_BYTES`] of it.
+    /// The body of the answer: at most its first [`MAX_BODY_BYTES`].
     pub body: Bytes,
-    /// Its first Retry-After header, unparsed: visible ASCII of at most 128 bytes. None when there is none, or something else.
+    /// The first Retry-After header, unparsed: visible ASCII of at most 128 bytes. None if there is
+    /// none, or if it is something else.
     pub retry_after: Option<String>,
 }
 
 impl Sender {
-    /// A client that follows this policy.
+    /// Builds a client that follows this policy.
     pub fn new(policy: UrlPolicy, user_agent: &'static str) -> anyhow::Result<Self> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         Self::with(policy, user_agent, roots, dns::system())
     }
 
-    /// A client with its own trusted roots and its own way to look names up.
+    /// Builds a client with its own trusted roots and its own way to look names up.
     pub fn with(
         policy: UrlPolicy,
         user_agent: &'static str,
@@ -139,7 +145,7 @@ impl Sender {
         Ok(Self { client, policy })
     }
 
-    /// Sends one POST. However it ends, it ends within the timeout and as an outcome.
+    /// Sends one POST. It always ends within the timeout, and with an outcome.
     pub async fn send(&self, request: Request<'_>) -> Outcome {
         let began = Instant::now();
         let result = self.exchange(request).await;
@@ -165,7 +171,8 @@ impl Sender {
     }
 }
 
-/// Reads no further than what is wanted, even if no more is to come. What is left unread closes the connection.
+/// Reads the body up to the bound, and no further even if no more is to come. The unread rest
+/// closes the connection.
 async fn read_body(answer: &mut reqwest::Response) -> reqwest::Result<Bytes> {
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await? {
@@ -184,12 +191,13 @@ fn retry_after(headers: &HeaderMap) -> Option<String> {
 }
 
 fn header_map(headers: Vec<(&str, String)>) -> Result<HeaderMap, SendError> {
-    let entry = |(name, value): (&str, String)| {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
         let unsendable = || SendError::bad_header(name);
         let mut value = HeaderValue::try_from(value).map_err(|_| unsendable())?;
         // It may be a credential: Debug does not show it, and HTTP/2 does not index it.
         value.set_sensitive(true);
-        Ok((HeaderName::try_from(name).map_err(|_| unsendable())?, value))
-    };
-    headers.into_iter().map(entry).collect()
+        map.append(HeaderName::try_from(name).map_err(|_| unsendable())?, value);
+    }
+    Ok(map)
 }

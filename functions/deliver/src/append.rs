@@ -10,7 +10,7 @@ use posthaste_domain::{
     backlog::Waiting,
     lane::{Append, AppendStep, Attr, Lane, Outcome, Reason, Strike, TurnMessage, due_shard},
     metrics::{Labels, Metric},
-    sequence::{MAX_HOPS, Pending},
+    sequence::{MAX_PASSES, Pending},
     task::Task,
     webhook::Webhook,
 };
@@ -45,7 +45,7 @@ impl Deliver {
             }
             for (at, deliveries) in by_record {
                 let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
-                let how = SendOn { batch, recorded, hops: work.hops, faults, delay: Default::default() };
+                let how = SendOn { batch, recorded, passes: work.passes, faults, delay: Default::default() };
                 waiting.extend(items(at, &task(webhook, &deliveries, how), records));
             }
         }
@@ -114,8 +114,8 @@ impl Deliver {
     /// Sends an item that the table did not take back to the queue for a while: as a new message it is not in flight, of which SQS
     /// takes a bounded number for all webhooks together.
     async fn put_off(&self, webhook: &Webhook, item: &Waiting) -> bool {
-        let task = Task { hops: item.task.hops + 1, ..item.task.clone() };
-        task.hops < MAX_HOPS && self.courier.send_task(webhook, &task, PUT_OFF).await
+        let task = Task { passes: item.task.passes + 1, ..item.task.clone() };
+        task.passes < MAX_PASSES && self.courier.send_task(webhook, &task, PUT_OFF).await
     }
 
     /// Sees to it that the backlog, which has something in it by now, has a turn.

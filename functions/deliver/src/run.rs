@@ -6,7 +6,7 @@ use posthaste_delivery::{Answer, Answered, Concluded, Concluding, SendOn, Skippe
 use posthaste_domain::{
     Timestamp,
     lane::{Admission, Reason, SLOW, Strike},
-    sequence::{AFTERMATH, Carried, MAX_HOPS, Move, Pending, Situation, Way, sent_on, way},
+    sequence::{AFTERMATH, Carried, MAX_PASSES, Move, Pending, Situation, Way, sent_on, way},
     webhook::Webhook,
 };
 use posthaste_queue::MAX_DELAY;
@@ -232,7 +232,7 @@ impl Surroundings<'_> {
     }
 
     fn concluding<'i>(&self, work: &Work<'_>, attempt_id: &'i str, is_handed_on: bool) -> Concluding<'i> {
-        Concluding { attempt_id, circuit: None, hops: work.hops, is_handed_on, deadline: self.deadline.instant() }
+        Concluding { attempt_id, circuit: None, passes: work.passes, is_handed_on, deadline: self.deadline.instant() }
     }
 
     /// Records an attempt, and sees to what follows. `is_all` says that its message asks for nothing else.
@@ -348,10 +348,11 @@ impl Surroundings<'_> {
         delay: Duration,
         progress: &mut Progress,
     ) {
-        // After too many hops they stay the message that they are, and their records tell what is left of it.
+        // After too many passes they stay the message that they are, and their records tell what is left of it.
         let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
-        let how = SendOn { batch, recorded: true, hops: work.hops, faults, delay };
-        let is_sent = work.hops < MAX_HOPS && self.deliver.courier.send_on(&work.client.webhook, deliveries, how).await;
+        let how = SendOn { batch, recorded: true, passes: work.passes, faults, delay };
+        let is_sent =
+            work.passes < MAX_PASSES && self.deliver.courier.send_on(&work.client.webhook, deliveries, how).await;
         if !is_sent {
             progress.unsettled.extend(deliveries.iter().map(|pending| pending.source));
         }

@@ -34,7 +34,7 @@ pub(crate) struct Work<'f> {
     /// A slot of the rate limit for its first request.
     pub(crate) slot: Option<Timestamp>,
     /// How often its deliveries were sent on before.
-    pub(crate) hops: u32,
+    pub(crate) passes: u32,
 }
 
 /// What has become of a webhook while a sequence for it was under way.
@@ -75,7 +75,7 @@ impl<'f> Work<'f> {
             gone,
             made: task.made.clone().zip(Some(made).filter(|made| !made.is_empty())),
             slot: None,
-            hops: task.hops,
+            passes: task.passes,
         }
     }
 
@@ -132,7 +132,7 @@ impl<'f> Work<'f> {
         self.skips.extend(other.skips);
         self.exhausted.extend(other.exhausted);
         self.gone.extend(other.gone);
-        self.hops = self.hops.max(other.hops);
+        self.passes = self.passes.max(other.passes);
     }
 }
 

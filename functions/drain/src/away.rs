@@ -32,7 +32,8 @@ impl Working<'_> {
         }
         let Some(client) = self.client.clone() else { return self.delete_done(0).await.is_ok() };
         for (waiting, sequence) in self.hand.half_done() {
-            let how = SendOn { batch: None, recorded: true, hops: waiting.task.hops, faults: 0, delay: Duration::ZERO };
+            let how =
+                SendOn { batch: None, recorded: true, passes: waiting.task.passes, faults: 0, delay: Duration::ZERO };
             let rest = task(&client.webhook, &sequence.left, how);
             let rest = rest.with(rest.deliveries.iter().map(Due::by_reference).collect());
             let key = &waiting.key;

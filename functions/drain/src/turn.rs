@@ -299,12 +299,13 @@ impl<'d> Working<'d> {
         let verdict = answer.verdict();
         let circuit = self.turn.circuit_after(verdict, clock::now());
         let took = Duration::from_millis(answer.attempt.duration_ms);
-        let hops = sources.iter().filter_map(|at| self.hand.waiting(*at)).map(|item| item.task.hops).max().unwrap_or(0);
+        let passes =
+            sources.iter().filter_map(|at| self.hand.waiting(*at)).map(|item| item.task.passes).max().unwrap_or(0);
         let deadline = self.deadline.instant();
         self.under_way.push(Box::pin(async move {
             let (courier, webhook) = (&drain.courier, &client.webhook);
             let batch = carried.batch;
-            let concluding = Concluding { attempt_id: &attempt_id, circuit, hops, is_handed_on: false, deadline };
+            let concluding = Concluding { attempt_id: &attempt_id, circuit, passes, is_handed_on: false, deadline };
             let Concluded { again, wait, due_at, exhausted, mut unsettled } =
                 courier.conclude(webhook, carried, &answer, concluding).await;
             unsettled.extend(courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await);
@@ -313,7 +314,7 @@ impl<'d> Working<'d> {
                 unsettled.extend(courier.park(webhook, &again, batch, due_at).await);
             } else if !again.is_empty() {
                 let faults = again.iter().map(|pending| pending.faults).max().unwrap_or(0);
-                let how = SendOn { batch, recorded: true, hops, faults, delay: wait };
+                let how = SendOn { batch, recorded: true, passes, faults, delay: wait };
                 if !courier.send_on(webhook, &again, how).await {
                     unsettled.extend(again.iter().map(|pending| pending.source));
                 }
@@ -327,7 +328,7 @@ impl<'d> Working<'d> {
     pub(crate) async fn send_on(&self, deliveries: &[Pending], batch: Option<BatchId>, wait: Duration) -> bool {
         let Some(client) = &self.client else { return false };
         let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
-        let how = SendOn { batch, recorded: true, hops: 0, faults, delay: wait.min(MAX_DELAY) };
+        let how = SendOn { batch, recorded: true, passes: 0, faults, delay: wait.min(MAX_DELAY) };
         self.drain.courier.send_on(&client.webhook, deliveries, how).await
     }
 

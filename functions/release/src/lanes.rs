@@ -8,7 +8,7 @@ use posthaste_domain::{
     Timestamp,
     lane::{self, Lane, Outcome, TurnMessage},
     metrics::Metric,
-    parked::{AHEAD, Part},
+    release::{AHEAD, Part},
 };
 use posthaste_queue::Message;
 use posthaste_runtime::{clock, telemetry::count};

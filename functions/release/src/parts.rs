@@ -1,6 +1,6 @@
 //! Which parts of the work an invocation does. Pure.
 
-use posthaste_domain::parked::Part;
+use posthaste_domain::release::Part;
 use serde_json::Value;
 
 /// The part that the event names as `{"part": 3}`. An event without one, as of a schedule that is older than the parts, or of a person,

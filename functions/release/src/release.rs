@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures::{StreamExt, future, stream};
 use posthaste_domain::{
     metrics::Metric,
-    parked::{AHEAD, Part},
+    release::{AHEAD, Part},
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{clock, deadline::Deadline, telemetry::count};

@@ -1,15 +1,17 @@
-//! What an endpoint answers can repeat the URL that was called, as in `Cannot POST /services/T000/B000/secret`. The path and the query
-//! of a URL can be credentials, so they are not kept with the answer.
+//! An endpoint's answer can repeat the URL that was called, as in `Cannot POST
+//! /services/T000/B000/secret`. The path and the query of a URL can be credentials, so they are
+//! masked in the answer that is kept.
 
 use crate::url::PublicUrl;
 
 const MASK: &[u8] = "/…".as_bytes();
-/// A segment of the path and a value of the query are hidden where they stand alone if they are as long as this: shorter ones, such
-/// as `hooks`, are words that an answer needs.
+/// A segment of the path or a value of the query is masked by itself if it is at least this long.
+/// Shorter ones, such as `hooks`, are words that an answer needs.
 const MIN_PART_BYTES: usize = 16;
 
-/// An answer's body with `/…` instead of what it repeats of a URL: its path, its query, and long parts of them, as they were sent,
-/// without percent-encoding, and as JSON and HTML escape them. A body that `is_cut` can end within them.
+/// Masks what an answer's body repeats of a URL with `/…`: its path, its query, and long parts of
+/// them, as they were sent, without percent-encoding, and as JSON and HTML escape them. A body that
+/// `is_cut` can end within one of them.
 pub(super) fn without_url(body: &[u8], is_cut: bool, url: &PublicUrl) -> Vec<u8> {
     let secrets = secrets(url);
     let mut begins = [false; 256];
@@ -35,7 +37,8 @@ pub(super) fn without_url(body: &[u8], is_cut: bool, url: &PublicUrl) -> Vec<u8>
     kept
 }
 
-/// What is hidden, the longest first. One character is none: every answer has slashes.
+/// The texts that are masked, the longest first. A single character is not masked: every answer has
+/// slashes.
 fn secrets(url: &PublicUrl) -> Vec<Vec<u8>> {
     let (path, query) = (url.as_url().path(), url.as_url().query().unwrap_or_default());
     let parts = path.split('/').chain(query.split(['&', '='])).filter(|part| part.len() >= MIN_PART_BYTES);
@@ -54,7 +57,7 @@ fn replaced(text: &[u8], from: u8, to: &[u8]) -> Vec<u8> {
     text.iter().flat_map(|byte| if *byte == from { to } else { std::slice::from_ref(byte) }).copied().collect()
 }
 
-/// Each `%` with two hexadecimal digits behind it as the byte that they mean.
+/// Decodes each `%` with two hexadecimal digits behind it.
 fn percent_decoded(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

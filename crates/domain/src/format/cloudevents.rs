@@ -26,19 +26,22 @@ struct CloudEvent<'a> {
 }
 
 pub(super) fn body(event: &Event) -> serde_json::Result<Body> {
-    // An attribute may not be the empty string.
-    let non_empty = |text: &'_ Option<String>| text.clone().filter(|text| !text.is_empty());
-    let (subject, reference) = (non_empty(&event.subject), non_empty(&event.reference));
+    let (subject, reference) = (non_empty(event.subject.as_deref()), non_empty(event.reference.as_deref()));
     let bytes = serde_json::to_vec(&CloudEvent {
         specversion: "1.0",
         id: event.id,
         source: format!("/workspaces/{}", event.workspace),
         r#type: &event.event_type,
-        subject: subject.as_deref(),
+        subject,
         time: event.timestamp,
         datacontenttype: "application/json",
-        reference: reference.as_deref(),
+        reference,
         data: &event.data,
     })?;
-    Ok(Body { bytes, content_type: "application/cloudevents+json", events: 1 })
+    Ok(Body { bytes, content_type: "application/cloudevents+json", event_count: 1 })
+}
+
+/// Leaves an empty text out: CloudEvents has no attribute that is the empty string.
+fn non_empty(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
 }

@@ -1,11 +1,12 @@
-//! `dataspike-webhooks.txt`.
+//! The body that `dataspike-webhooks.txt` describes: `id`, `webhook_id`, `event_type`, `timestamp`
+//! and `payload`.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{event::Event, event_type::EventType, id::EventId, webhook::Webhook};
+use crate::{event::Event, event_type::EventType, id::EventId};
 
 #[derive(Serialize)]
 struct Payload<'a> {
@@ -17,10 +18,10 @@ struct Payload<'a> {
     payload: &'a RawValue,
 }
 
-pub(super) fn body(webhook: &Webhook, event: &Event) -> serde_json::Result<Vec<u8>> {
+pub(super) fn body(webhook: Uuid, event: &Event) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Payload {
         id: event.id,
-        webhook_id: webhook.id.uuid(webhook.created_at),
+        webhook_id: webhook,
         event_type: &event.event_type,
         timestamp: event.timestamp,
         payload: &event.data,

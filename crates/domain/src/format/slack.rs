@@ -12,10 +12,11 @@ use url::Url;
 use super::{Body, JSON};
 use crate::{catalogue, event::Event, input};
 
-/// Events in one message: 40 blocks.
+/// The most events in one message: two blocks each make 40.
 const MAX_EVENTS: usize = 20;
 const MAX_FIELDS: usize = 8;
-/// An escaped character takes up to 5, so a field of these has at most 1,250.
+/// The most characters of a field's label and value. Escaping makes up to 5 of one character, so
+/// such a field has at most 1,250.
 const MAX_LABEL_CHARS: usize = 50;
 const MAX_VALUE_CHARS: usize = 200;
 const MAX_TITLE_CHARS: usize = 150;
@@ -23,7 +24,7 @@ const MAX_LINK_BYTES: usize = 1000;
 
 #[derive(Serialize)]
 struct Message {
-    /// What a notification shows.
+    /// The text that a notification shows.
     text: String,
     blocks: Vec<Block>,
 }
@@ -45,7 +46,7 @@ enum Block {
 struct Text {
     r#type: &'static str,
     text: String,
-    /// Slack makes no links or mentions of what only looks like one.
+    /// Always true: Slack then makes no links or mentions of text that only looks like one.
     verbatim: bool,
 }
 
@@ -58,19 +59,23 @@ pub(super) fn body(events: &[&Event]) -> serde_json::Result<Body> {
             cut(&format!("{} events: {}", events.len(), titles.join(", ")), MAX_VALUE_CHARS)
         }
     };
-    let blocks = events.iter().flat_map(|event| blocks(event)).collect();
-    let bytes = serde_json::to_vec(&Message { text: escape(&text), blocks })?;
-    Ok(Body { bytes, content_type: JSON, events: events.len() })
+    let message = Message { text: escape(&text), blocks: events.iter().flat_map(|event| blocks(event)).collect() };
+    Ok(Body { bytes: serde_json::to_vec(&message)?, content_type: JSON, event_count: events.len() })
 }
 
 fn blocks(event: &Event) -> [Block; 2] {
-    let members: Vec<(String, String)> = input::members(&event.data)
-        .into_iter()
-        .filter_map(|(name, raw)| plain(raw).map(|value| (name, value)))
-        .collect();
-    let link = members.iter().find_map(|(_, value)| link(value));
+    let mut first_link = None;
+    let mut fields = Vec::new();
+    for (name, raw) in input::members(&event.data) {
+        let Some(value) = plain(raw) else { continue };
+        match link(&value) {
+            Some(link) => first_link = first_link.or(Some(link)),
+            None if fields.len() < MAX_FIELDS => fields.push(field(&name, &value)),
+            None => {}
+        }
+    }
     let title = escape(&title(event));
-    let mut text = match &link {
+    let mut text = match &first_link {
         Some(link) => format!("*<{link}|{title}>*"),
         None => format!("*{title}*"),
     };
@@ -78,13 +83,12 @@ fn blocks(event: &Event) -> [Block; 2] {
         text.push('\n');
         text.push_str(&escape(subject));
     }
-    let field = |(name, value): &(String, String)| {
-        mrkdwn(format!("*{}*\n{}", escape(&label(name)), escape(&cut(value, MAX_VALUE_CHARS))))
-    };
-    let shown = members.iter().filter(|(_, value)| self::link(value).is_none());
-    let fields = shown.take(MAX_FIELDS).map(field).collect();
     let origin = format!("{} · {} · {}", event.event_type, date(event.timestamp), event.id);
     [Block::Section { text: mrkdwn(text), fields }, Block::Context { elements: vec![mrkdwn(origin)] }]
+}
+
+fn field(name: &str, value: &str) -> Text {
+    mrkdwn(format!("*{}*\n{}", escape(&label(name)), escape(&cut(value, MAX_VALUE_CHARS))))
 }
 
 fn headline(event: &Event) -> String {
@@ -121,7 +125,8 @@ fn label(name: &str) -> String {
     cut(&label, MAX_LABEL_CHARS)
 }
 
-/// The text of a member that is a text, a number or a truth value. Numbers as they were written.
+/// The text of a member that is a text, a number or a truth value. Numbers stay as they were
+/// written.
 fn plain(raw: &RawValue) -> Option<String> {
     match raw.get().as_bytes().first()? {
         b'"' => match serde_json::from_str(raw.get()) {
@@ -133,8 +138,9 @@ fn plain(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// A value that is an address a person can follow, as Slack takes it: what would end its link is encoded. One that ends in `/…` is
-/// shown only in part, as [`PublicUrl::shown`](crate::url::PublicUrl::shown) does, and leads nowhere.
+/// The address in a value that a person can follow, as Slack takes it: characters that would end
+/// its link are encoded. An address that ends in `/…` is shown only in part, as
+/// [`PublicUrl::shown`](crate::url::PublicUrl::shown) does, and leads nowhere.
 fn link(value: &str) -> Option<String> {
     if value.ends_with("/…") {
         return None;
@@ -144,7 +150,8 @@ fn link(value: &str) -> Option<String> {
     (text.len() <= MAX_LINK_BYTES).then_some(text)
 }
 
-/// In the reader's own time zone: <https://docs.slack.dev/messaging/formatting-message-text#date-formatting>
+/// A time that Slack shows in the reader's own time zone:
+/// <https://docs.slack.dev/messaging/formatting-message-text#date-formatting>
 fn date(time: Timestamp) -> String {
     format!("<!date^{}^{{date_short_pretty}} {{time_secs}}|{time}>", time.as_second())
 }
@@ -153,7 +160,8 @@ fn mrkdwn(text: String) -> Text {
     Text { r#type: "mrkdwn", text, verbatim: true }
 }
 
-/// The three characters that Slack's text gives a meaning of their own; without them there is no mention and no link.
+/// Escapes the three characters that have a meaning in Slack's text. Without them there is no
+/// mention and no link.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -1,4 +1,4 @@
-//! `spektr-events-v2.txt`: `{"results": [event, …]}`.
+//! The body that `spektr-events-v2.txt` describes: `{"results": [event, …]}`.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -44,5 +44,5 @@ pub(super) fn body(events: &[&Event]) -> serde_json::Result<Body> {
         written += 1;
     }
     bytes.extend(END);
-    Ok(Body { bytes, content_type: JSON, events: written })
+    Ok(Body { bytes, content_type: JSON, event_count: written })
 }

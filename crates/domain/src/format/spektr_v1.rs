@@ -1,5 +1,5 @@
-//! `spektr-events-v1.txt`: one event a request. `process_run_end` has a shape of its own, with members beside `data` that a
-//! publisher puts into it.
+//! The body that `spektr-events-v1.txt` describes: one event in each request. `process_run_end` has
+//! a shape of its own, with members that a publisher puts into `data` and that appear beside it.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ struct Payload<'a> {
     id: EventId,
     spektr_id: Option<&'a str>,
     r#type: &'a EventType,
-    /// True would say that a webhook has brought it already.
+    /// Always false: true would mean that a webhook has brought the event before.
     delivered: bool,
     /// Unix milliseconds.
     created_at: i64,
@@ -27,7 +27,7 @@ struct ProcessRunEnd<'a> {
     #[serde(rename = "spektrId")]
     spektr_id: Option<&'a str>,
     r#type: &'a EventType,
-    /// Printed as `null`.
+    /// Always `null`, as the document prints it.
     delivered: Option<bool>,
     process_name: Option<&'a RawValue>,
     process_output: Option<&'a RawValue>,

@@ -16,7 +16,7 @@ const AWKWARD: &str =
 
 fn written(format: Format, events: &[Event]) -> Body {
     let webhook = testing::webhook(json!({}));
-    format.write(&webhook, &events.iter().collect::<Vec<_>>()).unwrap()
+    format.write(webhook.id.uuid(webhook.created_at), &events.iter().collect::<Vec<_>>()).unwrap()
 }
 
 fn text(format: Format, events: &[Event]) -> String {
@@ -85,7 +85,7 @@ fn names_are_what_serde_writes() {
 #[test]
 fn no_event_is_no_body() {
     for (_, format) in Format::NAMES {
-        assert_eq!(written(format, &[]).events, 0);
+        assert_eq!(written(format, &[]).event_count, 0);
     }
 }
 
@@ -182,7 +182,7 @@ fn only_lists_carry_several_events() {
             Format::Slack => 20,
             _ => 1,
         };
-        assert_eq!(written(format, &events).events, expected, "{name}");
+        assert_eq!(written(format, &events).event_count, expected, "{name}");
         assert_eq!(format.batches(), expected > 1);
     }
 }
@@ -191,8 +191,8 @@ fn only_lists_carry_several_events() {
 fn a_large_event_travels_alone() {
     let large = testing::event(1, "order.created", &format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_BODY_BYTES)));
     let small = testing::event(2, "order.created", "{}");
-    assert_eq!(written(Format::Spektr, &[large.clone(), small.clone()]).events, 1);
-    assert_eq!(written(Format::Spektr, &[small, large]).events, 1);
+    assert_eq!(written(Format::Spektr, &[large.clone(), small.clone()]).event_count, 1);
+    assert_eq!(written(Format::Spektr, &[small, large]).event_count, 1);
 }
 
 #[test]
@@ -248,11 +248,11 @@ proptest! {
         let event = |(nth, size): (usize, &usize)| testing::event(u8::try_from(nth).unwrap(), "a", &format!(r#"{{"x":"{}"}}"#, "x".repeat(*size)));
         let events: Vec<Event> = sizes.iter().enumerate().map(event).collect();
         let body = written(Format::Spektr, &events);
-        prop_assert!(body.events == 1 || body.bytes.len() <= MAX_BODY_BYTES);
+        prop_assert!(body.event_count == 1 || body.bytes.len() <= MAX_BODY_BYTES);
         let parsed: Value = serde_json::from_slice(&body.bytes).unwrap();
-        prop_assert_eq!(parsed["results"].as_array().unwrap().len(), body.events);
-        if body.events < events.len() {
-            let next = &text(Format::Spektr, &events[body.events..=body.events]);
+        prop_assert_eq!(parsed["results"].as_array().unwrap().len(), body.event_count);
+        if body.event_count < events.len() {
+            let next = &text(Format::Spektr, &events[body.event_count..=body.event_count]);
             let element = next.len() - r#"{"results":[]}"#.len();
             prop_assert!(body.bytes.len() + 1 + element > MAX_BODY_BYTES, "one more would have fitted");
         }

@@ -1,8 +1,9 @@
 //! The names that a webhook's own headers can't have.
 
-/// What Posthaste says itself, what belongs to the connection or its framing (RFC 9110, section 7.6.1; RFC 9113, section 8.2.2), and
-/// what proxies and AWS say to those behind them, who believe it: who the client is, what it asked for, and by which method.
-/// `CF-Access-*` is not among them: clients send it to show who they are.
+/// Headers that Posthaste sets itself, that belong to the connection or its framing (RFC 9110,
+/// section 7.6.1; RFC 9113, section 8.2.2), or with which proxies and AWS tell the servers behind
+/// them who the client is, what it asked for, and by which method. Those servers believe them.
+/// `CF-Access-*` is not forbidden: clients send it to show who they are.
 pub(super) const FORBIDDEN: [&str; 50] = [
     "cdn-loop",
     "cf-connecting-ip",
@@ -55,7 +56,8 @@ pub(super) const FORBIDDEN: [&str; 50] = [
     "x-scheme",
     "x-url-scheme",
 ];
-/// The same for every name that begins so. `x-amz` is that of `x-amzn-` too, and `x-ms-client-principal` is a name by itself too.
+/// Every name that begins with one of these is forbidden too. `x-amz` includes `x-amzn-`, and
+/// `x-ms-client-principal` is also a whole name.
 pub(super) const FORBIDDEN_BEGINNINGS: [&str; 14] = [
     "cloudfront-",
     "proxy-",
@@ -73,7 +75,8 @@ pub(super) const FORBIDDEN_BEGINNINGS: [&str; 14] = [
     "x-webhook-",
 ];
 
-/// Whether a name, in lower case and with `-` for all that is neither a letter nor a digit, can't be set.
+/// Whether a name can't be set. It is in lower case, with `-` for every character that is neither a
+/// letter nor a digit.
 pub(super) fn is_forbidden(folded: &str) -> bool {
     FORBIDDEN.contains(&folded) || FORBIDDEN_BEGINNINGS.iter().any(|beginning| folded.starts_with(beginning))
 }

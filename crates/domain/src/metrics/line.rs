@@ -51,9 +51,11 @@ pub(super) fn write(
         let definition = Definition { name: metric.name(), unit: metric.unit() };
         by_dimensions.entry(metric.dimensions()).or_default().push(definition);
     }
-    let directive = |(dimensions, metrics)| Directive { namespace: NAMESPACE, dimensions, metrics };
-    let cloud_watch_metrics = by_dimensions.into_iter().map(directive).collect();
-    let texts = [
+    let mut cloud_watch_metrics = Vec::with_capacity(by_dimensions.len());
+    for (dimensions, metrics) in by_dimensions {
+        cloud_watch_metrics.push(Directive { namespace: NAMESPACE, dimensions, metrics });
+    }
+    let labelled = [
         ("Stage", Some(teller.stage)),
         ("Function", Some(teller.function)),
         ("Profile", labels.profile),
@@ -62,7 +64,7 @@ pub(super) fn write(
         ("workspace", workspace),
         ("requestId", Some(teller.request_id)),
     ];
-    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
+    let texts = labelled.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
     let metadata = Metadata { timestamp: now.as_millisecond(), cloud_watch_metrics };
     serde_json::to_string(&Line { metadata, texts, values }).unwrap_or_default()
 }

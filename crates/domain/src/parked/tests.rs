@@ -24,16 +24,6 @@ fn batch(of: &[Due<'_>]) -> Option<BatchId> {
 }
 
 #[test]
-fn the_parts_do_all_partitions_and_none_twice() {
-    let shards: Vec<u8> = Part::all().flat_map(Part::shards).collect();
-    assert_eq!(shards, (0..64).collect::<Vec<_>>());
-    let others: BTreeSet<u8> = Part::all().flat_map(|part| part.share_of(16)).collect();
-    assert_eq!((others.len(), Part::all().flat_map(|part| part.share_of(16)).count()), (16, 16));
-    assert_eq!(Part::all().map(|part| part.share_of(8).count()).collect::<Vec<_>>(), [1; 8]);
-    assert_eq!((Part::new(7), Part::new(8)), (Part::all().last(), None));
-}
-
-#[test]
 fn a_workspace_owns_four_partitions_in_four_parts() {
     for nth in 0..1000 {
         let parts: BTreeSet<u8> = partitions(&workspace(nth)).iter().map(|shard| shard / SHARDS_A_PART).collect();

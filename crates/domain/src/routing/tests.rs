@@ -65,7 +65,7 @@ fn webhooks_that_are_registered_one_after_the_other_fill_their_pages() {
     let all: Vec<Subscription> = (1..=2_000).map(|id| subscription(id, 2)).collect();
     all.iter().for_each(|subscription| table.put(subscription));
     assert_eq!((table.root.webhooks(), table.all()), (2_000, all));
-    let full = table.root.pages[..table.root.pages.len() - 1].iter().all(|page| page.bytes() > MAX_PAGE_BYTES * 9 / 10);
+    let full = table.root.pages[..table.root.pages.len() - 1].iter().all(|page| page.bytes > MAX_PAGE_BYTES * 9 / 10);
     assert!(full && table.root.pages.len() < 25, "{:?}", table.root);
 }
 
@@ -138,12 +138,12 @@ proptest! {
             prop_assert_eq!(table.root.webhooks(), model.len());
             prop_assert_eq!(table.root.pages.len(), table.pages.len(), "no page is left behind");
             let pages = &table.root.pages;
-            prop_assert!(pages.iter().all(|page| page.bytes() <= MAX_PAGE_BYTES || page.2 == 1));
+            prop_assert!(pages.iter().all(|page| page.bytes <= MAX_PAGE_BYTES || page.webhooks == 1));
             for page in pages {
-                prop_assert_eq!(page.bytes(), table.pages[page.hash()].bytes());
+                prop_assert_eq!(page.bytes, table.pages[&page.hash].bytes());
             }
             // Half of a page that was divided lacks up to one subscription, of at most 3 KB here, and was not held against its neighbour.
-            prop_assert!(pages.windows(2).all(|pair| pair[0].bytes() + pair[1].bytes() > SMALL_PAIR - 3_000));
+            prop_assert!(pages.windows(2).all(|pair| pair[0].bytes + pair[1].bytes > SMALL_PAIR - 3_000));
         }
         prop_assert_eq!(table.all(), model.into_values().collect::<Vec<_>>());
     }

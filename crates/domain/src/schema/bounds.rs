@@ -1,5 +1,5 @@
-//! What a workspace's schema may not be, so that checking data against it always ends soon: a validator follows references and
-//! repeats sub-schemas as often as it is told to.
+//! Bounds on a workspace's schema, so that checking data against it always ends soon: a validator
+//! follows references and repeats sub-schemas as often as the schema tells it to.
 
 use std::collections::HashMap;
 
@@ -7,32 +7,33 @@ use serde_json::{Map, Value};
 
 use super::BadSchema;
 
-/// The most sub-schemas, with each reference counted as what it refers to.
+/// The most sub-schemas. Each reference counts as the definition that it refers to.
 const MAX_PARTS: usize = 1000;
-/// How deep sub-schemas may be within each other, references included.
+/// The greatest depth of sub-schemas within each other, references included.
 const MAX_DEPTH: usize = 32;
-/// Where a schema keeps what it refers to.
+/// The members of a schema that hold the definitions it refers to.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Keywords whose value is no schema, so that nothing in it counts.
 pub(super) const PLAIN: [&str; 4] = ["const", "enum", "examples", "default"];
-/// Keywords whose value is an object of schemas by a name. What is a keyword elsewhere is only a name there.
+/// Keywords whose value is an object of schemas by name. A member of that object is a name, even if
+/// it is called like a keyword.
 pub(super) const BY_NAME: [&str; 6] =
     ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
-/// The one draft whose schemas change what references mean by `id`, and not by `$id`.
+/// The one draft in which `id`, and not `$id`, changes the meaning of references.
 const DRAFT_4: &str = "draft-04";
 
-/// Checks a schema but for its patterns.
+/// Checks a schema, except for its patterns.
 pub(super) fn check(schema: &Value) -> Result<(), BadSchema> {
     let is_draft_4 = schema["$schema"].as_str().is_some_and(|draft| draft.contains(DRAFT_4));
     let mut walk = Walk { root: schema, is_draft_4, definitions: HashMap::new() };
     walk.cost(schema, 0, true).map(|_| ())
 }
 
-/// What checking data against a value of a schema costs.
+/// The cost of checking data against a part of a schema.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     parts: usize,
-    /// How deep it goes on from here.
+    /// The number of levels below this part.
     depth: usize,
 }
 
@@ -77,7 +78,7 @@ impl<'a> Walk<'a> {
             ("format", Value::String(format)) if format == "regex" => {
                 return Err(BadSchema("the format \"regex\" is not supported".to_owned()));
             }
-            // What is defined counts where it is referred to.
+            // A definition counts where it is referred to.
             _ if is_root && DEFINITIONS.contains(&name) => return Ok(Cost::default()),
             _ if PLAIN.contains(&name) => return Ok(Cost::default()),
             _ => {}
@@ -103,12 +104,12 @@ impl<'a> Walk<'a> {
         if let Some(cost) = self.definitions.get(target).copied() {
             return is_within(depth + cost.depth).map(|()| cost);
         }
-        let definition = DEFINITIONS.iter().find_map(|place| {
+        let found = DEFINITIONS.iter().find_map(|place| {
             let name = target.strip_prefix("#/")?.strip_prefix(place)?.strip_prefix('/')?;
-            let plain = !name.contains(['/', '~', '%']);
-            self.root.get(place)?.get(name).filter(|_| plain)
+            let is_plain = !name.contains(['/', '~', '%']);
+            self.root.get(place)?.get(name).filter(|_| is_plain)
         });
-        let definition = definition.ok_or_else(|| {
+        let definition = found.ok_or_else(|| {
             BadSchema(format!("the reference {target:?} is not to #/$defs/<name>, or there is no such definition"))
         })?;
         let cost = self.cost(definition, depth + 1, false)?.below();

@@ -1,4 +1,4 @@
-//! The patterns of a schema: how many there may be, how they may be written, and what matching them costs.
+//! Bounds on the patterns of a schema: their number, their form, and the cost of matching them.
 //!
 //! The compiler of schemas rewrites each pattern before it compiles it, those of definitions that nothing refers to included. It
 //! replaces one escape after the other and reads the whole pattern again each time, so the length and the number of escapes have a
@@ -18,21 +18,24 @@ const MAX_PATTERNS: usize = 20;
 const MAX_BYTES: usize = 1024;
 /// The most backslashes of all patterns together.
 const MAX_BACKSLASHES: usize = 100;
-/// The most bytes that an escape grows by when it is rewritten: `\s` becomes a class.
+/// The most bytes that an escape grows by when it is rewritten, for example when `\s` becomes a
+/// class.
 const GROWTH: usize = 30;
-/// The sizes of compiled patterns, of which the last is the most that one may have: matching costs time in proportion to it.
+/// The sizes of compiled patterns. The last one is the most that a pattern may have: matching takes
+/// time in proportion to it.
 const SIZES_KIB: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
 /// The patterns of one schema.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
-    /// What matching each costs.
+    /// The cost of matching each pattern.
     pub(super) prices: Prices,
-    /// What compiling them costs, in bytes of a schema without patterns that take as long.
+    /// The cost of compiling the patterns, as the bytes of a schema without patterns that takes as
+    /// long.
     pub(super) weight: usize,
 }
 
-/// Checks the patterns of a whole schema, and says what they cost.
+/// Checks the patterns of a whole schema, and returns their cost.
 pub(super) fn check(schema: &Value) -> Result<Patterns, BadSchema> {
     let mut found = Vec::new();
     find_in_schema(schema, &mut found);
@@ -62,7 +65,8 @@ fn backslashes(pattern: &str) -> usize {
     pattern.bytes().filter(|byte| *byte == b'\\').count()
 }
 
-/// Whether a group of the pattern sets flags, as `(?i)` does. Only with the flag `x` could there be a space in between.
+/// Whether a group of the pattern sets flags, as `(?i)` does. Only with the flag `x` could there be
+/// a space in between.
 fn has_flags(pattern: &str) -> bool {
     let mut rest = pattern.chars();
     while let Some(char) = rest.next() {
@@ -104,13 +108,14 @@ fn find_in_keywords<'a>(keywords: &'a Map<String, Value>, found: &mut Vec<&'a st
     }
 }
 
-/// What a byte of text costs for a pattern.
+/// The cost of matching a byte of text.
 fn price(pattern: &str) -> Result<usize, BadSchema> {
     for kib in SIZES_KIB {
         match regex::RegexBuilder::new(pattern).size_limit(kib * 1024).build() {
             Ok(_) => return Ok(kib),
             Err(regex::Error::CompiledTooBig(_)) => {}
-            // The compiler of the schema knows further escapes, and has no bound: what can't be measured here is not taken.
+            // The compiler of the schema knows further escapes and has no bound, so a pattern that
+            // can't be measured here is refused.
             Err(error) => {
                 return Err(BadSchema(format!(
                     "the pattern {pattern:?} can't be read: {}",
@@ -122,7 +127,7 @@ fn price(pattern: &str) -> Result<usize, BadSchema> {
     Err(BadSchema(format!("the pattern {pattern:?} is too costly")))
 }
 
-/// The last line of the complaint about a pattern. Those before show the pattern.
+/// The last line of the message about a pattern. The lines before show the pattern.
 fn reason(complaint: &str) -> &str {
     let last = complaint.lines().last().unwrap_or_default();
     last.strip_prefix("error: ").unwrap_or(last)

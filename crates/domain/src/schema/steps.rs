@@ -1,8 +1,9 @@
-//! What checking data against a schema costs, counted before it is done.
+//! Counts the cost of checking data against a schema before the check is made.
 //!
-//! A validator applies each part of a schema to each value that the part is meant for. The count goes the same way without
-//! comparing anything, so it is never much less than what the check takes, and it ends with the budget. One step is about what one
-//! keyword takes at one value. Where it can't be known without comparing whether a part applies, it is counted.
+//! A validator applies each part of a schema to each value that the part is meant for. The count
+//! goes the same way without comparing anything, so it is never much less than the cost of the
+//! check, and it ends with the budget. One step is about the work of one keyword at one value. A
+//! part is counted if nobody can tell without comparing whether it applies.
 
 use std::collections::HashMap;
 
@@ -18,26 +19,27 @@ pub const MAX_STEPS: u64 = 500_000;
 /// them, so nearly all of them are of the cheap sort.
 pub const MAX_STEPS_OF_CALL: u64 = 4 * MAX_STEPS;
 
-/// How many bytes of a string are one step for keywords that look at its length or its form.
+/// The number of bytes of a string that make one step, for keywords that look at its length or its
+/// form.
 const BYTES_PER_STEP: usize = 256;
-/// How many levels deep in the data a complaint costs as much again as one at its top.
+/// The number of levels of data that make an error as costly again as one at the top.
 const LEVELS_PER_STEP: usize = 8;
-/// Of up to this many items a validator compares each with each, whatever they are.
+/// A validator compares up to this many items each with each, whatever they are.
 const FEW_ITEMS: usize = 20;
-/// How many comparisons of items are one step.
+/// The number of comparisons of items that make one step.
 const COMPARISONS_PER_STEP: usize = 8;
-/// The largest whole number of which a validator's hash tells each from the next.
+/// The largest whole number that a validator's hash tells from the next one.
 const MAX_EXACT: u64 = 1 << 53;
 /// Keywords that no check looks at.
 const NOTES: [&str; 10] =
     ["$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description", "examples", "title"];
 
-/// What is left for the checks of one call.
+/// The steps and bytes that are left for the checks of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
-    /// Steps.
+    /// Steps that are left.
     of_call: u64,
-    /// Bytes of schemas.
+    /// Bytes of schemas that are left.
     weight: usize,
 }
 
@@ -47,28 +49,28 @@ impl Default for Budget {
     }
 }
 
-/// Why a check is not begun.
+/// The reason why a check is not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TooCostly {
     /// The event is too large for its schema.
     Event,
-    /// The events of the call are, together.
+    /// The events of the call are too large together.
     Call,
-    /// The schemas of the call's events are, together.
+    /// The schemas of the call's events are too large together.
     Schemas,
 }
 
-/// What a byte of text costs for each pattern, in units of a quarter of a step.
+/// The cost of a byte of text for each pattern, in units of a quarter of a step.
 pub(super) type Prices = HashMap<String, usize>;
 
 impl Budget {
-    /// Takes what a schema weighs, or says that it is too much.
+    /// Takes the weight of a schema from the budget, if so much is left.
     pub(super) fn take_schema(&mut self, weight: usize) -> Result<(), TooCostly> {
         self.weight = self.weight.checked_sub(weight).ok_or(TooCostly::Schemas)?;
         Ok(())
     }
 
-    /// Takes what a check costs, or says why it is too much.
+    /// Takes the cost of a check from the budget, or tells which bound it exceeds.
     pub(super) fn take(&mut self, schema: &Value, prices: &Prices, data: &Value) -> Result<(), TooCostly> {
         let most = MAX_STEPS.min(self.of_call);
         let mut count = Count { schema, prices, left: most };
@@ -83,7 +85,7 @@ impl Budget {
     }
 }
 
-/// The budget is used up.
+/// The error that ends a count: the budget is used up.
 struct Spent;
 
 struct Count<'a> {
@@ -98,7 +100,7 @@ impl Count<'_> {
         Ok(())
     }
 
-    /// One part of the schema at one value, so many levels deep in the data.
+    /// Counts one part of the schema at one value, which is so many levels deep in the data.
     fn part(&mut self, part: &Value, value: &Value, level: usize) -> Result<(), Spent> {
         self.take(1 + level / LEVELS_PER_STEP)?;
         let Value::Object(keywords) = part else { return Ok(()) };
@@ -165,7 +167,8 @@ impl Count<'_> {
             ("uniqueItems", Value::Bool(true), Value::Array(items)) => self.take(comparisons(items)),
             ("pattern", Value::String(pattern), Value::String(text)) => self.pattern(pattern, text),
             ("enum" | "const" | "required" | "dependentRequired", operand, _) => self.take(nodes(operand)),
-            // What is left are keywords for other values, and parts that apply to the value itself: `allOf`, `if` and so on.
+            // The rest are keywords for other values, and parts that apply to the value itself:
+            // `allOf`, `if` and so on.
             (keyword, _, _) if is_for_containers(keyword) => Ok(()),
             (_, Value::Array(parts), _) => parts.iter().try_for_each(|part| self.part(part, value, level)),
             (_, Value::Object(_), _) => self.part(operand, value, level),
@@ -179,7 +182,7 @@ impl Count<'_> {
     }
 }
 
-/// Keywords whose parts apply to what a value contains, and not to the value.
+/// Whether a keyword's parts apply to the contents of a value, and not to the value.
 fn is_for_containers(keyword: &str) -> bool {
     matches!(
         keyword,
@@ -198,7 +201,7 @@ fn is_for_containers(keyword: &str) -> bool {
     )
 }
 
-/// What a validator goes through at a value, whatever the schema says.
+/// The work that a value takes whatever the schema says.
 fn size(value: &Value) -> usize {
     match value {
         Value::Object(members) => members.len(),
@@ -208,7 +211,7 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// How many values there are in a value, with itself.
+/// The number of values in a value, itself included.
 fn nodes(value: &Value) -> usize {
     match value {
         Value::Object(members) => 1 + members.values().map(nodes).sum::<usize>(),
@@ -217,8 +220,9 @@ fn nodes(value: &Value) -> usize {
     }
 }
 
-/// What `uniqueItems` costs. A validator compares few items each with each, and many by their hashes. Different items can have
-/// one hash where they contain lists, whose hash does not tell where one begins, or large numbers: those are compared each with each too.
+/// The cost of `uniqueItems`. A validator compares few items each with each, and many by their
+/// hashes. Different items can have one hash if they contain lists, whose hash does not tell where
+/// one begins, or large numbers: those are compared each with each too.
 fn comparisons(items: &[Value]) -> usize {
     let all: usize = items.iter().map(nodes).sum();
     if items.len() <= FEW_ITEMS {

@@ -4,45 +4,45 @@ use jiff::Timestamp;
 
 use super::{Grant, LEASE_LIFE, LEASE_SHARE, Limit, MAX_PAUSE, OWN_SHARE, OWN_WINDOW, PAUSE, fitting};
 
-/// What one environment knows of one bucket.
+/// The knowledge that one environment has of one bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Account {
-    /// When the next token of the environment's own share is free.
+    /// The time at which the next token of the environment's own share is free.
     own_next: Option<Timestamp>,
-    /// Tokens that are left of the lease.
+    /// The tokens that are left of the lease.
     leased: u32,
-    /// When they are worth nothing any more.
+    /// The end of the lease. Tokens that are left then are worth nothing.
     leased_until: Option<Timestamp>,
-    /// The next free token of the bucket is not before that.
+    /// The earliest time at which the bucket's next token can be free.
     next_free: Option<Timestamp>,
-    /// The bucket is not asked before that.
+    /// The time from which the bucket may be asked again.
     ask_from: Option<Timestamp>,
-    /// How often in a row the bucket had too little.
+    /// The number of times in a row that the bucket had too little.
     empty: u32,
     demand: Demand,
 }
 
-/// What becomes of a call.
+/// The answer to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// It may go on.
     Admitted,
-    /// The bucket has to be asked.
+    /// The bucket has to be asked first.
     Ask(Question),
     /// It may not go on before this time.
     Refused(Timestamp),
 }
 
-/// What the bucket is asked for.
+/// The tokens that the bucket is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {
-    /// As many tokens as the call takes.
+    /// The number of tokens that the call takes.
     pub least: u32,
-    /// With a lease.
+    /// The number of tokens with a lease.
     pub most: u32,
 }
 
-/// How many tokens are wanted in about a second.
+/// The number of tokens that are wanted in about a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Demand {
     began: Option<Timestamp>,
@@ -51,7 +51,7 @@ struct Demand {
 }
 
 impl Account {
-    /// Whether a call that takes `count` tokens may go on.
+    /// Decides whether a call that takes `count` tokens may go on.
     pub fn admit(&mut self, limit: Limit, count: u32, now: Timestamp) -> Admission {
         self.demand.add(count, now);
         if self.has_own(limit, count, now) {
@@ -68,7 +68,7 @@ impl Account {
         }
     }
 
-    /// What becomes of the call for which the bucket was asked.
+    /// Decides about the call for which the bucket was asked.
     pub fn settle(&mut self, limit: Limit, asked: Question, grant: Grant, now: Timestamp) -> Admission {
         match grant {
             Grant::Tokens { first, count } => {
@@ -83,7 +83,7 @@ impl Account {
             }
             Grant::Later(at) => {
                 self.next_free = Some(at + limit.window() - limit.interval() * asked.least);
-                // What the bucket said long ago says nothing of this refusal.
+                // If the bucket was found empty long ago, that has nothing to do with this refusal.
                 if self.ask_from.is_some_and(|from| from + MAX_PAUSE <= now) {
                     self.empty = 0;
                 }
@@ -95,28 +95,29 @@ impl Account {
         }
     }
 
-    /// The bucket could not be asked. The call may go on, and so may those for which the lease would have been.
+    /// Notes that the bucket could not be asked. The call may go on, and so may those for which the
+    /// lease would have been.
     pub fn go_on_unasked(&mut self, asked: Question, now: Timestamp) {
         self.lease(asked, asked.most, now);
     }
 
-    /// Takes tokens for what a call has turned out to cost, and says how many of them have to be taken from the bucket. They are owed,
-    /// whether the bucket has them or not.
+    /// Takes the tokens that a call has turned out to cost, and returns how many of them have to be
+    /// taken from the bucket. They are owed, whether the bucket has them or not.
     pub fn charge(&mut self, limit: Limit, count: u32, now: Timestamp) -> u32 {
         if self.has_own(limit, count, now) { 0 } else { count }
     }
 
-    /// What was owed is taken, so this is when the next token is free.
+    /// Notes that owed tokens are taken, so the next one is free at this time.
     pub fn charged(&mut self, next_free: Timestamp) {
         self.next_free = Some(next_free);
     }
 
-    /// Whether it can be forgotten without a difference.
+    /// Whether the account can be forgotten without a difference.
     pub fn is_idle(&self, now: Timestamp) -> bool {
         [self.own_next, self.leased_until, self.next_free, self.ask_from].iter().flatten().all(|until| *until <= now)
     }
 
-    /// Takes the tokens out of the lease or of the own share, if one of the two has them all.
+    /// Takes tokens out of the lease or of the own share, if one of the two has them all.
     fn has_own(&mut self, limit: Limit, count: u32, now: Timestamp) -> bool {
         if self.leased_until.is_some_and(|until| until > now) && count <= self.leased {
             self.leased -= count;

@@ -4,25 +4,25 @@ use url::Url;
 use super::PublicUrl;
 use crate::{headers::MASK, secret::Sealed};
 
-/// A webhook's URL as it is stored. What comes behind the origin can be a credential, as Slack's path is, so it is sealed: whoever
-/// knows no encryption key sees where requests go, and can't make them. As JSON it is the URL's text, or an object where it is
-/// sealed.
+/// A webhook's URL as it is stored. The part behind the origin can be a credential, as in Slack's
+/// webhooks, so it is sealed: someone without the encryption key sees where requests go, and can't
+/// make them. As JSON it is the URL's text, or an object if it is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum StoredUrl {
-    /// The whole of it: what was just registered or opened, or is not sealed.
+    /// The whole URL in plain text: it was just registered or opened, or is not sealed.
     Open(PublicUrl),
-    /// Sealed.
+    /// The origin in plain text, and the whole URL encrypted.
     Sealed {
-        /// Scheme, host and port.
+        /// The scheme, host and port.
         origin: PublicUrl,
-        /// The whole of it.
+        /// The whole URL, encrypted.
         sealed: Sealed,
     },
 }
 
 impl StoredUrl {
-    /// A URL with its sealed form.
+    /// Joins a URL with its sealed form.
     pub fn sealed(url: &PublicUrl, sealed: Sealed) -> Self {
         let mut origin = url.0.clone();
         origin.set_path("");
@@ -30,7 +30,7 @@ impl StoredUrl {
         Self::Sealed { origin: PublicUrl(origin), sealed }
     }
 
-    /// What others than the owner may see.
+    /// The part that others than the owner may see.
     pub fn shown(&self) -> String {
         match self {
             Self::Open(url) => url.shown(),
@@ -38,7 +38,8 @@ impl StoredUrl {
         }
     }
 
-    /// What the owner sees: the URL, or where it is sealed its origin and a mask, which together are a URL too.
+    /// The text that the owner sees: the URL, or if it is sealed its origin and a mask, which
+    /// together are a URL too.
     pub fn text(&self) -> String {
         match self {
             Self::Open(url) => url.as_str().to_owned(),

@@ -8,14 +8,13 @@ use serde_json::value::RawValue;
 use crate::{
     Invalid, catalogue,
     event_type::{EventPattern, EventType},
-    filter::{Filters, Timing},
+    filter::{self, Filters, Timing},
     format::Format,
     input::{Fields, Whole},
     process::Process,
     profile::{Method, Profile},
     rate_limit::RateLimit,
     retry::{MAX_WAIT_SECONDS, RetrySchedule},
-    subscription,
     success::SuccessStatuses,
     url::{PublicUrl, StoredUrl, UrlPolicy},
 };
@@ -207,7 +206,7 @@ impl Settings {
 
     /// Whether an event of this type, which says this of its process, is, or was, to be delivered, by these settings.
     pub fn want(&self, event_type: &EventType, process: &Process) -> bool {
-        subscription::timing(&self.events, &self.filters, self.timing, event_type, process).is_some()
+        filter::timing(&self.events, &self.filters, self.timing, event_type, process).is_some()
     }
 
     /// Whether any event may wait for the end of its process, by these settings or by earlier ones.

@@ -1,5 +1,6 @@
-//! What getaddrinfo's failures say. The standard library gives `EAI_SYSTEM` as the errno behind it, and any other code only as text:
-//! an `io::Error` without a kind that ends with what gai_strerror(3) says of the code.
+//! Reads the failures of getaddrinfo. The standard library gives `EAI_SYSTEM` as the errno behind
+//! it, and any other code only as a text: an `io::Error` without a kind that ends with the message
+//! of gai_strerror(3) for the code.
 
 #![expect(unsafe_code, reason = "gai_strerror has no safe form in std, and its text differs between the C libraries")]
 
@@ -8,7 +9,7 @@ use std::{ffi::CStr, io};
 /// The resolver could not be asked or did not answer, or there was no memory to ask it.
 const FOUND_OUT_NOTHING: [libc::c_int; 2] = [libc::EAI_AGAIN, libc::EAI_MEMORY];
 
-/// Whether a look-up ended without anything being known of the name.
+/// Whether a look-up ended without finding out anything about the name.
 pub(super) fn found_out_nothing(error: &io::Error) -> bool {
     let text = error.to_string();
     FOUND_OUT_NOTHING.iter().any(|code| text.ends_with(&*text_of(*code)))

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use posthaste_domain::{
     Timestamp,
     id::{Cause, DeliveryId, EventId, WebhookId},
-    parked::{Parked, Part},
+    parked::Parked,
+    release::Part,
     task::{Due, Task},
     workspace::Workspace,
 };
