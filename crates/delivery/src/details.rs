@@ -46,8 +46,8 @@ impl Courier {
 }
 
 impl Details {
-    /// Whether everything that a task needs could be read. An item that does not exist counts as
-    /// read.
+    /// Tells whether everything that a task needs could be read. An item that does not exist counts
+    /// as read.
     pub fn know(&self, task: &Task<'_>) -> bool {
         task.deliveries.iter().all(|due| {
             let key = (task.workspace.as_ref().clone(), due.content.event_id());

@@ -98,7 +98,8 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
         }
         let attempts = progress.map_or(0, |progress| progress.attempts);
         let recorded_at = progress.and_then(|progress| progress.recorded_at);
-        // A retry that waits as its message raises the receive count too, so recorded attempts are subtracted.
+        // A retry that waits as its message raises the receive count too, so recorded attempts are
+        // subtracted.
         let faults = task.faults + sent.receives.saturating_sub(1).saturating_sub(attempts);
         let pending = Pending { source: sent.source, id, cause, event, redriven, attempts, recorded_at, faults };
         match duty {

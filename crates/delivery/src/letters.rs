@@ -39,11 +39,12 @@ impl Courier {
         if exhausted.is_empty() {
             return BTreeSet::new();
         }
+        let all = || exhausted.iter().map(|pending| pending.source).collect();
         let deliveries =
             exhausted.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
         let why = failure.map_or("no attempt is left", |failure| &failure.message);
         if !self.bury(&self.exhausted, webhook, deliveries, batch, "exhausted", why).await {
-            return exhausted.iter().map(|pending| pending.source).collect();
+            return all();
         }
         let mut news = Vec::new();
         for pending in exhausted {
@@ -59,7 +60,7 @@ impl Courier {
         }
         if let Err(error) = self.publish(news, webhook).await {
             tracing::error!(error = %format!("{error:#}"), "an operational event could not be sent");
-            return exhausted.iter().map(|pending| pending.source).collect();
+            return all();
         }
         let unsettled = self.mark_exhausted(webhook, exhausted).await;
         count(Metric::Exhausted, exhausted.iter().filter(|pending| !unsettled.contains(&pending.source)).count());
@@ -78,11 +79,11 @@ impl Courier {
         if !self.bury(&self.dead_letters, webhook, deliveries, batch, "event_gone", why).await {
             return gone.iter().map(|gone| gone.source).collect();
         }
-        let marks = stream::iter(gone).map(async |gone| {
+        let mark = async |gone: &Gone| {
             let marked = self.deliveries.mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now()).await;
             (gone.source, marked)
-        });
-        let results: Vec<_> = marks.buffered(CONCURRENT_WRITES).collect().await;
+        };
+        let results: Vec<_> = stream::iter(gone).map(mark).buffered(CONCURRENT_WRITES).collect().await;
         let mut unsettled = BTreeSet::new();
         for (source, result) in results {
             if let Err(error) = result {

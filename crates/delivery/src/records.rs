@@ -122,7 +122,8 @@ impl Courier {
         for pending in &mut exhausted {
             pending.recorded_at = Some(now);
         }
-        // A message that carries the result already can come again as it is, if nothing of it was recorded.
+        // A message that carries the result already can come again as it is, if nothing of it was
+        // recorded.
         let comes_again = how.is_handed_on && recorded.iter().all(|recorded| *recorded == Recorded::Failed);
         let is_handed_on = !comes_again && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
         let unsettled =
@@ -150,7 +151,8 @@ impl Courier {
         self.send_task(webhook, &task, on.delay).await
     }
 
-    /// Records an attempt with one delivery. `plan` is the retry for a delivery that has had so many attempts.
+    /// Records an attempt with one delivery. `plan` is the retry for a delivery that has had so
+    /// many attempts.
     async fn record(
         &self,
         pending: &Pending,

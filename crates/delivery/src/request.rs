@@ -172,7 +172,8 @@ fn log_attempt(attempt: &Attempt, carried: &Carried, span: Option<SpanId>, detai
     }
 }
 
-/// The traces of the deliveries that share a request, each once. The request's header can name only the first.
+/// The traces of the deliveries that share a request, each once. The request's header can name only
+/// the first.
 fn traces(carried: &Carried) -> String {
     let mut traces: Vec<String> = Vec::new();
     for pending in &carried.deliveries {

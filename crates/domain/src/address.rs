@@ -76,8 +76,8 @@ const METADATA_V6: [Ipv6Addr; 6] = [
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
 ];
 
-/// Checks that an address is public. An IPv6 address that leads to an IPv4 address (mapped, NAT64, 6to4, ISATAP) is public if both
-/// are.
+/// Checks that an address is public. An IPv6 address that leads to an IPv4 address (mapped, NAT64,
+/// 6to4, ISATAP) is public if both are.
 pub fn check_public(ip: IpAddr) -> Result<(), NotPublic> {
     if serves_metadata(ip) {
         return Err(NotPublic::Metadata);
@@ -111,7 +111,8 @@ fn check_v4(ip: Ipv4Addr) -> Result<(), NotPublic> {
         (127, ..) => NotPublic::Loopback,
         (169, 254, ..) => NotPublic::LinkLocal,
         (100, 64..=127, ..) => NotPublic::SharedNat,
-        // Protocol assignments, the three documentation ranges, 6to4 relays, AS112 and benchmarking.
+        // Protocol assignments, the three documentation ranges, 6to4 relays, AS112 and
+        // benchmarking.
         (192, 0, 0 | 2, _) | (198, 51, 100, _) | (203, 0, 113, _) => NotPublic::Reserved,
         (192, 88, 99, _) | (192, 31, 196, _) | (192, 52, 193, _) | (192, 175, 48, _) | (198, 18..=19, ..) => {
             NotPublic::Reserved
@@ -130,8 +131,8 @@ fn check_v6(ip: Ipv6Addr) -> Result<(), NotPublic> {
         // These are as public as the address that they embed: IPv4-mapped, NAT64's well-known
         // prefix, 6to4.
         [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x2002, ..] => return Ok(()),
-        // IPv4-compatible is deprecated (RFC 4291, 2.5.5.1), 64:ff9b:1::/48 is for a network's own translation (RFC 8215), and the
-        // rest of ::/16 and of 64::/16 is not allocated.
+        // IPv4-compatible is deprecated (RFC 4291, 2.5.5.1), 64:ff9b:1::/48 is for a network's own
+        // translation (RFC 8215), and the rest of ::/16 and of 64::/16 is not allocated.
         [0, ..] | [0x64, ..] => NotPublic::Reserved,
         [0x100, ..] | [0x5f00, ..] | [0x3fff, 0..=0xfff, ..] | [0x2001, 0xdb8, ..] => NotPublic::Reserved,
         // Teredo embeds a relay and an obfuscated client; 2001::/23 is protocol assignments.
@@ -154,12 +155,14 @@ fn embedded(ip: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let by_prefix = match segments {
         // Compatible (RFC 4291, 2.5.5.1), translated (RFC 2765), mapped (RFC 4291, 2.5.5.2).
         [0, 0, 0, 0, 0 | 0xffff, 0, high, low] | [0, 0, 0, 0, 0, 0xffff, high, low] => Some(ipv4(high, low)),
-        // NAT64 (RFC 6052; RFC 8215's prefix with 96 bits), 6to4 (RFC 3056), Teredo (RFC 4380, whose client is inverted).
+        // NAT64 (RFC 6052; RFC 8215's prefix with 96 bits), 6to4 (RFC 3056), Teredo (RFC 4380,
+        // whose client is inverted).
         [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some(ipv4(high, low)),
         [0x2001, 0, _, _, _, _, high, low] => Some(ipv4(!high, !low)),
         _ => None,
     };
-    // ISATAP (RFC 5214), below any prefix. The bit that differs says whether the IPv4 address is unique in the world.
+    // ISATAP (RFC 5214), below any prefix. The bit that differs says whether the IPv4 address is
+    // unique in the world.
     let by_interface = match segments {
         [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(ipv4(high, low)),
         _ => None,

@@ -31,16 +31,17 @@ mod echo;
 
 /// The most bytes of an answer's body that are kept of the last attempt, if that failed.
 pub const MAX_KEPT_BODY_BYTES: usize = 16 * 1024;
-/// The most bytes of an answer's body that are kept of a success, and of each attempt before the last.
+/// The most bytes of an answer's body that are kept of a success, and of each attempt before the
+/// last.
 pub const MAX_ATTEMPT_BODY_BYTES: usize = 1024;
-/// The most bytes of an answer's body that are kept with each further delivery of a request, beside the first: so many leave a
-/// record below 1 KB, which is what one write of DynamoDB costs.
+/// The most bytes of an answer's body that are kept with each further delivery of a request, beside
+/// the first: so many leave a record below 1 KB, which is what one write of DynamoDB costs.
 const MAX_SHARED_BODY_BYTES: usize = 256;
 /// The number of attempts that a record keeps, which are the last ones: with more it could outgrow
 /// an item of DynamoDB.
 pub const MAX_KEPT_ATTEMPTS: usize = 50;
 
-/// The state of a delivery.
+/// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -83,12 +84,12 @@ pub const WRONG_STATUS: &str = "http_status";
 /// The code of an answer whose status would be a success, but for its body.
 pub const UNEXPECTED_BODY: &str = "unexpected_body";
 
-/// The reason why an attempt failed, as the webhook's owner sees it.
+/// Why an attempt failed, for the customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// A stable word: `http_status`, or one of the sender's codes, such as `timeout`.
+    /// A stable word: `http_status`, or one of the sender's codes as `timeout`.
     pub code: String,
-    /// A sentence that explains the failure.
+    /// A sentence.
     pub message: String,
 }
 
@@ -104,19 +105,18 @@ pub enum Encoding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// The time at which the request began.
+    /// When it began.
     pub at: Timestamp,
     /// The time that the request took, in milliseconds.
     pub duration_ms: u64,
-    /// The status of the answer, if there was one.
+    /// The answer's status, if there was an answer.
     pub http_status: Option<u16>,
-    /// The beginning of the answer's body. `/…` stands where the answer repeats the webhook's path
-    /// and query.
+    /// The beginning of the answer's body, with `/…` for what it repeats of the webhook's path and query.
     pub response_body: Option<String>,
-    /// The encoding of `response_body`, where that is not plain text.
+    /// How the body is written here, where it is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_body_encoding: Option<Encoding>,
-    /// The reason why the attempt failed; none if it succeeded.
+    /// Why it failed; none when it succeeded.
     pub error: Option<Failure>,
 }
 
@@ -157,7 +157,7 @@ impl Attempt {
         }
     }
 
-    /// Whether the endpoint has the event.
+    /// Tells whether the endpoint has the event.
     pub fn succeeded(&self) -> bool {
         self.error.is_none()
     }
@@ -238,7 +238,8 @@ pub enum Duty {
     /// Make an attempt at this time: the message came early, because a function died before it
     /// could make it wait.
     SendAt(Timestamp),
-    /// Park it until this time: a function died after it had recorded the attempt, and maybe before it had parked the retry.
+    /// Park it until this time: a function died after it had recorded the attempt, and maybe before
+    /// it had parked the retry.
     ParkUntil(Timestamp),
     /// Send its dead letter: its attempts are used up, but a function may have died before the dead
     /// letter was sent. Or it is a dead letter that was sent back while its webhook is paused.

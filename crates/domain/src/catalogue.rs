@@ -1,4 +1,5 @@
-//! The event types that every workspace knows: those of the three documents and Posthaste's own, from `events/catalogue`.
+//! The event types that every workspace knows: those of the three documents and Posthaste's own,
+//! from `events/catalogue`.
 
 use std::sync::OnceLock;
 
@@ -59,14 +60,14 @@ impl BuiltIn {
         self.compiled.get_or_init(|| DataSchema::compile(self.schema).ok()).as_ref()
     }
 
-    /// Whether only Posthaste itself publishes events of the type.
+    /// Tells whether only Posthaste itself publishes events of the type.
     pub fn is_operational(&self) -> bool {
         self.owner == OWNED_BY_US
     }
 }
 
-/// Whether a subscription can ever match: it names a known type, or the beginning of one. `own` are
-/// the workspace's types.
+/// Tells whether a subscription can ever match: it names a known type, or the beginning of one.
+/// `own` are the workspace's types.
 pub fn is_known(pattern: &EventPattern, own: &[EventType]) -> bool {
     *pattern == EventPattern::All || built_in_matches(pattern) || own.iter().any(|name| pattern.matches(name))
 }
@@ -75,8 +76,8 @@ fn built_in_matches(pattern: &EventPattern) -> bool {
     BUILT_IN.iter().filter_map(|built_in| EventType::parse(built_in.name).ok()).any(|name| pattern.matches(&name))
 }
 
-/// Whether an event of this type announces something about a webhook. The end of its own deliveries is not announced by another
-/// event, or there would be no end.
+/// Tells whether an event of this type announces something about a webhook. The end of its own
+/// deliveries is not announced by another event, or there would be no end.
 pub fn is_operational(event_type: &EventType) -> bool {
     find(event_type.as_str()).is_some_and(BuiltIn::is_operational)
 }

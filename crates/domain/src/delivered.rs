@@ -122,8 +122,8 @@ pub struct Subscriber {
     pub settings: Settings,
 }
 
-/// Events, and the deliveries that each may be owed. Webhooks are added in the order of their ids; then deliveries are looked up,
-/// event by event, as many as the caller can afford.
+/// Events, and the deliveries that each may be owed. Webhooks are added in the order of their ids;
+/// then deliveries are looked up, event by event, as many as the caller can afford.
 #[derive(Debug)]
 pub struct Reckoning {
     rows: Vec<Row>,
@@ -196,7 +196,7 @@ impl Reckoning {
         }
     }
 
-    /// Whether there is no event at all.
+    /// Tells whether there is no event at all.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

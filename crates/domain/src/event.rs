@@ -26,14 +26,16 @@ use crate::{
 
 /// The most bytes that one event may have as it was published: 256 KiB.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
-/// The most bytes of a message on the events queue: an event, and what its acceptance adds. SQS would take 1 MiB, but a DynamoDB
-/// item only 400 KB, and one item that is too large fails the whole batch write.
+/// The most bytes of a message on the events queue: an event, and what its acceptance adds. SQS
+/// would take 1 MiB, but a DynamoDB item only 400 KB, and one item that is too large fails the
+/// whole batch write.
 pub const MAX_MESSAGE_BYTES: usize = MAX_EVENT_BYTES + 4 * 1024;
 /// The most events in one publishing call.
 pub const MAX_EVENTS: usize = 100;
-/// The most bytes of one publishing call: 4 MiB. A Lambda invocation takes 6 MiB. API Gateway writes a body into that in base64, which
-/// makes 5.34 MiB of it, or, where its content type is JSON, as a text with each `"`, `\` and line break escaped: then it fits unless
-/// about half of it are such characters.
+/// The most bytes of one publishing call: 4 MiB. A Lambda invocation takes 6 MiB. API Gateway
+/// writes a body into that in base64, which makes 5.34 MiB of it, or, where its content type is
+/// JSON, as a text with each `"`, `\` and line break escaped: then it fits unless about half of it
+/// are such characters.
 pub const MAX_PUBLISH_BYTES: usize = 4 * 1024 * 1024;
 
 /// An event is something that happened, published by a service. The events queue, the task message
@@ -76,8 +78,7 @@ fn has_none(hops: &u8) -> bool {
 pub struct Arrived {
     /// The event in the message.
     pub event: Event,
-    /// True if its data was not checked against its type's schema yet, because it came straight to
-    /// the queue and not through the API.
+    /// True if its data is not checked yet, because it came straight to the queue.
     pub unchecked: bool,
 }
 
@@ -88,36 +89,37 @@ impl Arrived {
     /// Reads a message of the events queue, which is one of three:
     ///
     /// - an event as `ingest` sends it, with its `id`: it was checked when it was accepted;
-    /// - one that a service sent straight to the queue: `workspace`, `type`, `data`, and what a publishing call may have. Its id
-    ///   derives from the SQS message, so a redelivery is the same event. It may bring an `id` of its own, a UUIDv7 or v8 of about
-    ///   now, for a service that repeats its calls and vouches for its data;
-    /// - the envelope that an EventBridge rule sends. `detail-type` is the type and `time` the timestamp, and the event's id derives
-    ///   from the envelope's. A `detail` with a `workspace` is an event without its type; any other is the data of an event of the
-    ///   `default` workspace.
+    /// - one that a service sent straight to the queue: `workspace`, `type`, `data`, and what a
+    ///   publishing call may have. Its id derives from the SQS message, so a redelivery is the same
+    ///   event. It may bring an `id` of its own, a UUIDv7 or v8 of about now, for a service that
+    ///   repeats its calls and vouches for its data;
+    /// - the envelope that an EventBridge rule sends. `detail-type` is the type and `time` the
+    ///   timestamp, and the event's id derives from the envelope's. A `detail` with a `workspace`
+    ///   is an event without its type; any other is the data of an event of the `default`
+    ///   workspace.
     pub fn parse(body: &str, origin: Origin<'_>, default: &Workspace) -> Result<Self, Invalid> {
+        let sent = origin.sent;
         if body.len() > MAX_MESSAGE_BYTES {
             return Err(too_large_event(None));
         }
         let mut fields = Fields::of_body(body.as_bytes())?;
         if let Some(detail_type) = fields.raw("detail-type") {
-            let enveloped = from_event_bridge(fields, detail_type, origin, default)?;
-            let new = enveloped.new.not_too_deep()?;
-            return Ok(Self { event: new.accept(enveloped.id, enveloped.workspace, origin.sent), unchecked: true });
+            return from_event_bridge(fields, detail_type, origin, default)
+                .and_then(|(id, workspace, new)| Ok((id, workspace, new.not_too_deep()?)))
+                .map(|(id, workspace, new)| Self { event: new.accept(id, workspace, sent), unchecked: true });
         }
         let workspace = fields.required("workspace", WORKSPACE)?;
         let given: Option<EventId> = fields.optional("id", "a UUID")?;
         let new = NewEvent::take(fields)?;
-        let Some(id) = given else {
-            let event = new.not_too_deep()?.accept(origin.id(), workspace, origin.sent);
-            return Ok(Self { event, unchecked: true });
-        };
-        if !id.is_ours() || !origin.is_near(id.time()) {
+        // What was accepted is delivered, also if a version accepted it that took deeper data.
+        let new = if given.is_some() { new } else { new.not_too_deep()? };
+        let is_far = |id: EventId| !id.is_ours() || !origin.is_near(id.time());
+        if given.is_some_and(is_far) {
             let message = "id has to be a UUIDv7 or v8 of about the time of its message";
             return Err(Invalid::field("id", "invalid_id", message));
         }
-        // Its depth is not checked again: an event that was accepted is delivered, even if the version that
-        // accepted it allowed deeper data.
-        Ok(Self { event: new.accept(id, workspace, origin.sent), unchecked: false })
+        let id = given.unwrap_or_else(|| origin.id());
+        Ok(Self { event: new.accept(id, workspace, sent), unchecked: given.is_none() })
     }
 
     /// Sets the event's hops from the message attribute that carries them.
@@ -133,54 +135,47 @@ impl Arrived {
     }
 }
 
-/// An event from an EventBridge envelope, with the id and the workspace that it gets.
-struct Enveloped {
-    id: EventId,
-    workspace: Workspace,
-    new: NewEvent,
-}
-
-/// Reads the envelope that an EventBridge rule sends:
 /// <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 fn from_event_bridge(
     mut envelope: Fields<'_>,
     detail_type: &RawValue,
     origin: Origin<'_>,
     default: &Workspace,
-) -> Result<Enveloped, Invalid> {
-    let words = serde_json::from_str::<String>(detail_type.get()).ok();
-    let event_type = words.and_then(|words| EventType::of_words(&words).ok()).ok_or_else(|| {
+) -> Result<(EventId, Workspace, NewEvent), Invalid> {
+    let event_type =
+        serde_json::from_str::<String>(detail_type.get()).ok().and_then(|text| EventType::of_words(&text).ok());
+    let event_type = event_type.ok_or_else(|| {
         Invalid::field("detail-type", "invalid_event_type", "detail-type has to be a text that can be an event type")
     })?;
     let time = timestamp::take(&mut envelope, "time")?;
-    let envelope_id = envelope.raw("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok());
-    let id = origin.id_of_envelope(envelope_id.as_deref(), time);
+    let id = envelope.raw("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok());
+    let id = origin.id_of_envelope(id.as_deref(), time);
     let detail = envelope.raw("detail").ok_or_else(|| envelope.missing("detail"))?;
     let mut fields = Fields::of_object(detail, "detail")?;
-    let Some(workspace) = fields.optional("workspace", WORKSPACE)? else {
-        // The detail is no event of ours, so all of it is the data of one.
-        check_text("detail", detail.get())?;
-        let new = NewEvent {
-            path: "detail".to_owned(),
-            event_type,
-            timestamp: time,
-            subject: None,
-            reference: None,
-            data: detail.to_owned(),
-        };
-        return Ok(Enveloped { id, workspace: default.clone(), new });
-    };
-    let rest = NewEvent::take_rest(fields, event_type)?;
-    let new = NewEvent { timestamp: rest.timestamp.or(time), ..rest };
-    Ok(Enveloped { id, workspace, new })
+    match fields.optional("workspace", WORKSPACE)? {
+        Some(workspace) => {
+            let rest = NewEvent::take_rest(fields, event_type)?;
+            Ok((id, workspace, NewEvent { timestamp: rest.timestamp.or(time), ..rest }))
+        }
+        None => {
+            check_text("detail", detail.get())?;
+            let path = "detail".to_owned();
+            let data = detail.to_owned();
+            Ok((
+                id,
+                default.clone(),
+                NewEvent { path, event_type, timestamp: time, subject: None, reference: None, data },
+            ))
+        }
+    }
 }
 
 const WORKSPACE: &str = "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -";
 
-/// An event as a client publishes it, before it has an id.
+/// What a client publishes.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// The place of its data in the call, such as `events[3].data`, for error messages.
+    /// Where its data stood in the call, for a complaint about it.
     path: String,
     event_type: EventType,
     timestamp: Option<Timestamp>,
@@ -190,8 +185,7 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// Reads the body of a publishing call, which is one event, or `{"events": […]}` with 1 to 100
-    /// of them.
+    /// Reads the body of a publishing call: one event, or `{"events": […]}` with 1 to 100 of them. Tells which form it was.
     pub fn parse_call(body: &[u8]) -> Result<Published, Invalid> {
         if body.len() > MAX_PUBLISH_BYTES {
             return Err(Invalid::too_large(None, format!("a call takes at most {MAX_PUBLISH_BYTES} bytes")));
@@ -207,18 +201,17 @@ impl NewEvent {
         if events.is_empty() || events.len() > MAX_EVENTS {
             return Err(Invalid::field("events", "wrong_count", format!("a call takes 1 to {MAX_EVENTS} events")));
         }
-        let mut new = Vec::with_capacity(events.len());
-        for (at, raw) in events.iter().enumerate() {
+        let parse = |(at, raw): (usize, &&RawValue)| {
             let path = format!("events[{at}]");
             if raw.get().len() > MAX_EVENT_BYTES {
                 return Err(too_large_event(Some(path)));
             }
-            new.push(Self::take(Fields::of_object(raw, &path)?)?.not_too_deep()?);
-        }
-        Ok(Published::Many(new))
+            Self::take(Fields::of_object(raw, &path)?)?.not_too_deep()
+        };
+        events.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Published::Many)
     }
 
-    /// Makes the event that is accepted `now`, under this id.
+    /// The accepted event.
     pub fn accept(self, id: EventId, workspace: Workspace, now: Timestamp) -> Event {
         Event {
             id,
@@ -254,18 +247,18 @@ impl NewEvent {
         Ok(Self { path, event_type, timestamp, subject, reference, data: data.to_owned() })
     }
 
-    /// Refuses data that has more levels than a publisher may send.
+    /// The same, unless its data has more levels than a publisher may send.
     fn not_too_deep(self) -> Result<Self, Invalid> {
         check_depth(&self.path, self.data.get())?;
         Ok(self)
     }
 
-    /// The type that the publisher named.
+    /// Its type.
     pub fn event_type(&self) -> &EventType {
         &self.event_type
     }
 
-    /// The publisher's JSON object, byte for byte.
+    /// Its data.
     pub fn data(&self) -> &RawValue {
         &self.data
     }
@@ -277,16 +270,14 @@ impl Event {
         self.traceparent.map_or_else(|| Trace::begun_by(self.id), |parent| parent.trace)
     }
 
-    /// Checks an event that came straight to the queue, as [`Published::check`] does those of a
-    /// call. `own` is the workspace's own type of its name.
+    /// Checks an event that came straight to the queue. `own` is the workspace's type of its name.
     pub fn check(&self, own: Option<&OwnEventType>) -> Result<(), Invalid> {
         let own = own.map(OwnEventType::compile);
         check_data(&self.event_type, &self.data, "data", own.as_ref(), &mut Budget::default())
     }
 }
 
-/// The schema of a workspace's own type, if it has one, or the reason why the stored one can't be
-/// used.
+/// The schema of a workspace's own type, if it has one, or the reason why it can't be used.
 type OwnSchema = Result<Option<DataSchema>, BadSchema>;
 
 fn check_data(
@@ -321,7 +312,7 @@ fn unusable_schema(event_type: &EventType, path: &str, why: &BadSchema) -> Inval
     Invalid::field(path, UNUSABLE_SCHEMA, message)
 }
 
-/// Refuses the two characters that JSON allows and SQS does not.
+/// SQS takes no message with these two characters, which JSON allows.
 fn check_text(path: &str, text: &str) -> Result<(), Invalid> {
     if text.contains(['\u{fffe}', '\u{ffff}']) {
         let message = format!("{path} has a character that SQS does not take: U+FFFE or U+FFFF");

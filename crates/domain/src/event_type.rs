@@ -86,7 +86,7 @@ impl EventPattern {
         }
     }
 
-    /// Whether an event of this type is wanted.
+    /// Tells whether an event of this type is wanted.
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self {
             Self::All => true,

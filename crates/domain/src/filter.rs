@@ -1,4 +1,5 @@
-//! Which events of which processes a webhook wants, and when: the matrix of "About webhooks" of the Spektr documents.
+//! A webhook's filters choose among the events of processes, and the time of their delivery: this
+//! is the matrix of "About webhooks" of the Spektr documents.
 //!
 //! ```json
 //! { "monitoring": { "process_run_start": "never", "process_run_end": "never" },
@@ -6,9 +7,10 @@
 //!   "*":          { "service_run": "never" } }
 //! ```
 //!
-//! A row is a process type, or `*` for those that have no row of their own. A cell is an event type, a prefix as `order.*`, or
-//! `*`; the closest one counts. What has no cell is delivered as the webhook's `timing` says, and so is an event of no process.
-//! A filter only takes away from what the webhook subscribes to.
+//! A row is a process type, or `*` for those that have no row of their own. A cell is an event
+//! type, a prefix such as `order.*`, or `*`; the closest one counts. An event without a cell is
+//! delivered as the webhook's `timing` says, and so is an event of no process. A filter can only
+//! take away events that the webhook subscribes to.
 
 use std::collections::BTreeMap;
 
@@ -22,9 +24,9 @@ use crate::{
     process::Process,
 };
 
-/// The most rows.
+/// Filters have at most this many rows.
 pub const MAX_ROWS: usize = 50;
-/// The most cells of a row.
+/// A row has at most this many cells.
 pub const MAX_CELLS: usize = 100;
 /// The longest process type in bytes.
 pub const MAX_PROCESS_TYPE_BYTES: usize = 128;
@@ -34,10 +36,10 @@ const EVERY_OTHER: &str = "*";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Timing {
-    /// When it was published.
+    /// As soon as it was published.
     #[default]
     Immediate,
-    /// When its process ended.
+    /// After its process has ended.
     ProcessEnd,
 }
 
@@ -47,9 +49,9 @@ pub enum Timing {
 pub enum Rule {
     /// It is not delivered.
     Never,
-    /// It is delivered when it was published.
+    /// It is delivered as soon as it was published.
     Immediate,
-    /// It is delivered when its process ended.
+    /// It is delivered after its process has ended.
     ProcessEnd,
 }
 
@@ -63,10 +65,29 @@ impl Timing {
     /// Every timing, with the name that the API uses.
     pub const NAMES: [(&'static str, Self); 2] = [("immediate", Self::Immediate), ("process_end", Self::ProcessEnd)];
 
-    /// Whether it is the default.
+    /// Tells whether this is the default.
     pub(crate) fn is_immediate(&self) -> bool {
         *self == Self::Immediate
     }
+}
+
+/// The time at which an event of this type is delivered to a webhook with these settings; none if
+/// it is not delivered.
+pub(crate) fn timing(
+    subscribed: &[EventPattern],
+    filters: &Filters,
+    default: Timing,
+    event_type: &EventType,
+    process: &Process,
+) -> Option<Timing> {
+    let is_operational = catalogue::is_operational(event_type);
+    // `*` asks for everything that is published, and not for the news of how its delivery went.
+    let names =
+        |pattern: &EventPattern| pattern.matches(event_type) && !(is_operational && *pattern == EventPattern::All);
+    if !subscribed.iter().any(names) {
+        return None;
+    }
+    filters.timing(process.process_type.as_deref(), event_type, default)
 }
 
 /// The rows of the matrix by process type.
@@ -75,7 +96,7 @@ impl Timing {
 pub struct Filters(pub BTreeMap<String, BTreeMap<EventPattern, Rule>>);
 
 impl Filters {
-    /// Whether there is no row.
+    /// Tells whether there is no row.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -118,7 +139,7 @@ impl Filters {
         cells.max_by_key(|(pattern, _)| pattern.closeness()).map(|(_, rule)| *rule)
     }
 
-    /// Whether any cell makes an event wait.
+    /// Tells whether any cell makes an event wait.
     pub fn hold_anything(&self) -> bool {
         self.0.values().flat_map(BTreeMap::values).any(|rule| *rule == Rule::ProcessEnd)
     }
@@ -127,24 +148,6 @@ impl Filters {
     pub fn patterns(&self) -> impl Iterator<Item = &EventPattern> {
         self.0.values().flat_map(BTreeMap::keys)
     }
-}
-
-/// The time at which an event of this type is delivered to a webhook with these settings; none if it is not delivered.
-pub(crate) fn timing(
-    subscribed: &[EventPattern],
-    filters: &Filters,
-    default: Timing,
-    event_type: &EventType,
-    process: &Process,
-) -> Option<Timing> {
-    let is_operational = catalogue::is_operational(event_type);
-    // `*` asks for everything that is published, and not for the news of how its delivery went.
-    let names =
-        |pattern: &EventPattern| pattern.matches(event_type) && !(is_operational && *pattern == EventPattern::All);
-    if !subscribed.iter().any(names) {
-        return None;
-    }
-    filters.timing(process.process_type.as_deref(), event_type, default)
 }
 
 fn cell(row: &str, pattern: &str, raw: &RawValue) -> Result<(EventPattern, Rule), Invalid> {

@@ -1,9 +1,10 @@
 //! The formats in which events are written for a receiver. Each is one file with one pure function;
 //! a new one needs a file, a variant of [`Format`] and its lines here.
 //!
-//! A format writes as many of the events that are due together as fit into one request: one, unless the format has a list. The
-//! same events of the same webhook always give the same bytes, so a retry sends what the first attempt sent. `data` is in the
-//! body as the producer wrote it, byte for byte, wherever a format carries it at all (Slack's shows it).
+//! A format writes as many of the events that are due together as fit into one request: one, unless
+//! the format has a list. The same events of the same webhook always give the same bytes, so a
+//! retry sends what the first attempt sent. `data` is in the body as the producer wrote it, byte
+//! for byte, wherever a format carries it at all (Slack's shows it).
 
 mod cloudevents;
 mod dataspike;
@@ -24,7 +25,7 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 pub const MAX_EVENTS: usize = 100;
 const JSON: &str = "application/json";
 
-/// A webhook's format is the shape of its request bodies.
+/// The formats a webhook can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -69,7 +70,7 @@ impl Format {
         ("slack", Self::Slack),
     ];
 
-    /// Whether one request can carry several events.
+    /// Tells whether one request can carry several events.
     pub fn batches(self) -> bool {
         matches!(self, Self::Spektr | Self::Slack)
     }

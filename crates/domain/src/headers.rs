@@ -1,7 +1,8 @@
 //! Headers that a webhook's owner adds to its requests, for example an `Authorization` that the
 //! endpoint asks for.
 //!
-//! Their values are confidential: they are sealed where they are stored, and no answer, log or history shows them.
+//! Their values are confidential: they are sealed where they are stored, and no answer, log or
+//! history shows them.
 
 use std::{
     cmp::Ordering,
@@ -22,13 +23,15 @@ pub const MAX_HEADERS: usize = 20;
 pub const MAX_NAME_BYTES: usize = 64;
 /// The longest value of a header, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1024;
-/// The most bytes of all names and values together: receivers bound the head of a request, many at 8 KiB.
+/// The most bytes of all names and values together: receivers bound the head of a request, many at
+/// 8 KiB.
 const MAX_BYTES: usize = 4096;
 /// The text that is shown instead of a value.
 pub const MASK: &str = "***";
 const FIELD: &str = "headers";
 
-/// A header's name: an RFC 9110 token of at most 64 bytes that is not forbidden. Case matters only where it is shown.
+/// A header's name: an RFC 9110 token of at most 64 bytes that is not forbidden. Case matters only
+/// where it is shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HeaderName(String);
@@ -110,7 +113,7 @@ impl<V> Default for Headers<V> {
 }
 
 impl<V> Headers<V> {
-    /// Whether the webhook has no header.
+    /// Tells whether the webhook has no header.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -133,9 +136,8 @@ impl<V> Headers<V> {
 }
 
 impl Headers<HeaderValue> {
-    /// Takes the field `headers` of a registration or a change: none if it is absent, no header if
-    /// it is `null`. It replaces all headers that the webhook had, since nobody can send back the
-    /// values that are not shown.
+    /// Takes the field `headers` of a registration or a change: none where it is absent, no header where it is `null`. What it says
+    /// replaces all headers that there were, since nobody can send back the values that are not shown.
     pub fn take(fields: &mut Fields<'_>) -> Result<Option<Self>, Invalid> {
         match fields.raw_or_null(FIELD) {
             None => Ok(None),
@@ -148,12 +150,12 @@ impl Headers<HeaderValue> {
         let fields = Fields::of_object(raw, FIELD)?;
         let mut headers = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for (given_name, raw) in fields.into_members() {
-            let at = format!("{FIELD}.{given_name}");
+        for (name, raw) in fields.into_members() {
+            let at = format!("{FIELD}.{name}");
             let refused = |code, message: String| Invalid::field(&at, code, message);
             let text: String =
                 serde_json::from_str(raw.get()).map_err(|_| refused("wrong_type", format!("{at} has to be a text")))?;
-            let name = read_name(given_name).map_err(|(code, message)| refused(code, message))?;
+            let name = read_name(name).map_err(|(code, message)| refused(code, message))?;
             let value = read_value(text).map_err(|(code, message)| refused(code, message))?;
             if !seen.insert(name.folded()) {
                 let message = format!(
@@ -194,7 +196,7 @@ fn folded(name: &str) -> String {
     name.to_ascii_lowercase().replace(|char: char| !char.is_ascii_alphanumeric(), "-")
 }
 
-/// Whether a byte may be in a name: RFC 9110, section 5.6.2.
+/// Tells whether a byte may be in a name: RFC 9110, section 5.6.2.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -341,7 +343,8 @@ mod tests {
     }
 
     proptest! {
-        /// What is taken can be neither more than one header nor one of Posthaste's own, whatever is tried.
+        /// What is taken can be neither more than one header nor one of Posthaste's own, whatever
+        /// is tried.
         #[test]
         fn what_is_taken_is_one_clean_header(name in "\\PC{0,12}", value in "[\\x00-\\x7f]{0,12}") {
             if let Ok(headers) = read(&json!({ &name: value })) {

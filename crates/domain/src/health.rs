@@ -1,56 +1,58 @@
-//! How a webhook's endpoint has been doing, and what follows from it.
+//! The health of a webhook's endpoint, and its consequences.
 //!
-//! A webhook is failing from its first failure until its next success. After [`FAILURES_TO_ANNOUNCE`] failures in a row that is
-//! announced. After nothing but failures for as long as the deployment says, or at once on a 410, it is disabled: what comes is
-//! recorded as skipped and can be replayed. Whether its deliveries wait is another matter: see [`crate::lane`].
+//! A webhook is failing from its first failure until its next success. After
+//! [`FAILURES_TO_ANNOUNCE`] failures in a row this is announced. After a time of nothing but
+//! failures that the deployment sets, or at once on a 410, the webhook is disabled: its deliveries
+//! are recorded as skipped and can be replayed. Whether deliveries wait is another matter: see
+//! [`crate::lane`].
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How many failures in a row are announced.
+/// After this many failures in a row the failing webhook is announced.
 pub const FAILURES_TO_ANNOUNCE: u32 = 5;
-/// A success is noted again when the noted one is older than this.
+/// A success is noted again when the last noted one is older than this.
 const SUCCESS_IS_FRESH_FOR: Duration = Duration::from_secs(300);
-/// A failure that changes nothing is noted again when the noted one is older than this.
+/// A failure that changes nothing is noted again when the last noted one is older than this.
 const FAILURE_IS_FRESH_FOR: Duration = Duration::from_secs(10);
-/// The status that says that nobody is there any more, for good (RFC 9110, section 15.5.11).
+/// The status by which an endpoint says that it is gone for good (RFC 9110, section 15.5.11).
 const GONE: u16 = 410;
 
-/// What is known of an endpoint. The default is that of a webhook that nothing was sent to.
+/// The knowledge about an endpoint. The default is that of a webhook to which nothing was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
-    /// When the failures began; none after a success.
+    /// The time of the first failure since the last success; none after a success.
     pub failing_since: Option<Timestamp>,
-    /// About when it last had a success: noted again after 5 minutes.
+    /// The time of the last success, give or take five minutes: it is not noted each time.
     pub last_success_at: Option<Timestamp>,
-    /// When it last failed.
+    /// The time of the last failure.
     pub last_failure_at: Option<Timestamp>,
-    /// Failures in a row, all of them until they are announced.
+    /// The number of failures in a row. Not all are counted after they have been announced.
     pub failures: u32,
-    /// Whether the failures have been announced.
+    /// True if the failures have been announced.
     pub announced: bool,
-    /// When and why it was disabled.
+    /// The time and the reason of the webhook's disabling, if it is disabled.
     pub disabled: Option<Disabled>,
 }
 
-/// That a webhook was disabled.
+/// A webhook was disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disabled {
-    /// When.
+    /// The time at which it was disabled.
     pub at: Timestamp,
-    /// Why.
+    /// The reason why it was disabled.
     pub reason: Reason,
 }
 
-/// Why a webhook was disabled.
+/// The reason why a webhook was disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
     /// It has done nothing but fail for too long.
     Failing,
-    /// It answered 410.
+    /// Its endpoint answered 410.
     Gone,
 }
 
@@ -58,7 +60,7 @@ impl Reason {
     /// Both reasons, with the name that the API and the table use.
     pub const NAMES: [(&'static str, Self); 2] = [("failing", Self::Failing), ("gone", Self::Gone)];
 
-    /// The name.
+    /// The name that the API and the table use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Failing => "failing",
@@ -67,35 +69,40 @@ impl Reason {
     }
 }
 
-/// What is to be done after a failure has been counted.
+/// A consequence of a failure that has been counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consequence {
     /// Announce that the webhook is failing.
     Announce,
-    /// Disable it.
+    /// Disable the webhook, for this reason.
     Disable(Reason),
 }
 
 impl Health {
-    /// Whether a success is worth a write: it ends something, or the noted one is old.
+    /// Tells whether a success is worth a write: it ends failures, or the last noted success is
+    /// old.
     pub fn is_changed_by_success(&self, now: Timestamp) -> bool {
-        let fresh = self.last_success_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < SUCCESS_IS_FRESH_FOR);
-        !fresh || self.failing_since.is_some() || self.failures > 0
+        let is_fresh =
+            self.last_success_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < SUCCESS_IS_FRESH_FOR);
+        !is_fresh || self.failing_since.is_some() || self.failures > 0
     }
 
-    /// Whether a failure that was answered with this status, if it was answered, is worth a write: as long as the failures are to be
-    /// announced each one counts, later only where it disables the webhook, or the noted one is old. So the item of a webhook that is
-    /// down takes a few writes, however many requests fail.
+    /// Tells whether a failure is worth a write. As long as the failures are to be announced each
+    /// one counts; later only one that disables the webhook, or that comes when the last noted one
+    /// is old. So the item of a webhook that is down takes a few writes, however many requests
+    /// fail. `http_status` is that of the answer, if there was one.
     pub fn is_changed_by_failure(&self, http_status: Option<u16>, disable_after: Duration, now: Timestamp) -> bool {
         let fresh = self.last_failure_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < FAILURE_IS_FRESH_FOR);
         let is_told = self.announced && self.failures >= FAILURES_TO_ANNOUNCE && self.failing_since.is_some();
         !(fresh && is_told && self.consequences(http_status, disable_after, now).is_empty())
     }
 
-    /// What follows from a failure that this health already counts, and that was answered with this status, if it was answered.
+    /// The consequences of a failure that is counted here already. `http_status` is that of the
+    /// answer, if there was one.
     pub fn consequences(&self, http_status: Option<u16>, disable_after: Duration, now: Timestamp) -> Vec<Consequence> {
         let mut consequences = Vec::new();
-        // Just one of the functions that count at the same time gets a number. If it dies, a later one announces.
+        // Of the functions that count at the same time exactly one gets a given number. If that
+        // function dies, a later multiple announces.
         if self.failures > 0 && self.failures.is_multiple_of(FAILURES_TO_ANNOUNCE) && !self.announced {
             consequences.push(Consequence::Announce);
         }

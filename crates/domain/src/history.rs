@@ -162,8 +162,8 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// Whether its record, if it has one, is listed elsewhere, so that nobody has looked for it
-    /// yet.
+    /// Tells whether its record, if it has one, is listed elsewhere, so that nobody has looked for
+    /// it yet.
     pub fn is_apart(&self) -> bool {
         self.place != self.id
     }

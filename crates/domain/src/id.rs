@@ -92,7 +92,7 @@ impl EventId {
         self.0.as_u128()
     }
 
-    /// Whether the id has a form that tells a time: UUIDv7 or v8.
+    /// Tells whether the id has a form that tells a time: UUIDv7 or v8.
     pub fn is_ours(&self) -> bool {
         matches!(self.0.get_version_num(), 7 | 8)
     }
@@ -192,7 +192,7 @@ impl Cause {
     }
 }
 
-/// The kind of a [`Cause`], which is what a delivery's record keeps of it.
+/// The sort of a [`Cause`]: what a delivery's record keeps of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CauseKind {
@@ -223,7 +223,7 @@ impl CauseKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it is the usual kind, which is not written down.
+    /// Tells whether it is the usual kind, which is not written down.
     pub fn is_published(&self) -> bool {
         *self == Self::Published
     }

@@ -8,10 +8,12 @@
 //!
 //! For 24 hours after its acceptance, a repeat with the same body
 //! - of a call that is sent gets the answer and sends nothing;
-//! - of a call that is only started (it died, failed, or still runs) sends all events again, under the same ids: there is one event
-//!   for each id, although a receiver may see a delivery twice, with one id, as after any fault.
+//! - of a call that is only started (it died, failed, or still runs) sends all events again, under
+//!   the same ids: there is one event for each id, although a receiver may see a delivery twice,
+//!   with one id, as after any fault.
 //!
-//! A repeat with another body is refused. Bodies are compared byte for byte. A key belongs to its workspace.
+//! A repeat with another body is refused. Bodies are compared byte for byte. A key belongs to its
+//! workspace.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! An environment remembers the API keys that it has looked up, so that not every call reads its
 //! key.
 //!
-//! A key that exists is believed for 5 seconds, so a revoked one is of no use anywhere after that. A key that does not exist is
-//! remembered for a second. That hides no new key: nobody knows a key before it is stored, except the first one, whose secret
-//! is made before it.
+//! A key that exists is believed for 5 seconds, so a revoked one is of no use anywhere after that.
+//! A key that does not exist is remembered for a second. That hides no new key: nobody knows a key
+//! before it is stored, except the first one, whose secret is made before it.
 //!
 //! Only hashes of keys are kept, and no key itself.
 
@@ -75,7 +75,8 @@ impl KnownKeys {
 }
 
 impl Answer {
-    /// Whether the answer may still be used. A clock that was set back makes nothing last longer.
+    /// Tells whether the answer may still be used. A clock that was set back makes nothing last
+    /// longer.
     fn is_fresh(&self, now: Timestamp) -> bool {
         let life = if self.info.is_some() { BELIEVED } else { REFUSED };
         self.asked_at <= now && now < self.asked_at + life

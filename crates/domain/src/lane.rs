@@ -1,8 +1,10 @@
-//! A webhook's lane: whether its deliveries go straight to the endpoint, or wait in its backlog for its turn.
+//! A webhook's lane: whether its deliveries go straight to the endpoint, or wait in its backlog for
+//! its turn.
 //!
-//! Actors: `deliver` reads the lane of every webhook that it is about to call; what can't go because of its webhook it *appends* to
-//! the webhook's backlog. One *turn* a webhook, in `drain`, works the backlog off. `release` wakes a lane whose time has come.
-//! `register` nudges a lane whose webhook was changed. Fan-out knows no lanes.
+//! Actors: `deliver` reads the lane of every webhook that it is about to call; what can't go
+//! because of its webhook it *appends* to the webhook's backlog. One *turn* a webhook, in `drain`,
+//! works the backlog off. `release` wakes a lane whose time has come. `register` nudges a lane
+//! whose webhook was changed. Fan-out knows no lanes.
 //!
 //! ```text
 //!            no slot within 1 s                       an arrival
@@ -15,20 +17,24 @@
 //!     └──────────────────────────third strike──────────────────────────┘
 //! ```
 //!
-//! - *Closed* (no phase, or no item at all): the fast way. *Held*: everything waits for the turn. *Idle*: as held, with nothing that
-//!   waits and so without a turn; the next arrival opens one. *Pouring*: arrivals go the fast way again, and the turn hands the
-//!   backlog back to the deliveries queue at a growing rate. A lane is left by health and not by emptiness, or an endpoint that
-//!   gets more than one turn can carry would wait for ever. One that is well and has a limit which a turn can keep is not poured: it
-//!   is *held* as limited from then on.
-//! - The item is mark, turn, lease, moment's health and watchdog at once, so that they can't disagree. A turn's message is only a
-//!   hint: as long as a lane has a phase with a backlog, it has a `dueAt`, at which `release` sends another message.
+//! - *Closed* (no phase, or no item at all): the fast way. *Held*: everything waits for the turn.
+//!   *Idle*: as held, with nothing that waits and so without a turn; the next arrival opens one.
+//!   *Pouring*: arrivals go the fast way again, and the turn hands the backlog back to the
+//!   deliveries queue at a growing rate. A lane is left by health and not by emptiness, or an
+//!   endpoint that gets more than one turn can carry would wait for ever. One that is well and has
+//!   a limit which a turn can keep is not poured: it is *held* as limited from then on.
+//! - The item is mark, turn, lease, moment's health and watchdog at once, so that they can't
+//!   disagree. A turn's message is only a hint: as long as a lane has a phase with a backlog, it
+//!   has a `dueAt`, at which `release` sends another message.
 //!
-//! **No lost wake-up.** An appender puts, then reads the lane strongly, then opens it where it has no turn. A turn closes the lane,
-//! then looks at the backlog again, then forgets the watchdog. If the appender read a lane with a turn, its put was answered before
-//! the lane was closed, and the second look sees it; if it read one without, it opens.
+//! **No lost wake-up.** An appender puts, then reads the lane strongly, then opens it where it has
+//! no turn. A turn closes the lane, then looks at the backlog again, then forgets the watchdog. If
+//! the appender read a lane with a turn, its put was answered before the lane was closed, and the
+//! second look sees it; if it read one without, it opens.
 //!
-//! Everything here is a decision: a [`Write`] is a conditional change of the item, which `posthaste-store` carries out as one
-//! UpdateItem and the model test on a map. The attacks on this protocol are in `docs/decisions/0008-lanes.md`.
+//! Everything here is a decision: a [`Write`] is a conditional change of the item, which
+//! `posthaste-store` carries out as one UpdateItem and the model test on a map. The attacks on this
+//! protocol are in `docs/decisions/0008-lanes.md`.
 
 mod append;
 mod attributes;
@@ -63,12 +69,13 @@ use crate::release::Part;
 
 /// A request that takes longer than this is slow.
 pub const SLOW: Duration = Duration::from_secs(1);
-/// How many strikes within [`STRIKES_WITHIN`] sideline a webhook.
+/// This many strikes within [`STRIKES_WITHIN`] sideline a webhook.
 const STRIKES_TO_SIDELINE: i64 = 3;
 const STRIKES_WITHIN: Duration = Duration::from_secs(60);
 /// A webhook that is sidelined again within this time has to prove itself for twice as long.
 const RELAPSE_WITHIN: Duration = Duration::from_secs(3600);
-/// How many quick answers in a row prove that an endpoint is well, and the shortest and longest time that it takes.
+/// This many quick answers in a row prove that an endpoint is well, within a time between these
+/// two.
 const QUICK_TO_RECOVER: i64 = 20;
 const FIRST_PROOF: Duration = Duration::from_secs(60);
 const LONGEST_PROOF: Duration = Duration::from_secs(30 * 60);
@@ -110,7 +117,7 @@ impl Phase {
     }
 }
 
-/// The reason why a webhook's deliveries wait.
+/// Why a webhook's deliveries wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// More deliveries arrive than the webhook's rate limit allows.
@@ -194,7 +201,7 @@ impl Lane {
         FIRST_PROOF.saturating_mul(1_u32 << self.relapses.min(10)).min(LONGEST_PROOF)
     }
 
-    /// Whether a sidelined endpoint has been quick for long enough.
+    /// Tells whether a sidelined endpoint has been quick for long enough.
     fn is_proven(&self, now: Timestamp) -> bool {
         let since = self.opened_at.unwrap_or(now);
         self.sick_until.is_none() && self.quick >= QUICK_TO_RECOVER && now >= since + self.proof()
@@ -222,7 +229,7 @@ impl Lane {
     }
 }
 
-/// The way a webhook's endpoint is being served, as the API shows it.
+/// How a webhook's endpoint is being served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Deliveries go straight to it.
@@ -285,11 +292,15 @@ pub fn nudge(now: Timestamp) -> Write {
 /// Closes the circuit of an idle lane, which has no turn to wake, so that the next delivery goes
 /// out at once.
 pub fn forgive(lane: &Lane) -> Option<Write> {
+    if lane.phase != Some(Phase::Idle) {
+        return None;
+    }
+    lane.sick_until?;
     let write = Write::default()
         .only_if(Condition::is(Attr::Phase, Phase::Idle))
         .only_if(Condition::Absent(Attr::Token))
         .remove(Attr::SickUntil);
-    (lane.phase == Some(Phase::Idle) && lane.sick_until.is_some()).then_some(write)
+    Some(write)
 }
 
 /// `release` looks this far ahead for lanes that were told to wake.
@@ -297,27 +308,32 @@ const WAKE_AHEAD: Duration = Duration::from_secs(75);
 /// `release` looks after a lane that it has woken again after this time.
 const WAKE_AGAIN: Duration = Duration::from_secs(300);
 
-/// What `release` does about a lane that the index says is due: the write, and when its message shall come. None where it is not
-/// due yet. A lane that was told to wake at its `dueAt` is woken a little before, by a message with a delay; a lane whose turn was
-/// not heard of is looked after only when its time is past.
+/// Decides what `release` does about a lane that the index lists: the write, and the time at which
+/// its message shall come. None if the lane is not due yet. A lane that was told to wake at its
+/// `dueAt` is woken a little early, by a message with a delay; a lane whose turn has been silent is
+/// looked after only when its time is past.
 pub fn wake(lane: &Lane, now: Timestamp) -> Option<(Write, Timestamp)> {
-    let (due_at, wake_at) = (lane.due_at?, lane.wake_at.unwrap_or(now));
-    let is_wake = wake_at == due_at;
-    let is_due = if is_wake { due_at <= now + WAKE_AHEAD } else { due_at <= now };
-    let write = Write::default()
+    let due_at = lane.due_at?;
+    let wake_at = lane.wake_at.unwrap_or(now);
+    let was_told_to_wake = wake_at == due_at;
+    let due_until = if was_told_to_wake { now + WAKE_AHEAD } else { now };
+    if due_at > due_until {
+        return None;
+    }
+    let mut write = Write::default()
         .only_if(Condition::is(Attr::DueAt, due_at))
         .set(Attr::DueAt, wake_at.max(now) + WAKE_AGAIN)
         .remove(Attr::Holder);
-    let write = match &lane.due_shard {
-        Some(shard) => write.set(Attr::DueShard, shard.replacen(PROBES, LANES, 1).as_str()),
-        None => write,
-    };
-    is_due.then_some((write, wake_at))
+    if let Some(shard) = &lane.due_shard {
+        write = write.set(Attr::DueShard, shard.replacen(PROBES, LANES, 1).as_str());
+    }
+    Some((write, wake_at))
 }
 
-/// The partitions of the index `due` that lanes are in begin so.
+/// The first letter of the partitions of the index `due` that lanes are in.
 const LANES: &str = "L";
-/// Lanes that sleep until their circuit closes have partitions of their own: their number must not hold up the others.
+/// The first letter of the partitions for lanes that sleep until their circuit closes. They are
+/// apart, so that their number does not hold up the others.
 const PROBES: &str = "P";
 
 /// The partition of the index `due` that a lane is in.
@@ -325,13 +341,15 @@ pub fn due_shard(spread: u64) -> String {
     format!("{LANES}{}", spread % u64::from(DUE_SHARDS))
 }
 
-/// The partitions of the index `due` that a part of `release` works off: those of lanes, and those of lanes that wait for a probe.
+/// The partitions of the index `due` that a part of `release` works off: those of lanes, and those
+/// of lanes that wait for a probe.
 pub fn due_shards(part: Part) -> (Vec<String>, Vec<String>) {
-    let shards = |prefix: &str| part.share_of(DUE_SHARDS).map(|shard| format!("{prefix}{shard}")).collect();
-    (shards(LANES), shards(PROBES))
+    let share = |prefix: &str| part.share_of(DUE_SHARDS).map(|shard| format!("{prefix}{shard}")).collect();
+    (share(LANES), share(PROBES))
 }
 
-/// How many lanes of one partition are probed a minute, so that it is this many of all partitions together.
+/// The number of lanes of one partition that are probed a minute, so that all partitions together
+/// probe `all`.
 pub fn probes_a_shard(all: u32) -> u32 {
     all.div_ceil(u32::from(DUE_SHARDS))
 }

@@ -1,7 +1,8 @@
-//! The rules of Posthaste: what an event, a webhook and a delivery are, who gets what, how it is written, signed and retried.
+//! The rules of Posthaste: what an event, a webhook and a delivery are, who gets what, how it is
+//! written, signed and retried.
 //!
-//! Everything here is pure. There is no clock, no randomness, no AWS and no HTTP: time and chance come in as arguments,
-//! decisions go out as values, and the shells in `functions/` carry them out.
+//! Everything here is pure. There is no clock, no randomness, no AWS and no HTTP: time and chance
+//! come in as arguments, decisions go out as values, and the shells in `functions/` carry them out.
 
 pub mod address;
 pub mod api_key;

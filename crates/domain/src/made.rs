@@ -28,8 +28,8 @@ impl Made {
         Self { id: id.to_owned(), attempt: attempt.abridged(), asked_seconds: asked.map(|asked| asked.as_secs()) }
     }
 
-    /// Whether the attempt is still to be recorded with a delivery that stands so. A success is,
-    /// unless there is one already; a failure is, unless the delivery ended without it. A dead
+    /// Tells whether the attempt is still to be recorded with a delivery that stands so. A success
+    /// is, unless there is one already; a failure is, unless the delivery ended without it. A dead
     /// letter that was sent back has not ended.
     pub fn is_wanted(&self, progress: Option<Progress>, redriven: bool) -> bool {
         match progress.map(|progress| progress.status) {

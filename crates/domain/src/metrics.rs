@@ -209,8 +209,8 @@ impl Measured {
     }
 }
 
-/// Rounds to one of twelve steps a decade, at most an eighth away, and to at most 10⁸ ms, about a day. So a spread has fewer than
-/// the hundred values that a line may have for a metric.
+/// Rounds to one of twelve steps a decade, at most an eighth away, and to at most 10⁸ ms, about a
+/// day. So a spread has fewer than the hundred values that a line may have for a metric.
 fn rounded(milliseconds: u64) -> u64 {
     const STEPS: [u64; 12] = [100, 120, 150, 180, 220, 270, 330, 390, 470, 560, 680, 820];
     let mut unit = 1_u64;

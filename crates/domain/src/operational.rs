@@ -88,8 +88,9 @@ impl Operation<'_> {
             delivery: None,
         };
         let (mut about, mut at) = (webhook.id.to_string(), now);
-        // A relay that publishes because deliveries are given up goes round in circles too, so that news inherits the hops of its
-        // event. The other news is about a webhook and no event, and comes again only after a success.
+        // A relay that publishes because deliveries are given up goes round in circles too, so that
+        // news inherits the hops of its event. The other news is about a webhook and no event, and
+        // comes again only after a success.
         let (mut hops, mut traceparent) = (0, None);
         match *self {
             Self::Failing { error } => data.last_error = error,

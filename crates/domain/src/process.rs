@@ -1,4 +1,5 @@
-//! The process that an event belongs to, as the Spektr documents carry it in `data`: `processType` and `contextId`.
+//! The process that an event belongs to, as the Spektr documents carry it in `data`: `processType`
+//! and `contextId`.
 
 use serde_json::value::RawValue;
 
@@ -32,7 +33,7 @@ impl Process {
     }
 }
 
-/// Whether an event of this type ends its process run.
+/// Tells whether an event of this type ends its process run.
 pub fn ends(event_type: &EventType) -> bool {
     event_type.as_str() == END
 }

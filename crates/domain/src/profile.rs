@@ -1,5 +1,5 @@
-//! Profiles: named bundles of defaults, one for each programme that Posthaste stands in for. Any part can be overridden on a
-//! webhook.
+//! Profiles: named bundles of defaults, one for each programme that Posthaste stands in for. Any
+//! part can be overridden on a webhook.
 //!
 //! | profile | format | success | retries | rate |
 //! |---|---|---|---|---|
@@ -20,7 +20,7 @@ use crate::{
     success::SuccessStatuses,
 };
 
-/// A webhook's profile is the bundle of defaults that it was registered with.
+/// The profiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {

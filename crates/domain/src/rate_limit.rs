@@ -1,11 +1,13 @@
 //! A rate limit bounds how many requests a webhook gets, by the generic cell rate algorithm (GCRA,
 //! ITU-T I.371).
 //!
-//! Each request takes a slot; slots are one interval apart. The state is one number, the time of the next free slot, so one atomic
-//! update reserves any number of slots. Nobody reserves further ahead than [`AHEAD`], so a slot that is lost, because a function
-//! died or was late, costs that slot and no more. A slot may be used, and one that nobody took may be taken, up to half a second after
-//! its time; where slots are more than a second apart, one may be used up to half their distance late. So no period gets more than
-//! the limit and a burst: the slots of half a second, at least one.
+//! Each request takes a slot; slots are one interval apart. The state is one number, the time of
+//! the next free slot, so one atomic update reserves any number of slots. Nobody reserves further
+//! ahead than [`AHEAD`], so a slot that is lost, because a function died or was late, costs that
+//! slot and no more. A slot may be used, and one that nobody took may be taken, up to half a second
+//! after its time; where slots are more than a second apart, one may be used up to half their
+//! distance late. So no period gets more than the limit and a burst: the slots of half a second, at
+//! least one.
 
 use std::time::Duration;
 
@@ -22,15 +24,15 @@ use crate::{
 pub const AHEAD: Duration = Duration::from_secs(1);
 /// A slot that nobody took at its time may be taken this much later.
 const LATE: Duration = Duration::from_millis(500);
-/// The most requests that a limit can allow in its period.
+/// The most requests of a period.
 pub const MAX_REQUESTS: u32 = 1000;
 
-/// A limit, such as `{"requests": 10, "per": "second"}`.
+/// `{"requests": 10, "per": "second"}`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
-    /// The number of requests in a period, from 1 to 1,000.
+    /// 1 to 1,000.
     pub requests: u32,
-    /// The period in which they may be made.
+    /// In what time.
     pub per: Period,
 }
 
@@ -58,7 +60,7 @@ impl RateLimit {
         Ok(Self { requests, per })
     }
 
-    /// The time between two slots.
+    /// How far apart slots are.
     pub fn interval(self) -> Duration {
         let period = match self.per {
             Period::Second => Duration::from_secs(1),

@@ -1,4 +1,5 @@
-//! The function `release` looks every minute for deliveries and lanes that are due, in several parts at once.
+//! The function `release` looks every minute for deliveries and lanes that are due, in several
+//! parts at once.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A schedule has at most this many retries.
+/// The most retries of a schedule.
 pub const MAX_RETRIES: usize = 30;
 /// The longest wait of a schedule in seconds: 7 days.
 pub const MAX_WAIT_SECONDS: u32 = 7 * 24 * 60 * 60;
@@ -37,7 +37,7 @@ impl RetrySchedule {
         (in_range && seconds.len() <= MAX_RETRIES).then_some(Self(Cow::Owned(seconds)))
     }
 
-    /// Whether another try follows after this many attempts have failed.
+    /// Tells whether another try follows after this many attempts have failed.
     pub fn has_wait_after(&self, attempts: u32) -> bool {
         usize::try_from(attempts).is_ok_and(|attempts| (1..=self.0.len()).contains(&attempts))
     }

@@ -204,8 +204,8 @@ fn read(listed: &PageRef, pages: &HashMap<String, Page>) -> Result<Page, Refused
 /// The reason why the index can't be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The workspace has as many webhooks as it may have, or as many that name operational events, or their subscriptions would take
-    /// more than [`MAX_INDEX_BYTES`].
+    /// The workspace has as many webhooks as it may have, or as many that name operational events,
+    /// or their subscriptions would take more than [`MAX_INDEX_BYTES`].
     #[error(transparent)]
     Limit(Invalid),
     /// A page that has to be known was replaced in the meantime.

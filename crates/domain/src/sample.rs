@@ -15,7 +15,7 @@ use crate::{
 /// The type of the sample for a webhook of whose subscriptions no type is known.
 const DEFAULT_TYPE: &str = "order.created";
 
-/// Reads `{"type"?: "…"}`, or nothing at all: the type of the sample that a person asks for.
+/// Reads `{"type"?: "…"}`, or nothing at all: the type that a person wants to see a sample of.
 pub fn parse(body: &[u8]) -> Result<Option<EventType>, Invalid> {
     if body.trim_ascii().is_empty() {
         return Ok(None);

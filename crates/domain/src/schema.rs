@@ -29,7 +29,8 @@ const UNREADABLE: &str =
 /// deep, is refused earlier.
 const UNREADABLE_DATA: &str = "it has half a surrogate pair, or a number beyond 1e308";
 
-/// A compiled schema: JSON Schema 2020-12 unless it names another draft. Patterns are matched in linear time.
+/// A compiled schema: JSON Schema 2020-12 unless it names another draft. Patterns are matched in
+/// linear time.
 pub struct DataSchema {
     source: Value,
     prices: Prices,

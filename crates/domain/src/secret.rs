@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 const PREFIX: &str = "whsec_";
 
-/// 32 random bytes, shown to the customer once as `whsec_<base64>` (Standard Webhooks). It can't be printed by accident.
+/// 32 random bytes, shown to the customer once as `whsec_<base64>` (Standard Webhooks). It can't be
+/// printed by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
 

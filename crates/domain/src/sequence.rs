@@ -1,4 +1,5 @@
-//! Deliveries of one webhook that are made one request after the other, and what follows each request.
+//! Deliveries of one webhook that are made one request after the other, and what follows each
+//! request.
 //!
 //! ```text
 //!  Sequence ──next──▶ Request: the first of them ──carry──▶ Carried ──plan──▶ the records are written ──settle──▶ Settled
@@ -94,7 +95,8 @@ pub enum Move {
     Shed,
     /// Put what is left into the backlog.
     Wait,
-    /// Leave what is left to another invocation: the endpoint would get less time than it is promised.
+    /// Leave what is left to another invocation: the endpoint would get less time than it is
+    /// promised.
     NoTime,
     /// Read the webhook and its lane again.
     Look,
@@ -228,7 +230,8 @@ impl Carried {
     pub fn settle(self, attempt: &Attempt, schedule: &RetrySchedule, recorded: &[Recorded]) -> Settled {
         let mut settled = Settled::default();
         let seed = self.batch;
-        // Deliveries that shared a request are tried again together, and only when all of them are recorded.
+        // Deliveries that shared a request are tried again together, and only when all of them are
+        // recorded.
         let all_are_recorded =
             !recorded.iter().any(|recorded| matches!(recorded, Recorded::Failed | Recorded::Stale(_)));
         for (pending, recorded) in self.deliveries.into_iter().zip(recorded) {

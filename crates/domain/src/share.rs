@@ -75,7 +75,7 @@ impl Share {
         tries: 0,
     };
 
-    /// Whether a webhook is in the share.
+    /// Tells whether a webhook is in the share.
     pub fn has(&self, webhook: WebhookId) -> bool {
         (self.from..=self.to).contains(&webhook)
     }

@@ -6,8 +6,8 @@ use sha2::Sha256;
 
 use crate::secret::Secret;
 
-/// `X-Webhook-Signature` of the Spectra document: `sha256=` and the hex HMAC-SHA256 of the body, keyed with the bytes of the shown
-/// text (`whsec_…`), as the document's Express handler keys it.
+/// `X-Webhook-Signature` of the Spectra document: `sha256=` and the hex HMAC-SHA256 of the body,
+/// keyed with the bytes of the shown text (`whsec_…`), as the document's Express handler keys it.
 pub fn spectra(secret: &Secret, body: &[u8]) -> String {
     format!("sha256={}", hex::encode(hmac(secret.reveal().as_bytes(), &[body])))
 }
@@ -41,7 +41,8 @@ mod tests {
     fn the_example_of_the_standard_webhooks_specification() {
         let mut key = [0; 32];
         key[..24].copy_from_slice(&STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap());
-        // The specification's key has 24 bytes; HMAC pads keys with zeroes, so 32 bytes of the same beginning sign alike.
+        // The specification's key has 24 bytes; HMAC pads keys with zeroes, so 32 bytes of the same
+        // beginning sign alike.
         let signature =
             standard([&Secret::new(key)], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");

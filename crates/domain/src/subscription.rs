@@ -72,7 +72,7 @@ impl Subscription {
         }
     }
 
-    /// Whether it names an operational event, or several by a prefix.
+    /// Tells whether it names an operational event, or several by a prefix.
     pub fn names_operational(&self) -> bool {
         let mut named = self.events.iter().filter(|pattern| **pattern != EventPattern::All);
         named.any(|pattern| catalogue::operational_types().any(|operational| pattern.matches(&operational)))

@@ -46,7 +46,7 @@ impl SuccessStatuses {
         statuses.and_then(Self::these).ok_or_else(|| refused("out_of_range", shape()))
     }
 
-    /// Whether an answer with this status is a success.
+    /// Whether this status is one of them.
     pub fn contain(&self, status: u16) -> bool {
         match self {
             Self::Any2xx => (200..300).contains(&status),

@@ -37,12 +37,12 @@ pub enum Handling {
     GiveUp,
 }
 
-/// Whether a message that has been received this often, this time included, is a suspect.
+/// Tells whether a message that has been received this often, this time included, is a suspect.
 pub fn is_suspect(receives: u32) -> bool {
     receives >= SUSPECT_FROM
 }
 
-/// Whether so much time for work is left that a suspect may be begun.
+/// Tells whether so much time for work is left that a suspect may be begun.
 pub fn can_begin(time_left: Duration) -> bool {
     time_left >= TIME
 }
@@ -91,7 +91,8 @@ mod tests {
         assert_eq!(handling([]), []);
     }
 
-    /// Batches of messages that come again until they are gone, of which some kill each function that handles them.
+    /// Batches of messages that come again until they are gone, of which some kill each function
+    /// that handles them.
     fn rounds(kills: &[bool]) -> Vec<usize> {
         struct Message {
             at: usize,

@@ -1,8 +1,9 @@
 //! The message of the deliveries queue: deliveries of one webhook that are due together.
 //!
-//! Fields that this version does not know are ignored, and every field that was added since the first version may be absent, so
-//! that a version and the one before it understand each other's messages while a deployment is under way. A message that an older
-//! version can't understand says so with a higher `v`: see [`crate::version`].
+//! Fields that this version does not know are ignored, and every field that was added since the
+//! first version may be absent, so that a version and the one before it understand each other's
+//! messages while a deployment is under way. A message that an older version can't understand says
+//! so with a higher `v`: see [`crate::version`].
 
 use std::borrow::Cow;
 
@@ -16,12 +17,14 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The largest task message in bytes: SQS bills by 64 KiB, so the events of a larger one travel by reference to the Events table.
+/// The largest task message in bytes: SQS bills by 64 KiB, so the events of a larger one travel by
+/// reference to the Events table.
 pub const MAX_TASK_BYTES: usize = 64 * 1024;
 /// The most deliveries of one task. By reference they always fit into [`MAX_TASK_BYTES`].
 pub const MAX_DELIVERIES: usize = 400;
 
-/// The most bytes of events that one task may refer to: a function reads those of several tasks at once.
+/// The most bytes of events that one task may refer to: a function reads those of several tasks at
+/// once.
 pub const MAX_REFERRED_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Divides things of these sizes, in their order, into tasks.

@@ -1,10 +1,13 @@
-//! Limits that all environments of a function keep together, without a DynamoDB call for each call of the API.
+//! Limits that all environments of a function keep together, without a DynamoDB call for each call
+//! of the API.
 //!
-//! Two limits are kept in this way: how many events a second a workspace publishes through the API, where each event takes a token,
-//! and how many calls a second an API key makes, where each call takes one, and a call that reads much takes more ([`weight`]).
+//! Two limits are kept in this way: how many events a second a workspace publishes through the API,
+//! where each event takes a token, and how many calls a second an API key makes, where each call
+//! takes one, and a call that reads much takes more ([`weight`]).
 //!
-//! The tokens come from one bucket, an item of the Registry. It is the generic cell rate algorithm, as in [`crate::rate_limit`]: its
-//! state is the time at which the next token is free, and it gives what fits into a second ([`Limit::window`]).
+//! The tokens come from one bucket, an item of the Registry. It is the generic cell rate algorithm,
+//! as in [`crate::rate_limit`]: its state is the time at which the next token is free, and it gives
+//! what fits into a second ([`Limit::window`]).
 //!
 //! Each environment keeps an [`Account`] beside the bucket.
 //!

@@ -1,10 +1,10 @@
-//! W3C trace context (<https://www.w3.org/TR/trace-context/>): the header `traceparent`, which joins what happens to an event in
-//! several systems.
+//! W3C trace context (<https://www.w3.org/TR/trace-context/>): the header `traceparent`, which
+//! joins what happens to an event in several systems.
 //!
 //! A producer's `traceparent` travels with its events: beside the message of the events queue, and
-//! in the event from then on. An
-//! event without one begins a trace of its own, whose id is the event's. So it needs no field, and every retry, replay and copy of
-//! a message finds the same trace id, also for events of a version that knew no traces.
+//! in the event from then on. An event without one begins a trace of its own, whose id is the
+//! event's. So it needs no field, and every retry, replay and copy of a message finds the same
+//! trace id, also for events of a version that knew no traces.
 
 use std::fmt;
 
@@ -92,8 +92,9 @@ fn number(digits: &[u8]) -> Option<u128> {
 }
 
 impl Trace {
-    /// The trace that an event without a `traceparent` begins. It counts as sampled: to most receivers that is the same as no
-    /// trace at all, while one that is not sampled would silence their own.
+    /// The trace that an event without a `traceparent` begins. It counts as sampled: to most
+    /// receivers that is the same as no trace at all, while one that is not sampled would silence
+    /// their own.
     pub(crate) fn begun_by(event: EventId) -> Self {
         Self { id: event.as_number(), sampled: true }
     }

@@ -21,8 +21,9 @@ const MAX_BYTES: usize = 2048;
 const MAX_NAME_BYTES: usize = 253;
 const MAX_LABEL_BYTES: usize = 63;
 
-/// An absolute http or https URL, in the normal form of the WHATWG URL standard: a host in any spelling (decimal, octal or hex
-/// IPv4, IPv6, IDNA) is in its one canonical form. Debug shows what others may see.
+/// An absolute http or https URL, in the normal form of the WHATWG URL standard: a host in any
+/// spelling (decimal, octal or hex IPv4, IPv6, IDNA) is in its one canonical form. Debug shows what
+/// others may see.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicUrl(Url);
@@ -169,14 +170,14 @@ fn check_name(name: &str) -> Result<(), UrlError> {
     if is_local_name(bare) { Err(UrlError::LocalName(name.to_owned())) } else { Ok(()) }
 }
 
-/// Whether DNS can hold this part of a name.
+/// Tells whether DNS can hold this part of a name.
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL_BYTES).contains(&label.len())
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// Whether a name is never public: a single label, or in one of the domains that RFC 3172, RFC
-/// 6761, RFC 6762, RFC 7686, RFC 9476 and ICANN keep for other uses. Lambda calls itself
+/// Tells whether a name is never public: a single label, or in one of the domains that RFC 3172,
+/// RFC 6761, RFC 6762, RFC 7686, RFC 9476 and ICANN keep for other uses. Lambda calls itself
 /// `sandbox.localdomain`.
 fn is_local_name(name: &str) -> bool {
     const TOPS: [&str; 9] =

@@ -1,9 +1,11 @@
 //! Reading messages of our own queues across versions.
 //!
-//! The rule: a version understands the messages and items of the version before it, and writes what that one understands. A field
-//! may be added where ignoring it does no harm, and every field that was added may be absent. Where ignoring would do harm, the new
-//! version first learns to read the new form, and writes it, with a higher `v`, one release later. A message with an unknown `v`
-//! comes from a version that is being rolled out, or was rolled back: it is tried again for an hour before it becomes a dead letter.
+//! The rule: a version understands the messages and items of the version before it, and writes what
+//! that one understands. A field may be added where ignoring it does no harm, and every field that
+//! was added may be absent. Where ignoring would do harm, the new version first learns to read the
+//! new form, and writes it, with a higher `v`, one release later. A message with an unknown `v`
+//! comes from a version that is being rolled out, or was rolled back: it is tried again for an hour
+//! before it becomes a dead letter.
 
 use serde::{Deserialize, de::DeserializeOwned};
 

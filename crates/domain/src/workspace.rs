@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a workspace: 1 to 64 of `A-Z a-z 0-9 _ . -`, beginning with a letter or a digit.
 ///
-/// The alphabet leaves out `#`, so a workspace can't forge a part of a DynamoDB key, and fits an SQS `MessageGroupId`.
+/// The alphabet leaves out `#`, so a workspace can't forge a part of a DynamoDB key, and fits an
+/// SQS `MessageGroupId`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Workspace(String);

@@ -141,8 +141,8 @@ impl SendError {
     }
 }
 
-/// Whether a cause is an answer that is not HTTP: hyper reports a head that can't be read as a kind
-/// of error, and chunks and trailers as I/O errors.
+/// Tells whether a cause is an answer that is not HTTP: hyper reports a head that can't be read as
+/// a kind of error, and chunks and trailers as I/O errors.
 fn is_not_http(cause: &(dyn Error + 'static)) -> bool {
     let io_kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
     cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
@@ -161,7 +161,7 @@ fn is_lack_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// Whether there was no port to connect from, or no way to the address's network.
+/// Tells whether there was no port to connect from, or no way to the address's network.
 fn is_lack_of_network(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENETUNREACH))
 }

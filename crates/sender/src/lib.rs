@@ -2,20 +2,23 @@
 //! other.
 //!
 //! It guarantees:
-//! - **Nobody reaches inside.** The URL is checked against the policy at every attempt. The host is resolved here at every new
-//!   connection, every answer is vetted, and the connection is made to a vetted address; one bad answer refuses them all.
-//! **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's timeout.
-//! A connection that was made for a request which then took another one has to be ready soon, too.
-//! At most [`MAX_BODY_BYTES`] of the body are read; hyper bounds the head (100 headers, about 400
-//! KiB), the extensions between chunks (16 KiB) and the trailers (16 KiB).
-//! - **Nothing implied.** HTTP/1.1 and nothing else. Redirects are answers, not instructions; no proxy, cookie or compression is
-//!   used.
-//! - **Kept alive, for a while.** Requests to one host share connections; of those that idle, two a host are kept for ten seconds. A
-//!   connection that died while the function was frozen is noticed by hyper before the request is written to it, and a new one is
-//!   made. No look-up precedes a request on a kept-alive connection, nor has to: the connection leads where it led when it was
-//!   vetted, whatever the name says since, the rules are the same as long as the process lives, and only requests to the same
-//!   scheme, name and port share it.
-//! - **Whose fault.** [`SendError::ours`] tells what kept this process from sending apart from what the endpoint did.
+//! - **Nobody reaches inside.** The URL is checked against the policy at every attempt. The host is
+//!   resolved here at every new connection, every answer is vetted, and the connection is made to a
+//!   vetted address; one bad answer refuses them all. **Bounded.** Resolving, connecting, TLS, head
+//!   and body all happen within the request's timeout. A connection that was made for a request
+//!   which then took another one has to be ready soon, too. At most [`MAX_BODY_BYTES`] of the body
+//!   are read; hyper bounds the head (100 headers, about 400 KiB), the extensions between chunks
+//!   (16 KiB) and the trailers (16 KiB).
+//! - **Nothing implied.** HTTP/1.1 and nothing else. Redirects are answers, not instructions; no
+//!   proxy, cookie or compression is used.
+//! - **Kept alive, for a while.** Requests to one host share connections; of those that idle, two a
+//!   host are kept for ten seconds. A connection that died while the function was frozen is noticed
+//!   by hyper before the request is written to it, and a new one is made. No look-up precedes a
+//!   request on a kept-alive connection, nor has to: the connection leads where it led when it was
+//!   vetted, whatever the name says since, the rules are the same as long as the process lives, and
+//!   only requests to the same scheme, name and port share it.
+//! - **Whose fault.** [`SendError::ours`] tells what kept this process from sending apart from what
+//!   the endpoint did.
 //!
 //! TLS is rustls with ring and Mozilla's roots compiled in: no certificate file is read.
 

@@ -158,7 +158,8 @@ fn ranges() -> impl Iterator<Item = (IpNet, NotPublic)> {
     RANGES_V4.iter().chain(RANGES_V6).map(|(range, why)| (range.parse().unwrap(), *why))
 }
 
-/// The ways to write an IPv4 address into an IPv6 address that leads to it, the last two below this prefix.
+/// The ways to write an IPv4 address into an IPv6 address that leads to it, the last two below this
+/// prefix.
 fn embeddings(v4: Ipv4Addr, prefix: Ipv6Addr) -> [Ipv6Addr; 9] {
     let low = u128::from(v4.to_bits());
     let below_prefix = |interface: u128| prefix.to_bits() >> 64 << 64 | interface << 32 | low;
@@ -176,7 +177,8 @@ fn embeddings(v4: Ipv4Addr, prefix: Ipv6Addr) -> [Ipv6Addr; 9] {
     .map(Ipv6Addr::from_bits)
 }
 
-/// Two that are refused with the whole of their range: a NAT64 prefix of 48 bits, which parts the address, and a Teredo server.
+/// Two that are refused with the whole of their range: a NAT64 prefix of 48 bits, which parts the
+/// address, and a Teredo server.
 fn embeddings_elsewhere(v4: Ipv4Addr) -> [Ipv6Addr; 2] {
     let low = u128::from(v4.to_bits());
     [0x64_ff9b_0001 << 80 | low >> 16 << 64 | (low & 0xffff) << 40, 0x2001 << 112 | low << 64 | 0xf7f7_f7f7]
@@ -258,7 +260,7 @@ fn within(range: IpNet, chance: u128) -> IpAddr {
     }
 }
 
-/// Whether a table has the address, which is how the rules are told from the ranges alone.
+/// Tells whether a table has the address, which is how the rules are told from the ranges alone.
 fn is_special(ip: IpAddr) -> bool {
     ranges().any(|(range, _)| range.contains(&ip)) || METADATA.iter().any(|text| ip == text.parse::<IpAddr>().unwrap())
 }

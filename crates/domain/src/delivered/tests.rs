@@ -8,7 +8,8 @@ fn event(nth: u8) -> Event {
     testing::event(nth, if nth.is_multiple_of(3) { "order.shipped" } else { "order.created" }, "{}")
 }
 
-/// A webhook of before the events, or of after them, that wants everything, or only what was shipped.
+/// A webhook of before the events, or of after them, that wants everything, or only what was
+/// shipped.
 fn subscriber(id: u64, is_late: bool, is_choosy: bool) -> Subscriber {
     let events = if is_choosy { json!(["order.shipped"]) } else { json!(["*"]) };
     let settings = testing::webhook(json!({ "events": events })).settings;
@@ -141,7 +142,8 @@ fn call(
 }
 
 proptest! {
-    /// However little a call may look at, the calls of a list together tell of each event once what one look at everything tells.
+    /// However little a call may look at, the calls of a list together tell of each event once what
+    /// one look at everything tells.
     #[test]
     fn many_small_calls_tell_what_one_large_call_tells(
         count in 1_u8..12,

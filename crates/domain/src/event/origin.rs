@@ -26,7 +26,7 @@ pub struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// Whether a message of this age can carry an event with an id of this `time`.
+    /// Tells whether a message of this age can carry an event with an id of this `time`.
     pub(super) fn is_near(&self, time: Timestamp) -> bool {
         self.sent - OLDEST_ID <= time && time <= self.sent + NEWEST_ID
     }

@@ -70,7 +70,8 @@ fn data_has_at_most_50_levels_however_it_comes() {
     }
 }
 
-/// The version before accepted deeper data, and its events are on the queue while this one takes over.
+/// The version before accepted deeper data, and its events are on the queue while this one takes
+/// over.
 #[test]
 fn data_that_was_accepted_with_more_levels_is_still_taken() {
     let id = EventId::new(at(1_700_000_000_000), &[1; 10]);
@@ -218,7 +219,8 @@ fn data_is_checked_against_the_schema_of_its_type() {
     assert_eq!(check(r#"{"type":"invoice.paid","data":{}}"#, None), Ok(()), "a type that nobody described");
 }
 
-/// A type whose schema was stored when its bounds could still be passed by, under a property with the name of a keyword.
+/// A type whose schema was stored when its bounds could still be passed by, under a property with
+/// the name of a keyword.
 fn stored_before_its_bounds() -> OwnEventType {
     let stored = r##"{"name":"invoice.paid","schema":{"properties":{"default":{"$ref":"#/$defs/a"}},
         "$defs":{"a":{"properties":{"default":{"$ref":"#/$defs/a"}}}}}}"##;

@@ -9,7 +9,7 @@ use crate::{Invalid, input::Fields};
 /// older time can be written as RFC 3339.
 pub const FIRST_MILLISECOND: i64 = 978_307_200_000;
 
-/// Reads RFC 3339, or Unix milliseconds as the Spektr documents write them.
+/// RFC 3339, or Unix milliseconds as the Spektr documents write them.
 pub(super) fn take(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<Timestamp>, Invalid> {
     let Some(raw) = fields.raw(name) else { return Ok(None) };
     let at = fields.at(name);

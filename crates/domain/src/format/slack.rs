@@ -1,8 +1,10 @@
-//! Slack's incoming webhooks: a message of Block Kit blocks, two for each event. Its limits are those of
-//! <https://docs.slack.dev/reference/block-kit/blocks>: 50 blocks, 3,000 characters in a section's text, 10 fields of 2,000.
+//! Slack's incoming webhooks: a message of Block Kit blocks, two for each event. Its limits are
+//! those of <https://docs.slack.dev/reference/block-kit/blocks>: 50 blocks, 3,000 characters in a
+//! section's text, 10 fields of 2,000.
 //!
-//! An event becomes a section with its title (linked where `data` has an address), whom it is about and its first plain members,
-//! and a line with its type, time and id. Lists, objects and what exceeds a limit are left out: the message is for people.
+//! An event becomes a section with its title (linked where `data` has an address), whom it is about
+//! and its first plain members, and a line with its type, time and id. Lists, objects and what
+//! exceeds a limit are left out: the message is for people.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,5 +1,6 @@
-//! The Spectra document, "Your endpoint": its handler reads `data` of the body and the event from the header; the body names
-//! the event too. The document shows no timestamp format: RFC 3339, as in `standard`.
+//! The Spectra document, "Your endpoint": its handler reads `data` of the body and the event from
+//! the header; the body names the event too. The document shows no timestamp format: RFC 3339, as
+//! in `standard`.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -10,7 +10,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Data that a re-serialisation would change: number spellings, key order, spacing, escapes, a repeated key.
+/// Data that a re-serialisation would change: number spellings, key order, spacing, escapes, a
+/// repeated key.
 const AWKWARD: &str =
     "{ \"z\": 1.0,\t\"a\":1e2, \"n\":123456789012345678901234567890,  \"s\":\"\\u00e9\\/\" , \"a\":-0.0 }";
 

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::{Lane, Phase, Reason};
 
-/// An attribute of a lane's item. Times are Unix milliseconds, but for `ExpiresAt`, which is Unix seconds as DynamoDB wants it.
+/// An attribute of a lane's item. Times are Unix milliseconds, but for `ExpiresAt`, which is Unix
+/// seconds as DynamoDB wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each is explained at the field of `Lane` of its name")]
 pub enum Attr {

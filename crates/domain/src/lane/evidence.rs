@@ -1,7 +1,8 @@
 //! An execution environment of `deliver` keeps what it has seen of its endpoints, to tell whether a
 //! slow request says something about the endpoint.
 //!
-//! One slow request in a hundred is no slow endpoint, and when the network between us and all of them is slow, no endpoint is.
+//! One slow request in a hundred is no slow endpoint, and when the network between us and all of
+//! them is slow, no endpoint is.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -72,8 +73,8 @@ impl Evidence {
         (is_slow && !self.is_our_trouble(now)).then_some(strike)
     }
 
-    /// Whether the webhook answered quickly a moment ago, so that several requests may begin at
-    /// once.
+    /// Tells whether the webhook answered quickly a moment ago, so that several requests may begin
+    /// at once.
     pub fn was_quick(&self, webhook: WebhookId, now: Timestamp) -> bool {
         let last = self.0.get(&webhook).and_then(|endpoint| endpoint.samples.back());
         last.is_some_and(|last| !last.is_slow && now < last.at + RECENT)

@@ -128,7 +128,8 @@ impl Work {
         self.turn.read(ready, true, now);
     }
 
-    /// The next step that says something: looks and reads of a backlog without anything new are carried out.
+    /// The next step that says something: looks and reads of a backlog without anything new are
+    /// carried out.
     fn next(&mut self, now: Timestamp) -> Step {
         loop {
             match self.turn.next(now) {

@@ -1,17 +1,18 @@
 //! The turn of a webhook works its backlog off.
 //!
-//! A message of the turns queue claims the turn ([`Claiming`]). From then on [`Turn::next`] returns the next
-//! step, and whoever carries it out tells the turn what came of it. The turn ends with its time, with a wait
-//! that is too long to hold an invocation for, or by closing the lane. Every write to the lane names the turn,
-//! so a turn that was taken over can change nothing.
+//! A message of the turns queue claims the turn ([`Claiming`]). From then on [`Turn::next`] returns
+//! the next step, and whoever carries it out tells the turn what came of it. The turn ends with its
+//! time, with a wait that is too long to hold an invocation for, or by closing the lane. Every
+//! write to the lane names the turn, so a turn that was taken over can change nothing.
 //!
-//! - A lease lasts until the invocation's own deadline and a little longer, is set once and never renewed: a
-//!   function that was killed or frozen can't act after its deadline. No request begins that might not end
-//!   before it.
-//! - The lane is written first and the message's visibility changed second, or the next receive would meet the
-//!   lease.
-//! - A wait of up to 2 s is sat out, one of up to 2 min is the message's visibility timeout, a longer one is the
-//!   lane's `dueAt`, at which `release` sends another message. No turn sends a message to its own queue.
+//! - A lease lasts until the invocation's own deadline and a little longer, is set once and never
+//!   renewed: a function that was killed or frozen can't act after its deadline. No request begins
+//!   that might not end before it.
+//! - The lane is written first and the message's visibility changed second, or the next receive
+//!   would meet the lease.
+//! - A wait of up to 2 s is sat out, one of up to 2 min is the message's visibility timeout, a
+//!   longer one is the lane's `dueAt`, at which `release` sends another message. No turn sends a
+//!   message to its own queue.
 
 mod claim;
 mod end;
@@ -55,7 +56,8 @@ pub enum Step {
     Read(usize),
     /// Estimate how much waits; tell [`Turn::counted`].
     Count,
-    /// Reserve up to this many slots of the rate limit, of which none is more than a second away; tell [`Turn::reserved`].
+    /// Reserve up to this many slots of the rate limit, of which none is more than a second away;
+    /// tell [`Turn::reserved`].
     Reserve(u32),
     /// Begin the next request; tell [`Turn::began`], and [`Turn::answered`] when it has ended.
     Send,
@@ -164,13 +166,13 @@ impl Turn {
         Window::new(if lane.reason == Some(Reason::Limited) { MAX_WINDOW } else { lane.window.unwrap_or(1) })
     }
 
-    /// Whether the turn before this one ended without telling, so that requests that it began may
-    /// have been recorded.
+    /// Tells whether the turn before this one ended without telling, so that requests that it began
+    /// may have been recorded.
     pub fn is_unclean(&self) -> bool {
         self.is_unclean
     }
 
-    /// Whether the backlog is being handed back to the deliveries queue.
+    /// Tells whether the backlog is being handed back to the deliveries queue.
     pub fn is_pouring(&self) -> bool {
         self.lane.phase == Some(Phase::Pouring)
     }

@@ -1,10 +1,12 @@
 //! The window bounds the number of requests of one webhook that are under way at once.
 //!
-//! The bound follows outcomes and never latency: an endpoint that takes 4.5 s and gets 20 events a second needs 90 requests side by
-//! side (Little's law), and a bound that shrank because it is slow would end at one, with a backlog for ever. It doubles in each
-//! round until the first failure; from then on it grows by one in each round, and each failure halves it (AIMD, as in RFC 5681).
+//! The bound follows outcomes and never latency: an endpoint that takes 4.5 s and gets 20 events a
+//! second needs 90 requests side by side (Little's law), and a bound that shrank because it is slow
+//! would end at one, with a backlog for ever. It doubles in each round until the first failure;
+//! from then on it grows by one in each round, and each failure halves it (AIMD, as in RFC 5681).
 
-/// The most requests of one webhook that are under way at once. Together with an endpoint's latency this bounds its rate.
+/// The most requests of one webhook that are under way at once. Together with an endpoint's latency
+/// this bounds its rate.
 pub const MAX_WINDOW: u32 = 100;
 
 /// The current bound, and the outcomes that move it.

@@ -41,7 +41,8 @@ impl Condition {
     }
 }
 
-/// A change of an item, if all its conditions hold. An item that does not exist has no attribute; a change makes it.
+/// A change of an item, if all its conditions hold. An item that does not exist has no attribute; a
+/// change makes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Write {
     /// All of these have to hold.
@@ -94,12 +95,12 @@ impl Write {
         self
     }
 
-    /// Whether the write gives this attribute a value.
+    /// Tells whether the write gives this attribute a value.
     pub fn sets(&self, attribute: Attr) -> bool {
         self.set.iter().any(|(other, _)| *other == attribute)
     }
 
-    /// Whether the write would be carried out on this item.
+    /// Tells whether the write would be carried out on this item.
     pub fn applies_to(&self, item: &Attributes) -> bool {
         self.conditions.iter().all(|condition| condition.holds(item))
     }

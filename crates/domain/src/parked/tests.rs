@@ -74,7 +74,8 @@ fn the_same_delivery_is_put_again_under_the_same_key() {
     assert_eq!((again.shard, &again.key), (alone.shard, &alone.key));
 }
 
-/// A function that knows only some of those that shared a request must not replace the item of all of them.
+/// A function that knows only some of those that shared a request must not replace the item of all
+/// of them.
 #[test]
 fn one_of_a_request_stands_beside_the_item_of_all() {
     let (two, workspace) = ([due(1), due(2)], workspace(1));

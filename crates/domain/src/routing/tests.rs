@@ -142,7 +142,8 @@ proptest! {
             for page in pages {
                 prop_assert_eq!(page.bytes, table.pages[&page.hash].bytes());
             }
-            // Half of a page that was divided lacks up to one subscription, of at most 3 KB here, and was not held against its neighbour.
+            // Half of a page that was divided lacks up to one subscription, of at most 3 KB here,
+            // and was not held against its neighbour.
             prop_assert!(pages.windows(2).all(|pair| pair[0].bytes + pair[1].bytes > SMALL_PAIR - 3_000));
         }
         prop_assert_eq!(table.all(), model.into_values().collect::<Vec<_>>());

@@ -74,7 +74,8 @@ impl<'a> Walk<'a> {
             ("$id", Value::String(_)) if !is_root => return Err(second_id(name)),
             ("id", Value::String(_)) if !is_root && self.is_draft_4 => return Err(second_id(name)),
             ("$ref", Value::String(target)) => return self.cost_of_reference(target, depth),
-            // A validator rewrites a value that should be a pattern, which takes a time that grows with the cube of its length.
+            // A validator rewrites a value that should be a pattern, which takes a time that grows
+            // with the cube of its length.
             ("format", Value::String(format)) if format == "regex" => {
                 return Err(BadSchema("the format \"regex\" is not supported".to_owned()));
             }

@@ -1,9 +1,11 @@
 //! Bounds on the patterns of a schema: their number, their form, and the cost of matching them.
 //!
-//! The compiler of schemas rewrites each pattern before it compiles it, those of definitions that nothing refers to included. It
-//! replaces one escape after the other and reads the whole pattern again each time, so the length and the number of escapes have a
-//! bound of their own beside the compiled size. So have flags: ECMA-262, whose patterns JSON Schema takes, has none within a
-//! pattern, and to fold the case of a large class takes tens of milliseconds before any size is known.
+//! The compiler of schemas rewrites each pattern before it compiles it, those of definitions that
+//! nothing refers to included. It replaces one escape after the other and reads the whole pattern
+//! again each time, so the length and the number of escapes have a bound of their own beside the
+//! compiled size. So have flags: ECMA-262, whose patterns JSON Schema takes, has none within a
+//! pattern, and to fold the case of a large class takes tens of milliseconds before any size is
+//! known.
 
 use serde_json::{Map, Value};
 
@@ -65,8 +67,8 @@ fn backslashes(pattern: &str) -> usize {
     pattern.bytes().filter(|byte| *byte == b'\\').count()
 }
 
-/// Whether a group of the pattern sets flags, as `(?i)` does. Only with the flag `x` could there be
-/// a space in between.
+/// Tells whether a group of the pattern sets flags, as `(?i)` does. Only with the flag `x` could
+/// there be a space in between.
 fn has_flags(pattern: &str) -> bool {
     let mut rest = pattern.chars();
     while let Some(char) = rest.next() {

@@ -11,12 +11,13 @@ use serde_json::{Map, Value};
 
 use super::MAX_WEIGHT_OF_CALL;
 
-/// The most steps that the check of one event may take. In an optimised build a step takes about 15 ns where data fits and up to
-/// 250 ns where each value has a complaint of its own, and a complaint takes about 100 bytes. So a check takes at most 0.15 s of a
-/// whole processor, and 60 MB. An event of 256 KiB takes 100,000 to 200,000 steps with a schema as people write them.
+/// The most steps that the check of one event may take. In an optimised build a step takes about 15
+/// ns where data fits and up to 250 ns where each value has a complaint of its own, and a complaint
+/// takes about 100 bytes. So a check takes at most 0.15 s of a whole processor, and 60 MB. An event
+/// of 256 KiB takes 100,000 to 200,000 steps with a schema as people write them.
 pub const MAX_STEPS: u64 = 500_000;
-/// The most steps that the checks of all events of one publishing call may take together. The first event that does not fit ends
-/// them, so nearly all of them are of the cheap sort.
+/// The most steps that the checks of all events of one publishing call may take together. The first
+/// event that does not fit ends them, so nearly all of them are of the cheap sort.
 pub const MAX_STEPS_OF_CALL: u64 = 4 * MAX_STEPS;
 
 /// The number of bytes of a string that make one step, for keywords that look at its length or its
@@ -182,7 +183,7 @@ impl Count<'_> {
     }
 }
 
-/// Whether a keyword's parts apply to the contents of a value, and not to the value.
+/// Tells whether a keyword's parts apply to the contents of a value, and not to the value.
 fn is_for_containers(keyword: &str) -> bool {
     matches!(
         keyword,

@@ -112,7 +112,7 @@ impl Account {
         self.next_free = Some(next_free);
     }
 
-    /// Whether the account can be forgotten without a difference.
+    /// Tells whether the account can be forgotten without a difference.
     pub fn is_idle(&self, now: Timestamp) -> bool {
         [self.own_next, self.leased_until, self.next_free, self.ask_from].iter().flatten().all(|until| *until <= now)
     }

@@ -31,7 +31,7 @@ impl Bucket {
         grant
     }
 
-    /// Whether a call passes.
+    /// Tells whether a call passes.
     fn passes(&mut self, account: &mut Account, limit: Limit, count: u32, now: Timestamp) -> bool {
         let admission = match account.admit(limit, count, now) {
             Admission::Ask(asked) => {
@@ -191,8 +191,9 @@ fn an_account_is_forgotten_when_it_says_nothing_any_more() {
     assert!(!account.is_idle(at(999)) && account.is_idle(at(1000)));
 }
 
-/// How many calls a second pass, and how often a second the bucket is asked, when so many calls a second come to so many environments.
-/// The first half of the 20 s is not counted, as each environment has its own share at first.
+/// How many calls a second pass, and how often a second the bucket is asked, when so many calls a
+/// second come to so many environments. The first half of the 20 s is not counted, as each
+/// environment has its own share at first.
 fn steadily(limit: Limit, environments: usize, calls_a_second: u64) -> (f64, f64) {
     let mut accounts = vec![Account::default(); environments];
     let (mut bucket, mut passed, mut half) = (Bucket::default(), 0_u32, (0, 0));
@@ -246,7 +247,8 @@ fn pauses_double_while_refusals_go_on_and_begin_anew_after_a_while() {
 }
 
 proptest! {
-    /// Several environments with one bucket, however they take turns: what they let pass is bounded as the docs say.
+    /// Several environments with one bucket, however they take turns: what they let pass is bounded
+    /// as the docs say.
     #[test]
     fn nobody_gets_more_than_the_limit_and_the_shares_beyond_it(
         per_second in 1..=5000_u32,

@@ -38,8 +38,7 @@ impl StoredUrl {
         }
     }
 
-    /// The text that the owner sees: the URL, or if it is sealed its origin and a mask, which
-    /// together are a URL too.
+    /// What the owner sees: the URL, or where it is sealed its origin and a mask, which together are a URL too.
     pub fn text(&self) -> String {
         match self {
             Self::Open(url) => url.as_str().to_owned(),

@@ -9,7 +9,7 @@ use std::{ffi::CStr, io};
 /// The resolver could not be asked or did not answer, or there was no memory to ask it.
 const FOUND_OUT_NOTHING: [libc::c_int; 2] = [libc::EAI_AGAIN, libc::EAI_MEMORY];
 
-/// Whether a look-up ended without finding out anything about the name.
+/// Tells whether a look-up ended without finding out anything about the name.
 pub(super) fn found_out_nothing(error: &io::Error) -> bool {
     let text = error.to_string();
     FOUND_OUT_NOTHING.iter().any(|code| text.ends_with(&*text_of(*code)))

@@ -1,4 +1,5 @@
-//! A webhook's records and backlog in memory, read as the tables are: a bounded part with each call.
+//! A webhook's records and backlog in memory, read as the tables are: a bounded part with each
+//! call.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,8 @@ use crate::{
 
 use super::*;
 
-/// How many items the first call for a class reads, and how many the one that goes on within a millisecond.
+/// How many items the first call for a class reads, and how many the one that goes on within a
+/// millisecond.
 pub(super) const FIRST_CALL: usize = 4;
 pub(super) const SECOND_CALL: usize = 8;
 
@@ -46,7 +48,8 @@ impl Store {
         let mut store = Self { examined: 100, ..Self::default() };
         for (nth, given) in given.into_iter().enumerate() {
             let due = |ms: i64, part: usize| {
-                // The order of events in a millisecond is not that of their deliveries, which are hashes.
+                // The order of events in a millisecond is not that of their deliveries, which are
+                // hashes.
                 let mut entropy = [0; 10];
                 entropy[4..6].copy_from_slice(&[nth as u8, part as u8]);
                 let event = EventId::new(at(ms), &entropy);

@@ -67,8 +67,8 @@ impl Actor {
         self.sleep(ms).await;
     }
 
-    /// Does something to the world, after a while; or fails, before or after it was done; or does it twice, because the first answer
-    /// got lost.
+    /// Does something to the world, after a while; or fails, before or after it was done; or does
+    /// it twice, because the first answer got lost.
     pub(super) async fn call<T>(&self, mut op: impl FnMut(&mut World) -> T) -> Result<T, Failed> {
         self.pause().await;
         let (fails, loses) = {

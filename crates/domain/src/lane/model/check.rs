@@ -14,7 +14,8 @@ use crate::{
     task::Task,
 };
 
-/// How old what is known of a webhook may be when a request begins, and how long a slot is waited for.
+/// How old what is known of a webhook may be when a request begins, and how long a slot is waited
+/// for.
 const KNOWN_FOR: i64 = 2 * SECOND + SECOND + 10;
 
 /// What is known of a webhook that only the model can know.
@@ -54,23 +55,26 @@ pub(super) struct Expected {
 pub(super) struct Begin<'a> {
     pub(super) webhook: usize,
     pub(super) deliveries: &'a [DeliveryId],
-    /// The turn that makes it: its invocation, when that ends, how many requests it may have under way.
+    /// The turn that makes it: its invocation, when that ends, how many requests it may have under
+    /// way.
     pub(super) turn: Option<(Group, i64, u32)>,
 }
 
 impl World {
-    /// Whether nothing goes wrong in this run but the order of things.
+    /// Tells whether nothing goes wrong in this run but the order of things.
     pub(super) fn is_calm(&self) -> bool {
         self.plan.faults.are_none() && self.plan.skew == 0 && self.plan.stalls == 0 && self.plan.queueing == 0
     }
 
-    /// 2: as long as something waits, the lane has a time at which `release` looks after it, or the message that brought it is there.
+    /// 2: as long as something waits, the lane has a time at which `release` looks after it, or the
+    /// message that brought it is there.
     pub(super) fn check_watched(&mut self, webhook: usize) {
         let lane = &self.lanes[webhook];
         if lane.get(Attr::DueAt).is_some() && lane.get(Attr::DueShard).is_some() {
             return;
         }
-        // A copy of a message that ended long ago may put what is over: that is nothing that anybody waits for.
+        // A copy of a message that ended long ago may put what is over: that is nothing that
+        // anybody waits for.
         let is_over = |id: &DeliveryId| {
             let delivery = &self.deliveries[id];
             delivery.holders > 1 || delivery.record.is_some_and(|record| record.is_final())
@@ -130,7 +134,8 @@ impl World {
         }
     }
 
-    /// 12: a webhook that was sidelined is left only when it has proven itself, or is not served any more.
+    /// 12: a webhook that was sidelined is left only when it has proven itself, or is not served
+    /// any more.
     fn check_flap(&mut self, webhook: usize, before: &Lane, after: &Lane) {
         let is_served = matches!(self.watch[webhook].seen, Some(Seen::Enabled(_)));
         let was_sidelined = before.phase.is_some_and(|phase| phase != Phase::Pouring)
@@ -163,7 +168,8 @@ impl World {
         self.watch[webhook].expected.push(Expected { until, kind, is_begin });
     }
 
-    /// 13: what waits is attempted soon after its webhook was changed, or is skipped when it is off.
+    /// 13: what waits is attempted soon after its webhook was changed, or is skipped when it is
+    /// off.
     pub(super) fn expect_after_nudge(&mut self, webhook: usize) {
         if self.is_calm() && self.plan.latency <= 100 && self.webhooks[webhook].limit.is_none() {
             let is_on = self.watch[webhook].off_since.is_none();
@@ -238,7 +244,8 @@ impl World {
         }
     }
 
-    /// 10: in a run where nothing goes wrong, no attempt is before its time, and none follows a success or the last one.
+    /// 10: in a run where nothing goes wrong, no attempt is before its time, and none follows a
+    /// success or the last one.
     fn check_time(&mut self, deliveries: &[DeliveryId]) {
         for id in deliveries {
             let Some(record) = self.record_of(*id) else { continue };
@@ -255,7 +262,8 @@ impl World {
         self.plan.latency * 6 + if self.stalls > 0 || self.plan.stalls > 0 { 15 * SECOND } else { 0 }
     }
 
-    /// A message meets the lease that its own turn before has not given up, though the function lives.
+    /// A message meets the lease that its own turn before has not given up, though the function
+    /// lives.
     pub(super) fn check_handover(&mut self, webhook: usize) {
         if self.watch[webhook].working.is_some_and(|group| self.sim.is_alive(group)) {
             self.violate(Kind::Handover, || format!("the turn of {webhook} meets its own lease"));

@@ -1,4 +1,5 @@
-//! Chance that a seed decides: SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
+//! Chance that a seed decides: SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom
+//! Number Generators", 2014).
 
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);

@@ -233,7 +233,8 @@ impl Drain {
         let is_unclean = turn.is_unclean();
         let read: usize = items.iter().map(|(_, item)| self.weight(&item.task)).sum();
         turn.read(read, is_end, self.actor.now());
-        // What a turn that died had begun may be recorded already, and so may what was received more than once.
+        // What a turn that died had begun may be recorded already, and so may what was received
+        // more than once.
         let mut kept = VecDeque::new();
         while let Some((key, mut item)) = items.pop() {
             if !is_unclean && !item.task.recorded {
@@ -352,7 +353,8 @@ impl Drain {
     }
 }
 
-/// What follows a request: it is recorded, a retry is sent on, and the items are deleted. Answers the item that is ready again.
+/// What follows a request: it is recorded, a retry is sent on, and the items are deleted. Answers
+/// the item that is ready again.
 async fn settle(
     actor: &Actor,
     webhook: usize,

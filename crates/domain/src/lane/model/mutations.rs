@@ -1,4 +1,5 @@
-//! The protocol with one thing wrong. Each has to be found, or the model would not see it in the protocol either.
+//! The protocol with one thing wrong. Each has to be found, or the model would not see it in the
+//! protocol either.
 
 use super::{
     check,
@@ -33,7 +34,8 @@ pub(super) enum Mutation {
     LeavesOnlyWhenEmpty,
     /// A slow lane with an empty backlog is closed.
     ClosesSlowWhenEmpty,
-    /// No mutation of the protocol: claims mind no lease, so that two turns of a lane can be at work.
+    /// No mutation of the protocol: claims mind no lease, so that two turns of a lane can be at
+    /// work.
     TwoTurns,
 }
 

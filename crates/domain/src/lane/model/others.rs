@@ -11,7 +11,8 @@ use crate::lane::{Attr, Outcome, nudge, wake};
 /// How far `release` looks ahead.
 const AHEAD: i64 = 75 * SECOND;
 
-/// One tick of `release`: it wakes the lanes that are due, and sends those retries of its part that are.
+/// One tick of `release`: it wakes the lanes that are due, and sends those retries of its part that
+/// are.
 pub(super) async fn release(actor: Actor, part: u64) {
     let until = ms(actor.now());
     let Ok(lanes) = actor.call(|world| world.due_lanes(until + AHEAD)).await else { return };

@@ -1,4 +1,5 @@
-//! What a seed decides before a run: who comes, how the endpoints behave, what the owner does, and what goes wrong.
+//! What a seed decides before a run: who comes, how the endpoints behave, what the owner does, and
+//! what goes wrong.
 
 use std::time::Duration;
 

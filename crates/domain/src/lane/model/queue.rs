@@ -9,7 +9,8 @@ use crate::task::Task;
 pub(super) enum Body {
     /// Deliveries of a webhook.
     Task(Task<'static>),
-    /// The turn of a webhook. The opening is the one that it was sent for, which only the model knows.
+    /// The turn of a webhook. The opening is the one that it was sent for, which only the model
+    /// knows.
     Turn { webhook: usize, token: String, opening: u64 },
 }
 

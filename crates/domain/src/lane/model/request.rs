@@ -91,7 +91,8 @@ pub(super) struct Again {
     pub(super) task: Task<'static>,
 }
 
-/// Records what came of a request with each delivery; answers what is made again. Tries three times.
+/// Records what came of a request with each delivery; answers what is made again. Tries three
+/// times.
 pub(super) async fn record(
     actor: &Actor,
     task: &Task<'static>,

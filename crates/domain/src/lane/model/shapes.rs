@@ -6,7 +6,8 @@ use super::{
 };
 use crate::rate_limit::Period;
 
-/// A webhook that gets about as much as its limit allows, so that its lane is opened and closed again and again.
+/// A webhook that gets about as much as its limit allows, so that its lane is opened and closed
+/// again and again.
 pub(super) fn opened_often(seed: u64) -> Plan {
     let mut plan = Plan::calm(seed);
     plan.webhooks[0].limit = Some(limit(10, Period::Second));
@@ -27,7 +28,8 @@ pub(super) fn overrun(seed: u64) -> Plan {
     Plan { latency: 200, deliverers: 200, ..plan }
 }
 
-/// An endpoint that takes 4.5 s for each of two requests a second: nine have to be under way at once.
+/// An endpoint that takes 4.5 s for each of two requests a second: nine have to be under way at
+/// once.
 pub(super) fn slow(seed: u64) -> Plan {
     let mut plan = Plan::calm(seed).stream(0, 200 * SECOND, 500);
     plan.webhooks[0].script = vec![(i64::MAX, Behaviour::Slow(4500))];

@@ -1,5 +1,5 @@
-//! A small executor: tasks that wait for simulated time, one after the other, in an order that a seed decides. Each wait is a point
-//! where others act, and where a task can be killed.
+//! A small executor: tasks that wait for simulated time, one after the other, in an order that a
+//! seed decides. Each wait is a point where others act, and where a task can be killed.
 
 use std::{
     cell::{Cell, RefCell},

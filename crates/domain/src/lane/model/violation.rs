@@ -30,7 +30,8 @@ pub(super) enum Kind {
     TooEarly,
     /// 11: something that came to an idle lane has not begun in time.
     Late,
-    /// 11: an endpoint that is well has not got its lane closed, or its backlog worked off, in time.
+    /// 11: an endpoint that is well has not got its lane closed, or its backlog worked off, in
+    /// time.
     NotRecovered,
     /// 12: a lane was left before its endpoint had proven that it is well.
     Flap,

@@ -348,7 +348,8 @@ impl World {
         grant
     }
 
-    /// Records what came of an attempt; answers how many there were. A success is never overwritten.
+    /// Records what came of an attempt; answers how many there were. A success is never
+    /// overwritten.
     pub(super) fn record(&mut self, id: DeliveryId, status: Status, wait: Option<Duration>) {
         let now = self.now();
         let delivery = self.deliveries.get_mut(&id).unwrap();

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{id::WebhookId, workspace::Workspace};
 
-/// What was seen, as (workspace, webhook, host, whether it was slow), in this order; answers what the last one says.
+/// What was seen, as (workspace, webhook, host, whether it was slow), in this order; answers what
+/// the last one says.
 fn last(seen: &[(&str, u64, &str, bool)]) -> Option<Strike> {
     let mut evidence = Evidence::default();
     let mut strike = None;
@@ -93,8 +94,8 @@ fn what_was_quick_a_moment_ago_is_known() {
 }
 
 proptest! {
-    /// Whatever else one tenant does, it can't keep another one's slow endpoint from being sidelined, as long as most other
-    /// workspaces are well.
+    /// Whatever else one tenant does, it can't keep another one's slow endpoint from being
+    /// sidelined, as long as most other workspaces are well.
     #[test]
     fn no_single_tenant_decides_for_the_others(own in prop::collection::vec((100..200_u64, "[a-z]{1,3}", any::<bool>()), 0..80)) {
         let own = own.iter().map(|(webhook, host, is_slow)| ("bad", *webhook, host.as_str(), *is_slow));

@@ -12,7 +12,8 @@ use crate::lane::{LANE_LIFE, LANES, Lane, PROBES, Reason, Seen, WATCHDOG};
 pub(super) const TAKEN_OVER: Duration = Duration::from_secs(10);
 /// The longest wait as the message's visibility timeout.
 const LONGEST_VISIBILITY: Duration = Duration::from_secs(120);
-/// A message is given up, and replaced by `release`, after so many receives or at this age: SQS counts both.
+/// A message is given up, and replaced by `release`, after so many receives or at this age: SQS
+/// counts both.
 const MAX_RECEIVES: u32 = 200;
 const MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 /// The watchdog is moved only when less than this is left, because each move writes to the index.
@@ -71,7 +72,7 @@ impl Turn {
         Step::Look
     }
 
-    /// Whether `release` should replace the turn's message soon.
+    /// Tells whether `release` should replace the turn's message soon.
     fn has_old_message(&self, now: Timestamp) -> bool {
         self.message.receives >= MAX_RECEIVES || now >= self.message.sent + MAX_AGE
     }

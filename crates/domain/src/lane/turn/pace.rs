@@ -85,7 +85,8 @@ impl Turn {
         let mine = self
             .mine()
             .only_if(Condition::is_as(Attr::Phase, self.lane.phase))
-            // Strikes may give the lane its former phase back: a repeat of this write must not undo that.
+            // Strikes may give the lane its former phase back: a repeat of this write must not undo
+            // that.
             .only_if(Condition::is_as(Attr::OpenedAt, self.lane.opened_at));
         self.with_lessons(mine).set(Attr::Phase, phase)
     }
