@@ -1,4 +1,4 @@
-//! Whose fault it is that nothing was sent.
+//! Tells whose fault it is that nothing was sent.
 #![cfg(test)]
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
@@ -7,7 +7,7 @@ use posthaste_domain::url::{PublicUrl, UrlPolicy};
 use posthaste_sender::{Lookup, Request, SendError, Sender, code};
 use rustls::RootCertStore;
 
-/// How sending to a name ends, whose look-up ends like this. Nobody listens there.
+/// The result of sending to a name whose look-up ends like this. Nobody listens there.
 async fn failure(look_up: impl Fn() -> io::Result<Vec<&'static str>> + Send + Sync + 'static) -> SendError {
     let policy = UrlPolicy { allow_http: true, allowed: "127.0.0.0/8,224.0.0.0/4,ff00::/8".parse().unwrap() };
     let lookup: Lookup = Arc::new(move |_| {

@@ -1,4 +1,5 @@
-//! How much memory an endpoint can make the client take. Alone in its binary, as all that the process allocates is counted.
+//! Measures how much memory an endpoint can make the client take. It is alone in its binary,
+//! because all that the process allocates is counted.
 #![cfg(test)]
 #![expect(unsafe_code, reason = "an allocator is unsafe to write")]
 
@@ -17,7 +18,7 @@ use tokio::{
 
 /// The head's 400 KiB, and room for how its buffer grows.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
-/// What an endpoint sends if nobody stops it.
+/// The bytes that an endpoint sends if nobody stops it.
 const SENT_BYTES: usize = 16 * 1024 * 1024;
 
 struct Counting;

@@ -125,7 +125,7 @@ const PUBLIC: &[&str] = &[
     "3fff:1000::",
 ];
 
-/// Where clouds serve metadata, credentials and their hosts' services.
+/// The addresses at which clouds serve metadata, credentials and their hosts' services.
 const METADATA: &[&str] = &[
     "169.254.169.254",
     "169.254.170.2",

@@ -93,7 +93,7 @@ fn what_an_event_says_of_its_process_is_read_once_for_all_webhooks() {
     assert_eq!(owed("{}", r#"{"processType":"risk"}"#), 3);
 }
 
-/// What one call may look at.
+/// The bounds of one call.
 #[derive(Debug, Clone, Copy)]
 struct Means {
     events: usize,

@@ -159,7 +159,7 @@ impl Work {
         self.turn.began(1);
     }
 
-    /// How many requests may begin now.
+    /// The number of requests that may begin now.
     fn room(&mut self, now: Timestamp) -> u32 {
         let mut room = 0;
         while self.next(now) == Step::Send {

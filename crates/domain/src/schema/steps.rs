@@ -133,13 +133,7 @@ impl Count<'_> {
                 })
             }
             ("patternProperties", Value::Object(parts), Value::Object(members)) => {
-                for (pattern, part) in parts {
-                    for (name, member) in members {
-                        self.pattern(pattern, name)?;
-                        self.part(part, member, level + 1)?;
-                    }
-                }
-                Ok(())
+                self.pattern_properties(parts, members, level)
             }
             ("additionalProperties", part, Value::Object(members)) => {
                 let named = keywords.get("properties");
@@ -175,6 +169,21 @@ impl Count<'_> {
             (_, Value::Object(_), _) => self.part(operand, value, level),
             _ => Ok(()),
         }
+    }
+
+    fn pattern_properties(
+        &mut self,
+        parts: &Map<String, Value>,
+        members: &Map<String, Value>,
+        level: usize,
+    ) -> Result<(), Spent> {
+        for (pattern, part) in parts {
+            for (name, member) in members {
+                self.pattern(pattern, name)?;
+                self.part(part, member, level + 1)?;
+            }
+        }
+        Ok(())
     }
 
     fn pattern(&mut self, pattern: &str, text: &str) -> Result<(), Spent> {

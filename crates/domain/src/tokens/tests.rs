@@ -191,9 +191,9 @@ fn an_account_is_forgotten_when_it_says_nothing_any_more() {
     assert!(!account.is_idle(at(999)) && account.is_idle(at(1000)));
 }
 
-/// How many calls a second pass, and how often a second the bucket is asked, when so many calls a
-/// second come to so many environments. The first half of the 20 s is not counted, as each
-/// environment has its own share at first.
+/// The calls a second that pass, and the questions a second that the bucket is asked, when so many
+/// calls a second come to so many environments. The first half of the 20 s is not counted, because
+/// each environment has its own share at first.
 fn steadily(limit: Limit, environments: usize, calls_a_second: u64) -> (f64, f64) {
     let mut accounts = vec![Account::default(); environments];
     let (mut bucket, mut passed, mut half) = (Bucket::default(), 0_u32, (0, 0));

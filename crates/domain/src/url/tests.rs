@@ -16,7 +16,7 @@ fn lines(table: &'static str) -> impl Iterator<Item = &'static str> {
     table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// What a table writes plainly, or as a JSON string.
+/// A text that a table writes plainly, or as a JSON string.
 fn unquoted(text: &str) -> String {
     if text.starts_with('"') { serde_json::from_str(text).unwrap() } else { text.to_owned() }
 }

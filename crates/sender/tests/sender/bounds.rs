@@ -48,7 +48,7 @@ async fn go_on(stream: &mut TcpStream, beginning: &str, on: &str, pause: Duratio
     }
 }
 
-/// How a request to such a server ends, which has to close its connection.
+/// The result of a request to such a server, which has to close its connection.
 async fn outcome(beginning: &str, on: &str, pause: Duration, within: Duration) -> Outcome {
     let (address, mut closings) = endless(beginning, on, pause).await;
     let outcome = post_within(&sender(), &format!("http://{address}/"), within).await;

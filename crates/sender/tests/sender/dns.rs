@@ -45,7 +45,7 @@ impl NameServer {
         server
     }
 
-    /// How often a name was looked up.
+    /// The number of times that a name was looked up.
     pub(crate) fn look_ups(&self) -> usize {
         self.look_ups.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! Whom the client believes to be the endpoint.
+//! Tests whom the client believes to be the endpoint.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

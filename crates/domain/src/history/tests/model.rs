@@ -13,8 +13,8 @@ use crate::{
 
 use super::*;
 
-/// How many items the first call for a class reads, and how many the one that goes on within a
-/// millisecond.
+/// The number of items that the first call for a class reads, and of those that a call reads which
+/// goes on within a millisecond.
 pub(super) const FIRST_CALL: usize = 4;
 pub(super) const SECOND_CALL: usize = 8;
 
@@ -23,7 +23,7 @@ pub(super) const SECOND_CALL: usize = 8;
 pub(super) enum Given {
     /// One with a record.
     Record(i64),
-    /// One that waits.
+    /// A delivery that waits in the backlog.
     Waiting(i64),
     /// One that was asked for again, and waits.
     Replay(i64),
@@ -39,7 +39,7 @@ pub(super) enum Given {
 pub(super) struct Store {
     records: Vec<DeliveryId>,
     backlog: Vec<Waiting>,
-    /// How many records a call looks at.
+    /// The number of records that a call looks at.
     examined: usize,
 }
 

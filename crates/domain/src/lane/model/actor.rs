@@ -1,4 +1,5 @@
-//! What every function of the model has: a clock, an end, and calls that take time and may fail.
+//! An actor is the part that every function of the model has: a clock, an end, and calls that take
+//! time and may fail.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -16,9 +17,9 @@ pub(super) struct Actor {
     pub(super) sim: Rc<Sim>,
     pub(super) world: Rc<RefCell<World>>,
     pub(super) group: Group,
-    /// How far its clock is ahead.
+    /// The time by which its clock is ahead.
     skew: i64,
-    /// When it is killed, in true time.
+    /// The time at which it is killed, in true time.
     pub(super) ends: i64,
 }
 

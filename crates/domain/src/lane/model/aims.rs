@@ -1,4 +1,4 @@
-//! What a lane has to reach, where nothing goes wrong.
+//! The aims of a lane: these runs show what it has to reach when nothing goes wrong.
 
 use super::{
     check,
@@ -16,7 +16,7 @@ fn burst(limit: RateLimit, count: i64, seed: u64) -> Plan {
     Plan { deliverers: 100, ..plan }
 }
 
-/// How many requests a second were made between the second one and the last one.
+/// The number of requests a second that were made between the second one and the last one.
 fn rate(run: &Run) -> f64 {
     let begins = &run.world.borrow().watch[0].begins;
     let (first, last) = (begins[1], begins[begins.len() - 1]);
@@ -58,7 +58,7 @@ fn a_webhook_with_more_than_its_turn_can_carry_gets_its_lane_closed() {
     check(&blip(0));
 }
 
-/// How many calls an hour of waiting costs, with so many deliveries that wait.
+/// The number of calls that an hour of waiting costs, with so many deliveries that wait.
 fn calls_while_waiting(mut plan: Plan, count: usize) -> u64 {
     plan.arrivals.iter_mut().for_each(|arrival| arrival.count = count);
     plan.calm_from = 70 * MINUTE;

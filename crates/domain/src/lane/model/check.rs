@@ -1,4 +1,4 @@
-//! What must hold at every moment.
+//! Checks the statements that must hold at every moment.
 
 use super::{
     mutations::Mutation,
@@ -14,44 +14,44 @@ use crate::{
     task::Task,
 };
 
-/// How old what is known of a webhook may be when a request begins, and how long a slot is waited
-/// for.
+/// The age of knowledge about a webhook when a request begins, and the time that a slot is waited
+/// for, at most.
 const KNOWN_FOR: i64 = 2 * SECOND + SECOND + 10;
 
-/// What is known of a webhook that only the model can know.
+/// The facts about a webhook that only the model can know.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// How often its lane was opened.
+    /// The number of times that its lane was opened.
     pub(super) opening: u64,
-    /// Since when arrivals have to wait.
+    /// The time since which arrivals have to wait.
     pub(super) held_since: Option<i64>,
-    /// Since when it gets nothing.
+    /// The time since which it gets nothing.
     pub(super) off_since: Option<i64>,
-    /// Who works its backlog off.
+    /// The invocation that works its backlog off.
     pub(super) working: Option<Group>,
-    /// How often it was taken from an invocation that was alive.
+    /// The number of times that the turn was taken from an invocation that was alive.
     pub(super) taken_over: u32,
-    /// When requests began.
+    /// The times at which requests began.
     pub(super) begins: Vec<i64>,
-    /// How many are under way, by invocation of `drain`.
+    /// The number of requests under way, by invocation of `drain`.
     pub(super) under_way: std::collections::BTreeMap<Group, u32>,
-    /// What the turn knows of the webhook.
+    /// The facts that the turn has read about the webhook.
     pub(super) seen: Option<Seen>,
-    /// How many quick answers in a row its turns have got since it was sidelined.
+    /// The number of quick answers in a row that its turns have got since it was sidelined.
     pub(super) quick: u32,
     pub(super) expected: Vec<Expected>,
 }
 
-/// What has to happen until a time, unless nothing waits any more.
+/// An event that has to happen until a time, unless nothing waits any more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
     until: i64,
     kind: Kind,
-    /// Whether the beginning of a request is enough.
+    /// True if the beginning of a request is enough.
     is_begin: bool,
 }
 
-/// A request that is to begin.
+/// A request that is about to begin.
 pub(super) struct Begin<'a> {
     pub(super) webhook: usize,
     pub(super) deliveries: &'a [DeliveryId],
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// What was expected to begin by now, and has not.
+    /// Checks that everything has begun that was expected by now.
     pub(super) fn check_expected(&mut self) {
         let now = self.now();
         for webhook in 0..self.watch.len() {
@@ -205,7 +205,7 @@ impl World {
         }
     }
 
-    /// A request begins.
+    /// Checks a request that begins.
     pub(super) fn begin(&mut self, begin: &Begin<'_>) {
         let Begin { webhook, deliveries, turn } = *begin;
         let now = self.now();
@@ -257,7 +257,7 @@ impl World {
         }
     }
 
-    /// How long a call may take, with all its tries.
+    /// The longest time that a call may take, with all its tries.
     fn slowest(&self) -> i64 {
         self.plan.latency * 6 + if self.stalls > 0 || self.plan.stalls > 0 { 15 * SECOND } else { 0 }
     }

@@ -22,7 +22,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// How long a message is hidden, and how long an invocation lasts.
+/// The time for which a message is hidden, and for which an invocation lasts.
 pub(super) const VISIBILITY: i64 = 60 * SECOND;
 pub(super) const LASTS: i64 = 55 * SECOND;
 
@@ -35,7 +35,7 @@ struct Deliver {
     put: Vec<String>,
 }
 
-/// What is known of the webhook.
+/// The facts about the webhook, as they were read.
 struct Facts {
     is_enabled: bool,
     limit: Option<crate::rate_limit::RateLimit>,
@@ -73,16 +73,7 @@ impl Deliver {
                 return Ok(());
             }
             let now = self.actor.now();
-            let situation = Situation {
-                is_enabled: facts.is_enabled,
-                admission: facts.lane.admission(),
-                looked_at: facts.looked_at,
-                limit: facts.limit,
-                slot,
-                timeout: self.actor.world.borrow().plan.webhooks[self.webhook].timeout,
-                time_left: self.actor.deadline().duration_since(now).try_into().unwrap_or_default(),
-            };
-            match sequence.next(&situation, now) {
+            match sequence.next(&self.situation(&facts, slot, now), now) {
                 Move::Over => {
                     if self.message.receives > 1 {
                         self.delete_items().await?;
@@ -116,6 +107,18 @@ impl Deliver {
                     }
                 }
             }
+        }
+    }
+
+    fn situation(&self, facts: &Facts, slot: Option<jiff::Timestamp>, now: jiff::Timestamp) -> Situation {
+        Situation {
+            is_enabled: facts.is_enabled,
+            admission: facts.lane.admission(),
+            looked_at: facts.looked_at,
+            limit: facts.limit,
+            slot,
+            timeout: self.actor.world.borrow().plan.webhooks[self.webhook].timeout,
+            time_left: self.actor.deadline().duration_since(now).try_into().unwrap_or_default(),
         }
     }
 
@@ -234,7 +237,7 @@ impl Deliver {
         }
     }
 
-    /// Makes the next request. Answers whether the message itself waits for the retry.
+    /// Makes the next request. Returns whether the message itself waits for the retry.
     async fn request(&self, sequence: &mut Sequence) -> Result<bool, Failed> {
         let full = self.actor.world.borrow().plan.webhooks[self.webhook].full_request;
         let count = if sequence.batch.is_some() { sequence.left.len() } else { full.min(sequence.left.len()) };
@@ -256,7 +259,7 @@ impl Deliver {
         Ok(false)
     }
 
-    /// What a request says to the environment that made it.
+    /// The strike that the environment which made a request sees in it.
     fn noted(&self, took: std::time::Duration) -> Option<Strike> {
         let world = &mut *self.actor.world.borrow_mut();
         let environment = usize::try_from(self.actor.group % 3).unwrap();
@@ -265,7 +268,7 @@ impl Deliver {
         world.evidence[environment].note(self.task.webhook, &workspace, &host, took, self.actor.now())
     }
 
-    /// A request is quick.
+    /// Notes a quick request.
     async fn trust(&self) {
         self.noted(std::time::Duration::ZERO);
         let Ok(lane) = self.actor.call(|world| world.lane(self.webhook)).await else { return };
@@ -273,7 +276,7 @@ impl Deliver {
         let _ = self.actor.call(|world: &mut World| world.write_lane(self.webhook, &write, &Writer::Strike)).await;
     }
 
-    /// A request is slow.
+    /// Notes a slow request.
     async fn strike(&self) {
         let Some(kind) = self.noted(SLOW) else { return };
         let mut lane = self.actor.call(|world| world.lane(self.webhook)).await;
@@ -289,7 +292,7 @@ impl Deliver {
     }
 }
 
-/// What is left of a task, by what is recorded, and when it is due.
+/// The deliveries that a task still asks for, by their records, and the time at which they are due.
 pub(super) fn look_up(world: &mut World, task: &Task<'static>) -> (Vec<Due<'static>>, i64) {
     let mut not_before = 0;
     let mut left = Vec::new();

@@ -27,7 +27,7 @@ use crate::{
 pub(super) const VISIBILITY: i64 = 75 * SECOND;
 pub(super) const LASTS: i64 = 60 * SECOND;
 
-/// What a request tells the turn when it has ended.
+/// The result of a request, as the turn is told it.
 struct Ended {
     reply: Reply,
     /// The item that is ready again, shortened.
@@ -41,7 +41,7 @@ struct Drain {
     webhook: usize,
     me: String,
     mutation: Option<Mutation>,
-    /// What was read and is not begun.
+    /// The items that were read and are not begun.
     ready: VecDeque<(String, Stored)>,
     /// The keys of all that was read and is not disposed of.
     at_hand: BTreeSet<String>,
@@ -210,7 +210,8 @@ impl Drain {
         Ok(())
     }
 
-    /// How many of what a turn counts an item is: a list takes deliveries, others requests.
+    /// The number that an item counts for a turn: its deliveries for a list, one request for other
+    /// formats.
     fn weight(&self, task: &Task<'_>) -> usize {
         if self.full_request() > 1 { task.deliveries.len() } else { 1 }
     }
@@ -353,8 +354,8 @@ impl Drain {
     }
 }
 
-/// What follows a request: it is recorded, a retry is sent on, and the items are deleted. Answers
-/// the item that is ready again.
+/// Carries the consequences of a request out: records it, sends a retry on, and deletes the items.
+/// Returns the item that is ready again.
 async fn settle(
     actor: &Actor,
     webhook: usize,

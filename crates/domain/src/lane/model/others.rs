@@ -8,7 +8,7 @@ use super::{
 };
 use crate::lane::{Attr, Outcome, nudge, wake};
 
-/// How far `release` looks ahead.
+/// `release` looks this far ahead.
 const AHEAD: i64 = 75 * SECOND;
 
 /// One tick of `release`: it wakes the lanes that are due, and sends those retries of its part that
@@ -62,7 +62,7 @@ pub(super) async fn clock(actor: Actor, part: u64, offset: i64) {
     }
 }
 
-/// All that come.
+/// All clients that publish.
 pub(super) async fn publishers(actor: Actor) {
     let plan = actor.world.borrow().plan.clone();
     let mut arrivals = plan.arrivals.clone();
@@ -89,7 +89,7 @@ pub(super) async fn owner(actor: Actor) {
     }
 }
 
-/// The change itself, and then the nudge: a change that could not nudge is made again.
+/// Makes the change itself, and then the nudge: a change that could not nudge is made again.
 async fn change(actor: &Actor, webhook: usize, act: Act) -> Result<(), Failed> {
     let is_change = actor
         .call(|world| {

@@ -1,5 +1,5 @@
-//! What a seed decides before a run: who comes, how the endpoints behave, what the owner does, and
-//! what goes wrong.
+//! A plan is everything that a seed decides before a run: who comes, how the endpoints behave, what
+//! the owner does, and what goes wrong.
 
 use std::time::Duration;
 
@@ -19,23 +19,23 @@ pub(super) struct Plan {
     pub(super) arrivals: Vec<Arrival>,
     pub(super) acts: Vec<(i64, usize, Act)>,
     pub(super) faults: Faults,
-    /// How far the clocks of actors differ from the true time, at most.
+    /// The greatest difference between the clocks of actors and the true time.
     pub(super) skew: i64,
-    /// How long a call takes at most, in ms; one call in so many stalls for up to 5 s.
+    /// The longest time of a call in ms. One call in so many stalls for up to 5 s.
     pub(super) latency: i64,
     pub(super) stalls: u64,
-    /// For how long the index shows what was, at most.
+    /// The longest time for which the index shows an old state.
     pub(super) index_lag: i64,
-    /// How long a turn's message is in the queue before anybody has room for it.
+    /// The time that a turn's message is in the queue before anybody has room for it.
     pub(super) queueing: i64,
-    /// How many invocations of each function may run.
+    /// The number of invocations that each function may have.
     pub(super) deliverers: usize,
     pub(super) drains: usize,
-    /// What a turn's request costs its invocation before it begins.
+    /// The time that a turn's request costs its invocation before it begins.
     pub(super) cost_of_a_request: i64,
-    /// When faults and arrivals end.
+    /// The time at which faults and arrivals end.
     pub(super) calm_from: i64,
-    /// When nothing may be waiting any more.
+    /// The time at which nothing may be waiting any more.
     pub(super) goal: Option<Goal>,
     pub(super) mutation: Option<Mutation>,
 }
@@ -46,7 +46,7 @@ pub(super) struct Endpoint {
     pub(super) full_request: usize,
     pub(super) timeout: Duration,
     pub(super) schedule: RetrySchedule,
-    /// Until when it behaves how; it is quick in the end.
+    /// The times until which it behaves in each way; it is quick in the end.
     pub(super) script: Vec<(i64, Behaviour)>,
 }
 
@@ -58,16 +58,16 @@ pub(super) enum Behaviour {
     Hangs,
     Fails,
     Busy,
-    /// Any of these.
+    /// Any of these, at random.
     Any,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal {
     pub(super) at: i64,
-    /// How much may still be waiting for the first webhook.
+    /// The number of deliveries that may still be waiting for the first webhook.
     pub(super) waiting: usize,
-    /// Whether its lane has to be closed, too.
+    /// True if its lane has to be closed, too.
     pub(super) is_closed: bool,
 }
 
@@ -89,7 +89,7 @@ pub(super) enum Act {
     Touch,
 }
 
-/// How rare each fault is: it comes once in so many steps, calls or messages; zero is never.
+/// The rarity of each fault: it comes once in so many steps, calls or messages; zero is never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Faults {
     pub(super) kills: u64,
@@ -242,7 +242,7 @@ impl Plan {
         arrivals
     }
 
-    /// So many arrivals, a while apart.
+    /// Makes so many arrivals, a while apart.
     pub(super) fn stream(mut self, from: i64, until: i64, pause: i64) -> Self {
         let mut at = from;
         while at < until {
@@ -267,7 +267,7 @@ impl Plan {
             .collect()
     }
 
-    /// How the endpoint of a webhook behaves at a time.
+    /// The behaviour of a webhook's endpoint at a time.
     pub(super) fn behaviour(&self, webhook: usize, now: i64) -> Behaviour {
         let script = &self.webhooks[webhook].script;
         script.iter().find(|(until, _)| now < *until).map_or(Behaviour::Quick, |(_, behaviour)| *behaviour)

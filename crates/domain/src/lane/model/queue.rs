@@ -21,7 +21,7 @@ pub(super) struct Message {
     pub(super) sent: i64,
     pub(super) visible_at: i64,
     pub(super) receives: u32,
-    /// How many functions have led to it in a row.
+    /// The number of functions that have led to it in a row.
     pub(super) depth: u32,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// When the next message can be received.
+    /// The time at which the next message can be received.
     pub(super) fn next_at(&self) -> Option<i64> {
         self.messages.values().map(|message| message.visible_at).min()
     }

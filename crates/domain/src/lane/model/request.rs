@@ -16,7 +16,7 @@ use crate::{
     task::Task,
 };
 
-/// What came of a request.
+/// The reply to a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reply {
     pub(super) answer: Answer,
@@ -47,7 +47,7 @@ impl UnderWay {
         Self { actor: actor.clone(), webhook, is_turn: turn.is_some(), reply, ends, has_ended: Cell::new(false) }
     }
 
-    /// Waits for its end, at most for so long. Answers what came of it.
+    /// Waits for the end of the request, at most for so long. Returns the reply.
     pub(super) async fn within(&self, ms: i64) -> Option<Reply> {
         let until = self.ends.min(self.actor.sim.now().saturating_add(ms));
         self.actor.sim.sleep_until(until).await;
@@ -85,14 +85,14 @@ fn reply(world: &mut World, webhook: usize) -> Reply {
     Reply { answer, is_success, took }
 }
 
-/// How a failed request is made again.
+/// The retry of a failed request.
 pub(super) struct Again {
     pub(super) wait: Duration,
     pub(super) task: Task<'static>,
 }
 
-/// Records what came of a request with each delivery; answers what is made again. Tries three
-/// times.
+/// Records the reply with each delivery, in up to three tries. Returns the deliveries that are
+/// tried again.
 pub(super) async fn record(
     actor: &Actor,
     task: &Task<'static>,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::lane::Attr;
 
-/// How long after the last fault everything has to be over.
+/// Everything has to be over this long after the last fault.
 const PATIENCE: i64 = 4 * 60 * MINUTE;
 /// More steps than any run needs.
 const MOST_STEPS: usize = 400_000;
@@ -47,7 +47,7 @@ impl Run {
         Self { sim, world, plan, dice, deliverers: BTreeMap::new(), drains: BTreeMap::new(), steps: 0 }
     }
 
-    /// Runs until all is over; answers what was wrong first.
+    /// Runs until all is over. Returns the first thing that was wrong, if something was.
     pub(super) fn check(plan: &Plan, is_traced: bool) -> Result<Self, (Violation, Vec<String>)> {
         let mut run = Self::new(plan, is_traced);
         run.until(|run| run.is_over());
@@ -163,7 +163,7 @@ impl Run {
             && self.drains.is_empty()
     }
 
-    /// What must hold in the end.
+    /// Checks the statements that must hold in the end.
     fn end(&self) {
         let world = &mut *self.world.borrow_mut();
         if world.violation.is_some() {

@@ -26,7 +26,7 @@ pub(super) struct Sim {
     now: Cell<i64>,
     last_id: Cell<u64>,
     current: Cell<u64>,
-    /// When which task goes on; tasks of the same millisecond go on in a random order.
+    /// The times at which tasks go on. Tasks of the same millisecond go on in a random order.
     alarms: RefCell<BinaryHeap<Reverse<(i64, u64, u64)>>>,
     tasks: RefCell<BTreeMap<u64, Task>>,
     alive: RefCell<BTreeMap<Group, usize>>,
@@ -138,7 +138,7 @@ impl Sim {
     }
 }
 
-/// What the requests of a turn tell the turn.
+/// The mails that the requests of a turn send to it.
 pub(super) struct Mailbox<T> {
     mails: RefCell<VecDeque<T>>,
     reader: Cell<Option<u64>>,

@@ -1,4 +1,5 @@
-//! What can be wrong. The numbers are those of the list in the module's documentation.
+//! The ways in which a run can be wrong. The numbers are those of the list in the module's
+//! documentation.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -43,7 +44,7 @@ pub(super) enum Kind {
     Lineage,
     /// A turn that was handed over met its own lease.
     Handover,
-    /// Steps without end.
+    /// A run takes steps without end.
     Spin,
 }
 

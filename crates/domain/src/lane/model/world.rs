@@ -1,4 +1,5 @@
-//! What is stored and queued, in memory. Each method is one call that is carried out whole.
+//! Everything that is stored and queued, in memory. Each method is one call that is carried out
+//! whole.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -36,7 +37,7 @@ pub(super) fn ms(time: jiff::Timestamp) -> i64 {
     time.as_millisecond() - BEGINNING
 }
 
-/// What is recorded of a delivery.
+/// The record of a delivery.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
     pub(super) status: Status,
@@ -78,7 +79,7 @@ pub(super) struct World {
     pub(super) parked: BTreeMap<(i64, u64), Task<'static>>,
     pub(super) slots: Vec<Option<jiff::Timestamp>>,
     pub(super) webhooks: Vec<Webhook>,
-    /// What the index will show from when on.
+    /// The states that the index will show, with the times from which it does.
     index: Vec<VecDeque<(i64, Option<i64>)>>,
     pub(super) evidence: Vec<Evidence>,
     pub(super) watch: Vec<Watch>,
@@ -89,12 +90,12 @@ pub(super) struct World {
 
 #[derive(Debug, Default)]
 pub(super) struct Delivery {
-    /// How many messages, items and parked retries hold it.
+    /// The number of messages, items and parked retries that hold it.
     pub(super) holders: u32,
     pub(super) record: Option<Record>,
 }
 
-/// Who writes a lane.
+/// The writer of a lane.
 #[derive(Debug, Clone)]
 pub(super) enum Writer {
     Append,
@@ -307,7 +308,7 @@ impl World {
         self.lanes[webhook].lane().unwrap()
     }
 
-    /// One UpdateItem.
+    /// Carries one UpdateItem out.
     pub(super) fn write_lane(&mut self, webhook: usize, write: &Write, writer: &Writer) -> Outcome {
         let before = self.lane(webhook);
         if !write.applies_to(&self.lanes[webhook]) {

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{id::WebhookId, workspace::Workspace};
 
-/// What was seen, as (workspace, webhook, host, whether it was slow), in this order; answers what
-/// the last one says.
+/// Notes these observations in their order, as (workspace, webhook, host, whether it was slow).
+/// Returns what the last one says.
 fn last(seen: &[(&str, u64, &str, bool)]) -> Option<Strike> {
     let mut evidence = Evidence::default();
     let mut strike = None;

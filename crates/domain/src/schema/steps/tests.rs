@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-/// How many steps a check takes.
+/// The number of steps that a check takes.
 fn steps(schema: Value, data: Value) -> u64 {
     let prices = super::super::patterns::check(&schema).unwrap().prices;
     let mut budget = Budget::default();
