@@ -55,15 +55,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// JSON without the white space between its tokens.
 fn minified(json: &str) -> String {
+    let mut minified = String::with_capacity(json.len());
     let (mut in_text, mut escaped) = (false, false);
-    let keep = |char: &char| {
-        let keep = in_text || !char.is_ascii_whitespace();
+    for char in json.chars() {
+        if in_text || !char.is_ascii_whitespace() {
+            minified.push(char);
+        }
         (in_text, escaped) = match char {
             '"' if !escaped => (!in_text, false),
             '\\' if in_text => (true, !escaped),
             _ => (in_text, false),
         };
-        keep
-    };
-    json.chars().filter(keep).collect()
+    }
+    minified
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthaste_domain::{
     Timestamp,
-    attempt::{Duty, duty},
+    attempt::{self, Duty},
     id::{BatchId, CauseKind, DeliveryId, EventId},
     sequence::Pending,
     task::{Content, Due, Task},
@@ -74,7 +74,7 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
     let redriven = sent.redriven || task.redriven;
     for due in task.deliveries {
         let progress = details.progress.items.get(&due.id).copied();
-        let duty = duty(webhook, progress, redriven, now);
+        let duty = attempt::duty(webhook, progress, redriven, now);
         let is_over = task.made.as_ref().map_or(duty == Duty::Over, |made| !made.is_wanted(progress, redriven));
         if is_over {
             continue;

@@ -128,8 +128,8 @@ impl Courier {
         let is_handed_on = !comes_again && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
         let unsettled =
             if is_handed_on { BTreeSet::new() } else { unrecorded.iter().map(|pending| pending.source).collect() };
-        let wait = wait.max(own_wait);
-        Concluded { again, wait, due_at: now + wait, exhausted, unsettled }
+        let longest = wait.max(own_wait);
+        Concluded { again, wait: longest, due_at: now + longest, exhausted, unsettled }
     }
 
     /// Sends deliveries on with the result of their attempt. Returns false if that fails.

@@ -47,11 +47,11 @@ impl Answer {
     }
 
     /// The sign of load that the answer gives to the webhook's turn.
-    pub fn verdict(&self) -> lane::Answer {
+    pub fn verdict(&self) -> lane::Verdict {
         match (&self.attempt.error, self.attempt.http_status) {
-            (Some(failure), _) if failure.code == code::TIMEOUT => lane::Answer::TimedOut,
-            (Some(_), Some(429 | 500..)) => lane::Answer::Overloaded,
-            _ => lane::Answer::Answered,
+            (Some(failure), _) if failure.code == code::TIMEOUT => lane::Verdict::TimedOut,
+            (Some(_), Some(429 | 500..)) => lane::Verdict::Overloaded,
+            _ => lane::Verdict::Answered,
         }
     }
 }
@@ -143,7 +143,6 @@ fn log_attempt(attempt: &Attempt, carried: &Carried, span: Option<SpanId>, detai
     let first = carried.deliveries.first();
     let delivery = first.map(|pending| display(pending.id));
     let event = first.map(|pending| display(pending.event.id));
-    let span = span.map(display);
     let deliveries = carried.deliveries.len();
     match &attempt.error {
         // Successes are counted by the metrics, and each delivery is in the history.
@@ -151,7 +150,7 @@ fn log_attempt(attempt: &Attempt, carried: &Carried, span: Option<SpanId>, detai
             delivery.id = delivery,
             event.id = event,
             trace.id = traces(carried),
-            span.id = span,
+            span.id = span.map(display),
             deliveries,
             http.status = attempt.http_status,
             duration.ms = attempt.duration_ms,
@@ -161,7 +160,7 @@ fn log_attempt(attempt: &Attempt, carried: &Carried, span: Option<SpanId>, detai
             delivery.id = delivery,
             event.id = event,
             trace.id = traces(carried),
-            span.id = span,
+            span.id = span.map(display),
             deliveries,
             http.status = attempt.http_status,
             error.code = error.code,

@@ -191,13 +191,15 @@ fn written(body: &[u8]) -> (String, Option<Encoding>) {
         Err(error) if error.error_len().is_none() => std::str::from_utf8(&body[..error.valid_up_to()]).ok(),
         Err(_) => None,
     };
-    // A body with other control characters counts as binary: as JSON each would take six times its
-    // size.
-    let is_text = |text: &&str| !text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\r' | '\t'));
-    match text.filter(is_text) {
-        Some(text) => (text.to_owned(), None),
-        None => (STANDARD.encode(body), Some(Encoding::Base64)),
+    match text {
+        Some(text) if !text.chars().any(is_binary) => (text.to_owned(), None),
+        _ => (STANDARD.encode(body), Some(Encoding::Base64)),
     }
+}
+
+/// Tells whether a character makes a body binary. As JSON each of these would take six times its size.
+fn is_binary(char: char) -> bool {
+    char.is_control() && !matches!(char, '\n' | '\r' | '\t')
 }
 
 fn refusal(webhook: &Webhook, http_status: u16) -> Failure {

@@ -42,11 +42,7 @@ impl IdempotencyKey {
     /// API Gateway joins headers of one name with commas.
     pub fn parse(value: &[u8]) -> Result<Self, Invalid> {
         let text = str::from_utf8(value).ok();
-        let is_key = |text: &&str| {
-            (1..=MAX_KEY_LENGTH).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
-        };
-        text.filter(is_key).map(|key| Self(key.to_owned())).ok_or_else(|| {
+        text.filter(|text| is_key(text)).map(|key| Self(key.to_owned())).ok_or_else(|| {
             let message = format!(
                 "{HEADER} has to be 1 to {MAX_KEY_LENGTH} visible ASCII characters without a comma, and given once"
             );
@@ -58,6 +54,10 @@ impl IdempotencyKey {
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(self.0.as_bytes()))
     }
+}
+
+fn is_key(text: &str) -> bool {
+    (1..=MAX_KEY_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
 /// The SHA-256 of a body in hex.

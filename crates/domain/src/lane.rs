@@ -61,7 +61,7 @@ pub use attributes::{Attr, Attributes, Unreadable, Value};
 pub use evidence::Evidence;
 pub use message::TurnMessage;
 pub use terms::{Seen, Terms};
-pub use turn::{Answer, Claim, Claiming, Message, Over, Step, Turn};
+pub use turn::{Claim, Claiming, Message, Over, Step, Turn, Verdict};
 pub use window::{MAX_WINDOW, Window};
 pub use write::{Condition, Outcome, Write};
 
@@ -172,7 +172,7 @@ pub struct Lane {
     /// answered.
     pub sick_until: Option<Timestamp>,
     /// The number of times that the circuit has opened in a row.
-    pub openings: u32,
+    pub circuit_openings: u32,
     /// Timeouts in a row that turns have seen.
     pub timeouts: i64,
     /// Quick answers in a row that turns have seen.
@@ -344,8 +344,11 @@ pub fn due_shard(spread: u64) -> String {
 /// The partitions of the index `due` that a part of `release` works off: those of lanes, and those
 /// of lanes that wait for a probe.
 pub fn due_shards(part: Part) -> (Vec<String>, Vec<String>) {
-    let share = |prefix: &str| part.share_of(DUE_SHARDS).map(|shard| format!("{prefix}{shard}")).collect();
-    (share(LANES), share(PROBES))
+    (shards_of(part, LANES), shards_of(part, PROBES))
+}
+
+fn shards_of(part: Part, prefix: &str) -> Vec<String> {
+    part.share_of(DUE_SHARDS).map(|shard| format!("{prefix}{shard}")).collect()
 }
 
 /// The number of lanes of one partition that are probed a minute, so that all partitions together

@@ -70,13 +70,16 @@ pub fn beside_message(text: Option<&str>) -> Result<u8, Invalid> {
 /// Reads the largest number of the header. A proxy may have joined several headers into one, with
 /// commas between their values.
 fn largest(value: &[u8]) -> Result<u8, Invalid> {
-    let message = || format!("{HOPS_HEADER} has to be the whole number that a webhook's request carries");
-    let invalid = || Invalid::field(HOPS_HEADER, "invalid_hops", message());
     let mut largest = 0;
-    for number in str::from_utf8(value).map_err(|_| invalid())?.split(',') {
-        largest = largest.max(number.trim().parse().map_err(|_| invalid())?);
+    for number in str::from_utf8(value).map_err(|_| no_number())?.split(',') {
+        largest = largest.max(number.trim().parse().map_err(|_| no_number())?);
     }
     Ok(largest)
+}
+
+fn no_number() -> Invalid {
+    let message = format!("{HOPS_HEADER} has to be the whole number that a webhook's request carries");
+    Invalid::field(HOPS_HEADER, "invalid_hops", message)
 }
 
 fn not_passed_on() -> Invalid {

@@ -8,9 +8,9 @@ pub(crate) fn names<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Vec
     let wanted = plain(name);
     let mut scored: Vec<(usize, &str)> = Vec::new();
     for known in known {
-        let distance = distance(&wanted, &plain(known));
-        if distance * 3 <= known.len().max(name.len()) {
-            scored.push((distance, known));
+        let changes = distance(&wanted, &plain(known));
+        if changes * 3 <= known.len().max(name.len()) {
+            scored.push((changes, known));
         }
     }
     scored.sort_unstable();

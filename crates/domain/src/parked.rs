@@ -95,8 +95,8 @@ impl Owner<'_> {
         let Self { workspace, webhook, due_at } = *self;
         let shard = partitions(workspace)[usize::from(spread) % OWNED];
         let key = format!("{}#{workspace}#{webhook}#{name}", time(due_at));
-        let deliveries = deliveries.iter().map(Due::by_reference).collect();
-        let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, Vec::new()) }.with(deliveries);
+        let stored = deliveries.iter().map(Due::by_reference).collect();
+        let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, Vec::new()) }.with(stored);
         Parked { shard, key, due_at, task }
     }
 }

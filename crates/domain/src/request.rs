@@ -90,8 +90,8 @@ impl WebhookRequest {
         let body = webhook.format().write(uuid, &events)?;
         let carried = &deliveries[..body.event_count];
         let ids: Vec<DeliveryId> = carried.iter().map(|(id, _)| *id).collect();
-        let batch = batch.or_else(|| if ids.len() > 1 { BatchId::derive(&ids) } else { None });
-        let id = match (batch, carried.first()) {
+        let shared = batch.or_else(|| if ids.len() > 1 { BatchId::derive(&ids) } else { None });
+        let id = match (shared, carried.first()) {
             (Some(batch), _) => batch.to_string(),
             (None, Some((_, event))) => event.id.to_string(),
             (None, None) => String::new(),
@@ -105,7 +105,7 @@ impl WebhookRequest {
             ("webhook-timestamp", now.as_second().to_string()),
             (HOPS_HEADER, hops.unwrap_or_default().to_string()),
         ];
-        Ok((Self { headers, body: body.bytes, batch, delivery_count: body.event_count, traceparent: None }, id))
+        Ok((Self { headers, body: body.bytes, batch: shared, delivery_count: body.event_count, traceparent: None }, id))
     }
 }
 

@@ -8,7 +8,7 @@ use posthaste_delivery::{Answered, Client, Concluded, Concluding, SendOn};
 use posthaste_domain::{
     Timestamp,
     id::BatchId,
-    lane::{Answer, Over, Seen, State, Step, Turn, TurnMessage},
+    lane::{Over, Seen, State, Step, Turn, TurnMessage, Verdict},
     sequence::{Carried, Pending, Way, sent_on, way},
 };
 use posthaste_queue::{MAX_DELAY, Message};
@@ -57,7 +57,7 @@ enum Event {
     /// What came of it is recorded.
     Concluded {
         ready: Ready,
-        answer: Answer,
+        verdict: Verdict,
         took: Duration,
         settled: Result<BTreeSet<usize>, ()>,
         carried: Vec<Carrying>,
@@ -252,7 +252,7 @@ impl<'d> Working<'d> {
             Event::Answered { client, ready, carried, answered, attempt_id } => {
                 self.conclude(*client, ready, carried, answered, attempt_id);
             }
-            Event::Concluded { ready, answer, took, settled, carried } => {
+            Event::Concluded { ready, verdict, took, settled, carried } => {
                 match settled {
                     Ok(unsettled) => {
                         if !unsettled.is_empty() {
@@ -265,7 +265,7 @@ impl<'d> Working<'d> {
                     Err(()) => self.hand.leave_all(&carried),
                 }
                 let again = self.hand.put_back(ready);
-                self.turn.answered(answer, took, again, clock::now());
+                self.turn.answered(verdict, took, again, clock::now());
                 if let Err(error) = self.delete_done(DELETED_TOGETHER).await {
                     tracing::error!(error = %format!("{error:#}"), "what is done could not be deleted yet");
                 }
@@ -291,8 +291,8 @@ impl<'d> Working<'d> {
                     }
                 }
                 let ready = Ready { item: ready.item, sequence: Default::default() };
-                let (answer, took) = (Answer::OurFault, Duration::ZERO);
-                Event::Concluded { ready, answer, took, settled: Err(()), carried: carrying }
+                let (verdict, took) = (Verdict::OurFault, Duration::ZERO);
+                Event::Concluded { ready, verdict, took, settled: Err(()), carried: carrying }
             }));
             return;
         };
@@ -320,7 +320,7 @@ impl<'d> Working<'d> {
                 }
             }
             courier.note_health(webhook, &answer.attempt).await;
-            Event::Concluded { ready, answer: verdict, took, settled: Ok(unsettled), carried: carrying }
+            Event::Concluded { ready, verdict, took, settled: Ok(unsettled), carried: carrying }
         }));
     }
 

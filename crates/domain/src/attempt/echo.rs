@@ -13,12 +13,12 @@ const MIN_PART_BYTES: usize = 16;
 /// them, as they were sent, without percent-encoding, and as JSON and HTML escape them. A body that
 /// `is_cut` can end within one of them.
 pub(super) fn without_url(body: &[u8], is_cut: bool, url: &PublicUrl) -> Vec<u8> {
-    let secrets = secrets(url);
+    let masked = masked_parts(url);
     let mut begins = [false; 256];
-    secrets.iter().filter_map(|secret| secret.first()).for_each(|byte| begins[usize::from(*byte)] = true);
+    masked.iter().filter_map(|part| part.first()).for_each(|byte| begins[usize::from(*byte)] = true);
     let (mut kept, mut rest) = (Vec::with_capacity(body.len()), body);
     while let [first, behind @ ..] = rest {
-        let candidates = if begins[usize::from(*first)] { secrets.as_slice() } else { &[] };
+        let candidates = if begins[usize::from(*first)] { masked.as_slice() } else { &[] };
         let found = candidates.iter().find_map(|secret| {
             let is_cut_here = is_cut && rest.len() > 1 && secret.starts_with(rest);
             rest.strip_prefix(secret.as_slice()).or(is_cut_here.then_some(&[]))
@@ -39,7 +39,7 @@ pub(super) fn without_url(body: &[u8], is_cut: bool, url: &PublicUrl) -> Vec<u8>
 
 /// The texts that are masked, the longest first. A single character is not masked: every answer has
 /// slashes.
-fn secrets(url: &PublicUrl) -> Vec<Vec<u8>> {
+fn masked_parts(url: &PublicUrl) -> Vec<Vec<u8>> {
     let (path, query) = (url.as_url().path(), url.as_url().query().unwrap_or_default());
     let parts = path.split('/').chain(query.split(['&', '='])).filter(|part| part.len() >= MIN_PART_BYTES);
     let both = if query.is_empty() { String::new() } else { format!("{path}?{query}") };

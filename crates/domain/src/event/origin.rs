@@ -39,9 +39,13 @@ impl Origin<'_> {
     /// The id of an event in an EventBridge envelope: from the envelope's own id, or from the
     /// message if the envelope has no time near to that of its message.
     pub(super) fn id_of_envelope(&self, id: Option<&str>, time: Option<Timestamp>) -> EventId {
-        let own = id.zip(time.filter(|time| self.is_near(*time)));
-        let own = own.map(|(id, time)| EventId::of_envelope(id, time));
-        self.kept_id().or(own).unwrap_or_else(|| self.id())
+        if let Some(kept) = self.kept_id() {
+            return kept;
+        }
+        match (id, time) {
+            (Some(id), Some(time)) if self.is_near(time) => EventId::of_envelope(id, time),
+            _ => self.id(),
+        }
     }
 
     fn kept_id(&self) -> Option<EventId> {

@@ -41,25 +41,42 @@ struct ProcessRunEnd<'a> {
 }
 
 pub(super) fn body(event: &Event) -> serde_json::Result<Vec<u8>> {
-    let Event { id, subject, event_type, reference, data, .. } = event;
-    let (spektr_id, created_at) = (subject.as_deref(), event.timestamp.as_millisecond());
-    if !process::ends(event_type) {
-        let reference = reference.as_deref();
-        let payload = Payload { id: *id, spektr_id, r#type: event_type, delivered: false, created_at, reference, data };
-        return serde_json::to_vec(&payload);
+    if process::ends(&event.event_type) {
+        return process_run_end(event);
     }
-    let members = input::members(data);
-    let member = |wanted: &str| members.iter().rev().find(|(name, _)| name == wanted).map(|(_, raw)| *raw);
-    serde_json::to_vec(&ProcessRunEnd {
-        id: *id,
-        spektr_id,
-        r#type: event_type,
-        delivered: None,
-        process_name: member("processName"),
-        process_output: member("processOutput"),
-        files: member("files"),
-        fields: member("fields"),
-        data,
-        created_at,
+    serde_json::to_vec(&Payload {
+        id: event.id,
+        spektr_id: event.subject.as_deref(),
+        r#type: &event.event_type,
+        delivered: false,
+        created_at: event.timestamp.as_millisecond(),
+        reference: event.reference.as_deref(),
+        data: &event.data,
     })
+}
+
+fn process_run_end(event: &Event) -> serde_json::Result<Vec<u8>> {
+    let mut payload = ProcessRunEnd {
+        id: event.id,
+        spektr_id: event.subject.as_deref(),
+        r#type: &event.event_type,
+        delivered: None,
+        process_name: None,
+        process_output: None,
+        files: None,
+        fields: None,
+        data: &event.data,
+        created_at: event.timestamp.as_millisecond(),
+    };
+    // The last one of repeated members counts, as in most JSON readers.
+    for (name, raw) in input::members(&event.data) {
+        match name.as_str() {
+            "processName" => payload.process_name = Some(raw),
+            "processOutput" => payload.process_output = Some(raw),
+            "files" => payload.files = Some(raw),
+            "fields" => payload.fields = Some(raw),
+            _ => {}
+        }
+    }
+    serde_json::to_vec(&payload)
 }

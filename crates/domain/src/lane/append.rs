@@ -14,7 +14,7 @@ use super::{
 const GATHER: Duration = Duration::from_secs(1);
 /// The attributes that turns have learned about the endpoint. They are forgotten when the webhook
 /// is sidelined, or its lane opened anew.
-const LESSONS: [Attr; 5] = [Attr::Window, Attr::Quick, Attr::Timeouts, Attr::SickUntil, Attr::Openings];
+const LESSONS: [Attr; 5] = [Attr::Window, Attr::Quick, Attr::Timeouts, Attr::SickUntil, Attr::CircuitOpenings];
 
 /// The way that a delivery takes when it arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

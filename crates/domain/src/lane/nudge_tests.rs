@@ -15,7 +15,7 @@ fn asleep() -> Attributes {
         (Attr::DueAt, at(600).into()),
         (Attr::DueShard, "L1".into()),
         (Attr::SickUntil, at(600).into()),
-        (Attr::Openings, 5_u32.into()),
+        (Attr::CircuitOpenings, 5_u32.into()),
         (Attr::Timeouts, 9_i64.into()),
     ])
 }

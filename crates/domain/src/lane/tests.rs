@@ -149,7 +149,7 @@ impl Work {
     }
 
     /// Makes the request that has to come next.
-    fn request(&mut self, answer: Answer, took: Duration, now: Timestamp) {
+    fn request(&mut self, answer: Verdict, took: Duration, now: Timestamp) {
         self.begins(now);
         self.turn.answered(answer, took, 0, now);
     }

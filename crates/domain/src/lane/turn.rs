@@ -86,9 +86,9 @@ pub enum Over {
     RetryIn(Duration),
 }
 
-/// The way an endpoint treated a request.
+/// The verdict on a request: what it tells about its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Verdict {
     /// It answered without a sign of overload, or could not be reached.
     Answered,
     /// It answered with 429 or 5xx, which are signs of overload.
@@ -299,7 +299,10 @@ impl Turn {
             .set(Attr::Timeouts, self.lane.timeouts)
             .set_or_remove(Attr::Reason, self.lane.reason)
             .set_or_remove(Attr::SickUntil, self.lane.sick_until)
-            .set_or_remove(Attr::Openings, (self.lane.openings > 0).then_some(self.lane.openings))
+            .set_or_remove(
+                Attr::CircuitOpenings,
+                (self.lane.circuit_openings > 0).then_some(self.lane.circuit_openings),
+            )
             .set_or_remove(Attr::Full, self.lane.full.then_some(1_i64))
             .set_or_remove(Attr::CountedAt, self.lane.counted_at)
     }

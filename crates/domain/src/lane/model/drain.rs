@@ -19,7 +19,7 @@ use super::{
 use crate::{
     attempt::Status,
     id::BatchId,
-    lane::{Answer, Claim, Claiming, Outcome, Over, SLOW, Seen, Step, Turn, Write},
+    lane::{Claim, Claiming, Outcome, Over, SLOW, Seen, Step, Turn, Verdict, Write},
     rate_limit::{Grant, RateLimit},
     task::Task,
 };
@@ -125,8 +125,8 @@ impl Drain {
             watch.quick = if is_slow { 0 } else { watch.quick + 1 };
         }
         match self.mutation {
-            Some(Mutation::WindowShrinksOnLatency) if is_slow && answer == Answer::Answered => {
-                answer = Answer::Overloaded;
+            Some(Mutation::WindowShrinksOnLatency) if is_slow && answer == Verdict::Answered => {
+                answer = Verdict::Overloaded;
             }
             Some(Mutation::LeavesOnlyWhenEmpty) => took = took.max(SECOND),
             _ => {}

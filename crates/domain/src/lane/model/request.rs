@@ -11,7 +11,7 @@ use super::{
 use crate::{
     attempt::{Next, Status, after_failure},
     id::DeliveryId,
-    lane::Answer,
+    lane::Verdict,
     sequence::{Way, way},
     task::Task,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// The reply to a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reply {
-    pub(super) answer: Answer,
+    pub(super) answer: Verdict,
     pub(super) is_success: bool,
     pub(super) took: i64,
 }
@@ -76,11 +76,11 @@ fn reply(world: &mut World, webhook: usize) -> Reply {
     };
     let quick = dice.between(5, 150);
     let (answer, is_success, took) = match behaviour {
-        Behaviour::Quick | Behaviour::Any => (Answer::Answered, true, quick),
-        Behaviour::Slow(took) => (Answer::Answered, true, took),
-        Behaviour::Hangs => (Answer::TimedOut, false, timeout),
-        Behaviour::Fails => (Answer::Answered, false, quick),
-        Behaviour::Busy => (Answer::Overloaded, false, quick),
+        Behaviour::Quick | Behaviour::Any => (Verdict::Answered, true, quick),
+        Behaviour::Slow(took) => (Verdict::Answered, true, took),
+        Behaviour::Hangs => (Verdict::TimedOut, false, timeout),
+        Behaviour::Fails => (Verdict::Answered, false, quick),
+        Behaviour::Busy => (Verdict::Overloaded, false, quick),
     };
     Reply { answer, is_success, took }
 }

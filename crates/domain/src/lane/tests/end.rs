@@ -22,7 +22,7 @@ fn waiting(message: Message, now: Timestamp) -> Work {
 fn a_turn_goes_to_the_back_of_the_queue_after_fifty_seconds() {
     let mut work = work();
     assert_eq!(work.next(at(44_000)), Step::Send);
-    work.request(Answer::Answered, quick(), at(44_000));
+    work.request(Verdict::Answered, quick(), at(44_000));
     work.write(at(50_000));
     assert_eq!(work.turn.next(at(50_000)), Step::Over(Over::RetryIn(seconds(0))));
     let lane = work.item.lane();
@@ -93,17 +93,17 @@ fn a_turn_that_sees_a_nudge_reads_the_webhook_again() {
 fn a_nudge_lets_one_request_through_an_open_circuit() {
     let sick = || {
         let item = Item::held(Reason::Sick).with(Attr::Window, 1_u32).with(Attr::Timeouts, 5_i64);
-        item.with(Attr::Openings, 3_u32).with(Attr::SickUntil, at(300_000))
+        item.with(Attr::CircuitOpenings, 3_u32).with(Attr::SickUntil, at(300_000))
     };
     let mut nudged = sick();
     nudged.write(&nudge(at(0)));
     let mut work = Work::with_ready(nudged.clone(), Seen::Enabled(terms()), 9, at(0));
     assert_eq!(work.room(at(0)), 1);
-    work.turn.answered(Answer::TimedOut, seconds(5), 0, at(5000));
+    work.turn.answered(Verdict::TimedOut, seconds(5), 0, at(5000));
     assert_eq!(work.turn.circuit_until(), Some(at(245_000)), "it is as sick as before");
     let mut work = Work::with_ready(nudged, Seen::Enabled(terms()), 9, at(0));
-    work.request(Answer::Overloaded, quick(), at(50));
-    assert_eq!((work.turn.lane.reason, work.turn.lane.openings), (Some(Reason::Slow), 0));
+    work.request(Verdict::Overloaded, quick(), at(50));
+    assert_eq!((work.turn.lane.reason, work.turn.lane.circuit_openings), (Some(Reason::Slow), 0));
 
     let mut work = Work::begin(sick(), Seen::Enabled(terms()), at(0));
     work.item.write(&nudge(at(1)));
@@ -134,7 +134,7 @@ fn a_turn_whose_call_failed_ends_when_nothing_is_under_way() {
     work.begins(at(0));
     work.turn.failed();
     assert!(matches!(work.next(at(0)), Step::Wait(_)));
-    work.turn.answered(Answer::Answered, quick(), 0, at(50));
+    work.turn.answered(Verdict::Answered, quick(), 0, at(50));
     work.write(at(50));
     assert_eq!(work.turn.next(at(50)), Step::Over(Over::RetryIn(seconds(5))));
 }

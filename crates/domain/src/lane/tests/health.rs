@@ -5,8 +5,8 @@ fn work(ready: usize) -> Work {
 }
 
 /// A lane with an open circuit, and something that waits.
-fn sick(until: i64, openings: u32) -> Item {
-    let item = Item::held(Reason::Sick).with(Attr::SickUntil, at(until)).with(Attr::Openings, openings);
+fn sick(until: i64, circuit_openings: u32) -> Item {
+    let item = Item::held(Reason::Sick).with(Attr::SickUntil, at(until)).with(Attr::CircuitOpenings, circuit_openings);
     item.with(Attr::Timeouts, 5_i64).with(Attr::Window, 1_u32)
 }
 
@@ -14,22 +14,22 @@ fn sick(until: i64, openings: u32) -> Item {
 fn five_timeouts_in_a_row_open_the_circuit_for_half_a_minute() {
     let mut work = work(9);
     for _ in 0..4 {
-        work.request(Answer::TimedOut, seconds(5), at(5000));
+        work.request(Verdict::TimedOut, seconds(5), at(5000));
     }
     assert_eq!(work.turn.circuit_until(), None);
-    work.request(Answer::TimedOut, seconds(5), at(5000));
+    work.request(Verdict::TimedOut, seconds(5), at(5000));
     assert_eq!(work.turn.circuit_until(), Some(at(35_000)));
     work.write(at(5000));
     assert_eq!(work.turn.next(at(5000)), Step::Over(Over::Done), "release wakes it");
     let lane = work.item.lane();
-    assert_eq!((lane.reason, lane.sick_until, lane.openings), (Some(Reason::Sick), Some(at(35_000)), 1));
+    assert_eq!((lane.reason, lane.sick_until, lane.circuit_openings), (Some(Reason::Sick), Some(at(35_000)), 1));
     assert_eq!((lane.wake_at, lane.due_at, lane.holder), (Some(at(35_000)), Some(at(35_000)), None));
 }
 
 #[test]
 fn an_answer_between_timeouts_keeps_the_circuit_closed() {
     let mut work = work(9);
-    for answer in [Answer::TimedOut; 4].into_iter().chain([Answer::Overloaded]).chain([Answer::TimedOut; 4]) {
+    for answer in [Verdict::TimedOut; 4].into_iter().chain([Verdict::Overloaded]).chain([Verdict::TimedOut; 4]) {
         work.request(answer, seconds(5), at(0));
     }
     assert_eq!(work.turn.circuit_until(), None);
@@ -41,17 +41,17 @@ fn what_was_under_way_when_the_circuit_opened_opens_it_no_further() {
         Work::with_ready(Item::held(Reason::Slow).with(Attr::Window, 6_u32), Seen::Enabled(terms()), 9, at(0));
     assert_eq!(work.room(at(0)), 6);
     for _ in 0..6 {
-        work.turn.answered(Answer::TimedOut, seconds(5), 0, at(0));
+        work.turn.answered(Verdict::TimedOut, seconds(5), 0, at(0));
     }
-    assert_eq!((work.turn.circuit_until(), work.turn.lane.openings), (Some(at(30_000)), 1));
+    assert_eq!((work.turn.circuit_until(), work.turn.lane.circuit_openings), (Some(at(30_000)), 1));
 }
 
 #[test]
 fn each_failed_probe_doubles_the_wait_up_to_ten_minutes() {
-    for (openings, wait) in [(1, 60), (2, 120), (3, 240), (4, 480), (5, 600), (40, 600)] {
-        let mut work = Work::with_ready(sick(-1, openings), Seen::Enabled(terms()), 9, at(0));
+    for (circuit_openings, wait) in [(1, 60), (2, 120), (3, 240), (4, 480), (5, 600), (40, 600)] {
+        let mut work = Work::with_ready(sick(-1, circuit_openings), Seen::Enabled(terms()), 9, at(0));
         assert_eq!(work.room(at(0)), 1, "a probe is one request");
-        work.turn.answered(Answer::TimedOut, seconds(5), 0, at(5000));
+        work.turn.answered(Verdict::TimedOut, seconds(5), 0, at(5000));
         assert_eq!(work.turn.circuit_until(), Some(at(5000) + seconds(wait)));
     }
 }
@@ -65,11 +65,11 @@ fn a_turn_sits_out_the_last_moments_of_an_open_circuit() {
 
 #[test]
 fn any_answer_to_a_probe_closes_the_circuit() {
-    for answer in [Answer::Answered, Answer::Overloaded] {
+    for answer in [Verdict::Answered, Verdict::Overloaded] {
         let mut work = Work::with_ready(sick(-1, 5), Seen::Enabled(terms()), 9, at(0));
         work.request(answer, seconds(3), at(3000));
         let lane = &work.turn.lane;
-        assert_eq!((lane.reason, lane.sick_until, lane.openings), (Some(Reason::Slow), None, 0), "{answer:?}");
+        assert_eq!((lane.reason, lane.sick_until, lane.circuit_openings), (Some(Reason::Slow), None, 0), "{answer:?}");
         assert_eq!(work.next(at(3000)), Step::Send);
     }
 }
@@ -78,9 +78,9 @@ fn any_answer_to_a_probe_closes_the_circuit() {
 fn a_fault_of_ours_says_nothing_about_the_endpoint() {
     let mut work = Work::with_ready(sick(-1, 2), Seen::Enabled(terms()), 9, at(0));
     work.begins(at(0));
-    work.turn.answered(Answer::OurFault, seconds(0), 1, at(0));
+    work.turn.answered(Verdict::OurFault, seconds(0), 1, at(0));
     let lane = &work.turn.lane;
-    assert_eq!((lane.sick_until, lane.openings, lane.timeouts), (Some(at(-1)), 2, 5));
+    assert_eq!((lane.sick_until, lane.circuit_openings, lane.timeouts), (Some(at(-1)), 2, 5));
     work.write(at(0));
     assert_eq!(work.turn.next(at(0)), Step::Over(Over::RetryIn(seconds(5))));
 }
@@ -89,9 +89,9 @@ fn a_fault_of_ours_says_nothing_about_the_endpoint() {
 fn an_endpoint_is_well_after_twenty_quick_answers_in_a_row_and_a_minute() {
     let answered = |quick_ones: usize, now| {
         let mut work = Work::with_ready(Item::held(Reason::Slow), Seen::Enabled(terms()), 99, now);
-        work.request(Answer::Answered, SLOW, now);
+        work.request(Verdict::Answered, SLOW, now);
         for _ in 0..quick_ones {
-            work.request(Answer::Answered, quick(), now);
+            work.request(Verdict::Answered, quick(), now);
         }
         work.next(now)
     };
@@ -132,7 +132,7 @@ fn an_endpoint_that_is_well_waits_for_what_is_under_way_before_it_is_poured() {
     let item = Item::held(Reason::Slow).with(Attr::Quick, 19_i64).with(Attr::Window, 9_u32);
     let mut work = Work::with_ready(item, Seen::Enabled(terms()), 9, at(60_000));
     work.begins(at(60_000));
-    work.request(Answer::Answered, quick(), at(60_000));
+    work.request(Verdict::Answered, quick(), at(60_000));
     assert!(matches!(work.next(at(60_000)), Step::Wait(_)));
 }
 
@@ -156,7 +156,7 @@ fn an_endpoint_that_is_well_and_has_a_limit_is_served_at_its_limit() {
     let mut work = Work::with_ready(well.clone(), seen(), 2, at(60_000));
     assert_eq!(work.next(at(60_000)), Step::Reserve(1));
     work.turn.reserved(vec![at(60_000)], None);
-    work.request(Answer::Answered, quick(), at(60_000));
+    work.request(Verdict::Answered, quick(), at(60_000));
     work.turn.disposed(1, at(60_000));
     work.write(at(60_000));
     assert_eq!(work.item.lane().phase, None, "it is empty, and the endpoint well");

@@ -32,13 +32,13 @@ fn no_more_requests_than_the_window_has_room_for_are_under_way() {
 fn the_window_follows_outcomes_and_not_latency() {
     let mut work = Work::with_ready(held().with(Attr::Window, 2_u32), Seen::Enabled(terms()), 99, at(0));
     for (answer, took, room) in [
-        (Answer::Answered, seconds(4), 3),
-        (Answer::Answered, seconds(4), 4),
-        (Answer::Overloaded, quick(), 2),
-        (Answer::TimedOut, seconds(5), 1),
-        (Answer::Answered, quick(), 2),
-        (Answer::Answered, quick(), 2),
-        (Answer::Answered, quick(), 3),
+        (Verdict::Answered, seconds(4), 3),
+        (Verdict::Answered, seconds(4), 4),
+        (Verdict::Overloaded, quick(), 2),
+        (Verdict::TimedOut, seconds(5), 1),
+        (Verdict::Answered, quick(), 2),
+        (Verdict::Answered, quick(), 2),
+        (Verdict::Answered, quick(), 3),
     ] {
         work.request(answer, took, at(0));
         let mut probe = Work { turn: work.turn.clone(), item: work.item.clone(), seen: work.seen.clone() };
@@ -91,7 +91,7 @@ fn what_is_ready_again_goes_again() {
     let mut work = Work::with_ready(held(), Seen::Enabled(terms()), 1, at(0));
     work.begins(at(0));
     assert!(matches!(work.turn.next(at(0)), Step::Wait(_)));
-    work.turn.answered(Answer::Answered, quick(), 1, at(50));
+    work.turn.answered(Verdict::Answered, quick(), 1, at(50));
     assert_eq!(work.next(at(50)), Step::Send);
 }
 
@@ -104,7 +104,7 @@ fn a_list_waits_until_its_request_is_full_or_its_backlog_is_read() {
     work.turn.read(40, false, at(0));
     assert_eq!(work.turn.next(at(0)), Step::Send);
     work.turn.began(100);
-    work.turn.answered(Answer::Answered, quick(), 0, at(0));
+    work.turn.answered(Verdict::Answered, quick(), 0, at(0));
     assert_eq!(work.turn.next(at(0)), Step::Read(100));
     work.turn.read(0, true, at(0));
     assert_eq!(work.turn.next(at(0)), Step::Send, "ten are all that wait");
@@ -119,7 +119,7 @@ fn a_backlog_with_more_than_a_page_is_counted_every_ten_minutes() {
     assert_eq!(work.turn.next(at(0)), Step::Send);
     work.turn.began(110);
     assert_eq!(work.turn.next(at(49_999)), Step::Wait(at(58_000)));
-    work.turn.answered(Answer::Answered, quick(), 0, at(50_000));
+    work.turn.answered(Verdict::Answered, quick(), 0, at(50_000));
     work.write(at(50_000));
     assert_eq!((work.item.lane().full, work.item.lane().counted_at), (true, Some(at(0))));
     assert_eq!(work.item.lane().admission(), Admission::Shed);
@@ -179,7 +179,7 @@ fn a_paused_webhook_is_skipped_and_a_deleted_one_is_purged() {
         work.seen = seen.clone();
         work.look(at(1));
         assert!(matches!(work.next(at(1)), Step::Wait(_)), "what is under way ends first");
-        work.turn.answered(Answer::Answered, quick(), 0, at(50));
+        work.turn.answered(Verdict::Answered, quick(), 0, at(50));
         assert_eq!(work.next(at(50)), step);
         work.turn.disposed(2, at(60));
         work.write(at(60));

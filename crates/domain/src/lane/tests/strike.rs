@@ -74,9 +74,9 @@ fn each_relapse_doubles_the_time_that_a_webhook_has_to_prove_itself() {
 
 #[test]
 fn an_item_without_a_turn_expires_and_one_with_a_turn_does_not() {
-    let mut item = Item::default().with(Attr::SickUntil, at(9)).with(Attr::Openings, 4_u32);
+    let mut item = Item::default().with(Attr::SickUntil, at(9)).with(Attr::CircuitOpenings, 4_u32);
     sideline(&mut item, at(0));
-    assert!(item.has(Attr::ExpiresAt) && item.lane().openings == 0 && item.lane().sick_until.is_none());
+    assert!(item.has(Attr::ExpiresAt) && item.lane().circuit_openings == 0 && item.lane().sick_until.is_none());
     let mut item = Item::held(Reason::Slow).with(Attr::Phase, Phase::Pouring);
     let seen = item.lane();
     sideline(&mut item, at(1000));

@@ -89,12 +89,12 @@ impl Turn {
             }
             Ending::Again { .. } => write,
             Ending::Later { at } => {
-                let write = write.set(Attr::DueAt, at).remove(Attr::Holder);
+                let asleep = write.set(Attr::DueAt, at).remove(Attr::Holder);
                 match &self.lane.due_shard {
                     Some(shard) if self.lane.sick_until.is_some() => {
-                        write.set(Attr::DueShard, shard.replacen(LANES, PROBES, 1).as_str())
+                        asleep.set(Attr::DueShard, shard.replacen(LANES, PROBES, 1).as_str())
                     }
-                    _ => write,
+                    _ => asleep,
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Answer, Over, Reason, Seen, Stage, Turn, Window, end, pace::Slots};
+use super::{Over, Reason, Seen, Stage, Turn, Verdict, Window, end, pace::Slots};
 use crate::lane::{FIRST_CIRCUIT, LONGEST_CIRCUIT, Lane, SLOW, State, TIMEOUTS_TO_OPEN};
 
 impl Turn {
@@ -80,21 +80,21 @@ impl Turn {
 
     /// Notes that a request has ended after this time, and that its result is recorded. So many of
     /// its deliveries are `ready` again.
-    pub fn answered(&mut self, answer: Answer, took: Duration, ready: usize, now: Timestamp) {
+    pub fn answered(&mut self, verdict: Verdict, took: Duration, ready: usize, now: Timestamp) {
         self.under_way = self.under_way.saturating_sub(1);
         self.ready += ready;
-        match answer {
-            Answer::OurFault => {
+        match verdict {
+            Verdict::OurFault => {
                 self.is_broken = true;
                 return;
             }
-            Answer::TimedOut => self.timed_out(now),
-            Answer::Answered | Answer::Overloaded => self.close_circuit(),
+            Verdict::TimedOut => self.timed_out(now),
+            Verdict::Answered | Verdict::Overloaded => self.close_circuit(),
         }
-        let is_quick = took < SLOW && answer != Answer::TimedOut;
+        let is_quick = took < SLOW && verdict != Verdict::TimedOut;
         self.lane.quick = if is_quick { self.lane.quick + 1 } else { 0 };
         if self.lane.reason != Some(Reason::Limited) {
-            if answer == Answer::Answered { self.window.succeeded() } else { self.window.failed() }
+            if verdict == Verdict::Answered { self.window.succeeded() } else { self.window.failed() }
         }
     }
 
@@ -125,14 +125,14 @@ impl Turn {
         self.lane.state()
     }
 
-    /// The time until which the circuit will be open after this answer. No retry has to come
+    /// The time until which the circuit will be open after this verdict. No retry has to come
     /// earlier.
-    pub fn circuit_after(&self, answer: Answer, now: Timestamp) -> Option<Timestamp> {
+    pub fn circuit_after(&self, verdict: Verdict, now: Timestamp) -> Option<Timestamp> {
         let mut after = self.clone();
-        match answer {
-            Answer::TimedOut => after.timed_out(now),
-            Answer::Answered | Answer::Overloaded => after.close_circuit(),
-            Answer::OurFault => {}
+        match verdict {
+            Verdict::TimedOut => after.timed_out(now),
+            Verdict::Answered | Verdict::Overloaded => after.close_circuit(),
+            Verdict::OurFault => {}
         }
         after.lane.sick_until
     }
@@ -150,9 +150,9 @@ impl Turn {
         if was_open || !(is_probe || self.lane.timeouts >= TIMEOUTS_TO_OPEN) {
             return;
         }
-        let open = FIRST_CIRCUIT.saturating_mul(1_u32 << self.lane.openings.min(10)).min(LONGEST_CIRCUIT);
+        let open = FIRST_CIRCUIT.saturating_mul(1_u32 << self.lane.circuit_openings.min(10)).min(LONGEST_CIRCUIT);
         self.lane.sick_until = Some(now + open);
-        self.lane.openings += 1;
+        self.lane.circuit_openings += 1;
         self.lane.reason = Some(Reason::Sick);
         self.window = Window::new(1);
     }
@@ -161,7 +161,7 @@ impl Turn {
     /// to be proven.
     fn close_circuit(&mut self) {
         self.lane.timeouts = 0;
-        self.lane.openings = 0;
+        self.lane.circuit_openings = 0;
         self.lane.sick_until = None;
         if self.lane.reason == Some(Reason::Sick) {
             self.lane.reason = Some(Reason::Slow);
