@@ -28,7 +28,7 @@ const MAX_LABEL_BYTES: usize = 63;
 #[serde(try_from = "String", into = "String")]
 pub struct PublicUrl(Url);
 
-/// What a deployment allows beyond public https addresses.
+/// A deployment can allow more than https URLs that lead to public addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UrlPolicy {
     /// True if plain http is allowed.

@@ -42,15 +42,16 @@ impl Lane {
     /// The write holds for the lane as it was read; if it is refused, the caller reads the lane
     /// again and decides anew.
     pub fn strike(&self, strike: Strike, now: Timestamp) -> Option<Write> {
+        let goes_the_fast_way = self.phase.is_none_or(|phase| phase == Phase::Pouring);
         if strike == Strike::Doubt && self.doubts + 1 < STRIKES_TO_SIDELINE {
-            let is_open = self.phase.is_none_or(|phase| phase == Phase::Pouring);
             let seen = Write::default()
                 .only_if(Condition::is_as(Attr::Phase, self.phase))
                 .only_if(Condition::is_as(Attr::Doubts, (self.doubts > 0).then_some(self.doubts)));
-            return is_open.then(|| self.kept(seen, now).set(Attr::Doubts, self.doubts + 1));
+            return goes_the_fast_way.then(|| self.kept(seen, now).set(Attr::Doubts, self.doubts + 1));
         }
         let counts_on = self.strikes_since.is_some_and(|since| now < since + STRIKES_WITHIN);
         let strikes = match strike {
+            // The third doubt is enough by itself.
             Strike::Doubt => STRIKES_TO_SIDELINE,
             Strike::Counts if counts_on => self.strikes + 1,
             Strike::Counts => 1,
@@ -60,12 +61,13 @@ impl Lane {
             .only_if(Condition::is_as(Attr::Strikes, (self.strikes > 0).then_some(self.strikes)))
             .only_if(Condition::is_as(Attr::StrikesSince, self.strikes_since))
             .only_if(Condition::is_as(Attr::Doubts, (self.doubts > 0).then_some(self.doubts)))
+            // Whether the lane has a turn decides whether its item expires: see `kept`.
             .only_if(if self.due_at.is_some() {
                 Condition::Present(Attr::DueAt)
             } else {
                 Condition::Absent(Attr::DueAt)
             });
-        if strikes < STRIKES_TO_SIDELINE && self.phase.is_none_or(|phase| phase == Phase::Pouring) {
+        if strikes < STRIKES_TO_SIDELINE && goes_the_fast_way {
             let since = self.strikes_since.filter(|_| counts_on).unwrap_or(now);
             return Some(self.kept(seen, now).set(Attr::Strikes, strikes).set(Attr::StrikesSince, since));
         }

@@ -199,37 +199,28 @@ impl Turn {
 
     /// Finds the next step while the turn works. If it leaves this stage, its step does not count.
     fn work(&mut self, now: Timestamp) -> Step {
-        let for_an_answer = self.for_an_answer(now);
         if self.is_broken {
-            return if self.under_way > 0 { for_an_answer } else { self.end(Ending::again(now, AFTER_FAULT)) };
+            return self.end_without_requests(now, AFTER_FAULT);
         }
-        let Some(seen) = self.seen.clone() else { return Step::Look };
-        let terms = match seen {
-            Seen::Enabled(terms) => terms,
-            Seen::Gone | Seen::Disabled if self.under_way > 0 => return for_an_answer,
-            Seen::Gone | Seen::Disabled if now >= self.slice_ends => {
-                return self.end(Ending::again(now, Duration::ZERO));
-            }
-            Seen::Gone if self.ready > 0 => return Step::Purge,
-            Seen::Disabled if self.ready > 0 => return Step::Skip,
-            Seen::Gone | Seen::Disabled if self.is_drained(now) => return self.close(now),
-            Seen::Gone | Seen::Disabled => return Step::Read(PAGE),
+        let terms = match self.seen.clone() {
+            None => return Step::Look,
+            Some(Seen::Enabled(terms)) => terms,
+            Some(Seen::Disabled) => return self.clear(Step::Skip, now),
+            Some(Seen::Gone) => return self.clear(Step::Purge, now),
         };
         if self.ready > 0 && matches!(self.lane.phase, None | Some(Phase::Idle)) {
             // The turn before died while it closed the lane, and something came since.
             self.stage = Stage::Closing(Closing::Reopen);
             return Step::Look;
         }
+        // A request that begins later might not be recorded before the invocation ends.
         let is_late = now >= self.slice_ends || now + terms.timeout + AFTERMATH > self.until;
-        if is_late && (self.under_way == 0 || self.lane.phase == Some(Phase::Pouring)) {
-            return if self.under_way > 0 { for_an_answer } else { self.end(Ending::again(now, Duration::ZERO)) };
-        }
         if is_late {
-            return for_an_answer;
+            return self.end_without_requests(now, Duration::ZERO);
         }
         match self.other_phase(&terms, now) {
-            // Further requests from here would keep the lane from being left.
-            Some(_) if self.under_way > 0 => return for_an_answer,
+            // The phase changes only when no request is under way, so no further one begins.
+            Some(_) if self.under_way > 0 => return self.wait_for_an_answer(now),
             Some(phase) if self.ready > 0 => {
                 self.stage = Stage::Switching(phase);
                 return Step::Look;
@@ -239,12 +230,33 @@ impl Turn {
         if self.lane.phase == Some(Phase::Pouring) { self.pour(&terms, now) } else { self.send(&terms, now) }
     }
 
+    /// Works off the backlog of a webhook that gets nothing. `dispose` is what happens to the items
+    /// that are at hand.
+    fn clear(&mut self, dispose: Step, now: Timestamp) -> Step {
+        if self.under_way > 0 {
+            self.wait_for_an_answer(now)
+        } else if now >= self.slice_ends {
+            self.end(Ending::again(now, Duration::ZERO))
+        } else if self.ready > 0 {
+            dispose
+        } else if self.is_drained(now) {
+            self.close(now)
+        } else {
+            Step::Read(PAGE)
+        }
+    }
+
+    /// Ends the turn for this long, as soon as no request is under way.
+    fn end_without_requests(&mut self, now: Timestamp, wait: Duration) -> Step {
+        if self.under_way > 0 { self.wait_for_an_answer(now) } else { self.end(Ending::again(now, wait)) }
+    }
+
     /// Sends as the circuit, the window, the backlog and the rate limit allow, in this order.
     fn send(&mut self, terms: &super::Terms, now: Timestamp) -> Step {
-        let for_an_answer = self.for_an_answer(now);
+        // The circuit is open, or was open and waits for the answer of its probe.
         let is_probing = self.lane.sick_until.is_some();
         if is_probing && self.under_way > 0 {
-            return for_an_answer;
+            return self.wait_for_an_answer(now);
         }
         if let Some(until) = self.lane.sick_until.filter(|until| *until > now) {
             // Messages come up to a second early.
@@ -252,8 +264,9 @@ impl Turn {
         }
         let room = if is_probing { 1 } else { self.window.size() };
         if self.under_way >= room {
-            return for_an_answer;
+            return self.wait_for_an_answer(now);
         }
+        // A format with a list sends full requests as long as there are enough deliveries.
         if self.ready < terms.full_request && !self.is_drained(now) {
             return Step::Read(PAGE);
         }
@@ -261,6 +274,7 @@ impl Turn {
             return Step::Count;
         }
         if self.ready == 0 && self.under_way > 0 {
+            // New items may come while requests are under way, so the backlog is read again soon.
             return Step::Wait(self.drained_at.map_or(now, |at| at + READ_EVERY).max(now));
         }
         if self.ready == 0 {
@@ -274,7 +288,7 @@ impl Turn {
 
     /// Waits for an answer. The wait always ends in the future: a late answer would otherwise be
     /// waited for in a loop without a pause.
-    fn for_an_answer(&self, now: Timestamp) -> Step {
+    fn wait_for_an_answer(&self, now: Timestamp) -> Step {
         Step::Wait(self.until.max(now + READ_EVERY))
     }
 

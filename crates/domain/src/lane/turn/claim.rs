@@ -64,6 +64,7 @@ impl Claiming {
         let before_now = Condition::AtMost(Attr::LeaseUntil, now.as_millisecond() - 1);
         Write::default()
             .only_if(Condition::is(Attr::Token, self.message.token.as_str()))
+            // Of several messages with the token, the one that came first keeps the turn.
             .only_if(Condition::Any(vec![Condition::Absent(Attr::Holder), holder]))
             .only_if(Condition::Any(vec![Condition::Absent(Attr::LeaseUntil), before_now]))
             .only_if(Condition::AtMost(Attr::WakeAt, (now + EARLY).as_millisecond()))

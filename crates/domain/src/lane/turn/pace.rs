@@ -104,7 +104,7 @@ impl Turn {
 
     pub(super) fn pour(&mut self, terms: &Terms, now: Timestamp) -> Step {
         if self.under_way > 0 {
-            return self.for_an_answer(now);
+            return self.wait_for_an_answer(now);
         }
         if self.ready == 0 {
             return if self.is_drained(now) { self.close(now) } else { Step::Read(PAGE) };
