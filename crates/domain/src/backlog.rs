@@ -96,7 +96,7 @@ impl Waiting {
     }
 }
 
-/// The bounds of the sort keys of a class whose first event is of a time `from` the first one, and
+/// The bounds of the sort keys of a class, for items whose first event is at or after `from`, and
 /// before `until`.
 pub fn key_range(class: Class, from: Timestamp, until: Option<Timestamp>) -> (String, String) {
     let prefix = class.prefix();

@@ -74,8 +74,8 @@ const STRIKES_TO_SIDELINE: i64 = 3;
 const STRIKES_WITHIN: Duration = Duration::from_secs(60);
 /// A webhook that is sidelined again within this time has to prove itself for twice as long.
 const RELAPSE_WITHIN: Duration = Duration::from_secs(3600);
-/// This many quick answers in a row prove that an endpoint is well, within a time between these
-/// two.
+/// An endpoint proves that it is well by this many quick answers in a row, and by staying quick for
+/// the first of these times. Each relapse doubles that time, up to the second one.
 const QUICK_TO_RECOVER: i64 = 20;
 const FIRST_PROOF: Duration = Duration::from_secs(60);
 const LONGEST_PROOF: Duration = Duration::from_secs(30 * 60);
