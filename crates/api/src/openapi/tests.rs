@@ -1,5 +1,6 @@
 //! The document against its file, its examples, the parsers, the error mapping and the routes.
 
+mod complaints;
 mod endpoints;
 mod examples;
 mod fields;
