@@ -11,8 +11,6 @@ use posthaste_domain::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::schema;
-
 /// A delivery in the history of a webhook.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -25,13 +23,10 @@ pub struct DeliveryAnswer {
     #[schema(value_type = String, format = "uuid")]
     pub event_id: EventId,
     /// That event's type.
-    #[schema(value_type = schema::EventTypeName)]
     pub event_type: EventType,
     /// Why it exists.
-    #[schema(value_type = schema::Cause)]
     pub cause: CauseKind,
     /// Where it stands.
-    #[schema(value_type = schema::Status)]
     pub status: Status,
     /// The HTTP status of the last answer.
     #[schema(required = true)]
@@ -42,13 +37,11 @@ pub struct DeliveryAnswer {
     pub response_body: Option<String>,
     /// `base64` where the body is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::Encoding>)]
     pub response_body_encoding: Option<Encoding>,
     /// Why it is not delivered (yet).
-    #[schema(value_type = Option<schema::AttemptFailure>, required = true)]
+    #[schema(required = true)]
     pub error: Option<Failure>,
     /// The last 50 attempts, first to last, with up to 1 KiB of each answer's body.
-    #[schema(value_type = Vec<schema::Attempt>)]
     pub attempts: Vec<Attempt>,
     /// How many attempts were made in all.
     pub attempt_count: u32,
@@ -97,7 +90,7 @@ impl DeliveryAnswer {
 #[schema(as = Waiting)]
 pub struct WaitingAnswer {
     /// What its webhook makes it wait for.
-    #[schema(value_type = schema::WaitingReason)]
+    #[schema(value_type = Reason)]
     pub reason: &'static str,
     /// Since when it has been waiting.
     #[schema(value_type = String, format = "date-time")]

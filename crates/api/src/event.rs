@@ -1,9 +1,7 @@
-use posthaste_domain::{Timestamp, event::Event, event_type::EventType, id::EventId};
+use posthaste_domain::{Timestamp, event::Event, event_type::EventType, id::EventId, input::JsonObject};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-
-use crate::openapi::schema;
 
 /// An accepted event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -12,7 +10,6 @@ pub struct Accepted {
     #[schema(value_type = String, format = "uuid")]
     pub id: EventId,
     /// Its type.
-    #[schema(value_type = schema::EventTypeName)]
     pub r#type: EventType,
     /// When it happened.
     #[schema(value_type = String, format = "date-time")]
@@ -42,7 +39,6 @@ pub struct EventAnswer {
     #[schema(value_type = String, format = "uuid")]
     pub id: EventId,
     /// Its type.
-    #[schema(value_type = schema::EventTypeName)]
     pub r#type: EventType,
     /// When it happened.
     #[schema(value_type = String, format = "date-time")]
@@ -65,7 +61,7 @@ pub struct EventAnswer {
     #[schema(value_type = String, format = "date-time")]
     pub accepted_at: Timestamp,
     /// The producer's JSON, byte for byte.
-    #[schema(value_type = schema::JsonObject)]
+    #[schema(value_type = JsonObject)]
     pub data: Box<RawValue>,
 }
 

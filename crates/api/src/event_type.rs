@@ -1,4 +1,4 @@
-use posthaste_domain::{catalogue::BuiltIn, own_type::OwnEventType};
+use posthaste_domain::{catalogue::BuiltIn, event_type::EventType, input::JsonObject, own_type::OwnEventType};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use crate::openapi::schema;
 #[schema(as = EventType)]
 pub struct EventTypeAnswer {
     /// As events and subscriptions name it.
-    #[schema(value_type = schema::EventTypeName)]
+    #[schema(value_type = EventType)]
     pub name: String,
     /// A few words for a person.
     #[schema(required = true)]
@@ -25,10 +25,10 @@ pub struct EventTypeAnswer {
     #[schema(schema_with = schema::type_status)]
     pub status: &'static str,
     /// The JSON Schema that `data` has to fit; null if anything does.
-    #[schema(value_type = Option<schema::JsonObject>, required = true)]
+    #[schema(value_type = Option<JsonObject>, required = true)]
     pub schema: Option<Box<RawValue>>,
     /// An event of the type, as it is published.
-    #[schema(value_type = Option<schema::JsonObject>, required = true)]
+    #[schema(value_type = Option<JsonObject>, required = true)]
     pub sample: Option<Box<RawValue>>,
 }
 

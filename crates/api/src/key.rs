@@ -1,13 +1,17 @@
 use posthaste_domain::api_key::KeyInfo;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// An API key.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Key)]
 pub struct KeyAnswer {
-    /// What is known of it.
+    /// What is known of the key without knowing it.
     #[serde(flatten)]
+    #[schema(inline)]
     pub info: KeyInfo,
     /// The key itself, only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^spk_(live|test)_[A-Za-z0-9]{43}$")]
     pub key: Option<String>,
 }

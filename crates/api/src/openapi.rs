@@ -1,6 +1,6 @@
 //! The OpenAPI document of the whole API. `docs/openapi.yaml` is what [`document`] gives, and the API answers it at [`PATH`].
 //!
-//! Answers are described by the types that are answered, requests by types in `request`, which tests hold against the parsers.
+//! Answers are described by the types that are answered, and requests by the bodies that `domain` declares and reads.
 //! Answers in examples are made by the code that answers.
 
 mod call;
@@ -11,7 +11,6 @@ mod keys;
 mod outgoing;
 mod refusal;
 mod replay;
-mod request;
 pub(crate) mod schema;
 mod webhooks;
 

@@ -9,8 +9,6 @@ use posthaste_domain::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::schema;
-
 /// A delivery that is made again.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -35,10 +33,8 @@ pub struct JobAnswer {
     #[schema(value_type = String, format = "uuid")]
     pub id: JobId,
     /// Where it stands.
-    #[schema(value_type = schema::JobStatus)]
     pub status: JobStatus,
     /// Which deliveries are made again.
-    #[schema(value_type = schema::Selection)]
     pub selection: Selection,
     /// Those of events that were accepted then or later.
     #[schema(value_type = String, format = "date-time")]
@@ -51,7 +47,7 @@ pub struct JobAnswer {
     /// How many of them it has put on the queue again so far.
     pub replayed: u64,
     /// Why it could not go on.
-    #[schema(value_type = Option<schema::AttemptFailure>, required = true)]
+    #[schema(required = true)]
     pub error: Option<Failure>,
     /// When it was asked for.
     #[schema(value_type = String, format = "date-time")]
@@ -81,7 +77,6 @@ pub struct TestAnswer {
     #[schema(value_type = String, format = "uuid")]
     pub event_id: EventId,
     /// Its type.
-    #[schema(value_type = schema::EventTypeName)]
     pub event_type: EventType,
     /// The status of the answer; null if there was no answer.
     #[schema(required = true)]
@@ -91,7 +86,7 @@ pub struct TestAnswer {
     #[schema(required = true)]
     pub response_body: Option<String>,
     /// Why it is no success; null if it is one.
-    #[schema(value_type = Option<schema::AttemptFailure>, required = true)]
+    #[schema(required = true)]
     pub error: Option<Failure>,
     /// How long it took.
     pub duration_ms: u64,

@@ -2,18 +2,12 @@ use std::collections::BTreeMap;
 
 use posthaste_domain::{
     Timestamp,
-    event_type::EventPattern,
-    filter::{Filters, Timing},
-    format::Format,
     health::Health,
     id::WebhookId,
-    lane::Lane,
-    profile::{Method, Profile},
-    rate_limit::RateLimit,
-    retry::RetrySchedule,
+    lane::{Lane, State},
+    profile::Method,
     secret::Secret,
-    success::SuccessStatuses,
-    webhook::Webhook,
+    webhook::{Settings, Webhook},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,47 +25,15 @@ pub struct WebhookAnswer {
     /// The UUID that the `dataspike` format calls `webhook_id`.
     #[schema(format = "uuid")]
     pub uuid: String,
-    /// Where requests go.
-    #[schema(format = "uri")]
-    pub url: String,
-    /// What is subscribed to.
-    #[schema(value_type = Vec<schema::EventPattern>)]
-    pub events: Vec<EventPattern>,
-    /// A note of the owner's.
-    #[schema(required = true)]
-    pub description: Option<String>,
+    /// The settings in force.
+    #[serde(flatten)]
+    #[schema(value_type = schema::InForce, inline)]
+    pub settings: Settings,
     /// How requests reach the receiver.
-    #[schema(value_type = schema::Method)]
     pub method: Method,
-    /// Where the defaults come from.
-    #[schema(value_type = schema::Profile)]
-    pub profile: Profile,
-    /// How events are written.
-    #[schema(value_type = schema::Format)]
-    pub format: Format,
-    /// When events are delivered that no filter speaks of.
-    #[schema(value_type = schema::Timing)]
-    pub timing: Timing,
-    /// Which events of which processes are wanted, and when.
-    #[schema(value_type = schema::Filters)]
-    pub filters: Filters,
-    /// How many requests are made; null if there is no limit.
-    #[schema(value_type = Option<schema::RateLimit>, required = true)]
-    pub rate_limit: Option<RateLimit>,
-    /// The waits between attempts, in seconds.
-    #[schema(value_type = schema::RetrySchedule)]
-    pub retry_schedule: RetrySchedule,
-    /// Which statuses are a success.
-    #[schema(value_type = schema::SuccessStatuses)]
-    pub success_statuses: SuccessStatuses,
-    /// How long one request may take.
-    #[schema(minimum = 1, maximum = 30)]
-    pub timeout_seconds: u8,
     /// Its own headers, with `***` instead of their values, which no answer shows.
     #[schema(value_type = schema::MaskedHeaders)]
     pub headers: BTreeMap<String, &'static str>,
-    /// False while it is paused or disabled.
-    pub enabled: bool,
     /// How its endpoint has been doing.
     pub health: HealthAnswer,
     /// When the last of the secrets before the present one ends, or has ended; null if there is none.
@@ -97,20 +59,9 @@ impl WebhookAnswer {
         Self {
             id: *id,
             uuid: id.uuid(*created_at).to_string(),
-            url: settings.url.text(),
-            events: settings.events.clone(),
-            description: settings.description.clone(),
+            settings: Settings { url: settings.url.masked(), enabled: webhook.is_enabled(), ..settings.in_force() },
             method: settings.method(),
-            profile: settings.profile,
-            format: settings.format(),
-            timing: settings.timing,
-            filters: settings.filters.clone(),
-            rate_limit: settings.rate_limit(),
-            retry_schedule: settings.retry_schedule(),
-            success_statuses: settings.success_statuses(),
-            timeout_seconds: settings.timeout_seconds(),
             headers: headers.masked(),
-            enabled: webhook.is_enabled(),
             health: HealthAnswer::of(&webhook.health, lane, now),
             previous_secrets_until: secrets.older_until(),
             created_at: *created_at,
@@ -132,7 +83,7 @@ impl WebhookAnswer {
 #[schema(as = Health)]
 pub struct HealthAnswer {
     /// How deliveries go to it now.
-    #[schema(value_type = schema::HealthState)]
+    #[schema(value_type = State)]
     pub state: &'static str,
     /// What that means, as a sentence; null where deliveries go straight to it.
     #[schema(required = true)]

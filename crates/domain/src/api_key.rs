@@ -4,9 +4,15 @@ use std::{collections::BTreeSet, fmt};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{Invalid, id::KeyId, input::Fields, workspace::Workspace};
+use crate::{
+    Invalid,
+    id::KeyId,
+    input::{Fields, Optional, Shape, Text, body, parsed},
+    workspace::Workspace,
+};
 
 /// The key itself, as `spk_live_…`. It is shown once, stored only as its SHA-256, and can't be printed by accident.
 #[derive(Clone)]
@@ -64,9 +70,10 @@ impl From<String> for KeyHash {
     }
 }
 
-/// What a key is meant for; it shows in the key's prefix and changes nothing else.
+/// What a key is meant for. It shows in the key's prefix and changes nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Environment {
     /// `spk_live_…`
     #[default]
@@ -86,8 +93,9 @@ impl Environment {
     }
 }
 
-/// What a key may be allowed to do.
+/// What a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Scope {
     /// Webhooks, their history and replays.
     #[serde(rename = "webhooks:manage")]
@@ -133,54 +141,76 @@ impl Scope {
     }
 }
 
-/// What is known of a key without knowing the key. Its JSON is both what the API shows and what is stored.
+/// An API key: what is known of it without knowing the key. Its JSON is both what the API shows and what is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyInfo {
-    /// For listing and revoking.
+    /// For listing and revoking. It tells nothing of the key.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     pub id: KeyId,
     /// Whose it is.
     pub workspace: Workspace,
     /// A note of its maker's.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub name: Option<String>,
     /// What it may do.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Scope>))]
     pub scopes: BTreeSet<Scope>,
     /// What it is meant for.
     pub environment: Environment,
     /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
     pub created_at: Timestamp,
 }
 
-/// What a client asks for with `POST /keys`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewKey {
-    /// The workspace, where it is not the caller's own.
-    pub workspace: Option<Workspace>,
-    /// A note.
-    pub name: Option<String>,
-    /// What it shall be allowed.
-    pub scopes: BTreeSet<Scope>,
-    /// What it is meant for.
-    pub environment: Environment,
+body! {
+    /// What a key is made with.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct NewKey {
+        /// What it may do: nothing that the caller's own key may not.
+        pub scopes: BTreeSet<Scope> as Scopes,
+        /// A note, at most 256 bytes.
+        pub name: Option<String> as Optional<Text<256>>,
+        /// What it is meant for. `live` unless given.
+        pub environment: Environment = Environment::Live,
+        /// Whose it is. The caller's workspace unless given; another one needs the scope `workspaces:manage`.
+        pub workspace: Option<Workspace> as Optional<Workspace>,
+    }
+}
+
+/// At least one scope.
+pub(crate) struct Scopes;
+
+impl Shape for Scopes {
+    type Value = BTreeSet<Scope>;
+    const NAMED: bool = false;
+
+    fn read(at: &str, json: &RawValue) -> Result<BTreeSet<Scope>, Invalid> {
+        let known = Scope::ALL.map(Scope::name).join(", ");
+        let scopes: BTreeSet<Scope> = parsed(at, json, &format!("a list of scopes, of {known}"))?;
+        if scopes.is_empty() {
+            return Err(Invalid::field(at, "wrong_count", format!("{at} takes at least one of {known}")));
+        }
+        Ok(scopes)
+    }
+}
+
+#[cfg(feature = "openapi")]
+crate::input::openapi::list_described!(Scopes, Scope, 1);
+
+impl Shape for Environment {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        parsed(at, json, "live or test")
+    }
 }
 
 impl NewKey {
     /// Reads the request body.
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
-        let mut fields = Fields::of_body(body)?;
-        let workspace = fields.optional("workspace", "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -")?;
-        let name = fields.optional::<String>("name", "a text")?;
-        if name.as_ref().is_some_and(|name| name.len() > 256) {
-            return Err(Invalid::field("name", "too_long", "name takes at most 256 bytes"));
-        }
-        let known = Scope::ALL.map(Scope::name).join(", ");
-        let scopes: BTreeSet<Scope> = fields.required("scopes", &format!("a list of scopes, of {known}"))?;
-        if scopes.is_empty() {
-            return Err(Invalid::field("scopes", "wrong_count", format!("scopes takes at least one of {known}")));
-        }
-        let environment = fields.optional("environment", "live or test")?.unwrap_or_default();
-        fields.finish()?;
-        Ok(Self { workspace, name, scopes, environment })
+        Self::of_fields(Fields::of_body(body)?)
     }
 
     /// The first scope that is asked for and that the caller does not have itself: nobody can give more than they have.

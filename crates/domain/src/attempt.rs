@@ -41,9 +41,12 @@ const MAX_SHARED_BODY_BYTES: usize = 256;
 /// an item of DynamoDB.
 pub const MAX_KEPT_ATTEMPTS: usize = 50;
 
-/// Where a delivery stands.
+/// Where a delivery stands. `pending`: an attempt failed and another will follow. `succeeded`: the endpoint took it.
+/// `exhausted`: the last attempt failed. `skipped`: the webhook was paused or disabled when its turn came, or too much was waiting
+/// for it. `waiting`: no attempt was made yet, because the webhook can take no more for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Status {
     /// At least one attempt failed, and another one will follow.
     Pending,
@@ -84,39 +87,48 @@ pub const WRONG_STATUS: &str = "http_status";
 /// The code of an answer whose status would be a success, but for its body.
 pub const UNEXPECTED_BODY: &str = "unexpected_body";
 
-/// Why an attempt failed, for the customer.
+/// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AttemptFailure))]
 pub struct Failure {
-    /// A stable word: `http_status`, or one of the sender's codes as `timeout`.
+    /// A stable word for programs, as `http_status` or `timeout`.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9_]+$"))]
     pub code: String,
-    /// A sentence.
+    /// A sentence for people.
     pub message: String,
 }
 
 /// The encoding of a body that is not text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Encoding {
     /// Base64 with padding (RFC 4648, section 4).
     Base64,
 }
 
-/// One HTTP request made for a delivery.
+/// One HTTP request that was made for a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attempt {
     /// When it began.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
     pub at: Timestamp,
     /// The time that the request took, in milliseconds.
     pub duration_ms: u64,
-    /// The answer's status, if there was an answer.
+    /// The answer's status; null if there was no answer.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub http_status: Option<u16>,
-    /// The beginning of the answer's body, with `/…` for what it repeats of the webhook's path and query.
+    /// The beginning of the answer's body. What it repeats of the webhook's path and query is `/…`.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub response_body: Option<String>,
-    /// How the body is written here, where it is not text.
+    /// `base64` where the body is not text.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_body_encoding: Option<Encoding>,
-    /// Why it failed; none when it succeeded.
+    /// Why it failed; null when it succeeded.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub error: Option<Failure>,
 }
 

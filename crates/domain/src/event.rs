@@ -4,19 +4,22 @@ use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
+mod new;
 mod origin;
 mod timestamp;
 
+pub use new::{NewEvent, NewEvents};
 pub use origin::Origin;
 pub use timestamp::FIRST_MILLISECOND;
+use timestamp::Moment;
 
 use crate::{
     Invalid, catalogue,
     event_type::EventType,
     id::EventId,
-    input::{Fields, check_depth},
+    input::{Fields, Optional, missing, parsed},
     loops,
     own_type::OwnEventType,
     schema::{BadSchema, Budget, DataSchema},
@@ -100,19 +103,18 @@ impl Arrived {
     pub fn parse(body: &str, origin: Origin<'_>, default: &Workspace) -> Result<Self, Invalid> {
         let sent = origin.sent;
         if body.len() > MAX_MESSAGE_BYTES {
-            return Err(too_large_event(None));
+            return Err(new::too_large(None));
         }
         let mut fields = Fields::of_body(body.as_bytes())?;
         if let Some(detail_type) = fields.raw("detail-type") {
-            return from_event_bridge(fields, detail_type, origin, default)
-                .and_then(|(id, workspace, new)| Ok((id, workspace, new.not_too_deep()?)))
-                .map(|(id, workspace, new)| Self { event: new.accept(id, workspace, sent), unchecked: true });
+            let (id, workspace, new) = from_event_bridge(fields, detail_type, origin, default)?;
+            return Ok(Self { event: new.accept(id, workspace, sent), unchecked: true });
         }
-        let workspace = fields.required("workspace", WORKSPACE)?;
-        let given: Option<EventId> = fields.optional("id", "a UUID")?;
-        let new = NewEvent::take(fields)?;
+        let workspace = fields.take::<Workspace>("workspace")?;
+        let given: Option<EventId> = fields.raw("id").map(|id| parsed("id", id, "a UUID")).transpose()?;
+        let new = NewEvent::of_fields(fields)?;
         // What was accepted is delivered, also if a version accepted it that took deeper data.
-        let new = if given.is_some() { new } else { new.not_too_deep()? };
+        let new = if given.is_some() { new } else { new.not_too_deep("data")? };
         let is_far = |id: EventId| !id.is_ours() || !origin.is_near(id.time());
         if given.is_some_and(is_far) {
             let message = "id has to be a UUIDv7 or v8 of about the time of its message";
@@ -147,120 +149,24 @@ fn from_event_bridge(
     let event_type = event_type.ok_or_else(|| {
         Invalid::field("detail-type", "invalid_event_type", "detail-type has to be a text that can be an event type")
     })?;
-    let time = timestamp::take(&mut envelope, "time")?;
+    let time = envelope.take::<Optional<Moment>>("time")?;
     let id = envelope.raw("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok());
     let id = origin.id_of_envelope(id.as_deref(), time);
-    let detail = envelope.raw("detail").ok_or_else(|| envelope.missing("detail"))?;
+    let detail = envelope.raw("detail").ok_or_else(|| missing("detail"))?;
+    let type_in_json = to_raw_value(&event_type).map_err(|error| Invalid::malformed(error.to_string()))?;
     let mut fields = Fields::of_object(detail, "detail")?;
-    match fields.optional("workspace", WORKSPACE)? {
+    match fields.take::<Optional<Workspace>>("workspace")? {
         Some(workspace) => {
-            let rest = NewEvent::take_rest(fields, event_type)?;
-            Ok((id, workspace, NewEvent { timestamp: rest.timestamp.or(time), ..rest }))
+            fields.put("type", &type_in_json)?;
+            let new = NewEvent::of_fields(fields)?.not_too_deep("detail.data")?;
+            Ok((id, workspace, NewEvent { timestamp: new.timestamp.or(time), ..new }))
         }
         None => {
-            check_text("detail", detail.get())?;
-            let path = "detail".to_owned();
+            new::check_characters("detail", detail)?;
             let data = detail.to_owned();
-            Ok((
-                id,
-                default.clone(),
-                NewEvent { path, event_type, timestamp: time, subject: None, reference: None, data },
-            ))
+            let new = NewEvent { r#type: event_type, timestamp: time, subject: None, reference: None, data };
+            Ok((id, default.clone(), new.not_too_deep("detail")?))
         }
-    }
-}
-
-const WORKSPACE: &str = "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -";
-
-/// What a client publishes.
-#[derive(Debug, Clone)]
-pub struct NewEvent {
-    /// Where its data stood in the call, for a complaint about it.
-    path: String,
-    event_type: EventType,
-    timestamp: Option<Timestamp>,
-    subject: Option<String>,
-    reference: Option<String>,
-    data: Box<RawValue>,
-}
-
-impl NewEvent {
-    /// Reads the body of a publishing call: one event, or `{"events": […]}` with 1 to 100 of them. Tells which form it was.
-    pub fn parse_call(body: &[u8]) -> Result<Published, Invalid> {
-        if body.len() > MAX_PUBLISH_BYTES {
-            return Err(Invalid::too_large(None, format!("a call takes at most {MAX_PUBLISH_BYTES} bytes")));
-        }
-        let mut fields = Fields::of_body(body)?;
-        let Some(events) = fields.optional::<Vec<&RawValue>>("events", "a list of events")? else {
-            if body.len() > MAX_EVENT_BYTES {
-                return Err(too_large_event(None));
-            }
-            return Self::take(fields)?.not_too_deep().map(Published::One);
-        };
-        fields.finish()?;
-        if events.is_empty() || events.len() > MAX_EVENTS {
-            return Err(Invalid::field("events", "wrong_count", format!("a call takes 1 to {MAX_EVENTS} events")));
-        }
-        let parse = |(at, raw): (usize, &&RawValue)| {
-            let path = format!("events[{at}]");
-            if raw.get().len() > MAX_EVENT_BYTES {
-                return Err(too_large_event(Some(path)));
-            }
-            Self::take(Fields::of_object(raw, &path)?)?.not_too_deep()
-        };
-        events.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Published::Many)
-    }
-
-    /// The accepted event.
-    pub fn accept(self, id: EventId, workspace: Workspace, now: Timestamp) -> Event {
-        Event {
-            id,
-            event_type: self.event_type,
-            timestamp: self.timestamp.unwrap_or(now),
-            workspace,
-            subject: self.subject,
-            reference: self.reference,
-            hops: 0,
-            traceparent: None,
-            data: self.data,
-        }
-    }
-
-    fn take(mut fields: Fields<'_>) -> Result<Self, Invalid> {
-        let event_type = fields.required::<String>("type", "a text")?;
-        let event_type = EventType::parse(event_type)
-            .map_err(|error| Invalid::field(fields.at("type"), "invalid_event_type", error.to_string()))?;
-        Self::take_rest(fields, event_type)
-    }
-
-    fn take_rest(mut fields: Fields<'_>, event_type: EventType) -> Result<Self, Invalid> {
-        let timestamp = timestamp::take(&mut fields, "timestamp")?;
-        let subject = take_short_text(&mut fields, "subject")?;
-        let reference = take_short_text(&mut fields, "reference")?;
-        let data = fields.raw("data").ok_or_else(|| fields.missing("data"))?;
-        let path = fields.at("data");
-        if !data.get().starts_with('{') {
-            return Err(Invalid::field(&path, "wrong_type", format!("{path} has to be an object")));
-        }
-        check_text(&path, data.get())?;
-        fields.finish()?;
-        Ok(Self { path, event_type, timestamp, subject, reference, data: data.to_owned() })
-    }
-
-    /// The same, unless its data has more levels than a publisher may send.
-    fn not_too_deep(self) -> Result<Self, Invalid> {
-        check_depth(&self.path, self.data.get())?;
-        Ok(self)
-    }
-
-    /// Its type.
-    pub fn event_type(&self) -> &EventType {
-        &self.event_type
-    }
-
-    /// Its data.
-    pub fn data(&self) -> &RawValue {
-        &self.data
     }
 }
 
@@ -312,15 +218,6 @@ fn unusable_schema(event_type: &EventType, path: &str, why: &BadSchema) -> Inval
     Invalid::field(path, UNUSABLE_SCHEMA, message)
 }
 
-/// SQS takes no message with these two characters, which JSON allows.
-fn check_text(path: &str, text: &str) -> Result<(), Invalid> {
-    if text.contains(['\u{fffe}', '\u{ffff}']) {
-        let message = format!("{path} has a character that SQS does not take: U+FFFE or U+FFFF");
-        return Err(Invalid::field(path, "invalid_character", message));
-    }
-    Ok(())
-}
-
 /// The facts about a publishing call that its headers carry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Call {
@@ -354,15 +251,19 @@ impl Published {
     pub fn check(&self, own: &HashMap<EventType, OwnEventType>) -> Result<(), Invalid> {
         let mut compiled: BTreeMap<&EventType, OwnSchema> = BTreeMap::new();
         let mut budget = Budget::default();
-        for NewEvent { event_type, data, path, .. } in self.events() {
+        for (nth, NewEvent { r#type: event_type, data, .. }) in self.events().iter().enumerate() {
+            let path = match self {
+                Self::One(_) => "data".to_owned(),
+                Self::Many(_) => format!("events[{nth}].data"),
+            };
             if let (Some(own), Entry::Vacant(entry)) = (own.get(event_type), compiled.entry(event_type)) {
                 let schema = own.compile();
                 if let Ok(Some(schema)) = &schema {
-                    schema.weigh(path, &mut budget)?;
+                    schema.weigh(&path, &mut budget)?;
                 }
                 entry.insert(schema);
             }
-            check_data(event_type, data, path, compiled.get(event_type), &mut budget)?;
+            check_data(event_type, data, &path, compiled.get(event_type), &mut budget)?;
         }
         Ok(())
     }
@@ -379,20 +280,6 @@ impl Published {
             .zip(ids)
             .map(|(event, id)| Event { hops, traceparent, ..event.accept(*id, workspace.clone(), now) })
             .collect()
-    }
-}
-
-fn too_large_event(field: Option<String>) -> Invalid {
-    Invalid::too_large(field, format!("an event takes at most {MAX_EVENT_BYTES} bytes"))
-}
-
-fn take_short_text(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<String>, Invalid> {
-    match fields.optional::<String>(name, "a text")? {
-        Some(text) if text.len() > 256 => {
-            Err(Invalid::field(fields.at(name), "too_long", format!("{} takes at most 256 bytes", fields.at(name))))
-        }
-        Some(text) => check_text(&fields.at(name), &text).map(|()| Some(text)),
-        None => Ok(None),
     }
 }
 

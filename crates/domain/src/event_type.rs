@@ -3,6 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    Invalid,
+    input::{Shape, text},
+};
 
 /// The name of an event type, such as `order.created` or `PROCESS_RUN_END`: words of `A-Z a-z 0-9 _
 /// -` separated by single dots, at most 128 characters.
@@ -92,6 +98,42 @@ impl EventPattern {
             Self::All => true,
             Self::Exactly(wanted) => wanted == event_type,
             Self::Below(prefix) => event_type.0.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.')),
+        }
+    }
+}
+
+impl Shape for EventType {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        Self::parse(text(at, json)?).map_err(|error| Invalid::field(at, "invalid_event_type", error.to_string()))
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod document {
+    use utoipa::openapi::ObjectBuilder;
+
+    use super::{EventPattern, EventType};
+    use crate::input::openapi::{described, text};
+
+    described!(
+        EventType,
+        "EventTypeName",
+        "The name of a sort of event: words of `A-Z a-z 0-9 _ -` parted by single dots.",
+        text().pattern(Some(r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")).max_length(Some(128))
+    );
+    described!(
+        EventPattern,
+        "EventPattern",
+        "What is subscribed to: one event type, every type below a prefix as `order.*`, or `*`.",
+        Self::written()
+    );
+
+    impl EventPattern {
+        /// The texts that are patterns.
+        pub(crate) fn written() -> ObjectBuilder {
+            text().pattern(Some(r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$")).max_length(Some(130))
         }
     }
 }

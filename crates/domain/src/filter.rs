@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use crate::{
     Invalid, catalogue,
     event_type::{EventPattern, EventType},
-    input::Fields,
+    input::{Fields, Shape, one_of},
     process::Process,
 };
 
@@ -32,9 +32,10 @@ pub const MAX_CELLS: usize = 100;
 pub const MAX_PROCESS_TYPE_BYTES: usize = 128;
 const EVERY_OTHER: &str = "*";
 
-/// When an event is delivered.
+/// When an event is delivered: when it was published, or when the run of its process has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Timing {
     /// As soon as it was published.
     #[default]
@@ -43,9 +44,10 @@ pub enum Timing {
     ProcessEnd,
 }
 
-/// A cell: what becomes of an event.
+/// What becomes of an event: it is not delivered, or it is when it was published or when the run of its process has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Rule {
     /// It is not delivered.
     Never,
@@ -101,28 +103,6 @@ impl Filters {
         self.0.is_empty()
     }
 
-    /// Reads what a client sent as the field `at`.
-    pub(crate) fn read(at: &str, raw: &RawValue) -> Result<Self, Invalid> {
-        let rows = Fields::of_object(raw, at)?.into_members();
-        if rows.len() > MAX_ROWS {
-            return Err(Invalid::field(at, "wrong_count", format!("{at} takes at most {MAX_ROWS} process types")));
-        }
-        let row = |(process_type, raw): (String, &RawValue)| {
-            let at = format!("{at}.{process_type}");
-            if process_type.is_empty() || process_type.len() > MAX_PROCESS_TYPE_BYTES {
-                let message = format!("a process type has 1 to {MAX_PROCESS_TYPE_BYTES} bytes");
-                return Err(Invalid::field(at, "invalid_process_type", message));
-            }
-            let cells = Fields::of_object(raw, &at)?.into_members();
-            if cells.len() > MAX_CELLS {
-                return Err(Invalid::field(&at, "wrong_count", format!("{at} takes at most {MAX_CELLS} event types")));
-            }
-            let cells = cells.into_iter().map(|(pattern, raw)| cell(&at, &pattern, raw)).collect::<Result<_, _>>()?;
-            Ok((process_type, cells))
-        };
-        rows.into_iter().map(row).collect::<Result<_, _>>().map(Self)
-    }
-
     /// When an event of this type and process is delivered; none when it is not.
     pub fn timing(&self, process_type: Option<&str>, event_type: &EventType, default: Timing) -> Option<Timing> {
         match process_type.and_then(|process_type| self.rule(process_type, event_type)) {
@@ -150,15 +130,78 @@ impl Filters {
     }
 }
 
-fn cell(row: &str, pattern: &str, raw: &RawValue) -> Result<(EventPattern, Rule), Invalid> {
-    let at = format!("{row}.{pattern}");
-    let pattern = EventPattern::parse(pattern)
-        .map_err(|error| Invalid::field(&at, "invalid_event_type", format!("{at}: {error}")))?;
-    let rule = serde_json::from_str(raw.get()).map_err(|_| {
-        let names: Vec<&str> = Rule::NAMES.iter().map(|(name, _)| *name).collect();
-        Invalid::field(&at, "invalid_rule", format!("{at} has to be one of {}", names.join(", ")))
-    })?;
-    Ok((pattern, rule))
+impl Shape for Filters {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        let members = Fields::of_object(json, at)?.into_members();
+        if members.len() > MAX_ROWS {
+            return Err(Invalid::field(at, "wrong_count", format!("{at} takes at most {MAX_ROWS} process types")));
+        }
+        let mut rows = BTreeMap::new();
+        for (process_type, json) in members {
+            let at = format!("{at}.{process_type}");
+            if process_type.is_empty() || process_type.len() > MAX_PROCESS_TYPE_BYTES {
+                let message = format!("a process type has 1 to {MAX_PROCESS_TYPE_BYTES} bytes");
+                return Err(Invalid::field(at, "invalid_process_type", message));
+            }
+            rows.insert(process_type, read_row(&at, json)?);
+        }
+        Ok(Self(rows))
+    }
+}
+
+fn read_row(at: &str, json: &RawValue) -> Result<BTreeMap<EventPattern, Rule>, Invalid> {
+    let members = Fields::of_object(json, at)?.into_members();
+    if members.len() > MAX_CELLS {
+        return Err(Invalid::field(at, "wrong_count", format!("{at} takes at most {MAX_CELLS} event types")));
+    }
+    let mut cells = BTreeMap::new();
+    for (pattern, json) in members {
+        let at = format!("{at}.{pattern}");
+        let pattern = EventPattern::parse(&pattern)
+            .map_err(|error| Invalid::field(&at, "invalid_event_type", format!("{at}: {error}")))?;
+        cells.insert(pattern, Rule::read(&at, json)?);
+    }
+    Ok(cells)
+}
+
+impl Shape for Rule {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        serde_json::from_str(json.get()).map_err(|_| {
+            let names = Self::NAMES.map(|(name, _)| name).join(", ");
+            Invalid::field(at, "invalid_rule", format!("{at} has to be one of {names}"))
+        })
+    }
+}
+
+impl Shape for Timing {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        one_of(at, json, &Self::NAMES, "invalid_timing")
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod document {
+    use super::{EventPattern, Filters, MAX_CELLS, MAX_PROCESS_TYPE_BYTES, MAX_ROWS, Rule};
+    use crate::input::openapi::{described, map_of, reference, text};
+
+    described!(
+        Filters,
+        "Filters",
+        "A row for each process type, with `*` for those that have no row. In it, a rule for each event type, prefix or `*`; the \
+         closest one counts. What has no rule follows the webhook's `timing`. Up to 50 rows of up to 100 rules.",
+        map_of(
+            text().min_length(Some(1)).max_length(Some(MAX_PROCESS_TYPE_BYTES)),
+            map_of(EventPattern::written(), reference::<Rule>()).max_properties(Some(MAX_CELLS)),
+        )
+        .max_properties(Some(MAX_ROWS)),
+        refers to Rule
+    );
 }
 
 #[cfg(test)]

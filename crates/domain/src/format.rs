@@ -15,9 +15,14 @@ mod spektr_v1;
 mod standard;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::event::Event;
+use crate::{
+    Invalid,
+    event::Event,
+    input::{Shape, one_of},
+};
 
 /// The most bytes of a body that carries several events: 256 KiB. One event alone may need more.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -25,9 +30,10 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 pub const MAX_EVENTS: usize = 100;
 const JSON: &str = "application/json";
 
-/// The formats a webhook can ask for.
+/// How events are written. `slack` belongs to the method `slack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Format {
     /// Standard Webhooks: `{"type", "timestamp", "data"}`.
     #[default]
@@ -56,6 +62,14 @@ pub struct Body {
     pub content_type: &'static str,
     /// The number of events in the body. They are the first ones of those given, and at least one.
     pub event_count: usize,
+}
+
+impl Shape for Format {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        one_of(at, json, &Self::NAMES, "invalid_format")
+    }
 }
 
 impl Format {

@@ -13,7 +13,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Invalid, input::Fields};
+use crate::{
+    Invalid,
+    input::{Fields, Shape, text},
+};
 
 mod forbidden;
 
@@ -28,7 +31,6 @@ pub const MAX_VALUE_BYTES: usize = 1024;
 const MAX_BYTES: usize = 4096;
 /// The text that is shown instead of a value.
 pub const MASK: &str = "***";
-const FIELD: &str = "headers";
 
 /// A header's name: an RFC 9110 token of at most 64 bytes that is not forbidden. Case matters only
 /// where it is shown.
@@ -135,26 +137,16 @@ impl<V> Headers<V> {
     }
 }
 
-impl Headers<HeaderValue> {
-    /// Takes the field `headers` of a registration or a change: none where it is absent, no header where it is `null`. What it says
-    /// replaces all headers that there were, since nobody can send back the values that are not shown.
-    pub fn take(fields: &mut Fields<'_>) -> Result<Option<Self>, Invalid> {
-        match fields.raw_or_null(FIELD) {
-            None => Ok(None),
-            Some(raw) if raw.get() == "null" => Ok(Some(Self::default())),
-            Some(raw) => Self::read(raw).map(Some),
-        }
-    }
+impl Shape for Headers<HeaderValue> {
+    type Value = Self;
 
-    fn read(raw: &RawValue) -> Result<Self, Invalid> {
-        let fields = Fields::of_object(raw, FIELD)?;
+    fn read(field: &str, json: &RawValue) -> Result<Self, Invalid> {
         let mut headers = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for (name, raw) in fields.into_members() {
-            let at = format!("{FIELD}.{name}");
+        for (name, json) in Fields::of_object(json, field)?.into_members() {
+            let at = format!("{field}.{name}");
             let refused = |code, message: String| Invalid::field(&at, code, message);
-            let text: String =
-                serde_json::from_str(raw.get()).map_err(|_| refused("wrong_type", format!("{at} has to be a text")))?;
+            let text = text(&at, json)?;
             let name = read_name(name).map_err(|(code, message)| refused(code, message))?;
             let value = read_value(text).map_err(|(code, message)| refused(code, message))?;
             if !seen.insert(name.folded()) {
@@ -166,15 +158,45 @@ impl Headers<HeaderValue> {
             headers.insert(name, value);
         }
         if headers.len() > MAX_HEADERS {
-            return Err(Invalid::field(FIELD, "wrong_count", format!("{FIELD} takes up to {MAX_HEADERS} headers")));
+            return Err(Invalid::field(field, "wrong_count", format!("{field} takes up to {MAX_HEADERS} headers")));
         }
         let bytes: usize = headers.iter().map(|(name, value)| name.0.len() + value.0.len()).sum();
         if bytes > MAX_BYTES {
-            let message = format!("{FIELD} takes at most {MAX_BYTES} bytes of names and values");
-            return Err(Invalid::field(FIELD, "too_long", message));
+            let message = format!("{field} takes at most {MAX_BYTES} bytes of names and values");
+            return Err(Invalid::field(field, "too_long", message));
         }
         Ok(Self(headers))
     }
+}
+
+#[cfg(feature = "openapi")]
+mod document {
+    use utoipa::openapi::ObjectBuilder;
+
+    use super::{HeaderName, HeaderValue, Headers, MAX_HEADERS, MAX_NAME_BYTES, MAX_VALUE_BYTES};
+    use crate::input::openapi::{described, map_of, text};
+
+    impl HeaderName {
+        /// The texts that are names: RFC 9110 tokens.
+        pub fn written() -> ObjectBuilder {
+            text().pattern(Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")).max_length(Some(MAX_NAME_BYTES))
+        }
+    }
+
+    described!(
+        Headers<HeaderValue>,
+        "Headers",
+        "Headers of the webhook's own on its requests, by name: what the endpoint asks for, say `Authorization`. Up to 20, with at \
+         most 4 KiB of names and values. The values are stored encrypted, and no call answers them. What Posthaste or the connection \
+         says itself can't be set: `Content-*` of the body, `User-Agent`, `X-Webhook-*`, `webhook-*`, `Host`, `Connection` and its \
+         like, `Proxy-*`, `Sec-*`; nor what proxies say to the servers behind them, such as `Forwarded`, `X-Forwarded-*`, \
+         `X-Real-IP`, `True-Client-IP`, `X-Original-URL`, `X-HTTP-Method-Override`. Neither case nor `_` for `-` makes another name.",
+        map_of(
+            HeaderName::written(),
+            text().pattern(Some(r"^([!-~]([\t -~]*[!-~])?)?$")).max_length(Some(MAX_VALUE_BYTES))
+        )
+        .max_properties(Some(MAX_HEADERS))
+    );
 }
 
 fn read_name(name: String) -> Result<HeaderName, (&'static str, String)> {
@@ -231,10 +253,7 @@ mod tests {
 
     fn read(headers: &Value) -> Result<Headers<HeaderValue>, Invalid> {
         let body = json!({ "headers": headers }).to_string();
-        let mut fields = Fields::of_body(body.as_bytes())?;
-        let read = Headers::take(&mut fields)?;
-        fields.finish()?;
-        Ok(read.unwrap())
+        Fields::of_body(body.as_bytes())?.take::<Headers<HeaderValue>>("headers")
     }
 
     fn complaint(headers: &Value) -> (String, &'static str) {
@@ -251,14 +270,6 @@ mod tests {
         assert_eq!(json!(headers.masked()), json!({ "Authorization": "***", "X-Empty": "***", "X-Team": "***" }));
         let shown = format!("{headers:?}");
         assert!(shown.contains("Authorization") && !shown.contains("abc"), "{shown}");
-    }
-
-    #[test]
-    fn absent_is_not_null() {
-        let take = |body: &str| Headers::take(&mut Fields::of_body(body.as_bytes()).unwrap()).unwrap();
-        assert_eq!(take("{}"), None);
-        assert_eq!(take(r#"{"headers":null}"#), Some(Headers::default()));
-        assert_eq!(take(r#"{"headers":{}}"#), Some(Headers::default()));
     }
 
     #[test]

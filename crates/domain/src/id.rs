@@ -192,9 +192,10 @@ impl Cause {
     }
 }
 
-/// The sort of a [`Cause`]: what a delivery's record keeps of it.
+/// Why a delivery exists. `published`: its event was published. `replay`: a person asked for it again. `test`: it is a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Cause))]
 pub enum CauseKind {
     /// The event was published.
     #[default]

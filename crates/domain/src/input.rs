@@ -1,6 +1,6 @@
 //! Reading what a client sent: an object's fields one by one, so that every complaint names its field.
 
-use std::{collections::HashSet, fmt, ops::RangeInclusive};
+use std::{borrow::Cow, collections::HashSet, fmt, ops::RangeInclusive};
 
 use serde::{
     Deserialize, Deserializer,
@@ -11,8 +11,15 @@ use serde_json::value::RawValue;
 use crate::nearest;
 
 mod body;
+mod declare;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+mod shape;
 
 pub use body::{MAX_DEPTH, check_depth};
+pub(crate) use declare::{body, json_name};
+pub use shape::{Documented, JsonObject, Number, Optional, Own, Shape, Text, Time};
+pub(crate) use shape::{missing, one_of, parsed, text, wrong_type};
 
 /// Why a request can't be taken. It knows no transport; the one mapping to HTTP statuses is in `runtime`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,24 +72,27 @@ impl Invalid {
 
 /// The fields of a JSON object that have not been taken yet, each as the bytes it was written in.
 #[derive(Debug)]
-pub struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     path: String,
     left: Vec<(String, &'a RawValue)>,
     /// The names that were asked for, which are the known ones.
-    known: Vec<&'static str>,
+    known: Vec<Cow<'static, str>>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads a request body, which has to be one JSON object.
-    pub fn of_body(body: &'a [u8]) -> Result<Self, Invalid> {
+    pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, Invalid> {
         Self::of_object(body::object(body)?, "")
     }
 
+    /// Reads a request body that may be left out.
+    pub(crate) fn of_optional_body(body: &'a [u8]) -> Result<Option<Self>, Invalid> {
+        if body.trim_ascii().is_empty() { Ok(None) } else { Self::of_body(body).map(Some) }
+    }
+
     /// Reads an object that stands at `path` (as `events[3]`; empty for the body itself).
-    pub fn of_object(raw: &'a RawValue, path: &str) -> Result<Self, Invalid> {
-        let left = serde_json::from_str::<Entries<'a>>(raw.get())
-            .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} has to be an object")))?
-            .0;
+    pub(crate) fn of_object(raw: &'a RawValue, path: &str) -> Result<Self, Invalid> {
+        let left = serde_json::from_str::<Entries<'a>>(raw.get()).map_err(|_| wrong_type(path, "an object"))?.0;
         let fields = Self { path: path.to_owned(), left, known: Vec::new() };
         let mut seen = HashSet::new();
         match fields.left.iter().find(|(name, _)| !seen.insert(name)) {
@@ -95,69 +105,99 @@ impl<'a> Fields<'a> {
     }
 
     /// The fields that are left, with their names, for an object whose names are the client's own.
-    pub fn into_members(self) -> Vec<(String, &'a RawValue)> {
+    pub(crate) fn into_members(self) -> Vec<(String, &'a RawValue)> {
         self.left
     }
 
     /// The path of a field, for a complaint about it.
-    pub fn at(&self, name: &str) -> String {
+    pub(crate) fn at(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// Whether a field is there, be it `null`.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.left.iter().any(|(other, _)| other == name)
     }
 
-    /// The bytes of a field; none where it is absent or `null`.
-    pub fn raw(&mut self, name: &'static str) -> Option<&'a RawValue> {
-        self.raw_or_null(name).filter(|raw| raw.get() != "null")
+    /// What a field says that is still to be taken, if it is of this type.
+    pub(crate) fn peek<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        let (_, raw) = self.left.iter().find(|(other, _)| other == name)?;
+        serde_json::from_str(raw.get()).ok()
     }
 
-    /// The bytes of a field, where `null` says something else than its absence.
-    pub fn raw_or_null(&mut self, name: &'static str) -> Option<&'a RawValue> {
+    /// Whether a field is there and not `null`.
+    pub(crate) fn gives(&self, name: &str) -> bool {
+        self.left.iter().any(|(other, raw)| other == name && raw.get() != "null")
+    }
+
+    /// Takes the bytes of a field; none where it is absent or `null`.
+    pub(crate) fn raw(&mut self, name: &'static str) -> Option<&'a RawValue> {
+        self.raw_or_null(Cow::Borrowed(name)).filter(|raw| raw.get() != "null")
+    }
+
+    fn raw_or_null(&mut self, name: Cow<'static, str>) -> Option<&'a RawValue> {
+        let at = self.left.iter().position(|(other, _)| *other == name);
         self.known.push(name);
-        let at = self.left.iter().position(|(other, _)| other == name)?;
-        Some(self.left.swap_remove(at).1)
+        at.map(|at| self.left.swap_remove(at).1)
     }
 
-    /// A field that may be absent or `null`. `shape` completes "… has to be".
-    pub fn optional<T: Deserialize<'a>>(&mut self, name: &'static str, shape: &str) -> Result<Option<T>, Invalid> {
-        let Some(raw) = self.raw(name) else { return Ok(None) };
-        match serde_json::from_str(raw.get()) {
-            Ok(value) => Ok(Some(value)),
-            Err(_) => Err(Invalid::field(self.at(name), "wrong_type", format!("{} has to be {shape}", self.at(name)))),
+    /// Takes a field of this shape.
+    pub(crate) fn take<S: Shape>(&mut self, name: &'static str) -> Result<S::Value, Invalid> {
+        match self.raw(name) {
+            Some(raw) => S::read(&self.at(name), raw),
+            None => S::absent(&self.at(name)),
         }
     }
 
-    /// A field that has to be there.
-    pub fn required<T: Deserialize<'a>>(&mut self, name: &'static str, shape: &str) -> Result<T, Invalid> {
-        self.optional(name, shape)?.ok_or_else(|| self.missing(name))
+    /// Takes a field of this shape. `old` holds where it is absent, and `default` where it is absent without an old value, or `null`.
+    pub(crate) fn take_or<S: Shape>(
+        &mut self,
+        name: Cow<'static, str>,
+        old: Option<&S::Value>,
+        default: Option<S::Value>,
+    ) -> Result<S::Value, Invalid>
+    where
+        S::Value: Clone,
+    {
+        let at = self.at(&name);
+        match (self.raw_or_null(name), old) {
+            (Some(raw), _) if raw.get() != "null" => S::read(&at, raw),
+            (None, Some(old)) => Ok(old.clone()),
+            _ => default.map_or_else(|| S::absent(&at), Ok),
+        }
     }
 
-    /// The complaint about a field that is not there.
-    pub fn missing(&self, name: &str) -> Invalid {
-        Invalid::field(self.at(name), "missing_field", format!("{} is required", self.at(name)))
+    /// Adds a field that stands somewhere else.
+    pub(crate) fn put(&mut self, name: &'static str, raw: &'a RawValue) -> Result<(), Invalid> {
+        if self.has(name) {
+            return Err(self.unknown(name));
+        }
+        self.left.push((name.to_owned(), raw));
+        Ok(())
     }
 
     /// Says that all fields have been taken: one that is left is unknown, and may be one of those that were asked for in another
     /// spelling.
-    pub fn finish(self) -> Result<(), Invalid> {
-        let Some((name, _)) = self.left.first() else { return Ok(()) };
-        let at = self.at(&cut(name));
-        let meant = nearest::names(&cut(name), self.known.iter().copied());
+    pub(crate) fn finish(self) -> Result<(), Invalid> {
+        self.left.first().map_or(Ok(()), |(name, _)| Err(self.unknown(name)))
+    }
+
+    fn unknown(&self, name: &str) -> Invalid {
+        let name = cut(name);
+        let at = self.at(&name);
+        let meant = nearest::names(&name, self.known.iter().map(AsRef::as_ref));
         let hint = meant.first().map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-        Err(Invalid::field(&at, "unknown_field", format!("{at} is not a known field{hint}")))
+        Invalid::field(&at, "unknown_field", format!("{at} is not a known field{hint}"))
     }
 }
 
 /// A whole number of any size. One that no `i64` holds is the nearest that one does, so it is out of every range that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whole(i64);
+pub(crate) struct Whole(i64);
 
 impl Whole {
     /// The number, if it is in a range.
-    pub fn within<N: TryFrom<i64> + PartialOrd>(self, range: RangeInclusive<N>) -> Option<N> {
+    pub(crate) fn within<N: TryFrom<i64> + PartialOrd>(self, range: RangeInclusive<N>) -> Option<N> {
         N::try_from(self.0).ok().filter(|number| range.contains(number))
     }
 }
@@ -222,8 +262,8 @@ mod tests {
     fn complaint(body: &str) -> Invalid {
         let read = || {
             let mut fields = Fields::of_body(body.as_bytes())?;
-            fields.required::<String>("name", "a text")?;
-            fields.optional::<Whole>("size", "a whole number")?;
+            fields.take::<Text<9>>("name")?;
+            fields.take::<Optional<Number<u8, 1, 9>>>("size")?;
             fields.finish()
         };
         read().unwrap_err()
@@ -277,7 +317,7 @@ mod tests {
     fn a_nested_field_is_named_with_its_path() {
         let raw: Box<RawValue> = serde_json::from_str(r#"{"data":1}"#).unwrap();
         let mut fields = Fields::of_object(&raw, "events[3]").unwrap();
-        let complaint = fields.required::<String>("data", "a text").unwrap_err();
+        let complaint = fields.take::<Text<9>>("data").unwrap_err();
         assert_eq!(complaint.field.as_deref(), Some("events[3].data"));
     }
 }

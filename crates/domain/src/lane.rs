@@ -117,8 +117,10 @@ impl Phase {
     }
 }
 
-/// Why a webhook's deliveries wait.
+/// What makes deliveries wait. `limited`: the webhook's rate limit. `slow`: its endpoint takes long to answer. `sick`: its endpoint
+/// keeps timing out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WaitingReason, rename_all = "lowercase"))]
 pub enum Reason {
     /// More deliveries arrive than the webhook's rate limit allows.
     Limited,
@@ -229,8 +231,11 @@ impl Lane {
     }
 }
 
-/// How a webhook's endpoint is being served.
+/// How deliveries go to an endpoint. `healthy`: straight. `limited`: more have come than the rate limit allows, and they go out at
+/// the limit. `slow`: it takes long to answer, and they take turns. `sick`: it keeps timing out, and one at a time finds out
+/// whether it is back. `recovering`: it is quick again, and what has waited is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = HealthState, rename_all = "lowercase"))]
 pub enum State {
     /// Deliveries go straight to it.
     Healthy,

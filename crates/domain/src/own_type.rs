@@ -6,15 +6,28 @@ use serde_json::value::RawValue;
 use crate::{
     Invalid, catalogue,
     event_type::EventType,
-    input::{Fields, check_depth},
+    input::{Fields, JsonObject, Optional, Text, body, check_depth},
     schema::{BadSchema, Budget, DataSchema, MAX_SCHEMA_BYTES},
 };
 
 /// The most types that a workspace may have.
 pub const MAX_TYPES: usize = 1000;
-const MAX_DESCRIPTION_BYTES: usize = 1024;
 /// The most bytes of a sample.
 const MAX_SAMPLE_BYTES: usize = 64 * 1024;
+
+body! {
+    /// An event type of the workspace's own.
+    #[derive(Debug, Clone)]
+    pub struct PutEventType {
+        /// A note, at most 1,024 bytes.
+        pub description: Option<String> as Optional<Text<1024>>,
+        /// The JSON Schema (2020-12 unless it names another draft) that `data` has to fit, at most 64 KiB. It refers to nothing
+        /// outside itself.
+        pub schema: Option<Box<RawValue>> as Optional<JsonObject>,
+        /// The `data` of an example event, at most 64 KiB and 50 levels. It has to fit the schema.
+        pub sample: Option<Box<RawValue>> as Optional<JsonObject>,
+    }
+}
 
 /// A type as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,22 +48,20 @@ impl OwnEventType {
         let name =
             EventType::parse(name).map_err(|error| Invalid::field("name", "invalid_event_type", error.to_string()))?;
         not_built_in(&name)?;
-        let mut fields = Fields::of_body(body)?;
-        let description = fields.optional::<String>("description", "a text")?;
-        if description.as_ref().is_some_and(|text| text.len() > MAX_DESCRIPTION_BYTES) {
-            let message = format!("description takes at most {MAX_DESCRIPTION_BYTES} bytes");
-            return Err(Invalid::field("description", "too_long", message));
+        let PutEventType { description, schema, sample } = PutEventType::of_fields(Fields::of_body(body)?)?;
+        check_size("schema", schema.as_deref(), MAX_SCHEMA_BYTES)?;
+        check_size("sample", sample.as_deref(), MAX_SAMPLE_BYTES)?;
+        if let Some(sample) = &sample {
+            check_depth("sample", sample.get())?;
         }
-        let schema = bounded(&mut fields, "schema", MAX_SCHEMA_BYTES)?;
-        let sample = bounded(&mut fields, "sample", MAX_SAMPLE_BYTES)?;
-        fields.finish()?;
-        sample.map_or(Ok(()), |sample| check_depth("sample", sample.get()))?;
-        if let Some(schema) = schema {
+        if let Some(schema) = &schema {
             let compiled = DataSchema::compile(schema.get())
                 .map_err(|error| Invalid::field("schema", "invalid_schema", error.to_string()))?;
-            sample.map_or(Ok(()), |sample| compiled.check(sample, "sample", &mut Budget::default()))?;
+            if let Some(sample) = &sample {
+                compiled.check(sample, "sample", &mut Budget::default())?;
+            }
         }
-        Ok(Self { name, description, schema: schema.map(ToOwned::to_owned), sample: sample.map(ToOwned::to_owned) })
+        Ok(Self { name, description, schema, sample })
     }
 
     /// The schema, compiled. One that was stored by an earlier version can be none by the rules of this one.
@@ -73,16 +84,11 @@ pub fn too_many(most: usize) -> Invalid {
     Invalid::conflicting(None, "too_many_event_types", message)
 }
 
-/// An object of at most this many bytes.
-fn bounded<'a>(fields: &mut Fields<'a>, name: &'static str, bytes: usize) -> Result<Option<&'a RawValue>, Invalid> {
-    let Some(raw) = fields.raw(name) else { return Ok(None) };
-    if !raw.get().starts_with('{') {
-        return Err(Invalid::field(name, "wrong_type", format!("{name} has to be an object")));
+fn check_size(at: &str, json: Option<&RawValue>, most: usize) -> Result<(), Invalid> {
+    if json.is_some_and(|json| json.get().len() > most) {
+        return Err(Invalid::field(at, "too_long", format!("{at} takes at most {most} bytes")));
     }
-    if raw.get().len() > bytes {
-        return Err(Invalid::field(name, "too_long", format!("{name} takes at most {bytes} bytes")));
-    }
-    Ok(Some(raw))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,17 +12,21 @@
 //! | `slack` | `slack` | 200 with the body `ok` | standard | 1 a second |
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
+    Invalid,
     format::Format,
+    input::{Shape, one_of},
     rate_limit::{Period, RateLimit},
     retry::RetrySchedule,
     success::SuccessStatuses,
 };
 
-/// The profiles.
+/// Where the defaults come from, as the table in the registration's description shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Profile {
     /// The Standard Webhooks specification.
     #[default]
@@ -100,14 +104,31 @@ impl Profile {
     }
 }
 
-/// The delivery methods of "About webhooks" of the Spektr documents. A webhook's profile decides which one it has.
+/// How requests reach the receiver. `slack` belongs to the profile `slack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Method {
     /// Requests to an endpoint.
     Https,
     /// Messages to a Slack channel.
     Slack,
+}
+
+impl Shape for Profile {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        one_of(at, json, &Self::NAMES, "invalid_profile")
+    }
+}
+
+impl Shape for Method {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        one_of(at, json, &Self::NAMES, "invalid_method")
+    }
 }
 
 impl Method {

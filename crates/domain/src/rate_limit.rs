@@ -17,28 +17,29 @@ use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
-    input::{Fields, Whole},
+    input::{Number, Shape, body, parsed},
 };
 
 /// Slots are reserved this far ahead.
 pub const AHEAD: Duration = Duration::from_secs(1);
 /// A slot that nobody took at its time may be taken this much later.
 const LATE: Duration = Duration::from_millis(500);
-/// The most requests of a period.
-pub const MAX_REQUESTS: u32 = 1000;
 
-/// `{"requests": 10, "per": "second"}`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateLimit {
-    /// 1 to 1,000.
-    pub requests: u32,
-    /// In what time.
-    pub per: Period,
+body! {
+    /// How often requests are made at most. They are spread evenly over the period.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct RateLimit {
+        /// How many.
+        pub requests: u32 as Number<u32, 1, 1000>,
+        /// In what time.
+        pub per: Period,
+    }
 }
 
 /// A limit counts requests by the second or by the minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Period {
     /// A second.
     Second,
@@ -46,20 +47,16 @@ pub enum Period {
     Minute,
 }
 
-impl RateLimit {
-    /// Reads what a client sent as the field `at`.
-    pub(crate) fn read(at: &str, raw: &RawValue) -> Result<Self, Invalid> {
-        let mut fields = Fields::of_object(raw, at)?;
-        let requests = fields.required::<Whole>("requests", "a whole number")?;
-        let per = fields.required("per", "second or minute")?;
-        let requests = requests.within(1..=MAX_REQUESTS).ok_or_else(|| {
-            let at = fields.at("requests");
-            Invalid::field(&at, "out_of_range", format!("{at} is 1 to {MAX_REQUESTS}"))
-        })?;
-        fields.finish()?;
-        Ok(Self { requests, per })
-    }
+impl Shape for Period {
+    type Value = Self;
+    const NAMED: bool = false;
 
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        parsed(at, json, "second or minute")
+    }
+}
+
+impl RateLimit {
     /// How far apart slots are.
     pub fn interval(self) -> Duration {
         let period = match self.per {

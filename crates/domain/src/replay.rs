@@ -18,12 +18,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
     attempt::{Failure, Status},
     id::{CauseKind, DeliveryId, JobId, WebhookId},
-    input::Fields,
+    input::{Fields, Optional, Shape, Time, body, parsed},
     workspace::Workspace,
 };
 
@@ -38,10 +39,10 @@ const FIRST_MESSAGE: Duration = Duration::from_secs(60);
 /// How long a running job may stand still before whoever asks about it sends its message again.
 const STANDSTILL: Duration = Duration::from_secs(10 * 60);
 
-/// Which deliveries are made again. Only those that a published event led to: no replay and no test. What is still being tried is
-/// not made again either.
+/// Which deliveries are made again. `failed`: those that are exhausted or skipped. `all`: those that succeeded too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Selection {
     /// Those that ended without success: exhausted and skipped.
     #[default]
@@ -54,7 +55,8 @@ impl Selection {
     /// Both, with their names.
     pub const NAMES: [(&'static str, Self); 2] = [("failed", Self::Failed), ("all", Self::All)];
 
-    /// Whether a delivery is made again.
+    /// Whether a delivery is made again. Only those are that a published event led to: no replay and no test. What is still being tried
+    /// is not made again either.
     pub fn takes(self, cause: CauseKind, status: Status) -> bool {
         cause == CauseKind::Published
             && match status {
@@ -65,35 +67,43 @@ impl Selection {
     }
 }
 
-/// What a person asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
-    /// Events accepted then or later.
-    pub since: Timestamp,
-    /// Events accepted before.
-    pub until: Option<Timestamp>,
-    /// Which of their deliveries.
-    pub selection: Selection,
-}
+impl Shape for Selection {
+    type Value = Self;
 
-impl Asked {
-    /// Reads `{"since": "…", "until"?: "…", "status"?: "failed" | "all"}`.
-    pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
-        let mut fields = Fields::of_body(body)?;
-        let since = fields.required("since", "an RFC 3339 time")?;
-        let until: Option<Timestamp> = fields.optional("until", "an RFC 3339 time")?;
-        let selection = fields.optional("status", "failed or all")?.unwrap_or_default();
-        fields.finish()?;
-        if until.is_some_and(|until| until <= since) {
-            return Err(Invalid::field("until", "invalid_range", "until has to be later than since"));
-        }
-        Ok(Self { since, until, selection })
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        parsed(at, json, "failed or all")
     }
 }
 
-/// Where a job stands.
+body! {
+    /// Which deliveries of a webhook are made again.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct StartReplay {
+        /// Those of events that were accepted then or later.
+        pub since: Timestamp as Time,
+        /// Those of events that were accepted before. The time of the call unless given, which is also the latest.
+        pub until: Option<Timestamp> as Optional<Time>,
+        /// How they ended. `failed` unless given.
+        pub status: Selection = Selection::Failed,
+    }
+}
+
+impl StartReplay {
+    /// Reads the body of the call.
+    pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
+        let asked = Self::of_fields(Fields::of_body(body)?)?;
+        if asked.until.is_some_and(|until| until <= asked.since) {
+            return Err(Invalid::field("until", "invalid_range", "until has to be later than since"));
+        }
+        Ok(asked)
+    }
+}
+
+/// Where a replay stands. `running`: it goes on. `done`: it has gone through everything. `cancelled`: it was stopped.
+/// `failed`: it could not go on, as `error` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum JobStatus {
     /// It goes on.
     Running,
@@ -152,11 +162,11 @@ pub struct Job {
 
 impl Job {
     /// The job that does what is asked, `now`. What is published from now on is not part of it.
-    pub fn new(id: JobId, asked: Asked, now: Timestamp) -> Self {
+    pub fn new(id: JobId, asked: StartReplay, now: Timestamp) -> Self {
         Self {
             id,
             status: JobStatus::Running,
-            selection: asked.selection,
+            selection: asked.status,
             since: asked.since,
             until: asked.until.map_or(now, |until| until.min(now)),
             examined: 0,
@@ -246,7 +256,7 @@ mod tests {
     }
 
     fn job(page: u64) -> Job {
-        let asked = Asked { since: at(0), until: None, selection: Selection::Failed };
+        let asked = StartReplay { since: at(0), until: None, status: Selection::Failed };
         Job { page, ..Job::new(JobId::new(at(100), &[1; 10]), asked, at(100)) }
     }
 
@@ -316,11 +326,11 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_read() {
-        let parse = |body: serde_json::Value| Asked::parse(body.to_string().as_bytes());
+        let parse = |body: serde_json::Value| StartReplay::parse(body.to_string().as_bytes());
         let asked = parse(json!({ "since": "1970-01-01T00:00:10Z" })).unwrap();
-        assert_eq!(asked, Asked { since: at(10), until: None, selection: Selection::Failed });
+        assert_eq!(asked, StartReplay { since: at(10), until: None, status: Selection::Failed });
         let all = json!({ "since": "1970-01-01T00:00:10Z", "until": "1970-01-01T00:00:20Z", "status": "all" });
-        assert_eq!(parse(all).unwrap(), Asked { since: at(10), until: Some(at(20)), selection: Selection::All });
+        assert_eq!(parse(all).unwrap(), StartReplay { since: at(10), until: Some(at(20)), status: Selection::All });
         let complaint = |body| parse(body).map_err(|invalid| (invalid.field.unwrap_or_default(), invalid.code));
         assert_eq!(complaint(json!({})), Err(("since".into(), "missing_field")));
         assert_eq!(complaint(json!({ "since": "yesterday" })), Err(("since".into(), "wrong_type")));
@@ -333,7 +343,7 @@ mod tests {
     #[test]
     fn a_job_ends_before_what_is_published_after_it_was_asked_for() {
         let until =
-            |until| Job::new(job(0).id, Asked { since: at(0), until, selection: Selection::All }, at(100)).until;
+            |until| Job::new(job(0).id, StartReplay { since: at(0), until, status: Selection::All }, at(100)).until;
         assert_eq!([until(None), until(Some(at(50))), until(Some(at(150)))], [at(100), at(50), at(100)]);
     }
 

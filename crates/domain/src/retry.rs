@@ -5,7 +5,13 @@ use std::{borrow::Cow, time::Duration};
 
 use jiff::{Timestamp, fmt::rfc2822};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+
+use crate::{
+    Invalid,
+    input::{Shape, Whole, parsed},
+};
 
 /// The most retries of a schedule.
 pub const MAX_RETRIES: usize = 30;
@@ -21,6 +27,36 @@ const JITTER_BEYOND_SECONDS: u32 = 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RetrySchedule(Cow<'static, [u32]>);
+
+impl Shape for RetrySchedule {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        let waits: Vec<Whole> = parsed(at, json, "a list of seconds")?;
+        let seconds: Option<Vec<u32>> = waits.into_iter().map(|wait| wait.within(1..=MAX_WAIT_SECONDS)).collect();
+        seconds.and_then(Self::new).ok_or_else(|| {
+            let message = format!("{at} is a list of up to 30 waits, each 1 second to 7 days (604800)");
+            Invalid::field(at, "out_of_range", message)
+        })
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod document {
+    use utoipa::openapi::ArrayBuilder;
+
+    use super::{MAX_RETRIES, MAX_WAIT_SECONDS, RetrySchedule};
+    use crate::input::openapi::{described, integer};
+
+    described!(
+        RetrySchedule,
+        "RetrySchedule",
+        "The waits, in seconds, after the first try and after each retry. An empty list means no retry.",
+        ArrayBuilder::new()
+            .items(integer().minimum(Some(1)).maximum(Some(MAX_WAIT_SECONDS)))
+            .max_items(Some(MAX_RETRIES))
+    );
+}
 
 impl RetrySchedule {
     /// No retry, as the Spectra document's "Retry policy" has it: fire and forget.

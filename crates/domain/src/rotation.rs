@@ -7,15 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Invalid,
-    input::{Fields, Whole},
+    input::{Fields, Number, Optional, body},
 };
 
 /// How many older secrets may sign next to the current one. Every one of them is a signature in each request's header.
 pub const MAX_OLDER: usize = 3;
 /// The overlap of a rotation that does not say how long.
 pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest overlap.
-pub const MAX_OVERLAP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The secrets of a webhook: plain or sealed, which is `S`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,28 +88,24 @@ impl<S> Secrets<S> {
     }
 }
 
-/// What a call that rotates a secret asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rotation {
-    /// How long the current secret goes on signing.
-    pub overlap: Duration,
+body! {
+    /// How a secret is rotated. The body may be left out.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct RotateSecret {
+        /// How long the secret before signs too, in seconds: up to seven days. 86,400 (a day) unless given.
+        pub overlap_seconds: Option<u64> as Optional<Number<u64, 0, 604_800>>,
+    }
 }
 
-impl Rotation {
+impl RotateSecret {
     /// Reads the body of the call, which may be empty.
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
-        if body.trim_ascii().is_empty() {
-            return Ok(Self { overlap: DEFAULT_OVERLAP });
-        }
-        let mut fields = Fields::of_body(body)?;
-        let seconds: Option<Whole> = fields.optional("overlapSeconds", "a whole number")?;
-        fields.finish()?;
-        let Some(seconds) = seconds else { return Ok(Self { overlap: DEFAULT_OVERLAP }) };
-        let most = MAX_OVERLAP.as_secs();
-        let seconds = seconds.within(0..=most).ok_or_else(|| {
-            Invalid::field("overlapSeconds", "out_of_range", format!("overlapSeconds is 0 to {most}"))
-        })?;
-        Ok(Self { overlap: Duration::from_secs(seconds) })
+        Fields::of_optional_body(body)?.map_or_else(|| Ok(Self::default()), Self::of_fields)
+    }
+
+    /// How long the secret before goes on signing.
+    pub fn overlap(self) -> Duration {
+        self.overlap_seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs)
     }
 }
 
@@ -163,10 +157,10 @@ mod tests {
     #[test]
     fn the_body_may_be_empty_and_what_is_wrong_is_named() {
         for nothing in ["", " ", "{}", r#"{"overlapSeconds":null}"#] {
-            assert_eq!(Rotation::parse(nothing.as_bytes()), Ok(Rotation { overlap: DEFAULT_OVERLAP }), "{nothing}");
+            assert_eq!(RotateSecret::parse(nothing.as_bytes()).unwrap().overlap(), DEFAULT_OVERLAP, "{nothing}");
         }
         for (body, expected) in [(r#"{"overlapSeconds":0}"#, 0), (r#"{"overlapSeconds":604800}"#, 604_800)] {
-            assert_eq!(Rotation::parse(body.as_bytes()), Ok(Rotation { overlap: seconds(expected) }));
+            assert_eq!(RotateSecret::parse(body.as_bytes()).unwrap().overlap(), seconds(expected));
         }
         for (body, code) in [
             (r#"{"overlapSeconds":604801}"#, "out_of_range"),
@@ -175,7 +169,7 @@ mod tests {
             (r#"{"overlap":1}"#, "unknown_field"),
             ("[]", "malformed_json"),
         ] {
-            assert_eq!(Rotation::parse(body.as_bytes()).unwrap_err().code, code, "{body}");
+            assert_eq!(RotateSecret::parse(body.as_bytes()).unwrap_err().code, code, "{body}");
         }
     }
 

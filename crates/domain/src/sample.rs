@@ -7,7 +7,7 @@ use crate::{
     event::{Event, NewEvent},
     event_type::{EventPattern, EventType},
     id::EventId,
-    input::Fields,
+    input::{Fields, Optional, body},
     own_type::OwnEventType,
     workspace::Workspace,
 };
@@ -15,16 +15,21 @@ use crate::{
 /// The type of the sample for a webhook of whose subscriptions no type is known.
 const DEFAULT_TYPE: &str = "order.created";
 
-/// Reads `{"type"?: "…"}`, or nothing at all: the type that a person wants to see a sample of.
-pub fn parse(body: &[u8]) -> Result<Option<EventType>, Invalid> {
-    if body.trim_ascii().is_empty() {
-        return Ok(None);
+body! {
+    /// What is sent as a test.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub struct SendTest {
+        /// The type of the sample: one of the catalogue or of the workspace's own. The first known one that the webhook subscribes to
+        /// unless given.
+        pub r#type: Option<EventType> as Optional<EventType>,
     }
-    let mut fields = Fields::of_body(body)?;
-    let event_type: Option<String> = fields.optional("type", "a text")?;
-    fields.finish()?;
-    let parsed = event_type.map(EventType::parse).transpose();
-    parsed.map_err(|error| Invalid::field("type", "invalid_event_type", error.to_string()))
+}
+
+impl SendTest {
+    /// Reads the body of the call, which may be empty.
+    pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
+        Fields::of_optional_body(body)?.map_or_else(|| Ok(Self::default()), Self::of_fields)
+    }
 }
 
 /// The type of the sample if none is asked for: the first known one that the webhook subscribes to.
@@ -115,12 +120,12 @@ mod tests {
 
     #[test]
     fn a_body_names_a_type_or_none() {
-        assert_eq!(parse(b""), Ok(None));
-        assert_eq!(parse(b"\n"), Ok(None));
-        assert_eq!(parse(b"{}"), Ok(None));
-        assert_eq!(parse(br#"{"type":null}"#), Ok(None));
-        assert_eq!(parse(br#"{"type":"order.created"}"#), Ok(Some(name("order.created"))));
-        assert_eq!(parse(br#"{"type":"a b"}"#).unwrap_err().code, "invalid_event_type");
-        assert_eq!(parse(br#"{"event":"a"}"#).unwrap_err().code, "unknown_field");
+        for nothing in ["", "\n", "{}", r#"{"type":null}"#] {
+            assert_eq!(SendTest::parse(nothing.as_bytes()), Ok(SendTest { r#type: None }), "{nothing}");
+        }
+        let parse = |body: &str| SendTest::parse(body.as_bytes());
+        assert_eq!(parse(r#"{"type":"order.created"}"#), Ok(SendTest { r#type: Some(name("order.created")) }));
+        assert_eq!(parse(r#"{"type":"a b"}"#).unwrap_err().code, "invalid_event_type");
+        assert_eq!(parse(r#"{"event":"a"}"#).unwrap_err().code, "unknown_field");
     }
 }

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{Invalid, input::Whole};
+use crate::{
+    Invalid,
+    input::{Shape, Whole},
+};
 
 /// A list has at most this many statuses.
 pub const MAX_STATUSES: usize = 20;
@@ -32,20 +35,6 @@ impl SuccessStatuses {
         fits.then_some(Self::These(Cow::Owned(statuses)))
     }
 
-    /// Reads what a client sent as the field `at`.
-    pub(crate) fn read(at: &str, raw: &RawValue) -> Result<Self, Invalid> {
-        let refused = |code, shape: String| Invalid::field(at, code, format!("{at} has to be {shape}"));
-        if let Ok(name) = serde_json::from_str::<String>(raw.get()) {
-            let any = (name == ANY_2XX).then_some(Self::Any2xx);
-            return any.ok_or_else(|| refused("out_of_range", shape()));
-        }
-        let numbers: Vec<Whole> = serde_json::from_str(raw.get()).map_err(|_| {
-            refused("wrong_type", format!("the text \"{ANY_2XX}\" or a list of whole numbers, such as [200, 202]"))
-        })?;
-        let statuses: Option<Vec<u16>> = numbers.into_iter().map(|number| number.within(0..=u16::MAX)).collect();
-        statuses.and_then(Self::these).ok_or_else(|| refused("out_of_range", shape()))
-    }
-
     /// Whether this status is one of them.
     pub fn contain(&self, status: u16) -> bool {
         match self {
@@ -53,6 +42,43 @@ impl SuccessStatuses {
             Self::These(statuses) => statuses.contains(&status),
         }
     }
+}
+
+impl Shape for SuccessStatuses {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        let refused = |code, shape: String| Invalid::field(at, code, format!("{at} has to be {shape}"));
+        if let Ok(name) = serde_json::from_str::<String>(json.get()) {
+            let any = (name == ANY_2XX).then_some(Self::Any2xx);
+            return any.ok_or_else(|| refused("out_of_range", shape()));
+        }
+        let numbers: Vec<Whole> = serde_json::from_str(json.get()).map_err(|_| {
+            refused("wrong_type", format!("the text \"{ANY_2XX}\" or a list of whole numbers, such as [200, 202]"))
+        })?;
+        let statuses: Option<Vec<u16>> = numbers.into_iter().map(|number| number.within(0..=u16::MAX)).collect();
+        statuses.and_then(Self::these).ok_or_else(|| refused("out_of_range", shape()))
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod document {
+    use utoipa::openapi::{ArrayBuilder, OneOfBuilder};
+
+    use super::{ANY_2XX, MAX_STATUSES, SuccessStatuses};
+    use crate::input::openapi::{described, integer, text};
+
+    described!(
+        SuccessStatuses,
+        "SuccessStatuses",
+        "Which statuses of an answer are a success: `2xx`, or a list. 410 and 429 are never one.",
+        OneOfBuilder::new().item(text().enum_values(Some([ANY_2XX]))).item(
+            ArrayBuilder::new()
+                .items(integer().minimum(Some(200)).maximum(Some(499)))
+                .min_items(Some(1))
+                .max_items(Some(MAX_STATUSES))
+        )
+    );
 }
 
 impl Serialize for SuccessStatuses {

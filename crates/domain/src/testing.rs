@@ -8,11 +8,10 @@ use crate::{
     headers::Headers,
     health::Health,
     id::WebhookId,
-    input::Fields,
     rotation::Secrets,
     secret::Sealed,
     url::{PublicUrl, UrlPolicy},
-    webhook::{Settings, Webhook},
+    webhook::{Registration, Webhook},
     workspace::Workspace,
 };
 
@@ -20,12 +19,11 @@ use crate::{
 pub(crate) fn webhook(registration: Value) -> Webhook {
     let mut body = json!({ "url": "https://example.com/", "events": ["*"] });
     body.as_object_mut().unwrap().extend(registration.as_object().unwrap().clone());
-    let fields = body.to_string();
-    let settings = Settings::register(Fields::of_body(fields.as_bytes()).unwrap(), &UrlPolicy::default());
+    let registration = Registration::parse(body.to_string().as_bytes(), &UrlPolicy::default());
     Webhook {
         id: WebhookId(42),
         workspace: Workspace::parse("acme").unwrap(),
-        settings: settings.unwrap(),
+        settings: registration.unwrap().settings,
         secrets: Secrets::new(Sealed(String::new())),
         headers: Headers::default(),
         created_at: Timestamp::from_second(1_690_000_000).unwrap(),

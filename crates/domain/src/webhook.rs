@@ -20,8 +20,12 @@ use crate::{
     workspace::Workspace,
 };
 
+mod registration;
 mod settings;
 
+pub use registration::{Change, Registration};
+#[cfg(feature = "openapi")]
+pub use registration::{ChangeWebhook, RegisterWebhook};
 pub use settings::{MAX_PATTERNS, MAX_TIMEOUT_SECONDS, Settings};
 
 /// What Slack answers to a message that it took.

@@ -3,6 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    Invalid,
+    input::{Shape, parsed},
+};
 
 /// The name of a workspace: 1 to 64 of `A-Z a-z 0-9 _ . -`, beginning with a letter or a digit.
 ///
@@ -31,6 +37,22 @@ impl Workspace {
         &self.0
     }
 }
+
+impl Shape for Workspace {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        parsed(at, json, "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -")
+    }
+}
+
+#[cfg(feature = "openapi")]
+crate::input::openapi::described!(
+    Workspace,
+    "Workspace",
+    "The name of a workspace.",
+    crate::input::openapi::text().pattern(Some("^[A-Za-z0-9][A-Za-z0-9_.-]*$")).max_length(Some(64))
+);
 
 impl fmt::Display for Workspace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -158,11 +158,10 @@ mod tests {
         attempt::Attempt,
         headers::Headers,
         id::{CauseKind, WebhookId},
-        input::Fields,
         rotation::Secrets,
         secret::Sealed,
         url::{PublicUrl, UrlPolicy},
-        webhook::Settings,
+        webhook::Registration,
         workspace::Workspace,
     };
 
@@ -175,11 +174,10 @@ mod tests {
     fn webhook(profile: &str, updated_at: i64) -> Webhook {
         let body =
             serde_json::json!({ "url": "https://example.com/", "events": ["*"], "profile": profile }).to_string();
-        let fields = Fields::of_body(body.as_bytes()).unwrap();
         Webhook {
             id: WebhookId(42),
             workspace: Workspace::parse("acme").unwrap(),
-            settings: Settings::register(fields, &UrlPolicy::default()).unwrap(),
+            settings: Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings,
             secrets: Secrets::new(Sealed(String::new())),
             headers: Headers::default(),
             created_at: Timestamp::UNIX_EPOCH,

@@ -16,7 +16,7 @@ use posthaste_domain::{
     Timestamp,
     api_key::Scope,
     id::{Cause, CauseKind, DeliveryId, JobId},
-    replay::{Asked, Job, JobStatus},
+    replay::{Job, JobStatus, StartReplay},
     task::{Due, Task},
     webhook::Webhook,
 };
@@ -81,7 +81,7 @@ pub(crate) async fn start(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let asked = Asked::parse(&body)?;
+    let asked = StartReplay::parse(&body)?;
     is_enabled(&webhook)?;
     let owner = (&webhook.workspace, webhook.id);
     let now = clock::now();

@@ -19,7 +19,7 @@ use posthaste_domain::{
     id::{Cause, CauseKind, DeliveryId, EventId},
     own_type::OwnEventType,
     request::WebhookRequest,
-    sample,
+    sample::{self, SendTest},
     trace::SpanId,
     webhook::{Credentials, Webhook},
     workspace::Workspace,
@@ -58,7 +58,7 @@ pub(crate) async fn send(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let event = event(&registry, &webhook, sample::parse(&body)?).await?;
+    let event = event(&registry, &webhook, SendTest::parse(&body)?.r#type).await?;
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));
     let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;

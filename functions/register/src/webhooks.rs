@@ -11,16 +11,14 @@ use axum::{
 use posthaste_api::{List, Removed, WebhookAnswer};
 use posthaste_domain::{
     api_key::Scope,
-    headers::Headers,
     health::Health,
     id::WebhookId,
-    input::Fields,
     lane::Lane,
-    rotation::{Rotation, Secrets},
+    rotation::{RotateSecret, Secrets},
     secret::Secret,
     subscription::Subscription,
     url::{StoredUrl, UrlPolicy},
-    webhook::{Settings, Webhook},
+    webhook::{Change, Registration, Settings, Webhook},
     workspace::Workspace,
 };
 use posthaste_runtime::{
@@ -55,9 +53,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let workspace = caller.workspace;
-    let mut fields = Fields::of_body(&body)?;
-    let headers = Headers::take(&mut fields)?.unwrap_or_default();
-    let open = Settings::register(fields, &policy)?;
+    let Registration { settings: open, headers } = Registration::parse(&body, &policy)?;
     check_types(&registry, &workspace, &open, None).await?;
     let secret = new_secret()?;
     let id = registry.next_webhook_id().await?;
@@ -137,14 +133,11 @@ pub(crate) async fn change(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let id = parse_id(&id)?;
-    let enables = Fields::of_body(&body)?.raw("enabled").is_some_and(|raw| raw.get() == "true");
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
         let was = Subscription::of(&webhook);
-        let mut fields = Fields::of_body(&body)?;
-        let headers = Headers::take(&mut fields)?;
-        let mut settings = webhook.settings.change(fields, &policy)?;
+        let Change { mut settings, headers, enables } = Change::parse(&body, &webhook.settings, &policy)?;
         check_types(&registry, &caller.workspace, &settings, Some(&webhook.settings)).await?;
         let moved = moved(&keys, &webhook, &settings.url).await?;
         settings = if moved {
@@ -185,7 +178,7 @@ pub(crate) async fn rotate(
 ) -> Result<Response, ApiError> {
     caller.needs(Scope::WebhooksManage)?;
     let id = parse_id(&id)?;
-    let Rotation { overlap } = Rotation::parse(&body)?;
+    let overlap = RotateSecret::parse(&body)?.overlap();
     let secret = new_secret()?;
     // Nothing may fail after the rotation: its answer is the only one that shows the secret.
     let lane = deliveries.lane(&caller.workspace, id).await?;

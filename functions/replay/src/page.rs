@@ -56,13 +56,12 @@ mod tests {
         event_type::EventType,
         headers::Headers,
         id::{EventId, JobId, WebhookId},
-        input::Fields,
         replay::{Asked, Selection},
         rotation::Secrets,
         secret::Sealed,
         task::MAX_DELIVERIES,
         url::UrlPolicy,
-        webhook::Settings,
+        webhook::Registration,
         workspace::Workspace,
     };
     use serde_json::json;
@@ -78,7 +77,7 @@ mod tests {
         Webhook {
             id: WebhookId(42),
             workspace: Workspace::parse("acme").unwrap(),
-            settings: Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap(),
+            settings: Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings,
             secrets: Secrets::new(Sealed(String::new())),
             headers: Headers::default(),
             created_at: now(),

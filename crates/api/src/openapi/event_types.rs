@@ -3,7 +3,8 @@
 use posthaste_domain::{
     api_key::Scope,
     catalogue,
-    own_type::{MAX_TYPES, OwnEventType, too_many},
+    event_type::EventType,
+    own_type::{MAX_TYPES, OwnEventType, PutEventType, too_many},
     schema::MAX_STEPS,
 };
 use serde_json::{Value, json};
@@ -13,8 +14,6 @@ use super::{
     call::Call,
     example::{self, shown},
     refusal::Refusal,
-    request::PutEventType,
-    schema::EventTypeName,
     webhooks,
 };
 use crate::EventTypeAnswer;
@@ -46,7 +45,7 @@ fn show() -> Call {
     Call::new(HttpMethod::Get, ONE, "getEventType", "Read an event type")
         .tag(TAG)
         .needs(Scope::EventsRead, "With the JSON Schema of its data and an example event.")
-        .names("name", NO_TYPE, EventTypeName::schema())
+        .names("name", NO_TYPE, EventType::schema())
         .answers::<EventTypeAnswer>(
             200,
             "The event type.",
@@ -58,7 +57,7 @@ fn put() -> Call {
     Call::new(HttpMethod::Put, ONE, "putEventType", "Add or replace an event type")
         .tag(TAG)
         .needs(Scope::EventsManage, PUTTING)
-        .names("name", "", EventTypeName::schema())
+        .names("name", "", EventType::schema())
         .takes::<PutEventType>([("nothingButItsName", Some(json!({}))), ("withASchema", Some(invoice()))])
         .answers::<EventTypeAnswer>(200, "The event type as it is now.", [("withASchema", own(&invoice()))])
         .leads_to(["getEventType", "removeEventType"], [("name", "$response.body#/data/name")])
@@ -99,8 +98,8 @@ fn remove() -> Call {
     Call::new(HttpMethod::Delete, ONE, "removeEventType", "Remove an event type")
         .tag(TAG)
         .needs(Scope::EventsManage, REMOVING)
-        .names("name", NO_TYPE, EventTypeName::schema())
-        .removes(EventTypeName::schema(), example::removed(OWN))
+        .names("name", NO_TYPE, EventType::schema())
+        .removes(EventType::schema(), example::removed(OWN))
         .refuses([
             webhooks::conflict(),
             Refusal {

@@ -3,7 +3,8 @@
 use posthaste_domain::{
     api_key::Scope,
     catalogue,
-    event::MAX_EVENT_BYTES,
+    event::{MAX_EVENT_BYTES, NewEvent, NewEvents},
+    event_type::EventType,
     idempotency::{HEADER, MAX_KEY_LENGTH},
     input::MAX_DEPTH,
     loops::{HOPS_HEADER, MAX_HOPS},
@@ -12,7 +13,7 @@ use posthaste_domain::{
 };
 use serde_json::{Value, json};
 use utoipa::{
-    PartialSchema,
+    PartialSchema, ToSchema,
     openapi::{HttpMethod, ObjectBuilder, Type},
 };
 
@@ -20,8 +21,7 @@ use super::{
     call::{self, Call},
     example::{self, shown},
     refusal::Refusal,
-    request::{PublishEvents, Published},
-    schema::{self, EventTypeName},
+    schema,
     webhooks::{id, time},
 };
 use crate::{Accepted, AcceptedMany, EventAnswer};
@@ -31,6 +31,24 @@ const TAG: &str = "Events";
 
 pub(super) fn calls() -> [Call; 3] {
     [publish(), list(), show()]
+}
+
+/// One event, or several.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used")]
+enum PublishEvents {
+    One(NewEvent),
+    Many(NewEvents),
+}
+
+/// What one event, or several, are answered with.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used")]
+enum Published {
+    One(Accepted),
+    Many(AcceptedMany),
 }
 
 fn publish() -> Call {
@@ -138,7 +156,7 @@ fn list() -> Call {
         .pages()
         .query("since", "Only events that were accepted then or later.", time())
         .query("until", "Only events that were accepted before.", time())
-        .query("type", "Only events of this type.", EventTypeName::schema())
+        .query("type", "Only events of this type.", EventType::schema())
         .query("subject", "Only events about this subject.", ObjectBuilder::new().schema_type(Type::String))
         .query(
             "order",

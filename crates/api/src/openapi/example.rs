@@ -5,14 +5,12 @@ use std::convert::Infallible;
 use posthaste_domain::{
     Timestamp,
     event::{Event, NewEvent},
-    headers::Headers,
     health::Health,
     id::{EventId, WebhookId},
-    input::Fields,
     rotation::Secrets,
     secret::{Sealed, Secret},
     url::{PublicUrl, StoredUrl, UrlPolicy},
-    webhook::{Settings, Webhook},
+    webhook::{Registration, Webhook},
     workspace::Workspace,
 };
 use serde::Serialize;
@@ -87,11 +85,9 @@ pub(crate) fn everything() -> Value {
 
 /// The webhook that a registration makes.
 pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
-    let body = registration.to_string();
-    let mut fields = Fields::of_body(body.as_bytes()).ok()?;
-    let headers = Headers::take(&mut fields).ok()?.unwrap_or_default();
+    let registration = Registration::parse(registration.to_string().as_bytes(), &UrlPolicy::default());
+    let Registration { settings, headers } = registration.ok()?;
     let headers = headers.try_map(|_, _| Ok::<_, Infallible>(sealed())).ok()?;
-    let settings = Settings::register(fields, &UrlPolicy::default()).ok()?;
     let (workspace, secrets) = (workspace()?, Secrets::new(sealed()));
     Some(Webhook {
         id: WebhookId(id),

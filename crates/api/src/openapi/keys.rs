@@ -11,7 +11,7 @@ use super::{
     call::Call,
     example::{self, NOW, shown},
     refusal::Refusal,
-    request, webhooks,
+    webhooks,
 };
 use crate::KeyAnswer;
 
@@ -23,7 +23,7 @@ pub(super) fn calls() -> [Call; 3] {
 }
 
 fn create() -> Call {
-    let scopes = "webhooks:manage, events:publish, events:read, events:manage, keys:manage, workspaces:manage";
+    let scopes = Scope::ALL.map(Scope::name).join(", ");
     let elsewhere = json!({
         "name": "globex, first key",
         "workspace": "globex",
@@ -32,7 +32,7 @@ fn create() -> Call {
     Call::new(HttpMethod::Post, ALL, "createKey", "Make an API key")
         .tag(TAG)
         .needs(Scope::KeysManage, CREATING)
-        .takes::<request::NewKey>([("ownWorkspace", Some(publisher())), ("otherWorkspace", Some(elsewhere.clone()))])
+        .takes::<NewKey>([("ownWorkspace", Some(publisher())), ("otherWorkspace", Some(elsewhere.clone()))])
         .answers::<KeyAnswer>(
             201,
             "The key, which no later call answers.",

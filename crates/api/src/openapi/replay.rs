@@ -5,8 +5,9 @@ use std::time::Duration;
 use posthaste_domain::{
     attempt::Attempt,
     id::{Cause, DeliveryId, JobId},
-    replay::{Asked, Job, JobStatus},
+    replay::{Job, JobStatus, StartReplay},
     request::WebhookRequest,
+    sample::SendTest,
 };
 use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
@@ -15,7 +16,6 @@ use super::{
     call::Call,
     example::{self, NOW, shown},
     refusal::Refusal,
-    request::{SendTest, StartReplay},
     webhooks::{self, NO_WEBHOOK, SCOPE, TAG, id, number},
 };
 use crate::{DeliveryAnswer, JobAnswer, Replayed, SentRequest, TestAnswer};
@@ -177,7 +177,7 @@ pub(crate) fn job_id() -> JobId {
 }
 
 fn job(body: &Value, change: impl FnOnce(Job) -> Job) -> Option<Value> {
-    let asked = Asked::parse(body.to_string().as_bytes()).ok()?;
+    let asked = StartReplay::parse(body.to_string().as_bytes()).ok()?;
     shown(JobAnswer::of(change(Job::new(job_id(), asked, NOW))))
 }
 

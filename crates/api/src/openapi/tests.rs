@@ -10,8 +10,15 @@ mod routes;
 use std::{fs, iter, path::Path};
 
 use posthaste_domain::{
-    Invalid, Timestamp, api_key::NewKey, event::NewEvent, headers::Headers, input::Fields, own_type::OwnEventType,
-    replay::Asked, rotation::Rotation, sample, url::UrlPolicy, webhook::Settings,
+    Invalid, Timestamp,
+    api_key::NewKey,
+    event::NewEvent,
+    own_type::OwnEventType,
+    replay::StartReplay,
+    rotation::RotateSecret,
+    sample::SendTest,
+    url::UrlPolicy,
+    webhook::{Change, Registration},
 };
 use serde_json::{Value, json};
 
@@ -28,17 +35,13 @@ fn in_json() -> Value {
 /// Reads a body as the operation does.
 fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
     let policy = UrlPolicy::default();
-    let fields = || {
-        let mut fields = Fields::of_body(body.as_bytes())?;
-        Headers::take(&mut fields).map(|_| fields)
-    };
     match operation {
-        "registerWebhook" => Settings::register(fields()?, &policy)?.check_types(None, &[]),
+        "registerWebhook" => Registration::parse(body.as_bytes(), &policy)?.settings.check_types(None, &[]),
         "changeWebhook" => {
             let old = example::webhook(42, &example::spektr()).unwrap().settings;
-            old.change(fields()?, &policy)?.check_types(Some(&old), &[])
+            Change::parse(body.as_bytes(), &old, &policy)?.settings.check_types(Some(&old), &[])
         }
-        "rotateSecret" => Rotation::parse(body.as_bytes()).map(|_| ()),
+        "rotateSecret" => RotateSecret::parse(body.as_bytes()).map(|_| ()),
         "publishEvents" => {
             let own = [costly_type(), unusable_type()].map(|own| (own.name.clone(), own));
             NewEvent::parse_call(body.as_bytes())?.check(&own.into())
@@ -47,8 +50,8 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
             let body = body.replace(r#""…""#, &vec!["[]"; 3000].join(","));
             OwnEventType::parse(event_types::OWN, body.as_bytes()).map(|_| ())
         }
-        "sendTest" => sample::parse(body.as_bytes()).map(|_| ()),
-        "startReplay" => Asked::parse(body.as_bytes()).map(|_| ()),
+        "sendTest" => SendTest::parse(body.as_bytes()).map(|_| ()),
+        "startReplay" => StartReplay::parse(body.as_bytes()).map(|_| ()),
         "createKey" => NewKey::parse(body.as_bytes()).map(|_| ()),
         other => panic!("{other} takes no body"),
     }

@@ -7,28 +7,28 @@ use posthaste_domain::{
     api_key::Scope,
     attempt::{Attempt, Failure, Status},
     event::Event,
+    event_type::EventType,
     format::Format,
     health::Health,
     history::Waits,
     id::{Cause, CauseKind, DeliveryId},
-    input::Fields,
+    input::openapi::{formatted, integer},
     lane::{Lane, Phase, Reason},
     profile::Profile,
+    rotation::RotateSecret,
     url::UrlPolicy,
-    webhook::Webhook,
+    webhook::{Change, ChangeWebhook, RegisterWebhook, Webhook},
 };
 use serde_json::{Value, json};
 use utoipa::{
     PartialSchema,
-    openapi::{HttpMethod, ObjectBuilder, SchemaFormat, Type},
+    openapi::{HttpMethod, ObjectBuilder},
 };
 
 use super::{
     call::Call,
     example::{self, NOW, shown},
     refusal::Refusal,
-    request::{ChangeWebhook, RegisterWebhook, RotateSecret},
-    schema::{self, EventTypeName},
 };
 use crate::{DeliveryAnswer, WebhookAnswer};
 
@@ -203,8 +203,8 @@ fn deliveries() -> Call {
         .needs(SCOPE, LISTING)
         .names("id", NO_WEBHOOK, number())
         .pages()
-        .query("status", "Only deliveries that stand so.", schema::Status::schema())
-        .query("event_type", event_type, EventTypeName::schema())
+        .query("status", "Only deliveries that stand so.", Status::schema())
+        .query("event_type", event_type, EventType::schema())
         .query("since", "Only deliveries of events that were accepted then or later.", time())
         .query("until", "Only deliveries of events that were accepted before.", time())
         .answers_page::<DeliveryAnswer>("A page of deliveries.", history())
@@ -252,7 +252,7 @@ fn sick() -> Lane {
 fn changed(body: &Value) -> Option<Value> {
     let webhook = example::webhook(42, &example::spektr())?;
     let body = body.to_string();
-    let settings = webhook.settings.change(Fields::of_body(body.as_bytes()).ok()?, &UrlPolicy::default()).ok()?;
+    let Change { settings, .. } = Change::parse(body.as_bytes(), &webhook.settings, &UrlPolicy::default()).ok()?;
     let updated_at = Timestamp::constant(NOW.as_second() + 3600, 0);
     shown(WebhookAnswer::of(&Webhook { settings, updated_at, ..webhook }, &Lane::default(), updated_at))
 }
@@ -315,7 +315,7 @@ fn published() -> Vec<Event> {
 }
 
 pub(super) fn number() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))
+    integer().minimum(Some(0))
 }
 
 /// A UUID.
@@ -326,10 +326,6 @@ pub(super) fn id() -> ObjectBuilder {
 /// An RFC 3339 time.
 pub(super) fn time() -> ObjectBuilder {
     formatted("date-time")
-}
-
-fn formatted(format: &str) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom(format.to_owned())))
 }
 
 /// What the profiles stand for, and what is shown only once.

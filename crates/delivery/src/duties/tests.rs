@@ -6,11 +6,10 @@ use posthaste_domain::{
     event_type::EventPattern,
     headers::Headers,
     id::{Cause, WebhookId},
-    input::Fields,
     rotation::Secrets,
     secret::Sealed,
     url::UrlPolicy,
-    webhook::Settings,
+    webhook::Registration,
     workspace::Workspace,
 };
 
@@ -22,7 +21,7 @@ fn now() -> Timestamp {
 
 fn webhook(profile: &str, enabled: bool) -> Webhook {
     let body = format!(r#"{{"url":"https://example.com/","events":["*"],"profile":"{profile}","enabled":{enabled}}}"#);
-    let settings = Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap();
+    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
     Webhook {
         id: WebhookId(1),
         workspace: Workspace::parse("acme").unwrap(),

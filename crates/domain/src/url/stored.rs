@@ -1,8 +1,14 @@
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use url::Url;
 
-use super::PublicUrl;
-use crate::{headers::MASK, secret::Sealed};
+use super::{PublicUrl, UrlError};
+use crate::{
+    Invalid,
+    headers::MASK,
+    input::{Shape, text},
+    secret::Sealed,
+};
 
 /// A webhook's URL as it is stored. The part behind the origin can be a credential, as in Slack's
 /// webhooks, so it is sealed: someone without the encryption key sees where requests go, and can't
@@ -20,6 +26,36 @@ pub enum StoredUrl {
         sealed: Sealed,
     },
 }
+
+impl Shape for StoredUrl {
+    type Value = Self;
+    const NAMED: bool = false;
+
+    /// Reads what may be a URL. The policy, which says whether it may be this one, is asked by whoever reads the whole body.
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        let text = text(at, json)?;
+        let error = if text.len() > super::MAX_BYTES { UrlError::TooLong } else { UrlError::NotAUrl };
+        match Url::parse(&text) {
+            Ok(url) if text.len() <= super::MAX_BYTES => Ok(Self::Open(PublicUrl(url))),
+            _ => Err(Invalid::field(at, "invalid_url", error.to_string())),
+        }
+    }
+
+    #[cfg(feature = "openapi")]
+    fn answered() -> crate::input::openapi::Described {
+        crate::input::openapi::formatted("uri").into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for StoredUrl {
+    fn schema() -> crate::input::openapi::Described {
+        crate::input::openapi::formatted("uri").max_length(Some(super::MAX_BYTES)).into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for StoredUrl {}
 
 impl StoredUrl {
     /// Joins a URL with its sealed form.
@@ -39,11 +75,22 @@ impl StoredUrl {
     }
 
     /// What the owner sees: the URL, or where it is sealed its origin and a mask, which together are a URL too.
-    pub fn text(&self) -> String {
+    #[must_use]
+    pub fn masked(&self) -> Self {
         match self {
-            Self::Open(url) => url.as_str().to_owned(),
-            Self::Sealed { origin, .. } => format!("{origin}{MASK}"),
+            Self::Open(_) => self.clone(),
+            Self::Sealed { origin, .. } => {
+                let mut masked = origin.0.clone();
+                masked.set_path(MASK);
+                Self::Open(PublicUrl(masked))
+            }
         }
+    }
+
+    /// The text of what the owner sees.
+    pub fn text(&self) -> String {
+        let (Self::Open(PublicUrl(url)) | Self::Sealed { origin: PublicUrl(url), .. }) = self.masked();
+        url.into()
     }
 
     /// The host and the port.

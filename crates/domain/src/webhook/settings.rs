@@ -1,4 +1,4 @@
-//! What the owner of a webhook chooses, and how a registration or a change is read.
+//! What the owner of a webhook chooses.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,17 @@ use crate::{
     event_type::{EventPattern, EventType},
     filter::{self, Filters, Timing},
     format::Format,
-    input::{Fields, Whole},
+    input::{Number, Optional, Own, Shape, Text, body, parsed},
     process::Process,
     profile::{Method, Profile},
     rate_limit::RateLimit,
-    retry::{MAX_WAIT_SECONDS, RetrySchedule},
+    retry::RetrySchedule,
     success::SuccessStatuses,
-    url::{PublicUrl, StoredUrl, UrlPolicy},
+    url::StoredUrl,
 };
 
 /// The most patterns that one webhook may subscribe to.
 pub const MAX_PATTERNS: usize = 100;
-const MAX_DESCRIPTION_BYTES: usize = 1024;
 /// The most bytes of a webhook's settings as JSON, without what [`Settings::measured_bytes`] leaves out: each delivery reads those of
 /// its webhook.
 const MAX_BYTES: usize = 32 * 1024;
@@ -29,98 +28,88 @@ const DEFAULT_TIMEOUT_SECONDS: u8 = 5;
 /// The longest time, in seconds, that a webhook may give its endpoint.
 pub const MAX_TIMEOUT_SECONDS: u8 = 30;
 
-/// The settings as they are stored. What is none follows the profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Settings {
-    /// Where requests go.
-    pub url: StoredUrl,
-    /// What is subscribed to: 1 to 100 patterns.
-    pub events: Vec<EventPattern>,
-    /// A note of the owner's, at most 1,024 bytes.
-    pub description: Option<String>,
-    /// Where the defaults come from.
-    #[serde(default)]
-    pub profile: Profile,
-    /// How events are written, where it is not the profile's way.
-    pub format: Option<Format>,
-    /// When events are delivered that no filter speaks of.
-    #[serde(default)]
-    pub timing: Timing,
-    /// Which events of which processes are wanted, and when.
-    #[serde(default)]
-    pub filters: Filters,
-    /// Whether something may be held that the present settings would not hold.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub has_held: bool,
-    /// How many requests are made.
-    pub rate_limit: Option<RateLimit>,
-    /// The waits between attempts.
-    pub retry_schedule: Option<RetrySchedule>,
-    /// Which statuses are a success.
-    pub success_statuses: Option<SuccessStatuses>,
-    /// How long one request may take, 1 to 30.
-    pub timeout_seconds: Option<u8>,
-    /// False pauses it: what comes is recorded as skipped, and can be replayed.
-    pub enabled: bool,
+body! {
+    /// What the owner of a webhook has chosen, as it is stored.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Settings {
+        /// Where requests go.
+        ///
+        /// It is an absolute `https` URL with a public host, without credentials and without a fragment. Plain `http`
+        /// and private addresses only where the deployment allows them.
+        pub url: StoredUrl,
+        /// What is subscribed to.
+        ///
+        /// Each has to be known or the beginning of something that is known.
+        pub events: Vec<EventPattern> as Subscriptions,
+        /// A note, at most 1,024 bytes.
+        pub description: Option<String> as Optional<Text<1024>>,
+        /// Where the defaults come from.
+        ///
+        /// `standard` unless given, or `slack` where the method is.
+        #[serde(default)]
+        pub profile: Profile = Profile::Standard,
+        /// How events are written.
+        ///
+        /// The profile's format unless given.
+        pub format: Option<Format> as Own<Format>,
+        /// When events are delivered that no filter speaks of.
+        ///
+        /// `immediate` unless given.
+        #[serde(default)]
+        pub timing: Timing = Timing::Immediate,
+        /// Which events of which processes are wanted, and when.
+        ///
+        /// A filter only takes away from `events`.
+        #[serde(default)]
+        pub filters: Filters = Filters::default(),
+        /// How often requests are made at most. An answer with null says that there is no limit.
+        ///
+        /// The profile's rate unless given.
+        pub rate_limit: Option<RateLimit> as Optional<RateLimit>,
+        /// When a failed delivery is tried again.
+        ///
+        /// The profile's schedule unless given.
+        pub retry_schedule: Option<RetrySchedule> as Own<RetrySchedule>,
+        /// Which statuses are a success.
+        ///
+        /// The profile's unless given.
+        pub success_statuses: Option<SuccessStatuses> as Own<SuccessStatuses>,
+        /// How long one request may take, head and body, in seconds.
+        ///
+        /// 5 unless given.
+        pub timeout_seconds: Option<u8> as Own<Number<u8, 1, { MAX_TIMEOUT_SECONDS as i64 }>>,
+        /// False while it is paused: what comes is recorded as skipped, and can be replayed.
+        ///
+        /// True unless given.
+        pub enabled: bool = true,
+    }
+    beside {
+        /// Whether something may be held that the present settings would not hold.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub has_held: bool,
+    }
 }
 
 impl Settings {
-    /// Reads a registration.
-    pub fn register(fields: Fields<'_>, policy: &UrlPolicy) -> Result<Self, Invalid> {
-        Self::read(fields, policy, None)
+    /// The same settings, with the profile's where it leaves something to its profile.
+    #[must_use]
+    pub fn in_force(&self) -> Self {
+        Self {
+            format: Some(self.format()),
+            rate_limit: self.rate_limit(),
+            retry_schedule: Some(self.retry_schedule()),
+            success_statuses: Some(self.success_statuses()),
+            timeout_seconds: Some(self.timeout_seconds()),
+            has_held: false,
+            ..self.clone()
+        }
     }
 
-    /// Reads a change: a field that is absent stays, one that is `null` goes back to its default.
-    pub fn change(&self, fields: Fields<'_>, policy: &UrlPolicy) -> Result<Self, Invalid> {
-        Self::read(fields, policy, Some(self))
-    }
-
-    fn read(fields: Fields<'_>, policy: &UrlPolicy, old: Option<&Self>) -> Result<Self, Invalid> {
-        let mut reader = Reader { fields, old };
-        let url = reader.setting(
-            "url",
-            "a text",
-            |old| Some(&old.url),
-            |text: String| {
-                let url = PublicUrl::parse(&text, policy).map_err(|error| ("invalid_url", error.to_string()));
-                url.map(StoredUrl::Open)
-            },
-        )?;
-        let events = reader.setting("events", "a list of texts", |old| Some(&old.events), read_events)?;
-        let description = reader.setting("description", "a text", |old| old.description.as_ref(), read_description)?;
-        let profile = read_profile(&mut reader)?;
-        let format = reader.setting("format", "a text", |old| old.format.as_ref(), named("format", &Format::NAMES))?;
-        let timing = reader.setting("timing", "a text", |old| Some(&old.timing), named("timing", &Timing::NAMES))?;
-        let filters = reader.setting_at("filters", |old| &old.filters, Filters::read)?;
-        let rate_limit =
-            reader.setting_at("rateLimit", |old| &old.rate_limit, |at, raw| RateLimit::read(at, raw).map(Some))?;
-        let retry_schedule =
-            reader.setting("retrySchedule", "a list of seconds", |old| old.retry_schedule.as_ref(), read_schedule)?;
-        let read_statuses = |at: &str, raw: &RawValue| SuccessStatuses::read(at, raw).map(Some);
-        let success_statuses = reader.setting_at("successStatuses", |old| &old.success_statuses, read_statuses)?;
-        let timeout_seconds =
-            reader.setting("timeoutSeconds", "a whole number", |old| old.timeout_seconds.as_ref(), read_timeout)?;
-        let enabled = reader.setting("enabled", "true or false", |old| Some(&old.enabled), Ok)?;
-        let settings = Self {
-            url: url.ok_or_else(|| reader.fields.missing("url"))?,
-            events: events.ok_or_else(|| reader.fields.missing("events"))?,
-            description,
-            profile,
-            format,
-            timing: timing.unwrap_or_default(),
-            filters: filters.unwrap_or_default(),
-            has_held: old.is_some_and(Self::hold_anything),
-            rate_limit: rate_limit.flatten(),
-            retry_schedule,
-            success_statuses: success_statuses.flatten(),
-            timeout_seconds,
-            enabled: enabled.unwrap_or(true),
-        };
-        reader.fields.finish()?;
-        settings.agrees()?;
-        settings.fits()?;
-        Ok(settings)
+    /// Refuses settings that contradict each other, or are too large together.
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        self.agrees()?;
+        self.fits()
     }
 
     /// Slack understands no format but its own, and nobody else understands that one.
@@ -215,118 +204,30 @@ impl Settings {
     }
 }
 
-/// Why a value of the right JSON type is refused: a code and a sentence.
-type Refusal = (&'static str, String);
+/// The subscriptions of a webhook.
+pub(crate) struct Subscriptions;
 
-/// The fields of a request, and the settings that it changes.
-struct Reader<'a, 'o> {
-    fields: Fields<'a>,
-    old: Option<&'o Settings>,
-}
+impl Shape for Subscriptions {
+    type Value = Vec<EventPattern>;
+    const NAMED: bool = false;
 
-impl<'a> Reader<'a, '_> {
-    /// One setting: what the field says, none where it says `null` or where nothing is said and there is no old value.
-    fn setting<T: Deserialize<'a>, V: Clone>(
-        &mut self,
-        name: &'static str,
-        shape: &str,
-        old: impl FnOnce(&Settings) -> Option<&V>,
-        read: impl FnOnce(T) -> Result<V, Refusal>,
-    ) -> Result<Option<V>, Invalid> {
-        let at = self.fields.at(name);
-        match self.fields.raw_or_null(name) {
-            None => Ok(self.old.and_then(old).cloned()),
-            Some(raw) if raw.get() == "null" => Ok(None),
-            Some(raw) => {
-                let value = serde_json::from_str(raw.get())
-                    .map_err(|_| Invalid::field(&at, "wrong_type", format!("{at} has to be {shape}")))?;
-                read(value).map(Some).map_err(|(code, message)| Invalid::field(at, code, message))
-            }
+    fn read(at: &str, json: &RawValue) -> Result<Vec<EventPattern>, Invalid> {
+        let texts: Vec<String> = parsed(at, json, "a list of texts")?;
+        if texts.is_empty() || texts.len() > MAX_PATTERNS {
+            return Err(Invalid::field(at, "wrong_count", format!("{at} takes 1 to {MAX_PATTERNS} subscriptions")));
         }
-    }
-
-    /// The same for a setting whose complaints name a place within it.
-    fn setting_at<V: Clone>(
-        &mut self,
-        name: &'static str,
-        old: impl FnOnce(&Settings) -> &V,
-        read: impl FnOnce(&str, &'a RawValue) -> Result<V, Invalid>,
-    ) -> Result<Option<V>, Invalid> {
-        match self.fields.raw_or_null(name) {
-            None => Ok(self.old.map(old).cloned()),
-            Some(raw) if raw.get() == "null" => Ok(None),
-            Some(raw) => read(&self.fields.at(name), raw).map(Some),
+        let mut patterns = Vec::with_capacity(texts.len());
+        for text in texts {
+            patterns.push(EventPattern::parse(&text).map_err(|error| {
+                Invalid::field(at, "invalid_event_type", format!("{text:?} can't be subscribed to: {error}"))
+            })?);
         }
+        Ok(patterns)
     }
 }
 
-/// The profile. A `method` without a profile chooses one: `slack` the profile slack, `https` the default instead of it.
-fn read_profile(reader: &mut Reader<'_, '_>) -> Result<Profile, Invalid> {
-    let is_named = reader.fields.has("profile");
-    let profile = reader.setting("profile", "a text", |old| Some(&old.profile), named("profile", &Profile::NAMES))?;
-    let profile = profile.unwrap_or_default();
-    let method = reader.setting("method", "a text", |_| None, named("method", &Method::NAMES))?;
-    match method {
-        None => Ok(profile),
-        Some(method) if profile.method() == method => Ok(profile),
-        Some(_) if is_named => {
-            Err(Invalid::field("method", "invalid_method", "the method slack and the profile slack belong together"))
-        }
-        Some(Method::Slack) => Ok(Profile::Slack),
-        Some(Method::Https) => Ok(Profile::default()),
-    }
-}
-
-/// Reads the name of one of these.
-fn named<V: Copy>(
-    field: &'static str,
-    names: &'static [(&'static str, V)],
-) -> impl FnOnce(String) -> Result<V, Refusal> {
-    move |wanted| match names.iter().find(|(name, _)| *name == wanted) {
-        Some((_, value)) => Ok(*value),
-        None => {
-            let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-            let code = match field {
-                "profile" => "invalid_profile",
-                "format" => "invalid_format",
-                "method" => "invalid_method",
-                _ => "invalid_timing",
-            };
-            Err((code, format!("{wanted:?} is not a {field}; known are {}", known.join(", "))))
-        }
-    }
-}
-
-fn read_events(texts: Vec<String>) -> Result<Vec<EventPattern>, Refusal> {
-    if texts.is_empty() || texts.len() > MAX_PATTERNS {
-        return Err(("wrong_count", format!("events takes 1 to {MAX_PATTERNS} subscriptions")));
-    }
-    let read = |text: &String| {
-        EventPattern::parse(text)
-            .map_err(|error| ("invalid_event_type", format!("{text:?} can't be subscribed to: {error}")))
-    };
-    texts.iter().map(read).collect()
-}
-
-fn read_description(text: String) -> Result<String, Refusal> {
-    if text.len() <= MAX_DESCRIPTION_BYTES {
-        Ok(text)
-    } else {
-        Err(("too_long", format!("description takes at most {MAX_DESCRIPTION_BYTES} bytes")))
-    }
-}
-
-fn read_schedule(seconds: Vec<Whole>) -> Result<RetrySchedule, Refusal> {
-    let seconds: Option<Vec<u32>> = seconds.into_iter().map(|seconds| seconds.within(1..=MAX_WAIT_SECONDS)).collect();
-    seconds.and_then(RetrySchedule::new).ok_or_else(|| {
-        ("out_of_range", "retrySchedule is a list of up to 30 waits, each 1 second to 7 days (604800)".to_owned())
-    })
-}
-
-fn read_timeout(seconds: Whole) -> Result<u8, Refusal> {
-    let in_range = seconds.within(1..=MAX_TIMEOUT_SECONDS);
-    in_range.ok_or_else(|| ("out_of_range", format!("timeoutSeconds is 1 to {MAX_TIMEOUT_SECONDS}")))
-}
+#[cfg(feature = "openapi")]
+crate::input::openapi::list_described!(Subscriptions, EventPattern, 1, MAX_PATTERNS);
 
 #[cfg(test)]
 mod tests;

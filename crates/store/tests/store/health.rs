@@ -5,11 +5,10 @@ use posthaste_domain::{
     headers::Headers,
     health::Reason,
     id::WebhookId,
-    input::Fields,
     rotation::Secrets,
     secret::Sealed,
     url::UrlPolicy,
-    webhook::{Settings, Webhook},
+    webhook::{Registration, Webhook},
     workspace::Workspace,
 };
 use posthaste_store::Registry;
@@ -21,11 +20,11 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn webhook() -> Webhook {
-    let fields = Fields::of_body(br#"{"url":"https://example.com/","events":["*"]}"#).unwrap();
+    let body = br#"{"url":"https://example.com/","events":["*"]}"#;
     Webhook {
         id: WebhookId(7),
         workspace: Workspace::parse("acme").unwrap(),
-        settings: Settings::register(fields, &UrlPolicy::default()).unwrap(),
+        settings: Registration::parse(body, &UrlPolicy::default()).unwrap().settings,
         secrets: Secrets::new(Sealed(String::new())),
         headers: Headers::default(),
         created_at: at(0),

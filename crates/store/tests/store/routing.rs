@@ -8,12 +8,11 @@ use posthaste_domain::{
     headers::Headers,
     health::Health,
     id::WebhookId,
-    input::Fields,
     rotation::Secrets,
     secret::Sealed,
     subscription::Subscription,
     url::UrlPolicy,
-    webhook::{Settings, Webhook},
+    webhook::{Registration, Webhook},
     workspace::Workspace,
 };
 use posthaste_store::{Registry, Written};
@@ -27,7 +26,7 @@ fn workspace() -> Workspace {
 
 fn webhook(id: u64, pattern: &str) -> Webhook {
     let body = json!({ "url": "https://example.com/", "events": [pattern] }).to_string();
-    let settings = Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap();
+    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
     Webhook {
         id: WebhookId(id),
         workspace: workspace(),

@@ -4,11 +4,10 @@ use posthaste_domain::{
     event::Event,
     headers::Headers,
     id::{BatchId, Cause, CauseKind, DeliveryId, WebhookId},
-    input::Fields,
     rotation::Secrets,
     secret::{Sealed, Secret},
     url::{PublicUrl, UrlPolicy},
-    webhook::{Credentials, Settings, Webhook},
+    webhook::{Credentials, Registration, Webhook},
     workspace::Workspace,
 };
 
@@ -16,7 +15,7 @@ use super::*;
 
 fn client(id: u64, profile: &str) -> Client {
     let body = format!(r#"{{"url":"https://example.com/","events":["*"],"profile":"{profile}"}}"#);
-    let settings = Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap();
+    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
     let webhook = Webhook {
         id: WebhookId(id),
         workspace: Workspace::parse("acme").unwrap(),

@@ -1,12 +1,11 @@
 use posthaste_domain::{
     Timestamp,
     headers::Headers,
-    input::Fields,
     rotation::Secrets,
     secret::Sealed,
     task::Content,
     url::UrlPolicy,
-    webhook::{Settings, Webhook},
+    webhook::{Registration, Webhook},
 };
 use serde_json::json;
 
@@ -21,7 +20,7 @@ fn webhook(id: u64, settings: serde_json::Value) -> Webhook {
     let mut body = json!({ "url": "https://example.com/", "events": ["*"] });
     body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let body = body.to_string();
-    let settings = Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap();
+    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
     let at = Timestamp::UNIX_EPOCH;
     Webhook {
         id: WebhookId(id),

@@ -1,15 +1,14 @@
 //! The bodies. What each of them looks like is `domain`'s to say; the tests hold these against what it writes.
 #![expect(dead_code, reason = "only the shapes are used")]
 
+use posthaste_domain::{event_type::EventType, input::JsonObject, workspace::Workspace};
 use utoipa::ToSchema;
-
-use crate::openapi::schema::{EventTypeName, JsonObject, Workspace};
 
 /// Standard Webhooks.
 #[derive(ToSchema)]
 pub(super) struct Standard {
     #[schema(inline)]
-    r#type: EventTypeName,
+    r#type: EventType,
     /// When it happened.
     #[schema(format = "date-time")]
     timestamp: String,
@@ -33,7 +32,7 @@ pub(super) struct SpektrEvent {
     #[schema(required = true)]
     spektr_id: Option<String>,
     #[schema(inline)]
-    event_type: EventTypeName,
+    event_type: EventType,
     /// When it happened, in Unix milliseconds.
     timestamp: i64,
     #[schema(inline)]
@@ -52,7 +51,7 @@ pub(super) struct SpektrV1 {
     #[schema(required = true, rename = "spektrId")]
     spektr_id: Option<String>,
     #[schema(inline)]
-    r#type: EventTypeName,
+    r#type: EventType,
     /// False, or null for `process_run_end`.
     #[schema(required = true)]
     delivered: Option<bool>,
@@ -77,7 +76,7 @@ pub(super) struct SpektrV1 {
 #[derive(ToSchema)]
 pub(super) struct Spectra {
     #[schema(inline)]
-    event: EventTypeName,
+    event: EventType,
     /// When it happened.
     #[schema(format = "date-time")]
     timestamp: String,
@@ -94,7 +93,7 @@ pub(super) struct Dataspike {
     #[schema(format = "uuid")]
     webhook_id: String,
     #[schema(inline)]
-    event_type: EventTypeName,
+    event_type: EventType,
     /// When it happened.
     #[schema(format = "date-time")]
     timestamp: String,
@@ -112,7 +111,7 @@ pub(super) struct CloudEvents {
     #[schema(format = "uri-reference")]
     source: String,
     #[schema(inline)]
-    r#type: EventTypeName,
+    r#type: EventType,
     #[schema(required = false)]
     subject: String,
     /// When it happened.

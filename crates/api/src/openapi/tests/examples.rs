@@ -11,6 +11,7 @@ use posthaste_domain::{
     loops::{self, Relayed},
     own_type,
     routing::{Page, Refused, Root},
+    sample,
     subscription::Subscription,
 };
 use posthaste_runtime::{api::ApiError, limiter::OverLimit, query::Query};
@@ -140,7 +141,7 @@ fn every_failure_is_what_the_code_answers() {
 fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
     match (&refusal.sent, refusal.code) {
         (Sent::Body(body), "unknown_event_type") if operation == "sendTest" => {
-            let asked = sample::parse(body.as_bytes()).unwrap().unwrap();
+            let asked = SendTest::parse(body.as_bytes()).unwrap().r#type.unwrap();
             let id = EventId::new(example::NOW, &[0; 10]);
             sample::event(&asked, None, &[], id, example::workspace().unwrap(), example::NOW).unwrap_err().into()
         }

@@ -1,15 +1,19 @@
 use super::*;
+use crate::{
+    url::UrlPolicy,
+    webhook::{Change, Registration},
+};
 
 fn policy() -> UrlPolicy {
     UrlPolicy::default()
 }
 
 fn register(body: &str) -> Result<Settings, Invalid> {
-    Settings::register(Fields::of_body(body.as_bytes())?, &policy())
+    Registration::parse(body.as_bytes(), &policy()).map(|registration| registration.settings)
 }
 
 fn change(old: &Settings, body: &str) -> Result<Settings, Invalid> {
-    old.change(Fields::of_body(body.as_bytes())?, &policy())
+    Change::parse(body.as_bytes(), old, &policy()).map(|change| change.settings)
 }
 
 fn field_and_code(result: Result<impl Sized, Invalid>) -> (String, &'static str) {

@@ -1,0 +1,130 @@
+//! The declaration of a body: the one place that says which fields it has.
+
+use std::borrow::Cow;
+
+/// Declares a body, or an object in one, as a struct whose fields clients send.
+///
+/// From the declaration come the reader ([`Shape::read`](crate::input::Shape), with complaints that name their field) and the schema
+/// of the OpenAPI document, which has the doc comments as its descriptions. The name of a field is that of the struct in camel case.
+///
+/// - `name: Type` reads the type by its own [`Shape`](crate::input::Shape), and `name: Type as Shape` by another one.
+/// - A field with `= value` may be absent or `null`, and is the value then.
+/// - An answer that has the same fields has the first paragraph of each doc comment. What follows it is said of requests alone.
+/// - Fields after `beside` are not sent: they begin as their type's default.
+macro_rules! body {
+    (
+        $(#[doc = $about:literal])+
+        #[derive($($derive:path),+ $(,)?)]
+        $(#[serde($($container:tt)+)])?
+        $visibility:vis struct $Body:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $(#[serde($($serde:tt)+)])?
+                pub $field:ident: $Type:ty $(as $Shape:ty)? $(= $default:expr)?,
+            )+
+        }
+        $(beside { $($(#[$attribute:meta])+ pub $further:ident: $Further:ty,)+ })?
+    ) => {
+        $(#[doc = $about])+
+        #[derive($($derive),+)]
+        $(#[serde($($container)+)])?
+        $visibility struct $Body {
+            $($(#[doc = $doc])+ $(#[serde($($serde)+)])? pub $field: $Type,)+
+            $($($(#[$attribute])+ pub $further: $Further,)+)?
+        }
+
+        impl $Body {
+            /// Takes the fields of a body. Where one is absent, that of `old` holds, if there is an old one.
+            pub(crate) fn take(
+                fields: &mut $crate::input::Fields<'_>,
+                old: Option<&Self>,
+            ) -> Result<Self, $crate::Invalid> {
+                Ok(Self {
+                    $($field: fields.take_or::<$crate::input::body!(@shape $Type $(, $Shape)?)>(
+                        $crate::input::json_name(stringify!($field)),
+                        old.map(|old| &old.$field),
+                        $crate::input::body!(@default $($default)?),
+                    )?,)+
+                    $($($further: Default::default(),)+)?
+                })
+            }
+
+            /// Reads a whole body, which has these fields and no others.
+            #[allow(dead_code, reason = "what stands within another body is not read by itself")]
+            pub(crate) fn of_fields(mut fields: $crate::input::Fields<'_>) -> Result<Self, $crate::Invalid> {
+                let body = Self::take(&mut fields, None)?;
+                fields.finish()?;
+                Ok(body)
+            }
+        }
+
+        impl $crate::input::Shape for $Body {
+            type Value = Self;
+
+            fn read(at: &str, json: &serde_json::value::RawValue) -> Result<Self, $crate::Invalid> {
+                Self::of_fields($crate::input::Fields::of_object(json, at)?)
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl $crate::input::openapi::Body for $Body {
+            const ABOUT: &str = concat!($($about, "\n"),+);
+
+            fn fields() -> Vec<$crate::input::openapi::Field> {
+                vec![$($crate::input::openapi::Field::of::<$crate::input::body!(@shape $Type $(, $Shape)?)>(
+                    $crate::input::json_name(stringify!($field)),
+                    concat!($($doc, "\n"),+),
+                    $crate::input::body!(@is_optional $($default)?),
+                )),+]
+            }
+
+            fn add_fields_to(named: &mut $crate::input::openapi::Named) {
+                $(<$crate::input::body!(@shape $Type $(, $Shape)?) as $crate::input::Shape>::add_to(named);)+
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $Body {
+            fn schema() -> $crate::input::openapi::Described {
+                use $crate::input::openapi::{Body, sent};
+                sent(Self::ABOUT, Self::fields())
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $Body {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($Body).into()
+            }
+
+            fn schemas(named: &mut $crate::input::openapi::Named) {
+                <Self as $crate::input::openapi::Body>::add_fields_to(named);
+            }
+        }
+    };
+    (@shape $Type:ty) => { $Type };
+    (@shape $Type:ty, $Shape:ty) => { $Shape };
+    (@default) => { None };
+    (@default $default:expr) => { Some($default) };
+    (@is_optional) => { false };
+    (@is_optional $default:expr) => { true };
+}
+
+pub(crate) use body;
+
+/// The name of a struct's field in JSON: `timeout_seconds` is `timeoutSeconds`, and `r#type` is `type`.
+pub(crate) fn json_name(field: &'static str) -> Cow<'static, str> {
+    let field = field.strip_prefix("r#").unwrap_or(field);
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default();
+    if first.len() == field.len() {
+        return Cow::Borrowed(field);
+    }
+    let mut name = first.to_owned();
+    for word in words {
+        let (initial, rest) = word.split_at(1);
+        name.push_str(&initial.to_ascii_uppercase());
+        name.push_str(rest);
+    }
+    Cow::Owned(name)
+}

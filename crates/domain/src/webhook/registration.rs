@@ -1,0 +1,139 @@
+//! Registering and changing a webhook.
+
+use super::Settings;
+use crate::{
+    Invalid,
+    headers::{HeaderValue, Headers},
+    input::{Fields, Optional, body},
+    profile::{Method, Profile},
+    url::{PublicUrl, StoredUrl, UrlPolicy},
+};
+
+body! {
+    /// What a registration or a change has beside the settings.
+    #[derive(Debug, Clone)]
+    struct Beside {
+        /// How requests reach the receiver.
+        ///
+        /// `slack` stands for the profile `slack`.
+        pub method: Option<Method> as Optional<Method>,
+        /// Its own headers. In a change they replace all that there were.
+        pub headers: Option<Headers<HeaderValue>> as Optional<Headers<HeaderValue>>,
+    }
+}
+
+/// What a webhook is registered with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    /// The settings of the webhook, with its URL open.
+    pub settings: Settings,
+    /// The headers of its requests that are its owner's own.
+    pub headers: Headers<HeaderValue>,
+}
+
+/// A change of a webhook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// All settings as they are after the change. The URL is open if the change names it.
+    pub settings: Settings,
+    /// The headers that replace those that there were; none where they stay. Nobody can send back values that are not shown, so a
+    /// change names all headers or none.
+    pub headers: Option<Headers<HeaderValue>>,
+    /// Whether the change says that the webhook is enabled, and does not only leave it so.
+    pub enables: bool,
+}
+
+impl Registration {
+    /// Reads the body of a registration. A field that is `null` is as good as absent.
+    pub fn parse(body: &[u8], policy: &UrlPolicy) -> Result<Self, Invalid> {
+        let Change { settings, headers, .. } = read(Fields::of_body(body)?, None, policy)?;
+        Ok(Self { settings, headers: headers.unwrap_or_default() })
+    }
+}
+
+impl Change {
+    /// Reads a change of `old` settings: a field that is absent stays, one that is `null` goes back to its default.
+    pub fn parse(body: &[u8], old: &Settings, policy: &UrlPolicy) -> Result<Self, Invalid> {
+        read(Fields::of_body(body)?, Some(old), policy)
+    }
+}
+
+fn read(mut fields: Fields<'_>, old: Option<&Settings>, policy: &UrlPolicy) -> Result<Change, Invalid> {
+    let url: Option<String> = fields.peek("url");
+    let [names_profile, names_headers] = ["profile", "headers"].map(|name| fields.has(name));
+    let gives_enabled = fields.gives("enabled");
+    let mut settings = Settings::take(&mut fields, old)?;
+    let Beside { method, headers } = Beside::take(&mut fields, None)?;
+    fields.finish()?;
+    settings.profile = profile(settings.profile, names_profile, method)?;
+    settings.has_held = old.is_some_and(Settings::hold_anything);
+    if let Some(text) = url {
+        let url = PublicUrl::parse(&text, policy);
+        let url = url.map_err(|error| Invalid::field("url", "invalid_url", error.to_string()))?;
+        settings.url = StoredUrl::Open(url);
+    }
+    settings.check()?;
+    let headers = names_headers.then(|| headers.unwrap_or_default());
+    Ok(Change { enables: gives_enabled && settings.enabled, settings, headers })
+}
+
+/// The profile of a webhook. A `method` without a profile chooses one: `slack` the profile slack, `https` the default instead of it.
+fn profile(profile: Profile, is_named: bool, method: Option<Method>) -> Result<Profile, Invalid> {
+    match method {
+        None => Ok(profile),
+        Some(method) if profile.method() == method => Ok(profile),
+        Some(_) if is_named => {
+            Err(Invalid::field("method", "invalid_method", "the method slack and the profile slack belong together"))
+        }
+        Some(Method::Slack) => Ok(Profile::Slack),
+        Some(Method::Https) => Ok(Profile::default()),
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod document {
+    use super::{Beside, Settings};
+    use crate::input::openapi::{Body, Described, Field, Named, sent};
+
+    /// The body of a registration.
+    pub struct RegisterWebhook;
+
+    /// The body of a change.
+    pub struct ChangeWebhook;
+
+    fn fields() -> impl Iterator<Item = Field> {
+        Settings::fields().into_iter().chain(Beside::fields())
+    }
+
+    impl utoipa::PartialSchema for RegisterWebhook {
+        fn schema() -> Described {
+            sent("What a webhook is registered with. A `null` is the same as a field that is left out.", fields())
+        }
+    }
+
+    impl utoipa::PartialSchema for ChangeWebhook {
+        fn schema() -> Described {
+            sent(
+                "What is changed. A field that is absent stays, one that is `null` goes back to its default.",
+                fields().map(Field::optional),
+            )
+        }
+    }
+
+    impl utoipa::ToSchema for RegisterWebhook {
+        fn schemas(named: &mut Named) {
+            Settings::add_fields_to(named);
+            Beside::add_fields_to(named);
+        }
+    }
+
+    impl utoipa::ToSchema for ChangeWebhook {
+        fn schemas(named: &mut Named) {
+            Settings::add_fields_to(named);
+            Beside::add_fields_to(named);
+        }
+    }
+}
+
+#[cfg(feature = "openapi")]
+pub use document::{ChangeWebhook, RegisterWebhook};
