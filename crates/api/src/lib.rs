@@ -6,6 +6,7 @@ mod event;
 mod event_type;
 mod key;
 pub mod openapi;
+mod query;
 mod replay;
 mod webhook;
 
@@ -16,6 +17,7 @@ pub use delivery::{DeliveryAnswer, SentRequest, WaitingAnswer};
 pub use event::{Accepted, AcceptedMany, EventAnswer};
 pub use event_type::EventTypeAnswer;
 pub use key::KeyAnswer;
+pub use query::{ListDeliveries, ListEvents, ShowEvent};
 pub use replay::{JobAnswer, Replayed, TestAnswer};
 pub use webhook::WebhookAnswer;
 

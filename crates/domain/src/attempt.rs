@@ -20,7 +20,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Invalid,
     id::BatchId,
+    input::{Parameter, has_to_be},
     release::AHEAD,
     retry::{self, RetrySchedule},
     url::PublicUrl,
@@ -59,6 +61,15 @@ pub enum Status {
     /// No attempt was made yet, because the webhook can take no more for now. No record has this
     /// status: it is the status of a delivery that is in its webhook's backlog and has no record.
     Waiting,
+}
+
+impl Parameter for Status {
+    type Value = Self;
+
+    fn read(name: &str, text: String) -> Result<Self, Invalid> {
+        let known = || Self::ALL.map(Self::name).join(", ");
+        Self::by_name(&text).ok_or_else(|| has_to_be(name, &format!("one of {}", known())))
+    }
 }
 
 impl Status {

@@ -1,13 +1,13 @@
 //! The names of event types, and the patterns by which a webhook subscribes to them.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
-    input::{Shape, text},
+    input::{Parameter, Shape, has_to_be, text},
 };
 
 /// The name of an event type, such as `order.created` or `PROCESS_RUN_END`: words of `A-Z a-z 0-9 _
@@ -110,6 +110,14 @@ impl Shape for EventType {
     }
 }
 
+impl Parameter for EventType {
+    type Value = Self;
+
+    fn read(name: &str, text: String) -> Result<Self, Invalid> {
+        Self::parse(text).map_err(|_| has_to_be(name, "an event type"))
+    }
+}
+
 #[cfg(feature = "openapi")]
 mod document {
     use utoipa::openapi::ObjectBuilder;
@@ -158,6 +166,14 @@ impl TryFrom<String> for EventType {
     type Error = BadEventType;
 
     fn try_from(text: String) -> Result<Self, BadEventType> {
+        Self::parse(text)
+    }
+}
+
+impl FromStr for EventType {
+    type Err = BadEventType;
+
+    fn from_str(text: &str) -> Result<Self, BadEventType> {
         Self::parse(text)
     }
 }

@@ -14,12 +14,17 @@ mod body;
 mod declare;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+mod query;
 mod shape;
 
 pub use body::{MAX_DEPTH, check_depth};
 pub(crate) use declare::{body, json_name};
+pub use query::{AnyText, Asked, Cursor, Order, Page, Parameter, Query, has_to_be};
 pub use shape::{Documented, JsonObject, Number, Optional, Own, Shape, Text, Time};
 pub(crate) use shape::{missing, one_of, parsed, text, wrong_type};
+
+/// The most bytes of a body, except that of a publishing call: far more than any call needs.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// Why a request can't be taken. It knows no transport; the one mapping to HTTP statuses is in `runtime`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

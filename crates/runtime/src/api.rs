@@ -226,7 +226,7 @@ pub async fn serve(
 }
 
 /// The largest body that a call takes that publishes nothing: 256 KiB, far more than any of them needs.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
+pub use posthaste_domain::input::MAX_BODY_BYTES;
 
 /// How many hops the events have that a call publishes: an extension of its request.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Who is calling: the API key of the `Authorization` header (RFC 6750).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, marker::PhantomData, ops::Deref};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -27,6 +27,62 @@ impl Caller {
     /// Whether the key has a scope.
     pub fn needs(&self, scope: Scope) -> Result<(), ApiError> {
         if self.scopes.contains(&scope) { Ok(()) } else { Err(ApiError::Forbidden(scope)) }
+    }
+}
+
+/// A scope as a type, so that the arguments of a handler say what its caller may do.
+pub trait Needed {
+    /// The scope.
+    const SCOPE: Scope;
+}
+
+/// The scopes as types.
+pub mod scope {
+    use posthaste_domain::api_key::Scope;
+
+    use super::Needed;
+
+    macro_rules! scopes {
+        ($($name:ident),+) => {$(
+            #[doc = concat!("The scope [`Scope::", stringify!($name), "`].")]
+            #[derive(Debug, Clone, Copy)]
+            pub enum $name {}
+
+            impl Needed for $name {
+                const SCOPE: Scope = Scope::$name;
+            }
+        )+};
+    }
+
+    scopes!(WebhooksManage, EventsPublish, EventsRead, EventsManage, KeysManage);
+}
+
+/// A caller whose key has this scope.
+#[derive(Debug, Clone)]
+pub struct Allowed<N> {
+    caller: Caller,
+    scope: PhantomData<N>,
+}
+
+impl<N> Deref for Allowed<N> {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl<N: Needed, S> FromRequestParts<S> for Allowed<N>
+where
+    Door: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.needs(N::SCOPE)?;
+        Ok(Self { caller, scope: PhantomData })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every function shares: configuration, telemetry, AWS clients, the encryption key, the SQS batch, and the API's answers and keys.
 
 pub mod api;
+pub mod asked;
 pub mod auth;
 pub mod aws;
 pub mod batch;
@@ -13,7 +14,6 @@ pub mod door;
 pub mod event_message;
 pub mod keys;
 pub mod limiter;
-pub mod query;
 pub mod random;
 mod read_units;
 pub mod suspects;

@@ -11,9 +11,7 @@ use axum::{
 };
 use posthaste_api::{Accepted, AcceptedMany};
 use posthaste_domain::{
-    Invalid,
-    api_key::Scope,
-    catalogue,
+    Invalid, catalogue,
     event::{Call, Event, NewEvent, Published},
     id::EventId,
     metrics::Metric,
@@ -23,7 +21,7 @@ use posthaste_domain::{
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     api::{ApiError, Hops, success},
-    auth::Caller,
+    auth::{Allowed, scope::EventsPublish},
     checks::Checks,
     clock,
     event_message::event_message,
@@ -35,13 +33,12 @@ use posthaste_store::{Bucket, Registry};
 use crate::keyed::Keyed;
 
 pub(crate) async fn publish(
-    caller: Caller,
+    caller: Allowed<EventsPublish>,
     State(crate::State { registry, events: queue, checks, limiter, .. }): State<crate::State>,
     Extension(Hops(hops)): Extension<Hops>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::EventsPublish)?;
     let traceparent = TraceParent::of_headers(headers.get_all(trace::HEADER).iter().map(HeaderValue::as_bytes));
     let call = Call { hops, traceparent };
     let keyed = Keyed::of(&headers, &registry, &caller.workspace)?;

@@ -2,69 +2,57 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::{Path, Query as UrlQuery, State},
-    http::StatusCode,
-    response::Response,
-};
-use posthaste_api::{DeliveryAnswer, SentRequest};
+use axum::{extract::State, http::StatusCode, response::Response};
+use posthaste_api::{DeliveryAnswer, ListDeliveries, SentRequest};
 use posthaste_domain::{
-    Invalid, api_key::Scope, attempt::Status, event::Event, event_type::EventType, history::Waits,
-    request::WebhookRequest, webhook::Webhook,
+    event::Event, history::Waits, id::DeliveryId, input::Page, request::WebhookRequest, webhook::Webhook,
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    auth::Caller,
+    asked::Asked,
     keys::Keys,
-    query::Query,
 };
-use posthaste_store::{Deliveries, DeliveryRecord, Events, History, Registry};
+use posthaste_store::{Deliveries, DeliveryRecord, Events, History};
 
 use crate::{
     events,
     history::{self, Reader},
+    path::{InPath, Managed, Named},
     webhooks,
 };
 
 /// How long after a change an attempt may still be made with the settings of before: deliver reads them once in its 45 s.
 const SETTLED: Duration = Duration::from_secs(60);
-const NO_DELIVERY: ApiError = ApiError::NotFound("delivery with this id");
 
 pub(crate) async fn list(
-    caller: Caller,
-    State(registry): State<Registry>,
+    Managed(webhook): Managed,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
-    Path(id): Path<String>,
-    UrlQuery(query): UrlQuery<Vec<(String, String)>>,
+    Asked(asked): Asked<ListDeliveries>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let history = read(Query::new(query)?)?;
-    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
+    let ListDeliveries { page: Page { limit, after: before }, status, event_type, since, until } = asked;
+    let history = History { limit, before, status, event_type, since, until };
     let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
     Ok(success(StatusCode::OK, reader.page(&history).await?))
 }
 
 pub(crate) async fn show(
-    caller: Caller,
-    State(registry): State<Registry>,
+    Managed(webhook): Managed,
+    Named(id): Named<DeliveryId>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
-    Path((id, delivery)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let record = match find(&deliveries, &webhook, &delivery).await? {
+    let record = match find(&deliveries, &webhook, id).await? {
         Found::Recorded(record) => record,
         Found::Waits(waits) => {
             let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
-            return Ok(success(StatusCode::OK, reader.waiting(waits).await?.ok_or(NO_DELIVERY)?));
+            return Ok(success(StatusCode::OK, reader.waiting(waits).await?.ok_or(DeliveryId::MISSING)?));
         }
     };
     let request = if is_as_sent(&webhook, &record) {
         let webhook = webhooks::opened(&keys, webhook).await?;
-        let event = events::find(&events, &caller.workspace, record.event_id).await?;
+        let event = events::find(&events, &webhook.workspace, record.event_id).await?;
         event.map(|event| request(&webhook, &record, &event)).transpose()?.flatten()
     } else {
         None
@@ -81,8 +69,7 @@ pub(crate) enum Found {
 }
 
 /// The delivery with this id, if it is the webhook's and was tried, or waits.
-pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: &str) -> Result<Found, ApiError> {
-    let id = id.parse().map_err(|_| NO_DELIVERY)?;
+pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: DeliveryId) -> Result<Found, ApiError> {
     if let Some(record) = deliveries.delivery(&webhook.workspace, webhook.id, id).await? {
         return Ok(Found::Recorded(record));
     }
@@ -90,7 +77,7 @@ pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: &str) -
         return Ok(Found::Waits(waits));
     }
     // It may have gone out between the two looks.
-    deliveries.delivery(&webhook.workspace, webhook.id, id).await?.map(Found::Recorded).ok_or(NO_DELIVERY)
+    deliveries.delivery(&webhook.workspace, webhook.id, id).await?.map(Found::Recorded).ok_or(DeliveryId::MISSING)
 }
 
 /// Whether a request that is made now, for the last attempt's time, is the one that was sent: the settings are those of then, and no
@@ -129,33 +116,12 @@ pub(crate) fn answer(record: DeliveryRecord) -> DeliveryAnswer {
     }
 }
 
-fn read(mut query: Query) -> Result<History, Invalid> {
-    let unknown =
-        |name: &str, known: &str| Invalid::field(name, "invalid_parameter", format!("{name} has to be {known}"));
-    let status: Option<String> = query.optional("status", "a text")?;
-    let status = status.map(|name| {
-        Status::by_name(&name)
-            .ok_or_else(|| unknown("status", &format!("one of {}", Status::ALL.map(Status::name).join(", "))))
-    });
-    let event_type: Option<String> = query.optional("event_type", "an event type")?;
-    let event_type = event_type.map(|name| EventType::parse(name).map_err(|_| unknown("event_type", "an event type")));
-    let history = History {
-        limit: query.limit()?,
-        before: query.optional("cursor", "the next of an earlier answer")?,
-        status: status.transpose()?,
-        event_type: event_type.transpose()?,
-        since: query.time("since")?,
-        until: query.time("until")?,
-    };
-    query.finish()?;
-    Ok(history)
-}
-
 #[cfg(test)]
 mod tests {
     use posthaste_domain::{
         Timestamp,
-        attempt::Attempt,
+        attempt::{Attempt, Status},
+        event_type::EventType,
         headers::Headers,
         id::{CauseKind, WebhookId},
         rotation::Secrets,
@@ -166,10 +132,6 @@ mod tests {
     };
 
     use super::*;
-
-    fn parsed(pairs: &[(&str, &str)]) -> Result<History, Invalid> {
-        read(Query::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())?)
-    }
 
     fn webhook(profile: &str, updated_at: i64) -> Webhook {
         let body =
@@ -216,42 +178,5 @@ mod tests {
         assert!(!is_as_sent(&webhook("standard", 10), &record(&[69])), "it may have been on its way by then");
         assert!(!is_as_sent(&webhook("spektr", 0), &record(&[15])), "others may have been in it");
         assert!(!is_as_sent(&webhook("standard", 0), &record(&[])), "nothing was sent");
-    }
-
-    #[test]
-    fn every_filter_is_read() {
-        let history = parsed(&[
-            ("limit", "7"),
-            ("status", "exhausted"),
-            ("event_type", "order.created"),
-            ("since", "2023-07-18T15:32:13Z"),
-            ("until", "2023-07-19T00:00:00+02:00"),
-            ("cursor", "018566ad-3f93-8f0b-9ed5-36f7ac81ef7b"),
-        ]);
-        let expected = History {
-            limit: 7,
-            before: "018566ad-3f93-8f0b-9ed5-36f7ac81ef7b".parse().ok(),
-            status: Some(Status::Exhausted),
-            event_type: EventType::parse("order.created").ok(),
-            since: "2023-07-18T15:32:13Z".parse().ok(),
-            until: "2023-07-18T22:00:00Z".parse().ok(),
-        };
-        assert_eq!(history, Ok(expected));
-        assert_eq!(parsed(&[]), Ok(History { limit: 50, ..History::default() }));
-    }
-
-    #[test]
-    fn a_filter_that_can_not_be_read_is_named() {
-        for (name, value) in [
-            ("status", "failed"),
-            ("event_type", "a b"),
-            ("since", "yesterday"),
-            ("until", "1"),
-            ("cursor", "x"),
-            ("limit", "0"),
-            ("page", "2"),
-        ] {
-            assert_eq!(parsed(&[(name, value)]).unwrap_err().field.as_deref(), Some(name));
-        }
     }
 }

@@ -1,32 +1,29 @@
 //! API keys of a workspace.
 
-use axum::{
-    body::Bytes,
-    extract::{Path, Query as UrlQuery, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{KeyAnswer, List, Removed};
 use posthaste_domain::{
     api_key::{ApiKey, KeyInfo, NewKey, Scope},
     id::KeyId,
+    input::Page,
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    auth::Caller,
+    asked::Asked,
+    auth::{Allowed, scope::KeysManage},
     clock,
     door::Door,
-    query::Query,
     random,
 };
 use posthaste_store::Registry;
 
+use crate::path::{InPath, Named};
+
 pub(crate) async fn create(
-    caller: Caller,
+    caller: Allowed<KeysManage>,
     State(registry): State<Registry>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::KeysManage)?;
     let asked = NewKey::parse(&body)?;
     if asked.workspace.as_ref().is_some_and(|workspace| *workspace != caller.workspace) {
         caller.needs(Scope::WorkspacesManage)?;
@@ -39,7 +36,7 @@ pub(crate) async fn create(
     let now = clock::now();
     let info = KeyInfo {
         id: KeyId::new(now, &random::bytes().map_err(internal)?),
-        workspace: asked.workspace.unwrap_or(caller.workspace),
+        workspace: asked.workspace.unwrap_or_else(|| caller.workspace.clone()),
         name: asked.name,
         scopes: asked.scopes,
         environment: asked.environment,
@@ -51,29 +48,22 @@ pub(crate) async fn create(
 }
 
 pub(crate) async fn list(
-    caller: Caller,
+    caller: Allowed<KeysManage>,
     State(registry): State<Registry>,
-    UrlQuery(query): UrlQuery<Vec<(String, String)>>,
+    Asked(Page { limit, after }): Asked<Page<KeyId>>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::KeysManage)?;
-    let mut query = Query::new(query)?;
-    let (limit, after) = (query.limit()?, query.optional("cursor", "the next of an earlier answer")?);
-    query.finish()?;
     let page = registry.keys_page(&caller.workspace, limit, after).await?;
     let items = page.items.into_iter().map(|info| KeyAnswer { info, key: None }).collect();
     Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
 
 pub(crate) async fn remove(
-    caller: Caller,
+    caller: Allowed<KeysManage>,
+    Named(id): Named<KeyId>,
     State(registry): State<Registry>,
     State(door): State<Door>,
-    Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::KeysManage)?;
-    let no_key = || ApiError::NotFound("API key with this id");
-    let id: KeyId = id.parse().map_err(|_| no_key())?;
-    let (info, hash) = registry.listed_key(&caller.workspace, id).await?.ok_or_else(no_key)?;
+    let (info, hash) = registry.listed_key(&caller.workspace, id).await?.ok_or(KeyId::MISSING)?;
     if let Some(scope) = info.beyond(&caller.scopes) {
         return Err(ApiError::Forbidden(scope));
     }

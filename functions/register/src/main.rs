@@ -5,6 +5,7 @@ mod events;
 mod history;
 mod keys;
 mod nudge;
+mod path;
 mod reckoner;
 mod replay;
 mod send_test;

@@ -5,16 +5,10 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::Bytes,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{JobAnswer, Replayed};
 use posthaste_domain::{
     Timestamp,
-    api_key::Scope,
     id::{Cause, CauseKind, DeliveryId, JobId},
     replay::{Job, JobStatus, StartReplay},
     task::{Due, Task},
@@ -23,19 +17,16 @@ use posthaste_domain::{
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::{
     api::{ApiError, success},
-    auth::Caller,
     clock, random,
 };
-use posthaste_store::{Deliveries, Events, JobOwner, Registry};
+use posthaste_store::{Deliveries, Events, JobOwner};
 
 use crate::{
     deliveries::{self, Found},
     events,
+    path::{InPath, Managed, Named},
     send_test::Tester,
-    webhooks,
 };
-
-const NO_JOB: ApiError = ApiError::NotFound("replay with this id");
 
 /// Where replays go.
 #[derive(Debug, Clone)]
@@ -47,20 +38,17 @@ pub(crate) struct Queues {
 }
 
 pub(crate) async fn one(
-    caller: Caller,
-    State(registry): State<Registry>,
+    Managed(webhook): Managed,
+    Named(id): Named<DeliveryId>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
-    Path((id, delivery)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let Found::Recorded(record) = deliveries::find(&deliveries, &webhook, &delivery).await? else {
+    let Found::Recorded(record) = deliveries::find(&deliveries, &webhook, id).await? else {
         return Err(ApiError::DeliveryWaiting);
     };
     is_enabled(&webhook)?;
-    let event = events::find(&events, &caller.workspace, record.event_id).await?.ok_or(ApiError::EventGone)?;
+    let event = events::find(&events, &webhook.workspace, record.event_id).await?.ok_or(ApiError::EventGone)?;
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let id = DeliveryId::derive(event.id, webhook.id, Cause::Replayed(nonce));
     let due = Due::of(id, &event).because(CauseKind::Replay);
@@ -71,16 +59,12 @@ pub(crate) async fn one(
 }
 
 pub(crate) async fn start(
-    caller: Caller,
-    State(registry): State<Registry>,
+    Managed(webhook): Managed,
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
     State(Tester { retention, .. }): State<Tester>,
-    Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
     let asked = StartReplay::parse(&body)?;
     is_enabled(&webhook)?;
     let owner = (&webhook.workspace, webhook.id);
@@ -100,29 +84,23 @@ pub(crate) async fn start(
 }
 
 pub(crate) async fn show(
-    caller: Caller,
-    State(registry): State<Registry>,
+    Managed(webhook): Managed,
+    Named(id): Named<JobId>,
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
-    Path((id, job)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
-    let job = deliveries.job((&webhook.workspace, webhook.id), parse(&job)?).await?.ok_or(NO_JOB)?;
+    let job = deliveries.job((&webhook.workspace, webhook.id), id).await?.ok_or(JobId::MISSING)?;
     revive(&deliveries, &queues, &webhook, &job, clock::now()).await?;
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }
 
 pub(crate) async fn cancel(
-    caller: Caller,
-    State(registry): State<Registry>,
+    Managed(webhook): Managed,
+    Named(id): Named<JobId>,
     State(deliveries): State<Deliveries>,
-    Path((id, job)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
     let owner: JobOwner<'_> = (&webhook.workspace, webhook.id);
-    let job = deliveries.end_job(owner, parse(&job)?, JobStatus::Cancelled, None, clock::now()).await?.ok_or(NO_JOB)?;
+    let job = deliveries.end_job(owner, id, JobStatus::Cancelled, None, clock::now()).await?.ok_or(JobId::MISSING)?;
     tracing::info!(job.id = %job.id, "cancelled a replay");
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }
@@ -191,9 +169,4 @@ async fn send(queue: &Queue, body: String, webhook: &Webhook) -> Result<(), ApiE
 
 fn is_enabled(webhook: &Webhook) -> Result<(), ApiError> {
     if webhook.is_enabled() { Ok(()) } else { Err(ApiError::WebhookDisabled) }
-}
-
-/// What is no id is the id of nothing.
-fn parse(id: &str) -> Result<JobId, ApiError> {
-    id.parse().map_err(|_| NO_JOB)
 }

@@ -3,15 +3,9 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::Bytes,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::TestAnswer;
 use posthaste_domain::{
-    api_key::Scope,
     attempt::{Attempt, Failure},
     catalogue,
     event::Event,
@@ -26,7 +20,6 @@ use posthaste_domain::{
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    auth::Caller,
     clock,
     keys::Keys,
     random,
@@ -34,7 +27,7 @@ use posthaste_runtime::{
 use posthaste_sender::{Outcome, Request, Sender};
 use posthaste_store::{Deliveries, Registry, Subject};
 
-use crate::webhooks;
+use crate::path::Managed;
 
 /// API Gateway waits 30 s for an answer, in which the attempt has to be recorded too.
 const MAX_TIMEOUT: Duration = Duration::from_secs(20);
@@ -48,16 +41,13 @@ pub(crate) struct Tester {
 }
 
 pub(crate) async fn send(
-    caller: Caller,
+    Managed(webhook): Managed,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(Tester { sender, retention }): State<Tester>,
     State(keys): State<Keys>,
-    Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let webhook = webhooks::find(&registry, &caller.workspace, &id).await?;
     let event = event(&registry, &webhook, SendTest::parse(&body)?.r#type).await?;
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));

@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::Bytes,
-    extract::{Path, Query as UrlQuery, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{List, Removed, WebhookAnswer};
 use posthaste_domain::{
-    api_key::Scope,
     health::Health,
     id::WebhookId,
+    input::Page,
     lane::Lane,
     rotation::{RotateSecret, Secrets},
     secret::Secret,
@@ -23,36 +18,37 @@ use posthaste_domain::{
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    auth::Caller,
+    asked::Asked,
+    auth::{Allowed, scope::WebhooksManage},
     clock,
     keys::{Keys, KeysError},
-    query::Query,
     random,
 };
 use posthaste_store::{Deliveries, Place, Registry, Written};
 
-use crate::nudge::Turns;
+use crate::{
+    nudge::Turns,
+    path::{InPath, Managed, NamedWebhook},
+};
 
 /// How often a change is tried again when another call changed the webhook in between.
 const CHANGE_TRIES: u32 = 5;
 /// How long a change waits for the encryption key when all it would do with it is to replace an older one.
 const RESEALING: Duration = Duration::from_secs(2);
-const NO_WEBHOOK: ApiError = ApiError::NotFound("webhook with this id");
 
 /// How many webhooks a workspace may have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MostWebhooks(pub(crate) usize);
 
 pub(crate) async fn create(
-    caller: Caller,
+    caller: Allowed<WebhooksManage>,
     State(registry): State<Registry>,
     State(policy): State<UrlPolicy>,
     State(keys): State<Keys>,
     State(most): State<MostWebhooks>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let workspace = caller.workspace;
+    let workspace = caller.workspace.clone();
     let Registration { settings: open, headers } = Registration::parse(&body, &policy)?;
     check_types(&registry, &workspace, &open, None).await?;
     let secret = new_secret()?;
@@ -84,16 +80,12 @@ pub(crate) async fn create(
 }
 
 pub(crate) async fn list(
-    caller: Caller,
+    caller: Allowed<WebhooksManage>,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
-    UrlQuery(query): UrlQuery<Vec<(String, String)>>,
+    Asked(Page { limit, after }): Asked<Page<WebhookId>>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let mut query = Query::new(query)?;
-    let (limit, after) = (query.limit()?, query.optional("cursor", "the next of an earlier answer")?);
-    query.finish()?;
     let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
     let owners: Vec<_> = page.items.iter().map(|webhook| (webhook.workspace.clone(), webhook.id)).collect();
     let mut lanes = deliveries.lanes(&owners).await;
@@ -110,35 +102,29 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn show(
-    caller: Caller,
-    State(registry): State<Registry>,
+    Managed(webhook): Managed,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
-    Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let webhook = opened(&keys, find(&registry, &caller.workspace, &id).await?).await?;
+    let webhook = opened(&keys, webhook).await?;
     let lane = deliveries.lane(&webhook.workspace, webhook.id).await?;
     Ok(success(StatusCode::OK, WebhookAnswer::of(&webhook, &lane, clock::now())))
 }
 
 pub(crate) async fn change(
-    caller: Caller,
+    NamedWebhook { workspace, id }: NamedWebhook,
     State(registry): State<Registry>,
     State(turns): State<Turns>,
     State(policy): State<UrlPolicy>,
     State(keys): State<Keys>,
-    Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let id = parse_id(&id)?;
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
+        let (webhook, revision) = registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
         let was = Subscription::of(&webhook);
         let Change { mut settings, headers, enables } = Change::parse(&body, &webhook.settings, &policy)?;
-        check_types(&registry, &caller.workspace, &settings, Some(&webhook.settings)).await?;
+        check_types(&registry, &workspace, &settings, Some(&webhook.settings)).await?;
         let moved = moved(&keys, &webhook, &settings.url).await?;
         settings = if moved {
             sealed(&keys, Place::from(&webhook), settings).await?
@@ -156,7 +142,7 @@ pub(crate) async fn change(
         let changed = resealed(&keys, changed).await;
         match registry.change_webhook(&changed, revision, &was, afresh).await? {
             Written::Done => {
-                let lane = turns.nudge(&caller.workspace, id).await;
+                let lane = turns.nudge(&workspace, id).await;
                 let shown = shown(&keys, changed).await;
                 return Ok(success(StatusCode::OK, WebhookAnswer::of(&shown, &lane, clock::now())));
             }
@@ -169,25 +155,22 @@ pub(crate) async fn change(
 
 /// A new secret. The answer is the only one that shows it.
 pub(crate) async fn rotate(
-    caller: Caller,
+    NamedWebhook { workspace, id }: NamedWebhook,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
-    Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let id = parse_id(&id)?;
     let overlap = RotateSecret::parse(&body)?.overlap();
     let secret = new_secret()?;
     // Nothing may fail after the rotation: its answer is the only one that shows the secret.
-    let lane = deliveries.lane(&caller.workspace, id).await?;
+    let lane = deliveries.lane(&workspace, id).await?;
     let answer = |webhook: &Webhook| {
         success(StatusCode::OK, WebhookAnswer::of(webhook, &lane, clock::now()).with_secret(&secret))
     };
     let mut sealed = None;
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) = registry.webhook(&caller.workspace, id).await?.ok_or(NO_WEBHOOK)?;
+        let (webhook, revision) = registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
@@ -209,17 +192,14 @@ pub(crate) async fn rotate(
 }
 
 pub(crate) async fn remove(
-    caller: Caller,
+    NamedWebhook { workspace, id }: NamedWebhook,
     State(registry): State<Registry>,
     State(turns): State<Turns>,
-    Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::WebhooksManage)?;
-    let id = parse_id(&id)?;
-    if let Written::Stale = registry.delete_webhook(&caller.workspace, id).await? {
-        return Err(NO_WEBHOOK);
+    if let Written::Stale = registry.delete_webhook(&workspace, id).await? {
+        return Err(WebhookId::MISSING);
     }
-    turns.nudge(&caller.workspace, id).await;
+    turns.nudge(&workspace, id).await;
     tracing::info!("removed a webhook");
     Ok(success(StatusCode::OK, Removed::of(id)))
 }
@@ -297,17 +277,4 @@ async fn check_types(
         settings.check_types(old, &own)?;
     }
     Ok(())
-}
-
-/// The webhook with this id, if it is the workspace's.
-pub(crate) async fn find(registry: &Registry, workspace: &Workspace, id: &str) -> Result<Webhook, ApiError> {
-    let found = registry.webhook(workspace, parse_id(id)?).await?;
-    found.map(|(webhook, _)| webhook).ok_or(NO_WEBHOOK)
-}
-
-/// Text that is no id is the id of no webhook. From here on the lines of the call name the webhook.
-fn parse_id(id: &str) -> Result<WebhookId, ApiError> {
-    let id: WebhookId = id.parse().map_err(|_| NO_WEBHOOK)?;
-    tracing::Span::current().record("webhook.id", tracing::field::display(id));
-    Ok(id)
 }

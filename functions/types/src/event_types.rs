@@ -2,23 +2,25 @@
 
 use axum::{
     body::Bytes,
-    extract::{Path, Query as UrlQuery, State},
+    extract::{Path, State},
     http::StatusCode,
     response::Response,
 };
 use posthaste_api::{EventTypeAnswer, List, Removed};
 use posthaste_domain::{
-    Invalid,
-    api_key::Scope,
     catalogue,
     event_type::EventType,
+    input::Page,
     own_type::{MAX_TYPES, OwnEventType, not_built_in},
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    auth::Caller,
+    asked::Asked,
+    auth::{
+        Allowed,
+        scope::{EventsManage, EventsRead},
+    },
     checks::Checks,
-    query::Query,
 };
 use posthaste_store::{Registry, Written};
 
@@ -26,16 +28,10 @@ const NO_TYPE: ApiError = ApiError::NotFound("event type with this name");
 
 /// The catalogue's types by name, and then the workspace's.
 pub(crate) async fn list(
-    caller: Caller,
+    caller: Allowed<EventsRead>,
     State(registry): State<Registry>,
-    UrlQuery(query): UrlQuery<Vec<(String, String)>>,
+    Asked(Page { limit, after }): Asked<Page<EventType>>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::EventsRead)?;
-    let mut query = Query::new(query)?;
-    let limit = query.limit()?;
-    let after: Option<String> = query.optional("cursor", "the next of an earlier answer")?;
-    query.finish()?;
-    let after = after.map(|name| EventType::parse(name).map_err(|_| unreadable_cursor())).transpose()?;
     let rest = after.as_ref().map_or(catalogue::all(), |after| catalogue::after(after.as_str()));
     let mut items = Vec::new();
     for built_in in rest.iter().take(usize::from(limit)) {
@@ -55,15 +51,14 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn show(
-    caller: Caller,
+    caller: Allowed<EventsRead>,
     State(registry): State<Registry>,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::EventsRead)?;
     if let Some(built_in) = catalogue::find(&name) {
         return Ok(success(StatusCode::OK, EventTypeAnswer::built_in(built_in)?));
     }
-    let key = (caller.workspace, EventType::parse(name).map_err(|_| NO_TYPE)?);
+    let key = (caller.workspace.clone(), EventType::parse(name).map_err(|_| NO_TYPE)?);
     let mut found = registry.types_by_name([key.clone()]).await;
     if found.unread.contains(&key) {
         return Err(ApiError::Internal);
@@ -72,13 +67,12 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn put(
-    caller: Caller,
+    caller: Allowed<EventsManage>,
     State(registry): State<Registry>,
     State(checks): State<Checks>,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::EventsManage)?;
     let own = checks.run(move || OwnEventType::parse(&name, &body)).await??;
     match registry.put_type(&caller.workspace, &own, MAX_TYPES).await? {
         Written::Done => {}
@@ -91,11 +85,10 @@ pub(crate) async fn put(
 
 /// Webhooks that subscribe to it stay as they are, and events of it are still taken, without a check of their data.
 pub(crate) async fn remove(
-    caller: Caller,
+    caller: Allowed<EventsManage>,
     State(registry): State<Registry>,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
-    caller.needs(Scope::EventsManage)?;
     let name = EventType::parse(name).map_err(|_| NO_TYPE)?;
     // One of the workspace's that got the name of a built-in type later can go.
     if !registry.delete_type(&caller.workspace, &name).await? {
@@ -104,8 +97,4 @@ pub(crate) async fn remove(
     }
     tracing::info!("removed an event type");
     Ok(success(StatusCode::OK, Removed::of(name)))
-}
-
-fn unreadable_cursor() -> Invalid {
-    Invalid::field("cursor", "invalid_parameter", "cursor has to be the next of an earlier answer")
 }

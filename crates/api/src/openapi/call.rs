@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use posthaste_domain::api_key::Scope;
+use posthaste_domain::{
+    api_key::Scope,
+    input::{
+        Asked,
+        openapi::{KnownParameter, parameters},
+    },
+};
 use serde_json::{Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -95,10 +101,13 @@ impl Call {
         }
     }
 
-    pub(crate) fn query(mut self, name: &'static str, says: &str, schema: impl Into<RefOr<Schema>>) -> Self {
-        let parameter = parameter(ParameterIn::Query, name, says, schema);
-        self.operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
-        self
+    /// What can be asked for in the query.
+    pub(crate) fn asks<A: Asked>(mut self) -> Self {
+        for KnownParameter { name, about, schema } in parameters::<A>() {
+            let parameter = parameter(ParameterIn::Query, name, about, schema);
+            self.operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
+        }
+        self.refuses([Refusal::unknown_parameter()])
     }
 
     /// A header that may be there.
@@ -108,16 +117,9 @@ impl Call {
         self
     }
 
-    /// A page of a list is answered.
-    pub(crate) fn pages(self) -> Self {
-        let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(100));
-        self.query("limit", "How many items a page has at most. 50 unless given.", limit)
-            .query("cursor", "The `next` of an earlier answer: what follows it is answered.", cursor())
-            .refuses([
-                Refusal::query("limit", "0", "limit is 1 to 100"),
-                Refusal::repeated_parameter(),
-                Refusal::unknown_parameter(),
-            ])
+    /// A page of what is asked for is answered.
+    pub(crate) fn pages<A: Asked>(self) -> Self {
+        self.asks::<A>().refuses([Refusal::query("limit", "0", "limit is 1 to 100"), Refusal::repeated_parameter()])
     }
 
     /// The body that the call takes, and how it is refused when it is no JSON or compressed.
@@ -230,11 +232,6 @@ impl Call {
         }
         (self.method, self.path, self.operation, self.schemas)
     }
-}
-
-/// What an answer gave as its `next`. It is a string in every list, whatever it is made of: what is answered fits where it is sent.
-pub(crate) fn cursor() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String)
 }
 
 fn parameter(at: ParameterIn, name: &str, says: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {

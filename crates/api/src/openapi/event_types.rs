@@ -4,6 +4,7 @@ use posthaste_domain::{
     api_key::Scope,
     catalogue,
     event_type::EventType,
+    input::Page,
     own_type::{MAX_TYPES, OwnEventType, PutEventType, too_many},
     schema::MAX_STEPS,
 };
@@ -33,7 +34,7 @@ fn list() -> Call {
     Call::new(HttpMethod::Get, ALL, "listEventTypes", "List event types")
         .tag(TAG)
         .needs(Scope::EventsRead, "The types of the catalogue by name, and then the workspace's own by name.")
-        .pages()
+        .pages::<Page<EventType>>()
         .answers_page::<EventTypeAnswer>(
             "A page of event types.",
             example::list([built_in("order.shipped"), own(&invoice())].into_iter().flatten()),

@@ -4,7 +4,6 @@ use posthaste_domain::{
     api_key::Scope,
     catalogue,
     event::{MAX_EVENT_BYTES, NewEvent, NewEvents},
-    event_type::EventType,
     idempotency::{HEADER, MAX_KEY_LENGTH},
     input::MAX_DEPTH,
     loops::{HOPS_HEADER, MAX_HOPS},
@@ -13,18 +12,17 @@ use posthaste_domain::{
 };
 use serde_json::{Value, json};
 use utoipa::{
-    PartialSchema, ToSchema,
+    ToSchema,
     openapi::{HttpMethod, ObjectBuilder, Type},
 };
 
 use super::{
-    call::{self, Call},
+    call::Call,
     example::{self, shown},
     refusal::Refusal,
-    schema,
-    webhooks::{id, time},
+    webhooks::id,
 };
-use crate::{Accepted, AcceptedMany, EventAnswer};
+use crate::{Accepted, AcceptedMany, EventAnswer, ListEvents, ShowEvent};
 
 const ALL: &str = "/api/v1/events";
 const TAG: &str = "Events";
@@ -149,20 +147,10 @@ fn publish() -> Call {
 }
 
 fn list() -> Call {
-    let order = schema::one_of(["asc", "desc"]);
     Call::new(HttpMethod::Get, ALL, "listEvents", "List events")
         .tag(TAG)
         .needs(Scope::EventsRead, LISTING)
-        .pages()
-        .query("since", "Only events that were accepted then or later.", time())
-        .query("until", "Only events that were accepted before.", time())
-        .query("type", "Only events of this type.", EventType::schema())
-        .query("subject", "Only events about this subject.", ObjectBuilder::new().schema_type(Type::String))
-        .query(
-            "order",
-            "By the time of acceptance: the oldest first, which is `asc` and holds unless given, or the newest.",
-            order,
-        )
+        .pages::<ListEvents>()
         .answers_page::<EventAnswer>("A page of events.", {
             let events = example::events(&many()).into_iter().zip([Some(true), Some(false)]);
             example::list(events.map(|(event, delivered)| EventAnswer::of(event, delivered)))
@@ -176,12 +164,7 @@ fn show() -> Call {
         .tag(TAG)
         .needs(Scope::EventsRead, SHOWING)
         .names("id", "event with this id", id())
-        .query(
-            "cursor",
-            "The `next` of an earlier answer about this event: further webhooks are looked at.",
-            call::cursor(),
-        )
-        .refuses([Refusal::unknown_parameter()])
+        .asks::<ShowEvent>()
         .answers::<EventAnswer>(
             200,
             "The event.",

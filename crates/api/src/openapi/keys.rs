@@ -3,6 +3,7 @@
 use posthaste_domain::{
     api_key::{ApiKey, KeyInfo, NewKey, Scope},
     id::KeyId,
+    input::Page,
 };
 use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
@@ -64,7 +65,7 @@ fn list() -> Call {
             Scope::KeysManage,
             "The keys of the workspace in the order in which they were made. Not the keys themselves: they are not stored.",
         )
-        .pages()
+        .pages::<Page<KeyId>>()
         .answers_page::<KeyAnswer>("The keys.", example::list(made(&publisher(), false)))
 }
 

@@ -1,6 +1,9 @@
 //! How calls fail: the envelope, and an example for each reason. Some answers are API Gateway's own and have no envelope.
 
-use posthaste_domain::loops::{self, SIGNATURE_HEADERS};
+use posthaste_domain::{
+    input::MAX_BODY_BYTES,
+    loops::{self, SIGNATURE_HEADERS},
+};
 use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
@@ -160,8 +163,6 @@ impl Refusal {
     }
 }
 
-/// The bound of the function `register`, which has it for itself.
-pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
 const REQUEST_ID: &str = "5f8ab1e2-8c55-4c4e-9c0b-3a7f0e4b6d21";
 
 fn description(status: u16, first: Option<&Refusal>) -> &'static str {

@@ -7,12 +7,14 @@ use posthaste_domain::{
     api_key::Scope,
     attempt::{Attempt, Failure, Status},
     event::Event,
-    event_type::EventType,
     format::Format,
     health::Health,
     history::Waits,
-    id::{Cause, CauseKind, DeliveryId},
-    input::openapi::{formatted, integer},
+    id::{Cause, CauseKind, DeliveryId, WebhookId},
+    input::{
+        Page,
+        openapi::{formatted, integer},
+    },
     lane::{Lane, Phase, Reason},
     profile::Profile,
     rotation::RotateSecret,
@@ -20,17 +22,14 @@ use posthaste_domain::{
     webhook::{Change, ChangeWebhook, RegisterWebhook, Webhook},
 };
 use serde_json::{Value, json};
-use utoipa::{
-    PartialSchema,
-    openapi::{HttpMethod, ObjectBuilder},
-};
+use utoipa::openapi::{HttpMethod, ObjectBuilder};
 
 use super::{
     call::Call,
     example::{self, NOW, shown},
     refusal::Refusal,
 };
-use crate::{DeliveryAnswer, WebhookAnswer};
+use crate::{DeliveryAnswer, ListDeliveries, WebhookAnswer};
 
 const ALL: &str = "/api/v1/webhooks";
 const ONE: &str = "/api/v1/webhooks/{id}";
@@ -112,7 +111,7 @@ fn list() -> Call {
     Call::new(HttpMethod::Get, ALL, "listWebhooks", "List webhooks")
         .tag(TAG)
         .needs(SCOPE, "The workspace's webhooks in the order of their registration, without their secrets.")
-        .pages()
+        .pages::<Page<WebhookId>>()
         .answers_page::<WebhookAnswer>("A page of webhooks.", {
             let webhooks = [(42, example::spectra()), (43, example::spektr()), (44, example::slack())];
             let webhooks = webhooks.iter().filter_map(|(id, body)| example::webhook(*id, body));
@@ -197,16 +196,11 @@ fn rotate() -> Call {
 }
 
 fn deliveries() -> Call {
-    let event_type = "Only deliveries of events of this type.";
     Call::new(HttpMethod::Get, "/api/v1/webhooks/{id}/deliveries", "listDeliveries", "List a webhook's deliveries")
         .tag(TAG)
         .needs(SCOPE, LISTING)
         .names("id", NO_WEBHOOK, number())
-        .pages()
-        .query("status", "Only deliveries that stand so.", Status::schema())
-        .query("event_type", event_type, EventType::schema())
-        .query("since", "Only deliveries of events that were accepted then or later.", time())
-        .query("until", "Only deliveries of events that were accepted before.", time())
+        .pages::<ListDeliveries>()
         .answers_page::<DeliveryAnswer>("A page of deliveries.", history())
         .leads_to(
             ["getDelivery", "replayDelivery"],
@@ -321,11 +315,6 @@ pub(super) fn number() -> ObjectBuilder {
 /// A UUID.
 pub(super) fn id() -> ObjectBuilder {
     formatted("uuid")
-}
-
-/// An RFC 3339 time.
-pub(super) fn time() -> ObjectBuilder {
-    formatted("date-time")
 }
 
 /// What the profiles stand for, and what is shown only once.

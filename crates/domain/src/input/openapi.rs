@@ -10,7 +10,10 @@ use utoipa::{
     },
 };
 
-use super::shape::{JsonObject, Number, Optional, Own, Shape, Text, Time};
+use super::{
+    query::{Asked, Query},
+    shape::{JsonObject, Number, Optional, Own, Shape, Text, Time},
+};
 
 /// Says what a type looks like whose schema can't be derived: its name in the document, its description and its schema.
 macro_rules! described {
@@ -79,6 +82,24 @@ impl Field {
     pub fn optional(self) -> Self {
         Self { is_required: false, ..self }
     }
+}
+
+/// A parameter of a query.
+pub struct KnownParameter {
+    /// The name of the parameter.
+    pub name: &'static str,
+    /// What it asks for.
+    pub about: &'static str,
+    /// The schema of its value.
+    pub schema: Described,
+}
+
+/// The parameters that a call can be asked for, which it says itself when it reads a query without any.
+pub fn parameters<A: Asked>() -> Vec<KnownParameter> {
+    let mut query = Query::default();
+    // Every parameter may be absent, so there is nothing to complain about.
+    let _ = A::read(&mut query);
+    query.known
 }
 
 /// The schema of a body that is sent: an unknown field is refused.

@@ -63,7 +63,7 @@ body! {
         /// A filter only takes away from `events`.
         #[serde(default)]
         pub filters: Filters = Filters::default(),
-        /// How often requests are made at most. An answer with null says that there is no limit.
+        /// How often requests are made at most. In an answer, null means that there is no limit.
         ///
         /// The profile's rate unless given.
         pub rate_limit: Option<RateLimit> as Optional<RateLimit>,
@@ -79,7 +79,7 @@ body! {
         ///
         /// 5 unless given.
         pub timeout_seconds: Option<u8> as Own<Number<u8, 1, { MAX_TIMEOUT_SECONDS as i64 }>>,
-        /// False while it is paused: what comes is recorded as skipped, and can be replayed.
+        /// False while it is paused or disabled: what comes is recorded as skipped, and can be replayed.
         ///
         /// True unless given.
         pub enabled: bool = true,

@@ -8,13 +8,14 @@ use posthaste_domain::{
     event_type::EventType,
     id::{EventId, WebhookId},
     idempotency::{BodyHash, IdempotencyKey, KeyedCall},
+    input::{self, Asked},
     loops::{self, Relayed},
     own_type,
     routing::{Page, Refused, Root},
     sample,
     subscription::Subscription,
 };
-use posthaste_runtime::{api::ApiError, limiter::OverLimit, query::Query};
+use posthaste_runtime::{api::ApiError, limiter::OverLimit};
 
 use super::*;
 use crate::openapi::{
@@ -153,15 +154,8 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Query(name, value), _) => {
             let written = format!("{name}={value}");
             let pairs = written.split('&').filter_map(|pair| pair.split_once('='));
-            let query = Query::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
-            if refusal.code == "repeated_parameter" {
-                return query.unwrap_err().into();
-            }
-            let mut query = query.unwrap();
-            if refusal.code == "unknown_parameter" {
-                return query.finish().unwrap_err().into();
-            }
-            query.limit().unwrap_err().into()
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            input::Page::<WebhookId>::of(pairs.collect()).unwrap_err().into()
         }
         (Sent::Header(..), "idempotency_key_reused") => {
             let call = KeyedCall::start(b"{}", example::NOW, [0; 10]);
@@ -264,9 +258,4 @@ fn every_failure_has_the_envelope_and_the_codes_of_the_error_mapping() {
             recorded.iter().any(|(status, body)| *status == refusal.status && body["error"]["code"] == refusal.code);
         assert!(is_recorded, "{refusal:?}");
     }
-}
-
-#[test]
-fn the_size_that_is_too_large_is_the_functions_own() {
-    assert_eq!(refusal::MAX_BODY_BYTES, posthaste_runtime::api::MAX_BODY_BYTES);
 }

@@ -1,0 +1,177 @@
+//! What lists can be asked for.
+
+use posthaste_domain::{
+    Invalid, Timestamp,
+    attempt::Status,
+    delivered,
+    event_type::EventType,
+    id::{DeliveryId, EventId},
+    input::{AnyText, Asked, Cursor, Order, Page, Query, Time, has_to_be},
+};
+
+/// Which deliveries of a webhook are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListDeliveries {
+    /// The page, which goes from the newest to the oldest.
+    pub page: Page<DeliveryId>,
+    /// Only deliveries that stand so.
+    pub status: Option<Status>,
+    /// Only deliveries of events of this type.
+    pub event_type: Option<EventType>,
+    /// Only deliveries of events that were accepted then or later.
+    pub since: Option<Timestamp>,
+    /// Only deliveries of events that were accepted before.
+    pub until: Option<Timestamp>,
+}
+
+impl Asked for ListDeliveries {
+    fn read(query: &mut Query) -> Result<Self, Invalid> {
+        Ok(Self {
+            page: Page::read(query)?,
+            status: query.take::<Status>("status", "Only deliveries that stand so.")?,
+            event_type: query.take::<EventType>("event_type", "Only deliveries of events of this type.")?,
+            since: query.take::<Time>("since", "Only deliveries of events that were accepted then or later.")?,
+            until: query.take::<Time>("until", "Only deliveries of events that were accepted before.")?,
+        })
+    }
+}
+
+/// Which published events are listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListEvents {
+    /// The page, which can begin in the middle of an event.
+    pub page: Page<delivered::Cursor>,
+    /// Only events that were accepted then or later.
+    pub since: Option<Timestamp>,
+    /// Only events that were accepted before.
+    pub until: Option<Timestamp>,
+    /// Only events of this type.
+    pub event_type: Option<EventType>,
+    /// Only events about this subject.
+    pub subject: Option<String>,
+    /// Whether the list begins with the oldest or with the newest.
+    pub order: Order,
+}
+
+impl Asked for ListEvents {
+    fn read(query: &mut Query) -> Result<Self, Invalid> {
+        let order =
+            "By the time of acceptance: the oldest first, which is `asc` and holds unless given, or the newest.";
+        Ok(Self {
+            page: Page::read(query)?,
+            since: query.take::<Time>("since", "Only events that were accepted then or later.")?,
+            until: query.take::<Time>("until", "Only events that were accepted before.")?,
+            event_type: query.take::<EventType>("type", "Only events of this type.")?,
+            subject: query.take::<AnyText>("subject", "Only events about this subject.")?,
+            order: query.take::<Order>("order", order)?.unwrap_or_default(),
+        })
+    }
+}
+
+/// How one event is looked up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShowEvent {
+    cursor: Option<delivered::Cursor>,
+}
+
+impl Asked for ShowEvent {
+    fn read(query: &mut Query) -> Result<Self, Invalid> {
+        let about = "The `next` of an earlier answer about this event: further webhooks are looked at.";
+        Ok(Self { cursor: query.take::<Cursor<delivered::Cursor>>("cursor", about)? })
+    }
+}
+
+impl ShowEvent {
+    /// Where the look at this event goes on. A cursor has to be one of the same event.
+    pub fn within(&self, event: EventId) -> Result<Option<delivered::Partly>, Invalid> {
+        match self.cursor {
+            None => Ok(None),
+            Some(delivered::Cursor::Within(partly)) if partly.event == event => Ok(Some(partly)),
+            Some(_) => Err(has_to_be("cursor", "the next of an earlier answer")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "018566ad-3f93-7f0b-9ed5-36f7ac81ef7b";
+
+    fn read<Q: Asked>(pairs: &[(&str, &str)]) -> Result<Q, Invalid> {
+        Q::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn every_filter_of_deliveries_is_read() {
+        let id = "018566ad-3f93-8f0b-9ed5-36f7ac81ef7b";
+        let asked = read(&[
+            ("limit", "7"),
+            ("status", "exhausted"),
+            ("event_type", "order.created"),
+            ("since", "2023-07-18T15:32:13Z"),
+            ("until", "2023-07-19T00:00:00+02:00"),
+            ("cursor", id),
+        ]);
+        let expected = ListDeliveries {
+            page: Page { limit: 7, after: id.parse().ok() },
+            status: Some(Status::Exhausted),
+            event_type: EventType::parse("order.created").ok(),
+            since: "2023-07-18T15:32:13Z".parse().ok(),
+            until: "2023-07-18T22:00:00Z".parse().ok(),
+        };
+        assert_eq!(asked, Ok(expected));
+    }
+
+    #[test]
+    fn every_filter_of_events_is_read() {
+        let asked = read(&[
+            ("limit", "7"),
+            ("type", "order.created"),
+            ("subject", "c-1"),
+            ("since", "2023-07-18T15:32:13Z"),
+            ("until", "2023-07-19T00:00:00+02:00"),
+            ("cursor", ID),
+            ("order", "desc"),
+        ]);
+        let expected = ListEvents {
+            page: Page { limit: 7, after: ID.parse().ok() },
+            since: "2023-07-18T15:32:13Z".parse().ok(),
+            until: "2023-07-18T22:00:00Z".parse().ok(),
+            event_type: EventType::parse("order.created").ok(),
+            subject: Some("c-1".to_owned()),
+            order: Order::Descending,
+        };
+        assert_eq!(asked, Ok(expected));
+        assert_eq!(read::<ListEvents>(&[("order", "asc")]).unwrap().order, Order::Ascending);
+    }
+
+    #[test]
+    fn a_filter_that_can_not_be_read_is_named() {
+        for (name, value) in [
+            ("status", "failed"),
+            ("event_type", "a b"),
+            ("since", "yesterday"),
+            ("until", "1"),
+            ("cursor", "x"),
+            ("limit", "0"),
+            ("page", "2"),
+        ] {
+            assert_eq!(read::<ListDeliveries>(&[(name, value)]).unwrap_err().field.as_deref(), Some(name));
+        }
+        for (name, value) in [("type", "a b"), ("order", "up"), ("cursor", "x"), ("page", "2")] {
+            assert_eq!(read::<ListEvents>(&[(name, value)]).unwrap_err().field.as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_cursor_in_the_middle_of_an_event_is_of_that_event_alone() {
+        let (id, cursor) = (ID.parse().unwrap(), format!("{ID}.7.yes"));
+        let Ok(delivered::Cursor::Within(within)) = cursor.parse() else { panic!("{cursor}") };
+        let of_one = |id: EventId, cursor: &str| read::<ShowEvent>(&[("cursor", cursor)])?.within(id);
+        assert_eq!(of_one(id, &cursor), Ok(Some(within)));
+        for (other, cursor) in [(EventId::LAST, cursor.as_str()), (id, ID), (id, "x")] {
+            assert_eq!(of_one(other, cursor).unwrap_err().field.as_deref(), Some("cursor"));
+        }
+    }
+}
