@@ -56,7 +56,7 @@ mod tests {
         event_type::EventType,
         headers::Headers,
         id::{EventId, JobId, WebhookId},
-        replay::{Asked, Selection},
+        replay::{Selection, StartReplay},
         rotation::Secrets,
         secret::Sealed,
         task::MAX_DELIVERIES,
@@ -87,7 +87,7 @@ mod tests {
     }
 
     fn job(selection: Selection) -> Job {
-        let asked = Asked { since: Timestamp::UNIX_EPOCH, until: None, selection };
+        let asked = StartReplay { since: Timestamp::UNIX_EPOCH, until: None, status: selection };
         Job::new(JobId::new(now(), &[1; 10]), asked, now())
     }
 
