@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Key)]
 pub struct KeyAnswer {
-    /// What is known of the key without knowing it.
+    /// The stored information about the key.
     #[serde(flatten)]
     #[schema(inline)]
     pub info: KeyInfo,

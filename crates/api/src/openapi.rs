@@ -14,6 +14,7 @@ mod replay;
 pub(crate) mod schema;
 mod webhooks;
 
+use posthaste_domain::input::Failure;
 use serde_json::json;
 use utoipa::openapi::{
     Components, HttpMethod, Info, License, ObjectBuilder, OpenApi, PathItem, Paths, RefOr, ResponseBuilder, Server,
@@ -25,7 +26,7 @@ use utoipa::openapi::{
 
 use self::{
     call::{Call, JSON, SECURITY},
-    refusal::{Failure, GatewayMessage},
+    refusal::GatewayMessage,
     schema::{Named, add},
 };
 

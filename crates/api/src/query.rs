@@ -1,4 +1,4 @@
-//! What lists can be asked for.
+//! The queries that lists and look-ups take.
 
 use posthaste_domain::{
     Invalid, Timestamp,
@@ -9,7 +9,7 @@ use posthaste_domain::{
     input::{AnyText, Asked, Cursor, Order, Page, Query, Time, has_to_be},
 };
 
-/// Which deliveries of a webhook are listed.
+/// A query for deliveries of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListDeliveries {
     /// The page, which goes from the newest to the oldest.
@@ -36,7 +36,7 @@ impl Asked for ListDeliveries {
     }
 }
 
-/// Which published events are listed.
+/// A query for published events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListEvents {
     /// The page, which can begin in the middle of an event.
@@ -68,7 +68,7 @@ impl Asked for ListEvents {
     }
 }
 
-/// How one event is looked up.
+/// A query for one event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShowEvent {
     cursor: Option<delivered::Cursor>,
@@ -82,7 +82,7 @@ impl Asked for ShowEvent {
 }
 
 impl ShowEvent {
-    /// Where the look at this event goes on. A cursor has to be one of the same event.
+    /// Returns the place where the look at this event goes on. A cursor of another event is refused.
     pub fn within(&self, event: EventId) -> Result<Option<delivered::Partly>, Invalid> {
         match self.cursor {
             None => Ok(None),

@@ -12,6 +12,7 @@ use crate::nearest;
 
 mod body;
 mod declare;
+mod failure;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod query;
@@ -19,8 +20,9 @@ mod shape;
 
 pub use body::{MAX_DEPTH, check_depth};
 pub(crate) use declare::{body, json_name};
+pub use failure::{Complaint, Failure};
 pub use query::{AnyText, Asked, Cursor, Order, Page, Parameter, Query, has_to_be};
-pub use shape::{Documented, JsonObject, Number, Optional, Own, Shape, Text, Time};
+pub use shape::{Absent, Documented, JsonObject, Number, Optional, Own, Shape, Text, Time};
 pub(crate) use shape::{missing, one_of, parsed, text, wrong_type};
 
 /// The most bytes of a body, except that of a publishing call: far more than any call needs.
@@ -124,7 +126,7 @@ impl<'a> Fields<'a> {
         self.left.iter().any(|(other, _)| other == name)
     }
 
-    /// What a field says that is still to be taken, if it is of this type.
+    /// Returns the value of a field without taking it, if it is of this type.
     pub(crate) fn peek<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         let (_, raw) = self.left.iter().find(|(other, _)| other == name)?;
         serde_json::from_str(raw.get()).ok()

@@ -103,7 +103,7 @@ impl RotateSecret {
         Fields::of_optional_body(body)?.map_or_else(|| Ok(Self::default()), Self::of_fields)
     }
 
-    /// How long the secret before goes on signing.
+    /// Returns the time for which the secret before goes on signing.
     pub fn overlap(self) -> Duration {
         self.overlap_seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs)
     }

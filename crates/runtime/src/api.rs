@@ -16,7 +16,7 @@ use posthaste_domain::{
     Invalid,
     api_key::Scope,
     id::JobId,
-    input::InvalidKind,
+    input::{Complaint, Failure, InvalidKind},
     loops::{self, Relayed},
     metrics::Metric,
 };
@@ -41,23 +41,6 @@ pub fn success(status: StatusCode, data: impl Serialize) -> Response {
         data: T,
     }
     (status, axum::Json(Success { success: true, data })).into_response()
-}
-
-/// `{"success": false, "error": …}`
-#[derive(Serialize)]
-struct Failure<'a> {
-    success: bool,
-    error: Complaint<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Complaint<'a> {
-    code: &'a str,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
-    request_id: &'a str,
 }
 
 /// Why a call failed.

@@ -1,4 +1,4 @@
-//! What a call asks for in its query.
+//! Reading the query of a call.
 
 use axum::{
     extract::{FromRequestParts, Query},

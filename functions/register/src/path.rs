@@ -1,4 +1,4 @@
-//! What the path of a call names, as arguments of the handlers.
+//! The things that the path of a call names, as arguments of the handlers.
 
 use std::{collections::HashMap, str::FromStr};
 

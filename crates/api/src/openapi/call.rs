@@ -101,7 +101,7 @@ impl Call {
         }
     }
 
-    /// What can be asked for in the query.
+    /// Adds the parameters that the query can have.
     pub(crate) fn asks<A: Asked>(mut self) -> Self {
         for KnownParameter { name, about, schema } in parameters::<A>() {
             let parameter = parameter(ParameterIn::Query, name, about, schema);

@@ -1,7 +1,7 @@
 //! How calls fail: the envelope, and an example for each reason. Some answers are API Gateway's own and have no envelope.
 
 use posthaste_domain::{
-    input::MAX_BODY_BYTES,
+    input::{Failure, MAX_BODY_BYTES},
     loops::{self, SIGNATURE_HEADERS},
 };
 use serde_json::{Value, json};
@@ -15,43 +15,12 @@ use utoipa::{
 
 use super::schema;
 
-/// How every call fails.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its shape is used")]
-pub(crate) struct Failure {
-    #[schema(schema_with = always_false)]
-    success: bool,
-    error: Complaint,
-}
-
-/// What is wrong.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Error)]
-#[expect(dead_code, reason = "only its shape is used")]
-pub(crate) struct Complaint {
-    /// A stable word for programs, as `invalid_url`.
-    #[schema(pattern = "^[a-z0-9_]+$")]
-    code: String,
-    /// A sentence for people.
-    message: String,
-    /// The path of the field, or the name of the parameter, at fault.
-    #[schema(required = false)]
-    field: String,
-    /// Finds the call in the log.
-    request_id: String,
-}
-
 /// What API Gateway answers itself.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its shape is used")]
 pub(crate) struct GatewayMessage {
     /// A few words for people, such as `Too Many Requests`.
     message: String,
-}
-
-fn always_false() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false]))
 }
 
 /// What was sent, where the failure says something of it.

@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of the declared bodies.
+//! The schemas of the declared bodies in the OpenAPI document.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use utoipa::{
 
 use super::{
     query::{Asked, Query},
-    shape::{JsonObject, Number, Optional, Own, Shape, Text, Time},
+    shape::{Absent, JsonObject, Number, Shape, Text, Time},
 };
 
 /// Says what a type looks like whose schema can't be derived: its name in the document, its description and its schema.
@@ -38,7 +38,7 @@ macro_rules! described {
 
 pub(crate) use described;
 
-/// What the document says of a value: its schema, or a reference to one.
+/// The schema of a value, or a reference to one.
 pub type Described = RefOr<Schema>;
 
 /// Schemas by their names.
@@ -88,7 +88,7 @@ impl Field {
 pub struct KnownParameter {
     /// The name of the parameter.
     pub name: &'static str,
-    /// What it asks for.
+    /// The description of the parameter.
     pub about: &'static str,
     /// The schema of its value.
     pub schema: Described,
@@ -203,13 +203,7 @@ impl PartialSchema for Time {
     }
 }
 
-impl<S: Shape> PartialSchema for Own<S> {
-    fn schema() -> Described {
-        Self::sent()
-    }
-}
-
-impl<S: Shape> PartialSchema for Optional<S> {
+impl<S: Shape, const IN_ANSWERS: bool> PartialSchema for Absent<S, IN_ANSWERS> {
     fn schema() -> Described {
         Self::sent()
     }
@@ -220,8 +214,7 @@ described!(JsonObject, "JsonObject", "An object in JSON, whatever its members.",
 impl<N: TryFrom<i64>, const LEAST: i64, const MOST: i64> ToSchema for Number<N, LEAST, MOST> {}
 impl<const BYTES: usize> ToSchema for Text<BYTES> {}
 impl ToSchema for Time {}
-impl<S: Shape> ToSchema for Own<S> {}
-impl<S: Shape> ToSchema for Optional<S> {}
+impl<S: Shape, const IN_ANSWERS: bool> ToSchema for Absent<S, IN_ANSWERS> {}
 
 /// An object whose names fit one schema and whose values fit another one.
 pub fn map_of(names: ObjectBuilder, values: impl Into<Described>) -> ObjectBuilder {
@@ -234,6 +227,11 @@ pub fn map_of(names: ObjectBuilder, values: impl Into<Described>) -> ObjectBuild
 /// An object that says nothing of its members. It has to say that, or generated clients take it for one that has none.
 pub fn open_object() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(true)))
+}
+
+/// The value false and no other.
+pub(super) fn always_false() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false]))
 }
 
 /// A whole number.

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use super::shape::{Documented, Time};
 use crate::Invalid;
 
-/// How many items a list answers when the caller does not say.
+/// The number of items that a list answers when the caller does not say.
 const DEFAULT_LIMIT: u16 = 50;
 /// The most that it answers.
 const MAX_LIMIT: u16 = 100;
 
-/// What a call can be asked for in its query. Each parameter may be absent.
+/// A query of a call. Each of its parameters may be absent.
 pub trait Asked: Sized {
     /// Takes the parameters. The OpenAPI document learns of them here, too: it reads a query that has none.
     fn read(query: &mut Query) -> Result<Self, Invalid>;
@@ -30,9 +30,9 @@ pub trait Asked: Sized {
     }
 }
 
-/// What stands behind a parameter of a query.
+/// The type of a parameter says how its text is read.
 pub trait Parameter: Documented {
-    /// What is read.
+    /// The value that is read.
     type Value;
 
     /// Reads the text of the parameter of this name.
@@ -84,9 +84,9 @@ impl Query {
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<C> {
-    /// How many items it has at most: 1 to 100.
+    /// The page has at most this many items: 1 to 100.
     pub limit: u16,
-    /// What it begins after; none at the beginning of the list.
+    /// The page begins after this item; none at the beginning of the list.
     pub after: Option<C>,
 }
 
@@ -101,7 +101,7 @@ impl<C: FromStr> Asked for Page<C> {
 /// The size of a page.
 struct Limit;
 
-/// Where an earlier answer ended.
+/// A cursor says where an earlier answer ended.
 pub struct Cursor<C>(PhantomData<C>);
 
 /// A text of any kind.

@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 
 use super::{Invalid, Whole};
 
-/// What stands behind a field of a [`body`](super::body!): how its value is read, and how the OpenAPI document describes it.
+/// The shape of a field of a [`body`](super::body!) says how its value is read, and how the OpenAPI document describes it.
 ///
 /// A type that is read as itself is its own shape. The others of this file exist only as shapes.
 pub trait Shape: Documented {
-    /// What is read.
+    /// The value that is read.
     type Value;
     /// Whether the document describes it once and refers to it by its name.
     const NAMED: bool = true;
@@ -22,18 +22,18 @@ pub trait Shape: Documented {
     /// Reads JSON that stands at the path `at` and is not `null`.
     fn read(at: &str, json: &RawValue) -> Result<Self::Value, Invalid>;
 
-    /// What holds where the field is absent or `null`.
+    /// Returns the value of a field that is absent or `null`.
     fn absent(at: &str) -> Result<Self::Value, Invalid> {
         Err(missing(at))
     }
 
-    /// What the document says of a value that is sent.
+    /// Describes a value that is sent.
     #[cfg(feature = "openapi")]
     fn sent() -> super::openapi::Described {
         if Self::NAMED { super::openapi::reference::<Self>() } else { Self::schema() }
     }
 
-    /// What the document says of the same value in an answer.
+    /// Describes the same value in an answer.
     #[cfg(feature = "openapi")]
     fn answered() -> super::openapi::Described {
         Self::sent()
@@ -60,39 +60,16 @@ pub trait Documented {}
 #[cfg(not(feature = "openapi"))]
 impl<T> Documented for T {}
 
+/// A value that may be absent from a request. `IN_ANSWERS` says whether an answer can be without it, too.
+pub struct Absent<S, const IN_ANSWERS: bool>(PhantomData<S>);
+
 /// A value that may be absent, in requests and in answers.
-pub struct Optional<S>(PhantomData<S>);
+pub type Optional<S> = Absent<S, true>;
 
-impl<S: Shape> Shape for Optional<S>
-where
-    Self: Documented,
-{
-    type Value = Option<S::Value>;
-    const REQUIRED: bool = false;
+/// A value that a webhook may have of its own. Without one it has its profile's, so that an answer always has one.
+pub type Own<S> = Absent<S, false>;
 
-    fn read(at: &str, json: &RawValue) -> Result<Self::Value, Invalid> {
-        S::read(at, json).map(Some)
-    }
-
-    fn absent(_: &str) -> Result<Self::Value, Invalid> {
-        Ok(None)
-    }
-
-    #[cfg(feature = "openapi")]
-    fn sent() -> super::openapi::Described {
-        super::openapi::or_null(S::sent())
-    }
-
-    #[cfg(feature = "openapi")]
-    fn add_to(named: &mut super::openapi::Named) {
-        S::add_to(named);
-    }
-}
-
-/// A value that a webhook may have of its own. Where it has none it has its profile's, so that an answer always has one.
-pub struct Own<S>(PhantomData<S>);
-
-impl<S: Shape> Shape for Own<S>
+impl<S: Shape, const IN_ANSWERS: bool> Shape for Absent<S, IN_ANSWERS>
 where
     Self: Documented,
 {
@@ -114,7 +91,7 @@ where
 
     #[cfg(feature = "openapi")]
     fn answered() -> super::openapi::Described {
-        S::answered()
+        if IN_ANSWERS { Self::sent() } else { S::answered() }
     }
 
     #[cfg(feature = "openapi")]

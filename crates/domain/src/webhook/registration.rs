@@ -10,7 +10,7 @@ use crate::{
 };
 
 body! {
-    /// What a registration or a change has beside the settings.
+    /// The fields that a registration or a change has beside the settings.
     #[derive(Debug, Clone)]
     struct Beside {
         /// How requests reach the receiver.
@@ -22,7 +22,7 @@ body! {
     }
 }
 
-/// What a webhook is registered with.
+/// A registration of a webhook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
     /// The settings of the webhook, with its URL open.

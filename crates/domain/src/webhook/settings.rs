@@ -1,4 +1,4 @@
-//! What the owner of a webhook chooses.
+//! The settings that the owner of a webhook chooses.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ const DEFAULT_TIMEOUT_SECONDS: u8 = 5;
 pub const MAX_TIMEOUT_SECONDS: u8 = 30;
 
 body! {
-    /// What the owner of a webhook has chosen, as it is stored.
+    /// The settings of a webhook, as its owner has chosen them and as they are stored.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct Settings {

@@ -1,4 +1,4 @@
-//! What every body is refused with: codes, messages and fields are public, so none of them changes by accident.
+//! The complaints about every body: codes, messages and fields are public, so none of them changes by accident.
 
 use std::fmt::Write;
 
@@ -54,7 +54,7 @@ fn values() -> [Value; 12] {
     ]
 }
 
-/// What lies deeper, or needs a value of its own.
+/// These values lie deeper, or only one field can have them.
 const NESTED: &[(&str, &str, &str)] = &[
     ("registerWebhook", "url", r#""http://example.com""#),
     ("registerWebhook", "url", r#""https://localhost""#),
@@ -110,7 +110,7 @@ const NESTED: &[(&str, &str, &str)] = &[
     ("createKey", "workspace", r#""a#b""#),
 ];
 
-/// Whole bodies.
+/// These bodies are refused, or taken, as a whole.
 const WHOLE: &[(&str, &str)] = &[
     ("registerWebhook", "{}"),
     ("registerWebhook", "[]"),
