@@ -6,7 +6,7 @@ use posthaste_domain::{
     delivered,
     event_type::EventType,
     id::{DeliveryId, EventId},
-    input::{AnyText, Asked, Cursor, Order, Page, Query, Time, has_to_be},
+    input::{AnyText, Asked, Cursor, Order, Page, Source, Time, has_to_be},
 };
 
 /// A query for deliveries of a webhook.
@@ -25,7 +25,7 @@ pub struct ListDeliveries {
 }
 
 impl Asked for ListDeliveries {
-    fn read(query: &mut Query) -> Result<Self, Invalid> {
+    fn read(query: &mut impl Source) -> Result<Self, Invalid> {
         Ok(Self {
             page: Page::read(query)?,
             status: query.take::<Status>("status", "Only deliveries that stand so.")?,
@@ -54,7 +54,7 @@ pub struct ListEvents {
 }
 
 impl Asked for ListEvents {
-    fn read(query: &mut Query) -> Result<Self, Invalid> {
+    fn read(query: &mut impl Source) -> Result<Self, Invalid> {
         let order =
             "By the time of acceptance: the oldest first, which is `asc` and holds unless given, or the newest.";
         Ok(Self {
@@ -75,7 +75,7 @@ pub struct ShowEvent {
 }
 
 impl Asked for ShowEvent {
-    fn read(query: &mut Query) -> Result<Self, Invalid> {
+    fn read(query: &mut impl Source) -> Result<Self, Invalid> {
         let about = "The `next` of an earlier answer about this event: further webhooks are looked at.";
         Ok(Self { cursor: query.take::<Cursor<delivered::Cursor>>("cursor", about)? })
     }

@@ -21,7 +21,7 @@ mod shape;
 pub use body::{MAX_DEPTH, check_depth};
 pub(crate) use declare::{body, json_name};
 pub use failure::{Complaint, Failure};
-pub use query::{AnyText, Asked, Cursor, Order, Page, Parameter, Query, has_to_be};
+pub use query::{AnyText, Asked, Cursor, Order, Page, Parameter, Source, has_to_be};
 pub use shape::{Absent, Documented, JsonObject, Number, Optional, Own, Shape, Text, Time};
 pub(crate) use shape::{missing, one_of, parsed, text, wrong_type};
 

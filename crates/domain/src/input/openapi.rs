@@ -10,8 +10,10 @@ use utoipa::{
     },
 };
 
+use crate::Invalid;
+
 use super::{
-    query::{Asked, Query},
+    query::{Asked, Parameter, Source},
     shape::{Absent, JsonObject, Number, Shape, Text, Time},
 };
 
@@ -94,12 +96,22 @@ pub struct KnownParameter {
     pub schema: Described,
 }
 
-/// The parameters that a call can be asked for, which it says itself when it reads a query without any.
+/// Returns the parameters that a call can be asked for.
 pub fn parameters<A: Asked>() -> Vec<KnownParameter> {
-    let mut query = Query::default();
+    let mut known = Known(Vec::new());
     // Every parameter may be absent, so there is nothing to complain about.
-    let _ = A::read(&mut query);
-    query.known
+    let _ = A::read(&mut known);
+    known.0
+}
+
+/// A query without parameters, which notes those that are asked for.
+struct Known(Vec<KnownParameter>);
+
+impl Source for Known {
+    fn take<P: Parameter>(&mut self, name: &'static str, about: &'static str) -> Result<Option<P::Value>, Invalid> {
+        self.0.push(KnownParameter { name, about, schema: P::schema() });
+        Ok(None)
+    }
 }
 
 /// The schema of a body that is sent: an unknown field is refused.

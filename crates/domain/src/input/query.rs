@@ -18,8 +18,8 @@ const MAX_LIMIT: u16 = 100;
 
 /// A query of a call. Each of its parameters may be absent.
 pub trait Asked: Sized {
-    /// Takes the parameters. The OpenAPI document learns of them here, too: it reads a query that has none.
-    fn read(query: &mut Query) -> Result<Self, Invalid>;
+    /// Takes the parameters. The OpenAPI document learns of them here, too: to it nothing is given, and it notes what is asked for.
+    fn read(query: &mut impl Source) -> Result<Self, Invalid>;
 
     /// Reads all parameters of a call. None may be given twice, and none be unknown.
     fn of(parameters: Vec<(String, String)>) -> Result<Self, Invalid> {
@@ -39,20 +39,20 @@ pub trait Parameter: Documented {
     fn read(name: &str, text: String) -> Result<Self::Value, Invalid>;
 }
 
-/// The parameters of a call that have not been taken yet.
-#[derive(Default)]
-pub struct Query {
-    left: BTreeMap<String, String>,
-    /// Those that were asked for, in their order.
-    #[cfg(feature = "openapi")]
-    pub(super) known: Vec<super::openapi::KnownParameter>,
+/// A source of parameters: the query of a call, or the OpenAPI document.
+pub trait Source {
+    /// Takes a parameter. `about` describes it in the OpenAPI document.
+    fn take<P: Parameter>(&mut self, name: &'static str, about: &'static str) -> Result<Option<P::Value>, Invalid>;
 }
+
+/// The parameters of a call that have not been taken yet.
+struct Query(BTreeMap<String, String>);
 
 impl Query {
     fn new(parameters: Vec<(String, String)>) -> Result<Self, Invalid> {
-        let mut query = Self::default();
+        let mut query = Self(BTreeMap::new());
         for (name, value) in parameters {
-            match query.left.entry(name) {
+            match query.0.entry(name) {
                 Entry::Vacant(entry) => drop(entry.insert(value)),
                 Entry::Occupied(entry) => {
                     let name = entry.key();
@@ -63,21 +63,18 @@ impl Query {
         Ok(query)
     }
 
-    /// Takes a parameter. `about` describes it in the OpenAPI document.
-    pub fn take<P: Parameter>(&mut self, name: &'static str, about: &'static str) -> Result<Option<P::Value>, Invalid> {
-        #[cfg(feature = "openapi")]
-        self.known.push(super::openapi::KnownParameter { name, about, schema: P::schema() });
-        #[cfg(not(feature = "openapi"))]
-        let _ = about;
-        self.left.remove(name).map(|text| P::read(name, text)).transpose()
-    }
-
     /// Says that all parameters have been taken.
     fn finish(self) -> Result<(), Invalid> {
-        match self.left.keys().next() {
+        match self.0.keys().next() {
             None => Ok(()),
             Some(name) => Err(Invalid::field(name, "unknown_parameter", format!("{name} is not a known parameter"))),
         }
+    }
+}
+
+impl Source for Query {
+    fn take<P: Parameter>(&mut self, name: &'static str, _: &'static str) -> Result<Option<P::Value>, Invalid> {
+        self.0.remove(name).map(|text| P::read(name, text)).transpose()
     }
 }
 
@@ -91,7 +88,7 @@ pub struct Page<C> {
 }
 
 impl<C: FromStr> Asked for Page<C> {
-    fn read(query: &mut Query) -> Result<Self, Invalid> {
+    fn read(query: &mut impl Source) -> Result<Self, Invalid> {
         let limit = query.take::<Limit>("limit", "How many items a page has at most. 50 unless given.")?;
         let about = "The `next` of an earlier answer: what follows it is answered.";
         Ok(Self { limit: limit.unwrap_or(DEFAULT_LIMIT), after: query.take::<Cursor<C>>("cursor", about)? })
@@ -228,7 +225,7 @@ mod tests {
     }
 
     impl Asked for Everything {
-        fn read(query: &mut Query) -> Result<Self, Invalid> {
+        fn read(query: &mut impl Source) -> Result<Self, Invalid> {
             let page = Page::read(query)?;
             Ok(Self { page, since: query.take::<Time>("since", "")?, order: query.take::<Order>("order", "")? })
         }
