@@ -128,3 +128,60 @@ pub(crate) fn json_name(field: &'static str) -> Cow<'static, str> {
     }
     Cow::Owned(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Invalid,
+        input::{Fields, Number, Optional, Text},
+    };
+
+    body! {
+        /// Something to order.
+        #[derive(Debug, Clone, PartialEq)]
+        struct Order {
+            /// The article.
+            pub article_name: String as Text<5>,
+            /// A note.
+            pub note: Option<String> as Optional<Text<5>>,
+            /// The number of pieces.
+            pub r#type: u8 as Number<u8, 1, 9> = 1,
+        }
+        beside {
+            /// Not for clients.
+            pub is_paid: bool,
+        }
+    }
+
+    fn take(body: &str, old: Option<&Order>) -> Result<Order, Invalid> {
+        let mut fields = Fields::of_body(body.as_bytes())?;
+        let order = Order::take(&mut fields, old)?;
+        fields.finish().map(|()| order)
+    }
+
+    fn order(article: &str, note: Option<&str>, number: u8) -> Order {
+        Order { article_name: article.to_owned(), note: note.map(str::to_owned), r#type: number, is_paid: false }
+    }
+
+    #[test]
+    fn names_are_in_camel_case() {
+        for (field, name) in [("url", "url"), ("r#type", "type"), ("retry_schedule", "retrySchedule"), ("a_b_c", "aBC")]
+        {
+            assert_eq!(json_name(field), name);
+        }
+    }
+
+    #[test]
+    fn what_is_absent_is_old_and_what_is_null_is_the_default() {
+        let old = take(r#"{"articleName":"book","note":"soon","type":7}"#, None).unwrap();
+        assert_eq!(old, order("book", Some("soon"), 7));
+        assert_eq!(take(r#"{"articleName":"pen"}"#, None), Ok(order("pen", None, 1)));
+        assert_eq!(take("{}", Some(&old)), Ok(old.clone()));
+        assert_eq!(take(r#"{"note":null,"type":null}"#, Some(&old)), Ok(order("book", None, 1)));
+        let missing = Err(Invalid::field("articleName", "missing_field", "articleName is required"));
+        assert_eq!((take("{}", None), take(r#"{"articleName":null}"#, Some(&old))), (missing.clone(), missing));
+        let unknown = Invalid::field("isPaid", "unknown_field", "isPaid is not a known field");
+        assert_eq!(take(r#"{"articleName":"pen","isPaid":true}"#, None), Err(unknown));
+    }
+}

@@ -34,10 +34,14 @@ impl Shape for StoredUrl {
     /// Reads what may be a URL. The policy, which says whether it may be this one, is asked by whoever reads the whole body.
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
         let text = text(at, json)?;
-        let error = if text.len() > super::MAX_BYTES { UrlError::TooLong } else { UrlError::NotAUrl };
-        match Url::parse(&text) {
-            Ok(url) if text.len() <= super::MAX_BYTES => Ok(Self::Open(PublicUrl(url))),
-            _ => Err(Invalid::field(at, "invalid_url", error.to_string())),
+        let url = if text.len() > super::MAX_BYTES {
+            Err(UrlError::TooLong)
+        } else {
+            Url::parse(&text).map_err(|_| UrlError::NotAUrl)
+        };
+        match url {
+            Ok(url) => Ok(Self::Open(PublicUrl(url))),
+            Err(error) => Err(Invalid::field(at, "invalid_url", error.to_string())),
         }
     }
 
