@@ -1,0 +1,3 @@
+module posthaste-receiver
+
+go 1.19
