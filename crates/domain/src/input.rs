@@ -199,6 +199,8 @@ impl<'a> Fields<'a> {
 }
 
 /// A whole number of any size. One that no `i64` holds is the nearest that one does, so it is out of every range that matters.
+///
+/// `5.0` and `5e0` are 5, as they are to JSON Schema, and some languages write all their numbers so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Whole(i64);
 
@@ -212,12 +214,15 @@ impl Whole {
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get();
-        let digits = text.strip_prefix('-').unwrap_or(text);
-        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(serde::de::Error::custom("it is no whole number"));
+        if let Ok(number) = text.parse() {
+            return Ok(Self(number));
         }
-        let nearest = if text.starts_with('-') { i64::MIN } else { i64::MAX };
-        Ok(Self(text.parse().unwrap_or(nearest)))
+        match text.parse::<f64>() {
+            // The conversion gives the nearest number that there is.
+            Ok(number) if number.fract() == 0.0 => Ok(Self(number as i64)),
+            Ok(number) if number.is_infinite() => Ok(Self(if number > 0.0 { i64::MAX } else { i64::MIN })),
+            _ => Err(serde::de::Error::custom("it is no whole number")),
+        }
     }
 }
 
@@ -310,8 +315,11 @@ mod tests {
             ("-1", Some(None)),
             ("-99999999999999999999", Some(None)),
             ("99999999999999999999", Some(None)),
-            ("1.0", None),
-            ("1e1", None),
+            ("1e999", Some(None)),
+            ("5.0", Some(Some(5))),
+            ("1e1", Some(Some(10))),
+            ("5.5", None),
+            ("1e-1", None),
             ("\"1\"", None),
             ("true", None),
             ("[1]", None),
