@@ -1,0 +1,368 @@
+//! Every kind of item as it is stored. The version before reads these items, and the next one will: a change of a snapshot is a change
+//! of what two versions tell each other.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use posthaste_domain::{
+    Timestamp,
+    api_key::{ApiKey, Environment, KeyInfo, Scope},
+    attempt::{Attempt, Failure},
+    backlog::Waiting,
+    event::Event,
+    headers::Headers,
+    health::Reason,
+    id::{Cause, CauseKind, DeliveryId, EventId, JobId, KeyId, WebhookId},
+    idempotency::{IdempotencyKey, KeyedCall},
+    input::Fields,
+    lane::{Attr, Condition, Write},
+    own_type::OwnEventType,
+    parked::Parked,
+    rate_limit::{Period, RateLimit},
+    replay::{Asked, Job, JobStatus, Selection},
+    rotation::Secrets,
+    secret::Sealed,
+    sequence::Retry,
+    subscription::Subscription,
+    task::{Due, Task},
+    tokens::{Limit, Question},
+    url::UrlPolicy,
+    webhook::{Settings, Webhook},
+    workspace::Workspace,
+};
+use posthaste_store::{
+    Backlog, Bucket, Deliveries, DueDelivery, Events, Hold, Holding, Registry, Released, Subject, TurnedPage,
+};
+
+use crate::table;
+
+const WEBHOOK: WebhookId = WebhookId(7);
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+fn workspace() -> Workspace {
+    Workspace::parse("acme").unwrap()
+}
+
+fn event() -> Event {
+    let json = r#"{"id":"018566ad-3f93-7fff-bfff-ffffffffffff","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","subject":"customer-7","data":{"total":1.50}}"#;
+    serde_json::from_str(json).unwrap()
+}
+
+fn event_id(nth: u8) -> EventId {
+    format!("01896b5d-3648-7000-8000-0000000000{nth:02}").parse().unwrap()
+}
+
+fn delivery(nth: u8) -> DeliveryId {
+    DeliveryId::derive(event_id(nth), WEBHOOK, Cause::Published)
+}
+
+fn due(nth: u8) -> Due<'static> {
+    Due::of_stored(delivery(nth), event_id(nth), 812)
+}
+
+fn failure() -> Failure {
+    Failure { code: "http_status".to_owned(), message: "The endpoint answered 500.".to_owned() }
+}
+
+fn attempt(nth: i64, status: u16, body: &str) -> Attempt {
+    Attempt {
+        at: at(nth),
+        duration_ms: 7,
+        http_status: Some(status),
+        response_body: Some(body.to_owned()),
+        response_body_encoding: None,
+        error: (status != 200).then(failure),
+    }
+}
+
+/// An attempt whose request got no answer.
+fn timeout(nth: i64) -> Attempt {
+    Attempt { http_status: None, response_body: None, ..attempt(nth, 500, "") }
+}
+
+/// All items of a table, by key, with the type of each attribute.
+async fn stored(client: &Client) -> String {
+    let scan = client.scan().table_name(table::NAME).send().await.unwrap();
+    let mut items: Vec<_> = scan.items().iter().map(|item| (shown(&item["pk"]), shown(&item["sk"]), item)).collect();
+    items.sort_unstable_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    let mut lines = Vec::new();
+    for (pk, sk, item) in items {
+        lines.push(format!("{pk} {sk}"));
+        let attributes: BTreeMap<_, _> =
+            item.iter().filter(|(name, _)| !["pk", "sk"].contains(&name.as_str())).collect();
+        lines.extend(attributes.into_iter().map(|(name, value)| format!("    {name}: {}", shown(value))));
+    }
+    lines.join("\n")
+}
+
+fn shown(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::S(text) => format!("S {text}"),
+        AttributeValue::N(number) => format!("N {number}"),
+        AttributeValue::Bool(bool) => format!("BOOL {bool}"),
+        AttributeValue::Null(_) => "NULL".to_owned(),
+        AttributeValue::L(values) => format!("L [{}]", values.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn deliveries() -> (Client, Deliveries) {
+    let client = table::create().await;
+    (client.clone(), Deliveries::new(client, table::NAME))
+}
+
+async fn registry() -> (Client, Registry) {
+    let client = table::create().await;
+    (client.clone(), Registry::new(client, table::NAME))
+}
+
+#[tokio::test]
+async fn records() {
+    let (client, deliveries) = deliveries().await;
+    let event = event();
+    let subject =
+        |nth, cause| Subject { delivery: delivery(nth), webhook: WEBHOOK, event: &event, cause, retention: MONTH };
+    let published = |nth| subject(nth, CauseKind::Published);
+    let record = async |subject, attempt: Attempt, known, retry| {
+        deliveries
+            .record_attempt(subject, (&attempt, &format!("attempt {known}")), known, retry, at(60))
+            .await
+            .unwrap();
+    };
+    let alone = Some(Retry { due_at: at(120), batch: None });
+    let shared =
+        Some(Retry { due_at: at(10_000_000), batch: Some("018566ad-3f93-8fff-bfff-ffffffffffff".parse().unwrap()) });
+    record(published(1), attempt(1, 200, "ok"), 0, None).await;
+    record(published(2), attempt(1, 500, "no"), 0, alone).await;
+    record(published(3), attempt(1, 500, "no"), 0, alone).await;
+    record(published(3), attempt(2, 500, &"long ".repeat(300)), 1, shared).await;
+    record(published(4), timeout(1), 0, alone).await;
+    record(published(4), attempt(2, 200, "ok"), 1, None).await;
+    record(published(5), timeout(1), 0, None).await;
+    deliveries.mark_exhausted(published(5), at(90)).await.unwrap();
+    record(published(6), timeout(1), 0, alone).await;
+    deliveries.mark_gone(&workspace(), WEBHOOK, delivery(6), at(90)).await.unwrap();
+    deliveries.mark_gone(&workspace(), WEBHOOK, delivery(7), at(90)).await.unwrap();
+    deliveries.mark_skipped(subject(8, CauseKind::Replay), &failure(), at(90)).await.unwrap();
+    record(subject(9, CauseKind::Test), timeout(1), 0, None).await;
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn what_is_recorded_of_a_success_stays() {
+    let (client, deliveries) = deliveries().await;
+    let event = event();
+    let cause = CauseKind::Published;
+    let subject = Subject { delivery: delivery(1), webhook: WEBHOOK, event: &event, cause, retention: MONTH };
+    deliveries.record_attempt(subject, (&attempt(1, 200, "ok"), "a"), 0, None, at(60)).await.unwrap();
+    let before = stored(&client).await;
+    deliveries.mark_exhausted(subject, at(90)).await.unwrap();
+    deliveries.mark_gone(&workspace(), WEBHOOK, delivery(1), at(90)).await.unwrap();
+    deliveries.mark_skipped(subject, &failure(), at(90)).await.unwrap();
+    assert_eq!(stored(&client).await, before);
+}
+
+#[tokio::test]
+async fn due_items() {
+    let (client, deliveries) = deliveries().await;
+    let batch = "018566ad-3f93-8fff-bfff-ffffffffffff".parse().unwrap();
+    let mut parked = Parked::of(&workspace(), WEBHOOK, Some(batch), &[due(1), due(2)], at(600));
+    parked.extend(Parked::of(&workspace(), WEBHOOK, None, &[due(3)], at(700)));
+    assert!(deliveries.park(&parked).await.unwrap().is_empty());
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn holds_and_ends() {
+    let (client, deliveries) = deliveries().await;
+    let workspace = workspace();
+    let run = |context| Holding { workspace: &workspace, webhook: WEBHOOK, context };
+    let hold = |nth, is_end| Hold { is_end, event: event_id(nth), delivery: delivery(nth), bytes: 12 };
+    assert!(deliveries.hold(run("a"), &[hold(1, false), hold(2, false)], MONTH).await.unwrap().is_empty());
+    deliveries.hold_end(run("a"), hold(3, true), MONTH).await.unwrap();
+    deliveries.end(run("b"), Some(delivery(4)), "token", at(0)).await.unwrap();
+    deliveries.end(run("c"), None, "token", at(0)).await.unwrap();
+    assert_eq!(deliveries.hold(run("c"), &[hold(5, false)], MONTH).await.unwrap(), [hold(5, false)]);
+    deliveries.forget(run("a"), &[hold(1, false)]).await.unwrap();
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+/// A version before parked retries in their records. What is left of them is found and forgotten.
+#[tokio::test]
+async fn what_the_version_before_has_parked_waits_no_more_when_it_was_released() {
+    let (client, deliveries) = deliveries().await;
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let key = ("acme#7#3".to_owned(), delivery(1).to_string());
+    for sort_key in [key.1.clone(), delivery(2).to_string()] {
+        let put = client.put_item().table_name(table::NAME).item("pk", text(&key.0)).item("sk", text(&sort_key));
+        let put = put.item("eventId", text(&event_id(1).to_string())).item("status", text("pending"));
+        let due_at = AttributeValue::N(at(60).as_millisecond().to_string());
+        put.item("dueShard", text("3")).item("dueAt", due_at).send().await.unwrap();
+    }
+    let page = deliveries.due(3, at(60), at(60), None, 10).await.unwrap();
+    let released: Vec<Released> = page.due.iter().filter(|due| due.key == key).map(DueDelivery::released).collect();
+    assert_eq!((page.due.len(), released.len()), (2, 1));
+    let other = Released::Record((key.0.clone(), delivery(2).to_string()), at(61));
+    let all = released.into_iter().chain([other]).collect();
+    assert_eq!(deliveries.forget_released(all).await.unwrap(), []);
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn jobs() {
+    let (client, deliveries) = deliveries().await;
+    let workspace = workspace();
+    let owner = (&workspace, WEBHOOK);
+    let asked = |selection| Asked { since: at(-1000), until: None, selection };
+    let id = |nth: u8| JobId::new(at(0), &[nth; 10]);
+    let job = |nth, selection| Job::new(id(nth), asked(selection), at(0));
+    let turned = |page, next| TurnedPage { page, examined: 500, replayed: 20, next, by: "run" };
+    assert!(deliveries.begin_job(owner, &job(1, Selection::Failed), None, MONTH).await.unwrap());
+    assert!(!deliveries.begin_job(owner, &job(2, Selection::All), None, MONTH).await.unwrap());
+    deliveries.advance_job(owner, id(1), turned(0, Some(delivery(1))), MONTH, at(10)).await.unwrap();
+    deliveries.advance_job(owner, id(1), turned(1, None), MONTH, at(20)).await.unwrap();
+    assert!(deliveries.begin_job(owner, &job(2, Selection::All), Some(id(1)), MONTH).await.unwrap());
+    let failed = JobStatus::Failed;
+    deliveries.end_job(owner, id(2), failed, Some(&failure()), at(30)).await.unwrap();
+    deliveries.end_job(owner, id(2), JobStatus::Cancelled, None, at(40)).await.unwrap();
+    assert!(deliveries.begin_job(owner, &job(3, Selection::All), Some(id(2)), MONTH).await.unwrap());
+    deliveries.end_job(owner, id(3), JobStatus::Cancelled, None, at(50)).await.unwrap();
+    assert!(deliveries.begin_job(owner, &job(4, Selection::All), Some(id(3)), MONTH).await.unwrap());
+    let standing = deliveries.job(owner, id(4)).await.unwrap().unwrap();
+    assert!(deliveries.claim_standstill(owner, &standing, at(900)).await.unwrap());
+    assert!(!deliveries.claim_standstill(owner, &standing, at(901)).await.unwrap(), "another call has said so");
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn lanes_limits_and_suspects() {
+    let (client, deliveries) = deliveries().await;
+    let open = Write::default().only_if(Condition::Absent(Attr::Phase)).set(Attr::Phase, "held");
+    let open = open.set(Attr::Token, "token").set(Attr::DueAt, at(60).as_millisecond()).set(Attr::DueShard, "L3");
+    deliveries.write_lane(&workspace(), WEBHOOK, &open).await.unwrap();
+    let nudge = Write::default().set(Attr::Strikes, 1_i64).remove(Attr::DueAt).remove(Attr::DueShard);
+    deliveries.write_lane(&workspace(), WebhookId(8), &open).await.unwrap();
+    deliveries.write_lane(&workspace(), WebhookId(8), &nudge).await.unwrap();
+    let limit = RateLimit { requests: 10, per: Period::Second };
+    deliveries.reserve_slots(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
+    deliveries.reserve_slots(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
+    deliveries.reserve_slots(&workspace(), WebhookId(8), limit, 3, at(0)).await.unwrap();
+    assert!(deliveries.begin(&[("message 1", 1), ("message 2", 2)], at(0)).await.unwrap().is_empty());
+    assert!(deliveries.forget_begun(&["message 1"]).await.unwrap().is_empty());
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn backlogs() {
+    let (client, deliveries) = deliveries().await;
+    let workspace = workspace();
+    let backlog = Backlog { workspace: &workspace, webhook: WEBHOOK };
+    let json = format!(
+        r#"{{"workspace":"acme","webhook":7,"deliveries":[{{"id":"{}","content":{{"eventId":"{}"}}}}]}}"#,
+        delivery(1),
+        event_id(1)
+    );
+    let message = Task::parse(&json).unwrap();
+    let first = Waiting::of(&message.with(vec![due(1), due(2), due(3)]), "message", at(0));
+    let items: Vec<_> = first.iter().map(|waiting| (backlog, waiting.clone())).collect();
+    assert!(deliveries.put_waiting(&items).await.unwrap().is_empty());
+    deliveries.rewrite_waiting(backlog, &first[1].key, &message.with(vec![due(4)])).await.unwrap();
+    deliveries.rewrite_waiting(backlog, "a key of nothing", &message.with(vec![due(4)])).await.unwrap();
+    assert!(deliveries.delete_waiting(backlog, &[first[2].key.clone()]).await.unwrap());
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn events() {
+    let client = table::create().await;
+    let events = Events::new(client.clone(), table::NAME);
+    let without_subject = Event { id: event_id(1), subject: None, ..event() };
+    assert!(events.put([&event(), &without_subject], MONTH, at(0)).await.unwrap().is_empty());
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+fn webhook(id: u64, body: &str) -> Webhook {
+    Webhook {
+        id: WebhookId(id),
+        workspace: workspace(),
+        settings: Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap(),
+        secrets: Secrets::new(Sealed("sealed".to_owned())),
+        headers: Headers::default(),
+        created_at: at(0),
+        updated_at: at(0),
+        health: Default::default(),
+    }
+}
+
+#[tokio::test]
+async fn webhooks_and_their_index() {
+    let (client, registry) = registry().await;
+    let all = webhook(1, r#"{"url":"https://example.com/","events":["*"]}"#);
+    let failing =
+        webhook(2, r#"{"url":"https://example.com/","events":["order.*"],"rateLimit":{"requests":1,"per":"second"}}"#);
+    let changed = webhook(3, r#"{"url":"https://example.com/","events":["order.created"],"enabled":false}"#);
+    let gone = webhook(4, r#"{"url":"https://example.com/","events":["order.created"]}"#);
+    for webhook in [&all, &failing, &changed, &gone] {
+        assert_eq!(registry.next_webhook_id().await.unwrap(), webhook.id);
+        registry.insert_webhook(webhook, 10).await.unwrap();
+    }
+    registry.note_success(&all, at(5)).await.unwrap();
+    for second in 10..12 {
+        registry.count_failure(&failing, at(second)).await.unwrap();
+        registry.count_failure(&changed, at(second)).await.unwrap();
+    }
+    registry.note_announced(&failing).await.unwrap();
+    registry.note_announced(&all).await.unwrap();
+    assert!(registry.disable(&failing, Reason::Gone, None, at(20)).await.unwrap());
+    assert!(registry.disable(&changed, Reason::Failing, Some(at(10)), at(20)).await.unwrap());
+    assert!(!registry.disable(&changed, Reason::Failing, Some(at(10)), at(21)).await.unwrap());
+    let (read, revision) = registry.webhook(&workspace(), changed.id).await.unwrap().unwrap();
+    let renamed = Webhook { updated_at: at(30), ..webhook(3, r#"{"url":"https://example.com/","events":["a", "b"]}"#) };
+    registry.change_webhook(&renamed, revision, &Subscription::of(&read), true).await.unwrap();
+    let (_, revision) = registry.webhook(&workspace(), all.id).await.unwrap().unwrap();
+    let described = webhook(1, r#"{"url":"https://example.com/","events":["*"],"description":"All."}"#);
+    registry.change_webhook(&described, revision, &Subscription::of(&described), false).await.unwrap();
+    registry.delete_webhook(&workspace(), gone.id).await.unwrap();
+    assert_eq!(registry.count_failure(&gone, at(40)).await.unwrap(), None);
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn keys_types_calls_and_buckets() {
+    let (client, registry) = registry().await;
+    let info = |nth: u8, name: Option<&str>| KeyInfo {
+        id: KeyId::new(at(0), &[nth; 10]),
+        workspace: workspace(),
+        name: name.map(str::to_owned),
+        scopes: [Scope::EventsRead, Scope::WebhooksManage].into(),
+        environment: Environment::Live,
+        created_at: at(0),
+    };
+    let hash = |nth: u8| ApiKey::new(Environment::Live, &[nth; 32]).hash();
+    for (nth, name) in [(1, Some("ours")), (2, None), (3, None)] {
+        registry.insert_key(&hash(nth), &info(nth, name)).await.unwrap();
+    }
+    registry.delete_key(&info(3, None), &hash(3)).await.unwrap();
+    for name in ["order.lost", "order.found", "order.lost"] {
+        let own = OwnEventType::parse(name, br#"{"schema":{"type":"object"}}"#).unwrap();
+        registry.put_type(&workspace(), &own, 10).await.unwrap();
+    }
+    let key = |name: &[u8]| IdempotencyKey::parse(name).unwrap();
+    let started = KeyedCall::start(b"{}", at(0), [0xf0; 10]);
+    for name in [b"one", b"two"] {
+        registry.start_call(&workspace(), &key(name), started.clone(), at(0)).await.unwrap();
+    }
+    registry.mark_sent(&workspace(), &key(b"two"), &started).await.unwrap();
+    let publishing = Bucket::Publishing(workspace());
+    let limit = Limit::of_events(10).unwrap();
+    for _ in 0..2 {
+        registry.take_tokens(&publishing, limit, Question { least: 1, most: 5 }, at(0)).await.unwrap();
+    }
+    let calls = Limit::of_calls(100).unwrap();
+    registry.owe_tokens(&Bucket::Calls(info(1, None).id), calls, 50, at(0)).await.unwrap();
+    insta::assert_snapshot!(stored(&client).await);
+}
