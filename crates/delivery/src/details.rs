@@ -39,7 +39,7 @@ impl Courier {
                 }
             }
         }
-        let (events, progress) = tokio::join!(self.events.get(events), self.deliveries.progress(records));
+        let (events, progress) = tokio::join!(self.events.get(events), self.deliveries.records.progress(records));
         let items = events.items.into_iter().map(|(key, event)| (key, Arc::new(event))).collect();
         Details { events: Found { items, unread: events.unread, read_units: events.read_units }, progress }
     }

@@ -80,7 +80,7 @@ impl Courier {
             return gone.iter().map(|gone| gone.source).collect();
         }
         let mark = async |gone: &Gone| {
-            let marked = self.deliveries.mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now()).await;
+            let marked = self.deliveries.records.mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now()).await;
             (gone.source, marked)
         };
         let results: Vec<_> = stream::iter(gone).map(mark).buffered(CONCURRENT_WRITES).collect().await;

@@ -45,7 +45,7 @@ impl Courier {
         if parked.is_empty() {
             return true;
         }
-        match self.deliveries.park(parked).await {
+        match self.deliveries.due_items.park(parked).await {
             Ok(failed) if failed.is_empty() => true,
             Ok(failed) => {
                 tracing::error!(deliveries = failed.len(), "retries could not be parked");

@@ -13,7 +13,7 @@ use posthaste_domain::{
     webhook::Webhook,
 };
 use posthaste_runtime::clock;
-use posthaste_store::{StoreError, Subject};
+use posthaste_store::{NewAttempt, StoreError, Subject};
 use tokio::time::Instant;
 
 use crate::{Answer, Courier, SendOn, task};
@@ -164,8 +164,8 @@ impl Courier {
         let mut pause = FIRST_WAIT;
         let mut known = pending.clone();
         while Instant::now() < give_up_at {
-            let (subject, retry) = (self.subject(&known, webhook), plan(&known));
-            let recording = self.deliveries.record_attempt(subject, (attempt, attempt_id), known.attempts, retry, now);
+            let new = NewAttempt { attempt, id: attempt_id, known: known.attempts, retry: plan(&known) };
+            let recording = self.deliveries.records.record_attempt(self.subject(&known, webhook), new, now);
             match tokio::time::timeout_at(give_up_at, recording).await {
                 // Another copy of the message has made an attempt in the meantime, so this one has
                 // a higher number.
@@ -192,14 +192,15 @@ impl Courier {
     /// Records deliveries as skipped. Returns the sources of those that could not be recorded.
     pub async fn skip(&self, webhook: &Webhook, skipped: &[Pending], why: Skipped) -> BTreeSet<usize> {
         let failure = &why.failure();
-        let mark = |pending| self.deliveries.mark_skipped(self.subject(pending, webhook), failure, clock::now());
+        let mark =
+            |pending| self.deliveries.records.mark_skipped(self.subject(pending, webhook), failure, clock::now());
         mark_all(skipped, mark).await
     }
 
     /// Records that deliveries have no try left. Returns the sources of those that could not be
     /// recorded.
     pub(crate) async fn mark_exhausted(&self, webhook: &Webhook, exhausted: &[Pending]) -> BTreeSet<usize> {
-        let mark = |pending| self.deliveries.mark_exhausted(self.subject(pending, webhook), clock::now());
+        let mark = |pending| self.deliveries.records.mark_exhausted(self.subject(pending, webhook), clock::now());
         mark_all(exhausted, mark).await
     }
 

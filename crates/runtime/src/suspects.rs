@@ -8,7 +8,6 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use posthaste_domain::suspect::{self, FORGETTING, Handling, MAX_DEATHS};
-use posthaste_store::Deliveries;
 use tokio::time::Instant;
 
 use crate::{
@@ -29,7 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Suspects {
     /// Where it is written down that a suspect is begun.
-    pub deliveries: Deliveries,
+    pub store: posthaste_store::Suspects,
     /// The queue that the records come from.
     pub batch: Batch,
     /// The id of the event that a record brings, which its dead letter keeps; none where it brings none.
@@ -78,7 +77,7 @@ impl Suspects {
     async fn turns(&self, records: &[Record]) -> (Vec<Option<Handling>>, Vec<u32>) {
         let is_suspect = |record: &&Record| suspect::is_suspect(record.receives);
         let ids = records.iter().filter(is_suspect).map(|record| record.message_id.clone());
-        let begun = self.deliveries.begun(ids).await;
+        let begun = self.store.begun(ids).await;
         let deaths: Vec<u32> =
             records.iter().map(|record| begun.items.get(&record.message_id).copied().unwrap_or(0)).collect();
         let known = |at: &usize| !begun.unread.contains(&records[*at].message_id);
@@ -157,7 +156,7 @@ impl Suspects {
         let counts: Vec<(&str, u32)> =
             suspects.iter().map(|suspect| (suspect.record.message_id.as_str(), suspect.deaths + 1)).collect();
         let all = (0..suspects.len()).collect();
-        match tokio::time::timeout_at(deadline.instant(), self.deliveries.begin(&counts, clock::now())).await {
+        match tokio::time::timeout_at(deadline.instant(), self.store.begin(&counts, clock::now())).await {
             Ok(Ok(unwritten)) => unwritten.into_iter().collect(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "suspects could not be begun");
@@ -173,7 +172,7 @@ impl Suspects {
     /// Forgets the suspects at these places. Returns the places of those that may not be forgotten.
     async fn forget(&self, suspects: &[Suspect<'_>], places: Vec<usize>, until: Instant) -> Vec<usize> {
         let ids: Vec<&str> = places.iter().map(|nth| suspects[*nth].record.message_id.as_str()).collect();
-        match tokio::time::timeout_at(until, self.deliveries.forget_begun(&ids)).await {
+        match tokio::time::timeout_at(until, self.store.forget(&ids)).await {
             Ok(Ok(kept)) => kept.into_iter().map(|at| places[at]).collect(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "suspects could not be forgotten yet");

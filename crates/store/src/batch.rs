@@ -9,8 +9,10 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client,
+    error::BuildError,
     types::{
-        AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, WriteRequest, builders::KeysAndAttributesBuilder,
+        DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
+        builders::KeysAndAttributesBuilder,
     },
 };
 use futures::{StreamExt, stream};
@@ -18,6 +20,8 @@ use futures::{StreamExt, stream};
 use crate::{
     StoreError,
     item::{Item, PK, SK},
+    table::Table,
+    wait::wait_doubling,
 };
 
 /// The most keys of one BatchGetItem, by the API reference.
@@ -46,18 +50,18 @@ impl<K, V> Default for Found<K, V> {
     }
 }
 
-/// How items are read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reading<'a> {
-    pub(crate) client: &'a Client,
-    pub(crate) table: &'a str,
+/// How items of a table are read.
+#[derive(Debug)]
+pub(crate) struct Reading<'a, V> {
+    pub(crate) table: &'a Table,
     /// Strongly, not eventually.
     pub(crate) consistent: bool,
     /// The attributes to be read, next to the key; all if empty.
     pub(crate) attributes: &'a [&'a str],
+    pub(crate) read: fn(&Item) -> Result<V, StoreError>,
 }
 
-/// The keys of an item: its partition key and its sort key.
+/// The partition key and the sort key of an item.
 type Texts = (String, String);
 
 /// A key in a table.
@@ -69,36 +73,34 @@ struct Place {
 
 /// The items of these keys.
 pub(crate) async fn get<K: Eq + Hash + Clone, V>(
-    reading: Reading<'_>,
+    reading: Reading<'_, V>,
     wanted: impl IntoIterator<Item = (K, Item)>,
-    read: impl Fn(&Item) -> Result<V, StoreError>,
 ) -> Found<K, V> {
-    let wanted = Wanted::of(wanted);
-    let keys = wanted.places(reading.table);
-    let mut got = get_places(reading.client, reading.consistent, reading.attributes, keys).await;
+    let wanted = Wanted::of(&reading, wanted);
+    let mut got = get_places(&reading.table.client, reading.consistent, reading.attributes, wanted.places()).await;
     let read_units = got.read_units;
-    Found { read_units, ..wanted.found(reading.table, &mut got, read) }
+    Found { read_units, ..wanted.found(&mut got) }
 }
 
-/// The items of keys in two tables, read strongly with the same calls.
+/// The items of keys in two tables, read strongly and whole with the same calls.
 pub(crate) async fn get_both<K: Eq + Hash + Clone, L: Eq + Hash + Clone, V, W>(
-    client: &Client,
-    first: (&str, impl IntoIterator<Item = (K, Item)>, impl Fn(&Item) -> Result<V, StoreError>),
-    second: (&str, impl IntoIterator<Item = (L, Item)>, impl Fn(&Item) -> Result<W, StoreError>),
+    first: Wanted<'_, K, V>,
+    second: Wanted<'_, L, W>,
 ) -> (Found<K, V>, Found<L, W>) {
-    let (first_table, first_wanted, first_read) = first;
-    let (second_table, second_wanted, second_read) = second;
-    let (first_wanted, second_wanted) = (Wanted::of(first_wanted), Wanted::of(second_wanted));
-    let mut keys = first_wanted.places(first_table);
-    keys.extend(second_wanted.places(second_table));
-    let mut got = get_places(client, true, &[], keys).await;
-    (first_wanted.found(first_table, &mut got, first_read), second_wanted.found(second_table, &mut got, second_read))
+    let mut places = first.places();
+    places.extend(second.places());
+    let mut got = get_places(&first.table.client, true, &[], places).await;
+    (first.found(&mut got), second.found(&mut got))
 }
 
-/// What is asked for in one table, by key.
-struct Wanted<K>(HashMap<Texts, (K, Item)>);
+/// The items that are asked for in one table, by their keys.
+pub(crate) struct Wanted<'a, K, V> {
+    table: &'a Table,
+    read: fn(&Item) -> Result<V, StoreError>,
+    keys: HashMap<Texts, (K, Item)>,
+}
 
-/// What came of all calls, by table.
+/// The answers of all calls, by table.
 #[derive(Default)]
 struct Got {
     items: HashMap<String, Vec<Item>>,
@@ -106,20 +108,26 @@ struct Got {
     read_units: f64,
 }
 
-impl<K: Eq + Hash + Clone> Wanted<K> {
-    fn of(wanted: impl IntoIterator<Item = (K, Item)>) -> Self {
-        Self(wanted.into_iter().filter_map(|(name, key)| Some((texts(&key)?, (name, key)))).collect())
+impl<'a, K: Eq + Hash + Clone, V> Wanted<'a, K, V> {
+    pub(crate) fn of(reading: &Reading<'a, V>, wanted: impl IntoIterator<Item = (K, Item)>) -> Self {
+        let mut keys = HashMap::new();
+        for (name, key) in wanted {
+            if let Ok(texts) = key.key_texts() {
+                keys.insert(texts, (name, key));
+            }
+        }
+        Self { table: reading.table, read: reading.read, keys }
     }
 
-    fn places(&self, table: &str) -> Vec<Place> {
-        self.0.values().map(|(_, key)| Place { table: table.to_owned(), key: key.clone() }).collect()
+    fn places(&self) -> Vec<Place> {
+        self.keys.values().map(|(_, key)| Place { table: self.table.name.clone(), key: key.clone() }).collect()
     }
 
-    fn found<V>(mut self, table: &str, got: &mut Got, read: impl Fn(&Item) -> Result<V, StoreError>) -> Found<K, V> {
+    fn found(mut self, got: &mut Got) -> Found<K, V> {
         let mut found = Found::default();
-        for item in got.items.remove(table).unwrap_or_default() {
-            let Some((name, _)) = texts(&item).and_then(|texts| self.0.remove(&texts)) else { continue };
-            match read(&item) {
+        for item in got.items.remove(&self.table.name).unwrap_or_default() {
+            let Some(name) = self.take(&item) else { continue };
+            match (self.read)(&item) {
                 Ok(value) => {
                     found.items.insert(name, value);
                 }
@@ -129,15 +137,21 @@ impl<K: Eq + Hash + Clone> Wanted<K> {
                 }
             }
         }
-        for place in got.unread.iter().filter(|place| place.table == table) {
-            found.unread.extend(texts(&place.key).and_then(|texts| self.0.remove(&texts)).map(|(name, _)| name));
+        for place in got.unread.iter().filter(|place| place.table == self.table.name) {
+            found.unread.extend(self.take(&place.key));
         }
         found
     }
+
+    /// The name under which the item of this key is wanted, once.
+    fn take(&mut self, key: &Item) -> Option<K> {
+        let (name, _) = self.keys.remove(&key.key_texts().ok()?)?;
+        Some(name)
+    }
 }
 
-async fn get_places(client: &Client, consistent: bool, attributes: &[&str], keys: Vec<Place>) -> Got {
-    let chunks: Vec<Vec<Place>> = keys.chunks(MAX_GET).map(<[Place]>::to_vec).collect();
+async fn get_places(client: &Client, consistent: bool, attributes: &[&str], places: Vec<Place>) -> Got {
+    let chunks: Vec<Vec<Place>> = places.chunks(MAX_GET).map(<[Place]>::to_vec).collect();
     let answers: Vec<Got> = stream::iter(chunks)
         .map(|chunk| get_chunk(client, consistent, attributes, chunk))
         .buffer_unordered(CONCURRENT_CALLS)
@@ -159,7 +173,7 @@ async fn get_chunk(client: &Client, consistent: bool, attributes: &[&str], mut l
     let mut got = Got::default();
     for attempt in 0..TRIES {
         wait_before(attempt).await;
-        let Some(request) = requests(consistent, attributes, &left) else { break };
+        let Ok(request) = requests(consistent, attributes, &left) else { break };
         let call = client.batch_get_item().set_request_items(Some(request));
         let answer = match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
             Ok(answer) => answer,
@@ -173,11 +187,11 @@ async fn get_chunk(client: &Client, consistent: bool, attributes: &[&str], mut l
         let consumed = answer.consumed_capacity.unwrap_or_default();
         got.read_units += consumed.iter().filter_map(|consumed| consumed.capacity_units).sum::<f64>();
         for (table, items) in answer.responses.unwrap_or_default() {
-            got.items.entry(table).or_default().extend(items);
+            got.items.entry(table).or_default().extend(items.into_iter().map(Item));
         }
         left.clear();
         for (table, unprocessed) in answer.unprocessed_keys.unwrap_or_default() {
-            left.extend(unprocessed.keys.into_iter().map(|key| Place { table: table.clone(), key }));
+            left.extend(unprocessed.keys.into_iter().map(|key| Place { table: table.clone(), key: Item(key) }));
         }
         if left.is_empty() {
             return got;
@@ -188,25 +202,51 @@ async fn get_chunk(client: &Client, consistent: bool, attributes: &[&str], mut l
     got
 }
 
-/// None where the SDK refuses them.
-fn requests(consistent: bool, attributes: &[&str], places: &[Place]) -> Option<HashMap<String, KeysAndAttributes>> {
-    let mut tables: HashMap<&str, Vec<Item>> = HashMap::new();
+fn requests(
+    consistent: bool,
+    attributes: &[&str],
+    places: &[Place],
+) -> Result<HashMap<String, KeysAndAttributes>, BuildError> {
+    let mut tables: HashMap<&str, KeysAndAttributesBuilder> = HashMap::new();
     for place in places {
-        tables.entry(&place.table).or_default().push(place.key.clone());
+        let request = tables
+            .remove(place.table.as_str())
+            .unwrap_or_else(|| project(KeysAndAttributes::builder().consistent_read(consistent), attributes));
+        tables.insert(&place.table, request.keys(place.key.0.clone()));
     }
-    let request = |(table, keys): (&str, Vec<Item>)| {
-        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(consistent);
-        Some((table.to_owned(), project(keys, attributes).build().ok()?))
-    };
-    tables.into_iter().map(request).collect()
+    tables.into_iter().map(|(table, request)| Ok((table.to_owned(), request.build()?))).collect()
 }
 
-/// Carries out these writes, whose keys are distinct. Returns the places of those that may not have been.
-pub(crate) async fn write(client: &Client, table: &str, writes: &[(Item, WriteRequest)]) -> HashSet<usize> {
+/// Puts these items, whose keys are distinct. Returns the places of those that may not be there.
+pub(crate) async fn put(table: &Table, items: Vec<Item>) -> Result<HashSet<usize>, StoreError> {
+    let mut writes = Vec::new();
+    for item in items {
+        let put = PutRequest::builder().set_item(Some(item.0)).build().map_err(incomplete)?;
+        writes.push(WriteRequest::builder().put_request(put).build());
+    }
+    Ok(write(table, &writes).await)
+}
+
+/// Deletes the items of these keys, which are distinct. Returns the places of those that may still be there.
+pub(crate) async fn delete(table: &Table, keys: Vec<Item>) -> Result<HashSet<usize>, StoreError> {
+    let mut writes = Vec::new();
+    for key in keys {
+        let delete = DeleteRequest::builder().set_key(Some(key.0)).build().map_err(incomplete)?;
+        writes.push(WriteRequest::builder().delete_request(delete).build());
+    }
+    Ok(write(table, &writes).await)
+}
+
+fn incomplete(error: BuildError) -> StoreError {
+    StoreError::incomplete("BatchWriteItem", error)
+}
+
+/// The places of those that may not have been carried out.
+async fn write(table: &Table, writes: &[WriteRequest]) -> HashSet<usize> {
     let chunks = writes.chunks(MAX_WRITE).enumerate();
     let undone: Vec<HashSet<usize>> = stream::iter(chunks)
         .map(async |(nth, chunk)| {
-            let undone = write_chunk(client, table, chunk).await;
+            let undone = write_chunk(table, chunk).await;
             undone.into_iter().map(|at| nth * MAX_WRITE + at).collect()
         })
         .buffer_unordered(CONCURRENT_CALLS)
@@ -215,11 +255,11 @@ pub(crate) async fn write(client: &Client, table: &str, writes: &[(Item, WriteRe
     undone.into_iter().flatten().collect()
 }
 
-async fn write_chunk(client: &Client, table: &str, chunk: &[(Item, WriteRequest)]) -> HashSet<usize> {
-    let mut left: Vec<WriteRequest> = chunk.iter().map(|(_, write)| write.clone()).collect();
+async fn write_chunk(table: &Table, chunk: &[WriteRequest]) -> HashSet<usize> {
+    let mut left: Vec<WriteRequest> = chunk.to_vec();
     for attempt in 0..TRIES {
         wait_before(attempt).await;
-        match client.batch_write_item().request_items(table, left.clone()).send().await {
+        match table.client.batch_write_item().request_items(&table.name, left.clone()).send().await {
             Ok(answer) => left = answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect(),
             Err(error) => {
                 let error = StoreError::call("BatchWriteItem")(error);
@@ -231,36 +271,31 @@ async fn write_chunk(client: &Client, table: &str, chunk: &[(Item, WriteRequest)
             break;
         }
     }
-    let keys: HashSet<_> = left.iter().filter_map(key_of).collect();
-    (0..chunk.len()).filter(|at| texts(&chunk[*at].0).is_some_and(|texts| keys.contains(&texts))).collect()
+    let undone: HashSet<Texts> = left.iter().filter_map(key_of).collect();
+    (0..chunk.len()).filter(|at| key_of(&chunk[*at]).is_some_and(|key| undone.contains(&key))).collect()
 }
 
 fn key_of(write: &WriteRequest) -> Option<Texts> {
     let put = write.put_request().map(|put| put.item());
-    put.or_else(|| write.delete_request().map(|delete| delete.key())).and_then(texts)
-}
-
-fn texts(item: &Item) -> Option<Texts> {
-    let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok()).cloned();
-    Some((text(PK)?, text(SK)?))
+    let key = put.or_else(|| write.delete_request().map(|delete| delete.key()))?;
+    Some((key.get(PK)?.as_s().ok()?.clone(), key.get(SK)?.as_s().ok()?.clone()))
 }
 
 /// Names every attribute by a placeholder, as many are reserved words.
-fn project(keys: KeysAndAttributesBuilder, attributes: &[&str]) -> KeysAndAttributesBuilder {
+fn project(mut request: KeysAndAttributesBuilder, attributes: &[&str]) -> KeysAndAttributesBuilder {
     if attributes.is_empty() {
-        return keys;
+        return request;
     }
-    let named: Vec<&str> = [PK, SK].into_iter().chain(attributes.iter().copied()).collect();
-    let placeholders: Vec<String> = (0..named.len()).map(|at| format!("#{at}")).collect();
-    let keys = placeholders
-        .iter()
-        .zip(named)
-        .fold(keys, |keys, (placeholder, name)| keys.expression_attribute_names(placeholder, name));
-    keys.projection_expression(placeholders.join(", "))
+    let mut placeholders = Vec::new();
+    for (at, name) in [PK, SK].iter().chain(attributes).enumerate() {
+        placeholders.push(format!("#{at}"));
+        request = request.expression_attribute_names(format!("#{at}"), *name);
+    }
+    request.projection_expression(placeholders.join(", "))
 }
 
 async fn wait_before(attempt: u32) {
     if attempt > 0 {
-        tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
+        wait_doubling(FIRST_WAIT, attempt).await;
     }
 }

@@ -44,22 +44,6 @@ impl StoreError {
         }
     }
 
-    /// Whether a conditional write was carried out: false when its condition did not hold.
-    pub(crate) fn unless_refused<T, E, R>(
-        operation: &'static str,
-        result: Result<T, SdkError<E, R>>,
-    ) -> Result<bool, Self>
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
-    {
-        match result {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
-            Err(error) => Err(Self::call(operation)(error)),
-        }
-    }
-
     /// A request that the SDK could not build.
     pub(crate) fn incomplete(operation: &'static str, error: aws_sdk_dynamodb::error::BuildError) -> Self {
         Self::Call { operation, code: "incomplete".to_owned(), source: Box::new(error) }

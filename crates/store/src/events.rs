@@ -9,17 +9,15 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{PutRequest, WriteRequest},
-};
+use aws_sdk_dynamodb::Client;
 use posthaste_domain::{Timestamp, event::Event, event_type::EventType, id::EventId, workspace::Workspace};
 
 use crate::{
     Page, StoreError,
     batch::{self, Found, Reading},
-    item::{EXPIRES_AT, Item, Read, key, number, text},
+    item::{EXPIRES_AT, Item, json, key, number, text},
     sharded::Sharded,
+    table::Table,
 };
 
 /// How many partitions the events of one workspace are spread over.
@@ -31,8 +29,7 @@ const REPLAY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The Events table.
 #[derive(Debug, Clone)]
 pub struct Events {
-    client: Client,
-    table: String,
+    table: Table,
 }
 
 /// One event: ids of events that services choose are unique in their workspace only.
@@ -60,7 +57,7 @@ pub struct EventQuery {
 impl Events {
     /// The table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { table: Table::new(client, table) }
     }
 
     /// Stores events for as long as the history is kept and 7 days more, from `now` on: an id that a service gave may be old.
@@ -73,72 +70,76 @@ impl Events {
     ) -> Result<HashSet<EventKey>, StoreError> {
         let distinct: BTreeMap<EventKey, &Event> =
             events.into_iter().map(|event| ((event.workspace.clone(), event.id), event)).collect();
-        let write = |event: &&Event| {
-            let item = item(event, retention, now)?;
-            let put = PutRequest::builder().set_item(Some(item.clone())).build();
-            let put = put.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
-            Ok((item, WriteRequest::builder().put_request(put).build()))
-        };
-        let writes = distinct.values().map(write).collect::<Result<Vec<_>, StoreError>>()?;
-        let undone = batch::write(&self.client, &self.table, &writes).await;
+        let mut items = Vec::new();
+        for event in distinct.values() {
+            items.push(item(event, retention, now)?);
+        }
+        let undone = batch::put(&self.table, items).await?;
         Ok(distinct.into_keys().enumerate().filter(|(at, _)| undone.contains(at)).map(|(_, key)| key).collect())
     }
 
     /// Those of these events that are stored.
     pub async fn get(&self, wanted: impl IntoIterator<Item = EventKey>) -> Found<EventKey, Event> {
-        self.read(wanted, "event", |item| item.json("event")).await
+        self.read(wanted, &["event"], read_event).await
     }
 
     /// The types of those of these events that are stored, without the events.
     pub async fn types(&self, wanted: impl IntoIterator<Item = EventKey>) -> Found<EventKey, EventType> {
-        let read = |item: &Item| EventType::parse(item.text("type")?).map_err(|_| item.corrupt("type"));
-        self.read(wanted, "type", read).await
+        self.read(wanted, &["type"], read_type).await
     }
 
     async fn read<V>(
         &self,
         wanted: impl IntoIterator<Item = EventKey>,
-        attribute: &str,
-        read: impl Fn(&Item) -> Result<V, StoreError>,
+        attributes: &[&str],
+        read: fn(&Item) -> Result<V, StoreError>,
     ) -> Found<EventKey, V> {
-        let attributes = &[attribute];
-        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
+        let reading = Reading { table: &self.table, consistent: true, attributes, read };
         let keys = wanted.into_iter().map(|(workspace, id)| {
-            let key = key(partition(&workspace, id.spread() % SHARDS), id.to_string());
+            let key = event_key(&workspace, id);
             ((workspace, id), key)
         });
-        batch::get(reading, keys, read).await
+        batch::get(reading, keys).await
     }
 
     /// A page of a workspace's events in the order of their acceptance.
     pub async fn list(&self, workspace: &Workspace, query: &EventQuery) -> Result<Page<Event, EventId>, StoreError> {
-        let first_at = |time: Timestamp| EventId::first_at(time).to_string();
         let event_type = query.event_type.as_ref().map(|event_type| ("type", text(event_type.as_str())));
         let subject = query.subject.as_ref().map(|subject| ("subject", text(subject)));
         let page = Sharded {
-            client: &self.client,
             table: &self.table,
             partitions: (0..SHARDS).map(|shard| partition(workspace, shard)).collect(),
-            from: first_at(query.since.unwrap_or(Timestamp::UNIX_EPOCH)),
-            until: query.until.map_or_else(|| EventId::LAST.to_string(), first_at),
+            from: EventId::first_at(query.since.unwrap_or(Timestamp::UNIX_EPOCH)).to_string(),
+            until: query.until.map_or(EventId::LAST, EventId::first_at).to_string(),
             after: query.after.map(|id| id.to_string()),
             descending: query.descending,
             filter: event_type.into_iter().chain(subject).collect(),
             limit: usize::from(query.limit),
         };
-        page.page().await?.read(|item| item.json("event"))
+        page.page().await?.read(read_event)
     }
 }
 
 fn item(event: &Event, retention: Duration, now: Timestamp) -> Result<Item, StoreError> {
     let life = retention + REPLAY_LIFE;
     let expires = event.id.time().max(now).as_second().saturating_add_unsigned(life.as_secs());
-    let mut item = key(partition(&event.workspace, event.id.spread() % SHARDS), event.id.to_string());
-    item.insert("type".to_owned(), text(event.event_type.as_str()));
-    item.insert("event".to_owned(), text(serde_json::to_string(event)?));
-    item.insert(EXPIRES_AT.to_owned(), number(expires));
-    item.extend(event.subject.as_ref().map(|subject| ("subject".to_owned(), text(subject))));
-    Ok(item)
+    Ok(event_key(&event.workspace, event.id)
+        .with("type", text(event.event_type.as_str()))
+        .with("event", json(event)?)
+        .with(EXPIRES_AT, number(expires))
+        .with_some("subject", event.subject.as_ref().map(text)))
+}
+
+fn read_event(item: &Item) -> Result<Event, StoreError> {
+    item.json("event")
+}
+
+fn read_type(item: &Item) -> Result<EventType, StoreError> {
+    EventType::parse(item.text("type")?).map_err(|_| item.corrupt("type"))
+}
+
+fn event_key(workspace: &Workspace, id: EventId) -> Item {
+    key(partition(workspace, id.spread() % SHARDS), id.to_string())
 }
 
 fn partition(workspace: &Workspace, shard: u8) -> String {

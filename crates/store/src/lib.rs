@@ -12,12 +12,15 @@ mod item;
 mod registry;
 mod sealed;
 mod sharded;
+mod table;
+mod wait;
+mod write;
 
 pub use batch::Found;
 pub use deliveries::{
-    Advanced, Backlog, BacklogPage, Deliveries, DeliveryRecord, DueCursor, DueDelivery, DueLane, DuePage, History,
-    Hold, HoldAt, Holding, JobOwner, ParkedItem, ParkedPage, Released, Reserved, Subject, TurnedPage, WebhookKey,
-    Within,
+    Advanced, Backlog, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor, DueDelivery, DueIndex, DueItems,
+    DueLane, DuePage, History, Hold, HoldAt, Holding, Holds, JobOwner, Jobs, Lanes, NewAttempt, ParkedItem, ParkedPage,
+    Records, Released, Reserved, Slots, Subject, Suspects, TurnedPage, WebhookKey, Within,
 };
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};
@@ -37,10 +40,12 @@ impl Page<item::Item, String> {
     /// The same with its items and its cursor read.
     fn read<T, C: std::str::FromStr>(
         self,
-        read: impl Fn(&item::Item) -> Result<T, StoreError>,
+        read: fn(&item::Item) -> Result<T, StoreError>,
     ) -> Result<Page<T, C>, StoreError> {
-        let corrupt = |key: &String| StoreError::Corrupt { key: key.clone(), attribute: item::SK };
-        let next = self.next.map(|next| next.parse().map_err(|_| corrupt(&next))).transpose()?;
+        let next = match self.next {
+            Some(key) => Some(key.parse().map_err(|_| StoreError::Corrupt { key, attribute: item::SK })?),
+            None => None,
+        };
         Ok(Page { items: self.items.iter().map(read).collect::<Result<_, _>>()?, next })
     }
 }

@@ -32,7 +32,11 @@ pub(crate) mod webhooks;
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use posthaste_domain::workspace::Workspace;
 
-use crate::item::{Item, text};
+use crate::{
+    Page, StoreError,
+    item::Item,
+    table::{Answer, Range, Table},
+};
 
 pub use buckets::Bucket;
 pub use routing::{PageKey, Written};
@@ -43,27 +47,47 @@ pub use webhooks::{Revision, Webhooks};
 /// The Registry table.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    pub(crate) client: Client,
-    pub(crate) table: String,
+    pub(crate) table: Table,
 }
 
 impl Registry {
     /// The table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { table: Table::new(client, table) }
     }
 
     /// The items of a workspace whose sort keys begin so, read strongly consistently.
     fn beginning_with(&self, workspace: &Workspace, prefix: &str, start: Option<Item>) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :workspace AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":workspace", text(partition(workspace)))
-            .expression_attribute_values(":prefix", text(prefix))
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
+        let query = self.table.query(&partition(workspace), Range::Beginning(prefix));
+        query.set_exclusive_start_key(start.map(|key| key.0))
     }
+
+    /// A page of the items of a workspace whose sort keys begin so.
+    async fn page<T, C>(
+        &self,
+        list: List<'_>,
+        read: fn(&Item) -> Result<T, StoreError>,
+        cursor: fn(&T) -> C,
+    ) -> Result<Page<T, C>, StoreError> {
+        let limit = usize::from(list.limit);
+        // One more than is asked for tells whether there is another page.
+        let query = self.beginning_with(list.workspace, list.prefix, list.start).limit(i32::from(list.limit) + 1);
+        let answer = Answer::to(query).await?;
+        let mut items = answer.items.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let is_last = answer.next.is_none() && items.len() <= limit;
+        items.truncate(limit);
+        let next = if is_last { None } else { items.last().map(cursor) };
+        Ok(Page { items, next })
+    }
+}
+
+/// What a page is to have.
+struct List<'a> {
+    workspace: &'a Workspace,
+    prefix: &'a str,
+    /// The key of the last item of the page before.
+    start: Option<Item>,
+    limit: u16,
 }
 
 fn partition(workspace: &Workspace) -> String {

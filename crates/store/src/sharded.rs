@@ -11,7 +11,6 @@ mod merge;
 use std::cmp::Ordering;
 
 use aws_sdk_dynamodb::{
-    Client,
     operation::query::builders::QueryFluentBuilder,
     types::{AttributeValue, ReturnConsumedCapacity},
 };
@@ -19,7 +18,8 @@ use futures::future::try_join_all;
 
 use crate::{
     Page, StoreError,
-    item::{Item, Read, SK, key, text},
+    item::{Item, SK, key},
+    table::{Answer, Range, Table},
 };
 use merge::{Bounds, Entry, Given, Merge, Question};
 
@@ -32,8 +32,7 @@ const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Sharded<'a> {
-    pub(crate) client: &'a Client,
-    pub(crate) table: &'a str,
+    pub(crate) table: &'a Table,
     pub(crate) partitions: Vec<String>,
     /// The bounds of the sort key: at or above the first, below the second.
     pub(crate) from: String,
@@ -111,19 +110,17 @@ impl Sharded<'_> {
     }
 
     async fn ask(&self, question: &Question, between: (&str, &str)) -> Result<Given<Item>, StoreError> {
-        let query = self.query(question, between);
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        let units = answer.consumed_capacity.and_then(|consumed| consumed.capacity_units).unwrap_or(1.0);
-        let looked_at = usize::try_from(answer.scanned_count).unwrap_or_default();
-        let up_to = answer.last_evaluated_key.map(|key| key.text(SK).map(str::to_owned)).transpose()?;
+        let answer = Answer::to(self.query(question, between)).await?;
+        let up_to = answer.next.map(|key| key.text(SK).map(str::to_owned)).transpose()?;
         let mut entries = Vec::new();
-        for item in answer.items.unwrap_or_default() {
+        for item in answer.items {
             let sort_key = item.text(SK)?.to_owned();
             if self.is_within(&sort_key) {
                 entries.push(Entry { sort_key, bytes: size(&item), item });
             }
         }
-        Ok(Given { partition: question.partition, entries, looked_at, up_to, units })
+        let units = answer.units.unwrap_or(1.0);
+        Ok(Given { partition: question.partition, entries, looked_at: answer.looked_at, up_to, units })
     }
 
     /// BETWEEN includes both its bounds; the cursor and the upper bound are not part of the page.
@@ -133,21 +130,15 @@ impl Sharded<'_> {
 
     fn query(&self, question: &Question, (from, until): (&str, &str)) -> QueryFluentBuilder {
         let partition = &self.partitions[question.partition];
-        let start = question.after.as_ref().map(|after| key(partition, after));
+        let start = question.after.as_ref().map(|after| key(partition, after).0);
         // One more, as the first one that is looked at can be the cursor itself.
         let look_at = i32::try_from(question.look_at + 1).unwrap_or(i32::MAX);
         let mut query = self
-            .client
-            .query()
-            .table_name(self.table)
+            .table
+            .query(partition, Range::Between(from, until))
             .scan_index_forward(!self.descending)
-            .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .limit(look_at)
-            .key_condition_expression("pk = :partition AND sk BETWEEN :from AND :until")
-            .expression_attribute_values(":partition", text(partition))
-            .expression_attribute_values(":from", text(from))
-            .expression_attribute_values(":until", text(until))
             .set_exclusive_start_key(start);
         let mut conditions = Vec::new();
         for (at, (attribute, value)) in self.filter.iter().enumerate() {
@@ -161,7 +152,7 @@ impl Sharded<'_> {
 }
 
 fn size(item: &Item) -> usize {
-    item.iter().map(|(name, value)| name.len() + weight(value)).sum()
+    item.0.iter().map(|(name, value)| name.len() + weight(value)).sum()
 }
 
 fn weight(value: &AttributeValue) -> usize {
@@ -176,10 +167,9 @@ fn weight(value: &AttributeValue) -> usize {
 mod tests {
     use super::*;
 
-    fn asked<'a>(client: &'a Client, descending: bool, after: &str) -> Sharded<'a> {
+    fn asked<'a>(table: &'a Table, descending: bool, after: &str) -> Sharded<'a> {
         Sharded {
-            client,
-            table: "t",
+            table,
             partitions: Vec::new(),
             from: "b".to_owned(),
             until: "y".to_owned(),
@@ -194,15 +184,15 @@ mod tests {
     fn a_cursor_narrows_the_side_that_was_seen() {
         let config =
             aws_sdk_dynamodb::Config::builder().behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest());
-        let client = &Client::from_conf(config.build());
+        let table = &Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "t");
         let bounds = |descending, after| {
-            let asked = asked(client, descending, after);
+            let asked = asked(table, descending, after);
             (asked.lower(), asked.upper())
         };
         assert_eq!(bounds(false, "m"), ("m".into(), "y".into()));
         assert_eq!(bounds(true, "m"), ("b".into(), "m".into()));
         assert_eq!(bounds(false, "a").0, "b", "a cursor can't reach beyond the bounds");
-        let ascending = asked(client, false, "m");
+        let ascending = asked(table, false, "m");
         assert!(!ascending.is_within("m") && ascending.is_within("n") && !ascending.is_within("y"));
     }
 }

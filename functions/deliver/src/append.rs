@@ -83,7 +83,7 @@ impl Deliver {
         let backlog = Backlog { workspace, webhook: *id };
         let puts: Vec<_> = by_key.into_values().map(|item| (backlog, item)).collect();
         let all = || sources.values().flatten().copied().collect();
-        let failed = match self.courier.deliveries.put_waiting(&puts).await {
+        let failed = match self.courier.deliveries.backlogs.put(&puts).await {
             Ok(failed) => failed,
             Err(error) => {
                 tracing::error!(%error, "deliveries could not be put into the backlog");
@@ -127,11 +127,11 @@ impl Deliver {
         loop {
             match append.next() {
                 AppendStep::Put | AppendStep::Look => {
-                    let lane = self.courier.deliveries.lane(workspace, *id).await?;
+                    let lane = self.courier.deliveries.lanes.get(workspace, *id).await?;
                     append.looked(&lane, clock::now());
                 }
                 AppendStep::Open(write, _) => {
-                    let outcome = self.courier.deliveries.write_lane(workspace, *id, &write).await?;
+                    let outcome = self.courier.deliveries.lanes.write(workspace, *id, &write).await?;
                     append.opened(&outcome, clock::now());
                 }
                 AppendStep::Send { token, delay } => {
@@ -154,7 +154,7 @@ impl Deliver {
         let Webhook { workspace, id, .. } = webhook;
         for _ in 0..STRIKE_TRIES {
             let Some(write) = lane.strike(strike, clock::now()) else { return };
-            match self.courier.deliveries.write_lane(workspace, *id, &write).await {
+            match self.courier.deliveries.lanes.write(workspace, *id, &write).await {
                 Ok(Outcome::Done(_)) if write.sets(Attr::Phase) => {
                     tracing::warn!("an endpoint is slow: its deliveries take turns");
                     return;
@@ -174,7 +174,7 @@ impl Deliver {
     /// An endpoint has answered quickly: what others doubted of it is forgotten.
     pub(crate) async fn trust(&self, webhook: &Webhook, lane: &Lane) {
         let Some(write) = lane.trust() else { return };
-        if let Err(error) = self.courier.deliveries.write_lane(&webhook.workspace, webhook.id, &write).await {
+        if let Err(error) = self.courier.deliveries.lanes.write(&webhook.workspace, webhook.id, &write).await {
             tracing::warn!(%error, "a doubt could not be forgotten");
         }
     }

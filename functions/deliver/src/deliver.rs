@@ -244,7 +244,7 @@ impl Deliver {
         }
         let count = u32::try_from(needing.len()).unwrap_or(u32::MAX);
         let (workspace, id) = (&webhook.workspace, webhook.id);
-        let slots = match self.courier.deliveries.reserve_slots(workspace, id, limit, count, clock::now()).await {
+        let slots = match self.courier.deliveries.slots.reserve(workspace, id, limit, count, clock::now()).await {
             Ok(Reserved::Slots(slots)) => slots,
             Ok(Reserved::Later(_)) => Vec::new(),
             Err(error) => {

@@ -39,7 +39,7 @@ impl Facts {
             tasks.iter().map(|(_, task)| (task.workspace.as_ref().clone(), task.webhook)).collect();
         let owners: Vec<WebhookKey> = owners.into_iter().collect();
         let reading = async {
-            let (mut webhooks, lanes) = courier.deliveries.webhooks_and_lanes(&courier.registry, &owners).await;
+            let (mut webhooks, lanes) = courier.deliveries.lanes.with_webhooks(&courier.registry, &owners).await;
             let clients = courier.clients(&mut webhooks).await;
             let unread = webhooks.unread.into_iter().chain(lanes.unread.iter().cloned()).collect();
             Self { clients, lanes, unread, read_at: clock::now() }

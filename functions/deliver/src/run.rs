@@ -145,7 +145,7 @@ impl Surroundings<'_> {
                 },
                 Move::Reserve(limit) => {
                     let (workspace, id) = (&webhook.workspace, webhook.id);
-                    match self.deliver.courier.deliveries.reserve_slots(workspace, id, limit, 1, clock::now()).await {
+                    match self.deliver.courier.deliveries.slots.reserve(workspace, id, limit, 1, clock::now()).await {
                         Ok(Reserved::Slots(slots)) => situation.slot = slots.first().copied(),
                         Ok(Reserved::Later(_)) => {
                             (situation.admission, work.reason) = (Admission::Wait, Reason::Limited);
@@ -170,7 +170,7 @@ impl Surroundings<'_> {
         let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
         let owner = (webhook.workspace.clone(), webhook.id);
         let (webhooks, mut lanes) =
-            courier.deliveries.webhooks_and_lanes(&courier.registry, std::slice::from_ref(&owner)).await;
+            courier.deliveries.lanes.with_webhooks(&courier.registry, std::slice::from_ref(&owner)).await;
         if webhooks.unread.contains(&owner) || lanes.unread.contains(&owner) {
             anyhow::bail!("the webhook or its lane could not be read");
         }

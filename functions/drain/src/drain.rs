@@ -80,7 +80,7 @@ impl Drain {
         };
         let claiming = Claiming::new(message, me.to_owned(), until, until + RESERVE);
         let deliveries = &self.courier.deliveries;
-        let outcome = match deliveries.write_lane(&asked.workspace, asked.webhook, &claiming.write(now)).await {
+        let outcome = match deliveries.lanes.write(&asked.workspace, asked.webhook, &claiming.write(now)).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(%error, "a turn could not be claimed");

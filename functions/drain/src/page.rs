@@ -27,8 +27,13 @@ impl Working<'_> {
             }
             let after = self.hand.after(class).map(str::to_owned);
             let backlog = self.backlog();
-            let page =
-                self.drain.courier.deliveries.waiting(backlog, class, after.as_deref(), limit - items.len()).await?;
+            let page = self
+                .drain
+                .courier
+                .deliveries
+                .backlogs
+                .page(backlog, class, after.as_deref(), limit - items.len())
+                .await?;
             unreadable += page.unreadable;
             let is_cut = self.take_page(class, page.items, &mut items, &mut bytes);
             if is_cut || !page.is_end {

@@ -148,7 +148,7 @@ impl<'d> Working<'d> {
         let owner = (self.asked.workspace.clone(), self.asked.webhook);
         let courier = &self.drain.courier;
         let (mut webhooks, mut lanes) =
-            courier.deliveries.webhooks_and_lanes(&courier.registry, std::slice::from_ref(&owner)).await;
+            courier.deliveries.lanes.with_webhooks(&courier.registry, std::slice::from_ref(&owner)).await;
         let client = courier.clients(&mut webhooks).await.remove(&self.asked.webhook);
         if webhooks.unread.contains(&owner) || lanes.unread.contains(&owner) {
             anyhow::bail!("the webhook or its lane could not be read");
@@ -179,7 +179,8 @@ impl<'d> Working<'d> {
     }
 
     async fn count(&mut self) -> anyhow::Result<()> {
-        let is_full = self.drain.courier.deliveries.has_waiting(self.backlog(), self.drain.max_waiting).await?;
+        let is_full =
+            self.drain.courier.deliveries.backlogs.has_at_least(self.backlog(), self.drain.max_waiting).await?;
         if is_full {
             tracing::warn!("a backlog is full: what comes is skipped");
         }
@@ -191,7 +192,7 @@ impl<'d> Working<'d> {
         let client = self.client.as_ref().context("a webhook that is gone has no limit")?;
         let Some(limit) = client.webhook.rate_limit() else { return Ok(()) };
         let (workspace, id) = (&self.asked.workspace, self.asked.webhook);
-        match self.drain.courier.deliveries.reserve_slots(workspace, id, limit, count, clock::now()).await? {
+        match self.drain.courier.deliveries.slots.reserve(workspace, id, limit, count, clock::now()).await? {
             Reserved::Slots(slots) => self.turn.reserved(slots, None),
             Reserved::Later(next) => self.turn.reserved(Vec::new(), Some(next)),
         }
@@ -286,7 +287,7 @@ impl<'d> Working<'d> {
                 for item in items {
                     let mut task = item.task;
                     task.faults += 1;
-                    if let Err(error) = drain.courier.deliveries.rewrite_waiting(backlog, &item.key, &task).await {
+                    if let Err(error) = drain.courier.deliveries.backlogs.rewrite(backlog, &item.key, &task).await {
                         tracing::error!(%error, "a fault of ours could not be counted");
                     }
                 }
@@ -370,7 +371,7 @@ impl<'d> Working<'d> {
     async fn write(&mut self, write: &posthaste_domain::lane::Write) -> anyhow::Result<()> {
         let (workspace, id) = (&self.asked.workspace, self.asked.webhook);
         let (before, was_pouring) = (self.turn.state(), self.turn.is_pouring());
-        let outcome = self.drain.courier.deliveries.write_lane(workspace, id, write).await?;
+        let outcome = self.drain.courier.deliveries.lanes.write(workspace, id, write).await?;
         self.turn.wrote(outcome, clock::now());
         if was_pouring && !self.turn.is_pouring() {
             // What is at hand was made ready to be handed on, and not to be sent.
@@ -385,7 +386,7 @@ impl<'d> Working<'d> {
     }
 
     async fn look_again(&mut self) -> anyhow::Result<()> {
-        let is_empty = self.drain.courier.deliveries.is_backlog_empty(self.backlog()).await?;
+        let is_empty = self.drain.courier.deliveries.backlogs.is_empty(self.backlog()).await?;
         self.turn.looked_again(is_empty);
         Ok(())
     }

@@ -43,7 +43,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         default_workspace: config::default_workspace()?,
     };
     let batch = Batch { queue: queue("EVENTS_QUEUE_URL")?, dead_letters: queue("EVENTS_DLQ_URL")? };
-    let suspects = Suspects { deliveries: fanout.deliveries.clone(), batch, event_id: arrival::event_id };
+    let suspects = Suspects { store: fanout.deliveries.suspects.clone(), batch, event_id: arrival::event_id };
     let (fanout, suspects) = (&fanout, &suspects);
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);

@@ -77,7 +77,7 @@ impl Fanout {
     async fn hold(&self, run: Run, owed: BTreeSet<Owed>, ledger: &Ledger) {
         let holds = once_each(&owed);
         let held = async {
-            let ended = self.deliveries.hold(holding(&run), &holds, self.hold_deadline).await?;
+            let ended = self.deliveries.holds.hold(holding(&run), &holds, self.hold_deadline).await?;
             for part in parts(&ended, |hold| hold.bytes) {
                 send(&self.tasks, task_of_run(&run, part)?).await?;
             }
@@ -134,10 +134,10 @@ impl Fanout {
             }
             let own = end.wanted.map(|hold| hold.delivery);
             let token = format!("{:032x}", u128::from_be_bytes(random::bytes()?));
-            let Some(first) = self.deliveries.end(holding(run), own, &token, clock::now()).await? else {
+            let Some(first) = self.deliveries.holds.end(holding(run), own, &token, clock::now()).await? else {
                 return self.send_part(run, &end.event, None, end.wanted).await;
             };
-            let progress = self.deliveries.progress([(run.workspace.clone(), run.webhook, first)]).await;
+            let progress = self.deliveries.records.progress([(run.workspace.clone(), run.webhook, first)]).await;
             let is_attempted = progress.items.contains_key(&first);
             if !is_attempted && !end.again && end.share.tries < END_TRIES {
                 return send(&self.shares, end_again(&end)?).await;
@@ -158,7 +158,7 @@ impl Fanout {
         let (Some(first), Some(last)) = (expected.first(), expected.last()) else { return Ok(true) };
         let at = |event: &EventId| Some(HoldAt { is_end: false, event: *event });
         let between = Within { after: None, from: at(first), until: at(last) };
-        let held = self.deliveries.held(holding(run), between, MAX_HELD).await?;
+        let held = self.deliveries.holds.held(holding(run), between, MAX_HELD).await?;
         let held: BTreeSet<EventId> = held.iter().map(|hold| hold.event).collect();
         let missing: Vec<_> = expected
             .difference(&held)
@@ -166,15 +166,15 @@ impl Fanout {
                 (run.workspace.clone(), run.webhook, DeliveryId::derive(*event, run.webhook, Cause::Published))
             })
             .collect();
-        if missing.is_empty() || self.deliveries.has_ended(holding(run)).await? {
+        if missing.is_empty() || self.deliveries.holds.has_ended(holding(run)).await? {
             return Ok(true);
         }
-        let made = self.deliveries.progress(missing.iter().cloned()).await;
+        let made = self.deliveries.records.progress(missing.iter().cloned()).await;
         Ok(missing.iter().all(|(_, _, delivery)| made.items.contains_key(delivery)))
     }
 
     async fn go_on_with(&self, Continued { run, rest, tries, event, record: _ }: &Continued) -> anyhow::Result<()> {
-        let progress = self.deliveries.progress([(run.workspace.clone(), run.webhook, rest.last)]).await;
+        let progress = self.deliveries.records.progress([(run.workspace.clone(), run.webhook, rest.last)]).await;
         anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
         // Whoever holds an event longer than the deadline does not keep its order.
         let is_late = clock::now() > event.id.time() + self.hold_deadline;
@@ -183,8 +183,8 @@ impl Fanout {
         }
         let after = HoldAt { is_end: rest.is_end, event: rest.after };
         let done = Within { until: Some(after), ..Within::default() };
-        let done = self.deliveries.held(holding(run), done, MAX_DELIVERIES).await?;
-        self.deliveries.forget(holding(run), &done).await?;
+        let done = self.deliveries.holds.held(holding(run), done, MAX_DELIVERIES).await?;
+        self.deliveries.holds.forget(holding(run), &done).await?;
         self.send_part(run, event, Some(after), None).await
     }
 
@@ -201,14 +201,14 @@ impl Fanout {
         end: Option<Hold>,
     ) -> anyhow::Result<()> {
         let within = Within { after, ..Within::default() };
-        let held = self.deliveries.held(holding(run), within, MAX_DELIVERIES + 1).await?;
+        let held = self.deliveries.holds.held(holding(run), within, MAX_DELIVERIES + 1).await?;
         let end = end.filter(|end| held.iter().all(|hold| hold.at() != end.at()));
         let all: Vec<Hold> = held.into_iter().chain(end).collect();
         let parts = parts(&all, |hold| hold.bytes);
         let Some(part) = parts.first() else { return Ok(()) };
         let last = part.last().filter(|_| parts.len() > 1);
         if let (Some(end), true) = (end, last.is_some()) {
-            self.deliveries.hold_end(holding(run), end, self.hold_deadline).await?;
+            self.deliveries.holds.hold_end(holding(run), end, self.hold_deadline).await?;
         }
         send(&self.tasks, task_of_run(run, part)?).await?;
         match last {
@@ -216,7 +216,7 @@ impl Fanout {
                 let rest = Rest { after: last.event, is_end: last.is_end, last: last.delivery };
                 send(&self.shares, rest_of_run(run, rest, event, 0)?).await
             }
-            None => Ok(self.deliveries.forget(holding(run), part).await?),
+            None => Ok(self.deliveries.holds.forget(holding(run), part).await?),
         }
     }
 }

@@ -70,14 +70,14 @@ pub(crate) enum Found {
 
 /// The delivery with this id, if it is the webhook's and was tried, or waits.
 pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: DeliveryId) -> Result<Found, ApiError> {
-    if let Some(record) = deliveries.delivery(&webhook.workspace, webhook.id, id).await? {
+    if let Some(record) = deliveries.records.get(&webhook.workspace, webhook.id, id).await? {
         return Ok(Found::Recorded(record));
     }
     if let Some(waits) = history::find_waiting(deliveries, webhook, id).await? {
         return Ok(Found::Waits(waits));
     }
     // It may have gone out between the two looks.
-    deliveries.delivery(&webhook.workspace, webhook.id, id).await?.map(Found::Recorded).ok_or(DeliveryId::MISSING)
+    deliveries.records.get(&webhook.workspace, webhook.id, id).await?.map(Found::Recorded).ok_or(DeliveryId::MISSING)
 }
 
 /// Whether a request that is made now, for the last attempt's time, is the one that was sent: the settings are those of then, and no

@@ -65,12 +65,12 @@ impl Reader<'_> {
 
     async fn stretch(self, class: Class, times: (Timestamp, Option<Timestamp>)) -> Result<Stretch, ApiError> {
         let backlog = backlog(self.webhook);
-        let page = self.deliveries.waiting_newest(backlog, class, times, None, Some(FIRST_CALL)).await?;
+        let page = self.deliveries.backlogs.newest(backlog, class, times, None, Some(FIRST_CALL)).await?;
         let mut stretch = Stretch::new(page.items, page.is_end);
         let unfinished = stretch.unfinished().map(|(time, last)| (time, last.key.clone()));
         if let Some((time, last)) = unfinished {
             let times = history::millisecond(time);
-            let rest = self.deliveries.waiting_newest(backlog, class, times, Some(&last), None).await?;
+            let rest = self.deliveries.backlogs.newest(backlog, class, times, Some(&last), None).await?;
             if !rest.is_end {
                 tracing::warn!("more waits in a millisecond than the history can show");
             }
@@ -80,7 +80,7 @@ impl Reader<'_> {
     }
 
     async fn records(self, asked_for: &History) -> Result<Records<DeliveryRecord>, ApiError> {
-        let page = self.deliveries.history(&self.webhook.workspace, self.webhook.id, asked_for).await?;
+        let page = self.deliveries.records.history(&self.webhook.workspace, self.webhook.id, asked_for).await?;
         Ok(Records { items: page.items.into_iter().map(|record| (record.id, record)).collect(), next: page.next })
     }
 
@@ -100,7 +100,7 @@ impl Reader<'_> {
             return Ok(rows);
         }
         let progress =
-            self.deliveries.progress(wanted.into_iter().map(|wanted| (workspace.clone(), *id, wanted))).await;
+            self.deliveries.records.progress(wanted.into_iter().map(|wanted| (workspace.clone(), *id, wanted))).await;
         if !progress.unread.is_empty() {
             return Err(ApiError::Internal);
         }
@@ -122,7 +122,8 @@ impl Reader<'_> {
         if keys.is_empty() {
             return Ok(rows.into_iter().filter_map(record).map(answer).collect());
         }
-        let (types, lane) = tokio::join!(self.events.types(keys), self.deliveries.lane(workspace, self.webhook.id));
+        let (types, lane) =
+            tokio::join!(self.events.types(keys), self.deliveries.lanes.get(workspace, self.webhook.id));
         if !types.unread.is_empty() {
             return Err(ApiError::Internal);
         }
@@ -148,7 +149,7 @@ pub(crate) async fn find_waiting(
 ) -> Result<Option<Waits>, ApiError> {
     let times = history::millisecond(id.time());
     for class in Class::ALL {
-        let page = deliveries.waiting_newest(backlog(webhook), class, times, None, None).await?;
+        let page = deliveries.backlogs.newest(backlog(webhook), class, times, None, None).await?;
         if let Some(waits) = page.items.iter().flat_map(history::deliveries).find(|waits| waits.id == id) {
             return Ok(Some(waits));
         }

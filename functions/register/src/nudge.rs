@@ -23,11 +23,11 @@ impl Turns {
     /// it when it wakes by itself. A lane that nobody knows is answered as a healthy one.
     pub(crate) async fn nudge(&self, workspace: &Workspace, webhook: WebhookId) -> Lane {
         let nudge = lane::nudge(clock::now());
-        let before = match self.deliveries.write_lane(workspace, webhook, &nudge).await {
+        let before = match self.deliveries.lanes.write(workspace, webhook, &nudge).await {
             Ok(Outcome::Done(before)) => before,
             Ok(Outcome::Refused(lane)) => {
                 if let Some(write) = lane::forgive(&lane)
-                    && let Err(error) = self.deliveries.write_lane(workspace, webhook, &write).await
+                    && let Err(error) = self.deliveries.lanes.write(workspace, webhook, &write).await
                 {
                     tracing::warn!(%error, "a circuit could not be closed after a change");
                 }

@@ -70,7 +70,7 @@ impl Reckoner<'_> {
             if wanted.is_empty() {
                 break;
             }
-            let found = self.deliveries.statuses(self.workspace, wanted).await;
+            let found = self.deliveries.records.statuses(self.workspace, wanted).await;
             if !found.unread.is_empty() {
                 return Err(ApiError::Internal);
             }

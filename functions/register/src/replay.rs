@@ -69,7 +69,7 @@ pub(crate) async fn start(
     is_enabled(&webhook)?;
     let owner = (&webhook.workspace, webhook.id);
     let now = clock::now();
-    let latest = match deliveries.latest_job(owner).await? {
+    let latest = match deliveries.jobs.latest(owner).await? {
         Some(latest) => {
             is_over(&deliveries, &queues, &webhook, latest, now).await?;
             Some(latest)
@@ -89,7 +89,7 @@ pub(crate) async fn show(
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
 ) -> Result<Response, ApiError> {
-    let job = deliveries.job((&webhook.workspace, webhook.id), id).await?.ok_or(JobId::MISSING)?;
+    let job = deliveries.jobs.get((&webhook.workspace, webhook.id), id).await?.ok_or(JobId::MISSING)?;
     revive(&deliveries, &queues, &webhook, &job, clock::now()).await?;
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }
@@ -100,7 +100,7 @@ pub(crate) async fn cancel(
     State(deliveries): State<Deliveries>,
 ) -> Result<Response, ApiError> {
     let owner: JobOwner<'_> = (&webhook.workspace, webhook.id);
-    let job = deliveries.end_job(owner, id, JobStatus::Cancelled, None, clock::now()).await?.ok_or(JobId::MISSING)?;
+    let job = deliveries.jobs.end(owner, id, JobStatus::Cancelled, None, clock::now()).await?.ok_or(JobId::MISSING)?;
     tracing::info!(job.id = %job.id, "cancelled a replay");
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }
@@ -115,11 +115,11 @@ async fn begin(
 ) -> Result<(), ApiError> {
     let owner = (&webhook.workspace, webhook.id);
     send_page(queues, webhook, job).await?;
-    if deliveries.begin_job(owner, job, after, retention).await? {
+    if deliveries.jobs.begin(owner, job, after, retention).await? {
         return Ok(());
     }
     // Another call was first.
-    Err(deliveries.latest_job(owner).await?.map_or(ApiError::Conflict, ApiError::ReplayRunning))
+    Err(deliveries.jobs.latest(owner).await?.map_or(ApiError::Conflict, ApiError::ReplayRunning))
 }
 
 /// An error if the job is running. One that is no longer stored is over.
@@ -130,7 +130,7 @@ async fn is_over(
     id: JobId,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    match deliveries.job((&webhook.workspace, webhook.id), id).await? {
+    match deliveries.jobs.get((&webhook.workspace, webhook.id), id).await? {
         Some(job) if job.status == JobStatus::Running => {
             revive(deliveries, queues, webhook, &job, now).await?;
             Err(ApiError::ReplayRunning(id))
@@ -148,7 +148,7 @@ async fn revive(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     let owner = (&webhook.workspace, webhook.id);
-    if job.stands_still(now) && deliveries.claim_standstill(owner, job, now).await? {
+    if job.stands_still(now) && deliveries.jobs.claim_standstill(owner, job, now).await? {
         tracing::warn!(job.id = %job.id, "a replay stood still and goes on");
         send_page(queues, webhook, job).await?;
     }

@@ -25,7 +25,7 @@ use posthaste_runtime::{
     random,
 };
 use posthaste_sender::{Outcome, Request, Sender};
-use posthaste_store::{Deliveries, Registry, Subject};
+use posthaste_store::{Deliveries, NewAttempt, Registry, Subject};
 
 use crate::path::Managed;
 
@@ -53,8 +53,8 @@ pub(crate) async fn send(
     let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));
     let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;
     let subject = Subject { delivery, webhook: webhook.id, event: &event, cause: CauseKind::Test, retention };
-    let attempt_id = delivery.to_string();
-    deliveries.record_attempt(subject, (&attempt, &attempt_id), 0, None, clock::now()).await?;
+    let new = NewAttempt { attempt: &attempt, id: &delivery.to_string(), known: 0, retry: None };
+    deliveries.records.record_attempt(subject, new, clock::now()).await?;
     tracing::info!(
         delivery.id = %delivery,
         http.status = attempt.http_status,

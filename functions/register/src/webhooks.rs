@@ -88,7 +88,7 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
     let owners: Vec<_> = page.items.iter().map(|webhook| (webhook.workspace.clone(), webhook.id)).collect();
-    let mut lanes = deliveries.lanes(&owners).await;
+    let mut lanes = deliveries.lanes.get_all(&owners).await;
     if !lanes.unread.is_empty() {
         return Err(ApiError::Internal);
     }
@@ -107,7 +107,7 @@ pub(crate) async fn show(
     State(keys): State<Keys>,
 ) -> Result<Response, ApiError> {
     let webhook = opened(&keys, webhook).await?;
-    let lane = deliveries.lane(&webhook.workspace, webhook.id).await?;
+    let lane = deliveries.lanes.get(&webhook.workspace, webhook.id).await?;
     Ok(success(StatusCode::OK, WebhookAnswer::of(&webhook, &lane, clock::now())))
 }
 
@@ -164,7 +164,7 @@ pub(crate) async fn rotate(
     let overlap = RotateSecret::parse(&body)?.overlap();
     let secret = new_secret()?;
     // Nothing may fail after the rotation: its answer is the only one that shows the secret.
-    let lane = deliveries.lane(&workspace, id).await?;
+    let lane = deliveries.lanes.get(&workspace, id).await?;
     let answer = |webhook: &Webhook| {
         success(StatusCode::OK, WebhookAnswer::of(webhook, &lane, clock::now()).with_secret(&secret))
     };

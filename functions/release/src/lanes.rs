@@ -35,7 +35,7 @@ impl Release {
             lanes.chain(probes.into_iter().map(move |shard| (shard, most_probes)))
         });
         let looked = stream::iter(shards)
-            .map(async |(shard, most)| self.deliveries.due_lanes(&shard, now + AHEAD, most).await)
+            .map(async |(shard, most)| self.deliveries.lanes.due(&shard, now + AHEAD, most).await)
             .buffer_unordered(CONCURRENT_WRITES)
             .collect::<Vec<_>>()
             .await;
@@ -52,7 +52,7 @@ impl Release {
         }
         // The index lags behind the table, which says what is due.
         let owners: Vec<WebhookKey> = due.into_iter().map(|lane| (lane.workspace, lane.webhook)).collect();
-        let lanes = self.deliveries.lanes(&owners).await;
+        let lanes = self.deliveries.lanes.get_all(&owners).await;
         if !lanes.unread.is_empty() {
             count(Metric::Faults, lanes.unread.len());
             tracing::error!(
@@ -77,7 +77,7 @@ impl Release {
     async fn wake(&self, owner: WebhookKey, lane: Lane, now: Timestamp) -> Option<Message> {
         let (write, at) = lane::wake(&lane, now)?;
         let (workspace, webhook) = owner;
-        match self.deliveries.write_lane(&workspace, webhook, &write).await {
+        match self.deliveries.lanes.write(&workspace, webhook, &write).await {
             Ok(Outcome::Done(_)) => {}
             Ok(Outcome::Refused(_)) => return None,
             Err(error) => {

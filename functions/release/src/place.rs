@@ -117,7 +117,7 @@ impl Place {
 
     async fn forget(&mut self, sent: Vec<Released>, release: &Release) -> Result<(), StoreError> {
         if !sent.is_empty() {
-            self.kept.extend(release.deliveries.forget_released(sent).await?);
+            self.kept.extend(release.deliveries.due.forget(sent).await?);
         }
         Ok(())
     }
@@ -126,14 +126,14 @@ impl Place {
         let now = clock::now();
         match &self.cursor {
             Cursor::Parked(shard, after) => {
-                let page = deliveries.parked(*shard, until, after.as_deref(), PAGE).await?;
+                let page = deliveries.due_items.page(*shard, until, after.as_deref(), PAGE).await?;
                 let (items, next) = plan::whole(page.items, page.next);
                 overdue(plan::parked_since(&items), now);
                 self.cursor = next.map_or(Cursor::End, |next| Cursor::Parked(*shard, Some(next)));
                 Ok(plan::parked(items, now))
             }
             Cursor::Index(shard, after) => {
-                let page = deliveries.due(*shard, now, until, after.as_ref(), PAGE).await?;
+                let page = deliveries.due.page(*shard, now, until, after.as_ref(), PAGE).await?;
                 self.cursor = page.next.map_or(Cursor::End, |next| Cursor::Index(*shard, Some(next)));
                 overdue(page.due.first().map(|due| due.due_at), now);
                 Ok(plan::held(page.due, now)?)

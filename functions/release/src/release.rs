@@ -20,7 +20,7 @@ use posthaste_domain::{
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{clock, deadline::Deadline, telemetry::count};
-use posthaste_store::Deliveries;
+use posthaste_store::{Deliveries, DueIndex};
 use tokio::time::Instant;
 
 use crate::place::Place;
@@ -120,7 +120,7 @@ struct Emptied {
 
 /// The partitions of a part.
 fn places(part: Part) -> impl Iterator<Item = Place> {
-    part.shards().map(Place::parked).chain(part.share_of(Deliveries::DUE_SHARDS).map(Place::index))
+    part.shards().map(Place::parked).chain(part.share_of(DueIndex::SHARDS).map(Place::index))
 }
 
 fn told_of_copies(place: &Place) {

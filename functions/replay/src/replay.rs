@@ -94,11 +94,11 @@ impl Replay {
 
     async fn follow(&self, message: &PageMessage, record: &Record, invocation: &str) -> anyhow::Result<Fate> {
         let owner = (&message.workspace, message.webhook);
-        let job = self.deliveries.job(owner, message.job).await?;
+        let job = self.deliveries.jobs.get(owner, message.job).await?;
         match (step(message, job.as_ref(), record.sent, clock::now()), job) {
             (Step::Read, Some(job)) if self.has_replays_waiting(owner).await? => {
                 // It does not stand still: nobody has to send its message again.
-                self.deliveries.claim_standstill(owner, &job, clock::now()).await?;
+                self.deliveries.jobs.claim_standstill(owner, &job, clock::now()).await?;
                 Ok(Fate::RetryIn(page_wait(record.receives)))
             }
             (Step::Read, Some(job)) => {
@@ -136,11 +136,11 @@ impl Replay {
     /// Whether deliveries of an earlier page wait in the webhook's backlog: then this page waits too, or a replay could fill it.
     async fn has_replays_waiting(&self, owner: JobOwner<'_>) -> anyhow::Result<bool> {
         let (workspace, webhook) = owner;
-        if self.deliveries.lane(workspace, webhook).await?.phase.is_none() {
+        if self.deliveries.lanes.get(workspace, webhook).await?.phase.is_none() {
             return Ok(false);
         }
         let backlog = Backlog { workspace, webhook };
-        Ok(!self.deliveries.waiting(backlog, Class::Replay, None, 1).await?.items.is_empty())
+        Ok(!self.deliveries.backlogs.page(backlog, Class::Replay, None, 1).await?.items.is_empty())
     }
 
     /// Goes through a page: sends its tasks and counts them. None if the job can't go on.
@@ -171,7 +171,7 @@ impl Replay {
             until: Some(job.until),
             ..History::default()
         };
-        let page = self.deliveries.history(owner.0, owner.1, &history).await?;
+        let page = self.deliveries.records.history(owner.0, owner.1, &history).await?;
         let Tasks { examined, replayed, messages } = tasks(&webhook, job, &page.items, again)?;
         if let Some((_, error)) = self.tasks.send(&messages).await.pop() {
             return Err(error.into());
@@ -183,7 +183,7 @@ impl Replay {
             next: page.next,
             by,
         };
-        let advanced = self.deliveries.advance_job(owner, job.id, turned, self.retention, clock::now()).await?;
+        let advanced = self.deliveries.jobs.advance(owner, job.id, turned, self.retention, clock::now()).await?;
         tracing::info!(deliveries = replayed, "replayed a page");
         Ok(Some(advanced))
     }
@@ -191,7 +191,7 @@ impl Replay {
     /// Ends the job as failed.
     async fn give_up(&self, owner: JobOwner<'_>, job: &Job, code: &str, message: &str) -> anyhow::Result<()> {
         let why = Failure { code: code.to_owned(), message: message.to_owned() };
-        self.deliveries.end_job(owner, job.id, JobStatus::Failed, Some(&why), clock::now()).await?;
+        self.deliveries.jobs.end(owner, job.id, JobStatus::Failed, Some(&why), clock::now()).await?;
         tracing::warn!(reason = code, "a replay can't go on");
         Ok(())
     }

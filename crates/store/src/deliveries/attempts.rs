@@ -6,11 +6,8 @@ use posthaste_domain::{
     sequence::Recorded,
 };
 
-use super::record::attempt_count;
-use crate::{
-    StoreError,
-    item::{Item, Read},
-};
+use super::{record::attempt_count, records::NewAttempt};
+use crate::{StoreError, item::Item};
 
 /// Why the update of a record was refused.
 pub(super) enum Refused {
@@ -20,10 +17,11 @@ pub(super) enum Refused {
     Full(Vec<AttributeValue>),
 }
 
-pub(super) fn refused(old: &Item, attempt: &Attempt, attempt_id: &str, known: u32) -> Result<Refused, StoreError> {
-    let attempts = old.get("attempts").and_then(|value| value.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
+pub(super) fn refused(old: &Item, new: NewAttempt<'_>) -> Result<Refused, StoreError> {
+    let NewAttempt { attempt, id, known, .. } = new;
+    let attempts = old.list("attempts");
     let count = attempt_count(old)?;
-    if old.text("lastAttempt").is_ok_and(|id| id == attempt_id) {
+    if old.text("lastAttempt").is_ok_and(|last| last == id) {
         return Ok(Refused::For(Recorded::Counted(count)));
     }
     if attempts.iter().any(|kept| is_same(kept, attempt)) {

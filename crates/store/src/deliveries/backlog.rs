@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, Select, WriteRequest};
+use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::Select};
 use posthaste_domain::{
     Timestamp,
     backlog::{self, Class, Waiting},
@@ -11,10 +11,11 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 
-use super::Deliveries;
 use crate::{
     StoreError, batch,
-    item::{EXPIRES_AT, Item, Read, SK, key, number, text},
+    item::{EXPIRES_AT, Item, SK, json, key, number},
+    table::{Answer, Range, Table},
+    write::{Condition, Update},
 };
 
 const PREFIX: &str = "#wait#";
@@ -22,6 +23,12 @@ const PREFIX: &str = "#wait#";
 const LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 /// How many calls a count may take.
 const MAX_COUNTING_CALLS: usize = 2000;
+
+/// The backlogs of all webhooks.
+#[derive(Debug, Clone)]
+pub struct Backlogs {
+    pub(super) table: Table,
+}
 
 /// Where one backlog is.
 #[derive(Debug, Clone, Copy)]
@@ -55,56 +62,36 @@ impl Backlog<'_> {
 
     fn item(&self, waiting: &Waiting) -> Result<Item, StoreError> {
         let event = backlog::time_of(&waiting.key).unwrap_or(waiting.since);
-        let mut item = self.key(&waiting.key);
-        item.insert("task".to_owned(), text(serde_json::to_string(&waiting.task)?));
-        item.insert("bytes".to_owned(), number(waiting.bytes));
-        item.insert("since".to_owned(), number(waiting.since.as_millisecond()));
-        item.insert(EXPIRES_AT.to_owned(), number((event.max(waiting.since) + LIFE).as_second()));
-        Ok(item)
+        Ok(self
+            .key(&waiting.key)
+            .with("task", json(&waiting.task)?)
+            .with("bytes", number(waiting.bytes))
+            .with("since", number(waiting.since.as_millisecond()))
+            .with(EXPIRES_AT, number((event.max(waiting.since) + LIFE).as_second())))
     }
 }
 
-impl Deliveries {
+impl Backlogs {
     /// Puts items into backlogs, 25 with a call. Returns the places of those that may not be there.
-    pub async fn put_waiting(&self, items: &[(Backlog<'_>, Waiting)]) -> Result<HashSet<usize>, StoreError> {
-        let put = |(backlog, waiting): &(Backlog<'_>, Waiting)| {
-            let item = backlog.item(waiting)?;
-            let put = PutRequest::builder().set_item(Some(item.clone())).build();
-            let put = put.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
-            Ok((item, WriteRequest::builder().put_request(put).build()))
-        };
-        let writes = items.iter().map(put).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(batch::write(&self.client, &self.table, &writes).await)
+    pub async fn put(&self, items: &[(Backlog<'_>, Waiting)]) -> Result<HashSet<usize>, StoreError> {
+        let items = items.iter().map(|(backlog, waiting)| backlog.item(waiting));
+        batch::put(&self.table, items.collect::<Result<_, _>>()?).await
     }
 
     /// Deletes items, 25 with a call. False when one may still be there.
-    pub async fn delete_waiting(&self, backlog: Backlog<'_>, keys: &[String]) -> Result<bool, StoreError> {
-        let delete = |waiting: &String| {
-            let key = backlog.key(waiting);
-            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
-            let delete = delete.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
-            Ok((key, WriteRequest::builder().delete_request(delete).build()))
-        };
-        let deletes = keys.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(batch::write(&self.client, &self.table, &deletes).await.is_empty())
+    pub async fn delete(&self, backlog: Backlog<'_>, keys: &[String]) -> Result<bool, StoreError> {
+        let undone = batch::delete(&self.table, keys.iter().map(|key| backlog.key(key)).collect()).await?;
+        Ok(undone.is_empty())
     }
 
     /// Replaces the task of an item, if it is still there: a part of it is done.
-    pub async fn rewrite_waiting(&self, backlog: Backlog<'_>, key: &str, task: &Task<'_>) -> Result<(), StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(backlog.key(key)))
-            .update_expression("SET #task = :task")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#task", "task")
-            .expression_attribute_values(":task", text(serde_json::to_string(task)?));
-        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
+    pub async fn rewrite(&self, backlog: Backlog<'_>, key: &str, task: &Task<'_>) -> Result<(), StoreError> {
+        let update = Update::at(backlog.key(key)).set("task", json(task)?).only_if(Condition::some_item());
+        self.table.update(update).await.map(drop)
     }
 
     /// The next items of one class, after this key, read strongly.
-    pub async fn waiting(
+    pub async fn page(
         &self,
         backlog: Backlog<'_>,
         class: Class,
@@ -112,32 +99,19 @@ impl Deliveries {
         limit: usize,
     ) -> Result<BacklogPage, StoreError> {
         let (from, until) = backlog::key_range(class, Timestamp::UNIX_EPOCH, None);
-        let query = self
-            .waiting_query(backlog, &from, &until)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(after.map(|after| backlog.key(after)));
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        Ok(page(answer.items(), answer.last_evaluated_key.is_none()))
+        let query = self.between(backlog, &from, &until).limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        Ok(page(Answer::to(query.set_exclusive_start_key(after.map(|after| backlog.key(after).0))).await?))
     }
 
     /// Whether nothing waits, read strongly.
-    pub async fn is_backlog_empty(&self, backlog: Backlog<'_>) -> Result<bool, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :backlog")
-            .expression_attribute_values(":backlog", text(backlog.partition()))
-            .projection_expression(SK)
-            .limit(1);
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        Ok(answer.items().is_empty())
+    pub async fn is_empty(&self, backlog: Backlog<'_>) -> Result<bool, StoreError> {
+        let query = self.table.query(&backlog.partition(), Range::All).projection_expression(SK).limit(1);
+        Ok(Answer::to(query).await?.items.is_empty())
     }
 
     /// What of the class waits, of events of this time range, the newest first and read strongly: up to `limit` items or as many as
     /// a call reads, which is 1 MB, after this key. The second time is not before the first.
-    pub async fn waiting_newest(
+    pub async fn newest(
         &self,
         backlog: Backlog<'_>,
         class: Class,
@@ -147,17 +121,16 @@ impl Deliveries {
     ) -> Result<BacklogPage, StoreError> {
         let (lower, upper) = backlog::key_range(class, from, until);
         let query = self
-            .waiting_query(backlog, &lower, &upper)
+            .between(backlog, &lower, &upper)
             .scan_index_forward(false)
             .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-            .set_exclusive_start_key(after.map(|after| backlog.key(after)));
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        Ok(page(answer.items(), answer.last_evaluated_key.is_none()))
+            .set_exclusive_start_key(after.map(|after| backlog.key(after).0));
+        Ok(page(Answer::to(query).await?))
     }
 
     /// Whether at least this many items wait. A small backlog is counted with one call; a large one is first estimated from how
     /// close together its oldest and its newest items are, and only counted where that is too many.
-    pub async fn has_waiting(&self, backlog: Backlog<'_>, most: u64) -> Result<bool, StoreError> {
+    pub async fn has_at_least(&self, backlog: Backlog<'_>, most: u64) -> Result<bool, StoreError> {
         let (oldest, newest) = tokio::try_join!(self.density(backlog, true), self.density(backlog, false))?;
         if oldest.is_all {
             return Ok(oldest.count >= most);
@@ -173,35 +146,26 @@ impl Deliveries {
 
     async fn density(&self, backlog: Backlog<'_>, oldest: bool) -> Result<Density, StoreError> {
         let (from, until) = backlog::key_range(Class::Live, Timestamp::UNIX_EPOCH, None);
-        let query = self.waiting_query(backlog, &from, &until).scan_index_forward(oldest).projection_expression(SK);
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        let time = |item: Option<&Item>| -> Result<i64, StoreError> {
-            let time = item.map(|item| item.text(SK)).transpose()?.and_then(backlog::time_of);
-            Ok(time.map_or(0, |time| time.as_millisecond()))
-        };
+        let query = self.between(backlog, &from, &until).scan_index_forward(oldest).projection_expression(SK);
+        let answer = Answer::to(query).await?;
         Ok(Density {
-            count: answer.items().len() as u64,
-            first_ms: time(answer.items().first())?,
-            last_ms: time(answer.items().last())?,
-            is_all: answer.last_evaluated_key.is_none(),
+            count: answer.items.len() as u64,
+            first_ms: event_ms(answer.items.first())?,
+            last_ms: event_ms(answer.items.last())?,
+            is_all: answer.next.is_none(),
         })
     }
 
     /// How many items wait, counted up to `most`.
     async fn count(&self, backlog: Backlog<'_>, most: u64) -> Result<u64, StoreError> {
-        let (mut count, mut start) = (0, None);
+        let mut count = 0;
+        let mut start = None;
         for _ in 0..MAX_COUNTING_CALLS {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :backlog")
-                .expression_attribute_values(":backlog", text(backlog.partition()))
-                .select(Select::Count)
-                .set_exclusive_start_key(start);
-            let answer = query.send().await.map_err(StoreError::call("Query"))?;
-            count += u64::try_from(answer.count).unwrap_or(0);
-            start = answer.last_evaluated_key;
+            let query = self.table.query(&backlog.partition(), Range::All).consistent_read(false);
+            let query = query.select(Select::Count).set_exclusive_start_key(start);
+            let answer = Answer::to(query).await?;
+            count += answer.count as u64;
+            start = answer.next.map(|key| key.0);
             if start.is_none() || count >= most {
                 break;
             }
@@ -209,20 +173,8 @@ impl Deliveries {
         Ok(count)
     }
 
-    fn waiting_query(
-        &self,
-        backlog: Backlog<'_>,
-        from: &str,
-        until: &str,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :backlog AND sk BETWEEN :from AND :until")
-            .expression_attribute_values(":backlog", text(backlog.partition()))
-            .expression_attribute_values(":from", text(from))
-            .expression_attribute_values(":until", text(until))
+    fn between(&self, backlog: Backlog<'_>, from: &str, until: &str) -> QueryFluentBuilder {
+        self.table.query(&backlog.partition(), Range::Between(from, until))
     }
 }
 
@@ -234,10 +186,16 @@ struct Density {
     is_all: bool,
 }
 
+/// The time of an item's event; 0 without an item, or where its key has no time.
+fn event_ms(item: Option<&Item>) -> Result<i64, StoreError> {
+    let Some(item) = item else { return Ok(0) };
+    Ok(backlog::time_of(item.text(SK)?).map_or(0, |time| time.as_millisecond()))
+}
+
 /// One item that can't be read says nothing about the others.
-fn page(items: &[Item], is_end: bool) -> BacklogPage {
-    let mut page = BacklogPage { is_end, ..BacklogPage::default() };
-    for item in items {
+fn page(answer: Answer) -> BacklogPage {
+    let mut page = BacklogPage { is_end: answer.next.is_none(), ..BacklogPage::default() };
+    for item in &answer.items {
         match read(item) {
             Ok(waiting) => page.items.push(waiting),
             Err(error) => {
@@ -250,6 +208,10 @@ fn page(items: &[Item], is_end: bool) -> BacklogPage {
 }
 
 fn read(item: &Item) -> Result<Waiting, StoreError> {
-    let since = Timestamp::from_millisecond(item.number("since")?).map_err(|_| item.corrupt("since"))?;
-    Ok(Waiting { key: item.text(SK)?.to_owned(), task: item.json("task")?, bytes: item.number("bytes")?, since })
+    Ok(Waiting {
+        key: item.text(SK)?.to_owned(),
+        task: item.json("task")?,
+        bytes: item.number("bytes")?,
+        since: item.time_ms("since")?,
+    })
 }

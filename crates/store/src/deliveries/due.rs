@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
@@ -11,18 +11,25 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 
-use super::{Deliveries, holds, record};
+use super::{holds, record};
 use crate::{
     StoreError,
     batch::{self, Reading},
-    item::{Item, PK, Read, SK, key, number, text},
+    item::{Item, PK, SK, key, number, text},
+    table::{Answer, Table},
+    write::{Condition, Update},
 };
 
-/// The index that this reads.
-pub(super) const INDEX: &str = "due";
+const INDEX: &str = "due";
 /// How many partitions of the index there are.
 const SHARDS: u8 = 8;
 const CONCURRENT_WRITES: usize = 16;
+
+/// The index of what is due, and what has been released.
+#[derive(Debug, Clone)]
+pub struct DueIndex {
+    pub(super) table: Table,
+}
 
 /// A hold, or a delivery that the version before has parked, whose time has come, or comes soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,17 +92,29 @@ impl DueDelivery {
 }
 
 /// The index's partition of something with this spread.
-pub(super) fn shard(spread: u8) -> AttributeValue {
-    text((spread % SHARDS).to_string())
+pub(super) fn shard(spread: u8) -> String {
+    (spread % SHARDS).to_string()
 }
 
-impl Deliveries {
-    /// How many shards [`Deliveries::due`] knows.
-    pub const DUE_SHARDS: u8 = SHARDS;
+/// What of one shard of the index is due by `until`, by its time.
+pub(super) fn due_by(table: &Table, shard: &str, until: Timestamp) -> QueryFluentBuilder {
+    table
+        .client
+        .query()
+        .table_name(&table.name)
+        .index_name(INDEX)
+        .key_condition_expression("dueShard = :shard AND dueAt <= :until")
+        .expression_attribute_values(":shard", text(shard))
+        .expression_attribute_values(":until", number(until.as_millisecond()))
+}
+
+impl DueIndex {
+    /// How many shards [`DueIndex::page`] knows.
+    pub const SHARDS: u8 = SHARDS;
 
     /// What of one shard is due by `until`, by its time: of at most `limit` entries of the index after this one. Of holds only what is
     /// due `now`, as their run may end before. What shared a request comes together or not at all.
-    pub async fn due(
+    pub async fn page(
         &self,
         shard: u8,
         now: Timestamp,
@@ -106,19 +125,17 @@ impl Deliveries {
         let (entries, is_end) = self.due_entries(shard, until, after, limit).await?;
         let next = entries.last().filter(|_| !is_end).cloned();
         let attributes = &["dueAt", "eventId", "deliveryId", "batch", "bytes", "cause"];
-        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes };
+        let reading = Reading { table: &self.table, consistent: true, attributes, read };
         let keys = entries.iter().map(|entry| (entry.key.clone(), key(entry.key.0.as_str(), entry.key.1.as_str())));
-        let found = batch::get(reading, keys, read).await;
-        let unread: HashSet<i64> =
-            entries.iter().filter(|entry| found.unread.contains(&entry.key)).map(|entry| entry.due_at).collect();
+        let found = batch::get(reading, keys).await;
+        let unread = entries.iter().filter(|entry| found.unread.contains(&entry.key));
+        let unread_times: HashSet<i64> = unread.map(|entry| entry.due_at).collect();
         // The index lags behind the table, which says what is still waiting.
-        let mut due: Vec<DueDelivery> = found
-            .items
-            .into_values()
-            .flatten()
-            .filter(|due| due.due_at <= if due.held_for.is_some() { now } else { until })
-            .filter(|due| !unread.contains(&due.due_at.as_millisecond()))
-            .collect();
+        let mut due: Vec<DueDelivery> = found.items.into_values().flatten().collect();
+        due.retain(|due| {
+            let latest = if due.held_for.is_some() { now } else { until };
+            due.due_at <= latest && !unread_times.contains(&due.due_at.as_millisecond())
+        });
         due.sort_unstable_by_key(|due| (due.due_at, due.delivery));
         Ok(DuePage { due, next })
     }
@@ -131,29 +148,19 @@ impl Deliveries {
         after: Option<&DueCursor>,
         limit: i32,
     ) -> Result<(Vec<DueCursor>, bool), StoreError> {
+        let shard = self::shard(shard);
         let start = after.map(|after| {
-            let mut start = key(after.key.0.as_str(), after.key.1.as_str());
-            start.insert("dueShard".to_owned(), self::shard(shard));
-            start.insert("dueAt".to_owned(), number(after.due_at));
-            start
+            key(after.key.0.as_str(), after.key.1.as_str())
+                .with("dueShard", text(shard.as_str()))
+                .with("dueAt", number(after.due_at))
         });
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(INDEX)
-            .key_condition_expression("dueShard = :shard AND dueAt <= :until")
-            .expression_attribute_values(":shard", self::shard(shard))
-            .expression_attribute_values(":until", number(until.as_millisecond()))
-            .limit(limit)
-            .set_exclusive_start_key(start);
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
+        let query = due_by(&self.table, &shard, until).limit(limit);
+        let answer = Answer::to(query.set_exclusive_start_key(start.map(|key| key.0))).await?;
         let mut entries = Vec::new();
-        for item in answer.items() {
-            let key = (item.text(PK)?.to_owned(), item.text(SK)?.to_owned());
-            entries.push(DueCursor { key, due_at: item.number("dueAt")? });
+        for item in &answer.items {
+            entries.push(DueCursor { key: item.key_texts()?, due_at: item.number("dueAt")? });
         }
-        let is_end = answer.last_evaluated_key.is_none();
+        let is_end = answer.next.is_none();
         if !is_end {
             without_a_part(&mut entries);
         }
@@ -161,43 +168,31 @@ impl Deliveries {
     }
 
     /// Forgets what was released, 25 items with a call. Returns what may still be there.
-    pub async fn forget_released(&self, released: Vec<Released>) -> Result<Vec<Released>, StoreError> {
-        let (items, records): (Vec<_>, Vec<_>) =
-            released.into_iter().partition(|released| matches!(released, Released::Item(_)));
-        let mut deletes = Vec::new();
-        for released in &items {
-            let (Released::Item((pk, sk)) | Released::Record((pk, sk), _)) = released;
-            let key = key(pk.as_str(), sk.as_str());
-            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
-            let delete = delete.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
-            deletes.push((key, WriteRequest::builder().delete_request(delete).build()));
-        }
-        let undone = batch::write(&self.client, &self.table, &deletes).await;
-        let items = items.into_iter().enumerate().filter(|(at, _)| undone.contains(at)).map(|(_, released)| released);
-        let mut left: Vec<Released> = items.collect();
-        let records = stream::iter(records).map(async |released| match self.forget_due(&released).await {
-            Ok(()) => None,
-            Err(error) => {
-                tracing::error!(%error, "a record still says that its delivery is parked");
-                Some(released)
+    pub async fn forget(&self, released: Vec<Released>) -> Result<Vec<Released>, StoreError> {
+        let mut items = Vec::new();
+        let mut records = Vec::new();
+        for one in released {
+            match one {
+                Released::Item(key) => items.push(key),
+                Released::Record(key, due_at) => records.push((key, due_at)),
             }
-        });
-        left.extend(records.buffered(CONCURRENT_WRITES).collect::<Vec<_>>().await.into_iter().flatten());
+        }
+        let keys = items.iter().map(|(pk, sk)| key(pk.as_str(), sk.as_str())).collect();
+        let undone = batch::delete(&self.table, keys).await?;
+        let mut left: Vec<Released> = undone.into_iter().map(|at| Released::Item(items[at].clone())).collect();
+        let left_records = stream::iter(records).map(|(key, due_at)| self.forget_record(key, due_at));
+        left.extend(left_records.buffered(CONCURRENT_WRITES).collect::<Vec<_>>().await.into_iter().flatten());
         Ok(left)
     }
 
-    /// Nothing happens where the record waits for another time by now.
-    async fn forget_due(&self, released: &Released) -> Result<(), StoreError> {
-        let Released::Record((pk, sk), due_at) = released else { return Ok(()) };
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(pk.as_str(), sk.as_str())))
-            .update_expression("REMOVE dueAt, dueShard")
-            .condition_expression("dueAt = :due")
-            .expression_attribute_values(":due", number(due_at.as_millisecond()));
-        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
+    /// Nothing happens where the record waits for another time by now. Returns what may still be there.
+    async fn forget_record(&self, record: (String, String), due_at: Timestamp) -> Option<Released> {
+        let update = Update::at(key(record.0.as_str(), record.1.as_str()))
+            .remove_all(&["dueAt", "dueShard"])
+            .only_if(Condition::Is("dueAt", number(due_at.as_millisecond())));
+        let error = self.table.update(update).await.err()?;
+        tracing::error!(%error, "a record still says that its delivery is parked");
+        Some(Released::Record(record, due_at))
     }
 }
 
@@ -212,26 +207,37 @@ fn without_a_part(entries: &mut Vec<DueCursor>) {
 /// None where it does not wait any more.
 fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
     let Some(due_at) = record::due_at(item)? else { return Ok(None) };
-    let (pk, sk) = (item.text(PK)?, item.text(SK)?);
-    let hold = holds::parse_key(pk, sk);
-    let is_hold = hold.is_some();
-    let (workspace, webhook, held_for, event) = match hold {
-        Some(hold) => (hold.workspace, hold.webhook, Some(hold.context), hold.event),
-        None => {
-            let mut parts = pk.split('#');
-            let workspace = parts.next().and_then(|name| Workspace::parse(name).ok());
-            let webhook = parts.next().and_then(|id| id.parse().ok());
-            let (Some(workspace), Some(webhook)) = (workspace, webhook) else { return Err(item.corrupt(PK)) };
-            (workspace, webhook, None, item.parsed("eventId")?)
-        }
-    };
-    let delivery = if is_hold { item.parsed("deliveryId")? } else { item.parsed(SK)? };
-    let batch = record::batch(item)?;
-    // The version before recorded no size.
-    let bytes = if item.contains_key("bytes") { item.number("bytes")? } else { 0 };
-    let cause = record::cause(item)?;
-    let key = (pk.to_owned(), sk.to_owned());
-    Ok(Some(DueDelivery { workspace, webhook, delivery, event, cause, batch, due_at, held_for, bytes, key }))
+    let (pk, sk) = item.key_texts()?;
+    if let Some(hold) = holds::parse_key(&pk, &sk) {
+        return Ok(Some(DueDelivery {
+            workspace: hold.workspace,
+            webhook: hold.webhook,
+            delivery: item.parsed("deliveryId")?,
+            event: hold.event,
+            cause: record::cause(item)?,
+            batch: record::batch(item)?,
+            due_at,
+            held_for: Some(hold.context),
+            bytes: record::bytes(item)?,
+            key: (pk, sk),
+        }));
+    }
+    let mut parts = pk.split('#');
+    let workspace = parts.next().and_then(|name| Workspace::parse(name).ok());
+    let webhook = parts.next().and_then(|id| id.parse().ok());
+    let (Some(workspace), Some(webhook)) = (workspace, webhook) else { return Err(item.corrupt(PK)) };
+    Ok(Some(DueDelivery {
+        workspace,
+        webhook,
+        delivery: item.parsed(SK)?,
+        event: item.parsed("eventId")?,
+        cause: record::cause(item)?,
+        batch: record::batch(item)?,
+        due_at,
+        held_for: None,
+        bytes: record::bytes(item)?,
+        key: (pk, sk),
+    }))
 }
 
 #[cfg(test)]

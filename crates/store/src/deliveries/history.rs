@@ -8,7 +8,10 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 
-use super::{Deliveries, SHARDS, partition, record::DeliveryRecord, record_key};
+use super::{
+    record::DeliveryRecord,
+    records::{Records, SHARDS, partition, record_key},
+};
 use crate::{Page, StoreError, item::text, sharded::Sharded};
 
 /// What of a webhook's history is asked for.
@@ -28,18 +31,16 @@ pub struct History {
     pub until: Option<Timestamp>,
 }
 
-impl Deliveries {
+impl Records {
     /// One delivery of a webhook. One that was not tried yet has no record.
-    pub async fn delivery(
+    pub async fn get(
         &self,
         workspace: &Workspace,
         webhook: WebhookId,
         id: DeliveryId,
     ) -> Result<Option<DeliveryRecord>, StoreError> {
-        let key = record_key(workspace, webhook, id);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
-        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
-        answer.item.as_ref().map(DeliveryRecord::read).transpose()
+        let item = self.table.get(record_key(workspace, webhook, id)).await?;
+        item.as_ref().map(DeliveryRecord::read).transpose()
     }
 
     /// A page of a webhook's deliveries, newest event first.
@@ -49,15 +50,13 @@ impl Deliveries {
         webhook: WebhookId,
         history: &History,
     ) -> Result<Page<DeliveryRecord, DeliveryId>, StoreError> {
-        let first_at = |time: Timestamp| DeliveryId::first_at(time).to_string();
         let status = history.status.map(|status| ("status", text(status.name())));
         let event_type = history.event_type.as_ref().map(|event_type| ("eventType", text(event_type.as_str())));
         let page = Sharded {
-            client: &self.client,
             table: &self.table,
             partitions: (0..SHARDS).map(|shard| partition(workspace, webhook, shard)).collect(),
-            from: first_at(history.since.unwrap_or(Timestamp::UNIX_EPOCH)),
-            until: history.until.map_or_else(|| DeliveryId::LAST.to_string(), first_at),
+            from: DeliveryId::first_at(history.since.unwrap_or(Timestamp::UNIX_EPOCH)).to_string(),
+            until: history.until.map_or(DeliveryId::LAST, DeliveryId::first_at).to_string(),
             after: history.before.map(|id| id.to_string()),
             descending: true,
             filter: status.into_iter().chain(event_type).collect(),

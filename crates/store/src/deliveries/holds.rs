@@ -6,11 +6,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{
-    error::ProvideErrorMetadata,
-    operation::put_item::PutItemError,
-    types::{ConditionCheck, DeleteRequest, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest},
-};
 use posthaste_domain::{
     Timestamp,
     id::{DeliveryId, EventId, WebhookId},
@@ -18,10 +13,13 @@ use posthaste_domain::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Deliveries, due};
+use super::due;
 use crate::{
     StoreError, batch,
-    item::{EXPIRES_AT, Item, Read, SK, key, number, text},
+    item::{EXPIRES_AT, Item, SK, key, number, text},
+    table::{Answer, Outcome, Range, Table, Transacted},
+    wait::wait_doubling,
+    write::{Condition, Write},
 };
 
 const PREFIX: &str = "#hold#";
@@ -39,7 +37,15 @@ const MARKER_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const HOLD_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How often a write is tried that met another one's transaction, with doubling waits from [`FIRST_WAIT`].
 const TRIES: u32 = 7;
+/// What DynamoDB says where a transaction is writing the same item.
+const CONFLICT: &str = "TransactionConflictException";
 const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+/// The holds of all runs.
+#[derive(Debug, Clone)]
+pub struct Holds {
+    pub(super) table: Table,
+}
 
 /// A run of a process, as one webhook sees it.
 #[derive(Debug, Clone, Copy)]
@@ -117,17 +123,16 @@ impl Holding<'_> {
 
     fn hold(&self, hold: Hold, deadline: Duration) -> Item {
         let due_at = hold.event.time() + deadline;
-        let mut item = key(self.partition(), hold.at().sort_key());
-        item.insert("deliveryId".to_owned(), text(hold.delivery.to_string()));
-        item.insert("bytes".to_owned(), number(hold.bytes));
-        item.insert("dueAt".to_owned(), number(due_at.as_millisecond()));
-        item.insert("dueShard".to_owned(), due::shard(self.hash()[0]));
-        item.insert(EXPIRES_AT.to_owned(), number((due_at + HOLD_LIFE).as_second()));
-        item
+        key(self.partition(), hold.at().sort_key())
+            .with("deliveryId", text(hold.delivery.to_string()))
+            .with("bytes", number(hold.bytes))
+            .with("dueAt", number(due_at.as_millisecond()))
+            .with("dueShard", text(due::shard(self.hash()[0])))
+            .with(EXPIRES_AT, number((due_at + HOLD_LIFE).as_second()))
     }
 }
 
-impl Deliveries {
+impl Holds {
     /// Holds these deliveries until the run ends, or `deadline` after each one's event. Returns those of which the run has ended
     /// before: they are due now. Holding one again changes nothing.
     pub async fn hold(&self, run: Holding<'_>, holds: &[Hold], deadline: Duration) -> Result<Vec<Hold>, StoreError> {
@@ -142,45 +147,9 @@ impl Deliveries {
 
     /// False when the run has ended.
     async fn hold_chunk(&self, run: Holding<'_>, holds: &[Hold], deadline: Duration) -> Result<bool, StoreError> {
-        let incomplete = |error| StoreError::incomplete("TransactWriteItems", error);
-        let check = ConditionCheck::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(run.partition(), ENDED)))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(incomplete)?;
-        let mut parts = vec![TransactWriteItem::builder().condition_check(check).build()];
-        for hold in holds {
-            let put = Put::builder().table_name(&self.table).set_item(Some(run.hold(*hold, deadline)));
-            parts.push(TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build());
-        }
-        self.write_all(parts).await
-    }
-
-    /// Writes all of these or, where a condition does not hold, none and tells so.
-    pub(super) async fn write_all(&self, parts: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
-        for attempt in 1.. {
-            let write = self.client.transact_write_items().set_transact_items(Some(parts.clone()));
-            let Err(error) = write.send().await else { return Ok(true) };
-            let cancelled = error.as_service_error().and_then(|error| match error {
-                aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
-                    cancelled,
-                ) => Some(cancelled.cancellation_reasons()),
-                _ => None,
-            });
-            let has =
-                |code: &str| cancelled.is_some_and(|reasons| reasons.iter().any(|reason| reason.code() == Some(code)));
-            if has("ConditionalCheckFailed") {
-                return Ok(false);
-            }
-            let passes =
-                ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"].into_iter().any(has);
-            if !passes || attempt == TRIES {
-                return Err(StoreError::call("TransactWriteItems")(error));
-            }
-            wait_after(attempt).await;
-        }
-        Ok(true)
+        let mut writes = vec![Write::Check(key(run.partition(), ENDED), vec![Condition::no_item()])];
+        writes.extend(holds.iter().map(|hold| Write::Put(run.hold(*hold, deadline), vec![])));
+        write_all(&self.table, &writes).await
     }
 
     /// Remembers that the run has ended: from now on nothing is held for it. `end` is the delivery of its end, where it has one.
@@ -193,39 +162,28 @@ impl Deliveries {
         token: &str,
         now: Timestamp,
     ) -> Result<Option<DeliveryId>, StoreError> {
-        let mut marker = key(run.partition(), ENDED);
-        marker.insert(EXPIRES_AT.to_owned(), number((now + MARKER_LIFE).as_second()));
-        marker.insert(TOKEN.to_owned(), text(token));
-        if let Some(end) = end {
-            marker.insert("deliveryId".to_owned(), text(end.to_string()));
-        }
+        let marker = key(run.partition(), ENDED)
+            .with(EXPIRES_AT, number((now + MARKER_LIFE).as_second()))
+            .with(TOKEN, text(token))
+            .with_some("deliveryId", end.map(|end| text(end.to_string())));
         for attempt in 1.. {
-            let put = self
-                .client
-                .put_item()
-                .table_name(&self.table)
-                .set_item(Some(marker.clone()))
-                .condition_expression("attribute_not_exists(pk)")
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            let Err(error) = put.send().await else { break };
-            if let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() {
-                let others = |item: &&Item| item.get(TOKEN) != Some(&text(token));
-                let first = failed.item().filter(others).filter(|item| item.contains_key("deliveryId"));
-                return first.map(|item| item.parsed("deliveryId")).transpose();
+            match self.table.put(marker.clone(), &[Condition::no_item()]).await {
+                Ok(Outcome::Refused(Some(first))) if first.get(TOKEN) != Some(&text(token)) => {
+                    return first.optional("deliveryId", Item::parsed);
+                }
+                Ok(_) => break,
+                Err(StoreError::Call { code, .. }) if code == CONFLICT && attempt < TRIES => {
+                    wait_doubling(FIRST_WAIT, attempt).await;
+                }
+                Err(error) => return Err(error),
             }
-            let conflict = error.code() == Some("TransactionConflictException");
-            if !conflict || attempt == TRIES {
-                return Err(StoreError::call("PutItem")(error));
-            }
-            wait_after(attempt).await;
         }
         Ok(None)
     }
 
     /// Holds the end of a run as the last of what is held for it.
     pub async fn hold_end(&self, run: Holding<'_>, end: Hold, deadline: Duration) -> Result<(), StoreError> {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(run.hold(end, deadline)));
-        put.send().await.map(drop).map_err(StoreError::call("PutItem"))
+        self.table.put(run.hold(end, deadline), &[]).await.map(drop)
     }
 
     /// What is held for the run within these bounds, in the order of the events and the end last: up to `limit` holds, or as many as a
@@ -235,19 +193,13 @@ impl Deliveries {
         let from = after.map(|at| format!("{}~", at.sort_key())).or(from.map(|at| at.sort_key()));
         let until = until.map_or_else(|| format!("{END}~"), |at| at.sort_key());
         let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :run AND sk BETWEEN :from AND :until")
-            .expression_attribute_values(":run", text(run.partition()))
-            .expression_attribute_values(":from", text(from.unwrap_or_else(|| HOLD.to_owned())))
-            .expression_attribute_values(":until", text(until))
+            .table
+            .query(&run.partition(), Range::Between(from.as_deref().unwrap_or(HOLD), &until))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
+        let answer = Answer::to(query).await?;
         let mut holds = Vec::new();
-        for item in answer.items() {
-            let (is_end, event) = parse_sort_key(item.text(SK)?).ok_or_else(|| item.corrupt(SK))?;
+        for item in &answer.items {
+            let HoldAt { is_end, event } = parse_sort_key(item.text(SK)?).ok_or_else(|| item.corrupt(SK))?;
             holds.push(Hold { is_end, event, delivery: item.parsed("deliveryId")?, bytes: item.number("bytes")? });
         }
         Ok(holds)
@@ -255,30 +207,28 @@ impl Deliveries {
 
     /// Whether the end of the run is known: nothing is held for it any more.
     pub async fn has_ended(&self, run: Holding<'_>) -> Result<bool, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :run AND sk = :ended")
-            .expression_attribute_values(":run", text(run.partition()))
-            .expression_attribute_values(":ended", text(ENDED));
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        Ok(!answer.items().is_empty())
+        let query = self.table.query(&run.partition(), Range::Between(ENDED, ENDED));
+        Ok(!Answer::to(query).await?.items.is_empty())
     }
 
     /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its deadline.
     pub async fn forget(&self, run: Holding<'_>, holds: &[Hold]) -> Result<(), StoreError> {
-        let delete = |hold: &Hold| {
-            let key = key(run.partition(), hold.at().sort_key());
-            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
-            let delete = delete.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
-            Ok((key, WriteRequest::builder().delete_request(delete).build()))
-        };
-        let deletes = holds.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;
-        batch::write(&self.client, &self.table, &deletes).await;
-        Ok(())
+        let keys = holds.iter().map(|hold| key(run.partition(), hold.at().sort_key())).collect();
+        batch::delete(&self.table, keys).await.map(drop)
     }
+}
+
+/// Writes all of these or, where a condition does not hold, none and tells so.
+pub(super) async fn write_all(table: &Table, writes: &[Write]) -> Result<bool, StoreError> {
+    for attempt in 1.. {
+        match table.transact(writes).await? {
+            Transacted::Done => break,
+            Transacted::Refused(_) => return Ok(false),
+            Transacted::Overtaken(error) if attempt == TRIES => return Err(error),
+            Transacted::Overtaken(_) => wait_doubling(FIRST_WAIT, attempt).await,
+        }
+    }
+    Ok(true)
 }
 
 /// Reads the key of a hold; none if it is the key of something else.
@@ -288,16 +238,14 @@ pub(super) fn parse_key(pk: &str, sk: &str) -> Option<HoldKey> {
         workspace: Workspace::parse(parts.next()?).ok()?,
         webhook: parts.next()?.parse().ok()?,
         context: parts.next()?.to_owned(),
-        event: parse_sort_key(sk)?.1,
+        event: parse_sort_key(sk)?.event,
     })
 }
 
-/// Whether it is the end of the run, and its event.
-fn parse_sort_key(sk: &str) -> Option<(bool, EventId)> {
-    let of = |prefix| sk.strip_prefix(prefix).and_then(|id| id.parse().ok());
-    of(HOLD).map(|event| (false, event)).or_else(|| of(END).map(|event| (true, event)))
-}
-
-async fn wait_after(attempt: u32) {
-    tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
+fn parse_sort_key(sk: &str) -> Option<HoldAt> {
+    let (is_end, event) = match sk.strip_prefix(HOLD) {
+        Some(event) => (false, event),
+        None => (true, sk.strip_prefix(END)?),
+    };
+    Some(HoldAt { is_end, event: event.parse().ok()? })
 }

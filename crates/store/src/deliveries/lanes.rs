@@ -1,29 +1,35 @@
 //! The lanes of webhooks: one small item each. What may be written, and when, is decided in [`posthaste_domain::lane`].
 
-use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     Timestamp,
     id::WebhookId,
-    lane::{Attr, Attributes, Condition, Lane, Outcome, Value, Write},
+    lane::{self, Attr, Attributes, Lane, Value, Write},
+    webhook::Webhook,
     workspace::Workspace,
 };
 
-use super::Deliveries;
+use super::due::due_by;
 use crate::{
     StoreError,
-    batch::{self, Found},
-    item::{Item, PK, Read, SK, key, number, text},
+    batch::{self, Found, Reading, Wanted},
+    item::{Item, PK, SK, key, number, text},
     registry::{
         Registry,
         webhooks::{read as read_webhook, webhook_key},
     },
+    table::{Answer, Outcome, Table},
+    write::{Condition, Update},
 };
 
 const PREFIX: &str = "#lane#";
 const LANE: &str = "lane";
+
+/// The lanes of all webhooks.
+#[derive(Debug, Clone)]
+pub struct Lanes {
+    pub(super) table: Table,
+}
 
 /// A workspace's webhook.
 pub type WebhookKey = (Workspace, WebhookId);
@@ -37,110 +43,65 @@ pub struct DueLane {
     pub webhook: WebhookId,
 }
 
-impl Deliveries {
+impl Lanes {
     /// The webhooks that exist and the lanes that have an item, read strongly with one call for up to 50.
-    pub async fn webhooks_and_lanes(
+    pub async fn with_webhooks(
         &self,
         registry: &Registry,
         wanted: &[WebhookKey],
-    ) -> (Found<WebhookKey, posthaste_domain::webhook::Webhook>, Found<WebhookKey, Lane>) {
-        let webhooks = wanted.iter().map(|(workspace, id)| ((workspace.clone(), *id), webhook_key(workspace, *id)));
-        batch::get_both(
-            &self.client,
-            (registry.table.as_str(), webhooks, read_webhook),
-            (self.table.as_str(), self.lane_keys(wanted), read),
-        )
-        .await
+    ) -> (Found<WebhookKey, Webhook>, Found<WebhookKey, Lane>) {
+        let webhooks = Reading { table: &registry.table, consistent: true, attributes: &[], read: read_webhook };
+        let webhook_keys = wanted.iter().map(|owner| (owner.clone(), webhook_key(&owner.0, owner.1)));
+        batch::get_both(Wanted::of(&webhooks, webhook_keys), Wanted::of(&self.reading(), lane_keys(wanted))).await
     }
 
     /// The lanes that have an item, read strongly.
-    pub async fn lanes(&self, wanted: &[WebhookKey]) -> Found<WebhookKey, Lane> {
-        let reading = batch::Reading { client: &self.client, table: &self.table, consistent: true, attributes: &[] };
-        batch::get(reading, self.lane_keys(wanted), read).await
+    pub async fn get_all(&self, wanted: &[WebhookKey]) -> Found<WebhookKey, Lane> {
+        batch::get(self.reading(), lane_keys(wanted)).await
     }
 
     /// One lane, read strongly. One without an item is closed.
-    pub async fn lane(&self, workspace: &Workspace, webhook: WebhookId) -> Result<Lane, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(lane_key(workspace, webhook)))
-            .consistent_read(true);
-        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
-        answer.item.as_ref().map_or(Ok(Lane::default()), read)
+    pub async fn get(&self, workspace: &Workspace, webhook: WebhookId) -> Result<Lane, StoreError> {
+        let item = self.table.get(lane_key(workspace, webhook)).await?;
+        read(&item.unwrap_or_default())
     }
 
     /// Carries out a write, if its conditions hold.
-    pub async fn write_lane(
+    pub async fn write(
         &self,
         workspace: &Workspace,
         webhook: WebhookId,
         write: &Write,
-    ) -> Result<Outcome, StoreError> {
-        let mut names = Vec::new();
-        let mut values = Vec::new();
-        let conditions: Vec<String> =
-            write.conditions.iter().map(|condition| expression(condition, &mut names, &mut values)).collect();
-        let set: Vec<String> = write
-            .set
-            .iter()
-            .map(|(attribute, value)| format!("{} = {}", name(*attribute, &mut names), placeholder(value, &mut values)))
-            .collect();
-        let remove: Vec<String> = write.remove.iter().map(|attribute| name(*attribute, &mut names)).collect();
-        let mut clauses = Vec::new();
-        for (clause, parts) in [("SET", set), ("REMOVE", remove)] {
-            if !parts.is_empty() {
-                clauses.push(format!("{clause} {}", parts.join(", ")));
-            }
+    ) -> Result<lane::Outcome, StoreError> {
+        let mut update = Update::at(lane_key(workspace, webhook));
+        for (attribute, value) in &write.set {
+            update = update.set(attribute.name(), attribute_value(value));
         }
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(lane_key(workspace, webhook)))
-            .update_expression(clauses.join(" "))
-            .return_values(ReturnValue::AllOld)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if !conditions.is_empty() {
-            update = update.condition_expression(conditions.join(" AND "));
+        for attribute in &write.remove {
+            update = update.remove(attribute.name());
         }
-        for (placeholder, attribute) in names {
-            update = update.expression_attribute_names(placeholder, attribute);
+        for required in &write.conditions {
+            update = update.only_if(condition(required));
         }
-        for (placeholder, value) in values {
-            update = update.expression_attribute_values(placeholder, value);
-        }
-        match update.send().await {
-            Ok(answer) => answer.attributes.as_ref().map_or(Ok(Lane::default()), read).map(Outcome::Done),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    failed.item().map_or(Ok(Lane::default()), read).map(Outcome::Refused)
-                }
-                _ => Err(StoreError::call("UpdateItem")(error)),
-            },
+        match self.table.update_and_read(update, ReturnValue::AllOld).await? {
+            Outcome::Done(before) => read(&before).map(lane::Outcome::Done),
+            Outcome::Refused(item) => read(&item.unwrap_or_default()).map(lane::Outcome::Refused),
         }
     }
 
     /// The lanes of one shard whose time comes by `until`, at most so many, as the index knows them, which lags.
-    pub async fn due_lanes(&self, shard: &str, until: Timestamp, most: i32) -> Result<Vec<DueLane>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(super::due::INDEX)
-            .key_condition_expression("dueShard = :shard AND dueAt <= :until")
-            .expression_attribute_values(":shard", text(shard))
-            .expression_attribute_values(":until", number(until.as_millisecond()))
-            .limit(most);
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        answer.items().iter().map(due_lane).collect()
+    pub async fn due(&self, shard: &str, until: Timestamp, most: i32) -> Result<Vec<DueLane>, StoreError> {
+        let answer = Answer::to(due_by(&self.table, shard, until).limit(most)).await?;
+        answer.items.iter().map(due_lane).collect()
     }
 
-    fn lane_keys(&self, wanted: &[WebhookKey]) -> impl Iterator<Item = (WebhookKey, Item)> {
-        let keys: Vec<_> = wanted.iter().map(|owner| (owner.clone(), lane_key(&owner.0, owner.1))).collect();
-        keys.into_iter()
+    fn reading(&self) -> Reading<'_, Lane> {
+        Reading { table: &self.table, consistent: true, attributes: &[], read }
     }
+}
+
+fn lane_keys(wanted: &[WebhookKey]) -> impl Iterator<Item = (WebhookKey, Item)> {
+    wanted.iter().map(|owner| (owner.clone(), lane_key(&owner.0, owner.1)))
 }
 
 fn lane_key(workspace: &Workspace, webhook: WebhookId) -> Item {
@@ -173,40 +134,19 @@ fn read(item: &Item) -> Result<Lane, StoreError> {
     })
 }
 
-/// A condition as DynamoDB writes it. Every name is a placeholder, as some are reserved words.
-fn expression(
-    condition: &Condition,
-    names: &mut Vec<(String, String)>,
-    values: &mut Vec<(String, AttributeValue)>,
-) -> String {
-    match condition {
-        Condition::Absent(attribute) => format!("attribute_not_exists({})", name(*attribute, names)),
-        Condition::Present(attribute) => format!("attribute_exists({})", name(*attribute, names)),
-        Condition::Is(attribute, value) => format!("{} = {}", name(*attribute, names), placeholder(value, values)),
-        Condition::AtMost(attribute, most) => {
-            format!("{} <= {}", name(*attribute, names), placeholder(&Value::Number(*most), values))
-        }
-        Condition::Any(conditions) => {
-            let any: Vec<String> = conditions.iter().map(|condition| expression(condition, names, values)).collect();
-            format!("({})", any.join(" OR "))
-        }
+fn condition(required: &lane::Condition) -> Condition {
+    match required {
+        lane::Condition::Absent(attribute) => Condition::Absent(attribute.name()),
+        lane::Condition::Present(attribute) => Condition::Present(attribute.name()),
+        lane::Condition::Is(attribute, value) => Condition::Is(attribute.name(), attribute_value(value)),
+        lane::Condition::AtMost(attribute, most) => Condition::AtMost(attribute.name(), number(most)),
+        lane::Condition::Any(any) => Condition::Any(any.iter().map(condition).collect()),
     }
 }
 
-fn name(attribute: Attr, names: &mut Vec<(String, String)>) -> String {
-    let placeholder = format!("#{}", attribute.name());
-    if !names.iter().any(|(other, _)| *other == placeholder) {
-        names.push((placeholder.clone(), attribute.name().to_owned()));
-    }
-    placeholder
-}
-
-fn placeholder(value: &Value, values: &mut Vec<(String, AttributeValue)>) -> String {
-    let placeholder = format!(":{}", values.len());
-    let value = match value {
+fn attribute_value(value: &Value) -> AttributeValue {
+    match value {
         Value::Text(value) => text(value),
         Value::Number(value) => number(value),
-    };
-    values.push((placeholder.clone(), value));
-    placeholder
+    }
 }

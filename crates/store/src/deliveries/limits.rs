@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
     Timestamp,
     id::WebhookId,
@@ -13,16 +10,23 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 
-use super::Deliveries;
 use crate::{
     StoreError,
-    item::{EXPIRES_AT, Item, Read, key, number},
+    item::{EXPIRES_AT, Item, key, number},
+    table::{Outcome, Table},
+    write::{Condition, Update},
 };
 
 /// How often a reservation is tried when others reserve at the same time.
 const TRIES: u32 = 8;
 /// How long the item is kept after its last slot.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The slots of all webhooks that have a rate limit.
+#[derive(Debug, Clone)]
+pub struct Slots {
+    pub(super) table: Table,
+}
 
 /// What became of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +44,22 @@ struct Seen {
     spacing: i64,
 }
 
-impl Deliveries {
+/// How a reservation is made.
+#[derive(Debug, Clone, Copy)]
+enum Attempt {
+    /// So many slots behind those that are taken.
+    Further(u32),
+    /// So many slots from this time on, if the item is still as it was read.
+    Anew { seen: Option<Seen>, first: Timestamp, count: u32 },
+}
+
+impl Slots {
     /// Reserves up to `count` of the next slots of a webhook, none of them more than a second away. A function that dies leaves its
     /// slots unused.
     ///
     /// Where the next free slot lies ahead, near enough, an update adds to it, however many do so at the same time. Where it is past,
     /// or of another limit, it begins anew, on the condition that nobody else has done so.
-    pub async fn reserve_slots(
+    pub async fn reserve(
         &self,
         workspace: &Workspace,
         webhook: WebhookId,
@@ -54,100 +67,68 @@ impl Deliveries {
         count: u32,
         now: Timestamp,
     ) -> Result<Reserved, StoreError> {
-        let spacing = micros(limit.interval());
-        let mut wanted = count;
-        let mut begins = None;
+        let mut attempt = Attempt::Further(count);
         for _ in 0..TRIES {
-            let update = match begins {
-                None => self.add_slots(workspace, webhook, limit, wanted, now),
-                Some((seen, first)) => {
-                    self.begin_slots(workspace, webhook, seen, first + limit.interval() * wanted, spacing)
+            let update = attempt.update(Update::at(slots_key(workspace, webhook)), limit, now);
+            let item = match self.table.update_and_read(update, ReturnValue::UpdatedNew).await? {
+                Outcome::Done(after) => {
+                    let first = time(next_free(&after)?) - limit.interval() * attempt.count();
+                    return Ok(Reserved::Slots(limit.slots(first, attempt.count()).collect()));
                 }
+                Outcome::Refused(item) => item,
             };
-            match update.send().await {
-                Ok(answer) => {
-                    let next = time(next_free(&answer.attributes.unwrap_or_default())?);
-                    let first = next - limit.interval() * wanted;
-                    return Ok(Reserved::Slots(limit.slots(first, wanted).collect()));
-                }
-                Err(error) => match error.as_service_error() {
-                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                        let seen = failed.item().map(read).transpose()?;
-                        // Slots of another limit count no more.
-                        let next_free = seen.filter(|seen| seen.spacing == spacing).map(|seen| time(seen.next_free));
-                        match limit.grant(next_free, count, now) {
-                            Grant::Later(next) => return Ok(Reserved::Later(next)),
-                            Grant::Slots { first, count } => {
-                                wanted = count;
-                                begins = (next_free != Some(first)).then_some((seen, first));
-                            }
-                        }
-                    }
-                    _ => return Err(StoreError::call("UpdateItem")(error)),
-                },
-            }
+            let seen = item.as_ref().map(read).transpose()?;
+            // Slots of another limit count no more.
+            let of_this_limit = seen.filter(|seen| seen.spacing == micros(limit.interval()));
+            let next_free = of_this_limit.map(|seen| time(seen.next_free));
+            attempt = match limit.grant(next_free, count, now) {
+                Grant::Later(next) => return Ok(Reserved::Later(next)),
+                Grant::Slots { first, count } if next_free == Some(first) => Attempt::Further(count),
+                Grant::Slots { first, count } => Attempt::Anew { seen, first, count },
+            };
         }
         Err(StoreError::Contended { operation: "UpdateItem" })
     }
+}
 
-    /// Adds to a next free slot that may be taken now, or within a second as the last of these.
-    fn add_slots(
-        &self,
-        workspace: &Workspace,
-        webhook: WebhookId,
-        limit: RateLimit,
-        count: u32,
-        now: Timestamp,
-    ) -> UpdateItemFluentBuilder {
-        let last = now + AHEAD - limit.interval() * (count - 1);
-        let life = now + AHEAD + LIFE;
-        self.slots_update(workspace, webhook, limit.interval(), life)
-            .update_expression(format!("SET nextFree = nextFree + :all, {EXPIRES_AT} = :life"))
-            .condition_expression("spacing = :spacing AND nextFree >= :oldest AND nextFree <= :last")
-            .expression_attribute_values(":all", number(micros(limit.interval() * count)))
-            .expression_attribute_values(":oldest", number(limit.oldest(now).as_microsecond()))
-            .expression_attribute_values(":last", number(last.as_microsecond()))
-    }
-
-    /// Begins anew where nothing has changed since the item was read.
-    fn begin_slots(
-        &self,
-        workspace: &Workspace,
-        webhook: WebhookId,
-        seen: Option<Seen>,
-        next: Timestamp,
-        spacing: i64,
-    ) -> UpdateItemFluentBuilder {
-        let interval = Duration::from_micros(u64::try_from(spacing).unwrap_or(0));
-        let update = self
-            .slots_update(workspace, webhook, interval, next + LIFE)
-            .update_expression(format!("SET nextFree = :next, spacing = :spacing, {EXPIRES_AT} = :life"))
-            .expression_attribute_values(":next", number(next.as_microsecond()));
-        match seen {
-            None => update.condition_expression("attribute_not_exists(nextFree)"),
-            Some(seen) => update
-                .condition_expression("nextFree = :seen AND spacing = :apart")
-                .expression_attribute_values(":seen", number(seen.next_free))
-                .expression_attribute_values(":apart", number(seen.spacing)),
+impl Attempt {
+    fn count(self) -> u32 {
+        match self {
+            Self::Further(count) | Self::Anew { count, .. } => count,
         }
     }
 
-    fn slots_update(
-        &self,
-        workspace: &Workspace,
-        webhook: WebhookId,
-        interval: Duration,
-        life: Timestamp,
-    ) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(format!("#limit#{workspace}#{webhook}"), "limit")))
-            .expression_attribute_values(":spacing", number(micros(interval)))
-            .expression_attribute_values(":life", number(life.as_second()))
-            .return_values(ReturnValue::UpdatedNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    fn update(self, item: Update, limit: RateLimit, now: Timestamp) -> Update {
+        let spacing = number(micros(limit.interval()));
+        match self {
+            Self::Further(count) => {
+                // The last of these slots is not more than a second away.
+                let latest = now + AHEAD - limit.interval() * (count - 1);
+                item.add("nextFree", number(micros(limit.interval() * count)))
+                    .set(EXPIRES_AT, number((now + AHEAD + LIFE).as_second()))
+                    .only_if(Condition::Is("spacing", spacing))
+                    .only_if(Condition::AtLeast("nextFree", number(limit.oldest(now).as_microsecond())))
+                    .only_if(Condition::AtMost("nextFree", number(latest.as_microsecond())))
+            }
+            Self::Anew { seen, first, count } => {
+                let next = first + limit.interval() * count;
+                let update = item
+                    .set("nextFree", number(next.as_microsecond()))
+                    .set("spacing", spacing)
+                    .set(EXPIRES_AT, number((next + LIFE).as_second()));
+                match seen {
+                    None => update.only_if(Condition::Absent("nextFree")),
+                    Some(seen) => update
+                        .only_if(Condition::Is("nextFree", number(seen.next_free)))
+                        .only_if(Condition::Is("spacing", number(seen.spacing))),
+                }
+            }
+        }
     }
+}
+
+fn slots_key(workspace: &Workspace, webhook: WebhookId) -> Item {
+    key(format!("#limit#{workspace}#{webhook}"), "limit")
 }
 
 fn read(item: &Item) -> Result<Seen, StoreError> {

@@ -2,21 +2,26 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use posthaste_domain::{
     Timestamp,
     parked::{Parked, key_after},
 };
 
-use super::Deliveries;
 use crate::{
     StoreError, batch,
-    item::{EXPIRES_AT, Item, PK, Read, SK, key, number, text},
+    item::{EXPIRES_AT, Item, SK, json, key, number},
+    table::{Answer, Range, Table},
 };
 
 const PREFIX: &str = "#due#";
 /// How long an item is kept beyond its time, should nobody ever release it: as long as one of a backlog.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The due items, in which retries are parked.
+#[derive(Debug, Clone)]
+pub struct DueItems {
+    pub(super) table: Table,
+}
 
 /// A due item, as it is read to be released.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,51 +41,40 @@ pub struct ParkedPage {
     pub next: Option<String>,
 }
 
-impl Deliveries {
+impl DueItems {
     /// Parks retries, 25 with a call. Parking the same ones again changes nothing. Returns the places of those that may not be
     /// parked.
     pub async fn park(&self, retries: &[Parked]) -> Result<HashSet<usize>, StoreError> {
-        let put = |parked: &Parked| {
-            let mut item = key(partition(parked.shard), parked.key.as_str());
-            item.insert("task".to_owned(), text(serde_json::to_string(&parked.task)?));
-            item.insert(EXPIRES_AT.to_owned(), number((parked.due_at + LIFE).as_second()));
-            let put = PutRequest::builder().set_item(Some(item.clone())).build();
-            let put = put.map_err(|error| StoreError::incomplete("BatchWriteItem", error))?;
-            Ok((item, WriteRequest::builder().put_request(put).build()))
-        };
-        let writes = retries.iter().map(put).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(batch::write(&self.client, &self.table, &writes).await)
+        batch::put(&self.table, retries.iter().map(item).collect::<Result<_, _>>()?).await
     }
 
     /// What of one partition is due by `until`, by its time: at most `limit` items after this sort key. The read is eventual: an item
     /// is parked for longer than one can be unseen.
-    pub async fn parked(
+    pub async fn page(
         &self,
         shard: u8,
         until: Timestamp,
         after: Option<&str>,
         limit: i32,
     ) -> Result<ParkedPage, StoreError> {
+        let partition = partition(shard);
         let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :shard AND sk < :until")
-            .expression_attribute_values(":shard", text(partition(shard)))
-            .expression_attribute_values(":until", text(key_after(until)))
+            .table
+            .query(&partition, Range::Below(&key_after(until)))
+            .consistent_read(false)
             .limit(limit)
-            .set_exclusive_start_key(after.map(|after| key(partition(shard), after)));
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        let items = answer.items().iter().filter_map(|item| match read(item) {
-            Ok(parked) => Some(parked),
-            Err(error) => {
+            .set_exclusive_start_key(after.map(|after| key(&partition, after).0));
+        let answer = Answer::to(query).await?;
+        let mut items = Vec::new();
+        for item in &answer.items {
+            match read(item) {
+                Ok(parked) => items.push(parked),
                 // It says nothing about the others.
-                tracing::error!(%error, "a due item can't be read");
-                None
+                Err(error) => tracing::error!(%error, "a due item can't be read"),
             }
-        });
-        let next = answer.last_evaluated_key.as_ref().map(|key| key.text(SK).map(str::to_owned)).transpose()?;
-        Ok(ParkedPage { items: items.collect(), next })
+        }
+        let next = answer.next.map(|key| key.text(SK).map(str::to_owned)).transpose()?;
+        Ok(ParkedPage { items, next })
     }
 }
 
@@ -88,7 +82,12 @@ fn partition(shard: u8) -> String {
     format!("{PREFIX}{shard}")
 }
 
+fn item(parked: &Parked) -> Result<Item, StoreError> {
+    Ok(key(partition(parked.shard), parked.key.as_str())
+        .with("task", json(&parked.task)?)
+        .with(EXPIRES_AT, number((parked.due_at + LIFE).as_second())))
+}
+
 fn read(item: &Item) -> Result<ParkedItem, StoreError> {
-    let key = (item.text(PK)?.to_owned(), item.text(SK)?.to_owned());
-    Ok(ParkedItem { key, task: item.text("task")?.to_owned() })
+    Ok(ParkedItem { key: item.key_texts()?, task: item.text("task")?.to_owned() })
 }

@@ -7,7 +7,7 @@ use posthaste_domain::{
 
 use crate::{
     StoreError,
-    item::{Item, Read, SK},
+    item::{Item, SK},
 };
 
 /// What is recorded of a delivery.
@@ -41,15 +41,13 @@ pub struct DeliveryRecord {
 
 impl DeliveryRecord {
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
-        let attempts = item.get("attempts").and_then(|value| value.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
-        let attempt = |value: &aws_sdk_dynamodb::types::AttributeValue| {
-            let json = value.as_s().map_err(|_| item.corrupt("attempts"))?;
-            serde_json::from_str(json).map_err(|_| item.corrupt("attempts"))
-        };
-        let attempts: Vec<Attempt> = attempts.iter().map(attempt).collect::<Result<_, _>>()?;
+        let mut attempts: Vec<Attempt> = Vec::new();
+        for json in item.list("attempts") {
+            let attempt = json.as_s().ok().and_then(|json| serde_json::from_str(json).ok());
+            attempts.push(attempt.ok_or_else(|| item.corrupt("attempts"))?);
+        }
+        let longer_body: Option<String> = item.optional("responseBody", Item::parsed)?;
         let last_body = attempts.last().and_then(|last| last.response_body.clone());
-        let present = |attribute: &str| item.get(attribute).is_some_and(|value| !value.is_null());
-        let longer_body = present("responseBody").then(|| item.text("responseBody").map(str::to_owned)).transpose()?;
         Ok(Self {
             id: item.parsed(SK)?,
             event_id: item.parsed("eventId")?,
@@ -58,10 +56,10 @@ impl DeliveryRecord {
             status: status(item)?,
             attempts,
             attempt_count: attempt_count(item)?,
-            http_status: present("httpStatus").then(|| item.number("httpStatus")).transpose()?,
+            http_status: item.optional("httpStatus", Item::number)?,
             response_body: longer_body.or(last_body),
-            error: present("error").then(|| item.json("error")).transpose()?,
-            bytes: if item.contains_key("bytes") { item.number("bytes")? } else { 0 },
+            error: item.optional("error", Item::json)?,
+            bytes: bytes(item)?,
             updated_at: item.parsed("updatedAt")?,
         })
     }
@@ -69,7 +67,7 @@ impl DeliveryRecord {
 
 /// That of most deliveries is not written down.
 pub(super) fn cause(item: &Item) -> Result<CauseKind, StoreError> {
-    if !item.contains_key("cause") {
+    if !item.has("cause") {
         return Ok(CauseKind::Published);
     }
     CauseKind::by_name(item.text("cause")?).ok_or_else(|| item.corrupt("cause"))
@@ -83,8 +81,8 @@ pub(super) fn progress(item: &Item) -> Result<Progress, StoreError> {
     Ok(Progress {
         status: status(item)?,
         attempts: attempt_count(item)?,
-        due_at: time(item, "dueAt")?,
-        not_before: time(item, "notBefore")?,
+        due_at: due_at(item)?,
+        not_before: item.optional("notBefore", Item::time_ms)?,
         recorded_at: Some(item.parsed("updatedAt")?),
         batch: batch(item)?,
     })
@@ -92,23 +90,20 @@ pub(super) fn progress(item: &Item) -> Result<Progress, StoreError> {
 
 /// The request that the last attempt shared.
 pub(super) fn batch(item: &Item) -> Result<Option<BatchId>, StoreError> {
-    let batch = item.get("batch").and_then(|value| value.as_s().ok());
-    batch.map(|id| id.parse().map_err(|_| item.corrupt("batch"))).transpose()
+    item.optional("batch", Item::parsed)
 }
 
 /// When a hold, or what the version before has parked, is due.
 pub(super) fn due_at(item: &Item) -> Result<Option<Timestamp>, StoreError> {
-    time(item, "dueAt")
+    item.optional("dueAt", Item::time_ms)
 }
 
-fn time(item: &Item, attribute: &'static str) -> Result<Option<Timestamp>, StoreError> {
-    if !item.contains_key(attribute) {
-        return Ok(None);
-    }
-    Timestamp::from_millisecond(item.number(attribute)?).map(Some).map_err(|_| item.corrupt(attribute))
+/// How large the event is; 0 where nobody has recorded it.
+pub(super) fn bytes(item: &Item) -> Result<u64, StoreError> {
+    Ok(item.optional("bytes", Item::number)?.unwrap_or(0))
 }
 
 /// None is recorded of a delivery that was skipped before its first attempt.
 pub(super) fn attempt_count(item: &Item) -> Result<u32, StoreError> {
-    if item.contains_key("attemptCount") { item.number("attemptCount") } else { Ok(0) }
+    Ok(item.optional("attemptCount", Item::number)?.unwrap_or(0))
 }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
     Timestamp,
     id::KeyId,
@@ -16,7 +13,9 @@ use posthaste_domain::{
 use super::Registry;
 use crate::{
     StoreError,
-    item::{EXPIRES_AT, Item, Read, key, number},
+    item::{EXPIRES_AT, Item, key, number},
+    table::Outcome,
+    write::{Condition, Update},
 };
 
 /// How often tokens are asked for when others ask at the same time.
@@ -60,6 +59,27 @@ impl Take {
             Self::Further(count) | Self::Owed(count) | Self::FromNow(_, count) => count,
         }
     }
+
+    fn update(self, item: Update, limit: Limit, now: Timestamp) -> Update {
+        let taken = limit.interval() * self.count();
+        let item = item.set(EXPIRES_AT, number((now + limit.window() + LIFE).as_second()));
+        match self {
+            Self::Further(_) => item
+                .add("nextFree", number(taken.as_nanos()))
+                .only_if(Condition::AtLeast("nextFree", number(now.as_nanosecond())))
+                .only_if(Condition::AtMost("nextFree", number((now + limit.window() - taken).as_nanosecond()))),
+            Self::Owed(_) => item
+                .add("nextFree", number(taken.as_nanos()))
+                .only_if(Condition::AtLeast("nextFree", number(now.as_nanosecond()))),
+            Self::FromNow(seen, _) => {
+                let as_seen = match seen {
+                    None => Condition::Absent("nextFree"),
+                    Some(seen) => Condition::Is("nextFree", number(seen)),
+                };
+                item.set("nextFree", number((now + taken).as_nanosecond())).only_if(as_seen)
+            }
+        }
+    }
 }
 
 impl Registry {
@@ -77,26 +97,18 @@ impl Registry {
         let Question { least, most } = asked;
         let mut take = Take::Further(most);
         for _ in 0..TRIES {
-            match self.tokens_update(bucket, limit, take, now).send().await {
-                Ok(answer) => {
-                    let next = time(next_free(&answer.attributes.unwrap_or_default())?);
+            let seen = match self.take(bucket, limit, take, now).await? {
+                Taken::Until(next) => {
                     let count = take.count();
                     return Ok(Grant::Tokens { first: next - limit.interval() * count, count });
                 }
-                Err(error) => match error.as_service_error() {
-                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                        let seen = failed.item().map(next_free).transpose()?;
-                        match limit.grant(seen.map(time), least, most, now) {
-                            Grant::Later(at) => return Ok(Grant::Later(at)),
-                            Grant::Tokens { first, count } if seen.is_some_and(|seen| time(seen) == first) => {
-                                take = Take::Further(count);
-                            }
-                            Grant::Tokens { count, .. } => take = Take::FromNow(seen, count),
-                        }
-                    }
-                    _ => return Err(StoreError::call("UpdateItem")(error)),
-                },
-            }
+                Taken::Not(seen) => seen,
+            };
+            take = match limit.grant(seen.map(time), least, most, now) {
+                Grant::Later(at) => return Ok(Grant::Later(at)),
+                Grant::Tokens { first, count } if seen.is_some_and(|seen| time(seen) == first) => Take::Further(count),
+                Grant::Tokens { count, .. } => Take::FromNow(seen, count),
+            };
         }
         Err(StoreError::Contended { operation: "UpdateItem" })
     }
@@ -111,58 +123,31 @@ impl Registry {
     ) -> Result<Timestamp, StoreError> {
         let mut take = Take::Owed(count);
         for _ in 0..TRIES {
-            match self.tokens_update(bucket, limit, take, now).send().await {
-                Ok(answer) => return Ok(time(next_free(&answer.attributes.unwrap_or_default())?)),
-                Err(error) => match error.as_service_error() {
-                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                        let seen = failed.item().map(next_free).transpose()?;
-                        let is_ahead = seen.is_some_and(|seen| time(seen) >= now);
-                        take = if is_ahead { Take::Owed(count) } else { Take::FromNow(seen, count) };
-                    }
-                    _ => return Err(StoreError::call("UpdateItem")(error)),
-                },
-            }
+            let seen = match self.take(bucket, limit, take, now).await? {
+                Taken::Until(next) => return Ok(next),
+                Taken::Not(seen) => seen,
+            };
+            let is_ahead = seen.is_some_and(|seen| time(seen) >= now);
+            take = if is_ahead { Take::Owed(count) } else { Take::FromNow(seen, count) };
         }
         Err(StoreError::Contended { operation: "UpdateItem" })
     }
 
-    fn tokens_update(&self, bucket: &Bucket, limit: Limit, take: Take, now: Timestamp) -> UpdateItemFluentBuilder {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(bucket.key()))
-            .expression_attribute_values(":life", number((now + limit.window() + LIFE).as_second()))
-            .return_values(ReturnValue::UpdatedNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match take {
-            Take::Further(count) => update
-                .update_expression(format!("SET nextFree = nextFree + :all, {EXPIRES_AT} = :life"))
-                .condition_expression("nextFree >= :now AND nextFree <= :last")
-                .expression_attribute_values(":all", number((limit.interval() * count).as_nanos()))
-                .expression_attribute_values(":now", number(now.as_nanosecond()))
-                .expression_attribute_values(
-                    ":last",
-                    number((now + limit.window() - limit.interval() * count).as_nanosecond()),
-                ),
-            Take::Owed(count) => update
-                .update_expression(format!("SET nextFree = nextFree + :all, {EXPIRES_AT} = :life"))
-                .condition_expression("nextFree >= :now")
-                .expression_attribute_values(":all", number((limit.interval() * count).as_nanos()))
-                .expression_attribute_values(":now", number(now.as_nanosecond())),
-            Take::FromNow(seen, count) => {
-                let update = update
-                    .update_expression(format!("SET nextFree = :next, {EXPIRES_AT} = :life"))
-                    .expression_attribute_values(":next", number((now + limit.interval() * count).as_nanosecond()));
-                match seen {
-                    None => update.condition_expression("attribute_not_exists(nextFree)"),
-                    Some(seen) => update
-                        .condition_expression("nextFree = :seen")
-                        .expression_attribute_values(":seen", number(seen)),
-                }
-            }
+    async fn take(&self, bucket: &Bucket, limit: Limit, take: Take, now: Timestamp) -> Result<Taken, StoreError> {
+        let update = take.update(Update::at(bucket.key()), limit, now);
+        match self.table.update_and_read(update, ReturnValue::UpdatedNew).await? {
+            Outcome::Done(after) => Ok(Taken::Until(time(next_free(&after)?))),
+            Outcome::Refused(item) => Ok(Taken::Not(item.as_ref().map(next_free).transpose()?)),
         }
     }
+}
+
+/// What became of taking tokens.
+enum Taken {
+    /// They are taken, and the next free token is at this time.
+    Until(Timestamp),
+    /// They are not taken, because the item was seen to be like this.
+    Not(Option<i64>),
 }
 
 /// In nanoseconds since 1970.

@@ -1,7 +1,7 @@
 //! The health of a webhook: attributes of its own item, so that reading the one reads the other. What its owner changes and what
 //! deliver notes are different attributes, so neither overwrites the other's.
 
-use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     Timestamp,
     health::{Disabled, Health, Reason},
@@ -11,59 +11,60 @@ use posthaste_domain::{
 use super::{Registry, webhooks::webhook_key};
 use crate::{
     StoreError,
-    item::{Item, Read, number, text},
+    item::{Item, number, text},
+    table::Outcome,
+    write::{Condition, Update},
 };
 
-/// All of it, as an update forgets it, with what the version before kept here.
-pub(super) const FORGET: &str = "failingSince, lastFailureAt, failures, announced, disabledAt, disabledReason, \
-    timeouts, closedUntil, closings";
+/// All of it but the last success, as an update forgets it, with what the version before kept here.
+pub(super) const FORGET: [&str; 9] = [
+    "failingSince",
+    "lastFailureAt",
+    "failures",
+    "announced",
+    "disabledAt",
+    "disabledReason",
+    "timeouts",
+    "closedUntil",
+    "closings",
+];
+
+/// What failures began, and a success ends.
+const ENDED_BY_SUCCESS: [&str; 6] = ["failingSince", "failures", "announced", "timeouts", "closedUntil", "closings"];
 
 impl Registry {
     /// Counts a failure. Answers the health that counts it; none where the webhook is gone.
     pub async fn count_failure(&self, webhook: &Webhook, now: Timestamp) -> Result<Option<Health>, StoreError> {
-        let update = self
-            .health_update(
-                webhook,
-                "SET failingSince = if_not_exists(failingSince, :now), lastFailureAt = :now, \
-                 failures = if_not_exists(failures, :zero) + :one",
-            )
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::AllNew);
-        match update.send().await {
-            Ok(answer) => read(&answer.attributes.unwrap_or_default()).map(Some),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(StoreError::call("UpdateItem")(error)),
+        let at = text(now.to_string());
+        let update = health_of(webhook)
+            .set_if_absent("failingSince", at.clone())
+            .set("lastFailureAt", at)
+            .add("failures", number(1))
+            .only_if(Condition::some_item());
+        match self.table.update_and_read(update, ReturnValue::AllNew).await? {
+            Outcome::Done(item) => read(&item).map(Some),
+            Outcome::Refused(_) => Ok(None),
         }
     }
 
     /// Notes a success, which ends what failures began.
     pub async fn note_success(&self, webhook: &Webhook, now: Timestamp) -> Result<(), StoreError> {
-        let ended = "failingSince, failures, announced, timeouts, closedUntil, closings";
-        let update = self
-            .health_update(webhook, &format!("SET lastSuccessAt = :now REMOVE {ended}"))
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":now", text(now.to_string()));
-        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
+        let update = health_of(webhook)
+            .set("lastSuccessAt", text(now.to_string()))
+            .remove_all(&ENDED_BY_SUCCESS)
+            .only_if(Condition::some_item());
+        self.table.update(update).await.map(drop)
     }
 
     /// Notes that the failures have been announced.
     pub async fn note_announced(&self, webhook: &Webhook) -> Result<(), StoreError> {
-        let update = self
-            .health_update(webhook, "SET announced = :yes")
-            .condition_expression("attribute_exists(failingSince)")
-            .expression_attribute_values(":yes", aws_sdk_dynamodb::types::AttributeValue::Bool(true));
-        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
+        let update =
+            health_of(webhook).set("announced", AttributeValue::Bool(true)).only_if(Condition::Present("failingSince"));
+        self.table.update(update).await.map(drop)
     }
 
-    /// Disables a webhook, and tells whether it did. Nothing happens where it is disabled, changed or gone, or where it has had a success since it was found to
-    /// be failing since this time.
+    /// Disables a webhook, and tells whether it did. Nothing happens where it is disabled, changed or gone, or where it has had a
+    /// success since it was found to be failing since this time.
     pub async fn disable(
         &self,
         webhook: &Webhook,
@@ -71,50 +72,42 @@ impl Registry {
         failing_since: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut update = self
-            .health_update(webhook, "SET disabledAt = :now, disabledReason = :reason")
-            .expression_attribute_values(":read", text(webhook.updated_at.to_string()))
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":reason", text(reason.name()));
-        // What an endpoint did that its owner has replaced since counts no more.
-        let mut condition = "updatedAt = :read AND attribute_not_exists(disabledAt)".to_owned();
+        let update = health_of(webhook)
+            .set("disabledAt", text(now.to_string()))
+            .set("disabledReason", text(reason.name()))
+            // What an endpoint did that its owner has replaced since counts no more.
+            .only_if(Condition::Is("updatedAt", text(webhook.updated_at.to_string())))
+            .only_if(Condition::Absent("disabledAt"));
         // A 410 says by itself that nobody is there.
-        if let Some(since) = failing_since.filter(|_| reason == Reason::Failing) {
-            condition.push_str(" AND failingSince = :since");
-            update = update.expression_attribute_values(":since", text(since.to_string()));
-        }
-        let update = update.condition_expression(condition);
-        StoreError::unless_refused("UpdateItem", update.send().await)
-    }
-
-    fn health_update(&self, webhook: &Webhook, expression: &str) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(webhook_key(&webhook.workspace, webhook.id)))
-            .update_expression(expression)
+        let update = match failing_since.filter(|_| reason == Reason::Failing) {
+            Some(since) => update.only_if(Condition::Is("failingSince", text(since.to_string()))),
+            None => update,
+        };
+        self.table.update(update).await
     }
 }
 
+fn health_of(webhook: &Webhook) -> Update {
+    Update::at(webhook_key(&webhook.workspace, webhook.id))
+}
+
 pub(super) fn read(item: &Item) -> Result<Health, StoreError> {
-    let time = |attribute: &'static str| -> Result<Option<Timestamp>, StoreError> {
-        item.contains_key(attribute).then(|| item.parsed(attribute)).transpose()
-    };
-    let disabled = match time("disabledAt")? {
+    let disabled = match item.optional("disabledAt", Item::parsed)? {
         None => None,
-        Some(at) => {
-            let name = item.text("disabledReason")?;
-            let reason = Reason::NAMES.iter().find(|(other, _)| *other == name);
-            let (_, reason) = reason.ok_or_else(|| item.corrupt("disabledReason"))?;
-            Some(Disabled { at, reason: *reason })
-        }
+        Some(at) => Some(Disabled { at, reason: disabled_reason(item)? }),
     };
     Ok(Health {
-        failing_since: time("failingSince")?,
-        last_success_at: time("lastSuccessAt")?,
-        last_failure_at: time("lastFailureAt")?,
-        failures: if item.contains_key("failures") { item.number("failures")? } else { 0 },
-        announced: item.contains_key("announced"),
+        failing_since: item.optional("failingSince", Item::parsed)?,
+        last_success_at: item.optional("lastSuccessAt", Item::parsed)?,
+        last_failure_at: item.optional("lastFailureAt", Item::parsed)?,
+        failures: item.optional("failures", Item::number)?.unwrap_or(0),
+        announced: item.has("announced"),
         disabled,
     })
+}
+
+fn disabled_reason(item: &Item) -> Result<Reason, StoreError> {
+    let name = item.text("disabledReason")?;
+    let reason = Reason::NAMES.iter().find(|(other, _)| *other == name);
+    reason.map(|(_, reason)| *reason).ok_or_else(|| item.corrupt("disabledReason"))
 }

@@ -1,7 +1,4 @@
-use aws_sdk_dynamodb::{
-    operation::put_item::PutItemError,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use posthaste_domain::{
     Timestamp,
     id::Entropy,
@@ -12,7 +9,9 @@ use posthaste_domain::{
 use super::Registry;
 use crate::{
     StoreError,
-    item::{EXPIRES_AT, Item, Read, key, number, text},
+    item::{EXPIRES_AT, Item, key, number, text},
+    table::Outcome,
+    write::{Condition, Update},
 };
 
 impl Registry {
@@ -26,22 +25,11 @@ impl Registry {
         call: KeyedCall,
         now: Timestamp,
     ) -> Result<KeyedCall, StoreError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(write(workspace, key, &call)))
-            .condition_expression(format!("attribute_not_exists(pk) OR {EXPIRES_AT} <= :now"))
-            .expression_attribute_values(":now", number(now.as_second()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(call),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    read(failed.item().unwrap_or(&Item::new()))
-                }
-                _ => Err(StoreError::call("PutItem")(error)),
-            },
+        let has_expired = Condition::AtMost(EXPIRES_AT, number(now.as_second()));
+        let conditions = [Condition::Any(vec![Condition::no_item(), has_expired])];
+        match self.table.put(write(workspace, key, &call), &conditions).await? {
+            Outcome::Done(_) => Ok(call),
+            Outcome::Refused(earlier) => read(&earlier.unwrap_or_default()),
         }
     }
 
@@ -52,14 +40,7 @@ impl Registry {
         key: &IdempotencyKey,
         now: Timestamp,
     ) -> Result<Option<KeyedCall>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(call_key(workspace, key)))
-            .consistent_read(true);
-        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
-        let call = answer.item.as_ref().map(read).transpose()?;
+        let call = self.table.get(call_key(workspace, key)).await?.as_ref().map(read).transpose()?;
         Ok(call.filter(|call| call.expires_at() > now.as_second()))
     }
 
@@ -70,16 +51,10 @@ impl Registry {
         key: &IdempotencyKey,
         call: &KeyedCall,
     ) -> Result<(), StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(call_key(workspace, key)))
-            .update_expression("SET sent = :sent")
-            .condition_expression("seed = :seed")
-            .expression_attribute_values(":sent", AttributeValue::Bool(true))
-            .expression_attribute_values(":seed", text(hex::encode(call.seed)));
-        StoreError::unless_refused("UpdateItem", update.send().await).map(drop)
+        let update = Update::at(call_key(workspace, key))
+            .set("sent", AttributeValue::Bool(true))
+            .only_if(Condition::Is("seed", text(hex::encode(call.seed))));
+        self.table.update(update).await.map(drop)
     }
 }
 
@@ -89,29 +64,24 @@ fn call_key(workspace: &Workspace, name: &IdempotencyKey) -> Item {
 }
 
 fn write(workspace: &Workspace, key: &IdempotencyKey, call: &KeyedCall) -> Item {
-    let mut item = call_key(workspace, key);
-    item.extend([
-        ("body".to_owned(), text(call.body.as_str())),
-        ("acceptedAt".to_owned(), number(call.accepted_at.as_millisecond())),
-        ("seed".to_owned(), text(hex::encode(call.seed))),
-        ("sent".to_owned(), AttributeValue::Bool(call.sent)),
-        ("ordered".to_owned(), AttributeValue::Bool(call.is_ordered)),
-        (EXPIRES_AT.to_owned(), number(call.expires_at())),
-    ]);
-    item
+    call_key(workspace, key)
+        .with("body", text(call.body.as_str()))
+        .with("acceptedAt", number(call.accepted_at.as_millisecond()))
+        .with("seed", text(hex::encode(call.seed)))
+        .with("sent", AttributeValue::Bool(call.sent))
+        .with("ordered", AttributeValue::Bool(call.is_ordered))
+        .with(EXPIRES_AT, number(call.expires_at()))
 }
 
 fn read(item: &Item) -> Result<KeyedCall, StoreError> {
-    let accepted_at = Timestamp::from_millisecond(item.number("acceptedAt")?);
     let mut seed = Entropy::default();
     hex::decode_to_slice(item.text("seed")?, &mut seed).map_err(|_| item.corrupt("seed"))?;
-    let flag = |name: &str| item.get(name).and_then(|flag| flag.as_bool().ok()).copied();
     Ok(KeyedCall {
         body: BodyHash::from(item.text("body")?.to_owned()),
-        accepted_at: accepted_at.map_err(|_| item.corrupt("acceptedAt"))?,
+        accepted_at: item.time_ms("acceptedAt")?,
         seed,
-        sent: flag("sent").ok_or_else(|| item.corrupt("sent"))?,
-        is_ordered: flag("ordered").unwrap_or(false),
+        sent: item.flag("sent")?,
+        is_ordered: item.optional("ordered", Item::flag)?.unwrap_or(false),
     })
 }
 
@@ -128,11 +98,11 @@ mod tests {
         let item = write(&workspace, &key, &call);
         assert_eq!(read(&item).unwrap(), call);
         let mut old = item.clone();
-        old.remove("ordered");
+        old.0.remove("ordered");
         assert_eq!(read(&old).unwrap(), KeyedCall { is_ordered: false, ..call });
         assert_eq!(item.number::<i64>(EXPIRES_AT).unwrap(), 1_672_617_600);
         let pk = item.text("pk").unwrap();
         assert_eq!(pk, format!("idempotency#acme#{}", key.hash()));
-        assert!(read(&Item::new()).is_err());
+        assert!(read(&Item::default()).is_err());
     }
 }

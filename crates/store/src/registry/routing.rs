@@ -5,10 +5,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::{
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{CancellationReason, Delete, Put, TransactWriteItem},
-};
 use posthaste_domain::{
     Invalid,
     id::WebhookId,
@@ -21,7 +17,9 @@ use super::Registry;
 use crate::{
     StoreError,
     batch::{self, Found, Reading},
-    item::{Item, Read, key, number, text},
+    item::{Item, json, key, number, text},
+    table::Transacted,
+    write::{Condition, Write},
 };
 
 /// How often a change is tried that met another one of the same workspace: for about five seconds. Waits don't grow, because whoever
@@ -56,20 +54,15 @@ impl Registry {
     /// The roots of those of these workspaces that have an index, read strongly with as few calls as possible.
     pub async fn roots(&self, workspaces: impl IntoIterator<Item = Workspace>) -> Found<Workspace, Root> {
         let keys = workspaces.into_iter().map(|workspace| (workspace.clone(), root_key(&workspace)));
-        batch::get(self.index_reading(&[ROOT]), keys, |item| item.json(ROOT)).await
+        let reading = Reading { table: &self.table, consistent: true, attributes: &[ROOT], read: read_root };
+        batch::get(reading, keys).await
     }
 
     /// Those of these pages that are there: one that is not has been replaced.
     pub async fn pages(&self, pages: impl IntoIterator<Item = PageKey>) -> Found<PageKey, Page> {
         let keys = pages.into_iter().map(|page| (page.clone(), page_key(&page.0, &page.1)));
-        batch::get(self.index_reading(&[PAGE]), keys, |item| {
-            Page::parse(item.text(PAGE)?).map_err(|_| item.corrupt(PAGE))
-        })
-        .await
-    }
-
-    fn index_reading<'a>(&'a self, attributes: &'a [&'a str]) -> Reading<'a> {
-        Reading { client: &self.client, table: &self.table, consistent: true, attributes }
+        let reading = Reading { table: &self.table, consistent: true, attributes: &[PAGE], read: read_page };
+        batch::get(reading, keys).await
     }
 
     /// Carries out the write of a webhook, whose subscription is then this one, together with the change of the index. `most` is how
@@ -80,7 +73,7 @@ impl Registry {
         id: WebhookId,
         subscription: Option<&Subscription>,
         most: usize,
-        write: TransactWriteItem,
+        write: Write,
     ) -> Result<Written, StoreError> {
         for attempt in 1..=TRIES {
             let read = self.root_or_build(workspace).await?;
@@ -98,32 +91,20 @@ impl Registry {
             };
             let mut writes = vec![write.clone()];
             if let Some(changed) = changed {
-                writes.extend(self.index_writes(workspace, changed, read.revision)?);
+                writes.extend(index_writes(workspace, changed, read.revision)?);
             }
-            let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-            let Err(error) = sent else { return Ok(Written::Done) };
-            let reasons = match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    cancelled.cancellation_reasons()
-                }
-                _ => return Err(StoreError::call("TransactWriteItems")(error)),
-            };
-            if reasons.first().is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed")) {
-                return Ok(Written::Stale);
+            match self.table.transact(&writes).await? {
+                Transacted::Done => return Ok(Written::Done),
+                Transacted::Refused(at) if at.contains(&0) => return Ok(Written::Stale),
+                // The root has changed, or other calls were in the way.
+                Transacted::Refused(_) | Transacted::Overtaken(_) => wait_after(attempt, id.0).await,
             }
-            if !reasons.iter().all(passes) {
-                return Err(StoreError::call("TransactWriteItems")(error));
-            }
-            wait_after(attempt, id.0).await;
         }
         Err(StoreError::Contended { operation: "TransactWriteItems" })
     }
 
     async fn root_or_build(&self, workspace: &Workspace) -> Result<ReadRoot, StoreError> {
-        let get =
-            self.client.get_item().table_name(&self.table).set_key(Some(root_key(workspace))).consistent_read(true);
-        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
-        if let Some(item) = answer.item {
+        if let Some(item) = self.table.get(root_key(workspace)).await? {
             return Ok(ReadRoot { root: item.json(ROOT)?, revision: Some(item.number("revision")?) });
         }
         let all = self.webhooks(workspace).await?;
@@ -134,47 +115,31 @@ impl Registry {
         let subscriptions: Vec<Subscription> = all.webhooks.iter().map(Subscription::of).collect();
         let (root, pages) = Root::build(&subscriptions)?;
         for page in &pages {
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(page_item(workspace, page)));
-            put.send().await.map_err(StoreError::call("PutItem"))?;
+            self.table.put(page_item(workspace, page), &[]).await?;
         }
         Ok(ReadRoot { root, revision: None })
     }
-
-    fn index_writes(
-        &self,
-        workspace: &Workspace,
-        changed: Changed,
-        revision: Option<u64>,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let incomplete = |error| StoreError::incomplete("TransactWriteItems", error);
-        let mut item = root_key(workspace);
-        item.insert(ROOT.to_owned(), text(serde_json::to_string(&changed.root)?));
-        item.insert("revision".to_owned(), number(revision.unwrap_or(0) + 1));
-        let root = Put::builder().table_name(&self.table).set_item(Some(item));
-        let root = match revision {
-            None => root.condition_expression("attribute_not_exists(pk)"),
-            Some(read) => {
-                root.condition_expression("revision = :read").expression_attribute_values(":read", number(read))
-            }
-        };
-        let mut writes = vec![TransactWriteItem::builder().put(root.build().map_err(incomplete)?).build()];
-        for page in &changed.written {
-            let put = Put::builder().table_name(&self.table).set_item(Some(page_item(workspace, page)));
-            writes.push(TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build());
-        }
-        for hash in &changed.removed {
-            let delete = Delete::builder().table_name(&self.table).set_key(Some(page_key(workspace, hash)));
-            writes.push(TransactWriteItem::builder().delete(delete.build().map_err(incomplete)?).build());
-        }
-        Ok(writes)
-    }
 }
 
-/// Whether a transaction that was cancelled for this can be carried out later: the root has changed, or other calls were in the way.
-pub(super) fn passes(reason: &CancellationReason) -> bool {
-    let passing =
-        ["None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    reason.code().is_none_or(|code| passing.contains(&code))
+/// The writes that make the index what it has become, if its root is still the one of this revision.
+fn index_writes(workspace: &Workspace, changed: Changed, revision: Option<u64>) -> Result<Vec<Write>, StoreError> {
+    let root = root_key(workspace).with(ROOT, json(&changed.root)?).with("revision", number(revision.unwrap_or(0) + 1));
+    let unchanged = match revision {
+        None => Condition::no_item(),
+        Some(read) => Condition::Is("revision", number(read)),
+    };
+    let mut writes = vec![Write::Put(root, vec![unchanged])];
+    writes.extend(changed.written.iter().map(|page| Write::Put(page_item(workspace, page), vec![])));
+    writes.extend(changed.removed.iter().map(|hash| Write::Delete(page_key(workspace, hash), vec![])));
+    Ok(writes)
+}
+
+fn read_root(item: &Item) -> Result<Root, StoreError> {
+    item.json(ROOT)
+}
+
+fn read_page(item: &Item) -> Result<Page, StoreError> {
+    Page::parse(item.text(PAGE)?).map_err(|_| item.corrupt(PAGE))
 }
 
 fn root_key(workspace: &Workspace) -> Item {
@@ -186,9 +151,7 @@ fn page_key(workspace: &Workspace, hash: &str) -> Item {
 }
 
 fn page_item(workspace: &Workspace, page: &StoredPage) -> Item {
-    let mut item = page_key(workspace, &page.hash);
-    item.insert(PAGE.to_owned(), text(&page.json));
-    item
+    page_key(workspace, &page.hash).with(PAGE, text(&page.json))
 }
 
 /// Calls that met once shall not meet again, so what each of them changes, by this number of it, waits differently.

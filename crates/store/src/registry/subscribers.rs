@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     StoreError,
-    item::{Item, Read, SK},
+    item::{Item, SK},
+    table::Answer,
 };
 
 /// What one call has read of a workspace's webhooks: up to 1 MB of them.
@@ -38,13 +39,13 @@ impl Registry {
             .beginning_with(workspace, SK_PREFIX, start)
             .projection_expression("pk, sk, settings, createdAt")
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
+        let answer = Answer::to(query).await?;
         let mut read = Subscribers {
-            next: answer.last_evaluated_key.as_ref().map(id).transpose()?,
-            read_units: answer.consumed_capacity.and_then(|consumed| consumed.capacity_units).unwrap_or(1.0),
+            next: answer.next.as_ref().map(id).transpose()?,
+            read_units: answer.units.unwrap_or(1.0),
             ..Subscribers::default()
         };
-        for item in answer.items.unwrap_or_default() {
+        for item in answer.items {
             match subscriber(&item) {
                 Ok(subscriber) => read.subscribers.push(subscriber),
                 Err(error) => {

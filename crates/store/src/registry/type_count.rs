@@ -1,16 +1,15 @@
 //! How many event types of its own a workspace has: a counter that is written with each new and each removed type, if it is what was
 //! read before. A workspace whose types an earlier version has stored has no counter, and is counted when its next one is written.
 
-use aws_sdk_dynamodb::{
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{Put, Select, TransactWriteItem},
-};
+use aws_sdk_dynamodb::types::Select;
 use posthaste_domain::workspace::Workspace;
 
-use super::{Registry, routing::passes, types::SK_PREFIX};
+use super::{Registry, types::SK_PREFIX};
 use crate::{
     StoreError,
-    item::{Item, Read, key, number},
+    item::{Item, key, number},
+    table::{Answer, Transacted},
+    write::{Condition, Write},
 };
 
 const COUNT: &str = "count";
@@ -38,56 +37,37 @@ pub(super) enum Counted {
 
 impl Registry {
     pub(super) async fn type_count(&self, workspace: &Workspace) -> Result<TypeCount, StoreError> {
-        let get =
-            self.client.get_item().table_name(&self.table).set_key(Some(count_key(workspace))).consistent_read(true);
-        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
-        if let Some(item) = answer.item {
+        if let Some(item) = self.table.get(count_key(workspace)).await? {
             return Ok(TypeCount { types: item.number(COUNT)?, kept: true });
         }
         let mut types = 0;
-        let query = self.beginning_with(workspace, SK_PREFIX, None).select(Select::Count);
-        let mut pages = query.into_paginator().send();
-        while let Some(page) = pages.try_next().await.map_err(StoreError::call("Query"))? {
-            types += usize::try_from(page.count).unwrap_or_default();
+        let mut start = None;
+        loop {
+            let query = self.beginning_with(workspace, SK_PREFIX, start).select(Select::Count);
+            let answer = Answer::to(query).await?;
+            types += answer.count;
+            start = answer.next;
+            if start.is_none() {
+                return Ok(TypeCount { types, kept: false });
+            }
         }
-        Ok(TypeCount { types, kept: false })
     }
 
     /// Carries out a write after which there are `after` types, if there are still as many as were read.
     pub(super) async fn write_counted(
         &self,
         workspace: &Workspace,
-        write: TransactWriteItem,
+        write: Write,
         read: TypeCount,
         after: usize,
     ) -> Result<Counted, StoreError> {
-        let mut item = count_key(workspace);
-        item.insert(COUNT.to_owned(), number(after));
-        let put = Put::builder().table_name(&self.table).set_item(Some(item));
-        let put = if read.kept {
-            put.condition_expression("#count = :read")
-                .expression_attribute_names("#count", COUNT)
-                .expression_attribute_values(":read", number(read.types))
-        } else {
-            put.condition_expression("attribute_not_exists(pk)")
-        };
-        let put = put.build().map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
-        let count = TransactWriteItem::builder().put(put).build();
-        let sent = self.client.transact_write_items().transact_items(write).transact_items(count).send().await;
-        let Err(error) = sent else { return Ok(Counted::Done) };
-        match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                let reasons = cancelled.cancellation_reasons();
-                if reasons.first().is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed")) {
-                    Ok(Counted::Refused)
-                } else if reasons.iter().all(passes) {
-                    Ok(Counted::Overtaken)
-                } else {
-                    Err(StoreError::call("TransactWriteItems")(error))
-                }
-            }
-            _ => Err(StoreError::call("TransactWriteItems")(error)),
-        }
+        let unchanged = if read.kept { Condition::Is(COUNT, number(read.types)) } else { Condition::no_item() };
+        let count = Write::Put(count_key(workspace).with(COUNT, number(after)), vec![unchanged]);
+        Ok(match self.table.transact(&[write, count]).await? {
+            Transacted::Done => Counted::Done,
+            Transacted::Refused(at) if at.contains(&0) => Counted::Refused,
+            Transacted::Refused(_) | Transacted::Overtaken(_) => Counted::Overtaken,
+        })
     }
 }
 

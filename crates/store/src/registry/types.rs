@@ -1,4 +1,3 @@
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use futures::{StreamExt, TryStreamExt, stream};
 use posthaste_domain::{
     event_type::{EventPattern, EventType},
@@ -7,14 +6,16 @@ use posthaste_domain::{
 };
 
 use super::{
-    Registry, Written, partition,
+    List, Registry, Written, partition,
     routing::wait_after,
     type_count::{Counted, TRIES},
 };
 use crate::{
     Page, StoreError,
     batch::{self, Found, Reading},
-    item::{Item, Read, SK, key, text},
+    item::{Item, SK, json, key},
+    table::{Answer, Outcome},
+    write::{Condition, Write},
 };
 
 pub(super) const SK_PREFIX: &str = "type#";
@@ -35,22 +36,16 @@ impl Registry {
         own: &OwnEventType,
         most: usize,
     ) -> Result<Written, StoreError> {
-        let mut item = type_key(workspace, &own.name);
-        item.insert(TYPE.to_owned(), text(serde_json::to_string(own)?));
+        let item = type_key(workspace, &own.name).with(TYPE, json(own)?);
         for attempt in 1..=TRIES {
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(item.clone()));
-            let replace = put.condition_expression("attribute_exists(pk)").send().await;
-            if StoreError::unless_refused("PutItem", replace)? {
+            if let Outcome::Done(_) = self.table.put(item.clone(), &[Condition::some_item()]).await? {
                 return Ok(Written::Done);
             }
             let read = self.type_count(workspace).await?;
             if read.types >= most {
                 return Ok(Written::Refused(own_type::too_many(most)));
             }
-            let put = Put::builder().table_name(&self.table).set_item(Some(item.clone()));
-            let put = put.condition_expression("attribute_not_exists(pk)").build();
-            let put = put.map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
-            let add = TransactWriteItem::builder().put(put).build();
+            let add = Write::Put(item.clone(), vec![Condition::no_item()]);
             if self.write_counted(workspace, add, read, read.types + 1).await? == Counted::Done {
                 return Ok(Written::Done);
             }
@@ -63,10 +58,7 @@ impl Registry {
     pub async fn delete_type(&self, workspace: &Workspace, name: &EventType) -> Result<bool, StoreError> {
         for attempt in 1..=TRIES {
             let read = self.type_count(workspace).await?;
-            let delete = Delete::builder().table_name(&self.table).set_key(Some(type_key(workspace, name)));
-            let delete = delete.condition_expression("attribute_exists(pk)").build();
-            let delete = delete.map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
-            let delete = TransactWriteItem::builder().delete(delete).build();
+            let delete = Write::Delete(type_key(workspace, name), vec![Condition::some_item()]);
             match self.write_counted(workspace, delete, read, read.types.saturating_sub(1)).await? {
                 Counted::Done => return Ok(true),
                 Counted::Refused => return Ok(false),
@@ -78,12 +70,12 @@ impl Registry {
 
     /// Those of these types that exist.
     pub async fn types_by_name(&self, wanted: impl IntoIterator<Item = OwnType>) -> Found<OwnType, OwnEventType> {
-        let reading = Reading { client: &self.client, table: &self.table, consistent: true, attributes: &[TYPE] };
+        let reading = Reading { table: &self.table, consistent: true, attributes: &[TYPE], read };
         let keys = wanted.into_iter().map(|(workspace, name)| {
             let key = type_key(&workspace, &name);
             ((workspace, name), key)
         });
-        batch::get(reading, keys, |item| item.json(TYPE)).await
+        batch::get(reading, keys).await
     }
 
     /// A page of a workspace's types, by name.
@@ -94,15 +86,7 @@ impl Registry {
         after: Option<&EventType>,
     ) -> Result<Page<OwnEventType, EventType>, StoreError> {
         let start = after.map(|name| type_key(workspace, name));
-        // One more than is asked for tells whether there is another page.
-        let query = self.beginning_with(workspace, SK_PREFIX, start).limit(i32::from(limit) + 1);
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        let mut items: Vec<OwnEventType> =
-            answer.items().iter().map(|item| item.json(TYPE)).collect::<Result<_, _>>()?;
-        let more = answer.last_evaluated_key.is_some() || items.len() > usize::from(limit);
-        items.truncate(usize::from(limit));
-        let next = if more { items.last().map(|own| own.name.clone()) } else { None };
-        Ok(Page { items, next })
+        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |own| own.name.clone()).await
     }
 
     /// For each of these patterns the first type of the workspace that it matches, by name, if there is one. Reading a type costs
@@ -139,13 +123,18 @@ impl Registry {
 
     async fn names(&self, workspace: &Workspace, beginning: &str, most: i32) -> Result<Vec<EventType>, StoreError> {
         let query = self.beginning_with(workspace, &format!("{SK_PREFIX}{beginning}"), None);
-        let answer = query.projection_expression(SK).limit(most).send().await.map_err(StoreError::call("Query"))?;
-        let name = |item: &Item| {
-            let name = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|name| EventType::parse(name).ok());
-            name.ok_or_else(|| item.corrupt(SK))
-        };
-        answer.items().iter().map(name).collect()
+        let answer = Answer::to(query.projection_expression(SK).limit(most)).await?;
+        answer.items.iter().map(name_of).collect()
     }
+}
+
+fn read(item: &Item) -> Result<OwnEventType, StoreError> {
+    item.json(TYPE)
+}
+
+fn name_of(item: &Item) -> Result<EventType, StoreError> {
+    let name = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|name| EventType::parse(name).ok());
+    name.ok_or_else(|| item.corrupt(SK))
 }
 
 fn type_key(workspace: &Workspace, name: &EventType) -> Item {

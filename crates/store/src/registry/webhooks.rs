@@ -1,4 +1,4 @@
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
     id::WebhookId,
     subscription::Subscription,
@@ -6,10 +6,12 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 
-use super::{Registry, Written, health, partition};
+use super::{List, Registry, Written, health, partition};
 use crate::{
     Page, StoreError,
-    item::{Item, PK, Read, SK, key, number, text},
+    item::{Item, PK, SK, json, key, number, text},
+    table::Answer,
+    write::{Condition, Update, Write},
 };
 
 /// The webhooks of a workspace.
@@ -30,32 +32,17 @@ pub(super) const SK_PREFIX: &str = "webhook#";
 impl Registry {
     /// The next id. Numbers may be left out, when a registration dies before its webhook is stored, but never come twice.
     pub async fn next_webhook_id(&self) -> Result<WebhookId, StoreError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key("counter", "webhook")))
-            .update_expression("ADD #value :one")
-            .expression_attribute_names("#value", "value")
-            .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::UpdatedNew)
-            .send()
-            .await
-            .map_err(StoreError::call("UpdateItem"))?;
-        answer.attributes.unwrap_or_default().number("value").map(WebhookId)
+        let update = Update::at(key("counter", "webhook")).add("value", number(1));
+        let counter = self.table.update_and_read(update, ReturnValue::UpdatedNew).await?.item();
+        counter.number("value").map(WebhookId)
     }
 
     /// Stores a new webhook. Never over another one; when the SDK repeats a call whose answer got lost, it finds its own item. `most`
     /// is how many webhooks the workspace may have.
     pub async fn insert_webhook(&self, webhook: &Webhook, most: usize) -> Result<Written, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(write(webhook, Revision(1))?))
-            .condition_expression("attribute_not_exists(pk) OR secrets = :secrets")
-            .expression_attribute_values(":secrets", text(serde_json::to_string(&webhook.secrets)?))
-            .build()
-            .map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
-        let put = TransactWriteItem::builder().put(put).build();
+        let is_ours = Condition::Is("secrets", json(&webhook.secrets)?);
+        let conditions = vec![Condition::Any(vec![Condition::no_item(), is_ours])];
+        let put = Write::Put(write(webhook, Revision(1))?, conditions);
         let subscription = Subscription::of(webhook);
         self.write_with_index(&webhook.workspace, webhook.id, Some(&subscription), most, put).await
     }
@@ -68,43 +55,22 @@ impl Registry {
         was: &Subscription,
         afresh: bool,
     ) -> Result<Written, StoreError> {
-        let forget = if afresh { format!(" REMOVE {}", health::FORGET) } else { String::new() };
-        let expression = format!(
-            "SET settings = :settings, secrets = :secrets, headers = :headers, updatedAt = :at, revision = :next{forget}"
-        );
-        let update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(webhook_key(&webhook.workspace, webhook.id)))
-            .update_expression(expression)
-            .condition_expression("revision = :read")
-            .expression_attribute_values(":settings", text(serde_json::to_string(&webhook.settings)?))
-            .expression_attribute_values(":secrets", text(serde_json::to_string(&webhook.secrets)?))
-            .expression_attribute_values(":headers", text(serde_json::to_string(&webhook.headers)?))
-            .expression_attribute_values(":at", text(webhook.updated_at.to_string()))
-            .expression_attribute_values(":next", number(read.0 + 1))
-            .expression_attribute_values(":read", number(read.0))
-            .build()
-            .map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
+        let forgotten: &[&str] = if afresh { &health::FORGET } else { &[] };
+        let update = Update::at(webhook_key(&webhook.workspace, webhook.id))
+            .set("settings", json(&webhook.settings)?)
+            .set("secrets", json(&webhook.secrets)?)
+            .set("headers", json(&webhook.headers)?)
+            .set("updatedAt", text(webhook.updated_at.to_string()))
+            .set("revision", number(read.0 + 1))
+            .remove_all(forgotten)
+            .only_if(Condition::Is("revision", number(read.0)));
         let subscription = Subscription::of(webhook);
         if subscription == *was {
-            return self.change_alone(update).await;
+            // The routing index does not show this change.
+            return Ok(if self.table.update(update).await? { Written::Done } else { Written::Stale });
         }
-        let update = TransactWriteItem::builder().update(update).build();
+        let update = Write::Update(update);
         self.write_with_index(&webhook.workspace, webhook.id, Some(&subscription), usize::MAX, update).await
-    }
-
-    /// A change that the routing index does not show.
-    async fn change_alone(&self, update: Update) -> Result<Written, StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(update.table_name)
-            .set_key(Some(update.key))
-            .update_expression(update.update_expression)
-            .set_condition_expression(update.condition_expression)
-            .set_expression_attribute_values(update.expression_attribute_values);
-        let done = StoreError::unless_refused("UpdateItem", update.send().await)?;
-        Ok(if done { Written::Done } else { Written::Stale })
     }
 
     /// One webhook, read strongly consistently.
@@ -113,30 +79,30 @@ impl Registry {
         workspace: &Workspace,
         id: WebhookId,
     ) -> Result<Option<(Webhook, Revision)>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(webhook_key(workspace, id)))
-            .consistent_read(true);
-        let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
-        answer.item.map(|item| Ok((read(&item)?, Revision(item.number("revision")?)))).transpose()
+        let item = self.table.get(webhook_key(workspace, id)).await?;
+        item.map(|item| Ok((read(&item)?, Revision(item.number("revision")?)))).transpose()
     }
 
     /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an event gets that event.
     pub async fn webhooks(&self, workspace: &Workspace) -> Result<Webhooks, StoreError> {
         let mut all = Webhooks::default();
-        let mut items = self.beginning_with(workspace, SK_PREFIX, None).into_paginator().items().send();
-        while let Some(item) = items.try_next().await.map_err(StoreError::call("Query"))? {
-            match read(&item) {
-                Ok(webhook) => all.webhooks.push(webhook),
-                Err(error) => {
-                    tracing::error!(%error, "a webhook can't be read");
-                    all.unreadable.extend(id_of(&item));
+        let mut start = None;
+        loop {
+            let answer = Answer::to(self.beginning_with(workspace, SK_PREFIX, start)).await?;
+            for item in &answer.items {
+                match read(item) {
+                    Ok(webhook) => all.webhooks.push(webhook),
+                    Err(error) => {
+                        tracing::error!(%error, "a webhook can't be read");
+                        all.unreadable.extend(id_of(item));
+                    }
                 }
             }
+            start = answer.next;
+            if start.is_none() {
+                return Ok(all);
+            }
         }
-        Ok(all)
     }
 
     /// A page of a workspace's webhooks, by id.
@@ -147,25 +113,12 @@ impl Registry {
         after: Option<WebhookId>,
     ) -> Result<Page<Webhook, WebhookId>, StoreError> {
         let start = after.map(|id| webhook_key(workspace, id));
-        // One more than is asked for tells whether there is another page.
-        let query = self.beginning_with(workspace, SK_PREFIX, start).limit(i32::from(limit) + 1);
-        let answer = query.send().await.map_err(StoreError::call("Query"))?;
-        let mut items = answer.items().iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let more = answer.last_evaluated_key.is_some() || items.len() > usize::from(limit);
-        items.truncate(usize::from(limit));
-        let next = if more { items.last().map(|webhook| webhook.id) } else { None };
-        Ok(Page { items, next })
+        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |webhook| webhook.id).await
     }
 
     /// Deletes a webhook; stale where there is none.
     pub async fn delete_webhook(&self, workspace: &Workspace, id: WebhookId) -> Result<Written, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(webhook_key(workspace, id)))
-            .condition_expression("attribute_exists(pk)")
-            .build()
-            .map_err(|error| StoreError::incomplete("TransactWriteItems", error))?;
-        let delete = TransactWriteItem::builder().delete(delete).build();
+        let delete = Write::Delete(webhook_key(workspace, id), vec![Condition::some_item()]);
         self.write_with_index(workspace, id, None, usize::MAX, delete).await
     }
 }
@@ -175,17 +128,13 @@ pub(crate) fn webhook_key(workspace: &Workspace, id: WebhookId) -> Item {
 }
 
 fn write(webhook: &Webhook, revision: Revision) -> Result<Item, StoreError> {
-    let mut item = webhook_key(&webhook.workspace, webhook.id);
-    let attributes: [(&str, AttributeValue); 6] = [
-        ("settings", text(serde_json::to_string(&webhook.settings)?)),
-        ("secrets", text(serde_json::to_string(&webhook.secrets)?)),
-        ("headers", text(serde_json::to_string(&webhook.headers)?)),
-        ("createdAt", text(webhook.created_at.to_string())),
-        ("updatedAt", text(webhook.updated_at.to_string())),
-        ("revision", number(revision.0)),
-    ];
-    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
-    Ok(item)
+    Ok(webhook_key(&webhook.workspace, webhook.id)
+        .with("settings", json(&webhook.settings)?)
+        .with("secrets", json(&webhook.secrets)?)
+        .with("headers", json(&webhook.headers)?)
+        .with("createdAt", text(webhook.created_at.to_string()))
+        .with("updatedAt", text(webhook.updated_at.to_string()))
+        .with("revision", number(revision.0)))
 }
 
 pub(super) fn id_of(item: &Item) -> Option<WebhookId> {

@@ -10,7 +10,7 @@ use posthaste_domain::{
     id::{Cause, CauseKind, DeliveryId, WebhookId},
     sequence::Recorded,
 };
-use posthaste_store::{Deliveries, DeliveryRecord, Subject};
+use posthaste_store::{Deliveries, DeliveryRecord, NewAttempt, Subject};
 
 use crate::table;
 
@@ -53,7 +53,8 @@ impl Table {
         let (event, webhook, cause) = (&self.event, WebhookId(7), CauseKind::Published);
         let subject = Subject { delivery: self.id(), webhook, event, cause, retention };
         let now = Timestamp::from_second(1_700_000_000).unwrap();
-        self.deliveries.record_attempt(subject, (attempt, attempt_id), known, None, now).await.unwrap()
+        let new = NewAttempt { attempt, id: attempt_id, known, retry: None };
+        self.deliveries.records.record_attempt(subject, new, now).await.unwrap()
     }
 
     /// The only item, as it is stored.
@@ -63,7 +64,7 @@ impl Table {
     }
 
     async fn read(&self) -> DeliveryRecord {
-        let read = self.deliveries.delivery(&self.event.workspace, WebhookId(7), self.id()).await.unwrap();
+        let read = self.deliveries.records.get(&self.event.workspace, WebhookId(7), self.id()).await.unwrap();
         read.unwrap()
     }
 }

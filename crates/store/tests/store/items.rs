@@ -31,7 +31,8 @@ use posthaste_domain::{
     workspace::Workspace,
 };
 use posthaste_store::{
-    Backlog, Bucket, Deliveries, DueDelivery, Events, Hold, Holding, Registry, Released, Subject, TurnedPage,
+    Backlog, Bucket, Deliveries, DueDelivery, Events, Hold, Holding, NewAttempt, Registry, Released, Subject,
+    TurnedPage,
 };
 
 use crate::table;
@@ -128,10 +129,8 @@ async fn records() {
         |nth, cause| Subject { delivery: delivery(nth), webhook: WEBHOOK, event: &event, cause, retention: MONTH };
     let published = |nth| subject(nth, CauseKind::Published);
     let record = async |subject, attempt: Attempt, known, retry| {
-        deliveries
-            .record_attempt(subject, (&attempt, &format!("attempt {known}")), known, retry, at(60))
-            .await
-            .unwrap();
+        let new = NewAttempt { attempt: &attempt, id: &format!("attempt {known}"), known, retry };
+        deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     };
     let alone = Some(Retry { due_at: at(120), batch: None });
     let shared =
@@ -143,11 +142,11 @@ async fn records() {
     record(published(4), timeout(1), 0, alone).await;
     record(published(4), attempt(2, 200, "ok"), 1, None).await;
     record(published(5), timeout(1), 0, None).await;
-    deliveries.mark_exhausted(published(5), at(90)).await.unwrap();
+    deliveries.records.mark_exhausted(published(5), at(90)).await.unwrap();
     record(published(6), timeout(1), 0, alone).await;
-    deliveries.mark_gone(&workspace(), WEBHOOK, delivery(6), at(90)).await.unwrap();
-    deliveries.mark_gone(&workspace(), WEBHOOK, delivery(7), at(90)).await.unwrap();
-    deliveries.mark_skipped(subject(8, CauseKind::Replay), &failure(), at(90)).await.unwrap();
+    deliveries.records.mark_gone(&workspace(), WEBHOOK, delivery(6), at(90)).await.unwrap();
+    deliveries.records.mark_gone(&workspace(), WEBHOOK, delivery(7), at(90)).await.unwrap();
+    deliveries.records.mark_skipped(subject(8, CauseKind::Replay), &failure(), at(90)).await.unwrap();
     record(subject(9, CauseKind::Test), timeout(1), 0, None).await;
     insta::assert_snapshot!(stored(&client).await);
 }
@@ -158,11 +157,12 @@ async fn what_is_recorded_of_a_success_stays() {
     let event = event();
     let cause = CauseKind::Published;
     let subject = Subject { delivery: delivery(1), webhook: WEBHOOK, event: &event, cause, retention: MONTH };
-    deliveries.record_attempt(subject, (&attempt(1, 200, "ok"), "a"), 0, None, at(60)).await.unwrap();
+    let new = NewAttempt { attempt: &attempt(1, 200, "ok"), id: "a", known: 0, retry: None };
+    deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     let before = stored(&client).await;
-    deliveries.mark_exhausted(subject, at(90)).await.unwrap();
-    deliveries.mark_gone(&workspace(), WEBHOOK, delivery(1), at(90)).await.unwrap();
-    deliveries.mark_skipped(subject, &failure(), at(90)).await.unwrap();
+    deliveries.records.mark_exhausted(subject, at(90)).await.unwrap();
+    deliveries.records.mark_gone(&workspace(), WEBHOOK, delivery(1), at(90)).await.unwrap();
+    deliveries.records.mark_skipped(subject, &failure(), at(90)).await.unwrap();
     assert_eq!(stored(&client).await, before);
 }
 
@@ -172,7 +172,7 @@ async fn due_items() {
     let batch = "018566ad-3f93-8fff-bfff-ffffffffffff".parse().unwrap();
     let mut parked = Parked::of(&workspace(), WEBHOOK, Some(batch), &[due(1), due(2)], at(600));
     parked.extend(Parked::of(&workspace(), WEBHOOK, None, &[due(3)], at(700)));
-    assert!(deliveries.park(&parked).await.unwrap().is_empty());
+    assert!(deliveries.due_items.park(&parked).await.unwrap().is_empty());
     insta::assert_snapshot!(stored(&client).await);
 }
 
@@ -182,12 +182,12 @@ async fn holds_and_ends() {
     let workspace = workspace();
     let run = |context| Holding { workspace: &workspace, webhook: WEBHOOK, context };
     let hold = |nth, is_end| Hold { is_end, event: event_id(nth), delivery: delivery(nth), bytes: 12 };
-    assert!(deliveries.hold(run("a"), &[hold(1, false), hold(2, false)], MONTH).await.unwrap().is_empty());
-    deliveries.hold_end(run("a"), hold(3, true), MONTH).await.unwrap();
-    deliveries.end(run("b"), Some(delivery(4)), "token", at(0)).await.unwrap();
-    deliveries.end(run("c"), None, "token", at(0)).await.unwrap();
-    assert_eq!(deliveries.hold(run("c"), &[hold(5, false)], MONTH).await.unwrap(), [hold(5, false)]);
-    deliveries.forget(run("a"), &[hold(1, false)]).await.unwrap();
+    assert!(deliveries.holds.hold(run("a"), &[hold(1, false), hold(2, false)], MONTH).await.unwrap().is_empty());
+    deliveries.holds.hold_end(run("a"), hold(3, true), MONTH).await.unwrap();
+    deliveries.holds.end(run("b"), Some(delivery(4)), "token", at(0)).await.unwrap();
+    deliveries.holds.end(run("c"), None, "token", at(0)).await.unwrap();
+    assert_eq!(deliveries.holds.hold(run("c"), &[hold(5, false)], MONTH).await.unwrap(), [hold(5, false)]);
+    deliveries.holds.forget(run("a"), &[hold(1, false)]).await.unwrap();
     insta::assert_snapshot!(stored(&client).await);
 }
 
@@ -203,12 +203,12 @@ async fn what_the_version_before_has_parked_waits_no_more_when_it_was_released()
         let due_at = AttributeValue::N(at(60).as_millisecond().to_string());
         put.item("dueShard", text("3")).item("dueAt", due_at).send().await.unwrap();
     }
-    let page = deliveries.due(3, at(60), at(60), None, 10).await.unwrap();
+    let page = deliveries.due.page(3, at(60), at(60), None, 10).await.unwrap();
     let released: Vec<Released> = page.due.iter().filter(|due| due.key == key).map(DueDelivery::released).collect();
     assert_eq!((page.due.len(), released.len()), (2, 1));
     let other = Released::Record((key.0.clone(), delivery(2).to_string()), at(61));
     let all = released.into_iter().chain([other]).collect();
-    assert_eq!(deliveries.forget_released(all).await.unwrap(), []);
+    assert_eq!(deliveries.due.forget(all).await.unwrap(), []);
     insta::assert_snapshot!(stored(&client).await);
 }
 
@@ -221,20 +221,20 @@ async fn jobs() {
     let id = |nth: u8| JobId::new(at(0), &[nth; 10]);
     let job = |nth, selection| Job::new(id(nth), asked(selection), at(0));
     let turned = |page, next| TurnedPage { page, examined: 500, replayed: 20, next, by: "run" };
-    assert!(deliveries.begin_job(owner, &job(1, Selection::Failed), None, MONTH).await.unwrap());
-    assert!(!deliveries.begin_job(owner, &job(2, Selection::All), None, MONTH).await.unwrap());
-    deliveries.advance_job(owner, id(1), turned(0, Some(delivery(1))), MONTH, at(10)).await.unwrap();
-    deliveries.advance_job(owner, id(1), turned(1, None), MONTH, at(20)).await.unwrap();
-    assert!(deliveries.begin_job(owner, &job(2, Selection::All), Some(id(1)), MONTH).await.unwrap());
+    assert!(deliveries.jobs.begin(owner, &job(1, Selection::Failed), None, MONTH).await.unwrap());
+    assert!(!deliveries.jobs.begin(owner, &job(2, Selection::All), None, MONTH).await.unwrap());
+    deliveries.jobs.advance(owner, id(1), turned(0, Some(delivery(1))), MONTH, at(10)).await.unwrap();
+    deliveries.jobs.advance(owner, id(1), turned(1, None), MONTH, at(20)).await.unwrap();
+    assert!(deliveries.jobs.begin(owner, &job(2, Selection::All), Some(id(1)), MONTH).await.unwrap());
     let failed = JobStatus::Failed;
-    deliveries.end_job(owner, id(2), failed, Some(&failure()), at(30)).await.unwrap();
-    deliveries.end_job(owner, id(2), JobStatus::Cancelled, None, at(40)).await.unwrap();
-    assert!(deliveries.begin_job(owner, &job(3, Selection::All), Some(id(2)), MONTH).await.unwrap());
-    deliveries.end_job(owner, id(3), JobStatus::Cancelled, None, at(50)).await.unwrap();
-    assert!(deliveries.begin_job(owner, &job(4, Selection::All), Some(id(3)), MONTH).await.unwrap());
-    let standing = deliveries.job(owner, id(4)).await.unwrap().unwrap();
-    assert!(deliveries.claim_standstill(owner, &standing, at(900)).await.unwrap());
-    assert!(!deliveries.claim_standstill(owner, &standing, at(901)).await.unwrap(), "another call has said so");
+    deliveries.jobs.end(owner, id(2), failed, Some(&failure()), at(30)).await.unwrap();
+    deliveries.jobs.end(owner, id(2), JobStatus::Cancelled, None, at(40)).await.unwrap();
+    assert!(deliveries.jobs.begin(owner, &job(3, Selection::All), Some(id(2)), MONTH).await.unwrap());
+    deliveries.jobs.end(owner, id(3), JobStatus::Cancelled, None, at(50)).await.unwrap();
+    assert!(deliveries.jobs.begin(owner, &job(4, Selection::All), Some(id(3)), MONTH).await.unwrap());
+    let standing = deliveries.jobs.get(owner, id(4)).await.unwrap().unwrap();
+    assert!(deliveries.jobs.claim_standstill(owner, &standing, at(900)).await.unwrap());
+    assert!(!deliveries.jobs.claim_standstill(owner, &standing, at(901)).await.unwrap(), "another call has said so");
     insta::assert_snapshot!(stored(&client).await);
 }
 
@@ -243,16 +243,16 @@ async fn lanes_limits_and_suspects() {
     let (client, deliveries) = deliveries().await;
     let open = Write::default().only_if(Condition::Absent(Attr::Phase)).set(Attr::Phase, "held");
     let open = open.set(Attr::Token, "token").set(Attr::DueAt, at(60).as_millisecond()).set(Attr::DueShard, "L3");
-    deliveries.write_lane(&workspace(), WEBHOOK, &open).await.unwrap();
+    deliveries.lanes.write(&workspace(), WEBHOOK, &open).await.unwrap();
     let nudge = Write::default().set(Attr::Strikes, 1_i64).remove(Attr::DueAt).remove(Attr::DueShard);
-    deliveries.write_lane(&workspace(), WebhookId(8), &open).await.unwrap();
-    deliveries.write_lane(&workspace(), WebhookId(8), &nudge).await.unwrap();
+    deliveries.lanes.write(&workspace(), WebhookId(8), &open).await.unwrap();
+    deliveries.lanes.write(&workspace(), WebhookId(8), &nudge).await.unwrap();
     let limit = RateLimit { requests: 10, per: Period::Second };
-    deliveries.reserve_slots(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
-    deliveries.reserve_slots(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
-    deliveries.reserve_slots(&workspace(), WebhookId(8), limit, 3, at(0)).await.unwrap();
-    assert!(deliveries.begin(&[("message 1", 1), ("message 2", 2)], at(0)).await.unwrap().is_empty());
-    assert!(deliveries.forget_begun(&["message 1"]).await.unwrap().is_empty());
+    deliveries.slots.reserve(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
+    deliveries.slots.reserve(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
+    deliveries.slots.reserve(&workspace(), WebhookId(8), limit, 3, at(0)).await.unwrap();
+    assert!(deliveries.suspects.begin(&[("message 1", 1), ("message 2", 2)], at(0)).await.unwrap().is_empty());
+    assert!(deliveries.suspects.forget(&["message 1"]).await.unwrap().is_empty());
     insta::assert_snapshot!(stored(&client).await);
 }
 
@@ -269,10 +269,10 @@ async fn backlogs() {
     let message = Task::parse(&json).unwrap();
     let first = Waiting::of(&message.with(vec![due(1), due(2), due(3)]), "message", at(0));
     let items: Vec<_> = first.iter().map(|waiting| (backlog, waiting.clone())).collect();
-    assert!(deliveries.put_waiting(&items).await.unwrap().is_empty());
-    deliveries.rewrite_waiting(backlog, &first[1].key, &message.with(vec![due(4)])).await.unwrap();
-    deliveries.rewrite_waiting(backlog, "a key of nothing", &message.with(vec![due(4)])).await.unwrap();
-    assert!(deliveries.delete_waiting(backlog, &[first[2].key.clone()]).await.unwrap());
+    assert!(deliveries.backlogs.put(&items).await.unwrap().is_empty());
+    deliveries.backlogs.rewrite(backlog, &first[1].key, &message.with(vec![due(4)])).await.unwrap();
+    deliveries.backlogs.rewrite(backlog, "a key of nothing", &message.with(vec![due(4)])).await.unwrap();
+    assert!(deliveries.backlogs.delete(backlog, &[first[2].key.clone()]).await.unwrap());
     insta::assert_snapshot!(stored(&client).await);
 }
 

@@ -63,7 +63,7 @@ async fn a_write_means_the_same_to_dynamodb_as_to_the_model() {
     let mut carried_out = 0;
     for _ in 0..WRITES {
         let write = write().new_tree(&mut runner).unwrap().current();
-        let outcome = deliveries.write_lane(&workspace, webhook, &write).await.unwrap();
+        let outcome = deliveries.lanes.write(&workspace, webhook, &write).await.unwrap();
         let before = model.lane().unwrap();
         if write.applies_to(&model) {
             assert_eq!(outcome, Outcome::Done(before), "{write:?}");
@@ -72,7 +72,7 @@ async fn a_write_means_the_same_to_dynamodb_as_to_the_model() {
         } else {
             assert_eq!(outcome, Outcome::Refused(before), "{write:?}");
         }
-        assert_eq!(deliveries.lane(&workspace, webhook).await.unwrap(), model.lane().unwrap(), "{write:?}");
+        assert_eq!(deliveries.lanes.get(&workspace, webhook).await.unwrap(), model.lane().unwrap(), "{write:?}");
     }
     assert!((WRITES / 10..WRITES * 9 / 10).contains(&carried_out), "{carried_out} of {WRITES} were carried out");
 }

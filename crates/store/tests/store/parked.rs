@@ -10,7 +10,7 @@ use posthaste_domain::{
     task::{Due, Task},
     workspace::Workspace,
 };
-use posthaste_store::{Deliveries, DueDelivery, Hold, Holding, ParkedItem, Released, Within};
+use posthaste_store::{Deliveries, DueDelivery, DueIndex, Hold, Holding, ParkedItem, Released, Within};
 
 use crate::table;
 
@@ -36,7 +36,7 @@ async fn due(deliveries: &Deliveries, until: Timestamp, limit: i32) -> Vec<Parke
     for shard in Part::all().flat_map(Part::shards) {
         let mut after = None;
         loop {
-            let page = deliveries.parked(shard, until, after.as_deref(), limit).await.unwrap();
+            let page = deliveries.due_items.page(shard, until, after.as_deref(), limit).await.unwrap();
             assert!(page.items.len() <= limit as usize);
             assert!(page.items.is_sorted_by_key(|item| &item.key.1), "by time");
             items.extend(page.items);
@@ -54,7 +54,7 @@ async fn what_is_parked_is_found_once_when_it_is_due_and_not_after_it_was_releas
     let deliveries = Deliveries::new(table::create().await, table::NAME);
     let parked = retries("acme", 60);
     for _ in 0..2 {
-        assert!(deliveries.park(&parked).await.unwrap().is_empty(), "parking it again changes nothing");
+        assert!(deliveries.due_items.park(&parked).await.unwrap().is_empty(), "parking it again changes nothing");
     }
     assert_eq!(due(&deliveries, at(999), 10).await, []);
     let until_30 = due(&deliveries, at(30_000), 4).await;
@@ -63,14 +63,14 @@ async fn what_is_parked_is_found_once_when_it_is_due_and_not_after_it_was_releas
     let task = Task::parse(&until_30[0].task).unwrap();
     assert_eq!((task.recorded, task.deliveries.len(), task.deliveries[0].bytes), (true, 1, 12));
     let released = until_30.into_iter().map(|item| Released::Item(item.key)).collect();
-    assert_eq!(deliveries.forget_released(released).await.unwrap(), []);
+    assert_eq!(deliveries.due.forget(released).await.unwrap(), []);
     assert_eq!(due(&deliveries, at(60_000), 100).await.len(), 30);
 }
 
 #[tokio::test]
 async fn a_workspace_has_four_partitions() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
-    deliveries.park(&retries("acme", 100)).await.unwrap();
+    deliveries.due_items.park(&retries("acme", 100)).await.unwrap();
     let found = due(&deliveries, at(i64::from(u32::MAX)), 100).await;
     let partitions: BTreeSet<&str> = found.iter().map(|item| item.key.0.as_str()).collect();
     assert_eq!((found.len(), partitions.len()), (100, 4));
@@ -79,10 +79,10 @@ async fn a_workspace_has_four_partitions() {
 /// The holds of a run that are due by this time, by pages of 200.
 async fn due_holds(deliveries: &Deliveries, until: Timestamp) -> (Vec<DueDelivery>, usize) {
     let (mut due, mut pages) = (Vec::new(), 0);
-    for shard in 0..Deliveries::DUE_SHARDS {
+    for shard in 0..DueIndex::SHARDS {
         let mut after = None;
         loop {
-            let page = deliveries.due(shard, until, until, after.as_ref(), 200).await.unwrap();
+            let page = deliveries.due.page(shard, until, until, after.as_ref(), 200).await.unwrap();
             assert!(page.due.len() <= 200);
             pages += usize::from(!page.due.is_empty());
             due.extend(page.due);
@@ -109,14 +109,14 @@ async fn many_holds_are_found_page_by_page_and_once() {
         Hold { is_end: false, event, delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published), bytes: 1 }
     };
     let holds: Vec<Hold> = (0..450).map(hold).collect();
-    assert!(deliveries.hold(run, &holds, Duration::from_secs(60)).await.unwrap().is_empty());
+    assert!(deliveries.holds.hold(run, &holds, Duration::from_secs(60)).await.unwrap().is_empty());
     assert_eq!(due_holds(&deliveries, began.time()).await, (Vec::new(), 0));
     let (due, pages) = due_holds(&deliveries, began.time() + Duration::from_secs(120)).await;
     let found: BTreeSet<EventId> = due.iter().map(|due| due.event).collect();
     assert_eq!((due.len(), found.len(), pages), (450, 450, 3));
     let released = due.iter().map(DueDelivery::released).collect();
-    assert_eq!(deliveries.forget_released(released).await.unwrap(), []);
-    assert_eq!(deliveries.held(run, Within::default(), 500).await.unwrap(), []);
+    assert_eq!(deliveries.due.forget(released).await.unwrap(), []);
+    assert_eq!(deliveries.holds.held(run, Within::default(), 500).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -131,14 +131,14 @@ async fn a_cursor_among_the_ends_of_a_run_goes_on_behind_them() {
     let deadline = Duration::from_secs(60);
     // An event that is newer than the ends goes before them all the same.
     let all = [hold(1, false), hold(9, false), hold(2, true), hold(3, true), hold(4, true)];
-    assert!(deliveries.hold(run, &all[..2], deadline).await.unwrap().is_empty());
+    assert!(deliveries.holds.hold(run, &all[..2], deadline).await.unwrap().is_empty());
     for end in &all[2..] {
-        deliveries.hold_end(run, *end, deadline).await.unwrap();
+        deliveries.holds.hold_end(run, *end, deadline).await.unwrap();
     }
     let (mut after, mut seen) = (None, Vec::new());
-    while let Some(next) = deliveries.held(run, Within { after, ..Within::default() }, 1).await.unwrap().pop() {
+    while let Some(next) = deliveries.holds.held(run, Within { after, ..Within::default() }, 1).await.unwrap().pop() {
         let until = Within { until: Some(next.at()), ..Within::default() };
-        assert_eq!(deliveries.held(run, until, 10).await.unwrap(), all[..=seen.len()]);
+        assert_eq!(deliveries.holds.held(run, until, 10).await.unwrap(), all[..=seen.len()]);
         after = Some(next.at());
         seen.push(next);
         assert!(seen.len() <= all.len(), "each comes once");

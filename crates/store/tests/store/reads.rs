@@ -109,7 +109,7 @@ async fn a_page_of_the_history_reads_about_what_it_shows_and_a_filter_what_it_ma
         let mut history = History { limit, ..History::default() };
         let mut read = Vec::new();
         for page in 0..4 {
-            let page_read = deliveries.history(&workspace(), WEBHOOK, &history).await.unwrap();
+            let page_read = deliveries.records.history(&workspace(), WEBHOOK, &history).await.unwrap();
             let (calls, units) = meter.taken();
             assert!(calls <= 20 && units <= most, "page {page} of {limit}: {calls} calls, {units} units");
             read.extend(page_read.items.iter().map(|record| record.id));
@@ -120,12 +120,12 @@ async fn a_page_of_the_history_reads_about_what_it_shows_and_a_filter_what_it_ma
 
     // 3,000 records of 2 KB are 1,500 read units, of which a page looks through 1,000.
     let mut history = History { limit: 50, status: Some(Status::Exhausted), ..History::default() };
-    let first = deliveries.history(&workspace(), WEBHOOK, &history).await.unwrap();
+    let first = deliveries.records.history(&workspace(), WEBHOOK, &history).await.unwrap();
     let (calls, units) = meter.taken();
     assert!(calls <= 64 && (900.0..1100.0).contains(&units), "{calls} calls, {units} units");
     assert!(first.items.is_empty());
     history.before = first.next;
-    let second = deliveries.history(&workspace(), WEBHOOK, &history).await.unwrap();
+    let second = deliveries.records.history(&workspace(), WEBHOOK, &history).await.unwrap();
     assert!(meter.taken().1 < 700.0);
     assert_eq!((second.items[0].id, second.next), (delivery(0), None));
 }
@@ -136,7 +136,7 @@ async fn what_a_look_up_takes_is_told() {
     store_records(&client, 300).await;
     let (client, meter) = metered(&client);
     let deliveries = Deliveries::new(client, table::NAME);
-    let found = deliveries.statuses(&workspace(), (0..310).map(|nth| (WEBHOOK, delivery(nth)))).await;
+    let found = deliveries.records.statuses(&workspace(), (0..310).map(|nth| (WEBHOOK, delivery(nth)))).await;
     assert_eq!((found.items.len(), found.unread.len()), (300, 0));
     assert_eq!(found.items[&delivery(0)], Status::Exhausted);
     // Read eventually, 4 KB or nothing are half a unit.

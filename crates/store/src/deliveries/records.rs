@@ -1,0 +1,232 @@
+//! The records of deliveries: what has become of each.
+//!
+//! **Attempts are counted here**, by the update that records one. It is conditional on the count that its caller knew, so what
+//! follows an attempt is decided by the right count. It names its attempt (`lastAttempt`), so when the SDK repeats it because an
+//! answer got lost, the attempt is not counted twice; a copy that comes later is known by its time. A success is never overwritten
+//! by the failure of a duplicate. A record keeps its last 50 attempts. The last answer's body is in `responseBody` only where it is
+//! longer than what `attempts` keeps of it.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use posthaste_domain::{
+    Timestamp,
+    attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Progress, Status},
+    event::Event,
+    id::{CauseKind, DeliveryId, WebhookId},
+    sequence::{Recorded, Retry},
+    workspace::Workspace,
+};
+
+use super::{
+    attempts::{self, Refused},
+    record,
+};
+use crate::{
+    StoreError,
+    batch::{self, Found, Reading},
+    item::{EXPIRES_AT, Item, json, key, number, or_null, text},
+    table::{Outcome, Table},
+    write::{Condition, Update},
+};
+
+/// How many partitions the deliveries of one webhook are spread over.
+pub(super) const SHARDS: u8 = 8;
+
+/// How long a record is kept beyond the time of its retry.
+const RETRY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The records of all deliveries.
+#[derive(Debug, Clone)]
+pub struct Records {
+    pub(super) table: Table,
+}
+
+/// The delivery that an update is about, with what its record repeats of the event.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its id.
+    pub delivery: DeliveryId,
+    /// Where it goes.
+    pub webhook: WebhookId,
+    /// What it brings.
+    pub event: &'a Event,
+    /// Why it exists.
+    pub cause: CauseKind,
+    /// How long the record is kept after its last change.
+    pub retention: Duration,
+}
+
+/// An attempt that is to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct NewAttempt<'a> {
+    /// What came of it.
+    pub attempt: &'a Attempt,
+    /// It is unique to the attempt. Recording the same one again changes nothing and tells the same.
+    pub id: &'a str,
+    /// How many attempts the delivery has had as far as the caller knows: a number from before the attempt, or 0.
+    pub known: u32,
+    /// When a failed attempt is followed by another one.
+    pub retry: Option<Retry>,
+}
+
+impl Records {
+    /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise; a test has no
+    /// other attempt. When the retry of a failed one is due is part of the same write. Where the delivery has had another number of
+    /// attempts than is known, nothing is recorded, and the right number is told.
+    pub async fn record_attempt(
+        &self,
+        subject: Subject<'_>,
+        new: NewAttempt<'_>,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        let mut kept = None;
+        // A record that is full is replaced by its last attempts: that takes a second write.
+        for _ in 0..2 {
+            let update = attempt_update(subject, new, kept.take(), now)?;
+            let old = match self.table.update_and_read(update, ReturnValue::None).await? {
+                Outcome::Done(_) => return Ok(Recorded::Counted(new.known + 1)),
+                Outcome::Refused(old) => old.unwrap_or_default(),
+            };
+            match attempts::refused(&old, new)? {
+                Refused::For(reason) => return Ok(reason),
+                Refused::Full(last) => kept = Some(last),
+            }
+        }
+        Ok(Recorded::Failed)
+    }
+
+    /// Says that no try is left and the dead letter is sent.
+    pub async fn mark_exhausted(&self, subject: Subject<'_>, now: Timestamp) -> Result<(), StoreError> {
+        self.mark(update(subject, Status::Exhausted, None, now)).await
+    }
+
+    /// The same for a delivery whose event is no longer stored. A delivery without a record gets none.
+    pub async fn mark_gone(
+        &self,
+        workspace: &Workspace,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = Update::at(record_key(workspace, webhook, delivery))
+            .set("status", text(Status::Exhausted.name()))
+            .set("updatedAt", text(now.to_string()))
+            .remove_all(&["notBefore", "dueAt", "dueShard"])
+            .only_if(Condition::some_item());
+        self.mark(update).await
+    }
+
+    /// Says that nothing is sent, and why.
+    pub async fn mark_skipped(&self, subject: Subject<'_>, why: &Failure, now: Timestamp) -> Result<(), StoreError> {
+        self.mark(update(subject, Status::Skipped, None, now).set("error", json(why)?)).await
+    }
+
+    /// Carries out an update unless the delivery has succeeded by now.
+    async fn mark(&self, update: Update) -> Result<(), StoreError> {
+        self.table.update(update.only_if(not_succeeded())).await.map(drop)
+    }
+
+    /// What is recorded of these deliveries, with one call for up to 100, read strongly consistently.
+    pub async fn progress(
+        &self,
+        wanted: impl IntoIterator<Item = (Workspace, WebhookId, DeliveryId)>,
+    ) -> Found<DeliveryId, Progress> {
+        // Without a projection a record's bodies would come too.
+        let attributes = &["status", "attemptCount", "dueAt", "notBefore", "updatedAt", "batch"];
+        let reading = Reading { table: &self.table, consistent: true, attributes, read: record::progress };
+        let keys = wanted
+            .into_iter()
+            .map(|(workspace, webhook, delivery)| (delivery, record_key(&workspace, webhook, delivery)));
+        batch::get(reading, keys).await
+    }
+
+    /// The statuses of these deliveries, with one call for up to 100, read eventually: one that was recorded a moment ago may be as it
+    /// was before. A delivery that has succeeded stays so.
+    pub async fn statuses(
+        &self,
+        workspace: &Workspace,
+        wanted: impl IntoIterator<Item = (WebhookId, DeliveryId)>,
+    ) -> Found<DeliveryId, Status> {
+        let reading = Reading { table: &self.table, consistent: false, attributes: &["status"], read: record::status };
+        let keys = wanted.into_iter().map(|(webhook, delivery)| (delivery, record_key(workspace, webhook, delivery)));
+        batch::get(reading, keys).await
+    }
+}
+
+/// An update that records an attempt. `kept` is what stays of the attempts of a full record.
+fn attempt_update(
+    subject: Subject<'_>,
+    new: NewAttempt<'_>,
+    kept: Option<Vec<AttributeValue>>,
+    now: Timestamp,
+) -> Result<Update, StoreError> {
+    let NewAttempt { attempt, id, known, retry } = new;
+    let status = match subject.cause {
+        _ if attempt.succeeded() => Status::Succeeded,
+        CauseKind::Test => Status::Exhausted,
+        CauseKind::Published | CauseKind::Replay => Status::Pending,
+    };
+    let abridged = attempt.abridged();
+    let longer_body = attempt.response_body.as_ref().filter(|_| abridged.response_body != attempt.response_body);
+    let mut update = update(subject, status, retry, now)
+        .set("httpStatus", or_null(attempt.http_status.map(number)))
+        .set("responseBody", or_null(longer_body.map(text)))
+        .set("error", or_null(attempt.error.as_ref().map(json).transpose()?))
+        .set("lastAttempt", text(id))
+        .set("attemptCount", number(known + 1))
+        .only_if(match known {
+            0 => Condition::Absent("attemptCount"),
+            _ => Condition::Is("attemptCount", number(known)),
+        });
+    update = match kept {
+        Some(mut attempts) => {
+            attempts.push(json(&abridged)?);
+            update.set("attempts", AttributeValue::L(attempts))
+        }
+        None => {
+            let has_room = vec![Condition::Absent("attempts"), Condition::Shorter("attempts", MAX_KEPT_ATTEMPTS)];
+            update.append("attempts", json(&abridged)?).only_if(Condition::Any(has_room))
+        }
+    };
+    Ok(if attempt.succeeded() { update } else { update.only_if(not_succeeded()) })
+}
+
+/// An update that sets the status and what every record has, and says when the retry is due, or that none is.
+fn update(subject: Subject<'_>, status: Status, retry: Option<Retry>, now: Timestamp) -> Update {
+    let event = subject.event;
+    // A replay, or an event with an id of its own, may be of an old event.
+    let from = event.id.time().max(now);
+    let expires = from.as_second().saturating_add_unsigned(subject.retention.as_secs());
+    // What waits is not forgotten before its time.
+    let waits_until = retry.map_or(0, |retry| (retry.due_at + RETRY_LIFE).as_second());
+    let cause = (!subject.cause.is_published()).then(|| text(subject.cause.name()));
+    let update = Update::at(record_key(&event.workspace, subject.webhook, subject.delivery))
+        .set("eventId", text(event.id.to_string()))
+        .set("eventType", text(event.event_type.as_str()))
+        .set("bytes", number(event.data.get().len()))
+        .set("status", text(status.name()))
+        .set("updatedAt", text(now.to_string()))
+        .set(EXPIRES_AT, number(expires.max(waits_until)))
+        .set_some("cause", cause)
+        .remove_all(&["dueAt", "dueShard"]);
+    match retry {
+        None => update.remove("notBefore"),
+        Some(Retry { due_at, batch }) => update
+            .set("notBefore", number(due_at.as_millisecond()))
+            .set("batch", or_null(batch.map(|batch| text(batch.to_string())))),
+    }
+}
+
+fn not_succeeded() -> Condition {
+    let other = Condition::IsNot("status", text(Status::Succeeded.name()));
+    Condition::Any(vec![Condition::Absent("status"), other])
+}
+
+pub(super) fn record_key(workspace: &Workspace, webhook: WebhookId, delivery: DeliveryId) -> Item {
+    key(partition(workspace, webhook, delivery.spread() % SHARDS), delivery.to_string())
+}
+
+pub(super) fn partition(workspace: &Workspace, webhook: WebhookId, shard: u8) -> String {
+    format!("{workspace}#{webhook}#{shard}")
+}

@@ -1,0 +1,248 @@
+//! Writes of single items, and the conditions under which they are carried out. The expressions in which DynamoDB wants them are made
+//! here and nowhere else. Every name in them is a placeholder, since some are reserved words.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::item::{Item, PK};
+
+/// What an item has to be like.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Condition {
+    /// It does not have this attribute.
+    Absent(&'static str),
+    /// It has this attribute.
+    Present(&'static str),
+    /// The attribute has this value.
+    Is(&'static str, AttributeValue),
+    /// The attribute has another value.
+    IsNot(&'static str, AttributeValue),
+    /// The attribute is not below this value.
+    AtLeast(&'static str, AttributeValue),
+    /// The attribute is not above this value.
+    AtMost(&'static str, AttributeValue),
+    /// The attribute is a list with fewer values.
+    Shorter(&'static str, usize),
+    /// At least one of these holds.
+    Any(Vec<Condition>),
+}
+
+impl Condition {
+    /// There is no item with this key.
+    pub(crate) fn no_item() -> Self {
+        Self::Absent(PK)
+    }
+
+    /// There is an item with this key.
+    pub(crate) fn some_item() -> Self {
+        Self::Present(PK)
+    }
+}
+
+/// An update of one item. An item that does not exist has no attribute; an update makes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Update {
+    pub(crate) key: Item,
+    changes: Vec<Change>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Set(&'static str, AttributeValue),
+    SetIfAbsent(&'static str, AttributeValue),
+    Append(&'static str, AttributeValue),
+    Add(&'static str, AttributeValue),
+    Remove(&'static str),
+}
+
+impl Update {
+    pub(crate) fn at(key: Item) -> Self {
+        Self { key, changes: Vec::new(), conditions: Vec::new() }
+    }
+
+    pub(crate) fn set(self, attribute: &'static str, value: AttributeValue) -> Self {
+        self.with(Change::Set(attribute, value))
+    }
+
+    /// The attribute is left as it is where there is no value.
+    pub(crate) fn set_some(self, attribute: &'static str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.set(attribute, value),
+            None => self,
+        }
+    }
+
+    /// The attribute is left as it is where the item has it.
+    pub(crate) fn set_if_absent(self, attribute: &'static str, value: AttributeValue) -> Self {
+        self.with(Change::SetIfAbsent(attribute, value))
+    }
+
+    /// Appends a value to a list. A list that is absent counts as empty.
+    pub(crate) fn append(self, attribute: &'static str, value: AttributeValue) -> Self {
+        self.with(Change::Append(attribute, value))
+    }
+
+    /// Adds to a number. A number that is absent counts as 0.
+    pub(crate) fn add(self, attribute: &'static str, number: AttributeValue) -> Self {
+        self.with(Change::Add(attribute, number))
+    }
+
+    pub(crate) fn remove(self, attribute: &'static str) -> Self {
+        self.with(Change::Remove(attribute))
+    }
+
+    pub(crate) fn remove_all(self, attributes: &[&'static str]) -> Self {
+        attributes.iter().fold(self, |update, attribute| update.remove(attribute))
+    }
+
+    /// With a further condition. All of them have to hold.
+    pub(crate) fn only_if(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+
+    fn with(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+
+    pub(crate) fn expressions(&self) -> Expressions {
+        let mut expressions = Expressions::default();
+        let (mut set, mut remove, mut add) = (Vec::new(), Vec::new(), Vec::new());
+        for change in &self.changes {
+            match change {
+                Change::Set(attribute, value) => {
+                    set.push(format!("{} = {}", expressions.name(attribute), expressions.value(value)));
+                }
+                Change::SetIfAbsent(attribute, value) => {
+                    let (name, value) = (expressions.name(attribute), expressions.value(value));
+                    set.push(format!("{name} = if_not_exists({name}, {value})"));
+                }
+                Change::Append(attribute, value) => {
+                    let (name, empty) =
+                        (expressions.name(attribute), expressions.value(&AttributeValue::L(Vec::new())));
+                    let appended = expressions.value(&AttributeValue::L(vec![value.clone()]));
+                    set.push(format!("{name} = list_append(if_not_exists({name}, {empty}), {appended})"));
+                }
+                Change::Add(attribute, number) => {
+                    add.push(format!("{} {}", expressions.name(attribute), expressions.value(number)));
+                }
+                Change::Remove(attribute) => remove.push(expressions.name(attribute)),
+            }
+        }
+        let clauses = [("SET", set), ("REMOVE", remove), ("ADD", add)];
+        let clauses = clauses.iter().filter(|(_, parts)| !parts.is_empty());
+        let clauses: Vec<String> = clauses.map(|(clause, parts)| format!("{clause} {}", parts.join(", "))).collect();
+        expressions.update = clauses.join(" ");
+        expressions.require(&self.conditions);
+        expressions
+    }
+}
+
+/// One write of a transaction.
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    Put(Item, Vec<Condition>),
+    Update(Update),
+    Delete(Item, Vec<Condition>),
+    /// Nothing is written, but the conditions have to hold.
+    Check(Item, Vec<Condition>),
+}
+
+/// An update and its conditions, as DynamoDB wants them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Expressions {
+    pub(crate) update: String,
+    pub(crate) condition: Option<String>,
+    names: Vec<&'static str>,
+    values: Vec<AttributeValue>,
+}
+
+impl Expressions {
+    /// The expressions of a write that has conditions and no update.
+    pub(crate) fn of(conditions: &[Condition]) -> Self {
+        let mut expressions = Self::default();
+        expressions.require(conditions);
+        expressions
+    }
+
+    /// The attributes by their placeholders; none where there are none, as DynamoDB refuses an empty map.
+    pub(crate) fn names(&self) -> Option<HashMap<String, String>> {
+        let names = self.names.iter().enumerate().map(|(at, name)| (format!("#{at}"), (*name).to_owned()));
+        (!self.names.is_empty()).then(|| names.collect())
+    }
+
+    /// The values by their placeholders; none where there are none.
+    pub(crate) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        let values = self.values.iter().enumerate().map(|(at, value)| (format!(":{at}"), value.clone()));
+        (!self.values.is_empty()).then(|| values.collect())
+    }
+
+    fn require(&mut self, conditions: &[Condition]) {
+        let all: Vec<String> = conditions.iter().map(|condition| self.condition(condition)).collect();
+        self.condition = (!all.is_empty()).then(|| all.join(" AND "));
+    }
+
+    fn condition(&mut self, condition: &Condition) -> String {
+        match condition {
+            Condition::Absent(attribute) => format!("attribute_not_exists({})", self.name(attribute)),
+            Condition::Present(attribute) => format!("attribute_exists({})", self.name(attribute)),
+            Condition::Is(attribute, value) => format!("{} = {}", self.name(attribute), self.value(value)),
+            Condition::IsNot(attribute, value) => format!("{} <> {}", self.name(attribute), self.value(value)),
+            Condition::AtLeast(attribute, least) => format!("{} >= {}", self.name(attribute), self.value(least)),
+            Condition::AtMost(attribute, most) => format!("{} <= {}", self.name(attribute), self.value(most)),
+            Condition::Shorter(attribute, length) => {
+                let length = AttributeValue::N(length.to_string());
+                format!("size({}) < {}", self.name(attribute), self.value(&length))
+            }
+            Condition::Any(conditions) => {
+                let any: Vec<String> = conditions.iter().map(|condition| self.condition(condition)).collect();
+                format!("({})", any.join(" OR "))
+            }
+        }
+    }
+
+    /// The placeholder of an attribute.
+    fn name(&mut self, attribute: &'static str) -> String {
+        let known = self.names.iter().position(|name| *name == attribute);
+        let at = known.unwrap_or_else(|| {
+            self.names.push(attribute);
+            self.names.len() - 1
+        });
+        format!("#{at}")
+    }
+
+    /// The placeholder of a value.
+    fn value(&mut self, value: &AttributeValue) -> String {
+        self.values.push(value.clone());
+        format!(":{}", self.values.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::{key, number, text};
+
+    #[test]
+    fn an_update_names_each_attribute_once_and_no_clause_is_empty() {
+        let update = Update::at(key("p", "s")).set("status", text("done")).add("page", number(1)).remove("error");
+        let update = update.set_if_absent("since", number(7)).append("attempts", text("{}"));
+        let is_running = Condition::Is("status", text("running"));
+        let update =
+            update.only_if(Condition::Any(vec![Condition::Absent("page"), Condition::AtMost("page", number(3))]));
+        let expressions = update.only_if(is_running).expressions();
+        assert_eq!(
+            expressions.update,
+            "SET #0 = :0, #3 = if_not_exists(#3, :2), #4 = list_append(if_not_exists(#4, :3), :4) REMOVE #2 ADD #1 :1"
+        );
+        let condition = "(attribute_not_exists(#1) OR #1 <= :5) AND #0 = :6";
+        assert_eq!(expressions.condition.as_deref(), Some(condition));
+        assert_eq!(expressions.names, ["status", "page", "error", "since", "attempts"]);
+        assert_eq!(expressions.values().unwrap()[":6"], text("running"));
+        let removal = Update::at(key("p", "s")).remove("dueAt").expressions();
+        assert_eq!((removal.update.as_str(), removal.condition.as_ref(), removal.values()), ("REMOVE #0", None, None));
+    }
+}
