@@ -99,9 +99,6 @@ impl Courier {
         for operation in operations {
             messages.push(event_message(&operation.event(webhook, now)?, 0)?);
         }
-        match self.events_queue.send(&messages).await.pop() {
-            None => Ok(()),
-            Some((_, error)) => Err(error.into()),
-        }
+        Ok(self.events_queue.send_all(&messages).await?)
     }
 }

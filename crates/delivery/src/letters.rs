@@ -12,6 +12,7 @@ use futures::{StreamExt, stream};
 use posthaste_domain::{
     attempt::Failure,
     catalogue,
+    dead_letter::DeadLetterReason,
     id::BatchId,
     metrics::Metric,
     operational::Operation,
@@ -39,12 +40,12 @@ impl Courier {
         if exhausted.is_empty() {
             return BTreeSet::new();
         }
-        let all = || exhausted.iter().map(|pending| pending.source).collect();
+        let all = exhausted.iter().map(|pending| pending.source).collect();
         let deliveries =
             exhausted.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
         let why = failure.map_or("no attempt is left", |failure| &failure.message);
-        if !self.bury(&self.exhausted, webhook, deliveries, batch, "exhausted", why).await {
-            return all();
+        if !self.bury(&self.exhausted, webhook, deliveries, batch, DeadLetterReason::Exhausted, why).await {
+            return all;
         }
         let mut news = Vec::new();
         for pending in exhausted {
@@ -60,7 +61,7 @@ impl Courier {
         }
         if let Err(error) = self.publish(news, webhook).await {
             tracing::error!(error = %format!("{error:#}"), "an operational event could not be sent");
-            return all();
+            return all;
         }
         let unsettled = self.mark_exhausted(webhook, exhausted).await;
         count(Metric::Exhausted, exhausted.iter().filter(|pending| !unsettled.contains(&pending.source)).count());
@@ -76,7 +77,7 @@ impl Courier {
         let deliveries: Vec<Due<'_>> =
             gone.iter().map(|gone| Due::of_stored(gone.id, gone.event, 0).because(gone.cause)).collect();
         let why = "the event is no longer stored";
-        if !self.bury(&self.dead_letters, webhook, deliveries, batch, "event_gone", why).await {
+        if !self.bury(&self.dead_letters, webhook, deliveries, batch, DeadLetterReason::EventGone, why).await {
             return gone.iter().map(|gone| gone.source).collect();
         }
         let mark = async |gone: &Gone| {
@@ -101,7 +102,7 @@ impl Courier {
         webhook: &Webhook,
         deliveries: Vec<Due<'_>>,
         batch: Option<BatchId>,
-        reason: &str,
+        reason: DeadLetterReason,
         why: &str,
     ) -> bool {
         let Webhook { workspace, id, .. } = webhook;
@@ -109,12 +110,12 @@ impl Courier {
         let task = Task { batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
         let Ok(body) = task.message() else { return false };
         let letter = dead_letter(body, Some(workspace.to_string()), reason, why);
-        match queue.send(&[letter]).await.pop() {
-            None => {
-                tracing::warn!(deliveries = count, reason, "deliveries were given up");
+        match queue.send_all(&[letter]).await {
+            Ok(()) => {
+                tracing::warn!(deliveries = count, reason = reason.name(), "deliveries were given up");
                 true
             }
-            Some((_, error)) => {
+            Err(error) => {
                 tracing::error!(%error, "a dead letter could not be sent");
                 false
             }

@@ -83,17 +83,16 @@ impl Courier {
     /// The error names the variable that is missing or can't be read.
     pub fn of_environment(sdk: &SdkConfig) -> anyhow::Result<Self> {
         let (dynamodb, sqs) = (aws::dynamodb(sdk), aws::sqs(sdk));
-        let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
         Ok(Self {
             registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
             events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
             deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
             keys: Keys::new(aws::secrets_manager(sdk), config::text("ENCRYPTION_KEY_ARN")?),
             sender: Sender::new(config::url_policy()?, USER_AGENT)?,
-            tasks: queue("DELIVERIES_QUEUE_URL")?,
-            exhausted: queue("EXHAUSTED_DELIVERIES_QUEUE_URL")?,
-            dead_letters: queue("DELIVERIES_DLQ_URL")?,
-            events_queue: queue("EVENTS_QUEUE_URL")?,
+            tasks: config::queue(&sqs, "DELIVERIES_QUEUE_URL")?,
+            exhausted: config::queue(&sqs, "EXHAUSTED_DELIVERIES_QUEUE_URL")?,
+            dead_letters: config::queue(&sqs, "DELIVERIES_DLQ_URL")?,
+            events_queue: config::queue(&sqs, "EVENTS_QUEUE_URL")?,
             retention: config::retention()?,
             disable_after: config::disable_after()?,
         })

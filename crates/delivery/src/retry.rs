@@ -55,13 +55,13 @@ impl Courier {
         let sent = match task.message() {
             Ok(body) => {
                 let message = Message { delay, ..Message::new(body, webhook.workspace.to_string()) };
-                self.tasks.send(&[message]).await.pop().map(|(_, error)| error.to_string())
+                self.tasks.send_all(&[message]).await.map_err(|error| error.to_string())
             }
-            Err(error) => Some(error.to_string()),
+            Err(error) => Err(error.to_string()),
         };
-        if let Some(error) = &sent {
+        if let Err(error) = &sent {
             tracing::error!(error, "deliveries could not be sent on");
         }
-        sent.is_none()
+        sent.is_ok()
     }
 }

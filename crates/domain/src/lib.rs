@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod attempt;
 pub mod backlog;
 pub mod catalogue;
+pub mod dead_letter;
 pub mod delivered;
 pub mod event;
 pub mod event_type;

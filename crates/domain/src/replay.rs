@@ -67,6 +67,34 @@ impl Selection {
     }
 }
 
+/// An obstacle that keeps a job from going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It has gone through [`MAX_PAGES`].
+    TooManyPages,
+    /// Its webhook is paused or disabled.
+    WebhookDisabled,
+    /// Its webhook was removed.
+    WebhookGone,
+}
+
+impl Obstacle {
+    /// The failure that the job ends with.
+    pub fn failure(self) -> Failure {
+        let (code, message) = match self {
+            Self::TooManyPages => {
+                let message = format!(
+                    "the replay has gone through {MAX_PAGES} pages, the most that one may have; ask for another one with an earlier until"
+                );
+                ("too_many_pages", message)
+            }
+            Self::WebhookDisabled => ("webhook_disabled", "the webhook was paused".to_owned()),
+            Self::WebhookGone => ("webhook_gone", "the webhook was removed".to_owned()),
+        };
+        Failure { code: code.to_owned(), message }
+    }
+}
+
 impl Shape for Selection {
     type Value = Self;
 

@@ -1,10 +1,10 @@
-//! How messages are parted into batch calls.
+//! How messages are divided into batch calls.
 
 use std::ops::Range;
 
 use crate::{MAX_BATCH_BYTES, MAX_ENTRIES};
 
-/// Parts messages of these sizes, in their order, into ranges that one call can take. A message larger than a call gets a call
+/// Divides messages of these sizes, in their order, into ranges that one call can take. A message larger than a call gets a call
 /// of its own, which SQS will refuse.
 pub(crate) fn chunks(sizes: &[usize]) -> Vec<Range<usize>> {
     let mut chunks = Vec::new();

@@ -20,14 +20,11 @@ impl Queue {
     }
 
     async fn delete_chunk(&self, receipt_handles: &[&str]) -> Result<Vec<(usize, QueueError)>, QueueError> {
-        let entry = |(at, receipt_handle): (usize, &&str)| {
-            DeleteMessageBatchRequestEntry::builder()
-                .id(at.to_string())
-                .receipt_handle(*receipt_handle)
-                .build()
-                .map_err(|error| QueueError::Entry { operation: OPERATION, code: error.to_string() })
-        };
-        let entries = receipt_handles.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let mut entries = Vec::new();
+        for (at, receipt_handle) in receipt_handles.iter().enumerate() {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string()).receipt_handle(*receipt_handle);
+            entries.push(entry.build().map_err(|error| QueueError::incomplete(OPERATION, error))?);
+        }
         let call = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
         let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
         let failed = answer.failed.into_iter().filter_map(|entry| {

@@ -1,6 +1,6 @@
 use std::{error::Error, sync::Arc};
 
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 
 /// Why a message could not be sent. One failed call fails all its messages alike, so it can be cloned.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -26,6 +26,11 @@ pub enum QueueError {
 }
 
 impl QueueError {
+    /// An entry that the SDK could not build.
+    pub(crate) fn incomplete(operation: &'static str, error: BuildError) -> Self {
+        Self::Entry { operation, code: error.to_string() }
+    }
+
     pub(crate) fn call<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,

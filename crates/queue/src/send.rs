@@ -51,12 +51,10 @@ impl Message {
     }
 
     fn entry(&self, id: usize) -> Result<SendMessageBatchRequestEntry, QueueError> {
-        let incomplete =
-            |error: aws_sdk_sqs::error::BuildError| QueueError::Entry { operation: OPERATION, code: error.to_string() };
         let mut attributes = HashMap::new();
         for (name, value) in &self.attributes {
-            let value =
-                MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(incomplete)?;
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            let value = value.map_err(|error| QueueError::incomplete(OPERATION, error))?;
             attributes.insert((*name).to_owned(), value);
         }
         SendMessageBatchRequestEntry::builder()
@@ -66,7 +64,7 @@ impl Message {
             .set_message_attributes((!attributes.is_empty()).then_some(attributes))
             .set_delay_seconds((!self.delay.is_zero()).then(|| whole_seconds(self.delay.min(MAX_DELAY))))
             .build()
-            .map_err(incomplete)
+            .map_err(|error| QueueError::incomplete(OPERATION, error))
     }
 }
 
@@ -83,7 +81,15 @@ impl Queue {
         self.send_in_calls(messages).map(|sent| sent.failed).concat().await
     }
 
-    /// The same, telling of each call as it ends.
+    /// The same where all have to be sent. An error says why one of them could not be; the others may have been.
+    pub async fn send_all(&self, messages: &[Message]) -> Result<(), QueueError> {
+        match self.send(messages).await.pop() {
+            None => Ok(()),
+            Some((_, error)) => Err(error),
+        }
+    }
+
+    /// The same as [`Queue::send`], telling of each call as it ends.
     pub fn send_in_calls<'a>(&'a self, messages: &'a [Message]) -> impl Stream<Item = Sent> + 'a {
         let sizes: Vec<usize> = messages.iter().map(Message::size).collect();
         stream::iter(chunks(&sizes))

@@ -31,15 +31,14 @@ impl Queue {
     }
 
     async fn change(&self, waits: &[Wait<'_>]) -> Result<Vec<(usize, QueueError)>, QueueError> {
-        let entry = |(at, wait): (usize, &Wait<'_>)| {
-            ChangeMessageVisibilityBatchRequestEntry::builder()
+        let mut entries = Vec::new();
+        for (at, wait) in waits.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(at.to_string())
                 .receipt_handle(wait.receipt_handle)
-                .visibility_timeout(whole_seconds(wait.after))
-                .build()
-                .map_err(|error| QueueError::Entry { operation: OPERATION, code: error.to_string() })
-        };
-        let entries = waits.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
+                .visibility_timeout(whole_seconds(wait.after));
+            entries.push(entry.build().map_err(|error| QueueError::incomplete(OPERATION, error))?);
+        }
         let call = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
         let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
         let failed = answer.failed.into_iter().filter_map(|entry| {

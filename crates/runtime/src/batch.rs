@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{Stream, StreamExt, stream};
-use posthaste_domain::{Timestamp, metrics::Metric, retry, trace, version::Unreadable};
+use posthaste_domain::{Timestamp, dead_letter::DeadLetterReason, metrics::Metric, retry, trace, version::Unreadable};
 use posthaste_queue::{Message, Queue, Wait};
 
 use crate::{
@@ -25,7 +25,7 @@ pub const DETAIL: &str = "detail";
 pub const EVENT_ID: &str = "eventId";
 
 /// One message, as its poller handed it over.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Record {
     /// SQS's id of the message.
     pub message_id: String,
@@ -62,8 +62,8 @@ pub enum Fate {
     OurFault(Duration),
     /// It shall go to the dead-letter queue.
     DeadLetter {
-        /// A stable word.
-        reason: &'static str,
+        /// Why it can't go on, as a stable word.
+        reason: DeadLetterReason,
         /// A sentence, without the message's content.
         detail: String,
         /// The id of its event, which its body need not name.
@@ -78,11 +78,11 @@ const UNKNOWN_VERSION_WAIT: Duration = Duration::from_secs(60);
 impl Fate {
     /// What becomes of a message that can't be read. One of a newer version is tried again for an hour: that version is being rolled
     /// out, or was rolled back a moment ago.
-    pub fn of_unreadable(record: &Record, why: &Unreadable, reason: &'static str, now: Timestamp) -> Self {
+    pub fn of_unreadable(record: &Record, why: &Unreadable, reason: DeadLetterReason, now: Timestamp) -> Self {
         match why {
             Unreadable::Newer(_) if now < record.sent + UNKNOWN_VERSION_FOR => Self::RetryIn(UNKNOWN_VERSION_WAIT),
             Unreadable::Newer(_) => {
-                Self::DeadLetter { reason: "unknown_version", detail: why.to_string(), event_id: None }
+                Self::DeadLetter { reason: DeadLetterReason::UnknownVersion, detail: why.to_string(), event_id: None }
             }
             Unreadable::Malformed(_) => Self::DeadLetter { reason, detail: why.to_string(), event_id: None },
         }
@@ -105,23 +105,28 @@ pub fn records(event: SqsEvent) -> Vec<Record> {
 }
 
 fn record(mut message: SqsMessage) -> Record {
-    let number = |name: &str| message.attributes.get(name).and_then(|text| text.parse::<i64>().ok());
-    let receives = number("ApproximateReceiveCount").and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
-    let before = message.message_attributes.remove(BEFORE).and_then(|attribute| attribute.string_value);
-    let sent = number("SentTimestamp").and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    let sent_ms = message.attributes.get("SentTimestamp").and_then(|ms| ms.parse().ok());
+    let sent = sent_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let before = given(&mut message, BEFORE).and_then(|count| count.parse().ok());
     Record {
+        redriven: message.message_attributes.contains_key(REASON),
+        event_id: given(&mut message, EVENT_ID),
+        traceparent: given(&mut message, trace::HEADER),
+        hops: given(&mut message, HOPS),
+        group: message.attributes.remove("MessageGroupId"),
+        before: before.unwrap_or(0),
+        receives: receives.unwrap_or(1),
+        sent: sent.unwrap_or_else(clock::now),
         message_id: message.message_id.unwrap_or_default(),
         receipt_handle: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
-        receives,
-        sent: sent.unwrap_or_else(clock::now),
-        redriven: message.message_attributes.contains_key(REASON),
-        event_id: message.message_attributes.remove(EVENT_ID).and_then(|value| value.string_value),
-        group: message.attributes.remove("MessageGroupId"),
-        before: before.and_then(|text| text.parse().ok()).unwrap_or(0),
-        traceparent: message.message_attributes.remove(trace::HEADER).and_then(|attribute| attribute.string_value),
-        hops: message.message_attributes.remove(HOPS).and_then(|attribute| attribute.string_value),
     }
+}
+
+/// Takes a message attribute, which whoever has sent the message has given it.
+fn given(message: &mut SqsMessage, attribute: &str) -> Option<String> {
+    message.message_attributes.remove(attribute)?.string_value
 }
 
 /// What SQS takes as the value of an attribute: text that is not empty and has no control characters. A detail may quote what a
@@ -136,22 +141,22 @@ fn attribute_value(detail: &str) -> String {
 }
 
 /// A message for the dead-letter queue.
-pub fn dead_letter(body: String, group: Option<String>, reason: &str, detail: &str) -> Message {
-    let attributes = vec![(REASON, reason.to_owned()), (DETAIL, attribute_value(detail))];
+pub fn dead_letter(body: String, group: Option<String>, reason: DeadLetterReason, detail: &str) -> Message {
+    let attributes = vec![(REASON, reason.name().to_owned()), (DETAIL, attribute_value(detail))];
     Message { body, group, attributes, delay: Duration::ZERO }
 }
 
 /// A record that goes to the dead-letter queue.
 struct Dead {
     at: usize,
-    reason: &'static str,
+    reason: DeadLetterReason,
     detail: String,
     event_id: Option<String>,
 }
 
 /// A record as a message for the dead-letter queue. It may be sent back, so it keeps what matters then.
 fn letter(record: &Record, Dead { reason, detail, event_id, .. }: &Dead) -> Message {
-    let mut letter = dead_letter(record.body.clone(), record.group.clone(), reason, detail);
+    let mut letter = dead_letter(record.body.clone(), record.group.clone(), *reason, detail);
     letter.attributes.extend(record.hops.clone().map(|hops| (HOPS, hops)));
     letter.attributes.extend(record.traceparent.clone().map(|parent| (trace::HEADER, parent)));
     letter.attributes.extend((record.before > 0).then(|| (BEFORE, record.before.to_string())));
@@ -218,25 +223,28 @@ impl Batch {
 
     /// Sends dead letters. One that can't be sent stays where it is and comes again.
     async fn bury(&self, records: &[Record], dead: Vec<Dead>) -> BTreeSet<usize> {
-        let letter = |dead: &Dead| letter(&records[dead.at], dead);
-        let letters: Vec<Message> = dead.iter().map(letter).collect();
+        let letters: Vec<Message> = dead.iter().map(|dead| letter(&records[dead.at], dead)).collect();
         let failures = self.dead_letters.send(&letters).await;
         count(Metric::Faults, failures.len());
         for (nth, error) in &failures {
             tracing::error!(message.id = %records[dead[*nth].at].message_id, %error, "a dead letter could not be sent");
         }
         let failed: BTreeSet<usize> = failures.into_iter().map(|(nth, _)| nth).collect();
+        let mut buried = BTreeSet::new();
         for (_, Dead { at, reason, .. }) in dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)) {
+            buried.insert(*at);
             // The detail may quote what a client sent: it goes with the message and into no log.
+            let reason = reason.name();
             tracing::warn!(message.id = %records[*at].message_id, reason, "a message went to the dead-letter queue");
         }
-        dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)).map(|(_, dead)| dead.at).collect()
+        buried
     }
 
     async fn let_wait(&self, records: &[Record], waits: Vec<(usize, Duration)>) {
-        let wait =
-            |(at, after): &(usize, Duration)| Wait { receipt_handle: &records[*at].receipt_handle, after: *after };
-        let calls: Vec<Wait<'_>> = waits.iter().map(wait).collect();
+        let mut calls = Vec::new();
+        for (at, after) in &waits {
+            calls.push(Wait { receipt_handle: &records[*at].receipt_handle, after: *after });
+        }
         for (nth, error) in self.queue.come_again(&calls).await {
             let id = &records[waits[nth].0].message_id;
             tracing::warn!(message.id = %id, %error, "a message comes again only after the queue's visibility timeout");
@@ -277,7 +285,7 @@ mod tests {
         };
         let dead = |id: Option<&str>| Dead {
             at: 0,
-            reason: "invalid_event",
+            reason: DeadLetterReason::InvalidEvent,
             detail: "data is required".to_owned(),
             event_id: id.map(str::to_owned),
         };
@@ -301,7 +309,7 @@ mod tests {
         let third = received("3");
         assert_eq!(Fate::after_our_fault(&third), Fate::OurFault(Duration::from_secs(4)));
         assert_eq!(Fate::later(&third), Fate::RetryIn(Duration::from_secs(4)));
-        let newer = Fate::of_unreadable(&third, &Unreadable::Newer(9), "unreadable_task", third.sent);
+        let newer = Fate::of_unreadable(&third, &Unreadable::Newer(9), DeadLetterReason::UnreadableTask, third.sent);
         assert_eq!(newer, Fate::RetryIn(UNKNOWN_VERSION_WAIT));
     }
 

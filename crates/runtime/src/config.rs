@@ -4,6 +4,7 @@ use std::{env, str::FromStr, time::Duration};
 
 use http::HeaderValue;
 use posthaste_domain::{address::AllowedCidrs, tokens::Limit, url::UrlPolicy, workspace::Workspace};
+use posthaste_queue::Queue;
 
 /// A variable that is missing or can't be read. It names the variable and does not repeat the value.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,11 @@ pub fn text(name: &'static str) -> Result<String, ConfigError> {
 /// A value that is parsed; `shape` completes "has to be".
 pub fn parsed<T: FromStr>(name: &'static str, shape: &'static str) -> Result<T, ConfigError> {
     text(name)?.parse().map_err(|_| ConfigError::Unreadable { name, shape })
+}
+
+/// The queue whose URL is in this variable.
+pub fn queue(sqs: &aws_sdk_sqs::Client, name: &'static str) -> Result<Queue, ConfigError> {
+    Ok(Queue::new(sqs.clone(), text(name)?))
 }
 
 /// `RETENTION_DAYS`: how long events and the history of deliveries are kept.

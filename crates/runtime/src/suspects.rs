@@ -7,7 +7,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use posthaste_domain::suspect::{self, FORGETTING, Handling, MAX_DEATHS};
+use posthaste_domain::{
+    dead_letter::DeadLetterReason,
+    suspect::{self, FORGETTING, Handling, MAX_DEATHS},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -55,18 +58,18 @@ impl Suspects {
             return self.batch.settle_all(records, handle(records, deadline).await).await;
         }
         let (turns, deaths) = self.turns(records).await;
-        let in_turn = |turn: Handling| (0..records.len()).filter(|at| turns[*at] == Some(turn)).collect::<Vec<_>>();
         let mut done = self.put_aside(records, &turns).await;
-        let first = in_turn(Handling::First);
+        let first = places_in(&turns, Handling::First);
         if !first.is_empty() {
             let group = group(records, &first);
             let finished = self.batch.finish(&group, handle(&group, deadline).await).await;
             done.extend(finished.into_iter().map(|nth| first[nth]));
         }
         for turn in [Handling::Together, Handling::Alone] {
-            let suspects = in_turn(turn).into_iter();
-            let suspects: Vec<Suspect<'_>> =
-                suspects.map(|at| Suspect { at, record: &records[at], deaths: deaths[at] }).collect();
+            let mut suspects = Vec::new();
+            for at in places_in(&turns, turn) {
+                suspects.push(Suspect { at, record: &records[at], deaths: deaths[at] });
+            }
             done.extend(self.try_suspects(&suspects, deadline, &handle).await);
         }
         batch::response(records, &done)
@@ -75,34 +78,44 @@ impl Suspects {
     /// The turn of each record, none of one of which nobody knows whether it is to be handled alone, and how many functions have
     /// died with it.
     async fn turns(&self, records: &[Record]) -> (Vec<Option<Handling>>, Vec<u32>) {
-        let is_suspect = |record: &&Record| suspect::is_suspect(record.receives);
-        let ids = records.iter().filter(is_suspect).map(|record| record.message_id.clone());
-        let begun = self.store.begun(ids).await;
-        let deaths: Vec<u32> =
-            records.iter().map(|record| begun.items.get(&record.message_id).copied().unwrap_or(0)).collect();
-        let known = |at: &usize| !begun.unread.contains(&records[*at].message_id);
-        let readable: Vec<usize> = (0..records.len()).filter(known).collect();
-        let facts = readable.iter().map(|at| is_suspect(&&records[*at]).then_some(deaths[*at]));
+        let suspects = records.iter().filter(|record| suspect::is_suspect(record.receives));
+        let begun = self.store.begun(suspects.map(|record| record.message_id.clone())).await;
+        let mut deaths = Vec::new();
+        let mut readable = Vec::new();
+        let mut facts = Vec::new();
+        for (at, record) in records.iter().enumerate() {
+            let count = begun.items.get(&record.message_id).copied().unwrap_or(0);
+            deaths.push(count);
+            if !begun.unread.contains(&record.message_id) {
+                readable.push(at);
+                facts.push(suspect::is_suspect(record.receives).then_some(count));
+            }
+        }
         let mut turns = vec![None; records.len()];
-        for (at, turn) in readable.iter().zip(suspect::handling(facts)) {
-            turns[*at] = Some(turn);
+        for (at, turn) in readable.into_iter().zip(suspect::handling(facts)) {
+            turns[at] = Some(turn);
         }
         (turns, deaths)
     }
 
     /// Settles what is not handled in this batch, before anything can die. Returns what is done.
     async fn put_aside(&self, records: &[Record], turns: &[Option<Handling>]) -> BTreeSet<usize> {
-        let fate = |at: usize| match turns[at] {
-            None => Some(Fate::after_our_fault(&records[at])),
-            Some(Handling::Later) => Some(Fate::RetryIn(LATER)),
-            Some(Handling::GiveUp) => Some(Fate::DeadLetter {
-                reason: "function_died",
-                detail: format!("{MAX_DEATHS} functions in a row died while they handled the message"),
-                event_id: (self.event_id)(&records[at]),
-            }),
-            Some(Handling::First | Handling::Together | Handling::Alone) => None,
-        };
-        let (aside, fates): (Vec<usize>, Vec<Fate>) = (0..records.len()).filter_map(|at| Some((at, fate(at)?))).unzip();
+        let mut aside = Vec::new();
+        let mut fates = Vec::new();
+        for (at, record) in records.iter().enumerate() {
+            let fate = match turns[at] {
+                None => Fate::after_our_fault(record),
+                Some(Handling::Later) => Fate::RetryIn(LATER),
+                Some(Handling::GiveUp) => Fate::DeadLetter {
+                    reason: DeadLetterReason::FunctionDied,
+                    detail: format!("{MAX_DEATHS} functions in a row died while they handled the message"),
+                    event_id: (self.event_id)(record),
+                },
+                Some(Handling::First | Handling::Together | Handling::Alone) => continue,
+            };
+            aside.push(at);
+            fates.push(fate);
+        }
         if aside.is_empty() {
             return BTreeSet::new();
         }
@@ -197,6 +210,11 @@ impl Suspects {
             );
         }
     }
+}
+
+/// The places of the records that have this turn.
+fn places_in(turns: &[Option<Handling>], turn: Handling) -> Vec<usize> {
+    (0..turns.len()).filter(|at| turns[*at] == Some(turn)).collect()
 }
 
 fn group(records: &[Record], places: &[usize]) -> Vec<Record> {

@@ -82,19 +82,18 @@ impl Deliver {
         }
         let backlog = Backlog { workspace, webhook: *id };
         let puts: Vec<_> = by_key.into_values().map(|item| (backlog, item)).collect();
-        let all = || sources.values().flatten().copied().collect();
         let failed = match self.courier.deliveries.backlogs.put(&puts).await {
             Ok(failed) => failed,
             Err(error) => {
                 tracing::error!(%error, "deliveries could not be put into the backlog");
-                return all();
+                return sources.into_values().flatten().collect();
             }
         };
         if failed.len() < puts.len()
             && let Err(error) = self.open(webhook, reason).await
         {
             tracing::error!(error = %format!("{error:#}"), "a lane could not be opened");
-            return all();
+            return sources.into_values().flatten().collect();
         }
         tracing::debug!(deliveries = puts.len(), reason = reason.name(), "deliveries wait");
         let put = puts.iter().enumerate().filter(|(at, _)| !failed.contains(at));
@@ -138,7 +137,7 @@ impl Deliver {
                     let turn = TurnMessage { workspace: workspace.clone(), webhook: *id, token };
                     let body = serde_json::to_string(&turn)?;
                     let message = Message { delay, ..Message::new(body, workspace.to_string()) };
-                    if let Some((_, error)) = self.turns.send(&[message]).await.pop() {
+                    if let Err(error) = self.turns.send_all(&[message]).await {
                         count(Metric::Faults, 1);
                         tracing::error!(%error, "a turn could not be sent; release will see to it");
                     }
@@ -168,10 +167,8 @@ impl Deliver {
             }
         }
     }
-}
 
-impl Deliver {
-    /// An endpoint has answered quickly: what others doubted of it is forgotten.
+    /// Writes down that an endpoint has answered quickly: what others doubted of it is forgotten.
     pub(crate) async fn trust(&self, webhook: &Webhook, lane: &Lane) {
         let Some(write) = lane.trust() else { return };
         if let Err(error) = self.courier.deliveries.lanes.write(&webhook.workspace, webhook.id, &write).await {

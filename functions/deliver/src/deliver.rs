@@ -28,6 +28,7 @@ use futures::{
 };
 use posthaste_delivery::{Client, Courier, Sent, duties};
 use posthaste_domain::{
+    dead_letter::DeadLetterReason,
     id::WebhookId,
     lane::{Admission, Evidence, Lane, Reason},
     task::Task,
@@ -95,9 +96,11 @@ impl Deliver {
             for (at, record) in records.iter().enumerate() {
                 match Task::parse(&record.body) {
                     Ok(task) => tasks.push((at, task)),
-                    Err(error) => {
-                        tell(&fates, at, Fate::of_unreadable(record, &error, "unreadable_task", clock::now()))
-                    }
+                    Err(error) => tell(
+                        &fates,
+                        at,
+                        Fate::of_unreadable(record, &error, DeadLetterReason::UnreadableTask, clock::now()),
+                    ),
                 }
             }
             self.go_through(tasks, &Surroundings { deliver: self, records, invocation, deadline }, &fates).await;
@@ -201,9 +204,13 @@ impl Deliver {
         fates: &Fates,
     ) {
         self.reserve_slots(&mut works).await;
-        // What is shed is recorded as skipped where it would be sent.
-        let goes = |work: &Work<'_>| work.admission != Admission::Wait || work.sequence.left.is_empty();
-        let (mut going, mut waiting): (Vec<_>, Vec<_>) = works.into_iter().partition(goes);
+        let mut going = Vec::new();
+        let mut waiting = Vec::new();
+        for work in works {
+            // What is shed is recorded as skipped where it would be sent.
+            let goes = work.admission != Admission::Wait || work.sequence.left.is_empty();
+            if goes { going.push(work) } else { waiting.push(work) }
+        }
         let Some(first) = going.first() else { return around.let_wait(&mut waiting, fates).await };
         let webhook = &first.client.webhook;
         let needs_scout =

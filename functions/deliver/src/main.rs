@@ -10,7 +10,6 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use deliver::Deliver;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_delivery::Courier;
-use posthaste_queue::Queue;
 use posthaste_runtime::{
     aws,
     batch::{self, Batch},
@@ -25,7 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sdk = aws::load()?;
     let courier = Courier::of_environment(&sdk)?;
     let batch = Batch { queue: courier.tasks.clone(), dead_letters: courier.dead_letters.clone() };
-    let turns = Queue::new(aws::sqs(&sdk), config::text("TURNS_QUEUE_URL")?);
+    let turns = config::queue(&aws::sqs(&sdk), "TURNS_QUEUE_URL")?;
     let deliver = Deliver { courier, batch, turns, evidence: Default::default() };
     let deliver = &deliver;
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {

@@ -6,6 +6,7 @@ use posthaste_delivery::{Answer, Answered, Concluded, Concluding, SendOn, Skippe
 use posthaste_domain::{
     Timestamp,
     lane::{Admission, Reason, SLOW, Strike},
+    rate_limit::RateLimit,
     sequence::{AFTERMATH, Carried, MAX_PASSES, Move, Pending, Situation, Way, sent_on, way},
     webhook::Webhook,
 };
@@ -15,7 +16,7 @@ use posthaste_runtime::{
     clock,
     deadline::Deadline,
 };
-use posthaste_store::Reserved;
+use posthaste_store::{Reserved, StoreError};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -124,11 +125,7 @@ impl Surroundings<'_> {
                     progress.comes_again = Some(Duration::ZERO);
                     return progress;
                 }
-                Move::NoTime => {
-                    let left = std::mem::take(&mut work.sequence.left);
-                    self.send_on(&work, &left, Duration::ZERO, &mut progress).await;
-                    return progress;
-                }
+                Move::NoTime => return self.send_the_rest_on(&mut work, progress).await,
                 Move::Look => match self.look(&mut work, &mut situation).await {
                     Ok(Change::None) => {}
                     Ok(Change::Paused) => situation.is_enabled = false,
@@ -136,23 +133,14 @@ impl Surroundings<'_> {
                         tracing::info!("the webhook is gone");
                         return progress;
                     }
-                    Ok(Change::Changed) => {
-                        let left = std::mem::take(&mut work.sequence.left);
-                        self.send_on(&work, &left, Duration::ZERO, &mut progress).await;
-                        return progress;
-                    }
+                    Ok(Change::Changed) => return self.send_the_rest_on(&mut work, progress).await,
                     Err(error) => return self.broken(&work, &error, progress),
                 },
-                Move::Reserve(limit) => {
-                    let (workspace, id) = (&webhook.workspace, webhook.id);
-                    match self.deliver.courier.deliveries.slots.reserve(workspace, id, limit, 1, clock::now()).await {
-                        Ok(Reserved::Slots(slots)) => situation.slot = slots.first().copied(),
-                        Ok(Reserved::Later(_)) => {
-                            (situation.admission, work.reason) = (Admission::Wait, Reason::Limited);
-                        }
-                        Err(error) => return self.broken(&work, &error.into(), progress),
-                    }
-                }
+                Move::Reserve(limit) => match self.reserve(webhook, limit).await {
+                    Ok(Reserved::Slots(slots)) => situation.slot = slots.first().copied(),
+                    Ok(Reserved::Later(_)) => (situation.admission, work.reason) = (Admission::Wait, Reason::Limited),
+                    Err(error) => return self.broken(&work, &error.into(), progress),
+                },
                 Move::RequestAt(at) => {
                     tokio::time::sleep(Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()).await;
                     situation.slot = None;
@@ -163,6 +151,19 @@ impl Surroundings<'_> {
                 }
             }
         }
+    }
+
+    /// Asks for a slot for the next request.
+    async fn reserve(&self, webhook: &Webhook, limit: RateLimit) -> Result<Reserved, StoreError> {
+        let slots = &self.deliver.courier.deliveries.slots;
+        slots.reserve(&webhook.workspace, webhook.id, limit, 1, clock::now()).await
+    }
+
+    /// Sends what is left of a sequence on in a message of its own.
+    async fn send_the_rest_on(&self, work: &mut Work<'_>, mut progress: Progress) -> Progress {
+        let left = std::mem::take(&mut work.sequence.left);
+        self.send_on(work, &left, Duration::ZERO, &mut progress).await;
+        progress
     }
 
     /// Reads the webhook and its lane again: a pause or a removal reaches the requests that have not begun.
@@ -372,19 +373,8 @@ mod tests {
 
     #[test]
     fn only_what_could_not_be_settled_is_surely_a_fault_of_ours() {
-        let record = Record {
-            message_id: "059f36b4-87a3-44ab-83d2-661975830a7d".to_owned(),
-            receipt_handle: String::new(),
-            body: String::new(),
-            receives: 2,
-            sent: Timestamp::UNIX_EPOCH,
-            redriven: false,
-            event_id: None,
-            group: None,
-            hops: None,
-            traceparent: None,
-            before: 0,
-        };
+        let record =
+            Record { message_id: "059f36b4-87a3-44ab-83d2-661975830a7d".to_owned(), receives: 2, ..Record::default() };
         let wait = Duration::from_secs(2);
         let mut progress = Progress { unsettled: [0].into(), unsent: [0, 1].into(), ..Progress::default() };
         assert_eq!(

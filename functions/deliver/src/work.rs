@@ -81,9 +81,13 @@ impl<'f> Work<'f> {
 
     /// Whether its message asks for nothing but its sequence.
     pub(crate) fn is_whole(&self) -> bool {
-        let early = [self.later.is_empty(), self.parks.is_empty()];
-        let rest = [self.skips.is_empty(), self.exhausted.is_empty(), self.gone.is_empty()];
-        self.records.len() == 1 && self.made.is_none() && early.into_iter().chain(rest).all(|is_empty| is_empty)
+        self.records.len() == 1
+            && self.made.is_none()
+            && self.later.is_empty()
+            && self.parks.is_empty()
+            && self.skips.is_empty()
+            && self.exhausted.is_empty()
+            && self.gone.is_empty()
     }
 
     /// What has become of its webhook since it was read.
@@ -108,8 +112,11 @@ impl<'f> Work<'f> {
 
     /// Whether the other one is a copy, or a part of one.
     fn has_all_of(&self, other: &Self) -> bool {
-        let is_here = |pending: &Pending| self.sequence.left.iter().any(|known| known.id == pending.id);
-        !other.sequence.left.is_empty() && other.sequence.left.iter().all(is_here)
+        !other.sequence.left.is_empty() && other.sequence.left.iter().all(|pending| self.has(pending))
+    }
+
+    fn has(&self, pending: &Pending) -> bool {
+        self.sequence.left.iter().any(|known| known.id == pending.id)
     }
 
     fn has_room_for(&self, other: &Self) -> bool {
@@ -122,7 +129,7 @@ impl<'f> Work<'f> {
     fn join(&mut self, other: Self) {
         self.records.extend(other.records);
         for pending in other.sequence.left {
-            if !self.sequence.left.iter().any(|known| known.id == pending.id) {
+            if !self.has(&pending) {
                 self.sequence.left.push(pending);
             }
         }

@@ -15,6 +15,7 @@ use futures::stream::FuturesUnordered;
 use posthaste_delivery::Courier;
 use posthaste_domain::{
     Timestamp,
+    dead_letter::DeadLetterReason,
     lane::{Claim, Claiming, Message, TurnMessage},
 };
 use posthaste_runtime::{
@@ -65,7 +66,7 @@ impl Drain {
                 let span = tracing::error_span!("turn", webhook.id = %asked.webhook, workspace = %asked.workspace);
                 self.take(&asked, record, me, deadline).instrument(span).await
             }
-            Err(error) => Fate::of_unreadable(record, &error, "unreadable_turn", clock::now()),
+            Err(error) => Fate::of_unreadable(record, &error, DeadLetterReason::UnreadableTurn, clock::now()),
         }
     }
 

@@ -152,8 +152,7 @@ impl Hand {
             Some(ready) => (ready.item, ready.sequence.left),
             None => {
                 let source = self.pool.left.first()?.source;
-                let of_item = |pending: &mut Pending| pending.source == source;
-                (Some(source), self.pool.left.extract_if(.., of_item).collect())
+                (Some(source), self.pool.left.extract_if(.., |pending| pending.source == source).collect())
             }
         };
         left.iter().for_each(|pending| self.forget(pending.id));

@@ -12,7 +12,6 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use drain::{Drain, MAX_MEMORY_KIB, MAX_REQUESTS};
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_delivery::Courier;
-use posthaste_queue::Queue;
 use posthaste_runtime::{
     aws,
     batch::{self, Batch},
@@ -26,11 +25,14 @@ use tokio::sync::Semaphore;
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;
-    let queue = |name| config::text(name).map(|url| Queue::new(aws::sqs(&sdk), url));
+    let sqs = aws::sqs(&sdk);
     let days: u32 = config::parsed("MAX_WAITING_DAYS", "a number of days")?;
     let drain = Drain {
         courier: Courier::of_environment(&sdk)?,
-        batch: Batch { queue: queue("TURNS_QUEUE_URL")?, dead_letters: queue("TURNS_DLQ_URL")? },
+        batch: Batch {
+            queue: config::queue(&sqs, "TURNS_QUEUE_URL")?,
+            dead_letters: config::queue(&sqs, "TURNS_DLQ_URL")?,
+        },
         max_waiting: config::parsed("MAX_WAITING_DELIVERIES", "a number of deliveries")?,
         max_waiting_time: Duration::from_secs(u64::from(days) * 24 * 60 * 60),
         places: Arc::new(Semaphore::new(MAX_REQUESTS)),

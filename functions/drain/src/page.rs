@@ -77,32 +77,39 @@ impl Working<'_> {
             self.delete_done(0).await?;
             return Ok(0);
         };
-        let is_old = |item: &Waiting| clock::now() > item.since + self.drain.max_waiting_time;
         let is_handed_on = self.turn.is_pouring() && self.seen != Some(Seen::Disabled);
-        let (to_pour, items): (Vec<Waiting>, Vec<Waiting>) =
-            items.into_iter().partition(|item| is_handed_on && !is_old(item));
         let mut found = 0;
-        for item in to_pour {
-            let number = self.hand.take(item);
-            found += self.hand.make_ready_to_pour(number);
+        let mut to_send = Vec::new();
+        for item in items {
+            if is_handed_on && !self.is_old(&item) {
+                let number = self.hand.take(item);
+                found += self.hand.make_ready_to_pour(number);
+            } else {
+                to_send.push(item);
+            }
         }
-        found += self.sort_to_send(items, &client).await?;
+        found += self.sort_to_send(to_send, &client).await?;
         self.delete_done(0).await?;
         Ok(found)
     }
 
+    /// Whether an item has waited for longer than the deployment lets it.
+    fn is_old(&self, item: &Waiting) -> bool {
+        clock::now() > item.since + self.drain.max_waiting_time
+    }
+
+    fn may_have_records(&self, item: &Waiting) -> bool {
+        // A function died after it had put it and before it had opened the lane, and its message went another way.
+        let is_forgotten = item.since + FORGOTTEN_AFTER < self.turn.opened_at();
+        self.is_unclean || is_forgotten || item.task.recorded || item.task.redriven || item.task.batch.is_some()
+    }
+
     async fn sort_to_send(&mut self, items: Vec<Waiting>, client: &Client) -> anyhow::Result<usize> {
-        let (is_unclean, opened_at) = (self.is_unclean, self.turn.opened_at());
-        let may_have_records = |item: &Waiting| {
-            // A function died after it had put it and before it had opened the lane, and its message went another way.
-            let is_forgotten = item.since + FORGOTTEN_AFTER < opened_at;
-            is_unclean || is_forgotten || item.task.recorded || item.task.redriven || item.task.batch.is_some()
-        };
-        let wanted = items.iter().map(|item| (&item.task, may_have_records(item)));
+        let wanted = items.iter().map(|item| (&item.task, self.may_have_records(item)));
         let details = self.drain.courier.details(wanted).await;
         let (mut found, mut left) = (0, 0);
         for item in items {
-            let is_old = clock::now() > item.since + self.drain.max_waiting_time;
+            let is_old = self.is_old(&item);
             if !details.know(&item.task) && !is_old {
                 // It says nothing about the others.
                 left += 1;

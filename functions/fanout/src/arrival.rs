@@ -2,6 +2,7 @@
 
 use posthaste_domain::{
     Invalid,
+    dead_letter::DeadLetterReason,
     event::{Arrived, Origin},
     id::EventId,
     workspace::Workspace,
@@ -17,11 +18,11 @@ pub(crate) fn read(message: &Record, default: &Workspace) -> Result<Arrived, Fat
     let arrived = Arrived::parse(&message.body, origin(message), default)
         .and_then(|arrived| arrived.with_hops(message.hops.as_deref()))
         .map(|arrived| arrived.with_trace(message.traceparent.as_deref()))
-        .map_err(|invalid| refused("unreadable_event", &invalid, None))?;
+        .map_err(|invalid| refused(DeadLetterReason::UnreadableEvent, &invalid, None))?;
     if message.receives >= LAST_RECEIVE {
         let detail = format!("the event could not be fanned out in {} receives", message.receives);
         let event_id = Some(arrived.event.id.to_string());
-        return Err(Fate::DeadLetter { reason: "not_fanned_out", detail, event_id });
+        return Err(Fate::DeadLetter { reason: DeadLetterReason::NotFannedOut, detail, event_id });
     }
     Ok(arrived)
 }
@@ -39,7 +40,7 @@ fn origin(message: &Record) -> Origin<'_> {
 }
 
 /// What becomes of a message that can't be taken.
-pub(crate) fn refused(reason: &'static str, invalid: &Invalid, event: Option<EventId>) -> Fate {
+pub(crate) fn refused(reason: DeadLetterReason, invalid: &Invalid, event: Option<EventId>) -> Fate {
     Fate::DeadLetter { reason, detail: invalid.to_string(), event_id: event.map(|id| id.to_string()) }
 }
 
@@ -52,16 +53,10 @@ mod tests {
     fn message(receives: u32) -> Record {
         Record {
             message_id: "059f36b4-87a3-44ab-83d2-661975830a7d".to_owned(),
-            receipt_handle: String::new(),
             body: r#"{"workspace":"acme","type":"order.created","data":{}}"#.to_owned(),
             receives,
             sent: Timestamp::from_second(1_700_000_000).unwrap(),
-            redriven: false,
-            event_id: None,
-            group: None,
-            hops: None,
-            traceparent: None,
-            before: 0,
+            ..Record::default()
         }
     }
 
@@ -73,7 +68,7 @@ mod tests {
     fn an_event_keeps_its_id_when_its_dead_letter_is_sent_back() {
         let first = read(&message(1)).unwrap();
         assert_eq!(read(&message(94)).unwrap(), first);
-        let Err(Fate::DeadLetter { reason: "not_fanned_out", event_id, .. }) = read(&message(95)) else {
+        let Err(Fate::DeadLetter { reason: DeadLetterReason::NotFannedOut, event_id, .. }) = read(&message(95)) else {
             panic!("SQS would take it soon");
         };
         let sent = Timestamp::from_second(1_700_900_000).unwrap();

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use futures::{StreamExt, stream};
 use posthaste_domain::{
     catalogue,
+    dead_letter::DeadLetterReason,
     event::{self, Event, UNUSABLE_SCHEMA},
     own_type::OwnEventType,
     share::Share,
@@ -34,10 +35,13 @@ impl Fanout {
         arrived: Vec<(usize, event::Arrived)>,
         fates: &mut [Fate],
     ) -> Vec<Arrived> {
-        let own = arrived.iter().filter(|(_, read)| read.unchecked);
-        let own = own.filter(|(_, read)| catalogue::find(read.event.event_type.as_str()).is_none());
-        let own = own.map(|(_, read)| (read.event.workspace.clone(), read.event.event_type.clone()));
-        let own = self.registry.types_by_name(own.collect::<HashSet<_>>()).await;
+        let mut wanted = HashSet::new();
+        for (_, read) in arrived.iter().filter(|(_, read)| read.unchecked) {
+            if catalogue::find(read.event.event_type.as_str()).is_none() {
+                wanted.insert((read.event.workspace.clone(), read.event.event_type.clone()));
+            }
+        }
+        let own = self.registry.types_by_name(wanted).await;
         let checks = arrived.into_iter().map(async |(record, event::Arrived { event, unchecked })| {
             let key = (event.workspace.clone(), event.event_type.clone());
             let checked = if !unchecked {
@@ -74,17 +78,19 @@ async fn few_at_once<T>(checks: impl Iterator<Item = impl Future<Output = (usize
 /// The event, if its data fits its type's schema, or else what becomes of its record.
 async fn check(checks: &Checks, event: Event, own: Option<OwnEventType>, record: &Record) -> Result<Event, Fate> {
     let id = event.id;
-    let check = move || {
+    let checking = checks.run(move || {
         let checked = event.check(own.as_ref());
         (event, checked)
-    };
-    match checks.run(check).await {
+    });
+    match checking.await {
         Ok((event, Ok(()))) => Ok(event),
-        Ok((_, Err(invalid))) if invalid.code == UNUSABLE_SCHEMA => Err(refused(UNUSABLE_SCHEMA, &invalid, Some(id))),
-        Ok((_, Err(invalid))) => Err(refused("invalid_event", &invalid, Some(id))),
+        Ok((_, Err(invalid))) if invalid.code == UNUSABLE_SCHEMA => {
+            Err(refused(DeadLetterReason::UnusableSchema, &invalid, Some(id)))
+        }
+        Ok((_, Err(invalid))) => Err(refused(DeadLetterReason::InvalidEvent, &invalid, Some(id))),
         Err(_) if record.receives < TRIES => Err(Fate::after_our_fault(record)),
         Err(unchecked) => Err(Fate::DeadLetter {
-            reason: "unchecked_event",
+            reason: DeadLetterReason::UncheckedEvent,
             detail: unchecked.to_string(),
             event_id: Some(id.to_string()),
         }),

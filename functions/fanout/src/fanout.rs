@@ -18,7 +18,9 @@ use std::{
 };
 
 use futures::StreamExt;
-use posthaste_domain::{id::EventId, metrics::Metric, share::Shared, workspace::Workspace};
+use posthaste_domain::{
+    dead_letter::DeadLetterReason, id::EventId, metrics::Metric, share::Shared, workspace::Workspace,
+};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     batch::{Fate, Record},
@@ -80,7 +82,10 @@ impl Fanout {
             if let Some(read) = Shared::parse(&message.body) {
                 match read {
                     Ok(read) => shared.push(of_share(record, read, message)),
-                    Err(why) => fates[record] = Fate::of_unreadable(message, &why, "unreadable_event", clock::now()),
+                    Err(why) => {
+                        fates[record] =
+                            Fate::of_unreadable(message, &why, DeadLetterReason::UnreadableEvent, clock::now())
+                    }
                 }
                 continue;
             }
@@ -117,13 +122,13 @@ impl Fanout {
     /// Stores the events and finds out what they mean. Returns the plan and the records that it is for.
     async fn prepare(&self, new: Vec<Arrived>, shared: Vec<Arrived>) -> Option<(Plan, BTreeSet<usize>)> {
         let workspaces = new.iter().chain(&shared).map(|arrived| arrived.event.workspace.clone()).collect();
-        let stored = self.events.put(new.iter().map(|arrived| &arrived.event), self.retention, clock::now());
-        let (stored, routes) = tokio::join!(stored, self.routing.routes(workspaces));
-        let failed = stored.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
-        let is_stored = |arrived: &Arrived| !failed.contains(&(arrived.event.workspace.clone(), arrived.event.id));
-        let new = new.into_iter().filter(is_stored);
-        let has_routes = |arrived: &Arrived| routes.contains_key(&arrived.event.workspace);
-        let arrived: Vec<Arrived> = new.chain(shared).filter(has_routes).collect();
+        let putting = self.events.put(new.iter().map(|arrived| &arrived.event), self.retention, clock::now());
+        let (put, routes) = tokio::join!(putting, self.routing.routes(workspaces));
+        let failed = put.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
+        // A task may refer to its event, so what is not stored goes nowhere.
+        let stored = new.into_iter().filter(|new| !failed.contains(&(new.event.workspace.clone(), new.event.id)));
+        let mut arrived: Vec<Arrived> = stored.chain(shared).collect();
+        arrived.retain(|arrived| routes.contains_key(&arrived.event.workspace));
         let plan = Plan::new(&arrived, &routes, &self.earlier(&arrived).await);
         let plan = plan.inspect_err(|error| tracing::error!(%error, "a task can't be written")).ok()?;
         for Arrived { event, .. } in &arrived {
@@ -177,7 +182,7 @@ pub(crate) fn may_have_come(record: &Record) -> bool {
 
 fn unreadable_webhook(event: Option<&EventId>) -> Fate {
     let detail = "this version can't read the webhook's subscription, and could not for an hour".to_owned();
-    Fate::DeadLetter { reason: "unreadable_webhook", detail, event_id: event.map(EventId::to_string) }
+    Fate::DeadLetter { reason: DeadLetterReason::UnreadableWebhook, detail, event_id: event.map(EventId::to_string) }
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ mod runs;
 use aws_lambda_events::event::sqs::SqsEvent;
 use fanout::Fanout;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use posthaste_queue::Queue;
 use posthaste_runtime::{
     aws,
     batch::{self, Batch},
@@ -28,28 +27,30 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
-    let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
     let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
     let fanout = Fanout {
         routing: Routing::new(registry.clone()),
         registry,
         events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
-        tasks: queue("DELIVERIES_QUEUE_URL")?,
-        shares: queue("EVENTS_QUEUE_URL")?,
+        tasks: config::queue(&sqs, "DELIVERIES_QUEUE_URL")?,
+        shares: config::queue(&sqs, "EVENTS_QUEUE_URL")?,
         retention: config::retention()?,
         hold_deadline: config::hold_deadline()?,
         checks: Checks::default(),
         default_workspace: config::default_workspace()?,
     };
-    let batch = Batch { queue: queue("EVENTS_QUEUE_URL")?, dead_letters: queue("EVENTS_DLQ_URL")? };
+    let batch =
+        Batch { queue: config::queue(&sqs, "EVENTS_QUEUE_URL")?, dead_letters: config::queue(&sqs, "EVENTS_DLQ_URL")? };
     let suspects = Suspects { store: fanout.deliveries.suspects.clone(), batch, event_id: arrival::event_id };
     let (fanout, suspects) = (&fanout, &suspects);
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
-        let handle = async |records: &[batch::Record], deadline| fanout.handle(records, deadline).await;
-        Ok::<_, lambda_runtime::Error>(suspects.handle(&records, deadline, handle).await)
+        let handling = suspects.handle(&records, deadline, async |records: &[batch::Record], deadline| {
+            fanout.handle(records, deadline).await
+        });
+        Ok::<_, lambda_runtime::Error>(handling.await)
     }));
     runtime.layer(telemetry).layer(fanout.checks.ending()).run().await
 }

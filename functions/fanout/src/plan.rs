@@ -177,7 +177,6 @@ impl Plan {
             let mut due = Vec::new();
             for (at, arrived) in events.iter().enumerate() {
                 let owed = owed(arrived, *id);
-                let run = |context| Run { workspace: workspace.clone(), webhook: *id, context };
                 match subscription.route(&arrived.event, &processes[at]) {
                     Route::End { .. } if !share.ends => {
                         early.insert(at);
@@ -187,7 +186,7 @@ impl Plan {
                             || Some(BTreeSet::new()),
                             |earlier| earlier.held_for(subscription, &context, arrived),
                         );
-                        let run = run(context);
+                        let run = Run { workspace: workspace.clone(), webhook: *id, context };
                         let end = self.ends.entry((run.clone(), arrived.event.id)).or_insert_with(|| End {
                             run,
                             event: arrived.event.clone(),
@@ -204,7 +203,8 @@ impl Plan {
                     _ if share.ends => {}
                     Route::Now => due.push((*arrived, owed)),
                     Route::Hold { context } => {
-                        self.holds.entry(run(context)).or_default().insert(owed);
+                        let run = Run { workspace: workspace.clone(), webhook: *id, context };
+                        self.holds.entry(run).or_default().insert(owed);
                     }
                 }
             }
@@ -283,14 +283,19 @@ impl Earlier {
     /// Those that a webhook holds for this run; none where not all are stored yet.
     fn held_for(&self, subscription: &Subscription, context: &str, end: &Arrived) -> Option<BTreeSet<EventId>> {
         let before = end.share.before;
-        let is_before = |event: &&Event| event.id.place_in_call_of(&end.event.id).is_some_and(|place| place < before);
-        let events: Vec<&Event> = self.events.iter().filter(is_before).collect();
-        if events.len() < before {
-            return None;
-        }
         let hold = Route::Hold { context: context.to_owned() };
-        let is_held = |event: &&Event| subscription.route(event, &Process::of(event)) == hold;
-        Some(events.into_iter().filter(is_held).map(|event| event.id).collect())
+        let mut stored = 0;
+        let mut held = BTreeSet::new();
+        for event in &self.events {
+            if event.id.place_in_call_of(&end.event.id).is_none_or(|place| place >= before) {
+                continue;
+            }
+            stored += 1;
+            if subscription.route(event, &Process::of(event)) == hold {
+                held.insert(event.id);
+            }
+        }
+        (stored >= before).then_some(held)
     }
 }
 

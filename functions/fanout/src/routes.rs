@@ -120,9 +120,12 @@ impl Routing {
     /// None where not all pages are known.
     fn recall(&self, workspace: &Workspace, root: &Root) -> Option<Routes> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let page =
-            |hash: &str| known.get(&(workspace.clone(), hash.to_owned())).map(|known| Arc::clone(&known.webhooks));
-        root.hashes().map(page).collect::<Option<_>>().map(Routes)
+        let mut pages = Vec::new();
+        for hash in root.hashes() {
+            let page = known.get(&(workspace.clone(), hash.to_owned()))?;
+            pages.push(Arc::clone(&page.webhooks));
+        }
+        Some(Routes(pages))
     }
 
     /// Keeps memory within its bound.
@@ -141,10 +144,10 @@ impl Routing {
             // One workspace that takes long does not take the others' time.
             match tokio::time::timeout(REGISTRY_TIME, reading).await {
                 Ok(Ok(webhooks)) => {
-                    let readable =
-                        webhooks.webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook))));
-                    let mut all: Vec<Routed> =
-                        readable.chain(webhooks.unreadable.iter().map(|id| (*id, None))).collect();
+                    let mut all: Vec<Routed> = webhooks.unreadable.iter().map(|id| (*id, None)).collect();
+                    for webhook in &webhooks.webhooks {
+                        all.push((webhook.id, Some(Subscription::of(webhook))));
+                    }
                     all.sort_unstable_by_key(|(id, _)| *id);
                     Some((workspace, Routes::of(all)))
                 }

@@ -156,8 +156,9 @@ impl Fanout {
     async fn is_held(&self, end: &End) -> anyhow::Result<bool> {
         let (run, Some(expected)) = (&end.run, &end.expected) else { return Ok(false) };
         let (Some(first), Some(last)) = (expected.first(), expected.last()) else { return Ok(true) };
-        let at = |event: &EventId| Some(HoldAt { is_end: false, event: *event });
-        let between = Within { after: None, from: at(first), until: at(last) };
+        let from = HoldAt { is_end: false, event: *first };
+        let until = HoldAt { is_end: false, event: *last };
+        let between = Within { after: None, from: Some(from), until: Some(until) };
         let held = self.deliveries.holds.held(holding(run), between, MAX_HELD).await?;
         let held: BTreeSet<EventId> = held.iter().map(|hold| hold.event).collect();
         let missing: Vec<_> = expected
@@ -222,10 +223,7 @@ impl Fanout {
 }
 
 async fn send(queue: &Queue, message: Message) -> anyhow::Result<()> {
-    match queue.send(&[message]).await.pop() {
-        None => Ok(()),
-        Some((_, error)) => Err(error.into()),
-    }
+    Ok(queue.send_all(&[message]).await?)
 }
 
 fn failed(run: &Run, what: &str, error: &anyhow::Error) {

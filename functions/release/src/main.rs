@@ -8,7 +8,6 @@ mod plan;
 mod release;
 
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use posthaste_queue::Queue;
 use posthaste_runtime::{aws, config, deadline::Deadline, telemetry};
 use posthaste_store::Deliveries;
 use release::Release;
@@ -21,8 +20,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sqs = aws::sqs(&sdk);
     let release = Release {
         deliveries: Deliveries::new(aws::dynamodb(&sdk), config::text("DELIVERIES_TABLE")?),
-        tasks: Queue::new(sqs.clone(), config::text("DELIVERIES_QUEUE_URL")?),
-        turns: Queue::new(sqs, config::text("TURNS_QUEUE_URL")?),
+        tasks: config::queue(&sqs, "DELIVERIES_QUEUE_URL")?,
+        turns: config::queue(&sqs, "TURNS_QUEUE_URL")?,
         places: config::parsed("DRAIN_CONCURRENCY", "a number")?,
     };
     let release = &release;

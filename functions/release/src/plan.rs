@@ -27,7 +27,6 @@ pub(crate) fn whole(mut items: Vec<ParkedItem>, next: Option<String>) -> (Vec<Pa
     if next.is_none() {
         return (items, None);
     }
-    let together = |item: &ParkedItem| ParkedKey::parse(&item.key.1).map(|key| key.together.to_owned());
     let last = items.last().and_then(together);
     let first = items.iter().position(|item| last.is_some() && together(item) == last);
     match first {
@@ -39,6 +38,11 @@ pub(crate) fn whole(mut items: Vec<ParkedItem>, next: Option<String>) -> (Vec<Pa
         }
         _ => (items, next),
     }
+}
+
+/// What the companions of an item share with it in their keys; none where its key can't be read.
+fn together(item: &ParkedItem) -> Option<&str> {
+    ParkedKey::parse(&item.key.1).map(|key| key.together)
 }
 
 /// When the first of these items was due.

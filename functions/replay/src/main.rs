@@ -5,7 +5,6 @@ mod replay;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use posthaste_queue::Queue;
 use posthaste_runtime::{
     aws,
     batch::{self, Batch},
@@ -21,12 +20,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
-    let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
     let replay = Replay {
         registry: Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?),
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
-        tasks: queue("DELIVERIES_QUEUE_URL")?,
-        batch: Batch { queue: queue("REPLAY_QUEUE_URL")?, dead_letters: queue("REPLAY_DLQ_URL")? },
+        tasks: config::queue(&sqs, "DELIVERIES_QUEUE_URL")?,
+        batch: Batch {
+            queue: config::queue(&sqs, "REPLAY_QUEUE_URL")?,
+            dead_letters: config::queue(&sqs, "REPLAY_DLQ_URL")?,
+        },
         retention: config::retention()?,
         page: config::parsed("REPLAY_PAGE", "a number of deliveries")?,
     };

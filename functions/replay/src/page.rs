@@ -39,12 +39,12 @@ pub(crate) fn tasks(
         })
         .collect();
     let shares = if webhook.format().batches() { parts(&due, |due| due.bytes) } else { due.chunks(1).collect() };
-    let message = |due: &[Due<'_>]| {
-        let task = Task { recorded, ..Task::new(&webhook.workspace, webhook.id, due.to_vec()) };
-        Ok(Message::new(task.message()?, webhook.workspace.to_string()))
-    };
+    let mut messages = Vec::new();
+    for share in shares {
+        let task = Task { recorded, ..Task::new(&webhook.workspace, webhook.id, share.to_vec()) };
+        messages.push(Message::new(task.message()?, webhook.workspace.to_string()));
+    }
     let examined = records.iter().filter(|record| record.cause.is_published()).count();
-    let messages = shares.into_iter().map(message).collect::<Result<_, _>>()?;
     Ok(Tasks { examined, replayed: due.len(), messages })
 }
 

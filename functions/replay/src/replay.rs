@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use posthaste_domain::{
-    attempt::Failure,
     backlog::Class,
-    replay::{Job, JobStatus, MAX_PAGES, PageMessage, Step, step},
+    dead_letter::DeadLetterReason,
+    replay::{Job, JobStatus, Obstacle, PageMessage, Step, step},
     version,
     webhook::Webhook,
 };
@@ -68,7 +68,7 @@ impl Replay {
     async fn fate(&self, record: &Record, invocation: &str, deadline: Deadline) -> Fate {
         let message: PageMessage = match version::read(&record.body) {
             Ok(message) => message,
-            Err(error) => return Fate::of_unreadable(record, &error, "unreadable_page", clock::now()),
+            Err(error) => return Fate::of_unreadable(record, &error, DeadLetterReason::UnreadablePage, clock::now()),
         };
         let span = tracing::error_span!(
             "job",
@@ -112,10 +112,7 @@ impl Replay {
                 }
             }
             (Step::GiveUp, Some(job)) => {
-                let sentence = format!(
-                    "the replay has gone through {MAX_PAGES} pages, the most that one may have; ask for another one with an earlier until"
-                );
-                self.give_up(owner, &job, "too_many_pages", &sentence).await?;
+                self.give_up(owner, &job, Obstacle::TooManyPages).await?;
                 Ok(Fate::Done)
             }
             (_, job) => self.leave(message, job, record).await,
@@ -156,11 +153,11 @@ impl Replay {
         let webhook: Webhook = match webhook {
             Some(webhook) if webhook.is_enabled() => webhook,
             Some(_) => {
-                self.give_up(owner, job, "webhook_disabled", "the webhook was paused").await?;
+                self.give_up(owner, job, Obstacle::WebhookDisabled).await?;
                 return Ok(None);
             }
             None => {
-                self.give_up(owner, job, "webhook_gone", "the webhook was removed").await?;
+                self.give_up(owner, job, Obstacle::WebhookGone).await?;
                 return Ok(None);
             }
         };
@@ -173,9 +170,7 @@ impl Replay {
         };
         let page = self.deliveries.records.history(owner.0, owner.1, &history).await?;
         let Tasks { examined, replayed, messages } = tasks(&webhook, job, &page.items, again)?;
-        if let Some((_, error)) = self.tasks.send(&messages).await.pop() {
-            return Err(error.into());
-        }
+        self.tasks.send_all(&messages).await?;
         let turned = TurnedPage {
             page: message.page,
             examined: examined.try_into()?,
@@ -189,19 +184,17 @@ impl Replay {
     }
 
     /// Ends the job as failed.
-    async fn give_up(&self, owner: JobOwner<'_>, job: &Job, code: &str, message: &str) -> anyhow::Result<()> {
-        let why = Failure { code: code.to_owned(), message: message.to_owned() };
+    async fn give_up(&self, owner: JobOwner<'_>, job: &Job, obstacle: Obstacle) -> anyhow::Result<()> {
+        let why = obstacle.failure();
         self.deliveries.jobs.end(owner, job.id, JobStatus::Failed, Some(&why), clock::now()).await?;
-        tracing::warn!(reason = code, "a replay can't go on");
+        tracing::warn!(reason = why.code, "a replay can't go on");
         Ok(())
     }
 
     async fn send_next(&self, job: &Job, message: &PageMessage) -> anyhow::Result<Fate> {
         let body = serde_json::to_string(&job.message(&message.workspace, message.webhook))?;
         let next = Message::new(body, message.webhook.to_string());
-        match self.batch.queue.send(&[next]).await.pop() {
-            None => Ok(Fate::Done),
-            Some((_, error)) => Err(error.into()),
-        }
+        self.batch.queue.send_all(&[next]).await?;
+        Ok(Fate::Done)
     }
 }

@@ -77,8 +77,7 @@ pub(super) struct Given<T> {
 
 impl<T> Merge<T> {
     pub(super) fn new(order: Order, bounds: Bounds, partitions: usize) -> Self {
-        let part = || Part { entries: Vec::new(), known: Known::Nothing };
-        let parts = (0..partitions).map(|_| part()).collect();
+        let parts = (0..partitions).map(|_| Part { entries: Vec::new(), known: Known::Nothing }).collect();
         Self { order, bounds, parts, round: 0, looked_at: 0, units: 0.0 }
     }
 
@@ -88,21 +87,22 @@ impl<T> Merge<T> {
             return Vec::new();
         }
         let end = self.end();
-        let is_behind = |part: &Part<T>| match (&part.known, &end) {
-            (Known::Everything, _) => false,
-            (Known::Nothing, _) | (_, None) => true,
-            (Known::UpTo(key), Some(end)) => self.order.is_before(key, end),
-        };
-        let behind: Vec<usize> = (0..self.parts.len()).filter(|at| is_behind(&self.parts[*at])).collect();
-        let look_at = self.look_at(behind.len());
-        let question = |partition: usize| {
-            let after = match &self.parts[partition].known {
-                Known::UpTo(key) => Some(key.clone()),
-                Known::Nothing | Known::Everything => None,
+        let mut questions = Vec::new();
+        for (partition, part) in self.parts.iter().enumerate() {
+            let after = match (&part.known, &end) {
+                (Known::Everything, _) => continue,
+                // All that the page can have of this partition is known.
+                (Known::UpTo(key), Some(end)) if !self.order.is_before(key, end) => continue,
+                (Known::UpTo(key), _) => Some(key.clone()),
+                (Known::Nothing, _) => None,
             };
-            Question { partition, after, look_at }
-        };
-        behind.into_iter().map(question).collect()
+            questions.push(Question { partition, after, look_at: 0 });
+        }
+        let look_at = self.look_at(questions.len());
+        for question in &mut questions {
+            question.look_at = look_at;
+        }
+        questions
     }
 
     pub(super) fn take(&mut self, given: Vec<Given<T>>) {
@@ -168,9 +168,11 @@ impl<T> Merge<T> {
         let Some(frontier) = self.frontier() else {
             return self.parts.iter().map(|part| part.entries.len()).sum();
         };
-        let is_known = |entry: &&Entry<T>| !self.order.is_before(&frontier, &entry.sort_key);
-        let known = self.parts.iter().map(|part| part.entries.iter().filter(is_known).count());
-        if self.parts.iter().any(|part| part.known == Known::Nothing) { 0 } else { known.sum() }
+        if self.parts.iter().any(|part| part.known == Known::Nothing) {
+            return 0;
+        }
+        let entries = self.parts.iter().flat_map(|part| &part.entries);
+        entries.filter(|entry| !self.order.is_before(&frontier, &entry.sort_key)).count()
     }
 
     /// The first item beyond the page, if so many were found: nothing beyond it matters.

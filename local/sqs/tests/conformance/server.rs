@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, fmt::Debug, time::Duration};
 
+use aws_credential_types::Credentials;
 use aws_sdk_sqs::{
     Client, Config,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+    config::{BehaviorVersion, Region, retry::RetryConfig},
     error::{ProvideErrorMetadata, SdkError},
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
