@@ -1,6 +1,6 @@
-//! Why a message can't go on. A redrive keeps the reason, and `docs/operations.md` says what to do about each.
+//! The reasons that messages can't go on. A redrive keeps the reason, and `docs/operations.md` says what to do about each.
 
-/// Why a message went to a dead-letter queue.
+/// The reason that a message went to a dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterReason {
     /// Deliveries have no attempt left.

@@ -1,4 +1,4 @@
-//! How messages are divided into batch calls.
+//! Messages are divided into batch calls here.
 
 use std::ops::Range;
 

@@ -5,9 +5,9 @@ use futures::{Stream, StreamExt, stream};
 
 use crate::{Queue, QueueError, chunk::chunks, visibility::whole_seconds};
 
-/// How many batch calls go on side by side.
+/// So many batch calls go on side by side.
 const CONCURRENT_CALLS: usize = 8;
-/// How often refused entries are sent again, with doubling waits from [`FIRST_WAIT`].
+/// Refused entries are sent again so often, with doubling waits from [`FIRST_WAIT`].
 const TRIES: u32 = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const OPERATION: &str = "SendMessageBatch";
@@ -25,11 +25,11 @@ pub struct Message {
     pub group: Option<String>,
     /// Text attributes.
     pub attributes: Vec<(&'static str, String)>,
-    /// How long it stays hidden at first: up to [`MAX_DELAY`], in whole seconds rounded up.
+    /// It stays hidden for so long at first: up to [`MAX_DELAY`], in whole seconds rounded up.
     pub delay: Duration,
 }
 
-/// What became of the messages of one call.
+/// The outcome of sending the messages of one call.
 #[derive(Debug)]
 pub struct Sent {
     /// Their places.
@@ -44,7 +44,7 @@ impl Message {
         Self { body, group: Some(group.into()), attributes: Vec::new(), delay: Duration::ZERO }
     }
 
-    /// What SQS counts: the body and the attributes' names, types and values.
+    /// The size as SQS counts it: the body and the attributes' names, types and values.
     fn size(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
         self.body.len() + attributes.sum::<usize>()

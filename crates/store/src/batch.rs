@@ -28,19 +28,19 @@ use crate::{
 const MAX_GET: usize = 100;
 /// The most requests of one BatchWriteItem, by the API reference.
 const MAX_WRITE: usize = 25;
-/// How often an unprocessed part is tried again, with doubling waits from [`FIRST_WAIT`]: about 1.5 s in all.
+/// An unprocessed part is tried so often, with doubling waits from [`FIRST_WAIT`]: about 1.5 s in all.
 const TRIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const CONCURRENT_CALLS: usize = 4;
 
-/// What was found of some keys. What is neither in `items` nor in `unread` does not exist.
+/// The answer to some keys. What is neither in `items` nor in `unread` does not exist.
 #[derive(Debug, Clone)]
 pub struct Found<K, V> {
-    /// What exists.
+    /// The items that exist.
     pub items: HashMap<K, V>,
-    /// What could not be read, so that nobody knows whether it exists. Why is in the log.
+    /// The keys that could not be read, so that nobody knows whether their items exist. The log says why.
     pub unread: HashSet<K>,
-    /// What it took, in read units: 4 KB read strongly, or 8 KB read eventually.
+    /// The read units that it took: 4 KB read strongly, or 8 KB read eventually.
     pub read_units: f64,
 }
 
@@ -50,7 +50,7 @@ impl<K, V> Default for Found<K, V> {
     }
 }
 
-/// How items of a table are read.
+/// A way of reading items of a table.
 #[derive(Debug)]
 pub(crate) struct Reading<'a, V> {
     pub(crate) table: &'a Table,

@@ -2,7 +2,7 @@ use std::error::Error;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-/// Why the store could not do what it was asked.
+/// The reason that the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// DynamoDB refused or did not answer, after the SDK's own retries.
@@ -35,7 +35,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call will fail in the same way.
+    /// Says whether the same call will fail in the same way.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Call { code, .. } => code == "ValidationException",

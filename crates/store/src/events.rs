@@ -20,10 +20,10 @@ use crate::{
     table::Table,
 };
 
-/// How many partitions the events of one workspace are spread over.
+/// The events of one workspace are spread over so many partitions.
 const SHARDS: u8 = 8;
 
-/// How much longer than the history its events are kept: what is replayed on the last day is still being tried for a while.
+/// Events are kept for so much longer than the history: what is replayed on the last day is still being tried for a while.
 const REPLAY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The Events table.
@@ -35,12 +35,12 @@ pub struct Events {
 /// One event: ids of events that services choose are unique in their workspace only.
 pub type EventKey = (Workspace, EventId);
 
-/// What of a workspace's events is asked for.
+/// A question about a workspace's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventQuery {
     /// At most this many.
     pub limit: u16,
-    /// What comes after this event: the cursor.
+    /// Only what comes after this event: the cursor.
     pub after: Option<EventId>,
     /// Only events accepted at or after this time.
     pub since: Option<Timestamp>,

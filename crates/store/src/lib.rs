@@ -1,5 +1,8 @@
 //! DynamoDB: one module per table. AWS types stop here; what goes in and out are the words of `posthaste-domain`.
 //!
+//! Each kind of item has a file that says how its items are keyed, written and read. What such a file says goes to the table as a value
+//! of `write.rs` (what changes, and on which conditions) by a call of `table.rs` or, for many items, of `batch.rs`.
+//!
 //! Partition keys carry a shard where one busy workspace or webhook would otherwise be one hot partition (DynamoDB serves about
 //! 1,000 writes a second from one). Every write here may be done twice with the result of doing it once, because a function may
 //! die after a write that its next run repeats, and the SDK repeats a call whose answer got lost.

@@ -15,7 +15,7 @@
 //! | `publish#<workspace>` | `limit` | `nextFree` (ns), `expiresAt`: the limit of publishing |
 //! | `calls#<key id>` | `limit` | the same: the limit of the calls of an API key |
 //!
-//! What is confidential is sealed before it gets here, and is read without being opened: see [`crate::KeyRing`].
+//! Confidential values are sealed before they get here, and are read without being opened: see [`crate::KeyRing`].
 //!
 //! A webhook and what the routing index says of it are written in one transaction. A key is two items, written and deleted in one transaction.
 
@@ -81,7 +81,7 @@ impl Registry {
     }
 }
 
-/// What a page is to have.
+/// A list of items, and the page of it that is asked for.
 struct List<'a> {
     workspace: &'a Workspace,
     prefix: &'a str,

@@ -25,10 +25,10 @@ use ring::{
 pub const NONCE_BYTES: usize = 12;
 const VERSION: &str = "v1";
 const KEY_ID_BYTES: usize = 4;
-/// What a key is derived from has to have this length at least: 32 letters and digits are 190 bits.
+/// The text that a key is derived from has to have this length at least: 32 letters and digits are 190 bits.
 const MIN_TEXT_BYTES: usize = 32;
 
-/// Why a text can't be sealed or opened. No variant repeats anything of it.
+/// The reason that a text can't be sealed or opened. No variant repeats anything of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// No key can be derived.
@@ -45,13 +45,13 @@ pub enum SealError {
 /// The webhook that a sealed text belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// Whose the webhook is.
+    /// The workspace that owns the webhook.
     pub workspace: &'a Workspace,
     /// Its id.
     pub webhook: WebhookId,
 }
 
-/// What a sealed text is for.
+/// The purpose of a sealed text.
 #[derive(Debug, Clone, Copy)]
 pub enum Purpose<'a> {
     /// It signs requests.
@@ -131,7 +131,7 @@ impl KeyRing {
         String::from_utf8(opened.to_vec()).map_err(|_| SealError::Unreadable)
     }
 
-    /// Whether a text was sealed with the newest key.
+    /// Says whether a text was sealed with the newest key.
     pub fn is_newest(&self, sealed: &Sealed) -> bool {
         parts(sealed).is_some_and(|(id, _)| self.0.first().is_some_and(|newest| newest.id == id))
     }

@@ -26,10 +26,10 @@ use merge::{Bounds, Entry, Given, Merge, Question};
 /// After so many read units (4 KB, read strongly) a page asks for nothing more. What was asked at once may go beyond that by one call
 /// a partition, which reads up to 1 MB.
 const MAX_UNITS: f64 = 1000.0;
-/// How many bytes of items a page may have: a Lambda answer takes 6 MB, and JSON escapes some of them.
+/// A page may have so many bytes of items: a Lambda answer takes 6 MB, and JSON escapes some of them.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
-/// What is asked for.
+/// A question about a list.
 #[derive(Debug, Clone)]
 pub(crate) struct Sharded<'a> {
     pub(crate) table: &'a Table,

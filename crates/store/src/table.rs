@@ -30,7 +30,7 @@ pub(crate) struct Table {
     pub(crate) name: String,
 }
 
-/// What became of a write with conditions.
+/// The outcome of a write with conditions.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// It was carried out. What was asked for of the item.
@@ -40,7 +40,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// What is known of the item, whatever became of the write.
+    /// The item as far as it is known, whatever became of the write.
     pub(crate) fn item(self) -> Item {
         match self {
             Self::Done(item) => item,
@@ -49,7 +49,7 @@ impl Outcome {
     }
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug)]
 pub(crate) enum Transacted {
     /// All of it is written.
@@ -73,17 +73,17 @@ pub(crate) enum Range<'a> {
     Beginning(&'a str),
 }
 
-/// What a query answered.
+/// The answer to a query.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) items: Vec<Item>,
-    /// How many items a filter let through or a count counted.
+    /// The number of items that a filter let through, or that were counted.
     pub(crate) count: usize,
-    /// How many items were looked at, whatever a filter left of them.
+    /// The number of items that were looked at, whatever a filter left of them.
     pub(crate) looked_at: usize,
     /// The key after which the next page begins; none on the last one.
     pub(crate) next: Option<Item>,
-    /// What it took in read units, where the query asked for that.
+    /// The read units that it took, where the query asked for that.
     pub(crate) units: Option<f64>,
 }
 

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::item::{Item, PK};
 
-/// What an item has to be like.
+/// A condition that an item has to meet.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Condition {
     /// It does not have this attribute.

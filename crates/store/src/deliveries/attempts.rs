@@ -1,4 +1,4 @@
-//! Why an attempt was not recorded: what the record says that refused it.
+//! A record that refused an attempt says why.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthaste_domain::{
@@ -9,7 +9,7 @@ use posthaste_domain::{
 use super::{record::attempt_count, records::NewAttempt};
 use crate::{StoreError, item::Item};
 
-/// Why the update of a record was refused.
+/// The reason that a record refused an update.
 pub(super) enum Refused {
     /// The attempt is not to be recorded like this.
     For(Recorded),

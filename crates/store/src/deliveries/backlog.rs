@@ -1,4 +1,4 @@
-//! The backlogs of webhooks: what waits for its turn. See [`posthaste_domain::backlog`].
+//! The backlogs of webhooks, in which deliveries wait for their turn. See [`posthaste_domain::backlog`].
 
 use std::collections::HashSet;
 
@@ -19,9 +19,9 @@ use crate::{
 };
 
 const PREFIX: &str = "#wait#";
-/// How long an item is kept at least beyond its event's time, should nobody ever work it off.
+/// An item is kept for so long beyond its event's time at least, should nobody ever work it off.
 const LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
-/// How many calls a count may take.
+/// A count takes no more calls than this.
 const MAX_COUNTING_CALLS: usize = 2000;
 
 /// The backlogs of all webhooks.
@@ -30,7 +30,7 @@ pub struct Backlogs {
     pub(super) table: Table,
 }
 
-/// Where one backlog is.
+/// The backlog of one webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct Backlog<'a> {
     /// The workspace that owns the webhook.
@@ -42,11 +42,11 @@ pub struct Backlog<'a> {
 /// A page of a backlog.
 #[derive(Debug, Clone, Default)]
 pub struct BacklogPage {
-    /// What waits, in the order that was asked for.
+    /// The items, in the order that was asked for.
     pub items: Vec<Waiting>,
-    /// Whether all was read that was asked for.
+    /// It says whether all was read that was asked for.
     pub is_end: bool,
-    /// How many items are not what this version writes. Why is in the log.
+    /// The number of items that this version can't read. The log says why.
     pub unreadable: usize,
 }
 
@@ -90,7 +90,7 @@ impl Backlogs {
         self.table.update(update).await.map(drop)
     }
 
-    /// The next items of one class, after this key, read strongly.
+    /// Reads the next items of one class after this key, strongly.
     pub async fn page(
         &self,
         backlog: Backlog<'_>,
@@ -103,13 +103,13 @@ impl Backlogs {
         Ok(page(Answer::to(query.set_exclusive_start_key(after.map(|after| backlog.key(after).0))).await?))
     }
 
-    /// Whether nothing waits, read strongly.
+    /// Says whether nothing waits, by a strong read.
     pub async fn is_empty(&self, backlog: Backlog<'_>) -> Result<bool, StoreError> {
         let query = self.table.query(&backlog.partition(), Range::All).projection_expression(SK).limit(1);
         Ok(Answer::to(query).await?.items.is_empty())
     }
 
-    /// What of the class waits, of events of this time range, the newest first and read strongly: up to `limit` items or as many as
+    /// Reads what of the class waits of events of this time range, the newest first and strongly: up to `limit` items or as many as
     /// a call reads, which is 1 MB, after this key. The second time is not before the first.
     pub async fn newest(
         &self,
@@ -128,7 +128,7 @@ impl Backlogs {
         Ok(page(Answer::to(query).await?))
     }
 
-    /// Whether at least this many items wait. A small backlog is counted with one call; a large one is first estimated from how
+    /// Says whether at least this many items wait. A small backlog is counted with one call; a large one is first estimated from how
     /// close together its oldest and its newest items are, and only counted where that is too many.
     pub async fn has_at_least(&self, backlog: Backlog<'_>, most: u64) -> Result<bool, StoreError> {
         let (oldest, newest) = tokio::try_join!(self.density(backlog, true), self.density(backlog, false))?;
@@ -156,7 +156,7 @@ impl Backlogs {
         })
     }
 
-    /// How many items wait, counted up to `most`.
+    /// Counts the items that wait, up to `most`.
     async fn count(&self, backlog: Backlog<'_>, most: u64) -> Result<u64, StoreError> {
         let mut count = 0;
         let mut start = None;
@@ -178,7 +178,7 @@ impl Backlogs {
     }
 }
 
-/// How many items a call read at one end of a backlog, and over what time.
+/// The items that one call read at one end of a backlog: their number and their times.
 struct Density {
     count: u64,
     first_ms: i64,

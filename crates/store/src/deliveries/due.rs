@@ -1,5 +1,5 @@
-//! What the index `due` finds beside lanes: holds with their deadlines, and deliveries that the version before has parked in their
-//! records. And forgetting what was released, due items too.
+//! The index `due` finds holds by their deadlines, deliveries that the version before has parked in their records, and lanes. What
+//! was released is forgotten here too.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 const INDEX: &str = "due";
-/// How many partitions of the index there are.
+/// The index has so many partitions, beside those of lanes.
 const SHARDS: u8 = 8;
 const CONCURRENT_WRITES: usize = 16;
 
@@ -34,15 +34,15 @@ pub struct DueIndex {
 /// A hold, or a delivery that the version before has parked, whose time has come, or comes soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueDelivery {
-    /// Whose it is.
+    /// The workspace that owns the webhook.
     pub workspace: Workspace,
-    /// Where to.
+    /// The webhook that it goes to.
     pub webhook: WebhookId,
     /// Its id.
     pub delivery: DeliveryId,
-    /// What it brings.
+    /// The event that it brings.
     pub event: EventId,
-    /// Why it exists.
+    /// The cause for which it exists.
     pub cause: CauseKind,
     /// The request that it shared.
     pub batch: Option<BatchId>,
@@ -50,13 +50,13 @@ pub struct DueDelivery {
     pub due_at: Timestamp,
     /// The run of a process that it was held for, as a hash; none if it was parked.
     pub held_for: Option<String>,
-    /// How large its event is; 0 where nobody knows.
+    /// The size of its event; 0 where nobody knows it.
     pub bytes: u64,
     /// The key of its item.
     pub key: (String, String),
 }
 
-/// Where an item stands in the index.
+/// The place of an item in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueCursor {
     key: (String, String),
@@ -66,13 +66,13 @@ pub struct DueCursor {
 /// A page of one shard of the index.
 #[derive(Debug, Clone, Default)]
 pub struct DuePage {
-    /// What is due, by its time.
+    /// The deliveries that are due, by their times.
     pub due: Vec<DueDelivery>,
-    /// Where the next page begins; none if this is the last one.
+    /// The cursor of the next page; none if this is the last one.
     pub next: Option<DueCursor>,
 }
 
-/// What has to be forgotten, as its task was sent.
+/// An item or a record that has to be forgotten, because its task was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
     /// The item of this key is deleted: a hold or a due item.
@@ -82,7 +82,7 @@ pub enum Released {
 }
 
 impl DueDelivery {
-    /// What has to be forgotten when its task was sent.
+    /// Says what has to be forgotten when its task was sent.
     pub fn released(&self) -> Released {
         match self.held_for {
             Some(_) => Released::Item(self.key.clone()),
@@ -96,7 +96,7 @@ pub(super) fn shard(spread: u8) -> String {
     (spread % SHARDS).to_string()
 }
 
-/// What of one shard of the index is due by `until`, by its time.
+/// A query of what is due in one shard of the index by `until`, by its time.
 pub(super) fn due_by(table: &Table, shard: &str, until: Timestamp) -> QueryFluentBuilder {
     table
         .client
@@ -109,10 +109,10 @@ pub(super) fn due_by(table: &Table, shard: &str, until: Timestamp) -> QueryFluen
 }
 
 impl DueIndex {
-    /// How many shards [`DueIndex::page`] knows.
+    /// The number of shards that [`DueIndex::page`] knows.
     pub const SHARDS: u8 = SHARDS;
 
-    /// What of one shard is due by `until`, by its time: of at most `limit` entries of the index after this one. Of holds only what is
+    /// Reads what of one shard is due by `until`, by its time: of at most `limit` entries of the index after this one. Of holds only what is
     /// due `now`, as their run may end before. What shared a request comes together or not at all.
     pub async fn page(
         &self,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{Page, StoreError, item::text, sharded::Sharded};
 
-/// What of a webhook's history is asked for.
+/// A question about a webhook's history.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     /// At most this many.

@@ -27,17 +27,17 @@ const HOLD: &str = "hold#";
 /// The end of a run is held like this while the run goes out in parts: behind everything else.
 const END: &str = "last#";
 const ENDED: &str = "ended";
-/// Who wrote the marker of an end.
+/// The attribute that says which call wrote the marker of an end.
 const TOKEN: &str = "token";
 /// The most holds of one transaction, which takes 100 items.
 const MAX_HOLDS: usize = 99;
-/// How long the first end of a run is remembered for what comes late.
+/// The first end of a run is remembered for so long, for what comes late.
 const MARKER_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How long a hold is kept beyond its deadline, should nobody ever release it.
+/// A hold is kept for so long beyond its deadline, should nobody ever release it.
 const HOLD_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How often a write is tried that met another one's transaction, with doubling waits from [`FIRST_WAIT`].
+/// A write that met another one's transaction is tried so often, with doubling waits from [`FIRST_WAIT`].
 const TRIES: u32 = 7;
-/// What DynamoDB says where a transaction is writing the same item.
+/// The code of a write whose item a transaction is writing.
 const CONFLICT: &str = "TransactionConflictException";
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 
@@ -50,7 +50,7 @@ pub struct Holds {
 /// A run of a process, as one webhook sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Holding<'a> {
-    /// Whose it is.
+    /// The workspace that owns the webhook.
     pub workspace: &'a Workspace,
     /// The webhook.
     pub webhook: WebhookId,
@@ -61,13 +61,13 @@ pub struct Holding<'a> {
 /// One delivery that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hold {
-    /// Whether it is the end of the run, which goes last whatever its event's id.
+    /// It says whether this is the end of the run, which goes last whatever its event's id.
     pub is_end: bool,
-    /// What it brings. Holds are in the order of their events.
+    /// The event that it brings. Holds are in the order of their events.
     pub event: EventId,
     /// Its id.
     pub delivery: DeliveryId,
-    /// How large the event is, so that a task is not larger than a function's memory.
+    /// The size of the event, so that a task is not larger than a function's memory.
     pub bytes: u64,
 }
 
@@ -82,16 +82,16 @@ pub struct Within {
     pub until: Option<HoldAt>,
 }
 
-/// Where a hold stands in its run: in the order of the events, and the ends behind all others.
+/// The place of a hold in its run: in the order of the events, and the ends behind all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HoldAt {
-    /// Whether it is an end of the run.
+    /// It says whether this is an end of the run.
     pub is_end: bool,
-    /// What it brings.
+    /// The event that it brings.
     pub event: EventId,
 }
 
-/// What the key of a hold says.
+/// The contents of a hold's key.
 pub(super) struct HoldKey {
     pub(super) workspace: Workspace,
     pub(super) webhook: WebhookId,
@@ -106,7 +106,7 @@ impl HoldAt {
 }
 
 impl Hold {
-    /// Where it stands.
+    /// Its place in its run.
     pub fn at(&self) -> HoldAt {
         HoldAt { is_end: self.is_end, event: self.event }
     }
@@ -186,7 +186,7 @@ impl Holds {
         self.table.put(run.hold(end, deadline), &[]).await.map(drop)
     }
 
-    /// What is held for the run within these bounds, in the order of the events and the end last: up to `limit` holds, or as many as a
+    /// Reads what is held for the run within these bounds, in the order of the events and the end last: up to `limit` holds, or as many as a
     /// call reads, which is 1 MB.
     pub async fn held(&self, run: Holding<'_>, bounds: Within, limit: usize) -> Result<Vec<Hold>, StoreError> {
         let Within { after, from, until } = bounds;
@@ -205,7 +205,7 @@ impl Holds {
         Ok(holds)
     }
 
-    /// Whether the end of the run is known: nothing is held for it any more.
+    /// Says whether the end of the run is known: nothing is held for it any more.
     pub async fn has_ended(&self, run: Holding<'_>) -> Result<bool, StoreError> {
         let query = self.table.query(&run.partition(), Range::Between(ENDED, ENDED));
         Ok(!Answer::to(query).await?.items.is_empty())
@@ -242,6 +242,7 @@ pub(super) fn parse_key(pk: &str, sk: &str) -> Option<HoldKey> {
     })
 }
 
+/// Reads the sort key of a hold; none if it is that of something else.
 fn parse_sort_key(sk: &str) -> Option<HoldAt> {
     let (is_end, event) = match sk.strip_prefix(HOLD) {
         Some(event) => (false, event),

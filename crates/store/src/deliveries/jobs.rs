@@ -30,25 +30,25 @@ pub struct Jobs {
     pub(super) table: Table,
 }
 
-/// Whose job it is.
+/// The webhook that a job belongs to, and its workspace.
 pub type JobOwner<'a> = (&'a Workspace, WebhookId);
 
-/// What a page has come to.
+/// A page of a job that has been gone through.
 #[derive(Debug, Clone, Copy)]
 pub struct TurnedPage<'a> {
-    /// How many pages come before it.
+    /// The number of pages before it.
     pub page: u64,
-    /// How many deliveries are on it.
+    /// The number of deliveries on it.
     pub examined: u64,
-    /// How many of them are on the queue again.
+    /// The number of them that are on the queue again.
     pub replayed: u64,
-    /// Where the next page begins; none after the last one.
+    /// The cursor of the next page; none after the last one.
     pub next: Option<DeliveryId>,
     /// Unique to this run: counting the same page again changes nothing and tells the same.
     pub by: &'a str,
 }
 
-/// What counting a page told.
+/// The outcome of counting a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advanced {
     /// The page is counted. The job as it is now.
@@ -58,13 +58,13 @@ pub enum Advanced {
 }
 
 impl Jobs {
-    /// The newest job of a webhook.
+    /// Finds the newest job of a webhook.
     pub async fn latest(&self, owner: JobOwner<'_>) -> Result<Option<JobId>, StoreError> {
         let item = self.table.get(key(partition(owner), LATEST)).await?;
         item.map(|item| item.parsed(JOB)).transpose()
     }
 
-    /// A job of a webhook.
+    /// Reads a job of a webhook.
     pub async fn get(&self, owner: JobOwner<'_>, id: JobId) -> Result<Option<Job>, StoreError> {
         self.table.get(job_key(owner, id)).await?.as_ref().map(read).transpose()
     }

@@ -17,9 +17,9 @@ use crate::{
     write::{Condition, Update},
 };
 
-/// How often a reservation is tried when others reserve at the same time.
+/// A reservation is tried so often when others reserve at the same time.
 const TRIES: u32 = 8;
-/// How long the item is kept after its last slot.
+/// The item is kept for so long after its last slot.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The slots of all webhooks that have a rate limit.
@@ -28,7 +28,7 @@ pub struct Slots {
     pub(super) table: Table,
 }
 
-/// What became of a reservation.
+/// The outcome of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reserved {
     /// These are the slots: one, or more, up to as many as were asked for.
@@ -44,7 +44,7 @@ struct Seen {
     spacing: i64,
 }
 
-/// How a reservation is made.
+/// A way of making a reservation.
 #[derive(Debug, Clone, Copy)]
 enum Attempt {
     /// So many slots behind those that are taken.

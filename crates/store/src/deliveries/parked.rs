@@ -14,7 +14,7 @@ use crate::{
 };
 
 const PREFIX: &str = "#due#";
-/// How long an item is kept beyond its time, should nobody ever release it: as long as one of a backlog.
+/// An item is kept for so long beyond its time, should nobody ever release it: as long as one of a backlog.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The due items, in which retries are parked.
@@ -35,7 +35,7 @@ pub struct ParkedItem {
 /// A page of one partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParkedPage {
-    /// What is due, by its time.
+    /// The items, by their times.
     pub items: Vec<ParkedItem>,
     /// The sort key after which the next page begins; none if this is the last one.
     pub next: Option<String>,
@@ -48,7 +48,7 @@ impl DueItems {
         batch::put(&self.table, retries.iter().map(item).collect::<Result<_, _>>()?).await
     }
 
-    /// What of one partition is due by `until`, by its time: at most `limit` items after this sort key. The read is eventual: an item
+    /// Reads what of one partition is due by `until`, by its time: at most `limit` items after this sort key. The read is eventual: an item
     /// is parked for longer than one can be unseen.
     pub async fn page(
         &self,

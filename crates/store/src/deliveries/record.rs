@@ -10,7 +10,7 @@ use crate::{
     item::{Item, SK},
 };
 
-/// What is recorded of a delivery.
+/// The record of a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryRecord {
     /// Its id.
@@ -19,23 +19,23 @@ pub struct DeliveryRecord {
     pub event_id: EventId,
     /// That event's type.
     pub event_type: EventType,
-    /// Why it exists.
+    /// The cause for which it exists.
     pub cause: CauseKind,
-    /// Where it stands.
+    /// The status in which it is.
     pub status: Status,
     /// Its last attempts, with the beginning of each answer's body.
     pub attempts: Vec<Attempt>,
-    /// How many attempts were made in all.
+    /// The number of attempts in all.
     pub attempt_count: u32,
     /// The status of the last answer.
     pub http_status: Option<u16>,
     /// The body of the last answer, as far as it is kept.
     pub response_body: Option<String>,
-    /// Why it is not delivered (yet).
+    /// The reason that it is not delivered, or not yet.
     pub error: Option<Failure>,
-    /// How large its event is; 0 where nobody knows.
+    /// The size of its event; 0 where nobody knows it.
     pub bytes: u64,
-    /// When the record last changed.
+    /// The time of the record's last change.
     pub updated_at: Timestamp,
 }
 
@@ -65,7 +65,7 @@ impl DeliveryRecord {
     }
 }
 
-/// That of most deliveries is not written down.
+/// Reads the cause. That of most deliveries is not written down.
 pub(super) fn cause(item: &Item) -> Result<CauseKind, StoreError> {
     if !item.has("cause") {
         return Ok(CauseKind::Published);
@@ -93,17 +93,17 @@ pub(super) fn batch(item: &Item) -> Result<Option<BatchId>, StoreError> {
     item.optional("batch", Item::parsed)
 }
 
-/// When a hold, or what the version before has parked, is due.
+/// The time at which a hold is due, or what the version before has parked.
 pub(super) fn due_at(item: &Item) -> Result<Option<Timestamp>, StoreError> {
     item.optional("dueAt", Item::time_ms)
 }
 
-/// How large the event is; 0 where nobody has recorded it.
+/// The size of the event; 0 where nobody has recorded it.
 pub(super) fn bytes(item: &Item) -> Result<u64, StoreError> {
     Ok(item.optional("bytes", Item::number)?.unwrap_or(0))
 }
 
-/// None is recorded of a delivery that was skipped before its first attempt.
+/// The number of attempts. None is recorded of a delivery that was skipped before its first one.
 pub(super) fn attempt_count(item: &Item) -> Result<u32, StoreError> {
     Ok(item.optional("attemptCount", Item::number)?.unwrap_or(0))
 }

@@ -1,4 +1,4 @@
-//! The records of deliveries: what has become of each.
+//! The records of deliveries, which say what has become of each.
 //!
 //! **Attempts are counted here**, by the update that records one. It is conditional on the count that its caller knew, so what
 //! follows an attempt is decided by the right count. It names its attempt (`lastAttempt`), so when the SDK repeats it because an
@@ -30,10 +30,10 @@ use crate::{
     write::{Condition, Update},
 };
 
-/// How many partitions the deliveries of one webhook are spread over.
+/// The deliveries of one webhook are spread over so many partitions.
 pub(super) const SHARDS: u8 = 8;
 
-/// How long a record is kept beyond the time of its retry.
+/// A record is kept for so long beyond the time of its retry.
 const RETRY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The records of all deliveries.
@@ -47,26 +47,26 @@ pub struct Records {
 pub struct Subject<'a> {
     /// Its id.
     pub delivery: DeliveryId,
-    /// Where it goes.
+    /// The webhook that it goes to.
     pub webhook: WebhookId,
-    /// What it brings.
+    /// The event that it brings.
     pub event: &'a Event,
-    /// Why it exists.
+    /// The cause for which it exists.
     pub cause: CauseKind,
-    /// How long the record is kept after its last change.
+    /// The record is kept for so long after its last change.
     pub retention: Duration,
 }
 
 /// An attempt that is to be recorded.
 #[derive(Debug, Clone, Copy)]
 pub struct NewAttempt<'a> {
-    /// What came of it.
+    /// The attempt, with what came of it.
     pub attempt: &'a Attempt,
     /// It is unique to the attempt. Recording the same one again changes nothing and tells the same.
     pub id: &'a str,
-    /// How many attempts the delivery has had as far as the caller knows: a number from before the attempt, or 0.
+    /// The number of attempts that the delivery has had as far as the caller knows: one from before the attempt, or 0.
     pub known: u32,
-    /// When a failed attempt is followed by another one.
+    /// The retry that follows the attempt; none where there is none, or nobody knows yet.
     pub retry: Option<Retry>,
 }
 
@@ -127,7 +127,7 @@ impl Records {
         self.table.update(update.only_if(not_succeeded())).await.map(drop)
     }
 
-    /// What is recorded of these deliveries, with one call for up to 100, read strongly consistently.
+    /// Reads how far these deliveries have come, with one call for up to 100, read strongly consistently.
     pub async fn progress(
         &self,
         wanted: impl IntoIterator<Item = (Workspace, WebhookId, DeliveryId)>,
@@ -141,7 +141,7 @@ impl Records {
         batch::get(reading, keys).await
     }
 
-    /// The statuses of these deliveries, with one call for up to 100, read eventually: one that was recorded a moment ago may be as it
+    /// Reads the statuses of these deliveries, with one call for up to 100, eventually: one that was recorded a moment ago may be as it
     /// was before. A delivery that has succeeded stays so.
     pub async fn statuses(
         &self,

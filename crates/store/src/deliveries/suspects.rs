@@ -1,4 +1,5 @@
-//! How many functions have died in a row with a message: one small item for each suspect, written before it is handled.
+//! Suspects have one small item each, which is written before they are handled. It counts the functions that have died in a row
+//! with the message.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -14,7 +15,7 @@ use crate::{
 const PREFIX: &str = "#suspect#";
 const SK: &str = "suspect";
 const BEGUN: &str = "begun";
-/// How long the item is kept: longer than a message waits on any queue.
+/// The item is kept for so long: longer than a message waits on any queue.
 const LIFE: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 
 /// The suspects of all queues.
@@ -24,7 +25,7 @@ pub struct Suspects {
 }
 
 impl Suspects {
-    /// How often the handling of these messages has begun and not ended, by the ids of the messages. What is not found has not.
+    /// Reads how often the handling of these messages has begun and not ended, by their ids. What is not found has not.
     pub async fn begun(&self, messages: impl IntoIterator<Item = String>) -> Found<String, u32> {
         let reading = Reading { table: &self.table, consistent: true, attributes: &[BEGUN], read: begun };
         let keys = messages.into_iter().map(|message| {

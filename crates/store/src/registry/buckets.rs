@@ -18,12 +18,12 @@ use crate::{
     write::{Condition, Update},
 };
 
-/// How often tokens are asked for when others ask at the same time.
+/// Tokens are asked for so often when others ask at the same time.
 const TRIES: u32 = 8;
-/// How long the item is kept after its last token. An item that is gone says the same as one whose tokens are all past.
+/// The item is kept for so long after its last token. An item that is gone says the same as one whose tokens are all past.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
-/// Whose tokens a bucket has, and what they are for.
+/// A bucket, by the owner of its tokens and what they are for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Bucket {
     /// The events that a workspace publishes.
@@ -42,7 +42,7 @@ impl Bucket {
     }
 }
 
-/// How tokens are taken.
+/// A way of taking tokens.
 #[derive(Debug, Clone, Copy)]
 enum Take {
     /// So many, behind the last one that is taken, as far as the window has them.
@@ -142,7 +142,7 @@ impl Registry {
     }
 }
 
-/// What became of taking tokens.
+/// The outcome of taking tokens.
 enum Taken {
     /// They are taken, and the next free token is at this time.
     Until(Timestamp),

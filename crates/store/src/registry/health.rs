@@ -29,7 +29,7 @@ pub(super) const FORGET: [&str; 9] = [
     "closings",
 ];
 
-/// What failures began, and a success ends.
+/// The attributes that failures begin and a success ends.
 const ENDED_BY_SUCCESS: [&str; 6] = ["failingSince", "failures", "announced", "timeouts", "closedUntil", "closings"];
 
 impl Registry {

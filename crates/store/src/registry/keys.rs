@@ -21,7 +21,7 @@ impl Registry {
         self.table.transact_whole(&[Write::Put(by_hash, vec![]), Write::Put(listed, vec![])]).await
     }
 
-    /// What is known of the key with this hash, read strongly consistently: a deleted key is refused from then on.
+    /// Reads what is known of the key with this hash, strongly consistently: a deleted key is refused from then on.
     pub async fn key(&self, hash: &KeyHash) -> Result<Option<KeyInfo>, StoreError> {
         self.table.get(hash_key(hash)).await?.as_ref().map(read).transpose()
     }

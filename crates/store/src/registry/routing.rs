@@ -22,7 +22,7 @@ use crate::{
     write::{Condition, Write},
 };
 
-/// How often a change is tried that met another one of the same workspace: for about five seconds. Waits don't grow, because whoever
+/// A change that met another one of the same workspace is tried so often: for about five seconds. Waits don't grow, because whoever
 /// waits longer loses against those who have just come.
 const TRIES: u32 = 100;
 const WAIT: Duration = Duration::from_millis(10);
@@ -32,7 +32,7 @@ const PAGE: &str = "page";
 /// A page of a workspace's index, by its hash.
 pub type PageKey = (Workspace, String);
 
-/// What became of a change of a webhook.
+/// The outcome of a change of a webhook.
 #[derive(Debug)]
 pub enum Written {
     /// It is written, and so is the index.

@@ -1,4 +1,4 @@
-//! What the webhooks of a workspace subscribe to, read a call at a time.
+//! The subscriptions of a workspace's webhooks, read a call at a time.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use posthaste_domain::{delivered::Subscriber, id::WebhookId, workspace::Workspace};
@@ -13,16 +13,16 @@ use crate::{
     table::Answer,
 };
 
-/// What one call has read of a workspace's webhooks: up to 1 MB of them.
+/// The webhooks of a workspace that one call has read: up to 1 MB of them.
 #[derive(Debug, Clone, Default)]
 pub struct Subscribers {
     /// Those that could be read, by id.
     pub subscribers: Vec<Subscriber>,
-    /// Whether there was one whose item is not what this version writes. Why is in the log.
+    /// It says whether there was one that this version can't read. The log says why.
     pub is_one_unreadable: bool,
     /// The last webhook of the call; none where there are no others.
     pub next: Option<WebhookId>,
-    /// What it took, in read units of 4 KB.
+    /// The read units of 4 KB that it took.
     pub read_units: f64,
 }
 

@@ -1,5 +1,5 @@
-//! How many event types of its own a workspace has: a counter that is written with each new and each removed type, if it is what was
-//! read before. A workspace whose types an earlier version has stored has no counter, and is counted when its next one is written.
+//! A counter says how many event types of its own a workspace has. It is written with each new and each removed type, if it is what
+//! was read before. A workspace whose types an earlier version has stored has no counter, and is counted when its next one is written.
 
 use aws_sdk_dynamodb::types::Select;
 use posthaste_domain::workspace::Workspace;
@@ -13,18 +13,18 @@ use crate::{
 };
 
 const COUNT: &str = "count";
-/// How often a write is tried that met another one of the same workspace.
+/// A write that met another one of the same workspace is tried so often.
 pub(super) const TRIES: u32 = 20;
 
-/// How many types a workspace has.
+/// The number of types that a workspace has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TypeCount {
     pub(super) types: usize,
-    /// Whether the counter says so.
+    /// It says whether the number is from the counter.
     kept: bool,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
     /// It is written, and so is the counter.

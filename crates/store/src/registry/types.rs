@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) const SK_PREFIX: &str = "type#";
 const TYPE: &str = "type";
-/// How many patterns are looked up at the same time.
+/// So many patterns are looked up at the same time.
 const LOOKS_AT_ONCE: usize = 16;
 /// The most names that a suggestion is chosen from.
 const SUGGESTED_FROM: i32 = 1000;

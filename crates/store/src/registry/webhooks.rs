@@ -23,7 +23,7 @@ pub struct Webhooks {
     pub unreadable: Vec<WebhookId>,
 }
 
-/// Which version of a webhook was read, so that a change is made to just that version.
+/// The version of a webhook that was read, so that a change is made to just that version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision(u64);
 

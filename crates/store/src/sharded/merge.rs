@@ -1,23 +1,23 @@
-//! How a page is merged from partitions: which of them have to be asked for more, and where the page ends. Pure.
+//! A page is merged from partitions here. This decides which of them have to be asked for more, and where the page ends. Pure.
 //!
 //! Every partition is known up to a point. The page can't go beyond the point up to which all of them are known, so only those that
 //! are behind are asked again. At first each is asked for its share of the page and a little more, as ids are spread by chance.
 
 use super::Order;
 
-/// What the partitions have given for one page.
+/// All that the partitions have given for one page.
 #[derive(Debug)]
 pub(super) struct Merge<T> {
     order: Order,
     bounds: Bounds,
     parts: Vec<Part<T>>,
     round: u32,
-    /// How many items were looked at, and for how many read units.
+    /// The number of items that were looked at, and below it the read units that they took.
     looked_at: usize,
     units: f64,
 }
 
-/// Where a page ends.
+/// The bounds of a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// The most items of the page.
@@ -26,7 +26,7 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
     /// After so many read units nothing more is asked. The first question is put to every partition in any case.
     pub(super) units: f64,
-    /// Whether what is looked at may be no part of the list.
+    /// It says whether what is looked at may be no part of the list.
     pub(super) is_filtered: bool,
 }
 
@@ -51,27 +51,27 @@ pub(super) struct Entry<T> {
     pub(super) item: T,
 }
 
-/// What one partition is to be asked for.
+/// A question to one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Question {
     pub(super) partition: usize,
     /// The sort key after which it goes on; none at the beginning.
     pub(super) after: Option<String>,
-    /// How many items it looks at, at most.
+    /// It looks at so many items at most.
     pub(super) look_at: usize,
 }
 
-/// What came of a question.
+/// The answer to a question.
 #[derive(Debug)]
 pub(super) struct Given<T> {
     pub(super) partition: usize,
     /// Those of the list, in its order.
     pub(super) entries: Vec<Entry<T>>,
-    /// How many items were looked at.
+    /// The number of items that were looked at.
     pub(super) looked_at: usize,
     /// The sort key up to which the partition was looked through; none if to its end.
     pub(super) up_to: Option<String>,
-    /// What it took, in read units.
+    /// The read units that it took.
     pub(super) units: f64,
 }
 
@@ -81,7 +81,7 @@ impl<T> Merge<T> {
         Self { order, bounds, parts, round: 0, looked_at: 0, units: 0.0 }
     }
 
-    /// What to ask next; nothing if the page can be made.
+    /// Says what to ask next; nothing if the page can be made.
     pub(super) fn questions(&self) -> Vec<Question> {
         if self.round > 0 && self.units >= self.bounds.units {
             return Vec::new();
@@ -137,8 +137,8 @@ impl<T> Merge<T> {
         (items, frontier)
     }
 
-    /// How many items each of so many partitions looks at: its share of what the page lacks, and as many more as chance may give it.
-    /// Where a filter leaves little, each round looks at four times as many as the one before. Never more than seems to fit into
+    /// The number of items that each of so many partitions looks at: its share of what the page lacks, and as many more as chance may give it.
+    /// If a filter leaves little, each round looks at four times as many as the one before. Never more than seems to fit into
     /// what is left to read.
     fn look_at(&self, partitions: usize) -> usize {
         let partitions = partitions.max(1);

@@ -9,7 +9,7 @@ type Partitions = Vec<BTreeMap<String, (usize, bool)>>;
 
 const BOUNDS: Bounds = Bounds { items: 10, bytes: usize::MAX, units: 1000.0, is_filtered: false };
 
-/// What a page has cost.
+/// The cost of a page.
 #[derive(Debug, Default, Clone, Copy)]
 struct Cost {
     rounds: usize,
