@@ -93,7 +93,7 @@ impl Working<'_> {
         Ok(found)
     }
 
-    /// Whether an item has waited for longer than the deployment lets it.
+    /// Says whether an item has waited for longer than the deployment lets it.
     fn is_old(&self, item: &Waiting) -> bool {
         clock::now() > item.since + self.drain.max_waiting_time
     }

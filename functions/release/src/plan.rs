@@ -40,7 +40,7 @@ pub(crate) fn whole(mut items: Vec<ParkedItem>, next: Option<String>) -> (Vec<Pa
     }
 }
 
-/// What the companions of an item share with it in their keys; none where its key can't be read.
+/// The part of its key that an item shares with its companions; none where the key can't be read.
 fn together(item: &ParkedItem) -> Option<&str> {
     ParkedKey::parse(&item.key.1).map(|key| key.together)
 }
