@@ -1,4 +1,4 @@
-//! What the tasks of a batch come to: sequences of deliveries, each with the messages that asked for it. Pure.
+//! The tasks of a batch become sequences of deliveries, each with the messages that asked for it. Pure.
 //!
 //! A task is a sequence. Where the webhook's format takes several events into a request, the tasks that come for the first time are
 //! one sequence, in the order of their events, as far as the bounds of a task allow.
