@@ -1,6 +1,6 @@
 //! The batch of an SQS event source: its records, and carrying out what becomes of each.
 //!
-//! What it guarantees: a record whose fate is [`Fate::Done`] is deleted; every other is either on the dead-letter queue and
+//! It guarantees this: a record whose fate is [`Fate::Done`] is deleted; every other is either on the dead-letter queue and
 //! deleted, or comes again. One record never decides about another. When the function dies here, every record that was not
 //! reported comes again after the queue's visibility timeout.
 
@@ -33,25 +33,25 @@ pub struct Record {
     pub receipt_handle: String,
     /// The body.
     pub body: String,
-    /// How often the message has been received, this time included. SQS says approximately.
+    /// The number of times that the message has been received, this time included. SQS says approximately.
     pub receives: u32,
-    /// When the message was sent.
+    /// The time at which the message was sent.
     pub sent: Timestamp,
-    /// Whether it was a dead letter before: somebody sent it back from the dead-letter queue.
+    /// It says whether the message was a dead letter before: somebody sent it back from the dead-letter queue.
     pub redriven: bool,
     /// The id of its event that it had as a dead letter.
     pub event_id: Option<String>,
     /// Its message group.
     pub group: Option<String>,
-    /// What it says of the hops of its event: its attribute [`HOPS`].
+    /// The hops of its event, as it says them: its attribute [`HOPS`].
     pub hops: Option<String>,
     /// The trace that its event belongs to: its attribute `traceparent`.
     pub traceparent: Option<String>,
-    /// How many events its call has before it, if it is the end of a run: its attribute [`BEFORE`].
+    /// The number of events that its call has before it, if it is the end of a run: its attribute [`BEFORE`].
     pub before: usize,
 }
 
-/// What becomes of a record.
+/// The fate of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// Nothing is left to do: the message can go.
@@ -62,7 +62,7 @@ pub enum Fate {
     OurFault(Duration),
     /// It shall go to the dead-letter queue.
     DeadLetter {
-        /// Why it can't go on, as a stable word.
+        /// The reason that it can't go on, as a stable word.
         reason: DeadLetterReason,
         /// A sentence, without the message's content.
         detail: String,
@@ -71,12 +71,12 @@ pub enum Fate {
     },
 }
 
-/// How long a message of a version that is not known is tried again, and how often.
+/// A message of a version that is not known is tried again for so long.
 const UNKNOWN_VERSION_FOR: Duration = Duration::from_secs(60 * 60);
 const UNKNOWN_VERSION_WAIT: Duration = Duration::from_secs(60);
 
 impl Fate {
-    /// What becomes of a message that can't be read. One of a newer version is tried again for an hour: that version is being rolled
+    /// Decides about a message that can't be read. One of a newer version is tried again for an hour: that version is being rolled
     /// out, or was rolled back a moment ago.
     pub fn of_unreadable(record: &Record, why: &Unreadable, reason: DeadLetterReason, now: Timestamp) -> Self {
         match why {
@@ -88,12 +88,12 @@ impl Fate {
         }
     }
 
-    /// What becomes of a record that met a fault of ours: it comes again, later the oftener it has come.
+    /// Decides about a record that met a fault of ours: it comes again, later the oftener it has come.
     pub fn after_our_fault(record: &Record) -> Self {
         Self::OurFault(retry::wait_after_our_fault(record.receives))
     }
 
-    /// What becomes of a record that can't be handled yet, without a fault of ours: it waits as long as after one, and does not count.
+    /// Decides about a record that can't be handled yet, without a fault of ours: it waits as long as after one, and does not count.
     pub fn later(record: &Record) -> Self {
         Self::RetryIn(retry::wait_after_our_fault(record.receives))
     }
@@ -129,7 +129,7 @@ fn given(message: &mut SqsMessage, attribute: &str) -> Option<String> {
     message.message_attributes.remove(attribute)?.string_value
 }
 
-/// What SQS takes as the value of an attribute: text that is not empty and has no control characters. A detail may quote what a
+/// Makes of a detail what SQS takes as the value of an attribute: text that is not empty and has no control characters. A detail may quote what a
 /// client sent, so it is bounded too.
 fn attribute_value(detail: &str) -> String {
     let text: String = detail
@@ -167,9 +167,9 @@ fn letter(record: &Record, Dead { reason, detail, event_id, .. }: &Dead) -> Mess
 /// The queue that records come from, and its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Where they come from.
+    /// The queue that they come from.
     pub queue: Queue,
-    /// Where those go that can't be handled.
+    /// The queue for those that can't be handled.
     pub dead_letters: Queue,
 }
 

@@ -17,7 +17,7 @@ pub enum ConfigError {
     Unreadable {
         /// The variable.
         name: &'static str,
-        /// What it has to be.
+        /// The shape that it has to have.
         shape: &'static str,
     },
 }

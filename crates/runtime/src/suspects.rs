@@ -1,6 +1,6 @@
 //! Batches with a message in them that may kill the function that handles it; [`posthaste_domain::suspect`] has the rule.
 //!
-//! What it guarantees: what is no suspect is handled, and deleted, before a suspect is begun, so a suspect that kills the function
+//! It guarantees this: what is no suspect is handled, and deleted, before a suspect is begun, so a suspect that kills the function
 //! takes nothing of that along. A suspect is begun only when that is written down, and only with time left to forget it. A batch
 //! without suspects costs no call more.
 
@@ -21,16 +21,16 @@ use crate::{
 
 /// After how long a suspect comes again that has to be handled alone, while another one is.
 const LATER: Duration = Duration::from_secs(1);
-/// How much of the reserve of an invocation forgetting leaves for its answer.
+/// Forgetting leaves so much of the reserve of an invocation for its answer.
 const ANSWERING: Duration = Duration::from_secs(1);
-/// How long forgetting waits before it is tried again: at first, and at most.
+/// Forgetting waits so long before it is tried again: at first, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// What suspects are handled with.
+/// All that suspects are handled with.
 #[derive(Debug, Clone)]
 pub struct Suspects {
-    /// Where it is written down that a suspect is begun.
+    /// The items in which it is written down that a suspect is begun.
     pub store: posthaste_store::Suspects,
     /// The queue that the records come from.
     pub batch: Batch,

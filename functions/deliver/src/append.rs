@@ -24,9 +24,9 @@ use posthaste_store::Backlog;
 
 use crate::{deliver::Deliver, work::Work};
 
-/// How long a delivery waits that the table could not take: a backlog takes about 1,000 writes a second.
+/// A delivery that the table could not take waits for so long: a backlog takes about 1,000 writes a second.
 const PUT_OFF: Duration = Duration::from_secs(60);
-/// How often a strike is tried when others strike at the same time.
+/// A strike is tried so often when others strike at the same time.
 const STRIKE_TRIES: u32 = 3;
 
 impl Deliver {

@@ -53,20 +53,20 @@ use crate::{
 /// A task with more deliveries than this is read and handled by itself, so that it does not take the others' time.
 const FEW: usize = 40;
 
-/// How long the others of a batch wait whose first request is slow.
+/// The others of a batch whose first request is slow wait for so long.
 const AFTER_SLOW_SCOUT: Duration = Duration::from_secs(2);
 
-/// What deliver works with.
+/// All that deliver works with.
 pub(crate) struct Deliver {
     pub(crate) courier: Courier,
     pub(crate) batch: Batch,
-    /// Where turns are asked for.
+    /// The queue by which turns are asked for.
     pub(crate) turns: Queue,
-    /// What this environment has seen of its endpoints.
+    /// The answers that this environment has seen of its endpoints.
     pub(crate) evidence: Mutex<Evidence>,
 }
 
-/// Where the fates of messages go.
+/// The channel that the fates of messages go to.
 pub(crate) type Fates = UnboundedSender<(usize, Fate)>;
 
 /// The tasks of a webhook whose lane is held.

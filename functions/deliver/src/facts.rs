@@ -1,4 +1,4 @@
-//! What has to be known before anything is decided: the webhooks and their lanes, read for the whole batch with one call.
+//! The facts that have to be known before anything is decided: the webhooks and their lanes, read for the whole batch with one call.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,7 +10,7 @@ use posthaste_domain::{Timestamp, id::WebhookId, lane::Lane, task::Task, workspa
 use posthaste_runtime::clock;
 use posthaste_store::{Found, WebhookKey};
 
-/// How long reading may take: the rest of the time is the endpoints'.
+/// Reading may take so long: the rest of the time is the endpoints'.
 pub(crate) const FACTS_TIME: Duration = Duration::from_secs(5);
 
 /// The webhooks of a batch.
@@ -22,7 +22,7 @@ pub(crate) struct Facts {
     pub(crate) read_at: Timestamp,
 }
 
-/// What is known of the webhook of a task.
+/// The knowledge of the webhook of a task.
 pub(crate) enum Known<'f> {
     /// Not all could be read.
     Nothing,

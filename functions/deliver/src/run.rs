@@ -24,7 +24,7 @@ use crate::{
     work::{Change, Work},
 };
 
-/// When deliveries come again that could not be given up.
+/// Deliveries that could not be given up come again after this time.
 const GIVE_UP_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The invocation that a sequence runs in.
@@ -36,7 +36,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) deadline: Deadline,
 }
 
-/// What has become of a sequence so far.
+/// The progress of a sequence so far.
 #[derive(Default)]
 struct Progress {
     requests: usize,
@@ -45,7 +45,7 @@ struct Progress {
     /// Messages that have to come again, because their request could not be sent. That looks like a fault of ours, and may as well be
     /// the endpoint's: it is no fault that [`posthaste_domain::metrics::Metric::Faults`] counts.
     unsent: BTreeSet<usize>,
-    /// How long the only message waits that comes again as it is.
+    /// The wait of the only message, if that comes again as it is.
     comes_again: Option<Duration>,
 }
 
@@ -181,7 +181,7 @@ impl Surroundings<'_> {
         Ok(work.change(webhooks.items.get(&owner)))
     }
 
-    /// What the messages ask for beside attempts.
+    /// Does what the messages ask for beside attempts.
     async fn settle_the_rest(&self, work: &mut Work<'_>, progress: &mut Progress) {
         let courier = &self.deliver.courier;
         let (webhook, batch) = (&work.client.webhook, work.sequence.batch);

@@ -21,7 +21,7 @@ pub(crate) struct Work<'f> {
     pub(crate) client: &'f Client,
     pub(crate) lane: Lane,
     pub(crate) admission: Admission,
-    /// Why it waits, if it has to and nobody else has said why.
+    /// The reason that it waits, if it has to and nobody else has said why.
     pub(crate) reason: Reason,
     pub(crate) sequence: Sequence,
     pub(crate) later: Vec<(Pending, Timestamp)>,
@@ -33,11 +33,11 @@ pub(crate) struct Work<'f> {
     pub(crate) made: Option<(Made, Vec<Pending>)>,
     /// A slot of the rate limit for its first request.
     pub(crate) slot: Option<Timestamp>,
-    /// How often its deliveries were sent on before.
+    /// The number of times that its deliveries were sent on before.
     pub(crate) passes: u32,
 }
 
-/// What has become of a webhook while a sequence for it was under way.
+/// A change of a webhook while a sequence for it was under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Nothing.
@@ -79,7 +79,7 @@ impl<'f> Work<'f> {
         }
     }
 
-    /// Whether its message asks for nothing but its sequence.
+    /// Says whether its message asks for nothing but its sequence.
     pub(crate) fn is_whole(&self) -> bool {
         self.records.len() == 1
             && self.made.is_none()
@@ -90,7 +90,7 @@ impl<'f> Work<'f> {
             && self.gone.is_empty()
     }
 
-    /// What has become of its webhook since it was read.
+    /// Says what has become of its webhook since it was read.
     pub(crate) fn change(&self, webhook: Option<&Webhook>) -> Change {
         match webhook {
             None => Change::Gone,
@@ -110,7 +110,7 @@ impl<'f> Work<'f> {
         are_fresh && (self.has_all_of(other) || self.has_room_for(other))
     }
 
-    /// Whether the other one is a copy, or a part of one.
+    /// Says whether the other one is a copy, or a part of one.
     fn has_all_of(&self, other: &Self) -> bool {
         !other.sequence.left.is_empty() && other.sequence.left.iter().all(|pending| self.has(pending))
     }
@@ -125,7 +125,7 @@ impl<'f> Work<'f> {
             && self.bytes() + other.bytes() <= MAX_REFERRED_BYTES
     }
 
-    /// What is due together goes in the order of its events. An event that two messages bring is sent once.
+    /// Joins two works: what is due together goes in the order of its events. An event that two messages bring is sent once.
     fn join(&mut self, other: Self) {
         self.records.extend(other.records);
         for pending in other.sequence.left {

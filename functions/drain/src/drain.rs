@@ -29,13 +29,13 @@ use tracing::Instrument;
 
 use crate::turn::Working;
 
-/// What drain works with.
+/// All that drain works with.
 pub(crate) struct Drain {
     pub(crate) courier: Courier,
     pub(crate) batch: Batch,
-    /// How many items a backlog may have.
+    /// A backlog may have so many items.
     pub(crate) max_waiting: u64,
-    /// How long a delivery may wait in a backlog.
+    /// A delivery may wait in a backlog for so long.
     pub(crate) max_waiting_time: Duration,
     /// Room for requests: the turns of an invocation share its file descriptors, of which Lambda gives 1,024.
     pub(crate) places: Arc<Semaphore>,
@@ -43,9 +43,9 @@ pub(crate) struct Drain {
     pub(crate) memory: Arc<Semaphore>,
 }
 
-/// How many requests one invocation has under way at once.
+/// One invocation has at most so many requests under way at once.
 pub(crate) const MAX_REQUESTS: usize = 400;
-/// How many KiB of events and bodies they carry together.
+/// They carry at most so many KiB of events and bodies together.
 pub(crate) const MAX_MEMORY_KIB: usize = 128 * 1024;
 
 impl Drain {

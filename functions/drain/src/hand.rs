@@ -1,4 +1,4 @@
-//! What a turn has at hand of its backlog: items that were read and not disposed of. Pure.
+//! A turn has a part of its backlog at hand: items that were read and not disposed of. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
@@ -13,11 +13,11 @@ use posthaste_domain::{
 #[derive(Debug)]
 struct Item {
     waiting: Waiting,
-    /// How many of its deliveries are not settled.
+    /// The number of its deliveries that are not settled.
     open: usize,
-    /// Whether some of them were carried by a request.
+    /// It says whether some of them were carried by a request.
     is_begun: bool,
-    /// Whether it has to stay in the backlog, as something for it could not be done.
+    /// It says whether the item has to stay in the backlog, as something for it could not be done.
     stays: bool,
 }
 
@@ -35,12 +35,12 @@ pub(crate) struct Carrying {
     pub(crate) id: DeliveryId,
 }
 
-/// What is at hand.
+/// The items at hand.
 #[derive(Debug, Default)]
 pub(crate) struct Hand {
     items: BTreeMap<usize, Item>,
     next_item: usize,
-    /// What was never attempted, of a format with a list.
+    /// The deliveries that were never attempted, of a format with a list.
     pool: Sequence,
     ready: VecDeque<Ready>,
     done: Vec<String>,
@@ -48,7 +48,7 @@ pub(crate) struct Hand {
     open: HashSet<DeliveryId>,
     /// The deliveries that have been at hand since the turn began.
     seen: HashSet<DeliveryId>,
-    /// Where the next page of each class begins; none for its beginning.
+    /// The key after which the next page of each class begins; none for its beginning.
     after: BTreeMap<Class, String>,
     live_pages: u32,
 }
@@ -68,7 +68,7 @@ impl Hand {
         self.after.get(&class).map(String::as_str)
     }
 
-    /// Where the next page of a class begins: behind this item, or at the beginning again.
+    /// Sets where the next page of a class begins: behind this item, or at the beginning again.
     pub(crate) fn read_to(&mut self, class: Class, key: Option<String>) {
         match key {
             Some(key) => self.after.insert(class, key),
@@ -76,7 +76,7 @@ impl Hand {
         };
     }
 
-    /// Whether an item with this key is at hand, or was a moment ago.
+    /// Says whether an item with this key is at hand, or was a moment ago.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.items.values().any(|item| item.waiting.key == key) || self.done.iter().any(|done| done == key)
     }
@@ -138,7 +138,7 @@ impl Hand {
         Some(Ready { item: None, sequence })
     }
 
-    /// How many KiB of events the next request may carry, at most; counted twice, as its body has them too.
+    /// The number of KiB of events that the next request may carry at most; counted twice, as its body has them too.
     pub(crate) fn next_kib(&self) -> u32 {
         let next = self.ready.front().map_or(&self.pool.left, |ready| &ready.sequence.left);
         let bytes: usize = next.iter().take(MAX_EVENTS).map(|pending| pending.event.data.get().len()).sum();

@@ -171,7 +171,7 @@ impl Working<'_> {
     }
 }
 
-/// Whether a task can share a request with others: it is one delivery, and nothing was ever done for it.
+/// Says whether a task can share a request with others: it is one delivery, and nothing was ever done for it.
 fn is_fresh(task: &Task<'_>, details: &Details) -> bool {
     let is_single = task.batch.is_none() && !task.redriven && task.deliveries.len() == 1;
     is_single && task.deliveries.iter().all(|due| !details.progress.items.contains_key(&due.id))

@@ -22,9 +22,9 @@ use crate::{
 
 /// Items are deleted when there are this many: as many as one call takes.
 const DELETED_TOGETHER: usize = 25;
-/// How often a turn looks for room for a further request.
+/// A turn looks for room for a further request after each of these pauses.
 const ROOM_EVERY: Duration = Duration::from_millis(50);
-/// What a message does whose turn can't be settled: the lease ends, and the next turn reads the records first.
+/// The fate of a message whose turn can't be settled: the lease ends, and the next turn reads the records first.
 const ABANDONED: Fate = Fate::OurFault(Duration::from_secs(10));
 
 /// A turn at work.
@@ -38,11 +38,11 @@ pub(crate) struct Working<'d> {
     pub(crate) client: Option<Client>,
     pub(crate) seen: Option<Seen>,
     pub(crate) hand: Hand,
-    /// Whether the turn before did not end, so that what it had begun may have been recorded.
+    /// It says whether the turn before did not end, so that what it had begun may have been recorded.
     pub(crate) is_unclean: bool,
-    /// Whether this turn must not end as one that has put everything away.
+    /// It says whether this turn must not end as one that has put everything away.
     pub(crate) is_given_up: bool,
-    /// Whether a fault of ours has kept something from being done.
+    /// It says whether a fault of ours has kept something from being done.
     has_failed: bool,
     requests: u64,
     /// The state of the lane that was told last.
@@ -50,11 +50,11 @@ pub(crate) struct Working<'d> {
     under_way: FuturesUnordered<LocalBoxFuture<'d, Event>>,
 }
 
-/// What has happened to a request.
+/// The news of a request.
 enum Event {
     /// It was answered.
     Answered { client: Box<Client>, ready: Ready, carried: Carried, answered: Answered, attempt_id: String },
-    /// What came of it is recorded.
+    /// Its outcome is recorded.
     Concluded {
         ready: Ready,
         verdict: Verdict,

@@ -39,7 +39,7 @@ fn origin(message: &Record) -> Origin<'_> {
     Origin { message_id: &message.message_id, sent: message.sent, kept }
 }
 
-/// What becomes of a message that can't be taken.
+/// The fate of a message that can't be taken.
 pub(crate) fn refused(reason: DeadLetterReason, invalid: &Invalid, event: Option<EventId>) -> Fate {
     Fate::DeadLetter { reason, detail: invalid.to_string(), event_id: event.map(|id| id.to_string()) }
 }

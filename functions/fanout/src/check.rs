@@ -21,9 +21,9 @@ use crate::{
     plan::Arrived,
 };
 
-/// How often a check that does not end in time is tried. Until then it may have been a fault of ours.
+/// A check that does not end in time is tried so often. Until then it may have been a fault of ours.
 const TRIES: u32 = 3;
-/// How many checks of a batch go on at once: one may take some 60 MB, and ten would leave too little for all else.
+/// So many checks of a batch go on at once: one may take some 60 MB, and ten would leave too little for all else.
 const AT_ONCE: usize = 3;
 
 impl Fanout {

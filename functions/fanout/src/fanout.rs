@@ -1,4 +1,4 @@
-//! Who gets an event.
+//! Fan-out decides who gets an event.
 //!
 //! Actors: the poller hands over up to ten records; this stores their events, looks their workspaces' webhooks up, sends a task for
 //! what is due, holds what waits for the end of its process, and releases what an end was waited for. An event of a workspace with
@@ -37,7 +37,7 @@ use crate::{
     routes::Routing,
 };
 
-/// What fan-out works with.
+/// All that fan-out works with.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     pub(crate) registry: Registry,
@@ -48,14 +48,14 @@ pub(crate) struct Fanout {
     /// The events queue, which shares come back by.
     pub(crate) shares: Queue,
     pub(crate) retention: Duration,
-    /// How long a delivery waits for the end of its process.
+    /// A delivery waits for the end of its process for so long.
     pub(crate) hold_deadline: Duration,
     pub(crate) checks: Checks,
-    /// Whose the events are that name no workspace.
+    /// The workspace of events that name none.
     pub(crate) default_workspace: Workspace,
 }
 
-/// What is still owed to each record.
+/// The number of things that are still owed to each record.
 #[derive(Debug)]
 pub(crate) struct Ledger(Mutex<Vec<usize>>);
 
@@ -73,7 +73,7 @@ impl Ledger {
 }
 
 impl Fanout {
-    /// What becomes of each record. What is not over by the deadline comes again.
+    /// Handles records, and says what becomes of each. What is not over by the deadline comes again.
     pub(crate) async fn handle(&self, records: &[Record], deadline: Deadline) -> Vec<Fate> {
         let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
         let mut arrived = Vec::new();
@@ -175,7 +175,7 @@ fn of_share(record: usize, shared: Shared<'static>, message: &Record) -> Arrived
     Arrived { record, event: event.into_owned(), share, again: share.again || may_have_come(message) }
 }
 
-/// Whether something may have been done for a message: it was received before, or it was a dead letter.
+/// Says whether something may have been done for a message: it was received before, or it was a dead letter.
 pub(crate) fn may_have_come(record: &Record) -> bool {
     record.receives > 1 || record.redriven
 }

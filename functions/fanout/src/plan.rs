@@ -1,4 +1,4 @@
-//! What events mean for webhooks: which deliveries go out, which wait, and which runs end. Pure.
+//! A plan says what events mean for webhooks: which deliveries go out, which wait, and which runs end. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,12 +19,12 @@ use posthaste_store::Hold;
 
 use crate::routes::Routes;
 
-/// How many bytes of one event may travel inline in its tasks. What goes to more webhooks than that travels by reference.
+/// So many bytes of one event may travel inline in its tasks. What goes to more webhooks than that travels by reference.
 const MAX_INLINE_BYTES: usize = 4 * 1024 * 1024;
 /// After how long the end of a run is dealt with, so that what was published with it is held by then. It is looked at again if that is
 /// not so, each time after twice as long, and at last after [`LONGEST_WAIT`].
 const END_WAIT: Duration = Duration::from_secs(5);
-/// How often it is tried to read a subscription that this version can't read, and after which wait: for an hour.
+/// It is tried so often, and after this wait, to read a subscription that this version can't read: for an hour.
 const UNREADABLE_TRIES: u32 = 60;
 const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
 /// The longest wait until it is looked again whether a run can go on.
@@ -35,7 +35,7 @@ pub(crate) struct Arrived {
     pub(crate) record: usize,
     pub(crate) event: Event,
     pub(crate) share: Share,
-    /// Whether the record came before, so that its tasks may have been sent.
+    /// It says whether the record came before, so that its tasks may have been sent.
     pub(crate) again: bool,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct End {
     /// The events of its call that have to be held first; none where it is not known yet which these are.
     pub(crate) expected: Option<BTreeSet<EventId>>,
     pub(crate) records: BTreeSet<usize>,
-    /// Whether a record came before: whoever had it then is over.
+    /// It says whether a record came before: whoever had it then is over.
     pub(crate) again: bool,
     /// Its own delivery; none where the webhook does not want it.
     pub(crate) wanted: Option<Hold>,
@@ -92,7 +92,7 @@ pub(crate) struct Outgoing {
     pub(crate) records: Vec<usize>,
 }
 
-/// What is to be done.
+/// All that is to be done.
 #[derive(Default)]
 pub(crate) struct Plan {
     /// Tasks for the deliveries queue. What several records wait for comes first, and then one record's after the other's, so that
@@ -259,7 +259,7 @@ impl Plan {
         Ok(())
     }
 
-    /// How many things are owed to each record.
+    /// Counts the things that are owed to each record.
     pub(crate) fn open(&self, records: usize) -> Vec<usize> {
         let mut open = vec![0; records];
         let sent = self.tasks.iter().chain(&self.shares).flat_map(|outgoing| outgoing.records.iter().copied());

@@ -1,4 +1,4 @@
-//! Which webhooks a workspace has, and what they subscribe to.
+//! The webhooks of a workspace, and what they subscribe to.
 //!
 //! Every invocation reads the roots of its workspaces' routing indexes, strongly and with one call, and those pages that this
 //! environment does not have. A page never changes, so one that is known is right. A page that the root names and that is not there
@@ -22,11 +22,11 @@ use posthaste_domain::{
 use posthaste_store::{PageKey, Registry};
 use tracing::Instrument;
 
-/// How often roots are read that change while their pages are read.
+/// Roots that change while their pages are read are read so often.
 const TRIES: u32 = 5;
-/// How long the webhooks of one workspace without an index may take.
+/// Reading the webhooks of one workspace without an index may take so long.
 const REGISTRY_TIME: Duration = Duration::from_secs(10);
-/// How many bytes of pages an environment keeps beyond those that an invocation needs. In memory they take about four times as much.
+/// An environment keeps so many bytes of pages beyond those that an invocation needs. In memory they take about four times as much.
 const MAX_KEPT_BYTES: usize = 16 * 1024 * 1024;
 
 /// A webhook, and what it subscribes to; none where this version can't read that.

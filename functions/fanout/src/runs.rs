@@ -4,7 +4,7 @@
 //! it. A hold is refused once the marker is there. So an event of the run goes out together with the end, or by itself once the
 //! end is known: never before that, and never not at all.
 //!
-//! What was published in the same call goes before the end. Its messages may be handled in any order, so an end is dealt with some
+//! Events that were published in the same call go before the end. Their messages may be handled in any order, so an end is dealt with some
 //! seconds after it was received, and only when each event that its call has before it is stored, and is held or made where the
 //! webhook holds it. It is looked for two minutes whether that is so.
 //!
@@ -36,14 +36,14 @@ use crate::{
     plan::{Arrived, Continued, Earlier, End, Owed, Run, end_again, rest_of_run, task_of_run},
 };
 
-/// How many runs are held for or ended side by side.
+/// So many runs are held for or ended side by side.
 const CONCURRENT_RUNS: usize = 16;
-/// How often it is looked whether what goes before an end is held, or attempted: after 5, 10, 20, 40 and 60 s more.
+/// It is looked so often whether what goes before an end is held, or attempted: after 5, 10, 20, 40 and 60 s more.
 const END_TRIES: u32 = 5;
-/// How much is read of a millisecond's events: a call has up to 100, of 4 MiB together.
+/// So many of a millisecond's events are read: a call has up to 100, of 4 MiB together.
 const MAX_EARLIER: u16 = 500;
 const MAX_EARLIER_PAGES: usize = 5;
-/// How many holds are read that are among those of one call: as many as a call has events, with room for those of others.
+/// So many holds are read that are among those of one call: as many as a call has events, with room for those of others.
 const MAX_HELD: usize = 1_000;
 
 impl Fanout {
@@ -89,7 +89,7 @@ impl Fanout {
         }
     }
 
-    /// What was published before each end in the same call, by the end's record.
+    /// Reads what was published before each end in the same call, by the end's record.
     pub(crate) async fn earlier(&self, arrived: &[Arrived]) -> BTreeMap<usize, Earlier> {
         let ends = arrived.iter().filter(|arrived| arrived.share.ends && arrived.share.before > 0);
         let read = ends.filter(|arrived| arrived.share.rest.is_none()).map(async |arrived| {
@@ -151,7 +151,7 @@ impl Fanout {
         }
     }
 
-    /// Whether everything is held, or was made, that goes before the end; also where the run has ended before, and nothing is held for
+    /// Says whether everything is held, or was made, that goes before the end; also where the run has ended before, and nothing is held for
     /// it any more.
     async fn is_held(&self, end: &End) -> anyhow::Result<bool> {
         let (run, Some(expected)) = (&end.run, &end.expected) else { return Ok(false) };

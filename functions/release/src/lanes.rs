@@ -18,9 +18,9 @@ use crate::release::Release;
 
 const CONCURRENT_WRITES: usize = 16;
 
-/// How many lanes of one shard are woken a minute.
+/// So many lanes of one shard are woken a minute.
 const MAX_LANES: i32 = 500;
-/// How many sick webhooks are probed a minute, by all parts together, for each invocation of `drain` that may run. A probe may take 30 s, and an invocation
+/// So many sick webhooks are probed a minute, by all parts together, for each invocation of `drain` that may run. A probe may take 30 s, and an invocation
 /// has ten turns, so these are three quarters of what it can do at the worst: the others need the rest.
 const PROBES_A_PLACE: u32 = 15;
 

@@ -1,4 +1,4 @@
-//! Which parts of the work an invocation does. Pure.
+//! The parts of the work that an invocation does. Pure.
 
 use posthaste_domain::release::Part;
 use serde_json::Value;

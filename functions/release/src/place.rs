@@ -16,14 +16,14 @@ use crate::{
     release::Release,
 };
 
-/// How many entries a page has.
+/// A page has so many entries.
 const PAGE: i32 = 200;
 /// No further page is read while this much of those before could not be sent.
 const MUCH: usize = 100;
 /// Items are forgotten when there are this many: as many as one call takes.
 const FORGOTTEN_TOGETHER: usize = 25;
 
-/// Where the next page begins.
+/// The place where the next page begins.
 enum Cursor {
     /// Due items, after this sort key.
     Parked(u8, Option<String>),
@@ -36,20 +36,20 @@ enum Cursor {
 /// A partition, and what of it is not settled.
 pub(crate) struct Place {
     cursor: Cursor,
-    /// What could not be sent yet.
+    /// The messages that could not be sent yet.
     unsent: Vec<Outgoing>,
-    /// What is sent and could not be forgotten yet.
+    /// The items of what is sent that could not be forgotten yet.
     kept: Vec<Released>,
 }
 
-/// What one round with a partition came to.
+/// The outcome of one round with a partition.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Round {
-    /// How many messages were sent.
+    /// The number of messages that were sent.
     pub(crate) sent: usize,
-    /// How many were refused, and how many items could not be forgotten.
+    /// The number of messages that were refused and of items that could not be forgotten.
     pub(crate) refused: usize,
-    /// Whether something was done: without that the partition is given up until the next call.
+    /// It says whether something was done: without that the partition is given up until the next call.
     pub(crate) has_moved: bool,
 }
 
@@ -68,12 +68,12 @@ impl Place {
         Self { cursor, unsent: Vec::new(), kept: Vec::new() }
     }
 
-    /// Whether nothing is left to do.
+    /// Says whether nothing is left to do.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.cursor, Cursor::End) && self.unsent.is_empty() && self.kept.is_empty()
     }
 
-    /// How many items will be sent again by the next call, as they could not be forgotten.
+    /// Counts the items that will be sent again by the next call, as they could not be forgotten.
     pub(crate) fn not_forgotten(&self) -> usize {
         self.kept.len()
     }

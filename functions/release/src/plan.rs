@@ -1,4 +1,4 @@
-//! Which of the things that are due share a task. Pure.
+//! A plan says which of the things that are due share a task. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,7 +45,7 @@ fn together(item: &ParkedItem) -> Option<&str> {
     ParkedKey::parse(&item.key.1).map(|key| key.together)
 }
 
-/// When the first of these items was due.
+/// The time at which the first of these items was due.
 pub(crate) fn parked_since(items: &[ParkedItem]) -> Option<Timestamp> {
     items.iter().find_map(|item| Some(ParkedKey::parse(&item.key.1)?.due_at))
 }
@@ -84,7 +84,7 @@ fn united(one: &str, other: &str) -> Option<String> {
     one.with(deliveries).message().ok()
 }
 
-/// What goes out together: what shared a request, and what was held for the same run. Anything else goes alone.
+/// The things that go out together: what shared a request, and what was held for the same run. Anything else goes alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Together {
     Batch(BatchId),
@@ -221,7 +221,7 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + second).unwrap()
     }
 
-    /// How many deliveries each message has, how many items it releases, and its delay.
+    /// The number of deliveries of each message, that of the items it releases, and its delay.
     fn described(items: Vec<ParkedItem>) -> Vec<(usize, usize, u64)> {
         let describe = |outgoing: &Outgoing| {
             let deliveries = Task::parse(&outgoing.message.body).map_or(0, |task| task.deliveries.len());

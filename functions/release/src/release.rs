@@ -1,4 +1,4 @@
-//! What is due goes out.
+//! Release sends what is due.
 //!
 //! Actors: schedules call this once a minute for each of its parts, which have partitions of their own. It looks a little ahead, so
 //! that what is due before the next call goes out now, with the rest of its wait as a delay of its message.
@@ -27,19 +27,19 @@ use crate::place::Place;
 
 /// The time that a round may take: none begins with less.
 const ROUND: Duration = Duration::from_secs(10);
-/// How many partitions have their page sent at once.
+/// So many partitions have their page sent at once.
 const CONCURRENT_PAGES: usize = 10;
-/// How long it pauses after a round in which something was refused, as by a throttle: twice as long each time in a row.
+/// It pauses for so long after a round in which something was refused, as by a throttle: twice as long each time in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What release works with.
+/// All that release works with.
 #[derive(Debug)]
 pub(crate) struct Release {
     pub(crate) deliveries: Deliveries,
     pub(crate) tasks: Queue,
     pub(crate) turns: Queue,
-    /// How many invocations of `drain` may run at once.
+    /// So many invocations of `drain` may run at once.
     pub(crate) places: u32,
 }
 
@@ -107,14 +107,14 @@ impl Release {
     }
 }
 
-/// What has been done.
+/// The work that has been done.
 #[derive(Debug, Default)]
 struct Emptied {
-    /// How many messages went out.
+    /// The number of messages that went out.
     tasks: usize,
     /// In how many rounds.
     rounds: usize,
-    /// Why a partition could not be emptied.
+    /// The reason that a partition could not be emptied.
     failed: Option<anyhow::Error>,
 }
 

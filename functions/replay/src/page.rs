@@ -1,4 +1,4 @@
-//! Which deliveries of a page are made again, and in which tasks. Pure.
+//! A page says which deliveries are made again, and in which tasks. Pure.
 
 use posthaste_domain::{
     id::{Cause, CauseKind, DeliveryId},
@@ -9,15 +9,15 @@ use posthaste_domain::{
 use posthaste_queue::Message;
 use posthaste_store::DeliveryRecord;
 
-/// How large an event is taken to be where its record, of an older version, says nothing of it.
+/// An event is taken to be so large where its record, of an older version, says nothing of its size.
 const ASSUMED_BYTES: u64 = 16 * 1024;
 
-/// What a page comes to.
+/// The tasks that a page becomes.
 #[derive(Debug)]
 pub(crate) struct Tasks {
-    /// How many deliveries of published events are on the page.
+    /// The number of deliveries of published events on the page.
     pub(crate) examined: usize,
-    /// How many of them are made again.
+    /// The number of them that are made again.
     pub(crate) replayed: usize,
     pub(crate) messages: Vec<Message>,
 }

@@ -37,21 +37,21 @@ use crate::page::{Tasks, tasks};
 const PAGE_WAIT: Duration = Duration::from_secs(15);
 const LONGEST_PAGE_WAIT: Duration = Duration::from_secs(8 * 60);
 
-/// How long a page waits that was received so often. The queue gives a message up after a hundred receives, which is days then.
+/// The wait of a page that was received so often. The queue gives a message up after a hundred receives, which is days then.
 fn page_wait(receives: u32) -> Duration {
     PAGE_WAIT.saturating_mul(1 << receives.min(10)).min(LONGEST_PAGE_WAIT)
 }
 
-/// What replay works with.
+/// All that replay works with.
 #[derive(Debug)]
 pub(crate) struct Replay {
     pub(crate) registry: Registry,
     pub(crate) deliveries: Deliveries,
     pub(crate) tasks: Queue,
     pub(crate) batch: Batch,
-    /// How long a job is kept after it last moved.
+    /// A job is kept for so long after it last moved.
     pub(crate) retention: Duration,
-    /// How many deliveries a page has.
+    /// A page has so many deliveries.
     pub(crate) page: u16,
 }
 
@@ -119,7 +119,7 @@ impl Replay {
         }
     }
 
-    /// What is left to do for a message whose page is counted.
+    /// Does what is left to do for a message whose page is counted.
     async fn leave(&self, message: &PageMessage, job: Option<Job>, record: &Record) -> anyhow::Result<Fate> {
         match (step(message, job.as_ref(), record.sent, clock::now()), job) {
             (Step::SendNext, Some(job)) => self.send_next(&job, message).await,
@@ -130,7 +130,7 @@ impl Replay {
         }
     }
 
-    /// Whether deliveries of an earlier page wait in the webhook's backlog: then this page waits too, or a replay could fill it.
+    /// Says whether deliveries of an earlier page wait in the webhook's backlog: then this page waits too, or a replay could fill it.
     async fn has_replays_waiting(&self, owner: JobOwner<'_>) -> anyhow::Result<bool> {
         let (workspace, webhook) = owner;
         if self.deliveries.lanes.get(workspace, webhook).await?.phase.is_none() {
