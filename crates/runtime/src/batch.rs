@@ -73,6 +73,7 @@ pub enum Fate {
 
 /// A message of a version that is not known is tried again for so long.
 const UNKNOWN_VERSION_FOR: Duration = Duration::from_secs(60 * 60);
+/// It comes again after each wait of this length.
 const UNKNOWN_VERSION_WAIT: Duration = Duration::from_secs(60);
 
 impl Fate {
@@ -129,8 +130,8 @@ fn given(message: &mut SqsMessage, attribute: &str) -> Option<String> {
     message.message_attributes.remove(attribute)?.string_value
 }
 
-/// Makes of a detail what SQS takes as the value of an attribute: text that is not empty and has no control characters. A detail may quote what a
-/// client sent, so it is bounded too.
+/// Makes of a detail what SQS takes as the value of an attribute: text that is not empty and has no control characters. A detail
+/// may quote what a client sent, so it is bounded too.
 fn attribute_value(detail: &str) -> String {
     let text: String = detail
         .chars()

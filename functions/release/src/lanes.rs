@@ -20,8 +20,9 @@ const CONCURRENT_WRITES: usize = 16;
 
 /// So many lanes of one shard are woken a minute.
 const MAX_LANES: i32 = 500;
-/// So many sick webhooks are probed a minute, by all parts together, for each invocation of `drain` that may run. A probe may take 30 s, and an invocation
-/// has ten turns, so these are three quarters of what it can do at the worst: the others need the rest.
+/// So many sick webhooks are probed a minute, by all parts together, for each invocation of `drain` that may run. A probe may
+/// take 30 s, and an invocation has ten turns, so these are three quarters of what it can do at the worst: the others need the
+/// rest.
 const PROBES_A_PLACE: u32 = 15;
 
 impl Release {
