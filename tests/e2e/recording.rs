@@ -167,7 +167,7 @@ async fn a_later_failure_that_is_recorded_afterwards_is_parked_once_and_at_its_t
     let responses = [Answer::status(500, 1000)].into();
     posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
     // What refuses the record of each second attempt.
-    let second = r#"":count":{"N":"2"}"#;
+    let second = r#"":attemptCount":{"N":"2"}"#;
     let aim = Aim::at("deliver", "dynamodb:UpdateItem", Action::Fail).containing(second).times(THROTTLED);
     let throttled = posthaste.system.faults().aim(aim);
     let events: Vec<Value> = (0..20).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();

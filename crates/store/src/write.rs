@@ -1,5 +1,6 @@
 //! Writes of single items, and the conditions under which they are carried out. The expressions in which DynamoDB wants them are made
-//! here and nowhere else. Every name in them is a placeholder, since some are reserved words.
+//! here and nowhere else. Every name in them is a placeholder, since some are reserved words. A placeholder is called after its
+//! attribute, so that a call can be read where it is logged or tampered with.
 
 use std::collections::HashMap;
 
@@ -114,20 +115,20 @@ impl Update {
         for change in &self.changes {
             match change {
                 Change::Set(attribute, value) => {
-                    set.push(format!("{} = {}", expressions.name(attribute), expressions.value(value)));
+                    set.push(format!("{} = {}", expressions.name(attribute), expressions.value(attribute, value)));
                 }
                 Change::SetIfAbsent(attribute, value) => {
-                    let (name, value) = (expressions.name(attribute), expressions.value(value));
+                    let (name, value) = (expressions.name(attribute), expressions.value(attribute, value));
                     set.push(format!("{name} = if_not_exists({name}, {value})"));
                 }
                 Change::Append(attribute, value) => {
-                    let (name, empty) =
-                        (expressions.name(attribute), expressions.value(&AttributeValue::L(Vec::new())));
-                    let appended = expressions.value(&AttributeValue::L(vec![value.clone()]));
+                    let name = expressions.name(attribute);
+                    let empty = expressions.value(attribute, &AttributeValue::L(Vec::new()));
+                    let appended = expressions.value(attribute, &AttributeValue::L(vec![value.clone()]));
                     set.push(format!("{name} = list_append(if_not_exists({name}, {empty}), {appended})"));
                 }
                 Change::Add(attribute, number) => {
-                    add.push(format!("{} {}", expressions.name(attribute), expressions.value(number)));
+                    add.push(format!("{} {}", expressions.name(attribute), expressions.value(attribute, number)));
                 }
                 Change::Remove(attribute) => remove.push(expressions.name(attribute)),
             }
@@ -157,7 +158,7 @@ pub(crate) struct Expressions {
     pub(crate) update: String,
     pub(crate) condition: Option<String>,
     names: Vec<&'static str>,
-    values: Vec<AttributeValue>,
+    values: Vec<(String, AttributeValue)>,
 }
 
 impl Expressions {
@@ -170,14 +171,13 @@ impl Expressions {
 
     /// The attributes by their placeholders; none where there are none, as DynamoDB refuses an empty map.
     pub(crate) fn names(&self) -> Option<HashMap<String, String>> {
-        let names = self.names.iter().enumerate().map(|(at, name)| (format!("#{at}"), (*name).to_owned()));
+        let names = self.names.iter().map(|name| (format!("#{name}"), (*name).to_owned()));
         (!self.names.is_empty()).then(|| names.collect())
     }
 
     /// The values by their placeholders; none where there are none.
     pub(crate) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
-        let values = self.values.iter().enumerate().map(|(at, value)| (format!(":{at}"), value.clone()));
-        (!self.values.is_empty()).then(|| values.collect())
+        (!self.values.is_empty()).then(|| self.values.iter().cloned().collect())
     }
 
     fn require(&mut self, conditions: &[Condition]) {
@@ -189,13 +189,19 @@ impl Expressions {
         match condition {
             Condition::Absent(attribute) => format!("attribute_not_exists({})", self.name(attribute)),
             Condition::Present(attribute) => format!("attribute_exists({})", self.name(attribute)),
-            Condition::Is(attribute, value) => format!("{} = {}", self.name(attribute), self.value(value)),
-            Condition::IsNot(attribute, value) => format!("{} <> {}", self.name(attribute), self.value(value)),
-            Condition::AtLeast(attribute, least) => format!("{} >= {}", self.name(attribute), self.value(least)),
-            Condition::AtMost(attribute, most) => format!("{} <= {}", self.name(attribute), self.value(most)),
+            Condition::Is(attribute, value) => format!("{} = {}", self.name(attribute), self.value(attribute, value)),
+            Condition::IsNot(attribute, value) => {
+                format!("{} <> {}", self.name(attribute), self.value(attribute, value))
+            }
+            Condition::AtLeast(attribute, least) => {
+                format!("{} >= {}", self.name(attribute), self.value(attribute, least))
+            }
+            Condition::AtMost(attribute, most) => {
+                format!("{} <= {}", self.name(attribute), self.value(attribute, most))
+            }
             Condition::Shorter(attribute, length) => {
                 let length = AttributeValue::N(length.to_string());
-                format!("size({}) < {}", self.name(attribute), self.value(&length))
+                format!("size({}) < {}", self.name(attribute), self.value(attribute, &length))
             }
             Condition::Any(conditions) => {
                 let any: Vec<String> = conditions.iter().map(|condition| self.condition(condition)).collect();
@@ -206,18 +212,23 @@ impl Expressions {
 
     /// The placeholder of an attribute.
     fn name(&mut self, attribute: &'static str) -> String {
-        let known = self.names.iter().position(|name| *name == attribute);
-        let at = known.unwrap_or_else(|| {
+        if !self.names.contains(&attribute) {
             self.names.push(attribute);
-            self.names.len() - 1
-        });
-        format!("#{at}")
+        }
+        format!("#{attribute}")
     }
 
-    /// The placeholder of a value.
-    fn value(&mut self, value: &AttributeValue) -> String {
-        self.values.push(value.clone());
-        format!(":{}", self.values.len() - 1)
+    /// The placeholder of a value for an attribute: `:status`, and if there is one already `:status2`.
+    fn value(&mut self, attribute: &str, value: &AttributeValue) -> String {
+        let first = format!(":{attribute}");
+        let mut placeholder = first.clone();
+        let mut nth = 1;
+        while self.values.iter().any(|(taken, _)| *taken == placeholder) {
+            nth += 1;
+            placeholder = format!("{first}{nth}");
+        }
+        self.values.push((placeholder.clone(), value.clone()));
+        placeholder
     }
 }
 
@@ -236,13 +247,17 @@ mod tests {
         let expressions = update.only_if(is_running).expressions();
         assert_eq!(
             expressions.update,
-            "SET #0 = :0, #3 = if_not_exists(#3, :2), #4 = list_append(if_not_exists(#4, :3), :4) REMOVE #2 ADD #1 :1"
+            "SET #status = :status, #since = if_not_exists(#since, :since), \
+             #attempts = list_append(if_not_exists(#attempts, :attempts), :attempts2) REMOVE #error ADD #page :page"
         );
-        let condition = "(attribute_not_exists(#1) OR #1 <= :5) AND #0 = :6";
+        let condition = "(attribute_not_exists(#page) OR #page <= :page2) AND #status = :status2";
         assert_eq!(expressions.condition.as_deref(), Some(condition));
         assert_eq!(expressions.names, ["status", "page", "error", "since", "attempts"]);
-        assert_eq!(expressions.values().unwrap()[":6"], text("running"));
+        assert_eq!(expressions.values().unwrap()[":status2"], text("running"));
         let removal = Update::at(key("p", "s")).remove("dueAt").expressions();
-        assert_eq!((removal.update.as_str(), removal.condition.as_ref(), removal.values()), ("REMOVE #0", None, None));
+        assert_eq!(
+            (removal.update.as_str(), removal.condition.as_ref(), removal.values()),
+            ("REMOVE #dueAt", None, None)
+        );
     }
 }
