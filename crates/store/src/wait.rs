@@ -1,3 +1,5 @@
+//! Pauses between attempts.
+
 use std::time::Duration;
 
 /// Waits before a further attempt, after the first one for `first`, and after each other one for twice as long as before.
