@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn operations_say_what_to_do_about_each_reason() {
         let page = include_str!("../../../docs/operations.md");
-        let (_, table) = page.split_once("\n| reason |").expect("the table of reasons");
+        let (_, table) = page.split_once("\n| `reason` |").expect("the table of reasons");
         let table = table.split("\n\n").next().unwrap();
         for reason in DeadLetterReason::ALL {
             assert!(table.contains(&format!("`{}`", reason.name())), "{reason:?}");
