@@ -14,12 +14,11 @@ use posthaste_domain::{
     health::Reason,
     id::{Cause, CauseKind, DeliveryId, EventId, JobId, KeyId, WebhookId},
     idempotency::{IdempotencyKey, KeyedCall},
-    input::Fields,
     lane::{Attr, Condition, Write},
     own_type::OwnEventType,
     parked::Parked,
     rate_limit::{Period, RateLimit},
-    replay::{Asked, Job, JobStatus, Selection},
+    replay::{Job, JobStatus, Selection, StartReplay},
     rotation::Secrets,
     secret::Sealed,
     sequence::Retry,
@@ -27,7 +26,7 @@ use posthaste_domain::{
     task::{Due, Task},
     tokens::{Limit, Question},
     url::UrlPolicy,
-    webhook::{Settings, Webhook},
+    webhook::{Registration, Webhook},
     workspace::Workspace,
 };
 use posthaste_store::{
@@ -217,7 +216,7 @@ async fn jobs() {
     let (client, deliveries) = deliveries().await;
     let workspace = workspace();
     let owner = (&workspace, WEBHOOK);
-    let asked = |selection| Asked { since: at(-1000), until: None, selection };
+    let asked = |selection| StartReplay { since: at(-1000), until: None, status: selection };
     let id = |nth: u8| JobId::new(at(0), &[nth; 10]);
     let job = |nth, selection| Job::new(id(nth), asked(selection), at(0));
     let turned = |page, next| TurnedPage { page, examined: 500, replayed: 20, next, by: "run" };
@@ -289,7 +288,7 @@ fn webhook(id: u64, body: &str) -> Webhook {
     Webhook {
         id: WebhookId(id),
         workspace: workspace(),
-        settings: Settings::register(Fields::of_body(body.as_bytes()).unwrap(), &UrlPolicy::default()).unwrap(),
+        settings: Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings,
         secrets: Secrets::new(Sealed("sealed".to_owned())),
         headers: Headers::default(),
         created_at: at(0),
