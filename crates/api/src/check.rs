@@ -20,7 +20,7 @@ pub fn answer(method: &str, path: &str, status: u16, body: &Value) -> Result<(),
     checks.answer(method, path, status, body).map_err(|error| format!("{method} {path}, status {status}: {error}"))
 }
 
-/// What an operation can answer: the schema for each status.
+/// The answers that an operation can give: the schema for each status.
 type Answers = BTreeMap<u16, SchemaIndex>;
 
 struct Checks {
@@ -78,7 +78,7 @@ impl Checks {
     }
 }
 
-/// Whether this is a path of the template.
+/// Returns whether this is a path of the template.
 fn fits(template: &str, path: &str) -> bool {
     let mut path = path.split('/');
     let all = template

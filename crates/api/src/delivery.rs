@@ -19,14 +19,14 @@ pub struct DeliveryAnswer {
     /// Its id, the same whatever happens to it.
     #[schema(value_type = String, format = "uuid")]
     pub id: DeliveryId,
-    /// The event it brings.
+    /// The id of the event that the delivery brings.
     #[schema(value_type = String, format = "uuid")]
     pub event_id: EventId,
-    /// That event's type.
+    /// The type of the event that the delivery brings.
     pub event_type: EventType,
-    /// Why it exists.
+    /// The reason why the delivery exists.
     pub cause: CauseKind,
-    /// Where it stands.
+    /// The state of the delivery.
     pub status: Status,
     /// The HTTP status of the last answer.
     #[schema(required = true)]
@@ -38,20 +38,20 @@ pub struct DeliveryAnswer {
     /// `base64` where the body is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_body_encoding: Option<Encoding>,
-    /// Why it is not delivered (yet).
+    /// The reason why the event is not delivered, or not yet.
     #[schema(required = true)]
     pub error: Option<Failure>,
     /// The last 50 attempts, first to last, with up to 1 KiB of each answer's body.
     pub attempts: Vec<Attempt>,
-    /// How many attempts were made in all.
+    /// The number of attempts that were made in all.
     pub attempt_count: u32,
-    /// Why it waits, and until when; absent where its status is another one than `waiting`.
+    /// The reason why the delivery waits, and until when; absent where its status is another one than `waiting`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingAnswer>,
-    /// When its event was accepted.
+    /// The time at which the delivery's event was accepted.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
-    /// When its record last changed, or since when it has been waiting.
+    /// The time at which the delivery's record last changed, or since which it has been waiting.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
     /// The request of the last attempt, only in the answer to one delivery. It is not kept but made again, from the stored event
@@ -62,7 +62,7 @@ pub struct DeliveryAnswer {
 }
 
 impl DeliveryAnswer {
-    /// What is answered of a delivery that waits and has no record. The lane is that of its webhook.
+    /// Returns the answer for a delivery that waits and has no record. The lane is that of its webhook.
     pub fn waiting(waits: Waits, event_type: EventType, lane: &Lane, now: Timestamp) -> Self {
         let reason = lane.waiting_reason().unwrap_or(Reason::Slow).name();
         Self {
@@ -85,17 +85,17 @@ impl DeliveryAnswer {
     }
 }
 
-/// Why a delivery waits that was not attempted yet.
+/// The reason why a delivery waits that was not attempted yet.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Waiting)]
 pub struct WaitingAnswer {
-    /// What its webhook makes it wait for.
+    /// The reason why the webhook makes the delivery wait.
     #[schema(value_type = Reason)]
     pub reason: &'static str,
-    /// Since when it has been waiting.
+    /// The time since which the delivery has been waiting.
     #[schema(value_type = String, format = "date-time")]
     pub since: Timestamp,
-    /// Until when nothing at all is sent to the endpoint; null where that is not known, as under a rate limit.
+    /// The time until which nothing at all is sent to the endpoint; null where that is not known, as under a rate limit.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub until: Option<Timestamp>,
 }
@@ -103,11 +103,11 @@ pub struct WaitingAnswer {
 /// A request that was sent to an endpoint.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SentRequest {
-    /// Where it went.
+    /// The URL that the request went to.
     #[schema(format = "uri")]
     pub url: String,
-    /// Its headers, names in lower case, without the signatures.
+    /// The headers of the request, with names in lower case and without the signatures.
     pub headers: BTreeMap<&'static str, String>,
-    /// Its body.
+    /// The body of the request.
     pub body: String,
 }

@@ -6,18 +6,18 @@ use utoipa::ToSchema;
 /// An accepted event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Accepted {
-    /// Its id. A webhook request that carries the event alone has it as `webhook-id`.
+    /// The id of the event. A webhook request that carries the event alone has it as `webhook-id`.
     #[schema(value_type = String, format = "uuid")]
     pub id: EventId,
-    /// Its type.
+    /// The type of the event.
     pub r#type: EventType,
-    /// When it happened.
+    /// The time at which the event happened.
     #[schema(value_type = String, format = "date-time")]
     pub timestamp: Timestamp,
 }
 
 impl Accepted {
-    /// What is answered of this event.
+    /// Returns the answer for this event.
     pub fn of(event: &Event) -> Self {
         Self { id: event.id, r#type: event.event_type.clone(), timestamp: event.timestamp }
     }
@@ -35,15 +35,15 @@ pub struct AcceptedMany {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Event)]
 pub struct EventAnswer {
-    /// Its id.
+    /// The id of the event.
     #[schema(value_type = String, format = "uuid")]
     pub id: EventId,
-    /// Its type.
+    /// The type of the event.
     pub r#type: EventType,
-    /// When it happened.
+    /// The time at which the event happened.
     #[schema(value_type = String, format = "date-time")]
     pub timestamp: Timestamp,
-    /// Whom it is about.
+    /// The person or thing that the event is about.
     #[schema(required = true)]
     pub subject: Option<String>,
     /// The producer's own reference.
@@ -57,7 +57,7 @@ pub struct EventAnswer {
     /// looks at the others. `delivered` is null until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// When it was accepted.
+    /// The time at which the event was accepted.
     #[schema(value_type = String, format = "date-time")]
     pub accepted_at: Timestamp,
     /// The producer's JSON, byte for byte.
@@ -66,7 +66,7 @@ pub struct EventAnswer {
 }
 
 impl EventAnswer {
-    /// What is answered of this event.
+    /// Returns the answer for this event.
     pub fn of(event: Event, delivered: Option<bool>) -> Self {
         let accepted_at = event.id.time();
         let Event { id, event_type, timestamp, subject, reference, data, .. } = event;

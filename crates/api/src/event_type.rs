@@ -9,7 +9,7 @@ use crate::openapi::schema;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = EventType)]
 pub struct EventTypeAnswer {
-    /// As events and subscriptions name it.
+    /// The name of the type, as events and subscriptions use it.
     #[schema(value_type = EventType)]
     pub name: String,
     /// A few words for a person.
@@ -18,10 +18,11 @@ pub struct EventTypeAnswer {
     /// A sentence for a person.
     #[schema(required = true)]
     pub description: Option<String>,
-    /// Whose type it is: `spektr`, `spectra`, `dataspike`, `posthaste`, or `workspace` for its own.
+    /// The owner of the type: `spektr`, `spectra`, `dataspike`, `posthaste`, or `workspace` for the
+    /// workspace's own.
     #[schema(schema_with = schema::owner)]
     pub owner: &'static str,
-    /// `available`, `deprecated` or `wip`.
+    /// The state of the type: `available`, `deprecated` or `wip`.
     #[schema(schema_with = schema::type_status)]
     pub status: &'static str,
     /// The JSON Schema that `data` has to fit; null if anything does.
@@ -33,7 +34,7 @@ pub struct EventTypeAnswer {
 }
 
 impl EventTypeAnswer {
-    /// What is answered of a type of the catalogue.
+    /// Returns the answer for a type of the catalogue.
     pub fn built_in(built_in: &BuiltIn) -> serde_json::Result<Self> {
         Ok(Self {
             name: built_in.name.to_owned(),
@@ -46,7 +47,7 @@ impl EventTypeAnswer {
         })
     }
 
-    /// What is answered of a workspace's own type.
+    /// Returns the answer for a workspace's own type.
     pub fn own(own: OwnEventType) -> serde_json::Result<Self> {
         let name = own.name.to_string();
         let event = |data: Box<RawValue>| RawValue::from_string(format!(r#"{{"type":"{name}","data":{data}}}"#));

@@ -31,17 +31,17 @@ pub struct List<T> {
     pub next: Option<String>,
 }
 
-/// What was removed.
+/// An answer that names what was removed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Removed<I> {
-    /// Its id.
+    /// The id of what was removed.
     pub id: I,
     /// Always true.
     pub deleted: bool,
 }
 
 impl<I> Removed<I> {
-    /// Of this id.
+    /// Returns the answer for what had this id.
     pub fn of(id: I) -> Self {
         Self { id, deleted: true }
     }

@@ -30,7 +30,7 @@ use self::{
     schema::{Named, add},
 };
 
-/// Where the API answers the document.
+/// The path at which the API answers the document.
 pub const PATH: &str = "/api/v1/openapi.json";
 
 /// The document.

@@ -14,13 +14,13 @@ use posthaste_domain::{
 pub struct ListDeliveries {
     /// The page, which goes from the newest to the oldest.
     pub page: Page<DeliveryId>,
-    /// Only deliveries that stand so.
+    /// The list has only deliveries with this status.
     pub status: Option<Status>,
-    /// Only deliveries of events of this type.
+    /// The list has only deliveries of events of this type.
     pub event_type: Option<EventType>,
-    /// Only deliveries of events that were accepted then or later.
+    /// The list has only deliveries of events that were accepted at this time or later.
     pub since: Option<Timestamp>,
-    /// Only deliveries of events that were accepted before.
+    /// The list has only deliveries of events that were accepted before this time.
     pub until: Option<Timestamp>,
 }
 
@@ -41,15 +41,15 @@ impl Asked for ListDeliveries {
 pub struct ListEvents {
     /// The page, which can begin in the middle of an event.
     pub page: Page<delivered::Cursor>,
-    /// Only events that were accepted then or later.
+    /// The list has only events that were accepted at this time or later.
     pub since: Option<Timestamp>,
-    /// Only events that were accepted before.
+    /// The list has only events that were accepted before this time.
     pub until: Option<Timestamp>,
-    /// Only events of this type.
+    /// The list has only events of this type.
     pub event_type: Option<EventType>,
-    /// Only events about this subject.
+    /// The list has only events about this subject.
     pub subject: Option<String>,
-    /// Whether the list begins with the oldest or with the newest.
+    /// The order of the list, which begins with the oldest or with the newest.
     pub order: Order,
 }
 

@@ -16,10 +16,10 @@ pub struct Replayed {
     /// The id of the new delivery. It is in the history once it was tried, or waits for its webhook.
     #[schema(value_type = String, format = "uuid")]
     pub id: DeliveryId,
-    /// The event it brings.
+    /// The id of the event that the delivery brings.
     #[schema(value_type = String, format = "uuid")]
     pub event_id: EventId,
-    /// The delivery that was asked for again.
+    /// The id of the delivery that was asked for again.
     #[schema(value_type = String, format = "uuid")]
     pub replay_of: DeliveryId,
 }
@@ -29,43 +29,43 @@ pub struct Replayed {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Replay)]
 pub struct JobAnswer {
-    /// Its id.
+    /// The id of the replay.
     #[schema(value_type = String, format = "uuid")]
     pub id: JobId,
-    /// Where it stands.
+    /// The state of the replay.
     pub status: JobStatus,
-    /// Which deliveries are made again.
+    /// The choice of the deliveries that are made again.
     pub selection: Selection,
-    /// Those of events that were accepted then or later.
+    /// The replay takes deliveries of events that were accepted at this time or later.
     #[schema(value_type = String, format = "date-time")]
     pub since: Timestamp,
-    /// Those of events that were accepted before.
+    /// The replay takes deliveries of events that were accepted before this time.
     #[schema(value_type = String, format = "date-time")]
     pub until: Timestamp,
-    /// How many deliveries of published events it has looked at so far.
+    /// The number of deliveries of published events that the replay has looked at so far.
     pub examined: u64,
-    /// How many of them it has put on the queue again so far.
+    /// The number of those deliveries that the replay has put on the queue again so far.
     pub replayed: u64,
-    /// Why it could not go on.
+    /// The reason why the replay could not go on.
     #[schema(required = true)]
     pub error: Option<Failure>,
-    /// When it was asked for.
+    /// The time at which the replay was asked for.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
-    /// When it last moved.
+    /// The time at which the replay last moved.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
 }
 
 impl JobAnswer {
-    /// What is answered of this job.
+    /// Returns the answer for this job.
     pub fn of(job: Job) -> Self {
         let Job { id, status, selection, since, until, examined, replayed, error, created_at, updated_at, .. } = job;
         Self { id, status, selection, since, until, examined, replayed, error, created_at, updated_at }
     }
 }
 
-/// What an endpoint said to a sample.
+/// The answer that an endpoint gave to a sample.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = TestResult)]
@@ -76,7 +76,7 @@ pub struct TestAnswer {
     /// The id of the sample event. Nothing else is kept of it.
     #[schema(value_type = String, format = "uuid")]
     pub event_id: EventId,
-    /// Its type.
+    /// The type of the sample event.
     pub event_type: EventType,
     /// The status of the answer; null if there was no answer.
     #[schema(required = true)]
@@ -85,15 +85,15 @@ pub struct TestAnswer {
     /// `/…`.
     #[schema(required = true)]
     pub response_body: Option<String>,
-    /// Why it is no success; null if it is one.
+    /// The reason why the test is no success; null if it is one.
     #[schema(required = true)]
     pub error: Option<Failure>,
-    /// How long it took.
+    /// The time that the request took, in milliseconds.
     pub duration_ms: u64,
 }
 
 impl TestAnswer {
-    /// What is answered of this attempt.
+    /// Returns the answer for this attempt.
     pub fn of(delivery: DeliveryId, event: &Event, attempt: Attempt) -> Self {
         let Attempt { duration_ms, http_status, response_body, error, .. } = attempt;
         let (event_id, event_type) = (event.id, event.event_type.clone());

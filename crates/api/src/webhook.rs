@@ -19,7 +19,7 @@ use crate::openapi::schema;
 #[serde(rename_all = "camelCase")]
 #[schema(as = Webhook)]
 pub struct WebhookAnswer {
-    /// Its id.
+    /// The id of the webhook.
     #[schema(value_type = u64)]
     pub id: WebhookId,
     /// The UUID that the `dataspike` format calls `webhook_id`.
@@ -29,30 +29,30 @@ pub struct WebhookAnswer {
     #[serde(flatten)]
     #[schema(value_type = schema::InForce, inline)]
     pub settings: Settings,
-    /// How requests reach the receiver.
+    /// The way in which requests reach the receiver.
     pub method: Method,
     /// Its own headers, with `***` instead of their values, which no answer shows.
     #[schema(value_type = schema::MaskedHeaders)]
     pub headers: BTreeMap<String, &'static str>,
-    /// How its endpoint has been doing.
+    /// The health of the webhook's endpoint: how it has been doing.
     pub health: HealthAnswer,
-    /// When the last of the secrets before the present one ends, or has ended; null if there is none.
+    /// The time at which the last of the secrets before the present one ends, or has ended; null if there is none.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub previous_secrets_until: Option<Timestamp>,
-    /// When it was registered.
+    /// The time at which the webhook was registered.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
-    /// When its settings last changed.
+    /// The time at which the webhook's settings last changed.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
-    /// What signs its requests, only in the answer to its registration and to a rotation.
+    /// The secret that signs the webhook's requests, only in the answer to its registration and to a rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^whsec_[A-Za-z0-9+/]{43}=$")]
     pub secret: Option<String>,
 }
 
 impl WebhookAnswer {
-    /// What is answered of this webhook, whose lane this is now. Without its secret. What is sealed of its
+    /// Returns the answer for this webhook, whose lane this is now. It is without the webhook's secret, and what is sealed of its
     /// URL is masked.
     pub fn of(webhook: &Webhook, lane: &Lane, now: Timestamp) -> Self {
         let Webhook { id, settings, secrets, headers, created_at, updated_at, .. } = webhook;
@@ -77,33 +77,33 @@ impl WebhookAnswer {
     }
 }
 
-/// How the endpoint of a webhook has been doing.
+/// The health of a webhook's endpoint: how it has been doing.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Health)]
 pub struct HealthAnswer {
-    /// How deliveries go to it now.
+    /// The way in which deliveries go to the endpoint now.
     #[schema(value_type = State)]
     pub state: &'static str,
-    /// What that means, as a sentence; null where deliveries go straight to it.
+    /// A sentence that says what the state means; null where deliveries go straight to the endpoint.
     #[schema(required = true)]
     pub state_reason: Option<&'static str>,
-    /// Until when nothing is sent, because it keeps timing out; null where it is not so.
+    /// The time until which nothing is sent, because the endpoint keeps timing out; null where that is not so.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub waits_until: Option<Timestamp>,
-    /// When its failures began; null after a success.
+    /// The time at which the endpoint's failures began; null after a success.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub failing_since: Option<Timestamp>,
-    /// About when it last had a success: it is noted again after 5 minutes.
+    /// The approximate time of the endpoint's last success: it is noted again after 5 minutes.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub last_success_at: Option<Timestamp>,
-    /// When it last failed.
+    /// The time at which the endpoint last failed.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub last_failure_at: Option<Timestamp>,
-    /// When it was disabled for what its endpoint did.
+    /// The time at which the webhook was disabled for what its endpoint did.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub disabled_at: Option<Timestamp>,
-    /// Why: `failing`, or `gone` after a 410.
+    /// The reason why the webhook was disabled: `failing`, or `gone` after a 410.
     #[schema(required = true)]
     pub disabled_reason: Option<&'static str>,
 }

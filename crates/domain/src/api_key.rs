@@ -24,7 +24,7 @@ impl ApiKey {
         Self(format!("{}{}", environment.prefix(), base62(random)))
     }
 
-    /// What a client sent. Whether such a key exists is the Registry's to say.
+    /// Takes the text that a client sent as its key. Whether such a key exists is the Registry's to say.
     pub fn presented(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -34,14 +34,14 @@ impl ApiKey {
         &self.0
     }
 
-    /// Whether it has the form of a key that we made: only such a one is worth a look into the Registry.
+    /// Returns whether it has the form of a key that we made: only such a one is worth a look into the Registry.
     pub fn is_well_formed(&self) -> bool {
         let random = Environment::ALL.into_iter().find_map(|environment| self.0.strip_prefix(environment.prefix()));
         random.is_some_and(|text| text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric()))
     }
 
-    /// What is stored and looked up: the SHA-256 in hex. A key has 256 random bits, so a plain hash can't be searched, and a
-    /// look-up by the hash tells nothing by its time.
+    /// Returns the hash that is stored and looked up: the SHA-256 in hex. A key has 256 random bits, so a plain hash can't be
+    /// searched, and a look-up by the hash tells nothing by its time.
     pub fn hash(&self) -> KeyHash {
         KeyHash(hex::encode(Sha256::digest(self.0.as_bytes())))
     }
@@ -58,7 +58,7 @@ impl fmt::Debug for ApiKey {
 pub struct KeyHash(String);
 
 impl KeyHash {
-    /// The hex digits.
+    /// Returns the hex digits of the hash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -70,15 +70,15 @@ impl From<String> for KeyHash {
     }
 }
 
-/// What a key is meant for. It shows in the key's prefix and changes nothing else.
+/// The purpose that a key is meant for. It shows in the key's prefix and changes nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Environment {
-    /// `spk_live_…`
+    /// The key is for live use, and begins with `spk_live_`.
     #[default]
     Live,
-    /// `spk_test_…`
+    /// The key is for tests, and begins with `spk_test_`.
     Test,
 }
 
@@ -93,14 +93,14 @@ impl Environment {
     }
 }
 
-/// What a key may do.
+/// A permission that a key can have, which says what it may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Scope {
     /// Webhooks, their history and replays.
     #[serde(rename = "webhooks:manage")]
     WebhooksManage,
-    /// Publishing events.
+    /// The key may publish events.
     #[serde(rename = "events:publish")]
     EventsPublish,
     /// Reading events and event types.
@@ -118,7 +118,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Every scope.
+    /// All scopes that there are.
     pub const ALL: [Self; 6] = [
         Self::WebhooksManage,
         Self::EventsPublish,
@@ -146,40 +146,41 @@ impl Scope {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyInfo {
-    /// For listing and revoking. It tells nothing of the key.
+    /// The id by which the key is listed and revoked. It tells nothing of the key.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     pub id: KeyId,
-    /// Whose it is.
+    /// The workspace that the key belongs to.
     pub workspace: Workspace,
-    /// A note of its maker's.
+    /// A note of the key's maker.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub name: Option<String>,
-    /// What it may do.
+    /// The scopes that the key has, which say what it may do.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Scope>))]
     pub scopes: BTreeSet<Scope>,
-    /// What it is meant for.
+    /// The purpose that the key is meant for.
     pub environment: Environment,
-    /// When it was made.
+    /// The time at which the key was made.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
     pub created_at: Timestamp,
 }
 
 body! {
-    /// What a key is made with.
+    /// The properties that a key is made with.
     #[derive(Debug, Clone, PartialEq)]
     pub struct NewKey {
-        /// What it may do: nothing that the caller's own key may not.
+        /// The scopes that the key gets, which say what it may do: nothing that the caller's own key may not.
         pub scopes: BTreeSet<Scope> as Scopes,
         /// A note, at most 256 bytes.
         pub name: Option<String> as Optional<Text<256>>,
-        /// What it is meant for. `live` unless given.
+        /// The purpose that the key is meant for. `live` unless given.
         pub environment: Environment = Environment::Live,
-        /// Whose it is. The caller's workspace unless given; another one needs the scope `workspaces:manage`.
+        /// The workspace that the key belongs to. The caller's workspace unless given; another one needs the scope
+        /// `workspaces:manage`.
         pub workspace: Option<Workspace> as Optional<Workspace>,
     }
 }
 
-/// At least one scope.
+/// A shape that takes a list of at least one scope.
 pub(crate) struct Scopes;
 
 impl Shape for Scopes {

@@ -43,9 +43,9 @@ const MAX_SHARED_BODY_BYTES: usize = 256;
 /// an item of DynamoDB.
 pub const MAX_KEPT_ATTEMPTS: usize = 50;
 
-/// Where a delivery stands. `pending`: an attempt failed and another will follow. `succeeded`: the endpoint took it.
-/// `exhausted`: the last attempt failed. `skipped`: the webhook was paused or disabled when its turn came, or too much was waiting
-/// for it. `waiting`: no attempt was made yet, because the webhook can take no more for now.
+/// The state of a delivery. `pending`: an attempt failed and another will follow. `succeeded`: the endpoint took it. `exhausted`:
+/// the last attempt failed. `skipped`: the webhook was paused or disabled when its turn came, or too much was waiting for it.
+/// `waiting`: no attempt was made yet, because the webhook can take no more for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -73,7 +73,7 @@ impl Parameter for Status {
 }
 
 impl Status {
-    /// Every status.
+    /// All statuses that there are.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Succeeded, Self::Exhausted, Self::Skipped, Self::Waiting];
 
     /// The name that the API and the table use.
@@ -98,7 +98,7 @@ pub const WRONG_STATUS: &str = "http_status";
 /// The code of an answer whose status would be a success, but for its body.
 pub const UNEXPECTED_BODY: &str = "unexpected_body";
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AttemptFailure))]
 pub struct Failure {
@@ -123,7 +123,7 @@ pub enum Encoding {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attempt {
-    /// When it began.
+    /// The time at which the attempt began.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
     pub at: Timestamp,
     /// The time that the request took, in milliseconds.
@@ -138,7 +138,7 @@ pub struct Attempt {
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_body_encoding: Option<Encoding>,
-    /// Why it failed; null when it succeeded.
+    /// The reason why the attempt failed; null when it succeeded.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub error: Option<Failure>,
 }

@@ -32,7 +32,7 @@ pub const MAX_CELLS: usize = 100;
 pub const MAX_PROCESS_TYPE_BYTES: usize = 128;
 const EVERY_OTHER: &str = "*";
 
-/// When an event is delivered: when it was published, or when the run of its process has ended.
+/// The moment at which an event is delivered: when it was published, or when the run of its process has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -44,7 +44,7 @@ pub enum Timing {
     ProcessEnd,
 }
 
-/// What becomes of an event: it is not delivered, or it is when it was published or when the run of its process has ended.
+/// The rule for an event: it is not delivered, or it is when it was published or when the run of its process has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -103,7 +103,7 @@ impl Filters {
         self.0.is_empty()
     }
 
-    /// When an event of this type and process is delivered; none when it is not.
+    /// Returns the moment at which an event of this type and process is delivered; none when it is not.
     pub fn timing(&self, process_type: Option<&str>, event_type: &EventType, default: Timing) -> Option<Timing> {
         match process_type.and_then(|process_type| self.rule(process_type, event_type)) {
             None => Some(default),

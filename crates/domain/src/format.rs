@@ -30,7 +30,7 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 pub const MAX_EVENTS: usize = 100;
 const JSON: &str = "application/json";
 
-/// How events are written. `slack` belongs to the method `slack`.
+/// The form in which events are written. `slack` belongs to the method `slack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -192,7 +192,8 @@ impl Cause {
     }
 }
 
-/// Why a delivery exists. `published`: its event was published. `replay`: a person asked for it again. `test`: it is a sample.
+/// The reason why a delivery exists. `published`: its event was published. `replay`: a person asked for it again. `test`: it is a
+/// sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Cause))]

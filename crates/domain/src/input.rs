@@ -28,11 +28,11 @@ pub(crate) use shape::{missing, one_of, parsed, text, wrong_type};
 /// The most bytes of a body, except that of a publishing call: far more than any call needs.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// Why a request can't be taken. It knows no transport; the one mapping to HTTP statuses is in `runtime`.
+/// The reason why a request can't be taken. It knows no transport; the one mapping to HTTP statuses is in `runtime`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
-    /// What sort of complaint it is.
+    /// The sort of the complaint.
     pub kind: InvalidKind,
     /// A stable word for programs, as `invalid_url`.
     pub code: &'static str,
@@ -121,7 +121,7 @@ impl<'a> Fields<'a> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// Whether a field is there, be it `null`.
+    /// Returns whether a field is there, be it `null`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.left.iter().any(|(other, _)| other == name)
     }
@@ -132,7 +132,7 @@ impl<'a> Fields<'a> {
         serde_json::from_str(raw.get()).ok()
     }
 
-    /// Whether a field is there and not `null`.
+    /// Returns whether a field is there and not `null`.
     pub(crate) fn gives(&self, name: &str) -> bool {
         self.left.iter().any(|(other, raw)| other == name && raw.get() != "null")
     }

@@ -117,8 +117,8 @@ impl Phase {
     }
 }
 
-/// What makes deliveries wait. `limited`: the webhook's rate limit. `slow`: its endpoint takes long to answer. `sick`: its endpoint
-/// keeps timing out.
+/// The reason why deliveries wait. `limited`: the webhook's rate limit. `slow`: its endpoint takes long to answer. `sick`: its
+/// endpoint keeps timing out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WaitingReason, rename_all = "lowercase"))]
 pub enum Reason {
@@ -231,9 +231,9 @@ impl Lane {
     }
 }
 
-/// How deliveries go to an endpoint. `healthy`: straight. `limited`: more have come than the rate limit allows, and they go out at
-/// the limit. `slow`: it takes long to answer, and they take turns. `sick`: it keeps timing out, and one at a time finds out
-/// whether it is back. `recovering`: it is quick again, and what has waited is being sent.
+/// The way in which deliveries go to an endpoint. `healthy`: straight. `limited`: more have come than the rate limit allows, and
+/// they go out at the limit. `slow`: it takes long to answer, and they take turns. `sick`: it keeps timing out, and one at a time
+/// finds out whether it is back. `recovering`: it is quick again, and what has waited is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = HealthState, rename_all = "lowercase"))]
 pub enum State {

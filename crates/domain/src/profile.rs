@@ -23,26 +23,26 @@ use crate::{
     success::SuccessStatuses,
 };
 
-/// Where the defaults come from, as the table in the registration's description shows.
+/// The profile that the defaults come from, as the table in the registration's description shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Profile {
-    /// The Standard Webhooks specification.
+    /// The profile for the Standard Webhooks specification.
     #[default]
     Standard,
-    /// `spektr-events-v2.txt` and `spektr-about-webhooks.txt`.
+    /// The profile for `spektr-events-v2.txt` and `spektr-about-webhooks.txt`.
     Spektr,
-    /// `spektr-events-v1.txt`.
+    /// The profile for `spektr-events-v1.txt`.
     SpektrV1,
-    /// `spectra-register-webhooks.txt`.
+    /// The profile for `spectra-register-webhooks.txt`.
     Spectra,
-    /// `dataspike-webhooks.txt`.
+    /// The profile for `dataspike-webhooks.txt`.
     Dataspike,
-    /// CloudEvents 1.0, structured mode.
+    /// The profile for CloudEvents 1.0 in structured mode.
     #[serde(rename = "cloudevents")]
     CloudEvents,
-    /// Slack's incoming webhooks.
+    /// The profile for Slack's incoming webhooks.
     Slack,
 }
 
@@ -84,7 +84,7 @@ impl Profile {
         }
     }
 
-    /// The waits between attempts.
+    /// Returns the waits between attempts.
     pub fn retry_schedule(self) -> RetrySchedule {
         match self {
             Self::Spectra => RetrySchedule::NONE,
@@ -104,12 +104,12 @@ impl Profile {
     }
 }
 
-/// How requests reach the receiver. `slack` belongs to the profile `slack`.
+/// The way in which requests reach the receiver. `slack` belongs to the profile `slack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Method {
-    /// Requests to an endpoint.
+    /// The receiver is an endpoint, which gets requests.
     Https,
     /// Messages to a Slack channel.
     Slack,

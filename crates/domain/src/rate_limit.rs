@@ -26,12 +26,12 @@ pub const AHEAD: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_millis(500);
 
 body! {
-    /// How often requests are made at most. They are spread evenly over the period.
+    /// The limit on how often requests are made. They are spread evenly over the period.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     pub struct RateLimit {
-        /// How many.
+        /// The number of requests that are made at most in the period.
         pub requests: u32 as Number<u32, 1, 1000>,
-        /// In what time.
+        /// The period that the requests are counted in.
         pub per: Period,
     }
 }
@@ -41,9 +41,9 @@ body! {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Period {
-    /// A second.
+    /// The limit counts requests by the second.
     Second,
-    /// A minute.
+    /// The limit counts requests by the minute.
     Minute,
 }
 
@@ -57,7 +57,7 @@ impl Shape for Period {
 }
 
 impl RateLimit {
-    /// How far apart slots are.
+    /// Returns the time between two slots.
     pub fn interval(self) -> Duration {
         let period = match self.per {
             Period::Second => Duration::from_secs(1),

@@ -32,14 +32,15 @@ use crate::{
 /// may be without an end.
 pub const MAX_PAGES: u64 = 100_000;
 
-/// How long the next page's message may be on its way before it is taken for lost.
+/// The time that the next page's message may be on its way before it is taken for lost.
 const NEXT_MESSAGE: Duration = Duration::from_secs(5);
-/// How long a message waits for its job: it is sent before the job is stored, so that no job is without its message.
+/// The time that a message waits for its job: it is sent before the job is stored, so that no job is without its message.
 const FIRST_MESSAGE: Duration = Duration::from_secs(60);
-/// How long a running job may stand still before whoever asks about it sends its message again.
+/// The time that a running job may stand still before whoever asks about it sends its message again.
 const STANDSTILL: Duration = Duration::from_secs(10 * 60);
 
-/// Which deliveries are made again. `failed`: those that are exhausted or skipped. `all`: those that succeeded too.
+/// The choice of the deliveries that are made again. `failed`: those that are exhausted or skipped. `all`: those that succeeded
+/// too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -47,16 +48,16 @@ pub enum Selection {
     /// Those that ended without success: exhausted and skipped.
     #[default]
     Failed,
-    /// All that are over.
+    /// All deliveries that are over.
     All,
 }
 
 impl Selection {
-    /// Both, with their names.
+    /// Both choices, with their names.
     pub const NAMES: [(&'static str, Self); 2] = [("failed", Self::Failed), ("all", Self::All)];
 
-    /// Whether a delivery is made again. Only those are that a published event led to: no replay and no test. What is still being tried
-    /// is not made again either.
+    /// Returns whether a delivery is made again. Only those are that a published event led to: no replay and no test. What is still
+    /// being tried is not made again either.
     pub fn takes(self, cause: CauseKind, status: Status) -> bool {
         cause == CauseKind::Published
             && match status {
@@ -104,14 +105,15 @@ impl Shape for Selection {
 }
 
 body! {
-    /// Which deliveries of a webhook are made again.
+    /// The choice of the deliveries of a webhook that are made again.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct StartReplay {
-        /// Those of events that were accepted then or later.
+        /// The replay takes deliveries of events that were accepted at this time or later.
         pub since: Timestamp as Time,
-        /// Those of events that were accepted before. The time of the call unless given, which is also the latest.
+        /// The replay takes deliveries of events that were accepted before this time. The time of the call unless given, which is
+        /// also the latest.
         pub until: Option<Timestamp> as Optional<Time>,
-        /// How they ended. `failed` unless given.
+        /// The outcome of the deliveries that are made again. `failed` unless given.
         pub status: Selection = Selection::Failed,
     }
 }
@@ -127,8 +129,8 @@ impl StartReplay {
     }
 }
 
-/// Where a replay stands. `running`: it goes on. `done`: it has gone through everything. `cancelled`: it was stopped.
-/// `failed`: it could not go on, as `error` says.
+/// The state of a replay. `running`: it goes on. `done`: it has gone through everything. `cancelled`: it was stopped. `failed`: it
+/// could not go on, as `error` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -162,29 +164,29 @@ impl JobStatus {
 /// A job, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// Its id.
+    /// The id of the job.
     pub id: JobId,
-    /// Where it stands.
+    /// The state of the job.
     pub status: JobStatus,
-    /// Which deliveries are made again.
+    /// The choice of the deliveries that are made again.
     pub selection: Selection,
-    /// Events accepted then or later.
+    /// The job takes deliveries of events that were accepted at this time or later.
     pub since: Timestamp,
-    /// Events accepted before.
+    /// The job takes deliveries of events that were accepted before this time.
     pub until: Timestamp,
-    /// How many deliveries it has looked at.
+    /// The number of deliveries that the job has looked at.
     pub examined: u64,
-    /// How many of them it has put on the queue again.
+    /// The number of those deliveries that the job has put on the queue again.
     pub replayed: u64,
-    /// How many pages are through.
+    /// The number of pages that the job has finished.
     pub page: u64,
-    /// Where the next page begins; none at the first one.
+    /// The delivery at which the next page begins; none at the first one.
     pub cursor: Option<DeliveryId>,
-    /// Why it failed.
+    /// The reason why the job failed.
     pub error: Option<Failure>,
-    /// When it was asked for.
+    /// The time at which the job was asked for.
     pub created_at: Timestamp,
-    /// When it last moved.
+    /// The time at which the job last moved.
     pub updated_at: Timestamp,
 }
 
@@ -212,7 +214,7 @@ impl Job {
         PageMessage { workspace: workspace.clone(), webhook, job: self.id, page: self.page, cursor: self.cursor }
     }
 
-    /// Whether it should have moved by now, so that its message may be lost.
+    /// Returns whether the job should have moved by now, so that its message may be lost.
     pub fn stands_still(&self, now: Timestamp) -> bool {
         self.status == JobStatus::Running && age(self.updated_at, now) >= STANDSTILL
     }
@@ -221,20 +223,20 @@ impl Job {
 /// A message of the replay queue: a page that is to be made again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageMessage {
-    /// Whose.
+    /// The workspace that the webhook belongs to.
     pub workspace: Workspace,
-    /// Which webhook's.
+    /// The webhook whose deliveries are made again.
     pub webhook: WebhookId,
-    /// For which job.
+    /// The job that the page belongs to.
     pub job: JobId,
-    /// How many pages come before it.
+    /// The number of pages that come before this one.
     pub page: u64,
-    /// Where it begins; none at the first one.
+    /// The delivery at which the page begins; none at the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<DeliveryId>,
 }
 
-/// What to do with a message.
+/// The step that a message leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Make the page again.
@@ -245,7 +247,7 @@ pub enum Step {
     SendNext,
     /// Look again after this wait.
     Wait(Duration),
-    /// Nothing.
+    /// There is nothing to do.
     Over,
 }
 

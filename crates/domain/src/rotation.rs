@@ -10,7 +10,7 @@ use crate::{
     input::{Fields, Number, Optional, body},
 };
 
-/// How many older secrets may sign next to the current one. Every one of them is a signature in each request's header.
+/// The number of older secrets that may sign next to the current one. Every one of them is a signature in each request's header.
 pub const MAX_OLDER: usize = 3;
 /// The overlap of a rotation that does not say how long.
 pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -28,7 +28,7 @@ pub struct Secrets<S> {
 /// A secret that another one has followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Older<S> {
-    /// The secret.
+    /// The secret that was current before.
     pub secret: S,
     /// It signs before this time, and no more from then on.
     pub until: Timestamp,
@@ -56,7 +56,7 @@ impl<S> Secrets<S> {
         Self { older: self.older.into_iter().filter(|older| now < older.until).collect(), ..self }
     }
 
-    /// When the last of the older ones ends, or has ended.
+    /// Returns the time at which the last of the older ones ends, or has ended.
     pub fn older_until(&self) -> Option<Timestamp> {
         self.older.iter().map(|older| older.until).max()
     }
@@ -89,10 +89,10 @@ impl<S> Secrets<S> {
 }
 
 body! {
-    /// How a secret is rotated. The body may be left out.
+    /// The body of a call that rotates a secret. The body may be left out.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct RotateSecret {
-        /// How long the secret before signs too, in seconds: up to seven days. 86,400 (a day) unless given.
+        /// The time for which the replaced secret signs too, in seconds: up to seven days. 86,400 (a day) unless given.
         pub overlap_seconds: Option<u64> as Optional<Number<u64, 0, 604_800>>,
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 const DEFAULT_TYPE: &str = "order.created";
 
 body! {
-    /// What is sent as a test.
+    /// The sample that is sent as a test.
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
     pub struct SendTest {
         /// The type of the sample: one of the catalogue or of the workspace's own. The first known one that the webhook subscribes to

@@ -35,7 +35,7 @@ impl SuccessStatuses {
         fits.then_some(Self::These(Cow::Owned(statuses)))
     }
 
-    /// Whether this status is one of them.
+    /// Returns whether this status is one of them.
     pub fn contain(&self, status: u16) -> bool {
         match self {
             Self::Any2xx => (200..300).contains(&status),

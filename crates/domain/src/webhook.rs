@@ -28,7 +28,7 @@ pub use registration::{Change, Registration};
 pub use registration::{ChangeWebhook, RegisterWebhook};
 pub use settings::{MAX_PATTERNS, MAX_TIMEOUT_SECONDS, Settings};
 
-/// What Slack answers to a message that it took.
+/// The body that Slack answers to a message that it took.
 const SLACK_OK: &[u8] = b"ok";
 
 /// A webhook as it is stored.
@@ -36,30 +36,30 @@ const SLACK_OK: &[u8] = b"ok";
 pub struct Webhook {
     /// Its id, unique over all workspaces.
     pub id: WebhookId,
-    /// Whose it is.
+    /// The workspace that the webhook belongs to.
     pub workspace: Workspace,
-    /// What its owner can change.
+    /// The settings, which the webhook's owner can change.
     pub settings: Settings,
-    /// What signs its requests, sealed.
+    /// The secrets that sign the webhook's requests, sealed.
     pub secrets: Secrets<Sealed>,
     /// Its owner's own headers, with their values sealed.
     pub headers: Headers<Sealed>,
-    /// When it was registered.
+    /// The time at which the webhook was registered.
     pub created_at: Timestamp,
-    /// When its settings last changed.
+    /// The time at which the webhook's settings last changed.
     pub updated_at: Timestamp,
-    /// How its endpoint has been doing.
+    /// The health of the webhook's endpoint: how it has been doing.
     pub health: Health,
 }
 
-/// What a webhook stores sealed, opened: only who makes its requests has that.
+/// The parts of a webhook that are stored sealed, opened: only whoever makes its requests has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// What signs its requests.
+    /// The secrets that sign the webhook's requests.
     pub secrets: Secrets<Secret>,
-    /// Its owner's own headers.
+    /// The headers of the requests that are the owner's own.
     pub headers: Headers<HeaderValue>,
-    /// Where its requests go.
+    /// The URL that the webhook's requests go to.
     pub url: PublicUrl,
 }
 
@@ -71,17 +71,17 @@ impl Credentials {
 }
 
 impl Webhook {
-    /// Whether it gets anything: it was not paused by its owner, nor disabled for what its endpoint did.
+    /// Returns whether the webhook gets anything: it was not paused by its owner, nor disabled for what its endpoint did.
     pub fn is_enabled(&self) -> bool {
         self.settings.enabled && self.health.disabled.is_none()
     }
 
-    /// Whether an event is, or was, to be delivered here, by the present settings.
+    /// Returns whether an event is, or was, to be delivered here, by the present settings.
     pub fn wants(&self, event: &Event) -> bool {
         self.settings.want(&event.event_type, &Process::of(event))
     }
 
-    /// How events are written.
+    /// Returns the form in which events are written.
     pub fn format(&self) -> Format {
         self.settings.format()
     }
@@ -91,22 +91,22 @@ impl Webhook {
         self.settings.retry_schedule()
     }
 
-    /// How many requests it gets; none where there is no limit.
+    /// Returns the limit on how often requests are made; none where there is no limit.
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.settings.rate_limit()
     }
 
-    /// Which statuses are a success.
+    /// Returns the statuses of an answer that are a success.
     pub fn success_statuses(&self) -> SuccessStatuses {
         self.settings.success_statuses()
     }
 
-    /// How long one request may take, head and body.
+    /// Returns the time that one request may take, head and body.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.settings.timeout_seconds()))
     }
 
-    /// Whether this answer means that the endpoint has the event. Slack's has to say so in its body too.
+    /// Returns whether this answer means that the endpoint has the event. Slack's has to say so in its body too.
     pub fn accepts(&self, http_status: u16, body: &[u8]) -> bool {
         self.success_statuses().contain(http_status)
             && (self.format() != Format::Slack || body.trim_ascii() == SLACK_OK)

@@ -43,7 +43,7 @@ pub fn success(status: StatusCode, data: impl Serialize) -> Response {
     (status, axum::Json(Success { success: true, data })).into_response()
 }
 
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiError {
     /// What the client sent can't be taken.
@@ -211,7 +211,7 @@ pub async fn serve(
 /// The largest body that a call takes that publishes nothing: 256 KiB, far more than any of them needs.
 pub use posthaste_domain::input::MAX_BODY_BYTES;
 
-/// How many hops the events have that a call publishes: an extension of its request.
+/// The number of hops that the events have that a call publishes: an extension of its request.
 #[derive(Debug, Clone, Copy)]
 pub struct Hops(pub u8);
 
@@ -225,7 +225,8 @@ fn with_envelope(routes: Router, relayed: Relayed, max_body_bytes: usize) -> Rou
         .layer(middleware::from_fn_with_state(max_body_bytes, write_errors))
 }
 
-/// What axum's own refusals mean: it answers one when an extractor can't read the request, and only with a status and a text.
+/// Returns what a refusal of axum's own means: it answers one when an extractor can't read the request, and only with a status and
+/// a text.
 fn refused_by_axum(status: StatusCode, max_body_bytes: usize) -> Option<ApiError> {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         Some(Invalid::too_large(None, format!("the body may have at most {max_body_bytes} bytes")).into())

@@ -1,4 +1,4 @@
-//! Who is calling: the API key of the `Authorization` header (RFC 6750).
+//! Finds out who is calling, by the API key of the `Authorization` header (RFC 6750).
 
 use std::{collections::BTreeSet, marker::PhantomData, ops::Deref};
 
@@ -19,12 +19,12 @@ use crate::{api::ApiError, door::Door};
 pub struct Caller {
     /// The key's workspace: the only one that this call can touch.
     pub workspace: Workspace,
-    /// What the key may do.
+    /// The scopes of the key, which say what it may do.
     pub scopes: BTreeSet<Scope>,
 }
 
 impl Caller {
-    /// Whether the key has a scope.
+    /// Refuses the call if the key lacks the scope.
     pub fn needs(&self, scope: Scope) -> Result<(), ApiError> {
         if self.scopes.contains(&scope) { Ok(()) } else { Err(ApiError::Forbidden(scope)) }
     }
@@ -32,7 +32,7 @@ impl Caller {
 
 /// A scope as a type, so that the arguments of a handler say what its caller may do.
 pub trait Needed {
-    /// The scope.
+    /// The scope that the type stands for.
     const SCOPE: Scope;
 }
 

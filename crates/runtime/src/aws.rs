@@ -27,7 +27,7 @@ use crate::read_units::CountReadUnits;
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2, <https://www.amazontrust.com/repository/>.
 const AMAZON_ROOTS: &[u8] = include_bytes!("aws/amazon-roots.pem");
 
-/// What every client shares. To be called once, at the start.
+/// Returns the configuration that every client shares. To be called once, at the start.
 ///
 /// Lambda gives a function its region and its credentials in the environment, and they are read from nowhere else: the SDK's own
 /// search through profiles, containers and instance metadata would be a tenth of a function's code. `AWS_ENDPOINT_URL` leads the calls

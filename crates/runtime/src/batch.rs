@@ -31,7 +31,7 @@ pub struct Record {
     pub message_id: String,
     /// The handle of this receive.
     pub receipt_handle: String,
-    /// The body.
+    /// The body of the message.
     pub body: String,
     /// The number of times that the message has been received, this time included. SQS says approximately.
     pub receives: u32,
@@ -41,7 +41,7 @@ pub struct Record {
     pub redriven: bool,
     /// The id of its event that it had as a dead letter.
     pub event_id: Option<String>,
-    /// Its message group.
+    /// The message group that the message belongs to.
     pub group: Option<String>,
     /// The hops of its event, as it says them: its attribute [`HOPS`].
     pub hops: Option<String>,

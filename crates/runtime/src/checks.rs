@@ -16,13 +16,14 @@ use std::{
 
 use lambda_runtime::{Error, tower::util::MapResultLayer};
 
-/// How long a check may take: more than the steps that it may have take on a part of a processor, as a small function has it.
+/// The longest time that a check may take: more than the steps that it may have take on a part of a processor, as a small function
+/// has it.
 const TIME: Duration = Duration::from_secs(4);
 
 /// The threads for checks. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Checks {
-    /// Whether a check did not end in time.
+    /// It says whether a check did not end in time.
     stuck: Arc<AtomicBool>,
     time: Duration,
 }

@@ -15,14 +15,14 @@ pub enum ConfigError {
     /// It says something else than it has to.
     #[error("the environment variable {name} has to be {shape}")]
     Unreadable {
-        /// The variable.
+        /// The name of the variable.
         name: &'static str,
         /// The shape that it has to have.
         shape: &'static str,
     },
 }
 
-/// A text.
+/// Reads a variable that is a text.
 pub fn text(name: &'static str) -> Result<String, ConfigError> {
     env::var(name).map_err(|_| ConfigError::Missing(name))
 }

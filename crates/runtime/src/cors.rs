@@ -1,5 +1,5 @@
-//! Which pages may call the API from a browser: <https://fetch.spec.whatwg.org/#http-cors-protocol>. API Gateway could answer for
-//! this too, but only for a list of origins that is never empty, and not in the local system.
+//! Decides which pages may call the API from a browser: <https://fetch.spec.whatwg.org/#http-cors-protocol>. API Gateway could
+//! answer for this too, but only for a list of origins that is never empty, and not in the local system.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use axum::Router;
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// How long a browser may remember what it was allowed. None remembers it for longer than two hours.
+/// The time for which a browser may remember what it was allowed. None remembers it for longer than two hours.
 const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Lets the pages of these origins call the routes; `*` stands for all origins.

@@ -1,13 +1,13 @@
-//! How much of an invocation's time is left.
+//! The time that is left of an invocation.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// How long before its deadline an invocation has to be done with its work, so that the batch can be settled.
+/// The time before its deadline at which an invocation has to be done with its work, so that the batch can be settled.
 pub const RESERVE: Duration = Duration::from_secs(3);
-/// What is assumed when the deadline is no true one: `cargo lambda watch` sends one of the year 1970. It is more than the longest
-/// timeout of a webhook, or its deliveries would wait for more time for ever.
+/// The time that is assumed when the deadline is no true one: `cargo lambda watch` sends one of the year 1970. It is more than the
+/// longest timeout of a webhook, or its deliveries would wait for more time for ever.
 const ASSUMED: Duration = Duration::from_secs(40);
 
 /// The time by which work has to be over, so that its results can still be settled.
@@ -21,7 +21,7 @@ impl Deadline {
         Self(Instant::now() + left(Duration::from_millis(invocation_deadline_ms), now))
     }
 
-    /// How long work may still go on.
+    /// Returns the time for which work may still go on.
     pub fn left(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
@@ -31,7 +31,7 @@ impl Deadline {
         Self(self.0.checked_sub(by).unwrap_or(self.0))
     }
 
-    /// When work has to be over.
+    /// Returns the instant at which work has to be over.
     pub fn instant(&self) -> Instant {
         self.0
     }

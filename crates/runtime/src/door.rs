@@ -1,4 +1,4 @@
-//! Who may come in: whether a call's API key exists, and whether the key has calls left.
+//! The door decides who may come in: whether a call's API key exists, and whether the key has calls left.
 //!
 //! A key is looked up once in some seconds ([`posthaste_domain::known_keys`]). Each call of a key takes a token of its bucket
 //! ([`posthaste_domain::tokens`]), and one that has read much takes further ones when it is over ([`weigh`]). A call without a valid key
@@ -22,11 +22,11 @@ use posthaste_store::{Bucket, Registry};
 use crate::{api::ApiError, clock, limiter::Limiter, read_units};
 
 tokio::task_local! {
-    /// Whose call this is, as soon as that is known.
+    /// The key of the caller, as soon as it is known.
     static CALLER: OnceLock<KeyId>;
 }
 
-/// What this environment knows of keys and of what they have left. Clones share that.
+/// The memory that this environment has of keys and of what they have left. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Door {
     registry: Registry,

@@ -28,12 +28,12 @@ use tokio::sync::Mutex;
 
 use crate::{clock, random};
 
-/// How soon after another the keys are read anew because of a text whose key is unknown.
+/// The time that has to pass before the keys are read anew because of a text whose key is unknown.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// Why something can't be sealed or opened.
+/// The reason why something can't be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// Secrets Manager refused or did not answer, after the SDK's own retries.
@@ -71,7 +71,7 @@ struct Held {
 }
 
 impl Keys {
-    /// Reads nothing yet.
+    /// Returns keys that have read nothing yet.
     pub fn new(client: Client, secret: impl Into<String>) -> Self {
         Self { client, secret: secret.into(), seals_urls: true, held: Arc::default() }
     }

@@ -1,4 +1,5 @@
-//! What every function shares: configuration, telemetry, AWS clients, the encryption key, the SQS batch, and the API's answers and keys.
+//! The parts that every function shares: configuration, telemetry, AWS clients, the encryption key, the SQS batch, and the API's
+//! answers and keys.
 
 pub mod api;
 pub mod asked;

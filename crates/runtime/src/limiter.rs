@@ -30,11 +30,12 @@ pub struct Limiter {
 /// There are not enough tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct OverLimit {
-    /// The limit.
+    /// The number of tokens that the limit allows in a second.
     pub per_second: u32,
-    /// After how many seconds it is worth another try, at least 1: the header `Retry-After`.
+    /// The number of seconds after which it is worth another try, at least 1: the header `Retry-After`.
     pub seconds: u64,
-    /// Whether the bucket has said so, and not the memory of what it said before. Such a refusal is worth a line in the log.
+    /// It says whether the bucket itself has refused, and not the memory of what it said before. Such a refusal is worth a line in
+    /// the log.
     pub is_new: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How many read units of DynamoDB a call of the API takes, whatever reads them.
+//! Counts the read units of DynamoDB that a call of the API takes, whatever reads them.
 //!
 //! While [`counted`] waits for a future, DynamoDB is asked for each read of it what that has consumed. Other futures ask for nothing.
 
@@ -22,8 +22,8 @@ tokio::task_local! {
     static UNITS: Mutex<f64>;
 }
 
-/// What a future returns, and how many read units its reads have taken: one for 4 KB that are read strongly, and half of one for 4 KB
-/// that are read eventually.
+/// Returns what a future returns, and the number of read units that its reads have taken: one for 4 KB that are read strongly, and
+/// half of one for 4 KB that are read eventually.
 pub(crate) async fn counted<T>(future: impl Future<Output = T>) -> (T, f64) {
     let counting = async {
         let value = future.await;

@@ -27,7 +27,7 @@ use crate::{clock, config};
 
 mod line;
 
-/// What the invocation has measured so far. A process handles one invocation at a time.
+/// The values that the invocation has measured so far. A process handles one invocation at a time.
 static MEASURED: Mutex<Measured> = Mutex::new(Measured::NOTHING);
 
 fn measured() -> MutexGuard<'static, Measured> {
@@ -98,7 +98,7 @@ pub struct Observed<S> {
     inner: S,
 }
 
-/// What is done at the end of an invocation.
+/// The work that is done at the end of an invocation.
 type AtEnd = Box<dyn FnOnce(&Result<(), Error>) + Send>;
 
 impl<S> Service<LambdaInvocation> for Observed<S>

@@ -21,7 +21,7 @@ use crate::{
     webhooks,
 };
 
-/// How long after a change an attempt may still be made with the settings of before: deliver reads them once in its 45 s.
+/// The time after a change in which an attempt may still be made with the settings of before: deliver reads them once in its 45 s.
 const SETTLED: Duration = Duration::from_secs(60);
 
 pub(crate) async fn list(
@@ -80,8 +80,8 @@ pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: Deliver
     deliveries.records.get(&webhook.workspace, webhook.id, id).await?.map(Found::Recorded).ok_or(DeliveryId::MISSING)
 }
 
-/// Whether a request that is made now, for the last attempt's time, is the one that was sent: the settings are those of then, and no
-/// other delivery can have been in it.
+/// Returns whether a request that is made now, for the last attempt's time, is the one that was sent: the settings are those of
+/// then, and no other delivery can have been in it.
 fn is_as_sent(webhook: &Webhook, record: &DeliveryRecord) -> bool {
     let Some(attempt) = record.attempts.last() else { return false };
     let Webhook { created_at, updated_at, .. } = webhook;

@@ -1,4 +1,4 @@
-//! What was published, for reconciliation: events by time, type and subject, each with whether it has been delivered.
+//! Answers what was published, for reconciliation: events by time, type and subject, each with whether it has been delivered.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use posthaste_api::{EventAnswer, List, ListEvents, ShowEvent};

@@ -19,7 +19,7 @@ use posthaste_store::{Backlog, Deliveries, DeliveryRecord, Events, History};
 
 use crate::deliveries::answer;
 
-/// How many items the first call for a class reads: enough for most pages, and far less than 1 MB.
+/// The number of items that the first call for a class reads: enough for most pages, and far less than 1 MB.
 const FIRST_CALL: usize = 200;
 
 /// The tables, and the webhook whose history is read.
@@ -51,7 +51,7 @@ impl Reader<'_> {
         Ok(List { items, next: listed.next.map(|id| id.to_string()) })
     }
 
-    /// What is answered of a delivery that waits. None if its event is no longer stored.
+    /// Returns the answer for a delivery that waits. None if its event is no longer stored.
     pub(crate) async fn waiting(self, waits: Waits) -> Result<Option<DeliveryAnswer>, ApiError> {
         Ok(self.answers(vec![Row::Waits(waits)], None).await?.pop())
     }

@@ -9,7 +9,7 @@ use posthaste_queue::{Message, Queue};
 use posthaste_runtime::clock;
 use posthaste_store::Deliveries;
 
-/// Where the turns of webhooks are.
+/// The places where the turns of webhooks are.
 #[derive(Debug, Clone)]
 pub(crate) struct Turns {
     /// The table of the lanes.

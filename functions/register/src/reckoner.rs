@@ -15,11 +15,11 @@ use posthaste_store::{Deliveries, Registry};
 
 /// After so many read units (4 KB, read strongly) no other webhooks are read.
 const MAX_WEBHOOK_UNITS: f64 = 1000.0;
-/// How many deliveries of one page may be looked up, beside those of its first event.
+/// The most deliveries of one page that may be looked up, beside those of its first event.
 const MAX_OWED: usize = 2000;
 /// After so many read units (8 KB, read eventually) no other deliveries are looked up.
 const MAX_LOOK_UP_UNITS: f64 = 1000.0;
-/// How many deliveries are looked up before what that took is counted: four calls at once.
+/// The number of deliveries that are looked up before what that took is counted: four calls at once.
 const LOOK_UPS: usize = 400;
 
 /// The tables, and the workspace whose events are asked about.

@@ -28,7 +28,7 @@ use crate::{
     send_test::Tester,
 };
 
-/// Where replays go.
+/// The queues that replays go to.
 #[derive(Debug, Clone)]
 pub(crate) struct Queues {
     /// The deliveries queue.

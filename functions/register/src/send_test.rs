@@ -32,11 +32,11 @@ use crate::path::Managed;
 /// API Gateway waits 30 s for an answer, in which the attempt has to be recorded too.
 const MAX_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a test takes besides the tables and the keys.
+/// The things that a test takes besides the tables and the keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Tester {
     pub(crate) sender: Sender,
-    /// How long a record is kept.
+    /// The time for which a record is kept.
     pub(crate) retention: Duration,
 }
 

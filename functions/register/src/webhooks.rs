@@ -31,12 +31,12 @@ use crate::{
     path::{InPath, Managed, NamedWebhook},
 };
 
-/// How often a change is tried again when another call changed the webhook in between.
+/// The number of times that a change is tried again when another call changed the webhook in between.
 const CHANGE_TRIES: u32 = 5;
-/// How long a change waits for the encryption key when all it would do with it is to replace an older one.
+/// The time that a change waits for the encryption key when all it would do with it is to replace an older one.
 const RESEALING: Duration = Duration::from_secs(2);
 
-/// How many webhooks a workspace may have.
+/// The number of webhooks that a workspace may have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MostWebhooks(pub(crate) usize);
 
@@ -254,7 +254,7 @@ async fn shown(keys: &Keys, webhook: Webhook) -> Webhook {
     }
 }
 
-/// Whether a change sends requests elsewhere. What a URL was that does not open any more, nobody can say.
+/// Returns whether a change sends requests elsewhere. What a URL was that does not open any more, nobody can say.
 async fn moved(keys: &Keys, webhook: &Webhook, url: &StoredUrl) -> Result<bool, ApiError> {
     let StoredUrl::Open(new) = url else { return Ok(false) };
     match keys.open_url(webhook).await {

@@ -8,7 +8,7 @@ use reqwest::Client;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde::Serialize;
 
-/// What CloudFormation is told.
+/// The answer that CloudFormation is told.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Answer<'a> {

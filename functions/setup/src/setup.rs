@@ -29,20 +29,19 @@ use tokio::time::{Instant, sleep};
 
 use crate::answer::Answer;
 
-/// How long a refusal for lack of permission may be the newness of the role.
+/// The time for which a refusal for lack of permission may be the newness of the role.
 const NEW_ROLE_FOR: Duration = Duration::from_secs(20);
 /// The wait between two tries meanwhile.
 const NEW_ROLE_WAIT: Duration = Duration::from_secs(2);
 
-/// What setup works with.
+/// The clients and the table that setup works with.
 pub(crate) struct Setup {
     pub(crate) registry: Registry,
     pub(crate) secrets: aws_sdk_secretsmanager::Client,
     pub(crate) http: reqwest::Client,
 }
 
-/// CloudFormation's request.
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>
+/// A request of CloudFormation: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Request {
@@ -142,7 +141,7 @@ impl Setup {
     }
 }
 
-/// Whether a service refused a call because the role may not make it.
+/// Returns whether a service refused a call because the role may not make it.
 fn is_without_permission(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let secret_refused = cause.downcast_ref::<SdkError<GetSecretValueError>>().and_then(ProvideErrorMetadata::code);

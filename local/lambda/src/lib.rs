@@ -1,6 +1,6 @@
 //! AWS Lambda on one machine, for real function binaries.
 //!
-//! Who does what:
+//! These are the parts, and this is what each of them does:
 //! - A [`Function`] takes invocations. It starts the binary as often as its concurrency allows,
 //!   hands each invocation to the process that was used last, and queues what finds no process
 //!   free.

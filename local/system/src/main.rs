@@ -41,7 +41,7 @@ struct Cli {
     /// Runs no functions: they are served by `cargo lambda watch`, with --env-file.
     #[arg(long)]
     no_functions: bool,
-    /// Where `cargo lambda watch` serves the functions.
+    /// The URL at which `cargo lambda watch` serves the functions.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000", requires = "no_functions")]
     lambda_url: String,
     /// Writes what `cargo lambda watch --env-file` needs to this file, with --no-functions.

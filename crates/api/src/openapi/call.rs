@@ -35,7 +35,7 @@ pub(crate) const SECURITY: &str = "apiKey";
 /// An example: its name, and what it shows.
 pub(crate) type Example = (&'static str, Option<Value>);
 
-/// What is said of a call.
+/// The description of one call of the API.
 pub(crate) struct Call {
     pub(crate) method: HttpMethod,
     pub(crate) path: &'static str,
@@ -142,7 +142,7 @@ impl Call {
         self
     }
 
-    /// What is answered where all is well, in the envelope.
+    /// Adds the answer to a call that succeeds, in the envelope.
     pub(crate) fn answers<T: ToSchema>(
         mut self,
         status: u16,
@@ -161,7 +161,7 @@ impl Call {
         self.answers_with(200, description, RefOr::Ref(Ref::from_schema_name(name)), [("page", example)])
     }
 
-    /// What was removed is answered.
+    /// Adds the answer to a call that removes something, which names what was removed.
     pub(crate) fn removes(self, id: impl Into<RefOr<Schema>>, example: Option<Value>) -> Self {
         let removed = ObjectBuilder::new()
             .schema_type(Type::Object)
@@ -193,8 +193,8 @@ impl Call {
         self
     }
 
-    /// What is answered names the thing that these operations are about: where their parameters come from, as runtime expressions.
-    /// With links a tool gets from call to call.
+    /// Links the answer to the operations that are about the thing that it names, and says where their parameters come from, as
+    /// runtime expressions. With links a tool gets from call to call.
     pub(crate) fn leads_to<const N: usize>(
         mut self,
         operations: impl IntoIterator<Item = &'static str>,

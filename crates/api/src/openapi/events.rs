@@ -40,7 +40,7 @@ enum PublishEvents {
     Many(NewEvents),
 }
 
-/// What one event, or several, are answered with.
+/// The answer to a call that publishes one event or several.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its shape is used")]

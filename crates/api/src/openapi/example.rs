@@ -1,4 +1,5 @@
-//! What the examples of several calls share. Answers are made by the code that answers, from the requests that are shown.
+//! The examples, and parts of examples, that several calls share. Answers are made by the code that answers, from the requests that
+//! are shown.
 
 use std::convert::Infallible;
 
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{List, Removed};
 
-/// When things happen in examples: 2026-01-15, 09:30.
+/// The time at which things happen in examples: 2026-01-15, 09:30.
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
 
 /// The registration of the Spectra document, as printed.
@@ -29,8 +30,8 @@ pub(crate) fn spectra() -> Value {
     })
 }
 
-/// What "About webhooks" of the Spektr documents lets an owner choose: everything, at a settable rate, but no run started or ended
-/// for monitoring, and what happens in an onboarding at its end.
+/// The settings that "About webhooks" of the Spektr documents lets an owner choose: everything, at a settable rate, but no run
+/// started or ended for monitoring, and what happens in an onboarding at its end.
 pub(crate) fn spektr() -> Value {
     json!({
         "url": "https://example.com/spektr",
@@ -101,7 +102,7 @@ pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
     })
 }
 
-/// Where its requests go.
+/// Returns the URL that the webhook's requests go to.
 pub(crate) fn url(webhook: &Webhook) -> Option<&PublicUrl> {
     match &webhook.settings.url {
         StoredUrl::Open(url) => Some(url),
@@ -109,7 +110,7 @@ pub(crate) fn url(webhook: &Webhook) -> Option<&PublicUrl> {
     }
 }
 
-/// What signs requests in examples.
+/// Returns the secret that signs requests in examples.
 pub(crate) fn secret() -> Secret {
     Secret::new(*b"no secret: it is in an example..")
 }

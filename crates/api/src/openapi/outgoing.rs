@@ -1,4 +1,4 @@
-//! What endpoints get: a request for each format, made by the code that makes requests.
+//! The requests that endpoints get: one for each format, made by the code that makes requests.
 
 mod body;
 

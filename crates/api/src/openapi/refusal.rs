@@ -1,4 +1,5 @@
-//! How calls fail: the envelope, and an example for each reason. Some answers are API Gateway's own and have no envelope.
+//! The document's answers to calls that fail: the envelope, and an example for each reason. Some answers are API Gateway's own and
+//! have no envelope.
 
 use posthaste_domain::{
     input::{Failure, MAX_BODY_BYTES},
@@ -15,7 +16,7 @@ use utoipa::{
 
 use super::schema;
 
-/// What API Gateway answers itself.
+/// The body of an answer that API Gateway itself gives.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its shape is used")]
 pub(crate) struct GatewayMessage {
@@ -23,18 +24,18 @@ pub(crate) struct GatewayMessage {
     message: String,
 }
 
-/// What was sent, where the failure says something of it.
+/// The part of a request that the failure is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// Nothing that matters.
+    /// The failure is about nothing that was sent.
     Anything,
-    /// A body.
+    /// The request has this body.
     Body(&'static str),
-    /// A query of one parameter.
+    /// The request has a query of this one parameter.
     Query(&'static str, &'static str),
-    /// A header.
+    /// The request has this header.
     Header(&'static str, &'static str),
-    /// A body of more bytes than this.
+    /// The request has a body of more bytes than this.
     MoreThan(usize),
 }
 
@@ -179,7 +180,7 @@ pub(super) fn shared() -> [(&'static str, Refusal); 3] {
 /// The answers that API Gateway gives instead of every call. They are described once.
 pub(super) const GATEWAY: [(&str, u16); 2] = [("Unavailable", 503), ("GatewayTimeout", 504)];
 
-/// What API Gateway itself says with a status.
+/// Returns the message that API Gateway itself sends with a status.
 fn gateway_message(status: u16) -> Option<&'static str> {
     match status {
         413 => Some("Request Entity Too Large"),

@@ -43,7 +43,7 @@ impl ToSchema for InForce {
     }
 }
 
-/// Whose a type can be: the owners of the catalogue, and the workspace itself.
+/// Describes who can own a type: the owners of the catalogue, and the workspace itself.
 pub(crate) fn owner() -> ObjectBuilder {
     let owners: BTreeSet<&str> = catalogue::all().iter().map(|built_in| built_in.owner).collect();
     let owners = owners.into_iter().chain(["workspace"]);

@@ -312,12 +312,12 @@ pub(super) fn number() -> ObjectBuilder {
     integer().minimum(Some(0))
 }
 
-/// A UUID.
+/// A pattern that every UUID fits.
 pub(super) fn id() -> ObjectBuilder {
     formatted("uuid")
 }
 
-/// What the profiles stand for, and what is shown only once.
+/// Describes what the profiles stand for, and what is shown only once.
 fn registering() -> String {
     let mut text =
         "A profile is a bundle of defaults, any of which the registration can replace. `retries` are the waits, in \

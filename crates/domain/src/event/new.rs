@@ -16,15 +16,15 @@ body! {
     /// An event to publish, at most 256 KiB.
     #[derive(Debug, Clone)]
     pub struct NewEvent {
-        /// What sort of thing happened.
+        /// The type of the event, which says what sort of thing happened.
         pub r#type: EventType,
         /// The event's own JSON. It reaches receivers byte for byte. Data of a type that has a JSON Schema has to fit it; further
         /// fields are welcome. It has at most 50 levels of objects and lists within each other.
         pub data: Box<RawValue> as Sendable<JsonObject>,
-        /// Whom it is about, at most 256 bytes.
+        /// The person or thing that the event is about, at most 256 bytes.
         pub subject: Option<String> as Optional<Sendable<Text<256>>>,
-        /// When it happened, in RFC 3339, from 1970 on, or as Unix milliseconds, from 2001 on: a smaller number is refused, as it would
-        /// be a present time in seconds. The time of acceptance unless given.
+        /// The time at which the event happened, in RFC 3339, from 1970 on, or as Unix milliseconds, from 2001 on: a smaller number
+        /// is refused, as it would be a present time in seconds. The time of acceptance unless given.
         pub timestamp: Option<Timestamp> as Optional<Moment>,
         /// The producer's own reference, at most 256 bytes.
         pub reference: Option<String> as Optional<Sendable<Text<256>>>,
@@ -35,7 +35,7 @@ body! {
     /// Several events in one call, at most 4 MiB. Either all of them are accepted or none.
     #[derive(Debug, Clone)]
     pub struct NewEvents {
-        /// The events.
+        /// The events that are published.
         pub events: Vec<NewEvent> as EventList,
     }
 }
@@ -58,7 +58,7 @@ impl NewEvent {
         }
     }
 
-    /// The accepted event.
+    /// Returns the accepted event.
     pub fn accept(self, id: EventId, workspace: Workspace, now: Timestamp) -> Event {
         Event {
             id,

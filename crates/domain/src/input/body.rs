@@ -18,7 +18,7 @@ pub fn check_depth(path: &str, json: &str) -> Result<(), Invalid> {
     Err(Invalid::field(path, "too_deep", message))
 }
 
-/// How many levels of objects and lists a well-formed text has.
+/// Returns the number of levels of objects and lists that a well-formed text has.
 fn depth(json: &str) -> usize {
     let (mut level, mut deepest): (usize, usize) = (0, 0);
     let mut bytes = json.bytes();
@@ -70,7 +70,7 @@ fn no_json(text: &str, error: &serde_json::Error) -> String {
     }
 }
 
-/// Whether a text that is not JSON is `name=value`, as HTML forms and `curl -d name=value` send it.
+/// Returns whether a text that is not JSON is `name=value`, as HTML forms and `curl -d name=value` send it.
 fn is_form(text: &str) -> bool {
     let name = text.split_once('=').map(|(name, _)| name);
     name.is_some_and(|name| {

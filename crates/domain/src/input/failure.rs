@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// How every call fails.
+/// The API's answer to every call that fails.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Failure<'a> {
@@ -13,7 +13,7 @@ pub struct Failure<'a> {
     pub error: Complaint<'a>,
 }
 
-/// What is wrong.
+/// The description of what is wrong with a call.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]

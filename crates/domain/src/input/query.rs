@@ -104,7 +104,7 @@ pub struct Cursor<C>(PhantomData<C>);
 /// A text of any kind.
 pub struct AnyText;
 
-/// Whether a list begins with the newest.
+/// The order of a list, which begins with the oldest or with the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// The oldest first.

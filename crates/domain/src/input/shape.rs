@@ -14,9 +14,9 @@ use super::{Invalid, Whole};
 pub trait Shape: Documented {
     /// The value that is read.
     type Value;
-    /// Whether the document describes it once and refers to it by its name.
+    /// It says whether the document describes the shape once and refers to it by its name.
     const NAMED: bool = true;
-    /// Whether a field of this shape has to be there.
+    /// It says whether a field of this shape has to be there.
     const REQUIRED: bool = true;
 
     /// Reads JSON that stands at the path `at` and is not `null`.

@@ -7,7 +7,7 @@
 //! index is late, clocks are up to 5 s wrong, and calls stall. After a while nothing goes wrong any more, the endpoints are well,
 //! and everything has to end.
 //!
-//! What has to hold, at every moment:
+//! These rules have to hold at every moment:
 //!
 //! 1. Each delivery that was accepted is in a message, an item, a parked retry, or has a final record.
 //! 2. As long as something waits, its lane has a `dueAt`, or the message that brought it is there. In the end everything is over.

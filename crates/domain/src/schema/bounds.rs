@@ -162,7 +162,7 @@ mod tests {
         super::check(schema)
     }
 
-    /// What means something as a keyword, and nothing as a name.
+    /// The words that mean something as a keyword, and nothing as a name.
     const KEYWORDS: [&str; 18] = [
         "const",
         "enum",

@@ -141,7 +141,8 @@ mod tests {
 
     use super::*;
 
-    /// Where a validator rewrites patterns, whether something refers to them or not.
+    /// Returns schemas with the pattern at each place where a validator rewrites it, whether
+    /// something refers to it or not.
     fn places(pattern: &str) -> [Value; 7] {
         let part = json!({ "pattern": pattern });
         [

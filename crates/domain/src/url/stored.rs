@@ -78,7 +78,7 @@ impl StoredUrl {
         }
     }
 
-    /// What the owner sees: the URL, or where it is sealed its origin and a mask, which together are a URL too.
+    /// Returns what the owner sees: the URL, or where it is sealed its origin and a mask, which together are a URL too.
     #[must_use]
     pub fn masked(&self) -> Self {
         match self {

@@ -13,7 +13,7 @@ body! {
     /// The fields that a registration or a change has beside the settings.
     #[derive(Debug, Clone)]
     struct Beside {
-        /// How requests reach the receiver.
+        /// The way in which requests reach the receiver.
         ///
         /// `slack` stands for the profile `slack`.
         pub method: Option<Method> as Optional<Method>,
@@ -39,7 +39,7 @@ pub struct Change {
     /// The headers that replace those that there were; none where they stay. Nobody can send back values that are not shown, so a
     /// change names all headers or none.
     pub headers: Option<Headers<HeaderValue>>,
-    /// Whether the change says that the webhook is enabled, and does not only leave it so.
+    /// It says whether the change itself enables the webhook, and does not only leave it enabled.
     pub enables: bool,
 }
 

@@ -33,49 +33,49 @@ body! {
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct Settings {
-        /// Where requests go.
+        /// The URL that requests go to.
         ///
         /// It is an absolute `https` URL with a public host, without credentials and without a fragment. Plain `http`
         /// and private addresses only where the deployment allows them.
         pub url: StoredUrl,
-        /// What is subscribed to.
+        /// The patterns of the event types that the webhook subscribes to.
         ///
         /// Each has to be known or the beginning of something that is known.
         pub events: Vec<EventPattern> as Subscriptions,
         /// A note, at most 1,024 bytes.
         pub description: Option<String> as Optional<Text<1024>>,
-        /// Where the defaults come from.
+        /// The profile that the defaults come from.
         ///
         /// `standard` unless given, or `slack` where the method is.
         #[serde(default)]
         pub profile: Profile = Profile::Standard,
-        /// How events are written.
+        /// The form in which events are written.
         ///
         /// The profile's format unless given.
         pub format: Option<Format> as Own<Format>,
-        /// When events are delivered that no filter speaks of.
+        /// The moment at which events are delivered that no filter speaks of.
         ///
         /// `immediate` unless given.
         #[serde(default)]
         pub timing: Timing = Timing::Immediate,
-        /// Which events of which processes are wanted, and when.
+        /// The filters, which say which events of which processes are wanted, and when.
         ///
         /// A filter only takes away from `events`.
         #[serde(default)]
         pub filters: Filters = Filters::default(),
-        /// How often requests are made at most. In an answer, null means that there is no limit.
+        /// The limit on how often requests are made. In an answer, null means that there is no limit.
         ///
         /// The profile's rate unless given.
         pub rate_limit: Option<RateLimit> as Optional<RateLimit>,
-        /// When a failed delivery is tried again.
+        /// The schedule by which a failed delivery is tried again.
         ///
         /// The profile's schedule unless given.
         pub retry_schedule: Option<RetrySchedule> as Own<RetrySchedule>,
-        /// Which statuses are a success.
+        /// The statuses of an answer that are a success.
         ///
-        /// The profile's unless given.
+        /// The profile's statuses unless given.
         pub success_statuses: Option<SuccessStatuses> as Own<SuccessStatuses>,
-        /// How long one request may take, head and body, in seconds.
+        /// The time that one request may take, head and body, in seconds.
         ///
         /// 5 unless given.
         pub timeout_seconds: Option<u8> as Own<Number<u8, 1, { MAX_TIMEOUT_SECONDS as i64 }>>,
@@ -85,7 +85,7 @@ body! {
         pub enabled: bool = true,
     }
     beside {
-        /// Whether something may be held that the present settings would not hold.
+        /// It says whether something may be held that the present settings would not hold.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         pub has_held: bool,
     }
@@ -145,7 +145,7 @@ impl Settings {
         unknown.next().map_or(Ok(()), |(field, pattern)| Err(catalogue::unknown(&field, pattern, own)))
     }
 
-    /// What the subscriptions and filters that are not in `old` name and the catalogue does not know.
+    /// Returns the patterns of the subscriptions and filters that are not in `old` and that the catalogue does not know.
     pub fn new_patterns(&self, old: Option<&Self>) -> BTreeSet<EventPattern> {
         let added = self.added(old).map(|(_, pattern)| pattern);
         added.filter(|pattern| !catalogue::is_known(pattern, &[])).cloned().collect()
@@ -163,42 +163,42 @@ impl Settings {
         events.chain(filters).filter(move |(_, pattern)| !unchanged(pattern))
     }
 
-    /// How requests reach the receiver.
+    /// Returns the way in which requests reach the receiver.
     pub fn method(&self) -> Method {
         self.profile.method()
     }
 
-    /// How events are written.
+    /// Returns the form in which events are written.
     pub fn format(&self) -> Format {
         self.format.unwrap_or_else(|| self.profile.format())
     }
 
-    /// The waits between attempts.
+    /// Returns the waits between attempts.
     pub fn retry_schedule(&self) -> RetrySchedule {
         self.retry_schedule.clone().unwrap_or_else(|| self.profile.retry_schedule())
     }
 
-    /// How many requests are made; none where there is no limit.
+    /// Returns the limit on how often requests are made; none where there is no limit.
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.rate_limit.or_else(|| self.profile.rate_limit())
     }
 
-    /// Which statuses are a success.
+    /// Returns the statuses of an answer that are a success.
     pub fn success_statuses(&self) -> SuccessStatuses {
         self.success_statuses.clone().unwrap_or_else(|| self.profile.success_statuses())
     }
 
-    /// How long one request may take.
+    /// Returns the time that one request may take, in seconds.
     pub fn timeout_seconds(&self) -> u8 {
         self.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS)
     }
 
-    /// Whether an event of this type, which says this of its process, is, or was, to be delivered, by these settings.
+    /// Returns whether an event of this type, which says this of its process, is, or was, to be delivered, by these settings.
     pub fn want(&self, event_type: &EventType, process: &Process) -> bool {
         filter::timing(&self.events, &self.filters, self.timing, event_type, process).is_some()
     }
 
-    /// Whether any event may wait for the end of its process, by these settings or by earlier ones.
+    /// Returns whether any event may wait for the end of its process, by these settings or by earlier ones.
     pub fn hold_anything(&self) -> bool {
         self.has_held || self.timing == Timing::ProcessEnd || self.filters.hold_anything()
     }

@@ -89,7 +89,7 @@ async fn be_a_function() {
 struct Process(Child);
 
 impl Process {
-    /// What it ends with; nothing if it asks for something before.
+    /// Returns the code that the process ends with; none if it asks for something before.
     fn code_before_it_asks(&mut self, api: &TcpListener) -> Option<i32> {
         api.set_nonblocking(true).unwrap();
         loop {

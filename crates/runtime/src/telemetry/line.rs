@@ -12,9 +12,9 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// How lines are written. Fields have to be written as JSON objects.
+/// The form in which lines are written. Fields have to be written as JSON objects.
 pub(super) struct Line {
-    /// As JSON.
+    /// The name of the stage, as JSON.
     stage: String,
 }
 

@@ -5,7 +5,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 
-/// What was written.
+/// The text that was written.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 

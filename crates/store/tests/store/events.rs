@@ -1,4 +1,4 @@
-//! How long events are kept.
+//! Checks how long events are kept.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What reading costs, in the read units that DynamoDB counts.
+//! Checks what reading costs, in the read units that DynamoDB counts.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +27,7 @@ const WEBHOOK: WebhookId = WebhookId(7);
 struct Meter(Arc<Mutex<(usize, f64)>>);
 
 impl Meter {
-    /// How many calls there were, and their read units, since the last time somebody asked.
+    /// Returns how many calls there were, and their read units, since the last time somebody asked.
     fn taken(&self) -> (usize, f64) {
         std::mem::take(&mut *self.0.lock().unwrap())
     }

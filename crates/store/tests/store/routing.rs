@@ -39,7 +39,7 @@ fn webhook(id: u64, pattern: &str) -> Webhook {
     }
 }
 
-/// What the index says, read as fan-out reads it.
+/// Returns what the index says, read as fan-out reads it.
 async fn index(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
     let root = registry.roots([workspace()]).await.items.remove(&workspace()).unwrap();
     let keys: Vec<_> = root.hashes().map(|hash| (workspace(), hash.to_owned())).collect();
@@ -50,7 +50,7 @@ async fn index(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
     index
 }
 
-/// What the webhooks themselves say.
+/// Returns what the webhooks themselves say.
 async fn webhooks(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
     let all = registry.webhooks(&workspace()).await.unwrap();
     assert!(all.unreadable.is_empty());

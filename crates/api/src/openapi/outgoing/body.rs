@@ -4,12 +4,12 @@
 use posthaste_domain::{event_type::EventType, input::JsonObject, workspace::Workspace};
 use utoipa::ToSchema;
 
-/// Standard Webhooks.
+/// A body in the format of Standard Webhooks.
 #[derive(ToSchema)]
 pub(super) struct Standard {
     #[schema(inline)]
     r#type: EventType,
-    /// When it happened.
+    /// The time at which the event happened.
     #[schema(format = "date-time")]
     timestamp: String,
     /// The event's own JSON, byte for byte.
@@ -33,7 +33,7 @@ pub(super) struct SpektrEvent {
     spektr_id: Option<String>,
     #[schema(inline)]
     event_type: EventType,
-    /// When it happened, in Unix milliseconds.
+    /// The time at which the event happened, in Unix milliseconds.
     timestamp: i64,
     #[schema(inline)]
     workspace_id: Workspace,
@@ -55,7 +55,7 @@ pub(super) struct SpektrV1 {
     /// False, or null for `process_run_end`.
     #[schema(required = true)]
     delivered: Option<bool>,
-    /// When it happened, in Unix milliseconds.
+    /// The time at which the event happened, in Unix milliseconds.
     #[schema(rename = "createdAt")]
     created_at: i64,
     #[schema(required = false)]
@@ -72,19 +72,19 @@ pub(super) struct SpektrV1 {
     data: JsonObject,
 }
 
-/// Spectra.
+/// A body in the format of Spectra.
 #[derive(ToSchema)]
 pub(super) struct Spectra {
     #[schema(inline)]
     event: EventType,
-    /// When it happened.
+    /// The time at which the event happened.
     #[schema(format = "date-time")]
     timestamp: String,
     /// The event's own JSON, byte for byte.
     data: JsonObject,
 }
 
-/// Dataspike.
+/// A body in the format of Dataspike.
 #[derive(ToSchema)]
 pub(super) struct Dataspike {
     #[schema(format = "uuid")]
@@ -94,14 +94,14 @@ pub(super) struct Dataspike {
     webhook_id: String,
     #[schema(inline)]
     event_type: EventType,
-    /// When it happened.
+    /// The time at which the event happened.
     #[schema(format = "date-time")]
     timestamp: String,
     /// The event's own JSON, byte for byte.
     payload: JsonObject,
 }
 
-/// CloudEvents 1.0, structured mode.
+/// A body in the format of CloudEvents 1.0, in structured mode.
 #[derive(ToSchema)]
 pub(super) struct CloudEvents {
     #[schema(pattern = "^1\\.0$")]
@@ -114,7 +114,7 @@ pub(super) struct CloudEvents {
     r#type: EventType,
     #[schema(required = false)]
     subject: String,
-    /// When it happened.
+    /// The time at which the event happened.
     #[schema(format = "date-time")]
     time: String,
     datacontenttype: String,

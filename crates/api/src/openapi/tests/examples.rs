@@ -138,7 +138,7 @@ fn every_failure_is_what_the_code_answers() {
     }
 }
 
-/// What the code makes of what was sent.
+/// Returns the error that the code makes of what was sent.
 fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
     match (&refusal.sent, refusal.code) {
         (Sent::Body(body), "unknown_event_type") if operation == "sendTest" => {
@@ -213,7 +213,8 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
     }
 }
 
-/// What a webhook is refused with in a workspace that has this many, each with a hundred of these subscriptions beside its own.
+/// Returns the error that a webhook is refused with in a workspace that has this many, each with a hundred of these subscriptions
+/// beside its own.
 fn one_more_webhook(webhooks: u64, patterns: &[String]) -> ApiError {
     let operational: Vec<String> = patterns.iter().filter(|name| name.contains('.')).cloned().collect();
     let patterns: Vec<String> =

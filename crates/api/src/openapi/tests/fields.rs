@@ -25,7 +25,8 @@ fn the_example_of_every_setting_has_them_all() {
     }
 }
 
-/// What lies deeper than one level: the document and the parser have to agree on every one of these.
+/// Checks values that lie deeper than one level: the document and the parser have to agree on every
+/// one of these.
 #[test]
 fn the_document_and_the_parser_agree_on_nested_values() {
     let register = |name: &'static str, values: Vec<Value>| values.into_iter().map(move |value| (name, value));

@@ -1,4 +1,4 @@
-//! What generators of clients, and tools that make calls, make of the document.
+//! Holds the document against what generators of clients, and tools that make calls, make of it.
 
 use std::collections::BTreeSet;
 
