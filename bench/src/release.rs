@@ -26,7 +26,7 @@ pub struct ReleaseArgs {
 }
 
 /// `release` works in this many parts, each of which has this many partitions
-/// (`crates/domain/src/parked.rs`).
+/// (`crates/domain/src/delivery/parked.rs`).
 const PARTS: usize = 8;
 const SHARDS: usize = 64;
 /// One call reads this many entries of a partition.

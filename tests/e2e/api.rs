@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use posthaste_domain::known_keys::BELIEVED;
+use posthaste_domain::access::known_keys::BELIEVED;
 use posthaste_tests::{Posthaste, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -2,11 +2,13 @@ use std::collections::BTreeMap;
 
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Encoding, Failure, Status},
-    event_type::EventType,
-    history::Waits,
+    delivery::{
+        attempt::{Attempt, Encoding, Failure, Status},
+        history::Waits,
+    },
+    endpoint::lane::{Lane, Reason},
+    event::event_type::EventType,
     id::{CauseKind, DeliveryId, EventId},
-    lane::{Lane, Reason},
 };
 use serde::Serialize;
 use utoipa::ToSchema;

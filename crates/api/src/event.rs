@@ -1,4 +1,9 @@
-use posthaste_domain::{Timestamp, event::Event, event_type::EventType, id::EventId, input::JsonObject};
+use posthaste_domain::{
+    Timestamp,
+    event::{Event, event_type::EventType},
+    id::EventId,
+    input::JsonObject,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;

@@ -1,4 +1,7 @@
-use posthaste_domain::{catalogue::BuiltIn, event_type::EventType, input::JsonObject, own_type::OwnEventType};
+use posthaste_domain::{
+    event::{catalogue::BuiltIn, event_type::EventType, own_type::OwnEventType},
+    input::JsonObject,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-use posthaste_domain::api_key::KeyInfo;
+use posthaste_domain::access::api_key::KeyInfo;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -2,9 +2,9 @@
 
 use posthaste_domain::{
     Invalid, Timestamp,
-    attempt::Status,
-    delivered,
-    event_type::EventType,
+    delivery::attempt::Status,
+    event::event_type::EventType,
+    fanout::delivered,
     id::{DeliveryId, EventId},
     input::{AnyText, Asked, Cursor, Order, Page, Source, Time, has_to_be},
 };

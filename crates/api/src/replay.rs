@@ -1,10 +1,11 @@
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure},
-    event::Event,
-    event_type::EventType,
+    delivery::{
+        attempt::{Attempt, Failure},
+        replay::{Job, JobStatus, Selection},
+    },
+    event::{Event, event_type::EventType},
     id::{DeliveryId, EventId, JobId},
-    replay::{Job, JobStatus, Selection},
 };
 use serde::Serialize;
 use utoipa::ToSchema;

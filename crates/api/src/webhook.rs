@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use posthaste_domain::{
     Timestamp,
-    health::Health,
+    endpoint::{
+        health::Health,
+        lane::{Lane, State},
+    },
     id::WebhookId,
-    lane::{Lane, State},
-    profile::Method,
-    secret::Secret,
-    webhook::{Settings, Webhook},
+    webhook::{Settings, Webhook, profile::Method, secret::Secret},
 };
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use posthaste_domain::{
-    attempt::Progress,
+    delivery::{
+        attempt::Progress,
+        task::{Content, Task},
+    },
     event::Event,
     id::DeliveryId,
-    task::{Content, Task},
 };
 use posthaste_store::{EventKey, Found};
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use posthaste_domain::{
     Timestamp,
-    attempt::{self, Duty},
+    delivery::{
+        attempt::{self, Duty},
+        sequence::Pending,
+        task::{Content, Due, Task},
+    },
     id::{BatchId, CauseKind, DeliveryId, EventId},
-    sequence::Pending,
-    task::{Content, Due, Task},
     webhook::Webhook,
 };
 

@@ -6,10 +6,10 @@
 
 use posthaste_domain::{
     Timestamp,
-    attempt::Attempt,
-    health::{Consequence, Disabled, Health},
+    delivery::attempt::Attempt,
+    endpoint::health::{Consequence, Disabled, Health},
+    event::operational::Operation,
     metrics::Metric,
-    operational::Operation,
     webhook::Webhook,
 };
 use posthaste_runtime::{clock, event_message::event_message, telemetry::count};

@@ -10,14 +10,15 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 use posthaste_domain::{
-    attempt::Failure,
-    catalogue,
-    dead_letter::DeadLetterReason,
+    delivery::{
+        attempt::Failure,
+        sequence::Pending,
+        task::{Due, Task},
+    },
+    event::{catalogue, operational::Operation},
     id::BatchId,
+    message::dead_letter::DeadLetterReason,
     metrics::Metric,
-    operational::Operation,
-    sequence::Pending,
-    task::{Due, Task},
     webhook::Webhook,
 };
 use posthaste_queue::Queue;

@@ -22,8 +22,8 @@ mod retry;
 use std::{collections::HashMap, time::Duration};
 
 use posthaste_domain::{
+    delivery::request::USER_AGENT,
     id::WebhookId,
-    request::USER_AGENT,
     webhook::{Credentials, Webhook},
 };
 use posthaste_queue::Queue;

@@ -2,10 +2,12 @@
 
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, UNEXPECTED_BODY, WRONG_STATUS},
+    delivery::{
+        attempt::{Attempt, UNEXPECTED_BODY, WRONG_STATUS},
+        sequence::{Carried, Pending},
+    },
     id::CauseKind,
     metrics::{Labels, Metric},
-    sequence::{Carried, Pending},
     webhook::Webhook,
 };
 use posthaste_runtime::telemetry::{count, measure};

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_domain::{Timestamp, id::BatchId, parked::Parked, sequence::Pending, task::Due, webhook::Webhook};
+use posthaste_domain::{
+    Timestamp,
+    delivery::{parked::Parked, sequence::Pending, task::Due},
+    id::BatchId,
+    webhook::Webhook,
+};
 
 use crate::{Courier, Parking};
 

@@ -5,11 +5,13 @@ use std::{collections::BTreeSet, time::Duration};
 use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure},
+    delivery::{
+        attempt::{Attempt, Failure},
+        made::Made,
+        sequence::{AFTERMATH, Carried, MAX_PASSES, Pending, Recorded, Retry, Settled},
+        task::Task,
+    },
     id::BatchId,
-    made::Made,
-    sequence::{AFTERMATH, Carried, MAX_PASSES, Pending, Recorded, Retry, Settled},
-    task::Task,
     webhook::Webhook,
 };
 use posthaste_runtime::clock;

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure, asked_wait},
-    lane,
-    made::Made,
-    request::WebhookRequest,
-    sequence::{Carried, Sequence},
+    delivery::{
+        attempt::{Attempt, Failure, asked_wait},
+        made::Made,
+        request::WebhookRequest,
+        sequence::{Carried, Sequence},
+    },
+    endpoint::lane,
     trace::SpanId,
     webhook::Webhook,
 };

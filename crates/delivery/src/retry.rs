@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use posthaste_domain::{
+    delivery::{
+        sequence::Pending,
+        task::{Due, Task},
+    },
     id::BatchId,
-    sequence::Pending,
-    task::{Due, Task},
     webhook::Webhook,
 };
 use posthaste_queue::Message;

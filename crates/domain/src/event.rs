@@ -6,8 +6,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+pub mod catalogue;
+pub mod event_type;
+pub mod idempotency;
+pub mod loops;
 mod new;
+pub mod operational;
 mod origin;
+pub mod own_type;
+pub mod process;
+pub mod sample;
+pub mod schema;
 mod timestamp;
 
 pub use new::{NewEvent, NewEvents};
@@ -16,15 +25,16 @@ pub use timestamp::FIRST_MILLISECOND;
 use timestamp::Moment;
 
 use crate::{
-    Invalid, catalogue,
-    event_type::EventType,
+    Invalid,
+    access::workspace::Workspace,
+    event::{
+        event_type::EventType,
+        own_type::OwnEventType,
+        schema::{BadSchema, Budget, DataSchema},
+    },
     id::EventId,
     input::{Fields, Optional, missing, parsed},
-    loops,
-    own_type::OwnEventType,
-    schema::{BadSchema, Budget, DataSchema},
     trace::{Trace, TraceParent},
-    workspace::Workspace,
 };
 
 /// The most bytes that one event may have as it was published: 256 KiB.

@@ -8,11 +8,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::nearest;
-
 mod body;
 mod declare;
 mod failure;
+pub(crate) mod nearest;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod query;

@@ -4,15 +4,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
+    access::workspace::Workspace,
+    endpoint::{
+        health::Health,
+        url::{PublicUrl, UrlPolicy},
+    },
     event::Event,
-    headers::Headers,
-    health::Health,
     id::WebhookId,
-    rotation::Secrets,
-    secret::Sealed,
-    url::{PublicUrl, UrlPolicy},
-    webhook::{Registration, Webhook},
-    workspace::Workspace,
+    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
 };
 
 /// A webhook for everything, with these further fields of its registration.

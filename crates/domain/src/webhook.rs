@@ -5,23 +5,31 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    event::Event,
-    format::Format,
-    headers::{HeaderValue, Headers},
-    health::Health,
+    access::workspace::Workspace,
+    delivery::format::Format,
+    endpoint::{health::Health, url::PublicUrl},
+    event::{Event, process::Process},
     id::WebhookId,
-    process::Process,
-    rate_limit::RateLimit,
-    retry::RetrySchedule,
-    rotation::Secrets,
-    secret::{Sealed, Secret},
-    success::SuccessStatuses,
-    url::PublicUrl,
-    workspace::Workspace,
+    webhook::{
+        headers::{HeaderValue, Headers},
+        rate_limit::RateLimit,
+        retry::RetrySchedule,
+        rotation::Secrets,
+        secret::{Sealed, Secret},
+        success::SuccessStatuses,
+    },
 };
 
+pub mod filter;
+pub mod headers;
+pub mod profile;
+pub mod rate_limit;
 mod registration;
+pub mod retry;
+pub mod rotation;
+pub mod secret;
 mod settings;
+pub mod success;
 
 pub use registration::{Change, Registration};
 #[cfg(feature = "openapi")]

@@ -14,10 +14,10 @@ use lambda_http::{Adapter, RequestExt, tower::ServiceExt};
 use lambda_runtime::Runtime;
 use posthaste_domain::{
     Invalid,
-    api_key::Scope,
+    access::api_key::Scope,
+    event::loops::{self, Relayed},
     id::JobId,
     input::{Complaint, Failure, InvalidKind},
-    loops::{self, Relayed},
     metrics::Metric,
 };
 use posthaste_store::StoreError;

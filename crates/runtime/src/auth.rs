@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::{header, request::Parts},
 };
-use posthaste_domain::{
+use posthaste_domain::access::{
     api_key::{ApiKey, Scope},
     workspace::Workspace,
 };
@@ -38,7 +38,7 @@ pub trait Needed {
 
 /// The scopes as types.
 pub mod scope {
-    use posthaste_domain::api_key::Scope;
+    use posthaste_domain::access::api_key::Scope;
 
     use super::Needed;
 

@@ -8,7 +8,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{Stream, StreamExt, stream};
-use posthaste_domain::{Timestamp, dead_letter::DeadLetterReason, metrics::Metric, retry, trace, version::Unreadable};
+use posthaste_domain::{
+    Timestamp,
+    message::{dead_letter::DeadLetterReason, version::Unreadable},
+    metrics::Metric,
+    trace,
+    webhook::retry,
+};
 use posthaste_queue::{Message, Queue, Wait};
 
 use crate::{

@@ -3,7 +3,10 @@
 use std::{env, str::FromStr, time::Duration};
 
 use http::HeaderValue;
-use posthaste_domain::{address::AllowedCidrs, tokens::Limit, url::UrlPolicy, workspace::Workspace};
+use posthaste_domain::{
+    access::{tokens::Limit, workspace::Workspace},
+    endpoint::{address::AllowedCidrs, url::UrlPolicy},
+};
 use posthaste_queue::Queue;
 
 /// A variable that is missing or can't be read. It names the variable and does not repeat the value.

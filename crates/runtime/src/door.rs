@@ -1,7 +1,7 @@
 //! The door decides who may come in: whether a call's API key exists, and whether the key has calls left.
 //!
-//! A key is looked up once in some seconds ([`posthaste_domain::known_keys`]). Each call of a key takes a token of its bucket
-//! ([`posthaste_domain::tokens`]), and one that has read much takes further ones when it is over ([`weigh`]). A call without a valid key
+//! A key is looked up once in some seconds ([`posthaste_domain::access::known_keys`]). Each call of a key takes a token of its bucket
+//! ([`posthaste_domain::access::tokens`]), and one that has read much takes further ones when it is over ([`weigh`]). A call without a valid key
 //! belongs to nobody, so it takes none.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,10 +12,12 @@ use axum::{
     response::Response,
 };
 use posthaste_domain::{
-    api_key::{ApiKey, KeyHash, KeyInfo},
+    access::{
+        api_key::{ApiKey, KeyHash, KeyInfo},
+        known_keys::{Known, KnownKeys},
+        tokens::{self, Limit},
+    },
     id::KeyId,
-    known_keys::{Known, KnownKeys},
-    tokens::{self, Limit},
 };
 use posthaste_store::{Bucket, Registry};
 

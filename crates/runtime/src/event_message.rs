@@ -1,6 +1,9 @@
 //! The message of the events queue that carries an event.
 
-use posthaste_domain::{event::Event, process, trace};
+use posthaste_domain::{
+    event::{Event, process},
+    trace,
+};
 use posthaste_queue::Message;
 
 /// The message attribute that says how many hops the event has; it is left out where it has none. It is not a field of the event,

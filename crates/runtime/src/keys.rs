@@ -18,10 +18,12 @@ use aws_sdk_secretsmanager::{
     operation::get_secret_value::GetSecretValueError,
 };
 use posthaste_domain::{
-    headers::{HeaderValue, Headers},
-    secret::{Sealed, Secret},
-    url::{PublicUrl, StoredUrl},
-    webhook::{Credentials, Settings, Webhook},
+    endpoint::url::{PublicUrl, StoredUrl},
+    webhook::{
+        Credentials, Settings, Webhook,
+        headers::{HeaderValue, Headers},
+        secret::{Sealed, Secret},
+    },
 };
 use posthaste_store::{KeyRing, Place, Purpose, SealError};
 use tokio::sync::Mutex;

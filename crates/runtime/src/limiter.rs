@@ -1,4 +1,4 @@
-//! Limits that the environments of a function keep together; the rule is in [`posthaste_domain::tokens`].
+//! Limits that the environments of a function keep together; the rule is in [`posthaste_domain::access::tokens`].
 //!
 //! Where the bucket can't be asked, what was to be counted passes: a limit is no reason to lose events.
 
@@ -10,7 +10,7 @@ use std::{
 
 use posthaste_domain::{
     Timestamp,
-    tokens::{Account, Admission, Limit},
+    access::tokens::{Account, Admission, Limit},
 };
 use posthaste_store::{Bucket, Registry};
 

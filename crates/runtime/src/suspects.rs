@@ -1,4 +1,4 @@
-//! Batches with a message in them that may kill the function that handles it; [`posthaste_domain::suspect`] has the rule.
+//! Batches with a message in them that may kill the function that handles it; [`posthaste_domain::message::suspect`] has the rule.
 //!
 //! It guarantees this: what is no suspect is handled, and deleted, before a suspect is begun, so a suspect that kills the function
 //! takes nothing of that along. A suspect is begun only when that is written down, and only with time left to forget it. A batch
@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use posthaste_domain::{
+use posthaste_domain::message::{
     dead_letter::DeadLetterReason,
     suspect::{self, FORGETTING, Handling, MAX_DEATHS},
 };

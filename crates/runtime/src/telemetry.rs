@@ -12,8 +12,8 @@ use lambda_runtime::{
     tower::{Layer, Service},
 };
 use posthaste_domain::{
+    access::workspace::Workspace,
     metrics::{Labels, Measured, Metric, Teller},
-    workspace::Workspace,
 };
 use tracing::{Instrument, instrument::Instrumented};
 use tracing_subscriber::{

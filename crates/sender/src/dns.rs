@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use posthaste_domain::address::{AllowedCidrs, NotPublic};
+use posthaste_domain::endpoint::address::{AllowedCidrs, NotPublic};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The number of addresses of each family that are dialled, so that a name with thousands of them

@@ -7,7 +7,7 @@
 
 use std::{error::Error, io, time::Duration};
 
-use posthaste_domain::url::UrlError;
+use posthaste_domain::endpoint::url::UrlError;
 
 use crate::dns::DnsError;
 

@@ -33,7 +33,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use posthaste_domain::{
-    url::{PublicUrl, UrlPolicy},
+    endpoint::url::{PublicUrl, UrlPolicy},
     webhook::MAX_TIMEOUT_SECONDS,
 };
 use reqwest::{

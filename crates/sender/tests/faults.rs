@@ -3,7 +3,7 @@
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-use posthaste_domain::url::{PublicUrl, UrlPolicy};
+use posthaste_domain::endpoint::url::{PublicUrl, UrlPolicy};
 use posthaste_sender::{Lookup, Request, SendError, Sender, code};
 use rustls::RootCertStore;
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use posthaste_domain::url::{PublicUrl, UrlPolicy};
+use posthaste_domain::endpoint::url::{PublicUrl, UrlPolicy};
 use posthaste_sender::{Request, Sender};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -4,7 +4,7 @@
 
 use std::{fs::File, io, time::Duration};
 
-use posthaste_domain::url::{PublicUrl, UrlPolicy};
+use posthaste_domain::endpoint::url::{PublicUrl, UrlPolicy};
 use posthaste_sender::{Request, Sender, code};
 
 fn lower_the_limit_of_files(limit: libc::rlim_t) {

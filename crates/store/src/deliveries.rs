@@ -8,13 +8,13 @@
 //! | the same | `ended` | `expiresAt` |
 //! | `#replay#<workspace>#<webhook id>` | job id | `status`, `selection`, `since`, `until`, `examined`, `replayed`, `page`, `cursor`, `by`, `error` (JSON), `createdAt`, `updatedAt`, `expiresAt` |
 //! | the same | `latest` | `job` (the id of the newest job) |
-//! | `#lane#<workspace>#<webhook id>` | `lane` | those of [`posthaste_domain::lane::Attr`]; while it has a turn `dueAt` and `dueShard` (`L0` to `L15`) |
+//! | `#lane#<workspace>#<webhook id>` | `lane` | those of [`posthaste_domain::endpoint::lane::Attr`]; while it has a turn `dueAt` and `dueShard` (`L0` to `L15`) |
 //! | `#wait#<workspace>#<webhook id>#0` | `<class>#<event id>#<part>#<delivery or batch id>#<SHA-256 of the message, 8 digits>` | `task` (JSON, by reference), `bytes`, `since` (ms), `expiresAt` |
 //! | `#suspect#<SQS message id>` | `suspect` | `begun` (how many functions began to handle the message in a row without an end), `expiresAt` |
 //! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `spacing` (microseconds), `expiresAt` |
 //!
 //! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of holds, of lanes that
-//! have a turn, and of what the version before has parked. What is parked has an item of its own: [`posthaste_domain::parked`].
+//! have a turn, and of what the version before has parked. What is parked has an item of its own: [`posthaste_domain::delivery::parked`].
 //! A workspace begins with a letter or a digit, so no record is in a partition that begins with `#`.
 
 mod attempts;

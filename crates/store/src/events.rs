@@ -10,7 +10,12 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use posthaste_domain::{Timestamp, event::Event, event_type::EventType, id::EventId, workspace::Workspace};
+use posthaste_domain::{
+    Timestamp,
+    access::workspace::Workspace,
+    event::{Event, event_type::EventType},
+    id::EventId,
+};
 
 use crate::{
     Page, StoreError,

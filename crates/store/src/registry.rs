@@ -4,8 +4,8 @@
 //! | pk | sk | attributes |
 //! |---|---|---|
 //! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secrets` and `headers` (JSON of sealed values), `createdAt`, `updatedAt`, `revision`; its health: `failingSince`, `lastSuccessAt`, `lastFailureAt`, `failures`, `announced`, `disabledAt`, `disabledReason` |
-//! | `routing#<workspace>` | `root` | `root` (JSON of [`posthaste_domain::routing::Root`]), `revision` |
-//! | `routing#<workspace>#<hash>` | `page` | `page` (JSON of a [`posthaste_domain::routing::Page`]) |
+//! | `routing#<workspace>` | `root` | `root` (JSON of [`posthaste_domain::fanout::routing::Root`]), `revision` |
+//! | `routing#<workspace>#<hash>` | `page` | `page` (JSON of a [`posthaste_domain::fanout::routing::Page`]) |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
 //! | `count#<workspace>` | `type` | `count`: how many event types of its own the workspace has |
@@ -30,7 +30,7 @@ mod types;
 pub(crate) mod webhooks;
 
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
-use posthaste_domain::workspace::Workspace;
+use posthaste_domain::access::workspace::Workspace;
 
 use crate::{
     Page, StoreError,

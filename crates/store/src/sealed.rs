@@ -9,12 +9,14 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use posthaste_domain::{
-    headers::{HeaderName, HeaderValue},
+    access::workspace::Workspace,
+    endpoint::url::{PublicUrl, StoredUrl},
     id::WebhookId,
-    secret::{Sealed, Secret},
-    url::{PublicUrl, StoredUrl},
-    webhook::{Credentials, Webhook},
-    workspace::Workspace,
+    webhook::{
+        Credentials, Webhook,
+        headers::{HeaderName, HeaderValue},
+        secret::{Sealed, Secret},
+    },
 };
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},

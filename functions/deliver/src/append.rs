@@ -7,11 +7,15 @@ use std::{
 
 use posthaste_delivery::{SendOn, task};
 use posthaste_domain::{
-    backlog::Waiting,
-    lane::{Append, AppendStep, Attr, Lane, Outcome, Reason, Strike, TurnMessage, due_shard},
+    delivery::{
+        sequence::{MAX_PASSES, Pending},
+        task::Task,
+    },
+    endpoint::{
+        backlog::Waiting,
+        lane::{Append, AppendStep, Attr, Lane, Outcome, Reason, Strike, TurnMessage, due_shard},
+    },
     metrics::{Labels, Metric},
-    sequence::{MAX_PASSES, Pending},
-    task::Task,
     webhook::Webhook,
 };
 use posthaste_queue::Message;

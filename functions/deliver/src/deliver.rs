@@ -10,7 +10,7 @@
 //!
 //! Isolation: messages are grouped by workspace, so SQS hands out those of quiet workspaces first (fair queues). An endpoint that
 //! takes longer than a second gets a strike while its request is still under way; the third within a minute sidelines its webhook
-//! ([`posthaste_domain::lane`]), and from then on its deliveries wait in its backlog, worked off by another function. A webhook that
+//! ([`posthaste_domain::endpoint::lane`]), and from then on its deliveries wait in its backlog, worked off by another function. A webhook that
 //! this environment has not seen answer quickly gets one request of the batch first: if that is slow, the others wait.
 
 use std::{
@@ -28,10 +28,10 @@ use futures::{
 };
 use posthaste_delivery::{Client, Courier, Sent, duties};
 use posthaste_domain::{
-    dead_letter::DeadLetterReason,
+    delivery::task::Task,
+    endpoint::lane::{Admission, Evidence, Lane, Reason},
     id::WebhookId,
-    lane::{Admission, Evidence, Lane, Reason},
-    task::Task,
+    message::dead_letter::DeadLetterReason,
     webhook::Webhook,
 };
 use posthaste_queue::Queue;

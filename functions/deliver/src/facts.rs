@@ -6,7 +6,9 @@ use std::{
 };
 
 use posthaste_delivery::{Client, Courier};
-use posthaste_domain::{Timestamp, id::WebhookId, lane::Lane, task::Task, workspace::Workspace};
+use posthaste_domain::{
+    Timestamp, access::workspace::Workspace, delivery::task::Task, endpoint::lane::Lane, id::WebhookId,
+};
 use posthaste_runtime::clock;
 use posthaste_store::{Found, WebhookKey};
 

@@ -5,10 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 use posthaste_delivery::{Answer, Answered, Concluded, Concluding, SendOn, Skipped, host};
 use posthaste_domain::{
     Timestamp,
-    lane::{Admission, Reason, SLOW, Strike},
-    rate_limit::RateLimit,
-    sequence::{AFTERMATH, Carried, MAX_PASSES, Move, Pending, Situation, Way, sent_on, way},
-    webhook::Webhook,
+    delivery::sequence::{AFTERMATH, Carried, MAX_PASSES, Move, Pending, Situation, Way, sent_on, way},
+    endpoint::lane::{Admission, Reason, SLOW, Strike},
+    webhook::{Webhook, rate_limit::RateLimit},
 };
 use posthaste_queue::MAX_DELAY;
 use posthaste_runtime::{

@@ -6,10 +6,12 @@
 use posthaste_delivery::{Client, Duties, Gone, Parking};
 use posthaste_domain::{
     Timestamp,
-    lane::{Admission, Lane, Reason},
-    made::Made,
-    sequence::{Pending, Sequence},
-    task::{MAX_DELIVERIES, MAX_REFERRED_BYTES, Task},
+    delivery::{
+        made::Made,
+        sequence::{Pending, Sequence},
+        task::{MAX_DELIVERIES, MAX_REFERRED_BYTES, Task},
+    },
+    endpoint::lane::{Admission, Lane, Reason},
     webhook::Webhook,
 };
 

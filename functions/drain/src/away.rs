@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_delivery::{SendOn, task};
-use posthaste_domain::task::Due;
+use posthaste_domain::delivery::task::Due;
 
 use crate::turn::Working;
 

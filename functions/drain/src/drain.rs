@@ -1,7 +1,7 @@
 //! The turns of webhooks, side by side.
 //!
 //! Actors: the poller hands over up to ten messages, each of which asks for the turn of one webhook; each claims it, and works the
-//! backlog off until the turn is over. What the turn does next is decided in [`posthaste_domain::lane::Turn`]; this carries it out.
+//! backlog off until the turn is over. What the turn does next is decided in [`posthaste_domain::endpoint::lane::Turn`]; this carries it out.
 //!
 //! Guarantees, wherever the function dies: what has been sent and recorded is not sent again, as the next turn reads the records
 //! first where this one did not end; what has not been recorded is. An item is deleted only when what it asks for is recorded, sent
@@ -15,8 +15,8 @@ use futures::stream::FuturesUnordered;
 use posthaste_delivery::Courier;
 use posthaste_domain::{
     Timestamp,
-    dead_letter::DeadLetterReason,
-    lane::{Claim, Claiming, Message, TurnMessage},
+    endpoint::lane::{Claim, Claiming, Message, TurnMessage},
+    message::dead_letter::DeadLetterReason,
 };
 use posthaste_runtime::{
     batch::{Batch, Fate, Record},

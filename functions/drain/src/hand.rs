@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use posthaste_domain::{
-    backlog::{Class, LIVE_PAGES, Waiting},
-    format::{MAX_BODY_BYTES, MAX_EVENTS},
+    delivery::{
+        format::{MAX_BODY_BYTES, MAX_EVENTS},
+        sequence::{Pending, Sequence},
+    },
+    endpoint::backlog::{Class, LIVE_PAGES, Waiting},
     id::DeliveryId,
-    sequence::{Pending, Sequence},
 };
 
 /// An item at hand.

@@ -2,10 +2,14 @@
 
 use posthaste_delivery::{Client, Details, Duties, Sent, Skipped, duties};
 use posthaste_domain::{
-    backlog::{Class, MAX_PAGE_BYTES, Waiting},
-    lane::Seen,
-    sequence::{Pending, Sequence},
-    task::Task,
+    delivery::{
+        sequence::{Pending, Sequence},
+        task::Task,
+    },
+    endpoint::{
+        backlog::{Class, MAX_PAGE_BYTES, Waiting},
+        lane::Seen,
+    },
 };
 use posthaste_runtime::clock;
 

@@ -7,9 +7,9 @@ use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use posthaste_delivery::{Answered, Client, Concluded, Concluding, SendOn};
 use posthaste_domain::{
     Timestamp,
+    delivery::sequence::{Carried, Pending, Way, sent_on, way},
+    endpoint::lane::{Over, Seen, State, Step, Turn, TurnMessage, Verdict},
     id::BatchId,
-    lane::{Over, Seen, State, Step, Turn, TurnMessage, Verdict},
-    sequence::{Carried, Pending, Way, sent_on, way},
 };
 use posthaste_queue::{MAX_DELAY, Message};
 use posthaste_runtime::{batch::Fate, clock, deadline::Deadline};
@@ -342,7 +342,7 @@ impl<'d> Working<'d> {
             let Some(waiting) = self.hand.waiting(number) else { continue };
             // Where the turn before did not end, something may have been done for it.
             let recorded = waiting.task.recorded || self.is_unclean;
-            let task = posthaste_domain::task::Task { recorded, ..waiting.task.clone() };
+            let task = posthaste_domain::delivery::task::Task { recorded, ..waiting.task.clone() };
             messages.push(Message::new(task.message()?, self.asked.workspace.to_string()));
             numbers.push(number);
         }
@@ -368,7 +368,7 @@ impl<'d> Working<'d> {
         Ok(())
     }
 
-    async fn write(&mut self, write: &posthaste_domain::lane::Write) -> anyhow::Result<()> {
+    async fn write(&mut self, write: &posthaste_domain::endpoint::lane::Write) -> anyhow::Result<()> {
         let (workspace, id) = (&self.asked.workspace, self.asked.webhook);
         let (before, was_pouring) = (self.turn.state(), self.turn.is_pouring());
         let outcome = self.drain.courier.deliveries.lanes.write(workspace, id, write).await?;

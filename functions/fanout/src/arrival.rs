@@ -2,10 +2,10 @@
 
 use posthaste_domain::{
     Invalid,
-    dead_letter::DeadLetterReason,
+    access::workspace::Workspace,
     event::{Arrived, Origin},
     id::EventId,
-    workspace::Workspace,
+    message::dead_letter::DeadLetterReason,
 };
 use posthaste_runtime::batch::{Fate, Record};
 

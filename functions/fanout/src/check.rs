@@ -4,11 +4,9 @@ use std::collections::HashSet;
 
 use futures::{StreamExt, stream};
 use posthaste_domain::{
-    catalogue,
-    dead_letter::DeadLetterReason,
-    event::{self, Event, UNUSABLE_SCHEMA},
-    own_type::OwnEventType,
-    share::Share,
+    event::{self, Event, UNUSABLE_SCHEMA, catalogue, own_type::OwnEventType},
+    fanout::share::Share,
+    message::dead_letter::DeadLetterReason,
 };
 use posthaste_runtime::{
     batch::{Fate, Record},

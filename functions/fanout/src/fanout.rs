@@ -2,7 +2,7 @@
 //!
 //! Actors: the poller hands over up to ten records; this stores their events, looks their workspaces' webhooks up, sends a task for
 //! what is due, holds what waits for the end of its process, and releases what an end was waited for. An event of a workspace with
-//! many webhooks goes on in shares, which come back here: see [`posthaste_domain::share`].
+//! many webhooks goes on in shares, which come back here: see [`posthaste_domain::fanout::share`].
 //!
 //! Guarantees: a record is done only when its event is stored and everything that it is owed is on a queue or held. Storing
 //! comes first, since a task may refer to its event. When this dies or a call fails in between, the record comes again and all of
@@ -19,7 +19,8 @@ use std::{
 
 use futures::StreamExt;
 use posthaste_domain::{
-    dead_letter::DeadLetterReason, id::EventId, metrics::Metric, share::Shared, workspace::Workspace,
+    access::workspace::Workspace, fanout::share::Shared, id::EventId, message::dead_letter::DeadLetterReason,
+    metrics::Metric,
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{

@@ -6,13 +6,14 @@ use std::{
 };
 
 use posthaste_domain::{
-    event::Event,
+    access::workspace::Workspace,
+    delivery::task::{Due, MAX_DELIVERIES, Task},
+    event::{Event, process::Process},
+    fanout::{
+        share::{MAX_WEBHOOKS, Rest, Share, Shared},
+        subscription::{Route, Subscription},
+    },
     id::{Cause, DeliveryId, EventId, WebhookId},
-    process::Process,
-    share::{MAX_WEBHOOKS, Rest, Share, Shared},
-    subscription::{Route, Subscription},
-    task::{Due, MAX_DELIVERIES, Task},
-    workspace::Workspace,
 };
 use posthaste_queue::Message;
 use posthaste_store::Hold;

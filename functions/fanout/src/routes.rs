@@ -13,11 +13,13 @@ use std::{
 
 use futures::future::join_all;
 use posthaste_domain::{
+    access::workspace::Workspace,
+    fanout::{
+        routing::{Page, Root},
+        share::Share,
+        subscription::Subscription,
+    },
     id::WebhookId,
-    routing::{Page, Root},
-    share::Share,
-    subscription::Subscription,
-    workspace::Workspace,
 };
 use posthaste_store::{PageKey, Registry};
 use tracing::Instrument;

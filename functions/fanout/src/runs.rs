@@ -22,10 +22,10 @@ use std::{
 
 use futures::{StreamExt, future::join_all, stream};
 use posthaste_domain::{
+    delivery::task::{MAX_DELIVERIES, parts},
     event::Event,
+    fanout::share::Rest,
     id::{Cause, DeliveryId, EventId},
-    share::Rest,
-    task::{MAX_DELIVERIES, parts},
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::{clock, random};

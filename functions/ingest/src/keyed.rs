@@ -1,4 +1,4 @@
-//! A call with an `Idempotency-Key`; what the key promises is in [`posthaste_domain::idempotency`].
+//! A call with an `Idempotency-Key`; what the key promises is in [`posthaste_domain::event::idempotency`].
 //!
 //! The way of a call: it is validated, written down as started (one conditional put), its events are sent, it is written down as
 //! sent. Whichever call finds the key taken goes on with what was written down first, so that wherever one dies, and whoever runs at
@@ -7,8 +7,8 @@
 use axum::http::HeaderMap;
 use posthaste_domain::{
     Invalid, Timestamp,
-    idempotency::{HEADER, IdempotencyKey, KeyedCall},
-    workspace::Workspace,
+    access::workspace::Workspace,
+    event::idempotency::{HEADER, IdempotencyKey, KeyedCall},
 };
 use posthaste_runtime::{api::ApiError, random};
 use posthaste_store::Registry;

@@ -4,7 +4,7 @@ mod keyed;
 mod publish;
 
 use axum::{Router, middleware, routing::post};
-use posthaste_domain::{event::MAX_PUBLISH_BYTES, loops::Relayed};
+use posthaste_domain::event::{MAX_PUBLISH_BYTES, loops::Relayed};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     api, aws,

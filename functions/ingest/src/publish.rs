@@ -11,12 +11,12 @@ use axum::{
 };
 use posthaste_api::{Accepted, AcceptedMany};
 use posthaste_domain::{
-    Invalid, catalogue,
-    event::{Call, Event, NewEvent, Published},
+    Invalid,
+    access::workspace::Workspace,
+    event::{Call, Event, NewEvent, Published, catalogue},
     id::EventId,
     metrics::Metric,
     trace::{self, TraceParent},
-    workspace::Workspace,
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{

@@ -5,7 +5,11 @@ use std::time::Duration;
 use axum::{extract::State, http::StatusCode, response::Response};
 use posthaste_api::{DeliveryAnswer, ListDeliveries, SentRequest};
 use posthaste_domain::{
-    event::Event, history::Waits, id::DeliveryId, input::Page, request::WebhookRequest, webhook::Webhook,
+    delivery::{history::Waits, request::WebhookRequest},
+    event::Event,
+    id::DeliveryId,
+    input::Page,
+    webhook::Webhook,
 };
 use posthaste_runtime::{
     api::{ApiError, success},
@@ -120,15 +124,12 @@ pub(crate) fn answer(record: DeliveryRecord) -> DeliveryAnswer {
 mod tests {
     use posthaste_domain::{
         Timestamp,
-        attempt::{Attempt, Status},
-        event_type::EventType,
-        headers::Headers,
+        access::workspace::Workspace,
+        delivery::attempt::{Attempt, Status},
+        endpoint::url::{PublicUrl, UrlPolicy},
+        event::event_type::EventType,
         id::{CauseKind, WebhookId},
-        rotation::Secrets,
-        secret::Sealed,
-        url::{PublicUrl, UrlPolicy},
-        webhook::Registration,
-        workspace::Workspace,
+        webhook::{Registration, headers::Headers, rotation::Secrets, secret::Sealed},
     };
 
     use super::*;

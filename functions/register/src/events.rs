@@ -3,11 +3,11 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use posthaste_api::{EventAnswer, List, ListEvents, ShowEvent};
 use posthaste_domain::{
-    delivered::{Cursor, Reckoning},
+    access::workspace::Workspace,
     event::Event,
+    fanout::delivered::{Cursor, Reckoning},
     id::EventId,
     input::{Order, Page},
-    workspace::Workspace,
 };
 use posthaste_runtime::{
     api::{ApiError, success},

@@ -1,4 +1,4 @@
-//! Reading what waits in a webhook's backlog, beside its records. What is shown of it is decided in [`posthaste_domain::history`].
+//! Reading what waits in a webhook's backlog, beside its records. What is shown of it is decided in [`posthaste_domain::delivery::history`].
 //!
 //! A page costs one call a class of the backlog, or two where more than that call reads waits in one millisecond; then one call for
 //! the records, and, if something waits, one for the types of its events and one for the lane. A delivery whose event is no longer
@@ -7,10 +7,12 @@
 use posthaste_api::{DeliveryAnswer, List};
 use posthaste_domain::{
     Timestamp,
-    attempt::Status,
-    backlog::Class,
-    event_type::EventType,
-    history::{self, Asked, Records, Row, Stretch, Waits},
+    delivery::{
+        attempt::Status,
+        history::{self, Asked, Records, Row, Stretch, Waits},
+    },
+    endpoint::backlog::Class,
+    event::event_type::EventType,
     id::{DeliveryId, EventId},
     webhook::Webhook,
 };

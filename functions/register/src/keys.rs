@@ -3,7 +3,7 @@
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{KeyAnswer, List, Removed};
 use posthaste_domain::{
-    api_key::{ApiKey, KeyInfo, NewKey, Scope},
+    access::api_key::{ApiKey, KeyInfo, NewKey, Scope},
     id::KeyId,
     input::Page,
 };

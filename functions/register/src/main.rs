@@ -20,7 +20,7 @@ use axum::{
     routing::{any, delete, get, post},
 };
 use nudge::Turns;
-use posthaste_domain::{loops::Relayed, request::USER_AGENT, url::UrlPolicy};
+use posthaste_domain::{delivery::request::USER_AGENT, endpoint::url::UrlPolicy, event::loops::Relayed};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     api::{self, ApiError, MAX_BODY_BYTES},

@@ -1,9 +1,9 @@
 //! Waking a webhook's turn after a change of the webhook: it may sleep for minutes.
 
 use posthaste_domain::{
+    access::workspace::Workspace,
+    endpoint::lane::{self, Lane, Outcome, TurnMessage},
     id::WebhookId,
-    lane::{self, Lane, Outcome, TurnMessage},
-    workspace::Workspace,
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::clock;

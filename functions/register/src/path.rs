@@ -8,9 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use posthaste_domain::{
+    access::workspace::Workspace,
     id::{DeliveryId, EventId, JobId, KeyId, WebhookId},
     webhook::Webhook,
-    workspace::Workspace,
 };
 use posthaste_runtime::{
     api::ApiError,

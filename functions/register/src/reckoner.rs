@@ -1,14 +1,14 @@
 //! Finding out of events whether they are delivered, within what one call may read. What is found is put together in
-//! [`posthaste_domain::delivered`].
+//! [`posthaste_domain::fanout::delivered`].
 //!
 //! First the webhooks are read, a call at a time, and each leaves behind only the ids of the deliveries that it may be owed. Then
 //! these are looked up. Where either would take too much the answer ends early, and its cursor goes on from there, in the middle of
 //! an event if need be. Each call of the API looks at one webhook at least.
 
 use posthaste_domain::{
-    delivered::{Cursor, Reckoned, Reckoning},
+    access::workspace::Workspace,
+    fanout::delivered::{Cursor, Reckoned, Reckoning},
     id::{EventId, WebhookId},
-    workspace::Workspace,
 };
 use posthaste_runtime::api::ApiError;
 use posthaste_store::{Deliveries, Registry};

@@ -9,9 +9,11 @@ use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{JobAnswer, Replayed};
 use posthaste_domain::{
     Timestamp,
+    delivery::{
+        replay::{Job, JobStatus, StartReplay},
+        task::{Due, Task},
+    },
     id::{Cause, CauseKind, DeliveryId, JobId},
-    replay::{Job, JobStatus, StartReplay},
-    task::{Due, Task},
     webhook::Webhook,
 };
 use posthaste_queue::{Message, Queue};

@@ -6,17 +6,20 @@ use std::time::Duration;
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::TestAnswer;
 use posthaste_domain::{
-    attempt::{Attempt, Failure},
-    catalogue,
-    event::Event,
-    event_type::EventType,
+    access::workspace::Workspace,
+    delivery::{
+        attempt::{Attempt, Failure},
+        request::WebhookRequest,
+    },
+    event::{
+        Event, catalogue,
+        event_type::EventType,
+        own_type::OwnEventType,
+        sample::{self, SendTest},
+    },
     id::{Cause, CauseKind, DeliveryId, EventId},
-    own_type::OwnEventType,
-    request::WebhookRequest,
-    sample::{self, SendTest},
     trace::SpanId,
     webhook::{Credentials, Webhook},
-    workspace::Workspace,
 };
 use posthaste_runtime::{
     api::{ApiError, success},

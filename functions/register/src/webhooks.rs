@@ -5,16 +5,20 @@ use std::time::Duration;
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{List, Removed, WebhookAnswer};
 use posthaste_domain::{
-    health::Health,
+    access::workspace::Workspace,
+    endpoint::{
+        health::Health,
+        lane::Lane,
+        url::{StoredUrl, UrlPolicy},
+    },
+    fanout::subscription::Subscription,
     id::WebhookId,
     input::Page,
-    lane::Lane,
-    rotation::{RotateSecret, Secrets},
-    secret::Secret,
-    subscription::Subscription,
-    url::{StoredUrl, UrlPolicy},
-    webhook::{Change, Registration, Settings, Webhook},
-    workspace::Workspace,
+    webhook::{
+        Change, Registration, Settings, Webhook,
+        rotation::{RotateSecret, Secrets},
+        secret::Secret,
+    },
 };
 use posthaste_runtime::{
     api::{ApiError, success},

@@ -6,9 +6,9 @@
 use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
-    lane::{self, Lane, Outcome, TurnMessage},
+    delivery::release::{AHEAD, Part},
+    endpoint::lane::{self, Lane, Outcome, TurnMessage},
     metrics::Metric,
-    release::{AHEAD, Part},
 };
 use posthaste_queue::Message;
 use posthaste_runtime::{clock, telemetry::count};

@@ -1,6 +1,6 @@
 //! The parts of the work that an invocation does. Pure.
 
-use posthaste_domain::release::Part;
+use posthaste_domain::delivery::release::Part;
 use serde_json::Value;
 
 /// The part that the event names as `{"part": 3}`. An event without one, as of a schedule that is older than the parts, or of a person,

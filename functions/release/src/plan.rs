@@ -7,10 +7,12 @@ use std::{
 
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
+    delivery::{
+        parked::ParkedKey,
+        task::{Due, Task, parts},
+    },
     id::{BatchId, WebhookId},
-    parked::ParkedKey,
-    task::{Due, Task, parts},
-    workspace::Workspace,
 };
 use posthaste_queue::Message;
 use posthaste_store::{DueDelivery, ParkedItem, Released};
@@ -132,8 +134,8 @@ fn outgoing(
 #[cfg(test)]
 mod tests {
     use posthaste_domain::{
+        delivery::parked::Parked,
         id::{Cause, CauseKind, DeliveryId, EventId},
-        parked::Parked,
     };
 
     use super::*;

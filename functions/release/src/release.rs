@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, future, stream};
 use posthaste_domain::{
+    delivery::release::{AHEAD, Part},
     metrics::Metric,
-    release::{AHEAD, Part},
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{clock, deadline::Deadline, telemetry::count};

@@ -1,9 +1,11 @@
 //! A page says which deliveries are made again, and in which tasks. Pure.
 
 use posthaste_domain::{
+    delivery::{
+        replay::Job,
+        task::{Due, Task, parts},
+    },
     id::{Cause, CauseKind, DeliveryId},
-    replay::Job,
-    task::{Due, Task, parts},
     webhook::Webhook,
 };
 use posthaste_queue::Message;
@@ -52,17 +54,16 @@ pub(crate) fn tasks(
 mod tests {
     use posthaste_domain::{
         Timestamp,
-        attempt::Status,
-        event_type::EventType,
-        headers::Headers,
+        access::workspace::Workspace,
+        delivery::{
+            attempt::Status,
+            replay::{Selection, StartReplay},
+            task::MAX_DELIVERIES,
+        },
+        endpoint::url::UrlPolicy,
+        event::event_type::EventType,
         id::{EventId, JobId, WebhookId},
-        replay::{Selection, StartReplay},
-        rotation::Secrets,
-        secret::Sealed,
-        task::MAX_DELIVERIES,
-        url::UrlPolicy,
-        webhook::Registration,
-        workspace::Workspace,
+        webhook::{Registration, headers::Headers, rotation::Secrets, secret::Sealed},
     };
     use serde_json::json;
 

@@ -2,7 +2,7 @@
 //!
 //! Actors: `register` stores the job and sends its first message; a message makes one page of the history again and sends the
 //! message for the next page, until the history is through. The job's states and what a message may do are in
-//! [`posthaste_domain::replay`].
+//! [`posthaste_domain::delivery::replay`].
 //!
 //! Guarantees, wherever the function dies: the tasks of a page are sent, then the page is counted, then the next message is sent, and
 //! only then this one is deleted. So before the count the page is gone through again: its deliveries have the same ids, and
@@ -16,10 +16,9 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use posthaste_domain::{
-    backlog::Class,
-    dead_letter::DeadLetterReason,
-    replay::{Job, JobStatus, Obstacle, PageMessage, Step, step},
-    version,
+    delivery::replay::{Job, JobStatus, Obstacle, PageMessage, Step, step},
+    endpoint::backlog::Class,
+    message::{dead_letter::DeadLetterReason, version},
     webhook::Webhook,
 };
 use posthaste_queue::{Message, Queue};

@@ -17,9 +17,11 @@ use aws_sdk_secretsmanager::{
 };
 use posthaste_domain::{
     Timestamp,
-    api_key::{ApiKey, Environment, KeyInfo, Scope},
+    access::{
+        api_key::{ApiKey, Environment, KeyInfo, Scope},
+        workspace::Workspace,
+    },
     id::KeyId,
-    workspace::Workspace,
 };
 use posthaste_runtime::clock;
 use posthaste_store::{Registry, StoreError};

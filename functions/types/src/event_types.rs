@@ -8,10 +8,12 @@ use axum::{
 };
 use posthaste_api::{EventTypeAnswer, List, Removed};
 use posthaste_domain::{
-    catalogue,
-    event_type::EventType,
+    event::{
+        catalogue,
+        event_type::EventType,
+        own_type::{MAX_TYPES, OwnEventType, not_built_in},
+    },
     input::Page,
-    own_type::{MAX_TYPES, OwnEventType, not_built_in},
 };
 use posthaste_runtime::{
     api::{ApiError, success},

@@ -7,7 +7,7 @@ mod event_types;
 mod openapi;
 
 use axum::{Router, extract::FromRef, middleware, routing::get};
-use posthaste_domain::loops::Relayed;
+use posthaste_domain::event::loops::Relayed;
 use posthaste_runtime::{
     api::{self, MAX_BODY_BYTES},
     aws,

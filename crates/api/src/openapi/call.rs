@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use posthaste_domain::{
-    api_key::Scope,
+    access::api_key::Scope,
     input::{
         Asked,
         openapi::{KnownParameter, parameters},

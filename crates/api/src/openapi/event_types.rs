@@ -1,12 +1,14 @@
 //! `/api/v1/event-types`
 
 use posthaste_domain::{
-    api_key::Scope,
-    catalogue,
-    event_type::EventType,
+    access::api_key::Scope,
+    event::{
+        catalogue,
+        event_type::EventType,
+        own_type::{MAX_TYPES, OwnEventType, PutEventType, too_many},
+        schema::MAX_STEPS,
+    },
     input::Page,
-    own_type::{MAX_TYPES, OwnEventType, PutEventType, too_many},
-    schema::MAX_STEPS,
 };
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, openapi::HttpMethod};

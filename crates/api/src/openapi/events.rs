@@ -1,13 +1,14 @@
 //! `/api/v1/events`
 
 use posthaste_domain::{
-    api_key::Scope,
-    catalogue,
-    event::{MAX_EVENT_BYTES, NewEvent, NewEvents},
-    idempotency::{HEADER, MAX_KEY_LENGTH},
+    access::api_key::Scope,
+    event::{
+        MAX_EVENT_BYTES, NewEvent, NewEvents, catalogue,
+        idempotency::{HEADER, MAX_KEY_LENGTH},
+        loops::{HOPS_HEADER, MAX_HOPS},
+        schema::MAX_STEPS,
+    },
     input::MAX_DEPTH,
-    loops::{HOPS_HEADER, MAX_HOPS},
-    schema::MAX_STEPS,
     trace,
 };
 use serde_json::{Value, json};

@@ -5,14 +5,18 @@ use std::convert::Infallible;
 
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
+    endpoint::{
+        health::Health,
+        url::{PublicUrl, StoredUrl, UrlPolicy},
+    },
     event::{Event, NewEvent},
-    health::Health,
     id::{EventId, WebhookId},
-    rotation::Secrets,
-    secret::{Sealed, Secret},
-    url::{PublicUrl, StoredUrl, UrlPolicy},
-    webhook::{Registration, Webhook},
-    workspace::Workspace,
+    webhook::{
+        Registration, Webhook,
+        rotation::Secrets,
+        secret::{Sealed, Secret},
+    },
 };
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! `/api/v1/keys`
 
 use posthaste_domain::{
-    api_key::{ApiKey, KeyInfo, NewKey, Scope},
+    access::api_key::{ApiKey, KeyInfo, NewKey, Scope},
     id::KeyId,
     input::Page,
 };

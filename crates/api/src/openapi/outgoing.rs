@@ -3,11 +3,10 @@
 mod body;
 
 use posthaste_domain::{
-    format::Format,
+    delivery::{format::Format, request::WebhookRequest},
     id::{Cause, DeliveryId},
-    request::WebhookRequest,
-    rotation::Secrets,
     trace::SpanId,
+    webhook::rotation::Secrets,
 };
 use serde_json::{Value, json};
 use utoipa::{

@@ -2,8 +2,8 @@
 //! have no envelope.
 
 use posthaste_domain::{
+    event::loops::{self, SIGNATURE_HEADERS},
     input::{Failure, MAX_BODY_BYTES},
-    loops::{self, SIGNATURE_HEADERS},
 };
 use serde_json::{Value, json};
 use utoipa::{

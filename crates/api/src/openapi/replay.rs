@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use posthaste_domain::{
-    attempt::Attempt,
+    delivery::{
+        attempt::Attempt,
+        replay::{Job, JobStatus, StartReplay},
+        request::WebhookRequest,
+    },
+    event::sample::SendTest,
     id::{Cause, DeliveryId, JobId},
-    replay::{Job, JobStatus, StartReplay},
-    request::WebhookRequest,
-    sample::SendTest,
 };
 use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;

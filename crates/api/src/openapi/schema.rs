@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use posthaste_domain::{
-    catalogue,
-    headers::{self, HeaderName},
+    event::catalogue,
     input::openapi::{Described, answered, map_of, text},
-    webhook::Settings,
+    webhook::{
+        Settings,
+        headers::{self, HeaderName},
+    },
 };
 use utoipa::{
     PartialSchema, ToSchema,

@@ -11,14 +11,11 @@ use std::{fs, iter, path::Path};
 
 use posthaste_domain::{
     Invalid, Timestamp,
-    api_key::NewKey,
-    event::NewEvent,
-    own_type::OwnEventType,
-    replay::StartReplay,
-    rotation::RotateSecret,
-    sample::SendTest,
-    url::UrlPolicy,
-    webhook::{Change, Registration},
+    access::api_key::NewKey,
+    delivery::replay::StartReplay,
+    endpoint::url::UrlPolicy,
+    event::{NewEvent, own_type::OwnEventType, sample::SendTest},
+    webhook::{Change, Registration, rotation::RotateSecret},
 };
 use serde_json::{Value, json};
 

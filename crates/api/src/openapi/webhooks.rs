@@ -4,22 +4,24 @@ use std::time::Duration;
 
 use posthaste_domain::{
     Timestamp,
-    api_key::Scope,
-    attempt::{Attempt, Failure, Status},
+    access::api_key::Scope,
+    delivery::{
+        attempt::{Attempt, Failure, Status},
+        format::Format,
+        history::Waits,
+    },
+    endpoint::{
+        health::Health,
+        lane::{Lane, Phase, Reason},
+        url::UrlPolicy,
+    },
     event::Event,
-    format::Format,
-    health::Health,
-    history::Waits,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
     input::{
         Page,
         openapi::{formatted, integer},
     },
-    lane::{Lane, Phase, Reason},
-    profile::Profile,
-    rotation::RotateSecret,
-    url::UrlPolicy,
-    webhook::{Change, ChangeWebhook, RegisterWebhook, Webhook},
+    webhook::{Change, ChangeWebhook, RegisterWebhook, Webhook, profile::Profile, rotation::RotateSecret},
 };
 use serde_json::{Value, json};
 use utoipa::openapi::{HttpMethod, ObjectBuilder};

@@ -1,16 +1,12 @@
 use std::time::Duration;
 
 use posthaste_domain::{
-    attempt::{Progress, Status},
-    event::Event,
-    event_type::EventPattern,
-    headers::Headers,
+    access::workspace::Workspace,
+    delivery::attempt::{Progress, Status},
+    endpoint::url::UrlPolicy,
+    event::{Event, event_type::EventPattern},
     id::{Cause, WebhookId},
-    rotation::Secrets,
-    secret::Sealed,
-    url::UrlPolicy,
-    webhook::Registration,
-    workspace::Workspace,
+    webhook::{Registration, headers::Headers, rotation::Secrets, secret::Sealed},
 };
 
 use super::*;

@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use super::{Event, MAX_EVENT_BYTES, MAX_EVENTS, MAX_PUBLISH_BYTES, Published, timestamp::Moment};
 use crate::{
     Invalid,
-    event_type::EventType,
+    access::workspace::Workspace,
+    event::event_type::EventType,
     id::EventId,
     input::{Fields, JsonObject, Optional, Shape, Text, body, check_depth, parsed},
-    workspace::Workspace,
 };
 
 body! {

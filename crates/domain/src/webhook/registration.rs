@@ -3,10 +3,12 @@
 use super::Settings;
 use crate::{
     Invalid,
-    headers::{HeaderValue, Headers},
+    endpoint::url::{PublicUrl, StoredUrl, UrlPolicy},
     input::{Fields, Optional, body},
-    profile::{Method, Profile},
-    url::{PublicUrl, StoredUrl, UrlPolicy},
+    webhook::{
+        headers::{HeaderValue, Headers},
+        profile::{Method, Profile},
+    },
 };
 
 body! {

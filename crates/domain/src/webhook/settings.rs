@@ -6,17 +6,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Invalid, catalogue,
-    event_type::{EventPattern, EventType},
-    filter::{self, Filters, Timing},
-    format::Format,
+    Invalid,
+    delivery::format::Format,
+    endpoint::url::StoredUrl,
+    event::{
+        catalogue,
+        event_type::{EventPattern, EventType},
+        process::Process,
+    },
     input::{Number, Optional, Own, Shape, Text, body, parsed},
-    process::Process,
-    profile::{Method, Profile},
-    rate_limit::RateLimit,
-    retry::RetrySchedule,
-    success::SuccessStatuses,
-    url::StoredUrl,
+    webhook::{
+        filter::{self, Filters, Timing},
+        profile::{Method, Profile},
+        rate_limit::RateLimit,
+        retry::RetrySchedule,
+        success::SuccessStatuses,
+    },
 };
 
 /// The most patterns that one webhook may subscribe to.

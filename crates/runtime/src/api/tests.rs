@@ -3,7 +3,10 @@ use axum::{
     extract::Path,
     routing::{get, post},
 };
-use posthaste_domain::{Timestamp, event_type::EventType, own_type};
+use posthaste_domain::{
+    Timestamp,
+    event::{event_type::EventType, own_type},
+};
 use tower::ServiceExt;
 
 use serde_json::json;

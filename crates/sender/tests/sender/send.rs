@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use posthaste_domain::url::{PublicUrl, UrlPolicy};
+use posthaste_domain::endpoint::url::{PublicUrl, UrlPolicy};
 use posthaste_sender::{Request, Response, Sender, code};
 use tokio::io::AsyncWriteExt;
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use posthaste_domain::url::{PublicUrl, UrlPolicy};
+use posthaste_domain::endpoint::url::{PublicUrl, UrlPolicy};
 use posthaste_sender::{Outcome, Request, Sender};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},

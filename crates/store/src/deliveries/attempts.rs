@@ -1,7 +1,7 @@
 //! A record that refused an attempt says why.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use posthaste_domain::{
+use posthaste_domain::delivery::{
     attempt::{Attempt, MAX_KEPT_ATTEMPTS, Status},
     sequence::Recorded,
 };

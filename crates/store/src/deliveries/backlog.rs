@@ -1,14 +1,14 @@
-//! The backlogs of webhooks, in which deliveries wait for their turn. See [`posthaste_domain::backlog`].
+//! The backlogs of webhooks, in which deliveries wait for their turn. See [`posthaste_domain::endpoint::backlog`].
 
 use std::collections::HashSet;
 
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::Select};
 use posthaste_domain::{
     Timestamp,
-    backlog::{self, Class, Waiting},
+    access::workspace::Workspace,
+    delivery::task::Task,
+    endpoint::backlog::{self, Class, Waiting},
     id::WebhookId,
-    task::Task,
-    workspace::Workspace,
 };
 
 use crate::{

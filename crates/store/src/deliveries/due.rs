@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
     id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
-    workspace::Workspace,
 };
 
 use super::{holds, record};

@@ -2,10 +2,10 @@
 
 use posthaste_domain::{
     Timestamp,
-    attempt::Status,
-    event_type::EventType,
+    access::workspace::Workspace,
+    delivery::attempt::Status,
+    event::event_type::EventType,
     id::{DeliveryId, WebhookId},
-    workspace::Workspace,
 };
 
 use super::{

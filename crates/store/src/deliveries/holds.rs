@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
     id::{DeliveryId, EventId, WebhookId},
-    workspace::Workspace,
 };
 use sha2::{Digest, Sha256};
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     Timestamp,
-    attempt::Failure,
+    access::workspace::Workspace,
+    delivery::{
+        attempt::Failure,
+        replay::{Job, JobStatus, Selection},
+    },
     id::{DeliveryId, JobId, WebhookId},
-    replay::{Job, JobStatus, Selection},
-    workspace::Workspace,
 };
 
 use super::holds::write_all;

@@ -1,12 +1,12 @@
-//! The lanes of webhooks: one small item each. What may be written, and when, is decided in [`posthaste_domain::lane`].
+//! The lanes of webhooks: one small item each. What may be written, and when, is decided in [`posthaste_domain::endpoint::lane`].
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
+    endpoint::lane::{self, Attr, Attributes, Lane, Value, Write},
     id::WebhookId,
-    lane::{self, Attr, Attributes, Lane, Value, Write},
     webhook::Webhook,
-    workspace::Workspace,
 };
 
 use super::due::due_by;

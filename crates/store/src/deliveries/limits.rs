@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
     id::WebhookId,
-    rate_limit::{AHEAD, Grant, RateLimit},
-    workspace::Workspace,
+    webhook::rate_limit::{AHEAD, Grant, RateLimit},
 };
 
 use crate::{

@@ -1,10 +1,10 @@
-//! Retries that wait until they are due: one item each. See [`posthaste_domain::parked`].
+//! Retries that wait until they are due: one item each. See [`posthaste_domain::delivery::parked`].
 
 use std::{collections::HashSet, time::Duration};
 
 use posthaste_domain::{
     Timestamp,
-    parked::{Parked, key_after},
+    delivery::parked::{Parked, key_after},
 };
 
 use crate::{
@@ -26,7 +26,7 @@ pub struct DueItems {
 /// A due item, as it is read to be released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedItem {
-    /// Its partition key and its sort key. [`posthaste_domain::parked::ParkedKey`] reads the latter.
+    /// Its partition key and its sort key. [`posthaste_domain::delivery::parked::ParkedKey`] reads the latter.
     pub key: (String, String),
     /// The JSON of its task: a message of the deliveries queue.
     pub task: String,

@@ -1,7 +1,7 @@
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure, Progress, Status},
-    event_type::EventType,
+    delivery::attempt::{Attempt, Failure, Progress, Status},
+    event::event_type::EventType,
     id::{BatchId, CauseKind, DeliveryId, EventId},
 };
 

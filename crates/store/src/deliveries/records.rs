@@ -11,11 +11,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Progress, Status},
+    access::workspace::Workspace,
+    delivery::{
+        attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Progress, Status},
+        sequence::{Recorded, Retry},
+    },
     event::Event,
     id::{CauseKind, DeliveryId, WebhookId},
-    sequence::{Recorded, Retry},
-    workspace::Workspace,
 };
 
 use super::{

@@ -1,13 +1,15 @@
-//! The buckets of limits: each is one item that says when its next token is free. The rule is in [`posthaste_domain::tokens`].
+//! The buckets of limits: each is one item that says when its next token is free. The rule is in [`posthaste_domain::access::tokens`].
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
     Timestamp,
+    access::{
+        tokens::{Grant, Limit, Question},
+        workspace::Workspace,
+    },
     id::KeyId,
-    tokens::{Grant, Limit, Question},
-    workspace::Workspace,
 };
 
 use super::Registry;

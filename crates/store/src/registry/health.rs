@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     Timestamp,
-    health::{Disabled, Health, Reason},
+    endpoint::health::{Disabled, Health, Reason},
     webhook::Webhook,
 };
 

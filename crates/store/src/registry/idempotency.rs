@@ -1,9 +1,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
+    event::idempotency::{BodyHash, IdempotencyKey, KeyedCall},
     id::Entropy,
-    idempotency::{BodyHash, IdempotencyKey, KeyedCall},
-    workspace::Workspace,
 };
 
 use super::Registry;

@@ -1,7 +1,9 @@
 use posthaste_domain::{
-    api_key::{KeyHash, KeyInfo},
+    access::{
+        api_key::{KeyHash, KeyInfo},
+        workspace::Workspace,
+    },
     id::KeyId,
-    workspace::Workspace,
 };
 
 use super::{List, Registry, partition};

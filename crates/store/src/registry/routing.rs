@@ -1,4 +1,4 @@
-//! The routing index: see [`posthaste_domain::routing`].
+//! The routing index: see [`posthaste_domain::fanout::routing`].
 //!
 //! A webhook and the index are written by one transaction, which holds only if the root is the one that was read. So the index says
 //! of every webhook what the webhook says, and a registration that is answered is in the root that the next fan-out reads.
@@ -7,10 +7,12 @@ use std::{collections::HashMap, time::Duration};
 
 use posthaste_domain::{
     Invalid,
+    access::workspace::Workspace,
+    fanout::{
+        routing::{Changed, Page, Refused, Root, StoredPage},
+        subscription::Subscription,
+    },
     id::WebhookId,
-    routing::{Changed, Page, Refused, Root, StoredPage},
-    subscription::Subscription,
-    workspace::Workspace,
 };
 
 use super::Registry;

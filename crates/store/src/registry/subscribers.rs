@@ -1,7 +1,7 @@
 //! The subscriptions of a workspace's webhooks, read a call at a time.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use posthaste_domain::{delivered::Subscriber, id::WebhookId, workspace::Workspace};
+use posthaste_domain::{access::workspace::Workspace, fanout::delivered::Subscriber, id::WebhookId};
 
 use super::{
     Registry,

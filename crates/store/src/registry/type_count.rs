@@ -2,7 +2,7 @@
 //! was read before. A workspace whose types an earlier version has stored has no counter, and is counted when its next one is written.
 
 use aws_sdk_dynamodb::types::Select;
-use posthaste_domain::workspace::Workspace;
+use posthaste_domain::access::workspace::Workspace;
 
 use super::{Registry, types::SK_PREFIX};
 use crate::{

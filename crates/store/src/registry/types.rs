@@ -1,8 +1,10 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use posthaste_domain::{
-    event_type::{EventPattern, EventType},
-    own_type::{self, OwnEventType},
-    workspace::Workspace,
+    access::workspace::Workspace,
+    event::{
+        event_type::{EventPattern, EventType},
+        own_type::{self, OwnEventType},
+    },
 };
 
 use super::{

@@ -1,9 +1,9 @@
 use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
+    access::workspace::Workspace,
+    fanout::subscription::Subscription,
     id::WebhookId,
-    subscription::Subscription,
     webhook::{Settings, Webhook},
-    workspace::Workspace,
 };
 
 use super::{List, Registry, Written, health, partition};

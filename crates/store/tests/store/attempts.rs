@@ -5,10 +5,12 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use posthaste_domain::{
     Timestamp,
-    attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Status},
+    delivery::{
+        attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Status},
+        sequence::Recorded,
+    },
     event::Event,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
-    sequence::Recorded,
 };
 use posthaste_store::{Deliveries, DeliveryRecord, NewAttempt, Subject};
 

@@ -3,9 +3,11 @@
 use futures::future::join_all;
 use posthaste_domain::{
     Timestamp,
+    access::{
+        tokens::{Grant, Limit, Question},
+        workspace::Workspace,
+    },
     id::KeyId,
-    tokens::{Grant, Limit, Question},
-    workspace::Workspace,
 };
 use posthaste_store::{Bucket, Registry};
 

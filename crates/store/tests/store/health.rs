@@ -2,14 +2,10 @@
 
 use posthaste_domain::{
     Timestamp,
-    headers::Headers,
-    health::Reason,
+    access::workspace::Workspace,
+    endpoint::{health::Reason, url::UrlPolicy},
     id::WebhookId,
-    rotation::Secrets,
-    secret::Sealed,
-    url::UrlPolicy,
-    webhook::{Registration, Webhook},
-    workspace::Workspace,
+    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
 };
 use posthaste_store::Registry;
 

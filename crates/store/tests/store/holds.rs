@@ -2,8 +2,8 @@
 
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
     id::{Cause, DeliveryId, EventId, WebhookId},
-    workspace::Workspace,
 };
 use posthaste_store::{Deliveries, Holding};
 

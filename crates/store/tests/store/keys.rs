@@ -2,9 +2,11 @@
 
 use posthaste_domain::{
     Timestamp,
-    api_key::{ApiKey, Environment, KeyInfo, Scope},
+    access::{
+        api_key::{ApiKey, Environment, KeyInfo, Scope},
+        workspace::Workspace,
+    },
     id::KeyId,
-    workspace::Workspace,
 };
 use posthaste_store::Registry;
 

@@ -1,9 +1,9 @@
 //! A lane's writes mean the same to DynamoDB as to the model test, which carries them out on a map.
 
 use posthaste_domain::{
+    access::workspace::Workspace,
+    endpoint::lane::{Attr, Attributes, Condition, Outcome, Value, Write},
     id::WebhookId,
-    lane::{Attr, Attributes, Condition, Outcome, Value, Write},
-    workspace::Workspace,
 };
 use posthaste_store::Deliveries;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};

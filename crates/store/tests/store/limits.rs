@@ -3,9 +3,9 @@
 use futures::future::join_all;
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
     id::WebhookId,
-    rate_limit::{Period, RateLimit},
-    workspace::Workspace,
+    webhook::rate_limit::{Period, RateLimit},
 };
 use posthaste_store::{Deliveries, Reserved};
 

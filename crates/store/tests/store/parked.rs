@@ -4,11 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
+    delivery::{
+        parked::Parked,
+        release::Part,
+        task::{Due, Task},
+    },
     id::{Cause, DeliveryId, EventId, WebhookId},
-    parked::Parked,
-    release::Part,
-    task::{Due, Task},
-    workspace::Workspace,
 };
 use posthaste_store::{Deliveries, DueDelivery, DueIndex, Hold, Holding, ParkedItem, Released, Within};
 

@@ -12,9 +12,9 @@ use aws_sdk_dynamodb::{
 use futures::{StreamExt, TryStreamExt, stream};
 use posthaste_domain::{
     Timestamp,
-    attempt::Status,
+    access::workspace::Workspace,
+    delivery::attempt::Status,
     id::{Cause, DeliveryId, EventId, WebhookId},
-    workspace::Workspace,
 };
 use posthaste_store::{Deliveries, History, Registry};
 

@@ -5,15 +5,11 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use posthaste_domain::{
     Timestamp,
-    headers::Headers,
-    health::Health,
+    access::workspace::Workspace,
+    endpoint::{health::Health, url::UrlPolicy},
+    fanout::subscription::Subscription,
     id::WebhookId,
-    rotation::Secrets,
-    secret::Sealed,
-    subscription::Subscription,
-    url::UrlPolicy,
-    webhook::{Registration, Webhook},
-    workspace::Workspace,
+    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
 };
 use posthaste_store::{Registry, Written};
 use serde_json::json;

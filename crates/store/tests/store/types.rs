@@ -3,9 +3,11 @@
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures::future::join_all;
 use posthaste_domain::{
-    event_type::{EventPattern, EventType},
-    own_type::OwnEventType,
-    workspace::Workspace,
+    access::workspace::Workspace,
+    event::{
+        event_type::{EventPattern, EventType},
+        own_type::OwnEventType,
+    },
 };
 use posthaste_store::{Registry, Written};
 

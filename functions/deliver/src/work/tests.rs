@@ -1,14 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
 use posthaste_domain::{
+    access::workspace::Workspace,
+    endpoint::url::{PublicUrl, UrlPolicy},
     event::Event,
-    headers::Headers,
     id::{BatchId, Cause, CauseKind, DeliveryId, WebhookId},
-    rotation::Secrets,
-    secret::{Sealed, Secret},
-    url::{PublicUrl, UrlPolicy},
-    webhook::{Credentials, Registration, Webhook},
-    workspace::Workspace,
+    webhook::{
+        Credentials, Registration, Webhook,
+        headers::Headers,
+        rotation::Secrets,
+        secret::{Sealed, Secret},
+    },
 };
 
 use super::*;

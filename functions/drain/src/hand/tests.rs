@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use posthaste_domain::{
     Timestamp,
+    access::workspace::Workspace,
+    delivery::task::Task,
     event::Event,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
-    task::Task,
-    workspace::Workspace,
 };
 
 use super::*;

@@ -1,11 +1,8 @@
 use posthaste_domain::{
     Timestamp,
-    headers::Headers,
-    rotation::Secrets,
-    secret::Sealed,
-    task::Content,
-    url::UrlPolicy,
-    webhook::{Registration, Webhook},
+    delivery::task::Content,
+    endpoint::url::UrlPolicy,
+    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
 };
 use serde_json::json;
 

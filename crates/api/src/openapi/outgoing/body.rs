@@ -1,7 +1,7 @@
 //! The bodies. What each of them looks like is `domain`'s to say; the tests hold these against what it writes.
 #![expect(dead_code, reason = "only the shapes are used")]
 
-use posthaste_domain::{event_type::EventType, input::JsonObject, workspace::Workspace};
+use posthaste_domain::{access::workspace::Workspace, event::event_type::EventType, input::JsonObject};
 use utoipa::ToSchema;
 
 /// A body in the format of Standard Webhooks.

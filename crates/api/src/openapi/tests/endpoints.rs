@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_domain::{catalogue, format::Format, request::WebhookRequest};
+use posthaste_domain::{
+    delivery::{format::Format, request::WebhookRequest},
+    event::catalogue,
+};
 
 use super::*;
 

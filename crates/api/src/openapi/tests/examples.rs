@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use axum::response::IntoResponse;
 use boon::{Compiler, Draft, Schemas};
 use posthaste_domain::{
-    event_type::EventType,
+    event::{
+        event_type::EventType,
+        idempotency::{BodyHash, IdempotencyKey, KeyedCall},
+        loops::{self, Relayed},
+        own_type, sample,
+    },
+    fanout::{
+        routing::{Page, Refused, Root},
+        subscription::Subscription,
+    },
     id::{EventId, WebhookId},
-    idempotency::{BodyHash, IdempotencyKey, KeyedCall},
     input::{self, Asked},
-    loops::{self, Relayed},
-    own_type,
-    routing::{Page, Refused, Root},
-    sample,
-    subscription::Subscription,
 };
 use posthaste_runtime::{api::ApiError, limiter::OverLimit};
 
@@ -195,7 +198,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "too_many_calls") => ApiError::TooManyCalls(OverLimit::new(100, 1, true)),
         (Sent::Anything, "internal_error") => ApiError::Internal,
         (Sent::Anything, "forbidden") => {
-            let mut scopes = posthaste_domain::api_key::Scope::ALL.into_iter();
+            let mut scopes = posthaste_domain::access::api_key::Scope::ALL.into_iter();
             ApiError::Forbidden(scopes.find(|scope| refusal.message.ends_with(scope.name())).unwrap())
         }
         (Sent::Anything, "not_found") => {

@@ -1,10 +1,14 @@
 //! The schemas that are not derived say what the parsers take.
 
 use posthaste_domain::{
-    attempt, catalogue,
-    event_type::{EventPattern, EventType},
-    filter, format, lane, profile,
-    workspace::Workspace,
+    access::workspace::Workspace,
+    delivery::{attempt, format},
+    endpoint::lane,
+    event::{
+        catalogue,
+        event_type::{EventPattern, EventType},
+    },
+    webhook::{filter, profile},
 };
 
 use super::*;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    url::UrlPolicy,
+    endpoint::url::UrlPolicy,
     webhook::{Change, Registration},
 };
 
@@ -181,7 +181,7 @@ fn settings_that_were_taken_can_be_paused_and_sealed() {
     let (largest, larger) = largest();
     assert_eq!(field_and_code(larger), ("filters".into(), "too_large"));
     let StoredUrl::Open(url) = &largest.url else { panic!("what was just registered is open") };
-    let sealed = StoredUrl::sealed(url, crate::secret::Sealed("x".repeat(3000)));
+    let sealed = StoredUrl::sealed(url, crate::webhook::secret::Sealed("x".repeat(3000)));
     let stored = Settings { url: sealed, ..largest };
     let paused = change(&stored, r#"{"enabled":false}"#).unwrap();
     assert!(paused.has_held && !paused.enabled);

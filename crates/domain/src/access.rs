@@ -1,0 +1,6 @@
+//! Access to the API: workspaces, the keys that belong to them, and how much they may ask for.
+
+pub mod api_key;
+pub mod known_keys;
+pub mod tokens;
+pub mod workspace;

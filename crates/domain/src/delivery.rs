@@ -1,0 +1,13 @@
+//! A delivery is one event on its way to one webhook: the task that carries it, the requests that are made for it, and its history.
+
+pub mod attempt;
+pub mod format;
+pub mod history;
+pub mod made;
+pub mod parked;
+pub mod release;
+pub mod replay;
+pub mod request;
+pub mod sequence;
+pub mod signature;
+pub mod task;

@@ -1,0 +1,277 @@
+//! The request that an attempt sends: its body, headers and signatures.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::{
+    delivery::signature,
+    event::{Event, loops::HOPS_HEADER},
+    id::{BatchId, DeliveryId},
+    trace::{self, SpanId, TraceParent},
+    webhook::{Webhook, rotation::Secrets, secret::Secret},
+};
+
+/// A request to an endpoint, which is sent by POST. Debug shows no header value and no body.
+pub struct WebhookRequest {
+    /// Posthaste's own headers, with names in lower case. [`WebhookRequest::headers_with`] adds the
+    /// owner's.
+    pub headers: Vec<(&'static str, String)>,
+    /// The exact bytes that were signed.
+    pub body: Vec<u8>,
+    /// The id that several deliveries share; none for a single delivery that never shared a
+    /// request.
+    pub batch: Option<BatchId>,
+    /// The number of deliveries in the request. They are the first ones of those given.
+    pub delivery_count: usize,
+    /// The trace of the first event, and the span that this request is in it; none for a request
+    /// that is only shown.
+    pub traceparent: Option<TraceParent>,
+}
+
+/// The value of `User-Agent`.
+pub const USER_AGENT: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
+/// The value of `X-Webhook-Event` for events of several types.
+const SEVERAL_TYPES: &str = "batch";
+
+impl WebhookRequest {
+    /// Writes and signs the request for one attempt, made `now`, for as many of the first
+    /// deliveries as the webhook's format puts into one request. `webhook-id` is the same on every
+    /// retry: the event's id, or that of the `batch`, which a retry names. Every secret that is
+    /// valid `now` signs; `x-webhook-signature`, which takes one signature only, is that of the
+    /// newest secret. The request becomes the `span` in the trace of its first event.
+    pub fn new(
+        webhook: &Webhook,
+        secrets: &Secrets<Secret>,
+        deliveries: &[(DeliveryId, &Event)],
+        batch: Option<BatchId>,
+        (now, span): (Timestamp, SpanId),
+    ) -> serde_json::Result<Self> {
+        let (mut request, id) = Self::write(webhook, deliveries, batch, now)?;
+        request.traceparent = deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
+        request.headers.extend(request.traceparent.map(|traceparent| (trace::HEADER, traceparent.to_string())));
+        let signature = signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
+        request.headers.push(("x-webhook-signature", signature::spectra(&secrets.current, &request.body)));
+        request.headers.push(("webhook-signature", signature));
+        Ok(request)
+    }
+
+    /// Writes the request without signatures and without a span, for showing it to someone without
+    /// a secret at hand.
+    pub fn unsigned(
+        webhook: &Webhook,
+        deliveries: &[(DeliveryId, &Event)],
+        batch: Option<BatchId>,
+        now: Timestamp,
+    ) -> serde_json::Result<Self> {
+        Self::write(webhook, deliveries, batch, now).map(|(request, _)| request)
+    }
+
+    /// Joins our headers and the owner's. If a webhook was registered with a `traceparent` of its
+    /// own, only that one is sent: a receiver ignores two of them.
+    pub fn headers_with<'o>(ours: Vec<(&'static str, String)>, own: &'o [(String, String)]) -> Vec<(&'o str, String)> {
+        let is_replaced = own.iter().any(|(name, _)| name == trace::HEADER);
+        let sent = ours.into_iter().filter(|(name, _)| !(is_replaced && *name == trace::HEADER));
+        sent.chain(own.iter().map(|(name, value)| (name.as_str(), value.clone()))).collect()
+    }
+
+    /// Writes the request before it is signed, and returns it with its `webhook-id`.
+    fn write(
+        webhook: &Webhook,
+        deliveries: &[(DeliveryId, &Event)],
+        batch: Option<BatchId>,
+        now: Timestamp,
+    ) -> serde_json::Result<(Self, String)> {
+        let events: Vec<&Event> = deliveries.iter().map(|(_, event)| *event).collect();
+        let uuid = webhook.id.uuid(webhook.created_at);
+        let body = webhook.format().write(uuid, &events)?;
+        let carried = &deliveries[..body.event_count];
+        let ids: Vec<DeliveryId> = carried.iter().map(|(id, _)| *id).collect();
+        let shared = batch.or_else(|| if ids.len() > 1 { BatchId::derive(&ids) } else { None });
+        let id = match (shared, carried.first()) {
+            (Some(batch), _) => batch.to_string(),
+            (None, Some((_, event))) => event.id.to_string(),
+            (None, None) => String::new(),
+        };
+        let hops = carried.iter().map(|(_, event)| event.hops).max();
+        let headers = vec![
+            ("content-type", body.content_type.to_owned()),
+            ("user-agent", USER_AGENT.to_owned()),
+            ("x-webhook-event", event_header(&events[..body.event_count])),
+            ("webhook-id", id.clone()),
+            ("webhook-timestamp", now.as_second().to_string()),
+            (HOPS_HEADER, hops.unwrap_or_default().to_string()),
+        ];
+        Ok((Self { headers, body: body.bytes, batch: shared, delivery_count: body.event_count, traceparent: None }, id))
+    }
+}
+
+fn event_header(events: &[&Event]) -> String {
+    match events {
+        [first, rest @ ..] if rest.iter().all(|event| event.event_type == first.event_type) => {
+            first.event_type.to_string()
+        }
+        _ => SEVERAL_TYPES.to_owned(),
+    }
+}
+
+impl fmt::Debug for WebhookRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("WebhookRequest")
+            .field("headers", &names)
+            .field("body_bytes", &self.body.len())
+            .field("batch", &self.batch)
+            .field("deliveries", &self.delivery_count)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::loops, id::Cause, testing};
+
+    const SPAN: SpanId = SpanId::new([7; 8]);
+
+    fn at() -> Timestamp {
+        Timestamp::from_second(1_700_000_000).unwrap()
+    }
+
+    fn secrets() -> Secrets<Secret> {
+        Secrets::new(Secret::new([7; 32]))
+    }
+
+    fn due<'a>(webhook: &Webhook, events: &'a [Event]) -> Vec<(DeliveryId, &'a Event)> {
+        events.iter().map(|event| (DeliveryId::derive(event.id, webhook.id, Cause::Published), event)).collect()
+    }
+
+    fn request(profile: &str, types: &[&str]) -> WebhookRequest {
+        let webhook = testing::webhook(serde_json::json!({ "profile": profile }));
+        let events: Vec<Event> =
+            types.iter().zip(1..).map(|(name, nth)| testing::event(nth, name, r#"{"n": 1.0}"#)).collect();
+        WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, (at(), SPAN)).unwrap()
+    }
+
+    fn value<'a>(request: &'a WebhookRequest, name: &str) -> &'a str {
+        &request.headers.iter().find(|(other, _)| *other == name).unwrap().1
+    }
+
+    #[test]
+    fn the_whole_request_of_each_profile() {
+        for (profile, _) in crate::webhook::profile::Profile::NAMES {
+            let request = request(profile, &["order.created"]);
+            let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+            let body = String::from_utf8(request.body).unwrap();
+            insta::assert_snapshot!(format!("{profile}_request"), format!("{headers}\n{body}"));
+        }
+    }
+
+    #[test]
+    fn the_request_of_each_profile_is_known_as_ours_by_its_signatures() {
+        for (profile, _) in crate::webhook::profile::Profile::NAMES {
+            let request = request(profile, &["order.created"]);
+            let signatures = request.headers.iter().map(|(name, _)| *name).filter(|name| name.ends_with("signature"));
+            let mut signatures: Vec<&str> = signatures.collect();
+            signatures.sort_unstable();
+            assert_eq!(signatures, loops::SIGNATURE_HEADERS, "{profile}");
+        }
+    }
+
+    #[test]
+    fn the_standardwebhooks_library_verifies_it() {
+        let request = request("standard", &["order.created"]);
+        let verifier = standardwebhooks::Webhook::new(&Secret::new([7; 32]).reveal()).unwrap();
+        let signed = verifier.sign(value(&request, "webhook-id"), 1_700_000_000, &request.body).unwrap();
+        assert_eq!(value(&request, "webhook-signature"), signed);
+    }
+
+    #[test]
+    fn every_valid_secret_signs_the_newest_first_and_alone_in_the_header_for_one() {
+        let webhook = testing::webhook(serde_json::json!({}));
+        let events = [testing::event(1, "order.created", "{}")];
+        let rotated = secrets().rotate(Secret::new([8; 32]), at(), std::time::Duration::from_secs(10)).unwrap();
+        let request = |secrets: &Secrets<Secret>, later: i64| {
+            let now = Timestamp::from_second(at().as_second() + later).unwrap();
+            WebhookRequest::new(&webhook, secrets, &due(&webhook, &events), None, (now, SPAN)).unwrap()
+        };
+        let new = Secrets::new(Secret::new([8; 32]));
+        for (later, valid) in [(9, vec![&new, &secrets()]), (10, vec![&new])] {
+            let signed = request(&rotated, later);
+            let each: Vec<WebhookRequest> = valid.into_iter().map(|one| request(one, later)).collect();
+            let alone: Vec<&str> = each.iter().map(|one| value(one, "webhook-signature")).collect();
+            assert_eq!(value(&signed, "webhook-signature"), alone.join(" "));
+            assert_eq!(value(&signed, "x-webhook-signature"), value(&each[0], "x-webhook-signature"));
+        }
+    }
+
+    #[test]
+    fn a_batch_has_an_id_that_a_retry_keeps() {
+        let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
+        let events: Vec<Event> = (1..=3).map(|nth| testing::event(nth, "order.created", "{}")).collect();
+        let deliveries = due(&webhook, &events);
+        let first = WebhookRequest::new(&webhook, &secrets(), &deliveries, None, (at(), SPAN)).unwrap();
+        assert_eq!(first.delivery_count, 3);
+        let batch = first.batch.unwrap();
+        assert_eq!(value(&first, "webhook-id"), batch.to_string());
+        let retry = WebhookRequest::new(&webhook, &secrets(), &deliveries, Some(batch), (at(), SPAN)).unwrap();
+        assert_eq!((retry.headers, retry.body), (first.headers, first.body));
+        let one_left = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], Some(batch), (at(), SPAN)).unwrap();
+        assert_eq!(value(&one_left, "webhook-id"), batch.to_string());
+        let alone = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], None, (at(), SPAN)).unwrap();
+        assert_eq!((value(&alone, "webhook-id"), alone.batch), (events[0].id.to_string().as_str(), None));
+    }
+
+    #[test]
+    fn the_hops_are_those_of_the_event_that_has_most() {
+        let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
+        let event = |nth, hops| Event { hops, ..testing::event(nth, "order.created", "{}") };
+        let events = [event(1, 1), event(2, 4), event(3, 0)];
+        let request = WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, (at(), SPAN)).unwrap();
+        assert_eq!(value(&request, "webhook-hops"), "4");
+    }
+
+    #[test]
+    fn the_event_header_names_the_type_that_all_events_have() {
+        assert_eq!(value(&request("spektr", &["order.created", "order.created"]), "x-webhook-event"), "order.created");
+        assert_eq!(value(&request("spektr", &["order.created", "order.shipped"]), "x-webhook-event"), "batch");
+        let single = request("spectra", &["order.created", "order.shipped"]);
+        assert_eq!((value(&single, "x-webhook-event"), single.delivery_count), ("order.created", 1));
+    }
+
+    #[test]
+    fn each_attempt_is_a_span_of_its_own_in_the_trace_of_the_first_event() {
+        let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
+        let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+        let event =
+            |nth, text| Event { traceparent: TraceParent::parse(text), ..testing::event(nth, "order.created", "{}") };
+        let events = [event(1, given), event(2, "")];
+        let attempt = |span| {
+            let at = (at(), SpanId::new(span));
+            WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, at).unwrap()
+        };
+        let header = |span| value(&attempt(span), "traceparent").to_owned();
+        assert_eq!(header([1; 8]), "00-4bf92f3577b34da6a3ce929d0e0e4736-0101010101010101-00");
+        assert_eq!(header([2; 8]), "00-4bf92f3577b34da6a3ce929d0e0e4736-0202020202020202-00");
+    }
+
+    #[test]
+    fn a_traceparent_of_the_owners_own_goes_out_instead_of_ours() {
+        let request = request("standard", &["order.created"]);
+        let sent = |own: &[(&str, &str)]| {
+            let own: Vec<_> = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let sent = WebhookRequest::headers_with(request.headers.clone(), &own);
+            let count = |name: &str| sent.iter().filter(|(other, _)| *other == name).count();
+            (count("traceparent"), count("x-key"), sent.len() - request.headers.len())
+        };
+        assert_eq!(sent(&[]), (1, 0, 0));
+        assert_eq!(sent(&[("x-key", "1")]), (1, 1, 1));
+        assert_eq!(sent(&[("traceparent", "mine"), ("x-key", "1")]), (1, 1, 1));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let shown = format!("{:?}", request("standard", &["order.created"]));
+        assert!(shown.contains("webhook-signature") && !shown.contains("v1,") && !shown.contains("1.0"), "{shown}");
+    }
+}

@@ -1,0 +1,45 @@
+//! The facts about a webhook that its turn has to know.
+
+use std::time::Duration;
+
+use crate::{
+    delivery::format::MAX_EVENTS,
+    webhook::{Webhook, rate_limit::RateLimit},
+};
+
+/// A webhook as its turn sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It was deleted: its backlog is removed.
+    Gone,
+    /// It is paused or disabled: its backlog is recorded as skipped.
+    Disabled,
+    /// It is served on these terms.
+    Enabled(Terms),
+}
+
+/// The limits within which a webhook is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Its rate limit; none if it has no limit.
+    pub limit: Option<RateLimit>,
+    /// The number of deliveries that make a full request: 1, or more for a format with a list.
+    pub full_request: usize,
+    /// The longest time that a request may take.
+    pub timeout: Duration,
+}
+
+impl Seen {
+    /// Sums up a webhook for its turn; `None` is a webhook that does not exist.
+    pub fn of(webhook: Option<&Webhook>) -> Self {
+        match webhook {
+            None => Self::Gone,
+            Some(webhook) if !webhook.is_enabled() => Self::Disabled,
+            Some(webhook) => Self::Enabled(Terms {
+                limit: webhook.rate_limit(),
+                full_request: if webhook.format().batches() { MAX_EVENTS } else { 1 },
+                timeout: webhook.timeout(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The sample event that a test sends.
+
+use jiff::Timestamp;
+
+use crate::{
+    Invalid,
+    access::workspace::Workspace,
+    event::{
+        Event, NewEvent, catalogue,
+        event_type::{EventPattern, EventType},
+        own_type::OwnEventType,
+    },
+    id::EventId,
+    input::{Fields, Optional, body},
+};
+
+/// The type of the sample for a webhook of whose subscriptions no type is known.
+const DEFAULT_TYPE: &str = "order.created";
+
+body! {
+    /// The sample that is sent as a test.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub struct SendTest {
+        /// The type of the sample: one of the catalogue or of the workspace's own. The first known one that the webhook subscribes to
+        /// unless given.
+        pub r#type: Option<EventType> as Optional<EventType>,
+    }
+}
+
+impl SendTest {
+    /// Reads the body of the call, which may be empty.
+    pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
+        Fields::of_optional_body(body)?.map_or_else(|| Ok(Self::default()), Self::of_fields)
+    }
+}
+
+/// The type of the sample if none is asked for: the first known one that the webhook subscribes to.
+/// `own` are the workspace's types; the first one that each subscription matches is enough.
+pub fn default_type(subscribed: &[EventPattern], own: &[EventType]) -> Option<EventType> {
+    let preferred = EventType::parse(DEFAULT_TYPE).ok();
+    for pattern in subscribed {
+        let built_in = catalogue::all().iter().filter_map(|built_in| EventType::parse(built_in.name).ok());
+        let mut known = preferred.clone().into_iter().chain(built_in).chain(own.iter().cloned());
+        if let Some(matching) = known.find(|known| pattern.matches(known)) {
+            return Some(matching);
+        }
+    }
+    preferred
+}
+
+/// Makes a new event from the sample of a type: the catalogue's, or that of the workspace's own
+/// type, which may lack one and then has no data. `known` are the names of the workspace's types,
+/// for the error about one that does not exist.
+pub fn event(
+    event_type: &EventType,
+    own: Option<&OwnEventType>,
+    known: &[EventType],
+    id: EventId,
+    workspace: Workspace,
+    now: Timestamp,
+) -> Result<Event, Invalid> {
+    let sample = match (catalogue::find(event_type.as_str()), own) {
+        (Some(built_in), _) => built_in.sample.to_owned(),
+        (None, Some(own)) => {
+            let data = own.sample.as_ref().map_or("{}", |sample| sample.get());
+            format!(r#"{{"type":"{event_type}","data":{data}}}"#)
+        }
+        (None, None) => return Err(catalogue::unknown("type", &EventPattern::Exactly(event_type.clone()), known)),
+    };
+    let published = NewEvent::parse_call(sample.as_bytes())?;
+    let first = published.events().first().cloned();
+    first.map(|event| event.accept(id, workspace, now)).ok_or_else(|| Invalid::malformed("the sample is no event"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> EventType {
+        EventType::parse(text).unwrap()
+    }
+
+    fn make(event_type: &str, own: Option<&OwnEventType>) -> Result<Event, Invalid> {
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let workspace = Workspace::parse("acme").unwrap();
+        event(&name(event_type), own, &[name("invoice.paid")], EventId::new(now, &[1; 10]), workspace, now)
+    }
+
+    #[test]
+    fn the_first_known_type_is_sent_unless_one_is_asked_for() {
+        let own = [name("invoice.paid")];
+        let default = |patterns: &[&str]| {
+            let patterns: Vec<_> = patterns.iter().map(|pattern| EventPattern::parse(pattern).unwrap()).collect();
+            default_type(&patterns, &own).unwrap().to_string()
+        };
+        assert_eq!(default(&["*"]), "order.created");
+        assert_eq!(default(&["order.*", "service_run"]), "order.created");
+        assert_eq!(default(&["service_run", "*"]), "service_run");
+        assert_eq!(default(&["inventory.*"]), "inventory.sold");
+        assert_eq!(default(&["removed.type", "invoice.*"]), "invoice.paid");
+        assert_eq!(default(&["removed.type"]), "order.created");
+    }
+
+    #[test]
+    fn every_type_of_the_catalogue_has_a_sample_event() {
+        for built_in in catalogue::all() {
+            let event = make(built_in.name, None).unwrap();
+            assert_eq!((event.event_type.as_str(), event.workspace.as_str()), (built_in.name, "acme"));
+        }
+    }
+
+    #[test]
+    fn a_type_of_ones_own_has_its_sample_or_no_data() {
+        let own = OwnEventType::parse("invoice.paid", br#"{"sample":{"total": 1.0}}"#).unwrap();
+        assert_eq!(make("invoice.paid", Some(&own)).unwrap().data.get(), r#"{"total": 1.0}"#);
+        let bare = OwnEventType::parse("invoice.paid", b"{}").unwrap();
+        assert_eq!(make("invoice.paid", Some(&bare)).unwrap().data.get(), "{}");
+        let unknown = make("invoice.payed", None).unwrap_err();
+        assert_eq!((unknown.code, unknown.field.as_deref()), ("unknown_event_type", Some("type")));
+        assert!(unknown.message.contains("invoice.paid"), "{}", unknown.message);
+    }
+
+    #[test]
+    fn a_body_names_a_type_or_none() {
+        for nothing in ["", "\n", "{}", r#"{"type":null}"#] {
+            assert_eq!(SendTest::parse(nothing.as_bytes()), Ok(SendTest { r#type: None }), "{nothing}");
+        }
+        let parse = |body: &str| SendTest::parse(body.as_bytes());
+        assert_eq!(parse(r#"{"type":"order.created"}"#), Ok(SendTest { r#type: Some(name("order.created")) }));
+        assert_eq!(parse(r#"{"type":"a b"}"#).unwrap_err().code, "invalid_event_type");
+        assert_eq!(parse(r#"{"event":"a"}"#).unwrap_err().code, "unknown_field");
+    }
+}

@@ -1,0 +1,6 @@
+//! The fan-out decides which webhooks get an event, and when.
+
+pub mod delivered;
+pub mod routing;
+pub mod share;
+pub mod subscription;
