@@ -74,7 +74,8 @@ impl Account {
             }
             account.messages = before.max(bench.messages());
             account.elsewhere = missing.iter().map(BTreeSet::len).sum();
-            let room = if has_lists && account.messages > 0 { usize::MAX } else { account.messages };
+            let room =
+                if has_lists && account.messages > 0 { usize::MAX } else { account.messages };
             account.lost = account.elsewhere.saturating_sub(room);
             if account.lost == 0 {
                 break;
@@ -89,25 +90,36 @@ impl Account {
         let requests = if target.answers { target.hook.requests() } else { Vec::new() };
         let mut seen = BTreeSet::new();
         for number in requests.into_iter().flat_map(|request| request.events) {
-            self.out_of_order += usize::from(seen.last().is_some_and(|last| *last > number) && !seen.contains(&number));
+            self.out_of_order += usize::from(
+                seen.last().is_some_and(|last| *last > number) && !seen.contains(&number),
+            );
             self.repeated += usize::from(!seen.insert(number));
         }
-        let ids = accepted.iter().enumerate().filter_map(|(number, event)| Some((number, event.id?)));
-        let (arrived, missing): (Vec<_>, Vec<_>) = ids.partition(|(number, _)| seen.contains(number));
+        let ids =
+            accepted.iter().enumerate().filter_map(|(number, event)| Some((number, event.id?)));
+        let (arrived, missing): (Vec<_>, Vec<_>) =
+            ids.partition(|(number, _)| seen.contains(number));
         self.accepted += arrived.len() + missing.len();
         self.arrived += arrived.len();
         missing.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Takes the events that the history lists out of the missing ones.
-    async fn look_up(&mut self, target: &Target, missing: &mut BTreeSet<Uuid>) -> anyhow::Result<()> {
+    async fn look_up(
+        &mut self,
+        target: &Target,
+        missing: &mut BTreeSet<Uuid>,
+    ) -> anyhow::Result<()> {
         if missing.is_empty() {
             return Ok(());
         }
         for delivery in target.workspace.history(&target.webhook).await? {
             let event = delivery["eventId"].as_str().context("a delivery has no event")?.parse()?;
             if missing.remove(&event) {
-                *self.listed.entry(delivery["status"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                *self
+                    .listed
+                    .entry(delivery["status"].as_str().unwrap_or_default().to_owned())
+                    .or_default() += 1;
             }
         }
         Ok(())
@@ -115,12 +127,20 @@ impl Account {
 
     /// Puts the account into one line for people.
     pub(crate) fn line(&self) -> String {
-        let listed: Vec<String> = self.listed.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        let listed: Vec<String> =
+            self.listed.iter().map(|(status, count)| format!("{count} {status}")).collect();
         let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
         format!(
-            "{} accepted: {} arrived, in the history {listed}, {} others with {} messages on the queues; {} lost. {} arrivals \
+            "{} accepted: {} arrived, in the history {listed}, {} others with {} messages on the \
+             queues; {} lost. {} arrivals \
              repeated, {} out of order.",
-            self.accepted, self.arrived, self.elsewhere, self.messages, self.lost, self.repeated, self.out_of_order
+            self.accepted,
+            self.arrived,
+            self.elsewhere,
+            self.messages,
+            self.lost,
+            self.repeated,
+            self.out_of_order
         )
     }
 }

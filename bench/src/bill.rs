@@ -64,7 +64,8 @@ pub struct BillArgs {
 const FUNCTIONS: [&str; 5] = ["ingest", "fanout", "deliver", "drain", "release"];
 
 /// The operations of DynamoDB that these functions call.
-const DYNAMODB: [&str; 6] = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"];
+const DYNAMODB: [&str; 6] =
+    ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"];
 const SQS: [&str; 3] = ["SendMessage", "SendMessageBatch", "ChangeMessageVisibility"];
 
 /// Assumes a duration for all invocations of a function, where nothing is measured: for an endpoint
@@ -80,7 +81,11 @@ fn assumed_ms(function: &str, invoked: Invoked, deliveries: u64) -> u64 {
     }
 }
 
-pub(crate) async fn run(args: &BillArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    args: &BillArgs,
+    subject: &Subject,
+    done: &mut impl FnMut(Report),
+) -> anyhow::Result<()> {
     if args.idle {
         return idle::run(args, subject, done).await;
     }
@@ -93,7 +98,12 @@ pub(crate) async fn run(args: &BillArgs, subject: &Subject, done: &mut impl FnMu
     Ok(())
 }
 
-async fn measure(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+async fn measure(
+    args: &BillArgs,
+    per_call: usize,
+    subject: &Subject,
+    bench: &Bench,
+) -> anyhow::Result<Report> {
     let workspace = bench.workspace("billed").await?;
     let (inbox, url) = bench.inbox("billed");
     let default = Some(Answer { delay_ms: args.endpoint_ms, ..Answer::status(200, 1) });
@@ -111,8 +121,13 @@ async fn measure(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Be
     publisher.publish(args.calls).await?;
     let expected = (args.calls + 2) * per_call * args.webhooks;
     // What waits in a backlog, because the endpoint was slow on a busy machine, is on no queue.
-    let all = inbox.wait("billed", |arrived| arrived.len() >= expected, Duration::from_secs(args.patience)).await;
-    bench.taken_in(Duration::from_secs(args.patience)).await.context("not all was recorded in time")?;
+    let all = inbox
+        .wait("billed", |arrived| arrived.len() >= expected, Duration::from_secs(args.patience))
+        .await;
+    bench
+        .taken_in(Duration::from_secs(args.patience))
+        .await
+        .context("not all was recorded in time")?;
     let usage = bench.usage().await?.since(&before);
     let events = args.calls * per_call;
     ensure!(usage.events == events as u64, "{} events were stored, and not {events}", usage.events);
@@ -154,7 +169,8 @@ impl Publisher<'_> {
     /// Publishes with this many calls, one after the other unless they go together, and waits until
     /// all is delivered.
     async fn publish(&self, calls: usize) -> anyhow::Result<()> {
-        let event = json!({ "type": "order.created", "data": { "text": "x".repeat(self.args.bytes) } });
+        let event =
+            json!({ "type": "order.created", "data": { "text": "x".repeat(self.args.bytes) } });
         let body = match self.per_call {
             1 => event,
             count => json!({ "events": vec![event; count] }),
@@ -180,12 +196,23 @@ impl Publisher<'_> {
     }
 }
 
-fn report(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench, usage: &Usage) -> anyhow::Result<Report> {
-    let (terms, prices, deliveries) = (bench.terms()?, Prices::known()?, usage.events * args.webhooks as u64);
-    let measured = Bill::of(&usage.clone().on_shares_of_a_processor(), &terms, &prices).for_a_million(usage.events);
-    let assumed =
-        Bill::of(&usage.clone().assuming(|name, invoked| assumed_ms(name, invoked, deliveries)), &terms, &prices)
-            .for_a_million(usage.events);
+fn report(
+    args: &BillArgs,
+    per_call: usize,
+    subject: &Subject,
+    bench: &Bench,
+    usage: &Usage,
+) -> anyhow::Result<Report> {
+    let (terms, prices, deliveries) =
+        (bench.terms()?, Prices::known()?, usage.events * args.webhooks as u64);
+    let measured = Bill::of(&usage.clone().on_shares_of_a_processor(), &terms, &prices)
+        .for_a_million(usage.events);
+    let assumed = Bill::of(
+        &usage.clone().assuming(|name, invoked| assumed_ms(name, invoked, deliveries)),
+        &terms,
+        &prices,
+    )
+    .for_a_million(usage.events);
     let conditions = vec![
         ("events a call", per_call.to_string()),
         ("calls", args.calls.to_string()),
@@ -196,14 +223,17 @@ fn report(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench, us
         ("SQS", format!("+{} ms", args.sqs_ms)),
     ];
     let together = if args.together { ", ten at once" } else { "" };
-    let mut report = Report::new(format!("bill: calls of {per_call}{together}"), subject, bench, conditions);
+    let mut report =
+        Report::new(format!("bill: calls of {per_call}{together}"), subject, bench, conditions);
     report.line("Of one million events, with durations that were measured here:");
     report.table(&table(&measured));
     report.line(format!("With durations that are assumed: ${:.2}", assumed.dollars));
     let metrics = usage.metrics_in_use();
     if metrics > 0 {
         let dollars = prices.custom_metric.dollars * metrics as f64;
-        report.line(format!("{metrics} custom metrics got values: ${dollars:.2} a month, however many events"));
+        report.line(format!(
+            "{metrics} custom metrics got values: ${dollars:.2} a month, however many events"
+        ));
     }
     for (name, invoked) in &usage.functions {
         if invoked.invocations > 0 {
@@ -218,7 +248,10 @@ fn report(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench, us
     }
     for (name, capacity) in &usage.tables {
         if capacity.items > 0 {
-            report.line(format!("{name}: {:.0} bytes an item", capacity.bytes as f64 / capacity.items as f64));
+            report.line(format!(
+                "{name}: {:.0} bytes an item",
+                capacity.bytes as f64 / capacity.items as f64
+            ));
         }
     }
     report.figure("customMetrics", metrics)?;
@@ -232,9 +265,17 @@ fn report(args: &BillArgs, per_call: usize, subject: &Subject, bench: &Bench, us
 fn table(bill: &Bill) -> Table {
     let mut table = Table::new(&["what", "quantity", "dollars", "one is"]);
     for line in &bill.lines {
-        let quantity =
-            if line.quantity < 100.0 { format!("{:.3}", line.quantity) } else { format!("{:.0}", line.quantity) };
-        table.row(vec![line.what.clone(), quantity, format!("{:.3}", line.dollars), line.unit.clone()]);
+        let quantity = if line.quantity < 100.0 {
+            format!("{:.3}", line.quantity)
+        } else {
+            format!("{:.0}", line.quantity)
+        };
+        table.row(vec![
+            line.what.clone(),
+            quantity,
+            format!("{:.3}", line.dollars),
+            line.unit.clone(),
+        ]);
     }
     table.row(vec!["all".to_owned(), String::new(), format!("{:.2}", bill.dollars)]);
     table
@@ -263,7 +304,11 @@ fn lines(
             bytes: (logged.bytes - before.bytes) as f64 / events.max(1) as f64,
         };
         if lines.lines > 0.0 {
-            table.row(vec![kind.clone(), format!("{:.2}", lines.lines), format!("{:.0}", lines.bytes)]);
+            table.row(vec![
+                kind.clone(),
+                format!("{:.2}", lines.lines),
+                format!("{:.0}", lines.bytes),
+            ]);
             all.insert(kind.clone(), lines);
         }
     }

@@ -47,7 +47,11 @@ pub struct IsolationArgs {
     seconds: u64,
 }
 
-pub(crate) async fn run(args: &IsolationArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    args: &IsolationArgs,
+    subject: &Subject,
+    done: &mut impl FnMut(Report),
+) -> anyhow::Result<()> {
     let chosen = if args.endpoint.is_empty() { Endpoint::value_variants() } else { &args.endpoint };
     for endpoint in chosen {
         let bench = Bench::start(subject).await?;
@@ -58,7 +62,12 @@ pub(crate) async fn run(args: &IsolationArgs, subject: &Subject, done: &mut impl
     Ok(())
 }
 
-async fn measure(args: &IsolationArgs, endpoint: Endpoint, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+async fn measure(
+    args: &IsolationArgs,
+    endpoint: Endpoint,
+    subject: &Subject,
+    bench: &Bench,
+) -> anyhow::Result<Report> {
     let healthy = healthy(bench).await?;
     let bad = bad(bench, endpoint).await?;
     let bad_stream = bad[0].stream.clone();
@@ -116,7 +125,8 @@ async fn bad(bench: &Bench, endpoint: Endpoint) -> anyhow::Result<Vec<Target>> {
     let mut targets = Vec::new();
     for number in 0..endpoint.webhooks() {
         let hook = bench.receiver.hook(&format!("bad/{number}"), endpoint.behaviour());
-        let webhook = workspace.register(hook.url(), json!({ "timeoutSeconds": endpoint.timeout() })).await?;
+        let webhook =
+            workspace.register(hook.url(), json!({ "timeoutSeconds": endpoint.timeout() })).await?;
         let (workspace, stream) = (workspace.clone(), stream.clone());
         let answers = endpoint == Endpoint::Slow;
         targets.push(Target { workspace, webhook, hook, stream, answers, has_lists: false });
@@ -127,7 +137,9 @@ async fn bad(bench: &Bench, endpoint: Endpoint) -> anyhow::Result<Vec<Target>> {
 async fn wait_for_all(hook: &Hook, stream: &Stream) {
     let published = stream.accepted().await;
     let began = Instant::now();
-    while ways(&published, hook).iter().any(|way| way.arrived_us.is_none()) && began.elapsed() < PATIENCE {
+    while ways(&published, hook).iter().any(|way| way.arrived_us.is_none())
+        && began.elapsed() < PATIENCE
+    {
         sleep(Duration::from_millis(200)).await;
     }
 }
@@ -150,8 +162,16 @@ impl Phases {
             ("rest", "beside it, the rest", between(ways, after_timeout, u64::MAX)),
             ("whole", "beside it, the whole time", between(ways, self.beside_us, u64::MAX)),
         ];
-        let mut table =
-            Table::new(&["the healthy webhook, ms", "events", "p50", "p99", "max", "÷ alone: p50", "p99", "max"]);
+        let mut table = Table::new(&[
+            "the healthy webhook, ms",
+            "events",
+            "p50",
+            "p99",
+            "max",
+            "÷ alone: p50",
+            "p99",
+            "max",
+        ]);
         for (name, heading, latencies) in phases {
             let Latencies { events, p50, p99, max, .. } = latencies;
             table.row(vec![

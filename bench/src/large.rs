@@ -32,11 +32,16 @@ pub struct LargeArgs {
 /// This many webhooks are registered side by side.
 const REGISTRATIONS: usize = 2;
 
-pub(crate) async fn run(args: &LargeArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    args: &LargeArgs,
+    subject: &Subject,
+    done: &mut impl FnMut(Report),
+) -> anyhow::Result<()> {
     for webhooks in &args.webhooks {
         let most = "!Ref MaxWebhooks";
         ensure!(subject.template.contains(most), "the template has no bound on webhooks");
-        let template = without_delivering(&subject.template)?.replace(most, &format!("\"{webhooks}\""));
+        let template =
+            without_delivering(&subject.template)?.replace(most, &format!("\"{webhooks}\""));
         let subject = Subject { template, ..subject.clone() };
         let bench = Bench::start(&subject).await?;
         let measured = measure(args, *webhooks, &subject, &bench).await;
@@ -46,7 +51,12 @@ pub(crate) async fn run(args: &LargeArgs, subject: &Subject, done: &mut impl FnM
     Ok(())
 }
 
-async fn measure(args: &LargeArgs, webhooks: usize, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+async fn measure(
+    args: &LargeArgs,
+    webhooks: usize,
+    subject: &Subject,
+    bench: &Bench,
+) -> anyhow::Result<Report> {
     let patience = Duration::from_secs(args.patience);
     let workspace = bench.workspace("large").await?;
     eprintln!("{webhooks} webhooks are registered …");
@@ -77,7 +87,9 @@ async fn register(workspace: &Workspace, webhooks: usize) -> anyhow::Result<()> 
 
 async fn register_one(workspace: &Workspace, nth: usize) -> anyhow::Result<String> {
     let url = format!("http://127.0.0.1:9/{nth}");
-    workspace.register(&url, json!({ "events": ["order.*", "service_run", "process_run_end"] })).await
+    workspace
+        .register(&url, json!({ "events": ["order.*", "service_run", "process_run_end"] }))
+        .await
 }
 
 /// Waits until the events queue is empty. The deliveries queue, which nobody reads, has a message
@@ -141,7 +153,8 @@ fn report(
     let root_units = root_bytes.div_ceil(4096);
     // Beside one read of the root, an invocation may have to read a page that its process does not
     // have yet.
-    let reads = spent.count("fanout", "dynamodb:BatchGetItem") + spent.count("fanout", "dynamodb:Query");
+    let reads =
+        spent.count("fanout", "dynamodb:BatchGetItem") + spent.count("fanout", "dynamodb:Query");
     let stats = bench.metrics().functions.get("fanout").cloned().unwrap_or_default();
     let cpu_ms = spent.cpu_ms.get("fanout").copied().unwrap_or(0);
     let deliveries = (webhooks * args.events) as f64;
@@ -151,13 +164,23 @@ fn report(
     table.pair("tasks on the queue, of which one event more", format!("{sent} of {owed}"));
     table.pair("invocations", invocations.to_string());
     table.pair("of which ran into their time", fanning_out.timeouts.to_string());
-    table.pair("calls for 1,000 deliveries", format!("{:.1}", spent.calls_of("fanout") as f64 * 1000.0 / deliveries));
+    table.pair(
+        "calls for 1,000 deliveries",
+        format!("{:.1}", spent.calls_of("fanout") as f64 * 1000.0 / deliveries),
+    );
     table.pair("read units of the root, for an invocation", root_units.to_string());
-    table.pair("reads of the index, for an invocation", format!("{:.2}", reads as f64 / invocations.max(1) as f64));
+    table.pair(
+        "reads of the index, for an invocation",
+        format!("{:.2}", reads as f64 / invocations.max(1) as f64),
+    );
     table.pair("write units of an event, of up to 0.7 KB", "1".to_owned());
-    table.pair("CPU ms for 1,000 deliveries", format!("{:.1}", cpu_ms as f64 * 1000.0 / deliveries));
+    table
+        .pair("CPU ms for 1,000 deliveries", format!("{:.1}", cpu_ms as f64 * 1000.0 / deliveries));
     table.pair("deliveries a second", format!("{:.0}", deliveries / fanning_out.seconds));
-    table.pair("peak memory of a process, MiB", format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0));
+    table.pair(
+        "peak memory of a process, MiB",
+        format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0),
+    );
     table.pair(
         "AWS calls of a registration",
         format!("{:.1}", registering.spent.calls_of("register") as f64 / webhooks as f64),
@@ -182,7 +205,8 @@ fn report(
 impl Bench {
     /// Counts the bytes of a workspace's root in the table.
     async fn root_bytes(&self, workspace: &Workspace) -> anyhow::Result<usize> {
-        let key = json!({ "pk": { "S": format!("routing#{}", workspace.name) }, "sk": { "S": "root" } });
+        let key =
+            json!({ "pk": { "S": format!("routing#{}", workspace.name) }, "sk": { "S": "root" } });
         let root = self.registry_item(key).await?;
         root["root"]["S"].as_str().map(str::len).context("the workspace has no root")
     }

@@ -35,7 +35,9 @@ impl Latencies {
         let now = clock::now_us();
         let mut ms: Vec<f64> = ways
             .clone()
-            .map(|way| way.arrived_us.unwrap_or(now).saturating_sub(way.published_us) as f64 / 1000.0)
+            .map(|way| {
+                way.arrived_us.unwrap_or(now).saturating_sub(way.published_us) as f64 / 1000.0
+            })
             .collect();
         ms.sort_by(f64::total_cmp);
         Self {

@@ -58,7 +58,11 @@ impl Per {
     }
 }
 
-pub(crate) async fn run(args: &LimitsArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    args: &LimitsArgs,
+    subject: &Subject,
+    done: &mut impl FnMut(Report),
+) -> anyhow::Result<()> {
     let bench = Bench::start(subject).await?;
     let measured = measure(args, subject, &bench).await;
     bench.stop().await;
@@ -82,11 +86,13 @@ async fn measure(args: &LimitsArgs, subject: &Subject, bench: &Bench) -> anyhow:
     // The deliveries of a list wait until they are many. Others go from the first one on, and above
     // 50 a second they need not wait.
     let patience = Duration::from_secs(args.patience);
-    let taken_in = if args.list { bench.taken_in(patience).await } else { bench.fanned_out(patience).await };
+    let taken_in =
+        if args.list { bench.taken_in(patience).await } else { bench.fanned_out(patience).await };
     let from_us = clock::now_us();
     eprintln!("requests are counted for {} s …", args.seconds);
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(args.seconds) && !all_arrived(&target, args.events) {
+    while began.elapsed() < Duration::from_secs(args.seconds) && !all_arrived(&target, args.events)
+    {
         sleep(Duration::from_millis(100)).await;
     }
     let to_us = clock::now_us();
@@ -99,7 +105,10 @@ async fn measure(args: &LimitsArgs, subject: &Subject, bench: &Bench) -> anyhow:
         ("profile", if args.list { "spektr" } else { "standard" }.to_owned()),
         ("events", args.events.to_string()),
         ("seconds", format!("{:.1}", (to_us - from_us) as f64 / 1e6)),
-        ("taken in after", taken_in.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))),
+        (
+            "taken in after",
+            taken_in.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64())),
+        ),
     ];
     let mut report = Report::new("limits".to_owned(), subject, bench, conditions);
     report.figure("takenInAfterSeconds", taken_in.map(|time| time.as_secs_f64()))?;
@@ -115,7 +124,8 @@ async fn begun_ms(target: &Target) -> anyhow::Result<Vec<u64>> {
     let mut deliveries_by_time = BTreeMap::<u64, usize>::new();
     for delivery in target.workspace.history(&target.webhook).await? {
         for attempt in delivery["attempts"].as_array().into_iter().flatten() {
-            let at: Timestamp = attempt["at"].as_str().context("an attempt has no time")?.parse()?;
+            let at: Timestamp =
+                attempt["at"].as_str().context("an attempt has no time")?.parse()?;
             *deliveries_by_time.entry(u64::try_from(at.as_millisecond())?).or_default() += 1;
         }
     }
@@ -154,7 +164,8 @@ struct Figures {
 
 impl Figures {
     fn of(all: &[Request], begun_ms: &[u64], from_us: u64, to_us: u64, window_us: u64) -> Self {
-        let measured: Vec<&Request> = all.iter().filter(|request| (from_us..to_us).contains(&request.at_us)).collect();
+        let measured: Vec<&Request> =
+            all.iter().filter(|request| (from_us..to_us).contains(&request.at_us)).collect();
         let events = measured.iter().map(|request| request.events.len()).sum();
         let mut requests_by_events = BTreeMap::new();
         for request in &measured {
@@ -179,7 +190,10 @@ impl Figures {
         table.pair("requests", self.requests.to_string());
         table.pair(&format!("requests in {per} s, on average"), format!("{:.2}", self.rate));
         table.pair(&format!("the most requests in any {per} s"), self.worst_window.to_string());
-        table.pair(&format!("the most that began in any {per} s"), self.worst_window_begun.to_string());
+        table.pair(
+            &format!("the most that began in any {per} s"),
+            self.worst_window_begun.to_string(),
+        );
         table.pair("events", self.events.to_string());
         table.pair("events a request", format!("{:.1}", self.events_a_request));
         table

@@ -51,7 +51,14 @@ impl Subject {
     pub fn debug_build(concurrency: usize) -> anyhow::Result<Self> {
         let (binaries, template) = (binaries::build(false)?, binaries::template()?);
         let parameters = BTreeMap::new();
-        Ok(Self { binaries, template, parameters, concurrency, through: Through::Queue, version: revision() })
+        Ok(Self {
+            binaries,
+            template,
+            parameters,
+            concurrency,
+            through: Through::Queue,
+            version: revision(),
+        })
     }
 }
 
@@ -59,7 +66,8 @@ impl Common {
     /// Reads the template, and builds the functions unless they are there.
     pub fn subject(&self) -> anyhow::Result<Subject> {
         let template = match &self.template {
-            Some(file) => std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?,
+            Some(file) => std::fs::read_to_string(file)
+                .with_context(|| format!("{} can't be read", file.display()))?,
             None => binaries::template()?,
         };
         let (binaries, version) = match &self.functions {
@@ -70,7 +78,14 @@ impl Common {
             }
         };
         let parameters = self.parameters.iter().cloned().collect();
-        Ok(Subject { binaries, template, parameters, concurrency: self.concurrency, through: self.through, version })
+        Ok(Subject {
+            binaries,
+            template,
+            parameters,
+            concurrency: self.concurrency,
+            through: self.through,
+            version,
+        })
     }
 }
 
@@ -82,7 +97,8 @@ fn parameter(text: &str) -> Result<(String, String), &'static str> {
 /// Lists the binaries in a directory. Every file without an extension counts as the function of its
 /// name.
 fn ready_built(directory: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let entries = directory.read_dir().with_context(|| format!("{} can't be read", directory.display()))?;
+    let entries =
+        directory.read_dir().with_context(|| format!("{} can't be read", directory.display()))?;
     let mut binaries = BTreeMap::new();
     for entry in entries {
         let path = entry?.path();
@@ -96,11 +112,15 @@ fn ready_built(directory: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
 
 /// Names the version, and the commit where git knows it.
 fn revision() -> String {
-    let git =
-        Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let git = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
     let commit = git.ok().filter(|output| output.status.success()).map(|output| output.stdout);
     match commit {
-        Some(commit) => format!("{} ({})", env!("CARGO_PKG_VERSION"), String::from_utf8_lossy(&commit).trim()),
+        Some(commit) => {
+            format!("{} ({})", env!("CARGO_PKG_VERSION"), String::from_utf8_lossy(&commit).trim())
+        }
         None => env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

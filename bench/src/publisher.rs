@@ -33,7 +33,8 @@ pub(crate) async fn steadily(paces: &[&Pace], time: Duration) -> anyhow::Result<
         for (pace, sent) in paces.iter().zip(&mut sent) {
             let until_now = (now.min(end) - began).as_secs_f64();
             // One at the very beginning; none at the very end.
-            let wanted = ((until_now * pace.rate) as usize + 1).min((time.as_secs_f64() * pace.rate).ceil() as usize);
+            let wanted = ((until_now * pace.rate) as usize + 1)
+                .min((time.as_secs_f64() * pace.rate).ceil() as usize);
             pace.stream.publish(wanted.saturating_sub(*sent)).await?;
             *sent = wanted.max(*sent);
         }

@@ -95,7 +95,8 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("the receiver found no port")?;
+        let listener =
+            std::net::TcpListener::bind(("127.0.0.1", 0)).context("the receiver found no port")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let hooks = Hooks::default();
@@ -117,7 +118,8 @@ impl Receiver {
     pub(crate) fn hook(&self, name: &str, behaviour: Behaviour) -> Arc<Hook> {
         let path = format!("/{name}");
         let url = format!("http://{}{path}", self.address);
-        let hook = Arc::new(Hook { url, behaviour: Mutex::new(behaviour), requests: Mutex::default() });
+        let hook =
+            Arc::new(Hook { url, behaviour: Mutex::new(behaviour), requests: Mutex::default() });
         lock(&self.hooks).insert(path, hook.clone());
         hook
     }

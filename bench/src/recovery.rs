@@ -53,7 +53,11 @@ pub struct RecoveryArgs {
     skip_proof: bool,
 }
 
-pub(crate) async fn run(args: &RecoveryArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    args: &RecoveryArgs,
+    subject: &Subject,
+    done: &mut impl FnMut(Report),
+) -> anyhow::Result<()> {
     let bench = Bench::start(subject).await?;
     let measured = measure(args, subject, &bench).await;
     bench.stop().await;
@@ -104,8 +108,10 @@ async fn measure(args: &RecoveryArgs, subject: &Subject, bench: &Bench) -> anyho
     report.line(format!("from the moment at which the endpoint is slow, {}", lane.line()));
     report.line("from the moment at which the endpoint is well again,");
     report.line(format!("  until no event is more than a second late: {}", show(backlog_gone)));
-    report
-        .line(format!("  until new events arrive within a second (99 of 100, and it stays so): {}", show(fast_again)));
+    report.line(format!(
+        "  until new events arrive within a second (99 of 100, and it stays so): {}",
+        show(fast_again)
+    ));
     report.figure("rows", &rows)?;
     report.figure("states", lane.seen())?;
     report.figure("isClosed", lane.is_closed())?;
@@ -118,7 +124,9 @@ async fn measure(args: &RecoveryArgs, subject: &Subject, bench: &Bench) -> anyho
 async fn wait_for_all(target: &Target) {
     let published = target.stream.accepted().await;
     let began = Instant::now();
-    while ways(&published, &target.hook).iter().any(|way| way.arrived_us.is_none()) && began.elapsed() < PATIENCE {
+    while ways(&published, &target.hook).iter().any(|way| way.arrived_us.is_none())
+        && began.elapsed() < PATIENCE
+    {
         sleep(Duration::from_millis(200)).await;
     }
 }
@@ -159,7 +167,8 @@ fn rows(ways: &[Way], from_us: u64, to_us: u64) -> Vec<Row> {
     for step in 0..=steps {
         let at = from_us + step * ROW_US;
         let published = ways.iter().filter(|way| way.published_us <= at).count();
-        let arrived = ways.iter().filter(|way| way.arrived_us.is_some_and(|arrived| arrived <= at)).count();
+        let arrived =
+            ways.iter().filter(|way| way.arrived_us.is_some_and(|arrived| arrived <= at)).count();
         let backlog = published.saturating_sub(arrived);
         rows.push(Row { second: step * ROW_US / 1_000_000, published, arrived, backlog });
     }
@@ -200,10 +209,12 @@ fn fast_again(ways: &[Way], well_us: u64, end_us: u64) -> Option<u64> {
     let mut all = vec![0_usize; count];
     let mut late = vec![0_usize; count];
     for way in ways.iter().filter(|way| way.published_us >= well_us) {
-        let second = usize::try_from((way.published_us - well_us) / 1_000_000).unwrap_or(usize::MAX);
+        let second =
+            usize::try_from((way.published_us - well_us) / 1_000_000).unwrap_or(usize::MAX);
         let Some(published) = all.get_mut(second) else { continue };
         *published += 1;
-        late[second] += usize::from(way.arrived_us.is_none_or(|arrived| arrived > way.published_us + LATE_US));
+        late[second] +=
+            usize::from(way.arrived_us.is_none_or(|arrived| arrived > way.published_us + LATE_US));
     }
     let bad = (0..count).rev().find(|second| late[*second] * 100 > all[*second]);
     let first = bad.map_or(0, |second| second + 1);

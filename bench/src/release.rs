@@ -36,9 +36,16 @@ const MOST_MINUTES: usize = 20;
 /// One BatchWriteItem has at most this many writes.
 const MAX_WRITE: usize = 25;
 
-pub(crate) async fn run(args: &ReleaseArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
-    let subject =
-        Subject { template: quiet(&subject.template)?, concurrency: subject.concurrency.max(PARTS), ..subject.clone() };
+pub(crate) async fn run(
+    args: &ReleaseArgs,
+    subject: &Subject,
+    done: &mut impl FnMut(Report),
+) -> anyhow::Result<()> {
+    let subject = Subject {
+        template: quiet(&subject.template)?,
+        concurrency: subject.concurrency.max(PARTS),
+        ..subject.clone()
+    };
     let bench = Bench::start(&subject).await?;
     let measured = measure(args, &subject, &bench).await;
     bench.stop().await;
@@ -51,7 +58,8 @@ pub(crate) async fn run(args: &ReleaseArgs, subject: &Subject, done: &mut impl F
 fn quiet(template: &str) -> anyhow::Result<String> {
     const MINUTE: &str = "            Schedule: rate(1 minute)\n";
     ensure!(template.contains(MINUTE), "the template has no such schedule");
-    Ok(without_delivering(template)?.replace(MINUTE, &format!("{MINUTE}            Enabled: false\n")))
+    Ok(without_delivering(template)?
+        .replace(MINUTE, &format!("{MINUTE}            Enabled: false\n")))
 }
 
 async fn measure(args: &ReleaseArgs, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
@@ -66,7 +74,11 @@ async fn measure(args: &ReleaseArgs, subject: &Subject, bench: &Bench) -> anyhow
             answer?;
         }
         minutes.push(Minute { seconds: began.elapsed().as_secs_f64(), sent: bench.messages() });
-        eprintln!("{} have been sent after {:.1} s", bench.messages(), began.elapsed().as_secs_f64());
+        eprintln!(
+            "{} have been sent after {:.1} s",
+            bench.messages(),
+            began.elapsed().as_secs_f64()
+        );
     }
     let after = bench.metrics();
     let idle = idle(bench).await?;
@@ -104,11 +116,14 @@ async fn park(args: &ReleaseArgs, bench: &Bench) -> anyhow::Result<usize> {
         let delivery = uuid::Uuid::new_v4();
         let task = json!({
             "workspace": format!("tenant-{workspace}"), "webhook": workspace + 1, "recorded": true,
-            "deliveries": [{ "id": delivery, "content": { "eventId": uuid::Uuid::new_v4() }, "bytes": 512 }],
+            "deliveries": [
+                { "id": delivery, "content": { "eventId": uuid::Uuid::new_v4() }, "bytes": 512 }
+            ],
         });
         let key = format!("{due_ms:013}#tenant-{workspace}#{}#{delivery}", workspace + 1);
         let item = json!({
-            "pk": { "S": format!("#due#{shard}") }, "sk": { "S": key }, "task": { "S": task.to_string() },
+            "pk": { "S": format!("#due#{shard}") }, "sk": { "S": key },
+            "task": { "S": task.to_string() },
             "expiresAt": { "N": "1900000000" },
         });
         bytes = bytes.max(size(&item));
@@ -126,7 +141,8 @@ fn size(item: &Value) -> usize {
     let attributes = item.as_object().into_iter().flatten();
     let sizes = attributes.map(|(name, value)| {
         let text = value["S"].as_str().map(str::len);
-        name.len() + text.or_else(|| value["N"].as_str().map(|digits| digits.len() / 2 + 1)).unwrap_or(0)
+        name.len()
+            + text.or_else(|| value["N"].as_str().map(|digits| digits.len() / 2 + 1)).unwrap_or(0)
     });
     sizes.sum()
 }
@@ -140,15 +156,16 @@ fn report(
     spent: &Spent,
     idle: &Spent,
 ) -> anyhow::Result<Report> {
-    let conditions = vec![("due", args.due.to_string()), ("workspaces", args.workspaces.to_string())];
+    let conditions =
+        vec![("due", args.due.to_string()), ("workspaces", args.workspaces.to_string())];
     let mut report = Report::new("release".to_owned(), subject, bench, conditions);
     let first = minutes.first().context("nothing was due")?;
     let (sent, calls) = (bench.messages(), spent.calls_of("release"));
     let queries = spent.count("release", "dynamodb:Query");
     let pages = args.due.div_ceil(PAGE) as u64;
     // Eventual reads take half a unit for 4 KB, and one that finds nothing takes half a unit too.
-    let read_units =
-        pages as f64 * (PAGE * item_bytes).div_ceil(4096) as f64 / 2.0 + queries.saturating_sub(pages) as f64 / 2.0;
+    let read_units = pages as f64 * (PAGE * item_bytes).div_ceil(4096) as f64 / 2.0
+        + queries.saturating_sub(pages) as f64 / 2.0;
     let write_units = args.due * item_bytes.div_ceil(1024);
     let stats = bench.metrics().functions.get("release").cloned().unwrap_or_default();
     let cpu_ms = spent.cpu_ms.get("release").copied().unwrap_or(0);
@@ -162,9 +179,15 @@ fn report(
     table.pair("read units", format!("{read_units:.0}"));
     table.pair("write units", write_units.to_string());
     table.pair("bytes of an item", item_bytes.to_string());
-    table.pair("CPU seconds of an invocation", format!("{:.2}", cpu_ms as f64 / 1000.0 / invocations.max(1) as f64));
+    table.pair(
+        "CPU seconds of an invocation",
+        format!("{:.2}", cpu_ms as f64 / 1000.0 / invocations.max(1) as f64),
+    );
     table.pair("CPU ms for 1,000", format!("{:.0}", cpu_ms as f64 * 1000.0 / args.due as f64));
-    table.pair("peak memory of a process, MiB", format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0));
+    table.pair(
+        "peak memory of a process, MiB",
+        format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0),
+    );
     table.pair("calls in a minute in which nothing is due", idle.calls_of("release").to_string());
     report.table(&table);
     report.table(&spent.table());
@@ -189,6 +212,9 @@ mod tests {
 
     #[test]
     fn an_item_has_the_size_that_dynamodb_counts() {
-        assert_eq!(size(&json!({ "pk": { "S": "#due#1" }, "expiresAt": { "N": "1900000000" } })), 2 + 6 + 9 + 6);
+        assert_eq!(
+            size(&json!({ "pk": { "S": "#due#1" }, "expiresAt": { "N": "1900000000" } })),
+            2 + 6 + 9 + 6
+        );
     }
 }

@@ -19,7 +19,12 @@ pub struct Report {
 impl Report {
     /// Begins the report of a measurement. It was made under the conditions of every measurement,
     /// and its own.
-    pub(crate) fn new(title: String, subject: &Subject, bench: &Bench, own: Vec<(&'static str, String)>) -> Self {
+    pub(crate) fn new(
+        title: String,
+        subject: &Subject,
+        bench: &Bench,
+        own: Vec<(&'static str, String)>,
+    ) -> Self {
         let processors = std::thread::available_parallelism().map_or(0, usize::from);
         let mut conditions = vec![("C", subject.concurrency.to_string())];
         conditions.extend(own);
@@ -76,8 +81,14 @@ impl Report {
     /// Prints the report as tables, or as one JSON object in a line.
     pub fn print(&self, as_json: bool) {
         if as_json {
-            let conditions: Value = self.conditions.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            println!("{}", json!({ "measurement": self.title, "conditions": conditions, "figures": self.figures }));
+            let conditions: Value =
+                self.conditions.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            println!(
+                "{}",
+                json!({
+                    "measurement": self.title, "conditions": conditions, "figures": self.figures,
+                })
+            );
         } else {
             let conditions: Vec<String> =
                 self.conditions.iter().map(|(name, value)| format!("{name} = {value}")).collect();
@@ -116,7 +127,11 @@ impl Table {
         for row in &self.0 {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let _ = if column == 0 { write!(line, "  {cell:width$}") } else { write!(line, "  {cell:>width$}") };
+                let _ = if column == 0 {
+                    write!(line, "  {cell:width$}")
+                } else {
+                    write!(line, "  {cell:>width$}")
+                };
             }
             let _ = writeln!(text, "{}", line.trim_end());
         }

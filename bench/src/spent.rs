@@ -44,7 +44,11 @@ impl Spent {
 
     /// Counts the calls of a function to one operation.
     pub(crate) fn count(&self, function: &str, operation: &str) -> u64 {
-        self.calls.get(function).and_then(|operations| operations.get(operation)).copied().unwrap_or(0)
+        self.calls
+            .get(function)
+            .and_then(|operations| operations.get(operation))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Adds up all AWS calls.
@@ -61,7 +65,10 @@ impl Spent {
         let mut rates = BTreeMap::new();
         for (function, operations) in &self.calls {
             for (operation, count) in operations {
-                rates.insert(format!("{function} {operation}"), *count as f64 / number.max(1) as f64);
+                rates.insert(
+                    format!("{function} {operation}"),
+                    *count as f64 / number.max(1) as f64,
+                );
             }
         }
         rates
@@ -69,21 +76,26 @@ impl Spent {
 
     /// Makes a table with a row for each function that did anything, and one for all.
     pub(crate) fn table(&self) -> Table {
-        let mut table = Table::new(&["function", "calls", "invocations", "CPU ms", "calls by operation"]);
+        let mut table =
+            Table::new(&["function", "calls", "invocations", "CPU ms", "calls by operation"]);
         for (function, invocations) in &self.invocations {
             let calls = self.calls_of(function);
             if calls + invocations == 0 {
                 continue;
             }
             let operations = self.calls.get(function).into_iter().flatten();
-            let operations: Vec<String> =
-                operations.map(|(operation, count)| format!("{} {count}", short(operation))).collect();
+            let operations: Vec<String> = operations
+                .map(|(operation, count)| format!("{} {count}", short(operation)))
+                .collect();
             let cpu_ms = self.cpu_ms.get(function).copied().unwrap_or(0);
             let figures = [calls, *invocations, cpu_ms].map(|figure| figure.to_string());
-            table.row([vec![function.clone()], figures.to_vec(), vec![operations.join(", ")]].concat());
+            table.row(
+                [vec![function.clone()], figures.to_vec(), vec![operations.join(", ")]].concat(),
+            );
         }
         let cpu_ms: u64 = self.cpu_ms.values().sum();
-        let all = [self.all_calls(), self.all_invocations(), cpu_ms].map(|figure| figure.to_string());
+        let all =
+            [self.all_calls(), self.all_invocations(), cpu_ms].map(|figure| figure.to_string());
         table.row([vec!["all".to_owned()], all.to_vec()].concat());
         table
     }

@@ -50,7 +50,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(workspace: Workspace, through: Through, sqs: Sqs, queue_url: String) -> Arc<Self> {
+    pub(crate) fn new(
+        workspace: Workspace,
+        through: Through,
+        sqs: Sqs,
+        queue_url: String,
+    ) -> Arc<Self> {
         let (published, calls) = (Mutex::default(), Mutex::default());
         Arc::new(Self { through, workspace, sqs, queue_url, published, calls })
     }
@@ -107,14 +112,21 @@ impl Stream {
         let mut entries = Vec::new();
         for number in numbers {
             let id = event_id();
-            let event = json!({ "id": id, "workspace": name, "type": "order.created", "data": { "n": number } });
+            let event = json!({
+                "id": id, "workspace": name, "type": "order.created", "data": { "n": number },
+            });
             let body = event.to_string();
-            entries.push(json!({ "Id": number.to_string(), "MessageBody": body, "MessageGroupId": name }));
+            entries.push(
+                json!({ "Id": number.to_string(), "MessageBody": body, "MessageGroupId": name }),
+            );
             ids.push((number, id));
         }
         let call = json!({ "QueueUrl": self.queue_url, "Entries": entries }).to_string();
         let answer = self.sqs.call("SendMessageBatch", call.as_bytes()).await?;
-        ensure!(answer["Failed"].as_array().is_none_or(Vec::is_empty), "events were refused: {answer}");
+        ensure!(
+            answer["Failed"].as_array().is_none_or(Vec::is_empty),
+            "events were refused: {answer}"
+        );
         for (number, id) in ids {
             self.accept(number, id);
         }
@@ -126,10 +138,16 @@ impl Stream {
         for number in numbers.clone() {
             events.push(json!({ "type": "order.created", "data": { "n": number } }));
         }
-        let answer = self.workspace.call(reqwest::Method::POST, "/events", json!({ "events": events })).await?;
+        let answer = self
+            .workspace
+            .call(reqwest::Method::POST, "/events", json!({ "events": events }))
+            .await?;
         let accepted = answer["events"].as_array().context("the answer has no events")?;
         for (number, event) in numbers.zip(accepted) {
-            self.accept(number, event["id"].as_str().context("an accepted event has no id")?.parse()?);
+            self.accept(
+                number,
+                event["id"].as_str().context("an accepted event has no id")?.parse()?,
+            );
         }
         Ok(())
     }
@@ -137,7 +155,8 @@ impl Stream {
 
 /// Makes a UUIDv7 of this moment.
 fn event_id() -> Uuid {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let mut bytes = Uuid::new_v4().into_bytes();
     bytes[..6].copy_from_slice(&(since_1970.as_millis() as u64).to_be_bytes()[2..]);
     bytes[6] = 0x70 | (bytes[6] & 0x0f);

@@ -32,7 +32,8 @@ const CALM: Duration = Duration::from_millis(500);
 fn parameters(subject: &Subject) -> BTreeMap<String, String> {
     let concurrency = subject.concurrency.to_string();
     let limits = [("KeyRateLimit", "0"), ("ApiRateLimit", "10000"), ("ApiBurstLimit", "5000")];
-    let known = limits.into_iter().filter(|(name, _)| subject.template.contains(&format!("  {name}:")));
+    let known =
+        limits.into_iter().filter(|(name, _)| subject.template.contains(&format!("  {name}:")));
     let mut parameters = subject.parameters.clone();
     for (name, value) in known.chain([("DeliverMaximumConcurrency", concurrency.as_str())]) {
         parameters.entry(name.to_owned()).or_insert(value.to_owned());
@@ -70,7 +71,9 @@ impl Bench {
             parameters: parameters(subject),
             log: LogSink::new(move |line| {
                 note(&noted, &line);
-                if line.text.contains(r#""level":"ERROR""#) && counted.fetch_add(1, Ordering::Relaxed) == 0 {
+                if line.text.contains(r#""level":"ERROR""#)
+                    && counted.fetch_add(1, Ordering::Relaxed) == 0
+                {
                     eprintln!("the first error that was logged: {}", line.text);
                 }
             }),
@@ -78,7 +81,14 @@ impl Bench {
         };
         let system = System::start(options).await?;
         let receiver = Receiver::start()?;
-        Ok(Self { system, receiver, http: reqwest::Client::new(), through: subject.through, errors, logged })
+        Ok(Self {
+            system,
+            receiver,
+            http: reqwest::Client::new(),
+            through: subject.through,
+            errors,
+            logged,
+        })
     }
 
     /// Makes a workspace with a key of its own.
@@ -90,8 +100,13 @@ impl Bench {
             http: self.http.clone(),
         };
         let scopes = ["webhooks:manage", "events:publish", "events:read"];
-        let answer = first.call(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes })).await?;
-        Ok(Workspace { key: answer["key"].as_str().context("the key is missing")?.to_owned(), ..first })
+        let answer = first
+            .call(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes }))
+            .await?;
+        Ok(Workspace {
+            key: answer["key"].as_str().context("the key is missing")?.to_owned(),
+            ..first
+        })
     }
 
     /// Makes a stream for a workspace, by the way that was chosen.
@@ -104,8 +119,17 @@ impl Bench {
         self.stream_through(workspace, Through::Queue)
     }
 
-    fn stream_through(&self, workspace: &Workspace, through: Through) -> anyhow::Result<Arc<Stream>> {
-        let queue = self.system.stack().outputs.get("EventsQueueUrl").context("the template names no events queue")?;
+    fn stream_through(
+        &self,
+        workspace: &Workspace,
+        through: Through,
+    ) -> anyhow::Result<Arc<Stream>> {
+        let queue = self
+            .system
+            .stack()
+            .outputs
+            .get("EventsQueueUrl")
+            .context("the template names no events queue")?;
         Ok(Stream::new(workspace.clone(), through, self.system.sqs().clone(), queue.clone()))
     }
 
@@ -182,18 +206,28 @@ impl Bench {
     /// Waits until all events are fanned out, whatever becomes of their deliveries. Returns the
     /// time that this took, or nothing if the bound was reached first.
     pub(crate) async fn fanned_out(&self, bound: Duration) -> Option<Duration> {
-        self.quiet(bound, |queue, depth| !is_events(queue) || depth.visible + depth.in_flight + depth.delayed == 0)
-            .await
+        self.quiet(bound, |queue, depth| {
+            !is_events(queue) || depth.visible + depth.in_flight + depth.delayed == 0
+        })
+        .await
     }
 
     /// Waits until each queue that brings something has been quiet for a while.
-    async fn quiet(&self, bound: Duration, is_quiet: impl Fn(&str, Depth) -> bool) -> Option<Duration> {
+    async fn quiet(
+        &self,
+        bound: Duration,
+        is_quiet: impl Fn(&str, Depth) -> bool,
+    ) -> Option<Duration> {
         let began = Instant::now();
         let mut busy = began;
         while began.elapsed() < bound {
             sleep(Duration::from_millis(50)).await;
             let queues = self.metrics().queues;
-            if !queues.iter().filter(|(name, _)| brings(name)).all(|(name, depth)| is_quiet(name, *depth)) {
+            if !queues
+                .iter()
+                .filter(|(name, _)| brings(name))
+                .all(|(name, depth)| is_quiet(name, *depth))
+            {
                 busy = Instant::now();
             } else if busy.elapsed() >= CALM {
                 return Some(busy - began);
@@ -204,17 +238,32 @@ impl Bench {
 
     /// Makes a lane look as if it had been opened long ago, so that an endpoint needs no further
     /// time to prove that it is well.
-    pub(crate) async fn opened_long_ago(&self, workspace: &Workspace, webhook: &str) -> anyhow::Result<()> {
-        let table =
-            self.system.stack().outputs.get("DeliveriesTable").context("the template names no deliveries table")?;
+    pub(crate) async fn opened_long_ago(
+        &self,
+        workspace: &Workspace,
+        webhook: &str,
+    ) -> anyhow::Result<()> {
+        let table = self
+            .system
+            .stack()
+            .outputs
+            .get("DeliveriesTable")
+            .context("the template names no deliveries table")?;
         let update = json!({
             "TableName": table,
-            "Key": { "pk": { "S": format!("#lane#{}#{webhook}", workspace.name) }, "sk": { "S": "lane" } },
-            "UpdateExpression": "SET openedAt = :past", "ExpressionAttributeValues": { ":past": { "N": "1000" } },
+            "Key": {
+                "pk": { "S": format!("#lane#{}#{webhook}", workspace.name) }, "sk": { "S": "lane" },
+            },
+            "UpdateExpression": "SET openedAt = :past",
+            "ExpressionAttributeValues": { ":past": { "N": "1000" } },
             "ConditionExpression": "attribute_exists(openedAt)",
         });
         match self.system.dynamodb().call("UpdateItem", &update).await {
-            Err(DynamoDbError::Refused { kind, .. }) if kind == "ConditionalCheckFailedException" => Ok(()),
+            Err(DynamoDbError::Refused { kind, .. })
+                if kind == "ConditionalCheckFailedException" =>
+            {
+                Ok(())
+            }
             updated => updated.map(drop).context("the lane can't be changed"),
         }
     }
@@ -228,8 +277,17 @@ impl Bench {
 
     /// Reads an item of the Registry.
     pub(crate) async fn registry_item(&self, key: Value) -> anyhow::Result<Value> {
-        let table = self.system.stack().outputs.get("RegistryTable").context("the template names no registry table")?;
-        let mut answer = self.system.dynamodb().call("GetItem", &json!({ "TableName": table, "Key": key })).await?;
+        let table = self
+            .system
+            .stack()
+            .outputs
+            .get("RegistryTable")
+            .context("the template names no registry table")?;
+        let mut answer = self
+            .system
+            .dynamodb()
+            .call("GetItem", &json!({ "TableName": table, "Key": key }))
+            .await?;
         Ok(answer["Item"].take())
     }
 
@@ -250,9 +308,16 @@ impl Bench {
 
     /// Carries out writes of the Deliveries table with one call.
     pub(crate) async fn write_deliveries(&self, writes: Vec<Value>) -> anyhow::Result<()> {
-        let table =
-            self.system.stack().outputs.get("DeliveriesTable").context("the template names no deliveries table")?;
-        self.system.dynamodb().call("BatchWriteItem", &json!({ "RequestItems": { table: writes } })).await?;
+        let table = self
+            .system
+            .stack()
+            .outputs
+            .get("DeliveriesTable")
+            .context("the template names no deliveries table")?;
+        self.system
+            .dynamodb()
+            .call("BatchWriteItem", &json!({ "RequestItems": { table: writes } }))
+            .await?;
         Ok(())
     }
 
@@ -272,7 +337,11 @@ pub(crate) fn without_delivering(template: &str) -> anyhow::Result<String> {
 /// Adds a line to those of its kind.
 fn note(logged: &Mutex<BTreeMap<String, Logged>>, line: &LogLine<'_>) {
     let message = line.text.split_once(r#""message":""#).and_then(|(_, rest)| rest.split_once('"'));
-    let kind = format!("{}: {}", line.function, message.map_or("a line without a message", |(message, _)| message));
+    let kind = format!(
+        "{}: {}",
+        line.function,
+        message.map_or("a line without a message", |(message, _)| message)
+    );
     let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
     let of_kind = logged.entry(kind).or_default();
     of_kind.lines += 1;
@@ -327,8 +396,14 @@ impl Workspace {
     }
 
     /// Calls the API, which has to succeed, and returns its data. A null stands for no body.
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
-        let request = self.http.request(method, format!("{}{path}", self.api)).bearer_auth(&self.key);
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> anyhow::Result<Value> {
+        let request =
+            self.http.request(method, format!("{}{path}", self.api)).bearer_auth(&self.key);
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = request.body(body).send().await?;
         let status = answer.status();

@@ -62,12 +62,18 @@ impl Case {
         match self {
             Self::Dead => json!({ "timeoutSeconds": timeout }),
             Self::Limit => json!({ "rateLimit": { "requests": 10, "per": "minute" } }),
-            Self::List => json!({ "profile": "spektr", "rateLimit": { "requests": 1, "per": "minute" } }),
+            Self::List => {
+                json!({ "profile": "spektr", "rateLimit": { "requests": 1, "per": "minute" } })
+            }
         }
     }
 }
 
-pub(crate) async fn run(args: &WaitingArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    args: &WaitingArgs,
+    subject: &Subject,
+    done: &mut impl FnMut(Report),
+) -> anyhow::Result<()> {
     let chosen = if args.case.is_empty() { Case::value_variants() } else { &args.case };
     for case in chosen {
         let bench = Bench::start(subject).await?;
@@ -78,14 +84,23 @@ pub(crate) async fn run(args: &WaitingArgs, subject: &Subject, done: &mut impl F
     Ok(())
 }
 
-async fn measure(args: &WaitingArgs, case: Case, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+async fn measure(
+    args: &WaitingArgs,
+    case: Case,
+    subject: &Subject,
+    bench: &Bench,
+) -> anyhow::Result<Report> {
     let patience = Duration::from_secs(args.patience);
     let ordinary = ordinary_path(bench, args.waiting.min(ORDINARY), case).await?;
     let behaviour = if case == Case::Dead { Behaviour::Hang } else { Behaviour::Well };
     let workspace = bench.workspace("waiting").await?;
-    let target = target(bench, workspace, "waiting", behaviour, case.settings(args.timeout), case).await?;
+    let target =
+        target(bench, workspace, "waiting", behaviour, case.settings(args.timeout), case).await?;
 
-    eprintln!("{case:?}: {} events are published, and their deliveries come to wait …", args.waiting);
+    eprintln!(
+        "{case:?}: {} events are published, and their deliveries come to wait …",
+        args.waiting
+    );
     let before = bench.metrics();
     target.stream.publish(args.waiting).await?;
     let taken_in = bench.taken_in(patience).await;
@@ -100,7 +115,10 @@ async fn measure(args: &WaitingArgs, case: Case, subject: &Subject, bench: &Benc
         ("waiting", args.waiting.to_string()),
         ("T", format!("{} s", args.timeout)),
         ("seconds", args.seconds.to_string()),
-        ("taken in after", taken_in.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))),
+        (
+            "taken in after",
+            taken_in.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64())),
+        ),
     ];
     let name = format!("{case:?}").to_lowercase();
     let mut report = Report::new(format!("waiting: {name}"), subject, bench, conditions);
@@ -143,7 +161,11 @@ async fn target(
 }
 
 /// Counts the calls for a delivery that waits for nothing, by function and operation.
-async fn ordinary_path(bench: &Bench, events: usize, case: Case) -> anyhow::Result<BTreeMap<String, f64>> {
+async fn ordinary_path(
+    bench: &Bench,
+    events: usize,
+    case: Case,
+) -> anyhow::Result<BTreeMap<String, f64>> {
     let workspace = bench.workspace("ordinary").await?;
     let settings = if case == Case::List { json!({ "profile": "spektr" }) } else { json!({}) };
     let target = target(bench, workspace, "ordinary", Behaviour::Well, settings, case).await?;
@@ -182,17 +204,31 @@ impl GettingThere {
     }
 
     fn report(&self, report: &mut Report) -> anyhow::Result<()> {
-        let mut table = Table::new(&["calls a delivery", "ordinary path", "to get it waiting", "beyond"]);
+        let mut table =
+            Table::new(&["calls a delivery", "ordinary path", "to get it waiting", "beyond"]);
         let mut beyond = 0.0;
         for (operation, waiting) in &self.waiting {
             let more = (waiting - self.ordinary_by_now(operation)).max(0.0);
             beyond += more;
             let ordinary = self.ordinary.get(operation).copied().unwrap_or(0.0);
-            table.row(vec![operation.clone(), format!("{ordinary:.3}"), format!("{waiting:.3}"), format!("{more:.3}")]);
+            table.row(vec![
+                operation.clone(),
+                format!("{ordinary:.3}"),
+                format!("{waiting:.3}"),
+                format!("{more:.3}"),
+            ]);
         }
-        table.row(vec!["beyond the ordinary path".to_owned(), String::new(), String::new(), format!("{beyond:.3}")]);
+        table.row(vec![
+            "beyond the ordinary path".to_owned(),
+            String::new(),
+            String::new(),
+            format!("{beyond:.3}"),
+        ]);
         report.table(&table);
-        report.line(format!("{:.3} attempts a delivery were made before all waited.\n", self.attempts));
+        report.line(format!(
+            "{:.3} attempts a delivery were made before all waited.\n",
+            self.attempts
+        ));
         report.figure("ordinaryCallsADelivery", &self.ordinary)?;
         report.figure("callsADeliveryToGetThere", &self.waiting)?;
         report.figure("attemptsADelivery", self.attempts)?;
@@ -211,13 +247,15 @@ fn while_waiting(
     let an_hour = 3600.0 / args.seconds as f64;
     let without_release = spent.all_calls() - spent.calls_of("release");
     let calls_an_hour = without_release as f64 * an_hour;
-    let invocations = spent.all_invocations() - spent.invocations.get("release").copied().unwrap_or(0);
+    let invocations =
+        spent.all_invocations() - spent.invocations.get("release").copied().unwrap_or(0);
     let invocations_an_hour = invocations as f64 * an_hour;
     let for_each = calls_an_hour / args.waiting as f64;
     report.line(format!("while they waited, in {} s:", args.seconds));
     report.table(&spent.table());
     report.line(format!(
-        "an hour of it is {calls_an_hour:.0} calls and {invocations_an_hour:.0} invocations without those of release, {for_each:.4} \
+        "an hour of it is {calls_an_hour:.0} calls and {invocations_an_hour:.0} invocations \
+         without those of release, {for_each:.4} \
          calls for each waiting delivery; {requests} requests arrived."
     ));
     report.figure("callsWithoutRelease", without_release)?;

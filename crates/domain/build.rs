@@ -1,4 +1,5 @@
-//! Turns the files of `events/catalogue` into a table of constants, so that nothing is read or parsed when a function starts.
+//! Turns the files of `events/catalogue` into a table of constants, so that nothing is read or
+//! parsed when a function starts.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,
@@ -31,7 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for entry in fs::read_dir(&folder)? {
         let path = entry?.path();
         let text = fs::read_to_string(&path)?;
-        let file: File = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let file: File =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
         if path.file_stem().is_none_or(|stem| stem != file.name.as_str()) {
             return Err(format!("{} has the name {}", path.display(), file.name).into());
         }
@@ -44,8 +46,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (schema, sample) = (minified(file.schema.get()), minified(file.sample.get()));
         writeln!(
             table,
-            "BuiltIn {{ name: {name:?}, title: {title:?}, description: {description:?}, owner: {owner:?}, document: {document:?}, \
-             status: {status:?}, notes: &{notes:?}, schema: {schema:?}, sample: {sample:?}, compiled: OnceLock::new() }},"
+            "BuiltIn {{ name: {name:?}, title: {title:?}, description: {description:?}, owner: \
+             {owner:?}, document: {document:?}, \
+             status: {status:?}, notes: &{notes:?}, schema: {schema:?}, sample: {sample:?}, \
+             compiled: OnceLock::new() }},"
         )?;
     }
     table.push_str("];\n");

@@ -1,4 +1,5 @@
-//! Writes the OpenAPI document, so that the function has the document and not the code that makes it.
+//! Writes the OpenAPI document, so that the function has the document and not the code that makes
+//! it.
 
 use std::{env, error::Error, fs, path::Path};
 

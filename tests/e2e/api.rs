@@ -13,10 +13,14 @@ async fn a_webhook_is_registered_read_changed_and_removed() {
     let api = &posthaste.api;
     let url = "https://myapp.com/spectra-webhook";
     let events = ["order.created", "order.shipped", "inventory.sold"];
-    let (status, answer) = api.call(Method::POST, "/webhooks", json!({ "url": url, "events": events })).await;
+    let (status, answer) =
+        api.call(Method::POST, "/webhooks", json!({ "url": url, "events": events })).await;
     assert_eq!((status, &answer["success"]), (201, &json!(true)));
     let webhook = &answer["data"];
-    assert!(webhook["id"].is_u64() && webhook["secret"].as_str().unwrap().starts_with("whsec_"), "{webhook}");
+    assert!(
+        webhook["id"].is_u64() && webhook["secret"].as_str().unwrap().starts_with("whsec_"),
+        "{webhook}"
+    );
     assert_eq!((&webhook["url"], &webhook["events"]), (&json!(url), &json!(events)));
 
     let path = format!("/webhooks/{}", webhook["id"]);
@@ -68,7 +72,9 @@ async fn keys_are_made_listed_and_revoked_within_5_seconds() {
     assert!(key.starts_with("spk_test_"), "{key}");
     let theirs = posthaste.api.with_key(key);
     theirs.ok(Method::GET, "/webhooks", Value::Null).await;
-    for (method, path, scope) in [(Method::POST, "/events", "events:publish"), (Method::GET, "/keys", "keys:manage")] {
+    for (method, path, scope) in
+        [(Method::POST, "/events", "events:publish"), (Method::GET, "/keys", "keys:manage")]
+    {
         let (status, answer) = theirs.call(method, path, json!({ "type": "a", "data": {} })).await;
         assert_eq!((status, &answer["error"]["code"]), (403, &json!("forbidden")));
         assert!(answer["error"]["message"].as_str().unwrap().contains(scope), "{answer}");
@@ -76,21 +82,38 @@ async fn keys_are_made_listed_and_revoked_within_5_seconds() {
     let listed = posthaste.api.ok(Method::GET, "/keys", Value::Null).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
     assert!(!listed.to_string().contains(key), "a key is shown once");
-    posthaste.api.ok(Method::DELETE, &format!("/keys/{}", answer["data"]["id"].as_str().unwrap()), Value::Null).await;
+    posthaste
+        .api
+        .ok(
+            Method::DELETE,
+            &format!("/keys/{}", answer["data"]["id"].as_str().unwrap()),
+            Value::Null,
+        )
+        .await;
     let revoked_at = Instant::now();
     let refused = async || theirs.call(Method::GET, "/webhooks", Value::Null).await.0 == 401;
-    let refused_at = eventually("the key is refused", async || refused().await.then(Instant::now)).await;
+    let refused_at =
+        eventually("the key is refused", async || refused().await.then(Instant::now)).await;
     // A busy machine takes a moment for the call that tells.
-    assert!(refused_at - revoked_at < BELIEVED + Duration::from_secs(2), "{:?}", refused_at - revoked_at);
+    assert!(
+        refused_at - revoked_at < BELIEVED + Duration::from_secs(2),
+        "{:?}",
+        refused_at - revoked_at
+    );
 }
 
 #[tokio::test]
 async fn a_key_revokes_only_what_it_could_give() {
     let posthaste = Posthaste::start().await;
-    let make = async |scopes: &[&str]| posthaste.api.ok(Method::POST, "/keys", json!({ "scopes": scopes })).await;
+    let make = async |scopes: &[&str]| {
+        posthaste.api.ok(Method::POST, "/keys", json!({ "scopes": scopes })).await
+    };
     let mut paths = Vec::new();
-    for scopes in [&["webhooks:manage", "events:publish"][..], &["events:publish"], &["keys:manage", "events:publish"]]
-    {
+    for scopes in [
+        &["webhooks:manage", "events:publish"][..],
+        &["events:publish"],
+        &["keys:manage", "events:publish"],
+    ] {
         let key = make(scopes).await;
         paths.push((key["key"].clone(), format!("/keys/{}", key["id"].as_str().unwrap())));
     }
@@ -104,7 +127,10 @@ async fn a_key_revokes_only_what_it_could_give() {
         manager.ok(Method::DELETE, path, Value::Null).await;
     }
     let refused = async || manager.call(Method::GET, "/keys", Value::Null).await.0 == 401;
-    eventually("the key that has revoked itself is refused", async || refused().await.then_some(())).await;
+    eventually("the key that has revoked itself is refused", async || {
+        refused().await.then_some(())
+    })
+    .await;
     posthaste.api.ok(Method::DELETE, &paths[0].1, Value::Null).await;
 }
 
@@ -161,7 +187,14 @@ fn refused_registrations() -> Vec<Refused> {
         ("timeoutSeconds", json!(31), "out_of_range"),
         ("colour", json!("red"), "unknown_field"),
     ] {
-        all.push(refused(Method::POST, "/webhooks", webhook_with(field, value), 422, code, Some(field)));
+        all.push(refused(
+            Method::POST,
+            "/webhooks",
+            webhook_with(field, value),
+            422,
+            code,
+            Some(field),
+        ));
     }
     all
 }
@@ -175,7 +208,14 @@ fn refused_events() -> Vec<Refused> {
         refused(Method::POST, "/events", "no", 400, "malformed_json", None),
         refused(Method::POST, "/events", deep, 422, "too_deep", Some("data")),
         refused(Method::POST, "/events", r#"{"events":[]}"#, 422, "wrong_count", Some("events")),
-        refused(Method::POST, "/events", second_without_data, 422, "missing_field", Some("events[1].data")),
+        refused(
+            Method::POST,
+            "/events",
+            second_without_data,
+            422,
+            "missing_field",
+            Some("events[1].data"),
+        ),
         refused(Method::POST, "/events", big, 413, "too_large", None),
     ];
     for (field, value, code) in [
@@ -185,7 +225,14 @@ fn refused_events() -> Vec<Refused> {
         ("timestamp", json!(1_768_469_400), "invalid_timestamp"),
         ("workspace", json!("x"), "unknown_field"),
     ] {
-        all.push(refused(Method::POST, "/events", event_with(field, value), 422, code, Some(field)));
+        all.push(refused(
+            Method::POST,
+            "/events",
+            event_with(field, value),
+            422,
+            code,
+            Some(field),
+        ));
     }
     all
 }
@@ -197,7 +244,14 @@ fn refused_calls(webhook: &str) -> Vec<Refused> {
         refused(Method::PATCH, webhook, r#"{"id": 7}"#, 422, "unknown_field", Some("id")),
         refused(Method::PUT, webhook, "", 405, "method_not_allowed", None),
         refused(Method::GET, "/webhooks?limit=0", "", 422, "invalid_parameter", Some("limit")),
-        refused(Method::GET, "/webhooks?limit=5&limit=6", "", 422, "repeated_parameter", Some("limit")),
+        refused(
+            Method::GET,
+            "/webhooks?limit=5&limit=6",
+            "",
+            422,
+            "repeated_parameter",
+            Some("limit"),
+        ),
         refused(Method::GET, "/webhooks?page=2", "", 422, "unknown_parameter", Some("page")),
         refused(Method::GET, "/webhooks/0", "", 404, "not_found", None),
         refused(Method::GET, "/webhooks/abc", "", 404, "not_found", None),
@@ -206,7 +260,14 @@ fn refused_calls(webhook: &str) -> Vec<Refused> {
         refused(Method::POST, "/event-types", "{}", 405, "method_not_allowed", None),
         refused(Method::PATCH, "/event-types/order.created", "{}", 405, "method_not_allowed", None),
         refused(Method::PUT, "/openapi.json", "{}", 405, "method_not_allowed", None),
-        refused(Method::DELETE, "/event-types/order.created", "", 422, "built_in_event_type", Some("name")),
+        refused(
+            Method::DELETE,
+            "/event-types/order.created",
+            "",
+            422,
+            "built_in_event_type",
+            Some("name"),
+        ),
         refused(Method::DELETE, "/event-types/order.unknown", "", 404, "not_found", None),
         refused(Method::GET, "/nothing", "", 404, "not_found", None),
         refused(Method::POST, "/keys", "{}", 422, "missing_field", Some("scopes")),
@@ -231,23 +292,35 @@ async fn every_error_says_what_and_where() {
         );
         assert_eq!(answer["success"], false);
         assert!(
-            !error["message"].as_str().unwrap().is_empty() && !error["requestId"].as_str().unwrap().is_empty(),
+            !error["message"].as_str().unwrap().is_empty()
+                && !error["requestId"].as_str().unwrap().is_empty(),
             "{answer}"
         );
     }
     let answer = posthaste.api.answer(Method::PUT, "/events", "{}").await;
-    assert_eq!(answer.headers()["allow"], "GET,HEAD,POST", "events are published by another function");
+    assert_eq!(
+        answer.headers()["allow"],
+        "GET,HEAD,POST",
+        "events are published by another function"
+    );
 }
 
 #[tokio::test]
 async fn a_call_without_a_valid_key_is_refused() {
     let posthaste = Posthaste::start().await;
-    for key in ["", "spk_live_xxx", &format!("spk_live_{}", "a".repeat(43)), &posthaste.system.first_key()[1..]] {
+    for key in [
+        "",
+        "spk_live_xxx",
+        &format!("spk_live_{}", "a".repeat(43)),
+        &posthaste.system.first_key()[1..],
+    ] {
         for path in ["/webhooks", "/keys"] {
-            let (status, answer) = posthaste.api.with_key(key).call(Method::GET, path, Value::Null).await;
+            let (status, answer) =
+                posthaste.api.with_key(key).call(Method::GET, path, Value::Null).await;
             assert_eq!((status, &answer["error"]["code"]), (401, &json!("unauthorized")), "{key}");
         }
-        let (status, _) = posthaste.api.with_key(key).call(Method::POST, "/events", json!({})).await;
+        let (status, _) =
+            posthaste.api.with_key(key).call(Method::POST, "/events", json!({})).await;
         assert_eq!(status, 401);
     }
 }
@@ -256,12 +329,18 @@ async fn a_call_without_a_valid_key_is_refused() {
 async fn a_fault_of_ours_is_a_500_that_tells_no_internals() {
     use posthaste_tests::{Action, Aim};
     let posthaste = Posthaste::start().await;
-    posthaste.system.faults().aim(Aim::at("register", "dynamodb:TransactWriteItems", Action::Fail).times(100));
-    let (status, answer) =
-        posthaste.api.call(Method::POST, "/webhooks", json!({ "url": "https://example.com/", "events": ["*"] })).await;
+    posthaste
+        .system
+        .faults()
+        .aim(Aim::at("register", "dynamodb:TransactWriteItems", Action::Fail).times(100));
+    let (status, answer) = posthaste
+        .api
+        .call(Method::POST, "/webhooks", json!({ "url": "https://example.com/", "events": ["*"] }))
+        .await;
     assert_eq!((status, &answer["error"]["code"]), (500, &json!("internal_error")));
     assert!(
-        !answer.to_string().contains("Throughput") && !answer["error"]["requestId"].as_str().unwrap().is_empty(),
+        !answer.to_string().contains("Throughput")
+            && !answer["error"]["requestId"].as_str().unwrap().is_empty(),
         "{answer}"
     );
 }

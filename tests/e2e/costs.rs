@@ -16,7 +16,8 @@ const WORKSPACE: &str = "default";
 
 /// Puts items straight into a table.
 async fn put(posthaste: &Posthaste, table: &str, items: Vec<Value>) {
-    let writes: Vec<Value> = items.into_iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
+    let writes: Vec<Value> =
+        items.into_iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
     let calls = writes.chunks(25).map(async |writes| {
         let call = json!({ "RequestItems": { table: writes } });
         let answer = posthaste.system.dynamodb().call("BatchWriteItem", &call).await.unwrap();
@@ -27,7 +28,11 @@ async fn put(posthaste: &Posthaste, table: &str, items: Vec<Value>) {
 
 async fn item(posthaste: &Posthaste, table: &str, pk: &str, sk: &str) -> Value {
     let key = json!({ "pk": { "S": pk }, "sk": { "S": sk } });
-    let answer = posthaste.system.dynamodb().call("GetItem", &json!({ "TableName": table, "Key": key })).await;
+    let answer = posthaste
+        .system
+        .dynamodb()
+        .call("GetItem", &json!({ "TableName": table, "Key": key }))
+        .await;
     answer.unwrap()["Item"].clone()
 }
 
@@ -59,13 +64,19 @@ async fn crowded(events: usize) -> (Posthaste, Vec<String>) {
     published.sort();
 
     let outputs = &posthaste.system.stack().outputs;
-    let (registry, deliveries) = (outputs["RegistryTable"].clone(), outputs["DeliveriesTable"].clone());
+    let (registry, deliveries) =
+        (outputs["RegistryTable"].clone(), outputs["DeliveriesTable"].clone());
     let pk = format!("workspace#{WORKSPACE}");
     let webhook_key = |id: u64| format!("webhook#{id:020}");
     let mut webhook = item(&posthaste, &registry, &pk, &webhook_key(first)).await;
     webhook["padding"] = json!({ "S": "x".repeat(2500) });
     let others = first + 1..first + WEBHOOKS;
-    put(&posthaste, &registry, others.clone().map(|id| with_key(&webhook, &pk, &webhook_key(id))).collect()).await;
+    put(
+        &posthaste,
+        &registry,
+        others.clone().map(|id| with_key(&webhook, &pk, &webhook_key(id))).collect(),
+    )
+    .await;
     for event in &published {
         let (pk, sk) = record_key(first, event);
         let record = item(&posthaste, &deliveries, &pk, &sk).await;
@@ -84,7 +95,9 @@ async fn counted(posthaste: &Posthaste, path: &str) -> (Value, BTreeMap<String, 
     let answer = posthaste.api.ok(Method::GET, path, Value::Null).await;
     let after = posthaste.system.metrics();
     let made = after.calls["register"].iter();
-    let made = made.map(|(operation, calls)| (operation.clone(), calls.count - before.count("register", operation)));
+    let made = made.map(|(operation, calls)| {
+        (operation.clone(), calls.count - before.count("register", operation))
+    });
     (answer, made.filter(|(_, count)| *count > 0).collect())
 }
 
@@ -106,7 +119,11 @@ async fn reading_events_back_costs_a_bounded_number_of_calls_however_many_webhoo
         let (page, calls) = counted(&posthaste, &format!("/events?limit=100{next}")).await;
         assert_bounded(&calls);
         let items = page["items"].as_array().unwrap();
-        told.extend(items.iter().map(|event| (event["id"].as_str().unwrap().to_owned(), event["delivered"].clone())));
+        told.extend(
+            items.iter().map(|event| {
+                (event["id"].as_str().unwrap().to_owned(), event["delivered"].clone())
+            }),
+        );
         pages += 1;
         let Some(cursor) = page["next"].as_str() else { break };
         next = format!("&cursor={cursor}");
@@ -119,7 +136,8 @@ async fn reading_events_back_costs_a_bounded_number_of_calls_however_many_webhoo
     let (first, calls) = counted(&posthaste, &path).await;
     assert_bounded(&calls);
     assert_eq!(first["delivered"], json!(null), "not all webhooks were looked at");
-    let (second, calls) = counted(&posthaste, &format!("{path}?cursor={}", first["next"].as_str().unwrap())).await;
+    let (second, calls) =
+        counted(&posthaste, &format!("{path}?cursor={}", first["next"].as_str().unwrap())).await;
     assert_bounded(&calls);
     assert_eq!((&second["delivered"], &second["next"]), (&json!(true), &json!(null)));
 }

@@ -7,11 +7,16 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn an_event_arrives_as_printed() {
     let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register_with("mine", json!({ "profile": "dataspike", "events": ["AML_SCREENING"] })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "profile": "dataspike", "events": ["AML_SCREENING"] }))
+        .await;
     let event = json!({ "type": "AML_SCREENING", "timestamp": "2023-07-18T15:32:13Z", "data": {} });
     let accepted = posthaste.api.ok(Method::POST, "/events", event).await;
     let request = posthaste.arrived("mine", 1).await.remove(0);
-    assert_eq!((request.method.as_str(), request.headers["content-type"].as_str()), ("POST", "application/json"));
+    assert_eq!(
+        (request.method.as_str(), request.headers["content-type"].as_str()),
+        ("POST", "application/json")
+    );
     let body: Value = serde_json::from_str(&request.body).unwrap();
     let expected = json!({
         "id": accepted["id"], "webhook_id": webhook["uuid"], "event_type": "AML_SCREENING",
@@ -27,8 +32,12 @@ async fn an_event_arrives_as_printed() {
 async fn each_service_has_its_webhook() {
     let posthaste = Posthaste::start().await;
     let uuids: Vec<Value> = [
-        posthaste.register_with("aml", json!({ "profile": "dataspike", "events": ["AML_SCREENING"] })).await,
-        posthaste.register_with("docs", json!({ "profile": "dataspike", "events": ["DOCVER_EVENT"] })).await,
+        posthaste
+            .register_with("aml", json!({ "profile": "dataspike", "events": ["AML_SCREENING"] }))
+            .await,
+        posthaste
+            .register_with("docs", json!({ "profile": "dataspike", "events": ["DOCVER_EVENT"] }))
+            .await,
     ]
     .map(|webhook| webhook["uuid"].clone())
     .into();
@@ -45,7 +54,9 @@ async fn each_service_has_its_webhook() {
 async fn only_a_200_acknowledges_and_the_history_is_complete() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register_with("mine", json!({ "profile": "dataspike" })).await;
-    let responses = [Answer { body: "busy".to_owned(), ..Answer::status(500, 1) }, Answer::status(202, 1)].into();
+    let responses =
+        [Answer { body: "busy".to_owned(), ..Answer::status(500, 1) }, Answer::status(202, 1)]
+            .into();
     posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
     posthaste.api.publish("AML_SCREENING", json!({})).await;
     let delivery = posthaste.deliveries(&webhook, "succeeded", 1).await.remove(0);

@@ -51,7 +51,8 @@ impl Backlog {
     }
 
     async fn build(self, posthaste: &Posthaste) -> Value {
-        let limit = |requests: u32, per: &str| json!({ "rateLimit": { "requests": requests, "per": per } });
+        let limit =
+            |requests: u32, per: &str| json!({ "rateLimit": { "requests": requests, "per": per } });
         let settings = match self {
             Self::Limited | Self::Many => limit(50, "second"),
             // Four seconds: a turn sits two of them out.
@@ -59,8 +60,12 @@ impl Backlog {
             Self::Failing => json!({ "retrySchedule": [1, 1, 1] }),
             Self::Poured => json!({}),
         };
-        let responses = if self == Self::Failing { vec![Answer::status(500, 1)] } else { Vec::new() };
-        posthaste.system.inbox().set(INBOX, Settings { responses: responses.into(), ..Settings::default() });
+        let responses =
+            if self == Self::Failing { vec![Answer::status(500, 1)] } else { Vec::new() };
+        posthaste
+            .system
+            .inbox()
+            .set(INBOX, Settings { responses: responses.into(), ..Settings::default() });
         let webhook = posthaste.register_with(INBOX, settings).await;
         posthaste.hold(&webhook, if self == Self::Failing { "slow" } else { "limited" }).await;
         publish(posthaste, self.size()).await;
@@ -75,16 +80,27 @@ fn crashes(posthaste: &Posthaste, function: &str) -> u64 {
 }
 
 /// Lets a webhook's turn meet a fault, and sees to it that its backlog is worked off all the same.
-async fn worked_off_despite(posthaste: &Posthaste, backlog: Backlog, what: &str, action: Action, aim: Aim) {
+async fn worked_off_despite(
+    posthaste: &Posthaste,
+    backlog: Backlog,
+    what: &str,
+    action: Action,
+    aim: Aim,
+) {
     let what = format!("{backlog:?}, {what}, {action:?}");
     let webhook = backlog.build(posthaste).await;
     let came_before = posthaste.system.inbox().arrived(INBOX).len();
     let crashes_before = crashes(posthaste, "drain");
     let aimed = posthaste.system.faults().aim(aim);
     posthaste.wake(&webhook).await;
-    tokio::time::timeout(SOON, aimed.hit()).await.unwrap_or_else(|_| panic!("{what}: the fault does not hit"));
+    tokio::time::timeout(SOON, aimed.hit())
+        .await
+        .unwrap_or_else(|_| panic!("{what}: the fault does not hit"));
     if matches!(action, Action::KillBefore | Action::KillAfter) {
-        eventually("it is killed", async || (crashes(posthaste, "drain") > crashes_before).then_some(())).await;
+        eventually("it is killed", async || {
+            (crashes(posthaste, "drain") > crashes_before).then_some(())
+        })
+        .await;
         posthaste.forget_killed_turn(&webhook).await;
     }
     settled(posthaste, &webhook, backlog.size(), &what).await;
@@ -122,8 +138,14 @@ async fn settled(posthaste: &Posthaste, webhook: &Value, count: usize, what: &st
             worked = Instant::now();
             posthaste.hurry_turn(webhook).await;
         }
-        let succeeded = posthaste.api.ok(Method::GET, &path, Value::Null).await["items"].as_array().unwrap().len();
-        (succeeded == count && posthaste.backlog(webhook).await.is_empty() && lane["token"].is_null()).then_some(())
+        let succeeded = posthaste.api.ok(Method::GET, &path, Value::Null).await["items"]
+            .as_array()
+            .unwrap()
+            .len();
+        (succeeded == count
+            && posthaste.backlog(webhook).await.is_empty()
+            && lane["token"].is_null())
+        .then_some(())
     })
     .await;
 }
@@ -225,11 +247,17 @@ async fn appended_despite(posthaste: &Posthaste, operation: &str, action: Action
     let came_before = posthaste.system.inbox().arrived(INBOX).len();
     let crashes_before = crashes(posthaste, "deliver");
     let times = if action == Action::Fail { THROTTLED } else { 1 };
-    let aimed = posthaste.system.faults().aim(Aim::at("deliver", operation, action.clone()).times(times));
+    let aimed =
+        posthaste.system.faults().aim(Aim::at("deliver", operation, action.clone()).times(times));
     publish(posthaste, EVENTS).await;
-    tokio::time::timeout(SOON, aimed.hit()).await.unwrap_or_else(|_| panic!("{what}: the fault does not hit"));
+    tokio::time::timeout(SOON, aimed.hit())
+        .await
+        .unwrap_or_else(|_| panic!("{what}: the fault does not hit"));
     if matches!(action, Action::KillBefore | Action::KillAfter) {
-        eventually("it is killed", async || (crashes(posthaste, "deliver") > crashes_before).then_some(())).await;
+        eventually("it is killed", async || {
+            (crashes(posthaste, "deliver") > crashes_before).then_some(())
+        })
+        .await;
         posthaste.system.sqs().expire_in_flight(&posthaste.queue("DeliveriesQueueUrl"));
     }
     // What the table did not take is put off for a minute, and what was put before deliver died
@@ -277,7 +305,8 @@ async fn a_turn_whose_message_is_lost_gets_another_one() {
     posthaste.deliveries(&webhook, "succeeded", 1).await;
     let asleep = |lane: &Value| lane["leaseUntil"].is_null() && lane["wakeAt"] != lane["dueAt"];
     posthaste.lane_when(&webhook, "the turn waits as its message", asleep).await;
-    let queue = json!({ "QueueUrl": posthaste.system.stack().outputs["TurnsQueueUrl"] }).to_string();
+    let queue =
+        json!({ "QueueUrl": posthaste.system.stack().outputs["TurnsQueueUrl"] }).to_string();
     posthaste.system.sqs().call("PurgeQueue", queue.as_bytes()).await.unwrap();
     posthaste.drained("TurnsQueueUrl").await;
     posthaste.release().await;
@@ -293,7 +322,9 @@ async fn a_turn_whose_message_is_lost_gets_another_one() {
 #[tokio::test]
 async fn a_limited_webhook_whose_messages_all_come_twice_gets_each_event_in_a_slot() {
     let posthaste = Posthaste::with_faults("seed=7,duplicate=100%").await;
-    let webhook = posthaste.register_with(INBOX, json!({ "rateLimit": { "requests": 10, "per": "second" } })).await;
+    let webhook = posthaste
+        .register_with(INBOX, json!({ "rateLimit": { "requests": 10, "per": "second" } }))
+        .await;
     publish(&posthaste, 30).await;
     posthaste.deliveries(&webhook, "succeeded", 30).await;
     posthaste.idle().await;

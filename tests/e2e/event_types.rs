@@ -11,13 +11,19 @@ async fn the_catalogue_is_listed_with_schemas_and_samples() {
     let items = list["items"].as_array().unwrap();
     assert_eq!(items.len(), 27);
     for item in items {
-        assert!(item["schema"]["type"] == "object" && item["sample"]["type"] == item["name"], "{item}");
+        assert!(
+            item["schema"]["type"] == "object" && item["sample"]["type"] == item["name"],
+            "{item}"
+        );
         let name = item["name"].as_str().unwrap();
         let one = posthaste.api.ok(Method::GET, &format!("/event-types/{name}"), Value::Null).await;
         assert_eq!(one, *item);
     }
-    let deprecated: Vec<&Value> =
-        items.iter().filter(|item| item["status"] == "deprecated").map(|item| &item["name"]).collect();
+    let deprecated: Vec<&Value> = items
+        .iter()
+        .filter(|item| item["status"] == "deprecated")
+        .map(|item| &item["name"])
+        .collect();
     assert_eq!(deprecated, ["customer_record_update", "customer_status_change"]);
 }
 
@@ -26,9 +32,14 @@ async fn every_sample_can_be_published_but_the_operational_ones() {
     let posthaste = Posthaste::start().await;
     let list = posthaste.api.ok(Method::GET, "/event-types?limit=100", Value::Null).await;
     for item in list["items"].as_array().unwrap() {
-        let (status, answer) = posthaste.api.call(Method::POST, "/events", item["sample"].clone()).await;
+        let (status, answer) =
+            posthaste.api.call(Method::POST, "/events", item["sample"].clone()).await;
         if item["owner"] == "posthaste" {
-            assert_eq!((status, &answer["error"]["code"]), (422, &json!("reserved_event_type")), "{item}");
+            assert_eq!(
+                (status, &answer["error"]["code"]),
+                (422, &json!("reserved_event_type")),
+                "{item}"
+            );
         } else {
             assert_eq!(status, 202, "{item} {answer}");
         }
@@ -40,23 +51,31 @@ async fn a_workspace_adds_a_type_of_its_own() {
     let posthaste = Posthaste::start().await;
     let api = &posthaste.api;
     let register = async || {
-        api.call(Method::POST, "/webhooks", json!({ "url": posthaste.inbox_url("mine"), "events": ["invoice.*"] }))
-            .await
+        api.call(
+            Method::POST,
+            "/webhooks",
+            json!({ "url": posthaste.inbox_url("mine"), "events": ["invoice.*"] }),
+        )
+        .await
     };
     let (status, answer) = register().await;
     assert_eq!(
         (status, &answer["error"]["code"], &answer["error"]["field"]),
         (422, &json!("unknown_event_type"), &json!("events[0]"))
     );
-    let schema = json!({ "type": "object", "required": ["total"], "properties": { "total": { "type": "number" } } });
-    let body = json!({ "description": "An invoice was paid", "schema": schema, "sample": { "total": 1 } });
+    let schema = json!({
+        "type": "object", "required": ["total"], "properties": { "total": { "type": "number" } },
+    });
+    let body =
+        json!({ "description": "An invoice was paid", "schema": schema, "sample": { "total": 1 } });
     let put = api.ok(Method::PUT, "/event-types/invoice.paid", body.clone()).await;
     assert_eq!((&put["owner"], &put["schema"]), (&json!("workspace"), &schema));
     assert_eq!(put["sample"], json!({ "type": "invoice.paid", "data": { "total": 1 } }));
     assert_eq!(register().await.0, 201);
 
-    let publish =
-        async |data: Value| api.call(Method::POST, "/events", json!({ "type": "invoice.paid", "data": data })).await;
+    let publish = async |data: Value| {
+        api.call(Method::POST, "/events", json!({ "type": "invoice.paid", "data": data })).await
+    };
     let (status, answer) = publish(json!({ "total": "1" })).await;
     assert_eq!((status, &answer["error"]["field"]), (422, &json!("data.total")), "{answer}");
     assert_eq!(publish(json!({})).await.1["error"]["field"], "data.total");
@@ -67,7 +86,13 @@ async fn a_workspace_adds_a_type_of_its_own() {
     let mut query = "limit=10".to_owned();
     loop {
         let page = api.ok(Method::GET, &format!("/event-types?{query}"), Value::Null).await;
-        names.extend(page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()));
+        names.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["name"].as_str().unwrap().to_owned()),
+        );
         match page["next"].as_str() {
             Some(next) => query = format!("limit=10&cursor={next}"),
             None => break,
@@ -87,7 +112,13 @@ async fn what_is_wrong_is_named() {
     let cases = [
         (Method::PUT, "/event-types/order.created", json!({}), "name", "built_in_event_type"),
         (Method::PUT, "/event-types/a%20b", json!({}), "name", "invalid_event_type"),
-        (Method::PUT, "/event-types/a", json!({ "schema": { "type": "txt" } }), "schema", "invalid_schema"),
+        (
+            Method::PUT,
+            "/event-types/a",
+            json!({ "schema": { "type": "txt" } }),
+            "schema",
+            "invalid_schema",
+        ),
         (
             Method::POST,
             "/events",

@@ -6,10 +6,17 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 async fn health(posthaste: &Posthaste, webhook: &Value) -> Value {
-    posthaste.api.ok(Method::GET, &format!("/webhooks/{}", webhook["id"]), Value::Null).await["health"].clone()
+    posthaste.api.ok(
+        Method::GET, &format!("/webhooks/{}", webhook["id"]), Value::Null
+    ).await["health"].clone()
 }
 
-async fn health_when(posthaste: &Posthaste, webhook: &Value, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+async fn health_when(
+    posthaste: &Posthaste,
+    webhook: &Value,
+    what: &str,
+    is: impl Fn(&Value) -> bool,
+) -> Value {
     eventually(what, async || {
         let health = health(posthaste, webhook).await;
         is(&health).then_some(health)
@@ -21,7 +28,10 @@ async fn health_when(posthaste: &Posthaste, webhook: &Value, what: &str, is: imp
 async fn set(posthaste: &Posthaste, webhook: &Value, assignment: &str, value: Value) {
     let update = json!({
         "TableName": posthaste.system.stack().outputs["RegistryTable"],
-        "Key": { "pk": { "S": "workspace#default" }, "sk": { "S": format!("webhook#{:020}", webhook["id"].as_u64().unwrap()) } },
+        "Key": {
+            "pk": { "S": "workspace#default" },
+            "sk": { "S": format!("webhook#{:020}", webhook["id"].as_u64().unwrap()) },
+        },
         "UpdateExpression": format!("SET {assignment} = :value"),
         "ExpressionAttributeValues": { ":value": value },
     });
@@ -39,10 +49,15 @@ async fn failures_and_successes_are_shown() {
     let webhook = posthaste.register_failing("mine", &["order.*"], 500, 2).await;
     assert_eq!(webhook["health"]["failingSince"], json!(null));
     posthaste.api.publish("order.created", json!({})).await;
-    let failing = health_when(&posthaste, &webhook, "it is failing", |health| health["failingSince"].is_string()).await;
+    let failing = health_when(&posthaste, &webhook, "it is failing", |health| {
+        health["failingSince"].is_string()
+    })
+    .await;
     assert_eq!((&failing["lastSuccessAt"], &failing["disabledAt"]), (&json!(null), &json!(null)));
-    let well =
-        health_when(&posthaste, &webhook, "it is well again", |health| health["lastSuccessAt"].is_string()).await;
+    let well = health_when(&posthaste, &webhook, "it is well again", |health| {
+        health["lastSuccessAt"].is_string()
+    })
+    .await;
     assert_eq!(well["failingSince"], json!(null));
 }
 
@@ -62,14 +77,23 @@ async fn five_failures_in_a_row_are_announced_once() {
         (&webhook["id"], &json!("http_status"))
     );
     posthaste.idle().await;
-    assert_eq!(posthaste.system.inbox().arrived("operations").len(), 1, "12 failures in a row, told once");
+    assert_eq!(
+        posthaste.system.inbox().arrived("operations").len(),
+        1,
+        "12 failures in a row, told once"
+    );
 }
 
 #[tokio::test]
 async fn a_delivery_that_is_given_up_is_told_and_the_news_of_it_is_not() {
     let posthaste = Posthaste::start().await;
     // The one who is told can't be reached either.
-    posthaste.register_with("operations", json!({ "events": ["delivery.exhausted"], "retrySchedule": [] })).await;
+    posthaste
+        .register_with(
+            "operations",
+            json!({ "events": ["delivery.exhausted"], "retrySchedule": [] }),
+        )
+        .await;
     posthaste.system.inbox().respond_by_default("operations", Some(Answer::status(500, 1)));
     let webhook = posthaste.register_failing("mine", &["order.*"], 500, 100).await;
     let event = posthaste.api.publish("order.created", json!({})).await;
@@ -80,7 +104,8 @@ async fn a_delivery_that_is_given_up_is_told_and_the_news_of_it_is_not() {
     assert_eq!((&data["attempts"], &data["error"]["code"]), (&json!(4), &json!("http_status")));
     posthaste.idle().await;
     assert_eq!(posthaste.system.inbox().arrived("operations").len(), 1, "no news of the news");
-    let events = posthaste.api.ok(Method::GET, "/events?type=delivery.exhausted", Value::Null).await;
+    let events =
+        posthaste.api.ok(Method::GET, "/events?type=delivery.exhausted", Value::Null).await;
     assert_eq!(events["items"].as_array().unwrap().len(), 1);
 }
 
@@ -90,10 +115,16 @@ async fn a_410_disables_at_once_and_what_comes_is_recorded() {
     posthaste.register("operations", &["webhook.disabled"]).await;
     let webhook = posthaste.register_failing("mine", &["order.*"], 410, 1).await;
     posthaste.api.publish("order.created", json!({ "n": 1 })).await;
-    let disabled = health_when(&posthaste, &webhook, "it is disabled", |health| health["disabledAt"].is_string()).await;
+    let disabled = health_when(&posthaste, &webhook, "it is disabled", |health| {
+        health["disabledAt"].is_string()
+    })
+    .await;
     assert_eq!(disabled["disabledReason"], "gone");
     let told = operational(&posthaste, "operations", 1).await;
-    assert_eq!((&told[0]["data"]["webhookId"], &told[0]["data"]["reason"]), (&webhook["id"], &json!("gone")));
+    assert_eq!(
+        (&told[0]["data"]["webhookId"], &told[0]["data"]["reason"]),
+        (&webhook["id"], &json!("gone"))
+    );
     let path = format!("/webhooks/{}", webhook["id"]);
     assert_eq!(posthaste.api.ok(Method::GET, &path, Value::Null).await["enabled"], json!(false));
     posthaste.api.publish("order.created", json!({ "n": 2 })).await;
@@ -103,7 +134,10 @@ async fn a_410_disables_at_once_and_what_comes_is_recorded() {
     let changed = posthaste.api.ok(Method::PATCH, &path, json!({ "description": "x" })).await;
     assert_eq!(changed["enabled"], json!(false), "another change does not enable it");
     let enabled = posthaste.api.ok(Method::PATCH, &path, json!({ "enabled": true })).await;
-    assert_eq!((&enabled["enabled"], &enabled["health"]["disabledAt"]), (&json!(true), &json!(null)));
+    assert_eq!(
+        (&enabled["enabled"], &enabled["health"]["disabledAt"]),
+        (&json!(true), &json!(null))
+    );
     posthaste.api.publish("order.created", json!({ "n": 3 })).await;
     posthaste.arrived("mine", 2).await;
 }
@@ -117,7 +151,10 @@ async fn nothing_but_failures_for_five_days_disables() {
     assert_eq!(health(&posthaste, &webhook).await["disabledAt"], json!(null));
     set(&posthaste, &webhook, "failingSince", json!({ "S": "2020-01-01T00:00:00Z" })).await;
     posthaste.api.publish("order.created", json!({})).await;
-    let disabled = health_when(&posthaste, &webhook, "it is disabled", |health| health["disabledAt"].is_string()).await;
+    let disabled = health_when(&posthaste, &webhook, "it is disabled", |health| {
+        health["disabledAt"].is_string()
+    })
+    .await;
     assert_eq!(disabled["disabledReason"], "failing");
 }
 
@@ -133,12 +170,16 @@ async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again
     let settings = json!({ "timeoutSeconds": 1, "retrySchedule": vec![1; 30] });
     let webhook = posthaste.register_with("mine", settings).await;
     let hanging = Answer { delay_ms: 3000, ..Answer::status(200, 1) };
-    posthaste.system.inbox().set("mine", Settings { default: Some(hanging), ..Settings::default() });
+    posthaste
+        .system
+        .inbox()
+        .set("mine", Settings { default: Some(hanging), ..Settings::default() });
     let other = posthaste.register("other", &["*"]).await;
     for n in 0..8 {
         posthaste.api.publish("order.created", json!({ "n": n })).await;
     }
-    let opened = posthaste.lane_when(&webhook, "its circuit opens", |lane| lane["reason"] == "sick").await;
+    let opened =
+        posthaste.lane_when(&webhook, "its circuit opens", |lane| lane["reason"] == "sick").await;
     assert_eq!((&opened["phase"], &opened["openings"]), (&json!("held"), &json!(1)));
     let until = opened["sickUntil"].as_u64().unwrap();
     let shown = health(&posthaste, &webhook).await;
@@ -167,8 +208,11 @@ async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again
 
     // The time is over and the endpoint still hangs: one probe, and twice the wait.
     probe(&posthaste, &webhook).await;
-    let again =
-        posthaste.lane_when(&webhook, "the circuit opens again", |lane| lane["sickUntil"].as_u64() > Some(until)).await;
+    let again = posthaste
+        .lane_when(&webhook, "the circuit opens again", |lane| {
+            lane["sickUntil"].as_u64() > Some(until)
+        })
+        .await;
     let wait = again["sickUntil"].as_u64().unwrap() - posthaste_tests::now_ms();
     assert!((50_000..=60_000).contains(&wait), "{wait} ms");
     assert_eq!((&again["reason"], &again["openings"]), (&json!("sick"), &json!(2)));
@@ -180,7 +224,11 @@ async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again
     probe(&posthaste, &webhook).await;
     posthaste.deliveries(&webhook, "succeeded", 28).await;
     let lane = posthaste.lane_when(&webhook, "nothing waits", |lane| lane["phase"] == "idle").await;
-    assert_eq!((&lane["reason"], &lane["sickUntil"]), (&json!("slow"), &Value::Null), "it has to prove itself");
+    assert_eq!(
+        (&lane["reason"], &lane["sickUntil"]),
+        (&json!("slow"), &Value::Null),
+        "it has to prove itself"
+    );
     let shown = health(&posthaste, &webhook).await;
     assert_eq!((&shown["state"], &shown["waitsUntil"]), (&json!("slow"), &Value::Null));
     assert_eq!(shown["failingSince"], json!(null));
@@ -194,7 +242,9 @@ async fn a_disabling_that_dies_on_its_way_happens_with_the_next_failure() {
         let webhook = posthaste.register_failing("mine", &["order.*"], 410, 100).await;
         // An attempt is recorded and counted before the webhook is disabled.
         let skip = if operation == "dynamodb:UpdateItem" { 2 } else { 0 };
-        let aim = posthaste_tests::Aim::at("deliver", operation, posthaste_tests::Action::KillBefore).skip(skip);
+        let aim =
+            posthaste_tests::Aim::at("deliver", operation, posthaste_tests::Action::KillBefore)
+                .skip(skip);
         let aimed = posthaste.system.faults().aim(aim);
         posthaste.api.publish("order.created", json!({})).await;
         tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("the fault hits");
@@ -210,9 +260,14 @@ async fn a_disabling_that_dies_on_its_way_happens_with_the_next_failure() {
 async fn what_is_left_of_a_lane_does_not_go_to_a_webhook_that_is_gone() {
     let posthaste = Posthaste::start().await;
     // Held together, so that they are one task of five requests.
-    let webhook = posthaste.register_with("mine", json!({ "timing": "process_end", "events": ["service_run"] })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "timing": "process_end", "events": ["service_run"] }))
+        .await;
     posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(410, 1)));
-    let run = json!({ "processType": "onboarding", "processName": "x", "processId": "1", "contextId": "1", "vendorType": "kyc" });
+    let run = json!({
+        "processType": "onboarding", "processName": "x", "processId": "1", "contextId": "1",
+        "vendorType": "kyc",
+    });
     for _ in 0..5 {
         posthaste.api.publish("service_run", run.clone()).await;
     }

@@ -12,7 +12,9 @@ const COUNT: usize = 5;
 /// the newest first. They are all but the first one, or all, where the machine was so slow that the
 /// first slot went unused.
 async fn limited(posthaste: &Posthaste) -> (Value, Vec<Value>) {
-    let webhook = posthaste.register_with("mine", json!({ "rateLimit": { "requests": 1, "per": "minute" } })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "rateLimit": { "requests": 1, "per": "minute" } }))
+        .await;
     for n in 0..COUNT {
         posthaste.api.publish("order.created", json!({ "n": n })).await;
     }
@@ -21,7 +23,8 @@ async fn limited(posthaste: &Posthaste) -> (Value, Vec<Value>) {
         (all.len() == COUNT).then_some(all)
     })
     .await;
-    let waiting: Vec<Value> = all.into_iter().filter(|delivery| delivery["status"] == "waiting").collect();
+    let waiting: Vec<Value> =
+        all.into_iter().filter(|delivery| delivery["status"] == "waiting").collect();
     assert!(waiting.len() >= COUNT - 1, "{waiting:?}");
     (webhook, waiting)
 }
@@ -56,10 +59,16 @@ async fn what_waits_for_a_rate_limit_is_shown_with_the_reason() {
     let (webhook, waiting) = limited(&posthaste).await;
     for delivery in &waiting {
         assert_eq!(delivery["status"], "waiting");
-        assert_eq!((&delivery["waiting"]["reason"], &delivery["waiting"]["until"]), (&json!("limited"), &Value::Null));
+        assert_eq!(
+            (&delivery["waiting"]["reason"], &delivery["waiting"]["until"]),
+            (&json!("limited"), &Value::Null)
+        );
         assert!(delivery["waiting"]["since"].is_string(), "{delivery}");
         assert_eq!((&delivery["attempts"], &delivery["error"]), (&json!([]), &Value::Null));
-        assert_eq!((&delivery["eventType"], &delivery["cause"]), (&json!("order.created"), &json!("published")));
+        assert_eq!(
+            (&delivery["eventType"], &delivery["cause"]),
+            (&json!("order.created"), &json!("published"))
+        );
     }
     let health = get(&posthaste, &path(&webhook)).await["health"].clone();
     assert_eq!((&health["state"], &health["waitsUntil"]), (&json!("limited"), &Value::Null));
@@ -77,15 +86,22 @@ async fn the_list_has_what_waits_and_what_went_out_once_each_and_newest_first() 
     let all = all["items"].as_array().unwrap();
     assert_eq!(all.len(), COUNT);
     assert!(ids(all).is_sorted_by(|newer, older| newer > older), "{all:?}");
-    assert_eq!(all.iter().filter(|delivery| delivery["status"] == "waiting").count(), waiting.len());
+    assert_eq!(
+        all.iter().filter(|delivery| delivery["status"] == "waiting").count(),
+        waiting.len()
+    );
     assert_eq!(all_pages(&posthaste, &webhook, "limit=2").await, *all);
     let of_type = get(&posthaste, &format!("{path}?status=waiting&event_type=order.shipped")).await;
     assert_eq!(of_type["items"], json!([]));
     let (oldest, newest) = (&all[COUNT - 1]["createdAt"], &all[0]["createdAt"]);
-    let between = format!("{path}?since={}&until={}", oldest.as_str().unwrap(), newest.as_str().unwrap());
+    let between =
+        format!("{path}?since={}&until={}", oldest.as_str().unwrap(), newest.as_str().unwrap());
     let between = get(&posthaste, &between).await;
     let between = between["items"].as_array().unwrap();
-    assert!(ids(between).iter().all(|id| ids(all).contains(id)) && between.len() < COUNT, "{between:?}");
+    assert!(
+        ids(between).iter().all(|id| ids(all).contains(id)) && between.len() < COUNT,
+        "{between:?}"
+    );
 }
 
 #[tokio::test]
@@ -94,9 +110,11 @@ async fn a_delivery_that_waits_is_read_by_its_id_and_can_not_be_replayed() {
     let (webhook, waiting) = limited(&posthaste).await;
     let path = format!("{}/deliveries/{}", path(&webhook), waiting[0]["id"].as_str().unwrap());
     assert_eq!(get(&posthaste, &path).await, waiting[0]);
-    let (status, answer) = posthaste.api.call(Method::POST, &format!("{path}/replay"), Value::Null).await;
+    let (status, answer) =
+        posthaste.api.call(Method::POST, &format!("{path}/replay"), Value::Null).await;
     assert_eq!((status, &answer["error"]["code"]), (409, &json!("delivery_waiting")));
-    let event = get(&posthaste, &format!("/events/{}", waiting[0]["eventId"].as_str().unwrap())).await;
+    let event =
+        get(&posthaste, &format!("/events/{}", waiting[0]["eventId"].as_str().unwrap())).await;
     assert_eq!(event["delivered"], Value::Null, "nobody knows yet");
 }
 
@@ -106,7 +124,12 @@ async fn a_limit_that_is_lifted_lets_go_what_waits() {
     let (webhook, waiting) = limited(&posthaste).await;
     posthaste.api.ok(Method::PATCH, &path(&webhook), json!({ "rateLimit": null })).await;
     let done = posthaste.deliveries(&webhook, "succeeded", COUNT).await;
-    assert!(ids(&waiting).into_iter().collect::<BTreeSet<_>>().is_subset(&ids(&done).into_iter().collect()));
+    assert!(
+        ids(&waiting)
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+            .is_subset(&ids(&done).into_iter().collect())
+    );
     assert_eq!(posthaste.arrived("mine", COUNT).await.len(), COUNT);
     eventually("the webhook is healthy", async || {
         let health = get(&posthaste, &path(&webhook)).await["health"].clone();
@@ -123,14 +146,20 @@ async fn open_circuit(posthaste: &Posthaste, webhook: &Value) {
     let update = json!({
         "TableName": posthaste.system.stack().outputs["DeliveriesTable"],
         "Key": { "pk": { "S": format!("#lane#default#{}", webhook["id"]) }, "sk": { "S": "lane" } },
-        "UpdateExpression": "SET #reason = :sick, sickUntil = :until, wakeAt = :until, dueAt = :until, openings = :many \
+        "UpdateExpression": "SET #reason = :sick, sickUntil = :until, wakeAt = :until, dueAt = \
+            :until, openings = :many \
                              REMOVE holder",
         // Not while the turn is at work, which would write what it knows itself.
         "ConditionExpression": "attribute_exists(#token) AND attribute_not_exists(leaseUntil)",
         "ExpressionAttributeNames": { "#reason": "reason", "#token": "token" },
-        "ExpressionAttributeValues": { ":sick": { "S": "sick" }, ":until": until, ":many": { "N": "5" } },
+        "ExpressionAttributeValues": {
+            ":sick": { "S": "sick" }, ":until": until, ":many": { "N": "5" },
+        },
     });
-    eventually("the turn sleeps", async || posthaste.system.dynamodb().call("UpdateItem", &update).await.ok()).await;
+    eventually("the turn sleeps", async || {
+        posthaste.system.dynamodb().call("UpdateItem", &update).await.ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -156,7 +185,8 @@ async fn another_endpoint_does_not_wait_for_the_circuit_of_the_old_one() {
 async fn a_long_backlog_comes_once_over_all_pages() {
     let posthaste = Posthaste::start().await;
     let (webhook, _) = limited(&posthaste).await;
-    let events: Vec<Value> = (0..100).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..100).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     for _ in 0..3 {
         posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     }
@@ -170,7 +200,10 @@ async fn a_long_backlog_comes_once_over_all_pages() {
     assert_eq!(ids(&paged).into_iter().collect::<BTreeSet<_>>().len(), count);
     assert!(ids(&paged).is_sorted_by(|newer, older| newer > older));
     let waiting = all_pages(&posthaste, &webhook, "limit=100&status=waiting").await;
-    assert_eq!(waiting.len(), count - paged.iter().filter(|delivery| delivery["status"] != "waiting").count());
+    assert_eq!(
+        waiting.len(),
+        count - paged.iter().filter(|delivery| delivery["status"] != "waiting").count()
+    );
 }
 
 #[tokio::test]
@@ -178,7 +211,10 @@ async fn what_waits_for_a_webhook_that_is_deleted_ends() {
     let posthaste = Posthaste::start().await;
     let (webhook, _) = limited(&posthaste).await;
     posthaste.api.ok(Method::DELETE, &path(&webhook), Value::Null).await;
-    let (status, _) = posthaste.api.call(Method::GET, &format!("{}/deliveries", path(&webhook)), Value::Null).await;
+    let (status, _) = posthaste
+        .api
+        .call(Method::GET, &format!("{}/deliveries", path(&webhook)), Value::Null)
+        .await;
     assert_eq!(status, 404);
     posthaste.idle().await;
     assert!(posthaste.system.inbox().arrived("mine").len() <= 1);

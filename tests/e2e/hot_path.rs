@@ -15,7 +15,8 @@ async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch
     posthaste.drained("DeliveriesQueueUrl").await;
     let before = posthaste.system.metrics();
 
-    let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     posthaste.arrived("mine", 11).await;
     posthaste.deliveries(&webhook, "succeeded", 11).await;
@@ -23,9 +24,9 @@ async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch
 
     let after = posthaste.system.metrics();
     let calls = |function: &str| -> Vec<(String, u64)> {
-        let operations = after.calls[function]
-            .iter()
-            .map(|(operation, calls)| (operation.clone(), calls.count - before.count(function, operation)));
+        let operations = after.calls[function].iter().map(|(operation, calls)| {
+            (operation.clone(), calls.count - before.count(function, operation))
+        });
         operations.filter(|(_, count)| *count > 0).collect()
     };
     let expected = |calls: &[(&str, u64)]| -> Vec<(String, u64)> {
@@ -38,11 +39,27 @@ async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch
     assert_eq!(sends, expected(&[("sqs:SendMessageBatch", 1)]));
     assert_eq!(
         calls("fanout"),
-        expected(&[("dynamodb:BatchGetItem", 1), ("dynamodb:BatchWriteItem", 1), ("sqs:SendMessageBatch", 1)])
+        expected(&[
+            ("dynamodb:BatchGetItem", 1),
+            ("dynamodb:BatchWriteItem", 1),
+            ("sqs:SendMessageBatch", 1)
+        ])
     );
-    assert_eq!(calls("deliver"), expected(&[("dynamodb:BatchGetItem", 1), ("dynamodb:UpdateItem", 10)]));
-    let errors: u64 = after.calls.values().flat_map(|operations| operations.values()).map(|calls| calls.errors).sum();
-    assert_eq!(errors, 0, "every call was permitted by its function's role and succeeded: {:?}", after.calls);
+    assert_eq!(
+        calls("deliver"),
+        expected(&[("dynamodb:BatchGetItem", 1), ("dynamodb:UpdateItem", 10)])
+    );
+    let errors: u64 = after
+        .calls
+        .values()
+        .flat_map(|operations| operations.values())
+        .map(|calls| calls.errors)
+        .sum();
+    assert_eq!(
+        errors, 0,
+        "every call was permitted by its function's role and succeeded: {:?}",
+        after.calls
+    );
 
     let figures = reqwest::get(format!("{}/metrics", posthaste.system.urls().admin)).await.unwrap();
     let figures: Value = serde_json::from_str(&figures.text().await.unwrap()).unwrap();
@@ -60,11 +77,18 @@ async fn the_ten_requests_of_a_batch_go_side_by_side_once_the_endpoint_is_known_
     posthaste.api.publish("order.created", json!({})).await;
     posthaste.deliveries(&webhook, "succeeded", 1).await;
     let answer = Answer { delay_ms: 600, ..Answer::status(200, 10) };
-    posthaste.system.inbox().set("mine", Settings { responses: [answer].into(), ..Settings::default() });
-    let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    posthaste
+        .system
+        .inbox()
+        .set("mine", Settings { responses: [answer].into(), ..Settings::default() });
+    let events: Vec<Value> =
+        (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     let arrived = posthaste.arrived("mine", 11).await;
     let spread = arrived[1..].iter().map(|request| request.at_ms).max().unwrap() - arrived[1].at_ms;
-    assert!(spread < 600, "the last began {spread} ms after the first, so it did not wait for an answer");
+    assert!(
+        spread < 600,
+        "the last began {spread} ms after the first, so it did not wait for an answer"
+    );
     posthaste.deliveries(&webhook, "succeeded", 11).await;
 }

@@ -42,8 +42,12 @@ async fn only(posthaste: &Posthaste, api: &Api, expected: &[String]) {
     .await;
     posthaste.idle().await;
     let page = api.ok(Method::GET, "/events", Value::Null).await;
-    let stored: Vec<&str> =
-        page["items"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap()).collect();
+    let stored: Vec<&str> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["id"].as_str().unwrap())
+        .collect();
     assert_eq!(stored.len(), expected.len(), "{stored:?}");
     assert_eq!(stored.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), expected);
 }
@@ -123,14 +127,25 @@ async fn what_is_no_key_is_refused_and_what_is_refused_takes_no_key() {
     for key in ["", "order 1042", "a\tb", &"x".repeat(256)] {
         let (status, answer) = call(&posthaste.api, key, &order(1)).await;
         let error = &answer["error"];
-        assert_eq!((status, error["code"].as_str()), (422, Some("invalid_idempotency_key")), "{key}: {answer}");
+        assert_eq!(
+            (status, error["code"].as_str()),
+            (422, Some("invalid_idempotency_key")),
+            "{key}: {answer}"
+        );
         assert_eq!(error["field"], "Idempotency-Key");
     }
     let twice = posthaste.api.with_header(HEADER, "a").with_header(HEADER, "b");
     let (status, answer) = twice.call(Method::POST, "/events", order(1)).await;
-    assert_eq!((status, answer["error"]["code"].as_str()), (422, Some("invalid_idempotency_key")), "joined: a,b");
+    assert_eq!(
+        (status, answer["error"]["code"].as_str()),
+        (422, Some("invalid_idempotency_key")),
+        "joined: a,b"
+    );
     for key in ["a", &"~".repeat(255)] {
-        for bad in [json!({ "type": "a b", "data": {} }), json!({ "type": "webhook.disabled", "data": {} })] {
+        for bad in [
+            json!({ "type": "a b", "data": {} }),
+            json!({ "type": "webhook.disabled", "data": {} }),
+        ] {
             assert_eq!(call(&posthaste.api, key, &bad).await.0, 422);
         }
         assert_eq!(call(&posthaste.api, key, &order(1)).await.0, 202);
@@ -142,7 +157,9 @@ async fn an_accepted_call_stays_accepted_when_its_type_changes() {
     let posthaste = Posthaste::start().await;
     let invoice = json!({ "type": "invoice.paid", "data": { "total": 1 } });
     let (_, first) = publish(&posthaste.api, "a", &invoice).await;
-    let schema = json!({ "type": "object", "required": ["paidAt"], "properties": { "paidAt": { "type": "string" } } });
+    let schema = json!({
+        "type": "object", "required": ["paidAt"], "properties": { "paidAt": { "type": "string" } },
+    });
     posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", json!({ "schema": schema })).await;
     assert_eq!(call(&posthaste.api, "b", &invoice).await.0, 422);
     assert_eq!(publish(&posthaste.api, "a", &invoice).await, (202, first));
@@ -158,15 +175,24 @@ async fn ten_calls_at_once_are_one() {
     assert_eq!(*status, 202, "{first}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     only(&posthaste, &posthaste.api, &ids(first)).await;
-    let arrived: BTreeSet<String> =
-        posthaste.arrived("mine", 1).await.iter().map(|request| request.headers["webhook-id"].clone()).collect();
-    assert_eq!(arrived.into_iter().collect::<Vec<_>>(), ids(first), "whatever arrives has the one id");
+    let arrived: BTreeSet<String> = posthaste
+        .arrived("mine", 1)
+        .await
+        .iter()
+        .map(|request| request.headers["webhook-id"].clone())
+        .collect();
+    assert_eq!(
+        arrived.into_iter().collect::<Vec<_>>(),
+        ids(first),
+        "whatever arrives has the one id"
+    );
 }
 
 #[tokio::test]
 async fn while_a_call_runs_its_repeat_gets_its_answer_and_another_body_is_refused() {
     let posthaste = Posthaste::start().await;
-    let paused = posthaste.system.faults().aim(Aim::at("ingest", "sqs:SendMessageBatch", Action::Pause));
+    let paused =
+        posthaste.system.faults().aim(Aim::at("ingest", "sqs:SendMessageBatch", Action::Pause));
     let api = posthaste.api.clone();
     let running = tokio::spawn(async move { publish(&api, "a", &order(1)).await });
     paused.hit().await;
@@ -192,7 +218,9 @@ async fn two_bodies_at_once_are_one_event_and_conflicts() {
 
 #[tokio::test]
 async fn a_call_killed_at_any_of_its_calls_is_one_event_when_it_is_repeated() {
-    for operation in ["dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessageBatch", "dynamodb:UpdateItem"] {
+    for operation in
+        ["dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessageBatch", "dynamodb:UpdateItem"]
+    {
         for action in [Action::KillBefore, Action::KillAfter] {
             let posthaste = Posthaste::start().await;
             let aimed = posthaste.system.faults().aim(Aim::at("ingest", operation, action.clone()));
@@ -230,7 +258,11 @@ async fn a_call_that_failed_or_whose_answer_got_lost_is_one_event_when_it_is_rep
         let (status, repeat) = publish(&posthaste.api, "a", &body).await;
         assert_eq!(status, 202, "{operation} {action:?}: {repeat}");
         if expected == 202 {
-            assert_eq!(answer, serde_json::from_str::<Value>(&repeat).unwrap(), "{operation} {action:?}");
+            assert_eq!(
+                answer,
+                serde_json::from_str::<Value>(&repeat).unwrap(),
+                "{operation} {action:?}"
+            );
         }
         only(&posthaste, &posthaste.api, &ids(&repeat)).await;
     }
@@ -240,16 +272,19 @@ async fn a_call_that_failed_or_whose_answer_got_lost_is_one_event_when_it_is_rep
 async fn an_expired_key_is_free_although_its_item_is_still_there() {
     let posthaste = Posthaste::start().await;
     let (_, first) = publish(&posthaste.api, "a", &order(1)).await;
-    let (dynamodb, table) = (posthaste.system.dynamodb(), &posthaste.system.stack().outputs["RegistryTable"]);
+    let (dynamodb, table) =
+        (posthaste.system.dynamodb(), &posthaste.system.stack().outputs["RegistryTable"]);
     let scan = json!({
         "TableName": table,
         "FilterExpression": "begins_with(pk, :prefix)",
         "ExpressionAttributeValues": { ":prefix": { "S": "idempotency#" } }
     });
-    let items = async || dynamodb.call("Scan", &scan).await.unwrap()["Items"].as_array().unwrap().clone();
+    let items =
+        async || dynamodb.call("Scan", &scan).await.unwrap()["Items"].as_array().unwrap().clone();
     let item = items().await.remove(0);
     assert!(!item.to_string().contains("\"a\""), "the key itself is not stored");
-    let number = |item: &Value, name: &str| item[name]["N"].as_str().unwrap().parse::<i64>().unwrap();
+    let number =
+        |item: &Value, name: &str| item[name]["N"].as_str().unwrap().parse::<i64>().unwrap();
     let accepted_at = number(&item, "acceptedAt");
     assert_eq!(number(&item, "expiresAt"), accepted_at / 1000 + 24 * 60 * 60 + 1);
 
@@ -267,7 +302,10 @@ async fn an_expired_key_is_free_although_its_item_is_still_there() {
     expire(accepted_at / 1000).await;
     let bodies = order(2);
     let answers = join_all((0..4).map(|_| publish(&posthaste.api, "a", &bodies))).await;
-    assert!(answers.iter().all(|(status, answer)| *status == 202 && *answer == answers[0].1), "{answers:?}");
+    assert!(
+        answers.iter().all(|(status, answer)| *status == 202 && *answer == answers[0].1),
+        "{answers:?}"
+    );
     assert_ne!(ids(&first), ids(&answers[0].1));
     assert_eq!(call(&posthaste.api, "a", &order(1)).await.0, 409);
     assert_eq!(items().await.len(), 1);
@@ -277,7 +315,10 @@ async fn an_expired_key_is_free_although_its_item_is_still_there() {
 #[tokio::test]
 async fn under_kills_failures_and_lost_answers_every_key_is_one_event() {
     let posthaste = Posthaste::start().await;
-    posthaste.system.faults().set("seed=11,kill=300ms,duplicate=5%,fail=10%,lose=10%".parse().unwrap());
+    posthaste
+        .system
+        .faults()
+        .set("seed=11,kill=300ms,duplicate=5%,fail=10%,lose=10%".parse().unwrap());
     let (api, keys) = (&posthaste.api, 0..30);
     let answers = join_all(keys.map(async |n| {
         let key = format!("order-{n}");

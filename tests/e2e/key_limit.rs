@@ -20,13 +20,18 @@ async fn refused(api: &Api, method: Method, path: &str, body: Value) -> Option<u
     }
     let seconds = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-    assert_eq!((&answer["success"], &answer["error"]["code"]), (&json!(false), &json!("too_many_calls")), "{answer}");
+    assert_eq!(
+        (&answer["success"], &answer["error"]["code"]),
+        (&json!(false), &json!("too_many_calls")),
+        "{answer}"
+    );
     posthaste_api::check::answer("GET", "/api/v1/webhooks", 429, &answer).unwrap();
     Some(seconds)
 }
 
 #[tokio::test]
-async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys_are_not_affected() {
+async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys_are_not_affected()
+{
     let posthaste = limited().await;
     // This call is the first of ten.
     let other = posthaste.api.workspace("other").await;
@@ -35,7 +40,13 @@ async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys
         let seconds = if nth % 2 == 0 {
             refused(&posthaste.api, Method::GET, "/webhooks", Value::Null).await
         } else {
-            refused(&posthaste.api, Method::POST, "/events", json!({ "type": "order.created", "data": {} })).await
+            refused(
+                &posthaste.api,
+                Method::POST,
+                "/events",
+                json!({ "type": "order.created", "data": {} }),
+            )
+            .await
         };
         match seconds {
             None => passed += 1,
@@ -44,7 +55,10 @@ async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys
     }
     let elapsed = began.elapsed().as_secs() + 1;
     assert!((10..=10 + elapsed).contains(&passed), "{passed} calls in {elapsed} s");
-    assert!((1..=5).contains(&longest), "{longest}: a token comes each second, and a pause lasts 4 s");
+    assert!(
+        (1..=5).contains(&longest),
+        "{longest}: a token comes each second, and a pause lasts 4 s"
+    );
     other.ok(Method::GET, "/webhooks", Value::Null).await;
 }
 
@@ -55,7 +69,8 @@ async fn a_call_that_reads_much_counts_as_several() {
     // calls.
     let id = posthaste.register("mine", &["*"]).await["id"].as_u64().unwrap();
     let table = &posthaste.system.stack().outputs["RegistryTable"];
-    let key = json!({ "pk": { "S": "workspace#default" }, "sk": { "S": format!("webhook#{id:020}") } });
+    let key =
+        json!({ "pk": { "S": "workspace#default" }, "sk": { "S": format!("webhook#{id:020}") } });
     let get = json!({ "TableName": table, "Key": key });
     let mut item = posthaste.system.dynamodb().call("GetItem", &get).await.unwrap()["Item"].clone();
     item["padding"] = json!({ "S": "x".repeat(350_000) });
@@ -66,7 +81,10 @@ async fn a_call_that_reads_much_counts_as_several() {
         lists += 1;
     }
     let elapsed = began.elapsed().as_secs();
-    assert!((2..=3 + elapsed.div_ceil(4)).contains(&lists), "{lists} lists in {elapsed} s, of ten calls at once");
+    assert!(
+        (2..=3 + elapsed.div_ceil(4)).contains(&lists),
+        "{lists} lists in {elapsed} s, of ten calls at once"
+    );
 }
 
 #[tokio::test]
@@ -88,21 +106,35 @@ async fn a_key_is_read_once_in_some_seconds_and_few_of_its_calls_ask_for_the_lim
     }
     let elapsed = began.elapsed().as_secs();
     let processes = posthaste.system.metrics().functions["ingest"].cold_starts;
-    let (reads, asks) =
-        (posthaste.calls("ingest", "dynamodb:GetItem"), posthaste.calls("ingest", "dynamodb:UpdateItem"));
-    assert!(reads <= processes * (1 + elapsed / 5), "{reads} reads of {processes} processes in {elapsed} s");
+    let (reads, asks) = (
+        posthaste.calls("ingest", "dynamodb:GetItem"),
+        posthaste.calls("ingest", "dynamodb:UpdateItem"),
+    );
+    assert!(
+        reads <= processes * (1 + elapsed / 5),
+        "{reads} reads of {processes} processes in {elapsed} s"
+    );
     assert!(asks <= CALLS / 4, "{asks} questions for {CALLS} calls in {elapsed} s");
-    assert_eq!(posthaste.calls("ingest", "sqs:SendMessage") + posthaste.calls("ingest", "sqs:SendMessageBatch"), CALLS);
+    assert_eq!(
+        posthaste.calls("ingest", "sqs:SendMessage")
+            + posthaste.calls("ingest", "sqs:SendMessageBatch"),
+        CALLS
+    );
 
     let nobody = posthaste.api.with_key(&format!("spk_live_{}", "x".repeat(43)));
     let began = Instant::now();
     for _ in 0..WRONG {
-        let (status, _) = nobody.call(Method::POST, "/events", json!({ "type": "order.created", "data": {} })).await;
+        let (status, _) = nobody
+            .call(Method::POST, "/events", json!({ "type": "order.created", "data": {} }))
+            .await;
         assert_eq!(status, 401);
     }
     let elapsed = began.elapsed().as_secs();
     let wrong = posthaste.calls("ingest", "dynamodb:GetItem") - reads;
     let processes = posthaste.system.metrics().functions["ingest"].cold_starts;
-    assert!(wrong <= processes * (1 + elapsed), "a wrong key is read {wrong} times in {elapsed} s, by {processes}");
+    assert!(
+        wrong <= processes * (1 + elapsed),
+        "a wrong key is read {wrong} times in {elapsed} s, by {processes}"
+    );
     posthaste.api.workspace("new").await.publish("order.created", json!({})).await;
 }

@@ -11,7 +11,8 @@ use crate::{rate_limits::keeps, replay_job};
 
 /// Publishes events, up to a hundred with a call.
 pub(crate) async fn publish(posthaste: &Posthaste, count: usize) {
-    let events: Vec<Value> = (0..count).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..count).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     for events in events.chunks(100) {
         posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     }
@@ -45,7 +46,9 @@ async fn counted(posthaste: &Posthaste, webhook: &Value, status: &str, wanted: u
 async fn in_the_order_of_their_requests(posthaste: &Posthaste, webhook: &Value) -> Vec<String> {
     let mut deliveries = posthaste.deliveries(webhook, "succeeded", 1).await;
     // Those of one millisecond began together: their slots had come while the function did not run.
-    let began = |delivery: &Value| delivery["attempts"][0]["at"].as_str().unwrap().trim_end_matches('Z').to_owned();
+    let began = |delivery: &Value| {
+        delivery["attempts"][0]["at"].as_str().unwrap().trim_end_matches('Z').to_owned()
+    };
     deliveries.sort_by_key(|delivery| (began(delivery), delivery["eventId"].to_string()));
     deliveries.iter().map(|delivery| delivery["eventId"].as_str().unwrap().to_owned()).collect()
 }
@@ -67,9 +70,14 @@ async fn a_slow_endpoint_is_sidelined_while_its_first_requests_are_under_way() {
 
     publish(&posthaste, 25).await;
     let first = posthaste.arrived("slow", 1).await.remove(0);
-    let lane = posthaste.lane_when(&slow, "it is sidelined", |lane| lane["phase"].is_string()).await;
+    let lane =
+        posthaste.lane_when(&slow, "it is sidelined", |lane| lane["phase"].is_string()).await;
     let opened = lane["openedAt"].as_u64().unwrap();
-    assert!(opened < first.at_ms + DELAY, "sidelined {} ms after the first request began", opened - first.at_ms);
+    assert!(
+        opened < first.at_ms + DELAY,
+        "sidelined {} ms after the first request began",
+        opened - first.at_ms
+    );
     for n in 0..25 {
         acme.publish("order.created", json!({ "n": n })).await;
     }
@@ -87,11 +95,19 @@ async fn a_slow_endpoint_is_sidelined_while_its_first_requests_are_under_way() {
     for request in &in_turn {
         let answered = arrived.iter().filter(|other| other.at_ms + DELAY <= request.at_ms).count();
         let begun = in_turn.iter().filter(|other| other.at_ms <= request.at_ms).count();
-        let under_way = begun - in_turn.iter().filter(|other| other.at_ms + DELAY <= request.at_ms).count();
-        assert!(under_way <= answered + 1, "{under_way} under way after {answered} answers and {fast} on the fast way");
+        let under_way =
+            begun - in_turn.iter().filter(|other| other.at_ms + DELAY <= request.at_ms).count();
+        assert!(
+            under_way <= answered + 1,
+            "{under_way} under way after {answered} answers and {fast} on the fast way"
+        );
     }
-    let lane = posthaste.lane_when(&slow, "its turn is forgotten", |lane| lane["token"].is_null()).await;
-    assert_eq!((&lane["phase"], &lane["reason"], &lane["dueAt"]), (&json!("idle"), &json!("slow"), &Value::Null));
+    let lane =
+        posthaste.lane_when(&slow, "its turn is forgotten", |lane| lane["token"].is_null()).await;
+    assert_eq!(
+        (&lane["phase"], &lane["reason"], &lane["dueAt"]),
+        (&json!("idle"), &json!("slow"), &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -103,7 +119,10 @@ async fn an_endpoint_that_is_quick_again_gets_what_waits_poured_and_what_comes_a
     posthaste.backlog_of(&webhook, 60).await;
     // It was sidelined long enough ago: twenty quick answers prove that it is well.
     posthaste.set_lane(&webhook, json!({ "openedAt": 1000 })).await;
-    let pouring = posthaste.system.faults().aim(Aim::at("drain", "sqs:SendMessageBatch", Action::Pause).times(1000));
+    let pouring = posthaste
+        .system
+        .faults()
+        .aim(Aim::at("drain", "sqs:SendMessageBatch", Action::Pause).times(1000));
     posthaste.wake(&webhook).await;
     tokio::time::timeout(posthaste_tests::SOON, pouring.hit()).await.expect("it pours");
     assert_eq!(posthaste.lane(&webhook).await["phase"], "pouring");
@@ -115,7 +134,8 @@ async fn an_endpoint_that_is_quick_again_gets_what_waits_poured_and_what_comes_a
     assert!(!posthaste.backlog(&webhook).await.is_empty(), "before what has waited longer");
     pouring.release();
     counted(&posthaste, &webhook, "succeeded", 61).await;
-    let lane = posthaste.lane_when(&webhook, "its lane is closed", |lane| lane["token"].is_null()).await;
+    let lane =
+        posthaste.lane_when(&webhook, "its lane is closed", |lane| lane["token"].is_null()).await;
     assert_eq!((&lane["phase"], &lane["dueAt"]), (&Value::Null, &Value::Null));
     posthaste.idle().await;
 
@@ -123,7 +143,11 @@ async fn an_endpoint_that_is_quick_again_gets_what_waits_poured_and_what_comes_a
     publish(&posthaste, 20).await;
     posthaste.arrived("mine", 81).await;
     counted(&posthaste, &webhook, "succeeded", 81).await;
-    assert_eq!(posthaste.system.metrics().functions["drain"].invocations, turns, "no turn has to do with it");
+    assert_eq!(
+        posthaste.system.metrics().functions["drain"].invocations,
+        turns,
+        "no turn has to do with it"
+    );
     let arrived = event_ids(&posthaste.system.inbox().arrived("mine"));
     assert_eq!((arrived.len(), arrived.iter().collect::<BTreeSet<_>>().len()), (81, 81));
 }
@@ -152,7 +176,10 @@ async fn the_backlog_of_a_list_is_poured_too() {
 async fn a_limit_that_is_set_while_a_backlog_is_poured_is_kept_from_then_on() {
     let posthaste = Posthaste::start().await;
     let webhook = well_again(&posthaste, json!({}), 60).await;
-    let pouring = posthaste.system.faults().aim(Aim::at("drain", "sqs:SendMessageBatch", Action::Pause).times(1000));
+    let pouring = posthaste
+        .system
+        .faults()
+        .aim(Aim::at("drain", "sqs:SendMessageBatch", Action::Pause).times(1000));
     posthaste.wake(&webhook).await;
     tokio::time::timeout(posthaste_tests::SOON, pouring.hit()).await.expect("it pours");
     let limit = json!({ "rateLimit": { "requests": 20, "per": "second" } });
@@ -168,7 +195,9 @@ async fn a_limit_that_is_set_while_a_backlog_is_poured_is_kept_from_then_on() {
 #[tokio::test]
 async fn the_backlog_of_a_limited_webhook_leaves_in_the_order_of_events_and_in_its_slots() {
     let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register_with("mine", json!({ "rateLimit": { "requests": 10, "per": "second" } })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "rateLimit": { "requests": 10, "per": "second" } }))
+        .await;
     posthaste.hold(&webhook, "limited").await;
     for _ in 0..3 {
         publish(&posthaste, 10).await;
@@ -186,12 +215,19 @@ async fn the_backlog_of_a_limited_webhook_leaves_in_the_order_of_events_and_in_i
 async fn the_backlog_of_a_list_with_a_limit_leaves_in_full_requests() {
     let posthaste = Posthaste::start().await;
     let limit = json!({ "requests": 1, "per": "second" });
-    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr", "rateLimit": limit })).await;
+    let webhook =
+        posthaste.register_with("mine", json!({ "profile": "spektr", "rateLimit": limit })).await;
     publish(&posthaste, 300).await;
-    let size =
-        |request: &Arrived| serde_json::from_str::<Value>(&request.body).unwrap()["results"].as_array().unwrap().len();
+    let size = |request: &Arrived| {
+        serde_json::from_str::<Value>(&request.body).unwrap()["results"].as_array().unwrap().len()
+    };
     let is_all = |arrived: &[Arrived]| arrived.iter().map(size).sum::<usize>() >= 300;
-    let arrived = posthaste.system.inbox().wait("mine", is_all, posthaste_tests::SOON).await.expect("all arrives");
+    let arrived = posthaste
+        .system
+        .inbox()
+        .wait("mine", is_all, posthaste_tests::SOON)
+        .await
+        .expect("all arrives");
     counted(&posthaste, &webhook, "succeeded", 300).await;
     let sizes: Vec<usize> = arrived.iter().map(size).collect();
     assert_eq!(sizes.iter().sum::<usize>(), 300, "{sizes:?}");
@@ -239,7 +275,10 @@ async fn what_waits_for_a_webhook_that_was_paused_for_a_moment_goes_on() {
     publish(&posthaste, 10).await;
     posthaste.backlog_of(&webhook, 10).await;
     // The turn has claimed, and comes to see the webhook only after all that.
-    let turn = posthaste.system.faults().aim(Aim::at("drain", "dynamodb:BatchGetItem", Action::Pause).times(1000));
+    let turn = posthaste
+        .system
+        .faults()
+        .aim(Aim::at("drain", "dynamodb:BatchGetItem", Action::Pause).times(1000));
     posthaste.wake(&webhook).await;
     tokio::time::timeout(posthaste_tests::SOON, turn.hit()).await.expect("it has its turn");
     posthaste.api.ok(Method::PATCH, &path(&webhook), json!({ "enabled": false })).await;
@@ -258,8 +297,10 @@ async fn what_has_waited_for_too_long_is_skipped() {
     let four_days_ago = (posthaste_tests::now_ms() - 4 * 24 * 3_600_000).to_string();
     for item in posthaste.backlog_of(&webhook, 10).await.iter().take(7) {
         let update = json!({
-            "TableName": posthaste.deliveries_table(), "Key": { "pk": item["pk"], "sk": item["sk"] },
-            "UpdateExpression": "SET since = :ago", "ExpressionAttributeValues": { ":ago": { "N": four_days_ago } },
+            "TableName": posthaste.deliveries_table(),
+            "Key": { "pk": item["pk"], "sk": item["sk"] },
+            "UpdateExpression": "SET since = :ago",
+            "ExpressionAttributeValues": { ":ago": { "N": four_days_ago } },
         });
         posthaste.system.dynamodb().call("UpdateItem", &update).await.unwrap();
     }
@@ -292,10 +333,13 @@ async fn what_comes_for_a_full_backlog_is_skipped() {
 #[tokio::test]
 async fn a_backlog_that_is_too_large_becomes_full_also_where_a_turn_sends_a_single_request() {
     let template = binaries::template().unwrap();
-    let small = template.replace("Default: 1000000\n    MinValue: 1000", "Default: 120\n    MinValue: 1");
+    let small =
+        template.replace("Default: 1000000\n    MinValue: 1000", "Default: 120\n    MinValue: 1");
     assert_ne!(small, template);
     let posthaste = Posthaste::with_template(small).await;
-    let webhook = posthaste.register_with("mine", json!({ "rateLimit": { "requests": 1, "per": "minute" } })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "rateLimit": { "requests": 1, "per": "minute" } }))
+        .await;
     posthaste.hold(&webhook, "limited").await;
     publish(&posthaste, 150).await;
     posthaste.backlog_of(&webhook, 150).await;
@@ -310,7 +354,9 @@ async fn a_backlog_that_is_too_large_becomes_full_also_where_a_turn_sends_a_sing
 #[tokio::test]
 async fn one_webhook_under_its_rate_limit_does_not_hold_up_another_of_the_same_workspace() {
     let posthaste = Posthaste::start().await;
-    let limited = posthaste.register_with("limited", json!({ "rateLimit": { "requests": 1, "per": "minute" } })).await;
+    let limited = posthaste
+        .register_with("limited", json!({ "rateLimit": { "requests": 1, "per": "minute" } }))
+        .await;
     let free = posthaste.register("free", &["*"]).await;
     publish(&posthaste, 60).await;
     posthaste.deliveries(&free, "succeeded", 60).await;
@@ -329,11 +375,13 @@ async fn one_webhook_under_its_rate_limit_does_not_hold_up_another_of_the_same_w
 #[tokio::test]
 async fn a_wait_of_ten_seconds_is_not_in_flight() {
     let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr", "retrySchedule": [10, 10] })).await;
-    posthaste
-        .system
-        .inbox()
-        .set("mine", Settings { responses: [Answer::status(500, 1)].into(), ..Settings::default() });
+    let webhook = posthaste
+        .register_with("mine", json!({ "profile": "spektr", "retrySchedule": [10, 10] }))
+        .await;
+    posthaste.system.inbox().set(
+        "mine",
+        Settings { responses: [Answer::status(500, 1)].into(), ..Settings::default() },
+    );
     posthaste.api.publish("order.created", json!({})).await;
     posthaste.arrived("mine", 1).await;
     let queue = posthaste.queue("DeliveriesQueueUrl");
@@ -351,10 +399,14 @@ async fn replayed_deliveries_go_behind_live_ones() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
     publish(&posthaste, 20).await;
-    let old: BTreeSet<String> = event_ids(&posthaste.arrived("mine", 20).await).into_iter().collect();
+    let old: BTreeSet<String> =
+        event_ids(&posthaste.arrived("mine", 20).await).into_iter().collect();
     posthaste.deliveries(&webhook, "succeeded", 20).await;
     let path = path(&webhook);
-    posthaste.api.ok(Method::PATCH, &path, json!({ "rateLimit": { "requests": 20, "per": "second" } })).await;
+    posthaste
+        .api
+        .ok(Method::PATCH, &path, json!({ "rateLimit": { "requests": 20, "per": "second" } }))
+        .await;
     posthaste.hold(&webhook, "limited").await;
     let asked = json!({ "since": replay_job::LONG_AGO, "status": "all" });
     posthaste.api.ok(Method::POST, &format!("{path}/replay"), asked).await;
@@ -365,7 +417,11 @@ async fn replayed_deliveries_go_behind_live_ones() {
     posthaste.arrived("mine", 80).await;
     posthaste.deliveries(&webhook, "succeeded", 80).await;
     let sent = in_the_order_of_their_requests(&posthaste, &webhook).await.split_off(20);
-    assert!(sent[..40].iter().all(|id| !old.contains(id)) && sent[40..].iter().all(|id| old.contains(id)), "{sent:?}");
+    assert!(
+        sent[..40].iter().all(|id| !old.contains(id))
+            && sent[40..].iter().all(|id| old.contains(id)),
+        "{sent:?}"
+    );
 }
 
 #[tokio::test]
@@ -375,10 +431,15 @@ async fn a_message_of_a_newer_version_waits_and_an_unreadable_one_is_a_dead_lett
         ("DeliveriesQueueUrl", "DeliveriesDeadLetterQueueUrl", "unreadable_task"),
         ("TurnsQueueUrl", "TurnsDeadLetterQueueUrl", "unreadable_turn"),
     ] {
-        posthaste.send(queue, &[r#"{"v":2,"anything":true}"#.to_owned(), r#"{"v":1}"#.to_owned()]).await;
+        posthaste
+            .send(queue, &[r#"{"v":2,"anything":true}"#.to_owned(), r#"{"v":1}"#.to_owned()])
+            .await;
         let letter = posthaste.receive(letters).await;
         assert_eq!(letter.body, r#"{"v":1}"#);
-        assert_eq!(format!("{:?}", letter.message_attributes["reason"].value), format!("Text({reason:?})"));
+        assert_eq!(
+            format!("{:?}", letter.message_attributes["reason"].value),
+            format!("Text({reason:?})")
+        );
         let name = posthaste.queue(queue);
         eventually("the newer one waits", async || {
             let depth = posthaste.system.metrics().queues[&name];
@@ -386,12 +447,19 @@ async fn a_message_of_a_newer_version_waits_and_an_unreadable_one_is_a_dead_lett
         })
         .await;
         // It comes again and again, and is no dead letter.
-        let invocations = posthaste.system.metrics().functions.values().map(|stats| stats.invocations).sum::<u64>();
+        let invocations = posthaste
+            .system
+            .metrics()
+            .functions
+            .values()
+            .map(|stats| stats.invocations)
+            .sum::<u64>();
         posthaste.system.sqs().expire_in_flight(&name);
         eventually("it was looked at again", async || {
             let now = posthaste.system.metrics();
             let depth = now.queues[&name];
-            let again = now.functions.values().map(|stats| stats.invocations).sum::<u64>() > invocations;
+            let again =
+                now.functions.values().map(|stats| stats.invocations).sum::<u64>() > invocations;
             (again && depth.visible == 0 && depth.in_flight == 1).then_some(())
         })
         .await;

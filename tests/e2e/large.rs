@@ -13,16 +13,30 @@ const WEBHOOKS: usize = 1_010;
 #[tokio::test]
 async fn every_webhook_of_a_large_workspace_gets_each_event_though_fan_out_dies_in_the_middle() {
     let template = posthaste_local::binaries::template().unwrap();
-    let posthaste = Posthaste::with_template(template.replace("!Ref MaxWebhooks", &format!("\"{WEBHOOKS}\""))).await;
-    let body = |nth: usize| json!({ "url": format!("{}?n={nth}", posthaste.inbox_url("mine")), "events": ["order.*"] });
+    let posthaste =
+        Posthaste::with_template(template.replace("!Ref MaxWebhooks", &format!("\"{WEBHOOKS}\"")))
+            .await;
+    let body = |nth: usize| {
+        json!({
+            "url": format!("{}?n={nth}", posthaste.inbox_url("mine")), "events": ["order.*"],
+        })
+    };
     let register = |nth| posthaste.api.ok(Method::POST, "/webhooks", body(nth));
-    let webhooks: Vec<Value> = stream::iter(0..WEBHOOKS).map(register).buffer_unordered(4).collect().await;
+    let webhooks: Vec<Value> =
+        stream::iter(0..WEBHOOKS).map(register).buffer_unordered(4).collect().await;
 
     let (status, refused) = posthaste.api.call(Method::POST, "/webhooks", body(WEBHOOKS)).await;
-    assert_eq!((status, &refused["error"]["code"]), (409, &json!("too_many_webhooks")), "{refused}");
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (409, &json!("too_many_webhooks")),
+        "{refused}"
+    );
 
     // Some way into a share of a thousand webhooks.
-    let aimed = posthaste.system.faults().aim(Aim::at("fanout", "sqs:SendMessageBatch", Action::KillAfter).skip(20));
+    let aimed = posthaste
+        .system
+        .faults()
+        .aim(Aim::at("fanout", "sqs:SendMessageBatch", Action::KillAfter).skip(20));
     let event = posthaste.api.publish("order.created", json!({})).await;
     tokio::time::timeout(LATER, aimed.hit()).await.expect("the fault hits");
     posthaste_tests::eventually("it is killed", async || {
@@ -42,11 +56,15 @@ async fn every_webhook_of_a_large_workspace_gets_each_event_though_fan_out_dies_
 }
 
 #[tokio::test]
-async fn a_page_of_the_index_that_is_replaced_while_fan_out_reads_it_keeps_no_event_from_a_webhook() {
+async fn a_page_of_the_index_that_is_replaced_while_fan_out_reads_it_keeps_no_event_from_a_webhook()
+{
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["order.*"]).await;
     // A function that knows nothing yet reads the root, and then its pages.
-    let aimed = posthaste.system.faults().aim(Aim::at("fanout", "dynamodb:BatchGetItem", Action::Pause).skip(1));
+    let aimed = posthaste
+        .system
+        .faults()
+        .aim(Aim::at("fanout", "dynamodb:BatchGetItem", Action::Pause).skip(1));
     let event = posthaste.api.publish("order.created", json!({})).await;
     tokio::time::timeout(LATER, aimed.hit()).await.expect("the fault hits");
     let path = format!("/webhooks/{}", webhook["id"]);

@@ -41,5 +41,9 @@ async fn a_replay_whose_template_does_not_allow_it_stands_still_after_the_16th_p
     })
     .await;
     assert_eq!(job(&posthaste, &webhook, &begun).await["status"], "running");
-    assert_eq!(posthaste.calls("replay", "dynamodb:UpdateItem"), 16, "each page is counted by one call");
+    assert_eq!(
+        posthaste.calls("replay", "dynamodb:UpdateItem"),
+        16,
+        "each page is counted by one call"
+    );
 }

@@ -7,10 +7,14 @@ use serde_json::{Value, json};
 /// Publishes three events of a run, which go out one after the other when it ends, to an endpoint
 /// that takes its time for the first. Returns when the first request has begun.
 async fn begun(posthaste: &Posthaste) -> Value {
-    let webhook = posthaste.register_with("mine", json!({ "timing": "process_end", "timeoutSeconds": 20 })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "timing": "process_end", "timeoutSeconds": 20 }))
+        .await;
     let responses = [Answer { delay_ms: 8000, ..Answer::status(200, 1) }].into();
     posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
-    let run = json!({ "processType": "onboarding", "processName": "KYC", "processId": "p", "contextId": "run-1" });
+    let run = json!({
+        "processType": "onboarding", "processName": "KYC", "processId": "p", "contextId": "run-1",
+    });
     for _ in 0..3 {
         posthaste.api.publish("order.created", run.clone()).await;
     }
@@ -24,7 +28,10 @@ async fn begun(posthaste: &Posthaste) -> Value {
 async fn a_pause_reaches_what_is_under_way() {
     let posthaste = Posthaste::start().await;
     let webhook = begun(&posthaste).await;
-    posthaste.api.ok(Method::PATCH, &format!("/webhooks/{}", webhook["id"]), json!({ "enabled": false })).await;
+    posthaste
+        .api
+        .ok(Method::PATCH, &format!("/webhooks/{}", webhook["id"]), json!({ "enabled": false }))
+        .await;
     posthaste.deliveries(&webhook, "skipped", 3).await;
     posthaste.deliveries(&webhook, "succeeded", 1).await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);

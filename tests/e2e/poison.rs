@@ -16,7 +16,9 @@ fn reason(letter: &Received) -> String {
 
 /// Aims at each function that stores the event: it dies as of a crash or of too much memory.
 fn poison() -> Aim {
-    Aim::at("fanout", "dynamodb:BatchWriteItem", Action::KillBefore).containing("poison").times(1_000)
+    Aim::at("fanout", "dynamodb:BatchWriteItem", Action::KillBefore)
+        .containing("poison")
+        .times(1_000)
 }
 
 #[tokio::test]
@@ -43,7 +45,10 @@ async fn a_message_that_kills_its_function_harms_no_other_and_ends_as_a_dead_let
     .await;
     let letter = posthaste.receive("EventsDeadLetterQueueUrl").await;
     assert_eq!((&letter.body, reason(&letter).as_str()), (&bodies[2], r#"Text("function_died")"#));
-    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("EventsDeadLetterQueueUrl")].visible, 0);
+    assert_eq!(
+        posthaste.system.metrics().queues[&posthaste.queue("EventsDeadLetterQueueUrl")].visible,
+        0
+    );
     // Two before it is a suspect, and three while it is one.
     assert!(deaths.hits() <= 5, "{} functions died", deaths.hits());
     let events = other.ok(Method::GET, "/events", Value::Null).await;
@@ -54,8 +59,9 @@ async fn a_message_that_kills_its_function_harms_no_other_and_ends_as_a_dead_let
 /// this often.
 fn batch(queue_arn: &str, messages: &[(&str, u32, String)]) -> Value {
     let record = |(id, receives, body): &(&str, u32, String)| {
-        let attributes =
-            json!({ "ApproximateReceiveCount": receives.to_string(), "SentTimestamp": now_ms().to_string() });
+        let attributes = json!({
+            "ApproximateReceiveCount": receives.to_string(), "SentTimestamp": now_ms().to_string(),
+        });
         json!({ "messageId": id, "receiptHandle": format!("handle-{id}"), "body": body, "attributes": attributes,
             "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs", "eventSourceARN": queue_arn, "awsRegion": "us-east-1" })
     };
@@ -85,7 +91,9 @@ async fn what_is_no_suspect_is_done_and_deleted_before_a_suspect_is_begun() {
     // The two were together when the function died, so each is handled alone: one of them now, the
     // other one a moment later.
     let again = [("late", 4, message("default", "late")), ("bad", 4, message("default", "poison"))];
-    let answer = invoke(&again).await.expect("the function lives: it handled the first one and put the other one back");
+    let answer = invoke(&again)
+        .await
+        .expect("the function lives: it handled the first one and put the other one back");
     let left: Vec<&str> = answer["batchItemFailures"]
         .as_array()
         .unwrap()
@@ -98,9 +106,17 @@ async fn what_is_no_suspect_is_done_and_deleted_before_a_suspect_is_begun() {
     for receives in [5, 6] {
         assert_eq!(invoke(&[("bad", receives, message("default", "poison"))]).await, None);
     }
-    let answer = invoke(&[("bad", 7, message("default", "poison"))]).await.expect("nothing is tried any more");
-    assert_eq!((answer["batchItemFailures"].as_array().map(Vec::len).unwrap_or(0), deaths.hits()), (0, 3));
-    assert_eq!(reason(&posthaste.receive("EventsDeadLetterQueueUrl").await), r#"Text("function_died")"#);
+    let answer = invoke(&[("bad", 7, message("default", "poison"))])
+        .await
+        .expect("nothing is tried any more");
+    assert_eq!(
+        (answer["batchItemFailures"].as_array().map(Vec::len).unwrap_or(0), deaths.hits()),
+        (0, 3)
+    );
+    assert_eq!(
+        reason(&posthaste.receive("EventsDeadLetterQueueUrl").await),
+        r#"Text("function_died")"#
+    );
 }
 
 /// Lists the ids of the messages that an invocation leaves undone.
@@ -114,7 +130,8 @@ fn left(answer: &[u8]) -> Vec<String> {
 async fn faults_of_ours_make_suspects_and_no_dead_letters() {
     let posthaste = Posthaste::start().await;
     posthaste.register("mine", &["*"]).await;
-    let throttle = |text| Aim::at("fanout", "dynamodb:BatchWriteItem", Action::Fail).containing(text);
+    let throttle =
+        |text| Aim::at("fanout", "dynamodb:BatchWriteItem", Action::Fail).containing(text);
     let events = posthaste.system.faults().aim(throttle("good").times(1_000));
     let fanout = posthaste.system.function("fanout").unwrap();
     let arn = "arn:aws:sqs:us-east-1:000000000000:events";
@@ -132,14 +149,17 @@ async fn faults_of_ours_make_suspects_and_no_dead_letters() {
     events.end();
     assert_eq!(invoke(8).await, [""; 0]);
     posthaste.arrived("mine", 1).await;
-    let kept = posthaste.scan("begins_with(pk, :suspect)", json!({ ":suspect": { "S": "#suspect#" } })).await;
+    let kept = posthaste
+        .scan("begins_with(pk, :suspect)", json!({ ":suspect": { "S": "#suspect#" } }))
+        .await;
     assert!(kept.is_empty(), "{kept:?}");
 }
 
 #[tokio::test]
 async fn a_suspect_is_not_begun_where_too_little_time_is_left() {
     // 3 s of these are no time for work.
-    let (before, after) = ("MemorySize: 512\n      Timeout: 30", "MemorySize: 512\n      Timeout: 10");
+    let (before, after) =
+        ("MemorySize: 512\n      Timeout: 30", "MemorySize: 512\n      Timeout: 10");
     let template = binaries::template().unwrap();
     assert_eq!(template.matches(before).count(), 1, "only fanout has these");
     let posthaste = Posthaste::with_template(template.replace(before, after)).await;
@@ -149,12 +169,20 @@ async fn a_suspect_is_not_begun_where_too_little_time_is_left() {
     let arn = "arn:aws:sqs:us-east-1:000000000000:events";
     for receives in 3..8 {
         let good = format!("good-{receives}");
-        let messages =
-            [(good.as_str(), 1, message("default", "good")), ("late", receives, message("default", "poison"))];
-        let answer = fanout.invoke(batch(arn, &messages).to_string().into()).await.expect("no function dies");
+        let messages = [
+            (good.as_str(), 1, message("default", "good")),
+            ("late", receives, message("default", "poison")),
+        ];
+        let answer = fanout
+            .invoke(batch(arn, &messages).to_string().into())
+            .await
+            .expect("no function dies");
         assert_eq!(left(&answer), ["late"], "it comes again");
     }
     posthaste.arrived("mine", 5).await;
     assert_eq!(deaths.hits(), 0);
-    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("EventsDeadLetterQueueUrl")].visible, 0);
+    assert_eq!(
+        posthaste.system.metrics().queues[&posthaste.queue("EventsDeadLetterQueueUrl")].visible,
+        0
+    );
 }

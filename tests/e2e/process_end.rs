@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use crate::telemetry::has_no_faults;
 
 fn run(context: &str) -> Value {
-    json!({ "processType": "onboarding", "processName": "Onboarding", "processId": "1", "contextId": context, "vendorType": "kyc" })
+    json!({
+        "processType": "onboarding", "processName": "Onboarding", "processId": "1",
+        "contextId": context, "vendorType": "kyc",
+    })
 }
 
 fn now_ms() -> u64 {
@@ -23,7 +26,12 @@ fn now_ms() -> u64 {
 /// Lists the ids of a request's events in their order.
 fn ids(request: &Arrived) -> Vec<String> {
     let body: Value = serde_json::from_str(&request.body).unwrap();
-    body["results"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+    body["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 async fn at_process_end(posthaste: &Posthaste) -> Value {
@@ -40,16 +48,31 @@ async fn what_was_held_arrives_with_the_end_in_order() {
     }
     let other_run = posthaste.api.publish("service_run", run("2")).await;
     posthaste.idle().await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0, "nothing goes out before the end");
+    assert_eq!(
+        posthaste.system.inbox().arrived("mine").len(),
+        0,
+        "nothing goes out before the end"
+    );
     published.push(posthaste.api.publish("process_run_end", run("1")).await);
     let request = posthaste.arrived("mine", 1).await.remove(0);
     assert_eq!(ids(&request), published, "in the order of the events, the end last");
     posthaste.deliveries(&webhook, "succeeded", 6).await;
 
     let late = posthaste.api.publish("service_run", run("1")).await;
-    assert_eq!(ids(&posthaste.arrived("mine", 2).await[1]), [late], "the run has ended: it goes out at once");
+    assert_eq!(
+        ids(&posthaste.arrived("mine", 2).await[1]),
+        [late],
+        "the run has ended: it goes out at once"
+    );
     posthaste.idle().await;
-    assert!(!posthaste.system.inbox().arrived("mine").iter().any(|request| ids(request).contains(&other_run)));
+    assert!(
+        !posthaste
+            .system
+            .inbox()
+            .arrived("mine")
+            .iter()
+            .any(|request| ids(request).contains(&other_run))
+    );
     let end = posthaste.api.publish("process_run_end", run("2")).await;
     assert_eq!(ids(&posthaste.arrived("mine", 3).await[2]), [other_run, end]);
     posthaste.idle().await;
@@ -69,10 +92,15 @@ async fn one_request_an_event_keeps_the_order_too() {
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0);
     posthaste.api.publish("process_run_end", run("1")).await;
     let arrived = posthaste.arrived("mine", 5).await;
-    let order: Vec<&String> = arrived.iter().map(|request| &request.headers["webhook-id"]).collect();
+    let order: Vec<&String> =
+        arrived.iter().map(|request| &request.headers["webhook-id"]).collect();
     assert_eq!(order, published.iter().collect::<Vec<_>>());
     posthaste.idle().await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 5, "the end is not subscribed to, but it counts");
+    assert_eq!(
+        posthaste.system.inbox().arrived("mine").len(),
+        5,
+        "the end is not subscribed to, but it counts"
+    );
 }
 
 #[tokio::test]
@@ -102,12 +130,18 @@ async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
     let webhook = at_process_end(&posthaste).await;
     let held = posthaste.api.publish("service_run", run("1")).await;
     posthaste.idle().await;
-    let (first, second) =
-        if first_is_the_end { ("process_run_end", "service_run") } else { ("service_run", "process_run_end") };
-    let aimed = posthaste.system.faults().aim(Aim::at("fanout", operation, Action::Pause).skip(skip));
+    let (first, second) = if first_is_the_end {
+        ("process_run_end", "service_run")
+    } else {
+        ("service_run", "process_run_end")
+    };
+    let aimed =
+        posthaste.system.faults().aim(Aim::at("fanout", operation, Action::Pause).skip(skip));
     let mut end_published = now_ms();
     let first = posthaste.api.publish(first, run("1")).await;
-    tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.unwrap_or_else(|_| panic!("{case}: it is not hit"));
+    tokio::time::timeout(posthaste_tests::SOON, aimed.hit())
+        .await
+        .unwrap_or_else(|_| panic!("{case}: it is not hit"));
     if !first_is_the_end {
         end_published = now_ms();
     }
@@ -138,7 +172,11 @@ async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
     for request in posthaste.system.inbox().arrived("mine") {
         let ids = ids(&request);
         if ids.contains(ended) {
-            assert_eq!((ids.first(), ids.last()), (Some(&held), Some(ended)), "{case}: the end is the last");
+            assert_eq!(
+                (ids.first(), ids.last()),
+                (Some(&held), Some(ended)),
+                "{case}: the end is the last"
+            );
         }
     }
 }
@@ -148,7 +186,9 @@ async fn interleaved(first_is_the_end: bool, operation: &str, skip: u32) {
 #[tokio::test]
 async fn an_end_overtakes_a_hold_at_every_call() {
     let calls = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:TransactWriteItems"];
-    futures::stream::iter(calls).for_each_concurrent(3, |operation| interleaved(false, operation, 0)).await;
+    futures::stream::iter(calls)
+        .for_each_concurrent(3, |operation| interleaved(false, operation, 0))
+        .await;
 }
 
 /// A fan-out that ends a run makes these calls. The first invocation reads the index, stores the
@@ -195,7 +235,10 @@ async fn killed_at(at: &str, operation: &str, skip: u32, action: Action) {
     assert!(aimed.is_some_and(|aimed| aimed.hits() > 0), "{case}");
     posthaste.deliveries(&webhook, "succeeded", 2).await;
     let arrived = posthaste.system.inbox().arrived("mine");
-    assert!(arrived.iter().any(|request| ids(request) == published), "{case}: together and in order");
+    assert!(
+        arrived.iter().any(|request| ids(request) == published),
+        "{case}: together and in order"
+    );
 }
 
 #[tokio::test]
@@ -211,7 +254,9 @@ async fn a_fan_out_killed_at_any_call_loses_no_hold() {
     let actions = [Action::KillBefore, Action::KillAfter, Action::Fail];
     let cases = calls.into_iter().flat_map(|call| actions.clone().map(|action| (call, action)));
     futures::stream::iter(cases)
-        .for_each_concurrent(4, |((at, operation, skip), action)| killed_at(at, operation, skip, action))
+        .for_each_concurrent(4, |((at, operation, skip), action)| {
+            killed_at(at, operation, skip, action)
+        })
         .await;
 }
 
@@ -229,13 +274,22 @@ async fn what_is_published_in_one_call_goes_before_the_end_that_is_in_it() {
     let event = |name: &str| json!({ "type": name, "data": run("1") });
     let mut events: Vec<Value> = (0..40).map(|_| event("service_run")).collect();
     events.push(event("process_run_end"));
-    let answer = posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
-    let published: Vec<String> =
-        answer["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+    let answer =
+        posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
+    let published: Vec<String> = answer["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["id"].as_str().unwrap().to_owned())
+        .collect();
     assert!(published.is_sorted(), "the ids of a call sort in its order");
     posthaste.deliveries(&webhook, "succeeded", 41).await;
     let arrived = posthaste.system.inbox().arrived("mine");
-    assert_eq!(ids(&arrived[0]), published, "the first request has all, in the order of the call, and the end last");
+    assert_eq!(
+        ids(&arrived[0]),
+        published,
+        "the first request has all, in the order of the call, and the end last"
+    );
 }
 
 /// Lists the ids of the events of some requests in their order, each once.
@@ -251,7 +305,8 @@ async fn a_run_of_any_size_keeps_its_order() {
     let webhook = at_process_end(&posthaste).await;
     let mut published = Vec::new();
     let mut publish = async |events: Vec<Value>| {
-        let answer = posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
+        let answer =
+            posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
         let events = answer["events"].as_array().unwrap().clone();
         published.extend(events.iter().map(|event| event["id"].as_str().unwrap().to_owned()));
     };
@@ -269,7 +324,11 @@ async fn a_run_of_any_size_keeps_its_order() {
     let arrived = first_arrivals(&arrived);
     let (events, ends) = arrived.split_at(500);
     assert_eq!(events, &published[..500], "in two tasks");
-    assert_eq!(BTreeSet::from_iter(ends), BTreeSet::from_iter(&published[500..]), "the ends last, in any order");
+    assert_eq!(
+        BTreeSet::from_iter(ends),
+        BTreeSet::from_iter(&published[500..]),
+        "the ends last, in any order"
+    );
     assert_eq!(posthaste.deliveries(&webhook, "succeeded", 100).await.len(), 100);
 }
 
@@ -279,7 +338,8 @@ async fn an_event_that_two_messages_bring_is_held_once() {
     at_process_end(&posthaste).await;
     // An id of about now.
     let id = posthaste.api.workspace("other").await.publish("order.created", json!({})).await;
-    let held = json!({ "workspace": "default", "id": id, "type": "service_run", "data": run("1") }).to_string();
+    let held = json!({ "workspace": "default", "id": id, "type": "service_run", "data": run("1") })
+        .to_string();
     posthaste.send("EventsQueueUrl", &[held.clone(), held]).await;
     posthaste.idle().await;
     let end = posthaste.api.publish("process_run_end", run("1")).await;
@@ -334,6 +394,7 @@ async fn duplicated_and_reordered_messages_change_nothing() {
             seen.insert(event["id"].as_str().unwrap().to_owned());
         }
     }
-    let all: std::collections::BTreeSet<String> = published.into_iter().map(|(_, _, id)| id).collect();
+    let all: std::collections::BTreeSet<String> =
+        published.into_iter().map(|(_, _, id)| id).collect();
     assert_eq!(seen, all);
 }

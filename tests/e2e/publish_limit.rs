@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 async fn limited() -> Posthaste {
     let template = binaries::template().unwrap();
     let (before, parameter) = template.split_at(template.find("  PublishRateLimit:").unwrap());
-    Posthaste::with_template(format!("{before}{}", parameter.replacen("Default: 1000", "Default: 1", 1))).await
+    Posthaste::with_template(format!(
+        "{before}{}",
+        parameter.replacen("Default: 1000", "Default: 1", 1)
+    ))
+    .await
 }
 
 fn events(count: usize) -> Value {

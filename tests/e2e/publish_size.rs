@@ -18,7 +18,8 @@ fn call(blanks: &str, bytes: usize) -> String {
 async fn a_call_of_the_largest_size_is_taken_whatever_its_content_type_is() {
     let posthaste = Posthaste::start().await;
     let of_type = |content_type: &str| posthaste.api.with_header("content-type", content_type);
-    let (as_json, as_form) = (of_type("application/json"), of_type("application/x-www-form-urlencoded"));
+    let (as_json, as_form) =
+        (of_type("application/json"), of_type("application/x-www-form-urlencoded"));
     let publish = async |api: &Api, body: String| {
         assert!(body.len() >= MAX_PUBLISH_BYTES);
         let (status, answer) = api.raw(Method::POST, "/events", body).await;

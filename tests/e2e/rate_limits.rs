@@ -5,7 +5,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 async fn publish(posthaste: &Posthaste, count: usize) {
-    let events: Vec<Value> = (0..count).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..count).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     for events in events.chunks(100) {
         posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     }
@@ -24,7 +25,9 @@ pub(crate) fn keeps(arrived: &[Arrived], requests: usize) {
 #[tokio::test]
 async fn a_backlog_goes_out_at_the_limit() {
     let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register_with("mine", json!({ "rateLimit": { "requests": 10, "per": "second" } })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "rateLimit": { "requests": 10, "per": "second" } }))
+        .await;
     publish(&posthaste, 80).await;
     let arrived = posthaste.arrived("mine", 80).await;
     keeps(&arrived, 10);
@@ -38,11 +41,16 @@ async fn a_backlog_goes_out_at_the_limit() {
 #[tokio::test]
 async fn a_changed_limit_acts_on_what_waits() {
     let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register_with("mine", json!({ "rateLimit": { "requests": 12, "per": "minute" } })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "rateLimit": { "requests": 12, "per": "minute" } }))
+        .await;
     publish(&posthaste, 8).await;
     posthaste.arrived("mine", 1).await;
     let path = format!("/webhooks/{}", webhook["id"]);
-    posthaste.api.ok(Method::PATCH, &path, json!({ "rateLimit": { "requests": 100, "per": "second" } })).await;
+    posthaste
+        .api
+        .ok(Method::PATCH, &path, json!({ "rateLimit": { "requests": 100, "per": "second" } }))
+        .await;
     // The turn is told of the change: it does not sleep until its next slot.
     posthaste.deliveries(&webhook, "succeeded", 8).await;
 }
@@ -50,7 +58,9 @@ async fn a_changed_limit_acts_on_what_waits() {
 #[tokio::test]
 async fn a_burst_of_slow_processing_does_not_become_a_burst_of_requests() {
     let posthaste = Posthaste::start().await;
-    posthaste.register_with("mine", json!({ "rateLimit": { "requests": 5, "per": "second" } })).await;
+    posthaste
+        .register_with("mine", json!({ "rateLimit": { "requests": 5, "per": "second" } }))
+        .await;
     let aimed = posthaste.system.faults().aim(
         posthaste_tests::Aim::at(
             "deliver",
@@ -71,7 +81,8 @@ async fn a_burst_of_slow_processing_does_not_become_a_burst_of_requests() {
 async fn a_list_needs_few_slots_for_many_events() {
     let posthaste = Posthaste::start().await;
     let limit = json!({ "requests": 1, "per": "second" });
-    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr", "rateLimit": limit })).await;
+    let webhook =
+        posthaste.register_with("mine", json!({ "profile": "spektr", "rateLimit": limit })).await;
     publish(&posthaste, 60).await;
     // One request each would take 60 s, twice as long as this waits.
     posthaste.deliveries(&webhook, "succeeded", 60).await;

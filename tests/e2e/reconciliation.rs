@@ -6,7 +6,12 @@ use serde_json::{Value, json};
 
 async fn page(posthaste: &Posthaste, query: &str) -> (Vec<String>, Option<String>) {
     let page = posthaste.api.ok(Method::GET, &format!("/events?{query}"), Value::Null).await;
-    let ids = page["items"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+    let ids = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["id"].as_str().unwrap().to_owned())
+        .collect();
     (ids, page["next"].as_str().map(str::to_owned))
 }
 
@@ -26,9 +31,15 @@ async fn events_are_read_in_the_order_of_time_over_all_shards() {
     let mut published = Vec::new();
     for n in 0..30 {
         let event = json!({
-            "type": if n % 3 == 0 { "order.shipped" } else { "order.created" }, "subject": format!("c-{}", n % 5), "data": { "n": n },
+            "type": if n % 3 == 0 { "order.shipped" } else { "order.created" },
+            "subject": format!("c-{}", n % 5), "data": { "n": n },
         });
-        published.push(posthaste.api.ok(Method::POST, "/events", event).await["id"].as_str().unwrap().to_owned());
+        published.push(
+            posthaste.api.ok(Method::POST, "/events", event).await["id"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
     }
     posthaste.idle().await;
     published.sort();
@@ -42,11 +53,18 @@ async fn events_are_read_in_the_order_of_time_over_all_shards() {
     assert_eq!(all(&posthaste, "limit=3&subject=c-1").await.len(), 6);
     assert_eq!(all(&posthaste, "type=order.shipped&subject=c-0").await.len(), 2);
     assert_eq!(all(&posthaste, "type=inventory.sold").await.len(), 0);
-    let eleventh = posthaste.api.ok(Method::GET, &format!("/events/{}", published[10]), Value::Null).await;
+    let eleventh =
+        posthaste.api.ok(Method::GET, &format!("/events/{}", published[10]), Value::Null).await;
     let at = eleventh["acceptedAt"].as_str().unwrap();
-    let (before, after) =
-        (all(&posthaste, &format!("until={at}")).await, all(&posthaste, &format!("since={at}")).await);
-    assert_eq!([before, after.clone()].concat(), published, "since takes its own time, until does not");
+    let (before, after) = (
+        all(&posthaste, &format!("until={at}")).await,
+        all(&posthaste, &format!("since={at}")).await,
+    );
+    assert_eq!(
+        [before, after.clone()].concat(),
+        published,
+        "since takes its own time, until does not"
+    );
     assert!(after.contains(&published[10]));
 }
 
@@ -64,7 +82,10 @@ async fn an_event_is_read_as_it_was_published() {
     assert!(text.contains(data), "{text}");
     let event = posthaste.api.ok(Method::GET, &path, Value::Null).await;
     assert_eq!((&event["subject"], &event["reference"]), (&json!("c-1"), &json!("r")));
-    assert_eq!((&event["timestamp"], &event["delivered"]), (&json!("2023-07-18T15:32:13Z"), &json!(null)));
+    assert_eq!(
+        (&event["timestamp"], &event["delivered"]),
+        (&json!("2023-07-18T15:32:13Z"), &json!(null))
+    );
     let other = posthaste.api.workspace("other").await;
     assert_eq!(other.call(Method::GET, &path, Value::Null).await.0, 404);
     assert_eq!(posthaste.api.call(Method::GET, "/events/x", Value::Null).await.0, 404);
@@ -86,8 +107,11 @@ async fn two_workspaces_with_the_same_event_id_keep_their_own() {
     // Too large for a task, so that they travel by reference. Both in one call, so that they come
     // in one batch.
     let event = |name: &&str| {
-        json!({ "workspace": name, "id": now, "type": "order.created", "data": { "whose": name, "x": large } })
-            .to_string()
+        json!({
+            "workspace": name, "id": now, "type": "order.created",
+            "data": { "whose": name, "x": large },
+        })
+        .to_string()
     };
     posthaste.send("EventsQueueUrl", &workspaces.iter().map(event).collect::<Vec<_>>()).await;
     for (name, api) in workspaces.iter().zip(&clients) {

@@ -65,7 +65,8 @@ async fn a_replay_that_fails_is_tried_again_and_keeps_its_cause() {
 async fn a_replay_that_waits_for_its_slot_keeps_its_cause() {
     let posthaste = Posthaste::start().await;
     let limit = json!({ "requests": 20, "per": "minute" });
-    let (webhook, original) = exhausted(&posthaste, json!({ "retrySchedule": [], "rateLimit": limit })).await;
+    let (webhook, original) =
+        exhausted(&posthaste, json!({ "retrySchedule": [], "rateLimit": limit })).await;
     let path = format!("{}/replay", path(&webhook, &original));
     for _ in 0..2 {
         posthaste.api.ok(Method::POST, &path, Value::Null).await;
@@ -84,12 +85,18 @@ async fn one_delivery_is_read_with_the_request_as_it_was_sent() {
     let request = shown.as_object_mut().unwrap().remove("request").unwrap();
     assert_eq!(shown, original);
     let arrived = posthaste.arrived("mine", 1).await.remove(0);
-    assert_eq!((&request["url"], &request["body"]), (&json!(posthaste.inbox_url("mine")), &json!(arrived.body)));
+    assert_eq!(
+        (&request["url"], &request["body"]),
+        (&json!(posthaste.inbox_url("mine")), &json!(arrived.body))
+    );
     let headers = request["headers"].as_object().unwrap();
     for (name, value) in headers {
         assert_eq!(arrived.headers[name], value.as_str().unwrap(), "{name}");
     }
-    assert!(headers.contains_key("webhook-id") && !headers.keys().any(|name| name.ends_with("signature")));
+    assert!(
+        headers.contains_key("webhook-id")
+            && !headers.keys().any(|name| name.ends_with("signature"))
+    );
 
     // What the present settings make of the event is not what was sent.
     let settings = json!({ "profile": "spectra" });
@@ -100,8 +107,12 @@ async fn one_delivery_is_read_with_the_request_as_it_was_sent() {
 #[tokio::test]
 async fn what_shared_a_request_is_shown_without_it() {
     let posthaste = Posthaste::start().await;
-    let (webhook, original) = exhausted(&posthaste, json!({ "profile": "spektr", "retrySchedule": [] })).await;
-    assert_eq!(posthaste.api.ok(Method::GET, &path(&webhook, &original), Value::Null).await, original);
+    let (webhook, original) =
+        exhausted(&posthaste, json!({ "profile": "spektr", "retrySchedule": [] })).await;
+    assert_eq!(
+        posthaste.api.ok(Method::GET, &path(&webhook, &original), Value::Null).await,
+        original
+    );
 }
 
 #[tokio::test]
@@ -109,14 +120,16 @@ async fn what_can_not_be_replayed_is_refused() {
     let posthaste = Posthaste::start().await;
     let (webhook, original) = exhausted(&posthaste, json!({ "retrySchedule": [] })).await;
     let other = posthaste.register_with("other", json!({ "events": ["order.shipped"] })).await;
-    let refused = async |api: &posthaste_tests::Api, webhook: &Value, id: &Value, status: u16, code: &str| {
-        let path = path(webhook, &json!({ "id": id }));
-        let (answered, answer) = api.call(Method::POST, &format!("{path}/replay"), Value::Null).await;
-        assert_eq!((answered, &answer["error"]["code"]), (status, &json!(code)), "{path}");
-        if status == 404 {
-            assert_eq!(api.call(Method::GET, &path, Value::Null).await.0, 404, "{path}");
-        }
-    };
+    let refused =
+        async |api: &posthaste_tests::Api, webhook: &Value, id: &Value, status: u16, code: &str| {
+            let path = path(webhook, &json!({ "id": id }));
+            let (answered, answer) =
+                api.call(Method::POST, &format!("{path}/replay"), Value::Null).await;
+            assert_eq!((answered, &answer["error"]["code"]), (status, &json!(code)), "{path}");
+            if status == 404 {
+                assert_eq!(api.call(Method::GET, &path, Value::Null).await.0, 404, "{path}");
+            }
+        };
     let api = &posthaste.api;
     refused(api, &webhook, &json!("018566ad-3f93-8f0b-9ed5-36f7ac81ef7b"), 404, "not_found").await;
     refused(api, &webhook, &json!("nonsense"), 404, "not_found").await;
@@ -124,7 +137,8 @@ async fn what_can_not_be_replayed_is_refused() {
     refused(&api.workspace("elsewhere").await, &webhook, &original["id"], 404, "not_found").await;
     let test = api.ok(Method::POST, &format!("/webhooks/{}/test", webhook["id"]), json!({})).await;
     refused(api, &webhook, &test["delivery"], 409, "event_gone").await;
-    api.ok(Method::PATCH, &format!("/webhooks/{}", webhook["id"]), json!({ "enabled": false })).await;
+    api.ok(Method::PATCH, &format!("/webhooks/{}", webhook["id"]), json!({ "enabled": false }))
+        .await;
     refused(api, &webhook, &original["id"], 409, "webhook_disabled").await;
     posthaste.idle().await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2, "the original and the test");

@@ -63,7 +63,9 @@ async fn a_replay_whose_calls_fail_or_lose_their_answers_goes_on_and_counts_exac
     let posthaste = start().await;
     let webhook = failed(&posthaste, "mine", 7).await;
     let mut replays = 0;
-    for operation in ["dynamodb:GetItem", "dynamodb:Query", "sqs:SendMessageBatch", "dynamodb:UpdateItem"] {
+    for operation in
+        ["dynamodb:GetItem", "dynamodb:Query", "sqs:SendMessageBatch", "dynamodb:UpdateItem"]
+    {
         for (action, times) in [(Action::Fail, 6), (Action::Lose, 1)] {
             let aim = Aim::at("replay", operation, action.clone()).times(times);
             let aimed = posthaste.system.faults().aim(aim);
@@ -83,13 +85,19 @@ async fn a_call_that_dies_leaves_a_replay_that_runs_or_none() {
     let webhook = failed(&posthaste, "mine", 4).await;
     for operation in ["sqs:SendMessageBatch", "dynamodb:TransactWriteItems"] {
         for action in [Action::KillBefore, Action::KillAfter, Action::Lose] {
-            let aimed = posthaste.system.faults().aim(Aim::at("register", operation, action.clone()));
-            let (status, answer) =
-                posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
+            let aimed =
+                posthaste.system.faults().aim(Aim::at("register", operation, action.clone()));
+            let (status, answer) = posthaste
+                .api
+                .call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO }))
+                .await;
             assert_eq!(aimed.hits(), 1, "{operation} {action:?}");
             if action == Action::Lose {
                 assert_eq!(status, 202, "{operation}: {answer}");
-                assert_eq!(counts(&over(&posthaste, &webhook, &answer["data"]).await), ("done", 4, 4));
+                assert_eq!(
+                    counts(&over(&posthaste, &webhook, &answer["data"]).await),
+                    ("done", 4, 4)
+                );
                 continue;
             }
             assert!(status >= 500, "{operation} {action:?}: {answer}");
@@ -97,12 +105,18 @@ async fn a_call_that_dies_leaves_a_replay_that_runs_or_none() {
             let begun = eventually("a replay can begin", async || {
                 posthaste.hurry();
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                let (status, answer) =
-                    posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
+                let (status, answer) = posthaste
+                    .api
+                    .call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO }))
+                    .await;
                 (status == 202).then(|| answer["data"].clone())
             });
             let begun = begun.await;
-            assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 4, 4), "{operation} {action:?}");
+            assert_eq!(
+                counts(&over(&posthaste, &webhook, &begun).await),
+                ("done", 4, 4),
+                "{operation} {action:?}"
+            );
         }
     }
 }

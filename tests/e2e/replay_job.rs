@@ -28,7 +28,8 @@ pub(crate) async fn failed(posthaste: &Posthaste, inbox: &str, count: usize) -> 
 }
 
 async fn publish(posthaste: &Posthaste, count: usize) {
-    let events: Vec<Value> = (0..count).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..count).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
 }
 
@@ -62,7 +63,9 @@ async fn history(posthaste: &Posthaste, webhook: &Value, cause: &str) -> Vec<Val
     loop {
         let path = format!("/webhooks/{}/deliveries?limit=100{cursor}", webhook["id"]);
         let page = posthaste.api.ok(Method::GET, &path, Value::Null).await;
-        all.extend(page["items"].as_array().unwrap().iter().filter(|item| item["cause"] == cause).cloned());
+        all.extend(
+            page["items"].as_array().unwrap().iter().filter(|item| item["cause"] == cause).cloned(),
+        );
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return all,
@@ -74,7 +77,8 @@ async fn history(posthaste: &Posthaste, webhook: &Value, cause: &str) -> Vec<Val
 pub(crate) async fn replayed(posthaste: &Posthaste, webhook: &Value, count: usize) -> Vec<Value> {
     let replays = eventually("all replays have succeeded", async || {
         let replays = history(posthaste, webhook, "replay").await;
-        (replays.len() >= count && replays.iter().all(|replay| replay["status"] == "succeeded")).then_some(replays)
+        (replays.len() >= count && replays.iter().all(|replay| replay["status"] == "succeeded"))
+            .then_some(replays)
     });
     let replays = replays.await;
     assert_eq!(replays.len(), count);
@@ -82,7 +86,11 @@ pub(crate) async fn replayed(posthaste: &Posthaste, webhook: &Value, count: usiz
 }
 
 pub(crate) fn counts(job: &Value) -> (&str, u64, u64) {
-    (job["status"].as_str().unwrap(), job["examined"].as_u64().unwrap(), job["replayed"].as_u64().unwrap())
+    (
+        job["status"].as_str().unwrap(),
+        job["examined"].as_u64().unwrap(),
+        job["replayed"].as_u64().unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -94,9 +102,16 @@ async fn all_that_failed_is_delivered_again_page_by_page() {
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
     assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 9, 7));
     let replays = replayed(&posthaste, &webhook, 7).await;
-    let failed: BTreeSet<String> =
-        posthaste.deliveries(&webhook, "exhausted", 7).await.iter().map(|item| item["eventId"].to_string()).collect();
-    assert_eq!(replays.iter().map(|item| item["eventId"].to_string()).collect::<BTreeSet<_>>(), failed);
+    let failed: BTreeSet<String> = posthaste
+        .deliveries(&webhook, "exhausted", 7)
+        .await
+        .iter()
+        .map(|item| item["eventId"].to_string())
+        .collect();
+    assert_eq!(
+        replays.iter().map(|item| item["eventId"].to_string()).collect::<BTreeSet<_>>(),
+        failed
+    );
     posthaste.idle().await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 7 + 2 + 7);
     assert!(posthaste.calls("replay", "dynamodb:UpdateItem") >= 3, "it took several pages");
@@ -114,7 +129,11 @@ async fn all_that_is_over_is_delivered_again_in_its_time_only() {
     replayed(&posthaste, &webhook, 4).await;
     posthaste.api.ok(Method::POST, &format!("/webhooks/{}/test", webhook["id"]), json!({})).await;
     let begun = begin(&posthaste, &webhook, all).await;
-    assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 4, 4), "no replays and no tests");
+    assert_eq!(
+        counts(&over(&posthaste, &webhook, &begun).await),
+        ("done", 4, 4),
+        "no replays and no tests"
+    );
     replayed(&posthaste, &webhook, 8).await;
 
     let newest = succeeded[0]["createdAt"].as_str().unwrap();
@@ -123,7 +142,10 @@ async fn all_that_is_over_is_delivered_again_in_its_time_only() {
     let ended = over(&posthaste, &webhook, &begun).await;
     let (status, examined, replayed) = counts(&ended);
     assert_eq!(status, "done");
-    assert!((2..4).contains(&examined) && examined == replayed, "the newest is not before itself: {examined}");
+    assert!(
+        (2..4).contains(&examined) && examined == replayed,
+        "the newest is not before itself: {examined}"
+    );
     let begun = begin(&posthaste, &webhook, json!({ "since": "2099-01-01T00:00:00Z" })).await;
     assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 0, 0));
 }
@@ -137,7 +159,8 @@ async fn what_was_skipped_failed_too() {
     let of_webhook = format!("/webhooks/{}", webhook["id"]);
     posthaste.api.ok(Method::PATCH, &of_webhook, json!({ "enabled": false })).await;
     posthaste.deliveries(&webhook, "skipped", 1).await;
-    let (status, answer) = posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
+    let (status, answer) =
+        posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
     assert_eq!((status, &answer["error"]["code"]), (409, &json!("webhook_disabled")));
     posthaste.api.ok(Method::PATCH, &of_webhook, json!({ "enabled": true })).await;
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
@@ -148,7 +171,8 @@ async fn what_was_skipped_failed_too() {
 #[tokio::test]
 async fn what_can_share_a_request_shares_it_again() {
     let posthaste = start().await;
-    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr", "retrySchedule": [] })).await;
+    let webhook =
+        posthaste.register_with("mine", json!({ "profile": "spektr", "retrySchedule": [] })).await;
     posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(500, 1)));
     publish(&posthaste, 3).await;
     posthaste.deliveries(&webhook, "exhausted", 3).await;
@@ -160,8 +184,12 @@ async fn what_can_share_a_request_shares_it_again() {
     let arrived = posthaste.system.inbox().arrived("mine");
     assert_eq!(arrived.len(), before + 1);
     let body: Value = serde_json::from_str(&arrived[before].body).unwrap();
-    let order: Vec<u64> =
-        body["results"].as_array().unwrap().iter().map(|event| event["data"]["n"].as_u64().unwrap()).collect();
+    let order: Vec<u64> = body["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["data"]["n"].as_u64().unwrap())
+        .collect();
     assert_eq!(order.len(), 3);
 }
 
@@ -177,7 +205,8 @@ async fn messages_that_come_twice_are_counted_once() {
     posthaste.idle().await;
 
     // Every message once more: the job is over.
-    let first = json!({ "workspace": "default", "webhook": webhook["id"], "job": begun["id"], "page": 0 });
+    let first =
+        json!({ "workspace": "default", "webhook": webhook["id"], "job": begun["id"], "page": 0 });
     let arrived = posthaste.system.inbox().arrived("mine").len();
     posthaste.send("ReplayQueueUrl", &[first.to_string()]).await;
     posthaste.idle().await;
@@ -191,9 +220,12 @@ async fn messages_that_come_twice_are_counted_once() {
 async fn a_cancelled_replay_sends_no_other_page() {
     let posthaste = start().await;
     let webhook = failed(&posthaste, "mine", 7).await;
-    let paused = posthaste.system.faults().aim(Aim::at("replay", "dynamodb:UpdateItem", Action::Pause));
+    let paused =
+        posthaste.system.faults().aim(Aim::at("replay", "dynamodb:UpdateItem", Action::Pause));
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
-    tokio::time::timeout(posthaste_tests::SOON, paused.hit()).await.expect("the first page is sent");
+    tokio::time::timeout(posthaste_tests::SOON, paused.hit())
+        .await
+        .expect("the first page is sent");
     let of_job = format!("{}/{}", path(&webhook), begun["id"].as_str().unwrap());
     let cancelled = posthaste.api.ok(Method::DELETE, &of_job, Value::Null).await;
     assert_eq!(counts(&cancelled), ("cancelled", 0, 0));
@@ -221,7 +253,8 @@ async fn job_status(posthaste: &Posthaste, webhook: &Value, begun: &Value) -> Va
 async fn a_replay_cancelled_on_its_last_page_stays_cancelled() {
     let posthaste = start().await;
     let webhook = failed(&posthaste, "mine", 2).await;
-    let paused = posthaste.system.faults().aim(Aim::at("replay", "dynamodb:UpdateItem", Action::Pause));
+    let paused =
+        posthaste.system.faults().aim(Aim::at("replay", "dynamodb:UpdateItem", Action::Pause));
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
     tokio::time::timeout(posthaste_tests::SOON, paused.hit()).await.expect("the page is sent");
     let of_job = format!("{}/{}", path(&webhook), begun["id"].as_str().unwrap());
@@ -236,7 +269,10 @@ async fn one_replay_runs_for_a_webhook() {
     let posthaste = start().await;
     let webhook = failed(&posthaste, "mine", 4).await;
     let other = failed(&posthaste, "other", 1).await;
-    let paused = posthaste.system.faults().aim(Aim::at("replay", "dynamodb:GetItem", Action::Pause).times(9));
+    let paused = posthaste
+        .system
+        .faults()
+        .aim(Aim::at("replay", "dynamodb:GetItem", Action::Pause).times(9));
     let (path, asked) = (path(&webhook), json!({ "since": LONG_AGO }));
     let both = tokio::join!(
         posthaste.api.call(Method::POST, &path, asked.clone()),
@@ -246,12 +282,19 @@ async fn one_replay_runs_for_a_webhook() {
     assert_eq!((begun.0, refused.0), (202, 409), "{begun:?} {refused:?}");
     assert_eq!(refused.1["error"]["code"], "replay_running");
     let begun = begun.1["data"].clone();
-    assert!(refused.1["error"]["message"].as_str().unwrap().contains(begun["id"].as_str().unwrap()), "{refused:?}");
+    assert!(
+        refused.1["error"]["message"].as_str().unwrap().contains(begun["id"].as_str().unwrap()),
+        "{refused:?}"
+    );
     let (status, _) = posthaste.api.call(Method::POST, &path, asked.clone()).await;
     assert_eq!(status, 409);
     let elsewhere = begin(&posthaste, &other, asked.clone()).await;
     paused.release();
-    assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 5, 4), "the other's event came here too");
+    assert_eq!(
+        counts(&over(&posthaste, &webhook, &begun).await),
+        ("done", 5, 4),
+        "the other's event came here too"
+    );
     assert_eq!(over(&posthaste, &other, &elsewhere).await["status"], "done");
     begin(&posthaste, &webhook, asked).await;
 }
@@ -261,11 +304,15 @@ async fn stop_at_page(posthaste: &Posthaste, webhook: &Value, job: &Value, page:
     let table = &posthaste.system.stack().outputs["DeliveriesTable"];
     let stopped = json!({
         "TableName": table,
-        "Key": { "pk": { "S": format!("#replay#default#{}", webhook["id"]) }, "sk": { "S": job["id"] } },
-        "UpdateExpression": "SET #s = :running, page = :page, examined = :zero, replayed = :zero, updatedAt = :old REMOVE #c",
+        "Key": {
+            "pk": { "S": format!("#replay#default#{}", webhook["id"]) }, "sk": { "S": job["id"] },
+        },
+        "UpdateExpression": "SET #s = :running, page = :page, examined = :zero, replayed = :zero, \
+            updatedAt = :old REMOVE #c",
         "ExpressionAttributeNames": { "#s": "status", "#c": "cursor" },
         "ExpressionAttributeValues": {
-            ":running": { "S": "running" }, ":page": { "N": page.to_string() }, ":zero": { "N": "0" }, ":old": { "S": LONG_AGO }
+            ":running": { "S": "running" }, ":page": { "N": page.to_string() },
+            ":zero": { "N": "0" }, ":old": { "S": LONG_AGO }
         },
     });
     posthaste.system.dynamodb().call("UpdateItem", &stopped).await.unwrap();
@@ -280,7 +327,8 @@ async fn a_replay_whose_message_is_lost_goes_on_when_somebody_asks() {
     over(&posthaste, &webhook, &begun).await;
     replayed(&posthaste, &webhook, 4).await;
     stop_at_page(&posthaste, &webhook, &begun, 0).await;
-    let (status, answer) = posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
+    let (status, answer) =
+        posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
     assert_eq!((status, &answer["error"]["code"]), (409, &json!("replay_running")));
     assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 4, 4));
     replayed(&posthaste, &webhook, 4).await;
@@ -290,14 +338,18 @@ async fn a_replay_whose_message_is_lost_goes_on_when_somebody_asks() {
 async fn a_replay_of_a_webhook_that_is_paused_meanwhile_fails() {
     let posthaste = start().await;
     let webhook = failed(&posthaste, "mine", 4).await;
-    let paused = posthaste.system.faults().aim(Aim::at("replay", "dynamodb:GetItem", Action::Pause));
+    let paused =
+        posthaste.system.faults().aim(Aim::at("replay", "dynamodb:GetItem", Action::Pause));
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
     tokio::time::timeout(posthaste_tests::SOON, paused.hit()).await.expect("it begins");
     let of_webhook = format!("/webhooks/{}", webhook["id"]);
     posthaste.api.ok(Method::PATCH, &of_webhook, json!({ "enabled": false })).await;
     paused.release();
     let job = over(&posthaste, &webhook, &begun).await;
-    assert_eq!((counts(&job), &job["error"]["code"]), (("failed", 0, 0), &json!("webhook_disabled")));
+    assert_eq!(
+        (counts(&job), &job["error"]["code"]),
+        (("failed", 0, 0), &json!("webhook_disabled"))
+    );
     posthaste.api.ok(Method::PATCH, &of_webhook, json!({ "enabled": true })).await;
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
     assert_eq!(counts(&over(&posthaste, &webhook, &begun).await), ("done", 4, 4));
@@ -311,7 +363,8 @@ async fn a_replay_of_too_many_pages_fails() {
     over(&posthaste, &webhook, &begun).await;
     stop_at_page(&posthaste, &webhook, &begun, 100_000).await;
     // Whoever asks for another one sets the one that stands still going.
-    let (status, _) = posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
+    let (status, _) =
+        posthaste.api.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
     assert_eq!(status, 409);
     let job = over(&posthaste, &webhook, &begun).await;
     assert_eq!((counts(&job), &job["error"]["code"]), (("failed", 0, 0), &json!("too_many_pages")));
@@ -325,7 +378,8 @@ async fn a_replay_is_its_workspaces_and_its_webhooks_own() {
     let elsewhere = posthaste.api.workspace("elsewhere").await;
     let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
     let id = begun["id"].as_str().unwrap();
-    let (status, _) = elsewhere.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
+    let (status, _) =
+        elsewhere.call(Method::POST, &path(&webhook), json!({ "since": LONG_AGO })).await;
     assert_eq!(status, 404);
     for method in [Method::GET, Method::DELETE] {
         for (api, path) in [
@@ -335,7 +389,11 @@ async fn a_replay_is_its_workspaces_and_its_webhooks_own() {
             (&posthaste.api, format!("{}/latest", path(&webhook))),
         ] {
             let (status, answer) = api.call(method.clone(), &path, Value::Null).await;
-            assert_eq!((status, &answer["error"]["code"]), (404, &json!("not_found")), "{method} {path}");
+            assert_eq!(
+                (status, &answer["error"]["code"]),
+                (404, &json!("not_found")),
+                "{method} {path}"
+            );
         }
     }
     assert_eq!(over(&posthaste, &webhook, &begun).await["status"], "done");

@@ -34,7 +34,11 @@ async fn a_failing_endpoint_is_tried_four_times_a_second_apart_and_then_there_is
     posthaste.drained("DeliveriesQueueUrl").await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 4, "nothing more came");
     let letters = posthaste.queue("DeliveriesDeadLetterQueueUrl");
-    assert_eq!(posthaste.system.metrics().queues[&letters].visible, 0, "a failing receiver is no fault of ours");
+    assert_eq!(
+        posthaste.system.metrics().queues[&letters].visible,
+        0,
+        "a failing receiver is no fault of ours"
+    );
 }
 
 #[tokio::test]
@@ -52,7 +56,10 @@ async fn an_endpoint_that_recovers_gets_the_event() {
     assert_eq!(statuses, [503, 503, 200]);
     assert_eq!(delivery["error"], json!(null));
     posthaste.drained("DeliveriesQueueUrl").await;
-    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("ExhaustedDeliveriesQueueUrl")].visible, 0);
+    assert_eq!(
+        posthaste.system.metrics().queues[&posthaste.queue("ExhaustedDeliveriesQueueUrl")].visible,
+        0
+    );
 }
 
 #[tokio::test]
@@ -81,7 +88,9 @@ async fn a_timeout_a_refused_connection_and_a_redirect_are_failures_with_their_r
             .ok(
                 reqwest::Method::POST,
                 "/webhooks",
-                json!({ "url": url, "events": ["*"], "timeoutSeconds": 1, "retrySchedule": [1, 1, 1] }),
+                json!({
+                    "url": url, "events": ["*"], "timeoutSeconds": 1, "retrySchedule": [1, 1, 1],
+                }),
             )
             .await
     };
@@ -89,19 +98,31 @@ async fn a_timeout_a_refused_connection_and_a_redirect_are_failures_with_their_r
     let moved = register(posthaste.inbox_url("moved")).await;
     let refused = register(format!("http://{nobody}/")).await;
     let answer = Answer { delay_ms: 3000, ..Answer::status(200, 1) };
-    posthaste.system.inbox().set("slow", Settings { responses: [answer].into(), ..Settings::default() });
+    posthaste
+        .system
+        .inbox()
+        .set("slow", Settings { responses: [answer].into(), ..Settings::default() });
     let location = ("location".to_owned(), "http://169.254.169.254/latest/meta-data/".to_owned());
     let answer = Answer { headers: [location].into(), ..Answer::status(301, 100) };
-    posthaste.system.inbox().set("moved", Settings { responses: [answer].into(), ..Settings::default() });
+    posthaste
+        .system
+        .inbox()
+        .set("moved", Settings { responses: [answer].into(), ..Settings::default() });
     posthaste.api.publish("order.created", json!({})).await;
 
     let delivery = posthaste.deliveries(&slow, "succeeded", 1).await.remove(0);
     assert_eq!(delivery["attempts"][0]["error"]["code"], "timeout");
     assert!(delivery["attempts"][0]["durationMs"].as_u64().unwrap() >= 1000, "{delivery}");
     let delivery = posthaste.deliveries(&refused, "exhausted", 1).await.remove(0);
-    assert_eq!((&delivery["error"]["code"], &delivery["httpStatus"]), (&json!("connect_failed"), &json!(null)));
+    assert_eq!(
+        (&delivery["error"]["code"], &delivery["httpStatus"]),
+        (&json!("connect_failed"), &json!(null))
+    );
     let delivery = posthaste.deliveries(&moved, "exhausted", 1).await.remove(0);
-    assert_eq!((&delivery["error"]["code"], &delivery["httpStatus"]), (&json!("http_status"), &json!(301)));
+    assert_eq!(
+        (&delivery["error"]["code"], &delivery["httpStatus"]),
+        (&json!("http_status"), &json!(301))
+    );
 }
 
 /// The slow endpoint's request and the fast one's are in the same batch: the fast one's retries
@@ -116,7 +137,10 @@ async fn a_slow_endpoint_does_not_hold_up_the_retry_of_another() {
     );
     slow.await;
     let answer = Answer { delay_ms: 15_000, ..Answer::status(200, 1) };
-    posthaste.system.inbox().set("slow", Settings { responses: [answer].into(), ..Settings::default() });
+    posthaste
+        .system
+        .inbox()
+        .set("slow", Settings { responses: [answer].into(), ..Settings::default() });
     posthaste.register_failing("fast", &["*"], 500, 100).await;
     posthaste.api.publish("order.created", json!({})).await;
     let arrived = posthaste.arrived_within("fast", 4, Duration::from_secs(12)).await;

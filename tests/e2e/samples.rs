@@ -17,17 +17,23 @@ async fn every_sample_invocation_is_understood_by_its_function() {
         for file in fs::read_dir(root.join(function)).unwrap() {
             let path = file.unwrap().path();
             // With a key that there is, so that a call gets further than to the door.
-            let sample = fs::read_to_string(&path).unwrap().replace(SAMPLE_KEY, posthaste.system.first_key());
+            let sample = fs::read_to_string(&path)
+                .unwrap()
+                .replace(SAMPLE_KEY, posthaste.system.first_key());
             let answer = posthaste.system.function(function).unwrap().invoke(sample.into()).await;
-            let answer: Value =
-                serde_json::from_slice(&answer.unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap();
+            let answer: Value = serde_json::from_slice(
+                &answer.unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+            )
+            .unwrap();
             match function {
                 "register" | "types" | "ingest" => {
                     let status = answer["statusCode"].as_u64().unwrap();
                     assert!(status < 500 && status != 401, "{}: {answer}", path.display());
                 }
                 "release" => assert!(answer.is_null(), "{}: {answer}", path.display()),
-                _ => assert!(answer["batchItemFailures"].is_array(), "{}: {answer}", path.display()),
+                _ => {
+                    assert!(answer["batchItemFailures"].is_array(), "{}: {answer}", path.display())
+                }
             }
             seen += 1;
         }

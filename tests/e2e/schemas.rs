@@ -25,7 +25,11 @@ async fn a_schema_that_costs_too_much_is_refused_whatever_its_properties_are_cal
     for property in ["x", "default", "const", "enum", "examples"] {
         let body = json!({ "schema": bomb(property), "sample": { property: 1 } });
         let (status, answer) = posthaste.api.call(Method::PUT, "/event-types/evil.x", body).await;
-        assert_eq!((status, &answer["error"]["code"]), (422, &json!("invalid_schema")), "{property} {answer}");
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (422, &json!("invalid_schema")),
+            "{property} {answer}"
+        );
     }
 }
 
@@ -37,7 +41,14 @@ async fn data_that_is_too_large_for_its_schema_is_refused() {
     posthaste.api.ok(Method::PUT, "/event-types/large.list", json!({ "schema": schema })).await;
     let publish = async |count: usize| {
         let data = json!({ "list": vec![1; count] });
-        posthaste.api.call(Method::POST, "/events", json!({ "events": [{ "type": "large.list", "data": data }] })).await
+        posthaste
+            .api
+            .call(
+                Method::POST,
+                "/events",
+                json!({ "events": [{ "type": "large.list", "data": data }] }),
+            )
+            .await
     };
     assert_eq!(publish(100).await.0, 202);
     let (status, answer) = publish(20_000).await;
@@ -49,7 +60,10 @@ async fn data_that_is_too_large_for_its_schema_is_refused() {
     );
     let straight = json!({ "workspace": "default", "type": "large.list", "data": { "list": vec![1; 20_000] } });
     posthaste.send("EventsQueueUrl", &[straight.to_string()]).await;
-    assert_eq!(reason(&posthaste.receive("EventsDeadLetterQueueUrl").await), r#"Text("invalid_event")"#);
+    assert_eq!(
+        reason(&posthaste.receive("EventsDeadLetterQueueUrl").await),
+        r#"Text("invalid_event")"#
+    );
 }
 
 /// Stores a type as an earlier version would have stored it.
@@ -74,8 +88,14 @@ async fn an_event_whose_stored_schema_is_none_any_more_does_not_pass_unchecked()
     assert_eq!((status, &answer["error"]["code"]), (422, &json!("unusable_schema")), "{answer}");
     let straight = json!({ "workspace": "default", "type": "evil.x", "data": { "default": 1 } });
     posthaste.send("EventsQueueUrl", &[straight.to_string()]).await;
-    assert_eq!(reason(&posthaste.receive("EventsDeadLetterQueueUrl").await), r#"Text("unusable_schema")"#);
+    assert_eq!(
+        reason(&posthaste.receive("EventsDeadLetterQueueUrl").await),
+        r#"Text("unusable_schema")"#
+    );
 
-    posthaste.api.ok(Method::PUT, "/event-types/evil.x", json!({ "schema": { "type": "object" } })).await;
+    posthaste
+        .api
+        .ok(Method::PUT, "/event-types/evil.x", json!({ "schema": { "type": "object" } }))
+        .await;
     posthaste.api.publish("evil.x", json!({ "default": 1 })).await;
 }

@@ -41,7 +41,13 @@ async fn next_request(posthaste: &Posthaste, inbox: &str) -> Arrived {
 /// Reads the whole Registry as a text.
 pub(crate) async fn registry(posthaste: &Posthaste) -> String {
     let table = &posthaste.system.stack().outputs["RegistryTable"];
-    posthaste.system.dynamodb().call("Scan", &json!({ "TableName": table })).await.unwrap().to_string()
+    posthaste
+        .system
+        .dynamodb()
+        .call("Scan", &json!({ "TableName": table }))
+        .await
+        .unwrap()
+        .to_string()
 }
 
 /// Lists the ids of the keys that something in the Registry is sealed with.
@@ -62,7 +68,10 @@ async fn both_secrets_sign_during_the_overlap_and_the_new_one_alone_after_it() {
 
     let path = format!("/webhooks/{}", webhook["id"]);
     let shown = posthaste.api.ok(Method::GET, &path, Value::Null).await;
-    assert_eq!((&shown["secret"], &shown["previousSecretsUntil"]), (&Value::Null, &now["previousSecretsUntil"]));
+    assert_eq!(
+        (&shown["secret"], &shown["previousSecretsUntil"]),
+        (&Value::Null, &now["previousSecretsUntil"])
+    );
     assert_eq!(shown["updatedAt"], webhook["updatedAt"], "no setting has changed");
 
     // The receiver still has the old one: `signatures` are what its check says.
@@ -70,7 +79,10 @@ async fn both_secrets_sign_during_the_overlap_and_the_new_one_alone_after_it() {
     assert!(accepts(old, &during) && accepts(new, &during), "{:?}", during.headers);
     assert_eq!(signatures(&during), 2);
     let checked = during.signatures.unwrap();
-    assert!(checked.standard && !checked.spectra, "X-Webhook-Signature has room for the newest only");
+    assert!(
+        checked.standard && !checked.spectra,
+        "X-Webhook-Signature has room for the newest only"
+    );
 
     let after = eventually("the overlap has ended", async || {
         let request = next_request(&posthaste, "mine").await;
@@ -105,7 +117,9 @@ async fn three_older_secrets_are_the_most_and_a_rotation_without_overlap_is_alwa
     assert!(secrets.iter().all(|secret| accepts(secret, &request)));
 
     let leaked = secrets.pop().unwrap();
-    secrets.push(rotated(&posthaste.api, &webhook, json!({ "overlapSeconds": 0 })).await["secret"].clone());
+    secrets.push(
+        rotated(&posthaste.api, &webhook, json!({ "overlapSeconds": 0 })).await["secret"].clone(),
+    );
     let request = next_request(&posthaste, "mine").await;
     assert!(secrets.iter().all(|secret| accepts(secret, &request)) && !accepts(&leaked, &request));
 }
@@ -129,7 +143,8 @@ async fn rotations_at_the_same_time_are_made_one_after_the_other() {
 async fn a_rotation_whose_write_lost_its_answer_is_one_rotation() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
-    let aimed = posthaste.system.faults().aim(Aim::at("register", "dynamodb:UpdateItem", Action::Lose));
+    let aimed =
+        posthaste.system.faults().aim(Aim::at("register", "dynamodb:UpdateItem", Action::Lose));
     let now = rotated(&posthaste.api, &webhook, Value::Null).await;
     assert_eq!(aimed.hits(), 1);
     let request = next_request(&posthaste, "mine").await;
@@ -145,9 +160,11 @@ async fn nobody_rotates_what_is_anothers_or_without_the_scope() {
     let (status, answer) = rotate(&other, &webhook, Value::Null).await;
     assert_eq!((status, &answer["error"]["code"]), (404, &json!("not_found")));
     let key = posthaste.api.ok(Method::POST, "/keys", json!({ "scopes": ["events:read"] })).await;
-    let (status, _) = rotate(&posthaste.api.with_key(key["key"].as_str().unwrap()), &webhook, Value::Null).await;
+    let (status, _) =
+        rotate(&posthaste.api.with_key(key["key"].as_str().unwrap()), &webhook, Value::Null).await;
     assert_eq!(status, 403);
-    let (status, answer) = rotate(&posthaste.api, &webhook, json!({ "overlapSeconds": 604_801 })).await;
+    let (status, answer) =
+        rotate(&posthaste.api, &webhook, json!({ "overlapSeconds": 604_801 })).await;
     assert_eq!((status, &answer["error"]["field"]), (422, &json!("overlapSeconds")));
     let request = next_request(&posthaste, "mine").await;
     assert!(accepts(&webhook["secret"], &request));
@@ -165,7 +182,8 @@ async fn headers_arrive_and_are_never_shown() {
     assert_eq!(request.headers["x-team"], "orders");
 
     let path = format!("/webhooks/{}", webhook["id"]);
-    let kept = posthaste.api.ok(Method::PATCH, &path, json!({ "description": "the same headers" })).await;
+    let kept =
+        posthaste.api.ok(Method::PATCH, &path, json!({ "description": "the same headers" })).await;
     assert_eq!(kept["headers"], masked);
     posthaste.deliveries(&webhook, "succeeded", 1).await;
     for path in [path.clone(), "/webhooks".to_owned(), format!("{path}/deliveries")] {
@@ -175,11 +193,14 @@ async fn headers_arrive_and_are_never_shown() {
     let rotated = rotated(&posthaste.api, &webhook, Value::Null).await;
     assert_eq!(rotated["headers"], masked);
 
-    let replaced = posthaste.api.ok(Method::PATCH, &path, json!({ "headers": { "X-Key": "k-2" } })).await;
+    let replaced =
+        posthaste.api.ok(Method::PATCH, &path, json!({ "headers": { "X-Key": "k-2" } })).await;
     assert_eq!(replaced["headers"], json!({ "X-Key": "***" }));
     let request = next_request(&posthaste, "mine").await;
     assert_eq!(request.headers["x-key"], "k-2");
-    assert!(!request.headers.contains_key("authorization") && !request.headers.contains_key("x-team"));
+    assert!(
+        !request.headers.contains_key("authorization") && !request.headers.contains_key("x-team")
+    );
 
     let removed = posthaste.api.ok(Method::PATCH, &path, json!({ "headers": null })).await;
     assert_eq!(removed["headers"], json!({}));
@@ -191,10 +212,21 @@ async fn a_header_that_is_posthastes_own_or_the_connections_is_refused() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
     let path = format!("/webhooks/{}", webhook["id"]);
-    for name in ["Host", "Content-Length", "webhook-signature", "X-Webhook-Signature", "X-Forwarded-For", "TE"] {
+    for name in [
+        "Host",
+        "Content-Length",
+        "webhook-signature",
+        "X-Webhook-Signature",
+        "X-Forwarded-For",
+        "TE",
+    ] {
         let (status, answer) = posthaste
             .api
-            .call(Method::PATCH, &path, json!({ "headers": { "X-Fine": "1", name: "secret-value" } }))
+            .call(
+                Method::PATCH,
+                &path,
+                json!({ "headers": { "X-Fine": "1", name: "secret-value" } }),
+            )
             .await;
         let error = &answer["error"];
         assert_eq!((status, &error["code"]), (422, &json!("forbidden_header")), "{answer}");
@@ -209,8 +241,9 @@ async fn a_header_that_is_posthastes_own_or_the_connections_is_refused() {
 #[tokio::test]
 async fn the_table_holds_no_plain_secret() {
     let posthaste = Posthaste::start().await;
-    let webhook =
-        posthaste.register_with("mine", json!({ "headers": { "Authorization": "Bearer tell-nobody" } })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "headers": { "Authorization": "Bearer tell-nobody" } }))
+        .await;
     let now = rotated(&posthaste.api, &webhook, Value::Null).await;
     next_request(&posthaste, "mine").await;
     posthaste.deliveries(&webhook, "succeeded", 1).await;
@@ -218,7 +251,13 @@ async fn the_table_holds_no_plain_secret() {
     assert!(stored.contains("Authorization") && stored.contains("v1."), "{stored}");
     for table in ["EventsTable", "DeliveriesTable"] {
         let table = &posthaste.system.stack().outputs[table];
-        stored += &posthaste.system.dynamodb().call("Scan", &json!({ "TableName": table })).await.unwrap().to_string();
+        stored += &posthaste
+            .system
+            .dynamodb()
+            .call("Scan", &json!({ "TableName": table }))
+            .await
+            .unwrap()
+            .to_string();
     }
     for secret in [&webhook["secret"], &now["secret"]] {
         let encoded = secret.as_str().unwrap().strip_prefix("whsec_").unwrap();
@@ -269,7 +308,10 @@ async fn a_sealed_secret_that_was_moved_to_another_webhook_signs_nothing() {
 async fn published_despite(action: Action, times: u32) -> (Posthaste, Value, Aimed) {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
-    let aimed = posthaste.system.faults().aim(Aim::at("deliver", "secretsmanager:GetSecretValue", action).times(times));
+    let aimed = posthaste
+        .system
+        .faults()
+        .aim(Aim::at("deliver", "secretsmanager:GetSecretValue", action).times(times));
     posthaste.api.publish("order.created", json!({})).await;
     tokio::time::timeout(SOON, aimed.hit()).await.expect("the fault hits");
     (posthaste, webhook, aimed)
@@ -320,8 +362,10 @@ async fn the_encryption_key_can_be_changed_under_way() {
     assert_eq!(before.len(), 1);
 
     let secret = &posthaste.system.stack().outputs["EncryptionKeyArn"];
-    let put =
-        json!({ "SecretId": secret, "SecretString": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" });
+    let put = json!({
+        "SecretId": secret,
+        "SecretString": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    });
     let call = reqwest::Client::new()
         .post(&posthaste.system.urls().sqs)
         .header("x-amz-target", "secretsmanager.PutSecretValue")

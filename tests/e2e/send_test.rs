@@ -10,7 +10,8 @@ async fn test(posthaste: &Posthaste, webhook: &Value, body: Value) -> Value {
 
 /// Reads the record of a test.
 async fn record(posthaste: &Posthaste, webhook: &Value, answer: &Value) -> Value {
-    let path = format!("/webhooks/{}/deliveries/{}", webhook["id"], answer["delivery"].as_str().unwrap());
+    let path =
+        format!("/webhooks/{}/deliveries/{}", webhook["id"], answer["delivery"].as_str().unwrap());
     posthaste.api.ok(Method::GET, &path, Value::Null).await
 }
 
@@ -25,7 +26,10 @@ async fn a_test_is_a_signed_sample_and_is_recorded_as_a_test() {
     assert_eq!(arrived.headers["webhook-id"], answer["eventId"].as_str().unwrap());
     assert_eq!(arrived.headers["x-webhook-event"], "order.shipped");
     let signatures = serde_json::to_value(arrived.signatures.unwrap()).unwrap();
-    assert!(signatures.as_object().unwrap().values().all(|verdict| verdict == true), "{signatures}");
+    assert!(
+        signatures.as_object().unwrap().values().all(|verdict| verdict == true),
+        "{signatures}"
+    );
 
     let record = record(&posthaste, &webhook, &answer).await;
     assert_eq!((&record["cause"], &record["status"]), (&json!("test"), &json!("succeeded")));
@@ -48,7 +52,8 @@ async fn without_a_type_the_first_subscribed_one_is_sent() {
     .into_iter()
     .enumerate()
     {
-        let webhook = posthaste.register_with(&format!("inbox-{nth}"), json!({ "events": events })).await;
+        let webhook =
+            posthaste.register_with(&format!("inbox-{nth}"), json!({ "events": events })).await;
         assert_eq!(test(&posthaste, &webhook, json!({})).await["eventType"], expected);
     }
 }
@@ -56,12 +61,17 @@ async fn without_a_type_the_first_subscribed_one_is_sent() {
 #[tokio::test]
 async fn an_endpoint_that_fails_is_answered_as_it_failed_and_not_tried_again() {
     let posthaste = Posthaste::start().await;
-    let webhook = posthaste
-        .register_with("mine", json!({ "timeoutSeconds": 1, "rateLimit": { "requests": 1, "per": "minute" } }));
+    let webhook = posthaste.register_with(
+        "mine",
+        json!({ "timeoutSeconds": 1, "rateLimit": { "requests": 1, "per": "minute" } }),
+    );
     let webhook = webhook.await;
     let refuse = Answer { body: "no".to_owned(), ..Answer::status(500, 1) };
     let sleep = Answer { delay_ms: 3000, ..Answer::status(200, 1) };
-    posthaste.system.inbox().set("mine", Settings { responses: [refuse, sleep].into(), ..Settings::default() });
+    posthaste
+        .system
+        .inbox()
+        .set("mine", Settings { responses: [refuse, sleep].into(), ..Settings::default() });
 
     let refused = test(&posthaste, &webhook, json!({})).await;
     assert_eq!((&refused["httpStatus"], &refused["responseBody"]), (&json!(500), &json!("no")));
@@ -76,7 +86,10 @@ async fn an_endpoint_that_fails_is_answered_as_it_failed_and_not_tried_again() {
     }
     posthaste.idle().await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2);
-    assert_eq!(posthaste.system.metrics().queues[&posthaste.queue("ExhaustedDeliveriesQueueUrl")].visible, 0);
+    assert_eq!(
+        posthaste.system.metrics().queues[&posthaste.queue("ExhaustedDeliveriesQueueUrl")].visible,
+        0
+    );
 }
 
 #[tokio::test]
@@ -84,7 +97,10 @@ async fn an_answer_does_not_keep_the_url_that_it_repeats() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register_with("mine", json!({ "profile": "spectra" })).await;
     let lost = Answer { body: "Cannot POST /inbox/mine".to_owned(), ..Answer::status(404, 2) };
-    posthaste.system.inbox().set("mine", Settings { responses: [lost].into(), ..Settings::default() });
+    posthaste
+        .system
+        .inbox()
+        .set("mine", Settings { responses: [lost].into(), ..Settings::default() });
     let tested = test(&posthaste, &webhook, json!({})).await;
     assert_eq!(tested["responseBody"], "Cannot POST /…");
     posthaste.api.publish("order.created", json!({})).await;
@@ -97,12 +113,14 @@ async fn an_answer_does_not_keep_the_url_that_it_repeats() {
 #[tokio::test]
 async fn an_address_that_may_not_be_reached_is_not_reached() {
     // The URL is in the table as the test can change it.
-    let template = posthaste_local::binaries::template().unwrap().replace("!Ref SealUrls", "\"false\"");
+    let template =
+        posthaste_local::binaries::template().unwrap().replace("!Ref SealUrls", "\"false\"");
     let posthaste = Posthaste::with_template(template).await;
     let webhook = posthaste.register_with("mine", json!({})).await;
     // A deployment can stop allowing what it allowed when the webhook was registered.
     let table = &posthaste.system.stack().outputs["RegistryTable"];
-    let items = posthaste.system.dynamodb().call("Scan", &json!({ "TableName": table })).await.unwrap();
+    let items =
+        posthaste.system.dynamodb().call("Scan", &json!({ "TableName": table })).await.unwrap();
     for item in items["Items"].as_array().unwrap() {
         let text = item.to_string();
         let moved = text.replace(&posthaste.inbox_url("mine"), "http://169.254.169.254/");
@@ -113,7 +131,10 @@ async fn an_address_that_may_not_be_reached_is_not_reached() {
         }
     }
     let answer = test(&posthaste, &webhook, json!({})).await;
-    assert_eq!((&answer["httpStatus"], &answer["error"]["code"]), (&json!(null), &json!("address_not_allowed")));
+    assert_eq!(
+        (&answer["httpStatus"], &answer["error"]["code"]),
+        (&json!(null), &json!("address_not_allowed"))
+    );
 }
 
 #[tokio::test]
@@ -127,14 +148,18 @@ async fn a_paused_webhook_gets_a_test_too() {
 #[tokio::test]
 async fn a_type_of_ones_own_is_sent_with_its_sample_and_an_unknown_one_is_refused() {
     let posthaste = Posthaste::start().await;
-    posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", json!({ "sample": { "total": 7 } })).await;
+    posthaste
+        .api
+        .ok(Method::PUT, "/event-types/invoice.paid", json!({ "sample": { "total": 7 } }))
+        .await;
     let webhook = posthaste.register_with("mine", json!({ "events": ["invoice.*"] })).await;
     assert_eq!(test(&posthaste, &webhook, json!({})).await["eventType"], "invoice.paid");
     let body: Value = serde_json::from_str(&posthaste.arrived("mine", 1).await[0].body).unwrap();
     assert_eq!((&body["type"], &body["data"]), (&json!("invoice.paid"), &json!({ "total": 7 })));
 
     let path = format!("/webhooks/{}/test", webhook["id"]);
-    let (status, answer) = posthaste.api.call(Method::POST, &path, json!({ "type": "invoice.payed" })).await;
+    let (status, answer) =
+        posthaste.api.call(Method::POST, &path, json!({ "type": "invoice.payed" })).await;
     assert_eq!((status, &answer["error"]["code"]), (422, &json!("unknown_event_type")));
     assert!(answer["error"]["message"].as_str().unwrap().contains("invoice.paid"), "{answer}");
     let (status, _) = posthaste.api.call(Method::POST, "/webhooks/999/test", json!({})).await;

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 async fn register(posthaste: &Posthaste, responses: Vec<Answer>) -> Value {
     let webhook = posthaste.register_with("slack", json!({ "method": "slack" })).await;
     let ok = Some(Answer { body: "ok".to_owned(), ..Answer::status(200, 1) });
-    posthaste.system.inbox().set("slack", Settings { responses: responses.into(), default: ok, ..Settings::default() });
+    posthaste
+        .system
+        .inbox()
+        .set("slack", Settings { responses: responses.into(), default: ok, ..Settings::default() });
     webhook
 }
 
@@ -22,7 +25,10 @@ async fn an_event_becomes_a_readable_message() {
     let webhook = register(&posthaste, Vec::new()).await;
     assert_eq!((&webhook["profile"], &webhook["format"]), (&json!("slack"), &json!("slack")));
     assert_eq!(webhook["rateLimit"], json!({ "requests": 1, "per": "second" }));
-    let event = json!({ "type": "order.created", "subject": "c-1", "data": { "total": 1.0, "orderUrl": "https://shop.example.com/7" } });
+    let event = json!({
+        "type": "order.created", "subject": "c-1",
+        "data": { "total": 1.0, "orderUrl": "https://shop.example.com/7" },
+    });
     posthaste.api.ok(reqwest::Method::POST, "/events", event).await;
     let request = posthaste.arrived("slack", 1).await.remove(0);
     assert_eq!(request.headers["content-type"], "application/json");
@@ -47,7 +53,8 @@ async fn only_ok_is_a_success() {
 async fn a_burst_is_a_few_messages_of_one_a_second() {
     let posthaste = Posthaste::start().await;
     let webhook = register(&posthaste, Vec::new()).await;
-    let events: Vec<Value> = (0..50).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..50).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
     posthaste.deliveries(&webhook, "succeeded", 50).await;
     posthaste.idle().await;

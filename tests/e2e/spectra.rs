@@ -10,12 +10,18 @@ use sha2::Sha256;
 
 /// Registers with the body that the document prints, and an address that the test can watch.
 async fn register(posthaste: &Posthaste) -> Value {
-    let body = json!({ "url": posthaste.inbox_url("spectra-webhook"), "events": ["order.created", "order.shipped", "inventory.sold"] });
+    let body = json!({
+        "url": posthaste.inbox_url("spectra-webhook"),
+        "events": ["order.created", "order.shipped", "inventory.sold"],
+    });
     posthaste.api.ok(Method::POST, "/webhooks", body).await
 }
 
 async fn as_spectra(posthaste: &Posthaste, webhook: &Value) {
-    posthaste.api.ok(Method::PATCH, &format!("/webhooks/{}", webhook["id"]), json!({ "profile": "spectra" })).await;
+    posthaste
+        .api
+        .ok(Method::PATCH, &format!("/webhooks/{}", webhook["id"]), json!({ "profile": "spectra" }))
+        .await;
 }
 
 #[tokio::test]
@@ -49,9 +55,11 @@ async fn a_handler_can_verify_every_request_and_read_its_event_and_its_data() {
         posthaste.api.publish(name, json!({ "id": name })).await;
     }
     for request in posthaste.arrived("spectra-webhook", 3).await {
-        let mut mac = Hmac::<Sha256>::new_from_slice(webhook["secret"].as_str().unwrap().as_bytes()).unwrap();
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(webhook["secret"].as_str().unwrap().as_bytes()).unwrap();
         mac.update(&request.bytes);
-        let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String =
+            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(request.headers["x-webhook-signature"], format!("sha256={hex}"));
         assert_eq!(request.headers["content-type"], "application/json");
         let payload: Value = serde_json::from_slice(&request.bytes).unwrap();
@@ -72,7 +80,10 @@ async fn it_is_fire_and_forget_within_5_seconds() {
         Answer { delay_ms: 7000, ..Answer::status(200, 1) },
         Answer::status(204, 1),
     ];
-    posthaste.system.inbox().set("spectra-webhook", Settings { responses: answers.into(), ..Settings::default() });
+    posthaste
+        .system
+        .inbox()
+        .set("spectra-webhook", Settings { responses: answers.into(), ..Settings::default() });
     for nth in 1..=3 {
         posthaste.api.publish("order.created", json!({ "nth": nth })).await;
         posthaste.arrived("spectra-webhook", nth).await;
@@ -83,7 +94,11 @@ async fn it_is_fire_and_forget_within_5_seconds() {
     assert_eq!(timeout["error"]["code"], "timeout");
     let duration = timeout["attempts"][0]["durationMs"].as_u64().unwrap();
     assert!((5000..7000).contains(&duration), "{duration} ms");
-    assert_eq!(posthaste.deliveries(&webhook, "succeeded", 1).await[0]["httpStatus"], 204, "any 2xx is a success");
+    assert_eq!(
+        posthaste.deliveries(&webhook, "succeeded", 1).await[0]["httpStatus"],
+        204,
+        "any 2xx is a success"
+    );
     for delivery in &failed {
         assert_eq!(delivery["attempts"].as_array().unwrap().len(), 1, "never retried");
     }
@@ -96,15 +111,24 @@ async fn the_history_has_the_last_50_deliveries() {
     let posthaste = Posthaste::start().await;
     let webhook = register(&posthaste).await;
     as_spectra(&posthaste, &webhook).await;
-    let events: Vec<Value> = (0..60).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..60).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     posthaste.arrived_within("spectra-webhook", 60, Duration::from_secs(60)).await;
     posthaste.deliveries(&webhook, "succeeded", 60).await;
-    let history = posthaste.api.ok(Method::GET, &format!("/webhooks/{}/deliveries", webhook["id"]), Value::Null).await;
+    let history = posthaste
+        .api
+        .ok(Method::GET, &format!("/webhooks/{}/deliveries", webhook["id"]), Value::Null)
+        .await;
     let items = history["items"].as_array().unwrap();
     assert_eq!(items.len(), 50);
     for item in items {
-        assert!(item["httpStatus"] == 200 && item["responseBody"].is_string() && item["error"].is_null(), "{item}");
+        assert!(
+            item["httpStatus"] == 200
+                && item["responseBody"].is_string()
+                && item["error"].is_null(),
+            "{item}"
+        );
     }
 }
 
@@ -121,7 +145,11 @@ async fn a_reconciliation_job_finds_what_was_missed() {
     let received = posthaste.api.publish("order.created", json!({ "n": 2 })).await;
     posthaste.deliveries(&webhook, "succeeded", 1).await;
     let page = posthaste.api.ok(Method::GET, "/events?type=order.created", Value::Null).await;
-    let delivered: Vec<(&Value, &Value)> =
-        page["items"].as_array().unwrap().iter().map(|event| (&event["id"], &event["delivered"])).collect();
+    let delivered: Vec<(&Value, &Value)> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| (&event["id"], &event["delivered"]))
+        .collect();
     assert_eq!(delivered, [(&json!(missed), &json!(false)), (&json!(received), &json!(true))]);
 }

@@ -5,7 +5,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 fn run(process_type: &str, context: &str) -> Value {
-    json!({ "processType": process_type, "processName": "Risk Assessment", "processId": "12345", "contextId": context })
+    json!({ "processType": process_type, "processName": "Risk \
+        Assessment", "processId": "12345", "contextId": context })
 }
 
 fn results(body: &str) -> Vec<Value> {
@@ -18,7 +19,10 @@ fn results(body: &str) -> Vec<Value> {
 async fn an_event_arrives_as_printed() {
     let posthaste = Posthaste::start().await;
     posthaste.register_with("mine", json!({ "profile": "spektr" })).await;
-    let event = json!({ "type": "process_run_start", "subject": "c-1", "timestamp": 1_672_531_199_000_u64, "data": run("risk", "67890") });
+    let event = json!({
+        "type": "process_run_start", "subject": "c-1", "timestamp": 1_672_531_199_000_u64,
+        "data": run("risk", "67890"),
+    });
     let id = posthaste.api.ok(Method::POST, "/events", event).await["id"].clone();
     let request = posthaste.arrived("mine", 1).await.remove(0);
     let expected = json!({
@@ -45,16 +49,24 @@ async fn a_non_200_response_gets_3_retries_at_1_second_intervals() {
     for pair in arrived.windows(2) {
         let gap = pair[1].at_ms - pair[0].at_ms;
         assert!((950..4000).contains(&gap), "{gap} ms");
-        assert_eq!((&pair[0].body, &pair[0].headers["webhook-id"]), (&pair[1].body, &pair[1].headers["webhook-id"]));
+        assert_eq!(
+            (&pair[0].body, &pair[0].headers["webhook-id"]),
+            (&pair[1].body, &pair[1].headers["webhook-id"])
+        );
     }
 }
 
 /// Publishes ten events with one call. They are fanned out together, so they are due together.
 async fn publish_ten(posthaste: &Posthaste) -> Vec<String> {
-    let events: Vec<Value> = (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..10).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     let answer = posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
-    let mut ids: Vec<String> =
-        answer["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+    let mut ids: Vec<String> = answer["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["id"].as_str().unwrap().to_owned())
+        .collect();
     ids.sort();
     ids
 }
@@ -94,7 +106,8 @@ async fn a_failed_batch_is_tried_again_as_it_was() {
     posthaste.idle().await;
     let arrived = posthaste.system.inbox().arrived("mine");
     let batch = &arrived[0].headers["webhook-id"];
-    let same: Vec<_> = arrived.iter().filter(|request| request.headers["webhook-id"] == *batch).collect();
+    let same: Vec<_> =
+        arrived.iter().filter(|request| request.headers["webhook-id"] == *batch).collect();
     assert_eq!(same.len(), 2);
     assert_eq!(same[0].body, same[1].body);
     assert!(same[1].at_ms - same[0].at_ms >= 950);
@@ -118,12 +131,17 @@ async fn an_exhausted_batch_is_a_dead_letter_that_can_be_sent_back() {
     let webhook = posthaste.register_with("mine", json!({ "profile": "spektr" })).await;
     let responses = [Answer::status(500, 4)].into();
     posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
-    let events: Vec<Value> = (0..3).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..3).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     let exhausted = eventually("a batch is exhausted", async || {
         let page = posthaste
             .api
-            .ok(Method::GET, &format!("/webhooks/{}/deliveries?status=exhausted", webhook["id"]), Value::Null)
+            .ok(
+                Method::GET,
+                &format!("/webhooks/{}/deliveries?status=exhausted", webhook["id"]),
+                Value::Null,
+            )
             .await;
         let items = page["items"].as_array().unwrap().clone();
         (!items.is_empty()).then_some(items)
@@ -136,7 +154,10 @@ async fn an_exhausted_batch_is_a_dead_letter_that_can_be_sent_back() {
     let dead: Vec<_> = arrived.iter().filter(|request| request.answered == 500).collect();
     let again: Vec<_> = arrived
         .iter()
-        .filter(|request| request.answered == 200 && request.headers["webhook-id"] == dead[0].headers["webhook-id"])
+        .filter(|request| {
+            request.answered == 200
+                && request.headers["webhook-id"] == dead[0].headers["webhook-id"]
+        })
         .collect();
     assert_eq!((again.len(), &again[0].body), (1, &dead[0].body));
     assert!(!exhausted.is_empty());
@@ -146,8 +167,10 @@ async fn an_exhausted_batch_is_a_dead_letter_that_can_be_sent_back() {
 #[tokio::test]
 async fn which_events_of_which_process_are_wanted_can_be_configured() {
     let posthaste = Posthaste::start().await;
-    let filters = json!({ "monitoring": { "process_run_start": "never", "process_run_end": "never" } });
-    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr", "filters": filters })).await;
+    let filters =
+        json!({ "monitoring": { "process_run_start": "never", "process_run_end": "never" } });
+    let webhook =
+        posthaste.register_with("mine", json!({ "profile": "spektr", "filters": filters })).await;
     assert_eq!(webhook["filters"], filters);
     posthaste.api.publish("process_run_start", run("monitoring", "1")).await;
     posthaste.api.publish("process_run_end", run("monitoring", "1")).await;
@@ -166,14 +189,19 @@ async fn which_events_of_which_process_are_wanted_can_be_configured() {
         .map(|event| format!("{} {}", event["data"]["processType"], event["eventType"]))
         .collect();
     types.sort();
-    assert_eq!(types, [r#""monitoring" "customer_status_changed""#, r#""onboarding" "process_run_start""#]);
+    assert_eq!(
+        types,
+        [r#""monitoring" "customer_status_changed""#, r#""onboarding" "process_run_start""#]
+    );
 }
 
 #[tokio::test]
 async fn the_rate_limit_can_be_set() {
     let posthaste = Posthaste::start().await;
     let limit = json!({ "requests": 2, "per": "second" });
-    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr-v1", "rateLimit": limit })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "profile": "spektr-v1", "rateLimit": limit }))
+        .await;
     assert_eq!(webhook["rateLimit"], limit);
     for _ in 0..6 {
         posthaste.api.publish("process_run_start", run("risk", "1")).await;

@@ -14,8 +14,8 @@ async fn received(posthaste: &Posthaste, event: Value) -> (Value, Value) {
 #[tokio::test]
 async fn a_run_that_starts_arrives_as_printed() {
     let posthaste = Posthaste::start().await;
-    let data =
-        json!({ "processType": "risk", "processName": "Risk Assessment", "processId": "12345", "contextId": "67890" });
+    let data = json!({ "processType": "risk", "processName": "Risk \
+        Assessment", "processId": "12345", "contextId": "67890" });
     let event = json!({
         "type": "process_run_start", "subject": "c-1", "timestamp": 1_672_531_199_000_u64, "reference": "optional-reference", "data": data,
     });
@@ -30,17 +30,24 @@ async fn a_run_that_starts_arrives_as_printed() {
 #[tokio::test]
 async fn a_run_that_ends_has_the_shape_of_its_own() {
     let posthaste = Posthaste::start().await;
-    let field = json!({ "key": "k", "label": "l", "helptext": null, "placeholder": null, "internalId": "i" });
+    let field = json!({
+        "key": "k", "label": "l", "helptext": null, "placeholder": null, "internalId": "i",
+    });
     let data = json!({
         "processType": "risk", "processName": "Risk", "processId": "1", "contextId": "2", "processOutput": "approved",
-        "files": { "clientFiles": ["https://files.example.com/1"] }, "fields": [field], "k": "value",
+        "files": { "clientFiles": ["https://files.example.com/1"] }, "fields": [field],
+        "k": "value",
     });
-    let event =
-        json!({ "type": "process_run_end", "subject": "c-1", "timestamp": 1_672_531_199_000_u64, "data": data });
+    let event = json!({
+        "type": "process_run_end", "subject": "c-1", "timestamp": 1_672_531_199_000_u64,
+        "data": data,
+    });
     let (accepted, body) = received(&posthaste, event).await;
     let expected = json!({
-        "id": accepted["id"], "spektrId": "c-1", "type": "process_run_end", "delivered": null, "process_name": "Risk",
-        "process_output": "approved", "files": data["files"], "fields": [field], "data": data, "createdAt": 1_672_531_199_000_u64,
+        "id": accepted["id"], "spektrId": "c-1", "type": "process_run_end", "delivered": null,
+        "process_name": "Risk",
+        "process_output": "approved", "files": data["files"], "fields": [field], "data": data,
+        "createdAt": 1_672_531_199_000_u64,
     });
     assert_eq!(body, expected);
 }
@@ -51,9 +58,12 @@ async fn delivered_tells_what_became_of_an_event() {
     let posthaste = Posthaste::start().await;
     let unwanted = posthaste.api.publish("inventory.sold", json!({ "id": 1 })).await;
     posthaste.idle().await;
-    let webhook = posthaste.register_with("mine", json!({ "profile": "spektr-v1", "events": ["order.*"] })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "profile": "spektr-v1", "events": ["order.*"] }))
+        .await;
     let delivered = async |id: &str| {
-        posthaste.api.ok(Method::GET, &format!("/events/{id}"), Value::Null).await["delivered"].clone()
+        posthaste.api.ok(Method::GET, &format!("/events/{id}"), Value::Null).await["delivered"]
+            .clone()
     };
     let responses = [Answer::status(500, 4)].into();
     posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });

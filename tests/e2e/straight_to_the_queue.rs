@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 async fn an_event_sent_to_the_queue_is_the_same_as_one_through_the_api() {
     let posthaste = Posthaste::start().await;
     posthaste.register("mine", &["*"]).await;
-    let event =
-        json!({ "type": "order.created", "subject": "c-1", "timestamp": "2023-07-18T15:32:13Z", "data": { "n": 1 } });
+    let event = json!({
+        "type": "order.created", "subject": "c-1", "timestamp": "2023-07-18T15:32:13Z",
+        "data": { "n": 1 },
+    });
     posthaste.api.ok(Method::POST, "/events", event.clone()).await;
     let through_the_api = posthaste.arrived("mine", 1).await.remove(0);
     let mut straight = event;
@@ -17,7 +19,8 @@ async fn an_event_sent_to_the_queue_is_the_same_as_one_through_the_api() {
     posthaste.send("EventsQueueUrl", &[straight.to_string()]).await;
     let through_the_queue = posthaste.arrived("mine", 2).await.remove(1);
     assert_eq!(through_the_queue.body, through_the_api.body);
-    let names = |lines: &[(String, String)]| lines.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let names =
+        |lines: &[(String, String)]| lines.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&through_the_queue.header_lines), names(&through_the_api.header_lines));
     let id = &through_the_queue.headers["webhook-id"];
     let read = posthaste.api.ok(Method::GET, &format!("/events/{id}"), Value::Null).await;
@@ -29,7 +32,10 @@ async fn a_redelivered_message_is_no_second_event() {
     let posthaste = Posthaste::with_faults("seed=7,duplicate=100%").await;
     let webhook = posthaste.register("mine", &["*"]).await;
     posthaste
-        .send("EventsQueueUrl", &[json!({ "workspace": "default", "type": "order.created", "data": {} }).to_string()])
+        .send(
+            "EventsQueueUrl",
+            &[json!({ "workspace": "default", "type": "order.created", "data": {} }).to_string()],
+        )
         .await;
     posthaste.deliveries(&webhook, "succeeded", 1).await;
     posthaste.idle().await;
@@ -41,7 +47,8 @@ async fn a_redelivered_message_is_no_second_event() {
 fn envelope(detail_type: &str, detail: Value) -> String {
     json!({
         "version": "0", "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718", "detail-type": detail_type, "source": "shop",
-        "account": "111122223333", "time": "2017-12-22T18:43:48Z", "region": "eu-central-1", "resources": [], "detail": detail,
+        "account": "111122223333", "time": "2017-12-22T18:43:48Z", "region": "eu-central-1",
+        "resources": [], "detail": detail,
     })
     .to_string()
 }
@@ -51,15 +58,28 @@ async fn an_eventbridge_rule_can_have_the_queue_as_its_target() {
     let posthaste = Posthaste::start().await;
     posthaste.register("mine", &["*"]).await;
     let bodies = [
-        envelope("order.created", json!({ "workspace": "default", "subject": "c-1", "data": { "n": 1 } })),
-        envelope("EC2 Instance State-change Notification", json!({ "instance-id": "i-1", "state": "terminated" })),
+        envelope(
+            "order.created",
+            json!({ "workspace": "default", "subject": "c-1", "data": { "n": 1 } }),
+        ),
+        envelope(
+            "EC2 Instance State-change Notification",
+            json!({ "instance-id": "i-1", "state": "terminated" }),
+        ),
     ];
     posthaste.send("EventsQueueUrl", &bodies).await;
-    let mut arrived: Vec<Value> =
-        posthaste.arrived("mine", 2).await.iter().map(|request| serde_json::from_str(&request.body).unwrap()).collect();
+    let mut arrived: Vec<Value> = posthaste
+        .arrived("mine", 2)
+        .await
+        .iter()
+        .map(|request| serde_json::from_str(&request.body).unwrap())
+        .collect();
     arrived.sort_by_key(|body| body["type"].to_string());
     let expected = [
-        json!({ "type": "EC2_Instance_State-change_Notification", "timestamp": "2017-12-22T18:43:48Z", "data": { "instance-id": "i-1", "state": "terminated" } }),
+        json!({
+            "type": "EC2_Instance_State-change_Notification", "timestamp": "2017-12-22T18:43:48Z",
+            "data": { "instance-id": "i-1", "state": "terminated" },
+        }),
         json!({ "type": "order.created", "timestamp": "2017-12-22T18:43:48Z", "data": { "n": 1 } }),
     ];
     assert_eq!(arrived, expected);
@@ -70,8 +90,11 @@ async fn an_eventbridge_rule_can_have_the_queue_as_its_target() {
 async fn an_eventbridge_event_that_two_rules_send_is_one_event() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
-    let mut envelope: Value = serde_json::from_str(&envelope("order.created", json!({ "n": 1 }))).unwrap();
-    envelope["time"] = json!(posthaste.api.ok(Method::GET, "/webhooks", Value::Null).await["items"][0]["createdAt"]);
+    let mut envelope: Value =
+        serde_json::from_str(&envelope("order.created", json!({ "n": 1 }))).unwrap();
+    envelope["time"] = json!(
+        posthaste.api.ok(Method::GET, "/webhooks", Value::Null).await["items"][0]["createdAt"]
+    );
     posthaste.send("EventsQueueUrl", &[envelope.to_string()]).await;
     posthaste.deliveries(&webhook, "succeeded", 1).await;
     posthaste.send("EventsQueueUrl", &[envelope.to_string()]).await;
@@ -79,7 +102,11 @@ async fn an_eventbridge_event_that_two_rules_send_is_one_event() {
     let events = posthaste.api.ok(Method::GET, "/events", Value::Null).await;
     assert_eq!(events["items"].as_array().unwrap().len(), 1);
     let arrived = posthaste.system.inbox().arrived("mine");
-    assert!(arrived.iter().all(|request| request.headers["webhook-id"] == arrived[0].headers["webhook-id"]));
+    assert!(
+        arrived
+            .iter()
+            .all(|request| request.headers["webhook-id"] == arrived[0].headers["webhook-id"])
+    );
 }
 
 /// A message that is sent back from the dead-letter queue has another message id.
@@ -101,7 +128,9 @@ async fn a_redriven_event_keeps_its_id() {
     posthaste.system.sqs().expire_in_flight(&letters);
     posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", schema("sum")).await;
     let arn = |output: &str| posthaste.system.stack().outputs[output].clone();
-    let task = json!({ "SourceArn": arn("EventsDeadLetterQueueArn"), "DestinationArn": arn("EventsQueueArn") });
+    let task = json!({
+        "SourceArn": arn("EventsDeadLetterQueueArn"), "DestinationArn": arn("EventsQueueArn"),
+    });
     posthaste.system.sqs().call("StartMessageMoveTask", task.to_string().as_bytes()).await.unwrap();
     let arrived = posthaste.arrived("mine", 1).await.remove(0);
     assert_eq!(format!("Text({:?})", arrived.headers["webhook-id"]), id);
@@ -112,15 +141,25 @@ async fn data_that_does_not_fit_its_type_is_a_dead_letter_with_its_reason() {
     let posthaste = Posthaste::start().await;
     let schema = json!({ "schema": { "type": "object", "required": ["total"] } });
     posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", schema).await;
-    for (name, detail) in
-        [("process_run_start", "data.processType is required"), ("invoice.paid", "data.total is required")]
-    {
+    for (name, detail) in [
+        ("process_run_start", "data.processType is required"),
+        ("invoice.paid", "data.total is required"),
+    ] {
         posthaste
-            .send("EventsQueueUrl", &[json!({ "workspace": "default", "type": name, "data": {} }).to_string()])
+            .send(
+                "EventsQueueUrl",
+                &[json!({ "workspace": "default", "type": name, "data": {} }).to_string()],
+            )
             .await;
         let letter = posthaste.receive("EventsDeadLetterQueueUrl").await;
-        assert_eq!(format!("{:?}", letter.message_attributes["reason"].value), r#"Text("invalid_event")"#);
-        assert_eq!(format!("{:?}", letter.message_attributes["detail"].value), format!("Text({detail:?})"));
+        assert_eq!(
+            format!("{:?}", letter.message_attributes["reason"].value),
+            r#"Text("invalid_event")"#
+        );
+        assert_eq!(
+            format!("{:?}", letter.message_attributes["detail"].value),
+            format!("Text({detail:?})")
+        );
     }
     posthaste.idle().await;
 }

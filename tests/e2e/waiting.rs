@@ -9,7 +9,9 @@ const THROTTLED: u32 = 6;
 
 /// Makes a webhook whose first request fails, and then waits about 10 minutes.
 async fn failing_once(posthaste: &Posthaste, profile: &str) -> Value {
-    let webhook = posthaste.register_with("mine", json!({ "profile": profile, "retrySchedule": [600, 600] })).await;
+    let webhook = posthaste
+        .register_with("mine", json!({ "profile": profile, "retrySchedule": [600, 600] }))
+        .await;
     let responses = [Answer::status(500, 1)].into();
     posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
     webhook
@@ -18,7 +20,8 @@ async fn failing_once(posthaste: &Posthaste, profile: &str) -> Value {
 /// Makes a webhook with a delivery that has failed once and waits about 10 minutes.
 async fn parked(posthaste: &Posthaste, profile: &str) -> Value {
     let webhook = failing_once(posthaste, profile).await;
-    let events: Vec<Value> = (0..3).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+    let events: Vec<Value> =
+        (0..3).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
     let events = if profile == "spektr" { events } else { events[..1].to_vec() };
     posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
     posthaste.deliveries(&webhook, "pending", 1).await;
@@ -63,11 +66,19 @@ async fn a_long_wait_is_parked_and_released_when_it_is_over() {
     let webhook = parked(&posthaste, "standard").await;
     let waits = posthaste.due_items().await;
     assert_eq!(waits.len(), 1);
-    assert!(posthaste.scan("attribute_exists(dueShard)", Value::Null).await.is_empty(), "the index does not know it");
+    assert!(
+        posthaste.scan("attribute_exists(dueShard)", Value::Null).await.is_empty(),
+        "the index does not know it"
+    );
     let delivery = posthaste.deliveries(&webhook, "pending", 1).await.remove(0);
     let failed: u64 = posthaste.system.inbox().arrived("mine")[0].at_ms;
-    let due: u64 = waits[0]["sk"]["S"].as_str().unwrap().split('#').next().unwrap().parse().unwrap();
-    assert!((478_000..725_000).contains(&(due - failed)), "{} ms: 600 s and a fifth either way", due - failed);
+    let due: u64 =
+        waits[0]["sk"]["S"].as_str().unwrap().split('#').next().unwrap().parse().unwrap();
+    assert!(
+        (478_000..725_000).contains(&(due - failed)),
+        "{} ms: 600 s and a fifth either way",
+        due - failed
+    );
     posthaste.system.tick("release").await.unwrap();
     posthaste.idle().await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1, "it is not due yet");
@@ -82,17 +93,27 @@ async fn a_long_wait_is_parked_and_released_when_it_is_over() {
     assert_eq!(posthaste.due_items().await.len(), 0);
     posthaste.system.tick("release").await.unwrap();
     posthaste.idle().await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 2, "once for each time that it is due");
+    assert_eq!(
+        posthaste.system.inbox().arrived("mine").len(),
+        2,
+        "once for each time that it is due"
+    );
 }
 
 /// Asserts that the batch of the request that failed was sent again with the same body.
 async fn came_back_as_it_was(posthaste: &Posthaste) {
     let arrived = posthaste.system.inbox().arrived("mine");
     let failed = &arrived[0];
-    let again = arrived.iter().skip(1).find(|request| request.headers["webhook-id"] == failed.headers["webhook-id"]);
+    let again = arrived
+        .iter()
+        .skip(1)
+        .find(|request| request.headers["webhook-id"] == failed.headers["webhook-id"]);
     assert_eq!(again.map(|request| &request.body), Some(&failed.body));
     let body: Value = serde_json::from_str(&failed.body).unwrap();
-    assert!(body["results"].as_array().unwrap().len() > 1, "events of one call are due together: {body}");
+    assert!(
+        body["results"].as_array().unwrap().len() > 1,
+        "events of one call are due together: {body}"
+    );
 }
 
 #[tokio::test]
@@ -115,11 +136,13 @@ async fn a_batch_whose_function_died_before_it_was_parked_comes_back_as_it_was()
         let times = times_of(&action);
         let aim = Aim::at("deliver", "dynamodb:BatchWriteItem", action.clone()).times(times);
         let aimed = posthaste.system.faults().aim(aim);
-        let events: Vec<Value> = (0..3).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
+        let events: Vec<Value> =
+            (0..3).map(|n| json!({ "type": "order.created", "data": { "n": n } })).collect();
         posthaste.api.ok(reqwest::Method::POST, "/events", json!({ "events": events })).await;
         hit_by(&posthaste, "deliver", &aimed, &action, times).await;
         let members = async || {
-            let body: Value = serde_json::from_str(&posthaste.system.inbox().arrived("mine")[0].body).unwrap();
+            let body: Value =
+                serde_json::from_str(&posthaste.system.inbox().arrived("mine")[0].body).unwrap();
             body["results"].as_array().unwrap().len()
         };
         let whole = usize::from(action == Action::KillAfter);
@@ -136,7 +159,8 @@ async fn a_release_killed_at_any_call_loses_nothing() {
             let posthaste = Posthaste::start().await;
             let webhook = parked(&posthaste, "standard").await;
             posthaste.fast_forward_parked().await;
-            let aimed = posthaste.system.faults().aim(Aim::at("release", operation, action.clone()));
+            let aimed =
+                posthaste.system.faults().aim(Aim::at("release", operation, action.clone()));
             let killed = posthaste.system.tick("release").await;
             assert!(killed.is_err() && aimed.hits() == 1, "{operation} {action:?}");
             posthaste.system.tick("release").await.unwrap();
@@ -160,7 +184,8 @@ async fn a_release_whose_calls_are_throttled_loses_nothing() {
         let posthaste = Posthaste::start().await;
         let webhook = parked(&posthaste, "standard").await;
         posthaste.fast_forward_parked().await;
-        let aimed = posthaste.system.faults().aim(Aim::at("release", operation, Action::Fail).times(times));
+        let aimed =
+            posthaste.system.faults().aim(Aim::at("release", operation, Action::Fail).times(times));
         eventually("it is released in the end", async || {
             let ticked = posthaste.system.tick("release").await.is_ok();
             (ticked && aimed.hits() == times).then_some(())
@@ -177,7 +202,8 @@ async fn two_releases_of_one_part_at_once_lose_nothing() {
     let posthaste = Posthaste::start().await;
     let webhook = parked(&posthaste, "standard").await;
     posthaste.fast_forward_parked().await;
-    let aimed = posthaste.system.faults().aim(Aim::at("release", "sqs:SendMessageBatch", Action::Pause));
+    let aimed =
+        posthaste.system.faults().aim(Aim::at("release", "sqs:SendMessageBatch", Action::Pause));
     let release = posthaste.system.function("release").unwrap();
     // An event that names no part asks for all of them.
     let first = release.invoke("{}".into());
@@ -200,10 +226,14 @@ async fn a_deliver_that_dies_while_it_parks_loses_nothing() {
     for operation in ["dynamodb:UpdateItem", "dynamodb:BatchWriteItem"] {
         for action in [Action::KillBefore, Action::KillAfter, Action::Lose, Action::Fail] {
             let posthaste = Posthaste::start().await;
-            let webhook = posthaste.register_with("mine", json!({ "retrySchedule": vec![600; 30] })).await;
+            let webhook =
+                posthaste.register_with("mine", json!({ "retrySchedule": vec![600; 30] })).await;
             posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(500, 1)));
             let times = times_of(&action);
-            let aimed = posthaste.system.faults().aim(Aim::at("deliver", operation, action.clone()).times(times));
+            let aimed = posthaste
+                .system
+                .faults()
+                .aim(Aim::at("deliver", operation, action.clone()).times(times));
             posthaste.api.publish("order.created", json!({})).await;
             hit_by(&posthaste, "deliver", &aimed, &action, times).await;
             comes_to_wait(&posthaste, 1).await;
@@ -231,7 +261,11 @@ async fn a_turn_that_dies_while_it_parks_loses_nothing() {
             (is_over && posthaste.due_items().await.len() == 1).then_some(())
         })
         .await;
-        assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1, "{action:?}: its record tells that it waits");
+        assert_eq!(
+            posthaste.system.inbox().arrived("mine").len(),
+            1,
+            "{action:?}: its record tells that it waits"
+        );
         posthaste.set_lane(&webhook, json!({ "phase": null })).await;
         posthaste.fast_forward_parked().await;
         posthaste.release().await;
@@ -266,7 +300,10 @@ async fn what_the_version_before_has_parked_is_released_too() {
         });
         posthaste.system.dynamodb().call("UpdateItem", &update).await.unwrap();
         let aimed = posthaste.system.faults().aim(Aim::at("release", operation, action.clone()));
-        assert!(posthaste.system.tick("release").await.is_err() && aimed.hits() == 1, "{operation} {action:?}");
+        assert!(
+            posthaste.system.tick("release").await.is_err() && aimed.hits() == 1,
+            "{operation} {action:?}"
+        );
         posthaste.system.tick("release").await.unwrap();
         posthaste.deliveries(&webhook, "succeeded", 1).await;
         assert!(posthaste.scan("attribute_exists(dueAt)", Value::Null).await.is_empty());
@@ -275,7 +312,8 @@ async fn what_the_version_before_has_parked_is_released_too() {
 
 /// Puts this many due items of another workspace, which have been due for longer, into a partition.
 async fn storm(posthaste: &Posthaste, shard: u8, count: usize) {
-    let task = json!({ "workspace": "storm", "webhook": 999_999, "recorded": true, "deliveries": [] });
+    let task =
+        json!({ "workspace": "storm", "webhook": 999_999, "recorded": true, "deliveries": [] });
     let keys: Vec<String> = (0..count).map(|n| format!("{:013}#storm#999999#{n}", 1)).collect();
     posthaste.put_due(shard, &keys, &task).await;
 }
@@ -311,7 +349,8 @@ async fn what_is_refused_does_not_hold_up_what_comes_after_it() {
     posthaste.fast_forward_parked().await;
     storm(&posthaste, shard_of_the_one(&posthaste).await, 401).await;
     // The first message of every call.
-    let aim = Aim::at("release", "sqs:SendMessageBatch", Action::FailEntries(vec![0])).times(100_000);
+    let aim =
+        Aim::at("release", "sqs:SendMessageBatch", Action::FailEntries(vec![0])).times(100_000);
     posthaste.system.faults().aim(aim);
     assert!(posthaste.system.tick("release").await.is_err(), "something could not be sent");
     posthaste.deliveries(&webhook, "succeeded", 1).await;

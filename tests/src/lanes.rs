@@ -16,14 +16,21 @@ impl Posthaste {
     /// Reads a webhook's lane as the table has it, as plain JSON. A lane without an item has no
     /// attribute.
     pub async fn lane(&self, webhook: &Value) -> Value {
-        let get = json!({ "TableName": self.deliveries_table(), "Key": lane_key(webhook), "ConsistentRead": true });
+        let get = json!({
+            "TableName": self.deliveries_table(), "Key": lane_key(webhook), "ConsistentRead": true,
+        });
         let item = self.system.dynamodb().call("GetItem", &get).await.unwrap()["Item"].clone();
         let attributes = item.as_object().cloned().unwrap_or_default();
         Value::Object(attributes.into_iter().map(|(name, value)| (name, plain(&value))).collect())
     }
 
     /// Waits until a lane is as wanted, and returns it.
-    pub async fn lane_when(&self, webhook: &Value, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub async fn lane_when(
+        &self,
+        webhook: &Value,
+        what: &str,
+        is: impl Fn(&Value) -> bool,
+    ) -> Value {
         eventually(what, async || Some(self.lane(webhook).await).filter(&is)).await
     }
 
@@ -45,7 +52,8 @@ impl Posthaste {
             values.insert(format!(":{name}"), value);
         }
         let mut update = json!({
-            "TableName": self.deliveries_table(), "Key": lane_key(webhook), "ExpressionAttributeNames": names,
+            "TableName": self.deliveries_table(), "Key": lane_key(webhook),
+            "ExpressionAttributeNames": names,
             "UpdateExpression": clause("SET", &set) + &clause("REMOVE", &remove),
         });
         if !values.is_empty() {
@@ -57,10 +65,16 @@ impl Posthaste {
     /// Lists the items of a webhook's backlog in the order of their keys.
     pub async fn backlog(&self, webhook: &Value) -> Vec<Value> {
         let query = json!({
-            "TableName": self.deliveries_table(), "ConsistentRead": true, "KeyConditionExpression": "pk = :backlog",
-            "ExpressionAttributeValues": { ":backlog": { "S": format!("#wait#default#{}#0", webhook["id"]) } },
+            "TableName": self.deliveries_table(), "ConsistentRead": true,
+            "KeyConditionExpression": "pk = :backlog",
+            "ExpressionAttributeValues": {
+                ":backlog": { "S": format!("#wait#default#{}#0", webhook["id"]) },
+            },
         });
-        self.system.dynamodb().call("Query", &query).await.unwrap()["Items"].as_array().unwrap().clone()
+        self.system.dynamodb().call("Query", &query).await.unwrap()["Items"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// Waits until a backlog has this many items, and returns them.
@@ -75,7 +89,8 @@ impl Posthaste {
     pub async fn hold(&self, webhook: &Value, reason: &str) {
         let (now, later) = (now_ms(), now_ms() + 600_000);
         let lane = json!({
-            "phase": "held", "reason": reason, "openedAt": now, "token": format!("{}-{now}", webhook["id"]),
+            "phase": "held", "reason": reason, "openedAt": now,
+            "token": format!("{}-{now}", webhook["id"]),
             "wakeAt": later, "dueAt": later, "dueShard": "L3",
         });
         self.set_lane(webhook, lane).await;
@@ -89,7 +104,10 @@ impl Posthaste {
 
     /// Lets `release` do its round, and another one where it could not do all of it.
     pub async fn release(&self) {
-        eventually("release goes through its shards", async || self.system.tick("release").await.ok()).await;
+        eventually("release goes through its shards", async || {
+            self.system.tick("release").await.ok()
+        })
+        .await;
     }
 
     /// Lets a turn that nobody works on begin now, because its function was killed, or because it
@@ -99,7 +117,8 @@ impl Posthaste {
         let update = json!({
             "TableName": self.deliveries_table(), "Key": lane_key(webhook),
             "UpdateExpression": "SET wakeAt = :past, dueAt = :past REMOVE leaseUntil",
-            "ConditionExpression": "attribute_exists(#token)", "ExpressionAttributeNames": { "#token": "token" },
+            "ConditionExpression": "attribute_exists(#token)",
+            "ExpressionAttributeNames": { "#token": "token" },
             "ExpressionAttributeValues": { ":past": { "N": "1000" } },
         });
         if self.system.dynamodb().call("UpdateItem", &update).await.is_ok() {
@@ -111,7 +130,8 @@ impl Posthaste {
     /// Lets the message of a killed turn come again now, and find the turn's lease over.
     pub async fn forget_killed_turn(&self, webhook: &Value) {
         let update = json!({
-            "TableName": self.deliveries_table(), "Key": lane_key(webhook), "UpdateExpression": "SET leaseUntil = :past",
+            "TableName": self.deliveries_table(), "Key": lane_key(webhook),
+            "UpdateExpression": "SET leaseUntil = :past",
             "ConditionExpression": "attribute_exists(leaseUntil)",
             "ExpressionAttributeValues": { ":past": { "N": "1000" } },
         });
@@ -122,7 +142,11 @@ impl Posthaste {
 
     /// Counts the calls of AWS that a function has made.
     pub fn calls_of(&self, function: &str) -> u64 {
-        self.system.metrics().calls.get(function).map_or(0, |calls| calls.values().map(|calls| calls.count).sum())
+        self.system
+            .metrics()
+            .calls
+            .get(function)
+            .map_or(0, |calls| calls.values().map(|calls| calls.count).sum())
     }
 
     /// Makes the retries that wait as delayed messages due.
@@ -136,7 +160,8 @@ impl Posthaste {
         for item in self.scan("attribute_exists(notBefore)", Value::Null).await {
             let update = json!({
                 "TableName": self.deliveries_table(), "Key": { "pk": item["pk"], "sk": item["sk"] },
-                "UpdateExpression": "SET notBefore = :past", "ExpressionAttributeValues": { ":past": { "N": "1000" } },
+                "UpdateExpression": "SET notBefore = :past",
+                "ExpressionAttributeValues": { ":past": { "N": "1000" } },
                 "ConditionExpression": "attribute_exists(notBefore)",
             });
             // One that was made in the meantime waits no more.

@@ -99,7 +99,11 @@ impl Posthaste {
 
     /// Returns the lines that a function has written so far.
     pub fn lines(&self, function: &str) -> Vec<String> {
-        kept(&self.lines).iter().filter(|(of, _)| of == function).map(|(_, line)| line.clone()).collect()
+        kept(&self.lines)
+            .iter()
+            .filter(|(of, _)| of == function)
+            .map(|(_, line)| line.clone())
+            .collect()
     }
 
     /// Returns the URL of an inbox.
@@ -109,8 +113,14 @@ impl Posthaste {
 
     /// Registers an inbox for these events, and tells it the secret.
     pub async fn register(&self, inbox: &str, events: &[&str]) -> Value {
-        let webhook =
-            self.api.ok(Method::POST, "/webhooks", json!({ "url": self.inbox_url(inbox), "events": events })).await;
+        let webhook = self
+            .api
+            .ok(
+                Method::POST,
+                "/webhooks",
+                json!({ "url": self.inbox_url(inbox), "events": events }),
+            )
+            .await;
         let secret = webhook["secret"].as_str().map(str::to_owned);
         self.system.inbox().set(inbox, Settings { secret, ..Settings::default() });
         webhook
@@ -125,8 +135,16 @@ impl Posthaste {
 
     /// Registers an inbox that answers this status this often, and then 200. The webhook gets three
     /// retries, a second apart.
-    pub async fn register_failing(&self, inbox: &str, events: &[&str], status: u16, times: u32) -> Value {
-        let webhook = self.register_with(inbox, json!({ "events": events, "retrySchedule": [1, 1, 1] })).await;
+    pub async fn register_failing(
+        &self,
+        inbox: &str,
+        events: &[&str],
+        status: u16,
+        times: u32,
+    ) -> Value {
+        let webhook = self
+            .register_with(inbox, json!({ "events": events, "retrySchedule": [1, 1, 1] }))
+            .await;
         let responses = [Answer { body: "no".to_owned(), ..Answer::status(status, times) }].into();
         self.system.inbox().set(inbox, Settings { responses, ..Settings::default() });
         webhook
@@ -139,9 +157,13 @@ impl Posthaste {
 
     /// Waits until an inbox has this many requests, for as long as `bound`, and returns them all.
     pub async fn arrived_within(&self, inbox: &str, count: usize, bound: Duration) -> Vec<Arrived> {
-        let arrived = self.system.inbox().wait(inbox, |arrived| arrived.len() >= count, bound).await;
+        let arrived =
+            self.system.inbox().wait(inbox, |arrived| arrived.len() >= count, bound).await;
         arrived.unwrap_or_else(|| {
-            panic!("{inbox} got {} requests and not {count}", self.system.inbox().arrived(inbox).len())
+            panic!(
+                "{inbox} got {} requests and not {count}",
+                self.system.inbox().arrived(inbox).len()
+            )
         })
     }
 
@@ -164,10 +186,15 @@ impl Posthaste {
 
     /// Sends messages straight to a queue with one call.
     pub async fn send(&self, queue_output: &str, bodies: &[String]) {
-        let entries: Vec<Value> =
-            bodies.iter().enumerate().map(|(at, body)| json!({ "Id": at.to_string(), "MessageBody": body })).collect();
-        let call = json!({ "QueueUrl": self.system.stack().outputs[queue_output], "Entries": entries });
-        let answer = self.system.sqs().call("SendMessageBatch", call.to_string().as_bytes()).await.unwrap();
+        let entries: Vec<Value> = bodies
+            .iter()
+            .enumerate()
+            .map(|(at, body)| json!({ "Id": at.to_string(), "MessageBody": body }))
+            .collect();
+        let call =
+            json!({ "QueueUrl": self.system.stack().outputs[queue_output], "Entries": entries });
+        let answer =
+            self.system.sqs().call("SendMessageBatch", call.to_string().as_bytes()).await.unwrap();
         assert_eq!(answer["Successful"].as_array().unwrap().len(), bodies.len(), "{answer}");
     }
 
@@ -191,10 +218,13 @@ impl Posthaste {
     pub async fn redrive(&self, letters: &str) {
         const RUNBOOK: &str = include_str!("../../docs/operations.md");
         let source = format!("--source-arn \"$(output {letters}Arn)\"");
-        let command =
-            RUNBOOK.lines().find(|line| line.contains(&source)).expect("the runbook has no redrive from this queue");
-        let (_, destination) =
-            command.split_once("--destination-arn \"$(output ").expect("SQS would not know where to");
+        let command = RUNBOOK
+            .lines()
+            .find(|line| line.contains(&source))
+            .expect("the runbook has no redrive from this queue");
+        let (_, destination) = command
+            .split_once("--destination-arn \"$(output ")
+            .expect("SQS would not know where to");
         let destination = destination.split(')').next().unwrap_or_default();
         let outputs = &self.system.stack().outputs;
         let source_arn = &outputs[&format!("{letters}Arn")];
@@ -281,7 +311,12 @@ impl Api {
 
     /// Calls the API with any body, and returns the status and the answer, which has to be as the
     /// OpenAPI document says.
-    pub async fn raw(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, Value) {
         let (status, text) = self.exchange(method.clone(), path, body).await;
         let path = format!("/api/v1{path}");
         let json = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?} is not JSON"));
@@ -291,14 +326,25 @@ impl Api {
     }
 
     /// Calls the API with any body, and returns the status and the text of the answer.
-    pub async fn exchange(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+    pub async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, String) {
         let answer = self.answer(method, path, body).await;
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// Calls the API with any body, and returns the whole answer.
-    pub async fn answer(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
-        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
+    pub async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Response {
+        let request =
+            self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
         request.headers(self.headers.clone()).body(body).send().await.unwrap()
     }
 
@@ -322,15 +368,18 @@ impl Api {
 
     /// Publishes an event, and returns its id.
     pub async fn publish(&self, event_type: &str, data: Value) -> String {
-        let event = self.ok(Method::POST, "/events", json!({ "type": event_type, "data": data })).await;
+        let event =
+            self.ok(Method::POST, "/events", json!({ "type": event_type, "data": data })).await;
         event["id"].as_str().unwrap().to_owned()
     }
 
     /// Makes a key for another workspace with all scopes that a customer needs, and returns its
     /// client.
     pub async fn workspace(&self, name: &str) -> Self {
-        let scopes = ["webhooks:manage", "events:publish", "events:read", "events:manage", "keys:manage"];
-        let key = self.ok(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes })).await;
+        let scopes =
+            ["webhooks:manage", "events:publish", "events:read", "events:manage", "keys:manage"];
+        let key =
+            self.ok(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes })).await;
         self.with_key(key["key"].as_str().unwrap())
     }
 }

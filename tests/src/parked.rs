@@ -48,7 +48,8 @@ impl Posthaste {
     pub async fn scan(&self, filter: &str, values: Value) -> Vec<Value> {
         let mut items = Vec::new();
         let mut scan = json!({
-            "TableName": self.deliveries_table(), "ConsistentRead": true, "FilterExpression": filter,
+            "TableName": self.deliveries_table(), "ConsistentRead": true,
+            "FilterExpression": filter,
         });
         if !values.is_null() {
             scan["ExpressionAttributeValues"] = values;

@@ -10,7 +10,11 @@ use crate::{options::Subject, report::Report, system::Bench};
 /// queries, some of them side by side.
 const RELEASE_MS: u64 = 40;
 
-pub(super) async fn run(args: &BillArgs, subject: &Subject, done: &mut impl FnMut(Report)) -> anyhow::Result<()> {
+pub(super) async fn run(
+    args: &BillArgs,
+    subject: &Subject,
+    done: &mut impl FnMut(Report),
+) -> anyhow::Result<()> {
     let bench = Bench::start(subject).await?;
     let measured = measure(args, subject, &bench).await;
     bench.stop().await;

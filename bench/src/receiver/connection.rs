@@ -50,7 +50,11 @@ pub(super) async fn serve(mut stream: TcpStream, hooks: Hooks) {
 
 /// Reads a request, notes it with its hook, and returns its path. It returns nothing at the end of
 /// the connection.
-async fn next(stream: &mut TcpStream, buffer: &mut Vec<u8>, hooks: &Hooks) -> io::Result<Option<String>> {
+async fn next(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    hooks: &Hooks,
+) -> io::Result<Option<String>> {
     let head_end = loop {
         if let Some(at) = find(buffer, b"\r\n\r\n") {
             break at + 4;
@@ -124,7 +128,10 @@ mod tests {
 
     #[test]
     fn the_length_of_a_body_is_found_in_any_spelling() {
-        assert_eq!(content_length("POST / HTTP/1.1\r\nHost: a:1\r\nContent-Length: 12\r\n\r\n"), 12);
+        assert_eq!(
+            content_length("POST / HTTP/1.1\r\nHost: a:1\r\nContent-Length: 12\r\n\r\n"),
+            12
+        );
         assert_eq!(content_length("GET / HTTP/1.1\r\nhost: a\r\n\r\n"), 0);
     }
 }

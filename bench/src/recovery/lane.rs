@@ -69,7 +69,10 @@ impl<'a> Lane<'a> {
             self.bench.opened_long_ago(&self.workspace, &self.webhook).await?;
         }
         if self.seen.last().is_none_or(|last| last.state != state) {
-            self.seen.push(Seen { seconds: clock::now_us().saturating_sub(self.began_us) as f64 / 1e6, state });
+            self.seen.push(Seen {
+                seconds: clock::now_us().saturating_sub(self.began_us) as f64 / 1e6,
+                state,
+            });
         }
         Ok(())
     }
@@ -86,8 +89,11 @@ impl<'a> Lane<'a> {
 
     /// Puts the states into one line for people.
     pub(super) fn line(&self) -> String {
-        let states: Vec<String> =
-            self.seen.iter().map(|seen| format!("{} from {:.1} s on", seen.state, seen.seconds)).collect();
+        let states: Vec<String> = self
+            .seen
+            .iter()
+            .map(|seen| format!("{} from {:.1} s on", seen.state, seen.seconds))
+            .collect();
         format!("the webhook was {}.", states.join(", "))
     }
 }

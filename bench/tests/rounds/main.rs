@@ -10,9 +10,13 @@ use posthaste_bench::Report;
 async fn isolation(endpoint: &str) {
     const RATE: u64 = 8;
     const SECONDS: u64 = 7;
-    let command = format!("isolation --endpoint {endpoint} --rate {RATE} --alone 1 --seconds {SECONDS}");
+    let command =
+        format!("isolation --endpoint {endpoint} --rate {RATE} --alone 1 --seconds {SECONDS}");
     let report = measure(&command).await;
-    assert_eq!((count(&report, "/whole/events"), count(&report, "/whole/notArrived")), (RATE * SECONDS, 0));
+    assert_eq!(
+        (count(&report, "/whole/events"), count(&report, "/whole/notArrived")),
+        (RATE * SECONDS, 0)
+    );
     // Until it is sidelined, one for each invocation of `deliver`; then few at once, and each takes
     // most of the time measured.
     let bad = count(&report, "/badRequests");
@@ -32,10 +36,16 @@ async fn beside_a_slow_endpoint_every_healthy_event_arrives() {
 async fn waiting(case: &str) {
     let mut calls = Vec::new();
     for waiting in [50, 200] {
-        let command = format!("waiting --case {case} --timeout 1 --waiting {waiting} --seconds 3 --patience 60");
+        let command = format!(
+            "waiting --case {case} --timeout 1 --waiting {waiting} --seconds 3 --patience 60"
+        );
         let report = measure(&command).await;
         assert!(report.figures()["takenInAfterSeconds"].is_number(), "all of them wait in the end");
-        assert_eq!(count(&report, "/account/elsewhere"), 0, "what did not arrive is in the history");
+        assert_eq!(
+            count(&report, "/account/elsewhere"),
+            0,
+            "what did not arrive is in the history"
+        );
         let beyond = report.figures()["beyondTheOrdinaryPath"].as_f64().unwrap();
         assert!(beyond <= 2.2, "{beyond} calls beyond the ordinary path for each delivery");
         calls.push(count(&report, "/callsWithoutRelease"));
@@ -61,11 +71,16 @@ async fn however_many_wait_for_the_limit_of_a_list_it_costs_the_same() {
 /// Asserts that everything arrives, and that no second has more requests than the limit and its
 /// burst: the slots of half a second, at least one.
 async fn limits(requests: u64, events: u64, further: &str) -> Report {
-    let command = format!("limits --requests {requests} --events {events} --seconds 60 --patience 60{further}");
+    let command = format!(
+        "limits --requests {requests} --events {events} --seconds 60 --patience 60{further}"
+    );
     let report = measure(&command).await;
     assert_eq!(count(&report, "/account/arrived"), events);
     let worst = count(&report, "/arrived/worstWindowBegun");
-    assert!(worst <= requests + (requests / 2).max(1) + 1, "{worst} requests began within a second");
+    assert!(
+        worst <= requests + (requests / 2).max(1) + 1,
+        "{worst} requests began within a second"
+    );
     report
 }
 
@@ -77,7 +92,8 @@ async fn no_second_has_more_requests_than_the_limit_and_its_burst() {
 #[tokio::test]
 async fn what_waits_for_the_limit_of_a_list_leaves_in_full_requests() {
     let report = limits(1, 600, " --list").await;
-    let (requests, full) = (count(&report, "/arrived/requests"), count(&report, "/arrived/requestsByEvents/100"));
+    let (requests, full) =
+        (count(&report, "/arrived/requests"), count(&report, "/arrived/requestsByEvents/100"));
     // One may have been begun before everything was there, and the last one takes what is left.
     assert!(full >= 1 && requests <= full + 2, "{full} of {requests} requests were full");
 }
@@ -87,6 +103,9 @@ async fn a_busy_webhook_that_was_slow_loses_nothing_and_its_lane_is_closed_in_th
     let report = measure("recovery --rate 8 --slow 3 --seconds 12 --skip-proof").await;
     assert_eq!(count(&report, "/account/arrived"), count(&report, "/account/accepted"));
     let states = &report.figures()["states"];
-    assert!(states.as_array().unwrap().iter().any(|seen| seen["state"] == "slow"), "it was sidelined: {states}");
+    assert!(
+        states.as_array().unwrap().iter().any(|seen| seen["state"] == "slow"),
+        "it was sidelined: {states}"
+    );
     assert_eq!(report.figures()["isClosed"], true, "{states}");
 }

@@ -18,10 +18,11 @@ struct Round {
 /// Measures one thing, and asserts that nothing is lost.
 pub(crate) async fn measure(command: &str) -> Report {
     static SUBJECT: OnceLock<Subject> = OnceLock::new();
-    let subject =
-        SUBJECT.get_or_init(|| Subject::debug_build(CONCURRENCY as usize).expect("the functions can be built"));
-    let round =
-        Round::try_parse_from(["rounds"].into_iter().chain(command.split(' '))).expect("there is such a command");
+    let subject = SUBJECT.get_or_init(|| {
+        Subject::debug_build(CONCURRENCY as usize).expect("the functions can be built")
+    });
+    let round = Round::try_parse_from(["rounds"].into_iter().chain(command.split(' ')))
+        .expect("there is such a command");
     let mut reports = Vec::new();
     round.what.run(subject, |report| reports.push(report)).await.expect("it is measured");
     let report = reports.pop().expect("there is a report");

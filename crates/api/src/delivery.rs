@@ -33,8 +33,9 @@ pub struct DeliveryAnswer {
     /// The HTTP status of the last answer.
     #[schema(required = true)]
     pub http_status: Option<u16>,
-    /// The body of the last answer: up to 16 KiB of a failed attempt, up to 1 KiB of a success. Of a request with several events the
-    /// first one's delivery has that, and each other one its first 256 bytes. What it repeats of the webhook's path and query is `/…`.
+    /// The body of the last answer: up to 16 KiB of a failed attempt, up to 1 KiB of a success. Of
+    /// a request with several events the first one's delivery has that, and each other one its
+    /// first 256 bytes. What it repeats of the webhook's path and query is `/…`.
     #[schema(required = true)]
     pub response_body: Option<String>,
     /// `base64` where the body is not text.
@@ -47,7 +48,8 @@ pub struct DeliveryAnswer {
     pub attempts: Vec<Attempt>,
     /// The number of attempts that were made in all.
     pub attempt_count: u32,
-    /// The reason why the delivery waits, and until when; absent where its status is another one than `waiting`.
+    /// The reason why the delivery waits, and until when; absent where its status is another one
+    /// than `waiting`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingAnswer>,
     /// The time at which the delivery's event was accepted.
@@ -56,15 +58,17 @@ pub struct DeliveryAnswer {
     /// The time at which the delivery's record last changed, or since which it has been waiting.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
-    /// The request of the last attempt, only in the answer to one delivery. It is not kept but made again, from the stored event
-    /// and the webhook's settings, without its signatures; it is absent where that could differ from what was sent: the event is
-    /// no longer stored, the settings have changed since, or the webhook's format puts several events into a request.
+    /// The request of the last attempt, only in the answer to one delivery. It is not kept but made
+    /// again, from the stored event and the webhook's settings, without its signatures; it is
+    /// absent where that could differ from what was sent: the event is no longer stored, the
+    /// settings have changed since, or the webhook's format puts several events into a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<SentRequest>,
 }
 
 impl DeliveryAnswer {
-    /// Returns the answer for a delivery that waits and has no record. The lane is that of its webhook.
+    /// Returns the answer for a delivery that waits and has no record. The lane is that of its
+    /// webhook.
     pub fn waiting(waits: Waits, event_type: EventType, lane: &Lane, now: Timestamp) -> Self {
         let reason = lane.waiting_reason().unwrap_or(Reason::Slow).name();
         Self {
@@ -79,7 +83,11 @@ impl DeliveryAnswer {
             error: None,
             attempts: Vec::new(),
             attempt_count: 0,
-            waiting: Some(WaitingAnswer { reason, since: waits.since, until: lane.waits_until(now) }),
+            waiting: Some(WaitingAnswer {
+                reason,
+                since: waits.since,
+                until: lane.waits_until(now),
+            }),
             created_at: waits.id.time(),
             updated_at: waits.since,
             request: None,
@@ -97,7 +105,8 @@ pub struct WaitingAnswer {
     /// The time since which the delivery has been waiting.
     #[schema(value_type = String, format = "date-time")]
     pub since: Timestamp,
-    /// The time until which nothing at all is sent to the endpoint; null where that is not known, as under a rate limit.
+    /// The time until which nothing at all is sent to the endpoint; null where that is not known,
+    /// as under a rate limit.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub until: Option<Timestamp>,
 }

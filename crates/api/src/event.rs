@@ -54,12 +54,12 @@ pub struct EventAnswer {
     /// The producer's own reference.
     #[schema(required = true)]
     pub reference: Option<String>,
-    /// True if every webhook that wants it has it, false if one does not have it yet or never got it, null if none wants it or it
-    /// is not known yet.
+    /// True if every webhook that wants it has it, false if one does not have it yet or never got
+    /// it, null if none wants it or it is not known yet.
     #[schema(required = true)]
     pub delivered: Option<bool>,
-    /// Only of a single event, and only where its workspace has more webhooks than one call looks at: the `cursor` of the call that
-    /// looks at the others. `delivered` is null until then.
+    /// Only of a single event, and only where its workspace has more webhooks than one call looks
+    /// at: the `cursor` of the call that looks at the others. `delivered` is null until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// The time at which the event was accepted.
@@ -75,6 +75,16 @@ impl EventAnswer {
     pub fn of(event: Event, delivered: Option<bool>) -> Self {
         let accepted_at = event.id.time();
         let Event { id, event_type, timestamp, subject, reference, data, .. } = event;
-        Self { id, r#type: event_type, timestamp, subject, reference, delivered, next: None, accepted_at, data }
+        Self {
+            id,
+            r#type: event_type,
+            timestamp,
+            subject,
+            reference,
+            delivered,
+            next: None,
+            accepted_at,
+            data,
+        }
     }
 }

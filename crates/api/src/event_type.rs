@@ -53,9 +53,19 @@ impl EventTypeAnswer {
     /// Returns the answer for a workspace's own type.
     pub fn own(own: OwnEventType) -> serde_json::Result<Self> {
         let name = own.name.to_string();
-        let event = |data: Box<RawValue>| RawValue::from_string(format!(r#"{{"type":"{name}","data":{data}}}"#));
+        let event = |data: Box<RawValue>| {
+            RawValue::from_string(format!(r#"{{"type":"{name}","data":{data}}}"#))
+        };
         let sample = own.sample.map(event).transpose()?;
         let OwnEventType { description, schema, .. } = own;
-        Ok(Self { name, title: None, description, owner: "workspace", status: "available", schema, sample })
+        Ok(Self {
+            name,
+            title: None,
+            description,
+            owner: "workspace",
+            status: "available",
+            schema,
+            sample,
+        })
     }
 }

@@ -1,7 +1,8 @@
-//! The OpenAPI document of the whole API. `docs/openapi.yaml` is what [`document`] gives, and the API answers it at [`PATH`].
+//! The OpenAPI document of the whole API. `docs/openapi.yaml` is what [`document`] gives, and the
+//! API answers it at [`PATH`].
 //!
-//! Answers are described by the types that are answered, and requests by the bodies that `domain` declares and reads.
-//! Answers in examples are made by the code that answers.
+//! Answers are described by the types that are answered, and requests by the bodies that `domain`
+//! declares and reads. Answers in examples are made by the code that answers.
 
 mod call;
 mod event_types;
@@ -17,8 +18,8 @@ mod webhooks;
 use posthaste_domain::input::Failure;
 use serde_json::json;
 use utoipa::openapi::{
-    Components, HttpMethod, Info, License, ObjectBuilder, OpenApi, PathItem, Paths, RefOr, ResponseBuilder, Server,
-    Type,
+    Components, HttpMethod, Info, License, ObjectBuilder, OpenApi, PathItem, Paths, RefOr,
+    ResponseBuilder, Server, Type,
     path::PathsBuilder,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     tag::{Tag, TagBuilder},
@@ -44,12 +45,14 @@ pub fn document() -> OpenApi {
         paths.add_path_operation(path, vec![method], operation);
         schemas.extend(named);
     }
-    let outgoing = outgoing::all()
-        .into_iter()
-        .fold(PathsBuilder::new(), |all, (name, operation)| all.path(name, PathItem::new(HttpMethod::Post, operation)));
+    let outgoing =
+        outgoing::all().into_iter().fold(PathsBuilder::new(), |all, (name, operation)| {
+            all.path(name, PathItem::new(HttpMethod::Post, operation))
+        });
     let mut info = Info::new("Posthaste", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
-    info.license = Some(License::builder().name("Apache-2.0").identifier(Some("Apache-2.0")).build());
+    info.license =
+        Some(License::builder().name("Apache-2.0").identifier(Some("Apache-2.0")).build());
     let mut components = Components::new();
     components.schemas.extend(schemas);
     for (name, refusal) in refusal::shared() {
@@ -85,9 +88,15 @@ fn calls() -> Vec<Call> {
 fn openapi() -> Call {
     let mut call = Call::new(HttpMethod::Get, PATH, "getOpenApi", "Read this document")
         .tag("This document")
-        .open("Takes no API key. The answer is the document itself, without the envelope of the other calls.");
+        .open(
+            "Takes no API key. The answer is the document itself, without the envelope of the \
+            other calls.",
+        );
     let schema = schema::open_object()
-        .property("openapi", ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^3\.1\.\d+$")))
+        .property(
+            "openapi",
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^3\.1\.\d+$")),
+        )
         .property("info", schema::open_object())
         .property("paths", schema::open_object())
         .required("openapi")
@@ -99,14 +108,15 @@ fn openapi() -> Call {
         "paths": {}
     });
     let content = call::content(RefOr::T(schema.build().into()), [("beginning", Some(beginning))]);
-    let response = ResponseBuilder::new().description("The document.").content(JSON, content).build();
+    let response =
+        ResponseBuilder::new().description("The document.").content(JSON, content).build();
     call.operation.responses.responses.insert("200".to_owned(), RefOr::T(response));
     call
 }
 
 fn api_key() -> utoipa::openapi::security::Http {
-    let description =
-        "An API key, as `Authorization: Bearer spk_live_…`. The scopes that an operation names are the key's.";
+    let description = "An API key, as `Authorization: Bearer spk_live_…`. The scopes that an \
+        operation names are the key's.";
     HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("spk_live_… or spk_test_…")
@@ -115,7 +125,9 @@ fn api_key() -> utoipa::openapi::security::Http {
 }
 
 fn tags() -> Vec<Tag> {
-    let tag = |name: &str, description: &str| TagBuilder::new().name(name).description(Some(description)).build();
+    let tag = |name: &str, description: &str| {
+        TagBuilder::new().name(name).description(Some(description)).build()
+    };
     vec![
         tag("Webhooks", "Destinations, and the history of what was sent to them."),
         tag("Events", "Publishing, and looking up what was published."),
@@ -129,18 +141,26 @@ fn tags() -> Vec<Tag> {
 const ABOUT: &str = "\
 Sends webhooks: signed, at least once, with retries and history.
 
-Every answer is in an envelope: `{\"success\": true, \"data\": …}`, or `{\"success\": false, \"error\": …}` with a `code` for programs, a \
-`message` for people and, where one field or parameter is at fault, its path in `field`. A field or parameter that is not known is an \
-error. A path that does not exist answers 404, a method that a path does not take answers 405. A webhook can't call this API: every path \
+Every answer is in an envelope: `{\"success\": true, \"data\": …}`, or `{\"success\": false, \
+\"error\": …}` with a `code` for programs, a \
+`message` for people and, where one field or parameter is at fault, its path in `field`. A field \
+or parameter that is not known is an \
+error. A path that does not exist answers 404, a method that a path does not take answers 405. A \
+webhook can't call this API: every path \
 refuses what carries a webhook's signature, with 422 `loop_detected`.
 
-Some failures are answered by API Gateway before or instead of the API itself. They have no envelope, only `{\"message\": …}`: 429 where \
-all callers together make too many calls, 413 for a call that AWS does not take, 503 or 504 for one that has taken too long or that \
-there is no room for, and 500. After a 429 nothing was done, and the call can be repeated: after the seconds of `Retry-After`, or else \
-after one, and after twice as long each further time. After a 500, 503 or 504 the call may have been carried out. It is safe to repeat if \
+Some failures are answered by API Gateway before or instead of the API itself. They have no \
+envelope, only `{\"message\": …}`: 429 where \
+all callers together make too many calls, 413 for a call that AWS does not take, 503 or 504 for \
+one that has taken too long or that \
+there is no room for, and 500. After a 429 nothing was done, and the call can be repeated: after \
+the seconds of `Retry-After`, or else \
+after one, and after twice as long each further time. After a 500, 503 or 504 the call may have \
+been carried out. It is safe to repeat if \
 it reads, changes or removes something, or publishes with an `Idempotency-Key`.
 
-A list comes in pages: `next` of one is the `cursor` of the following one, and null on the last. A page can be shorter than asked for, \
+A list comes in pages: `next` of one is the `cursor` of the following one, and null on the last. A \
+page can be shorter than asked for, \
 and even empty, although another one follows.";
 
 #[cfg(test)]

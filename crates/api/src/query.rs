@@ -29,9 +29,14 @@ impl Asked for ListDeliveries {
         Ok(Self {
             page: Page::read(query)?,
             status: query.take::<Status>("status", "Only deliveries that stand so.")?,
-            event_type: query.take::<EventType>("event_type", "Only deliveries of events of this type.")?,
-            since: query.take::<Time>("since", "Only deliveries of events that were accepted then or later.")?,
-            until: query.take::<Time>("until", "Only deliveries of events that were accepted before.")?,
+            event_type: query
+                .take::<EventType>("event_type", "Only deliveries of events of this type.")?,
+            since: query.take::<Time>(
+                "since",
+                "Only deliveries of events that were accepted then or later.",
+            )?,
+            until: query
+                .take::<Time>("until", "Only deliveries of events that were accepted before.")?,
         })
     }
 }
@@ -55,8 +60,8 @@ pub struct ListEvents {
 
 impl Asked for ListEvents {
     fn read(query: &mut impl Source) -> Result<Self, Invalid> {
-        let order =
-            "By the time of acceptance: the oldest first, which is `asc` and holds unless given, or the newest.";
+        let order = "By the time of acceptance: the oldest first, which is `asc` and holds unless \
+            given, or the newest.";
         Ok(Self {
             page: Page::read(query)?,
             since: query.take::<Time>("since", "Only events that were accepted then or later.")?,
@@ -76,13 +81,15 @@ pub struct ShowEvent {
 
 impl Asked for ShowEvent {
     fn read(query: &mut impl Source) -> Result<Self, Invalid> {
-        let about = "The `next` of an earlier answer about this event: further webhooks are looked at.";
+        let about =
+            "The `next` of an earlier answer about this event: further webhooks are looked at.";
         Ok(Self { cursor: query.take::<Cursor<delivered::Cursor>>("cursor", about)? })
     }
 }
 
 impl ShowEvent {
-    /// Returns the place where the look at this event goes on. A cursor of another event is refused.
+    /// Returns the place where the look at this event goes on. A cursor of another event is
+    /// refused.
     pub fn within(&self, event: EventId) -> Result<Option<delivered::Partly>, Invalid> {
         match self.cursor {
             None => Ok(None),
@@ -157,10 +164,16 @@ mod tests {
             ("limit", "0"),
             ("page", "2"),
         ] {
-            assert_eq!(read::<ListDeliveries>(&[(name, value)]).unwrap_err().field.as_deref(), Some(name));
+            assert_eq!(
+                read::<ListDeliveries>(&[(name, value)]).unwrap_err().field.as_deref(),
+                Some(name)
+            );
         }
         for (name, value) in [("type", "a b"), ("order", "up"), ("cursor", "x"), ("page", "2")] {
-            assert_eq!(read::<ListEvents>(&[(name, value)]).unwrap_err().field.as_deref(), Some(name));
+            assert_eq!(
+                read::<ListEvents>(&[(name, value)]).unwrap_err().field.as_deref(),
+                Some(name)
+            );
         }
     }
 
@@ -168,7 +181,8 @@ mod tests {
     fn a_cursor_in_the_middle_of_an_event_is_of_that_event_alone() {
         let (id, cursor) = (ID.parse().unwrap(), format!("{ID}.7.yes"));
         let Ok(delivered::Cursor::Within(within)) = cursor.parse() else { panic!("{cursor}") };
-        let of_one = |id: EventId, cursor: &str| read::<ShowEvent>(&[("cursor", cursor)])?.within(id);
+        let of_one =
+            |id: EventId, cursor: &str| read::<ShowEvent>(&[("cursor", cursor)])?.within(id);
         assert_eq!(of_one(id, &cursor), Ok(Some(within)));
         for (other, cursor) in [(EventId::LAST, cursor.as_str()), (id, ID), (id, "x")] {
             assert_eq!(of_one(other, cursor).unwrap_err().field.as_deref(), Some("cursor"));

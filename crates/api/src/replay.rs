@@ -14,7 +14,8 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Replayed {
-    /// The id of the new delivery. It is in the history once it was tried, or waits for its webhook.
+    /// The id of the new delivery. It is in the history once it was tried, or waits for its
+    /// webhook.
     #[schema(value_type = String, format = "uuid")]
     pub id: DeliveryId,
     /// The id of the event that the delivery brings.
@@ -61,8 +62,31 @@ pub struct JobAnswer {
 impl JobAnswer {
     /// Returns the answer for this job.
     pub fn of(job: Job) -> Self {
-        let Job { id, status, selection, since, until, examined, replayed, error, created_at, updated_at, .. } = job;
-        Self { id, status, selection, since, until, examined, replayed, error, created_at, updated_at }
+        let Job {
+            id,
+            status,
+            selection,
+            since,
+            until,
+            examined,
+            replayed,
+            error,
+            created_at,
+            updated_at,
+            ..
+        } = job;
+        Self {
+            id,
+            status,
+            selection,
+            since,
+            until,
+            examined,
+            replayed,
+            error,
+            created_at,
+            updated_at,
+        }
     }
 }
 
@@ -82,8 +106,8 @@ pub struct TestAnswer {
     /// The status of the answer; null if there was no answer.
     #[schema(required = true)]
     pub http_status: Option<u16>,
-    /// The body of the answer: up to 16 KiB of a failure, up to 1 KiB of a success. What it repeats of the webhook's path and query is
-    /// `/…`.
+    /// The body of the answer: up to 16 KiB of a failure, up to 1 KiB of a success. What it repeats
+    /// of the webhook's path and query is `/…`.
     #[schema(required = true)]
     pub response_body: Option<String>,
     /// The reason why the test is no success; null if it is one.

@@ -36,7 +36,8 @@ pub struct WebhookAnswer {
     pub headers: BTreeMap<String, &'static str>,
     /// The health of the webhook's endpoint: how it has been doing.
     pub health: HealthAnswer,
-    /// The time at which the last of the secrets before the present one ends, or has ended; null if there is none.
+    /// The time at which the last of the secrets before the present one ends, or has ended; null if
+    /// there is none.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub previous_secrets_until: Option<Timestamp>,
     /// The time at which the webhook was registered.
@@ -45,21 +46,26 @@ pub struct WebhookAnswer {
     /// The time at which the webhook's settings last changed.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
-    /// The secret that signs the webhook's requests, only in the answer to its registration and to a rotation.
+    /// The secret that signs the webhook's requests, only in the answer to its registration and to
+    /// a rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^whsec_[A-Za-z0-9+/]{43}=$")]
     pub secret: Option<String>,
 }
 
 impl WebhookAnswer {
-    /// Returns the answer for this webhook, whose lane this is now. It is without the webhook's secret, and what is sealed of its
-    /// URL is masked.
+    /// Returns the answer for this webhook, whose lane this is now. It is without the webhook's
+    /// secret, and what is sealed of its URL is masked.
     pub fn of(webhook: &Webhook, lane: &Lane, now: Timestamp) -> Self {
         let Webhook { id, settings, secrets, headers, created_at, updated_at, .. } = webhook;
         Self {
             id: *id,
             uuid: id.uuid(*created_at).to_string(),
-            settings: Settings { url: settings.url.masked(), enabled: webhook.is_enabled(), ..settings.in_force() },
+            settings: Settings {
+                url: settings.url.masked(),
+                enabled: webhook.is_enabled(),
+                ..settings.in_force()
+            },
             method: settings.method(),
             headers: headers.masked(),
             health: HealthAnswer::of(&webhook.health, lane, now),
@@ -85,10 +91,12 @@ pub struct HealthAnswer {
     /// The way in which deliveries go to the endpoint now.
     #[schema(value_type = State)]
     pub state: &'static str,
-    /// A sentence that says what the state means; null where deliveries go straight to the endpoint.
+    /// A sentence that says what the state means; null where deliveries go straight to the
+    /// endpoint.
     #[schema(required = true)]
     pub state_reason: Option<&'static str>,
-    /// The time until which nothing is sent, because the endpoint keeps timing out; null where that is not so.
+    /// The time until which nothing is sent, because the endpoint keeps timing out; null where that
+    /// is not so.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub waits_until: Option<Timestamp>,
     /// The time at which the endpoint's failures began; null after a success.

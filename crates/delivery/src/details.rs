@@ -28,7 +28,10 @@ impl Courier {
     /// Reads the events that are not in their tasks, and the records of the tasks that are marked,
     /// for which something may have been done. A task that comes for the first time has no record,
     /// so none is read.
-    pub async fn details<'t>(&self, tasks: impl IntoIterator<Item = (&'t Task<'t>, bool)>) -> Details {
+    pub async fn details<'t>(
+        &self,
+        tasks: impl IntoIterator<Item = (&'t Task<'t>, bool)>,
+    ) -> Details {
         let (mut events, mut records) = (Vec::new(), Vec::new());
         for (task, has_records) in tasks {
             let workspace = task.workspace.as_ref();
@@ -41,9 +44,13 @@ impl Courier {
                 }
             }
         }
-        let (events, progress) = tokio::join!(self.events.get(events), self.deliveries.records.progress(records));
+        let (events, progress) =
+            tokio::join!(self.events.get(events), self.deliveries.records.progress(records));
         let items = events.items.into_iter().map(|(key, event)| (key, Arc::new(event))).collect();
-        Details { events: Found { items, unread: events.unread, read_units: events.read_units }, progress }
+        Details {
+            events: Found { items, unread: events.unread, read_units: events.read_units },
+            progress,
+        }
     }
 }
 

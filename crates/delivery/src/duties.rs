@@ -71,13 +71,22 @@ pub struct Duties {
 }
 
 /// Sorts the deliveries of a task by their duties.
-pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Details, now: Timestamp) -> Duties {
+pub fn duties(
+    task: Task<'static>,
+    sent: Sent,
+    webhook: &Webhook,
+    details: &Details,
+    now: Timestamp,
+) -> Duties {
     let mut duties = Duties::default();
     let redriven = sent.redriven || task.redriven;
     for due in task.deliveries {
         let progress = details.progress.items.get(&due.id).copied();
         let duty = attempt::duty(webhook, progress, redriven, now);
-        let is_over = task.made.as_ref().map_or(duty == Duty::Over, |made| !made.is_wanted(progress, redriven));
+        let is_over = task
+            .made
+            .as_ref()
+            .map_or(duty == Duty::Over, |made| !made.is_wanted(progress, redriven));
         if is_over {
             continue;
         }
@@ -85,7 +94,9 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
         let event_id = content.event_id();
         let event = match content {
             Content::Event(event) => Some(Arc::new(event.into_owned())),
-            Content::EventId(id) => details.events.items.get(&(task.workspace.as_ref().clone(), id)).cloned(),
+            Content::EventId(id) => {
+                details.events.items.get(&(task.workspace.as_ref().clone(), id)).cloned()
+            }
         };
         let Some(event) = event else {
             if task.made.as_ref().is_some_and(|made| made.attempt.succeeded()) {
@@ -103,7 +114,16 @@ pub fn duties(task: Task<'static>, sent: Sent, webhook: &Webhook, details: &Deta
         // A retry that waits as its message raises the receive count too, so recorded attempts are
         // subtracted.
         let faults = task.faults + sent.receives.saturating_sub(1).saturating_sub(attempts);
-        let pending = Pending { source: sent.source, id, cause, event, redriven, attempts, recorded_at, faults };
+        let pending = Pending {
+            source: sent.source,
+            id,
+            cause,
+            event,
+            redriven,
+            attempts,
+            recorded_at,
+            faults,
+        };
         match duty {
             // The record may count this very attempt, and a later one too. So no number is given,
             // and the table finds out.

@@ -27,15 +27,25 @@ impl Courier {
             self.note_failure(webhook, attempt, &mut health, now).await
         };
         if let Err(error) = noted {
-            tracing::error!(error = %format!("{error:#}"), "the health of a webhook could not be noted");
+            tracing::error!(error = %format!("{error:#}"), "the health of a webhook could not \
+                be noted");
         }
         health
     }
 
-    async fn note_success(&self, webhook: &Webhook, health: &mut Health, now: Timestamp) -> anyhow::Result<()> {
+    async fn note_success(
+        &self,
+        webhook: &Webhook,
+        health: &mut Health,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         if health.is_changed_by_success(now) {
             self.registry.note_success(webhook, now).await?;
-            *health = Health { last_success_at: Some(now), disabled: health.disabled, ..Health::default() };
+            *health = Health {
+                last_success_at: Some(now),
+                disabled: health.disabled,
+                ..Health::default()
+            };
         }
         Ok(())
     }
@@ -74,7 +84,8 @@ impl Courier {
     ) -> anyhow::Result<()> {
         match consequence {
             Consequence::Announce => {
-                self.publish([Operation::Failing { error: attempt.error.as_ref() }], webhook).await?;
+                self.publish([Operation::Failing { error: attempt.error.as_ref() }], webhook)
+                    .await?;
                 self.registry.note_announced(webhook).await?;
             }
             Consequence::Disable(reason) => {

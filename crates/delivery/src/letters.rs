@@ -42,10 +42,15 @@ impl Courier {
             return BTreeSet::new();
         }
         let all = exhausted.iter().map(|pending| pending.source).collect();
-        let deliveries =
-            exhausted.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
+        let deliveries = exhausted
+            .iter()
+            .map(|pending| Due::of(pending.id, &pending.event).because(pending.cause))
+            .collect();
         let why = failure.map_or("no attempt is left", |failure| &failure.message);
-        if !self.bury(&self.exhausted, webhook, deliveries, batch, DeadLetterReason::Exhausted, why).await {
+        if !self
+            .bury(&self.exhausted, webhook, deliveries, batch, DeadLetterReason::Exhausted, why)
+            .await
+        {
             return all;
         }
         let mut news = Vec::new();
@@ -61,31 +66,50 @@ impl Courier {
             }
         }
         if let Err(error) = self.publish(news, webhook).await {
-            tracing::error!(error = %format!("{error:#}"), "an operational event could not be sent");
+            tracing::error!(error = %format!("{error:#}"), "an operational event could \
+                not be sent");
             return all;
         }
         let unsettled = self.mark_exhausted(webhook, exhausted).await;
-        count(Metric::Exhausted, exhausted.iter().filter(|pending| !unsettled.contains(&pending.source)).count());
+        count(
+            Metric::Exhausted,
+            exhausted.iter().filter(|pending| !unsettled.contains(&pending.source)).count(),
+        );
         unsettled
     }
 
     /// Gives up deliveries whose events are not stored any more. Returns the sources of those that
     /// have to come again.
-    pub async fn bury_gone(&self, webhook: &Webhook, gone: &[Gone], batch: Option<BatchId>) -> BTreeSet<usize> {
+    pub async fn bury_gone(
+        &self,
+        webhook: &Webhook,
+        gone: &[Gone],
+        batch: Option<BatchId>,
+    ) -> BTreeSet<usize> {
         if gone.is_empty() {
             return BTreeSet::new();
         }
-        let deliveries: Vec<Due<'_>> =
-            gone.iter().map(|gone| Due::of_stored(gone.id, gone.event, 0).because(gone.cause)).collect();
+        let deliveries: Vec<Due<'_>> = gone
+            .iter()
+            .map(|gone| Due::of_stored(gone.id, gone.event, 0).because(gone.cause))
+            .collect();
         let why = "the event is no longer stored";
-        if !self.bury(&self.dead_letters, webhook, deliveries, batch, DeadLetterReason::EventGone, why).await {
+        if !self
+            .bury(&self.dead_letters, webhook, deliveries, batch, DeadLetterReason::EventGone, why)
+            .await
+        {
             return gone.iter().map(|gone| gone.source).collect();
         }
         let mark = async |gone: &Gone| {
-            let marked = self.deliveries.records.mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now()).await;
+            let marked = self
+                .deliveries
+                .records
+                .mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now())
+                .await;
             (gone.source, marked)
         };
-        let results: Vec<_> = stream::iter(gone).map(mark).buffered(CONCURRENT_WRITES).collect().await;
+        let results: Vec<_> =
+            stream::iter(gone).map(mark).buffered(CONCURRENT_WRITES).collect().await;
         let mut unsettled = BTreeSet::new();
         for (source, result) in results {
             if let Err(error) = result {
@@ -93,7 +117,10 @@ impl Courier {
                 unsettled.insert(source);
             }
         }
-        count(Metric::Exhausted, gone.iter().filter(|gone| !unsettled.contains(&gone.source)).count());
+        count(
+            Metric::Exhausted,
+            gone.iter().filter(|gone| !unsettled.contains(&gone.source)).count(),
+        );
         unsettled
     }
 
@@ -113,7 +140,11 @@ impl Courier {
         let letter = dead_letter(body, Some(workspace.to_string()), reason, why);
         match queue.send_all(&[letter]).await {
             Ok(()) => {
-                tracing::warn!(deliveries = count, reason = reason.name(), "deliveries were given up");
+                tracing::warn!(
+                    deliveries = count,
+                    reason = reason.name(),
+                    "deliveries were given up"
+                );
                 true
             }
             Err(error) => {

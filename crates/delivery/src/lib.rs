@@ -100,7 +100,10 @@ impl Courier {
 
     /// Opens the credentials of webhooks. A webhook whose credentials can't be opened counts as
     /// unread: its deliveries wait, as after a fault of ours.
-    pub async fn clients(&self, webhooks: &mut Found<WebhookKey, Webhook>) -> HashMap<WebhookId, Client> {
+    pub async fn clients(
+        &self,
+        webhooks: &mut Found<WebhookKey, Webhook>,
+    ) -> HashMap<WebhookId, Client> {
         let mut clients = HashMap::new();
         if let Err(error) = self.keys.ready().await {
             tracing::error!(%error, "the encryption key could not be read");
@@ -112,7 +115,8 @@ impl Courier {
                     clients.insert(webhook.id, Client { webhook: webhook.clone(), credentials });
                 }
                 Err(error) => {
-                    tracing::error!(webhook.id = %webhook.id, %error, "a webhook's secrets can't be opened");
+                    tracing::error!(webhook.id = %webhook.id, %error, "a webhook's secrets can't \
+                        be opened");
                     webhooks.unread.insert(key.clone());
                 }
             }

@@ -20,7 +20,9 @@ pub(crate) fn of_attempt(webhook: &Webhook, carried: &Carried, attempt: &Attempt
     measure(Metric::AttemptTime, Labels::default(), attempt.duration_ms);
     match &attempt.error {
         None => measure(Metric::Delivered, labels, carried.deliveries.len() as u64),
-        Some(failure) => measure(Metric::Failed, Labels { code: Some(known(&failure.code)), ..labels }, 1),
+        Some(failure) => {
+            measure(Metric::Failed, Labels { code: Some(known(&failure.code)), ..labels }, 1)
+        }
     }
     for wait in carried.deliveries.iter().filter_map(|pending| first_wait(pending, attempt.at)) {
         measure(Metric::TimeToFirstAttempt, Labels::default(), wait);
@@ -31,7 +33,9 @@ pub(crate) fn of_attempt(webhook: &Webhook, carried: &Carried, attempt: &Attempt
 /// the delivery was asked for again.
 fn first_wait(pending: &Pending, began: Timestamp) -> Option<u64> {
     let is_first = pending.attempts == 0 && pending.cause == CauseKind::Published;
-    is_first.then(|| u64::try_from(began.duration_since(pending.event.id.time()).as_millis()).unwrap_or(0))
+    is_first.then(|| {
+        u64::try_from(began.duration_since(pending.event.id.time()).as_millis()).unwrap_or(0)
+    })
 }
 
 /// The code as the value of a dimension, which must have few values: a code that this version does

@@ -34,7 +34,13 @@ impl Courier {
     pub async fn park_again(&self, webhook: &Webhook, parks: &[Parking]) -> BTreeSet<usize> {
         let mut parked = Vec::with_capacity(parks.len());
         for Parking { pending, due_at, batch } in parks {
-            parked.push(Parked::again(&webhook.workspace, webhook.id, *batch, &due(pending), *due_at));
+            parked.push(Parked::again(
+                &webhook.workspace,
+                webhook.id,
+                *batch,
+                &due(pending),
+                *due_at,
+            ));
         }
         // One call must not have the same key twice.
         parked.sort_by(|one, other| one.key.cmp(&other.key));

@@ -84,8 +84,13 @@ pub enum Skipped {
 impl Skipped {
     fn failure(self) -> Failure {
         let (code, message) = match self {
-            Self::Disabled => ("webhook_disabled", "the webhook was paused or disabled when the delivery's turn came"),
-            Self::BacklogFull => ("backlog_full", "too many deliveries of the webhook were waiting"),
+            Self::Disabled => (
+                "webhook_disabled",
+                "the webhook was paused or disabled when the delivery's turn came",
+            ),
+            Self::BacklogFull => {
+                ("backlog_full", "too many deliveries of the webhook were waiting")
+            }
             Self::TooOld => ("waited_too_long", "the delivery waited for its turn for too long"),
         };
         Failure { code: code.to_owned(), message: message.to_owned() }
@@ -112,11 +117,13 @@ impl Courier {
             now,
             give_up_at: give_up_at(Instant::now(), how.deadline),
         };
-        let records = stream::iter(carried.deliveries.iter().enumerate()).map(async |(place, pending)| {
-            let attempt = answer.attempt.kept_with(place);
-            let plan = |pending: &Pending| carried.plan_for(pending, &attempt, wait, &schedule, now);
-            self.record(pending, &attempt, plan, &recording).await
-        });
+        let records =
+            stream::iter(carried.deliveries.iter().enumerate()).map(async |(place, pending)| {
+                let attempt = answer.attempt.kept_with(place);
+                let plan =
+                    |pending: &Pending| carried.plan_for(pending, &attempt, wait, &schedule, now);
+                self.record(pending, &attempt, plan, &recording).await
+            });
         let recorded: Vec<Recorded> = records.buffered(CONCURRENT_WRITES).collect().await;
         let batch = carried.batch;
         let Settled { again, own_wait, mut exhausted, unrecorded } =
@@ -126,10 +133,15 @@ impl Courier {
         }
         // A message that carries the result already can come again as it is, if nothing of it was
         // recorded.
-        let comes_again = how.is_handed_on && recorded.iter().all(|recorded| *recorded == Recorded::Failed);
-        let is_handed_on = !comes_again && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
-        let unsettled =
-            if is_handed_on { BTreeSet::new() } else { unrecorded.iter().map(|pending| pending.source).collect() };
+        let comes_again =
+            how.is_handed_on && recorded.iter().all(|recorded| *recorded == Recorded::Failed);
+        let is_handed_on =
+            !comes_again && self.hand_on(webhook, &unrecorded, batch, answer, how).await;
+        let unsettled = if is_handed_on {
+            BTreeSet::new()
+        } else {
+            unrecorded.iter().map(|pending| pending.source).collect()
+        };
         let longest = wait.max(own_wait);
         Concluded { again, wait: longest, due_at: now + longest, exhausted, unsettled }
     }
@@ -146,10 +158,14 @@ impl Courier {
         if unrecorded.is_empty() || how.passes >= MAX_PASSES {
             return unrecorded.is_empty();
         }
-        let on = SendOn { batch, recorded: true, passes: how.passes, faults: 0, delay: HAND_ON_FOR };
+        let on =
+            SendOn { batch, recorded: true, passes: how.passes, faults: 0, delay: HAND_ON_FOR };
         let made = Made::new(how.attempt_id, &answer.attempt, answer.asked);
         let task = Task { made: Some(made), ..task(webhook, unrecorded, on) };
-        tracing::warn!(deliveries = unrecorded.len(), "an attempt is handed on to be recorded later");
+        tracing::warn!(
+            deliveries = unrecorded.len(),
+            "an attempt is handed on to be recorded later"
+        );
         self.send_task(webhook, &task, on.delay).await
     }
 
@@ -166,19 +182,23 @@ impl Courier {
         let mut pause = FIRST_WAIT;
         let mut known = pending.clone();
         while Instant::now() < give_up_at {
-            let new = NewAttempt { attempt, id: attempt_id, known: known.attempts, retry: plan(&known) };
-            let recording = self.deliveries.records.record_attempt(self.subject(&known, webhook), new, now);
+            let new =
+                NewAttempt { attempt, id: attempt_id, known: known.attempts, retry: plan(&known) };
+            let recording =
+                self.deliveries.records.record_attempt(self.subject(&known, webhook), new, now);
             match tokio::time::timeout_at(give_up_at, recording).await {
                 // Another copy of the message has made an attempt in the meantime, so this one has
                 // a higher number.
                 Ok(Ok(Recorded::Stale(attempts))) => known.attempts = attempts,
                 Ok(Ok(recorded)) => return recorded,
                 Ok(Err(error)) if error.is_permanent() => {
-                    tracing::error!(delivery.id = %pending.id, %error, "an attempt could not be recorded");
+                    tracing::error!(delivery.id = %pending.id, %error, "an attempt could not be \
+                        recorded");
                     return Recorded::Failed;
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(delivery.id = %pending.id, %error, "an attempt is not recorded yet");
+                    tracing::warn!(delivery.id = %pending.id, %error, "an attempt is not \
+                        recorded yet");
                     tokio::time::sleep_until(give_up_at.min(Instant::now() + pause)).await;
                     pause *= 2;
                 }
@@ -192,17 +212,33 @@ impl Courier {
     }
 
     /// Records deliveries as skipped. Returns the sources of those that could not be recorded.
-    pub async fn skip(&self, webhook: &Webhook, skipped: &[Pending], why: Skipped) -> BTreeSet<usize> {
+    pub async fn skip(
+        &self,
+        webhook: &Webhook,
+        skipped: &[Pending],
+        why: Skipped,
+    ) -> BTreeSet<usize> {
         let failure = &why.failure();
-        let mark =
-            |pending| self.deliveries.records.mark_skipped(self.subject(pending, webhook), failure, clock::now());
+        let mark = |pending| {
+            self.deliveries.records.mark_skipped(
+                self.subject(pending, webhook),
+                failure,
+                clock::now(),
+            )
+        };
         mark_all(skipped, mark).await
     }
 
     /// Records that deliveries have no try left. Returns the sources of those that could not be
     /// recorded.
-    pub(crate) async fn mark_exhausted(&self, webhook: &Webhook, exhausted: &[Pending]) -> BTreeSet<usize> {
-        let mark = |pending| self.deliveries.records.mark_exhausted(self.subject(pending, webhook), clock::now());
+    pub(crate) async fn mark_exhausted(
+        &self,
+        webhook: &Webhook,
+        exhausted: &[Pending],
+    ) -> BTreeSet<usize> {
+        let mark = |pending| {
+            self.deliveries.records.mark_exhausted(self.subject(pending, webhook), clock::now())
+        };
         mark_all(exhausted, mark).await
     }
 
@@ -224,15 +260,20 @@ fn give_up_at(now: Instant, deadline: Instant) -> Instant {
 }
 
 /// Marks deliveries, and returns the sources of those that could not be marked.
-async fn mark_all<'p, F>(deliveries: &'p [Pending], mark: impl Fn(&'p Pending) -> F) -> BTreeSet<usize>
+async fn mark_all<'p, F>(
+    deliveries: &'p [Pending],
+    mark: impl Fn(&'p Pending) -> F,
+) -> BTreeSet<usize>
 where
     F: Future<Output = Result<(), StoreError>>,
 {
-    let results: Vec<_> = stream::iter(deliveries).map(mark).buffered(CONCURRENT_WRITES).collect().await;
+    let results: Vec<_> =
+        stream::iter(deliveries).map(mark).buffered(CONCURRENT_WRITES).collect().await;
     let mut unsettled = BTreeSet::new();
     for (pending, result) in deliveries.iter().zip(results) {
         if let Err(error) = result {
-            tracing::error!(delivery.id = %pending.id, %error, "what became of a delivery could not be recorded");
+            tracing::error!(delivery.id = %pending.id, %error, "what became of a delivery could \
+                not be recorded");
             unsettled.insert(pending.source);
         }
     }

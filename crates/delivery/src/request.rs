@@ -72,10 +72,17 @@ impl Courier {
         sequence: &mut Sequence,
         began: Timestamp,
     ) -> Option<(WebhookRequest, Carried)> {
-        let due: Vec<_> = sequence.left.iter().map(|pending| (pending.id, pending.event.as_ref())).collect();
+        let due: Vec<_> =
+            sequence.left.iter().map(|pending| (pending.id, pending.event.as_ref())).collect();
         let written = random::bytes().map_err(anyhow::Error::from).and_then(|entropy| {
             let (webhook, secrets) = (&client.webhook, &client.credentials.secrets);
-            Ok(WebhookRequest::new(webhook, secrets, &due, sequence.batch, (began, SpanId::new(entropy)))?)
+            Ok(WebhookRequest::new(
+                webhook,
+                secrets,
+                &due,
+                sequence.batch,
+                (began, SpanId::new(entropy)),
+            )?)
         });
         match written {
             Ok(request) => {
@@ -113,7 +120,8 @@ impl Courier {
             && error.ours
             && faults < MAX_OWN_FAULTS
         {
-            tracing::error!(error.code = error.code, error.detail = %error.detail, "our own fault kept a request from being sent");
+            tracing::error!(error.code = error.code, error.detail = %error.detail, "our own fault \
+                kept a request from being sent");
             return Answered::OurFault;
         }
         let detail = outcome.result.as_ref().err().map(|error| error.detail.clone());
@@ -131,7 +139,8 @@ fn answer_of(client: &Client, outcome: Outcome, began: Timestamp) -> Answer {
         Ok(response) => {
             let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
             let (webhook, url) = (&client.webhook, &client.credentials.url);
-            let attempt = Attempt::answered(webhook, url, began, duration, response.status, &response.body);
+            let attempt =
+                Attempt::answered(webhook, url, began, duration, response.status, &response.body);
             Answer { attempt, asked }
         }
         Err(error) => {

@@ -31,7 +31,10 @@ pub struct SendOn {
 
 /// The task for deliveries that go on in another message, or in a backlog.
 pub fn task<'p>(webhook: &'p Webhook, deliveries: &'p [Pending], how: SendOn) -> Task<'p> {
-    let due = deliveries.iter().map(|pending| Due::of(pending.id, &pending.event).because(pending.cause)).collect();
+    let due = deliveries
+        .iter()
+        .map(|pending| Due::of(pending.id, &pending.event).because(pending.cause))
+        .collect();
     Task {
         batch: how.batch,
         recorded: how.recorded,
@@ -56,7 +59,8 @@ impl Courier {
     pub async fn send_task(&self, webhook: &Webhook, task: &Task<'_>, delay: Duration) -> bool {
         let sent = match task.message() {
             Ok(body) => {
-                let message = Message { delay, ..Message::new(body, webhook.workspace.to_string()) };
+                let message =
+                    Message { delay, ..Message::new(body, webhook.workspace.to_string()) };
                 self.tasks.send_all(&[message]).await.map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),

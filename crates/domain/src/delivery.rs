@@ -1,4 +1,5 @@
-//! A delivery is one event on its way to one webhook: the task that carries it, the requests that are made for it, and its history.
+//! A delivery is one event on its way to one webhook: the task that carries it, the requests that
+//! are made for it, and its history.
 
 pub mod attempt;
 pub mod format;

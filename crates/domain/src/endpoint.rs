@@ -1,4 +1,5 @@
-//! An endpoint is the receiver of a webhook: where it may be, how well it answers, and how deliveries wait for it.
+//! An endpoint is the receiver of a webhook: where it may be, how well it answers, and how
+//! deliveries wait for it.
 
 pub mod address;
 pub mod backlog;

@@ -75,7 +75,11 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "has_none")]
     pub hops: u8,
     /// The trace of the publishing call, if that named one: see [`crate::trace`].
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "TraceParent::read")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "TraceParent::read"
+    )]
     pub traceparent: Option<TraceParent>,
     /// The producer's JSON object, byte for byte.
     pub data: Box<RawValue>,
@@ -121,7 +125,8 @@ impl Arrived {
             return Ok(Self { event: new.accept(id, workspace, sent), unchecked: true });
         }
         let workspace = fields.take::<Workspace>("workspace")?;
-        let given: Option<EventId> = fields.raw("id").map(|id| parsed("id", id, "a UUID")).transpose()?;
+        let given: Option<EventId> =
+            fields.raw("id").map(|id| parsed("id", id, "a UUID")).transpose()?;
         let new = NewEvent::of_fields(fields)?;
         // What was accepted is delivered, also if a version accepted it that took deeper data.
         let new = if given.is_some() { new } else { new.not_too_deep("data")? };
@@ -154,16 +159,22 @@ fn from_event_bridge(
     origin: Origin<'_>,
     default: &Workspace,
 ) -> Result<(EventId, Workspace, NewEvent), Invalid> {
-    let event_type =
-        serde_json::from_str::<String>(detail_type.get()).ok().and_then(|text| EventType::of_words(&text).ok());
+    let event_type = serde_json::from_str::<String>(detail_type.get())
+        .ok()
+        .and_then(|text| EventType::of_words(&text).ok());
     let event_type = event_type.ok_or_else(|| {
-        Invalid::field("detail-type", "invalid_event_type", "detail-type has to be a text that can be an event type")
+        Invalid::field(
+            "detail-type",
+            "invalid_event_type",
+            "detail-type has to be a text that can be an event type",
+        )
     })?;
     let time = envelope.take::<Optional<Moment>>("time")?;
     let id = envelope.raw("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok());
     let id = origin.id_of_envelope(id.as_deref(), time);
     let detail = envelope.raw("detail").ok_or_else(|| missing("detail"))?;
-    let type_in_json = to_raw_value(&event_type).map_err(|error| Invalid::malformed(error.to_string()))?;
+    let type_in_json =
+        to_raw_value(&event_type).map_err(|error| Invalid::malformed(error.to_string()))?;
     let mut fields = Fields::of_object(detail, "detail")?;
     match fields.take::<Optional<Workspace>>("workspace")? {
         Some(workspace) => {
@@ -174,7 +185,13 @@ fn from_event_bridge(
         None => {
             new::check_characters("detail", detail)?;
             let data = detail.to_owned();
-            let new = NewEvent { r#type: event_type, timestamp: time, subject: None, reference: None, data };
+            let new = NewEvent {
+                r#type: event_type,
+                timestamp: time,
+                subject: None,
+                reference: None,
+                data,
+            };
             Ok((id, default.clone(), new.not_too_deep("detail")?))
         }
     }
@@ -222,7 +239,8 @@ fn check_data(
 /// whether its data fits, so it is not accepted unchecked.
 fn unusable_schema(event_type: &EventType, path: &str, why: &BadSchema) -> Invalid {
     let message = format!(
-        "{path} can't be checked, because the stored schema of {event_type} is not taken any more ({why}): store it again with \
+        "{path} can't be checked, because the stored schema of {event_type} is not taken any more \
+         ({why}): store it again with \
          PUT /event-types/{event_type}"
     );
     Invalid::field(path, UNUSABLE_SCHEMA, message)
@@ -266,7 +284,9 @@ impl Published {
                 Self::One(_) => "data".to_owned(),
                 Self::Many(_) => format!("events[{nth}].data"),
             };
-            if let (Some(own), Entry::Vacant(entry)) = (own.get(event_type), compiled.entry(event_type)) {
+            if let (Some(own), Entry::Vacant(entry)) =
+                (own.get(event_type), compiled.entry(event_type))
+            {
                 let schema = own.compile();
                 if let Ok(Some(schema)) = &schema {
                     schema.weigh(&path, &mut budget)?;
@@ -279,7 +299,13 @@ impl Published {
     }
 
     /// Makes the accepted events. Each gets the id at its own place in `ids`.
-    pub fn accept(self, ids: &[EventId], workspace: &Workspace, call: Call, now: Timestamp) -> Vec<Event> {
+    pub fn accept(
+        self,
+        ids: &[EventId],
+        workspace: &Workspace,
+        call: Call,
+        now: Timestamp,
+    ) -> Vec<Event> {
         let Call { hops, traceparent } = call;
         let events = match self {
             Self::One(event) => vec![event],
@@ -288,7 +314,11 @@ impl Published {
         events
             .into_iter()
             .zip(ids)
-            .map(|(event, id)| Event { hops, traceparent, ..event.accept(*id, workspace.clone(), now) })
+            .map(|(event, id)| Event {
+                hops,
+                traceparent,
+                ..event.accept(*id, workspace.clone(), now)
+            })
             .collect()
     }
 }

@@ -60,7 +60,9 @@ impl EventId {
     /// The mark of a call that may be repeated. It derives from the call's random `seed`.
     pub fn mark_of_call(seed: &Entropy) -> CallMark {
         let mut mark = CallMark::default();
-        mark.copy_from_slice(&Sha256::new().chain_update(b"mark").chain_update(seed).finalize()[..4]);
+        mark.copy_from_slice(
+            &Sha256::new().chain_update(b"mark").chain_update(seed).finalize()[..4],
+        );
         mark
     }
 
@@ -192,8 +194,8 @@ impl Cause {
     }
 }
 
-/// The reason why a delivery exists. `published`: its event was published. `replay`: a person asked for it again. `test`: it is a
-/// sample.
+/// The reason why a delivery exists. `published`: its event was published. `replay`: a person asked
+/// for it again. `test`: it is a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Cause))]
@@ -243,7 +245,8 @@ impl DeliveryId {
 
     /// The id that every run of fan-out computes for this event, webhook and cause.
     pub fn derive(event: EventId, webhook: WebhookId, cause: Cause) -> Self {
-        let parts: [&[u8]; 4] = [b"delivery", event.0.as_bytes(), &webhook.0.to_be_bytes(), &cause.bytes()];
+        let parts: [&[u8]; 4] =
+            [b"delivery", event.0.as_bytes(), &webhook.0.to_be_bytes(), &cause.bytes()];
         Self(derived(unix_ms(event.time()), &parts))
     }
 

@@ -1,4 +1,5 @@
-//! Reading what a client sent: an object's fields one by one, so that every complaint names its field.
+//! Reading what a client sent: an object's fields one by one, so that every complaint names its
+//! field.
 
 use std::{borrow::Cow, collections::HashSet, fmt, ops::RangeInclusive};
 
@@ -27,7 +28,8 @@ pub(crate) use shape::{missing, one_of, parsed, text, wrong_type};
 /// The most bytes of a body, except that of a publishing call: far more than any call needs.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The reason why a request can't be taken. It knows no transport; the one mapping to HTTP statuses is in `runtime`.
+/// The reason why a request can't be taken. It knows no transport; the one mapping to HTTP statuses
+/// is in `runtime`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
@@ -57,17 +59,36 @@ pub enum InvalidKind {
 impl Invalid {
     /// A field whose value can't be accepted.
     pub fn field(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: InvalidKind::Unacceptable, code, message: message.into(), field: Some(field.into()) }
+        Self {
+            kind: InvalidKind::Unacceptable,
+            code,
+            message: message.into(),
+            field: Some(field.into()),
+        }
     }
 
     /// A call that would be accepted if the workspace had less of something, or later.
-    pub fn conflicting(field: Option<&str>, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: InvalidKind::Conflicting, code, message: message.into(), field: field.map(str::to_owned) }
+    pub fn conflicting(
+        field: Option<&str>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: InvalidKind::Conflicting,
+            code,
+            message: message.into(),
+            field: field.map(str::to_owned),
+        }
     }
 
     /// A body that is not JSON, or not the JSON of an object.
     pub fn malformed(message: impl Into<String>) -> Self {
-        Self { kind: InvalidKind::Malformed, code: "malformed_json", message: message.into(), field: None }
+        Self {
+            kind: InvalidKind::Malformed,
+            code: "malformed_json",
+            message: message.into(),
+            field: None,
+        }
     }
 
     /// Something larger than its limit.
@@ -98,7 +119,9 @@ impl<'a> Fields<'a> {
 
     /// Reads an object that stands at `path` (as `events[3]`; empty for the body itself).
     pub(crate) fn of_object(raw: &'a RawValue, path: &str) -> Result<Self, Invalid> {
-        let left = serde_json::from_str::<Entries<'a>>(raw.get()).map_err(|_| wrong_type(path, "an object"))?.0;
+        let left = serde_json::from_str::<Entries<'a>>(raw.get())
+            .map_err(|_| wrong_type(path, "an object"))?
+            .0;
         let fields = Self { path: path.to_owned(), left, known: Vec::new() };
         let mut seen = HashSet::new();
         match fields.left.iter().find(|(name, _)| !seen.insert(name)) {
@@ -155,7 +178,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Takes a field of this shape. `old` holds where it is absent, and `default` where it is absent without an old value, or `null`.
+    /// Takes a field of this shape. `old` holds where it is absent, and `default` where it is
+    /// absent without an old value, or `null`.
     pub(crate) fn take_or<S: Shape>(
         &mut self,
         name: Cow<'static, str>,
@@ -182,8 +206,8 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Says that all fields have been taken: one that is left is unknown, and may be one of those that were asked for in another
-    /// spelling.
+    /// Says that all fields have been taken: one that is left is unknown, and may be one of those
+    /// that were asked for in another spelling.
     pub(crate) fn finish(self) -> Result<(), Invalid> {
         self.left.first().map_or(Ok(()), |(name, _)| Err(self.unknown(name)))
     }
@@ -192,20 +216,26 @@ impl<'a> Fields<'a> {
         let name = cut(name);
         let at = self.at(&name);
         let meant = nearest::names(&name, self.known.iter().map(AsRef::as_ref));
-        let hint = meant.first().map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        let hint =
+            meant.first().map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
         Invalid::field(&at, "unknown_field", format!("{at} is not a known field{hint}"))
     }
 }
 
-/// A whole number of any size. One that no `i64` holds is the nearest that one does, so it is out of every range that matters.
+/// A whole number of any size. One that no `i64` holds is the nearest that one does, so it is out
+/// of every range that matters.
 ///
-/// `5.0` and `5e0` are 5, as they are to JSON Schema, and some languages write all their numbers so.
+/// `5.0` and `5e0` are 5, as they are to JSON Schema, and some languages write all their numbers
+/// so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Whole(i64);
 
 impl Whole {
     /// The number, if it is in a range.
-    pub(crate) fn within<N: TryFrom<i64> + PartialOrd>(self, range: RangeInclusive<N>) -> Option<N> {
+    pub(crate) fn within<N: TryFrom<i64> + PartialOrd>(
+        self,
+        range: RangeInclusive<N>,
+    ) -> Option<N> {
         N::try_from(self.0).ok().filter(|number| range.contains(number))
     }
 }
@@ -219,7 +249,9 @@ impl<'de> Deserialize<'de> for Whole {
         match text.parse::<f64>() {
             // The conversion gives the nearest number that there is.
             Ok(number) if number.fract() == 0.0 => Ok(Self(number as i64)),
-            Ok(number) if number.is_infinite() => Ok(Self(if number > 0.0 { i64::MAX } else { i64::MIN })),
+            Ok(number) if number.is_infinite() => {
+                Ok(Self(if number > 0.0 { i64::MAX } else { i64::MIN }))
+            }
             _ => Err(serde::de::Error::custom("it is no whole number")),
         }
     }
@@ -283,8 +315,14 @@ mod tests {
     #[test]
     fn every_complaint_names_its_field() {
         assert_eq!(complaint("{}"), Invalid::field("name", "missing_field", "name is required"));
-        assert_eq!(complaint(r#"{"name":null}"#), Invalid::field("name", "missing_field", "name is required"));
-        assert_eq!(complaint(r#"{"name":1}"#), Invalid::field("name", "wrong_type", "name has to be a text"));
+        assert_eq!(
+            complaint(r#"{"name":null}"#),
+            Invalid::field("name", "missing_field", "name is required")
+        );
+        assert_eq!(
+            complaint(r#"{"name":1}"#),
+            Invalid::field("name", "wrong_type", "name has to be a text")
+        );
         assert_eq!(
             complaint(r#"{"name":"a","size":1.5}"#),
             Invalid::field("size", "wrong_type", "size has to be a whole number")
@@ -305,7 +343,8 @@ mod tests {
 
     #[test]
     fn a_whole_number_of_any_size_has_a_place_in_or_out_of_a_range() {
-        let read = |text| serde_json::from_str::<Whole>(text).ok().map(|number| number.within(1..=30_u8));
+        let read =
+            |text| serde_json::from_str::<Whole>(text).ok().map(|number| number.within(1..=30_u8));
         for (text, expected) in [
             ("1", Some(Some(1))),
             ("30", Some(Some(30))),

@@ -167,7 +167,8 @@ impl Measured {
             // Nothing has happened, so there is nothing to write.
             Kind::Count if value == 0 => {}
             Kind::Spread => {
-                let entry = self.values.entry(key).or_insert_with(|| Value::Spread(BTreeMap::new()));
+                let entry =
+                    self.values.entry(key).or_insert_with(|| Value::Spread(BTreeMap::new()));
                 if let Value::Spread(counts) = entry {
                     *counts.entry(rounded(value)).or_default() += 1;
                 }
@@ -175,7 +176,11 @@ impl Measured {
             kind => {
                 let entry = self.values.entry(key).or_insert(Value::Number(0));
                 if let Value::Number(number) = entry {
-                    *number = if kind == Kind::Largest { (*number).max(value) } else { number.saturating_add(value) };
+                    *number = if kind == Kind::Largest {
+                        (*number).max(value)
+                    } else {
+                        number.saturating_add(value)
+                    };
                 }
             }
         }

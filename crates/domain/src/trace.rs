@@ -76,7 +76,9 @@ impl TraceParent {
     }
 
     /// Reads the field of an event. A value that can't be read is ignored.
-    pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+    pub(crate) fn read<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Self>, D::Error> {
         Ok(Option::<String>::deserialize(deserializer)?.and_then(|text| Self::parse(&text)))
     }
 }
@@ -142,7 +144,9 @@ mod tests {
     #[test]
     fn a_newer_version_is_read_as_far_as_it_is_known() {
         let newer = GIVEN.replacen("00", "cc", 1);
-        for text in [newer.clone(), format!("{newer}-what-the-future-holds"), GIVEN.replace("-01", "-09")] {
+        for text in
+            [newer.clone(), format!("{newer}-what-the-future-holds"), GIVEN.replace("-01", "-09")]
+        {
             assert_eq!(TraceParent::parse(&text).unwrap().to_string(), GIVEN, "{text}");
         }
     }
@@ -172,9 +176,13 @@ mod tests {
 
     #[test]
     fn two_headers_are_as_none() {
-        let of = |values: &[&str]| TraceParent::of_headers(values.iter().map(|value| value.as_bytes()));
+        let of =
+            |values: &[&str]| TraceParent::of_headers(values.iter().map(|value| value.as_bytes()));
         assert_eq!(of(&[GIVEN]), TraceParent::parse(GIVEN));
-        assert_eq!([of(&[]), of(&[GIVEN, GIVEN]), TraceParent::of_headers([&b"\xff"[..]].into_iter())], [None; 3]);
+        assert_eq!(
+            [of(&[]), of(&[GIVEN, GIVEN]), TraceParent::of_headers([&b"\xff"[..]].into_iter())],
+            [None; 3]
+        );
     }
 
     #[test]
@@ -190,12 +198,18 @@ mod tests {
 
     #[test]
     fn an_event_carries_its_trace_and_one_that_is_none_is_ignored() {
-        let event = Event { traceparent: TraceParent::parse(GIVEN), ..testing::event(1, "order.created", "{}") };
+        let event = Event {
+            traceparent: TraceParent::parse(GIVEN),
+            ..testing::event(1, "order.created", "{}")
+        };
         let json = serde_json::to_string(&event).unwrap();
         assert!(json.contains(&format!(r#""traceparent":"{GIVEN}""#)), "{json}");
         let read = |json: &str| serde_json::from_str::<Event>(json).unwrap().traceparent;
         assert_eq!(read(&json), event.traceparent);
         assert_eq!(read(&json.replace(GIVEN, "something else")), None);
-        assert_eq!(read(&serde_json::to_string(&testing::event(1, "order.created", "{}")).unwrap()), None);
+        assert_eq!(
+            read(&serde_json::to_string(&testing::event(1, "order.created", "{}")).unwrap()),
+            None
+        );
     }
 }

@@ -74,12 +74,16 @@ pub struct Credentials {
 impl Credentials {
     /// The owner's headers as they are sent: names in lower case, with their values.
     pub fn own_headers(&self) -> Vec<(String, String)> {
-        self.headers.iter().map(|(name, value)| (name.in_lower_case(), value.reveal().to_owned())).collect()
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.in_lower_case(), value.reveal().to_owned()))
+            .collect()
     }
 }
 
 impl Webhook {
-    /// Returns whether the webhook gets anything: it was not paused by its owner, nor disabled for what its endpoint did.
+    /// Returns whether the webhook gets anything: it was not paused by its owner, nor disabled for
+    /// what its endpoint did.
     pub fn is_enabled(&self) -> bool {
         self.settings.enabled && self.health.disabled.is_none()
     }
@@ -114,7 +118,8 @@ impl Webhook {
         Duration::from_secs(u64::from(self.settings.timeout_seconds()))
     }
 
-    /// Returns whether this answer means that the endpoint has the event. Slack's has to say so in its body too.
+    /// Returns whether this answer means that the endpoint has the event. Slack's has to say so in
+    /// its body too.
     pub fn accepts(&self, http_status: u16, body: &[u8]) -> bool {
         self.success_statuses().contain(http_status)
             && (self.format() != Format::Slack || body.trim_ascii() == SLACK_OK)

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::{MAX_BATCH_BYTES, MAX_ENTRIES};
 
-/// Divides messages of these sizes, in their order, into ranges that one call can take. A message larger than a call gets a call
-/// of its own, which SQS will refuse.
+/// Divides messages of these sizes, in their order, into ranges that one call can take. A message
+/// larger than a call gets a call of its own, which SQS will refuse.
 pub(crate) fn chunks(sizes: &[usize]) -> Vec<Range<usize>> {
     let mut chunks = Vec::new();
     let (mut start, mut bytes) = (0, 0);
@@ -43,16 +43,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_message_is_in_one_call_that_sqs_takes(sizes in prop::collection::vec(0..=MAX_BATCH_BYTES, 0..60)) {
+        fn every_message_is_in_one_call_that_sqs_takes(
+            sizes in prop::collection::vec(0..=MAX_BATCH_BYTES, 0..60)
+        ) {
             let chunks = chunks(&sizes);
-            prop_assert_eq!(chunks.iter().cloned().flatten().collect::<Vec<_>>(), (0..sizes.len()).collect::<Vec<_>>());
+            prop_assert_eq!(
+                chunks.iter().cloned().flatten().collect::<Vec<_>>(),
+                (0..sizes.len()).collect::<Vec<_>>()
+            );
             for chunk in &chunks {
                 prop_assert!(!chunk.is_empty() && chunk.len() <= MAX_ENTRIES);
                 prop_assert!(sizes[chunk.clone()].iter().sum::<usize>() <= MAX_BATCH_BYTES);
             }
             for pair in chunks.windows(2) {
                 let with_next = sizes[pair[0].start..=pair[1].start].iter().sum::<usize>();
-                prop_assert!(pair[0].len() == MAX_ENTRIES || with_next > MAX_BATCH_BYTES, "a call is as full as it can be");
+                prop_assert!(pair[0].len() == MAX_ENTRIES || with_next > MAX_BATCH_BYTES, "a call \
+                    is as full as it can be");
             }
         }
     }

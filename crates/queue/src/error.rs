@@ -2,7 +2,8 @@ use std::{error::Error, sync::Arc};
 
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 
-/// The reason that a message could not be sent. One failed call fails all its messages alike, so it can be cloned.
+/// The reason that a message could not be sent. One failed call fails all its messages alike, so it
+/// can be cloned.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueueError {
     /// The whole call failed, after the SDK's own retries.

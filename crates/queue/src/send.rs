@@ -46,14 +46,16 @@ impl Message {
 
     /// The size as SQS counts it: the body and the attributes' names, types and values.
     fn size(&self) -> usize {
-        let attributes = self.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
+        let attributes =
+            self.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
         self.body.len() + attributes.sum::<usize>()
     }
 
     fn entry(&self, id: usize) -> Result<SendMessageBatchRequestEntry, QueueError> {
         let mut attributes = HashMap::new();
         for (name, value) in &self.attributes {
-            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            let value =
+                MessageAttributeValue::builder().data_type("String").string_value(value).build();
             let value = value.map_err(|error| QueueError::incomplete(OPERATION, error))?;
             attributes.insert((*name).to_owned(), value);
         }
@@ -62,7 +64,9 @@ impl Message {
             .message_body(&self.body)
             .set_message_group_id(self.group.clone())
             .set_message_attributes((!attributes.is_empty()).then_some(attributes))
-            .set_delay_seconds((!self.delay.is_zero()).then(|| whole_seconds(self.delay.min(MAX_DELAY))))
+            .set_delay_seconds(
+                (!self.delay.is_zero()).then(|| whole_seconds(self.delay.min(MAX_DELAY))),
+            )
             .build()
             .map_err(|error| QueueError::incomplete(OPERATION, error))
     }
@@ -70,18 +74,23 @@ impl Message {
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Message").field("bytes", &self.size()).field("group", &self.group).finish_non_exhaustive()
+        f.debug_struct("Message")
+            .field("bytes", &self.size())
+            .field("group", &self.group)
+            .finish_non_exhaustive()
     }
 }
 
 impl Queue {
-    /// Sends messages with as few calls as SQS allows. Returns those that could not be sent, by their place in `messages`; all
-    /// others were sent. One may have been sent twice, when the answer to a call got lost.
+    /// Sends messages with as few calls as SQS allows. Returns those that could not be sent, by
+    /// their place in `messages`; all others were sent. One may have been sent twice, when the
+    /// answer to a call got lost.
     pub async fn send(&self, messages: &[Message]) -> Vec<(usize, QueueError)> {
         self.send_in_calls(messages).map(|sent| sent.failed).concat().await
     }
 
-    /// The same where all have to be sent. An error says why one of them could not be; the others may have been.
+    /// The same where all have to be sent. An error says why one of them could not be; the others
+    /// may have been.
     pub async fn send_all(&self, messages: &[Message]) -> Result<(), QueueError> {
         match self.send(messages).await.pop() {
             None => Ok(()),
@@ -94,7 +103,8 @@ impl Queue {
         let sizes: Vec<usize> = messages.iter().map(Message::size).collect();
         stream::iter(chunks(&sizes))
             .map(move |range| async move {
-                let chunk: Vec<(usize, &Message)> = range.clone().zip(&messages[range.clone()]).collect();
+                let chunk: Vec<(usize, &Message)> =
+                    range.clone().zip(&messages[range.clone()]).collect();
                 Sent { failed: self.send_chunk(chunk).await, messages: range }
             })
             .buffer_unordered(CONCURRENT_CALLS)
@@ -113,11 +123,9 @@ impl Queue {
             let last = attempt == TRIES;
             let (again, for_good): (Vec<_>, Vec<_>) =
                 failed.into_iter().partition(|entry| !entry.sender_fault && !last);
-            refused.extend(
-                for_good
-                    .into_iter()
-                    .map(|entry| (entry.at, QueueError::Entry { operation: OPERATION, code: entry.code })),
-            );
+            refused.extend(for_good.into_iter().map(|entry| {
+                (entry.at, QueueError::Entry { operation: OPERATION, code: entry.code })
+            }));
             if again.is_empty() {
                 break;
             }
@@ -129,7 +137,10 @@ impl Queue {
 
     /// One call. Returns the entries that SQS refused.
     async fn send_once(&self, messages: &[(usize, &Message)]) -> Result<Vec<Refused>, QueueError> {
-        let entries = messages.iter().map(|(at, message)| message.entry(*at)).collect::<Result<Vec<_>, _>>()?;
+        let entries = messages
+            .iter()
+            .map(|(at, message)| message.entry(*at))
+            .collect::<Result<Vec<_>, _>>()?;
         let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
         let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
         let refused = answer.failed.into_iter().filter_map(|entry| {

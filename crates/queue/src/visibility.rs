@@ -16,15 +16,20 @@ pub struct Wait<'a> {
 }
 
 impl Queue {
-    /// Lets received messages come again after their waits. Where that fails, the message comes when the queue's visibility
-    /// timeout ends: later than asked for, but it is not lost. Returns the failures, by their place in `waits`.
+    /// Lets received messages come again after their waits. Where that fails, the message comes
+    /// when the queue's visibility timeout ends: later than asked for, but it is not lost. Returns
+    /// the failures, by their place in `waits`.
     pub async fn come_again(&self, waits: &[Wait<'_>]) -> Vec<(usize, QueueError)> {
         let mut failures = Vec::new();
         for (nth, chunk) in waits.chunks(MAX_ENTRIES).enumerate() {
             let first = nth * MAX_ENTRIES;
             match self.change(chunk).await {
-                Ok(failed) => failures.extend(failed.into_iter().map(|(at, error)| (first + at, error))),
-                Err(error) => failures.extend((0..chunk.len()).map(|at| (first + at, error.clone()))),
+                Ok(failed) => {
+                    failures.extend(failed.into_iter().map(|(at, error)| (first + at, error)))
+                }
+                Err(error) => {
+                    failures.extend((0..chunk.len()).map(|at| (first + at, error.clone())))
+                }
             }
         }
         failures
@@ -39,7 +44,11 @@ impl Queue {
                 .visibility_timeout(whole_seconds(wait.after));
             entries.push(entry.build().map_err(|error| QueueError::incomplete(OPERATION, error))?);
         }
-        let call = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
+        let call = self
+            .client
+            .change_message_visibility_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries));
         let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
         let failed = answer.failed.into_iter().filter_map(|entry| {
             let at = entry.id.parse().ok()?;

@@ -65,7 +65,9 @@ pub enum ApiError {
     #[error("the path does not take this method")]
     MethodNotAllowed,
     /// The body is written in a content coding such as gzip.
-    #[error("a body with Content-Encoding: {0} is not taken: send it as plain JSON, without this header")]
+    #[error(
+        "a body with Content-Encoding: {0} is not taken: send it as plain JSON, without this header"
+    )]
     Encoded(String),
     /// Somebody else changed it at the same time, again and again.
     #[error("it was changed by another call at the same time: read it again and repeat the change")]
@@ -83,10 +85,12 @@ pub enum ApiError {
     #[error("the replay {0} is running for this webhook")]
     ReplayRunning(JobId),
     /// The workspace publishes more than it may.
-    #[error("the workspace publishes more than {} events a second: repeat the call in {} s", .0.per_second, .0.seconds)]
+    #[error("the workspace publishes more than {} events a second: repeat the \
+        call in {} s", .0.per_second, .0.seconds)]
     RateLimited(OverLimit),
     /// The API key makes more calls than it may.
-    #[error("the API key makes more than {} calls a second: repeat the call in {} s", .0.per_second, .0.seconds)]
+    #[error("the API key makes more than {} calls a second: repeat the \
+        call in {} s", .0.per_second, .0.seconds)]
     TooManyCalls(OverLimit),
     /// Our fault. The cause is in the log, under the request's id.
     #[error("something went wrong on our side; the request id finds it in the log")]
@@ -191,11 +195,13 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Runs a function's routes: unknown paths and methods and unreadable requests answer in the envelope too, and every error tells the
-/// request's id. A call that a webhook makes is refused before anything else; of one that a relay sends, `relayed` says what is made,
-/// and [`Hops`] tells of it. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with its own words has to
-/// get it: leave a little room above the call's own bound.
-/// `telemetry` is the function's. Where one of its `checks`, if it makes any, did not end in time, the process ends after the answer.
+/// Runs a function's routes: unknown paths and methods and unreadable requests answer in the
+/// envelope too, and every error tells the request's id. A call that a webhook makes is refused
+/// before anything else; of one that a relay sends, `relayed` says what is made, and [`Hops`] tells
+/// of it. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with
+/// its own words has to get it: leave a little room above the call's own bound. `telemetry` is the
+/// function's. Where one of its `checks`, if it makes any, did not end in time, the process ends
+/// after the answer.
 pub async fn serve(
     routes: Router,
     relayed: Relayed,
@@ -203,12 +209,16 @@ pub async fn serve(
     checks: Option<Checks>,
     telemetry: Telemetry,
 ) -> Result<(), lambda_http::Error> {
-    let routes = cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?);
-    let runtime = Runtime::new(Adapter::from(ServiceExt::<lambda_http::Request>::map_response(routes, Answer)));
+    let routes =
+        cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?);
+    let runtime = Runtime::new(Adapter::from(ServiceExt::<lambda_http::Request>::map_response(
+        routes, Answer,
+    )));
     runtime.layer(telemetry).layer(checks.unwrap_or_default().ending()).run().await
 }
 
-/// The largest body that a call takes that publishes nothing: 256 KiB, far more than any of them needs.
+/// The largest body that a call takes that publishes nothing: 256 KiB, far more than any of them
+/// needs.
 pub use posthaste_domain::input::MAX_BODY_BYTES;
 
 /// The number of hops that the events have that a call publishes: an extension of its request.
@@ -225,11 +235,14 @@ fn with_envelope(routes: Router, relayed: Relayed, max_body_bytes: usize) -> Rou
         .layer(middleware::from_fn_with_state(max_body_bytes, write_errors))
 }
 
-/// Returns what a refusal of axum's own means: it answers one when an extractor can't read the request, and only with a status and
-/// a text.
+/// Returns what a refusal of axum's own means: it answers one when an extractor can't read the
+/// request, and only with a status and a text.
 fn refused_by_axum(status: StatusCode, max_body_bytes: usize) -> Option<ApiError> {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
-        Some(Invalid::too_large(None, format!("the body may have at most {max_body_bytes} bytes")).into())
+        Some(
+            Invalid::too_large(None, format!("the body may have at most {max_body_bytes} bytes"))
+                .into(),
+        )
     } else if status.is_client_error() {
         Some(ApiError::Unreadable)
     } else if status.is_server_error() {
@@ -241,30 +254,43 @@ fn refused_by_axum(status: StatusCode, max_body_bytes: usize) -> Option<ApiError
 }
 
 /// A webhook's own request is known by its headers, so it costs no look at a key.
-async fn refuse_loops(State(relayed): State<Relayed>, mut request: Request, next: Next) -> Result<Response, ApiError> {
+async fn refuse_loops(
+    State(relayed): State<Relayed>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let hops = loops::check(headers, relayed)?;
     request.extensions_mut().insert(Hops(hops));
     Ok(next.run(request).await)
 }
 
-/// A body is taken as it is: what is compressed could be any size. Without a body the header says nothing.
+/// A body is taken as it is: what is compressed could be any size. Without a body the header says
+/// nothing.
 async fn refuse_encodings(request: Request, next: Next) -> Result<Response, ApiError> {
     const MAX_SHOWN: usize = 40;
     let codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
-    let codings: Vec<_> = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
-    let foreign =
-        codings.iter().map(|coding| coding.trim_ascii()).find(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let codings: Vec<_> =
+        codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
+    let foreign = codings
+        .iter()
+        .map(|coding| coding.trim_ascii())
+        .find(|coding| !coding.eq_ignore_ascii_case(b"identity"));
     match foreign {
-        Some(coding) if !request.body().is_end_stream() => {
-            Err(ApiError::Encoded(String::from_utf8_lossy(coding).chars().take(MAX_SHOWN).collect()))
-        }
+        Some(coding) if !request.body().is_end_stream() => Err(ApiError::Encoded(
+            String::from_utf8_lossy(coding).chars().take(MAX_SHOWN).collect(),
+        )),
         _ => Ok(next.run(request).await),
     }
 }
 
-async fn write_errors(State(max_body_bytes): State<usize>, request: Request, next: Next) -> Response {
-    let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+async fn write_errors(
+    State(max_body_bytes): State<usize>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let request_id =
+        request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
     let span = tracing::error_span!(
         "request",
         http.method = %request.method(),
@@ -273,7 +299,10 @@ async fn write_errors(State(max_body_bytes): State<usize>, request: Request, nex
         webhook.id = Empty
     );
     let mut response = next.run(request).instrument(span).await;
-    let error = response.extensions_mut().remove().or_else(|| refused_by_axum(response.status(), max_body_bytes));
+    let error = response
+        .extensions_mut()
+        .remove()
+        .or_else(|| refused_by_axum(response.status(), max_body_bytes));
     let Some(error) = error else { return response };
     telemetry::count(Metric::Faults, usize::from(error.status().is_server_error()));
     let allow = response.headers_mut().remove(header::ALLOW);
@@ -291,7 +320,9 @@ async fn write_errors(State(max_body_bytes): State<usize>, request: Request, nex
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if matches!(error, ApiError::Encoded(_)) {
-        response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        response
+            .headers_mut()
+            .insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     if let ApiError::RateLimited(over) | ApiError::TooManyCalls(over) = error {
         response.headers_mut().insert(header::RETRY_AFTER, over.seconds.into());

@@ -9,7 +9,8 @@ use posthaste_domain::input;
 
 use crate::api::ApiError;
 
-/// The parameters of a call's query, which is refused if one of them is unknown, repeated or not what it has to be.
+/// The parameters of a call's query, which is refused if one of them is unknown, repeated or not
+/// what it has to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<A>(pub A);
 
@@ -17,7 +18,8 @@ impl<A: input::Asked, S: Send + Sync> FromRequestParts<S> for Asked<A> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let Query(parameters) = Query::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let Query(parameters) =
+            Query::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         A::of(parameters).map(Self).map_err(|invalid| ApiError::from(invalid).into_response())
     }
 }

@@ -94,7 +94,10 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let key = bearer(parts).map(ApiKey::presented).filter(ApiKey::is_well_formed).ok_or(ApiError::Unauthorized)?;
+        let key = bearer(parts)
+            .map(ApiKey::presented)
+            .filter(ApiKey::is_well_formed)
+            .ok_or(ApiError::Unauthorized)?;
         let info = Door::from_ref(state).enter(&key).await?;
         Span::current().record("workspace", display(&info.workspace));
         Ok(Self { workspace: info.workspace, scopes: info.scopes })
@@ -102,6 +105,7 @@ where
 }
 
 fn bearer(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) =
+        parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

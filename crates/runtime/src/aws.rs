@@ -1,7 +1,8 @@
 //! AWS clients: one HTTP client with one TLS stack for all of them.
 //!
-//! TLS is rustls with ring, and the trusted roots are the five that AWS's endpoints chain to, embedded: reading the system's
-//! certificate files would be most of a cold start. `AWS_CA_BUNDLE` names a file of others, for a network that intercepts TLS.
+//! TLS is rustls with ring, and the trusted roots are the five that AWS's endpoints chain to,
+//! embedded: reading the system's certificate files would be most of a cold start. `AWS_CA_BUNDLE`
+//! names a file of others, for a network that intercepts TLS.
 
 mod http;
 
@@ -10,8 +11,8 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 pub use aws_config::SdkConfig;
 use aws_config::{
-    BehaviorVersion, Region, environment::EnvironmentVariableCredentialsProvider, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    BehaviorVersion, Region, environment::EnvironmentVariableCredentialsProvider,
+    retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
 use rustls::{
@@ -24,33 +25,40 @@ use self::http::Http;
 
 use crate::read_units::CountReadUnits;
 
-/// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2, <https://www.amazontrust.com/repository/>.
+/// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2,
+/// <https://www.amazontrust.com/repository/>.
 const AMAZON_ROOTS: &[u8] = include_bytes!("aws/amazon-roots.pem");
 
 /// Returns the configuration that every client shares. To be called once, at the start.
 ///
-/// Lambda gives a function its region and its credentials in the environment, and they are read from nowhere else: the SDK's own
-/// search through profiles, containers and instance metadata would be a tenth of a function's code. `AWS_ENDPOINT_URL` leads the calls
-/// to a stand-in for AWS.
+/// Lambda gives a function its region and its credentials in the environment, and they are read
+/// from nowhere else: the SDK's own search through profiles, containers and instance metadata would
+/// be a tenth of a function's code. `AWS_ENDPOINT_URL` leads the calls to a stand-in for AWS.
 pub fn load() -> anyhow::Result<SdkConfig> {
     let roots = match std::env::var_os("AWS_CA_BUNDLE") {
-        Some(path) => std::fs::read(&path).with_context(|| format!("AWS_CA_BUNDLE names {}", path.display()))?,
+        Some(path) => std::fs::read(&path)
+            .with_context(|| format!("AWS_CA_BUNDLE names {}", path.display()))?,
         None => AMAZON_ROOTS.to_vec(),
     };
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(trusted(&roots).context("the trusted roots can't be read")?)
         .with_no_client_auth();
-    // A call that has not answered after three seconds is given up and repeated: DynamoDB and SQS answer in milliseconds.
+    // A call that has not answered after three seconds is given up and repeated: DynamoDB and SQS
+    // answer in milliseconds.
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_secs(3))
         .operation_timeout(Duration::from_secs(7))
         .build();
-    let retries = RetryConfig::standard().with_max_attempts(5).with_initial_backoff(Duration::from_millis(50));
+    let retries = RetryConfig::standard()
+        .with_max_attempts(5)
+        .with_initial_backoff(Duration::from_millis(50));
     let mut sdk = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(std::env::var("AWS_REGION").context("AWS_REGION")?))
-        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .credentials_provider(SharedCredentialsProvider::new(
+            EnvironmentVariableCredentialsProvider::new(),
+        ))
         .http_client(Http::new(tls)?)
         .timeout_config(timeouts)
         .retry_config(retries);
@@ -95,6 +103,8 @@ mod tests {
     #[test]
     fn a_file_without_certificates_is_no_set_of_roots() {
         assert!(trusted(b"").is_err());
-        assert!(trusted(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+        assert!(
+            trusted(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err()
+        );
     }
 }

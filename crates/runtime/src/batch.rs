@@ -1,8 +1,9 @@
 //! The batch of an SQS event source: its records, and carrying out what becomes of each.
 //!
-//! It guarantees this: a record whose fate is [`Fate::Done`] is deleted; every other is either on the dead-letter queue and
-//! deleted, or comes again. One record never decides about another. When the function dies here, every record that was not
-//! reported comes again after the queue's visibility timeout.
+//! It guarantees this: a record whose fate is [`Fate::Done`] is deleted; every other is either on
+//! the dead-letter queue and deleted, or comes again. One record never decides about another. When
+//! the function dies here, every record that was not reported comes again after the queue's
+//! visibility timeout.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -27,7 +28,8 @@ use crate::{
 pub const REASON: &str = "reason";
 /// The message attribute of a dead letter that says it in a sentence.
 pub const DETAIL: &str = "detail";
-/// The message attribute of a dead letter that says which id the event has that its body does not name.
+/// The message attribute of a dead letter that says which id the event has that its body does not
+/// name.
 pub const EVENT_ID: &str = "eventId";
 
 /// One message, as its poller handed it over.
@@ -39,11 +41,13 @@ pub struct Record {
     pub receipt_handle: String,
     /// The body of the message.
     pub body: String,
-    /// The number of times that the message has been received, this time included. SQS says approximately.
+    /// The number of times that the message has been received, this time included. SQS says
+    /// approximately.
     pub receives: u32,
     /// The time at which the message was sent.
     pub sent: Timestamp,
-    /// It says whether the message was a dead letter before: somebody sent it back from the dead-letter queue.
+    /// It says whether the message was a dead letter before: somebody sent it back from the
+    /// dead-letter queue.
     pub redriven: bool,
     /// The id of its event that it had as a dead letter.
     pub event_id: Option<String>,
@@ -53,7 +57,8 @@ pub struct Record {
     pub hops: Option<String>,
     /// The trace that its event belongs to: its attribute `traceparent`.
     pub traceparent: Option<String>,
-    /// The number of events that its call has before it, if it is the end of a run: its attribute [`BEFORE`].
+    /// The number of events that its call has before it, if it is the end of a run: its attribute
+    /// [`BEFORE`].
     pub before: usize,
 }
 
@@ -62,7 +67,8 @@ pub struct Record {
 pub enum Fate {
     /// Nothing is left to do: the message can go.
     Done,
-    /// It shall come again after this wait, without a fault of ours: it waits for something, or another one was faster.
+    /// It shall come again after this wait, without a fault of ours: it waits for something, or
+    /// another one was faster.
     RetryIn(Duration),
     /// It met a fault of ours, and shall come again after this wait. [`Metric::Faults`] counts it.
     OurFault(Duration),
@@ -83,24 +89,37 @@ const UNKNOWN_VERSION_FOR: Duration = Duration::from_secs(60 * 60);
 const UNKNOWN_VERSION_WAIT: Duration = Duration::from_secs(60);
 
 impl Fate {
-    /// Decides about a message that can't be read. One of a newer version is tried again for an hour: that version is being rolled
-    /// out, or was rolled back a moment ago.
-    pub fn of_unreadable(record: &Record, why: &Unreadable, reason: DeadLetterReason, now: Timestamp) -> Self {
+    /// Decides about a message that can't be read. One of a newer version is tried again for an
+    /// hour: that version is being rolled out, or was rolled back a moment ago.
+    pub fn of_unreadable(
+        record: &Record,
+        why: &Unreadable,
+        reason: DeadLetterReason,
+        now: Timestamp,
+    ) -> Self {
         match why {
-            Unreadable::Newer(_) if now < record.sent + UNKNOWN_VERSION_FOR => Self::RetryIn(UNKNOWN_VERSION_WAIT),
-            Unreadable::Newer(_) => {
-                Self::DeadLetter { reason: DeadLetterReason::UnknownVersion, detail: why.to_string(), event_id: None }
+            Unreadable::Newer(_) if now < record.sent + UNKNOWN_VERSION_FOR => {
+                Self::RetryIn(UNKNOWN_VERSION_WAIT)
             }
-            Unreadable::Malformed(_) => Self::DeadLetter { reason, detail: why.to_string(), event_id: None },
+            Unreadable::Newer(_) => Self::DeadLetter {
+                reason: DeadLetterReason::UnknownVersion,
+                detail: why.to_string(),
+                event_id: None,
+            },
+            Unreadable::Malformed(_) => {
+                Self::DeadLetter { reason, detail: why.to_string(), event_id: None }
+            }
         }
     }
 
-    /// Decides about a record that met a fault of ours: it comes again, later the oftener it has come.
+    /// Decides about a record that met a fault of ours: it comes again, later the oftener it has
+    /// come.
     pub fn after_our_fault(record: &Record) -> Self {
         Self::OurFault(retry::wait_after_our_fault(record.receives))
     }
 
-    /// Decides about a record that can't be handled yet, without a fault of ours: it waits as long as after one, and does not count.
+    /// Decides about a record that can't be handled yet, without a fault of ours: it waits as long
+    /// as after one, and does not count.
     pub fn later(record: &Record) -> Self {
         Self::RetryIn(retry::wait_after_our_fault(record.receives))
     }
@@ -112,7 +131,8 @@ pub fn records(event: SqsEvent) -> Vec<Record> {
 }
 
 fn record(mut message: SqsMessage) -> Record {
-    let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    let receives =
+        message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     let sent_ms = message.attributes.get("SentTimestamp").and_then(|ms| ms.parse().ok());
     let sent = sent_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let before = given(&mut message, BEFORE).and_then(|count| count.parse().ok());
@@ -136,19 +156,30 @@ fn given(message: &mut SqsMessage, attribute: &str) -> Option<String> {
     message.message_attributes.remove(attribute)?.string_value
 }
 
-/// Makes of a detail what SQS takes as the value of an attribute: text that is not empty and has no control characters. A detail
-/// may quote what a client sent, so it is bounded too.
+/// Makes of a detail what SQS takes as the value of an attribute: text that is not empty and has no
+/// control characters. A detail may quote what a client sent, so it is bounded too.
 fn attribute_value(detail: &str) -> String {
     let text: String = detail
         .chars()
         .take(1024)
-        .map(|char| if char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}') { '\u{fffd}' } else { char })
+        .map(|char| {
+            if char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}') {
+                '\u{fffd}'
+            } else {
+                char
+            }
+        })
         .collect();
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
 /// A message for the dead-letter queue.
-pub fn dead_letter(body: String, group: Option<String>, reason: DeadLetterReason, detail: &str) -> Message {
+pub fn dead_letter(
+    body: String,
+    group: Option<String>,
+    reason: DeadLetterReason,
+    detail: &str,
+) -> Message {
     let attributes = vec![(REASON, reason.name().to_owned()), (DETAIL, attribute_value(detail))];
     Message { body, group, attributes, delay: Duration::ZERO }
 }
@@ -161,7 +192,8 @@ struct Dead {
     event_id: Option<String>,
 }
 
-/// A record as a message for the dead-letter queue. It may be sent back, so it keeps what matters then.
+/// A record as a message for the dead-letter queue. It may be sent back, so it keeps what matters
+/// then.
 fn letter(record: &Record, Dead { reason, detail, event_id, .. }: &Dead) -> Message {
     let mut letter = dead_letter(record.body.clone(), record.group.clone(), *reason, detail);
     letter.attributes.extend(record.hops.clone().map(|hops| (HOPS, hops)));
@@ -181,9 +213,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Carries out the fates as they come, those that come together with one call, and tells the poller what to delete.
-    /// A record that gets no fate comes again.
-    pub async fn settle(&self, records: &[Record], fates: impl Stream<Item = (usize, Fate)>) -> SqsBatchResponse {
+    /// Carries out the fates as they come, those that come together with one call, and tells the
+    /// poller what to delete. A record that gets no fate comes again.
+    pub async fn settle(
+        &self,
+        records: &[Record],
+        fates: impl Stream<Item = (usize, Fate)>,
+    ) -> SqsBatchResponse {
         let done: Vec<BTreeSet<usize>> = fates
             .ready_chunks(10)
             .map(|fates| self.carry_out(records, fates))
@@ -193,14 +229,17 @@ impl Batch {
         response(records, &done.into_iter().flatten().collect())
     }
 
-    /// Carries out fates that are all known and deletes what is done, instead of telling the poller, because what comes next may
-    /// kill this function. Returns the places of those that are done.
+    /// Carries out fates that are all known and deletes what is done, instead of telling the
+    /// poller, because what comes next may kill this function. Returns the places of those that are
+    /// done.
     pub(crate) async fn finish(&self, records: &[Record], fates: Vec<Fate>) -> BTreeSet<usize> {
         let done = self.carry_out(records, fates.into_iter().enumerate().collect()).await;
         let ids: Vec<&str> = done.iter().map(|at| records[*at].message_id.as_str()).collect();
-        let handles: Vec<&str> = done.iter().map(|at| records[*at].receipt_handle.as_str()).collect();
+        let handles: Vec<&str> =
+            done.iter().map(|at| records[*at].receipt_handle.as_str()).collect();
         for (nth, error) in self.queue.delete(&handles).await {
-            tracing::warn!(message.id = %ids[nth], %error, "a message that is done could not be deleted at once");
+            tracing::warn!(message.id = %ids[nth], %error, "a message that is done could not be \
+                deleted at once");
         }
         done
     }
@@ -220,7 +259,9 @@ impl Batch {
                     count(Metric::Faults, 1);
                     waits.push((at, after));
                 }
-                Fate::DeadLetter { reason, detail, event_id } => dead.push(Dead { at, reason, detail, event_id }),
+                Fate::DeadLetter { reason, detail, event_id } => {
+                    dead.push(Dead { at, reason, detail, event_id })
+                }
             }
         }
         let (buried, ()) = tokio::join!(self.bury(records, dead), self.let_wait(records, waits));
@@ -230,19 +271,24 @@ impl Batch {
 
     /// Sends dead letters. One that can't be sent stays where it is and comes again.
     async fn bury(&self, records: &[Record], dead: Vec<Dead>) -> BTreeSet<usize> {
-        let letters: Vec<Message> = dead.iter().map(|dead| letter(&records[dead.at], dead)).collect();
+        let letters: Vec<Message> =
+            dead.iter().map(|dead| letter(&records[dead.at], dead)).collect();
         let failures = self.dead_letters.send(&letters).await;
         count(Metric::Faults, failures.len());
         for (nth, error) in &failures {
-            tracing::error!(message.id = %records[dead[*nth].at].message_id, %error, "a dead letter could not be sent");
+            tracing::error!(message.id = %records[dead[*nth].at].message_id, %error, "a dead \
+                letter could not be sent");
         }
         let failed: BTreeSet<usize> = failures.into_iter().map(|(nth, _)| nth).collect();
         let mut buried = BTreeSet::new();
-        for (_, Dead { at, reason, .. }) in dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth)) {
+        for (_, Dead { at, reason, .. }) in
+            dead.iter().enumerate().filter(|(nth, _)| !failed.contains(nth))
+        {
             buried.insert(*at);
             // The detail may quote what a client sent: it goes with the message and into no log.
             let reason = reason.name();
-            tracing::warn!(message.id = %records[*at].message_id, reason, "a message went to the dead-letter queue");
+            tracing::warn!(message.id = %records[*at].message_id, reason, "a message went to the \
+                dead-letter queue");
         }
         buried
     }
@@ -254,7 +300,8 @@ impl Batch {
         }
         for (nth, error) in self.queue.come_again(&calls).await {
             let id = &records[waits[nth].0].message_id;
-            tracing::warn!(message.id = %id, %error, "a message comes again only after the queue's visibility timeout");
+            tracing::warn!(message.id = %id, %error, "a message comes again only after the queue's \
+                visibility timeout");
         }
     }
 
@@ -284,10 +331,15 @@ mod tests {
     #[test]
     fn a_dead_letter_keeps_the_hops_and_the_id_and_the_trace_of_its_event() {
         let message = |given: Option<(&str, &str)>| -> Record {
-            let attribute = |value| serde_json::json!({ "dataType": "String", "stringValue": value });
-            let attributes: serde_json::Map<_, _> =
-                given.into_iter().map(|(name, value)| (name.to_owned(), attribute(value))).collect();
-            let json = serde_json::json!({ "attributes": {}, "messageAttributes": attributes, "body": "{}" });
+            let attribute =
+                |value| serde_json::json!({ "dataType": "String", "stringValue": value });
+            let attributes: serde_json::Map<_, _> = given
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), attribute(value)))
+                .collect();
+            let json = serde_json::json!({
+                "attributes": {}, "messageAttributes": attributes, "body": "{}",
+            });
             record(serde_json::from_value(json).unwrap())
         };
         let dead = |id: Option<&str>| Dead {
@@ -310,20 +362,30 @@ mod tests {
     #[test]
     fn what_waits_on_purpose_is_no_fault_of_ours() {
         let received = |times: &str| -> Record {
-            let attributes = serde_json::json!({ "ApproximateReceiveCount": times, "SentTimestamp": "1700000000000" });
+            let attributes = serde_json::json!({
+                "ApproximateReceiveCount": times, "SentTimestamp": "1700000000000",
+            });
             record(serde_json::from_value(serde_json::json!({ "attributes": attributes })).unwrap())
         };
         let third = received("3");
         assert_eq!(Fate::after_our_fault(&third), Fate::OurFault(Duration::from_secs(4)));
         assert_eq!(Fate::later(&third), Fate::RetryIn(Duration::from_secs(4)));
-        let newer = Fate::of_unreadable(&third, &Unreadable::Newer(9), DeadLetterReason::UnreadableTask, third.sent);
+        let newer = Fate::of_unreadable(
+            &third,
+            &Unreadable::Newer(9),
+            DeadLetterReason::UnreadableTask,
+            third.sent,
+        );
         assert_eq!(newer, Fate::RetryIn(UNKNOWN_VERSION_WAIT));
     }
 
     #[test]
     fn a_detail_is_what_sqs_takes() {
         assert_eq!(attribute_value("data is required"), "data is required");
-        assert_eq!(attribute_value("\u{1} is not a known field\n"), "\u{fffd} is not a known field\u{fffd}");
+        assert_eq!(
+            attribute_value("\u{1} is not a known field\n"),
+            "\u{fffd} is not a known field\u{fffd}"
+        );
         assert_eq!(attribute_value(""), "none");
         assert_eq!(attribute_value(&"é".repeat(5000)).chars().count(), 1024);
     }

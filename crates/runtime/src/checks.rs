@@ -1,10 +1,12 @@
 //! Checks of data against schemas, beside the async threads and with a time limit.
 //!
-//! The bounds of schemas and the budget of steps make a check end soon. This is for the day when that is wrong: a check can't be
-//! stopped, so one that does not end has a thread for itself, and whoever asked for it gets an answer all the same. Its thread would
-//! take the processor from all that comes after it. So the process ends when the answer of this invocation has been handed over, and
-//! before it asks for the next one: AWS starts a new process. Should AWS count the invocation as failed because of that, its caller
-//! gets another 500, and messages come again as after any crash.
+//! The bounds of schemas and the budget of steps make a check end soon. This is for the day when
+//! that is wrong: a check can't be stopped, so one that does not end has a thread for itself, and
+//! whoever asked for it gets an answer all the same. Its thread would take the processor from all
+//! that comes after it. So the process ends when the answer of this invocation has been handed
+//! over, and before it asks for the next one: AWS starts a new process. Should AWS count the
+//! invocation as failed because of that, its caller gets another 500, and messages come again as
+//! after any crash.
 
 use std::{
     sync::{
@@ -16,8 +18,8 @@ use std::{
 
 use lambda_runtime::{Error, tower::util::MapResultLayer};
 
-/// The longest time that a check may take: more than the steps that it may have take on a part of a processor, as a small function
-/// has it.
+/// The longest time that a check may take: more than the steps that it may have take on a part of a
+/// processor, as a small function has it.
 const TIME: Duration = Duration::from_secs(4);
 
 /// The threads for checks. Clones share them.
@@ -40,9 +42,11 @@ impl Default for Checks {
 }
 
 impl Checks {
-    /// A layer for a whole [`lambda_runtime::Runtime`]. It ends the process where a check did not end in time, once the answer of
-    /// its invocation has been handed over.
-    pub fn ending(&self) -> MapResultLayer<impl FnOnce(Result<(), Error>) -> Result<(), Error> + Clone> {
+    /// A layer for a whole [`lambda_runtime::Runtime`]. It ends the process where a check did not
+    /// end in time, once the answer of its invocation has been handed over.
+    pub fn ending(
+        &self,
+    ) -> MapResultLayer<impl FnOnce(Result<(), Error>) -> Result<(), Error> + Clone> {
         let stuck = self.stuck.clone();
         MapResultLayer::new(move |handed_over| {
             if stuck.load(Ordering::Relaxed) {
@@ -54,8 +58,12 @@ impl Checks {
     }
 
     /// Carries out a check, which gets a thread of its own and keeps it until it ends.
-    pub async fn run<T: Send + 'static>(&self, check: impl FnOnce() -> T + Send + 'static) -> Result<T, Unchecked> {
-        let result = match tokio::time::timeout(self.time, tokio::task::spawn_blocking(check)).await {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        check: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unchecked> {
+        let result = match tokio::time::timeout(self.time, tokio::task::spawn_blocking(check)).await
+        {
             Ok(ended) => ended.map_err(|_| Unchecked),
             Err(_) => {
                 self.stuck.store(true, Ordering::Relaxed);

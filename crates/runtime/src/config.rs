@@ -9,7 +9,8 @@ use posthaste_domain::{
 };
 use posthaste_queue::Queue;
 
-/// A variable that is missing or can't be read. It names the variable and does not repeat the value.
+/// A variable that is missing or can't be read. It names the variable and does not repeat the
+/// value.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It is not set, or not UTF-8.
@@ -77,20 +78,24 @@ pub fn seal_urls() -> Result<bool, ConfigError> {
 pub(crate) fn cors_origins() -> Result<Vec<HeaderValue>, ConfigError> {
     let origins = text("CORS_ORIGINS")?;
     let origins = origins.split(',').filter(|origin| !origin.is_empty()).map(HeaderValue::from_str);
-    origins
-        .collect::<Result<_, _>>()
-        .map_err(|_| ConfigError::Unreadable { name: "CORS_ORIGINS", shape: "origins, separated by commas" })
+    origins.collect::<Result<_, _>>().map_err(|_| ConfigError::Unreadable {
+        name: "CORS_ORIGINS",
+        shape: "origins, separated by commas",
+    })
 }
 
 /// `FIRST_WORKSPACE`: whose the events are that reach the queue without a workspace.
 pub fn default_workspace() -> Result<Workspace, ConfigError> {
-    Workspace::parse(text("FIRST_WORKSPACE")?)
-        .map_err(|_| ConfigError::Unreadable { name: "FIRST_WORKSPACE", shape: "the name of a workspace" })
+    Workspace::parse(text("FIRST_WORKSPACE")?).map_err(|_| ConfigError::Unreadable {
+        name: "FIRST_WORKSPACE",
+        shape: "the name of a workspace",
+    })
 }
 
 /// `ALLOW_HTTP` and `ALLOWED_CIDRS`: where webhooks may go beyond public https addresses.
 pub fn url_policy() -> Result<UrlPolicy, ConfigError> {
     let allow_http = parsed("ALLOW_HTTP", "true or false")?;
-    let allowed: AllowedCidrs = parsed("ALLOWED_CIDRS", "address ranges as 10.0.0.0/8, separated by commas")?;
+    let allowed: AllowedCidrs =
+        parsed("ALLOWED_CIDRS", "address ranges as 10.0.0.0/8, separated by commas")?;
     Ok(UrlPolicy { allow_http, allowed })
 }

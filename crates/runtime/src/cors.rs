@@ -1,5 +1,6 @@
-//! Decides which pages may call the API from a browser: <https://fetch.spec.whatwg.org/#http-cors-protocol>. API Gateway could
-//! answer for this too, but only for a list of origins that is never empty, and not in the local system.
+//! Decides which pages may call the API from a browser:
+//! <https://fetch.spec.whatwg.org/#http-cors-protocol>. API Gateway could answer for this too, but
+//! only for a list of origins that is never empty, and not in the local system.
 
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use axum::Router;
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// The time for which a browser may remember what it was allowed. None remembers it for longer than two hours.
+/// The time for which a browser may remember what it was allowed. None remembers it for longer than
+/// two hours.
 const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Lets the pages of these origins call the routes; `*` stands for all origins.
@@ -15,7 +17,11 @@ pub(crate) fn allowing(routes: Router, origins: Vec<HeaderValue>) -> Router {
     if origins.is_empty() {
         return routes;
     }
-    let origins = if origins.iter().any(|origin| origin == "*") { AllowOrigin::any() } else { origins.into() };
+    let origins = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        origins.into()
+    };
     let layer = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
@@ -37,11 +43,19 @@ mod tests {
 
     use super::*;
 
-    async fn allowed(origins: &[&'static str], method: &str, origin: &str) -> (u16, Option<String>) {
+    async fn allowed(
+        origins: &[&'static str],
+        method: &str,
+        origin: &str,
+    ) -> (u16, Option<String>) {
         let routes = Router::new().route("/", get(async || "here"));
-        let routes = allowing(routes, origins.iter().map(|origin| HeaderValue::from_static(origin)).collect());
+        let routes = allowing(
+            routes,
+            origins.iter().map(|origin| HeaderValue::from_static(origin)).collect(),
+        );
         let request = Request::builder().method(method).uri("/").header("Origin", origin);
-        let request = request.header("Access-Control-Request-Method", "PATCH").body(Body::empty()).unwrap();
+        let request =
+            request.header("Access-Control-Request-Method", "PATCH").body(Body::empty()).unwrap();
         let response = routes.oneshot(request).await.unwrap();
         let header = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
         (response.status().as_u16(), header.map(|origin| origin.to_str().unwrap().to_owned()))
@@ -55,7 +69,10 @@ mod tests {
         assert_eq!(allowed(&ours, "OPTIONS", "https://app.example.com").await, (200, app));
         assert_eq!(allowed(&ours, "GET", "https://evil.example.com").await, (200, None));
         assert_eq!(allowed(&ours, "OPTIONS", "https://evil.example.com").await, (200, None));
-        assert_eq!(allowed(&["*"], "GET", "https://any.example.com").await, (200, Some("*".to_owned())));
+        assert_eq!(
+            allowed(&["*"], "GET", "https://any.example.com").await,
+            (200, Some("*".to_owned()))
+        );
     }
 
     #[tokio::test]

@@ -4,10 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// The time before its deadline at which an invocation has to be done with its work, so that the batch can be settled.
+/// The time before its deadline at which an invocation has to be done with its work, so that the
+/// batch can be settled.
 pub const RESERVE: Duration = Duration::from_secs(3);
-/// The time that is assumed when the deadline is no true one: `cargo lambda watch` sends one of the year 1970. It is more than the
-/// longest timeout of a webhook, or its deliveries would wait for more time for ever.
+/// The time that is assumed when the deadline is no true one: `cargo lambda watch` sends one of the
+/// year 1970. It is more than the longest timeout of a webhook, or its deliveries would wait for
+/// more time for ever.
 const ASSUMED: Duration = Duration::from_secs(40);
 
 /// The time by which work has to be over, so that its results can still be settled.

@@ -1,8 +1,10 @@
-//! The door decides who may come in: whether a call's API key exists, and whether the key has calls left.
+//! The door decides who may come in: whether a call's API key exists, and whether the key has calls
+//! left.
 //!
-//! A key is looked up once in some seconds ([`posthaste_domain::access::known_keys`]). Each call of a key takes a token of its bucket
-//! ([`posthaste_domain::access::tokens`]), and one that has read much takes further ones when it is over ([`weigh`]). A call without a valid key
-//! belongs to nobody, so it takes none.
+//! A key is looked up once in some seconds ([`posthaste_domain::access::known_keys`]). Each call of
+//! a key takes a token of its bucket ([`posthaste_domain::access::tokens`]), and one that has read
+//! much takes further ones when it is over ([`weigh`]). A call without a valid key belongs to
+//! nobody, so it takes none.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -49,7 +51,8 @@ impl Door {
         let _ = CALLER.try_with(|caller| caller.set(info.id));
         self.limiter.admit(&Bucket::Calls(info.id), 1).await.map_err(|over| {
             if over.is_new {
-                tracing::info!(key.id = %info.id, workspace = %info.workspace, "an API key makes more calls than it may");
+                tracing::info!(key.id = %info.id, workspace = %info.workspace, "an API key makes \
+                    more calls than it may");
             }
             ApiError::TooManyCalls(over)
         })?;
@@ -86,7 +89,8 @@ pub async fn weigh(State(door): State<Door>, request: Request, next: Next) -> Re
         let response = next.run(request).await;
         (response, CALLER.with(|caller| caller.get().copied()))
     };
-    let ((response, caller), units) = read_units::counted(CALLER.scope(OnceLock::new(), named)).await;
+    let ((response, caller), units) =
+        read_units::counted(CALLER.scope(OnceLock::new(), named)).await;
     let weight = tokens::weight(units);
     if let Some(caller) = caller.filter(|_| weight > 0) {
         door.limiter.charge(&Bucket::Calls(caller), weight).await;

@@ -6,15 +6,18 @@ use posthaste_domain::{
 };
 use posthaste_queue::Message;
 
-/// The message attribute that says how many hops the event has; it is left out where it has none. It is not a field of the event,
-/// because a message whose event has a field that `fanout` does not know becomes a dead letter, and an attribute that it does not
-/// know is ignored: so the version before understands it.
+/// The message attribute that says how many hops the event has; it is left out where it has none.
+/// It is not a field of the event, because a message whose event has a field that `fanout` does not
+/// know becomes a dead letter, and an attribute that it does not know is ignored: so the version
+/// before understands it.
 pub const HOPS: &str = "hops";
 
-/// The message attribute of the end of a run that says how many events its call has before it; it is left out where there is none.
+/// The message attribute of the end of a run that says how many events its call has before it; it
+/// is left out where there is none.
 pub const BEFORE: &str = "before";
 
-/// The workspace is the message group, so that no workspace's burst delays another's events. `nth` is the event's place in its call.
+/// The workspace is the message group, so that no workspace's burst delays another's events. `nth`
+/// is the event's place in its call.
 pub fn event_message(event: &Event, nth: usize) -> serde_json::Result<Message> {
     let mut attributes = Vec::new();
     if process::ends(&event.event_type) && nth > 0 {
@@ -48,10 +51,16 @@ mod tests {
         let json = r#"{"id":"01896b5d-3648-7000-8000-000000000001","type":"a","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{"n":1.0}}"#;
         let mut event: Event = serde_json::from_str(json).unwrap();
         let message = event_message(&event, 7).unwrap();
-        assert_eq!((message.body.as_str(), message.group.as_deref(), message.attributes), (json, Some("acme"), vec![]));
+        assert_eq!(
+            (message.body.as_str(), message.group.as_deref(), message.attributes),
+            (json, Some("acme"), vec![])
+        );
         event.hops = 3;
         let message = event_message(&event, 7).unwrap();
-        assert_eq!((message.body.as_str(), message.attributes), (json, vec![(HOPS, "3".to_owned())]));
+        assert_eq!(
+            (message.body.as_str(), message.attributes),
+            (json, vec![(HOPS, "3".to_owned())])
+        );
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! The encryption key, from Secrets Manager: read when it is first needed, and then kept as long as the process lives.
+//! The encryption key, from Secrets Manager: read when it is first needed, and then kept as long as
+//! the process lives.
 //!
-//! Only who holds a [`Keys`] can open what is sealed. `register` seals and opens, `deliver` and `drain` open; no other function may read the key.
+//! Only who holds a [`Keys`] can open what is sealed. `register` seals and opens, `deliver` and
+//! `drain` open; no other function may read the key.
 //!
-//! Two versions of the secret count: `AWSCURRENT`, which seals, and `AWSPREVIOUS`. As long as every text is sealed with the current
-//! one, only that is read. A text of another key lets both be read anew, at most every [`REFRESH_INTERVAL`]: a process that began
-//! before the key was changed learns the new one in this way, and one that began after it the old one.
+//! Two versions of the secret count: `AWSCURRENT`, which seals, and `AWSPREVIOUS`. As long as every
+//! text is sealed with the current one, only that is read. A text of another key lets both be read
+//! anew, at most every [`REFRESH_INTERVAL`]: a process that began before the key was changed learns
+//! the new one in this way, and one that began after it the old one.
 
 use std::{
     error::Error,
@@ -92,7 +95,8 @@ impl Keys {
     /// Opens all that a webhook stores sealed.
     pub async fn open(&self, webhook: &Webhook) -> Result<Credentials, KeysError> {
         // A secret that has ended may be sealed with a key that is gone.
-        let webhook = &Webhook { secrets: webhook.secrets.clone().pruned(clock::now()), ..webhook.clone() };
+        let webhook =
+            &Webhook { secrets: webhook.secrets.clone().pruned(clock::now()), ..webhook.clone() };
         match self.ring().await?.credentials(webhook) {
             Err(SealError::UnknownKey(_)) => Ok(self.refreshed().await?.credentials(webhook)?),
             opened => Ok(opened?),
@@ -100,7 +104,11 @@ impl Keys {
     }
 
     /// Seals a signing secret.
-    pub async fn seal_secret(&self, place: Place<'_>, secret: &Secret) -> Result<Sealed, KeysError> {
+    pub async fn seal_secret(
+        &self,
+        place: Place<'_>,
+        secret: &Secret,
+    ) -> Result<Sealed, KeysError> {
         Ok(self.ring().await?.seal(place, Purpose::Secret, &secret.reveal(), random::bytes()?)?)
     }
 
@@ -114,15 +122,22 @@ impl Keys {
             return Ok(Headers::default());
         }
         let ring = self.ring().await?;
-        headers.try_map(|name, value| Ok(ring.seal(place, Purpose::Header(name), value.reveal(), random::bytes()?)?))
+        headers.try_map(|name, value| {
+            Ok(ring.seal(place, Purpose::Header(name), value.reveal(), random::bytes()?)?)
+        })
     }
 
     /// Seals where requests go, if URLs are sealed.
-    pub async fn seal_url(&self, place: Place<'_>, url: &PublicUrl) -> Result<StoredUrl, KeysError> {
+    pub async fn seal_url(
+        &self,
+        place: Place<'_>,
+        url: &PublicUrl,
+    ) -> Result<StoredUrl, KeysError> {
         if !self.seals_urls {
             return Ok(StoredUrl::Open(url.clone()));
         }
-        let sealed = self.ring().await?.seal(place, Purpose::Url, url.as_str(), random::bytes()?)?;
+        let sealed =
+            self.ring().await?.seal(place, Purpose::Url, url.as_str(), random::bytes()?)?;
         Ok(StoredUrl::sealed(url, sealed))
     }
 
@@ -137,10 +152,12 @@ impl Keys {
         }
     }
 
-    /// The webhook with all that it stores sealed as it is to be, with the newest key; none if it is so.
+    /// The webhook with all that it stores sealed as it is to be, with the newest key; none if it
+    /// is so.
     pub async fn reseal(&self, webhook: &Webhook) -> Result<Option<Webhook>, KeysError> {
         let ring = self.ring().await?;
-        let mut sealed = webhook.secrets.iter().chain(webhook.headers.iter().map(|(_, value)| value));
+        let mut sealed =
+            webhook.secrets.iter().chain(webhook.headers.iter().map(|(_, value)| value));
         let url_is_sealed = match &webhook.settings.url {
             StoredUrl::Open(_) => !self.seals_urls,
             StoredUrl::Sealed { sealed, .. } => self.seals_urls && ring.is_newest(sealed),
@@ -151,10 +168,16 @@ impl Keys {
         let plain = self.open(webhook).await?;
         let (ring, place) = (self.ring().await?, Place::from(webhook));
         let secrets = plain.secrets.try_map(|secret| {
-            Ok::<_, KeysError>(ring.seal(place, Purpose::Secret, &secret.reveal(), random::bytes()?)?)
+            Ok::<_, KeysError>(ring.seal(
+                place,
+                Purpose::Secret,
+                &secret.reveal(),
+                random::bytes()?,
+            )?)
         })?;
         let headers = self.seal_headers(place, &plain.headers).await?;
-        let settings = Settings { url: self.seal_url(place, &plain.url).await?, ..webhook.settings.clone() };
+        let settings =
+            Settings { url: self.seal_url(place, &plain.url).await?, ..webhook.settings.clone() };
         Ok(Some(Webhook { settings, secrets, headers, ..webhook.clone() }))
     }
 
@@ -179,7 +202,9 @@ impl Keys {
         held.refreshed = Some(Instant::now());
         let (current, previous) = tokio::try_join!(self.version(CURRENT), self.version(PREVIOUS))?;
         let current = current.ok_or(KeysError::NoText)?;
-        let ring = Arc::new(KeyRing::derive([Some(current.as_str()), previous.as_deref()].into_iter().flatten())?);
+        let ring = Arc::new(KeyRing::derive(
+            [Some(current.as_str()), previous.as_deref()].into_iter().flatten(),
+        )?);
         tracing::info!("read the encryption keys anew");
         held.ring = Some(Arc::clone(&ring));
         Ok(ring)

@@ -1,5 +1,5 @@
-//! The parts that every function shares: configuration, telemetry, AWS clients, the encryption key, the SQS batch, and the API's
-//! answers and keys.
+//! The parts that every function shares: configuration, telemetry, AWS clients, the encryption key,
+//! the SQS batch, and the API's answers and keys.
 
 pub mod api;
 pub mod asked;

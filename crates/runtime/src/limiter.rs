@@ -1,6 +1,8 @@
-//! Limits that the environments of a function keep together; the rule is in [`posthaste_domain::access::tokens`].
+//! Limits that the environments of a function keep together; the rule is in
+//! [`posthaste_domain::access::tokens`].
 //!
-//! Where the bucket can't be asked, what was to be counted passes: a limit is no reason to lose events.
+//! Where the bucket can't be asked, what was to be counted passes: a limit is no reason to lose
+//! events.
 
 use std::{
     collections::HashMap,
@@ -32,10 +34,11 @@ pub struct Limiter {
 pub struct OverLimit {
     /// The number of tokens that the limit allows in a second.
     pub per_second: u32,
-    /// The number of seconds after which it is worth another try, at least 1: the header `Retry-After`.
+    /// The number of seconds after which it is worth another try, at least 1: the header
+    /// `Retry-After`.
     pub seconds: u64,
-    /// It says whether the bucket itself has refused, and not the memory of what it said before. Such a refusal is worth a line in
-    /// the log.
+    /// It says whether the bucket itself has refused, and not the memory of what it said before.
+    /// Such a refusal is worth a line in the log.
     pub is_new: bool,
 }
 
@@ -55,7 +58,9 @@ impl Limiter {
             Admission::Ask(asked) => asked,
         };
         match self.registry.take_tokens(bucket, limit, asked, now).await {
-            Ok(grant) => match self.account(bucket, now, |account| account.settle(limit, asked, grant, now)) {
+            Ok(grant) => match self
+                .account(bucket, now, |account| account.settle(limit, asked, grant, now))
+            {
                 Admission::Refused(until) => Err(OverLimit::until(limit, until, now, true)),
                 Admission::Admitted | Admission::Ask(_) => Ok(()),
             },
@@ -77,11 +82,18 @@ impl Limiter {
         }
         match self.registry.owe_tokens(bucket, limit, owed, now).await {
             Ok(next_free) => self.account(bucket, now, |account| account.charged(next_free)),
-            Err(error) => tracing::warn!(?bucket, %error, "what a call has read could not be counted"),
+            Err(error) => {
+                tracing::warn!(?bucket, %error, "what a call has read could not be counted")
+            }
         }
     }
 
-    fn account<T>(&self, bucket: &Bucket, now: Timestamp, act: impl FnOnce(&mut Account) -> T) -> T {
+    fn account<T>(
+        &self,
+        bucket: &Bucket,
+        now: Timestamp,
+        act: impl FnOnce(&mut Account) -> T,
+    ) -> T {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if accounts.len() >= MANY_ACCOUNTS {
             accounts.retain(|_, account| !account.is_idle(now));

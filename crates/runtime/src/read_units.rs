@@ -1,13 +1,16 @@
 //! Counts the read units of DynamoDB that a call of the API takes, whatever reads them.
 //!
-//! While [`counted`] waits for a future, DynamoDB is asked for each read of it what that has consumed. Other futures ask for nothing.
+//! While [`counted`] waits for a future, DynamoDB is asked for each read of it what that has
+//! consumed. Other futures ask for nothing.
 
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodb::{
     config::{
         ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut},
+        interceptors::{
+            AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
+        },
     },
     error::BoxError,
     operation::{
@@ -22,8 +25,8 @@ tokio::task_local! {
     static UNITS: Mutex<f64>;
 }
 
-/// Returns what a future returns, and the number of read units that its reads have taken: one for 4 KB that are read strongly, and
-/// half of one for 4 KB that are read eventually.
+/// Returns what a future returns, and the number of read units that its reads have taken: one for 4
+/// KB that are read strongly, and half of one for 4 KB that are read eventually.
 pub(crate) async fn counted<T>(future: impl Future<Output = T>) -> (T, f64) {
     let counting = async {
         let value = future.await;
@@ -70,15 +73,16 @@ impl Intercept for CountReadUnits {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Ok(output) = context.output_or_error() else { return Ok(()) };
-        let consumed: &[ConsumedCapacity] = if let Some(output) = output.downcast_ref::<GetItemOutput>() {
-            output.consumed_capacity.as_slice()
-        } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
-            output.consumed_capacity.as_slice()
-        } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
-            output.consumed_capacity()
-        } else {
-            return Ok(());
-        };
+        let consumed: &[ConsumedCapacity] =
+            if let Some(output) = output.downcast_ref::<GetItemOutput>() {
+                output.consumed_capacity.as_slice()
+            } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
+                output.consumed_capacity.as_slice()
+            } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
+                output.consumed_capacity()
+            } else {
+                return Ok(());
+            };
         let units: f64 = consumed.iter().filter_map(|consumed| consumed.capacity_units).sum();
         // Where nobody counts there is nothing to add to.
         let _ = UNITS.try_with(|all| *all.lock().unwrap_or_else(PoisonError::into_inner) += units);
@@ -124,13 +128,18 @@ mod tests {
     #[tokio::test]
     async fn what_reads_consume_is_asked_for_and_added_up() {
         let client = dynamodb().await;
-        let get = || client.get_item().table_name("t").key("pk", AttributeValue::S("a".to_owned())).send();
+        let get = || {
+            client.get_item().table_name("t").key("pk", AttributeValue::S("a".to_owned())).send()
+        };
         let (consumed, units) = counted(async {
             get().await.unwrap();
             get().await.unwrap().consumed_capacity
         })
         .await;
-        assert_eq!((consumed.and_then(|consumed| consumed.capacity_units), units), (Some(2.5), 5.0));
+        assert_eq!(
+            (consumed.and_then(|consumed| consumed.capacity_units), units),
+            (Some(2.5), 5.0)
+        );
         assert_eq!(get().await.unwrap().consumed_capacity, None, "nobody counts");
     }
 }

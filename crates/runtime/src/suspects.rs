@@ -1,8 +1,10 @@
-//! Batches with a message in them that may kill the function that handles it; [`posthaste_domain::message::suspect`] has the rule.
+//! Batches with a message in them that may kill the function that handles it;
+//! [`posthaste_domain::message::suspect`] has the rule.
 //!
-//! It guarantees this: what is no suspect is handled, and deleted, before a suspect is begun, so a suspect that kills the function
-//! takes nothing of that along. A suspect is begun only when that is written down, and only with time left to forget it. A batch
-//! without suspects costs no call more.
+//! It guarantees this: what is no suspect is handled, and deleted, before a suspect is begun, so a
+//! suspect that kills the function takes nothing of that along. A suspect is begun only when that
+//! is written down, and only with time left to forget it. A batch without suspects costs no call
+//! more.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -34,7 +36,8 @@ pub struct Suspects {
     pub store: posthaste_store::Suspects,
     /// The queue that the records come from.
     pub batch: Batch,
-    /// The id of the event that a record brings, which its dead letter keeps; none where it brings none.
+    /// The id of the event that a record brings, which its dead letter keeps; none where it brings
+    /// none.
     pub event_id: fn(&Record) -> Option<String>,
 }
 
@@ -46,8 +49,8 @@ struct Suspect<'a> {
 }
 
 impl Suspects {
-    /// Handles a batch, all of it together or, where there are suspects, in turns. Carries out the fates, and tells the poller what
-    /// to delete. `handle` is told by when it has to be over.
+    /// Handles a batch, all of it together or, where there are suspects, in turns. Carries out the
+    /// fates, and tells the poller what to delete. `handle` is told by when it has to be over.
     pub async fn handle(
         &self,
         records: &[Record],
@@ -75,8 +78,8 @@ impl Suspects {
         batch::response(records, &done)
     }
 
-    /// The turn of each record, none of one of which nobody knows whether it is to be handled alone, and how many functions have
-    /// died with it.
+    /// The turn of each record, none of one of which nobody knows whether it is to be handled
+    /// alone, and how many functions have died with it.
     async fn turns(&self, records: &[Record]) -> (Vec<Option<Handling>>, Vec<u32>) {
         let suspects = records.iter().filter(|record| suspect::is_suspect(record.receives));
         let begun = self.store.begun(suspects.map(|record| record.message_id.clone())).await;
@@ -108,7 +111,9 @@ impl Suspects {
                 Some(Handling::Later) => Fate::RetryIn(LATER),
                 Some(Handling::GiveUp) => Fate::DeadLetter {
                     reason: DeadLetterReason::FunctionDied,
-                    detail: format!("{MAX_DEATHS} functions in a row died while they handled the message"),
+                    detail: format!(
+                        "{MAX_DEATHS} functions in a row died while they handled the message"
+                    ),
                     event_id: (self.event_id)(record),
                 },
                 Some(Handling::First | Handling::Together | Handling::Alone) => continue,
@@ -123,7 +128,8 @@ impl Suspects {
         finished.into_iter().map(|nth| aside[nth]).collect()
     }
 
-    /// Handles suspects between writing down that they are begun and forgetting it. Returns the places of those that are done.
+    /// Handles suspects between writing down that they are begun and forgetting it. Returns the
+    /// places of those that are done.
     async fn try_suspects(
         &self,
         suspects: &[Suspect<'_>],
@@ -139,37 +145,48 @@ impl Suspects {
         if suspect::can_begin(deadline.left()) {
             let handled_by = deadline.earlier(FORGETTING);
             let unwritten = self.begin(suspects, handled_by).await;
-            let (begun, unbegun): (Vec<_>, Vec<_>) = (0..suspects.len()).partition(|nth| !unwritten.contains(nth));
+            let (begun, unbegun): (Vec<_>, Vec<_>) =
+                (0..suspects.len()).partition(|nth| !unwritten.contains(nth));
             for nth in &unbegun {
                 fates[*nth] = Fate::after_our_fault(&records[*nth]);
             }
             if !begun.is_empty() {
-                for (nth, fate) in begun.iter().zip(handle(&group(&records, &begun), handled_by).await) {
+                for (nth, fate) in
+                    begun.iter().zip(handle(&group(&records, &begun), handled_by).await)
+                {
                     fates[*nth] = fate;
                 }
             }
             tracing::info!(begun = begun.len(), unbegun = unbegun.len(), "handled suspects");
             remembered = begun;
-            // What could not be written may have been. Where no death was counted before, there is none to keep.
+            // What could not be written may have been. Where no death was counted before, there is
+            // none to keep.
             remembered.extend(unbegun.into_iter().filter(|nth| suspects[*nth].deaths == 0));
         } else {
             tracing::warn!(suspects = suspects.len(), "too little time was left to begin suspects");
         }
         let until = deadline.instant() + RESERVE.saturating_sub(ANSWERING);
-        let (finished, mut remembered) =
-            tokio::join!(self.batch.finish(&records, fates), self.forget(suspects, remembered, until));
+        let (finished, mut remembered) = tokio::join!(
+            self.batch.finish(&records, fates),
+            self.forget(suspects, remembered, until)
+        );
         // What is done does not come again, so nobody will ask what is remembered of it.
         remembered.retain(|nth| !finished.contains(nth));
         self.go_on_forgetting(suspects, remembered, until).await;
         finished.into_iter().map(|nth| suspects[nth].at).collect()
     }
 
-    /// Writes down that suspects are begun. Returns the places of those of which that may not be written.
+    /// Writes down that suspects are begun. Returns the places of those of which that may not be
+    /// written.
     async fn begin(&self, suspects: &[Suspect<'_>], deadline: Deadline) -> BTreeSet<usize> {
-        let counts: Vec<(&str, u32)> =
-            suspects.iter().map(|suspect| (suspect.record.message_id.as_str(), suspect.deaths + 1)).collect();
+        let counts: Vec<(&str, u32)> = suspects
+            .iter()
+            .map(|suspect| (suspect.record.message_id.as_str(), suspect.deaths + 1))
+            .collect();
         let all = (0..suspects.len()).collect();
-        match tokio::time::timeout_at(deadline.instant(), self.store.begin(&counts, clock::now())).await {
+        match tokio::time::timeout_at(deadline.instant(), self.store.begin(&counts, clock::now()))
+            .await
+        {
             Ok(Ok(unwritten)) => unwritten.into_iter().collect(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "suspects could not be begun");
@@ -183,8 +200,14 @@ impl Suspects {
     }
 
     /// Forgets the suspects at these places. Returns the places of those that may not be forgotten.
-    async fn forget(&self, suspects: &[Suspect<'_>], places: Vec<usize>, until: Instant) -> Vec<usize> {
-        let ids: Vec<&str> = places.iter().map(|nth| suspects[*nth].record.message_id.as_str()).collect();
+    async fn forget(
+        &self,
+        suspects: &[Suspect<'_>],
+        places: Vec<usize>,
+        until: Instant,
+    ) -> Vec<usize> {
+        let ids: Vec<&str> =
+            places.iter().map(|nth| suspects[*nth].record.message_id.as_str()).collect();
         match tokio::time::timeout_at(until, self.store.forget(&ids)).await {
             Ok(Ok(kept)) => kept.into_iter().map(|at| places[at]).collect(),
             Ok(Err(error)) => {
@@ -195,8 +218,14 @@ impl Suspects {
         }
     }
 
-    /// Tries to forget for as long as there is time: each that comes again counts as if a function had died.
-    async fn go_on_forgetting(&self, suspects: &[Suspect<'_>], mut places: Vec<usize>, until: Instant) {
+    /// Tries to forget for as long as there is time: each that comes again counts as if a function
+    /// had died.
+    async fn go_on_forgetting(
+        &self,
+        suspects: &[Suspect<'_>],
+        mut places: Vec<usize>,
+        until: Instant,
+    ) {
         let mut pause = FIRST_WAIT;
         while !places.is_empty() && Instant::now() < until {
             tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
@@ -206,7 +235,8 @@ impl Suspects {
         if !places.is_empty() {
             tracing::warn!(
                 suspects = places.len(),
-                "suspects could not be forgotten: when they come again, they count as if a function had died"
+                "suspects could not be forgotten: when they come again, they count as if a \
+                 function had died"
             );
         }
     }

@@ -1,4 +1,5 @@
-//! Logs and metrics: JSON lines on standard output, as CloudWatch Logs reads them. `docs/observability.md` lists fields and metrics.
+//! Logs and metrics: JSON lines on standard output, as CloudWatch Logs reads them.
+//! `docs/observability.md` lists fields and metrics.
 
 use std::{
     io::Write,
@@ -34,7 +35,8 @@ fn measured() -> MutexGuard<'static, Measured> {
     MEASURED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds a value to a metric, in the metric's unit. All of an invocation's go out together when it ends.
+/// Adds a value to a metric, in the metric's unit. All of an invocation's go out together when it
+/// ends.
 pub fn measure(metric: Metric, labels: Labels, value: u64) {
     measured().add(metric, labels, value);
 }
@@ -49,8 +51,9 @@ pub fn measured_of(workspace: &Workspace) {
     measured().of_workspace(workspace.as_str());
 }
 
-/// Starts logging for a function, at the level that `LOG_LEVEL` names, `info` if it names none. Every line says which installation
-/// it belongs to: `STAGE`. The answer is a layer for the function's whole [`lambda_runtime::Runtime`].
+/// Starts logging for a function, at the level that `LOG_LEVEL` names, `info` if it names none.
+/// Every line says which installation it belongs to: `STAGE`. The answer is a layer for the
+/// function's whole [`lambda_runtime::Runtime`].
 pub fn start(function: &'static str) -> Telemetry {
     let stage = config::text("STAGE").unwrap_or_default();
     let level = config::text("LOG_LEVEL").unwrap_or_default();
@@ -60,15 +63,20 @@ pub fn start(function: &'static str) -> Telemetry {
     Telemetry { function, stage }
 }
 
-/// The function's own lines, and those of our crates. The SDK's and the HTTP client's own talk stays at `warn`, because their debug
-/// lines show headers. It is no `EnvFilter`, which would bring regular expressions into every function.
+/// The function's own lines, and those of our crates. The SDK's and the HTTP client's own talk
+/// stays at `warn`, because their debug lines show headers. It is no `EnvFilter`, which would bring
+/// regular expressions into every function.
 fn filter(function: &str, level: &str) -> Targets {
     let level = level.parse().unwrap_or(LevelFilter::INFO);
-    Targets::new().with_default(LevelFilter::WARN).with_target("posthaste", level).with_target(function, level)
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("posthaste", level)
+        .with_target(function, level)
 }
 
-/// Gives each line of an invocation the invocation's id, and writes at its end, however it ends, what it has measured. It is
-/// written after the answer, so no caller waits for it. An invocation that is killed writes nothing.
+/// Gives each line of an invocation the invocation's id, and writes at its end, however it ends,
+/// what it has measured. It is written after the answer, so no caller waits for it. An invocation
+/// that is killed writes nothing.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
     function: &'static str,
@@ -114,8 +122,10 @@ where
     }
 
     fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
-        let (telemetry, request_id) = (self.telemetry.clone(), invocation.context.request_id.clone());
-        // Of the level that is never filtered out, as all spans: a line needs its fields, whatever its own level is.
+        let (telemetry, request_id) =
+            (self.telemetry.clone(), invocation.context.request_id.clone());
+        // Of the level that is never filtered out, as all spans: a line needs its fields, whatever
+        // its own level is.
         let span = tracing::error_span!("invocation", requestId = %request_id);
         let handled = span.in_scope(|| self.inner.call(invocation)).instrument(span);
         handled.inspect(Box::new(move |_| {

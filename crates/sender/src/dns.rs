@@ -22,7 +22,9 @@ pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr
 /// The system's resolver (getaddrinfo).
 pub(crate) fn system() -> Lookup {
     Arc::new(|name| {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
+        Box::pin(async move {
+            Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+        })
     })
 }
 
@@ -73,7 +75,8 @@ impl Resolve for Vetted {
             // failure. A deployment without IPv6 fails at once with IPv6, so the reported failure
             // is that of the endpoint's IPv4 address.
             let (v4, v6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv4);
-            let dialled = [v6, v4].into_iter().flat_map(|family| family.into_iter().take(MAX_DIALLED));
+            let dialled =
+                [v6, v4].into_iter().flat_map(|family| family.into_iter().take(MAX_DIALLED));
             // The port is the URL's: reqwest replaces a port of 0.
             Ok(Box::new(dialled.map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })

@@ -82,9 +82,11 @@ impl SendError {
     /// The error about a URL that the deployment's policy does not allow.
     pub(crate) fn refused(why: &UrlError) -> Self {
         match why {
-            UrlError::NotHttps | UrlError::NeitherHttp => {
-                Self::theirs(code::NOT_HTTPS, "the URL has to begin with https://", "plain http is not allowed")
-            }
+            UrlError::NotHttps | UrlError::NeitherHttp => Self::theirs(
+                code::NOT_HTTPS,
+                "the URL has to begin with https://",
+                "plain http is not allowed",
+            ),
             _ => Self::not_public(why.to_string()),
         }
     }
@@ -107,18 +109,32 @@ impl SendError {
         let causes = causes_of(error);
         let detail = detail_of(&causes);
         let mut io_errors = causes.iter().filter_map(|cause| cause.downcast_ref::<io::Error>());
-        if io_errors.any(|io| is_lack_of_resources(io) || error.is_connect() && is_lack_of_network(io)) {
+        if io_errors
+            .any(|io| is_lack_of_resources(io) || error.is_connect() && is_lack_of_network(io))
+        {
             return Self::ours(detail);
         }
         if let Some(dns) = causes.iter().find_map(|cause| cause.downcast_ref::<DnsError>()) {
             return Self::of_dns(dns, detail);
         }
         if causes.iter().any(|cause| cause.is::<rustls::Error>()) {
-            Self::theirs(code::TLS_FAILED, "no TLS connection could be made to the endpoint", detail)
+            Self::theirs(
+                code::TLS_FAILED,
+                "no TLS connection could be made to the endpoint",
+                detail,
+            )
         } else if error.is_connect() && error.is_timeout() {
-            Self::theirs(code::TIMEOUT, "no connection could be made to the endpoint in time", detail)
+            Self::theirs(
+                code::TIMEOUT,
+                "no connection could be made to the endpoint in time",
+                detail,
+            )
         } else if error.is_connect() {
-            Self::theirs(code::CONNECT_FAILED, "no connection could be made to the endpoint", detail)
+            Self::theirs(
+                code::CONNECT_FAILED,
+                "no connection could be made to the endpoint",
+                detail,
+            )
         } else if causes.iter().any(|cause| is_not_http(*cause)) {
             Self::theirs(code::INVALID_RESPONSE, "the endpoint's answer is not valid HTTP", detail)
         } else {

@@ -89,7 +89,10 @@ pub struct Request<'a> {
 
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("url", self.url).field("body_bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("url", self.url)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,7 +162,8 @@ impl Sender {
         let Request { url, headers, body, timeout } = request;
         url.check(&self.policy).map_err(|why| SendError::refused(&why))?;
         let deadline = tokio::time::Instant::now() + timeout;
-        let call = self.client.post(url.as_url().clone()).headers(header_map(headers)?).body(body).send();
+        let call =
+            self.client.post(url.as_url().clone()).headers(header_map(headers)?).body(body).send();
         let mut answer = timeout_at(deadline, call)
             .await
             .map_err(|_| SendError::timeout("the endpoint did not answer", timeout))?

@@ -8,16 +8,23 @@ use posthaste_sender::{Lookup, Request, SendError, Sender, code};
 use rustls::RootCertStore;
 
 /// The result of sending to a name whose look-up ends like this. Nobody listens there.
-async fn failure(look_up: impl Fn() -> io::Result<Vec<&'static str>> + Send + Sync + 'static) -> SendError {
-    let policy = UrlPolicy { allow_http: true, allowed: "127.0.0.0/8,224.0.0.0/4,ff00::/8".parse().unwrap() };
+async fn failure(
+    look_up: impl Fn() -> io::Result<Vec<&'static str>> + Send + Sync + 'static,
+) -> SendError {
+    let policy = UrlPolicy {
+        allow_http: true,
+        allowed: "127.0.0.0/8,224.0.0.0/4,ff00::/8".parse().unwrap(),
+    };
     let lookup: Lookup = Arc::new(move |_| {
-        let answer = look_up().map(|addresses| addresses.into_iter().map(|ip| ip.parse().unwrap()).collect());
+        let answer = look_up()
+            .map(|addresses| addresses.into_iter().map(|ip| ip.parse().unwrap()).collect());
         Box::pin(async { answer })
     });
     let sender = Sender::with(policy, "Posthaste/test", RootCertStore::empty(), lookup).unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = PublicUrl::try_from(format!("http://hook.example.com:{port}/")).unwrap();
-    let request = Request { url: &url, headers: vec![], body: "{}".into(), timeout: Duration::from_secs(5) };
+    let request =
+        Request { url: &url, headers: vec![], body: "{}".into(), timeout: Duration::from_secs(5) };
     sender.send(request).await.result.unwrap_err()
 }
 
@@ -29,7 +36,14 @@ fn assert_ours(error: &SendError, detail: &str) {
 
 #[tokio::test]
 async fn what_this_process_lacks_is_our_fault() {
-    for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::ENETUNREACH] {
+    for errno in [
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOBUFS,
+        libc::ENOMEM,
+        libc::EADDRNOTAVAIL,
+        libc::ENETUNREACH,
+    ] {
         let error = failure(move || Err(io::Error::from_raw_os_error(errno))).await;
         assert_ours(&error, &format!("os error {errno}"));
     }
@@ -46,7 +60,11 @@ async fn a_resolver_that_does_not_answer_is_our_fault() {
 async fn a_name_that_does_not_exist_is_theirs() {
     let failures = [
         || Err(io::Error::other("failed to lookup address information: Name or service not known")),
-        || Err(io::Error::other("failed to lookup address information: No address associated with hostname")),
+        || {
+            Err(io::Error::other(
+                "failed to lookup address information: No address associated with hostname",
+            ))
+        },
         || Err(io::Error::from_raw_os_error(libc::ECONNREFUSED)),
         || Ok(vec![]),
     ];
@@ -56,7 +74,8 @@ async fn a_name_that_does_not_exist_is_theirs() {
     }
 }
 
-/// Linux gives ENETUNREACH to who wants a TCP connection with a multicast address, whatever networks there are.
+/// Linux gives ENETUNREACH to who wants a TCP connection with a multicast address, whatever
+/// networks there are.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn no_way_to_the_only_address_is_our_fault() {

@@ -29,7 +29,8 @@ static MOST_TAKEN: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: every call is passed on as it is. What the default methods of the trait make of them is counted, too.
+// SAFETY: every call is passed on as it is. What the default methods of the trait make of them is
+// counted, too.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let taken = TAKEN.fetch_add(layout.size(), Ordering::SeqCst) + layout.size();
@@ -45,7 +46,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Answers one connection: with the beginning, and then with the same again and again, up to sixteen megabytes.
+/// Answers one connection: with the beginning, and then with the same again and again, up to
+/// sixteen megabytes.
 async fn answer(listener: &TcpListener, beginning: &str, on: &str) -> std::io::Result<()> {
     let (mut stream, _) = listener.accept().await?;
     let _ = stream.read(&mut [0; 4096]).await?;
@@ -66,7 +68,11 @@ async fn no_endpoint_makes_the_client_take_more_than_its_share() {
     let filler = "x".repeat(64 * 1024);
     let lines = "x: y\r\n".repeat(10_000);
     let answers = [
-        ("a body of its length", "HTTP/1.1 200 OK\r\ncontent-length: 16777216\r\n\r\n".to_owned(), &filler),
+        (
+            "a body of its length",
+            "HTTP/1.1 200 OK\r\ncontent-length: 16777216\r\n\r\n".to_owned(),
+            &filler,
+        ),
         ("a body of no length", "HTTP/1.1 200 OK\r\n\r\n".to_owned(), &filler),
         ("a large chunk", format!("{chunked}1000000\r\n"), &filler),
         ("small chunks", chunked.to_owned(), &"1\r\nx\r\n".repeat(10_000)),
@@ -76,7 +82,11 @@ async fn no_endpoint_makes_the_client_take_more_than_its_share() {
         ("a header", "HTTP/1.1 200 OK\r\nx: ".to_owned(), &filler),
         ("many headers", "HTTP/1.1 200 OK\r\n".to_owned(), &lines),
         ("a reason", "HTTP/1.1 200 ".to_owned(), &filler),
-        ("heads before the head", String::new(), &"HTTP/1.1 103 Hints\r\nlink: <a>\r\n\r\n".repeat(2_000)),
+        (
+            "heads before the head",
+            String::new(),
+            &"HTTP/1.1 103 Hints\r\nlink: <a>\r\n\r\n".repeat(2_000),
+        ),
     ];
     for (what, beginning, on) in &answers {
         let timeout = Duration::from_secs(60);

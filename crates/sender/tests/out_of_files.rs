@@ -1,4 +1,5 @@
-//! A process without a file descriptor left. Alone in its binary, as the limit is the whole process's.
+//! A process without a file descriptor left. Alone in its binary, as the limit is the whole
+//! process's.
 #![cfg(all(test, unix))]
 #![expect(unsafe_code, reason = "setrlimit has no safe form in std")]
 
@@ -21,7 +22,8 @@ async fn the_receiver_is_not_to_blame() {
     let url = PublicUrl::try_from("http://127.0.0.1:9/".to_owned()).unwrap();
     lower_the_limit_of_files(64);
     let files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-    let request = Request { url: &url, headers: vec![], body: "{}".into(), timeout: Duration::from_secs(5) };
+    let request =
+        Request { url: &url, headers: vec![], body: "{}".into(), timeout: Duration::from_secs(5) };
     let error = sender.send(request).await.result.unwrap_err();
     drop(files);
     assert_eq!((error.code, error.ours), (code::OUR_FAULT, true), "{error}");

@@ -1,5 +1,5 @@
-//! BatchGetItem and BatchWriteItem to the end: both may leave a part undone when they are throttled, and one item that can't be
-//! read says nothing about the others.
+//! BatchGetItem and BatchWriteItem to the end: both may leave a part undone when they are
+//! throttled, and one item that can't be read says nothing about the others.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,7 +28,8 @@ use crate::{
 const MAX_GET: usize = 100;
 /// The most requests of one BatchWriteItem, by the API reference.
 const MAX_WRITE: usize = 25;
-/// An unprocessed part is tried so often, with doubling waits from [`FIRST_WAIT`]: about 1.5 s in all.
+/// An unprocessed part is tried so often, with doubling waits from [`FIRST_WAIT`]: about 1.5 s in
+/// all.
 const TRIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const CONCURRENT_CALLS: usize = 4;
@@ -38,7 +39,8 @@ const CONCURRENT_CALLS: usize = 4;
 pub struct Found<K, V> {
     /// The items that exist.
     pub items: HashMap<K, V>,
-    /// The keys that could not be read, so that nobody knows whether their items exist. The log says why.
+    /// The keys that could not be read, so that nobody knows whether their items exist. The log
+    /// says why.
     pub unread: HashSet<K>,
     /// The read units that it took: 4 KB read strongly, or 8 KB read eventually.
     pub read_units: f64,
@@ -77,7 +79,9 @@ pub(crate) async fn get<K: Eq + Hash + Clone, V>(
     wanted: impl IntoIterator<Item = (K, Item)>,
 ) -> Found<K, V> {
     let wanted = Wanted::of(&reading, wanted);
-    let mut got = get_places(&reading.table.client, reading.consistent, reading.attributes, wanted.places()).await;
+    let mut got =
+        get_places(&reading.table.client, reading.consistent, reading.attributes, wanted.places())
+            .await;
     let read_units = got.read_units;
     Found { read_units, ..wanted.found(&mut got) }
 }
@@ -109,7 +113,10 @@ struct Got {
 }
 
 impl<'a, K: Eq + Hash + Clone, V> Wanted<'a, K, V> {
-    pub(crate) fn of(reading: &Reading<'a, V>, wanted: impl IntoIterator<Item = (K, Item)>) -> Self {
+    pub(crate) fn of(
+        reading: &Reading<'a, V>,
+        wanted: impl IntoIterator<Item = (K, Item)>,
+    ) -> Self {
         let mut keys = HashMap::new();
         for (name, key) in wanted {
             if let Ok(texts) = key.key_texts() {
@@ -120,7 +127,10 @@ impl<'a, K: Eq + Hash + Clone, V> Wanted<'a, K, V> {
     }
 
     fn places(&self) -> Vec<Place> {
-        self.keys.values().map(|(_, key)| Place { table: self.table.name.clone(), key: key.clone() }).collect()
+        self.keys
+            .values()
+            .map(|(_, key)| Place { table: self.table.name.clone(), key: key.clone() })
+            .collect()
     }
 
     fn found(mut self, got: &mut Got) -> Found<K, V> {
@@ -150,7 +160,12 @@ impl<'a, K: Eq + Hash + Clone, V> Wanted<'a, K, V> {
     }
 }
 
-async fn get_places(client: &Client, consistent: bool, attributes: &[&str], places: Vec<Place>) -> Got {
+async fn get_places(
+    client: &Client,
+    consistent: bool,
+    attributes: &[&str],
+    places: Vec<Place>,
+) -> Got {
     let chunks: Vec<Vec<Place>> = places.chunks(MAX_GET).map(<[Place]>::to_vec).collect();
     let answers: Vec<Got> = stream::iter(chunks)
         .map(|chunk| get_chunk(client, consistent, attributes, chunk))
@@ -169,13 +184,19 @@ async fn get_places(client: &Client, consistent: bool, attributes: &[&str], plac
 }
 
 /// The items of up to 100 keys, and the keys of which nothing is known.
-async fn get_chunk(client: &Client, consistent: bool, attributes: &[&str], mut left: Vec<Place>) -> Got {
+async fn get_chunk(
+    client: &Client,
+    consistent: bool,
+    attributes: &[&str],
+    mut left: Vec<Place>,
+) -> Got {
     let mut got = Got::default();
     for attempt in 0..TRIES {
         wait_before(attempt).await;
         let Ok(request) = requests(consistent, attributes, &left) else { break };
         let call = client.batch_get_item().set_request_items(Some(request));
-        let answer = match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
+        let answer = match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await
+        {
             Ok(answer) => answer,
             Err(error) => {
                 let error = StoreError::call("BatchGetItem")(error);
@@ -185,13 +206,19 @@ async fn get_chunk(client: &Client, consistent: bool, attributes: &[&str], mut l
             }
         };
         let consumed = answer.consumed_capacity.unwrap_or_default();
-        got.read_units += consumed.iter().filter_map(|consumed| consumed.capacity_units).sum::<f64>();
+        got.read_units +=
+            consumed.iter().filter_map(|consumed| consumed.capacity_units).sum::<f64>();
         for (table, items) in answer.responses.unwrap_or_default() {
             got.items.entry(table).or_default().extend(items.into_iter().map(Item));
         }
         left.clear();
         for (table, unprocessed) in answer.unprocessed_keys.unwrap_or_default() {
-            left.extend(unprocessed.keys.into_iter().map(|key| Place { table: table.clone(), key: Item(key) }));
+            left.extend(
+                unprocessed
+                    .keys
+                    .into_iter()
+                    .map(|key| Place { table: table.clone(), key: Item(key) }),
+            );
         }
         if left.is_empty() {
             return got;
@@ -209,9 +236,9 @@ fn requests(
 ) -> Result<HashMap<String, KeysAndAttributes>, BuildError> {
     let mut tables: HashMap<&str, KeysAndAttributesBuilder> = HashMap::new();
     for place in places {
-        let request = tables
-            .remove(place.table.as_str())
-            .unwrap_or_else(|| project(KeysAndAttributes::builder().consistent_read(consistent), attributes));
+        let request = tables.remove(place.table.as_str()).unwrap_or_else(|| {
+            project(KeysAndAttributes::builder().consistent_read(consistent), attributes)
+        });
         tables.insert(&place.table, request.keys(place.key.0.clone()));
     }
     tables.into_iter().map(|(table, request)| Ok((table.to_owned(), request.build()?))).collect()
@@ -227,7 +254,8 @@ pub(crate) async fn put(table: &Table, items: Vec<Item>) -> Result<HashSet<usize
     Ok(write(table, &writes).await)
 }
 
-/// Deletes the items of these keys, which are distinct. Returns the places of those that may still be there.
+/// Deletes the items of these keys, which are distinct. Returns the places of those that may still
+/// be there.
 pub(crate) async fn delete(table: &Table, keys: Vec<Item>) -> Result<HashSet<usize>, StoreError> {
     let mut writes = Vec::new();
     for key in keys {
@@ -259,8 +287,12 @@ async fn write_chunk(table: &Table, chunk: &[WriteRequest]) -> HashSet<usize> {
     let mut left: Vec<WriteRequest> = chunk.to_vec();
     for attempt in 0..TRIES {
         wait_before(attempt).await;
-        match table.client.batch_write_item().request_items(&table.name, left.clone()).send().await {
-            Ok(answer) => left = answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect(),
+        match table.client.batch_write_item().request_items(&table.name, left.clone()).send().await
+        {
+            Ok(answer) => {
+                left =
+                    answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect()
+            }
             Err(error) => {
                 let error = StoreError::call("BatchWriteItem")(error);
                 tracing::error!(%error, writes = left.len(), "items could not be written");
@@ -272,7 +304,9 @@ async fn write_chunk(table: &Table, chunk: &[WriteRequest]) -> HashSet<usize> {
         }
     }
     let undone: HashSet<Texts> = left.iter().filter_map(key_of).collect();
-    (0..chunk.len()).filter(|at| key_of(&chunk[*at]).is_some_and(|key| undone.contains(&key))).collect()
+    (0..chunk.len())
+        .filter(|at| key_of(&chunk[*at]).is_some_and(|key| undone.contains(&key)))
+        .collect()
 }
 
 fn key_of(write: &WriteRequest) -> Option<Texts> {

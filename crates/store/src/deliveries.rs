@@ -13,9 +13,10 @@
 //! | `#suspect#<SQS message id>` | `suspect` | `begun` (how many functions began to handle the message in a row without an end), `expiresAt` |
 //! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `spacing` (microseconds), `expiresAt` |
 //!
-//! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and the keys of holds, of lanes that
-//! have a turn, and of what the version before has parked. What is parked has an item of its own: [`posthaste_domain::delivery::parked`].
-//! A workspace begins with a letter or a digit, so no record is in a partition that begins with `#`.
+//! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and
+//! the keys of holds, of lanes that have a turn, and of what the version before has parked. What is
+//! parked has an item of its own: [`posthaste_domain::delivery::parked`]. A workspace begins with a
+//! letter or a digit, so no record is in a partition that begins with `#`.
 
 mod attempts;
 mod backlog;

@@ -45,7 +45,10 @@ impl StoreError {
     }
 
     /// A request that the SDK could not build.
-    pub(crate) fn incomplete(operation: &'static str, error: aws_sdk_dynamodb::error::BuildError) -> Self {
+    pub(crate) fn incomplete(
+        operation: &'static str,
+        error: aws_sdk_dynamodb::error::BuildError,
+    ) -> Self {
         Self::Call { operation, code: "incomplete".to_owned(), source: Box::new(error) }
     }
 

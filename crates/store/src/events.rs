@@ -1,4 +1,5 @@
-//! The Events table: what was published, for reconciliation and for tasks too large to carry their event.
+//! The Events table: what was published, for reconciliation and for tasks too large to carry their
+//! event.
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
@@ -28,7 +29,8 @@ use crate::{
 /// The events of one workspace are spread over so many partitions.
 const SHARDS: u8 = 8;
 
-/// Events are kept for so much longer than the history: what is replayed on the last day is still being tried for a while.
+/// Events are kept for so much longer than the history: what is replayed on the last day is still
+/// being tried for a while.
 const REPLAY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The Events table.
@@ -65,8 +67,9 @@ impl Events {
         Self { table: Table::new(client, table) }
     }
 
-    /// Stores events for as long as the history is kept and 7 days more, from `now` on: an id that a service gave may be old.
-    /// Storing one again prolongs that. Returns those that may not be stored; why is in the log.
+    /// Stores events for as long as the history is kept and 7 days more, from `now` on: an id that
+    /// a service gave may be old. Storing one again prolongs that. Returns those that may not be
+    /// stored; why is in the log.
     pub async fn put(
         &self,
         events: impl IntoIterator<Item = &Event>,
@@ -80,7 +83,12 @@ impl Events {
             items.push(item(event, retention, now)?);
         }
         let undone = batch::put(&self.table, items).await?;
-        Ok(distinct.into_keys().enumerate().filter(|(at, _)| undone.contains(at)).map(|(_, key)| key).collect())
+        Ok(distinct
+            .into_keys()
+            .enumerate()
+            .filter(|(at, _)| undone.contains(at))
+            .map(|(_, key)| key)
+            .collect())
     }
 
     /// Those of these events that are stored.
@@ -89,7 +97,10 @@ impl Events {
     }
 
     /// The types of those of these events that are stored, without the events.
-    pub async fn types(&self, wanted: impl IntoIterator<Item = EventKey>) -> Found<EventKey, EventType> {
+    pub async fn types(
+        &self,
+        wanted: impl IntoIterator<Item = EventKey>,
+    ) -> Found<EventKey, EventType> {
         self.read(wanted, &["type"], read_type).await
     }
 
@@ -108,8 +119,13 @@ impl Events {
     }
 
     /// A page of a workspace's events in the order of their acceptance.
-    pub async fn list(&self, workspace: &Workspace, query: &EventQuery) -> Result<Page<Event, EventId>, StoreError> {
-        let event_type = query.event_type.as_ref().map(|event_type| ("type", text(event_type.as_str())));
+    pub async fn list(
+        &self,
+        workspace: &Workspace,
+        query: &EventQuery,
+    ) -> Result<Page<Event, EventId>, StoreError> {
+        let event_type =
+            query.event_type.as_ref().map(|event_type| ("type", text(event_type.as_str())));
         let subject = query.subject.as_ref().map(|subject| ("subject", text(subject)));
         let page = Sharded {
             table: &self.table,

@@ -13,7 +13,8 @@ pub(crate) const SK: &str = "sk";
 /// The TTL attribute of every table: Unix seconds.
 pub(crate) const EXPIRES_AT: &str = "expiresAt";
 
-/// An item, or its key, which is an item of two attributes. Attributes are read with complaints that name the item.
+/// An item, or its key, which is an item of two attributes. Attributes are read with complaints
+/// that name the item.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Item(pub(crate) HashMap<String, AttributeValue>);
 
@@ -72,7 +73,10 @@ impl Item {
     }
 
     pub(crate) fn number<T: FromStr>(&self, attribute: &'static str) -> Result<T, StoreError> {
-        let number = self.get(attribute).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok());
+        let number = self
+            .get(attribute)
+            .and_then(|value| value.as_n().ok())
+            .and_then(|text| text.parse().ok());
         number.ok_or_else(|| self.corrupt(attribute))
     }
 
@@ -87,7 +91,10 @@ impl Item {
     }
 
     /// A text attribute that holds JSON.
-    pub(crate) fn json<T: DeserializeOwned>(&self, attribute: &'static str) -> Result<T, StoreError> {
+    pub(crate) fn json<T: DeserializeOwned>(
+        &self,
+        attribute: &'static str,
+    ) -> Result<T, StoreError> {
         serde_json::from_str(self.text(attribute)?).map_err(|_| self.corrupt(attribute))
     }
 
@@ -102,7 +109,10 @@ impl Item {
 
     /// The values of a list attribute; none where it is absent.
     pub(crate) fn list(&self, attribute: &str) -> &[AttributeValue] {
-        self.get(attribute).and_then(|value| value.as_l().ok()).map(Vec::as_slice).unwrap_or_default()
+        self.get(attribute)
+            .and_then(|value| value.as_l().ok())
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// The partition key and the sort key.

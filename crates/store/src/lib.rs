@@ -1,11 +1,14 @@
-//! DynamoDB: one module per table. AWS types stop here; what goes in and out are the words of `posthaste-domain`.
+//! DynamoDB: one module per table. AWS types stop here; what goes in and out are the words of
+//! `posthaste-domain`.
 //!
-//! Each kind of item has a file that says how its items are keyed, written and read. What such a file says goes to the table as a value
-//! of `write.rs` (what changes, and on which conditions) by a call of `table.rs` or, for many items, of `batch.rs`.
+//! Each kind of item has a file that says how its items are keyed, written and read. What such a
+//! file says goes to the table as a value of `write.rs` (what changes, and on which conditions) by
+//! a call of `table.rs` or, for many items, of `batch.rs`.
 //!
-//! Partition keys carry a shard where one busy workspace or webhook would otherwise be one hot partition (DynamoDB serves about
-//! 1,000 writes a second from one). Every write here may be done twice with the result of doing it once, because a function may
-//! die after a write that its next run repeats, and the SDK repeats a call whose answer got lost.
+//! Partition keys carry a shard where one busy workspace or webhook would otherwise be one hot
+//! partition (DynamoDB serves about 1,000 writes a second from one). Every write here may be done
+//! twice with the result of doing it once, because a function may die after a write that its next
+//! run repeats, and the SDK repeats a call whose answer got lost.
 
 mod batch;
 mod deliveries;
@@ -21,9 +24,10 @@ mod write;
 
 pub use batch::Found;
 pub use deliveries::{
-    Advanced, Backlog, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor, DueDelivery, DueIndex, DueItems,
-    DueLane, DuePage, History, Hold, HoldAt, Holding, Holds, JobOwner, Jobs, Lanes, NewAttempt, ParkedItem, ParkedPage,
-    Records, Released, Reserved, Slots, Subject, Suspects, TurnedPage, WebhookKey, Within,
+    Advanced, Backlog, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor, DueDelivery,
+    DueIndex, DueItems, DueLane, DuePage, History, Hold, HoldAt, Holding, Holds, JobOwner, Jobs,
+    Lanes, NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, Slots, Subject,
+    Suspects, TurnedPage, WebhookKey, Within,
 };
 pub use error::StoreError;
 pub use events::{EventKey, EventQuery, Events};
@@ -46,7 +50,9 @@ impl Page<item::Item, String> {
         read: fn(&item::Item) -> Result<T, StoreError>,
     ) -> Result<Page<T, C>, StoreError> {
         let next = match self.next {
-            Some(key) => Some(key.parse().map_err(|_| StoreError::Corrupt { key, attribute: item::SK })?),
+            Some(key) => {
+                Some(key.parse().map_err(|_| StoreError::Corrupt { key, attribute: item::SK })?)
+            }
             None => None,
         };
         Ok(Page { items: self.items.iter().map(read).collect::<Result<_, _>>()?, next })

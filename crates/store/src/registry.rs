@@ -1,5 +1,5 @@
-//! The Registry table: webhooks and the index that routes events to them, API keys, the counter of webhook ids, the calls that have an
-//! idempotency key, and the buckets of limits.
+//! The Registry table: webhooks and the index that routes events to them, API keys, the counter of
+//! webhook ids, the calls that have an idempotency key, and the buckets of limits.
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
@@ -15,9 +15,11 @@
 //! | `publish#<workspace>` | `limit` | `nextFree` (ns), `expiresAt`: the limit of publishing |
 //! | `calls#<key id>` | `limit` | the same: the limit of the calls of an API key |
 //!
-//! Confidential values are sealed before they get here, and are read without being opened: see [`crate::KeyRing`].
+//! Confidential values are sealed before they get here, and are read without being opened: see
+//! [`crate::KeyRing`].
 //!
-//! A webhook and what the routing index says of it are written in one transaction. A key is two items, written and deleted in one transaction.
+//! A webhook and what the routing index says of it are written in one transaction. A key is two
+//! items, written and deleted in one transaction.
 
 mod buckets;
 mod health;
@@ -57,7 +59,12 @@ impl Registry {
     }
 
     /// The items of a workspace whose sort keys begin so, read strongly consistently.
-    fn beginning_with(&self, workspace: &Workspace, prefix: &str, start: Option<Item>) -> QueryFluentBuilder {
+    fn beginning_with(
+        &self,
+        workspace: &Workspace,
+        prefix: &str,
+        start: Option<Item>,
+    ) -> QueryFluentBuilder {
         let query = self.table.query(&partition(workspace), Range::Beginning(prefix));
         query.set_exclusive_start_key(start.map(|key| key.0))
     }
@@ -71,7 +78,9 @@ impl Registry {
     ) -> Result<Page<T, C>, StoreError> {
         let limit = usize::from(list.limit);
         // One more than is asked for tells whether there is another page.
-        let query = self.beginning_with(list.workspace, list.prefix, list.start).limit(i32::from(list.limit) + 1);
+        let query = self
+            .beginning_with(list.workspace, list.prefix, list.start)
+            .limit(i32::from(list.limit) + 1);
         let answer = Answer::to(query).await?;
         let mut items = answer.items.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let is_last = answer.next.is_none() && items.len() <= limit;

@@ -1,11 +1,13 @@
-//! Sealing: signing secrets, header values and URLs are encrypted before they reach DynamoDB, so that who can read the table, a
-//! backup or an export of it can neither sign as Posthaste nor call an endpoint in its name.
+//! Sealing: signing secrets, header values and URLs are encrypted before they reach DynamoDB, so
+//! that who can read the table, a backup or an export of it can neither sign as Posthaste nor call
+//! an endpoint in its name.
 //!
-//! AES-256-GCM with a random nonce of 96 bits. NIST SP 800-38D, section 8.3, allows 2^32 such nonces a key; a registration or a
-//! rotation takes one, and each header another. The place of a text is authenticated with it: copied to another webhook, workspace
-//! or header, it does not open.
+//! AES-256-GCM with a random nonce of 96 bits. NIST SP 800-38D, section 8.3, allows 2^32 such
+//! nonces a key; a registration or a rotation takes one, and each header another. The place of a
+//! text is authenticated with it: copied to another webhook, workspace or header, it does not open.
 //!
-//! A sealed text is `v1.<key id>.<base64 of nonce, ciphertext and tag>`. The newest key of the ring seals, every key opens.
+//! A sealed text is `v1.<key id>.<base64 of nonce, ciphertext and tag>`. The newest key of the ring
+//! seals, every key opens.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use posthaste_domain::{
@@ -27,7 +29,8 @@ use ring::{
 pub const NONCE_BYTES: usize = 12;
 const VERSION: &str = "v1";
 const KEY_ID_BYTES: usize = 4;
-/// The text that a key is derived from has to have this length at least: 32 letters and digits are 190 bits.
+/// The text that a key is derived from has to have this length at least: 32 letters and digits are
+/// 190 bits.
 const MIN_TEXT_BYTES: usize = 32;
 
 /// The reason that a text can't be sealed or opened. No variant repeats anything of it.
@@ -91,7 +94,9 @@ impl Place<'_> {
         let Self { workspace, webhook } = self;
         match purpose {
             Purpose::Secret => format!("{VERSION}\n{workspace}\n{webhook}\nsecret"),
-            Purpose::Header(name) => format!("{VERSION}\n{workspace}\n{webhook}\nheader\n{}", name.in_lower_case()),
+            Purpose::Header(name) => {
+                format!("{VERSION}\n{workspace}\n{webhook}\nheader\n{}", name.in_lower_case())
+            }
             Purpose::Url => format!("{VERSION}\n{workspace}\n{webhook}\nurl"),
         }
     }
@@ -115,21 +120,36 @@ impl KeyRing {
         let newest = self.0.first().ok_or(SealError::WeakKey)?;
         let aad = Aad::from(place.associated_data(purpose));
         let mut sealed = text.as_bytes().to_vec();
-        let tag = newest.key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed);
+        let tag = newest.key.seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            aad,
+            &mut sealed,
+        );
         let tag = tag.map_err(|_| SealError::Unreadable)?;
         let bytes = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
         Ok(Sealed(format!("{VERSION}.{}.{}", newest.id, URL_SAFE_NO_PAD.encode(bytes))))
     }
 
     /// Opens what was sealed for this place and purpose with any of the keys.
-    pub fn open(&self, place: Place<'_>, purpose: Purpose<'_>, sealed: &Sealed) -> Result<String, SealError> {
+    pub fn open(
+        &self,
+        place: Place<'_>,
+        purpose: Purpose<'_>,
+        sealed: &Sealed,
+    ) -> Result<String, SealError> {
         let (id, encoded) = parts(sealed).ok_or(SealError::Unreadable)?;
-        let key = self.0.iter().find(|key| key.id == id).ok_or_else(|| SealError::UnknownKey(id.to_owned()))?;
+        let key = self
+            .0
+            .iter()
+            .find(|key| key.id == id)
+            .ok_or_else(|| SealError::UnknownKey(id.to_owned()))?;
         let mut bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| SealError::Unreadable)?;
-        let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_BYTES).ok_or(SealError::Unreadable)?;
+        let (nonce, sealed) =
+            bytes.split_at_mut_checked(NONCE_BYTES).ok_or(SealError::Unreadable)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Unreadable)?;
         let aad = Aad::from(place.associated_data(purpose));
-        let opened = key.key.open_in_place(nonce, aad, sealed).map_err(|_| SealError::Unreadable)?;
+        let opened =
+            key.key.open_in_place(nonce, aad, sealed).map_err(|_| SealError::Unreadable)?;
         String::from_utf8(opened.to_vec()).map_err(|_| SealError::Unreadable)
     }
 
@@ -142,11 +162,12 @@ impl KeyRing {
     pub fn credentials(&self, webhook: &Webhook) -> Result<Credentials, SealError> {
         let place = Place::from(webhook);
         let secrets = webhook.secrets.try_map(|sealed| {
-            Secret::parse(&self.open(place, Purpose::Secret, sealed)?).map_err(|_| SealError::Unreadable)
+            Secret::parse(&self.open(place, Purpose::Secret, sealed)?)
+                .map_err(|_| SealError::Unreadable)
         })?;
-        let headers = webhook
-            .headers
-            .try_map(|name, sealed| self.open(place, Purpose::Header(name), sealed).map(HeaderValue::stored))?;
+        let headers = webhook.headers.try_map(|name, sealed| {
+            self.open(place, Purpose::Header(name), sealed).map(HeaderValue::stored)
+        })?;
         Ok(Credentials { secrets, headers, url: self.url(webhook)? })
     }
 
@@ -167,15 +188,19 @@ fn parts(sealed: &Sealed) -> Option<(&str, &str)> {
 }
 
 impl Key {
-    /// HKDF-SHA256 (RFC 5869) without a salt: one output is the key, another its id, which tells nothing of the key.
+    /// HKDF-SHA256 (RFC 5869) without a salt: one output is the key, another its id, which tells
+    /// nothing of the key.
     fn derive(text: &str) -> Result<Self, SealError> {
         if text.len() < MIN_TEXT_BYTES {
             return Err(SealError::WeakKey);
         }
         let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(text.as_bytes());
-        let key = extracted.expand(&[b"posthaste AES-256-GCM"], &AES_256_GCM).map_err(|_| SealError::WeakKey)?;
+        let key = extracted
+            .expand(&[b"posthaste AES-256-GCM"], &AES_256_GCM)
+            .map_err(|_| SealError::WeakKey)?;
         let mut id = [0; KEY_ID_BYTES];
-        let expanded = extracted.expand(&[b"posthaste key id"], IdLength).map_err(|_| SealError::WeakKey)?;
+        let expanded =
+            extracted.expand(&[b"posthaste key id"], IdLength).map_err(|_| SealError::WeakKey)?;
         expanded.fill(&mut id).map_err(|_| SealError::WeakKey)?;
         Ok(Self { id: hex::encode(id), key: LessSafeKey::new(UnboundKey::from(key)) })
     }
@@ -215,13 +240,20 @@ mod tests {
     fn the_format_stays_as_it_is() {
         let acme = workspace("acme");
         let place = Place { workspace: &acme, webhook: WebhookId(42) };
-        let sealed = ring(&[TEXT]).seal(place, Purpose::Secret, "whsec_x", [7; NONCE_BYTES]).unwrap();
+        let sealed =
+            ring(&[TEXT]).seal(place, Purpose::Secret, "whsec_x", [7; NONCE_BYTES]).unwrap();
         assert_eq!(sealed.0, "v1.57945ebf.BwcHBwcHBwcHBwcH4isUbNXKoNpveD9CR2R3aLpsdvkSDk0");
         let name = header("X-Key");
-        let sealed = ring(&[TEXT]).seal(place, Purpose::Header(&name), "abc", [8; NONCE_BYTES]).unwrap();
+        let sealed =
+            ring(&[TEXT]).seal(place, Purpose::Header(&name), "abc", [8; NONCE_BYTES]).unwrap();
         assert_eq!(sealed.0, "v1.57945ebf.CAgICAgICAgICAgIT0Z24NCpR4mPB69cziJF-1-PZA");
-        let sealed = ring(&[TEXT]).seal(place, Purpose::Url, "https://example.com/a", [9; NONCE_BYTES]).unwrap();
-        assert_eq!(sealed.0, "v1.57945ebf.CQkJCQkJCQkJCQkJq2xNza0cwt-hzqI4VJr3TfS-N8_aGsSsI0s5aMnBUwaksQsRyQ");
+        let sealed = ring(&[TEXT])
+            .seal(place, Purpose::Url, "https://example.com/a", [9; NONCE_BYTES])
+            .unwrap();
+        assert_eq!(
+            sealed.0,
+            "v1.57945ebf.CQkJCQkJCQkJCQkJq2xNza0cwt-hzqI4VJr3TfS-N8_aGsSsI0s5aMnBUwaksQsRyQ"
+        );
     }
 
     #[test]
@@ -234,7 +266,10 @@ mod tests {
         assert!(!both.is_newest(&old) && ring(&[TEXT]).is_newest(&old));
         let new = both.seal(place, Purpose::Secret, "x", [2; NONCE_BYTES]).unwrap();
         assert!(both.is_newest(&new));
-        assert!(matches!(ring(&[TEXT]).open(place, Purpose::Secret, &new), Err(SealError::UnknownKey(_))));
+        assert!(matches!(
+            ring(&[TEXT]).open(place, Purpose::Secret, &new),
+            Err(SealError::UnknownKey(_))
+        ));
         assert_eq!(ring(&[OTHER]).open(place, Purpose::Secret, &new), Ok("x".to_owned()));
     }
 
@@ -244,8 +279,12 @@ mod tests {
         let ring = ring(&[TEXT]);
         let (key, token) = (header("x-key"), header("x-token"));
         let place = |workspace, id| Place { workspace, webhook: WebhookId(id) };
-        let sealed = ring.seal(place(&acme, 1), Purpose::Header(&key), "x", [1; NONCE_BYTES]).unwrap();
-        assert_eq!(ring.open(place(&acme, 1), Purpose::Header(&header("X-KEY")), &sealed), Ok("x".to_owned()));
+        let sealed =
+            ring.seal(place(&acme, 1), Purpose::Header(&key), "x", [1; NONCE_BYTES]).unwrap();
+        assert_eq!(
+            ring.open(place(&acme, 1), Purpose::Header(&header("X-KEY")), &sealed),
+            Ok("x".to_owned())
+        );
         for (place, purpose) in [
             (place(&acme, 2), Purpose::Header(&key)),
             (place(&other, 1), Purpose::Header(&key)),
@@ -253,7 +292,11 @@ mod tests {
             (place(&acme, 1), Purpose::Secret),
             (place(&acme, 1), Purpose::Url),
         ] {
-            assert_eq!(ring.open(place, purpose, &sealed), Err(SealError::Unreadable), "{place:?} {purpose:?}");
+            assert_eq!(
+                ring.open(place, purpose, &sealed),
+                Err(SealError::Unreadable),
+                "{place:?} {purpose:?}"
+            );
         }
     }
 
@@ -265,7 +308,10 @@ mod tests {
         let place = Place { workspace: &acme, webhook: WebhookId(1) };
         for text in ["", "whsec_AAAA", "v1", "v1.", "v2.00000000.AAAA", "v1..!"] {
             let opened = ring(&[TEXT]).open(place, Purpose::Secret, &Sealed(text.to_owned()));
-            assert!(matches!(opened, Err(SealError::Unreadable | SealError::UnknownKey(_))), "{text}");
+            assert!(
+                matches!(opened, Err(SealError::Unreadable | SealError::UnknownKey(_))),
+                "{text}"
+            );
         }
         let shown = format!("{:?}", ring(&[TEXT]));
         assert_eq!(shown.len(), "KeyRing([01234567])".len(), "{shown}");
@@ -287,7 +333,9 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             let changed = Sealed(format!("{head}.{}", URL_SAFE_NO_PAD.encode(bytes)));
-            prop_assert_eq!(ring.open(place, Purpose::Secret, &changed), Err(SealError::Unreadable));
+            prop_assert_eq!(
+                ring.open(place, Purpose::Secret, &changed), Err(SealError::Unreadable)
+            );
         }
     }
 }

@@ -1,10 +1,12 @@
 //! A list that is spread over partitions, read in the order of its sort keys, page by page.
 //!
-//! Each partition is asked for its share of the page, and those that are behind are asked again; the results are merged. Sort keys are
-//! UUIDs that begin with their time, so the order is that of time. A page costs a bounded number of read units, however rare what a
-//! filter leaves is: where a partition was not looked through to its end, the page ends at the point up to which all of them were,
-//! and its cursor goes on from there. So a page can have fewer items than asked for, even none, and still have a next one. Each page
-//! looks at a new item of every partition at least, so the cursor always moves.
+//! Each partition is asked for its share of the page, and those that are behind are asked again;
+//! the results are merged. Sort keys are UUIDs that begin with their time, so the order is that of
+//! time. A page costs a bounded number of read units, however rare what a filter leaves is: where a
+//! partition was not looked through to its end, the page ends at the point up to which all of them
+//! were, and its cursor goes on from there. So a page can have fewer items than asked for, even
+//! none, and still have a next one. Each page looks at a new item of every partition at least, so
+//! the cursor always moves.
 
 mod merge;
 
@@ -23,10 +25,11 @@ use crate::{
 };
 use merge::{Bounds, Entry, Given, Merge, Question};
 
-/// After so many read units (4 KB, read strongly) a page asks for nothing more. What was asked at once may go beyond that by one call
-/// a partition, which reads up to 1 MB.
+/// After so many read units (4 KB, read strongly) a page asks for nothing more. What was asked at
+/// once may go beyond that by one call a partition, which reads up to 1 MB.
 const MAX_UNITS: f64 = 1000.0;
-/// A page may have so many bytes of items: a Lambda answer takes 6 MB, and JSON escapes some of them.
+/// A page may have so many bytes of items: a Lambda answer takes 6 MB, and JSON escapes some of
+/// them.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// A question about a list.
@@ -109,7 +112,11 @@ impl Sharded<'_> {
         }
     }
 
-    async fn ask(&self, question: &Question, between: (&str, &str)) -> Result<Given<Item>, StoreError> {
+    async fn ask(
+        &self,
+        question: &Question,
+        between: (&str, &str),
+    ) -> Result<Given<Item>, StoreError> {
         let answer = Answer::to(self.query(question, between)).await?;
         let up_to = answer.next.map(|key| key.text(SK).map(str::to_owned)).transpose()?;
         let mut entries = Vec::new();
@@ -120,12 +127,19 @@ impl Sharded<'_> {
             }
         }
         let units = answer.units.unwrap_or(1.0);
-        Ok(Given { partition: question.partition, entries, looked_at: answer.looked_at, up_to, units })
+        Ok(Given {
+            partition: question.partition,
+            entries,
+            looked_at: answer.looked_at,
+            up_to,
+            units,
+        })
     }
 
     /// BETWEEN includes both its bounds; the cursor and the upper bound are not part of the page.
     fn is_within(&self, sort_key: &str) -> bool {
-        sort_key < self.until.as_str() && self.after.as_deref().is_none_or(|after| after != sort_key)
+        sort_key < self.until.as_str()
+            && self.after.as_deref().is_none_or(|after| after != sort_key)
     }
 
     fn query(&self, question: &Question, (from, until): (&str, &str)) -> QueryFluentBuilder {
@@ -147,7 +161,11 @@ impl Sharded<'_> {
                 .expression_attribute_names(format!("#{at}"), *attribute)
                 .expression_attribute_values(format!(":{at}"), value.clone());
         }
-        if conditions.is_empty() { query } else { query.filter_expression(conditions.join(" AND ")) }
+        if conditions.is_empty() {
+            query
+        } else {
+            query.filter_expression(conditions.join(" AND "))
+        }
     }
 }
 
@@ -182,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_cursor_narrows_the_side_that_was_seen() {
-        let config =
-            aws_sdk_dynamodb::Config::builder().behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest());
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest());
         let table = &Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "t");
         let bounds = |descending, after| {
             let asked = asked(table, descending, after);

@@ -4,12 +4,12 @@ use aws_sdk_dynamodb::{
     Client,
     error::ProvideErrorMetadata,
     operation::{
-        put_item::PutItemError, query::builders::QueryFluentBuilder, transact_write_items::TransactWriteItemsError,
-        update_item::UpdateItemError,
+        put_item::PutItemError, query::builders::QueryFluentBuilder,
+        transact_write_items::TransactWriteItemsError, update_item::UpdateItemError,
     },
     types::{
-        CancellationReason, ConditionCheck, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update as UpdateRequest,
+        CancellationReason, ConditionCheck, Delete, Put, ReturnValue,
+        ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update as UpdateRequest,
     },
 };
 
@@ -20,8 +20,10 @@ use crate::{
 };
 
 const REFUSED: &str = "ConditionalCheckFailed";
-/// A transaction that was cancelled for these alone can be carried out later: other calls were in the way.
-const PASSING: [&str; 4] = ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+/// A transaction that was cancelled for these alone can be carried out later: other calls were in
+/// the way.
+const PASSING: [&str; 4] =
+    ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 /// A table of this name.
 #[derive(Debug, Clone)]
@@ -94,17 +96,28 @@ impl Table {
 
     /// The item of this key, read strongly consistently.
     pub(crate) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
-        let get = self.client.get_item().table_name(&self.name).set_key(Some(key.0)).consistent_read(true);
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.0))
+            .consistent_read(true);
         let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
         Ok(answer.item.map(Item))
     }
 
     /// Puts an item, if all conditions hold.
-    pub(crate) async fn put(&self, item: Item, conditions: &[Condition]) -> Result<Outcome, StoreError> {
+    pub(crate) async fn put(
+        &self,
+        item: Item,
+        conditions: &[Condition],
+    ) -> Result<Outcome, StoreError> {
         let expressions = Expressions::of(conditions);
         let mut put = self.client.put_item().table_name(&self.name).set_item(Some(item.0));
         if !conditions.is_empty() {
-            put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            put = put.return_values_on_condition_check_failure(
+                ReturnValuesOnConditionCheckFailure::AllOld,
+            );
         }
         let put = put
             .set_expression_attribute_names(expressions.names())
@@ -130,8 +143,13 @@ impl Table {
         }
     }
 
-    /// Carries out an update, and answers so much of the item after it, or the whole item that refused it.
-    pub(crate) async fn update_and_read(&self, update: Update, read: ReturnValue) -> Result<Outcome, StoreError> {
+    /// Carries out an update, and answers so much of the item after it, or the whole item that
+    /// refused it.
+    pub(crate) async fn update_and_read(
+        &self,
+        update: Update,
+        read: ReturnValue,
+    ) -> Result<Outcome, StoreError> {
         let request = self
             .update_request(&update)
             .return_values(read)
@@ -167,11 +185,14 @@ impl Table {
         let parts = writes.iter().map(|write| self.part(write)).collect::<Result<Vec<_>, _>>()?;
         let call = self.client.transact_write_items().set_transact_items(Some(parts));
         let Err(error) = call.send().await else { return Ok(Transacted::Done) };
-        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+            error.as_service_error()
+        else {
             return Err(StoreError::call("TransactWriteItems")(error));
         };
         let reasons = cancelled.cancellation_reasons();
-        let refused: Vec<usize> = (0..reasons.len()).filter(|at| reasons[*at].code() == Some(REFUSED)).collect();
+        let refused: Vec<usize> =
+            (0..reasons.len()).filter(|at| reasons[*at].code() == Some(REFUSED)).collect();
         let passes = reasons.iter().all(is_passing);
         if !refused.is_empty() {
             return Ok(Transacted::Refused(refused));
@@ -180,11 +201,14 @@ impl Table {
         if passes { Ok(Transacted::Overtaken(error)) } else { Err(error) }
     }
 
-    /// The same for writes without conditions, once: whatever keeps them from being carried out is an error.
+    /// The same for writes without conditions, once: whatever keeps them from being carried out is
+    /// an error.
     pub(crate) async fn transact_whole(&self, writes: &[Write]) -> Result<(), StoreError> {
         match self.transact(writes).await? {
             Transacted::Done => Ok(()),
-            Transacted::Refused(_) => Err(StoreError::Contended { operation: "TransactWriteItems" }),
+            Transacted::Refused(_) => {
+                Err(StoreError::Contended { operation: "TransactWriteItems" })
+            }
             Transacted::Overtaken(error) => Err(error),
         }
     }
@@ -234,10 +258,12 @@ impl Table {
                 check.build().map(|check| part.condition_check(check))
             }
         };
-        part.map(|part| part.build()).map_err(|error| StoreError::incomplete("TransactWriteItems", error))
+        part.map(|part| part.build())
+            .map_err(|error| StoreError::incomplete("TransactWriteItems", error))
     }
 
-    /// A query of one partition, read strongly consistently. Its condition begins as the policies of the local system expect it.
+    /// A query of one partition, read strongly consistently. Its condition begins as the policies
+    /// of the local system expect it.
     pub(crate) fn query(&self, partition: &str, range: Range<'_>) -> QueryFluentBuilder {
         let query = self.client.query().table_name(&self.name).consistent_read(true);
         let query = query.expression_attribute_values(":pk", text(partition));

@@ -1,6 +1,7 @@
-//! Writes of single items, and the conditions under which they are carried out. The expressions in which DynamoDB wants them are made
-//! here and nowhere else. Every name in them is a placeholder, since some are reserved words. A placeholder is called after its
-//! attribute, so that a call can be read where it is logged or tampered with.
+//! Writes of single items, and the conditions under which they are carried out. The expressions in
+//! which DynamoDB wants them are made here and nowhere else. Every name in them is a placeholder,
+//! since some are reserved words. A placeholder is called after its attribute, so that a call can
+//! be read where it is logged or tampered with.
 
 use std::collections::HashMap;
 
@@ -115,27 +116,40 @@ impl Update {
         for change in &self.changes {
             match change {
                 Change::Set(attribute, value) => {
-                    set.push(format!("{} = {}", expressions.name(attribute), expressions.value(attribute, value)));
+                    set.push(format!(
+                        "{} = {}",
+                        expressions.name(attribute),
+                        expressions.value(attribute, value)
+                    ));
                 }
                 Change::SetIfAbsent(attribute, value) => {
-                    let (name, value) = (expressions.name(attribute), expressions.value(attribute, value));
+                    let (name, value) =
+                        (expressions.name(attribute), expressions.value(attribute, value));
                     set.push(format!("{name} = if_not_exists({name}, {value})"));
                 }
                 Change::Append(attribute, value) => {
                     let name = expressions.name(attribute);
                     let empty = expressions.value(attribute, &AttributeValue::L(Vec::new()));
-                    let appended = expressions.value(attribute, &AttributeValue::L(vec![value.clone()]));
-                    set.push(format!("{name} = list_append(if_not_exists({name}, {empty}), {appended})"));
+                    let appended =
+                        expressions.value(attribute, &AttributeValue::L(vec![value.clone()]));
+                    set.push(format!(
+                        "{name} = list_append(if_not_exists({name}, {empty}), {appended})"
+                    ));
                 }
                 Change::Add(attribute, number) => {
-                    add.push(format!("{} {}", expressions.name(attribute), expressions.value(attribute, number)));
+                    add.push(format!(
+                        "{} {}",
+                        expressions.name(attribute),
+                        expressions.value(attribute, number)
+                    ));
                 }
                 Change::Remove(attribute) => remove.push(expressions.name(attribute)),
             }
         }
         let clauses = [("SET", set), ("REMOVE", remove), ("ADD", add)];
         let clauses = clauses.iter().filter(|(_, parts)| !parts.is_empty());
-        let clauses: Vec<String> = clauses.map(|(clause, parts)| format!("{clause} {}", parts.join(", "))).collect();
+        let clauses: Vec<String> =
+            clauses.map(|(clause, parts)| format!("{clause} {}", parts.join(", "))).collect();
         expressions.update = clauses.join(" ");
         expressions.require(&self.conditions);
         expressions
@@ -169,7 +183,8 @@ impl Expressions {
         expressions
     }
 
-    /// The attributes by their placeholders; none where there are none, as DynamoDB refuses an empty map.
+    /// The attributes by their placeholders; none where there are none, as DynamoDB refuses an
+    /// empty map.
     pub(crate) fn names(&self) -> Option<HashMap<String, String>> {
         let names = self.names.iter().map(|name| (format!("#{name}"), (*name).to_owned()));
         (!self.names.is_empty()).then(|| names.collect())
@@ -181,15 +196,20 @@ impl Expressions {
     }
 
     fn require(&mut self, conditions: &[Condition]) {
-        let all: Vec<String> = conditions.iter().map(|condition| self.condition(condition)).collect();
+        let all: Vec<String> =
+            conditions.iter().map(|condition| self.condition(condition)).collect();
         self.condition = (!all.is_empty()).then(|| all.join(" AND "));
     }
 
     fn condition(&mut self, condition: &Condition) -> String {
         match condition {
-            Condition::Absent(attribute) => format!("attribute_not_exists({})", self.name(attribute)),
+            Condition::Absent(attribute) => {
+                format!("attribute_not_exists({})", self.name(attribute))
+            }
             Condition::Present(attribute) => format!("attribute_exists({})", self.name(attribute)),
-            Condition::Is(attribute, value) => format!("{} = {}", self.name(attribute), self.value(attribute, value)),
+            Condition::Is(attribute, value) => {
+                format!("{} = {}", self.name(attribute), self.value(attribute, value))
+            }
             Condition::IsNot(attribute, value) => {
                 format!("{} <> {}", self.name(attribute), self.value(attribute, value))
             }
@@ -204,7 +224,8 @@ impl Expressions {
                 format!("size({}) < {}", self.name(attribute), self.value(attribute, &length))
             }
             Condition::Any(conditions) => {
-                let any: Vec<String> = conditions.iter().map(|condition| self.condition(condition)).collect();
+                let any: Vec<String> =
+                    conditions.iter().map(|condition| self.condition(condition)).collect();
                 format!("({})", any.join(" OR "))
             }
         }
@@ -218,7 +239,8 @@ impl Expressions {
         format!("#{attribute}")
     }
 
-    /// The placeholder of a value for an attribute: `:status`, and if there is one already `:status2`.
+    /// The placeholder of a value for an attribute: `:status`, and if there is one already
+    /// `:status2`.
     fn value(&mut self, attribute: &str, value: &AttributeValue) -> String {
         let first = format!(":{attribute}");
         let mut placeholder = first.clone();
@@ -239,16 +261,22 @@ mod tests {
 
     #[test]
     fn an_update_names_each_attribute_once_and_no_clause_is_empty() {
-        let update = Update::at(key("p", "s")).set("status", text("done")).add("page", number(1)).remove("error");
+        let update = Update::at(key("p", "s"))
+            .set("status", text("done"))
+            .add("page", number(1))
+            .remove("error");
         let update = update.set_if_absent("since", number(7)).append("attempts", text("{}"));
         let is_running = Condition::Is("status", text("running"));
-        let update =
-            update.only_if(Condition::Any(vec![Condition::Absent("page"), Condition::AtMost("page", number(3))]));
+        let update = update.only_if(Condition::Any(vec![
+            Condition::Absent("page"),
+            Condition::AtMost("page", number(3)),
+        ]));
         let expressions = update.only_if(is_running).expressions();
         assert_eq!(
             expressions.update,
             "SET #status = :status, #since = if_not_exists(#since, :since), \
-             #attempts = list_append(if_not_exists(#attempts, :attempts), :attempts2) REMOVE #error ADD #page :page"
+             #attempts = list_append(if_not_exists(#attempts, :attempts), :attempts2) REMOVE \
+             #error ADD #page :page"
         );
         let condition = "(attribute_not_exists(#page) OR #page <= :page2) AND #status = :status2";
         assert_eq!(expressions.condition.as_deref(), Some(condition));

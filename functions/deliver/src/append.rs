@@ -28,15 +28,20 @@ use posthaste_store::Backlog;
 
 use crate::{deliver::Deliver, work::Work};
 
-/// A delivery that the table could not take waits for so long: a backlog takes about 1,000 writes a second.
+/// A delivery that the table could not take waits for so long: a backlog takes about 1,000 writes a
+/// second.
 const PUT_OFF: Duration = Duration::from_secs(60);
 /// A strike is tried so often when others strike at the same time.
 const STRIKE_TRIES: u32 = 3;
 
 impl Deliver {
-    /// Puts what is left of some works of one webhook into its backlog. Answers the records that have to come again: the same message
-    /// puts the same items.
-    pub(crate) async fn let_wait(&self, works: &mut [Work<'_>], records: &[Record]) -> BTreeSet<usize> {
+    /// Puts what is left of some works of one webhook into its backlog. Answers the records that
+    /// have to come again: the same message puts the same items.
+    pub(crate) async fn let_wait(
+        &self,
+        works: &mut [Work<'_>],
+        records: &[Record],
+    ) -> BTreeSet<usize> {
         let Some(first) = works.first() else { return BTreeSet::new() };
         let (webhook, reason) = (&first.client.webhook, first.reason);
         let mut waiting = Vec::new();
@@ -49,7 +54,13 @@ impl Deliver {
             }
             for (at, deliveries) in by_record {
                 let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
-                let how = SendOn { batch, recorded, passes: work.passes, faults, delay: Default::default() };
+                let how = SendOn {
+                    batch,
+                    recorded,
+                    passes: work.passes,
+                    faults,
+                    delay: Default::default(),
+                };
                 waiting.extend(items(at, &task(webhook, &deliveries, how), records));
             }
         }
@@ -68,14 +79,20 @@ impl Deliver {
         for (at, task) in tasks {
             let came_before = records[*at].receives > 1 || records[*at].redriven;
             let redriven = task.redriven || records[*at].redriven;
-            // Something may have been done for a message that came before: its records are looked at when it has its turn.
+            // Something may have been done for a message that came before: its records are looked
+            // at when it has its turn.
             let task = Task { recorded: task.recorded || came_before, redriven, ..task.clone() };
             waiting.extend(items(*at, &task, records));
         }
         self.append(webhook, reason, waiting).await
     }
 
-    async fn append(&self, webhook: &Webhook, reason: Reason, waiting: Vec<(usize, Waiting)>) -> BTreeSet<usize> {
+    async fn append(
+        &self,
+        webhook: &Webhook,
+        reason: Reason,
+        waiting: Vec<(usize, Waiting)>,
+    ) -> BTreeSet<usize> {
         let Webhook { workspace, id, .. } = webhook;
         // Two copies of a message have the same keys, which one call must not have twice.
         let mut by_key = BTreeMap::new();
@@ -114,8 +131,8 @@ impl Deliver {
         unsettled
     }
 
-    /// Sends an item that the table did not take back to the queue for a while: as a new message it is not in flight, of which SQS
-    /// takes a bounded number for all webhooks together.
+    /// Sends an item that the table did not take back to the queue for a while: as a new message it
+    /// is not in flight, of which SQS takes a bounded number for all webhooks together.
     async fn put_off(&self, webhook: &Webhook, item: &Waiting) -> bool {
         let task = Task { passes: item.task.passes + 1, ..item.task.clone() };
         task.passes < MAX_PASSES && self.courier.send_task(webhook, &task, PUT_OFF).await
@@ -134,7 +151,8 @@ impl Deliver {
                     append.looked(&lane, clock::now());
                 }
                 AppendStep::Open(write, _) => {
-                    let outcome = self.courier.deliveries.lanes.write(workspace, *id, &write).await?;
+                    let outcome =
+                        self.courier.deliveries.lanes.write(workspace, *id, &write).await?;
                     append.opened(&outcome, clock::now());
                 }
                 AppendStep::Send { token, delay } => {
@@ -175,7 +193,9 @@ impl Deliver {
     /// Writes down that an endpoint has answered quickly: what others doubted of it is forgotten.
     pub(crate) async fn trust(&self, webhook: &Webhook, lane: &Lane) {
         let Some(write) = lane.trust() else { return };
-        if let Err(error) = self.courier.deliveries.lanes.write(&webhook.workspace, webhook.id, &write).await {
+        if let Err(error) =
+            self.courier.deliveries.lanes.write(&webhook.workspace, webhook.id, &write).await
+        {
             tracing::warn!(%error, "a doubt could not be forgotten");
         }
     }

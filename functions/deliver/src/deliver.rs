@@ -1,17 +1,20 @@
 //! Attempts, and what comes after them.
 //!
-//! Actors: the poller hands over up to ten tasks; this reads their webhooks and lanes with one call, puts what can't go into its
-//! webhook's backlog, makes the requests of each sequence one after the other and the sequences side by side, records each attempt
-//! with each delivery that it carried, and gives each message its fate as soon as it is known, so a slow endpoint does not hold up
-//! the retry of another.
+//! Actors: the poller hands over up to ten tasks; this reads their webhooks and lanes with one
+//! call, puts what can't go into its webhook's backlog, makes the requests of each sequence one
+//! after the other and the sequences side by side, records each attempt with each delivery that it
+//! carried, and gives each message its fate as soon as it is known, so a slow endpoint does not
+//! hold up the retry of another.
 //!
-//! Guarantees, wherever the function dies: those of [`posthaste_delivery`]. What waits is first in the backlog, parked, or sent as a
-//! task of its own, and only then taken from the old message.
+//! Guarantees, wherever the function dies: those of [`posthaste_delivery`]. What waits is first in
+//! the backlog, parked, or sent as a task of its own, and only then taken from the old message.
 //!
-//! Isolation: messages are grouped by workspace, so SQS hands out those of quiet workspaces first (fair queues). An endpoint that
-//! takes longer than a second gets a strike while its request is still under way; the third within a minute sidelines its webhook
-//! ([`posthaste_domain::endpoint::lane`]), and from then on its deliveries wait in its backlog, worked off by another function. A webhook that
-//! this environment has not seen answer quickly gets one request of the batch first: if that is slow, the others wait.
+//! Isolation: messages are grouped by workspace, so SQS hands out those of quiet workspaces first
+//! (fair queues). An endpoint that takes longer than a second gets a strike while its request is
+//! still under way; the third within a minute sidelines its webhook
+//! ([`posthaste_domain::endpoint::lane`]), and from then on its deliveries wait in its backlog,
+//! worked off by another function. A webhook that this environment has not seen answer quickly gets
+//! one request of the batch first: if that is slow, the others wait.
 
 use std::{
     collections::BTreeMap,
@@ -50,7 +53,8 @@ use crate::{
     work::{Work, add},
 };
 
-/// A task with more deliveries than this is read and handled by itself, so that it does not take the others' time.
+/// A task with more deliveries than this is read and handled by itself, so that it does not take
+/// the others' time.
 const FEW: usize = 40;
 
 /// The others of a batch whose first request is slow wait for so long.
@@ -87,7 +91,12 @@ struct Admitted<'f> {
 
 impl Deliver {
     /// Handles a batch to its end. `invocation` is unique to this run.
-    pub(crate) async fn handle(&self, records: &[Record], invocation: &str, deadline: Deadline) -> SqsBatchResponse {
+    pub(crate) async fn handle(
+        &self,
+        records: &[Record],
+        invocation: &str,
+        deadline: Deadline,
+    ) -> SqsBatchResponse {
         let (fates, told) = mpsc::unbounded();
         let work = async {
             // The channel closes with the last of them.
@@ -99,17 +108,32 @@ impl Deliver {
                     Err(error) => tell(
                         &fates,
                         at,
-                        Fate::of_unreadable(record, &error, DeadLetterReason::UnreadableTask, clock::now()),
+                        Fate::of_unreadable(
+                            record,
+                            &error,
+                            DeadLetterReason::UnreadableTask,
+                            clock::now(),
+                        ),
                     ),
                 }
             }
-            self.go_through(tasks, &Surroundings { deliver: self, records, invocation, deadline }, &fates).await;
+            self.go_through(
+                tasks,
+                &Surroundings { deliver: self, records, invocation, deadline },
+                &fates,
+            )
+            .await;
         };
         let ((), response) = join(work, self.batch.settle(records, told)).await;
         response
     }
 
-    async fn go_through(&self, tasks: Vec<(usize, Task<'static>)>, around: &Surroundings<'_>, fates: &Fates) {
+    async fn go_through(
+        &self,
+        tasks: Vec<(usize, Task<'static>)>,
+        around: &Surroundings<'_>,
+        fates: &Fates,
+    ) {
         let Some(facts) = Facts::read(&self.courier, &tasks).await else {
             tasks.iter().for_each(|(at, _)| around.our_fault(*at, fates));
             return;
@@ -123,18 +147,24 @@ impl Deliver {
                     continue;
                 }
                 Known::Gone => {
-                    tracing::info!(workspace = %task.workspace, webhook.id = %task.webhook, "the webhook is gone");
+                    tracing::info!(workspace = %task.workspace, webhook.id = %task.webhook, "the \
+                        webhook is gone");
                     tell(fates, at, Fate::Done);
                     continue;
                 }
                 Known::Here(client, lane) => (client, *lane),
             };
             let webhook = &client.webhook;
-            // Whether an unrouted event is wanted has to be known before it waits. What is only to be recorded need not wait.
+            // Whether an unrouted event is wanted has to be known before it waits. What is only to
+            // be recorded need not wait.
             let can_wait = !task.unrouted && task.made.is_none();
             if webhook.is_enabled() && lane.admission() == Admission::Wait && can_wait {
                 let reason = lane.waiting_reason().unwrap_or(Reason::Slow);
-                let held = waiting.entry(webhook.id).or_insert(Held { webhook, reason, tasks: Vec::new() });
+                let held = waiting.entry(webhook.id).or_insert(Held {
+                    webhook,
+                    reason,
+                    tasks: Vec::new(),
+                });
                 held.tasks.push((at, task));
                 continue;
             }
@@ -148,10 +178,15 @@ impl Deliver {
             let putting = self.let_tasks_wait(webhook, reason, &tasks, around.records);
             let unsettled = putting.instrument(span_of(webhook)).await;
             for (at, _) in tasks {
-                if unsettled.contains(&at) { around.our_fault(at, fates) } else { tell(fates, at, Fate::Done) }
+                if unsettled.contains(&at) {
+                    around.our_fault(at, fates)
+                } else {
+                    tell(fates, at, Fate::Done)
+                }
             }
         });
-        let shares = shares.into_iter().map(|share| self.share(share, facts.read_at, around, fates));
+        let shares =
+            shares.into_iter().map(|share| self.share(share, facts.read_at, around, fates));
         join(join_all(waiting), join_all(shares)).await;
     }
 
@@ -164,7 +199,8 @@ impl Deliver {
         fates: &Fates,
     ) {
         let wanted = share.iter().map(|admitted| (&admitted.task, !admitted.is_fresh));
-        let Ok(details) = tokio::time::timeout(FACTS_TIME, self.courier.details(wanted)).await else {
+        let Ok(details) = tokio::time::timeout(FACTS_TIME, self.courier.details(wanted)).await
+        else {
             tracing::error!("what some tasks need could not be read in time");
             share.iter().for_each(|admitted| around.our_fault(admitted.at, fates));
             return;
@@ -188,7 +224,8 @@ impl Deliver {
         let groups: FuturesUnordered<_> = by_webhook
             .into_values()
             .map(|works| {
-                let span = works.first().map_or_else(Span::none, |work| span_of(&work.client.webhook));
+                let span =
+                    works.first().map_or_else(Span::none, |work| span_of(&work.client.webhook));
                 self.group(works, looked_at, around, fates).instrument(span)
             })
             .collect();
@@ -213,11 +250,13 @@ impl Deliver {
         }
         let Some(first) = going.first() else { return around.let_wait(&mut waiting, fates).await };
         let webhook = &first.client.webhook;
-        let needs_scout =
-            going.len() > 1 && webhook.rate_limit().is_none() && !self.evidence().was_quick(webhook.id, clock::now());
+        let needs_scout = going.len() > 1
+            && webhook.rate_limit().is_none()
+            && !self.evidence().was_quick(webhook.id, clock::now());
         let waits = around.let_wait(&mut waiting, fates);
         if !needs_scout {
-            let all = join_all(going.into_iter().map(|work| around.run(work, looked_at, None, fates)));
+            let all =
+                join_all(going.into_iter().map(|work| around.run(work, looked_at, None, fates)));
             join(all, waits).await;
             return;
         }
@@ -227,9 +266,13 @@ impl Deliver {
             match told.await {
                 // The scout is quick, or has had nothing to send.
                 Ok(true) | Err(_) => {
-                    join_all(going.into_iter().map(|work| around.run(work, looked_at, None, fates))).await;
+                    join_all(
+                        going.into_iter().map(|work| around.run(work, looked_at, None, fates)),
+                    )
+                    .await;
                 }
-                // They come again in a moment. By then the strikes of all environments say whether the webhook is sidelined.
+                // They come again in a moment. By then the strikes of all environments say whether
+                // the webhook is sidelined.
                 Ok(false) => {
                     for at in going.iter().flat_map(|work| work.records.iter().copied()) {
                         tell(fates, at, Fate::RetryIn(AFTER_SLOW_SCOUT));
@@ -240,18 +283,27 @@ impl Deliver {
         join(join(around.run(scout, looked_at, Some(tell_others), fates), others), waits).await;
     }
 
-    /// Reserves slots for the first requests of a limited webhook with one call. What gets none within a second waits.
+    /// Reserves slots for the first requests of a limited webhook with one call. What gets none
+    /// within a second waits.
     async fn reserve_slots(&self, works: &mut [Work<'_>]) {
         let Some(webhook) = works.first().map(|work| &work.client.webhook) else { return };
         let Some(limit) = webhook.rate_limit().filter(|_| webhook.is_enabled()) else { return };
-        let mut needing: Vec<&mut Work<'_>> =
-            works.iter_mut().filter(|work| work.admission == Admission::Go && !work.sequence.left.is_empty()).collect();
+        let mut needing: Vec<&mut Work<'_>> = works
+            .iter_mut()
+            .filter(|work| work.admission == Admission::Go && !work.sequence.left.is_empty())
+            .collect();
         if needing.is_empty() {
             return;
         }
         let count = u32::try_from(needing.len()).unwrap_or(u32::MAX);
         let (workspace, id) = (&webhook.workspace, webhook.id);
-        let slots = match self.courier.deliveries.slots.reserve(workspace, id, limit, count, clock::now()).await {
+        let slots = match self
+            .courier
+            .deliveries
+            .slots
+            .reserve(workspace, id, limit, count, clock::now())
+            .await
+        {
             Ok(Reserved::Slots(slots)) => slots,
             Ok(Reserved::Later(_)) => Vec::new(),
             Err(error) => {

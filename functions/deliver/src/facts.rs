@@ -1,4 +1,5 @@
-//! The facts that have to be known before anything is decided: the webhooks and their lanes, read for the whole batch with one call.
+//! The facts that have to be known before anything is decided: the webhooks and their lanes, read
+//! for the whole batch with one call.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -7,7 +8,8 @@ use std::{
 
 use posthaste_delivery::{Client, Courier};
 use posthaste_domain::{
-    Timestamp, access::workspace::Workspace, delivery::task::Task, endpoint::lane::Lane, id::WebhookId,
+    Timestamp, access::workspace::Workspace, delivery::task::Task, endpoint::lane::Lane,
+    id::WebhookId,
 };
 use posthaste_runtime::clock;
 use posthaste_store::{Found, WebhookKey};
@@ -41,7 +43,8 @@ impl Facts {
             tasks.iter().map(|(_, task)| (task.workspace.as_ref().clone(), task.webhook)).collect();
         let owners: Vec<WebhookKey> = owners.into_iter().collect();
         let reading = async {
-            let (mut webhooks, lanes) = courier.deliveries.lanes.with_webhooks(&courier.registry, &owners).await;
+            let (mut webhooks, lanes) =
+                courier.deliveries.lanes.with_webhooks(&courier.registry, &owners).await;
             let clients = courier.clients(&mut webhooks).await;
             let unread = webhooks.unread.into_iter().chain(lanes.unread.iter().cloned()).collect();
             Self { clients, lanes, unread, read_at: clock::now() }
@@ -56,7 +59,8 @@ impl Facts {
             return Known::Nothing;
         }
         let lane = self.lanes.items.get(&owner).cloned().unwrap_or_default();
-        let client = self.clients.get(&task.webhook).filter(|client| client.webhook.workspace == owner.0);
+        let client =
+            self.clients.get(&task.webhook).filter(|client| client.webhook.workspace == owner.0);
         client.map_or(Known::Gone, |client| Known::Here(client, Box::new(lane)))
     }
 }

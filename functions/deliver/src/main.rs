@@ -1,4 +1,5 @@
-//! `deliver`: a task from the deliveries queue becomes an HTTP request, or waits in its webhook's backlog.
+//! `deliver`: a task from the deliveries queue becomes an HTTP request, or waits in its webhook's
+//! backlog.
 
 mod append;
 mod deliver;
@@ -30,7 +31,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
-        Ok::<_, lambda_runtime::Error>(deliver.handle(&records, &event.context.request_id, deadline).await)
+        Ok::<_, lambda_runtime::Error>(
+            deliver.handle(&records, &event.context.request_id, deadline).await,
+        )
     }));
     runtime.layer(telemetry).run().await
 }

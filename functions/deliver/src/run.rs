@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 use posthaste_delivery::{Answer, Answered, Concluded, Concluding, SendOn, Skipped, host};
 use posthaste_domain::{
     Timestamp,
-    delivery::sequence::{AFTERMATH, Carried, MAX_PASSES, Move, Pending, Situation, Way, sent_on, way},
+    delivery::sequence::{
+        AFTERMATH, Carried, MAX_PASSES, Move, Pending, Situation, Way, sent_on, way,
+    },
     endpoint::lane::{Admission, Reason, SLOW, Strike},
     webhook::{Webhook, rate_limit::RateLimit},
 };
@@ -41,8 +43,9 @@ struct Progress {
     requests: usize,
     /// Messages that have to come again, because something for them could not be done.
     unsettled: BTreeSet<usize>,
-    /// Messages that have to come again, because their request could not be sent. That looks like a fault of ours, and may as well be
-    /// the endpoint's: it is no fault that [`posthaste_domain::metrics::Metric::Faults`] counts.
+    /// Messages that have to come again, because their request could not be sent. That looks like a
+    /// fault of ours, and may as well be the endpoint's: it is no fault that
+    /// [`posthaste_domain::metrics::Metric::Faults`] counts.
     unsent: BTreeSet<usize>,
     /// The wait of the only message, if that comes again as it is.
     comes_again: Option<Duration>,
@@ -59,7 +62,8 @@ impl Progress {
     }
 }
 
-/// Tells the others of its batch whether they may begin: not if the first request was slow, and that is no trouble of ours.
+/// Tells the others of its batch whether they may begin: not if the first request was slow, and
+/// that is no trouble of ours.
 type Scout = oneshot::Sender<bool>;
 
 impl Surroundings<'_> {
@@ -76,15 +80,28 @@ impl Surroundings<'_> {
         let mut unsettled = self.deliver.let_wait(works, self.records).await;
         unsettled.extend(progress.unsettled);
         for at in works.iter().flat_map(|work| work.records.iter().copied()) {
-            if unsettled.contains(&at) { self.our_fault(at, fates) } else { tell(fates, at, Fate::Done) }
+            if unsettled.contains(&at) {
+                self.our_fault(at, fates)
+            } else {
+                tell(fates, at, Fate::Done)
+            }
         }
     }
 
     /// Goes through a sequence, and tells the fates of its messages.
-    pub(crate) async fn run(&self, work: Work<'_>, looked_at: Timestamp, scout: Option<Scout>, fates: &Fates) {
+    pub(crate) async fn run(
+        &self,
+        work: Work<'_>,
+        looked_at: Timestamp,
+        scout: Option<Scout>,
+        fates: &Fates,
+    ) {
         let records = work.records.clone();
-        let Ok(progress) =
-            tokio::time::timeout_at(self.deadline.instant(), self.go_through(work, looked_at, scout)).await
+        let Ok(progress) = tokio::time::timeout_at(
+            self.deadline.instant(),
+            self.go_through(work, looked_at, scout),
+        )
+        .await
         else {
             tracing::error!("a sequence ran out of time");
             records.into_iter().for_each(|at| self.our_fault(at, fates));
@@ -95,7 +112,12 @@ impl Surroundings<'_> {
         }
     }
 
-    async fn go_through(&self, mut work: Work<'_>, looked_at: Timestamp, mut scout: Option<Scout>) -> Progress {
+    async fn go_through(
+        &self,
+        mut work: Work<'_>,
+        looked_at: Timestamp,
+        mut scout: Option<Scout>,
+    ) -> Progress {
         let is_whole = work.is_whole();
         let mut progress = Progress::default();
         self.settle_the_rest(&mut work, &mut progress).await;
@@ -116,7 +138,8 @@ impl Surroundings<'_> {
                 Move::Skip => return self.skip(&mut work, Skipped::Disabled, progress).await,
                 Move::Shed => return self.skip(&mut work, Skipped::BacklogFull, progress).await,
                 Move::Wait => {
-                    let unsettled = self.deliver.let_wait(std::slice::from_mut(&mut work), self.records).await;
+                    let unsettled =
+                        self.deliver.let_wait(std::slice::from_mut(&mut work), self.records).await;
                     progress.unsettled.extend(unsettled);
                     return progress;
                 }
@@ -137,13 +160,20 @@ impl Surroundings<'_> {
                 },
                 Move::Reserve(limit) => match self.reserve(webhook, limit).await {
                     Ok(Reserved::Slots(slots)) => situation.slot = slots.first().copied(),
-                    Ok(Reserved::Later(_)) => (situation.admission, work.reason) = (Admission::Wait, Reason::Limited),
+                    Ok(Reserved::Later(_)) => {
+                        (situation.admission, work.reason) = (Admission::Wait, Reason::Limited)
+                    }
                     Err(error) => return self.broken(&work, &error.into(), progress),
                 },
                 Move::RequestAt(at) => {
-                    tokio::time::sleep(Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()).await;
+                    tokio::time::sleep(
+                        Duration::try_from(at.duration_since(clock::now())).unwrap_or_default(),
+                    )
+                    .await;
                     situation.slot = None;
-                    let Some(enabled) = self.request(&mut work, is_whole, scout.take(), &mut progress).await else {
+                    let Some(enabled) =
+                        self.request(&mut work, is_whole, scout.take(), &mut progress).await
+                    else {
                         return progress;
                     };
                     situation.is_enabled = enabled;
@@ -165,12 +195,16 @@ impl Surroundings<'_> {
         progress
     }
 
-    /// Reads the webhook and its lane again: a pause or a removal reaches the requests that have not begun.
+    /// Reads the webhook and its lane again: a pause or a removal reaches the requests that have
+    /// not begun.
     async fn look(&self, work: &mut Work<'_>, situation: &mut Situation) -> anyhow::Result<Change> {
         let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
         let owner = (webhook.workspace.clone(), webhook.id);
-        let (webhooks, mut lanes) =
-            courier.deliveries.lanes.with_webhooks(&courier.registry, std::slice::from_ref(&owner)).await;
+        let (webhooks, mut lanes) = courier
+            .deliveries
+            .lanes
+            .with_webhooks(&courier.registry, std::slice::from_ref(&owner))
+            .await;
         if webhooks.unread.contains(&owner) || lanes.unread.contains(&owner) {
             anyhow::bail!("the webhook or its lane could not be read");
         }
@@ -190,16 +224,26 @@ impl Surroundings<'_> {
         if let Some((made, deliveries)) = work.made.take() {
             let (attempt_id, answer) = (made.id.clone(), Answer::of(made));
             let concluding = self.concluding(work, &attempt_id, true);
-            self.conclude(work, Carried { deliveries, batch }, &answer, concluding, false, progress).await;
+            self.conclude(
+                work,
+                Carried { deliveries, batch },
+                &answer,
+                concluding,
+                false,
+                progress,
+            )
+            .await;
         }
         progress.unsettled.extend(courier.park_again(webhook, &work.parks).await);
         let Some(at) = work.later.iter().map(|(_, at)| *at).max() else { return };
-        let later: Vec<Pending> = std::mem::take(&mut work.later).into_iter().map(|(pending, _)| pending).collect();
+        let later: Vec<Pending> =
+            std::mem::take(&mut work.later).into_iter().map(|(pending, _)| pending).collect();
         let wait = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
         self.send_on(work, &later, wait.min(MAX_DELAY), progress).await;
     }
 
-    /// Makes the next request. Answers whether the webhook gets anything after it; none when the sequence can't go on.
+    /// Makes the next request. Answers whether the webhook gets anything after it; none when the
+    /// sequence can't go on.
     async fn request(
         &self,
         work: &mut Work<'_>,
@@ -210,7 +254,8 @@ impl Surroundings<'_> {
         let courier = &self.deliver.courier;
         let began = clock::now();
         let was_first = progress.requests == 0;
-        let Some((request, carried)) = courier.next_request(work.client, &mut work.sequence, began) else {
+        let Some((request, carried)) = courier.next_request(work.client, &mut work.sequence, began)
+        else {
             progress.unsettled.extend(work.sequence.left.iter().map(|pending| pending.source));
             return None;
         };
@@ -231,11 +276,23 @@ impl Surroundings<'_> {
         Some(webhook.settings.enabled && health.disabled.is_none())
     }
 
-    fn concluding<'i>(&self, work: &Work<'_>, attempt_id: &'i str, is_handed_on: bool) -> Concluding<'i> {
-        Concluding { attempt_id, circuit: None, passes: work.passes, is_handed_on, deadline: self.deadline.instant() }
+    fn concluding<'i>(
+        &self,
+        work: &Work<'_>,
+        attempt_id: &'i str,
+        is_handed_on: bool,
+    ) -> Concluding<'i> {
+        Concluding {
+            attempt_id,
+            circuit: None,
+            passes: work.passes,
+            is_handed_on,
+            deadline: self.deadline.instant(),
+        }
     }
 
-    /// Records an attempt, and sees to what follows. `is_all` says that its message asks for nothing else.
+    /// Records an attempt, and sees to what follows. `is_all` says that its message asks for
+    /// nothing else.
     async fn conclude(
         &self,
         work: &Work<'_>,
@@ -263,11 +320,14 @@ impl Surroundings<'_> {
         match way(wait, is_all && again.len() == count) {
             Way::InFlight => progress.comes_again = Some(wait),
             Way::Delayed => self.send_on_as(work, &again, batch, wait, progress).await,
-            Way::Parked => progress.unsettled.extend(courier.park(webhook, &again, batch, due_at).await),
+            Way::Parked => {
+                progress.unsettled.extend(courier.park(webhook, &again, batch, due_at).await)
+            }
         }
     }
 
-    /// Waits for an answer. One that is not there after a second counts against the endpoint while it is still awaited.
+    /// Waits for an answer. One that is not there after a second counts against the endpoint while
+    /// it is still awaited.
     async fn watched(
         &self,
         work: &Work<'_>,
@@ -280,11 +340,15 @@ impl Surroundings<'_> {
             if matches!(answered, Answered::OurFault) {
                 return answered;
             }
-            let is_slow = matches!(&answered, Answered::Attempt(answer) if answer.attempt.duration_ms >= 1000);
+            let is_slow = matches!(
+                &answered, Answered::Attempt(answer) if answer.attempt.duration_ms >= 1000
+            );
             let strike = self.noted(webhook, if is_slow { SLOW } else { Duration::ZERO });
             tell_others(scout, strike.is_none());
             match strike {
-                Some(strike) => self.in_time(self.deliver.strike(webhook, strike, work.lane.clone())).await,
+                Some(strike) => {
+                    self.in_time(self.deliver.strike(webhook, strike, work.lane.clone())).await
+                }
                 None if !is_slow => self.in_time(self.deliver.trust(webhook, &work.lane)).await,
                 None => {}
             }
@@ -298,7 +362,8 @@ impl Surroundings<'_> {
         answered
     }
 
-    /// Writes into a lane what a request says of its endpoint, but not into the time that is kept for recording the attempt.
+    /// Writes into a lane what a request says of its endpoint, but not into the time that is kept
+    /// for recording the attempt.
     async fn in_time(&self, writing: impl Future<Output = ()>) {
         let until = self.deadline.earlier(AFTERMATH).instant();
         if tokio::time::timeout_at(until, writing).await.is_err() {
@@ -313,20 +378,31 @@ impl Surroundings<'_> {
 
     async fn skip(&self, work: &mut Work<'_>, why: Skipped, mut progress: Progress) -> Progress {
         let left = std::mem::take(&mut work.sequence.left);
-        progress.unsettled.extend(self.deliver.courier.skip(&work.client.webhook, &left, why).await);
+        progress
+            .unsettled
+            .extend(self.deliver.courier.skip(&work.client.webhook, &left, why).await);
         progress
     }
 
-    /// The messages come again, unless something has been done for them that must not be done again.
-    async fn after_our_fault(&self, work: &mut Work<'_>, carried: Carried, was_first: bool, progress: &mut Progress) {
+    /// The messages come again, unless something has been done for them that must not be done
+    /// again.
+    async fn after_our_fault(
+        &self,
+        work: &mut Work<'_>,
+        carried: Carried,
+        was_first: bool,
+        progress: &mut Progress,
+    ) {
         let mut left = carried.deliveries;
         left.append(&mut work.sequence.left);
         if was_first {
             progress.unsent.extend(left.iter().map(|pending| pending.source));
             return;
         }
-        let left: Vec<Pending> =
-            left.into_iter().map(|pending| Pending { faults: pending.faults + 1, ..pending }).collect();
+        let left: Vec<Pending> = left
+            .into_iter()
+            .map(|pending| Pending { faults: pending.faults + 1, ..pending })
+            .collect();
         self.send_on_as(work, &left, carried.batch, Duration::from_secs(1), progress).await;
     }
 
@@ -336,7 +412,13 @@ impl Surroundings<'_> {
         progress
     }
 
-    async fn send_on(&self, work: &Work<'_>, left: &[Pending], delay: Duration, progress: &mut Progress) {
+    async fn send_on(
+        &self,
+        work: &Work<'_>,
+        left: &[Pending],
+        delay: Duration,
+        progress: &mut Progress,
+    ) {
         self.send_on_as(work, left, work.sequence.batch, delay, progress).await;
     }
 
@@ -348,11 +430,12 @@ impl Surroundings<'_> {
         delay: Duration,
         progress: &mut Progress,
     ) {
-        // After too many passes they stay the message that they are, and their records tell what is left of it.
+        // After too many passes they stay the message that they are, and their records tell what is
+        // left of it.
         let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
         let how = SendOn { batch, recorded: true, passes: work.passes, faults, delay };
-        let is_sent =
-            work.passes < MAX_PASSES && self.deliver.courier.send_on(&work.client.webhook, deliveries, how).await;
+        let is_sent = work.passes < MAX_PASSES
+            && self.deliver.courier.send_on(&work.client.webhook, deliveries, how).await;
         if !is_sent {
             progress.unsettled.extend(deliveries.iter().map(|pending| pending.source));
         }
@@ -372,10 +455,14 @@ mod tests {
 
     #[test]
     fn only_what_could_not_be_settled_is_surely_a_fault_of_ours() {
-        let record =
-            Record { message_id: "059f36b4-87a3-44ab-83d2-661975830a7d".to_owned(), receives: 2, ..Record::default() };
+        let record = Record {
+            message_id: "059f36b4-87a3-44ab-83d2-661975830a7d".to_owned(),
+            receives: 2,
+            ..Record::default()
+        };
         let wait = Duration::from_secs(2);
-        let mut progress = Progress { unsettled: [0].into(), unsent: [0, 1].into(), ..Progress::default() };
+        let mut progress =
+            Progress { unsettled: [0].into(), unsent: [0, 1].into(), ..Progress::default() };
         assert_eq!(
             [0, 1, 2].map(|at| progress.fate(at, &record)),
             [Fate::OurFault(wait), Fate::RetryIn(wait), Fate::Done]

@@ -1,7 +1,9 @@
-//! The tasks of a batch become sequences of deliveries, each with the messages that asked for it. Pure.
+//! The tasks of a batch become sequences of deliveries, each with the messages that asked for it.
+//! Pure.
 //!
-//! A task is a sequence. Where the webhook's format takes several events into a request, the tasks that come for the first time are
-//! one sequence, in the order of their events, as far as the bounds of a task allow.
+//! A task is a sequence. Where the webhook's format takes several events into a request, the tasks
+//! that come for the first time are one sequence, in the order of their events, as far as the
+//! bounds of a task allow.
 
 use posthaste_delivery::{Client, Duties, Gone, Parking};
 use posthaste_domain::{
@@ -97,7 +99,9 @@ impl<'f> Work<'f> {
         match webhook {
             None => Change::Gone,
             Some(webhook) if !webhook.is_enabled() => Change::Paused,
-            Some(webhook) if webhook.updated_at != self.client.webhook.updated_at => Change::Changed,
+            Some(webhook) if webhook.updated_at != self.client.webhook.updated_at => {
+                Change::Changed
+            }
             Some(_) => Change::None,
         }
     }
@@ -108,13 +112,16 @@ impl<'f> Work<'f> {
 
     fn can_join(&self, other: &Self) -> bool {
         let webhook = &self.client.webhook;
-        let are_fresh = self.sequence.is_fresh && other.sequence.is_fresh && other.client.webhook.id == webhook.id;
+        let are_fresh = self.sequence.is_fresh
+            && other.sequence.is_fresh
+            && other.client.webhook.id == webhook.id;
         are_fresh && (self.has_all_of(other) || self.has_room_for(other))
     }
 
     /// Says whether the other one is a copy, or a part of one.
     fn has_all_of(&self, other: &Self) -> bool {
-        !other.sequence.left.is_empty() && other.sequence.left.iter().all(|pending| self.has(pending))
+        !other.sequence.left.is_empty()
+            && other.sequence.left.iter().all(|pending| self.has(pending))
     }
 
     fn has(&self, pending: &Pending) -> bool {
@@ -127,7 +134,8 @@ impl<'f> Work<'f> {
             && self.bytes() + other.bytes() <= MAX_REFERRED_BYTES
     }
 
-    /// Joins two works: what is due together goes in the order of its events. An event that two messages bring is sent once.
+    /// Joins two works: what is due together goes in the order of its events. An event that two
+    /// messages bring is sent once.
     fn join(&mut self, other: Self) {
         self.records.extend(other.records);
         for pending in other.sequence.left {

@@ -1,4 +1,5 @@
-//! Putting away what a turn has at hand before its lane is written: the next turn must not find what this one has done.
+//! Putting away what a turn has at hand before its lane is written: the next turn must not find
+//! what this one has done.
 
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ impl Working<'_> {
         Ok(())
     }
 
-    /// Writes down what is half done, and deletes what is done. False where that failed: then the lease has to end by itself, so that
-    /// the next turn reads the records first.
+    /// Writes down what is half done, and deletes what is done. False where that failed: then the
+    /// lease has to end by itself, so that the next turn reads the records first.
     pub(crate) async fn put_away(&mut self) -> bool {
         if self.is_given_up {
             let _ = self.delete_done(0).await;
@@ -32,12 +33,19 @@ impl Working<'_> {
         }
         let Some(client) = self.client.clone() else { return self.delete_done(0).await.is_ok() };
         for (waiting, sequence) in self.hand.half_done() {
-            let how =
-                SendOn { batch: None, recorded: true, passes: waiting.task.passes, faults: 0, delay: Duration::ZERO };
+            let how = SendOn {
+                batch: None,
+                recorded: true,
+                passes: waiting.task.passes,
+                faults: 0,
+                delay: Duration::ZERO,
+            };
             let rest = task(&client.webhook, &sequence.left, how);
             let rest = rest.with(rest.deliveries.iter().map(Due::by_reference).collect());
             let key = &waiting.key;
-            if let Err(error) = self.drain.courier.deliveries.backlogs.rewrite(self.backlog(), key, &rest).await {
+            if let Err(error) =
+                self.drain.courier.deliveries.backlogs.rewrite(self.backlog(), key, &rest).await
+            {
                 tracing::error!(%error, "what is left of a run could not be written down");
                 return false;
             }

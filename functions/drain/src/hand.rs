@@ -23,7 +23,8 @@ struct Item {
     stays: bool,
 }
 
-/// A sequence at hand, with the item that it is of; none for those of a format with a list, which share requests.
+/// A sequence at hand, with the item that it is of; none for those of a format with a list, which
+/// share requests.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) item: Option<usize>,
@@ -80,7 +81,8 @@ impl Hand {
 
     /// Says whether an item with this key is at hand, or was a moment ago.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.items.values().any(|item| item.waiting.key == key) || self.done.iter().any(|done| done == key)
+        self.items.values().any(|item| item.waiting.key == key)
+            || self.done.iter().any(|done| done == key)
     }
 
     /// Takes an item in. Its number names it.
@@ -91,12 +93,18 @@ impl Hand {
         number
     }
 
-    /// Makes the deliveries of an item ready. Answers by how much there is more that is ready: a sequence, or so many deliveries that
-    /// others can join.
-    pub(crate) fn make_ready(&mut self, number: usize, sequence: Sequence, takes_lists: bool) -> usize {
-        // Two messages can bring the same delivery. One that was attempted before may be back for its next try, which has to wait
-        // until the attempt before is settled.
-        if !sequence.is_fresh && sequence.left.iter().any(|pending| self.open.contains(&pending.id)) {
+    /// Makes the deliveries of an item ready. Answers by how much there is more that is ready: a
+    /// sequence, or so many deliveries that others can join.
+    pub(crate) fn make_ready(
+        &mut self,
+        number: usize,
+        sequence: Sequence,
+        takes_lists: bool,
+    ) -> usize {
+        // Two messages can bring the same delivery. One that was attempted before may be back for
+        // its next try, which has to wait until the attempt before is settled.
+        if !sequence.is_fresh && sequence.left.iter().any(|pending| self.open.contains(&pending.id))
+        {
             self.leave(number);
             return 0;
         }
@@ -136,14 +144,17 @@ impl Hand {
             return None;
         }
         self.pool.left.sort_by_key(|pending| pending.event.id);
-        let sequence = Sequence { batch: None, left: std::mem::take(&mut self.pool.left), is_fresh: true };
+        let sequence =
+            Sequence { batch: None, left: std::mem::take(&mut self.pool.left), is_fresh: true };
         Some(Ready { item: None, sequence })
     }
 
-    /// The number of KiB of events that the next request may carry at most; counted twice, as its body has them too.
+    /// The number of KiB of events that the next request may carry at most; counted twice, as its
+    /// body has them too.
     pub(crate) fn next_kib(&self) -> u32 {
         let next = self.ready.front().map_or(&self.pool.left, |ready| &ready.sequence.left);
-        let bytes: usize = next.iter().take(MAX_EVENTS).map(|pending| pending.event.data.get().len()).sum();
+        let bytes: usize =
+            next.iter().take(MAX_EVENTS).map(|pending| pending.event.data.get().len()).sum();
         let single = next.iter().map(|pending| pending.event.data.get().len()).max().unwrap_or(0);
         u32::try_from(bytes.min(single.max(MAX_BODY_BYTES)) / 512 + 1).unwrap_or(u32::MAX)
     }
@@ -154,7 +165,10 @@ impl Hand {
             Some(ready) => (ready.item, ready.sequence.left),
             None => {
                 let source = self.pool.left.first()?.source;
-                (Some(source), self.pool.left.extract_if(.., |pending| pending.source == source).collect())
+                (
+                    Some(source),
+                    self.pool.left.extract_if(.., |pending| pending.source == source).collect(),
+                )
             }
         };
         left.iter().for_each(|pending| self.forget(pending.id));
@@ -248,7 +262,8 @@ impl Hand {
         self.done.len()
     }
 
-    /// Sequences of which a part is done, and the items that they are of: what is left of them has to be written down.
+    /// Sequences of which a part is done, and the items that they are of: what is left of them has
+    /// to be written down.
     pub(crate) fn half_done(&self) -> Vec<(&Waiting, &Sequence)> {
         let begun = self.ready.iter().filter_map(|ready| {
             let item = self.items.get(&ready.item?)?;

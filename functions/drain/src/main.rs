@@ -1,4 +1,5 @@
-//! `drain`: a webhook's turn. What waits in its backlog is sent as its endpoint and its rate limit allow.
+//! `drain`: a webhook's turn. What waits in its backlog is sent as its endpoint and its rate limit
+//! allow.
 
 mod away;
 mod drain;
@@ -42,7 +43,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
-        Ok::<_, lambda_runtime::Error>(drain.handle(&records, &event.context.request_id, deadline).await)
+        Ok::<_, lambda_runtime::Error>(
+            drain.handle(&records, &event.context.request_id, deadline).await,
+        )
     }));
     runtime.layer(telemetry).run().await
 }

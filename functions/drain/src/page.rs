@@ -19,7 +19,8 @@ use crate::turn::Working;
 const FORGOTTEN_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Working<'_> {
-    /// Reads up to `limit` items that are not at hand. Answers how much is ready by them, and whether the end was reached.
+    /// Reads up to `limit` items that are not at hand. Answers how much is ready by them, and
+    /// whether the end was reached.
     pub(crate) async fn read(&mut self, limit: usize) -> anyhow::Result<(usize, bool)> {
         let mut items = Vec::new();
         let mut is_end = true;
@@ -48,12 +49,22 @@ impl Working<'_> {
         }
         let found = self.sort(items).await?;
         // Nothing but such items would be read again and again.
-        anyhow::ensure!(unreadable == 0 || found > 0 || !is_end, "items of the backlog can't be read");
+        anyhow::ensure!(
+            unreadable == 0 || found > 0 || !is_end,
+            "items of the backlog can't be read"
+        );
         Ok((found, is_end))
     }
 
-    /// Takes items of a page as far as there is room for their events. True where some were left out.
-    fn take_page(&mut self, class: Class, page: Vec<Waiting>, items: &mut Vec<Waiting>, bytes: &mut u64) -> bool {
+    /// Takes items of a page as far as there is room for their events. True where some were left
+    /// out.
+    fn take_page(
+        &mut self,
+        class: Class,
+        page: Vec<Waiting>,
+        items: &mut Vec<Waiting>,
+        bytes: &mut u64,
+    ) -> bool {
         for item in page {
             if *bytes > 0 && *bytes + item.bytes > MAX_PAGE_BYTES {
                 return true;
@@ -103,12 +114,21 @@ impl Working<'_> {
     }
 
     fn may_have_records(&self, item: &Waiting) -> bool {
-        // A function died after it had put it and before it had opened the lane, and its message went another way.
+        // A function died after it had put it and before it had opened the lane, and its message
+        // went another way.
         let is_forgotten = item.since + FORGOTTEN_AFTER < self.turn.opened_at();
-        self.is_unclean || is_forgotten || item.task.recorded || item.task.redriven || item.task.batch.is_some()
+        self.is_unclean
+            || is_forgotten
+            || item.task.recorded
+            || item.task.redriven
+            || item.task.batch.is_some()
     }
 
-    async fn sort_to_send(&mut self, items: Vec<Waiting>, client: &Client) -> anyhow::Result<usize> {
+    async fn sort_to_send(
+        &mut self,
+        items: Vec<Waiting>,
+        client: &Client,
+    ) -> anyhow::Result<usize> {
         let wanted = items.iter().map(|item| (&item.task, self.may_have_records(item)));
         let details = self.drain.courier.details(wanted).await;
         let (mut found, mut left) = (0, 0);
@@ -126,13 +146,17 @@ impl Working<'_> {
             let mut duties = duties(task, sent, &client.webhook, &details, clock::now());
             if is_old {
                 let old = std::mem::take(&mut duties.sends);
-                if !self.drain.courier.skip(&client.webhook, &old, Skipped::TooOld).await.is_empty() {
+                if !self.drain.courier.skip(&client.webhook, &old, Skipped::TooOld).await.is_empty()
+                {
                     self.hand.leave(number);
                     left += 1;
                     continue;
                 }
             }
-            match self.take_duties(number, duties, Sequence { batch, left: Vec::new(), is_fresh }, client).await {
+            match self
+                .take_duties(number, duties, Sequence { batch, left: Vec::new(), is_fresh }, client)
+                .await
+            {
                 Some(ready) => found += ready,
                 None => left += 1,
             }
@@ -142,8 +166,8 @@ impl Working<'_> {
         Ok(found)
     }
 
-    /// Settles what needs no request, and makes the rest ready. Answers how much there is more that is ready; none where the item has
-    /// to stay.
+    /// Settles what needs no request, and makes the rest ready. Answers how much there is more that
+    /// is ready; none where the item has to stay.
     async fn take_duties(
         &mut self,
         number: usize,
@@ -153,7 +177,8 @@ impl Working<'_> {
     ) -> Option<usize> {
         let (courier, webhook) = (&self.drain.courier, &client.webhook);
         let Duties { mut sends, later, parks, made, skips, exhausted, gone } = duties;
-        // What is only to be recorded is put into no backlog. If it is in one all the same, it is made again.
+        // What is only to be recorded is put into no backlog. If it is in one all the same, it is
+        // made again.
         sends.extend(made);
         let mut unsettled = courier.skip(webhook, &skips, Skipped::Disabled).await;
         unsettled.extend(courier.give_up(webhook, &exhausted, sequence.batch, None).await);
@@ -161,7 +186,8 @@ impl Working<'_> {
         unsettled.extend(courier.park_again(webhook, &parks).await);
         if let Some(at) = later.iter().map(|(_, at)| *at).max() {
             let later: Vec<Pending> = later.into_iter().map(|(pending, _)| pending).collect();
-            let wait = std::time::Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
+            let wait =
+                std::time::Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
             if !self.send_on(&later, sequence.batch, wait).await {
                 unsettled.insert(number);
             }
@@ -175,7 +201,8 @@ impl Working<'_> {
     }
 }
 
-/// Says whether a task can share a request with others: it is one delivery, and nothing was ever done for it.
+/// Says whether a task can share a request with others: it is one delivery, and nothing was ever
+/// done for it.
 fn is_fresh(task: &Task<'_>, details: &Details) -> bool {
     let is_single = task.batch.is_none() && !task.redriven && task.deliveries.len() == 1;
     is_single && task.deliveries.iter().all(|due| !details.progress.items.contains_key(&due.id))

@@ -24,7 +24,8 @@ use crate::{
 const DELETED_TOGETHER: usize = 25;
 /// A turn looks for room for a further request after each of these pauses.
 const ROOM_EVERY: Duration = Duration::from_millis(50);
-/// The fate of a message whose turn can't be settled: the lease ends, and the next turn reads the records first.
+/// The fate of a message whose turn can't be settled: the lease ends, and the next turn reads the
+/// records first.
 const ABANDONED: Fate = Fate::OurFault(Duration::from_secs(10));
 
 /// A turn at work.
@@ -38,7 +39,8 @@ pub(crate) struct Working<'d> {
     pub(crate) client: Option<Client>,
     pub(crate) seen: Option<Seen>,
     pub(crate) hand: Hand,
-    /// It says whether the turn before did not end, so that what it had begun may have been recorded.
+    /// It says whether the turn before did not end, so that what it had begun may have been
+    /// recorded.
     pub(crate) is_unclean: bool,
     /// It says whether this turn must not end as one that has put everything away.
     pub(crate) is_given_up: bool,
@@ -53,7 +55,13 @@ pub(crate) struct Working<'d> {
 /// The news of a request.
 enum Event {
     /// It was answered.
-    Answered { client: Box<Client>, ready: Ready, carried: Carried, answered: Answered, attempt_id: String },
+    Answered {
+        client: Box<Client>,
+        ready: Ready,
+        carried: Carried,
+        answered: Answered,
+        attempt_id: String,
+    },
     /// Its outcome is recorded.
     Concluded {
         ready: Ready,
@@ -65,7 +73,13 @@ enum Event {
 }
 
 impl<'d> Working<'d> {
-    pub(crate) fn new(drain: &'d Drain, asked: &'d TurnMessage, turn: Turn, me: &str, deadline: Deadline) -> Self {
+    pub(crate) fn new(
+        drain: &'d Drain,
+        asked: &'d TurnMessage,
+        turn: Turn,
+        me: &str,
+        deadline: Deadline,
+    ) -> Self {
         Self {
             drain,
             asked,
@@ -84,7 +98,8 @@ impl<'d> Working<'d> {
         }
     }
 
-    /// Goes on until the turn is over, and answers what becomes of its message. When the time is over, the lease ends by itself.
+    /// Goes on until the turn is over, and answers what becomes of its message. When the time is
+    /// over, the lease ends by itself.
     pub(crate) async fn go_on(mut self) -> Fate {
         let deadline = self.deadline.instant();
         match tokio::time::timeout_at(deadline, self.carry_out()).await {
@@ -99,7 +114,8 @@ impl<'d> Working<'d> {
     async fn carry_out(&mut self) -> Fate {
         loop {
             let step = self.turn.next(clock::now());
-            // Nothing may be left undeleted when the lane is written: the next turn would not know that it is done.
+            // Nothing may be left undeleted when the lane is written: the next turn would not know
+            // that it is done.
             if matches!(step, Step::Write(_)) && !self.put_away().await {
                 return ABANDONED;
             }
@@ -147,15 +163,22 @@ impl<'d> Working<'d> {
     async fn look(&mut self) -> anyhow::Result<()> {
         let owner = (self.asked.workspace.clone(), self.asked.webhook);
         let courier = &self.drain.courier;
-        let (mut webhooks, mut lanes) =
-            courier.deliveries.lanes.with_webhooks(&courier.registry, std::slice::from_ref(&owner)).await;
+        let (mut webhooks, mut lanes) = courier
+            .deliveries
+            .lanes
+            .with_webhooks(&courier.registry, std::slice::from_ref(&owner))
+            .await;
         let client = courier.clients(&mut webhooks).await.remove(&self.asked.webhook);
         if webhooks.unread.contains(&owner) || lanes.unread.contains(&owner) {
             anyhow::bail!("the webhook or its lane could not be read");
         }
         let was_pouring = self.turn.is_pouring();
         let seen = Seen::of(client.as_ref().map(|client| &client.webhook));
-        self.turn.looked(seen.clone(), lanes.items.remove(&owner).unwrap_or_default(), clock::now());
+        self.turn.looked(
+            seen.clone(),
+            lanes.items.remove(&owner).unwrap_or_default(),
+            clock::now(),
+        );
         // What is at hand was made ready for what the turn did before.
         let is_new = self.seen.as_ref().is_some_and(|before| *before != seen);
         if (is_new || was_pouring != self.turn.is_pouring()) && self.put_away().await {
@@ -172,15 +195,21 @@ impl<'d> Working<'d> {
 
     async fn read_page(&mut self, limit: usize) -> anyhow::Result<()> {
         let (found, is_end) = self.read(limit).await?;
-        // The backlog was read from its beginning to its end: nothing of the turn before is left unread.
+        // The backlog was read from its beginning to its end: nothing of the turn before is left
+        // unread.
         self.is_unclean &= !is_end;
         self.turn.read(found, is_end, clock::now());
         Ok(())
     }
 
     async fn count(&mut self) -> anyhow::Result<()> {
-        let is_full =
-            self.drain.courier.deliveries.backlogs.has_at_least(self.backlog(), self.drain.max_waiting).await?;
+        let is_full = self
+            .drain
+            .courier
+            .deliveries
+            .backlogs
+            .has_at_least(self.backlog(), self.drain.max_waiting)
+            .await?;
         if is_full {
             tracing::warn!("a backlog is full: what comes is skipped");
         }
@@ -192,7 +221,14 @@ impl<'d> Working<'d> {
         let client = self.client.as_ref().context("a webhook that is gone has no limit")?;
         let Some(limit) = client.webhook.rate_limit() else { return Ok(()) };
         let (workspace, id) = (&self.asked.workspace, self.asked.webhook);
-        match self.drain.courier.deliveries.slots.reserve(workspace, id, limit, count, clock::now()).await? {
+        match self
+            .drain
+            .courier
+            .deliveries
+            .slots
+            .reserve(workspace, id, limit, count, clock::now())
+            .await?
+        {
             Reserved::Slots(slots) => self.turn.reserved(slots, None),
             Reserved::Later(next) => self.turn.reserved(Vec::new(), Some(next)),
         }
@@ -202,7 +238,10 @@ impl<'d> Working<'d> {
     /// Begins the next request. False where the invocation has no room for one more.
     fn begin(&mut self) -> bool {
         let Ok(place) = self.drain.places.clone().try_acquire_owned() else { return false };
-        let Ok(memory) = self.drain.memory.clone().try_acquire_many_owned(self.hand.next_kib()) else { return false };
+        let Ok(memory) = self.drain.memory.clone().try_acquire_many_owned(self.hand.next_kib())
+        else {
+            return false;
+        };
         let (Some(client), Some(mut ready)) = (self.client.clone(), self.hand.next()) else {
             // Nothing is left after all: what waits is read again.
             self.hand.lay_down();
@@ -211,13 +250,15 @@ impl<'d> Working<'d> {
         };
         let (began, before) = (clock::now(), ready.sequence.left.len());
         let courier = &self.drain.courier;
-        let Some((request, carried)) = courier.next_request(&client, &mut ready.sequence, began) else {
+        let Some((request, carried)) = courier.next_request(&client, &mut ready.sequence, began)
+        else {
             self.hand.put_back(ready);
             self.failed();
             return true;
         };
         self.hand.begin(&carried.deliveries);
-        // Others can join what is left of a list before the next request; what has an order waits for this one.
+        // Others can join what is left of a list before the next request; what has an order waits
+        // for this one.
         let taken = if ready.item.is_none() { before - ready.sequence.left.len() } else { 1 };
         let ready = if ready.item.is_none() {
             self.hand.put_back(ready);
@@ -257,7 +298,8 @@ impl<'d> Working<'d> {
                 match settled {
                     Ok(unsettled) => {
                         if !unsettled.is_empty() {
-                            // What could not be recorded stays. The turn is given up, so that the next one reads all records first.
+                            // What could not be recorded stays. The turn is given up, so that the
+                            // next one reads all records first.
                             self.is_given_up = true;
                             self.failed();
                         }
@@ -268,26 +310,40 @@ impl<'d> Working<'d> {
                 let again = self.hand.put_back(ready);
                 self.turn.answered(verdict, took, again, clock::now());
                 if let Err(error) = self.delete_done(DELETED_TOGETHER).await {
-                    tracing::error!(error = %format!("{error:#}"), "what is done could not be deleted yet");
+                    tracing::error!(error = %format!("{error:#}"), "what is done could not be \
+                        deleted yet");
                 }
             }
         }
     }
 
     /// Records what came of a request, beside the requests that are under way.
-    fn conclude(&mut self, client: Client, ready: Ready, carried: Carried, answered: Answered, attempt_id: String) {
-        let carrying: Vec<Carrying> =
-            carried.deliveries.iter().map(|pending| Carrying { source: pending.source, id: pending.id }).collect();
+    fn conclude(
+        &mut self,
+        client: Client,
+        ready: Ready,
+        carried: Carried,
+        answered: Answered,
+        attempt_id: String,
+    ) {
+        let carrying: Vec<Carrying> = carried
+            .deliveries
+            .iter()
+            .map(|pending| Carrying { source: pending.source, id: pending.id })
+            .collect();
         let sources: BTreeSet<usize> = carrying.iter().map(|carrying| carrying.source).collect();
         let (drain, backlog) = (self.drain, self.backlog());
         let Answered::Attempt(answer) = answered else {
-            let items: Vec<_> = sources.iter().filter_map(|source| self.hand.waiting(*source).cloned()).collect();
+            let items: Vec<_> =
+                sources.iter().filter_map(|source| self.hand.waiting(*source).cloned()).collect();
             self.under_way.push(Box::pin(async move {
                 // A fault of ours is counted with the item: in the end it is the endpoint's.
                 for item in items {
                     let mut task = item.task;
                     task.faults += 1;
-                    if let Err(error) = drain.courier.deliveries.backlogs.rewrite(backlog, &item.key, &task).await {
+                    if let Err(error) =
+                        drain.courier.deliveries.backlogs.rewrite(backlog, &item.key, &task).await
+                    {
                         tracing::error!(%error, "a fault of ours could not be counted");
                     }
                 }
@@ -300,16 +356,28 @@ impl<'d> Working<'d> {
         let verdict = answer.verdict();
         let circuit = self.turn.circuit_after(verdict, clock::now());
         let took = Duration::from_millis(answer.attempt.duration_ms);
-        let passes =
-            sources.iter().filter_map(|at| self.hand.waiting(*at)).map(|item| item.task.passes).max().unwrap_or(0);
+        let passes = sources
+            .iter()
+            .filter_map(|at| self.hand.waiting(*at))
+            .map(|item| item.task.passes)
+            .max()
+            .unwrap_or(0);
         let deadline = self.deadline.instant();
         self.under_way.push(Box::pin(async move {
             let (courier, webhook) = (&drain.courier, &client.webhook);
             let batch = carried.batch;
-            let concluding = Concluding { attempt_id: &attempt_id, circuit, passes, is_handed_on: false, deadline };
+            let concluding = Concluding {
+                attempt_id: &attempt_id,
+                circuit,
+                passes,
+                is_handed_on: false,
+                deadline,
+            };
             let Concluded { again, wait, due_at, exhausted, mut unsettled } =
                 courier.conclude(webhook, carried, &answer, concluding).await;
-            unsettled.extend(courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await);
+            unsettled.extend(
+                courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await,
+            );
             let again = sent_on(again, &unsettled);
             if way(wait, false) == Way::Parked {
                 unsettled.extend(courier.park(webhook, &again, batch, due_at).await);
@@ -326,7 +394,12 @@ impl<'d> Working<'d> {
     }
 
     /// Sends deliveries on that are not due yet.
-    pub(crate) async fn send_on(&self, deliveries: &[Pending], batch: Option<BatchId>, wait: Duration) -> bool {
+    pub(crate) async fn send_on(
+        &self,
+        deliveries: &[Pending],
+        batch: Option<BatchId>,
+        wait: Duration,
+    ) -> bool {
         let Some(client) = &self.client else { return false };
         let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
         let how = SendOn { batch, recorded: true, passes: 0, faults, delay: wait.min(MAX_DELAY) };
@@ -368,7 +441,10 @@ impl<'d> Working<'d> {
         Ok(())
     }
 
-    async fn write(&mut self, write: &posthaste_domain::endpoint::lane::Write) -> anyhow::Result<()> {
+    async fn write(
+        &mut self,
+        write: &posthaste_domain::endpoint::lane::Write,
+    ) -> anyhow::Result<()> {
         let (workspace, id) = (&self.asked.workspace, self.asked.webhook);
         let (before, was_pouring) = (self.turn.state(), self.turn.is_pouring());
         let outcome = self.drain.courier.deliveries.lanes.write(workspace, id, write).await?;

@@ -9,8 +9,9 @@ use posthaste_domain::{
 };
 use posthaste_runtime::batch::{Fate, Record};
 
-/// A message that was received this often goes to the dead-letter queue with the id of its event. SQS would move it there without
-/// one after 100 receives (`maxReceiveCount` in `template.yaml`), and sent back it would be another event to everybody who has it.
+/// A message that was received this often goes to the dead-letter queue with the id of its event.
+/// SQS would move it there without one after 100 receives (`maxReceiveCount` in `template.yaml`),
+/// and sent back it would be another event to everybody who has it.
 const LAST_RECEIVE: u32 = 95;
 
 /// The event of a message, or what becomes of the message without one.
@@ -41,7 +42,11 @@ fn origin(message: &Record) -> Origin<'_> {
 
 /// The fate of a message that can't be taken.
 pub(crate) fn refused(reason: DeadLetterReason, invalid: &Invalid, event: Option<EventId>) -> Fate {
-    Fate::DeadLetter { reason, detail: invalid.to_string(), event_id: event.map(|id| id.to_string()) }
+    Fate::DeadLetter {
+        reason,
+        detail: invalid.to_string(),
+        event_id: event.map(|id| id.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -68,11 +73,19 @@ mod tests {
     fn an_event_keeps_its_id_when_its_dead_letter_is_sent_back() {
         let first = read(&message(1)).unwrap();
         assert_eq!(read(&message(94)).unwrap(), first);
-        let Err(Fate::DeadLetter { reason: DeadLetterReason::NotFannedOut, event_id, .. }) = read(&message(95)) else {
+        let Err(Fate::DeadLetter { reason: DeadLetterReason::NotFannedOut, event_id, .. }) =
+            read(&message(95))
+        else {
             panic!("SQS would take it soon");
         };
         let sent = Timestamp::from_second(1_700_900_000).unwrap();
-        let redriven = Record { message_id: "another".to_owned(), sent, event_id, redriven: true, ..message(1) };
+        let redriven = Record {
+            message_id: "another".to_owned(),
+            sent,
+            event_id,
+            redriven: true,
+            ..message(1)
+        };
         assert_eq!(read(&redriven).unwrap(), first);
     }
 

@@ -19,14 +19,17 @@ use crate::{
     plan::Arrived,
 };
 
-/// A check that does not end in time is tried so often. Until then it may have been a fault of ours.
+/// A check that does not end in time is tried so often. Until then it may have been a fault of
+/// ours.
 const TRIES: u32 = 3;
-/// So many checks of a batch go on at once: one may take some 60 MB, and ten would leave too little for all else.
+/// So many checks of a batch go on at once: one may take some 60 MB, and ten would leave too little
+/// for all else.
 const AT_ONCE: usize = 3;
 
 impl Fanout {
-    /// The events that can go out: those that are checked, and those whose data fits its type's schema. A few are checked side by
-    /// side, so that one check that does not end holds up no other.
+    /// The events that can go out: those that are checked, and those whose data fits its type's
+    /// schema. A few are checked side by side, so that one check that does not end holds up no
+    /// other.
     pub(crate) async fn checked(
         &self,
         records: &[Record],
@@ -40,17 +43,18 @@ impl Fanout {
             }
         }
         let own = self.registry.types_by_name(wanted).await;
-        let checks = arrived.into_iter().map(async |(record, event::Arrived { event, unchecked })| {
-            let key = (event.workspace.clone(), event.event_type.clone());
-            let checked = if !unchecked {
-                Ok(event)
-            } else if own.unread.contains(&key) {
-                Err(Fate::after_our_fault(&records[record]))
-            } else {
-                check(&self.checks, event, own.items.get(&key).cloned(), &records[record]).await
-            };
-            (record, checked)
-        });
+        let checks =
+            arrived.into_iter().map(async |(record, event::Arrived { event, unchecked })| {
+                let key = (event.workspace.clone(), event.event_type.clone());
+                let checked = if !unchecked {
+                    Ok(event)
+                } else if own.unread.contains(&key) {
+                    Err(Fate::after_our_fault(&records[record]))
+                } else {
+                    check(&self.checks, event, own.items.get(&key).cloned(), &records[record]).await
+                };
+                (record, checked)
+            });
         let mut good = Vec::new();
         for (record, checked) in few_at_once(checks).await {
             match checked {
@@ -67,14 +71,22 @@ impl Fanout {
 }
 
 /// Carries out checks, a few at once. Their results are in the order of their records.
-async fn few_at_once<T>(checks: impl Iterator<Item = impl Future<Output = (usize, T)>>) -> Vec<(usize, T)> {
-    let mut checked: Vec<(usize, T)> = stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
+async fn few_at_once<T>(
+    checks: impl Iterator<Item = impl Future<Output = (usize, T)>>,
+) -> Vec<(usize, T)> {
+    let mut checked: Vec<(usize, T)> =
+        stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
     checked.sort_by_key(|(record, _)| *record);
     checked
 }
 
 /// The event, if its data fits its type's schema, or else what becomes of its record.
-async fn check(checks: &Checks, event: Event, own: Option<OwnEventType>, record: &Record) -> Result<Event, Fate> {
+async fn check(
+    checks: &Checks,
+    event: Event,
+    own: Option<OwnEventType>,
+    record: &Record,
+) -> Result<Event, Fate> {
     let id = event.id;
     let checking = checks.run(move || {
         let checked = event.check(own.as_ref());
@@ -119,7 +131,8 @@ mod tests {
             running.set(running.get() - 1);
             (record, ())
         });
-        let records: Vec<usize> = few_at_once(checks).await.into_iter().map(|(record, ())| record).collect();
+        let records: Vec<usize> =
+            few_at_once(checks).await.into_iter().map(|(record, ())| record).collect();
         assert_eq!((records, most.get()), ((0..10).collect(), AT_ONCE));
     }
 }

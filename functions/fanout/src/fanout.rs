@@ -1,15 +1,18 @@
 //! Fan-out decides who gets an event.
 //!
-//! Actors: the poller hands over up to ten records; this stores their events, looks their workspaces' webhooks up, sends a task for
-//! what is due, holds what waits for the end of its process, and releases what an end was waited for. An event of a workspace with
-//! many webhooks goes on in shares, which come back here: see [`posthaste_domain::fanout::share`].
+//! Actors: the poller hands over up to ten records; this stores their events, looks their
+//! workspaces' webhooks up, sends a task for what is due, holds what waits for the end of its
+//! process, and releases what an end was waited for. An event of a workspace with many webhooks
+//! goes on in shares, which come back here: see [`posthaste_domain::fanout::share`].
 //!
-//! Guarantees: a record is done only when its event is stored and everything that it is owed is on a queue or held. Storing
-//! comes first, since a task may refer to its event. When this dies or a call fails in between, the record comes again and all of
-//! it is done again: delivery ids are the same, so the copies meet in one record. Each workspace and each record fails for
-//! itself, and what is done by the deadline stays done. The root of a workspace's routing index is read strongly consistently for
-//! each batch, so a webhook that was registered before the event was accepted gets it, and one that was deleted before does not.
-//! What a paused one would get is recorded by deliver as skipped.
+//! Guarantees: a record is done only when its event is stored and everything that it is owed is on
+//! a queue or held. Storing comes first, since a task may refer to its event. When this dies or a
+//! call fails in between, the record comes again and all of it is done again: delivery ids are the
+//! same, so the copies meet in one record. Each workspace and each record fails for itself, and
+//! what is done by the deadline stays done. The root of a workspace's routing index is read
+//! strongly consistently for each batch, so a webhook that was registered before the event was
+//! accepted gets it, and one that was deleted before does not. What a paused one would get is
+//! recorded by deliver as skipped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,8 +22,8 @@ use std::{
 
 use futures::StreamExt;
 use posthaste_domain::{
-    access::workspace::Workspace, fanout::share::Shared, id::EventId, message::dead_letter::DeadLetterReason,
-    metrics::Metric,
+    access::workspace::Workspace, fanout::share::Shared, id::EventId,
+    message::dead_letter::DeadLetterReason, metrics::Metric,
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{
@@ -74,7 +77,8 @@ impl Ledger {
 }
 
 impl Fanout {
-    /// Handles records, and says what becomes of each. What is not over by the deadline comes again.
+    /// Handles records, and says what becomes of each. What is not over by the deadline comes
+    /// again.
     pub(crate) async fn handle(&self, records: &[Record], deadline: Deadline) -> Vec<Fate> {
         let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
         let mut arrived = Vec::new();
@@ -84,8 +88,12 @@ impl Fanout {
                 match read {
                     Ok(read) => shared.push(of_share(record, read, message)),
                     Err(why) => {
-                        fates[record] =
-                            Fate::of_unreadable(message, &why, DeadLetterReason::UnreadableEvent, clock::now())
+                        fates[record] = Fate::of_unreadable(
+                            message,
+                            &why,
+                            DeadLetterReason::UnreadableEvent,
+                            clock::now(),
+                        )
                     }
                 }
                 continue;
@@ -96,7 +104,8 @@ impl Fanout {
             }
         }
         // Only shares are for webhooks that may have to be given up.
-        let ids: BTreeMap<usize, EventId> = shared.iter().map(|shared| (shared.record, shared.event.id)).collect();
+        let ids: BTreeMap<usize, EventId> =
+            shared.iter().map(|shared| (shared.record, shared.event.id)).collect();
         let ready = tokio::time::timeout_at(deadline.instant(), async {
             let arrived = self.checked(records, arrived, &mut fates).await;
             self.prepare(arrived, shared).await
@@ -107,31 +116,44 @@ impl Fanout {
         };
         let unreadable = plan.unreadable.clone();
         let ledger = Ledger(Mutex::new(plan.open(records.len())));
-        if tokio::time::timeout_at(deadline.instant(), self.carry_out(plan, &ledger)).await.is_err() {
+        if tokio::time::timeout_at(deadline.instant(), self.carry_out(plan, &ledger)).await.is_err()
+        {
             tracing::error!("fan-out ran out of time");
         }
         let mut events = 0;
         for record in prepared.into_iter().filter(|record| ledger.is_settled(*record)) {
             let is_unreadable = unreadable.contains(&record);
-            fates[record] = if is_unreadable { unreadable_webhook(ids.get(&record)) } else { Fate::Done };
+            fates[record] =
+                if is_unreadable { unreadable_webhook(ids.get(&record)) } else { Fate::Done };
             events += usize::from(!is_unreadable && !ids.contains_key(&record));
         }
         count(Metric::FannedOut, events);
         fates
     }
 
-    /// Stores the events and finds out what they mean. Returns the plan and the records that it is for.
-    async fn prepare(&self, new: Vec<Arrived>, shared: Vec<Arrived>) -> Option<(Plan, BTreeSet<usize>)> {
-        let workspaces = new.iter().chain(&shared).map(|arrived| arrived.event.workspace.clone()).collect();
-        let putting = self.events.put(new.iter().map(|arrived| &arrived.event), self.retention, clock::now());
+    /// Stores the events and finds out what they mean. Returns the plan and the records that it is
+    /// for.
+    async fn prepare(
+        &self,
+        new: Vec<Arrived>,
+        shared: Vec<Arrived>,
+    ) -> Option<(Plan, BTreeSet<usize>)> {
+        let workspaces =
+            new.iter().chain(&shared).map(|arrived| arrived.event.workspace.clone()).collect();
+        let putting =
+            self.events.put(new.iter().map(|arrived| &arrived.event), self.retention, clock::now());
         let (put, routes) = tokio::join!(putting, self.routing.routes(workspaces));
-        let failed = put.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
+        let failed =
+            put.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
         // A task may refer to its event, so what is not stored goes nowhere.
-        let stored = new.into_iter().filter(|new| !failed.contains(&(new.event.workspace.clone(), new.event.id)));
+        let stored = new
+            .into_iter()
+            .filter(|new| !failed.contains(&(new.event.workspace.clone(), new.event.id)));
         let mut arrived: Vec<Arrived> = stored.chain(shared).collect();
         arrived.retain(|arrived| routes.contains_key(&arrived.event.workspace));
         let plan = Plan::new(&arrived, &routes, &self.earlier(&arrived).await);
-        let plan = plan.inspect_err(|error| tracing::error!(%error, "a task can't be written")).ok()?;
+        let plan =
+            plan.inspect_err(|error| tracing::error!(%error, "a task can't be written")).ok()?;
         for Arrived { event, .. } in &arrived {
             tracing::debug!(
                 event.id = %event.id,
@@ -173,17 +195,28 @@ async fn send(queue: &Queue, outgoing: Vec<Outgoing>, ledger: &Ledger) {
 
 fn of_share(record: usize, shared: Shared<'static>, message: &Record) -> Arrived {
     let Shared { share, event } = shared;
-    Arrived { record, event: event.into_owned(), share, again: share.again || may_have_come(message) }
+    Arrived {
+        record,
+        event: event.into_owned(),
+        share,
+        again: share.again || may_have_come(message),
+    }
 }
 
-/// Says whether something may have been done for a message: it was received before, or it was a dead letter.
+/// Says whether something may have been done for a message: it was received before, or it was a
+/// dead letter.
 pub(crate) fn may_have_come(record: &Record) -> bool {
     record.receives > 1 || record.redriven
 }
 
 fn unreadable_webhook(event: Option<&EventId>) -> Fate {
-    let detail = "this version can't read the webhook's subscription, and could not for an hour".to_owned();
-    Fate::DeadLetter { reason: DeadLetterReason::UnreadableWebhook, detail, event_id: event.map(EventId::to_string) }
+    let detail =
+        "this version can't read the webhook's subscription, and could not for an hour".to_owned();
+    Fate::DeadLetter {
+        reason: DeadLetterReason::UnreadableWebhook,
+        detail,
+        event_id: event.map(EventId::to_string),
+    }
 }
 
 #[cfg(test)]

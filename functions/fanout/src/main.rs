@@ -1,4 +1,5 @@
-//! `fanout`: an event from the events queue becomes a task on the deliveries queue for every webhook that wants it.
+//! `fanout`: an event from the events queue becomes a task on the deliveries queue for every
+//! webhook that wants it.
 
 mod arrival;
 mod check;
@@ -40,16 +41,20 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         checks: Checks::default(),
         default_workspace: config::default_workspace()?,
     };
-    let batch =
-        Batch { queue: config::queue(&sqs, "EVENTS_QUEUE_URL")?, dead_letters: config::queue(&sqs, "EVENTS_DLQ_URL")? };
-    let suspects = Suspects { store: fanout.deliveries.suspects.clone(), batch, event_id: arrival::event_id };
+    let batch = Batch {
+        queue: config::queue(&sqs, "EVENTS_QUEUE_URL")?,
+        dead_letters: config::queue(&sqs, "EVENTS_DLQ_URL")?,
+    };
+    let suspects =
+        Suspects { store: fanout.deliveries.suspects.clone(), batch, event_id: arrival::event_id };
     let (fanout, suspects) = (&fanout, &suspects);
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
-        let handling = suspects.handle(&records, deadline, async |records: &[batch::Record], deadline| {
-            fanout.handle(records, deadline).await
-        });
+        let handling =
+            suspects.handle(&records, deadline, async |records: &[batch::Record], deadline| {
+                fanout.handle(records, deadline).await
+            });
         Ok::<_, lambda_runtime::Error>(handling.await)
     }));
     runtime.layer(telemetry).layer(fanout.checks.ending()).run().await

@@ -1,4 +1,5 @@
-//! A plan says what events mean for webhooks: which deliveries go out, which wait, and which runs end. Pure.
+//! A plan says what events mean for webhooks: which deliveries go out, which wait, and which runs
+//! end. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,12 +21,15 @@ use posthaste_store::Hold;
 
 use crate::routes::Routes;
 
-/// So many bytes of one event may travel inline in its tasks. What goes to more webhooks than that travels by reference.
+/// So many bytes of one event may travel inline in its tasks. What goes to more webhooks than that
+/// travels by reference.
 const MAX_INLINE_BYTES: usize = 4 * 1024 * 1024;
-/// After how long the end of a run is dealt with, so that what was published with it is held by then. It is looked at again if that is
-/// not so, each time after twice as long, and at last after [`LONGEST_WAIT`].
+/// After how long the end of a run is dealt with, so that what was published with it is held by
+/// then. It is looked at again if that is not so, each time after twice as long, and at last after
+/// [`LONGEST_WAIT`].
 const END_WAIT: Duration = Duration::from_secs(5);
-/// It is tried so often, and after this wait, to read a subscription that this version can't read: for an hour.
+/// It is tried so often, and after this wait, to read a subscription that this version can't read:
+/// for an hour.
 const UNREADABLE_TRIES: u32 = 60;
 const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
 /// The longest wait until it is looked again whether a run can go on.
@@ -61,7 +65,8 @@ pub(crate) struct End {
     pub(crate) run: Run,
     pub(crate) event: Event,
     pub(crate) share: Share,
-    /// The events of its call that have to be held first; none where it is not known yet which these are.
+    /// The events of its call that have to be held first; none where it is not known yet which
+    /// these are.
     pub(crate) expected: Option<BTreeSet<EventId>>,
     pub(crate) records: BTreeSet<usize>,
     /// It says whether a record came before: whoever had it then is over.
@@ -96,13 +101,14 @@ pub(crate) struct Outgoing {
 /// All that is to be done.
 #[derive(Default)]
 pub(crate) struct Plan {
-    /// Tasks for the deliveries queue. What several records wait for comes first, and then one record's after the other's, so that
-    /// records are done even if there is no time for all.
+    /// Tasks for the deliveries queue. What several records wait for comes first, and then one
+    /// record's after the other's, so that records are done even if there is no time for all.
     pub(crate) tasks: Vec<Outgoing>,
     /// Shares for the events queue.
     pub(crate) shares: Vec<Outgoing>,
     pub(crate) holds: BTreeMap<Run, BTreeSet<Owed>>,
-    /// By run and event: two messages can bring the same event, and two events can end the same run.
+    /// By run and event: two messages can bring the same event, and two events can end the same
+    /// run.
     pub(crate) ends: BTreeMap<(Run, EventId), End>,
     pub(crate) rests: Vec<Continued>,
     /// Records whose webhook could not be read for too long.
@@ -117,7 +123,8 @@ impl Plan {
         earlier: &BTreeMap<usize, Earlier>,
     ) -> serde_json::Result<Self> {
         let mut plan = Self::default();
-        let mut groups: BTreeMap<(&Workspace, WebhookId, WebhookId, bool), Vec<&Arrived>> = BTreeMap::new();
+        let mut groups: BTreeMap<(&Workspace, WebhookId, WebhookId, bool), Vec<&Arrived>> =
+            BTreeMap::new();
         for arrived in arrived {
             let Share { from, to, ends, rest, .. } = arrived.share;
             if let Some(rest) = rest {
@@ -136,22 +143,38 @@ impl Plan {
                 plan.add(workspace, &events, routes, webhooks, earlier)?;
             }
         }
-        plan.tasks.sort_by_key(|task| if task.records.len() > 1 { None } else { task.records.first().copied() });
+        plan.tasks.sort_by_key(|task| {
+            if task.records.len() > 1 { None } else { task.records.first().copied() }
+        });
         Ok(plan)
     }
 
     /// Each event goes on in shares.
-    fn divide(&mut self, events: &[&Arrived], routes: &Routes, share: Share) -> serde_json::Result<()> {
+    fn divide(
+        &mut self,
+        events: &[&Arrived],
+        routes: &Routes,
+        share: Share,
+    ) -> serde_json::Result<()> {
         let ids: Vec<WebhookId> = routes.within(share).map(|(id, _)| *id).collect();
         for arrived in events {
             for part in ids.chunks(MAX_WEBHOOKS) {
-                self.share(arrived, arrived.share.part(part[0], part[part.len() - 1]), Duration::ZERO)?;
+                self.share(
+                    arrived,
+                    arrived.share.part(part[0], part[part.len() - 1]),
+                    Duration::ZERO,
+                )?;
             }
         }
         Ok(())
     }
 
-    fn share(&mut self, arrived: &Arrived, share: Share, delay: Duration) -> serde_json::Result<()> {
+    fn share(
+        &mut self,
+        arrived: &Arrived,
+        share: Share,
+        delay: Duration,
+    ) -> serde_json::Result<()> {
         let share = Share { again: arrived.again, ..share };
         let body = Shared::message(share, &arrived.event)?;
         let message = Message { delay, ..Message::new(body, arrived.event.workspace.to_string()) };
@@ -168,7 +191,8 @@ impl Plan {
         earlier: &BTreeMap<usize, Earlier>,
     ) -> serde_json::Result<()> {
         let share = events[0].share;
-        let processes: Vec<Process> = events.iter().map(|arrived| Process::of(&arrived.event)).collect();
+        let processes: Vec<Process> =
+            events.iter().map(|arrived| Process::of(&arrived.event)).collect();
         let mut early = BTreeSet::new();
         for (id, subscription) in routes.within(share) {
             let Some(subscription) = subscription else {
@@ -188,15 +212,18 @@ impl Plan {
                             |earlier| earlier.held_for(subscription, &context, arrived),
                         );
                         let run = Run { workspace: workspace.clone(), webhook: *id, context };
-                        let end = self.ends.entry((run.clone(), arrived.event.id)).or_insert_with(|| End {
-                            run,
-                            event: arrived.event.clone(),
-                            share: arrived.share.part(*id, *id),
-                            expected,
-                            records: BTreeSet::new(),
-                            again: false,
-                            wanted: wanted.then_some(Hold { is_end: true, ..owed.hold }),
-                        });
+                        let end =
+                            self.ends.entry((run.clone(), arrived.event.id)).or_insert_with(|| {
+                                End {
+                                    run,
+                                    event: arrived.event.clone(),
+                                    share: arrived.share.part(*id, *id),
+                                    expected,
+                                    records: BTreeSet::new(),
+                                    again: false,
+                                    wanted: wanted.then_some(Hold { is_end: true, ..owed.hold }),
+                                }
+                            });
                         end.records.insert(arrived.record);
                         end.again |= arrived.again;
                     }
@@ -224,7 +251,8 @@ impl Plan {
                 self.unreadable.insert(arrived.record);
                 continue;
             }
-            let share = Share { tries: arrived.share.tries + 1, ..arrived.share.part(webhook, webhook) };
+            let share =
+                Share { tries: arrived.share.tries + 1, ..arrived.share.part(webhook, webhook) };
             self.share(arrived, share, UNREADABLE_WAIT)?;
         }
         Ok(())
@@ -250,12 +278,20 @@ impl Plan {
                 // Two messages can bring the same event.
                 if deliveries.last().is_none_or(|last| last.id != owed.hold.delivery) {
                     let due = Due::of(owed.hold.delivery, &arrived.event);
-                    deliveries.push(if is_too_much(&arrived.event, webhooks) { due.by_reference() } else { due });
+                    deliveries.push(if is_too_much(&arrived.event, webhooks) {
+                        due.by_reference()
+                    } else {
+                        due
+                    });
                 }
             }
             let recorded = part.iter().any(|(arrived, _)| arrived.again);
-            let message = message(&Task { recorded, ..Task::new(workspace, subscription.id, deliveries) })?;
-            self.tasks.push(Outgoing { message, records: part.iter().map(|(arrived, _)| arrived.record).collect() });
+            let message =
+                message(&Task { recorded, ..Task::new(workspace, subscription.id, deliveries) })?;
+            self.tasks.push(Outgoing {
+                message,
+                records: part.iter().map(|(arrived, _)| arrived.record).collect(),
+            });
         }
         Ok(())
     }
@@ -263,7 +299,11 @@ impl Plan {
     /// Counts the things that are owed to each record.
     pub(crate) fn open(&self, records: usize) -> Vec<usize> {
         let mut open = vec![0; records];
-        let sent = self.tasks.iter().chain(&self.shares).flat_map(|outgoing| outgoing.records.iter().copied());
+        let sent = self
+            .tasks
+            .iter()
+            .chain(&self.shares)
+            .flat_map(|outgoing| outgoing.records.iter().copied());
         let held = self.holds.values().flatten().map(|owed| owed.record);
         let ended = self.ends.values().flat_map(|end| end.records.iter().copied());
         let continued = self.rests.iter().map(|continued| continued.record);
@@ -275,14 +315,20 @@ impl Plan {
 /// None where the event is no end of a run, which nobody sends.
 fn continued(arrived: &Arrived, rest: Rest) -> Option<Continued> {
     let context = Process::of(&arrived.event).context_id?;
-    let run = Run { workspace: arrived.event.workspace.clone(), webhook: arrived.share.from, context };
+    let run =
+        Run { workspace: arrived.event.workspace.clone(), webhook: arrived.share.from, context };
     let tries = arrived.share.tries;
     Some(Continued { run, rest, tries, event: arrived.event.clone(), record: arrived.record })
 }
 
 impl Earlier {
     /// Those that a webhook holds for this run; none where not all are stored yet.
-    fn held_for(&self, subscription: &Subscription, context: &str, end: &Arrived) -> Option<BTreeSet<EventId>> {
+    fn held_for(
+        &self,
+        subscription: &Subscription,
+        context: &str,
+        end: &Arrived,
+    ) -> Option<BTreeSet<EventId>> {
         let before = end.share.before;
         let hold = Route::Hold { context: context.to_owned() };
         let mut stored = 0;
@@ -310,15 +356,28 @@ pub(crate) fn end_again(End { event, share, .. }: &End) -> serde_json::Result<Me
 
 /// The task that brings held deliveries, in their order.
 pub(crate) fn task_of_run(run: &Run, holds: &[Hold]) -> serde_json::Result<Message> {
-    let due = holds.iter().map(|hold| Due::of_stored(hold.delivery, hold.event, hold.bytes)).collect();
+    let due =
+        holds.iter().map(|hold| Due::of_stored(hold.delivery, hold.event, hold.bytes)).collect();
     // So that it stays what it is: in order, and with nothing else in between.
     message(&Task { recorded: true, ..Task::new(&run.workspace, run.webhook, due) })
 }
 
 /// The message that asks for the rest of a run, later with each try.
-pub(crate) fn rest_of_run(run: &Run, rest: Rest, end: &Event, tries: u32) -> serde_json::Result<Message> {
-    let share = Share { ends: true, again: true, rest: Some(rest), tries, ..Share::ALL.part(run.webhook, run.webhook) };
-    // Twice 1, twice 2, twice 4 s …: the look comes soon after the part has been attempted, however long that takes.
+pub(crate) fn rest_of_run(
+    run: &Run,
+    rest: Rest,
+    end: &Event,
+    tries: u32,
+) -> serde_json::Result<Message> {
+    let share = Share {
+        ends: true,
+        again: true,
+        rest: Some(rest),
+        tries,
+        ..Share::ALL.part(run.webhook, run.webhook)
+    };
+    // Twice 1, twice 2, twice 4 s …: the look comes soon after the part has been attempted, however
+    // long that takes.
     let delay = LONGEST_WAIT.min(Duration::from_secs(1 << (tries / 2).min(16)));
     Ok(Message { delay, ..Message::new(Shared::message(share, end)?, run.workspace.to_string()) })
 }
@@ -330,7 +389,8 @@ fn owed(arrived: &Arrived, webhook: WebhookId) -> Owed {
     Owed { hold: Hold { is_end: false, event, delivery, bytes }, record: arrived.record }
 }
 
-/// The workspace is the message group, so that a tenant with many webhooks is one neighbour to SQS's fair queues.
+/// The workspace is the message group, so that a tenant with many webhooks is one neighbour to
+/// SQS's fair queues.
 fn message(task: &Task<'_>) -> serde_json::Result<Message> {
     Ok(Message::new(task.message()?, task.workspace.to_string()))
 }

@@ -1,9 +1,10 @@
 //! The webhooks of a workspace, and what they subscribe to.
 //!
-//! Every invocation reads the roots of its workspaces' routing indexes, strongly and with one call, and those pages that this
-//! environment does not have. A page never changes, so one that is known is right. A page that the root names and that is not there
-//! has been replaced since, so the root is read again. A workspace without a root has webhooks that an earlier version registered:
-//! they are read themselves.
+//! Every invocation reads the roots of its workspaces' routing indexes, strongly and with one call,
+//! and those pages that this environment does not have. A page never changes, so one that is known
+//! is right. A page that the root names and that is not there has been replaced since, so the root
+//! is read again. A workspace without a root has webhooks that an earlier version registered: they
+//! are read themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,7 +29,8 @@ use tracing::Instrument;
 const TRIES: u32 = 5;
 /// Reading the webhooks of one workspace without an index may take so long.
 const REGISTRY_TIME: Duration = Duration::from_secs(10);
-/// An environment keeps so many bytes of pages beyond those that an invocation needs. In memory they take about four times as much.
+/// An environment keeps so many bytes of pages beyond those that an invocation needs. In memory
+/// they take about four times as much.
 const MAX_KEPT_BYTES: usize = 16 * 1024 * 1024;
 
 /// A webhook, and what it subscribes to; none where this version can't read that.
@@ -69,7 +71,10 @@ impl Routing {
     }
 
     /// The webhooks of those of these workspaces whose webhooks could be read.
-    pub(crate) async fn routes(&self, workspaces: BTreeSet<Workspace>) -> BTreeMap<Workspace, Routes> {
+    pub(crate) async fn routes(
+        &self,
+        workspaces: BTreeSet<Workspace>,
+    ) -> BTreeMap<Workspace, Routes> {
         let mut all = BTreeMap::new();
         let mut used = BTreeSet::new();
         let mut left = workspaces;
@@ -77,7 +82,9 @@ impl Routing {
             let mut found = self.registry.roots(left.iter().cloned()).await;
             let without: BTreeSet<Workspace> = left
                 .iter()
-                .filter(|workspace| !found.items.contains_key(*workspace) && !found.unread.contains(*workspace))
+                .filter(|workspace| {
+                    !found.items.contains_key(*workspace) && !found.unread.contains(*workspace)
+                })
                 .cloned()
                 .collect();
             left.retain(|workspace| found.items.contains_key(workspace));
@@ -106,9 +113,9 @@ impl Routing {
     async fn learn(&self, roots: &HashMap<Workspace, Root>) {
         let unknown: Vec<PageKey> = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let keys = roots
-                .iter()
-                .flat_map(|(workspace, root)| root.hashes().map(|hash| (workspace.clone(), hash.to_owned())));
+            let keys = roots.iter().flat_map(|(workspace, root)| {
+                root.hashes().map(|hash| (workspace.clone(), hash.to_owned()))
+            });
             keys.filter(|key| !known.contains_key(key)).collect()
         };
         if unknown.is_empty() {
@@ -146,7 +153,8 @@ impl Routing {
             // One workspace that takes long does not take the others' time.
             match tokio::time::timeout(REGISTRY_TIME, reading).await {
                 Ok(Ok(webhooks)) => {
-                    let mut all: Vec<Routed> = webhooks.unreadable.iter().map(|id| (*id, None)).collect();
+                    let mut all: Vec<Routed> =
+                        webhooks.unreadable.iter().map(|id| (*id, None)).collect();
                     for webhook in &webhooks.webhooks {
                         all.push((webhook.id, Some(Subscription::of(webhook))));
                     }

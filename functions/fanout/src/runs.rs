@@ -1,19 +1,23 @@
 //! Holding deliveries until the run of their process ends, and ending runs.
 //!
-//! The end of a run first writes its marker, then collects what is held, sends it with itself as the last, and only then forgets
-//! it. A hold is refused once the marker is there. So an event of the run goes out together with the end, or by itself once the
-//! end is known: never before that, and never not at all.
+//! The end of a run first writes its marker, then collects what is held, sends it with itself as
+//! the last, and only then forgets it. A hold is refused once the marker is there. So an event of
+//! the run goes out together with the end, or by itself once the end is known: never before that,
+//! and never not at all.
 //!
-//! Events that were published in the same call go before the end. Their messages may be handled in any order, so an end is dealt with some
-//! seconds after it was received, and only when each event that its call has before it is stored, and is held or made where the
-//! webhook holds it. It is looked for two minutes whether that is so.
+//! Events that were published in the same call go before the end. Their messages may be handled in
+//! any order, so an end is dealt with some seconds after it was received, and only when each event
+//! that its call has before it is stored, and is held or made where the webhook holds it. It is
+//! looked for two minutes whether that is so.
 //!
-//! A run can have more than one end, and the message of an end can come twice. Another end waits until the first one has been
-//! attempted, or two minutes, so that it does not overtake what went out with that.
+//! A run can have more than one end, and the message of an end can come twice. Another end waits
+//! until the first one has been attempted, or two minutes, so that it does not overtake what went
+//! out with that.
 //!
-//! A run that is too long for one task goes out in parts, one after the other: the end is held as the last, the first part is sent,
-//! and a message to this function asks for the rest. When the last delivery of a part has been attempted, or skipped, the next part
-//! goes out. When that takes longer than deliveries are held, the rest goes out all the same.
+//! A run that is too long for one task goes out in parts, one after the other: the end is held as
+//! the last, the first part is sent, and a message to this function asks for the rest. When the
+//! last delivery of a part has been attempted, or skipped, the next part goes out. When that takes
+//! longer than deliveries are held, the rest goes out all the same.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,12 +42,14 @@ use crate::{
 
 /// So many runs are held for or ended side by side.
 const CONCURRENT_RUNS: usize = 16;
-/// It is looked so often whether what goes before an end is held, or attempted: after 5, 10, 20, 40 and 60 s more.
+/// It is looked so often whether what goes before an end is held, or attempted: after 5, 10, 20, 40
+/// and 60 s more.
 const END_TRIES: u32 = 5;
 /// So many of a millisecond's events are read: a call has up to 100, of 4 MiB together.
 const MAX_EARLIER: u16 = 500;
 const MAX_EARLIER_PAGES: usize = 5;
-/// So many holds are read that are among those of one call: as many as a call has events, with room for those of others.
+/// So many holds are read that are among those of one call: as many as a call has events, with room
+/// for those of others.
 const MAX_HELD: usize = 1_000;
 
 impl Fanout {
@@ -54,7 +60,8 @@ impl Fanout {
         ends: BTreeMap<(Run, EventId), End>,
         ledger: &Ledger,
     ) {
-        // One record's after the other's, so that records are done even if there is no time for all.
+        // One record's after the other's, so that records are done even if there is no time for
+        // all.
         let mut holds: Vec<_> = holds.into_iter().collect();
         holds.sort_by_key(|(_, owed)| owed.iter().map(|owed| owed.record).min());
         let holds = stream::iter(holds).map(|(run, owed)| self.hold(run, owed, ledger));
@@ -67,17 +74,19 @@ impl Fanout {
 
     /// Sends the next parts of runs whose part before has been attempted.
     pub(crate) async fn go_on(&self, rests: Vec<Continued>, ledger: &Ledger) {
-        let rests = stream::iter(rests).map(async |continued| match self.go_on_with(&continued).await {
-            Ok(()) => ledger.settle([continued.record]),
-            Err(error) => failed(&continued.run, "a run could not go on", &error),
-        });
+        let rests =
+            stream::iter(rests).map(async |continued| match self.go_on_with(&continued).await {
+                Ok(()) => ledger.settle([continued.record]),
+                Err(error) => failed(&continued.run, "a run could not go on", &error),
+            });
         rests.buffer_unordered(CONCURRENT_RUNS).collect::<()>().await;
     }
 
     async fn hold(&self, run: Run, owed: BTreeSet<Owed>, ledger: &Ledger) {
         let holds = once_each(&owed);
         let held = async {
-            let ended = self.deliveries.holds.hold(holding(&run), &holds, self.hold_deadline).await?;
+            let ended =
+                self.deliveries.holds.hold(holding(&run), &holds, self.hold_deadline).await?;
             for part in parts(&ended, |hold| hold.bytes) {
                 send(&self.tasks, task_of_run(&run, part)?).await?;
             }
@@ -94,7 +103,8 @@ impl Fanout {
         let ends = arrived.iter().filter(|arrived| arrived.share.ends && arrived.share.before > 0);
         let read = ends.filter(|arrived| arrived.share.rest.is_none()).map(async |arrived| {
             let events = self.published_with(&arrived.event).await.unwrap_or_else(|error| {
-                tracing::error!(event.id = %arrived.event.id, %error, "what goes before an end could not be read");
+                tracing::error!(event.id = %arrived.event.id, %error, "what goes before an end \
+                    could not be read");
                 Vec::new()
             });
             (arrived.record, Earlier { events })
@@ -134,10 +144,16 @@ impl Fanout {
             }
             let own = end.wanted.map(|hold| hold.delivery);
             let token = format!("{:032x}", u128::from_be_bytes(random::bytes()?));
-            let Some(first) = self.deliveries.holds.end(holding(run), own, &token, clock::now()).await? else {
+            let Some(first) =
+                self.deliveries.holds.end(holding(run), own, &token, clock::now()).await?
+            else {
                 return self.send_part(run, &end.event, None, end.wanted).await;
             };
-            let progress = self.deliveries.records.progress([(run.workspace.clone(), run.webhook, first)]).await;
+            let progress = self
+                .deliveries
+                .records
+                .progress([(run.workspace.clone(), run.webhook, first)])
+                .await;
             let is_attempted = progress.items.contains_key(&first);
             if !is_attempted && !end.again && end.share.tries < END_TRIES {
                 return send(&self.shares, end_again(&end)?).await;
@@ -151,11 +167,13 @@ impl Fanout {
         }
     }
 
-    /// Says whether everything is held, or was made, that goes before the end; also where the run has ended before, and nothing is held for
-    /// it any more.
+    /// Says whether everything is held, or was made, that goes before the end; also where the run
+    /// has ended before, and nothing is held for it any more.
     async fn is_held(&self, end: &End) -> anyhow::Result<bool> {
         let (run, Some(expected)) = (&end.run, &end.expected) else { return Ok(false) };
-        let (Some(first), Some(last)) = (expected.first(), expected.last()) else { return Ok(true) };
+        let (Some(first), Some(last)) = (expected.first(), expected.last()) else {
+            return Ok(true);
+        };
         let from = HoldAt { is_end: false, event: *first };
         let until = HoldAt { is_end: false, event: *last };
         let between = Within { after: None, from: Some(from), until: Some(until) };
@@ -164,7 +182,11 @@ impl Fanout {
         let missing: Vec<_> = expected
             .difference(&held)
             .map(|event| {
-                (run.workspace.clone(), run.webhook, DeliveryId::derive(*event, run.webhook, Cause::Published))
+                (
+                    run.workspace.clone(),
+                    run.webhook,
+                    DeliveryId::derive(*event, run.webhook, Cause::Published),
+                )
             })
             .collect();
         if missing.is_empty() || self.deliveries.holds.has_ended(holding(run)).await? {
@@ -174,8 +196,15 @@ impl Fanout {
         Ok(missing.iter().all(|(_, _, delivery)| made.items.contains_key(delivery)))
     }
 
-    async fn go_on_with(&self, Continued { run, rest, tries, event, record: _ }: &Continued) -> anyhow::Result<()> {
-        let progress = self.deliveries.records.progress([(run.workspace.clone(), run.webhook, rest.last)]).await;
+    async fn go_on_with(
+        &self,
+        Continued { run, rest, tries, event, record: _ }: &Continued,
+    ) -> anyhow::Result<()> {
+        let progress = self
+            .deliveries
+            .records
+            .progress([(run.workspace.clone(), run.webhook, rest.last)])
+            .await;
         anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
         // Whoever holds an event longer than the deadline does not keep its order.
         let is_late = clock::now() > event.id.time() + self.hold_deadline;
@@ -189,11 +218,11 @@ impl Fanout {
         self.send_part(run, event, Some(after), None).await
     }
 
-    /// Sends what is held behind this event, or as much as one task takes and a request for the rest. `end` goes last; it is not held
-    /// yet.
+    /// Sends what is held behind this event, or as much as one task takes and a request for the
+    /// rest. `end` goes last; it is not held yet.
     ///
-    /// What is sent in parts is held until it has been attempted: a copy of the message that asks for the first part, or for the rest,
-    /// sends the same part again and not the next one.
+    /// What is sent in parts is held until it has been attempted: a copy of the message that asks
+    /// for the first part, or for the rest, sends the same part again and not the next one.
     async fn send_part(
         &self,
         run: &Run,
@@ -227,7 +256,10 @@ async fn send(queue: &Queue, message: Message) -> anyhow::Result<()> {
 }
 
 fn failed(run: &Run, what: &str, error: &anyhow::Error) {
-    tracing::error!(webhook.id = %run.webhook, workspace = %run.workspace, error = %format!("{error:#}"), "{what}");
+    tracing::error!(
+        webhook.id = %run.webhook, workspace = %run.workspace, error = %format!("{error:#}"),
+        "{what}"
+    );
 }
 
 fn holding(run: &Run) -> Holding<'_> {
@@ -236,7 +268,8 @@ fn holding(run: &Run) -> Holding<'_> {
 
 /// Two messages can bring the same event, even with data of different lengths.
 fn once_each(owed: &BTreeSet<Owed>) -> Vec<Hold> {
-    let by_event: BTreeMap<EventId, Hold> = owed.iter().map(|owed| (owed.hold.event, owed.hold)).collect();
+    let by_event: BTreeMap<EventId, Hold> =
+        owed.iter().map(|owed| (owed.hold.event, owed.hold)).collect();
     by_event.into_values().collect()
 }
 
@@ -250,7 +283,8 @@ mod tests {
     fn an_event_that_two_messages_bring_with_other_data_is_held_once() {
         let event: EventId = "01896b5d-3648-7000-8000-000000000001".parse().unwrap();
         let delivery = DeliveryId::derive(event, WebhookId(1), Cause::Published);
-        let owed = |record, bytes| Owed { hold: Hold { is_end: false, event, delivery, bytes }, record };
+        let owed =
+            |record, bytes| Owed { hold: Hold { is_end: false, event, delivery, bytes }, record };
         assert_eq!(once_each(&[owed(0, 10), owed(1, 12)].into()).len(), 1);
     }
 }

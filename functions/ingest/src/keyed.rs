@@ -1,8 +1,10 @@
-//! A call with an `Idempotency-Key`; what the key promises is in [`posthaste_domain::event::idempotency`].
+//! A call with an `Idempotency-Key`; what the key promises is in
+//! [`posthaste_domain::event::idempotency`].
 //!
-//! The way of a call: it is validated, written down as started (one conditional put), its events are sent, it is written down as
-//! sent. Whichever call finds the key taken goes on with what was written down first, so that wherever one dies, and whoever runs at
-//! the same time, all come to the same events. A call that is refused takes no key.
+//! The way of a call: it is validated, written down as started (one conditional put), its events
+//! are sent, it is written down as sent. Whichever call finds the key taken goes on with what was
+//! written down first, so that wherever one dies, and whoever runs at the same time, all come to
+//! the same events. A call that is refused takes no key.
 
 use axum::http::HeaderMap;
 use posthaste_domain::{
@@ -34,9 +36,11 @@ impl<'a> Keyed<'a> {
         Ok(Some(Self { key: IdempotencyKey::parse(value)?, workspace, registry }))
     }
 
-    /// The call that has the key: this one, which has then started, or an earlier one with the same body.
+    /// The call that has the key: this one, which has then started, or an earlier one with the same
+    /// body.
     ///
-    /// Types change: a call that was accepted and does not fit its types any more is still accepted.
+    /// Types change: a call that was accepted and does not fit its types any more is still
+    /// accepted.
     pub(crate) async fn start(
         &self,
         body: &[u8],
@@ -57,10 +61,12 @@ impl<'a> Keyed<'a> {
         Ok(call)
     }
 
-    /// All events of the call are sent. If that can't be written down, a repeat sends them again, under the same ids.
+    /// All events of the call are sent. If that can't be written down, a repeat sends them again,
+    /// under the same ids.
     pub(crate) async fn sent(&self, call: &KeyedCall) {
         if let Err(error) = self.registry.mark_sent(self.workspace, &self.key, call).await {
-            tracing::warn!(%error, "a sent call could not be marked: a repeat will send its events again");
+            tracing::warn!(%error, "a sent call could not be marked: a repeat will send its \
+                events again");
         }
     }
 }

@@ -39,7 +39,8 @@ pub(crate) async fn publish(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let traceparent = TraceParent::of_headers(headers.get_all(trace::HEADER).iter().map(HeaderValue::as_bytes));
+    let traceparent =
+        TraceParent::of_headers(headers.get_all(trace::HEADER).iter().map(HeaderValue::as_bytes));
     let call = Call { hops, traceparent };
     let keyed = Keyed::of(&headers, &registry, &caller.workspace)?;
     let published = NewEvent::parse_call(&body)?;
@@ -53,7 +54,10 @@ pub(crate) async fn publish(
             checked?;
             let mark = random::bytes().map_err(|error| ApiError::internal(&error))?;
             let id = |nth| random::bytes().map(|entropy| EventId::new(now, &entropy).of(mark, nth));
-            let ids = (0..count).map(id).collect::<Result<Vec<_>, _>>().map_err(|error| ApiError::internal(&error))?;
+            let ids = (0..count)
+                .map(id)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| ApiError::internal(&error))?;
             let events = published.accept(&ids, &caller.workspace, call, now);
             enqueue(&queue, &events).await?;
             events
@@ -79,8 +83,8 @@ pub(crate) async fn publish(
     })
 }
 
-/// A call is counted when its body could be read, so a repeated call counts again, and so does one that is refused for what its events
-/// say.
+/// A call is counted when its body could be read, so a repeated call counts again, and so does one
+/// that is refused for what its events say.
 async fn admit(limiter: &Limiter, workspace: &Workspace, events: usize) -> Result<(), ApiError> {
     let bucket = Bucket::Publishing(workspace.clone());
     limiter.admit(&bucket, u32::try_from(events).unwrap_or(u32::MAX)).await.map_err(|over| {
@@ -91,7 +95,8 @@ async fn admit(limiter: &Limiter, workspace: &Workspace, events: usize) -> Resul
     })
 }
 
-/// Checks data against the schemas of its types. The workspace's own are read with one call; the catalogue's are at hand.
+/// Checks data against the schemas of its types. The workspace's own are read with one call; the
+/// catalogue's are at hand.
 async fn check(
     registry: &Registry,
     checks: &Checks,

@@ -25,7 +25,8 @@ use crate::{
     webhooks,
 };
 
-/// The time after a change in which an attempt may still be made with the settings of before: deliver reads them once in its 45 s.
+/// The time after a change in which an attempt may still be made with the settings of before:
+/// deliver reads them once in its 45 s.
 const SETTLED: Duration = Duration::from_secs(60);
 
 pub(crate) async fn list(
@@ -34,7 +35,8 @@ pub(crate) async fn list(
     State(deliveries): State<Deliveries>,
     Asked(asked): Asked<ListDeliveries>,
 ) -> Result<Response, ApiError> {
-    let ListDeliveries { page: Page { limit, after: before }, status, event_type, since, until } = asked;
+    let ListDeliveries { page: Page { limit, after: before }, status, event_type, since, until } =
+        asked;
     let history = History { limit, before, status, event_type, since, until };
     let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
     Ok(success(StatusCode::OK, reader.page(&history).await?))
@@ -51,7 +53,10 @@ pub(crate) async fn show(
         Found::Recorded(record) => record,
         Found::Waits(waits) => {
             let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
-            return Ok(success(StatusCode::OK, reader.waiting(waits).await?.ok_or(DeliveryId::MISSING)?));
+            return Ok(success(
+                StatusCode::OK,
+                reader.waiting(waits).await?.ok_or(DeliveryId::MISSING)?,
+            ));
         }
     };
     let request = if is_as_sent(&webhook, &record) {
@@ -73,7 +78,11 @@ pub(crate) enum Found {
 }
 
 /// The delivery with this id, if it is the webhook's and was tried, or waits.
-pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: DeliveryId) -> Result<Found, ApiError> {
+pub(crate) async fn find(
+    deliveries: &Deliveries,
+    webhook: &Webhook,
+    id: DeliveryId,
+) -> Result<Found, ApiError> {
     if let Some(record) = deliveries.records.get(&webhook.workspace, webhook.id, id).await? {
         return Ok(Found::Recorded(record));
     }
@@ -81,18 +90,27 @@ pub(crate) async fn find(deliveries: &Deliveries, webhook: &Webhook, id: Deliver
         return Ok(Found::Waits(waits));
     }
     // It may have gone out between the two looks.
-    deliveries.records.get(&webhook.workspace, webhook.id, id).await?.map(Found::Recorded).ok_or(DeliveryId::MISSING)
+    deliveries
+        .records
+        .get(&webhook.workspace, webhook.id, id)
+        .await?
+        .map(Found::Recorded)
+        .ok_or(DeliveryId::MISSING)
 }
 
-/// Returns whether a request that is made now, for the last attempt's time, is the one that was sent: the settings are those of
-/// then, and no other delivery can have been in it.
+/// Returns whether a request that is made now, for the last attempt's time, is the one that was
+/// sent: the settings are those of then, and no other delivery can have been in it.
 fn is_as_sent(webhook: &Webhook, record: &DeliveryRecord) -> bool {
     let Some(attempt) = record.attempts.last() else { return false };
     let Webhook { created_at, updated_at, .. } = webhook;
     (updated_at == created_at || *updated_at + SETTLED <= attempt.at) && !webhook.format().batches()
 }
 
-fn request(webhook: &Webhook, record: &DeliveryRecord, event: &Event) -> Result<Option<SentRequest>, ApiError> {
+fn request(
+    webhook: &Webhook,
+    record: &DeliveryRecord,
+    event: &Event,
+) -> Result<Option<SentRequest>, ApiError> {
     let Some(attempt) = record.attempts.last() else { return Ok(None) };
     let made = WebhookRequest::unsigned(webhook, &[(record.id, event)], None, attempt.at)?;
     let url = webhook.settings.url.text();
@@ -135,8 +153,10 @@ mod tests {
     use super::*;
 
     fn webhook(profile: &str, updated_at: i64) -> Webhook {
-        let body =
-            serde_json::json!({ "url": "https://example.com/", "events": ["*"], "profile": profile }).to_string();
+        let body = serde_json::json!({
+            "url": "https://example.com/", "events": ["*"], "profile": profile,
+        })
+        .to_string();
         Webhook {
             id: WebhookId(42),
             workspace: Workspace::parse("acme").unwrap(),
@@ -173,10 +193,22 @@ mod tests {
 
     #[test]
     fn a_request_is_shown_only_where_it_can_not_be_another_one() {
-        assert!(is_as_sent(&webhook("standard", 0), &record(&[0])), "the settings have never changed");
-        assert!(is_as_sent(&webhook("standard", 10), &record(&[5, 70])), "that of the last attempt");
-        assert!(!is_as_sent(&webhook("standard", 10), &record(&[5])), "the settings have changed since");
-        assert!(!is_as_sent(&webhook("standard", 10), &record(&[69])), "it may have been on its way by then");
+        assert!(
+            is_as_sent(&webhook("standard", 0), &record(&[0])),
+            "the settings have never changed"
+        );
+        assert!(
+            is_as_sent(&webhook("standard", 10), &record(&[5, 70])),
+            "that of the last attempt"
+        );
+        assert!(
+            !is_as_sent(&webhook("standard", 10), &record(&[5])),
+            "the settings have changed since"
+        );
+        assert!(
+            !is_as_sent(&webhook("standard", 10), &record(&[69])),
+            "it may have been on its way by then"
+        );
         assert!(!is_as_sent(&webhook("spektr", 0), &record(&[15])), "others may have been in it");
         assert!(!is_as_sent(&webhook("standard", 0), &record(&[])), "nothing was sent");
     }

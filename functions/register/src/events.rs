@@ -1,4 +1,5 @@
-//! Answers what was published, for reconciliation: events by time, type and subject, each with whether it has been delivered.
+//! Answers what was published, for reconciliation: events by time, type and subject, each with
+//! whether it has been delivered.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use posthaste_api::{EventAnswer, List, ListEvents, ShowEvent};
@@ -28,7 +29,8 @@ pub(crate) async fn list(
     State(deliveries): State<Deliveries>,
     Asked(asked): Asked<ListEvents>,
 ) -> Result<Response, ApiError> {
-    let ListEvents { page: Page { limit, after }, since, until, event_type, subject, order } = asked;
+    let ListEvents { page: Page { limit, after }, since, until, event_type, subject, order } =
+        asked;
     let (after, partly) = match after {
         None => (None, None),
         Some(Cursor::After(event)) => (Some(event), None),
@@ -36,10 +38,13 @@ pub(crate) async fn list(
     };
     let descending = order == Order::Descending;
     let query = EventQuery { limit, after, since, until, event_type, subject, descending };
-    let reckoner = Reckoner { registry: &registry, deliveries: &deliveries, workspace: &caller.workspace };
+    let reckoner =
+        Reckoner { registry: &registry, deliveries: &deliveries, workspace: &caller.workspace };
     // One that is no longer stored is passed over.
     let resumed = match partly {
-        Some(partly) => find(&events, &caller.workspace, partly.event).await?.map(|event| (event, partly)),
+        Some(partly) => {
+            find(&events, &caller.workspace, partly.event).await?.map(|event| (event, partly))
+        }
         None => None,
     };
     let (reckoned, next) = match resumed {
@@ -52,7 +57,8 @@ pub(crate) async fn list(
             reckoner.reckon(Reckoning::new(page.items), None, page.next).await?
         }
     };
-    let items = reckoned.into_iter().map(|(event, delivered)| EventAnswer::of(event, delivered)).collect();
+    let items =
+        reckoned.into_iter().map(|(event, delivered)| EventAnswer::of(event, delivered)).collect();
     Ok(success(StatusCode::OK, List { items, next: next.map(|cursor| cursor.to_string()) }))
 }
 
@@ -70,15 +76,21 @@ pub(crate) async fn show(
         Some(partly) => Reckoning::resumed(event.clone(), partly),
         None => Reckoning::new(vec![event.clone()]),
     };
-    let reckoner = Reckoner { registry: &registry, deliveries: &deliveries, workspace: &caller.workspace };
-    let (reckoned, next) = reckoner.reckon(reckoning, partly.map(|partly| partly.webhook), None).await?;
+    let reckoner =
+        Reckoner { registry: &registry, deliveries: &deliveries, workspace: &caller.workspace };
+    let (reckoned, next) =
+        reckoner.reckon(reckoning, partly.map(|partly| partly.webhook), None).await?;
     let delivered = reckoned.into_iter().next().and_then(|(_, delivered)| delivered);
     let next = next.map(|cursor| cursor.to_string());
     Ok(success(StatusCode::OK, EventAnswer { next, ..EventAnswer::of(event, delivered) }))
 }
 
 /// An event, as long as it is stored.
-pub(crate) async fn find(events: &Events, workspace: &Workspace, id: EventId) -> Result<Option<Event>, ApiError> {
+pub(crate) async fn find(
+    events: &Events,
+    workspace: &Workspace,
+    id: EventId,
+) -> Result<Option<Event>, ApiError> {
     let key = (workspace.clone(), id);
     let mut found = events.get([key.clone()]).await;
     if found.unread.contains(&key) { Err(ApiError::Internal) } else { Ok(found.items.remove(&key)) }

@@ -1,8 +1,10 @@
-//! Reading what waits in a webhook's backlog, beside its records. What is shown of it is decided in [`posthaste_domain::delivery::history`].
+//! Reading what waits in a webhook's backlog, beside its records. What is shown of it is decided in
+//! [`posthaste_domain::delivery::history`].
 //!
-//! A page costs one call a class of the backlog, or two where more than that call reads waits in one millisecond; then one call for
-//! the records, and, if something waits, one for the types of its events and one for the lane. A delivery whose event is no longer
-//! stored can't be made any more, and is not shown.
+//! A page costs one call a class of the backlog, or two where more than that call reads waits in
+//! one millisecond; then one call for the records, and, if something waits, one for the types of
+//! its events and one for the lane. A delivery whose event is no longer stored can't be made any
+//! more, and is not shown.
 
 use posthaste_api::{DeliveryAnswer, List};
 use posthaste_domain::{
@@ -21,7 +23,8 @@ use posthaste_store::{Backlog, Deliveries, DeliveryRecord, Events, History};
 
 use crate::deliveries::answer;
 
-/// The number of items that the first call for a class reads: enough for most pages, and far less than 1 MB.
+/// The number of items that the first call for a class reads: enough for most pages, and far less
+/// than 1 MB.
 const FIRST_CALL: usize = 200;
 
 /// The tables, and the webhook whose history is read.
@@ -37,7 +40,8 @@ impl Reader<'_> {
     pub(crate) async fn page(self, asked_for: &History) -> Result<List<DeliveryAnswer>, ApiError> {
         let History { limit, before, since, until, .. } = *asked_for;
         let asked = Asked { limit: usize::from(limit), before, since, until };
-        // In this order: what goes out in between is deleted from the backlog after it was recorded.
+        // In this order: what goes out in between is deleted from the backlog after it was
+        // recorded.
         let stretches = match asked_for.status {
             None | Some(Status::Waiting) => self.stretches(&asked).await?,
             Some(_) => Vec::new(),
@@ -65,14 +69,20 @@ impl Reader<'_> {
         Ok(vec![live, replay])
     }
 
-    async fn stretch(self, class: Class, times: (Timestamp, Option<Timestamp>)) -> Result<Stretch, ApiError> {
+    async fn stretch(
+        self,
+        class: Class,
+        times: (Timestamp, Option<Timestamp>),
+    ) -> Result<Stretch, ApiError> {
         let backlog = backlog(self.webhook);
-        let page = self.deliveries.backlogs.newest(backlog, class, times, None, Some(FIRST_CALL)).await?;
+        let page =
+            self.deliveries.backlogs.newest(backlog, class, times, None, Some(FIRST_CALL)).await?;
         let mut stretch = Stretch::new(page.items, page.is_end);
         let unfinished = stretch.unfinished().map(|(time, last)| (time, last.key.clone()));
         if let Some((time, last)) = unfinished {
             let times = history::millisecond(time);
-            let rest = self.deliveries.backlogs.newest(backlog, class, times, Some(&last), None).await?;
+            let rest =
+                self.deliveries.backlogs.newest(backlog, class, times, Some(&last), None).await?;
             if !rest.is_end {
                 tracing::warn!("more waits in a millisecond than the history can show");
             }
@@ -82,8 +92,15 @@ impl Reader<'_> {
     }
 
     async fn records(self, asked_for: &History) -> Result<Records<DeliveryRecord>, ApiError> {
-        let page = self.deliveries.records.history(&self.webhook.workspace, self.webhook.id, asked_for).await?;
-        Ok(Records { items: page.items.into_iter().map(|record| (record.id, record)).collect(), next: page.next })
+        let page = self
+            .deliveries
+            .records
+            .history(&self.webhook.workspace, self.webhook.id, asked_for)
+            .await?;
+        Ok(Records {
+            items: page.items.into_iter().map(|record| (record.id, record)).collect(),
+            next: page.next,
+        })
     }
 
     /// Leaves out what waits and has a record that was not read with this page.
@@ -101,12 +118,17 @@ impl Reader<'_> {
         if wanted.is_empty() {
             return Ok(rows);
         }
-        let progress =
-            self.deliveries.records.progress(wanted.into_iter().map(|wanted| (workspace.clone(), *id, wanted))).await;
+        let progress = self
+            .deliveries
+            .records
+            .progress(wanted.into_iter().map(|wanted| (workspace.clone(), *id, wanted)))
+            .await;
         if !progress.unread.is_empty() {
             return Err(ApiError::Internal);
         }
-        let is_new = |row: &Row<DeliveryRecord>| unknown(row).is_none_or(|id| !progress.items.contains_key(&id));
+        let is_new = |row: &Row<DeliveryRecord>| {
+            unknown(row).is_none_or(|id| !progress.items.contains_key(&id))
+        };
         Ok(rows.into_iter().filter(is_new).collect())
     }
 
@@ -124,8 +146,10 @@ impl Reader<'_> {
         if keys.is_empty() {
             return Ok(rows.into_iter().filter_map(record).map(answer).collect());
         }
-        let (types, lane) =
-            tokio::join!(self.events.types(keys), self.deliveries.lanes.get(workspace, self.webhook.id));
+        let (types, lane) = tokio::join!(
+            self.events.types(keys),
+            self.deliveries.lanes.get(workspace, self.webhook.id)
+        );
         if !types.unread.is_empty() {
             return Err(ApiError::Internal);
         }
@@ -143,7 +167,8 @@ impl Reader<'_> {
     }
 }
 
-/// The delivery with this id, if it waits. One that waits together with an earlier one is not found by its own id.
+/// The delivery with this id, if it waits. One that waits together with an earlier one is not found
+/// by its own id.
 pub(crate) async fn find_waiting(
     deliveries: &Deliveries,
     webhook: &Webhook,
@@ -152,7 +177,9 @@ pub(crate) async fn find_waiting(
     let times = history::millisecond(id.time());
     for class in Class::ALL {
         let page = deliveries.backlogs.newest(backlog(webhook), class, times, None, None).await?;
-        if let Some(waits) = page.items.iter().flat_map(history::deliveries).find(|waits| waits.id == id) {
+        if let Some(waits) =
+            page.items.iter().flat_map(history::deliveries).find(|waits| waits.id == id)
+        {
             return Ok(Some(waits));
         }
     }

@@ -20,7 +20,9 @@ use axum::{
     routing::{any, delete, get, post},
 };
 use nudge::Turns;
-use posthaste_domain::{delivery::request::USER_AGENT, endpoint::url::UrlPolicy, event::loops::Relayed};
+use posthaste_domain::{
+    delivery::request::USER_AGENT, endpoint::url::UrlPolicy, event::loops::Relayed,
+};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     api::{self, ApiError, MAX_BODY_BYTES},
@@ -65,7 +67,10 @@ async fn main() -> Result<(), lambda_http::Error> {
         turns: Turns { deliveries: deliveries.clone(), queue: queue("TURNS_QUEUE_URL")? },
         deliveries,
         queues: Queues { tasks: queue("DELIVERIES_QUEUE_URL")?, pages: queue("REPLAY_QUEUE_URL")? },
-        tester: Tester { sender: Sender::new(url_policy.clone(), USER_AGENT)?, retention: config::retention()? },
+        tester: Tester {
+            sender: Sender::new(url_policy.clone(), USER_AGENT)?,
+            retention: config::retention()?,
+        },
         url_policy,
         most_webhooks: MostWebhooks(config::parsed("MAX_WEBHOOKS", "a number")?),
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?)
@@ -74,7 +79,10 @@ async fn main() -> Result<(), lambda_http::Error> {
     };
     let routes = Router::new()
         .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
-        .route("/api/v1/webhooks/{id}", get(webhooks::show).patch(webhooks::change).delete(webhooks::remove))
+        .route(
+            "/api/v1/webhooks/{id}",
+            get(webhooks::show).patch(webhooks::change).delete(webhooks::remove),
+        )
         .route("/api/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
         .route("/api/v1/webhooks/{id}/deliveries", get(deliveries::list))
         .route("/api/v1/webhooks/{id}/deliveries/{delivery}", get(deliveries::show))
@@ -93,7 +101,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, None, telemetry).await
 }
 
-/// Answers 405 on a path whose other methods other functions have. Their routes are the gateway's, and what has no route comes here.
+/// Answers 405 on a path whose other methods other functions have. Their routes are the gateway's,
+/// and what has no route comes here.
 fn elsewhere(allowed: &'static str) -> impl Handler<((),), Shared> {
     async move || ([(header::ALLOW, allowed)], ApiError::MethodNotAllowed)
 }

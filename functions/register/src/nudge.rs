@@ -19,15 +19,17 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Wakes the turn, if the webhook has one, and returns its lane as it is then. A failure does not undo the change: the turn sees
-    /// it when it wakes by itself. A lane that nobody knows is answered as a healthy one.
+    /// Wakes the turn, if the webhook has one, and returns its lane as it is then. A failure does
+    /// not undo the change: the turn sees it when it wakes by itself. A lane that nobody knows is
+    /// answered as a healthy one.
     pub(crate) async fn nudge(&self, workspace: &Workspace, webhook: WebhookId) -> Lane {
         let nudge = lane::nudge(clock::now());
         let before = match self.deliveries.lanes.write(workspace, webhook, &nudge).await {
             Ok(Outcome::Done(before)) => before,
             Ok(Outcome::Refused(lane)) => {
                 if let Some(write) = lane::forgive(&lane)
-                    && let Err(error) = self.deliveries.lanes.write(workspace, webhook, &write).await
+                    && let Err(error) =
+                        self.deliveries.lanes.write(workspace, webhook, &write).await
                 {
                     tracing::warn!(%error, "a circuit could not be closed after a change");
                 }
@@ -39,12 +41,18 @@ impl Turns {
             }
         };
         if let Err(error) = self.send(workspace, webhook, &before).await {
-            tracing::warn!(%error, "a turn could not be sent after a change; release will see to it");
+            tracing::warn!(%error, "a turn could not be sent after a change; release will \
+                see to it");
         }
         Lane { sick_until: None, ..before }
     }
 
-    async fn send(&self, workspace: &Workspace, webhook: WebhookId, lane: &Lane) -> anyhow::Result<()> {
+    async fn send(
+        &self,
+        workspace: &Workspace,
+        webhook: WebhookId,
+        lane: &Lane,
+    ) -> anyhow::Result<()> {
         let token = lane.token.clone().unwrap_or_default();
         let turn = TurnMessage { workspace: workspace.clone(), webhook, token };
         let message = Message::new(serde_json::to_string(&turn)?, workspace.to_string());

@@ -53,7 +53,8 @@ impl InPath for KeyId {
     const MISSING: ApiError = ApiError::NotFound("API key with this id");
 }
 
-/// The id that the path names. It comes behind the caller among the arguments: whoever lacks the scope learns nothing about ids.
+/// The id that the path names. It comes behind the caller among the arguments: whoever lacks the
+/// scope learns nothing about ids.
 pub(crate) struct Named<I>(pub(crate) I);
 
 impl<I: InPath> FromRequestParts<Shared> for Named<I> {

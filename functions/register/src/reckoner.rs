@@ -1,9 +1,10 @@
-//! Finding out of events whether they are delivered, within what one call may read. What is found is put together in
-//! [`posthaste_domain::fanout::delivered`].
+//! Finding out of events whether they are delivered, within what one call may read. What is found
+//! is put together in [`posthaste_domain::fanout::delivered`].
 //!
-//! First the webhooks are read, a call at a time, and each leaves behind only the ids of the deliveries that it may be owed. Then
-//! these are looked up. Where either would take too much the answer ends early, and its cursor goes on from there, in the middle of
-//! an event if need be. Each call of the API looks at one webhook at least.
+//! First the webhooks are read, a call at a time, and each leaves behind only the ids of the
+//! deliveries that it may be owed. Then these are looked up. Where either would take too much the
+//! answer ends early, and its cursor goes on from there, in the middle of an event if need be. Each
+//! call of the API looks at one webhook at least.
 
 use posthaste_domain::{
     access::workspace::Workspace,
@@ -19,7 +20,8 @@ const MAX_WEBHOOK_UNITS: f64 = 1000.0;
 const MAX_OWED: usize = 2000;
 /// After so many read units (8 KB, read eventually) no other deliveries are looked up.
 const MAX_LOOK_UP_UNITS: f64 = 1000.0;
-/// The number of deliveries that are looked up before what that took is counted: four calls at once.
+/// The number of deliveries that are looked up before what that took is counted: four calls at
+/// once.
 const LOOK_UPS: usize = 400;
 
 /// The tables, and the workspace whose events are asked about.
@@ -45,7 +47,11 @@ impl Reckoner<'_> {
         Ok(reckoning.finish(next))
     }
 
-    async fn add_webhooks(self, reckoning: &mut Reckoning, from: Option<WebhookId>) -> Result<(), ApiError> {
+    async fn add_webhooks(
+        self,
+        reckoning: &mut Reckoning,
+        from: Option<WebhookId>,
+    ) -> Result<(), ApiError> {
         let (mut from, mut units) = (from, 0.0);
         loop {
             let read = self.registry.subscribers(self.workspace, from).await?;

@@ -1,7 +1,8 @@
 //! Making deliveries again: one, or all of a time as a job of the function `replay`.
 //!
-//! A job's first message is sent before the job is stored: whoever dies between leaves a message that finds no job and ends, and
-//! never a job without a message. Should the message of a running job get lost later, whoever asks about the job sends it again.
+//! A job's first message is sent before the job is stored: whoever dies between leaves a message
+//! that finds no job and ends, and never a job without a message. Should the message of a running
+//! job get lost later, whoever asks about the job sends it again.
 
 use std::time::Duration;
 
@@ -50,7 +51,9 @@ pub(crate) async fn one(
         return Err(ApiError::DeliveryWaiting);
     };
     is_enabled(&webhook)?;
-    let event = events::find(&events, &webhook.workspace, record.event_id).await?.ok_or(ApiError::EventGone)?;
+    let event = events::find(&events, &webhook.workspace, record.event_id)
+        .await?
+        .ok_or(ApiError::EventGone)?;
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let id = DeliveryId::derive(event.id, webhook.id, Cause::Replayed(nonce));
     let due = Due::of(id, &event).because(CauseKind::Replay);
@@ -91,7 +94,8 @@ pub(crate) async fn show(
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
 ) -> Result<Response, ApiError> {
-    let job = deliveries.jobs.get((&webhook.workspace, webhook.id), id).await?.ok_or(JobId::MISSING)?;
+    let job =
+        deliveries.jobs.get((&webhook.workspace, webhook.id), id).await?.ok_or(JobId::MISSING)?;
     revive(&deliveries, &queues, &webhook, &job, clock::now()).await?;
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }
@@ -102,7 +106,11 @@ pub(crate) async fn cancel(
     State(deliveries): State<Deliveries>,
 ) -> Result<Response, ApiError> {
     let owner: JobOwner<'_> = (&webhook.workspace, webhook.id);
-    let job = deliveries.jobs.end(owner, id, JobStatus::Cancelled, None, clock::now()).await?.ok_or(JobId::MISSING)?;
+    let job = deliveries
+        .jobs
+        .end(owner, id, JobStatus::Cancelled, None, clock::now())
+        .await?
+        .ok_or(JobId::MISSING)?;
     tracing::info!(job.id = %job.id, "cancelled a replay");
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }

@@ -1,5 +1,5 @@
-//! Sending a sample event now, and answering what the endpoint said. A test has one attempt, which is recorded when it is over: a
-//! call that dies before that leaves no trace.
+//! Sending a sample event now, and answering what the endpoint said. A test has one attempt, which
+//! is recorded when it is over: a call that dies before that leaves no trace.
 
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ pub(crate) async fn send(
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));
     let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;
-    let subject = Subject { delivery, webhook: webhook.id, event: &event, cause: CauseKind::Test, retention };
+    let subject =
+        Subject { delivery, webhook: webhook.id, event: &event, cause: CauseKind::Test, retention };
     let new = NewAttempt { attempt: &attempt, id: &delivery.to_string(), known: 0, retry: None };
     deliveries.records.record_attempt(subject, new, clock::now()).await?;
     tracing::info!(
@@ -69,7 +70,11 @@ pub(crate) async fn send(
 }
 
 /// A fresh event of the type that is asked for, or of the first that the webhook subscribes to.
-async fn event(registry: &Registry, webhook: &Webhook, asked: Option<EventType>) -> Result<Event, ApiError> {
+async fn event(
+    registry: &Registry,
+    webhook: &Webhook,
+    asked: Option<EventType>,
+) -> Result<Event, ApiError> {
     let Webhook { workspace, settings, .. } = webhook;
     let is_built_in = |event_type: &EventType| catalogue::find(event_type.as_str()).is_some();
     let event_type = match asked {
@@ -79,7 +84,8 @@ async fn event(registry: &Registry, webhook: &Webhook, asked: Option<EventType>)
             sample::default_type(&settings.events, &own).ok_or(ApiError::Internal)?
         }
     };
-    let own = if is_built_in(&event_type) { None } else { own(registry, workspace, &event_type).await? };
+    let own =
+        if is_built_in(&event_type) { None } else { own(registry, workspace, &event_type).await? };
     let is_known = own.is_some() || is_built_in(&event_type);
     let known = if is_known { Vec::new() } else { registry.some_type_names(workspace).await? };
     let now = clock::now();
@@ -106,7 +112,13 @@ async fn attempt(
 ) -> Result<Attempt, ApiError> {
     let span = SpanId::new(random::bytes().map_err(|error| ApiError::internal(&error))?);
     let began = clock::now();
-    let request = WebhookRequest::new(webhook, &credentials.secrets, &[(delivery, event)], None, (began, span))?;
+    let request = WebhookRequest::new(
+        webhook,
+        &credentials.secrets,
+        &[(delivery, event)],
+        None,
+        (began, span),
+    )?;
     let own = credentials.own_headers();
     let headers = WebhookRequest::headers_with(request.headers, &own);
     let request = Request {
@@ -117,7 +129,14 @@ async fn attempt(
     };
     let Outcome { duration, result } = sender.send(request).await;
     Ok(match result {
-        Ok(response) => Attempt::answered(webhook, &credentials.url, began, duration, response.status, &response.body),
+        Ok(response) => Attempt::answered(
+            webhook,
+            &credentials.url,
+            began,
+            duration,
+            response.status,
+            &response.body,
+        ),
         Err(error) => {
             tracing::info!(error.code = error.code, error.detail = %error.detail, "no answer");
             let failure = Failure { code: error.code.to_owned(), message: error.message };

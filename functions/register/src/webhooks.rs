@@ -35,9 +35,11 @@ use crate::{
     path::{InPath, Managed, NamedWebhook},
 };
 
-/// The number of times that a change is tried again when another call changed the webhook in between.
+/// The number of times that a change is tried again when another call changed the webhook in
+/// between.
 const CHANGE_TRIES: u32 = 5;
-/// The time that a change waits for the encryption key when all it would do with it is to replace an older one.
+/// The time that a change waits for the encryption key when all it would do with it is to replace
+/// an older one.
 const RESEALING: Duration = Duration::from_secs(2);
 
 /// The number of webhooks that a workspace may have.
@@ -91,7 +93,8 @@ pub(crate) async fn list(
     Asked(Page { limit, after }): Asked<Page<WebhookId>>,
 ) -> Result<Response, ApiError> {
     let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
-    let owners: Vec<_> = page.items.iter().map(|webhook| (webhook.workspace.clone(), webhook.id)).collect();
+    let owners: Vec<_> =
+        page.items.iter().map(|webhook| (webhook.workspace.clone(), webhook.id)).collect();
     let mut lanes = deliveries.lanes.get_all(&owners).await;
     if !lanes.unread.is_empty() {
         return Err(ApiError::Internal);
@@ -100,7 +103,11 @@ pub(crate) async fn list(
     let mut items = Vec::new();
     for (webhook, owner) in page.items.into_iter().zip(owners) {
         let webhook = opened(&keys, webhook).await?;
-        items.push(WebhookAnswer::of(&webhook, &lanes.items.remove(&owner).unwrap_or_default(), now));
+        items.push(WebhookAnswer::of(
+            &webhook,
+            &lanes.items.remove(&owner).unwrap_or_default(),
+            now,
+        ));
     }
     Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
@@ -125,9 +132,11 @@ pub(crate) async fn change(
 ) -> Result<Response, ApiError> {
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) = registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
+        let (webhook, revision) =
+            registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
         let was = Subscription::of(&webhook);
-        let Change { mut settings, headers, enables } = Change::parse(&body, &webhook.settings, &policy)?;
+        let Change { mut settings, headers, enables } =
+            Change::parse(&body, &webhook.settings, &policy)?;
         check_types(&registry, &workspace, &settings, Some(&webhook.settings)).await?;
         let moved = moved(&keys, &webhook, &settings.url).await?;
         settings = if moved {
@@ -139,7 +148,8 @@ pub(crate) async fn change(
             Some(headers) => keys.seal_headers(Place::from(&webhook), &headers).await?,
             None => webhook.headers,
         };
-        // Another endpoint has done nothing yet. And saying that it is enabled enables it again after it was disabled.
+        // Another endpoint has done nothing yet. And saying that it is enabled enables it again
+        // after it was disabled.
         let afresh = moved || (enables && webhook.health != Health::default());
         let health = if afresh { Health::default() } else { webhook.health };
         let changed = Webhook { settings, headers, updated_at: clock::now(), health, ..webhook };
@@ -170,11 +180,15 @@ pub(crate) async fn rotate(
     // Nothing may fail after the rotation: its answer is the only one that shows the secret.
     let lane = deliveries.lanes.get(&workspace, id).await?;
     let answer = |webhook: &Webhook| {
-        success(StatusCode::OK, WebhookAnswer::of(webhook, &lane, clock::now()).with_secret(&secret))
+        success(
+            StatusCode::OK,
+            WebhookAnswer::of(webhook, &lane, clock::now()).with_secret(&secret),
+        )
     };
     let mut sealed = None;
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) = registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
+        let (webhook, revision) =
+            registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
@@ -186,7 +200,9 @@ pub(crate) async fn rotate(
         let secrets = webhook.secrets.clone().rotate(new, clock::now(), overlap)?;
         let rotated = resealed(&keys, Webhook { secrets, ..webhook }).await;
         let subscription = Subscription::of(&rotated);
-        if let Written::Done = registry.change_webhook(&rotated, revision, &subscription, false).await? {
+        if let Written::Done =
+            registry.change_webhook(&rotated, revision, &subscription, false).await?
+        {
             tracing::info!("rotated a secret");
             return Ok(answer(&shown(&keys, rotated).await));
         }
@@ -212,8 +228,8 @@ fn new_secret() -> Result<Secret, ApiError> {
     random::bytes().map(Secret::new).map_err(|error| ApiError::internal(&error))
 }
 
-/// What is written is sealed with the newest key. Where that can't be had in a moment, it stays as it is: a webhook can be paused
-/// whatever becomes of the key.
+/// What is written is sealed with the newest key. Where that can't be had in a moment, it stays as
+/// it is: a webhook can be paused whatever becomes of the key.
 async fn resealed(keys: &Keys, webhook: Webhook) -> Webhook {
     match tokio::time::timeout(RESEALING, keys.reseal(&webhook)).await {
         Ok(Ok(Some(resealed))) => resealed,
@@ -243,22 +259,30 @@ pub(crate) async fn opened(keys: &Keys, webhook: Webhook) -> Result<Webhook, Api
     Ok(Webhook { settings: Settings { url, ..webhook.settings }, ..webhook })
 }
 
-/// The same after a change, whose answer must not fail: where the key can't be had in a moment, the owner sees the origin only.
+/// The same after a change, whose answer must not fail: where the key can't be had in a moment, the
+/// owner sees the origin only.
 async fn shown(keys: &Keys, webhook: Webhook) -> Webhook {
     match tokio::time::timeout(RESEALING, keys.open_url(&webhook)).await {
-        Ok(Ok(url)) => Webhook { settings: Settings { url: StoredUrl::Open(url), ..webhook.settings }, ..webhook },
+        Ok(Ok(url)) => Webhook {
+            settings: Settings { url: StoredUrl::Open(url), ..webhook.settings },
+            ..webhook
+        },
         Ok(Err(error)) => {
             tracing::warn!(%error, "a webhook's URL is answered without what is sealed of it");
             webhook
         }
         Err(_) => {
-            tracing::warn!("a webhook's URL is answered without what is sealed of it: the key did not come in time");
+            tracing::warn!(
+                "a webhook's URL is answered without what is sealed of it: the key did not \
+                 come in time"
+            );
             webhook
         }
     }
 }
 
-/// Returns whether a change sends requests elsewhere. What a URL was that does not open any more, nobody can say.
+/// Returns whether a change sends requests elsewhere. What a URL was that does not open any more,
+/// nobody can say.
 async fn moved(keys: &Keys, webhook: &Webhook, url: &StoredUrl) -> Result<bool, ApiError> {
     let StoredUrl::Open(new) = url else { return Ok(false) };
     match keys.open_url(webhook).await {
@@ -268,7 +292,8 @@ async fn moved(keys: &Keys, webhook: &Webhook, url: &StoredUrl) -> Result<bool, 
     }
 }
 
-/// Refuses what is not known. Of the workspace's own types those are read that the catalogue lacks, and others only to suggest one.
+/// Refuses what is not known. Of the workspace's own types those are read that the catalogue lacks,
+/// and others only to suggest one.
 async fn check_types(
     registry: &Registry,
     workspace: &Workspace,

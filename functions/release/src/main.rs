@@ -1,5 +1,5 @@
-//! `release`: what is parked or held in the Deliveries table goes back to the deliveries queue when its time has come, and webhooks'
-//! turns are woken.
+//! `release`: what is parked or held in the Deliveries table goes back to the deliveries queue when
+//! its time has come, and webhooks' turns are woken.
 
 mod lanes;
 mod parts;
@@ -26,7 +26,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     let release = &release;
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<Value>| {
-        let handled = async { release.handle(&parts::of(&event.payload)?, Deadline::of(event.context.deadline)).await };
+        let handled = async {
+            release.handle(&parts::of(&event.payload)?, Deadline::of(event.context.deadline)).await
+        };
         handled.await.map_err(lambda_runtime::Error::from)
     }));
     runtime.layer(telemetry).run().await

@@ -3,8 +3,8 @@
 use posthaste_domain::delivery::release::Part;
 use serde_json::Value;
 
-/// The part that the event names as `{"part": 3}`. An event without one, as of a schedule that is older than the parts, or of a person,
-/// asks for all of them.
+/// The part that the event names as `{"part": 3}`. An event without one, as of a schedule that is
+/// older than the parts, or of a person, asks for all of them.
 ///
 /// # Errors
 /// There is no such part.
@@ -27,9 +27,17 @@ mod tests {
     #[test]
     fn an_event_asks_for_one_part_or_for_all() {
         assert_eq!(of(&json!({ "part": 3 })).unwrap(), [Part::new(3).unwrap()]);
-        assert_eq!(of(&json!({ "source": "aws.events", "detail": {} })).unwrap(), Part::all().collect::<Vec<_>>());
+        assert_eq!(
+            of(&json!({ "source": "aws.events", "detail": {} })).unwrap(),
+            Part::all().collect::<Vec<_>>()
+        );
         assert_eq!(of(&Value::Null).unwrap().len(), 8);
-        for bad in [json!({ "part": 8 }), json!({ "part": -1 }), json!({ "part": "3" }), json!({ "part": null })] {
+        for bad in [
+            json!({ "part": 8 }),
+            json!({ "part": -1 }),
+            json!({ "part": "3" }),
+            json!({ "part": null }),
+        ] {
             assert!(of(&bad).is_err(), "{bad}");
         }
     }

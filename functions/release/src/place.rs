@@ -49,7 +49,8 @@ pub(crate) struct Round {
     pub(crate) sent: usize,
     /// The number of messages that were refused and of items that could not be forgotten.
     pub(crate) refused: usize,
-    /// It says whether something was done: without that the partition is given up until the next call.
+    /// It says whether something was done: without that the partition is given up until the next
+    /// call.
     pub(crate) has_moved: bool,
 }
 
@@ -78,8 +79,13 @@ impl Place {
         self.kept.len()
     }
 
-    /// Sends the next page, and what is left of those before. Each task is sent first and forgotten then.
-    pub(crate) async fn round(&mut self, release: &Release, until: Timestamp) -> anyhow::Result<Round> {
+    /// Sends the next page, and what is left of those before. Each task is sent first and forgotten
+    /// then.
+    pub(crate) async fn round(
+        &mut self,
+        release: &Release,
+        until: Timestamp,
+    ) -> anyhow::Result<Round> {
         let mut round = Round::default();
         // What is refused for good must not hold up what comes after it.
         if self.unsent.len() < MUCH && !matches!(self.cursor, Cursor::End) {
@@ -87,10 +93,11 @@ impl Place {
             self.unsent.extend(page);
             round.has_moved = true;
         }
-        let (messages, mut released): (Vec<Message>, Vec<Option<Vec<Released>>>) = std::mem::take(&mut self.unsent)
-            .into_iter()
-            .map(|Outgoing { message, released }| (message, Some(released)))
-            .unzip();
+        let (messages, mut released): (Vec<Message>, Vec<Option<Vec<Released>>>) =
+            std::mem::take(&mut self.unsent)
+                .into_iter()
+                .map(|Outgoing { message, released }| (message, Some(released)))
+                .unzip();
         let mut sent = std::mem::take(&mut self.kept);
         let had = sent.len();
         {
@@ -99,7 +106,9 @@ impl Place {
                 for (_, error) in &call.failed {
                     tracing::error!(%error, "a task could not be sent");
                 }
-                for at in call.messages.filter(|at| !call.failed.iter().any(|(failed, _)| failed == at)) {
+                for at in
+                    call.messages.filter(|at| !call.failed.iter().any(|(failed, _)| failed == at))
+                {
                     round.sent += 1;
                     sent.extend(released[at].take().into_iter().flatten());
                 }
@@ -109,7 +118,9 @@ impl Place {
         }
         self.forget(sent, release).await?;
         let left = messages.into_iter().zip(released);
-        self.unsent = left.filter_map(|(message, released)| Some(Outgoing { message, released: released? })).collect();
+        self.unsent = left
+            .filter_map(|(message, released)| Some(Outgoing { message, released: released? }))
+            .collect();
         round.refused = self.unsent.len() + self.kept.len();
         round.has_moved |= round.sent > 0 || self.kept.len() < had;
         Ok(round)
@@ -122,7 +133,11 @@ impl Place {
         Ok(())
     }
 
-    async fn next_page(&mut self, deliveries: &Deliveries, until: Timestamp) -> anyhow::Result<Vec<Outgoing>> {
+    async fn next_page(
+        &mut self,
+        deliveries: &Deliveries,
+        until: Timestamp,
+    ) -> anyhow::Result<Vec<Outgoing>> {
         let now = clock::now();
         match &self.cursor {
             Cursor::Parked(shard, after) => {
@@ -134,7 +149,8 @@ impl Place {
             }
             Cursor::Index(shard, after) => {
                 let page = deliveries.due.page(*shard, now, until, after.as_ref(), PAGE).await?;
-                self.cursor = page.next.map_or(Cursor::End, |next| Cursor::Index(*shard, Some(next)));
+                self.cursor =
+                    page.next.map_or(Cursor::End, |next| Cursor::Index(*shard, Some(next)));
                 overdue(page.due.first().map(|due| due.due_at), now);
                 Ok(plan::held(page.due, now)?)
             }

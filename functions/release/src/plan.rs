@@ -24,8 +24,12 @@ pub(crate) struct Outgoing {
     pub(crate) released: Vec<Released>,
 }
 
-/// A page of due items without those at its end whose companions may be on the next one, and the key after which that begins.
-pub(crate) fn whole(mut items: Vec<ParkedItem>, next: Option<String>) -> (Vec<ParkedItem>, Option<String>) {
+/// A page of due items without those at its end whose companions may be on the next one, and the
+/// key after which that begins.
+pub(crate) fn whole(
+    mut items: Vec<ParkedItem>,
+    next: Option<String>,
+) -> (Vec<ParkedItem>, Option<String>) {
     if next.is_none() {
         return (items, None);
     }
@@ -52,8 +56,8 @@ pub(crate) fn parked_since(items: &[ParkedItem]) -> Option<Timestamp> {
     items.iter().find_map(|item| Some(ParkedKey::parse(&item.key.1)?.due_at))
 }
 
-/// The messages of due items, each at its time. A task that is an item of its own goes out as it is. An item whose key can't be read
-/// is left.
+/// The messages of due items, each at its time. A task that is an item of its own goes out as it
+/// is. An item whose key can't be read is left.
 pub(crate) fn parked(items: Vec<ParkedItem>, now: Timestamp) -> Vec<Outgoing> {
     let mut tasks: Vec<(String, Outgoing)> = Vec::new();
     for item in items {
@@ -76,17 +80,20 @@ pub(crate) fn parked(items: Vec<ParkedItem>, now: Timestamp) -> Vec<Outgoing> {
     tasks.into_iter().map(|(_, outgoing)| outgoing).collect()
 }
 
-/// One task with the deliveries of both, each once and in the order of their events; none if one can't be read.
+/// One task with the deliveries of both, each once and in the order of their events; none if one
+/// can't be read.
 fn united(one: &str, other: &str) -> Option<String> {
     let (one, other) = (Task::parse(one).ok()?, Task::parse(other).ok()?);
     let mut known = BTreeSet::new();
-    let mut deliveries: Vec<Due<'static>> = one.deliveries.iter().chain(&other.deliveries).cloned().collect();
+    let mut deliveries: Vec<Due<'static>> =
+        one.deliveries.iter().chain(&other.deliveries).cloned().collect();
     deliveries.retain(|due| known.insert(due.id));
     deliveries.sort_by_key(|due| due.content.event_id());
     one.with(deliveries).message().ok()
 }
 
-/// The things that go out together: what shared a request, and what was held for the same run. Anything else goes alone.
+/// The things that go out together: what shared a request, and what was held for the same run.
+/// Anything else goes alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Together {
     Batch(BatchId),
@@ -121,8 +128,10 @@ fn outgoing(
     due: &[DueDelivery],
     now: Timestamp,
 ) -> serde_json::Result<Outgoing> {
-    let deliveries =
-        due.iter().map(|due| Due::of_stored(due.delivery, due.event, due.bytes).because(due.cause)).collect();
+    let deliveries = due
+        .iter()
+        .map(|due| Due::of_stored(due.delivery, due.event, due.bytes).because(due.cause))
+        .collect();
     let batch = due.first().and_then(|due| due.batch);
     let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, deliveries) };
     let last = due.iter().map(|due| due.due_at).max().unwrap_or(now);
@@ -145,7 +154,8 @@ mod tests {
     }
 
     fn due(webhook: u64, nth: u8, seconds: i64) -> DueDelivery {
-        let event: EventId = format!("01896b5d-3648-7000-8000-0000000000{nth:02x}").parse().unwrap();
+        let event: EventId =
+            format!("01896b5d-3648-7000-8000-0000000000{nth:02x}").parse().unwrap();
         DueDelivery {
             workspace: Workspace::parse("acme").unwrap(),
             webhook: WebhookId(webhook),
@@ -166,7 +176,10 @@ mod tests {
         let describe = |outgoing: &Outgoing| {
             let task = Task::parse(&outgoing.message.body).unwrap();
             assert!(task.recorded && outgoing.released.len() == task.deliveries.len());
-            let events = task.deliveries.iter().map(|due| due.content.event_id().to_string()[34..].to_owned());
+            let events = task
+                .deliveries
+                .iter()
+                .map(|due| due.content.event_id().to_string()[34..].to_owned());
             (events.collect::<Vec<_>>().join(" "), outgoing.message.delay.as_secs())
         };
         let mut tasks: Vec<_> = tasks.iter().map(describe).collect();
@@ -192,15 +205,21 @@ mod tests {
 
     #[test]
     fn what_was_held_for_a_run_goes_together_in_order() {
-        let of = |webhook, nth, run: &str| DueDelivery { held_for: Some(run.to_owned()), ..due(webhook, nth, 0) };
+        let of = |webhook, nth, run: &str| DueDelivery {
+            held_for: Some(run.to_owned()),
+            ..due(webhook, nth, 0)
+        };
         let described = tasks(vec![of(1, 3, "a"), of(1, 1, "a"), of(1, 2, "b"), of(2, 1, "a")]);
         assert_eq!(described, [("01".into(), 0), ("01 03".into(), 0), ("02".into(), 0)]);
     }
 
     /// The due item of deliveries that shared a request, or of one delivery.
     fn item(events: &[u8], second: i64) -> ParkedItem {
-        let deliveries: Vec<_> =
-            events.iter().map(|nth| due(1, *nth, 0)).map(|due| Due::of_stored(due.delivery, due.event, 0)).collect();
+        let deliveries: Vec<_> = events
+            .iter()
+            .map(|nth| due(1, *nth, 0))
+            .map(|due| Due::of_stored(due.delivery, due.event, 0))
+            .collect();
         let batch = BatchId::derive(&deliveries.iter().map(|due| due.id).collect::<Vec<_>>());
         let workspace = Workspace::parse("acme").unwrap();
         stored(Parked::of(&workspace, WebhookId(1), batch, &deliveries, at(second)).remove(0))
@@ -208,7 +227,8 @@ mod tests {
 
     /// The due item of one delivery that shared a request with these.
     fn part(nth: u8, of: &[u8], second: i64) -> ParkedItem {
-        let batch = BatchId::derive(&of.iter().map(|nth| due(1, *nth, 0).delivery).collect::<Vec<_>>());
+        let batch =
+            BatchId::derive(&of.iter().map(|nth| due(1, *nth, 0).delivery).collect::<Vec<_>>());
         let one = due(1, nth, 0);
         let due = Due::of_stored(one.delivery, one.event, 0);
         stored(Parked::again(&one.workspace, WebhookId(1), batch, &due, at(second)))
@@ -226,7 +246,8 @@ mod tests {
     /// The number of deliveries of each message, that of the items it releases, and its delay.
     fn described(items: Vec<ParkedItem>) -> Vec<(usize, usize, u64)> {
         let describe = |outgoing: &Outgoing| {
-            let deliveries = Task::parse(&outgoing.message.body).map_or(0, |task| task.deliveries.len());
+            let deliveries =
+                Task::parse(&outgoing.message.body).map_or(0, |task| task.deliveries.len());
             (deliveries, outgoing.released.len(), outgoing.message.delay.as_secs())
         };
         parked(items, now()).iter().map(describe).collect()
@@ -240,7 +261,11 @@ mod tests {
         assert_eq!(out[1].message.body, items[1].task);
         assert_eq!(out[1].message.group.as_deref(), Some("acme"));
         let unknown = ParkedItem { task: r#"{"v":2}"#.to_owned(), ..items[0].clone() };
-        assert_eq!(parked(vec![unknown], now())[0].message.body, r#"{"v":2}"#, "whoever receives it knows what to do");
+        assert_eq!(
+            parked(vec![unknown], now())[0].message.body,
+            r#"{"v":2}"#,
+            "whoever receives it knows what to do"
+        );
     }
 
     #[test]
@@ -248,9 +273,16 @@ mod tests {
         let of = [1, 2, 3];
         let all = vec![item(&of, 7), part(1, &of, 7), part(3, &of, 7)];
         assert_eq!(described(all), [(3, 3, 7)], "each once");
-        assert_eq!(described(vec![part(1, &of, 7), part(2, &of, 7), item(&[4], 7)]), [(2, 2, 7), (1, 1, 7)]);
+        assert_eq!(
+            described(vec![part(1, &of, 7), part(2, &of, 7), item(&[4], 7)]),
+            [(2, 2, 7), (1, 1, 7)]
+        );
         let broken = ParkedItem { task: "?".to_owned(), ..part(2, &of, 7) };
-        assert_eq!(described(vec![part(1, &of, 7), broken]), [(1, 1, 7), (0, 1, 7)], "it takes nothing with it");
+        assert_eq!(
+            described(vec![part(1, &of, 7), broken]),
+            [(1, 1, 7), (0, 1, 7)],
+            "it takes nothing with it"
+        );
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Release sends what is due.
 //!
-//! Actors: schedules call this once a minute for each of its parts, which have partitions of their own. It looks a little ahead, so
-//! that what is due before the next call goes out now, with the rest of its wait as a delay of its message.
+//! Actors: schedules call this once a minute for each of its parts, which have partitions of their
+//! own. It looks a little ahead, so that what is due before the next call goes out now, with the
+//! rest of its wait as a delay of its message.
 //!
-//! Guarantees: first the task is sent, then the table forgets that it waits. So when this dies between, it is sent again: a
-//! delivery comes twice, with one id, and is made once if the first copy has succeeded by then. Two calls for one part at once do
-//! the same. Without faults each is sent once for each time that it is due: a call ends before the next one begins. What can't be
-//! read or sent stays for the next call. The turns of webhooks are woken beside that: see [`crate::lanes`].
+//! Guarantees: first the task is sent, then the table forgets that it waits. So when this dies
+//! between, it is sent again: a delivery comes twice, with one id, and is made once if the first
+//! copy has succeeded by then. Two calls for one part at once do the same. Without faults each is
+//! sent once for each time that it is due: a call ends before the next one begins. What can't be
+//! read or sent stays for the next call. The turns of webhooks are woken beside that: see
+//! [`crate::lanes`].
 //!
-//! Fairness: the partitions of a part take turns, a page each. So however much is due in one of them, the first pages of the others
-//! leave with the first round. Within a partition the order is that of time.
+//! Fairness: the partitions of a part take turns, a page each. So however much is due in one of
+//! them, the first pages of the others leave with the first round. Within a partition the order is
+//! that of time.
 
 use std::time::Duration;
 
@@ -29,7 +33,8 @@ use crate::place::Place;
 const ROUND: Duration = Duration::from_secs(10);
 /// So many partitions have their page sent at once.
 const CONCURRENT_PAGES: usize = 10;
-/// It pauses for so long after a round in which something was refused, as by a throttle: twice as long each time in a row.
+/// It pauses for so long after a round in which something was refused, as by a throttle: twice as
+/// long each time in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -44,13 +49,17 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Sends what is due in these parts. An error says that a partition could not be emptied; the others were.
+    /// Sends what is due in these parts. An error says that a partition could not be emptied; the
+    /// others were.
     pub(crate) async fn handle(&self, parts: &[Part], deadline: Deadline) -> anyhow::Result<()> {
         let all = future::join(self.empty(parts, deadline), self.wake_lanes(parts));
-        let Ok((Emptied { tasks, rounds, failed }, woken)) = tokio::time::timeout_at(deadline.instant(), all).await
+        let Ok((Emptied { tasks, rounds, failed }, woken)) =
+            tokio::time::timeout_at(deadline.instant(), all).await
         else {
             count(Metric::Faults, 1);
-            tracing::warn!("not all could be released in time; the rest follows with the next call");
+            tracing::warn!(
+                "not all could be released in time; the rest follows with the next call"
+            );
             return Ok(());
         };
         tracing::info!(tasks, rounds, turns = woken.as_ref().ok(), "released");
@@ -66,11 +75,14 @@ impl Release {
         let mut pause = FIRST_PAUSE;
         while !open.is_empty() {
             if deadline.left() < ROUND {
-                tracing::warn!("not all could be released in time; the rest follows with the next call");
+                tracing::warn!(
+                    "not all could be released in time; the rest follows with the next call"
+                );
                 break;
             }
             emptied.rounds += 1;
-            let pages = open.into_iter().map(async |mut place| (place.round(self, until).await, place));
+            let pages =
+                open.into_iter().map(async |mut place| (place.round(self, until).await, place));
             let pages: Vec<_> = stream::iter(pages).buffered(CONCURRENT_PAGES).collect().await;
             open = Vec::new();
             let mut refused = 0;
@@ -126,6 +138,9 @@ fn places(part: Part) -> impl Iterator<Item = Place> {
 fn told_of_copies(place: &Place) {
     let items = place.not_forgotten();
     if items > 0 {
-        tracing::error!(items, "what was released could not be forgotten; the next call sends it again");
+        tracing::error!(
+            items,
+            "what was released could not be forgotten; the next call sends it again"
+        );
     }
 }

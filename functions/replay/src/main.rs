@@ -1,4 +1,5 @@
-//! `replay`: a page of a webhook's history is put on the deliveries queue again, and then the next one.
+//! `replay`: a page of a webhook's history is put on the deliveries queue again, and then the next
+//! one.
 
 mod page;
 mod replay;
@@ -35,7 +36,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let records = batch::records(event.payload);
         let deadline = Deadline::of(event.context.deadline);
-        Ok::<_, lambda_runtime::Error>(replay.handle(&records, &event.context.request_id, deadline).await)
+        Ok::<_, lambda_runtime::Error>(
+            replay.handle(&records, &event.context.request_id, deadline).await,
+        )
     }));
     runtime.layer(telemetry).run().await
 }

@@ -11,7 +11,8 @@ use posthaste_domain::{
 use posthaste_queue::Message;
 use posthaste_store::DeliveryRecord;
 
-/// An event is taken to be so large where its record, of an older version, says nothing of its size.
+/// An event is taken to be so large where its record, of an older version, says nothing of its
+/// size.
 const ASSUMED_BYTES: u64 = 16 * 1024;
 
 /// The tasks that a page becomes.
@@ -24,23 +25,30 @@ pub(crate) struct Tasks {
     pub(crate) messages: Vec<Message>,
 }
 
-/// The tasks for these records of a webhook's history, which come newest first; they go out oldest first. Where the webhook's
-/// format takes several events into a request, they share a task. `recorded` says that the page was gone through before, maybe.
+/// The tasks for these records of a webhook's history, which come newest first; they go out oldest
+/// first. Where the webhook's format takes several events into a request, they share a task.
+/// `recorded` says that the page was gone through before, maybe.
 pub(crate) fn tasks(
     webhook: &Webhook,
     job: &Job,
     records: &[DeliveryRecord],
     recorded: bool,
 ) -> serde_json::Result<Tasks> {
-    let taken = records.iter().rev().filter(|record| job.selection.takes(record.cause, record.status));
+    let taken =
+        records.iter().rev().filter(|record| job.selection.takes(record.cause, record.status));
     let due: Vec<Due<'_>> = taken
         .map(|record| {
-            let id = DeliveryId::derive(record.event_id, webhook.id, Cause::Replayed(job.id.nonce()));
+            let id =
+                DeliveryId::derive(record.event_id, webhook.id, Cause::Replayed(job.id.nonce()));
             let bytes = if record.bytes == 0 { ASSUMED_BYTES } else { record.bytes };
             Due::of_stored(id, record.event_id, bytes).because(CauseKind::Replay)
         })
         .collect();
-    let shares = if webhook.format().batches() { parts(&due, |due| due.bytes) } else { due.chunks(1).collect() };
+    let shares = if webhook.format().batches() {
+        parts(&due, |due| due.bytes)
+    } else {
+        due.chunks(1).collect()
+    };
     let mut messages = Vec::new();
     for share in shares {
         let task = Task { recorded, ..Task::new(&webhook.workspace, webhook.id, share.to_vec()) };
@@ -74,7 +82,8 @@ mod tests {
     }
 
     fn webhook(profile: &str) -> Webhook {
-        let body = json!({ "url": "https://example.com/", "events": ["*"], "profile": profile }).to_string();
+        let body = json!({ "url": "https://example.com/", "events": ["*"], "profile": profile })
+            .to_string();
         Webhook {
             id: WebhookId(42),
             workspace: Workspace::parse("acme").unwrap(),
@@ -93,7 +102,8 @@ mod tests {
     }
 
     fn record(nth: u8, cause: CauseKind, status: Status) -> DeliveryRecord {
-        let event_id: EventId = format!("01896b5d-3648-7000-8000-0000000000{nth:02x}").parse().unwrap();
+        let event_id: EventId =
+            format!("01896b5d-3648-7000-8000-0000000000{nth:02x}").parse().unwrap();
         DeliveryRecord {
             id: DeliveryId::derive(event_id, WebhookId(42), Cause::Published),
             event_id,
@@ -113,7 +123,8 @@ mod tests {
     /// The last digits of the events of each task.
     fn planned(profile: &str, selection: Selection, records: &[DeliveryRecord]) -> Vec<String> {
         let tasks = tasks(&webhook(profile), &job(selection), records, false).unwrap();
-        let planned: Vec<Task<'_>> = tasks.messages.iter().map(|message| Task::parse(&message.body).unwrap()).collect();
+        let planned: Vec<Task<'_>> =
+            tasks.messages.iter().map(|message| Task::parse(&message.body).unwrap()).collect();
         assert_eq!(tasks.replayed, planned.iter().map(|task| task.deliveries.len()).sum::<usize>());
         for due in planned.iter().flat_map(|task| &task.deliveries) {
             let event = due.content.event_id();
@@ -121,7 +132,10 @@ mod tests {
             assert_ne!(due.id, DeliveryId::derive(event, WebhookId(42), Cause::Published));
         }
         let events = |task: &Task<'_>| -> Vec<String> {
-            task.deliveries.iter().map(|due| due.content.event_id().to_string()[34..].to_owned()).collect()
+            task.deliveries
+                .iter()
+                .map(|due| due.content.event_id().to_string()[34..].to_owned())
+                .collect()
         };
         planned.iter().map(|task| events(task).join(" ")).collect()
     }
@@ -153,7 +167,9 @@ mod tests {
     #[test]
     fn what_can_share_a_request_shares_a_task() {
         assert_eq!(planned("spektr", Selection::All, &page()), ["01 02 06"]);
-        let many: Vec<_> = (0..=MAX_DELIVERIES).map(|_| record(1, CauseKind::Published, Status::Succeeded)).collect();
+        let many: Vec<_> = (0..=MAX_DELIVERIES)
+            .map(|_| record(1, CauseKind::Published, Status::Succeeded))
+            .collect();
         let tasks = tasks(&webhook("spektr"), &job(Selection::All), &many, false).unwrap();
         assert_eq!((tasks.replayed, tasks.messages.len()), (MAX_DELIVERIES + 1, 2));
     }
@@ -161,9 +177,13 @@ mod tests {
     #[test]
     fn a_repeated_page_makes_the_same_deliveries_and_says_so() {
         let ids = |recorded| -> Vec<DeliveryId> {
-            let tasks = tasks(&webhook("standard"), &job(Selection::All), &page(), recorded).unwrap();
+            let tasks =
+                tasks(&webhook("standard"), &job(Selection::All), &page(), recorded).unwrap();
             let tasks = tasks.messages.iter().map(|message| Task::parse(&message.body).unwrap());
-            tasks.inspect(|task| assert_eq!(task.recorded, recorded)).map(|task| task.deliveries[0].id).collect()
+            tasks
+                .inspect(|task| assert_eq!(task.recorded, recorded))
+                .map(|task| task.deliveries[0].id)
+                .collect()
         };
         assert_eq!(ids(false), ids(true));
     }

@@ -1,16 +1,18 @@
 //! The job that replays many deliveries of one webhook.
 //!
-//! Actors: `register` stores the job and sends its first message; a message makes one page of the history again and sends the
-//! message for the next page, until the history is through. The job's states and what a message may do are in
-//! [`posthaste_domain::delivery::replay`].
+//! Actors: `register` stores the job and sends its first message; a message makes one page of the
+//! history again and sends the message for the next page, until the history is through. The job's
+//! states and what a message may do are in [`posthaste_domain::delivery::replay`].
 //!
-//! Guarantees, wherever the function dies: the tasks of a page are sent, then the page is counted, then the next message is sent, and
-//! only then this one is deleted. So before the count the page is gone through again: its deliveries have the same ids, and
-//! when the same message comes again deliver looks at what is recorded of them first; a copy of the message may send them twice.
-//! After the count, the message that comes again finds the job one page further and
-//! sends the next message. A page is counted once, whoever else has a copy of its message. A cancelled job sends no other
-//! page. A job never fails for a fault of ours: its message comes again, and in the end is a dead letter that can be sent back.
-//! It fails when its webhook is paused or removed, and after [`MAX_PAGES`], so that no chain of messages is endless.
+//! Guarantees, wherever the function dies: the tasks of a page are sent, then the page is counted,
+//! then the next message is sent, and only then this one is deleted. So before the count the page
+//! is gone through again: its deliveries have the same ids, and when the same message comes again
+//! deliver looks at what is recorded of them first; a copy of the message may send them twice.
+//! After the count, the message that comes again finds the job one page further and sends the next
+//! message. A page is counted once, whoever else has a copy of its message. A cancelled job sends
+//! no other page. A job never fails for a fault of ours: its message comes again, and in the end is
+//! a dead letter that can be sent back. It fails when its webhook is paused or removed, and after
+//! [`MAX_PAGES`], so that no chain of messages is endless.
 
 use std::time::Duration;
 
@@ -32,11 +34,13 @@ use tracing::Instrument;
 
 use crate::page::{Tasks, tasks};
 
-/// The shortest and the longest time for which a page waits for the one before it to leave the webhook's backlog.
+/// The shortest and the longest time for which a page waits for the one before it to leave the
+/// webhook's backlog.
 const PAGE_WAIT: Duration = Duration::from_secs(15);
 const LONGEST_PAGE_WAIT: Duration = Duration::from_secs(8 * 60);
 
-/// The wait of a page that was received so often. The queue gives a message up after a hundred receives, which is days then.
+/// The wait of a page that was received so often. The queue gives a message up after a hundred
+/// receives, which is days then.
 fn page_wait(receives: u32) -> Duration {
     PAGE_WAIT.saturating_mul(1 << receives.min(10)).min(LONGEST_PAGE_WAIT)
 }
@@ -56,7 +60,12 @@ pub(crate) struct Replay {
 
 impl Replay {
     /// Handles a batch to its end. `invocation` is unique to this run.
-    pub(crate) async fn handle(&self, records: &[Record], invocation: &str, deadline: Deadline) -> SqsBatchResponse {
+    pub(crate) async fn handle(
+        &self,
+        records: &[Record],
+        invocation: &str,
+        deadline: Deadline,
+    ) -> SqsBatchResponse {
         let mut fates = Vec::new();
         for record in records {
             fates.push(self.fate(record, invocation, deadline).await);
@@ -67,7 +76,14 @@ impl Replay {
     async fn fate(&self, record: &Record, invocation: &str, deadline: Deadline) -> Fate {
         let message: PageMessage = match version::read(&record.body) {
             Ok(message) => message,
-            Err(error) => return Fate::of_unreadable(record, &error, DeadLetterReason::UnreadablePage, clock::now()),
+            Err(error) => {
+                return Fate::of_unreadable(
+                    record,
+                    &error,
+                    DeadLetterReason::UnreadablePage,
+                    clock::now(),
+                );
+            }
         };
         let span = tracing::error_span!(
             "job",
@@ -76,7 +92,12 @@ impl Replay {
             workspace = %message.workspace
         );
         let following = async {
-            match tokio::time::timeout_at(deadline.instant(), self.follow(&message, record, invocation)).await {
+            match tokio::time::timeout_at(
+                deadline.instant(),
+                self.follow(&message, record, invocation),
+            )
+            .await
+            {
                 Ok(Ok(fate)) => fate,
                 Ok(Err(error)) => {
                     tracing::error!(error = %format!("{error:#}"), "a page could not be replayed");
@@ -91,7 +112,12 @@ impl Replay {
         following.instrument(span).await
     }
 
-    async fn follow(&self, message: &PageMessage, record: &Record, invocation: &str) -> anyhow::Result<Fate> {
+    async fn follow(
+        &self,
+        message: &PageMessage,
+        record: &Record,
+        invocation: &str,
+    ) -> anyhow::Result<Fate> {
         let owner = (&message.workspace, message.webhook);
         let job = self.deliveries.jobs.get(owner, message.job).await?;
         match (step(message, job.as_ref(), record.sent, clock::now()), job) {
@@ -119,7 +145,12 @@ impl Replay {
     }
 
     /// Does what is left to do for a message whose page is counted.
-    async fn leave(&self, message: &PageMessage, job: Option<Job>, record: &Record) -> anyhow::Result<Fate> {
+    async fn leave(
+        &self,
+        message: &PageMessage,
+        job: Option<Job>,
+        record: &Record,
+    ) -> anyhow::Result<Fate> {
         match (step(message, job.as_ref(), record.sent, clock::now()), job) {
             (Step::SendNext, Some(job)) => self.send_next(&job, message).await,
             (Step::Wait(wait), _) => Ok(Fate::RetryIn(wait)),
@@ -129,7 +160,8 @@ impl Replay {
         }
     }
 
-    /// Says whether deliveries of an earlier page wait in the webhook's backlog: then this page waits too, or a replay could fill it.
+    /// Says whether deliveries of an earlier page wait in the webhook's backlog: then this page
+    /// waits too, or a replay could fill it.
     async fn has_replays_waiting(&self, owner: JobOwner<'_>) -> anyhow::Result<bool> {
         let (workspace, webhook) = owner;
         if self.deliveries.lanes.get(workspace, webhook).await?.phase.is_none() {
@@ -177,15 +209,27 @@ impl Replay {
             next: page.next,
             by,
         };
-        let advanced = self.deliveries.jobs.advance(owner, job.id, turned, self.retention, clock::now()).await?;
+        let advanced = self
+            .deliveries
+            .jobs
+            .advance(owner, job.id, turned, self.retention, clock::now())
+            .await?;
         tracing::info!(deliveries = replayed, "replayed a page");
         Ok(Some(advanced))
     }
 
     /// Ends the job as failed.
-    async fn give_up(&self, owner: JobOwner<'_>, job: &Job, obstacle: Obstacle) -> anyhow::Result<()> {
+    async fn give_up(
+        &self,
+        owner: JobOwner<'_>,
+        job: &Job,
+        obstacle: Obstacle,
+    ) -> anyhow::Result<()> {
         let why = obstacle.failure();
-        self.deliveries.jobs.end(owner, job.id, JobStatus::Failed, Some(&why), clock::now()).await?;
+        self.deliveries
+            .jobs
+            .end(owner, job.id, JobStatus::Failed, Some(&why), clock::now())
+            .await?;
         tracing::warn!(reason = why.code, "a replay can't go on");
         Ok(())
     }

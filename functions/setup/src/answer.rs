@@ -27,8 +27,11 @@ pub(crate) fn client() -> anyhow::Result<Client> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let client =
-        Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(Duration::from_secs(10)).build()?;
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .build()?;
     Ok(client)
 }
 

@@ -1,12 +1,15 @@
-//! Makes the first API key known: reads the secret that CloudFormation generated and stores the key's hash in the Registry.
+//! Makes the first API key known: reads the secret that CloudFormation generated and stores the
+//! key's hash in the Registry.
 //!
-//! It may be called twice: the key's id derives from its hash, so storing it again changes nothing. An update of the stack that
-//! leaves the workspace and the secret as they are stores nothing: a first key that was revoked stays revoked, and a secret that
-//! was given another value makes no second key. Deleting the stack leaves the Registry, and with it the key, as the table is
+//! It may be called twice: the key's id derives from its hash, so storing it again changes nothing.
+//! An update of the stack that leaves the workspace and the secret as they are stores nothing: a
+//! first key that was revoked stays revoked, and a secret that was given another value makes no
+//! second key. Deleting the stack leaves the Registry, and with it the key, as the table is
 //! retained; `DELETE /api/v1/keys/{id}` revokes it.
 //!
-//! CloudFormation calls it seconds after it has made its role, and IAM may not have told every service of the role by then. So a call
-//! that is refused for lack of permission is tried again for 20 s, instead of rolling the whole stack back.
+//! CloudFormation calls it seconds after it has made its role, and IAM may not have told every
+//! service of the role by then. So a call that is refused for lack of permission is tried again for
+//! 20 s, instead of rolling the whole stack back.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -43,7 +46,8 @@ pub(crate) struct Setup {
     pub(crate) http: reqwest::Client,
 }
 
-/// A request of CloudFormation: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
+/// A request of CloudFormation:
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Request {
@@ -59,7 +63,8 @@ struct Request {
     old_resource_properties: Option<Value>,
 }
 
-/// The properties that matter. CloudFormation adds its own, as the ServiceToken, which change without the key.
+/// The properties that matter. CloudFormation adds its own, as the ServiceToken, which change
+/// without the key.
 #[derive(Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "PascalCase")]
 struct Properties {
@@ -68,7 +73,8 @@ struct Properties {
 }
 
 impl Request {
-    /// The id that the resource keeps when there is nothing to do: it goes, or none of the properties that matter has changed.
+    /// The id that the resource keeps when there is nothing to do: it goes, or none of the
+    /// properties that matter has changed.
     fn id_to_keep(&self) -> Option<&str> {
         match self.request_type.as_str() {
             "Delete" => Some(self.known_id()),
@@ -88,9 +94,11 @@ impl Request {
 }
 
 impl Setup {
-    /// Does what is asked and tells CloudFormation, which would otherwise wait for the resource's time to run out.
+    /// Does what is asked and tells CloudFormation, which would otherwise wait for the resource's
+    /// time to run out.
     pub(crate) async fn handle(&self, request: Value) -> anyhow::Result<()> {
-        let request: Request = serde_json::from_value(request).context("this is no request of CloudFormation's")?;
+        let request: Request =
+            serde_json::from_value(request).context("this is no request of CloudFormation's")?;
         let done = match request.id_to_keep() {
             Some(id) => Ok(id.to_owned()),
             None => self.store_key_as_new_role(&request.resource_properties).await,
@@ -98,7 +106,10 @@ impl Setup {
         let (status, reason, physical_resource_id) = match done {
             Ok(id) => ("SUCCESS", String::new(), id),
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the first API key could not be stored");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the first API key could not be stored"
+                );
                 ("FAILED", format!("{error:#}"), request.known_id().to_owned())
             }
         };
@@ -118,8 +129,13 @@ impl Setup {
         let until = Instant::now() + NEW_ROLE_FOR;
         loop {
             match self.store_key(properties).await {
-                Err(error) if is_without_permission(&error) && Instant::now() + NEW_ROLE_WAIT < until => {
-                    tracing::warn!(error = format!("{error:#}"), "the role is not known yet: it is tried again");
+                Err(error)
+                    if is_without_permission(&error) && Instant::now() + NEW_ROLE_WAIT < until =>
+                {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "the role is not known yet: it is tried again"
+                    );
                     sleep(NEW_ROLE_WAIT).await;
                 }
                 done => return done,
@@ -129,15 +145,21 @@ impl Setup {
 
     /// Returns the key's id, which is the resource's.
     async fn store_key(&self, properties: &Value) -> anyhow::Result<String> {
-        let properties =
-            Properties::deserialize(properties).context("ResourceProperties lack a Workspace or a SecretArn")?;
+        let properties = Properties::deserialize(properties)
+            .context("ResourceProperties lack a Workspace or a SecretArn")?;
         let secret = self.secrets.get_secret_value().secret_id(&properties.secret_arn).send().await;
         let secret = secret.context("the first key's secret can't be read")?;
         let value = secret.secret_string.context("the first key's secret has no text")?;
         let key = ApiKey::presented(&format!("spk_live_{value}"));
-        anyhow::ensure!(key.is_well_formed(), "the first key's secret has to be 43 letters and digits");
+        anyhow::ensure!(
+            key.is_well_formed(),
+            "the first key's secret has to be 43 letters and digits"
+        );
         let info = first_key(&key, properties.workspace, clock::now());
-        self.registry.insert_key(&key.hash(), &info).await.context("the first key can't be stored")?;
+        self.registry
+            .insert_key(&key.hash(), &info)
+            .await
+            .context("the first key can't be stored")?;
         tracing::info!(key.id = %info.id, workspace = %info.workspace, "stored the first API key");
         Ok(info.id.to_string())
     }
@@ -146,13 +168,18 @@ impl Setup {
 /// Returns whether a service refused a call because the role may not make it.
 fn is_without_permission(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        let secret_refused = cause.downcast_ref::<SdkError<GetSecretValueError>>().and_then(ProvideErrorMetadata::code);
+        let secret_refused = cause
+            .downcast_ref::<SdkError<GetSecretValueError>>()
+            .and_then(ProvideErrorMetadata::code);
         let write_refused = cause.downcast_ref::<StoreError>().and_then(|error| match error {
             StoreError::Call { code, .. } => Some(code.as_str()),
             _ => None,
         });
         // The second one is what a service says of credentials that it does not know yet.
-        matches!(secret_refused.or(write_refused), Some("AccessDeniedException" | "UnrecognizedClientException"))
+        matches!(
+            secret_refused.or(write_refused),
+            Some("AccessDeniedException" | "UnrecognizedClientException")
+        )
     })
 }
 
@@ -178,7 +205,13 @@ mod tests {
     #[test]
     fn the_first_key_has_every_scope_and_the_same_id_each_time() {
         let key = ApiKey::new(Environment::Live, &[7; 32]);
-        let info = |ms| first_key(&key, Workspace::parse("acme").unwrap(), Timestamp::from_millisecond(ms).unwrap());
+        let info = |ms| {
+            first_key(
+                &key,
+                Workspace::parse("acme").unwrap(),
+                Timestamp::from_millisecond(ms).unwrap(),
+            )
+        };
         assert_eq!(info(1).id, info(2).id);
         assert_eq!(info(1).scopes, BTreeSet::from(Scope::ALL));
     }
@@ -198,7 +231,10 @@ mod tests {
         assert_eq!(kept(DELETE), id);
         assert_eq!(kept(UPDATE), id, "CloudFormation's own properties do not matter");
         assert_eq!(kept(&UPDATE.replacen("\"default\"", "\"acme\"", 1)), None);
-        assert_eq!(kept(&UPDATE.replacen("FirstKeySecret-000000", "FirstKeySecret-111111", 1)), None);
+        assert_eq!(
+            kept(&UPDATE.replacen("FirstKeySecret-000000", "FirstKeySecret-111111", 1)),
+            None
+        );
         assert_eq!(kept(&UPDATE.replace("OldResourceProperties", "Else")), None);
     }
 

@@ -85,7 +85,8 @@ pub(crate) async fn put(
     Ok(success(StatusCode::OK, EventTypeAnswer::own(own)?))
 }
 
-/// Webhooks that subscribe to it stay as they are, and events of it are still taken, without a check of their data.
+/// Webhooks that subscribe to it stay as they are, and events of it are still taken, without a
+/// check of their data.
 pub(crate) async fn remove(
     caller: Allowed<EventsManage>,
     State(registry): State<Registry>,

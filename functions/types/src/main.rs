@@ -1,7 +1,8 @@
 //! `types`: the API for event types, and the OpenAPI document of the whole API.
 //!
-//! Only these calls need the code that compiles JSON Schemas, and the document. They have a function of their own, so that
-//! `register`, which answers most calls, stays small and starts fast.
+//! Only these calls need the code that compiles JSON Schemas, and the document. They have a
+//! function of their own, so that `register`, which answers most calls, stays small and starts
+//! fast.
 
 mod event_types;
 mod openapi;
@@ -34,8 +35,12 @@ async fn main() -> Result<(), lambda_http::Error> {
     let shared = Shared { registry, checks: checks.clone(), door: door.clone() };
     let routes = Router::new()
         .route("/api/v1/event-types", get(event_types::list))
-        .route("/api/v1/event-types/{name}", get(event_types::show).put(event_types::put).delete(event_types::remove))
+        .route(
+            "/api/v1/event-types/{name}",
+            get(event_types::show).put(event_types::put).delete(event_types::remove),
+        )
         .route(posthaste_api::openapi::PATH, get(openapi::show))
         .layer(middleware::from_fn_with_state(door, door::weigh));
-    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, Some(checks), telemetry).await
+    api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, Some(checks), telemetry)
+        .await
 }

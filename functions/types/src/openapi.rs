@@ -1,4 +1,5 @@
-//! The OpenAPI document of the API. It needs no key and has no envelope, as the tools that read it expect.
+//! The OpenAPI document of the API. It needs no key and has no envelope, as the tools that read it
+//! expect.
 
 use axum::{
     body::Bytes,

@@ -40,7 +40,12 @@ pub(crate) fn check(environment: &BTreeMap<String, String>) -> Result<(), StartE
 }
 
 /// Makes the command that starts process number `instance`, whose Runtime API is at `api`.
-pub(crate) fn command(spec: &FunctionSpec, binary: &Path, instance: u64, api: SocketAddr) -> Command {
+pub(crate) fn command(
+    spec: &FunctionSpec,
+    binary: &Path,
+    instance: u64,
+    api: SocketAddr,
+) -> Command {
     let name = &spec.name;
     let directory = binary.parent().unwrap_or(Path::new("/"));
     let mut command = Command::new(binary);

@@ -35,14 +35,17 @@ pub enum InvokeError {
         message: String,
     },
     /// The payload is over Lambda's limit for a synchronous invocation, 6 MB.
-    #[error("RequestTooLargeException: {bytes} bytes are over the limit of an invocation's payload")]
+    #[error(
+        "RequestTooLargeException: {bytes} bytes are over the limit of an invocation's payload"
+    )]
     RequestTooLarge {
         /// The payload's length in bytes.
         bytes: usize,
     },
     /// Lambda's recursive loop detection dropped the invocation before it began.
     #[error(
-        "RecursiveInvocationException: {function} has been invoked {allowed} times in this chain already, and its RecursiveLoop is not Allow"
+        "RecursiveInvocationException: {function} has been invoked {allowed} times in this chain \
+         already, and its RecursiveLoop is not Allow"
     )]
     RecursiveLoop {
         /// The name of the function that the chain led to.
@@ -85,8 +88,10 @@ pub(crate) struct ErrorBody {
 impl ErrorBody {
     /// Reads a function's report. A body that is no report is taken as the message.
     pub(crate) fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body)
-            .unwrap_or_else(|_| Self { error_message: String::from_utf8_lossy(body).into_owned(), error_type: None })
+        serde_json::from_slice(body).unwrap_or_else(|_| Self {
+            error_message: String::from_utf8_lossy(body).into_owned(),
+            error_type: None,
+        })
     }
 
     pub(crate) fn error_type(&self) -> String {

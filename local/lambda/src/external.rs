@@ -25,7 +25,10 @@ pub(crate) struct External {
 
 impl External {
     pub(crate) fn new(invoke_url: &str) -> Result<Self, StartError> {
-        let uri = invoke_url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+        let uri = invoke_url
+            .parse::<Uri>()
+            .ok()
+            .filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         Ok(Self {
@@ -36,7 +39,11 @@ impl External {
         })
     }
 
-    pub(crate) async fn invoke(&self, payload: Bytes, trace_id: &str) -> Result<Bytes, InvokeError> {
+    pub(crate) async fn invoke(
+        &self,
+        payload: Bytes,
+        trace_id: &str,
+    ) -> Result<Bytes, InvokeError> {
         let mut stopped = self.stopped.subscribe();
         let started = Instant::now();
         let result = tokio::select! {
@@ -63,18 +70,25 @@ impl External {
         let mut request = Request::new(Full::new(payload));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
-        request.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        request
+            .headers_mut()
+            .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         // Only a function's name could have characters that a header can't, and then there is no
         // header.
         if let Ok(trace_id) = http::HeaderValue::try_from(trace_id) {
             request.headers_mut().insert("x-amzn-trace-id", trace_id);
         }
-        let response = self.client.request(request).await.map_err(|error| InvokeError::InitFailed {
-            error_type: "External.Unreachable".to_owned(),
-            message: format!("{}: {}", self.uri, innermost(&error)),
-        })?;
+        let response =
+            self.client.request(request).await.map_err(|error| InvokeError::InitFailed {
+                error_type: "External.Unreachable".to_owned(),
+                message: format!("{}: {}", self.uri, innermost(&error)),
+            })?;
         let (head, body) = response.into_parts();
-        let body = body.collect().await.map_err(|error| InvokeError::Crashed { status: error.to_string() })?.to_bytes();
+        let body = body
+            .collect()
+            .await
+            .map_err(|error| InvokeError::Crashed { status: error.to_string() })?
+            .to_bytes();
         read(&Response::from_parts(head, body))
     }
 

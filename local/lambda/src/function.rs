@@ -93,7 +93,9 @@ impl Function {
                 let binary = executable(binary.clone())?;
                 Backend::Processes(Arc::new(Pool::new(spec, binary, log)))
             }
-            Runner::External { invoke_url } => Backend::External(Box::new(External::new(invoke_url)?)),
+            Runner::External { invoke_url } => {
+                Backend::External(Box::new(External::new(invoke_url)?))
+            }
         };
         Ok(Self { backend: Arc::new(backend), guard: Arc::new(guard) })
     }

@@ -56,7 +56,8 @@ pub fn to_event(request: &HttpRequest) -> Result<Bytes, RequestTooLarge> {
 /// Makes the response that the client gets for a function's answer. A malformed answer becomes a
 /// 500.
 pub fn to_response(answer: &[u8]) -> Response<Bytes> {
-    response::to_response(answer).unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR))
+    response::to_response(answer)
+        .unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 /// Makes a response of API Gateway's own, such as `{"message":"Not Found"}`.

@@ -10,9 +10,14 @@ pub(crate) fn request_id() -> String {
 /// Makes a trace header in X-Ray's form for an invocation with this lineage. Nobody samples its
 /// trace.
 pub(crate) fn trace_id(lineage: &Lineage) -> String {
-    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seconds =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let trace = format!("{:032x}", random());
-    format!("Root=1-{seconds:08x}-{};Parent={:016x};Sampled=0;{lineage}", &trace[..24], random() >> 64)
+    format!(
+        "Root=1-{seconds:08x}-{};Parent={:016x};Sampled=0;{lineage}",
+        &trace[..24],
+        random() >> 64
+    )
 }
 
 /// Makes a random number that needn't be secret, from the keys that each `RandomState` has of its

@@ -20,7 +20,10 @@
 //! nothing (no memory limit, no file system of its own).
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("this crate asks the Linux kernel to end the functions with their parent, and for what they used");
+compile_error!(
+    "this crate asks the Linux kernel to end the functions with their parent, and for what \
+     they used"
+);
 
 mod environment;
 mod error;

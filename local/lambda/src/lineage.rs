@@ -36,7 +36,8 @@ impl Lineage {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let fields = headers.into_iter().flat_map(|header| header.split(';'));
         let lineages = fields.filter_map(|field| field.trim().strip_prefix("Lineage="));
-        for (function, count) in lineages.flat_map(|lineage| lineage.split(',')).filter_map(|part| part.split_once(':'))
+        for (function, count) in
+            lineages.flat_map(|lineage| lineage.split(',')).filter_map(|part| part.split_once(':'))
         {
             let Ok(count) = count.parse() else { continue };
             let highest = counts.entry(function.to_owned()).or_insert(count);
@@ -56,7 +57,8 @@ impl Lineage {
 
 impl fmt::Display for Lineage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<_> = self.0.iter().map(|(function, count)| format!("{function}:{count}")).collect();
+        let parts: Vec<_> =
+            self.0.iter().map(|(function, count)| format!("{function}:{count}")).collect();
         write!(f, "Lineage={}", parts.join(","))
     }
 }
@@ -79,7 +81,10 @@ impl LoopGuard {
         let (lineage, count) = chain.with(&self.function);
         if count > MAX_IN_A_CHAIN && !self.allows_recursion {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            return Err(InvokeError::RecursiveLoop { function: self.function.clone(), allowed: MAX_IN_A_CHAIN });
+            return Err(InvokeError::RecursiveLoop {
+                function: self.function.clone(),
+                allowed: MAX_IN_A_CHAIN,
+            });
         }
         Ok(lineage)
     }
@@ -102,21 +107,32 @@ mod tests {
     fn a_lineage_is_read_as_it_was_written() {
         let written = "Lineage=deliver:3,fanout:1";
         assert_eq!(lineage(&[written]), written);
-        assert_eq!(lineage(&["Root=1-67891233-abcdef;Parent=463ac35c;Sampled=0;Lineage=deliver:3,fanout:1"]), written);
+        assert_eq!(
+            lineage(&[
+                "Root=1-67891233-abcdef;Parent=463ac35c;Sampled=0;Lineage=deliver:3,fanout:1"
+            ]),
+            written
+        );
         assert_eq!(lineage(&["Lineage=deliver:3,fanout:1;Root=1-67891233-abcdef"]), written);
     }
 
     #[test]
     fn a_batch_has_the_highest_count_of_each_function() {
-        let headers = ["Lineage=deliver:3,fanout:1", "Root=1-0-0", "Lineage=deliver:2,fanout:4,replay:1"];
+        let headers =
+            ["Lineage=deliver:3,fanout:1", "Root=1-0-0", "Lineage=deliver:2,fanout:4,replay:1"];
         assert_eq!(lineage(&headers), "Lineage=deliver:3,fanout:4,replay:1");
     }
 
     #[test]
     fn what_is_no_lineage_begins_a_chain() {
-        for header in
-            ["", "Root=1-0-0;Sampled=0", "Lineage=", "Lineage=deliver", "Lineage=deliver:x", "lineage=deliver:3"]
-        {
+        for header in [
+            "",
+            "Root=1-0-0;Sampled=0",
+            "Lineage=",
+            "Lineage=deliver",
+            "Lineage=deliver:x",
+            "lineage=deliver:3",
+        ] {
             assert_eq!(Lineage::of_trace_headers([header]), Lineage::default(), "{header}");
         }
         assert_eq!(Lineage::of_trace_headers([]), Lineage::default());
@@ -140,7 +156,11 @@ mod tests {
     fn the_17th_invocation_in_a_chain_is_refused_unless_the_function_allows_it() {
         let terminates = LoopGuard::new("deliver", false);
         assert_eq!((turns(&[&terminates], 100), terminates.dropped()), (16, 1));
-        assert_eq!((turns(&[&terminates], 100), terminates.dropped()), (16, 2), "another chain begins anew");
+        assert_eq!(
+            (turns(&[&terminates], 100), terminates.dropped()),
+            (16, 2),
+            "another chain begins anew"
+        );
         let allows = LoopGuard::new("deliver", true);
         assert_eq!((turns(&[&allows], 100), allows.dropped()), (100, 0));
     }
@@ -149,7 +169,11 @@ mod tests {
     fn each_function_of_a_chain_is_counted() {
         let (pour, drain) = (LoopGuard::new("pour", false), LoopGuard::new("drain", false));
         assert_eq!(turns(&[&pour, &drain], 100), 32);
-        assert_eq!((pour.dropped(), drain.dropped()), (1, 0), "the first of them is first at its limit");
+        assert_eq!(
+            (pour.dropped(), drain.dropped()),
+            (1, 0),
+            "the first of them is first at its limit"
+        );
         let pour = LoopGuard::new("pour", true);
         assert_eq!(turns(&[&pour, &drain], 100), 33);
         assert_eq!((pour.dropped(), drain.dropped()), (0, 1), "what one allows, another does not");

@@ -42,9 +42,12 @@ impl LogSink {
     /// Makes a sink that writes each line as a `tracing` event of the target `lambda`, with the
     /// fields `function` and `instance`.
     pub fn tracing() -> Self {
-        Self::new(
-            |line| tracing::info!(target: "lambda", function = line.function, instance = line.instance, "{}", line.text),
-        )
+        Self::new(|line| {
+            tracing::info!(
+                target: "lambda", function = line.function, instance = line.instance, "{}",
+                line.text
+            )
+        })
     }
 
     /// Hands a line to the sink.
@@ -90,12 +93,20 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = LogSink::new({
             let lines = Arc::clone(&lines);
-            move |line| lines.lock().unwrap().push((line.instance, line.stream, line.text.to_owned()))
+            move |line| {
+                lines.lock().unwrap().push((line.instance, line.stream, line.text.to_owned()))
+            }
         });
-        sink.forward("echo", 3, LogStream::Stderr, &b"one\n\n {\"two\":2} \nthr\xffee"[..]).await.unwrap();
+        sink.forward("echo", 3, LogStream::Stderr, &b"one\n\n {\"two\":2} \nthr\xffee"[..])
+            .await
+            .unwrap();
         assert_eq!(
             *lines.lock().unwrap(),
-            ["one", "", " {\"two\":2} ", "thr\u{fffd}ee"].map(|text| (3, LogStream::Stderr, text.to_owned()))
+            ["one", "", " {\"two\":2} ", "thr\u{fffd}ee"].map(|text| (
+                3,
+                LogStream::Stderr,
+                text.to_owned()
+            ))
         );
     }
 

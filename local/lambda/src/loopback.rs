@@ -23,17 +23,23 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub fn refusal(headers: &HeaderMap) -> Option<&'static str> {
     if !headers.get_all(HOST).iter().all(is_host_here) {
         return Some(
-            "the Host has to be localhost or a loopback address: this is a local system, for programs on this machine",
+            "the Host has to be localhost or a loopback address: this is a local system, for \
+             programs on this machine",
         );
     }
     if !headers.get_all(ORIGIN).iter().all(is_origin_here) {
         return Some(
-            "the Origin has to be localhost or a loopback address: no web page of elsewhere may call this local system",
+            "the Origin has to be localhost or a loopback address: no web page of elsewhere may \
+             call this local system",
         );
     }
     // `localhost` and `127.0.0.1` are two sites, so an `Origin` that is here says more.
-    if !headers.contains_key(ORIGIN) && headers.get_all(FETCH_SITE).iter().any(|site| site == "cross-site") {
-        return Some("Sec-Fetch-Site is cross-site: no web page of elsewhere may call this local system");
+    if !headers.contains_key(ORIGIN)
+        && headers.get_all(FETCH_SITE).iter().any(|site| site == "cross-site")
+    {
+        return Some(
+            "Sec-Fetch-Site is cross-site: no web page of elsewhere may call this local system",
+        );
     }
     None
 }
@@ -44,7 +50,9 @@ fn is_host_here(value: &HeaderValue) -> bool {
 }
 
 fn is_origin_here(value: &HeaderValue) -> bool {
-    let Some(uri) = value.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else { return false };
+    let Some(uri) = value.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else {
+        return false;
+    };
     matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(is_here)
 }
 
@@ -106,8 +114,14 @@ mod tests {
             assert!(is_refused(HOST, host), "{host}");
             assert!(is_refused(ORIGIN, &format!("http://{host}")), "{host}");
         }
-        for origin in ["null", "file://", "localhost", "ftp://localhost", "chrome-extension://localhost", "//localhost"]
-        {
+        for origin in [
+            "null",
+            "file://",
+            "localhost",
+            "ftp://localhost",
+            "chrome-extension://localhost",
+            "//localhost",
+        ] {
             assert!(is_refused(ORIGIN, origin), "{origin}");
         }
     }
@@ -115,7 +129,8 @@ mod tests {
     #[test]
     fn a_page_of_elsewhere_that_names_no_origin_is_not_served() {
         let from = |site: &'static str, origin: Option<&'static str>| {
-            let mut headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("127.0.0.1:8080"))]);
+            let mut headers =
+                HeaderMap::from_iter([(HOST, HeaderValue::from_static("127.0.0.1:8080"))]);
             headers.append(FETCH_SITE, HeaderValue::from_static(site));
             headers.extend(origin.map(|origin| (ORIGIN, HeaderValue::from_static(origin))));
             refusal(&headers).is_some()
@@ -124,7 +139,10 @@ mod tests {
         for site in ["none", "same-origin", "same-site"] {
             assert!(!from(site, None), "{site}");
         }
-        assert!(!from("cross-site", Some("http://localhost:3000")), "localhost and 127.0.0.1 are two sites");
+        assert!(
+            !from("cross-site", Some("http://localhost:3000")),
+            "localhost and 127.0.0.1 are two sites"
+        );
         assert!(from("cross-site", Some("https://evil.example")));
     }
 

@@ -51,7 +51,11 @@ impl Pool {
         Self { spec, binary, log, state: Mutex::new(state), ended: Notify::new() }
     }
 
-    pub(crate) async fn invoke(self: &Arc<Self>, payload: Bytes, trace_id: String) -> Result<Bytes, InvokeError> {
+    pub(crate) async fn invoke(
+        self: &Arc<Self>,
+        payload: Bytes,
+        trace_id: String,
+    ) -> Result<Bytes, InvokeError> {
         let (answer, answered) = oneshot::channel();
         {
             let mut state = self.lock();
@@ -72,7 +76,12 @@ impl Pool {
 
     /// Takes the result of the invocation that the process has. It returns false if the process has
     /// another one, or none.
-    pub(crate) fn respond(&self, instance: u64, request_id: &str, result: Result<Bytes, InvokeError>) -> bool {
+    pub(crate) fn respond(
+        &self,
+        instance: u64,
+        request_id: &str,
+        result: Result<Bytes, InvokeError>,
+    ) -> bool {
         self.lock().respond(instance, request_id, result, Instant::now())
     }
 

@@ -57,7 +57,9 @@ pub(crate) struct Spawned {
 /// us alone.
 pub(crate) async fn spawn(command: Command) -> io::Result<Spawned> {
     let (started, spawned) = oneshot::channel();
-    std::thread::Builder::new().name("lambda-process".to_owned()).spawn(move || start_and_wait(command, started))?;
+    std::thread::Builder::new()
+        .name("lambda-process".to_owned())
+        .spawn(move || start_and_wait(command, started))?;
     spawned.await.unwrap_or_else(|_| Err(io::Error::other("the starting thread ended")))
 }
 
@@ -77,7 +79,8 @@ fn start_and_wait(mut command: Command, started: oneshot::Sender<io::Result<Spaw
     let killer = KillOnDrop(Arc::clone(&process));
     let (exited, exit) = oneshot::channel();
     let pipes = child.stdout.take().zip(child.stderr.take());
-    let spawned = pipes.map(|(stdout, stderr)| Spawned { process: killer, stdout, stderr, exited: exit });
+    let spawned =
+        pipes.map(|(stdout, stderr)| Spawned { process: killer, stdout, stderr, exited: exit });
     let _ = started.send(spawned.ok_or_else(|| io::Error::other("the child has no pipes")));
     let _ = exited.send(process.wait());
 }
@@ -100,7 +103,10 @@ impl Process {
             return exit.usage;
         }
         state.peak_memory_kb = state.peak_memory_kb.max(peak_memory_kb(&self.pid.to_string()));
-        Usage { cpu: sys::cpu_time(self.pid).unwrap_or_default(), peak_memory_kb: state.peak_memory_kb }
+        Usage {
+            cpu: sys::cpu_time(self.pid).unwrap_or_default(),
+            peak_memory_kb: state.peak_memory_kb,
+        }
     }
 
     /// Blocks until the process has ended, and reaps it.

@@ -99,7 +99,11 @@ impl<T> Routes<T> {
         let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
         for route in &self.routes {
             if let Some(path_parameters) = route.matches(method, &segments) {
-                return Some(RouteMatch { route_key: &route.key, target: &route.target, path_parameters });
+                return Some(RouteMatch {
+                    route_key: &route.key,
+                    target: &route.target,
+                    path_parameters,
+                });
             }
         }
         let target = self.default.as_ref()?;
@@ -152,7 +156,9 @@ fn parse(key: &str) -> Option<(Option<Method>, Vec<Segment>)> {
     let (method, path) = key.split_once(' ')?;
     let method = match method {
         "ANY" => None,
-        "DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT" => Some(method.parse().ok()?),
+        "DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT" => {
+            Some(method.parse().ok()?)
+        }
         _ => return None,
     };
     let path: Vec<_> = path.strip_prefix('/')?.split('/').map(segment).collect::<Option<_>>()?;
@@ -170,7 +176,11 @@ fn segment(text: &str) -> Option<Segment> {
     if name.is_empty() || name.contains(['{', '}', '+']) {
         return None;
     }
-    Some(if is_greedy { Segment::Greedy(name.to_owned()) } else { Segment::Variable(name.to_owned()) })
+    Some(if is_greedy {
+        Segment::Greedy(name.to_owned())
+    } else {
+        Segment::Variable(name.to_owned())
+    })
 }
 
 #[cfg(test)]

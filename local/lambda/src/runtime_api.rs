@@ -75,14 +75,21 @@ impl RuntimeApi {
             // Half-closed connections are served on: an answer counts even if its process is gone
             // by now. An error is a connection that the process broke off: what that means is seen
             // when the process ends.
-            let _ = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new()
+                .half_close(true)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
 
 type Answer = Response<Full<Bytes>>;
 
-async fn answer(pool: Arc<Pool>, instance: u64, request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn answer(
+    pool: Arc<Pool>,
+    instance: u64,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
     if let Some(why) = loopback::refusal(&head.headers) {
         return Ok(refusal(StatusCode::FORBIDDEN, "Forbidden", why));
@@ -94,10 +101,15 @@ async fn answer(pool: Arc<Pool>, instance: u64, request: Request<Incoming>) -> R
     let path: Vec<_> = path.split('/').collect();
     Ok(match (&head.method, path.as_slice()) {
         (&Method::GET, ["invocation", "next"]) => next(&pool, instance).await,
-        (&Method::POST, ["invocation", request_id, "response"]) => response(&pool, instance, request_id, body),
+        (&Method::POST, ["invocation", request_id, "response"]) => {
+            response(&pool, instance, request_id, body)
+        }
         (&Method::POST, ["invocation", request_id, "error"]) => {
             let error = reported(&head, body);
-            let error = InvokeError::FunctionError { error_type: error.error_type(), message: error.error_message };
+            let error = InvokeError::FunctionError {
+                error_type: error.error_type(),
+                message: error.error_message,
+            };
             accepted_if(pool.respond(instance, request_id, Err(error)))
         }
         (&Method::POST, ["init", "error"]) => {
@@ -151,7 +163,8 @@ fn response(pool: &Arc<Pool>, instance: u64, request_id: &str, body: Body) -> An
         Body::Whole(body) => accepted_if(pool.respond(instance, request_id, Ok(body))),
         Body::TooLarge(bytes) => {
             let message = format!(
-                "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes)."
+                "Response payload size ({bytes} bytes) exceeded maximum allowed payload size \
+                 ({RESPONSE_LIMIT} bytes)."
             );
             let error_type = "Function.ResponseSizeTooLarge";
             let answer = refusal(StatusCode::PAYLOAD_TOO_LARGE, error_type, &message);
@@ -182,14 +195,20 @@ async fn read(mut body: Incoming) -> Option<Body> {
             whole.extend_from_slice(&data);
         }
     }
-    Some(if length <= RESPONSE_LIMIT { Body::Whole(whole.freeze()) } else { Body::TooLarge(length) })
+    Some(if length <= RESPONSE_LIMIT {
+        Body::Whole(whole.freeze())
+    } else {
+        Body::TooLarge(length)
+    })
 }
 
 /// Reads the error that the process reports. The header's type counts if the body has none.
 fn reported(head: &http::request::Parts, body: Body) -> ErrorBody {
     let mut error = match body {
         Body::Whole(body) => ErrorBody::read(&body),
-        Body::TooLarge(bytes) => ErrorBody { error_message: format!("an error of {bytes} bytes"), error_type: None },
+        Body::TooLarge(bytes) => {
+            ErrorBody { error_message: format!("an error of {bytes} bytes"), error_type: None }
+        }
     };
     if error.error_type.is_none() {
         let header = head.headers.get("lambda-runtime-function-error-type");
@@ -199,7 +218,11 @@ fn reported(head: &http::request::Parts, body: Body) -> ErrorBody {
 }
 
 fn accepted_if(known: bool) -> Answer {
-    if known { accepted() } else { refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID") }
+    if known {
+        accepted()
+    } else {
+        refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+    }
 }
 
 fn accepted() -> Answer {

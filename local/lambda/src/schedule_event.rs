@@ -41,7 +41,8 @@ mod tests {
 
     fn event(arn: &str) -> Value {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_999);
-        serde_json::from_slice(&to_event(arn, "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", time)).unwrap()
+        serde_json::from_slice(&to_event(arn, "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", time))
+            .unwrap()
     }
 
     #[test]

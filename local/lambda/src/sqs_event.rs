@@ -67,8 +67,14 @@ impl Serialize for MessageAttribute {
             AttributeValue::Binary(bytes) => (None, Some(STANDARD.encode(bytes))),
         };
         let data_type = &self.data_type;
-        Wire { string_value, binary_value, string_list_values: [], binary_list_values: [], data_type }
-            .serialize(serializer)
+        Wire {
+            string_value,
+            binary_value,
+            string_list_values: [],
+            binary_list_values: [],
+            data_type,
+        }
+        .serialize(serializer)
     }
 }
 
@@ -92,7 +98,8 @@ pub fn to_event(queue_arn: &str, messages: &[Message]) -> Bytes {
     let aws_region = queue_arn.split(':').nth(3).unwrap_or_default();
     let mut event = Event { records: Vec::new() };
     for message in messages {
-        let record = Record { message, event_source: "aws:sqs", event_source_arn: queue_arn, aws_region };
+        let record =
+            Record { message, event_source: "aws:sqs", event_source_arn: queue_arn, aws_region };
         event.records.push(record);
     }
     // All keys are strings, so that serialising can't fail.
@@ -119,16 +126,23 @@ pub struct Verdict {
 ///   there, is a success of all messages;
 /// - a malformed answer, or one that names an id that is unknown, null or empty, is a failure of
 ///   all messages, and so is an invocation that failed.
-pub fn judge(message_ids: &[String], report_batch_item_failures: bool, answer: Result<&[u8], &InvokeError>) -> Verdict {
+pub fn judge(
+    message_ids: &[String],
+    report_batch_item_failures: bool,
+    answer: Result<&[u8], &InvokeError>,
+) -> Verdict {
     let failures = match answer {
         Err(error) => Err(error.to_string()),
         Ok(_) if !report_batch_item_failures => Ok(BTreeSet::new()),
         Ok(answer) => failures(message_ids, answer).map_err(str::to_owned),
     };
     match failures {
-        Err(problem) => Verdict { succeeded: Vec::new(), failed: message_ids.to_vec(), problem: Some(problem) },
+        Err(problem) => {
+            Verdict { succeeded: Vec::new(), failed: message_ids.to_vec(), problem: Some(problem) }
+        }
         Ok(failures) => {
-            let (failed, succeeded) = message_ids.iter().cloned().partition(|id| failures.contains(id));
+            let (failed, succeeded) =
+                message_ids.iter().cloned().partition(|id| failures.contains(id));
             Verdict { succeeded, failed, problem: None }
         }
     }

@@ -38,17 +38,22 @@ impl Sqs {
             "ListMessageMoveTasks" => self.list_message_move_tasks(parse(body)?),
             "CancelMessageMoveTask" => self.cancel_message_move_task(parse(body)?),
             "AddPermission" | "RemovePermission" => {
-                let message = format!("{action} is not supported: nobody is refused anything here.");
+                let message =
+                    format!("{action} is not supported: nobody is refused anything here.");
                 Err(SqsError::new(ErrorKind::UnsupportedOperation, message))
             }
-            _ => Err(SqsError::new(ErrorKind::UnknownOperation, format!("The action {action} does not exist."))),
+            _ => Err(SqsError::new(
+                ErrorKind::UnknownOperation,
+                format!("The action {action} does not exist."),
+            )),
         }
     }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, SqsError> {
     let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| SqsError::new(ErrorKind::Serialization, error.to_string()))
+    serde_json::from_slice(body)
+        .map_err(|error| SqsError::new(ErrorKind::Serialization, error.to_string()))
 }
 
 /// Makes the answer of an action that has nothing to say.
@@ -67,10 +72,15 @@ fn page(
         None => 1_000,
         Some(max @ 1..=1_000) => max as usize,
         Some(other) => {
-            return Err(SqsError::value(other, "MaxResults", "Must be an integer between 1 and 1000, if provided."));
+            return Err(SqsError::value(
+                other,
+                "MaxResults",
+                "Must be an integer between 1 and 1000, if provided.",
+            ));
         }
     };
-    let mut rest = items.into_iter().filter(|item| token.as_ref().is_none_or(|token| item > token)).peekable();
+    let mut rest =
+        items.into_iter().filter(|item| token.as_ref().is_none_or(|token| item > token)).peekable();
     let page: Vec<String> = rest.by_ref().take(max).collect();
     // Without MaxResults there is no token, as the API reference says.
     let more = max_results.is_some() && rest.peek().is_some();

@@ -71,7 +71,8 @@ pub(crate) const NAMES: [&str; 17] = [
     "SqsManagedSseEnabled",
 ];
 
-const FIFO_NAMES: [&str; 4] = ["FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"];
+const FIFO_NAMES: [&str; 4] =
+    ["FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"];
 
 pub(crate) fn unknown(name: &str) -> SqsError {
     SqsError::new(ErrorKind::InvalidAttributeName, format!("Unknown Attribute {name}."))
@@ -84,10 +85,12 @@ impl Attributes {
         for (name, value) in changes {
             new.set(name, value)?;
         }
-        let asked_for_managed = changes.get("SqsManagedSseEnabled").is_some_and(|value| value == "true");
+        let asked_for_managed =
+            changes.get("SqsManagedSseEnabled").is_some_and(|value| value == "true");
         if new.kms_master_key_id.is_some() {
             if asked_for_managed {
-                let message = "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.";
+                let message = "You can use one type of server-side encryption (SSE) at one time. \
+                    You can either enable KMS SSE or SQS SSE.";
                 return Err(SqsError::new(ErrorKind::InvalidAttributeName, message));
             }
             new.managed_encryption = false;
@@ -98,23 +101,41 @@ impl Attributes {
     fn set(&mut self, name: &str, value: &str) -> Result<(), SqsError> {
         match name {
             "DelaySeconds" => self.delay_seconds = number(name, value, 0..=900)?,
-            "MaximumMessageSize" => self.maximum_message_size = number(name, value, 1_024..=MAX_MESSAGE_BYTES as u32)?,
-            "MessageRetentionPeriod" => self.retention_seconds = number(name, value, 60..=1_209_600)?,
-            "ReceiveMessageWaitTimeSeconds" => self.receive_wait_seconds = number(name, value, 0..=20)?,
-            "VisibilityTimeout" => self.visibility_timeout_seconds = number(name, value, 0..=MAX_VISIBILITY_SECONDS)?,
+            "MaximumMessageSize" => {
+                self.maximum_message_size = number(name, value, 1_024..=MAX_MESSAGE_BYTES as u32)?
+            }
+            "MessageRetentionPeriod" => {
+                self.retention_seconds = number(name, value, 60..=1_209_600)?
+            }
+            "ReceiveMessageWaitTimeSeconds" => {
+                self.receive_wait_seconds = number(name, value, 0..=20)?
+            }
+            "VisibilityTimeout" => {
+                self.visibility_timeout_seconds = number(name, value, 0..=MAX_VISIBILITY_SECONDS)?
+            }
             "RedrivePolicy" => self.redrive = given(value).map(RedrivePolicy::parse).transpose()?,
-            "RedriveAllowPolicy" => self.redrive_allow = given(value).map(RedriveAllowPolicy::parse).transpose()?,
+            "RedriveAllowPolicy" => {
+                self.redrive_allow = given(value).map(RedriveAllowPolicy::parse).transpose()?
+            }
             "Policy" => {
-                if given(value).is_some_and(|text| serde_json::from_str::<serde_json::Map<_, _>>(text).is_err()) {
+                if given(value).is_some_and(|text| {
+                    serde_json::from_str::<serde_json::Map<_, _>>(text).is_err()
+                }) {
                     return Err(invalid(name));
                 }
                 self.policy = given(value).map(str::to_owned);
             }
             "KmsMasterKeyId" => self.kms_master_key_id = given(value).map(str::to_owned),
-            "KmsDataKeyReusePeriodSeconds" => self.kms_data_key_reuse_seconds = number(name, value, 60..=86_400)?,
-            "SqsManagedSseEnabled" => self.managed_encryption = value.parse().map_err(|_| invalid(name))?,
+            "KmsDataKeyReusePeriodSeconds" => {
+                self.kms_data_key_reuse_seconds = number(name, value, 60..=86_400)?
+            }
+            "SqsManagedSseEnabled" => {
+                self.managed_encryption = value.parse().map_err(|_| invalid(name))?
+            }
             fifo if FIFO_NAMES.contains(&fifo) => {
-                let message = format!("The attribute {fifo} is for FIFO queues: this server has standard queues only.");
+                let message = format!(
+                    "The attribute {fifo} is for FIFO queues: this server has standard queues only."
+                );
                 return Err(SqsError::new(ErrorKind::UnsupportedOperation, message));
             }
             other => return Err(unknown(other)),
@@ -154,5 +175,8 @@ fn number(name: &str, value: &str, range: std::ops::RangeInclusive<u32>) -> Resu
 }
 
 fn invalid(name: &str) -> SqsError {
-    SqsError::new(ErrorKind::InvalidAttributeValue, format!("Invalid value for the parameter {name}."))
+    SqsError::new(
+        ErrorKind::InvalidAttributeValue,
+        format!("Invalid value for the parameter {name}."),
+    )
 }

@@ -46,7 +46,10 @@ mod tests {
     use super::*;
 
     fn text(value: &str) -> MessageAttribute {
-        MessageAttribute { data_type: "String".to_owned(), value: AttributeValue::Text(value.to_owned()) }
+        MessageAttribute {
+            data_type: "String".to_owned(),
+            value: AttributeValue::Text(value.to_owned()),
+        }
     }
 
     #[test]
@@ -71,8 +74,12 @@ mod tests {
 
     #[test]
     fn a_binary_attribute_is_digested_by_its_bytes() {
-        let value = b"traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01".to_vec();
-        let attribute = MessageAttribute { data_type: "Binary".to_owned(), value: AttributeValue::Binary(value) };
+        let value =
+            b"traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01".to_vec();
+        let attribute = MessageAttribute {
+            data_type: "Binary".to_owned(),
+            value: AttributeValue::Binary(value),
+        };
         let digest = of_attributes(&BTreeMap::from([("attr1".to_owned(), attribute)]));
         assert_eq!(digest.as_deref(), Some("8cbe4db156db8a94db8b801b7addb984"));
     }

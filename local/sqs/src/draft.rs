@@ -76,11 +76,15 @@ impl Outgoing {
     /// Checks all that can be checked without the queue.
     pub(crate) fn check(self) -> Result<Draft, SqsError> {
         let size = self.size();
-        let body = self.message_body.filter(|body| !body.is_empty()).ok_or_else(|| SqsError::missing("MessageBody"))?;
+        let body = self
+            .message_body
+            .filter(|body| !body.is_empty())
+            .ok_or_else(|| SqsError::missing("MessageBody"))?;
         if !body.chars().all(is_allowed) {
             return Err(SqsError::new(
                 ErrorKind::InvalidMessageContents,
-                "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | \
+                "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to \
+                 #xD7FF | #xE000 to #xFFFD | \
                  #x10000 to #x10FFFF",
             ));
         }
@@ -98,8 +102,10 @@ impl Outgoing {
                 raw.len()
             )));
         }
-        let attributes =
-            raw.into_iter().map(|(name, raw)| Ok((name.clone(), attribute(&name, raw)?))).collect::<Result<_, _>>()?;
+        let attributes = raw
+            .into_iter()
+            .map(|(name, raw)| Ok((name.clone(), attribute(&name, raw)?)))
+            .collect::<Result<_, _>>()?;
         let trace_header = trace_header(self.message_system_attributes.unwrap_or_default())?;
 
         let md5_of_body = digest::of_body(&body);
@@ -125,20 +131,27 @@ fn group(id: String) -> Result<Arc<str>, SqsError> {
     if (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(id.into())
     } else {
-        let reason = "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.";
+        let reason = "MessageGroupId can only include alphanumeric and punctuation characters. 1 \
+            to 128 in length.";
         Err(SqsError::value(id, "MessageGroupId", reason))
     }
 }
 
-fn trace_header(attributes: BTreeMap<String, RawAttribute>) -> Result<Option<MessageAttribute>, SqsError> {
+fn trace_header(
+    attributes: BTreeMap<String, RawAttribute>,
+) -> Result<Option<MessageAttribute>, SqsError> {
     let mut header = None;
     for (name, raw) in attributes {
         if name != "AWSTraceHeader" {
-            return Err(SqsError::parameter(format!("Message system attribute name '{name}' is invalid.")));
+            return Err(SqsError::parameter(format!(
+                "Message system attribute name '{name}' is invalid."
+            )));
         }
         let checked = attribute(&name, raw)?;
         if checked.data_type != "String" {
-            return Err(SqsError::parameter("The type of message system attribute 'AWSTraceHeader' must be 'String'."));
+            return Err(SqsError::parameter(
+                "The type of message system attribute 'AWSTraceHeader' must be 'String'.",
+            ));
         }
         header = Some(checked);
     }
@@ -148,8 +161,10 @@ fn trace_header(attributes: BTreeMap<String, RawAttribute>) -> Result<Option<Mes
 fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError> {
     if !is_attribute_name(name) {
         return Err(SqsError::parameter(format!(
-            "Message (user) attribute name '{name}' is invalid: it can contain A-Z, a-z, 0-9, underscore, hyphen and period, up to 256, \
-             must not start or end with a period, have periods in succession, or start with 'AWS.' or 'Amazon.'."
+            "Message (user) attribute name '{name}' is invalid: it can contain A-Z, a-z, 0-9, \
+             underscore, hyphen and period, up to 256, \
+             must not start or end with a period, have periods in succession, or start with 'AWS.' \
+             or 'Amazon.'."
         )));
     }
     if raw.string_list_values.is_some_and(|list| !list.is_empty())
@@ -167,12 +182,15 @@ fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError
     let prefix = data_type.split_once('.').map_or(data_type.as_str(), |(prefix, _)| prefix);
     if !matches!(prefix, "String" | "Number" | "Binary") || data_type.len() > 256 {
         return Err(SqsError::parameter(format!(
-            "The type of message (user) attribute '{name}' is invalid. You must use only the following supported type prefixes: Binary, \
+            "The type of message (user) attribute '{name}' is invalid. You must use only the \
+             following supported type prefixes: Binary, \
              Number, String."
         )));
     }
     let value = if prefix == "Binary" {
-        raw.binary_value.filter(|Binary(bytes)| !bytes.is_empty()).map(|Binary(bytes)| AttributeValue::Binary(bytes))
+        raw.binary_value
+            .filter(|Binary(bytes)| !bytes.is_empty())
+            .map(|Binary(bytes)| AttributeValue::Binary(bytes))
     } else {
         raw.string_value.filter(|text| !text.is_empty()).map(AttributeValue::Text)
     };
@@ -183,7 +201,9 @@ fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError
     };
     if let AttributeValue::Text(text) = &value {
         if !text.chars().all(is_allowed) {
-            let message = format!("Invalid characters found in the value of message (user) attribute '{name}'.");
+            let message = format!(
+                "Invalid characters found in the value of message (user) attribute '{name}'."
+            );
             return Err(SqsError::parameter(message));
         }
         if prefix == "Number" && !is_number(text) {
@@ -208,5 +228,6 @@ fn is_attribute_name(name: &str) -> bool {
 
 /// Tells if a text is a decimal number. `parse` alone would also take `inf` and `NaN`.
 fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) && text.parse::<f64>().is_ok()
+    text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
+        && text.parse::<f64>().is_ok()
 }

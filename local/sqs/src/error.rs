@@ -63,31 +63,59 @@ impl ErrorKind {
             Self::BatchEntryIdsNotDistinct => {
                 ("BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct", 400)
             }
-            Self::BatchRequestTooLong => ("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", 400),
-            Self::EmptyBatchRequest => ("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", 400),
+            Self::BatchRequestTooLong => {
+                ("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", 400)
+            }
+            Self::EmptyBatchRequest => {
+                ("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", 400)
+            }
             Self::InternalFailure => ("InternalFailure", "InternalFailure", 500),
             Self::InvalidAddress => ("InvalidAddress", "InvalidAddress", 404),
             Self::InvalidAttributeName => ("InvalidAttributeName", "InvalidAttributeName", 400),
             Self::InvalidAttributeValue => ("InvalidAttributeValue", "InvalidAttributeValue", 400),
-            Self::InvalidBatchEntryId => ("InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId", 400),
-            Self::InvalidMessageContents => ("InvalidMessageContents", "InvalidMessageContents", 400),
-            Self::InvalidParameterValue => ("InvalidParameterValueException", "InvalidParameterValue", 400),
-            Self::MessageNotInflight => ("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", 400),
-            Self::MissingParameter => ("MissingRequiredParameterException", "MissingParameter", 400),
-            Self::OverLimit => ("OverLimit", "OverLimit", 403),
-            Self::PurgeQueueInProgress => ("PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress", 403),
-            Self::QueueDeletedRecently => ("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently", 400),
-            Self::QueueDoesNotExist => ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", 400),
-            Self::QueueNameExists => ("QueueNameExists", "QueueAlreadyExists", 400),
-            Self::ReceiptHandleIsInvalid => ("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 404),
-            Self::RequestThrottled => ("RequestThrottled", "RequestThrottled", 403),
-            Self::ResourceNotFound => ("ResourceNotFoundException", "ResourceNotFoundException", 404),
-            Self::Serialization => ("SerializationException", "SerializationException", 400),
-            Self::TooManyEntriesInBatchRequest => {
-                ("TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400)
+            Self::InvalidBatchEntryId => {
+                ("InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId", 400)
             }
+            Self::InvalidMessageContents => {
+                ("InvalidMessageContents", "InvalidMessageContents", 400)
+            }
+            Self::InvalidParameterValue => {
+                ("InvalidParameterValueException", "InvalidParameterValue", 400)
+            }
+            Self::MessageNotInflight => {
+                ("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", 400)
+            }
+            Self::MissingParameter => {
+                ("MissingRequiredParameterException", "MissingParameter", 400)
+            }
+            Self::OverLimit => ("OverLimit", "OverLimit", 403),
+            Self::PurgeQueueInProgress => {
+                ("PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress", 403)
+            }
+            Self::QueueDeletedRecently => {
+                ("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently", 400)
+            }
+            Self::QueueDoesNotExist => {
+                ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", 400)
+            }
+            Self::QueueNameExists => ("QueueNameExists", "QueueAlreadyExists", 400),
+            Self::ReceiptHandleIsInvalid => {
+                ("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 404)
+            }
+            Self::RequestThrottled => ("RequestThrottled", "RequestThrottled", 403),
+            Self::ResourceNotFound => {
+                ("ResourceNotFoundException", "ResourceNotFoundException", 404)
+            }
+            Self::Serialization => ("SerializationException", "SerializationException", 400),
+            Self::TooManyEntriesInBatchRequest => (
+                "TooManyEntriesInBatchRequest",
+                "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+                400,
+            ),
             Self::UnknownOperation => ("UnknownOperationException", "InvalidAction", 400),
-            Self::UnsupportedOperation => ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", 400),
+            Self::UnsupportedOperation => {
+                ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", 400)
+            }
         }
     }
 }
@@ -135,7 +163,10 @@ impl SqsError {
     }
 
     pub(crate) fn missing(parameter: &str) -> Self {
-        Self::new(ErrorKind::MissingParameter, format!("The request must contain the parameter {parameter}."))
+        Self::new(
+            ErrorKind::MissingParameter,
+            format!("The request must contain the parameter {parameter}."),
+        )
     }
 
     pub(crate) fn parameter(message: impl Into<String>) -> Self {
@@ -145,6 +176,8 @@ impl SqsError {
     /// Makes an error such as `Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must
     /// be between 1 and 10, if provided.`
     pub(crate) fn value(value: impl std::fmt::Display, parameter: &str, reason: &str) -> Self {
-        Self::parameter(format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"))
+        Self::parameter(format!(
+            "Value {value} for parameter {parameter} is invalid. Reason: {reason}"
+        ))
     }
 }

@@ -20,7 +20,12 @@ impl Sqs {
         match self.call(action, &body).await {
             Ok(answer) => respond(StatusCode::OK, Bytes::from(answer.to_string())),
             Err(error) => {
-                tracing::debug!(action, code = error.code(), error = error.message, "sqs call refused");
+                tracing::debug!(
+                    action,
+                    code = error.code(),
+                    error = error.message,
+                    "sqs call refused"
+                );
                 error.response()
             }
         }
@@ -29,15 +34,21 @@ impl Sqs {
     /// Makes the router of the whole server, which has the route `POST /`.
     pub fn router(&self) -> Router {
         let sqs = self.clone();
-        let route = post(async move |headers: HeaderMap, body: Bytes| sqs.answer(&headers, body).await.map(Body::from));
+        let route = post(async move |headers: HeaderMap, body: Bytes| {
+            sqs.answer(&headers, body).await.map(Body::from)
+        });
         Router::new().route("/", route).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
     }
 
     async fn answer(&self, headers: &HeaderMap, body: Bytes) -> Response<Bytes> {
-        let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target =
+            headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         match target.strip_prefix("AmazonSQS.") {
             Some(action) => self.respond(action, body).await,
-            None => SqsError::new(ErrorKind::UnknownOperation, format!("No action in \"{target}\".")).response(),
+            None => {
+                SqsError::new(ErrorKind::UnknownOperation, format!("No action in \"{target}\"."))
+                    .response()
+            }
         }
     }
 }
@@ -45,8 +56,11 @@ impl Sqs {
 impl SqsError {
     /// Makes the answer that the server gives with this error.
     pub fn response(&self) -> Response<Bytes> {
-        let body = json!({"__type": format!("com.amazonaws.sqs#{}", self.shape()), "message": self.message});
-        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = json!({
+            "__type": format!("com.amazonaws.sqs#{}", self.shape()), "message": self.message,
+        });
+        let status =
+            StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = respond(status, Bytes::from(body.to_string()));
         let fault = if self.sender_fault() { "Sender" } else { "Receiver" };
         if let Ok(value) = HeaderValue::try_from(format!("{};{fault}", self.code())) {

@@ -18,7 +18,8 @@ pub(crate) fn uuid() -> Uuid {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let (high, low) = (KEYS.hash_one((count, 0)), KEYS.hash_one((count, 1)));
-    Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()).into_uuid()
+    Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes())
+        .into_uuid()
 }
 
 /// A receipt names one receive of one message in one queue.
@@ -49,7 +50,8 @@ impl Receipt {
         let (numbers, rest) = bytes.strip_prefix(&MARK)?.as_chunks::<8>();
         match (numbers, rest) {
             ([queue, key, receive], []) => {
-                let [queue, key, receive] = [queue, key, receive].map(|bytes| u64::from_be_bytes(*bytes));
+                let [queue, key, receive] =
+                    [queue, key, receive].map(|bytes| u64::from_be_bytes(*bytes));
                 Some(Self { queue, key, receive })
             }
             _ => None,

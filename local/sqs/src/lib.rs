@@ -86,7 +86,12 @@ impl Sqs {
     /// one, and hides them for the queue's visibility timeout. As with long polling, it comes back
     /// empty when `wait` is over. `OverLimit` is only for a `wait` of zero. Dropping the future
     /// takes no message.
-    pub async fn receive(&self, queue: &str, max: usize, wait: Duration) -> Result<Vec<Received>, SqsError> {
+    pub async fn receive(
+        &self,
+        queue: &str,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Received>, SqsError> {
         let handed = self.poll(queue, max, Some(wait), None).await?;
         Ok(handed.into_iter().map(Received::from).collect())
     }
@@ -155,11 +160,16 @@ impl Sqs {
                 }
                 let queue = state.queue(name)?;
                 let now = Instant::now();
-                let wait = wait.unwrap_or_else(|| Duration::from_secs(queue.attributes.receive_wait_seconds.into()));
+                let wait = wait.unwrap_or_else(|| {
+                    Duration::from_secs(queue.attributes.receive_wait_seconds.into())
+                });
                 // Long polls wait for messages to be deleted ("Messages per queue (in flight)" in
                 // the quotas).
                 if wait.is_zero() && queue.is_full() {
-                    return Err(SqsError::new(ErrorKind::OverLimit, "Too many messages are in flight."));
+                    return Err(SqsError::new(
+                        ErrorKind::OverLimit,
+                        "Too many messages are in flight.",
+                    ));
                 }
                 let deadline = *deadline.get_or_insert(now + wait);
                 if now >= deadline {

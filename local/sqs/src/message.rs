@@ -86,7 +86,9 @@ pub(crate) struct Message {
 impl Message {
     pub(crate) fn system_attributes(&self) -> BTreeMap<String, String> {
         let trace_header = match &self.content.trace_header {
-            Some(MessageAttribute { value: AttributeValue::Text(header), .. }) => Some(header.clone()),
+            Some(MessageAttribute { value: AttributeValue::Text(header), .. }) => {
+                Some(header.clone())
+            }
             _ => None,
         };
         let all = [

@@ -66,7 +66,10 @@ pub(crate) struct CancelMessageMoveTask {
 
 impl Sqs {
     /// Starts a task, which runs in the tokio runtime of the caller.
-    pub(crate) fn start_message_move_task(&self, request: StartMessageMoveTask) -> Result<Value, SqsError> {
+    pub(crate) fn start_message_move_task(
+        &self,
+        request: StartMessageMoveTask,
+    ) -> Result<Value, SqsError> {
         let source_arn = request.source_arn.ok_or_else(|| SqsError::missing("SourceArn"))?;
         let rate = match request.max_number_of_messages_per_second {
             None => None,
@@ -85,11 +88,18 @@ impl Sqs {
             return Err(no_such_resource("DestinationArn"));
         }
         if state.sources_of(&source_arn).is_empty() {
-            return Err(SqsError::parameter("Source queue must be configured as a Dead Letter Queue."));
-        }
-        if state.tasks.iter().any(|task| task.source_arn == source_arn && task.status == Status::Running) {
             return Err(SqsError::parameter(
-                "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
+                "Source queue must be configured as a Dead Letter Queue.",
+            ));
+        }
+        if state
+            .tasks
+            .iter()
+            .any(|task| task.source_arn == source_arn && task.status == Status::Running)
+        {
+            return Err(SqsError::parameter(
+                "There is already a task running. Only one active task is allowed for a source \
+                 queue arn at a given time.",
             ));
         }
         let task = Task {
@@ -109,12 +119,19 @@ impl Sqs {
         Ok(json!({"TaskHandle": handle}))
     }
 
-    pub(crate) fn list_message_move_tasks(&self, request: ListMessageMoveTasks) -> Result<Value, SqsError> {
+    pub(crate) fn list_message_move_tasks(
+        &self,
+        request: ListMessageMoveTasks,
+    ) -> Result<Value, SqsError> {
         let source_arn = request.source_arn.ok_or_else(|| SqsError::missing("SourceArn"))?;
         let max = match request.max_results.unwrap_or(1) {
             max if (1..=MAX_LISTED as i64).contains(&max) => max as usize,
             other => {
-                return Err(SqsError::value(other, "MaxResults", "Must be between 1 and 10, if provided."));
+                return Err(SqsError::value(
+                    other,
+                    "MaxResults",
+                    "Must be between 1 and 10, if provided.",
+                ));
             }
         };
         let state = self.state();
@@ -123,10 +140,13 @@ impl Sqs {
         Ok(json!({"Results": tasks.take(max).map(Task::to_json).collect::<Vec<_>>()}))
     }
 
-    pub(crate) fn cancel_message_move_task(&self, request: CancelMessageMoveTask) -> Result<Value, SqsError> {
+    pub(crate) fn cancel_message_move_task(
+        &self,
+        request: CancelMessageMoveTask,
+    ) -> Result<Value, SqsError> {
         let handle = request.task_handle.ok_or_else(|| SqsError::missing("TaskHandle"))?;
-        let (id, source_arn) =
-            Task::read(&handle).ok_or_else(|| SqsError::parameter("Value for parameter TaskHandle is invalid."))?;
+        let (id, source_arn) = Task::read(&handle)
+            .ok_or_else(|| SqsError::parameter("Value for parameter TaskHandle is invalid."))?;
         let mut state = self.state();
         state.name_of(&source_arn).ok_or_else(|| no_such_resource("SourceArn"))?;
         let task = state
@@ -135,7 +155,10 @@ impl Sqs {
             .find(|task| task.id == id && task.source_arn == source_arn)
             .ok_or_else(|| SqsError::new(ErrorKind::ResourceNotFound, "Task does not exist."))?;
         if task.status != Status::Running {
-            return Err(SqsError::new(ErrorKind::UnsupportedOperation, "Only active tasks can be cancelled."));
+            return Err(SqsError::new(
+                ErrorKind::UnsupportedOperation,
+                "Only active tasks can be cancelled.",
+            ));
         }
         task.status = Status::Cancelled;
         Ok(json!({"ApproximateNumberOfMessagesMoved": task.moved}))
@@ -190,7 +213,11 @@ impl State {
             return;
         }
         let (source_arn, destination_arn) = (task.source_arn.clone(), task.destination_arn.clone());
-        let status = if task.moved >= task.to_move { Ok(false) } else { self.move_one(&source_arn, destination_arn) };
+        let status = if task.moved >= task.to_move {
+            Ok(false)
+        } else {
+            self.move_one(&source_arn, destination_arn)
+        };
         let task = &mut self.tasks[index];
         match status {
             Ok(true) => task.moved += 1,
@@ -201,7 +228,11 @@ impl State {
 
     /// Moves a message, and tells if there was one. The error is the reason for which it can't be
     /// moved.
-    fn move_one(&mut self, source_arn: &str, destination_arn: Option<String>) -> Result<bool, &'static str> {
+    fn move_one(
+        &mut self,
+        source_arn: &str,
+        destination_arn: Option<String>,
+    ) -> Result<bool, &'static str> {
         const GONE: &str = "AWS.SimpleQueueService.NonExistentQueue";
         let now = Instant::now();
         let source = self.name_of(source_arn).ok_or(GONE)?;
@@ -285,6 +316,7 @@ impl Task {
 }
 
 fn no_such_resource(parameter: &str) -> SqsError {
-    let message = format!("The resource that you specified for the {parameter} parameter doesn't exist.");
+    let message =
+        format!("The resource that you specified for the {parameter} parameter doesn't exist.");
     SqsError::new(ErrorKind::ResourceNotFound, message)
 }

@@ -74,7 +74,13 @@ enum Place {
 }
 
 impl Queue {
-    pub(crate) fn new(serial: u64, name: String, arn: String, attributes: Attributes, seconds: u64) -> Self {
+    pub(crate) fn new(
+        serial: u64,
+        name: String,
+        arn: String,
+        attributes: Attributes,
+        seconds: u64,
+    ) -> Self {
         Self {
             name,
             arn,
@@ -110,7 +116,9 @@ impl Queue {
     /// visible.
     pub(crate) fn advance(&mut self, now: Instant) {
         let retention = Duration::from_secs(self.attributes.retention_seconds.into());
-        while let Some(&(_, key)) = self.by_age.first().filter(|(enqueued, _)| *enqueued + retention <= now) {
+        while let Some(&(_, key)) =
+            self.by_age.first().filter(|(enqueued, _)| *enqueued + retention <= now)
+        {
             self.remove(key);
         }
         while let Some(&(_, key)) = self.hidden.first().filter(|(until, _)| *until <= now) {
@@ -128,11 +136,18 @@ impl Queue {
     }
 
     /// Takes a new message in, and returns its id.
-    pub(crate) fn send(&mut self, draft: &Draft, now: Instant, wall_ms: u64) -> Result<String, SqsError> {
+    pub(crate) fn send(
+        &mut self,
+        draft: &Draft,
+        now: Instant,
+        wall_ms: u64,
+    ) -> Result<String, SqsError> {
         let limit = self.attributes.maximum_message_size;
         if draft.size > limit as usize {
-            let message =
-                format!("One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.");
+            let message = format!(
+                "One or more parameters are invalid. Reason: Message must be shorter than \
+                 {limit} bytes."
+            );
             return Err(SqsError::parameter(message));
         }
         let id = ids::uuid().to_string();
@@ -249,20 +264,28 @@ impl Queue {
         Ok(())
     }
 
-    pub(crate) fn change_visibility(&mut self, handle: &str, seconds: u32, now: Instant) -> Result<(), SqsError> {
+    pub(crate) fn change_visibility(
+        &mut self,
+        handle: &str,
+        seconds: u32,
+        now: Instant,
+    ) -> Result<(), SqsError> {
         let receipt = self.receipt(handle)?;
         let Some(stored) = self.messages.get_mut(&receipt.key) else {
-            let reason = "Message does not exist or is not available for visibility timeout change.";
+            let reason =
+                "Message does not exist or is not available for visibility timeout change.";
             return Err(SqsError::value(handle, "ReceiptHandle", reason));
         };
         let Place::InFlight { until, received } = stored.place else {
-            let message = format!("The message referred to by the receipt handle {handle} isn't in flight.");
+            let message =
+                format!("The message referred to by the receipt handle {handle} isn't in flight.");
             return Err(SqsError::new(ErrorKind::MessageNotInflight, message));
         };
         let new = now + Duration::from_secs(seconds.into());
         if new > received + Duration::from_secs(MAX_VISIBILITY_SECONDS.into()) {
             let reason = format!(
-                "Total VisibilityTimeout for the message is beyond the limit [{MAX_VISIBILITY_SECONDS} seconds]."
+                "Total VisibilityTimeout for the message is beyond the limit \
+                 [{MAX_VISIBILITY_SECONDS} seconds]."
             );
             return Err(SqsError::value(seconds, "VisibilityTimeout", &reason));
         }
@@ -289,7 +312,11 @@ impl Queue {
     }
 
     fn show_hidden(&mut self, in_flight: bool) -> usize {
-        let keys = self.hidden.iter().map(|(_, key)| *key).filter(|key| self.is_in_flight(*key) == in_flight);
+        let keys = self
+            .hidden
+            .iter()
+            .map(|(_, key)| *key)
+            .filter(|key| self.is_in_flight(*key) == in_flight);
         let keys: Vec<u64> = keys.collect();
         keys.iter().for_each(|key| self.show(*key));
         self.wake.notify_waiters();
@@ -308,7 +335,9 @@ impl Queue {
 
     fn receipt(&self, handle: &str) -> Result<Receipt, SqsError> {
         let message = match Receipt::decode(handle) {
-            Some(receipt) if receipt.queue == self.serial && receipt.key < self.next_key => return Ok(receipt),
+            Some(receipt) if receipt.queue == self.serial && receipt.key < self.next_key => {
+                return Ok(receipt);
+            }
             Some(_) => format!("The receipt handle \"{handle}\" is not valid for this queue."),
             None => format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
         };

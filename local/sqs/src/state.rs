@@ -34,7 +34,13 @@ pub(crate) fn wall_ms() -> u64 {
 
 impl State {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, queues: BTreeMap::new(), tasks: Vec::new(), deleted: HashMap::new(), next_serial: 1 }
+        Self {
+            settings,
+            queues: BTreeMap::new(),
+            tasks: Vec::new(),
+            deleted: HashMap::new(),
+            next_serial: 1,
+        }
     }
 
     pub(crate) fn url(&self, name: &str) -> String {
@@ -56,7 +62,9 @@ impl State {
     /// reached under several host names.
     pub(crate) fn queue_at(&mut self, url: Option<&str>) -> Result<&mut Queue, SqsError> {
         let url = url.filter(|url| !url.is_empty()).ok_or_else(|| SqsError::missing("QueueUrl"))?;
-        let path = url.split_once("://").map_or(url, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+        let path = url
+            .split_once("://")
+            .map_or(url, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
         match path.trim_start_matches('/').split_once('/') {
             Some((account, name)) if account == self.settings.account => self.queue(name),
             Some(_) => Err(SqsError::no_such_queue()),
@@ -82,9 +90,13 @@ impl State {
     ) -> Result<(), SqsError> {
         if let Some(queue) = self.queues.get(name) {
             let wanted = queue.attributes.with(given)?;
-            if let Some(other) = given.keys().find(|key| wanted.get(key) != queue.attributes.get(key)) {
-                let message =
-                    format!("A queue already exists with the same name and a different value for attribute {other}");
+            if let Some(other) =
+                given.keys().find(|key| wanted.get(key) != queue.attributes.get(key))
+            {
+                let message = format!(
+                    "A queue already exists with the same name and a different value for \
+                     attribute {other}"
+                );
                 return Err(SqsError::new(ErrorKind::QueueNameExists, message));
             }
             return Ok(());
@@ -93,18 +105,28 @@ impl State {
         self.check_redrive(name, &attributes)?;
         self.deleted.retain(|_, deleted| deleted.elapsed() < MINUTE);
         if self.deleted.contains_key(name) {
-            let message =
-                "You must wait 60 seconds after deleting a queue before you can create another with the same name.";
+            let message = "You must wait 60 seconds after deleting a queue before you can create \
+                another with the same name.";
             return Err(SqsError::new(ErrorKind::QueueDeletedRecently, message));
         }
-        let mut queue = Queue::new(self.next_serial, name.to_owned(), self.arn(name), attributes, wall_ms() / 1000);
+        let mut queue = Queue::new(
+            self.next_serial,
+            name.to_owned(),
+            self.arn(name),
+            attributes,
+            wall_ms() / 1000,
+        );
         queue.tags = tags;
         self.next_serial += 1;
         self.queues.insert(name.to_owned(), queue);
         Ok(())
     }
 
-    pub(crate) fn set_attributes(&mut self, name: &str, changes: &BTreeMap<String, String>) -> Result<(), SqsError> {
+    pub(crate) fn set_attributes(
+        &mut self,
+        name: &str,
+        changes: &BTreeMap<String, String>,
+    ) -> Result<(), SqsError> {
         let attributes = self.queue(name)?.attributes.with(changes)?;
         if changes.contains_key("RedrivePolicy") {
             self.check_redrive(name, &attributes)?;
@@ -119,7 +141,8 @@ impl State {
         let Some(policy) = &attributes.redrive else {
             return Ok(());
         };
-        let target = self.name_of(&policy.dead_letter_target_arn).and_then(|name| self.queues.get(&name));
+        let target =
+            self.name_of(&policy.dead_letter_target_arn).and_then(|name| self.queues.get(&name));
         let reason = match target.map(|target| &target.attributes.redrive_allow) {
             None => "Dead letter target does not exist.",
             Some(Some(allow)) if !allow.allows(&self.arn(source)) => {
@@ -140,7 +163,8 @@ impl State {
     pub(crate) fn purge(&mut self, name: &str) -> Result<(), SqsError> {
         let queue = self.queue(name)?;
         if queue.purged.is_some_and(|purged| purged.elapsed() < MINUTE) {
-            let message = format!("Only one PurgeQueue operation on {name} is allowed every 60 seconds.");
+            let message =
+                format!("Only one PurgeQueue operation on {name} is allowed every 60 seconds.");
             return Err(SqsError::new(ErrorKind::PurgeQueueInProgress, message));
         }
         queue.purge(Instant::now());
@@ -158,13 +182,15 @@ impl State {
     ) -> Result<Vec<Handed>, SqsError> {
         let now = Instant::now();
         let policy = self.queue(name)?.attributes.redrive.clone();
-        let dead_letters =
-            policy.and_then(|policy| Some((self.name_of(&policy.dead_letter_target_arn)?, policy.max_receive_count)));
+        let dead_letters = policy.and_then(|policy| {
+            Some((self.name_of(&policy.dead_letter_target_arn)?, policy.max_receive_count))
+        });
         let max_receives = dead_letters.as_ref().map_or(u32::MAX, |(_, max)| *max);
 
         let queue = self.queue(name)?;
-        let visibility =
-            visibility.unwrap_or_else(|| Duration::from_secs(queue.attributes.visibility_timeout_seconds.into()));
+        let visibility = visibility.unwrap_or_else(|| {
+            Duration::from_secs(queue.attributes.visibility_timeout_seconds.into())
+        });
         let (mut handed, mut dead, mut visible) = (Vec::new(), Vec::new(), Vec::new());
         while handed.len() < max && !queue.is_full() {
             match queue.receive(visibility, max_receives, now, wall_ms()) {
@@ -177,12 +203,19 @@ impl State {
                 None => break,
             }
         }
-        visible.iter().filter_map(|index| handed.get(*index)).for_each(|message| queue.line_up(message));
+        visible
+            .iter()
+            .filter_map(|index| handed.get(*index))
+            .for_each(|message| queue.line_up(message));
         let source_arn = queue.arn.clone();
         if let Some((target, _)) = dead_letters {
             for message in dead {
                 let source_arn = Some(source_arn.clone());
-                self.queue(&target)?.put(Message { receives_here: 0, source_arn, ..message }, now, Duration::ZERO);
+                self.queue(&target)?.put(
+                    Message { receives_here: 0, source_arn, ..message },
+                    now,
+                    Duration::ZERO,
+                );
             }
         }
         Ok(handed)

@@ -34,29 +34,39 @@ struct Figures {
 
 impl Admin {
     pub(crate) async fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        if let (&Method::POST, Some(function)) = (request.method(), request.uri().path().strip_prefix("/schedules/")) {
+        if let (&Method::POST, Some(function)) =
+            (request.method(), request.uri().path().strip_prefix("/schedules/"))
+        {
             return self.tick(function).await;
         }
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/") => serve::text(
                 StatusCode::OK,
-                "GET /metrics                every AWS call by function and operation, the functions' figures, queue depths, the bill\n\
+                "GET /metrics                every AWS call by function and operation, the \
+                 functions' figures, queue depths, the bill\n\
                  GET /faults                 the random faults in force\n\
-                 POST /faults                sets them: seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%, or the JSON of GET (empty: none)\n\
-                 POST /schedules/<function>  invokes a scheduled function now and waits for its answer\n",
+                 POST /faults                sets them: \
+                 seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%, or the JSON of GET (empty: none)\n\
+                 POST /schedules/<function>  invokes a scheduled function now and waits for its \
+                 answer\n",
             ),
             (&Method::GET, "/metrics") => self.figures().await,
             (&Method::GET, "/faults") => serve::json(StatusCode::OK, &self.faults.spec()),
-            (&Method::POST, "/faults") => match FaultSpec::read(&String::from_utf8_lossy(request.body())) {
-                Ok(spec) => {
-                    self.faults.set(spec);
-                    serve::json(StatusCode::OK, &self.faults.spec())
+            (&Method::POST, "/faults") => {
+                match FaultSpec::read(&String::from_utf8_lossy(request.body())) {
+                    Ok(spec) => {
+                        self.faults.set(spec);
+                        serve::json(StatusCode::OK, &self.faults.spec())
+                    }
+                    Err(error) => {
+                        serve::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": error }))
+                    }
                 }
-                Err(error) => serve::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": error })),
-            },
+            }
             _ => serve::json(
                 StatusCode::NOT_FOUND,
-                &json!({ "error": "there are GET /, GET /metrics, GET /faults, POST /faults and POST /schedules/<function>" }),
+                &json!({ "error": "there are GET /, GET /metrics, GET /faults, POST /faults and \
+                    POST /schedules/<function>" }),
             ),
         }
     }

@@ -111,7 +111,12 @@ impl Bill {
     fn add(&mut self, what: &str, quantity: f64, price: &Price) {
         if quantity > 0.0 {
             let dollars = price.of(quantity);
-            self.lines.push(Line { what: what.to_owned(), quantity, unit: price.unit.clone(), dollars });
+            self.lines.push(Line {
+                what: what.to_owned(),
+                quantity,
+                unit: price.unit.clone(),
+                dollars,
+            });
             self.dollars += dollars;
         }
     }
@@ -130,7 +135,11 @@ impl Bill {
 
     /// Adds up the lines whose names begin with `prefix`.
     pub fn dollars_of(&self, prefix: &str) -> f64 {
-        self.lines.iter().filter(|line| line.what.starts_with(prefix)).map(|line| line.dollars).sum()
+        self.lines
+            .iter()
+            .filter(|line| line.what.starts_with(prefix))
+            .map(|line| line.dollars)
+            .sum()
     }
 }
 

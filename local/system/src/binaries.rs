@@ -41,8 +41,10 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(id) = self.0 {
-            let _ =
-                Command::new("sh").args(["-c", "kill -s TERM -- -$0", &id.to_string()]).stderr(Stdio::null()).status();
+            let _ = Command::new("sh")
+                .args(["-c", "kill -s TERM -- -$0", &id.to_string()])
+                .stderr(Stdio::null())
+                .status();
         }
     }
 }
@@ -51,7 +53,9 @@ impl Drop for Group {
 fn names() -> anyhow::Result<Vec<String>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions");
     let mut names = Vec::new();
-    for entry in directory.read_dir().with_context(|| format!("{} can't be read", directory.display()))? {
+    for entry in
+        directory.read_dir().with_context(|| format!("{} can't be read", directory.display()))?
+    {
         let entry = entry?;
         if entry.path().join("Cargo.toml").exists() {
             names.push(entry.file_name().to_string_lossy().into_owned());
@@ -74,7 +78,13 @@ fn command(names: &[String], release: bool) -> Command {
     // which would run again.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
-        let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+        let about_us = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_NAME",
+            "CARGO_CRATE_NAME",
+            "CARGO_PRIMARY_PACKAGE",
+        ];
         if about_us.iter().any(|prefix| name_text.starts_with(prefix)) {
             command.env_remove(&name);
         }
@@ -87,8 +97,10 @@ fn read(names: &[String], output: &Output) -> anyhow::Result<BTreeMap<String, Pa
     if !output.status.success() {
         bail!("the functions could not be built");
     }
-    let messages =
-        output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let messages = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let binaries: BTreeMap<String, PathBuf> = messages
         .filter_map(|message| {
             let path = message["executable"].as_str()?;

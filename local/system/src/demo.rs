@@ -41,12 +41,19 @@ impl Demo {
     async fn deliver(&self) -> anyhow::Result<()> {
         println!("1. Register a webhook: POST /api/v1/webhooks");
         let webhook = self.register("good").await?;
-        println!("   webhook {} for order.*, with its secret {}…", webhook["id"], &text(&webhook["secret"])?[..12]);
-        let settings = Settings { secret: Some(text(&webhook["secret"])?.to_owned()), ..Settings::default() };
+        println!(
+            "   webhook {} for order.*, with its secret {}…",
+            webhook["id"],
+            &text(&webhook["secret"])?[..12]
+        );
+        let settings =
+            Settings { secret: Some(text(&webhook["secret"])?.to_owned()), ..Settings::default() };
         self.system.inbox().set("good", settings);
 
         println!("2. Publish an event: POST /api/v1/events");
-        let event = self.publish(json!({ "type": "order.created", "data": { "order": 42, "total": "99.90" } })).await?;
+        let event = self
+            .publish(json!({ "type": "order.created", "data": { "order": 42, "total": "99.90" } }))
+            .await?;
         println!("   202, event {}", text(&event["id"])?);
 
         println!("3. The request as it arrived:");
@@ -94,7 +101,10 @@ impl Demo {
         }
         let gaps = arrived.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms);
         for gap in gaps {
-            ensure!((900..5000).contains(&gap), "a retry came after {gap} ms and not after about a second");
+            ensure!(
+                (900..5000).contains(&gap),
+                "a retry came after {gap} ms and not after about a second"
+            );
         }
 
         println!("6. Its dead letter, and the history:");
@@ -106,13 +116,21 @@ impl Demo {
             attempts(&delivery),
             delivery["error"]["message"]
         );
-        ensure!(attempts(&delivery) == 4, "the history shows {} attempts and not 4", attempts(&delivery));
+        ensure!(
+            attempts(&delivery) == 4,
+            "the history shows {} attempts and not 4",
+            attempts(&delivery)
+        );
         let letter = self.dead_letter().await?;
-        ensure!(letter.body.contains(text(&delivery["id"])?), "the dead letter is another delivery's");
-        let reason = letter.message_attributes.get("reason").and_then(|reason| match &reason.value {
-            AttributeValue::Text(text) => Some(text),
-            AttributeValue::Binary(_) => None,
-        });
+        ensure!(
+            letter.body.contains(text(&delivery["id"])?),
+            "the dead letter is another delivery's"
+        );
+        let reason =
+            letter.message_attributes.get("reason").and_then(|reason| match &reason.value {
+                AttributeValue::Text(text) => Some(text),
+                AttributeValue::Binary(_) => None,
+            });
         println!(
             "   on the queue of exhausted deliveries with the reason {}",
             reason.context("the dead letter has no reason")?
@@ -135,8 +153,11 @@ impl Demo {
     }
 
     async fn arrived(&self, inbox: &str, count: usize) -> anyhow::Result<Vec<Arrived>> {
-        let arrived = self.system.inbox().wait(inbox, |arrived| arrived.len() >= count, BOUND).await;
-        arrived.with_context(|| format!("not {count} requests arrived at {inbox} within {} s", BOUND.as_secs()))
+        let arrived =
+            self.system.inbox().wait(inbox, |arrived| arrived.len() >= count, BOUND).await;
+        arrived.with_context(|| {
+            format!("not {count} requests arrived at {inbox} within {} s", BOUND.as_secs())
+        })
     }
 
     /// Waits until the webhook's only delivery has this status, and returns it.
@@ -178,8 +199,12 @@ impl Demo {
         };
         let answer = request.send().await?;
         let status = answer.status();
-        let body: Value = serde_json::from_slice(&answer.bytes().await?).context("the API did not answer with JSON")?;
-        ensure!(status.is_success() && body["success"] == true, "{method} {path} was answered with {status}: {body}");
+        let body: Value = serde_json::from_slice(&answer.bytes().await?)
+            .context("the API did not answer with JSON")?;
+        ensure!(
+            status.is_success() && body["success"] == true,
+            "{method} {path} was answered with {status}: {body}"
+        );
         Ok(body["data"].clone())
     }
 }

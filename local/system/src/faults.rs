@@ -45,8 +45,14 @@ impl Faults {
     }
 
     /// Decides the fate of a call: an aimed fault, with its handle, comes before a random one.
-    pub(crate) fn for_call(&self, function: &str, operation: &str, body: &Value) -> Option<(Action, Option<Aimed>)> {
-        let aimed = lock(&self.0.aimed).iter().find_map(|aimed| aimed.take(function, operation, body));
+    pub(crate) fn for_call(
+        &self,
+        function: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Option<(Action, Option<Aimed>)> {
+        let aimed =
+            lock(&self.0.aimed).iter().find_map(|aimed| aimed.take(function, operation, body));
         if let Some((action, handle)) = aimed {
             return Some((action, Some(handle)));
         }
@@ -125,10 +131,12 @@ mod tests {
     #[test]
     fn an_aimed_fault_hits_the_chosen_call_only() {
         let faults = Faults::default();
-        let aimed = faults.aim(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore).skip(1).times(2));
+        let aimed = faults
+            .aim(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore).skip(1).times(2));
         assert_eq!(action(&faults, "fanout", "dynamodb:UpdateItem", &Value::Null), None);
         assert_eq!(action(&faults, "deliver", "dynamodb:GetItem", &Value::Null), None);
-        let updates = (0..4).map(|_| action(&faults, "deliver", "dynamodb:UpdateItem", &Value::Null));
+        let updates =
+            (0..4).map(|_| action(&faults, "deliver", "dynamodb:UpdateItem", &Value::Null));
         let taken: Vec<_> = updates.collect();
         assert_eq!(taken, [None, Some(Action::KillBefore), Some(Action::KillBefore), None]);
         assert_eq!(aimed.hits(), 2);
@@ -137,10 +145,15 @@ mod tests {
     #[test]
     fn a_fault_can_be_aimed_at_what_a_call_carries() {
         let faults = Faults::default();
-        let aimed = faults.aim(Aim::at("fanout", "dynamodb:BatchWriteItem", Action::KillBefore).containing("poison"));
+        let aimed = faults.aim(
+            Aim::at("fanout", "dynamodb:BatchWriteItem", Action::KillBefore).containing("poison"),
+        );
         let (good, poison) = (json!({ "data": "good" }), json!({ "data": "poison" }));
         assert_eq!(action(&faults, "fanout", "dynamodb:BatchWriteItem", &good), None);
-        assert_eq!(action(&faults, "fanout", "dynamodb:BatchWriteItem", &poison), Some(Action::KillBefore));
+        assert_eq!(
+            action(&faults, "fanout", "dynamodb:BatchWriteItem", &poison),
+            Some(Action::KillBefore)
+        );
         assert_eq!(aimed.hits(), 1);
     }
 }

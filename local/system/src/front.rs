@@ -71,7 +71,10 @@ impl Front {
         Self {
             parts,
             counters: Counters::default(),
-            declared: functions.iter().map(|function| (function.name.clone(), function.clone())).collect(),
+            declared: functions
+                .iter()
+                .map(|function| (function.name.clone(), function.clone()))
+                .collect(),
             running: OnceLock::new(),
             names,
             http: Client::builder(TokioExecutor::new()).build(connector),
@@ -79,7 +82,10 @@ impl Front {
     }
 
     /// Answers a call. It returns nothing when the answer is to be lost.
-    pub(crate) async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Option<Response<Bytes>> {
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request<Bytes>,
+    ) -> Option<Response<Bytes>> {
         let Some(mut call) = Call::of(request.headers(), request.body()) else {
             return Some(serve::text(
                 StatusCode::BAD_REQUEST,
@@ -94,7 +100,8 @@ impl Front {
             Some(refusal) => Some(refusal),
             None => self.with_faults(caller.as_ref(), &call, request).await,
         };
-        let told = answer.as_ref().map(|answer| (answer.status().is_success(), answer.body().len()));
+        let told =
+            answer.as_ref().map(|answer| (answer.status().is_success(), answer.body().len()));
         self.counters.add(name, &call.operation(), bytes_in, told);
         answer
     }
@@ -112,8 +119,12 @@ impl Front {
         let function = self.declared.get(&caller?.function)?;
         let keys = call.leading_keys();
         let mut needed = call.permissions(&self.names).into_iter();
-        let (action, resource) = needed.find(|(action, arn)| !function.allows(action, arn, &keys))?;
-        let message = format!("User: {} is not authorized to perform: {action} on resource: {resource}", function.name);
+        let (action, resource) =
+            needed.find(|(action, arn)| !function.allows(action, arn, &keys))?;
+        let message = format!(
+            "User: {} is not authorized to perform: {action} on resource: {resource}",
+            function.name
+        );
         tracing::error!("{message}");
         Some(forbidden(&message))
     }
@@ -124,9 +135,12 @@ impl Front {
         call: &Call,
         request: Request<Bytes>,
     ) -> Option<Response<Bytes>> {
-        let fault =
-            caller.and_then(|caller| self.parts.faults.for_call(&caller.function, &call.operation(), &call.body));
-        let Some((action, aimed)) = fault else { return Some(self.carry_out(caller, call, request).await) };
+        let fault = caller.and_then(|caller| {
+            self.parts.faults.for_call(&caller.function, &call.operation(), &call.body)
+        });
+        let Some((action, aimed)) = fault else {
+            return Some(self.carry_out(caller, call, request).await);
+        };
         match action {
             Action::KillBefore => {
                 self.kill(caller).await;
@@ -151,7 +165,9 @@ impl Front {
                 wait_for(aimed).await;
                 Some(self.carry_out(caller, call, request).await)
             }
-            Action::FailEntries(indices) => Some(self.without_entries(caller, call, request, &indices).await),
+            Action::FailEntries(indices) => {
+                Some(self.without_entries(caller, call, request, &indices).await)
+            }
         }
     }
 
@@ -162,20 +178,26 @@ impl Front {
         }
     }
 
-    async fn carry_out(&self, caller: Option<&Caller>, call: &Call, request: Request<Bytes>) -> Response<Bytes> {
+    async fn carry_out(
+        &self,
+        caller: Option<&Caller>,
+        call: &Call,
+        request: Request<Bytes>,
+    ) -> Response<Bytes> {
         let answer = match call.service {
             Service::Sqs => self.parts.sqs.respond(&call.action, request.into_body()).await,
             Service::SecretsManager => self.parts.secrets.respond(&call.action, &call.body),
-            Service::DynamoDb => {
-                self.dynamodb(metered::asking_for_units(call, request)).await.unwrap_or_else(|problem| {
+            Service::DynamoDb => self
+                .dynamodb(metered::asking_for_units(call, request))
+                .await
+                .unwrap_or_else(|problem| {
                     tracing::error!("DynamoDB did not answer: {problem:#}");
                     error(
                         StatusCode::INTERNAL_SERVER_ERROR,
                         "InternalServerError",
                         "the embedded DynamoDB did not answer",
                     )
-                })
-            }
+                }),
         };
         let who = caller.map_or("external", |caller| caller.function.as_str());
         metered::count(&self.parts, who, call, &answer);
@@ -193,7 +215,10 @@ impl Front {
         let (mut head, _) = request.into_parts();
         head.headers.remove(header::CONTENT_LENGTH);
         let mut answer = match kept {
-            Some(kept) => self.carry_out(caller, call, Request::from_parts(head, kept.to_string().into())).await,
+            Some(kept) => {
+                self.carry_out(caller, call, Request::from_parts(head, kept.to_string().into()))
+                    .await
+            }
             None => serve::json(StatusCode::OK, &json!({})),
         };
         if answer.status().is_success() {
@@ -242,7 +267,9 @@ fn throttled(call: &Call) -> Response<Bytes> {
 
 fn error(status: StatusCode, kind: &str, message: &str) -> Response<Bytes> {
     let mut response = serve::json(status, &json!({ "__type": kind, "message": message }));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
     response
 }
 

@@ -63,13 +63,17 @@ impl Gateway {
             request_id: uuid::Uuid::new_v4().to_string(),
             time: SystemTime::now(),
         };
-        let Ok(event) = to_event(&request) else { return error_response(StatusCode::PAYLOAD_TOO_LARGE) };
+        let Ok(event) = to_event(&request) else {
+            return error_response(StatusCode::PAYLOAD_TOO_LARGE);
+        };
         if self.faults.is_busy() {
             return error_response(StatusCode::SERVICE_UNAVAILABLE);
         }
         match timeout(INTEGRATION_TIMEOUT, function.invoke(event)).await {
             Ok(Ok(answer)) => to_response(&answer),
-            Ok(Err(InvokeError::RequestTooLarge { .. })) => error_response(StatusCode::PAYLOAD_TOO_LARGE),
+            Ok(Err(InvokeError::RequestTooLarge { .. })) => {
+                error_response(StatusCode::PAYLOAD_TOO_LARGE)
+            }
             Ok(Err(error)) => {
                 tracing::warn!(function = %found.target, %error, "an HTTP request failed");
                 error_response(StatusCode::INTERNAL_SERVER_ERROR)

@@ -76,7 +76,11 @@ pub struct Inbox {
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { contents: Arc::default(), arrivals: Arc::new(watch::Sender::new(0)), taken: Arc::default() }
+        Self {
+            contents: Arc::default(),
+            arrivals: Arc::new(watch::Sender::new(0)),
+            taken: Arc::default(),
+        }
     }
 }
 
@@ -98,7 +102,8 @@ impl Inbox {
 
     /// Tells an inbox only its next answers. Its secret and its default answer stay.
     pub fn respond(&self, name: &str, responses: impl IntoIterator<Item = Answer>) {
-        self.lock().entry(name.to_owned()).or_default().settings.responses = responses.into_iter().collect();
+        self.lock().entry(name.to_owned()).or_default().settings.responses =
+            responses.into_iter().collect();
     }
 
     /// Tells an inbox only its answer for when no response is left. Without one it answers 200 with
@@ -114,7 +119,12 @@ impl Inbox {
 
     /// Waits until the requests that have arrived are as wanted, and returns them. It returns
     /// nothing when that takes longer than `bound`.
-    pub async fn wait(&self, name: &str, wanted: impl Fn(&[Arrived]) -> bool, bound: Duration) -> Option<Vec<Arrived>> {
+    pub async fn wait(
+        &self,
+        name: &str,
+        wanted: impl Fn(&[Arrived]) -> bool,
+        bound: Duration,
+    ) -> Option<Vec<Arrived>> {
         let mut arrivals = self.arrivals.subscribe();
         let wait = async {
             loop {
@@ -139,16 +149,24 @@ impl Inbox {
     async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path().to_owned();
         let Some(rest) = path.strip_prefix("/inbox/").filter(|rest| !rest.is_empty()) else {
-            return serve::text(StatusCode::NOT_FOUND, "send webhooks to /inbox/<name>; GET the same shows them");
+            return serve::text(
+                StatusCode::NOT_FOUND,
+                "send webhooks to /inbox/<name>; GET the same shows them",
+            );
         };
         match (request.method(), rest.strip_suffix("/settings")) {
-            (&Method::PUT, Some(name)) => match serde_json::from_slice::<Settings>(request.body()) {
-                Ok(settings) => {
-                    self.set(name, settings);
-                    serve::json(StatusCode::OK, &json!({}))
+            (&Method::PUT, Some(name)) => {
+                match serde_json::from_slice::<Settings>(request.body()) {
+                    Ok(settings) => {
+                        self.set(name, settings);
+                        serve::json(StatusCode::OK, &json!({}))
+                    }
+                    Err(error) => serve::json(
+                        StatusCode::UNPROCESSABLE_ENTITY,
+                        &json!({ "error": error.to_string() }),
+                    ),
                 }
-                Err(error) => serve::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": error.to_string() })),
-            },
+            }
             (&Method::GET, _) => {
                 let arrived = self.arrived(rest);
                 let html = request
@@ -176,13 +194,19 @@ impl Inbox {
         let headers: BTreeMap<String, String> = head
             .headers
             .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
             .collect();
         let answer = {
             let mut all = self.lock();
             let contents = all.entry(name.to_owned()).or_default();
             let answer = contents.settings.next_answer();
-            let signatures = contents.settings.secret.as_deref().map(|secret| verify::verify(secret, &headers, &bytes));
+            let signatures = contents
+                .settings
+                .secret
+                .as_deref()
+                .map(|secret| verify::verify(secret, &headers, &bytes));
             let at_us = now_us();
             contents.arrived.push(Arrived {
                 at_ms: at_us / 1000,
@@ -200,10 +224,13 @@ impl Inbox {
         };
         self.arrivals.send_modify(|count| *count += 1);
         tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
-        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = serve::text(status, answer.body);
         for (name, value) in answer.headers {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name), HeaderValue::try_from(value))
+            {
                 response.headers_mut().insert(name, value);
             }
         }
@@ -213,7 +240,8 @@ impl Inbox {
     fn count(&self, head: &http::request::Parts, header_lines: &[(String, String)], body: &[u8]) {
         // Spaces, the version and the ends of lines.
         let first_line = head.method.as_str().len() + head.uri.to_string().len() + 12;
-        let headers: usize = header_lines.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let headers: usize =
+            header_lines.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.0 += 1;
         taken.1 += (first_line + headers + 2 + body.len()) as u64;
@@ -225,6 +253,7 @@ impl Inbox {
 }
 
 fn now_us() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

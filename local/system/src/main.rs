@@ -14,7 +14,8 @@ use clap::{Parser, Subcommand};
 use posthaste_local::{FaultSpec, Functions, Options, System, binaries, private};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs Posthaste on this machine: the functions, and the AWS services that they use, made from template.yaml.
+/// Runs Posthaste on this machine: the functions, and the AWS services that they use, made from
+/// template.yaml.
 #[derive(Parser)]
 #[command(name = "cargo local", bin_name = "cargo local")]
 struct Cli {
@@ -26,13 +27,16 @@ struct Cli {
     /// Builds the functions with optimisations.
     #[arg(long)]
     release: bool,
-    /// The most processes of one function; a queue's function has no more than the MaximumConcurrency of template.yaml.
+    /// The most processes of one function; a queue's function has no more than the
+    /// MaximumConcurrency of template.yaml.
     #[arg(long, value_name = "N", default_value_t = Options::MAX_PROCESSES)]
     max_processes: usize,
-    /// Keeps DynamoDB's data and the first API key in this directory; without it they are in memory.
+    /// Keeps DynamoDB's data and the first API key in this directory; without it they are in
+    /// memory.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Once requests are served, writes {"api", "key", "inbox", "admin", "sqs", "dynamodb", "pids", "outputs"} to this file.
+    /// Once requests are served, writes {"api", "key", "inbox", "admin", "sqs", "dynamodb", "pids",
+    /// "outputs"} to this file.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// Random faults, as seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%.
@@ -42,16 +46,27 @@ struct Cli {
     #[arg(long)]
     no_functions: bool,
     /// The URL at which `cargo lambda watch` serves the functions.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000", requires = "no_functions")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9000",
+        requires = "no_functions"
+    )]
     lambda_url: String,
     /// Writes what `cargo lambda watch --env-file` needs to this file, with --no-functions.
-    #[arg(long, value_name = "FILE", default_value = "target/local.env", requires = "no_functions")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "target/local.env",
+        requires = "no_functions"
+    )]
     env_file: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the main job, showing each step: register, publish, deliver, retry, dead-letter, look it up.
+    /// Runs the main job, showing each step: register, publish, deliver, retry, dead-letter, look
+    /// it up.
     Demo,
 }
 
@@ -109,18 +124,21 @@ fn greeting(system: &System) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "\n  API       {api}/api/v1\n  API key   {key}\n  receiver  {inbox}/inbox/mine\n  admin     {}",
+        "\n  API       {api}/api/v1\n  API \
+         key   {key}\n  receiver  {inbox}/inbox/mine\n  admin     {}",
         urls.admin
     );
     let _ = writeln!(text, "  SQS       {}\n  DynamoDB  {}\n", urls.sqs, urls.dynamodb);
     let _ = writeln!(text, "Register a webhook, publish an event, and see it arrive:\n");
     let _ = writeln!(
         text,
-        "  curl -s {api}/api/v1/webhooks -H 'Authorization: Bearer {key}' \\\n    -d '{{\"url\": \"{inbox}/inbox/mine\", \"events\": [\"order.*\"]}}'"
+        "  curl -s {api}/api/v1/webhooks -H 'Authorization: Bearer {key}' \\\n    -d '{{\"url\": \
+         \"{inbox}/inbox/mine\", \"events\": [\"order.*\"]}}'"
     );
     let _ = writeln!(
         text,
-        "  curl -s {api}/api/v1/events -H 'Authorization: Bearer {key}' \\\n    -d '{{\"type\": \"order.created\", \"data\": {{\"id\": 42}}}}'"
+        "  curl -s {api}/api/v1/events -H 'Authorization: Bearer {key}' \\\n    -d '{{\"type\": \
+         \"order.created\", \"data\": {{\"id\": 42}}}}'"
     );
     let _ = writeln!(text, "  curl -s {inbox}/inbox/mine\n\nCtrl-C ends it.");
     text

@@ -51,7 +51,10 @@ pub struct Depth {
 impl Metrics {
     /// Counts the calls of a function to an operation.
     pub fn count(&self, function: &str, operation: &str) -> u64 {
-        self.calls.get(function).and_then(|operations| operations.get(operation)).map_or(0, |calls| calls.count)
+        self.calls
+            .get(function)
+            .and_then(|operations| operations.get(operation))
+            .map_or(0, |calls| calls.count)
     }
 }
 
@@ -64,7 +67,8 @@ pub(crate) struct Instruments {
 
 impl Instruments {
     pub(crate) fn read(&self) -> Metrics {
-        let functions = self.functions.iter().map(|(name, function)| (name.clone(), function.stats()));
+        let functions =
+            self.functions.iter().map(|(name, function)| (name.clone(), function.stats()));
         let queues = self.sqs.queues().into_iter();
         Metrics {
             calls: self.front.counters.snapshot(),
@@ -85,9 +89,19 @@ impl From<QueueDepth> for Depth {
 pub(crate) struct Counters(Mutex<BTreeMap<String, BTreeMap<String, Calls>>>);
 
 impl Counters {
-    pub(crate) fn add(&self, function: &str, operation: &str, bytes_in: usize, answer: Option<(bool, usize)>) {
+    pub(crate) fn add(
+        &self,
+        function: &str,
+        operation: &str,
+        bytes_in: usize,
+        answer: Option<(bool, usize)>,
+    ) {
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let calls = counters.entry(function.to_owned()).or_default().entry(operation.to_owned()).or_default();
+        let calls = counters
+            .entry(function.to_owned())
+            .or_default()
+            .entry(operation.to_owned())
+            .or_default();
         calls.count += 1;
         calls.bytes_in += bytes_in as u64;
         calls.errors += u64::from(answer.is_none_or(|(ok, _)| !ok));

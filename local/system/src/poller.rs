@@ -92,19 +92,24 @@ impl Poller {
 
     async fn invoke(&self, messages: Vec<sqs_event::Message>) {
         let ids: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
-        let trace_headers = messages.iter().filter_map(|message| message.attributes.get("AWSTraceHeader"));
+        let trace_headers =
+            messages.iter().filter_map(|message| message.attributes.get("AWSTraceHeader"));
         let chain = Lineage::of_trace_headers(trace_headers.map(String::as_str));
         let event = sqs_event::to_event(&self.mapping.queue_arn, &messages);
         let answer = self.function.invoke_in(chain, event).await;
-        let verdict = sqs_event::judge(&ids, self.mapping.report_batch_item_failures, answer.as_deref());
+        let verdict =
+            sqs_event::judge(&ids, self.mapping.report_batch_item_failures, answer.as_deref());
         if let Some(problem) = verdict.problem {
             tracing::warn!(queue = %self.queue, %problem, "a whole batch failed");
         }
         // Lambda deletes with calls of up to ten messages.
         self.count(verdict.succeeded.len().div_ceil(10) as u64);
-        for message in messages.iter().filter(|message| verdict.succeeded.contains(&message.message_id)) {
+        for message in
+            messages.iter().filter(|message| verdict.succeeded.contains(&message.message_id))
+        {
             if let Err(error) = self.sqs.delete(&self.queue, &message.receipt_handle) {
-                tracing::warn!(queue = %self.queue, %error, "the poller could not delete a message");
+                tracing::warn!(queue = %self.queue, %error, "the poller could not delete \
+                    a message");
             }
         }
     }
@@ -112,7 +117,9 @@ impl Poller {
 
 /// Divides the messages among invocations. Each takes as many, in their order, as its payload has
 /// room for.
-fn within_payload_limit(messages: impl Iterator<Item = sqs_event::Message>) -> Vec<Vec<sqs_event::Message>> {
+fn within_payload_limit(
+    messages: impl Iterator<Item = sqs_event::Message>,
+) -> Vec<Vec<sqs_event::Message>> {
     let mut invocations: Vec<Vec<_>> = Vec::new();
     let mut room = 0;
     for message in messages {
@@ -183,7 +190,10 @@ mod tests {
     fn sizes(bodies: &[usize]) -> Vec<usize> {
         let invocations = within_payload_limit(bodies.iter().map(|length| message_of(*length)));
         for invocation in &invocations {
-            assert!(sqs_event::to_event("arn:aws:sqs:us-east-1:000000000000:q", invocation).len() <= PAYLOAD_LIMIT);
+            assert!(
+                sqs_event::to_event("arn:aws:sqs:us-east-1:000000000000:q", invocation).len()
+                    <= PAYLOAD_LIMIT
+            );
         }
         invocations.iter().map(Vec::len).collect()
     }

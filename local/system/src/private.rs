@@ -30,7 +30,8 @@ mod tests {
     #[test]
     fn only_the_owner_may_read_whatever_was_there_before() {
         let directory = tempfile::tempdir().unwrap();
-        let (file, left) = (directory.path().join("ready.json"), directory.path().join("ready.json.new"));
+        let (file, left) =
+            (directory.path().join("ready.json"), directory.path().join("ready.json.new"));
         for path in [&file, &left] {
             fs::write(path, "before").unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();

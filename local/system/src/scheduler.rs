@@ -55,7 +55,10 @@ struct Scheduled {
 
 impl Scheduler {
     /// Collects the schedules of the declared functions. `running` has the functions by name.
-    pub(crate) fn new(declared: &[template::Function], running: &BTreeMap<String, Function>) -> Self {
+    pub(crate) fn new(
+        declared: &[template::Function],
+        running: &BTreeMap<String, Function>,
+    ) -> Self {
         let mut all = Vec::new();
         for function in declared {
             let Some(runs) = running.get(&function.name) else { continue };
@@ -76,7 +79,9 @@ impl Scheduler {
     pub(crate) fn start(&self) -> JoinSet<()> {
         let enabled = self.0.iter().filter(|scheduled| scheduled.schedule.enabled).cloned();
         enabled
-            .map(|scheduled| every(scheduled.schedule.period, move || scheduled.clone().invoke_asynchronously()))
+            .map(|scheduled| {
+                every(scheduled.schedule.period, move || scheduled.clone().invoke_asynchronously())
+            })
             .collect()
     }
 
@@ -90,7 +95,8 @@ impl Scheduler {
         let mut ticked = Err(TickError::NoSchedule(function.to_owned()));
         for scheduled in self.0.iter().filter(|scheduled| scheduled.name == function) {
             let answer = scheduled.function.invoke(scheduled.event()).await.map(drop);
-            let answer = answer.map_err(|error| TickError::Failed { function: function.to_owned(), error });
+            let answer =
+                answer.map_err(|error| TickError::Failed { function: function.to_owned(), error });
             if !matches!(ticked, Err(TickError::Failed { .. })) {
                 ticked = answer;
             }
@@ -103,7 +109,11 @@ impl Scheduled {
     fn event(&self) -> Bytes {
         match &self.schedule.input {
             Some(input) => Bytes::from(input.clone()),
-            None => schedule_event::to_event(&self.schedule.arn, &uuid::Uuid::new_v4().to_string(), SystemTime::now()),
+            None => schedule_event::to_event(
+                &self.schedule.arn,
+                &uuid::Uuid::new_v4().to_string(),
+                SystemTime::now(),
+            ),
         }
     }
 
@@ -142,7 +152,8 @@ where
         };
         match waits.next() {
             Some(wait) => {
-                tracing::warn!(%function, %error, "a scheduled invocation failed; it is repeated in {} s", wait.as_secs());
+                tracing::warn!(%function, %error, "a scheduled invocation failed; it is \
+                    repeated in {} s", wait.as_secs());
                 sleep(wait).await;
             }
             None => {

@@ -16,7 +16,8 @@ use serde_json::json;
 
 use crate::{private, serve::json as answer};
 
-const LETTERS_AND_DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const LETTERS_AND_DIGITS: &[u8; 62] =
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The staging label of the value that a secret had before.
 const PREVIOUS: &str = "AWSPREVIOUS";
@@ -32,7 +33,9 @@ type Values = BTreeMap<String, String>;
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.values.lock().unwrap_or_else(PoisonError::into_inner).keys()).finish()
+        f.debug_set()
+            .entries(self.values.lock().unwrap_or_else(PoisonError::into_inner).keys())
+            .finish()
     }
 }
 
@@ -42,9 +45,8 @@ impl Secrets {
     pub(crate) fn make(secrets: &[Secret], data: Option<&Path>) -> anyhow::Result<Self> {
         let file = data.map(|directory| directory.join("secrets.json"));
         let mut values: Values = match &file {
-            Some(file) if file.exists() => {
-                serde_json::from_slice(&fs::read(file)?).with_context(|| format!("{} can't be read", file.display()))?
-            }
+            Some(file) if file.exists() => serde_json::from_slice(&fs::read(file)?)
+                .with_context(|| format!("{} can't be read", file.display()))?,
             _ => BTreeMap::new(),
         };
         for secret in secrets {
@@ -75,23 +77,32 @@ impl Secrets {
                     Some(_) => None,
                 };
                 match value {
-                    Some(value) => answer(StatusCode::OK, &json!({ "ARN": id, "SecretString": value })),
+                    Some(value) => {
+                        answer(StatusCode::OK, &json!({ "ARN": id, "SecretString": value }))
+                    }
                     None => refused(
                         "ResourceNotFoundException",
-                        "Secrets Manager can't find the specified secret, or none with this staging label.",
+                        "Secrets Manager can't find the specified secret, or none with this \
+                         staging label.",
                     ),
                 }
             }
             "PutSecretValue" => match (self.value(id), body["SecretString"].as_str()) {
                 (Some(_), Some(value)) => match self.put(id, value) {
-                    Ok(()) => answer(StatusCode::OK, &json!({ "ARN": id, "VersionStages": ["AWSCURRENT"] })),
+                    Ok(()) => answer(
+                        StatusCode::OK,
+                        &json!({ "ARN": id, "VersionStages": ["AWSCURRENT"] }),
+                    ),
                     Err(error) => {
                         tracing::error!("a secret could not be kept: {error:#}");
                         refused("InternalServiceError", "The secret could not be kept.")
                     }
                 },
                 (Some(_), None) => refused("InvalidParameterException", "SecretString is missing."),
-                (None, _) => refused("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
+                (None, _) => refused(
+                    "ResourceNotFoundException",
+                    "Secrets Manager can't find the specified secret.",
+                ),
             },
             _ => refused("UnknownOperationException", ""),
         }
@@ -152,18 +163,24 @@ mod tests {
 
     use super::*;
 
-    const ARN: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:posthaste-EncryptionKey-000000";
+    const ARN: &str =
+        "arn:aws:secretsmanager:us-east-1:000000000000:secret:posthaste-EncryptionKey-000000";
 
     fn make(data: Option<&Path>) -> Secrets {
-        let generate = GenerateSecret { length: 64, exclude_punctuation: true, template: None, key: None };
+        let generate =
+            GenerateSecret { length: 64, exclude_punctuation: true, template: None, key: None };
         let (logical_id, name) = ("EncryptionKey".to_owned(), "posthaste-EncryptionKey".to_owned());
         Secrets::make(&[Secret { logical_id, name, arn: ARN.to_owned(), generate }], data).unwrap()
     }
 
     fn get(secrets: &Secrets, stage: Option<&str>) -> Result<String, String> {
-        let response = secrets.respond("GetSecretValue", &json!({ "SecretId": ARN, "VersionStage": stage }));
+        let response =
+            secrets.respond("GetSecretValue", &json!({ "SecretId": ARN, "VersionStage": stage }));
         let body: Value = serde_json::from_slice(response.body()).unwrap();
-        body["SecretString"].as_str().map(str::to_owned).ok_or_else(|| body["__type"].as_str().unwrap().to_owned())
+        body["SecretString"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| body["__type"].as_str().unwrap().to_owned())
     }
 
     #[test]

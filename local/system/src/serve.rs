@@ -59,7 +59,8 @@ impl Server {
                 connections.spawn(async move {
                     let record = Record::default();
                     let stream = Recorded::new(stream, record.clone());
-                    let service = service_fn(move |request| answer(handler.clone(), record.clone(), request));
+                    let service =
+                        service_fn(move |request| answer(handler.clone(), record.clone(), request));
                     let connection = hyper::server::conn::http1::Builder::new()
                         .timer(TokioTimer::new())
                         .preserve_header_case(true)
@@ -110,7 +111,10 @@ where
         Err(_) => return Ok(error_response(StatusCode::PAYLOAD_TOO_LARGE).map(Full::new)),
     };
     record.begin();
-    handler(Request::from_parts(head, body)).await.map(|response| response.map(Full::new)).ok_or(NoAnswer)
+    handler(Request::from_parts(head, body))
+        .await
+        .map(|response| response.map(Full::new))
+        .ok_or(NoAnswer)
 }
 
 /// Makes an answer with a JSON body.
@@ -125,10 +129,16 @@ pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes
 }
 
 /// Makes an answer with a body of this content type.
-pub(crate) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+pub(crate) fn with_type(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     response
 }
 
@@ -143,7 +153,11 @@ mod tests {
         let accepted = accept(|| {
             tries += 1;
             // EMFILE: no file descriptor is left.
-            std::future::ready(if tries < 4 { Err(io::Error::from_raw_os_error(24)) } else { Ok(tries) })
+            std::future::ready(if tries < 4 {
+                Err(io::Error::from_raw_os_error(24))
+            } else {
+                Ok(tries)
+            })
         });
         assert_eq!(accepted.await, 4);
         assert_eq!(began.elapsed(), 3 * ACCEPT_PAUSE);

@@ -64,7 +64,9 @@ async fn invoke(function: &Function, event: Bytes) -> Result<Bytes, InvokeError>
     let mut told = false;
     loop {
         match function.invoke(event.clone()).await {
-            Err(InvokeError::InitFailed { error_type, .. }) if error_type == "External.Unreachable" => {
+            Err(InvokeError::InitFailed { error_type, .. })
+                if error_type == "External.Unreachable" =>
+            {
                 if !std::mem::replace(&mut told, true) {
                     tracing::info!("waiting for the functions to be served");
                 }

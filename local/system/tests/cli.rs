@@ -57,8 +57,9 @@ fn signal(process: u32, signal: &str) {
 
 async fn call(ready: &Value, method: &str, path: &str, body: Value) -> (u16, Value) {
     let url = format!("{}/api/v1{path}", ready["api"].as_str().unwrap());
-    let request =
-        reqwest::Client::new().request(method.parse().unwrap(), url).bearer_auth(ready["key"].as_str().unwrap());
+    let request = reqwest::Client::new()
+        .request(method.parse().unwrap(), url)
+        .bearer_auth(ready["key"].as_str().unwrap());
     let answer = request.body(body.to_string()).send().await.unwrap();
     let status = answer.status().as_u16();
     (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
@@ -79,12 +80,18 @@ async fn it_says_when_it_is_ready_keeps_its_data_and_ends_every_child() {
         assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with('/'), "{name}: {url}");
     }
     assert!(ready["pids"].is_array());
-    let webhook = json!({ "url": format!("{}/inbox/mine", ready["inbox"].as_str().unwrap()), "events": ["*"] });
+    let webhook = json!({
+        "url": format!("{}/inbox/mine", ready["inbox"].as_str().unwrap()), "events": ["*"],
+    });
     let (status, webhook) = call(&ready, "POST", "/webhooks", webhook).await;
     assert_eq!(status, 201, "{webhook}");
 
-    let metrics =
-        reqwest::get(format!("{}/metrics", ready["admin"].as_str().unwrap())).await.unwrap().text().await.unwrap();
+    let metrics = reqwest::get(format!("{}/metrics", ready["admin"].as_str().unwrap()))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let metrics: Value = serde_json::from_str(&metrics).unwrap();
     assert_eq!(metrics["calls"]["register"]["dynamodb:TransactWriteItems"]["count"], 1);
     assert!(metrics["functions"]["register"]["peak_memory_kb"].as_u64().unwrap() > 0, "{metrics}");
@@ -101,12 +108,15 @@ async fn it_says_when_it_is_ready_keeps_its_data_and_ends_every_child() {
     let status = until(Duration::from_secs(20), || running.0.try_wait().unwrap());
     assert!(status.success(), "{status}");
     for pid in children {
-        until(Duration::from_secs(20), || (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+        until(Duration::from_secs(20), || {
+            (!Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+        });
     }
 
     let (mut again, ready_again) = start(directory.path(), &["--data", data.to_str().unwrap()]);
     assert_eq!(ready_again["key"], ready["key"], "the first key is kept");
-    let (status, kept) = call(&ready_again, "GET", &format!("/webhooks/{}", webhook["data"]["id"]), json!({})).await;
+    let (status, kept) =
+        call(&ready_again, "GET", &format!("/webhooks/{}", webhook["data"]["id"]), json!({})).await;
     assert_eq!((status, &kept["data"]["url"]), (200, &webhook["data"]["url"]));
     signal(again.0.id(), "-INT");
     assert!(until(Duration::from_secs(20), || again.0.try_wait().unwrap()).success());
@@ -114,8 +124,9 @@ async fn it_says_when_it_is_ready_keeps_its_data_and_ends_every_child() {
 
 #[test]
 fn what_it_can_not_understand_is_said() {
-    let run =
-        |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_posthaste-local")).args(arguments).output().unwrap();
+    let run = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_posthaste-local")).args(arguments).output().unwrap()
+    };
     let output = run(&["--faults", "seed=7,crash=5%"]);
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("crash=5%"), "{output:?}");

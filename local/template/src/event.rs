@@ -25,7 +25,12 @@ pub(crate) struct Surroundings<'a> {
 }
 
 /// Reads the event `name` of `function`. Everything of the function but its events is known.
-pub(crate) fn read(surroundings: &Surroundings, function: &Function, name: &str, mut event: Fields) -> Result<Event> {
+pub(crate) fn read(
+    surroundings: &Surroundings,
+    function: &Function,
+    name: &str,
+    mut event: Fields,
+) -> Result<Event> {
     let kind = event.required_text("Type")?;
     let kind_path = event.path_of("Type");
     let properties = event.object("Properties")?;
@@ -33,8 +38,11 @@ pub(crate) fn read(surroundings: &Surroundings, function: &Function, name: &str,
     match kind.as_str() {
         "SQS" => read_queue(surroundings.queues, function, properties).map(Event::Queue),
         "HttpApi" => read_route(surroundings.scope, function, properties).map(Event::Route),
-        "Schedule" => schedule::read_rule(surroundings.scope, function, name, properties).map(Event::Schedule),
-        "ScheduleV2" => schedule::read_schedule(surroundings.scope, function, name, properties).map(Event::Schedule),
+        "Schedule" => {
+            schedule::read_rule(surroundings.scope, function, name, properties).map(Event::Schedule)
+        }
+        "ScheduleV2" => schedule::read_schedule(surroundings.scope, function, name, properties)
+            .map(Event::Schedule),
         _ => Err(at(kind_path, format!("{kind} is not supported by the local system"))),
     }
 }
@@ -49,25 +57,33 @@ fn read_queue(queues: &[Queue], function: &Function, mut event: Fields) -> Resul
     let Some(queue) = queues.iter().find(|queue| queue.arn == queue_arn) else {
         return Err(at(queue_path, format!("the template has no queue {queue_arn}")));
     };
-    let visibility = queue.attributes.get("VisibilityTimeout").and_then(|seconds| seconds.parse().ok());
+    let visibility =
+        queue.attributes.get("VisibilityTimeout").and_then(|seconds| seconds.parse().ok());
     let visibility = Duration::from_secs(visibility.unwrap_or(30));
     if visibility < function.timeout {
         let problem = format!(
-            "the queue's visibility timeout of {visibility:?} is below the function's timeout of {:?}",
+            "the queue's visibility timeout of {visibility:?} is below the function's \
+             timeout of {:?}",
             function.timeout
         );
         return Err(at(queue_path, problem));
     }
     for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"] {
         if !allows(&function.statements, action, &queue_arn, &[]) {
-            return Err(at(queue_path, format!("the poller needs {action}, which the function's role does not allow")));
+            return Err(at(
+                queue_path,
+                format!("the poller needs {action}, which the function's role does not allow"),
+            ));
         }
     }
 
     let batch_size = event.number("BatchSize", 1..=10_000)?.unwrap_or(10);
     let window = event.number("MaximumBatchingWindowInSeconds", 0..=300)?.unwrap_or(0);
     if batch_size > 10 && window == 0 {
-        return Err(at(event.path_of("BatchSize"), "over 10 needs a MaximumBatchingWindowInSeconds of at least 1"));
+        return Err(at(
+            event.path_of("BatchSize"),
+            "over 10 needs a MaximumBatchingWindowInSeconds of at least 1",
+        ));
     }
     let mut scaling = event.object("ScalingConfig")?;
     let max_concurrency = scaling.number("MaximumConcurrency", 2..=1000)?;
@@ -110,8 +126,15 @@ fn read_route(scope: &Scope, function: &Function, mut event: Fields) -> Result<R
     let (method, path) = match (method, path) {
         (None, None) => ("ANY".to_owned(), "$default".to_owned()),
         (Some(method), Some(path)) if path.starts_with('/') => (method, path),
-        (Some(_), Some(path)) => return Err(at(own_path, format!("the path {path} has to begin with /"))),
-        _ => return Err(at(own_path, "needs both Method and Path, or neither for the $default route")),
+        (Some(_), Some(path)) => {
+            return Err(at(own_path, format!("the path {path} has to begin with /")));
+        }
+        _ => {
+            return Err(at(
+                own_path,
+                "needs both Method and Path, or neither for the $default route",
+            ));
+        }
     };
     const METHODS: [&str; 8] = ["ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
     if !METHODS.contains(&method.as_str()) {

@@ -90,7 +90,9 @@ impl Fields {
 
     pub(crate) fn text(&mut self, key: &str) -> Result<Option<String>> {
         let value = self.take(key);
-        value.map(|value| scalar(&value).ok_or_else(|| at(self.path_of(key), "has to be a text"))).transpose()
+        value
+            .map(|value| scalar(&value).ok_or_else(|| at(self.path_of(key), "has to be a text")))
+            .transpose()
     }
 
     pub(crate) fn required_text(&mut self, key: &str) -> Result<String> {
@@ -103,7 +105,8 @@ impl Fields {
         let Some(text) = self.text(key)? else { return Ok(None) };
         let number = text.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            let problem = format!("{text} is no whole number from {} to {}", range.start(), range.end());
+            let problem =
+                format!("{text} is no whole number from {} to {}", range.start(), range.end());
             return Err(at(self.path_of(key), problem));
         }
         Ok(number)
@@ -111,7 +114,9 @@ impl Fields {
 
     pub(crate) fn flag(&mut self, key: &str) -> Result<Option<bool>> {
         let Some(text) = self.text(key)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| at(self.path_of(key), format!("{text} is neither true nor false")))
+        text.parse()
+            .map(Some)
+            .map_err(|_| at(self.path_of(key), format!("{text} is neither true nor false")))
     }
 
     /// Takes the text at `key`, which has to be `expected`.
@@ -137,7 +142,11 @@ impl Fields {
     /// Takes all entries that are left, of an object whose keys are names.
     pub(crate) fn rest(self) -> impl Iterator<Item = Entry> {
         let Self { path, entries } = self;
-        entries.into_iter().map(move |(name, value)| Entry { path: join(&path, &name), name, value })
+        entries.into_iter().map(move |(name, value)| Entry {
+            path: join(&path, &name),
+            name,
+            value,
+        })
     }
 
     /// Refuses an entry that nobody took, because it is not supported.

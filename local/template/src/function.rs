@@ -21,7 +21,10 @@ pub(crate) fn read_all(scope: &Scope, queues: &[Queue]) -> Result<(Vec<Function>
         let (function, its_routes) = read(scope, queues, &roles, id, properties)?;
         if let Some(other) = functions.iter().find(|other| other.name == function.name) {
             let path = format!("Resources.{id}.Metadata.BuildProperties.Binary");
-            return Err(at(path, format!("{} is the binary of {} already", function.name, other.logical_id)));
+            return Err(at(
+                path,
+                format!("{} is the binary of {} already", function.name, other.logical_id),
+            ));
         }
         functions.push(function);
         routes.extend(its_routes);
@@ -36,10 +39,16 @@ pub(crate) fn read_all(scope: &Scope, queues: &[Queue]) -> Result<(Vec<Function>
 fn check_routes(routes: &[(String, Route)]) -> Result<()> {
     let mut seen = BTreeMap::new();
     for (path, route) in routes {
-        let segments = route.path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+        let segments = route
+            .path
+            .split('/')
+            .map(|segment| if segment.starts_with('{') { "{}" } else { segment });
         let shape: Vec<_> = segments.collect();
         if let Some(other) = seen.insert((&route.method, shape), &route.route_key) {
-            return Err(at(path, format!("route {} is used twice: there is {other} already", route.route_key)));
+            return Err(at(
+                path,
+                format!("route {} is used twice: there is {other} already", route.route_key),
+            ));
         }
     }
     Ok(())
@@ -130,9 +139,10 @@ fn allows_recursion(properties: &mut Fields) -> Result<bool> {
     match properties.text("RecursiveLoop")?.as_deref() {
         Some("Allow") => Ok(true),
         Some("Terminate") | None => Ok(false),
-        Some(other) => {
-            Err(at(properties.path_of("RecursiveLoop"), format!("has to be Allow or Terminate, not {other}")))
-        }
+        Some(other) => Err(at(
+            properties.path_of("RecursiveLoop"),
+            format!("has to be Allow or Terminate, not {other}"),
+        )),
     }
 }
 
@@ -149,8 +159,12 @@ fn environment(mut environment: Fields) -> Result<BTreeMap<String, String>> {
 
 /// Finds the statements of the function's role. A role that SAM would make has permissions that
 /// don't stand in the template, so the local system wants it written out.
-fn role_statements(roles: &BTreeMap<String, Vec<Statement>>, properties: &mut Fields) -> Result<Vec<Statement>> {
+fn role_statements(
+    roles: &BTreeMap<String, Vec<Statement>>,
+    properties: &mut Fields,
+) -> Result<Vec<Statement>> {
     let arn = properties.required_text("Role")?;
     let statements = roles.get(&arn).cloned();
-    statements.ok_or_else(|| at(properties.path_of("Role"), format!("the template has no role {arn}")))
+    statements
+        .ok_or_else(|| at(properties.path_of("Role"), format!("the template has no role {arn}")))
 }

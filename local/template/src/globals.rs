@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 /// replaced.
 pub(crate) fn merge(global: Value, local: Value) -> Value {
     match (global, local) {
-        (Value::Object(mut global), Value::Object(local)) if !is_intrinsic(&global) && !is_intrinsic(&local) => {
+        (Value::Object(mut global), Value::Object(local))
+            if !is_intrinsic(&global) && !is_intrinsic(&local) =>
+        {
             for (key, value) in local {
                 let merged = match global.remove(&key) {
                     Some(inherited) => merge(inherited, value),
@@ -39,7 +41,11 @@ mod tests {
     #[test]
     fn objects_merge_lists_join_and_the_rest_is_replaced() {
         let cases = [
-            (json!({"a": {"x": 1, "y": 1}}), json!({"a": {"y": 2}, "b": 3}), json!({"a": {"x": 1, "y": 2}, "b": 3})),
+            (
+                json!({"a": {"x": 1, "y": 1}}),
+                json!({"a": {"y": 2}, "b": 3}),
+                json!({"a": {"x": 1, "y": 2}, "b": 3}),
+            ),
             (json!([1]), json!([2]), json!([1, 2])),
             (json!(1), json!(2), json!(2)),
             (json!({"Ref": "A"}), json!({"Fn::Sub": "b"}), json!({"Fn::Sub": "b"})),

@@ -23,15 +23,19 @@ impl Scope<'_> {
                 Ok(Some(Value::Object(entries.collect::<Result<Map<_, _>>>()?)))
             }
             Value::Array(items) => Ok(Some(Value::Array(self.resolve_items(items, path)?))),
-            Value::String(text) if text.contains("{{resolve:") => {
-                Err(at(path, format!("{text}: dynamic references are not supported by the local system")))
-            }
+            Value::String(text) if text.contains("{{resolve:") => Err(at(
+                path,
+                format!("{text}: dynamic references are not supported by the local system"),
+            )),
             scalar => Ok(Some(scalar.clone())),
         }
     }
 
     fn resolve_items(&self, items: &[Value], path: &str) -> Result<Vec<Value>> {
-        let items = items.iter().enumerate().filter_map(|(i, item)| self.resolve(item, &join(path, i)).transpose());
+        let items = items
+            .iter()
+            .enumerate()
+            .filter_map(|(i, item)| self.resolve(item, &join(path, i)).transpose());
         items.collect()
     }
 
@@ -52,8 +56,11 @@ impl Scope<'_> {
             }
             "Fn::Join" => {
                 let [separator, parts] = elements(argument, path)?;
-                let parts: Vec<_> =
-                    self.list(parts, path)?.iter().map(|part| required_scalar(part, path)).collect::<Result<_>>()?;
+                let parts: Vec<_> = self
+                    .list(parts, path)?
+                    .iter()
+                    .map(|part| required_scalar(part, path))
+                    .collect::<Result<_>>()?;
                 Ok(Some(parts.join(string(separator, path)?).into()))
             }
             "Fn::Split" => {
@@ -67,9 +74,14 @@ impl Scope<'_> {
                 let index = self.text(index, path)?;
                 let list = self.list(list, path)?;
                 let chosen = index.parse::<usize>().ok().and_then(|index| list.get(index));
-                chosen.cloned().map(Some).ok_or_else(|| at(path, format!("there is no item {index} of {}", list.len())))
+                chosen
+                    .cloned()
+                    .map(Some)
+                    .ok_or_else(|| at(path, format!("there is no item {index} of {}", list.len())))
             }
-            "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or" => Err(at(path, "stands only in Conditions")),
+            "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or" => {
+                Err(at(path, "stands only in Conditions"))
+            }
             _ => Err(not_supported(path)),
         }
     }
@@ -98,7 +110,9 @@ impl Scope<'_> {
                 let [inner] = elements(argument, path)?;
                 Ok(!self.holds(inner, path)?)
             }
-            "Fn::And" => self.all_hold(argument, path).map(|all| all.into_iter().all(|holds| holds)),
+            "Fn::And" => {
+                self.all_hold(argument, path).map(|all| all.into_iter().all(|holds| holds))
+            }
             "Fn::Or" => self.all_hold(argument, path).map(|all| all.into_iter().any(|holds| holds)),
             _ => Err(not_supported(path)),
         }
@@ -106,7 +120,9 @@ impl Scope<'_> {
 
     fn all_hold(&self, argument: &Value, path: &str) -> Result<Vec<bool>> {
         match argument.as_array() {
-            Some(items) if (2..=10).contains(&items.len()) => items.iter().map(|item| self.holds(item, path)).collect(),
+            Some(items) if (2..=10).contains(&items.len()) => {
+                items.iter().map(|item| self.holds(item, path)).collect()
+            }
             _ => Err(at(path, "takes 2 to 10 conditions")),
         }
     }
@@ -116,7 +132,9 @@ impl Scope<'_> {
     fn get_att(&self, argument: &Value, path: &str) -> Result<(String, String)> {
         match argument {
             Value::String(text) => {
-                let split = text.split_once('.').map(|(id, attribute)| (id.to_owned(), attribute.to_owned()));
+                let split = text
+                    .split_once('.')
+                    .map(|(id, attribute)| (id.to_owned(), attribute.to_owned()));
                 split.ok_or_else(|| at(path, format!("{text} names no attribute")))
             }
             _ => {
@@ -134,7 +152,9 @@ impl Scope<'_> {
             Value::String(template) => (template.as_str(), &none),
             _ => {
                 let [template, names] = elements(argument, path)?;
-                let names = names.as_object().ok_or_else(|| at(path, "the second argument has to be an object"))?;
+                let names = names
+                    .as_object()
+                    .ok_or_else(|| at(path, "the second argument has to be an object"))?;
                 (string(template, path)?, names)
             }
         };
@@ -157,7 +177,10 @@ impl Scope<'_> {
         }
         result.push_str(rest);
         if result.contains("{{resolve:") {
-            return Err(at(path, format!("{result}: dynamic references are not supported by the local system")));
+            return Err(at(
+                path,
+                format!("{result}: dynamic references are not supported by the local system"),
+            ));
         }
         Ok(result)
     }
@@ -185,6 +208,7 @@ fn string<'v>(value: &'v Value, path: &str) -> Result<&'v str> {
 
 /// Reads the arguments of a function that takes exactly `N`.
 fn elements<'v, const N: usize>(argument: &'v Value, path: &str) -> Result<&'v [Value; N]> {
-    let items = argument.as_array().and_then(|items| <&[Value; N]>::try_from(items.as_slice()).ok());
+    let items =
+        argument.as_array().and_then(|items| <&[Value; N]>::try_from(items.as_slice()).ok());
     items.ok_or_else(|| at(path, format!("takes a list of {N}")))
 }

@@ -31,8 +31,8 @@ use serde_json::Value;
 pub use crate::{
     error::TemplateError,
     model::{
-        CustomResource, Function, GenerateSecret, Queue, QueueMapping, Route, Schedule, Secret, Stack, Table,
-        Throttling,
+        CustomResource, Function, GenerateSecret, Queue, QueueMapping, Route, Schedule, Secret,
+        Stack, Table, Throttling,
     },
     role::{Effect, Statement},
 };
@@ -90,7 +90,11 @@ const READ: [&str; 7] = [
 /// # Errors
 /// Something is wrong, or would be refused by AWS, or is not done by the local system. The error
 /// names the first such thing with its path.
-pub fn load(template: &str, overrides: &BTreeMap<String, String>, context: &Context) -> Result<Stack> {
+pub fn load(
+    template: &str,
+    overrides: &BTreeMap<String, String>,
+    context: &Context,
+) -> Result<Stack> {
     let mut sections = Fields::of(yaml::parse(template)?, "")?;
     sections.at_most("AWSTemplateFormatVersion", "2010-09-09")?;
     sections.exactly("Transform", "AWS::Serverless-2016-10-31")?;
@@ -126,8 +130,9 @@ fn check_rules(scope: &Scope, rules: Fields) -> Result<()> {
     for Entry { path, value: rule, .. } in rules.rest() {
         let mut rule = Fields::of(rule, &path)?;
         let condition = rule.take("RuleCondition");
-        let applies =
-            condition.map_or(Ok(true), |condition| scope.holds(&condition, &rule.path_of("RuleCondition")))?;
+        let applies = condition.map_or(Ok(true), |condition| {
+            scope.holds(&condition, &rule.path_of("RuleCondition"))
+        })?;
         for (path, assertion) in rule.list("Assertions")? {
             let mut assertion = Fields::of(assertion, &path)?;
             let description = assertion.required_text("AssertDescription")?;
@@ -158,7 +163,10 @@ fn check_types(scope: &Scope) -> Result<()> {
         if WITHOUT_LOCAL_MEANING.contains(&kind) {
             scope.properties(resource)?;
         } else if !READ.contains(&kind) && !custom_resource::is_custom(kind) {
-            return Err(at(format!("{}.Type", resource.path), format!("{kind} is not supported by the local system")));
+            return Err(at(
+                format!("{}.Type", resource.path),
+                format!("{kind} is not supported by the local system"),
+            ));
         }
     }
     Ok(())
@@ -176,7 +184,13 @@ fn read_api(scope: &Scope) -> Result<Option<Throttling>> {
         api.at_most("StageName", "$default")?;
         throttling = read_throttling(api.object("DefaultRouteSettings")?)?;
         // Requests are counted, not logged; the rest describes, or is about addresses.
-        api.ignore(&["AccessLogSettings", "Description", "DisableExecuteApiEndpoint", "Name", "Tags"]);
+        api.ignore(&[
+            "AccessLogSettings",
+            "Description",
+            "DisableExecuteApiEndpoint",
+            "Name",
+            "Tags",
+        ]);
         api.finish()?;
     }
     Ok(throttling)
@@ -203,7 +217,8 @@ fn read_outputs(scope: &Scope, outputs: Fields) -> Result<BTreeMap<String, Strin
     for Entry { path, name, value: output } in outputs.rest() {
         let mut output = Fields::of(output, path)?;
         let condition = output.text("Condition")?;
-        let holds = condition.map_or(Ok(true), |name| scope.condition(&name, &output.path_of("Condition")))?;
+        let holds = condition
+            .map_or(Ok(true), |name| scope.condition(&name, &output.path_of("Condition")))?;
         let value_path = output.path_of("Value");
         let value = output.take("Value").ok_or_else(|| at(&value_path, "is missing"))?;
         // There is no other stack that could import a value.
@@ -211,7 +226,10 @@ fn read_outputs(scope: &Scope, outputs: Fields) -> Result<BTreeMap<String, Strin
         output.finish()?;
         if holds {
             let value = scope.resolve(&value, &value_path)?;
-            let value = value.as_ref().and_then(scalar).ok_or_else(|| at(value_path, "has to be a text"))?;
+            let value = value
+                .as_ref()
+                .and_then(scalar)
+                .ok_or_else(|| at(value_path, "has to be a text"))?;
             values.insert(name, value);
         }
     }

@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// Works out the value of every parameter in `section`, which is a text or a list of them.
-pub(crate) fn resolve(section: Fields, overrides: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>> {
+pub(crate) fn resolve(
+    section: Fields,
+    overrides: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Value>> {
     let path = section.path().to_owned();
     let mut values = BTreeMap::new();
     for Entry { path, name, value } in section.rest() {
@@ -21,7 +24,10 @@ pub(crate) fn resolve(section: Fields, overrides: &BTreeMap<String, String>) -> 
     }
     if let Some(unknown) = overrides.keys().find(|name| !values.contains_key(*name)) {
         let known: Vec<_> = values.into_keys().collect();
-        return Err(at(join(&path, unknown), format!("no such parameter; there are {}", known.join(", "))));
+        return Err(at(
+            join(&path, unknown),
+            format!("no such parameter; there are {}", known.join(", ")),
+        ));
     }
     Ok(values)
 }
@@ -30,7 +36,8 @@ pub(crate) fn resolve(section: Fields, overrides: &BTreeMap<String, String>) -> 
 fn check(mut declaration: Fields, given: Option<&String>) -> Result<Value> {
     let path = declaration.path().to_owned();
     let default = declaration.text("Default")?;
-    let value = given.cloned().or(default).ok_or_else(|| at(&path, "has no default and was not given"))?;
+    let value =
+        given.cloned().or(default).ok_or_else(|| at(&path, "has no default and was not given"))?;
     let kind = declaration.required_text("Type")?;
     if let Some(problem) = problem(&mut declaration, &kind, &value)? {
         return Err(at(&path, format!("{value:?} {problem}")));
@@ -62,14 +69,16 @@ fn problem(declaration: &mut Fields, kind: &str, value: &str) -> Result<Option<S
     if let Some(pattern) = declaration.text("AllowedPattern")? {
         // The pattern has to match the whole value, with or without its own anchors.
         let whole = Regex::new(&format!("^(?:{pattern})$"));
-        let whole = whole.map_err(|error| at(format!("{path}.AllowedPattern"), error.to_string()))?;
+        let whole =
+            whole.map_err(|error| at(format!("{path}.AllowedPattern"), error.to_string()))?;
         if !whole.is_match(value) {
             return Ok(Some(format!("does not match {pattern}")));
         }
     }
     for (bound, holds) in [("MinValue", f64::ge as fn(&f64, &f64) -> bool), ("MaxValue", f64::le)] {
         let Some(limit) = declaration.text(bound)? else { continue };
-        let limit_number = limit.parse().map_err(|_| at(format!("{path}.{bound}"), "has to be a number"))?;
+        let limit_number =
+            limit.parse().map_err(|_| at(format!("{path}.{bound}"), "has to be a number"))?;
         if !number.is_some_and(|number| holds(&number, &limit_number)) {
             return Ok(Some(format!("is outside {bound} {limit}")));
         }

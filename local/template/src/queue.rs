@@ -102,7 +102,10 @@ fn check_links(queues: &[(Queue, Links)]) -> Result<()> {
             return Err(at(&links.path, format!("the template has no queue {target}")));
         };
         if target_links.sources.as_ref().is_some_and(|sources| !sources.contains(&queue.arn)) {
-            return Err(at(&links.path, format!("the RedriveAllowPolicy of {target} does not allow it")));
+            return Err(at(
+                &links.path,
+                format!("the RedriveAllowPolicy of {target} does not allow it"),
+            ));
         }
     }
     Ok(())

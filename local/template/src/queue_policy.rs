@@ -36,7 +36,10 @@ pub(crate) fn check_all(scope: &Scope, queues: &[Queue]) -> Result<()> {
         for queue in check(queues, properties)? {
             // A queue has one policy: CloudFormation would let the last one win.
             if let Some(other) = owners.insert(&queue.arn, id) {
-                return Err(at(path, format!("{} has the policy {other} already", queue.logical_id)));
+                return Err(at(
+                    path,
+                    format!("{} has the policy {other} already", queue.logical_id),
+                ));
             }
         }
     }
@@ -50,7 +53,10 @@ fn check(queues: &[Queue], mut properties: Fields) -> Result<Vec<&Queue>> {
     for (path, url) in properties.list("Queues")? {
         let url = scalar(&url).ok_or_else(|| at(&path, "has to be a text"))?;
         let queue = queues.iter().find(|queue| queue.url == url);
-        owners.push(queue.ok_or_else(|| at(path, format!("the template has no queue with the URL {url}")))?);
+        owners
+            .push(queue.ok_or_else(|| {
+                at(path, format!("the template has no queue with the URL {url}"))
+            })?);
     }
     if owners.is_empty() {
         return Err(at(path, "names no queue"));
@@ -80,7 +86,9 @@ fn check_statement(owners: &[&Queue], mut statement: Fields) -> Result<()> {
     check_principal(&mut statement)?;
     let action_path = statement.path_of("Action");
     let actions = statement.some_texts("Action")?;
-    if let Some(other) = actions.iter().find(|action| !action.to_ascii_lowercase().starts_with("sqs:")) {
+    if let Some(other) =
+        actions.iter().find(|action| !action.to_ascii_lowercase().starts_with("sqs:"))
+    {
         return Err(at(action_path, format!("{other} is no action of SQS")));
     }
     let resource_path = statement.path_of("Resource");

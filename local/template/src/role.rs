@@ -56,7 +56,9 @@ impl Statement {
         self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
             && self.resources.iter().any(|pattern| matches(pattern, resource))
             && (self.leading_keys.is_empty()
-                || keys.iter().all(|key| self.leading_keys.iter().any(|pattern| matches(pattern, key))))
+                || keys
+                    .iter()
+                    .all(|key| self.leading_keys.iter().any(|pattern| matches(pattern, key))))
     }
 }
 
@@ -72,9 +74,15 @@ impl Function {
 }
 
 /// Tells if a call is permitted: a statement has to permit it, and none may forbid it.
-pub(crate) fn allows(statements: &[Statement], action: &str, resource: &str, keys: &[&str]) -> bool {
+pub(crate) fn allows(
+    statements: &[Statement],
+    action: &str,
+    resource: &str,
+    keys: &[&str],
+) -> bool {
     let mut is_permitted = false;
-    for statement in statements.iter().filter(|statement| statement.matches(action, resource, keys)) {
+    for statement in statements.iter().filter(|statement| statement.matches(action, resource, keys))
+    {
         match statement.effect {
             Effect::Deny => return false,
             Effect::Allow => is_permitted = true,
@@ -90,7 +98,9 @@ fn matches(pattern: &str, text: &str) -> bool {
         (None, None) => true,
         (Some('*'), _) => {
             let rest = pattern_rest.as_str();
-            (0..=text.len()).filter(|i| text.is_char_boundary(*i)).any(|i| matches(rest, &text[i..]))
+            (0..=text.len())
+                .filter(|i| text.is_char_boundary(*i))
+                .any(|i| matches(rest, &text[i..]))
         }
         (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
             matches(pattern_rest.as_str(), &text[found.len_utf8()..])
@@ -129,7 +139,10 @@ fn read_document(mut document: Fields) -> Result<Vec<Statement>> {
     document.at_most("Version", "2012-10-17")?;
     let statements = document.list("Statement")?;
     document.finish()?;
-    statements.into_iter().map(|(path, statement)| read_statement(Fields::of(statement, path)?)).collect()
+    statements
+        .into_iter()
+        .map(|(path, statement)| read_statement(Fields::of(statement, path)?))
+        .collect()
 }
 
 fn read_statement(mut statement: Fields) -> Result<Statement> {
@@ -142,7 +155,9 @@ fn read_statement(mut statement: Fields) -> Result<Statement> {
     let actions = statement.some_texts("Action")?;
     let resources = statement.some_texts("Resource")?;
     let leading_keys = match statement.take("Condition") {
-        Some(condition) => read_condition(Fields::of(condition, statement.path_of("Condition"))?, &actions)?,
+        Some(condition) => {
+            read_condition(Fields::of(condition, statement.path_of("Condition"))?, &actions)?
+        }
         None => Vec::new(),
     };
     // A statement's name.
@@ -161,7 +176,10 @@ fn read_condition(mut condition: Fields, actions: &[String]) -> Result<Vec<Strin
         let path = operator.path_of("dynamodb:LeadingKeys");
         return Err(at(
             path,
-            format!("the local system supports it only for {}, not {other}", CALLS_BY_KEY.join(", ")),
+            format!(
+                "the local system supports it only for {}, not {other}",
+                CALLS_BY_KEY.join(", ")
+            ),
         ));
     }
     operator.finish()?;
@@ -205,7 +223,11 @@ mod tests {
             ("a?c", "abc", true),
             ("a?c", "ac", false),
             ("ä?*", "äöü", true),
-            ("arn:aws:dynamodb:*:*:table/x/index/*", "arn:aws:dynamodb:us-east-1:1:table/x/index/due", true),
+            (
+                "arn:aws:dynamodb:*:*:table/x/index/*",
+                "arn:aws:dynamodb:us-east-1:1:table/x/index/due",
+                true,
+            ),
         ];
         for (pattern, text, expected) in cases {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
@@ -223,8 +245,10 @@ mod tests {
 
     #[test]
     fn a_denial_wins_and_what_nobody_permits_is_forbidden() {
-        let statements =
-            [statement(Effect::Allow, "sqs:*", "arn:q*"), statement(Effect::Deny, "sqs:Delete*", "arn:q1")];
+        let statements = [
+            statement(Effect::Allow, "sqs:*", "arn:q*"),
+            statement(Effect::Deny, "sqs:Delete*", "arn:q1"),
+        ];
         assert!(allows(&statements, "sqs:SendMessage", "arn:q1", &[]));
         assert!(allows(&statements, "SQS:sendmessage", "arn:q1", &[]));
         assert!(allows(&statements, "sqs:DeleteMessage", "arn:q2", &[]));
@@ -242,7 +266,9 @@ mod tests {
             resources: vec!["arn:t".to_owned()],
             leading_keys: vec!["own#*".to_owned(), "shared".to_owned()],
         };
-        let allowed = |keys: &[&str]| allows(std::slice::from_ref(&statement), "dynamodb:PutItem", "arn:t", keys);
+        let allowed = |keys: &[&str]| {
+            allows(std::slice::from_ref(&statement), "dynamodb:PutItem", "arn:t", keys)
+        };
         assert!(allowed(&["own#1"]) && allowed(&["shared"]) && allowed(&["own#1", "own#2"]));
         assert!(!allowed(&["other"]) && !allowed(&["own#1", "other"]) && !allowed(&[""]));
     }

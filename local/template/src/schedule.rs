@@ -12,7 +12,12 @@ use crate::{
 
 /// Reads a `Schedule`.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedule.html>
-pub(crate) fn read_rule(scope: &Scope, function: &Function, event: &str, mut properties: Fields) -> Result<Schedule> {
+pub(crate) fn read_rule(
+    scope: &Scope,
+    function: &Function,
+    event: &str,
+    mut properties: Fields,
+) -> Result<Schedule> {
     let name = name(scope, function, event, &mut properties)?;
     let period = period(&mut properties, "Schedule")?;
     let enabled = properties.flag("Enabled")?;
@@ -29,25 +34,38 @@ pub(crate) fn read_schedule(
 ) -> Result<Schedule> {
     let name = name(scope, function, event, &mut properties)?;
     let period = period(&mut properties, "ScheduleExpression")?;
-    finish(properties, scope.regional_arn("scheduler", &format!("schedule/default/{name}")), period, None)
+    finish(
+        properties,
+        scope.regional_arn("scheduler", &format!("schedule/default/{name}")),
+        period,
+        None,
+    )
 }
 
 /// Reads the schedule's name. Without one it is named as CloudFormation does it, after the logical
 /// id that SAM gives the resource.
-fn name(scope: &Scope, function: &Function, event: &str, properties: &mut Fields) -> Result<String> {
+fn name(
+    scope: &Scope,
+    function: &Function,
+    event: &str,
+    properties: &mut Fields,
+) -> Result<String> {
     let own = properties.text("Name")?;
-    Ok(own.unwrap_or_else(|| format!("{}-{}{event}", scope.context.stack_name, function.logical_id)))
+    Ok(own
+        .unwrap_or_else(|| format!("{}-{}{event}", scope.context.stack_name, function.logical_id)))
 }
 
 fn period(properties: &mut Fields, key: &str) -> Result<Duration> {
     let expression = properties.required_text(key)?;
-    rate(&expression).map_err(|problem| at(properties.path_of(key), format!("{expression}: {problem}")))
+    rate(&expression)
+        .map_err(|problem| at(properties.path_of(key), format!("{expression}: {problem}")))
 }
 
 /// Reads the period of an expression such as `rate(5 minutes)`.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
 fn rate(expression: &str) -> std::result::Result<Duration, &'static str> {
-    const FORM: &str = "a rate has the form rate(1 minute) or rate(5 minutes), with minutes, hours or days";
+    const FORM: &str =
+        "a rate has the form rate(1 minute) or rate(5 minutes), with minutes, hours or days";
     let inner = expression.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')'));
     let inner = inner.ok_or("the local system supports only rate(…) schedules")?;
     let (number, unit) = inner.split_once(' ').ok_or(FORM)?;
@@ -62,13 +80,20 @@ fn rate(expression: &str) -> std::result::Result<Duration, &'static str> {
     Ok(Duration::from_secs(seconds * u64::from(number)))
 }
 
-fn finish(mut properties: Fields, arn: String, period: Duration, enabled: Option<bool>) -> Result<Schedule> {
+fn finish(
+    mut properties: Fields,
+    arn: String,
+    period: Duration,
+    enabled: Option<bool>,
+) -> Result<Schedule> {
     let state_path = properties.path_of("State");
     let enabled = match properties.text("State")?.as_deref() {
         None => enabled.unwrap_or(true),
         Some("ENABLED") => true,
         Some("DISABLED") => false,
-        Some(other) => return Err(at(state_path, format!("{other} is neither ENABLED nor DISABLED"))),
+        Some(other) => {
+            return Err(at(state_path, format!("{other} is neither ENABLED nor DISABLED")));
+        }
     };
     let input = properties.text("Input")?;
     // It describes.

@@ -33,7 +33,11 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub(crate) fn new(context: &'a Context, parameters: BTreeMap<String, Value>, conditions: Fields) -> Self {
+    pub(crate) fn new(
+        context: &'a Context,
+        parameters: BTreeMap<String, Value>,
+        conditions: Fields,
+    ) -> Self {
         let conditions = conditions.rest().map(|entry| (entry.name, entry.value)).collect();
         let under_way = RefCell::default();
         Self { context, parameters, conditions, resources: BTreeMap::new(), under_way }
@@ -51,10 +55,14 @@ impl<'a> Scope<'a> {
             let mut resource = Fields::of(value, &path)?;
             let kind = resource.required_text("Type")?;
             let own = resource.take("Properties").unwrap_or_default();
-            let properties =
-                if kind == "AWS::Serverless::Function" { globals::merge(function_globals.clone(), own) } else { own };
+            let properties = if kind == "AWS::Serverless::Function" {
+                globals::merge(function_globals.clone(), own)
+            } else {
+                own
+            };
             let condition = resource.text("Condition")?;
-            let exists = condition.map_or(Ok(true), |name| self.condition(&name, &join(&path, "Condition")))?;
+            let exists = condition
+                .map_or(Ok(true), |name| self.condition(&name, &join(&path, "Condition")))?;
             let others = resource.texts("DependsOn")?;
             // What a resource waits for that isn't made is of no interest: it may be one that SAM
             // makes.
@@ -77,7 +85,8 @@ impl<'a> Scope<'a> {
 
     /// Lists the existing resources of one type, with their properties resolved.
     pub(crate) fn of_type(&self, kind: &str) -> Result<Vec<(&str, Fields)>> {
-        let resources = self.resources.iter().filter(|(_, resource)| resource.exists && resource.kind == kind);
+        let resources =
+            self.resources.iter().filter(|(_, resource)| resource.exists && resource.kind == kind);
         resources.map(|(id, resource)| Ok((id.as_str(), self.properties(resource)?))).collect()
     }
 
@@ -89,7 +98,12 @@ impl<'a> Scope<'a> {
     }
 
     /// Works out `name` with `work`. It fails if `name` is being worked out already.
-    pub(crate) fn without_cycle<T>(&self, name: &str, path: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn without_cycle<T>(
+        &self,
+        name: &str,
+        path: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         if self.under_way.borrow().iter().any(|other| other == name) {
             return Err(at(path, format!("{name} depends on itself")));
         }
@@ -172,7 +186,9 @@ impl<'a> Scope<'a> {
             .properties
             .get(key)
             .map_or(Ok(None), |name| self.without_cycle(id, &path, || self.resolve(name, &path)))?;
-        let given = given.map(|name| scalar(&name).ok_or_else(|| at(&path, "has to be a text"))).transpose()?;
+        let given = given
+            .map(|name| scalar(&name).ok_or_else(|| at(&path, "has to be a text")))
+            .transpose()?;
         Ok(given.unwrap_or_else(|| format!("{}-{id}", self.context.stack_name)))
     }
 

@@ -24,7 +24,9 @@ fn read(scope: &Scope, id: &str, mut table: Fields) -> Result<Table> {
 
     let billing_path = table.path_of("BillingMode");
     match table.text("BillingMode")?.as_deref() {
-        Some("PAY_PER_REQUEST") => request.insert("BillingMode".to_owned(), "PAY_PER_REQUEST".into()),
+        Some("PAY_PER_REQUEST") => {
+            request.insert("BillingMode".to_owned(), "PAY_PER_REQUEST".into())
+        }
         _ => return Err(at(billing_path, "the local system supports only PAY_PER_REQUEST")),
     };
 
@@ -54,8 +56,8 @@ fn read(scope: &Scope, id: &str, mut table: Fields) -> Result<Table> {
     })
 }
 
-/// Reads the definitions of the attributes, and the keys of the table and its indexes, which have to
-/// use them all.
+/// Reads the definitions of the attributes, and the keys of the table and its indexes, which have
+/// to use them all.
 fn read_attributes_and_keys(table: &mut Fields, request: &mut Map<String, Value>) -> Result<()> {
     let definitions_path = table.path_of("AttributeDefinitions");
     let mut defined = BTreeSet::new();

@@ -22,7 +22,8 @@ fn to_json(yaml: Yaml, path: &str) -> Result<Value> {
             (.., number) => number.into(),
         },
         Yaml::Sequence(items) => {
-            let items = items.into_iter().enumerate().map(|(i, item)| to_json(item, &join(path, i)));
+            let items =
+                items.into_iter().enumerate().map(|(i, item)| to_json(item, &join(path, i)));
             items.collect::<Result<_>>()?
         }
         Yaml::Mapping(entries) => {
@@ -62,7 +63,8 @@ mod tests {
 
     #[test]
     fn short_tags_become_their_long_form() {
-        let text = "a: !Ref X\nb: !GetAtt X.Arn\nc: !If [C, [!Ref X], !Sub '${X}-y']\nd: !Not [!Condition C]\n";
+        let text = "a: !Ref X\nb: !GetAtt X.Arn\nc: !If [C, [!Ref X], !Sub '${X}-y']\nd: !Not \
+            [!Condition C]\n";
         let expected = json!({
             "a": {"Ref": "X"},
             "b": {"Fn::GetAtt": "X.Arn"},
@@ -74,15 +76,24 @@ mod tests {
 
     #[test]
     fn scalars_keep_their_type() {
-        let expected = json!({"n": 5, "m": -5, "x": 1.5, "t": "5", "d": "2012-10-17", "b": true, "200": 1});
-        assert_eq!(parse("{n: 5, m: -5, x: 1.5, t: '5', d: 2012-10-17, b: true, 200: 1}").unwrap(), expected);
+        let expected =
+            json!({"n": 5, "m": -5, "x": 1.5, "t": "5", "d": "2012-10-17", "b": true, "200": 1});
+        assert_eq!(
+            parse("{n: 5, m: -5, x: 1.5, t: '5', d: 2012-10-17, b: true, 200: 1}").unwrap(),
+            expected
+        );
     }
 
     #[test]
     fn what_is_no_yaml_and_a_key_that_comes_twice_are_errors() {
         assert!(parse("a: [").unwrap_err().to_string().starts_with("the template is not YAML: "));
-        assert!(parse("a: 1\na: 2").unwrap_err().to_string().contains("duplicate entry with key \"a\""));
+        assert!(
+            parse("a: 1\na: 2").unwrap_err().to_string().contains("duplicate entry with key \"a\"")
+        );
         assert_eq!(parse("a: {[b]: 1}").unwrap_err().to_string(), "a: a key has to be a text");
-        assert_eq!(parse("a: {b: }").unwrap_err().to_string(), "a.b: is empty; CloudFormation takes no null");
+        assert_eq!(
+            parse("a: {b: }").unwrap_err().to_string(),
+            "a.b: is empty; CloudFormation takes no null"
+        );
     }
 }

@@ -47,7 +47,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(method: HttpMethod, path: &'static str, id: &'static str, summary: &'static str) -> Self {
+    pub(crate) fn new(
+        method: HttpMethod,
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+    ) -> Self {
         let mut operation = Operation::new();
         operation.operation_id = Some(id.to_owned());
         operation.summary = Some(summary.to_owned());
@@ -55,7 +60,13 @@ impl Call {
             let shared = RefOr::Ref(Ref::from_response_name(name));
             operation.responses.responses.insert(status.to_string(), shared);
         }
-        Self { method, path, operation, schemas: Vec::new(), refusals: vec![Refusal::loop_detected()] }
+        Self {
+            method,
+            path,
+            operation,
+            schemas: Vec::new(),
+            refusals: vec![Refusal::loop_detected()],
+        }
     }
 
     pub(crate) fn tag(mut self, tag: &'static str) -> Self {
@@ -63,7 +74,8 @@ impl Call {
         self
     }
 
-    /// The scope that the caller's key has to have. Looking at the key is the first thing that can fail.
+    /// The scope that the caller's key has to have. Looking at the key is the first thing that can
+    /// fail.
     pub(crate) fn needs(mut self, scope: Scope, description: &str) -> Self {
         self.operation.description =
             Some(format!("{description}\n\nNeeds the scope `{}`.", scope.name()).trim().to_owned());
@@ -72,7 +84,11 @@ impl Call {
             let shared = RefOr::Ref(Ref::from_response_name(name));
             self.operation.responses.responses.insert(refusal.status.to_string(), shared);
         }
-        self.refuses([Refusal::new(403, "forbidden", format!("the API key lacks the scope {}", scope.name()))])
+        self.refuses([Refusal::new(
+            403,
+            "forbidden",
+            format!("the API key lacks the scope {}", scope.name()),
+        )])
     }
 
     /// Anyone may make the call.
@@ -87,7 +103,12 @@ impl Call {
     }
 
     /// A part of the path that names a thing, of which there may be none.
-    pub(crate) fn names(mut self, name: &'static str, what: &'static str, schema: impl Into<RefOr<Schema>>) -> Self {
+    pub(crate) fn names(
+        mut self,
+        name: &'static str,
+        what: &'static str,
+        schema: impl Into<RefOr<Schema>>,
+    ) -> Self {
         let parameter = parameter(ParameterIn::Path, name, "", schema);
         self.operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
         let unreadable = "the request's path, query or body can't be read";
@@ -111,7 +132,12 @@ impl Call {
     }
 
     /// A header that may be there.
-    pub(crate) fn header(mut self, name: &'static str, says: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+    pub(crate) fn header(
+        mut self,
+        name: &'static str,
+        says: &str,
+        schema: impl Into<RefOr<Schema>>,
+    ) -> Self {
         let parameter = parameter(ParameterIn::Header, name, says, schema);
         self.operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
         self
@@ -119,18 +145,27 @@ impl Call {
 
     /// A page of what is asked for is answered.
     pub(crate) fn pages<A: Asked>(self) -> Self {
-        self.asks::<A>().refuses([Refusal::query("limit", "0", "limit is 1 to 100"), Refusal::repeated_parameter()])
+        self.asks::<A>().refuses([
+            Refusal::query("limit", "0", "limit is 1 to 100"),
+            Refusal::repeated_parameter(),
+        ])
     }
 
     /// The body that the call takes, and how it is refused when it is no JSON or compressed.
-    pub(crate) fn takes<T: ToSchema>(mut self, examples: impl IntoIterator<Item = Example>) -> Self {
+    pub(crate) fn takes<T: ToSchema>(
+        mut self,
+        examples: impl IntoIterator<Item = Example>,
+    ) -> Self {
         schema::add::<T>(&mut self.schemas);
         let body = RequestBodyBuilder::new()
             .content(JSON, content(schema::reference::<T>(), examples))
             .required(Some(Required::True));
         self.operation.request_body = Some(RefOr::T(body.build()));
         let message = "the body is not JSON: it breaks off at line 1, column 1";
-        let malformed = Refusal { sent: refusal::Sent::Body("{"), ..Refusal::new(400, "malformed_json", message) };
+        let malformed = Refusal {
+            sent: refusal::Sent::Body("{"),
+            ..Refusal::new(400, "malformed_json", message)
+        };
         self.refuses([malformed, Refusal::encoded()])
     }
 
@@ -154,11 +189,20 @@ impl Call {
     }
 
     /// A page of a list of these is answered.
-    pub(crate) fn answers_page<T: ToSchema>(mut self, description: &str, example: Option<Value>) -> Self {
+    pub(crate) fn answers_page<T: ToSchema>(
+        mut self,
+        description: &str,
+        example: Option<Value>,
+    ) -> Self {
         schema::add::<T>(&mut self.schemas);
         let name = format!("{}List", T::name());
         self.schemas.push((name.clone(), List::<T>::schema()));
-        self.answers_with(200, description, RefOr::Ref(Ref::from_schema_name(name)), [("page", example)])
+        self.answers_with(
+            200,
+            description,
+            RefOr::Ref(Ref::from_schema_name(name)),
+            [("page", example)],
+        )
     }
 
     /// Adds the answer to a call that removes something, which names what was removed.
@@ -169,7 +213,12 @@ impl Call {
             .property("deleted", schema::always_true())
             .required("id")
             .required("deleted");
-        self.answers_with(200, "It is removed.", RefOr::T(removed.build().into()), [("removed", example)])
+        self.answers_with(
+            200,
+            "It is removed.",
+            RefOr::T(removed.build().into()),
+            [("removed", example)],
+        )
     }
 
     fn answers_with(
@@ -185,16 +234,19 @@ impl Call {
             .property("data", data)
             .required("success")
             .required("data");
-        let examples =
-            examples.into_iter().map(|(name, data)| (name, data.map(|data| json!({ "success": true, "data": data }))));
+        let examples = examples
+            .into_iter()
+            .map(|(name, data)| (name, data.map(|data| json!({ "success": true, "data": data }))));
         let content = content(RefOr::T(envelope.build().into()), examples);
-        let response = ResponseBuilder::new().description(description).content(JSON, content).build();
+        let response =
+            ResponseBuilder::new().description(description).content(JSON, content).build();
         self.operation.responses.responses.insert(status.to_string(), RefOr::T(response));
         self
     }
 
-    /// Links the answer to the operations that are about the thing that it names, and says where their parameters come from, as
-    /// runtime expressions. With links a tool gets from call to call.
+    /// Links the answer to the operations that are about the thing that it names, and says where
+    /// their parameters come from, as runtime expressions. With links a tool gets from call to
+    /// call.
     pub(crate) fn leads_to<const N: usize>(
         mut self,
         operations: impl IntoIterator<Item = &'static str>,
@@ -206,7 +258,9 @@ impl Call {
             for operation in operations {
                 let link = parameters
                     .iter()
-                    .fold(Link::builder().operation_id(operation), |link, (name, from)| link.parameter(*name, *from));
+                    .fold(Link::builder().operation_id(operation), |link, (name, from)| {
+                        link.parameter(*name, *from)
+                    });
                 response.links.insert(operation.to_owned(), RefOr::T(link.build()));
             }
         }
@@ -226,7 +280,9 @@ impl Call {
         }
         let shared = refusal::shared();
         for (status, mut refusals) in by_status {
-            refusals.extend(shared.iter().map(|(_, shared)| shared).filter(|shared| shared.status == status));
+            refusals.extend(
+                shared.iter().map(|(_, shared)| shared).filter(|shared| shared.status == status),
+            );
             let response = refusal::response(status, &refusals);
             self.operation.responses.responses.insert(status.to_string(), RefOr::T(response));
         }
@@ -234,7 +290,12 @@ impl Call {
     }
 }
 
-fn parameter(at: ParameterIn, name: &str, says: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+fn parameter(
+    at: ParameterIn,
+    name: &str,
+    says: &str,
+    schema: impl Into<RefOr<Schema>>,
+) -> Parameter {
     let required = if at == ParameterIn::Path { Required::True } else { Required::False };
     let says = (!says.is_empty()).then_some(says);
     ParameterBuilder::new()
@@ -247,10 +308,15 @@ fn parameter(at: ParameterIn, name: &str, says: &str, schema: impl Into<RefOr<Sc
 }
 
 /// JSON of this schema, with examples of it.
-pub(crate) fn content(schema: RefOr<Schema>, examples: impl IntoIterator<Item = Example>) -> Content {
+pub(crate) fn content(
+    schema: RefOr<Schema>,
+    examples: impl IntoIterator<Item = Example>,
+) -> Content {
     let mut content = Content::new(Some(schema));
     for (name, value) in examples {
-        content.examples.insert(name.to_owned(), RefOr::T(ExampleBuilder::new().value(value).build()));
+        content
+            .examples
+            .insert(name.to_owned(), RefOr::T(ExampleBuilder::new().value(value).build()));
     }
     content
 }

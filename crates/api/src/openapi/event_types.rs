@@ -35,7 +35,10 @@ pub(super) fn calls() -> [Call; 4] {
 fn list() -> Call {
     Call::new(HttpMethod::Get, ALL, "listEventTypes", "List event types")
         .tag(TAG)
-        .needs(Scope::EventsRead, "The types of the catalogue by name, and then the workspace's own by name.")
+        .needs(
+            Scope::EventsRead,
+            "The types of the catalogue by name, and then the workspace's own by name.",
+        )
         .pages::<Page<EventType>>()
         .answers_page::<EventTypeAnswer>(
             "A page of event types.",
@@ -52,7 +55,10 @@ fn show() -> Call {
         .answers::<EventTypeAnswer>(
             200,
             "The event type.",
-            [("ofTheCatalogue", built_in("process_run_start")), ("ofTheWorkspace", own(&invoice()))],
+            [
+                ("ofTheCatalogue", built_in("process_run_start")),
+                ("ofTheWorkspace", own(&invoice())),
+            ],
         )
 }
 
@@ -61,8 +67,11 @@ fn put() -> Call {
         .tag(TAG)
         .needs(Scope::EventsManage, PUTTING)
         .names("name", "", EventType::schema())
-        .takes::<PutEventType>([("nothingButItsName", Some(json!({}))), ("withASchema", Some(invoice()))])
-        .answers::<EventTypeAnswer>(200, "The event type as it is now.", [("withASchema", own(&invoice()))])
+        .takes::<PutEventType>(
+            [("nothingButItsName", Some(json!({}))), ("withASchema", Some(invoice()))]
+        )
+        .answers::<EventTypeAnswer>(200, "The event type as \
+            it is now.", [("withASchema", own(&invoice()))])
         .leads_to(["getEventType", "removeEventType"], [("name", "$response.body#/data/name")])
         .refuses([Refusal::too_large_body()])
         .refuses([
@@ -72,7 +81,8 @@ fn put() -> Call {
                 "invalid_schema",
                 "schema",
                 r##"{"schema": {"$ref": "#/$defs/invoice"}}"##,
-                "the reference \"#/$defs/invoice\" is not to #/$defs/<name>, or there is no such definition",
+                "the reference \"#/$defs/invoice\" is not to #/$defs/<name>, or there is no such \
+                 definition",
             ),
             Refusal::body(
                 "missing_field",
@@ -85,7 +95,8 @@ fn put() -> Call {
                 "sample",
                 r#"{"schema": {"properties": {"rows": {"uniqueItems": true}}}, "sample": {"rows": ["…"]}}"#,
                 format!(
-                    "sample is too large for the schema of its type: the check would take more than {MAX_STEPS} steps"
+                    "sample is too large for the schema of its type: the check would take more \
+                     than {MAX_STEPS} steps"
                 ),
             ),
             Refusal::body(
@@ -118,7 +129,9 @@ fn invoice() -> Value {
         "schema": {
             "type": "object",
             "required": ["invoiceId", "total"],
-            "properties": { "invoiceId": { "type": "string" }, "total": { "type": "number", "minimum": 0 } }
+            "properties": {
+                "invoiceId": { "type": "string" }, "total": { "type": "number", "minimum": 0 },
+            }
         },
         "sample": { "invoiceId": "inv_204", "total": 12.5 }
     })
@@ -134,9 +147,11 @@ fn own(body: &Value) -> Option<Value> {
 }
 
 const PUTTING: &str = "\
-The type is the workspace's own. Events of it are checked against its schema when they are published. The name of a type of the \
+The type is the workspace's own. Events of it are checked against its schema when they are \
+published. The name of a type of the \
 catalogue can't be taken.";
 
 const REMOVING: &str = "\
-Webhooks that subscribe to it stay as they are, and events of it are still taken, without a check of their data. A type of the \
+Webhooks that subscribe to it stay as they are, and events of it are still taken, without a check \
+of their data. A type of the \
 catalogue can't be removed.";

@@ -71,8 +71,20 @@ fn publish() -> Call {
         )
         .leads_to(["getEvent"], [("id", "$response.body#/data/id")])
         .refuses([
-            Refusal::too_large(MAX_EVENT_BYTES, format!("an event takes at most {MAX_EVENT_BYTES} bytes")),
-            Refusal::body("missing_field", "data", r#"{"type": "order.created"}"#, "data is required"),
+            Refusal::too_large(
+                MAX_EVENT_BYTES,
+                format!(
+                    "an event takes at most \
+                {MAX_EVENT_BYTES} bytes"
+                ),
+            ),
+            Refusal::body(
+                "missing_field",
+                "data",
+                r#"{"type": "order.created"}"#,
+                "data is \
+                required",
+            ),
             Refusal::body(
                 "wrong_type",
                 "events[0].data",
@@ -83,22 +95,33 @@ fn publish() -> Call {
                 "too_deep",
                 "data",
                 r#"{"type": "order.created", "data": {"a": "51 levels"}}"#,
-                format!("data has more than {MAX_DEPTH} levels of objects and lists within each other"),
+                format!(
+                    "data has more than {MAX_DEPTH} levels of objects and lists within \
+                    each other"
+                ),
             ),
             Refusal::body(
                 "invalid_timestamp",
                 "timestamp",
                 r#"{"type": "order.created", "data": {}, "timestamp": 1768469400}"#,
-                "timestamp is in milliseconds, and 1768469400 would be a time before 2001: if it is in seconds, multiply it by 1000; \
+                "timestamp is in milliseconds, and 1768469400 would be a time before 2001: if it \
+                 is in seconds, multiply it by 1000; \
                  if it is that old, write it as RFC 3339",
             ),
             Refusal::body(
                 "invalid_event_type",
                 "type",
                 r#"{"type": "order created", "data": {}}"#,
-                "an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 characters",
+                "an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 \
+                 characters",
             ),
-            Refusal::body("wrong_count", "events", r#"{"events": []}"#, "a call takes 1 to 100 events"),
+            Refusal::body(
+                "wrong_count",
+                "events",
+                r#"{"events": []}"#,
+                "a call takes 1 to \
+                100 events",
+            ),
             Refusal::body(
                 "reserved_event_type",
                 "type",
@@ -109,14 +132,19 @@ fn publish() -> Call {
                 "too_costly",
                 "data",
                 r#"{"type": "report.made", "data": {"rows": ["…"]}}"#,
-                format!("data is too large for the schema of its type: the check would take more than {MAX_STEPS} steps"),
+                format!(
+                    "data is too large for the schema of its type: the check would take more \
+                    than {MAX_STEPS} steps"
+                ),
             ),
             Refusal::body(
                 "unusable_schema",
                 "data",
                 r#"{"type": "invoice.voided", "data": {}}"#,
-                "data can't be checked, because the stored schema of invoice.voided is not taken any more (sub-schemas and \
-                 references go at most 32 deep, and not in circles): store it again with PUT /event-types/invoice.voided",
+                "data can't be checked, because the stored schema of invoice.voided is not taken \
+                 any more (sub-schemas and \
+                 references go at most 32 deep, and not in circles): store it again with PUT \
+                 /event-types/invoice.voided",
             ),
             Refusal::header(
                 409,
@@ -130,7 +158,8 @@ fn publish() -> Call {
                 "invalid_idempotency_key",
                 HEADER,
                 "order 1042",
-                "Idempotency-Key has to be 1 to 255 visible ASCII characters without a comma, and given once",
+                "Idempotency-Key has to be 1 to 255 visible ASCII characters without a comma, and \
+                 given once",
             ),
             Refusal::header(
                 422,
@@ -183,7 +212,11 @@ fn idempotency_key() -> ObjectBuilder {
 }
 
 fn hops() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(MAX_HOPS - 1)).examples([json!(0)])
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(MAX_HOPS - 1))
+        .examples([json!(0)])
 }
 
 fn one() -> Value {
@@ -197,7 +230,11 @@ fn one() -> Value {
 }
 
 fn many() -> Value {
-    json!({ "events": [one(), { "type": "order.shipped", "data": { "orderId": 1041, "carrier": "DHL" } }] })
+    json!({
+        "events": [
+            one(), { "type": "order.shipped", "data": { "orderId": 1041, "carrier": "DHL" } }
+        ],
+    })
 }
 
 /// The catalogue's own example.
@@ -206,27 +243,37 @@ pub(super) fn sample(event_type: &str) -> Option<Value> {
 }
 
 const PUBLISHING: &str = "\
-One event, or up to 100 in `events`: at most 256 KiB an event, 4 MiB a call. Data of a type of the catalogue, and of an own type with \
-a schema, is checked, as far as the check takes a bounded time: an event that is too large for its schema is refused. An event of a \
+One event, or up to 100 in `events`: at most 256 KiB an event, 4 MiB a call. Data of a type of the \
+catalogue, and of an own type with \
+a schema, is checked, as far as the check takes a bounded time: an event that is too large for its \
+schema is refused. An event of a \
 type that is not known at all is taken as it is.\n\n\
-Events of a process carry `processType` and `contextId` in `data`: filters and the timing `process_end` go by them.";
+Events of a process carry `processType` and `contextId` in `data`: filters and the timing \
+`process_end` go by them.";
 
 const REPEATING: &str = "\
-Makes the call safe to repeat: for 24 hours, a call of the same workspace with the same key and the same body, byte for byte, gets \
-the same answer and publishes no second event, even while the first still runs. One that failed is carried out to its end, under the \
+Makes the call safe to repeat: for 24 hours, a call of the same workspace with the same key and \
+the same body, byte for byte, gets \
+the same answer and publishes no second event, even while the first still runs. One that failed is \
+carried out to its end, under the \
 same ids. With another body it answers 409. A call that is refused leaves its key free.";
 
 const RELAYING: &str = "\
-For whoever publishes because of a webhook's request: that request's header `webhook-hops`. The events have one hop more. An event that \
-was published because of another one 5 times in a row has gone round in circles, and a further call answers 422 `loop_detected`.";
+For whoever publishes because of a webhook's request: that request's header `webhook-hops`. The \
+events have one hop more. An event that \
+was published because of another one 5 times in a row has gone round in circles, and a further \
+call answers 422 `loop_detected`.";
 
 const TRACING: &str = "\
-The trace that the call belongs to, as W3C Trace Context says: the requests to webhooks belong to it too. An invalid one is ignored.";
+The trace that the call belongs to, as W3C Trace Context says: the requests to webhooks belong to \
+it too. An invalid one is ignored.";
 
 const LISTING: &str = "\
-For reconciliation: every event that was published, each with whether it has been delivered. An event is in the list shortly after \
+For reconciliation: every event that was published, each with whether it has been delivered. An \
+event is in the list shortly after \
 it was accepted.";
 
 const SHOWING: &str = "\
-With its data, and whether it has been delivered. One call looks at some thousands of webhooks: where a workspace has more, the answer \
+With its data, and whether it has been delivered. One call looks at some thousands of webhooks: \
+where a workspace has more, the answer \
 has a `next`, and the same call with that as its `cursor` goes on.";

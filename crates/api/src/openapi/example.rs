@@ -1,5 +1,5 @@
-//! The examples, and parts of examples, that several calls share. Answers are made by the code that answers, from the requests that
-//! are shown.
+//! The examples, and parts of examples, that several calls share. Answers are made by the code that
+//! answers, from the requests that are shown.
 
 use std::convert::Infallible;
 
@@ -34,8 +34,9 @@ pub(crate) fn spectra() -> Value {
     })
 }
 
-/// The settings that "About webhooks" of the Spektr documents lets an owner choose: everything, at a settable rate, but no run
-/// started or ended for monitoring, and what happens in an onboarding at its end.
+/// The settings that "About webhooks" of the Spektr documents lets an owner choose: everything, at
+/// a settable rate, but no run started or ended for monitoring, and what happens in an onboarding
+/// at its end.
 pub(crate) fn spektr() -> Value {
     json!({
         "url": "https://example.com/spektr",
@@ -90,7 +91,8 @@ pub(crate) fn everything() -> Value {
 
 /// The webhook that a registration makes.
 pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
-    let registration = Registration::parse(registration.to_string().as_bytes(), &UrlPolicy::default());
+    let registration =
+        Registration::parse(registration.to_string().as_bytes(), &UrlPolicy::default());
     let Registration { settings, headers } = registration.ok()?;
     let headers = headers.try_map(|_, _| Ok::<_, Infallible>(sealed())).ok()?;
     let (workspace, secrets) = (workspace()?, Secrets::new(sealed()));

@@ -33,11 +33,17 @@ fn create() -> Call {
     Call::new(HttpMethod::Post, ALL, "createKey", "Make an API key")
         .tag(TAG)
         .needs(Scope::KeysManage, CREATING)
-        .takes::<NewKey>([("ownWorkspace", Some(publisher())), ("otherWorkspace", Some(elsewhere.clone()))])
+        .takes::<NewKey>([
+            ("ownWorkspace", Some(publisher())),
+            ("otherWorkspace", Some(elsewhere.clone())),
+        ])
         .answers::<KeyAnswer>(
             201,
             "The key, which no later call answers.",
-            [("ownWorkspace", made(&publisher(), true)), ("otherWorkspace", made(&elsewhere, true))],
+            [
+                ("ownWorkspace", made(&publisher(), true)),
+                ("otherWorkspace", made(&elsewhere, true)),
+            ],
         )
         .leads_to(["removeKey"], [("id", "$response.body#/data/id")])
         .refuses([Refusal::too_large_body()])
@@ -63,7 +69,8 @@ fn list() -> Call {
         .tag(TAG)
         .needs(
             Scope::KeysManage,
-            "The keys of the workspace in the order in which they were made. Not the keys themselves: they are not stored.",
+            "The keys of the workspace in the order in which they were made. Not the keys \
+             themselves: they are not stored.",
         )
         .pages::<Page<KeyId>>()
         .answers_page::<KeyAnswer>("The keys.", example::list(made(&publisher(), false)))
@@ -100,8 +107,10 @@ fn key_id() -> KeyId {
 }
 
 const REVOKING: &str = "\
-Within 5 seconds it is of no use any more. Nobody can revoke what they could not give: a key with a scope that the caller's key lacks is refused with 403.";
+Within 5 seconds it is of no use any more. Nobody can revoke what they could not give: a key with \
+a scope that the caller's key lacks is refused with 403.";
 
 const CREATING: &str = "\
-Nobody can give more than they have: a scope that the caller's key lacks is refused with 403. A key for another workspace, which is how \
+Nobody can give more than they have: a scope that the caller's key lacks is refused with 403. A \
+key for another workspace, which is how \
 a workspace comes to be, needs the scope `workspaces:manage` too.";

@@ -35,24 +35,32 @@ const HEADERS: [(&str, &str); 8] = [
     ("X-Webhook-Event", "The type of the events in the body; `batch` if they have several."),
     (
         "X-Webhook-Signature",
-        "`sha256=` and the hex HMAC-SHA256 of the body, keyed with the newest secret's text as it was shown.",
+        "`sha256=` and the hex HMAC-SHA256 of the body, keyed with the newest secret's text as it \
+         was shown.",
     ),
     (
         "traceparent",
-        "The trace that the event belongs to (W3C Trace Context): that of its publishing call, or one of its own. Each attempt is \
+        "The trace that the event belongs to (W3C Trace Context): that of its publishing call, or \
+         one of its own. Each attempt is \
          another span of it. Of several events it is the first one's.",
     ),
     (
         "webhook-hops",
-        "How often the event was published because of another one: a whole number. Whoever publishes because of a request hands it \
+        "How often the event was published because of another one: a whole number. Whoever \
+         publishes because of a request hands it \
          on with the call.",
     ),
-    ("webhook-id", "The event's id, or that of several that share the request. The same on every retry."),
+    (
+        "webhook-id",
+        "The event's id, or that of several that share the request. The same on every retry.",
+    ),
     ("webhook-timestamp", "When this attempt was made, in Unix seconds."),
     (
         "webhook-signature",
-        "`v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`, keyed with the bytes that the secret is the \
-         base64 of (Standard Webhooks). One for each valid secret, the newest first, parted by spaces; one has to match.",
+        "`v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`, keyed with \
+         the bytes that the secret is the \
+         base64 of (Standard Webhooks). One for each valid secret, the newest first, parted by \
+         spaces; one has to match.",
     ),
 ];
 
@@ -79,13 +87,14 @@ fn operation(name: &str, format: Format) -> Operation {
     // No API key: signatures say who sends it.
     operation.security = Some(Vec::new());
     operation.summary = Some(format!("The format {name}"));
-    let headers = HEADERS.iter().map(|(name, _)| Ref::new(format!("#/components/parameters/{name}")));
+    let headers =
+        HEADERS.iter().map(|(name, _)| Ref::new(format!("#/components/parameters/{name}")));
     operation.parameters = Some(headers.map(RefOr::Ref).collect());
     operation.request_body = Some(RefOr::T(body.build()));
-    let taken =
-        "A status of the webhook's `successStatuses`, within its `timeoutSeconds`: the endpoint has the events.";
-    let refused =
-        "Any other answer, or none: the delivery is tried again after the next wait of the webhook's `retrySchedule`.";
+    let taken = "A status of the webhook's `successStatuses`, within its `timeoutSeconds`: the \
+        endpoint has the events.";
+    let refused = "Any other answer, or none: the delivery is tried again after the next wait of \
+        the webhook's `retrySchedule`.";
     for (status, says) in [("2XX", taken), ("default", refused)] {
         let response = ResponseBuilder::new().description(says).build();
         operation.responses.responses.insert(status.to_owned(), RefOr::T(response));
@@ -117,7 +126,8 @@ fn schema(format: Format) -> RefOr<Schema> {
 
 /// The request that carries these published events to a webhook with the profile of this name.
 pub(super) fn request(profile: &str, published: &Value) -> Option<WebhookRequest> {
-    let registration = json!({ "url": "https://example.com/webhooks", "events": ["*"], "profile": profile });
+    let registration =
+        json!({ "url": "https://example.com/webhooks", "events": ["*"], "profile": profile });
     let webhook = example::webhook(42, &registration)?;
     let events = example::events(published);
     let ids = events.iter().map(|event| DeliveryId::derive(event.id, webhook.id, Cause::Published));

@@ -1,5 +1,5 @@
-//! The document's answers to calls that fail: the envelope, and an example for each reason. Some answers are API Gateway's own and
-//! have no envelope.
+//! The document's answers to calls that fail: the envelope, and an example for each reason. Some
+//! answers are API Gateway's own and have no envelope.
 
 use posthaste_domain::{
     event::loops::{self, SIGNATURE_HEADERS},
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
     openapi::{
-        Content, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, Type, example::ExampleBuilder,
-        schema::AnyOfBuilder,
+        Content, HeaderBuilder, ObjectBuilder, RefOr, Response, ResponseBuilder, Type,
+        example::ExampleBuilder, schema::AnyOfBuilder,
     },
 };
 
@@ -65,8 +65,16 @@ impl Refusal {
     }
 
     /// The complaint about a parameter of a query.
-    pub(crate) fn query(name: &'static str, value: &'static str, message: impl Into<String>) -> Self {
-        Self { field: Some(name), sent: Sent::Query(name, value), ..Self::new(422, "invalid_parameter", message) }
+    pub(crate) fn query(
+        name: &'static str,
+        value: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            field: Some(name),
+            sent: Sent::Query(name, value),
+            ..Self::new(422, "invalid_parameter", message)
+        }
     }
 
     /// The complaint about a header.
@@ -77,13 +85,19 @@ impl Refusal {
         value: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        Self { field: Some(name), sent: Sent::Header(name, value), ..Self::new(status, code, message) }
+        Self {
+            field: Some(name),
+            sent: Sent::Header(name, value),
+            ..Self::new(status, code, message)
+        }
     }
 
     /// The call of a webhook, which no path takes.
     pub(crate) fn loop_detected() -> Self {
         let header = SIGNATURE_HEADERS[0];
-        let message = format!("the call carries {header}, so a webhook makes it, and a webhook can't call this API");
+        let message = format!(
+            "the call carries {header}, so a webhook makes it, and a webhook can't call this API"
+        );
         Self::header(422, loops::CODE, header, "v1,…", message)
     }
 
@@ -95,12 +109,16 @@ impl Refusal {
 
     /// A parameter that is given twice.
     pub(crate) fn repeated_parameter() -> Self {
-        Self { code: "repeated_parameter", ..Self::query("limit", "5&limit=6", "limit is given twice") }
+        Self {
+            code: "repeated_parameter",
+            ..Self::query("limit", "5&limit=6", "limit is given twice")
+        }
     }
 
     /// A body in a content coding.
     pub(crate) fn encoded() -> Self {
-        let message = "a body with Content-Encoding: gzip is not taken: send it as plain JSON, without this header";
+        let message = "a body with Content-Encoding: gzip is not taken: send it as plain JSON, \
+            without this header";
         Self::header(415, "unsupported_content_encoding", "Content-Encoding", "gzip", message)
     }
 
@@ -115,7 +133,8 @@ impl Refusal {
     }
 
     pub(crate) fn example(&self) -> Value {
-        let mut error = json!({ "code": self.code, "message": self.message, "requestId": REQUEST_ID });
+        let mut error =
+            json!({ "code": self.code, "message": self.message, "requestId": REQUEST_ID });
         if let Some(field) = self.field {
             error["field"] = field.into();
         }
@@ -140,34 +159,46 @@ fn description(status: u16, first: Option<&Refusal>) -> &'static str {
         409 if first.is_some_and(|refusal| matches!(refusal.sent, Sent::Header(..))) => {
             "The header contradicts an earlier call."
         }
-        400 => "The request can't be read: its body is not the JSON of an object, or its path is not UTF-8.",
+        400 => {
+            "The request can't be read: its body is not the JSON of an object, or its path is \
+             not UTF-8."
+        }
         401 => "There is no API key, or it does not exist.",
         403 => "The API key lacks a scope.",
         404 => "There is no such thing, or it is another workspace's.",
         409 => "The state of things does not allow it, or other calls changed it at the same time.",
         413 => {
-            "The body, or an event in it, is too large. What is larger than AWS takes is refused by API Gateway itself."
+            "The body, or an event in it, is too large. What is larger than AWS takes is refused \
+             by API Gateway itself."
         }
         415 => "The body is compressed, or in another content coding.",
         429 => {
-            "There are too many calls, or a workspace publishes too many events: `Retry-After` says when to repeat the call. Or all callers \
-             together make too many calls: that answer is API Gateway's own and has no `Retry-After`."
+            "There are too many calls, or a workspace publishes too many events: `Retry-After` \
+             says when to repeat the call. Or all callers \
+             together make too many calls: that answer is API Gateway's own and has no \
+             `Retry-After`."
         }
         422 => "The request is well-formed, but what it says can't be accepted.",
         503 => {
-            "API Gateway's own answer: the call has taken more than 30 seconds, or there is no room for it now. Whether it was carried out is \
+            "API Gateway's own answer: the call has taken more than 30 seconds, or there is no \
+             room for it now. Whether it was carried out is \
              not known."
         }
-        504 => "API Gateway's own answer: the call has taken too long. Whether it was carried out is not known.",
+        504 => {
+            "API Gateway's own answer: the call has taken too long. Whether it was carried out is \
+             not known."
+        }
         _ => {
-            "Something went wrong on our side. Where it kept us from answering at all, the answer is API Gateway's own."
+            "Something went wrong on our side. Where it kept us from answering at all, the answer \
+             is API Gateway's own."
         }
     }
 }
 
 /// The failures that every call has which takes a key. They are described once.
 pub(super) fn shared() -> [(&'static str, Refusal); 3] {
-    let unauthorized = "the call needs an Authorization header with a valid API key: Bearer spk_live_…";
+    let unauthorized =
+        "the call needs an Authorization header with a valid API key: Bearer spk_live_…";
     let calls = "the API key makes more than 100 calls a second: repeat the call in 1 s";
     let internal = "something went wrong on our side; the request id finds it in the log";
     [
@@ -200,12 +231,15 @@ pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
         (_, None) => schema::reference::<Failure>(),
         (_, Some(_)) => {
             let either = [schema::reference::<Failure>(), schema::reference::<GatewayMessage>()];
-            RefOr::T(either.into_iter().fold(AnyOfBuilder::new(), AnyOfBuilder::item).build().into())
+            RefOr::T(
+                either.into_iter().fold(AnyOfBuilder::new(), AnyOfBuilder::item).build().into(),
+            )
         }
     };
     let mut content = Content::new(Some(schema));
     for refusal in refusals {
-        let example = ExampleBuilder::new().description(refusal.answers()).value(Some(refusal.example()));
+        let example =
+            ExampleBuilder::new().description(refusal.answers()).value(Some(refusal.example()));
         content.examples.insert(refusal.code.to_owned(), RefOr::T(example.build()));
     }
     if let Some(message) = message {
@@ -218,7 +252,8 @@ pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
         .content("application/json", content);
     if status == 401 {
         let scheme = schema::one_of(["Bearer"]);
-        response = response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(scheme)).build());
+        response =
+            response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(scheme)).build());
     }
     if status == 415 {
         let identity = HeaderBuilder::new().schema(Some(schema::one_of(["identity"]))).build();

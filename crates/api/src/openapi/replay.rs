@@ -42,7 +42,10 @@ fn show_delivery() -> Call {
             "The delivery.",
             [("retried", delivery()), ("waiting", shown(webhooks::waiting()))],
         )
-        .leads_to(["replayDelivery"], [("id", "$request.path.id"), ("delivery", "$response.body#/data/id")])
+        .leads_to(
+            ["replayDelivery"],
+            [("id", "$request.path.id"), ("delivery", "$response.body#/data/id")],
+        )
         .leads_to(["getEvent"], [("id", "$response.body#/data/eventId")])
 }
 
@@ -58,8 +61,14 @@ fn replay_delivery() -> Call {
     .names("id", "", number())
     .names("delivery", NO_DELIVERY, id())
     .answers::<Replayed>(202, "The new delivery is on its way.", [("replayed", replayed())])
-    .leads_to(["getDelivery"], [("id", "$request.path.id"), ("delivery", "$response.body#/data/id")])
-    .refuses([disabled(), Refusal::new(409, "event_gone", "the delivery's event is no longer stored")])
+    .leads_to(
+        ["getDelivery"],
+        [("id", "$request.path.id"), ("delivery", "$response.body#/data/id")],
+    )
+    .refuses([
+        disabled(),
+        Refusal::new(409, "event_gone", "the delivery's event is no longer stored"),
+    ])
     .refuses([Refusal::new(409, "delivery_waiting", WAITING)])
 }
 
@@ -68,14 +77,20 @@ fn send_test() -> Call {
         .tag(TAG)
         .needs(SCOPE, TEST)
         .names("id", NO_WEBHOOK, number())
-        .takes::<SendTest>([("subscribed", Some(json!({}))), ("shipped", Some(json!({ "type": "order.shipped" })))])
+        .takes::<SendTest>([
+            ("subscribed", Some(json!({}))),
+            ("shipped", Some(json!({ "type": "order.shipped" }))),
+        ])
         .optionally()
         .answers::<TestAnswer>(
             200,
             "What the endpoint said, whatever it said.",
             [("taken", tested(200, "")), ("refused", tested(500, "Internal Server Error"))],
         )
-        .leads_to(["getDelivery"], [("id", "$request.path.id"), ("delivery", "$response.body#/data/delivery")])
+        .leads_to(
+            ["getDelivery"],
+            [("id", "$request.path.id"), ("delivery", "$response.body#/data/delivery")],
+        )
         .refuses([Refusal::too_large_body()])
         .refuses([
             Refusal::body(
@@ -84,38 +99,58 @@ fn send_test() -> Call {
                 r#"{"type": "order.create"}"#,
                 r#""order.create" is not a known event type; did you mean order.created?"#,
             ),
-            Refusal::body("unknown_field", "event", r#"{"event": "order.created"}"#, "event is not a known field"),
+            Refusal::body(
+                "unknown_field",
+                "event",
+                r#"{"event": "order.created"}"#,
+                "event is not a known field",
+            ),
         ])
 }
 
 fn start() -> Call {
     let since = json!({ "since": "2026-01-15T08:00:00Z" });
-    let all = json!({ "since": "2026-01-15T08:00:00Z", "until": "2026-01-15T09:00:00Z", "status": "all" });
+    let all = json!({
+        "since": "2026-01-15T08:00:00Z", "until": "2026-01-15T09:00:00Z", "status": "all",
+    });
     let running = format!("the replay {} is running for this webhook", job_id());
-    Call::new(HttpMethod::Post, "/api/v1/webhooks/{id}/replay", "startReplay", "Replay many deliveries")
-        .tag(TAG)
-        .needs(SCOPE, MANY)
-        .names("id", NO_WEBHOOK, number())
-        .takes::<StartReplay>([("failed", Some(since.clone())), ("all", Some(all))])
-        .answers::<JobAnswer>(202, "It runs.", [("failed", job(&since, |job| job))])
-        .leads_to(["getReplay", "cancelReplay"], [("id", "$request.path.id"), ("job", "$response.body#/data/id")])
-        .refuses([Refusal::too_large_body(), disabled(), Refusal::new(409, "replay_running", running)])
-        .refuses([
-            Refusal::body("missing_field", "since", "{}", "since is required"),
-            Refusal::body("wrong_type", "since", r#"{"since": "yesterday"}"#, "since has to be an RFC 3339 time"),
-            Refusal::body(
-                "invalid_range",
-                "until",
-                r#"{"since": "2026-01-15T09:00:00Z", "until": "2026-01-15T08:00:00Z"}"#,
-                "until has to be later than since",
-            ),
-            Refusal::body(
-                "unknown_field",
-                "from",
-                r#"{"since": "2026-01-15T08:00:00Z", "from": 1}"#,
-                "from is not a known field",
-            ),
-        ])
+    Call::new(
+        HttpMethod::Post,
+        "/api/v1/webhooks/{id}/replay",
+        "startReplay",
+        "Replay many deliveries",
+    )
+    .tag(TAG)
+    .needs(SCOPE, MANY)
+    .names("id", NO_WEBHOOK, number())
+    .takes::<StartReplay>([("failed", Some(since.clone())), ("all", Some(all))])
+    .answers::<JobAnswer>(202, "It runs.", [("failed", job(&since, |job| job))])
+    .leads_to(
+        ["getReplay", "cancelReplay"],
+        [("id", "$request.path.id"), ("job", "$response.body#/data/id")],
+    )
+    .refuses([Refusal::too_large_body(), disabled(), Refusal::new(409, "replay_running", running)])
+    .refuses([
+        Refusal::body("missing_field", "since", "{}", "since is required"),
+        Refusal::body(
+            "wrong_type",
+            "since",
+            r#"{"since": "yesterday"}"#,
+            "since has to be an RFC 3339 time",
+        ),
+        Refusal::body(
+            "invalid_range",
+            "until",
+            r#"{"since": "2026-01-15T09:00:00Z", "until": "2026-01-15T08:00:00Z"}"#,
+            "until has to be later than since",
+        ),
+        Refusal::body(
+            "unknown_field",
+            "from",
+            r#"{"since": "2026-01-15T08:00:00Z", "from": 1}"#,
+            "from is not a known field",
+        ),
+    ])
 }
 
 fn show() -> Call {
@@ -125,16 +160,28 @@ fn show() -> Call {
         .names("id", "", number())
         .names("job", NO_JOB, id())
         .answers::<JobAnswer>(200, "The replay.", [("done", ended(JobStatus::Done, 1812, 97))])
-        .leads_to(["cancelReplay"], [("id", "$request.path.id"), ("job", "$response.body#/data/id")])
+        .leads_to(
+            ["cancelReplay"],
+            [("id", "$request.path.id"), ("job", "$response.body#/data/id")],
+        )
 }
 
 fn cancel() -> Call {
     Call::new(HttpMethod::Delete, JOB, "cancelReplay", "Cancel a replay")
         .tag(TAG)
-        .needs(SCOPE, "It makes no other page again. What it has put on the queue goes out. A replay that is over stays as it is.")
+        .needs(
+            SCOPE,
+            "It makes no other page again. What it has put on the queue goes out. A \
+            replay that is over stays as it is.",
+        )
         .names("id", "", number())
         .names("job", NO_JOB, id())
-        .answers::<JobAnswer>(200, "The replay as it is now.", [("cancelled", ended(JobStatus::Cancelled, 1000, 52))])
+        .answers::<JobAnswer>(
+            200,
+            "The replay as \
+            it is now.",
+            [("cancelled", ended(JobStatus::Cancelled, 1000, 52))],
+        )
 }
 
 fn disabled() -> Refusal {
@@ -146,7 +193,9 @@ fn delivery() -> Option<Value> {
     let delivery = webhooks::deliveries_of_two_events()?.into_iter().next()?;
     let webhook = example::webhook(42, &example::spectra())?;
     let event = order()?;
-    let request = WebhookRequest::unsigned(&webhook, &[(delivery.id, &event)], None, delivery.updated_at).ok()?;
+    let request =
+        WebhookRequest::unsigned(&webhook, &[(delivery.id, &event)], None, delivery.updated_at)
+            .ok()?;
     let request = SentRequest {
         url: webhook.settings.url.text(),
         headers: request.headers.into_iter().collect(),
@@ -156,22 +205,38 @@ fn delivery() -> Option<Value> {
 }
 
 fn order() -> Option<posthaste_domain::event::Event> {
-    example::events(&json!({ "type": "order.created", "data": { "id": "ord_1" } })).into_iter().next()
+    example::events(&json!({ "type": "order.created", "data": { "id": "ord_1" } }))
+        .into_iter()
+        .next()
 }
 
 fn replayed() -> Option<Value> {
     let webhook = example::webhook(42, &example::spectra())?;
     let event = order()?;
     let id = |cause| DeliveryId::derive(event.id, webhook.id, cause);
-    shown(Replayed { id: id(Cause::Replayed([7; 16])), event_id: event.id, replay_of: id(Cause::Published) })
+    shown(Replayed {
+        id: id(Cause::Replayed([7; 16])),
+        event_id: event.id,
+        replay_of: id(Cause::Published),
+    })
 }
 
 fn tested(status: u16, body: &str) -> Option<Value> {
     let webhook = example::webhook(42, &example::spectra())?;
     let event = order()?;
-    let attempt =
-        Attempt::answered(&webhook, example::url(&webhook)?, NOW, Duration::from_millis(84), status, body.as_bytes());
-    shown(TestAnswer::of(DeliveryId::derive(event.id, webhook.id, Cause::Test([7; 16])), &event, attempt))
+    let attempt = Attempt::answered(
+        &webhook,
+        example::url(&webhook)?,
+        NOW,
+        Duration::from_millis(84),
+        status,
+        body.as_bytes(),
+    );
+    shown(TestAnswer::of(
+        DeliveryId::derive(event.id, webhook.id, Cause::Test([7; 16])),
+        &event,
+        attempt,
+    ))
 }
 
 pub(crate) fn job_id() -> JobId {
@@ -184,25 +249,38 @@ fn job(body: &Value, change: impl FnOnce(Job) -> Job) -> Option<Value> {
 }
 
 fn ended(status: JobStatus, examined: u64, replayed: u64) -> Option<Value> {
-    job(&json!({ "since": "2026-01-15T08:00:00Z" }), |job| Job { status, examined, replayed, ..job })
+    job(&json!({ "since": "2026-01-15T08:00:00Z" }), |job| Job {
+        status,
+        examined,
+        replayed,
+        ..job
+    })
 }
 
 const ONE: &str = "\
-Makes a delivery again, now: a new one, of the same event, with its own id, attempts and retries and the webhook's present settings. \
-Ids begin with the event's time, so it stands next to the original in the history. Two calls make two new deliveries. One that \
+Makes a delivery again, now: a new one, of the same event, with its own id, attempts and retries \
+and the webhook's present settings. \
+Ids begin with the event's time, so it stands next to the original in the history. Two calls make \
+two new deliveries. One that \
 is `waiting` was not made yet, so it can't be made again.";
 
 const WAITING: &str = "the delivery is still waiting for its webhook, and goes out by itself";
 
 const TEST: &str = "\
-Sends a sample event now, signed as any other, and answers what the endpoint said. There is one attempt, which may take as long as \
-the webhook's requests, but at most 20 s. It does not wait for the rate limit, and goes to a paused webhook too. It is in the \
+Sends a sample event now, signed as any other, and answers what the endpoint said. There is one \
+attempt, which may take as long as \
+the webhook's requests, but at most 20 s. It does not wait for the rate limit, and goes to a \
+paused webhook too. It is in the \
 webhook's history, with the cause `test`; its event is not among the published ones.";
 
 const MANY: &str = "\
-Makes deliveries of published events again: those that failed, or all that are over, since a time. Each event becomes a new delivery; \
-what earlier replays made of it does not matter, and neither replays nor tests are made again. Those that are still being tried are \
+Makes deliveries of published events again: those that failed, or all that are over, since a time. \
+Each event becomes a new delivery; \
+what earlier replays made of it does not matter, and neither replays nor tests are made again. \
+Those that are still being tried are \
 left alone.\n\n\
-It runs in the background, page by page from the newest event to the oldest, and survives any crash. One replay runs for a webhook at \
-a time. It fails when the webhook is paused or removed meanwhile, and when there are more than 50 million \
+It runs in the background, page by page from the newest event to the oldest, and survives any \
+crash. One replay runs for a webhook at \
+a time. It fails when the webhook is paused or removed meanwhile, and when there are more than 50 \
+million \
 deliveries to look at.";

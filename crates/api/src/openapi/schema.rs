@@ -49,11 +49,14 @@ impl ToSchema for InForce {
 pub(crate) fn owner() -> ObjectBuilder {
     let owners: BTreeSet<&str> = catalogue::all().iter().map(|built_in| built_in.owner).collect();
     let owners = owners.into_iter().chain(["workspace"]);
-    one_of(owners).description(Some("The programme whose type it is, or `workspace` for the workspace's own."))
+    one_of(owners).description(Some(
+        "The programme whose type it is, or `workspace` for the workspace's own.",
+    ))
 }
 
 pub(crate) fn type_status() -> ObjectBuilder {
-    one_of(["available", "deprecated", "wip"]).description(Some("Whether events of it are to be expected."))
+    one_of(["available", "deprecated", "wip"])
+        .description(Some("Whether events of it are to be expected."))
 }
 
 pub(crate) fn always_true() -> ObjectBuilder {
@@ -70,8 +73,8 @@ pub(crate) fn add<T: ToSchema>(schemas: &mut Named) {
     T::schemas(schemas);
 }
 
-/// A type with flattened parts is described as all of several objects. This makes one object of them, which generated clients
-/// understand better.
+/// A type with flattened parts is described as all of several objects. This makes one object of
+/// them, which generated clients understand better.
 fn flat(schema: Described) -> Described {
     let RefOr::T(Schema::AllOf(parts)) = schema else { return schema };
     let mut whole = ObjectBuilder::new().description(parts.description).build();

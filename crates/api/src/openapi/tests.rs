@@ -33,7 +33,9 @@ fn in_json() -> Value {
 fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
     let policy = UrlPolicy::default();
     match operation {
-        "registerWebhook" => Registration::parse(body.as_bytes(), &policy)?.settings.check_types(None, &[]),
+        "registerWebhook" => {
+            Registration::parse(body.as_bytes(), &policy)?.settings.check_types(None, &[])
+        }
         "changeWebhook" => {
             let old = example::webhook(42, &example::spektr()).unwrap().settings;
             Change::parse(body.as_bytes(), &old, &policy)?.settings.check_types(Some(&old), &[])
@@ -57,7 +59,9 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
 /// A type whose data is always too large for its schema.
 fn costly_type() -> OwnEventType {
     let rows = vec![json!({ "$ref": "#/$defs/row" }); 400];
-    let schema = json!({ "properties": { "rows": { "anyOf": rows } }, "$defs": { "row": { "enum": vec![1; 4000] } } });
+    let schema = json!({ "properties": {
+        "rows": { "anyOf": rows },
+    }, "$defs": { "row": { "enum": vec![1; 4000] } } });
     OwnEventType::parse("report.made", json!({ "schema": schema }).to_string().as_bytes()).unwrap()
 }
 
@@ -87,7 +91,8 @@ fn the_file_is_what_the_code_produces() {
     let kept = fs::read_to_string(&file).unwrap_or_default();
     assert!(
         kept == produced,
-        "docs/openapi.yaml is not what the code produces: UPDATE_OPENAPI=1 cargo test -p posthaste-api"
+        "docs/openapi.yaml is not what the code produces: UPDATE_OPENAPI=1 cargo test -p \
+         posthaste-api"
     );
     let read: Value = serde_yaml_ng::from_str(&kept).unwrap();
     assert_eq!(read, in_json(), "the YAML says the same as the JSON that the API answers");
@@ -97,15 +102,22 @@ fn the_file_is_what_the_code_produces() {
 fn every_operation_has_what_a_reader_needs() {
     let document = in_json();
     let mut ids = Vec::new();
-    let tags: Vec<&str> =
-        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    let tags: Vec<&str> = document["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag["name"].as_str().unwrap())
+        .collect();
     for (at, operation) in operations(&document) {
         ids.push(operation["operationId"].as_str().unwrap().to_owned());
         assert!(operation["summary"].is_string() && operation["description"].is_string(), "{at}");
         assert!(tags.contains(&operation["tags"][0].as_str().unwrap()), "{at}");
         let in_path = at.matches('{').count();
-        let named =
-            operation["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == "path");
+        let named = operation["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|parameter| parameter["in"] == "path");
         assert_eq!(named.count(), in_path, "{at}");
         if operation["operationId"] == "getOpenApi" {
             assert_eq!(operation["security"], json!([]));
@@ -126,7 +138,10 @@ fn every_reference_leads_somewhere_and_every_schema_is_referred_to() {
     let document = in_json();
     let text = document.to_string();
     for (name, _) in document["components"]["schemas"].as_object().unwrap() {
-        assert!(text.contains(&format!("\"#/components/schemas/{name}\"")), "nothing refers to {name}");
+        assert!(
+            text.contains(&format!("\"#/components/schemas/{name}\"")),
+            "nothing refers to {name}"
+        );
     }
     for rest in text.split("\"#/components/schemas/").skip(1) {
         let name = rest.split('"').next().unwrap();
@@ -140,8 +155,13 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
     let of_path = |(path, methods): (&String, &'_ Value)| {
         let methods = methods.as_object().unwrap().keys();
         methods
-            .map(|method| (format!("{} {path}", method.to_uppercase()), path.clone(), method.clone()))
+            .map(|method| {
+                (format!("{} {path}", method.to_uppercase()), path.clone(), method.clone())
+            })
             .collect::<Vec<_>>()
     };
-    paths.flat_map(of_path).map(|(at, path, method)| (at, &document["paths"][&path][&method])).collect()
+    paths
+        .flat_map(of_path)
+        .map(|(at, path, method)| (at, &document["paths"][&path][&method]))
+        .collect()
 }

@@ -21,7 +21,9 @@ use posthaste_domain::{
         Page,
         openapi::{formatted, integer},
     },
-    webhook::{Change, ChangeWebhook, RegisterWebhook, Webhook, profile::Profile, rotation::RotateSecret},
+    webhook::{
+        Change, ChangeWebhook, RegisterWebhook, Webhook, profile::Profile, rotation::RotateSecret,
+    },
 };
 use serde_json::{Value, json};
 use utoipa::openapi::{HttpMethod, ObjectBuilder};
@@ -40,8 +42,15 @@ pub(super) const SCOPE: Scope = Scope::WebhooksManage;
 pub(super) const NO_WEBHOOK: &str = "webhook with this id";
 
 /// The operations that need no more than a webhook's id.
-const OF_ONE: [&str; 7] =
-    ["getWebhook", "changeWebhook", "removeWebhook", "rotateSecret", "listDeliveries", "sendTest", "startReplay"];
+const OF_ONE: [&str; 7] = [
+    "getWebhook",
+    "changeWebhook",
+    "removeWebhook",
+    "rotateSecret",
+    "listDeliveries",
+    "sendTest",
+    "startReplay",
+];
 
 pub(super) fn calls() -> [Call; 7] {
     [register(), list(), show(), change(), remove(), rotate(), deliveries()]
@@ -63,7 +72,10 @@ fn register() -> Call {
         .answers::<WebhookAnswer>(
             201,
             "The webhook, with its `secret`, which no later call answers.",
-            [("spectra", registered(&example::spectra())), ("spektr", registered(&example::spektr()))],
+            [
+                ("spectra", registered(&example::spectra())),
+                ("spektr", registered(&example::spektr()))
+            ],
         )
         .leads_to(OF_ONE, [("id", "$response.body#/data/id")])
         .refuses([Refusal::too_large_body(), unknown_field()])
@@ -79,7 +91,8 @@ fn register() -> Call {
                 "forbidden_header",
                 "headers.Host",
                 r#"{"url": "https://example.com", "events": ["*"], "headers": {"Host": "example.org"}}"#,
-                "Host can't be set: Posthaste or the connection sets it, or proxies and servers trust it",
+                "Host can't be set: Posthaste or the connection sets it, or proxies and servers \
+                 trust it",
             ),
             Refusal::body(
                 "unknown_event_type",
@@ -87,7 +100,8 @@ fn register() -> Call {
                 r#"{"url": "https://example.com", "events": ["order.create"]}"#,
                 r#""order.create" is not a known event type; did you mean order.created?"#,
             ),
-            Refusal::new(409, "too_many_webhooks", "the workspace has 1000 webhooks; it can have 1000 at most"),
+            Refusal::new(409, "too_many_webhooks", "the workspace has 1000 webhooks; it can have \
+                1000 at most"),
             too_many_subscriptions(),
             too_many_operational_webhooks(),
             conflict(),
@@ -95,7 +109,8 @@ fn register() -> Call {
 }
 
 fn too_many_subscriptions() -> Refusal {
-    let message = "events and filters of all the workspace's webhooks take at most 4194304 bytes together";
+    let message =
+        "events and filters of all the workspace's webhooks take at most 4194304 bytes together";
     Refusal { field: Some("events"), ..Refusal::new(409, "too_many_subscriptions", message) }
 }
 
@@ -105,19 +120,26 @@ fn too_many_operational_webhooks() -> Refusal {
 }
 
 pub(super) fn conflict() -> Refusal {
-    let message = "it was changed by another call at the same time: read it again and repeat the change";
+    let message =
+        "it was changed by another call at the same time: read it again and repeat the change";
     Refusal::new(409, "conflict", message)
 }
 
 fn list() -> Call {
     Call::new(HttpMethod::Get, ALL, "listWebhooks", "List webhooks")
         .tag(TAG)
-        .needs(SCOPE, "The workspace's webhooks in the order of their registration, without their secrets.")
+        .needs(
+            SCOPE,
+            "The workspace's webhooks in the order of their registration, without their secrets.",
+        )
         .pages::<Page<WebhookId>>()
         .answers_page::<WebhookAnswer>("A page of webhooks.", {
-            let webhooks = [(42, example::spectra()), (43, example::spektr()), (44, example::slack())];
+            let webhooks =
+                [(42, example::spectra()), (43, example::spektr()), (44, example::slack())];
             let webhooks = webhooks.iter().filter_map(|(id, body)| example::webhook(*id, body));
-            example::list(webhooks.map(|webhook| WebhookAnswer::of(&webhook, &Lane::default(), NOW)))
+            example::list(
+                webhooks.map(|webhook| WebhookAnswer::of(&webhook, &Lane::default(), NOW)),
+            )
         })
         .leads_to(OF_ONE, [("id", "$response.body#/data/items/0/id")])
 }
@@ -125,7 +147,10 @@ fn list() -> Call {
 fn show() -> Call {
     Call::new(HttpMethod::Get, ONE, "getWebhook", "Read a webhook")
         .tag(TAG)
-        .needs(SCOPE, "Its settings as they are in force, without its secret, and how its endpoint is doing.")
+        .needs(
+            SCOPE,
+            "Its settings as they are in force, without its secret, and how its endpoint is doing.",
+        )
         .names("id", NO_WEBHOOK, number())
         .answers::<WebhookAnswer>(
             200,
@@ -142,16 +167,27 @@ fn change() -> Call {
         .names("id", NO_WEBHOOK, number())
         .takes::<ChangeWebhook>([
             ("pause", Some(pause.clone())),
-            ("defaults", Some(json!({ "rateLimit": null, "retrySchedule": null, "filters": null }))),
+            (
+                "defaults",
+                Some(json!({ "rateLimit": null, "retrySchedule": null, "filters": null })),
+            ),
             (
                 "move",
-                Some(json!({ "url": "https://example.com/spektr/v2", "profile": "standard", "timeoutSeconds": 30 })),
+                Some(json!({
+                    "url": "https://example.com/spektr/v2", "profile": "standard",
+                    "timeoutSeconds": 30,
+                })),
             ),
         ])
         .answers::<WebhookAnswer>(200, "The webhook as it is now.", [("paused", changed(&pause))])
         .refuses([Refusal::too_large_body(), unknown_field()])
         .refuses([
-            Refusal::body("out_of_range", "timeoutSeconds", r#"{"timeoutSeconds": 31}"#, "timeoutSeconds is 1 to 30"),
+            Refusal::body(
+                "out_of_range",
+                "timeoutSeconds",
+                r#"{"timeoutSeconds": 31}"#,
+                "timeoutSeconds is 1 to 30",
+            ),
             too_many_subscriptions(),
             too_many_operational_webhooks(),
             conflict(),
@@ -168,52 +204,67 @@ fn remove() -> Call {
 }
 
 fn rotate() -> Call {
-    Call::new(HttpMethod::Post, "/api/v1/webhooks/{id}/secret/rotate", "rotateSecret", "Rotate a webhook's secret")
-        .tag(TAG)
-        .needs(SCOPE, ROTATING)
-        .names("id", NO_WEBHOOK, number())
-        .takes::<RotateSecret>([("anHour", Some(json!({ "overlapSeconds": 3600 })))])
-        .optionally()
-        .answers::<WebhookAnswer>(
-            200,
-            "The webhook, with its new `secret`, which no later call answers.",
-            [("rotated", rotated())],
-        )
-        .refuses([
-            Refusal::too_large_body(),
-            Refusal::body(
-                "unknown_field",
-                "overlap",
-                r#"{"overlap": 3600}"#,
-                "overlap is not a known field; did you mean overlapSeconds?",
-            ),
-            Refusal::body(
-                "out_of_range",
-                "overlapSeconds",
-                r#"{"overlapSeconds": 604801}"#,
-                "overlapSeconds is 0 to 604800",
-            ),
-            conflict(),
-        ])
+    Call::new(
+        HttpMethod::Post,
+        "/api/v1/webhooks/{id}/secret/rotate",
+        "rotateSecret",
+        "Rotate a webhook's secret",
+    )
+    .tag(TAG)
+    .needs(SCOPE, ROTATING)
+    .names("id", NO_WEBHOOK, number())
+    .takes::<RotateSecret>([("anHour", Some(json!({ "overlapSeconds": 3600 })))])
+    .optionally()
+    .answers::<WebhookAnswer>(
+        200,
+        "The webhook, with its new `secret`, which no later call answers.",
+        [("rotated", rotated())],
+    )
+    .refuses([
+        Refusal::too_large_body(),
+        Refusal::body(
+            "unknown_field",
+            "overlap",
+            r#"{"overlap": 3600}"#,
+            "overlap is not a known field; did you mean overlapSeconds?",
+        ),
+        Refusal::body(
+            "out_of_range",
+            "overlapSeconds",
+            r#"{"overlapSeconds": 604801}"#,
+            "overlapSeconds is 0 to 604800",
+        ),
+        conflict(),
+    ])
 }
 
 fn deliveries() -> Call {
-    Call::new(HttpMethod::Get, "/api/v1/webhooks/{id}/deliveries", "listDeliveries", "List a webhook's deliveries")
-        .tag(TAG)
-        .needs(SCOPE, LISTING)
-        .names("id", NO_WEBHOOK, number())
-        .pages::<ListDeliveries>()
-        .answers_page::<DeliveryAnswer>("A page of deliveries.", history())
-        .leads_to(
-            ["getDelivery", "replayDelivery"],
-            [("id", "$request.path.id"), ("delivery", "$response.body#/data/items/0/id")],
-        )
-        .leads_to(["getEvent"], [("id", "$response.body#/data/items/0/eventId")])
+    Call::new(
+        HttpMethod::Get,
+        "/api/v1/webhooks/{id}/deliveries",
+        "listDeliveries",
+        "List a webhook's deliveries",
+    )
+    .tag(TAG)
+    .needs(SCOPE, LISTING)
+    .names("id", NO_WEBHOOK, number())
+    .pages::<ListDeliveries>()
+    .answers_page::<DeliveryAnswer>("A page of deliveries.", history())
+    .leads_to(
+        ["getDelivery", "replayDelivery"],
+        [("id", "$request.path.id"), ("delivery", "$response.body#/data/items/0/id")],
+    )
+    .leads_to(["getEvent"], [("id", "$response.body#/data/items/0/eventId")])
 }
 
 fn unknown_field() -> Refusal {
     let body = r#"{"url": "https://example.com", "events": ["*"], "evnets": ["*"]}"#;
-    Refusal::body("unknown_field", "evnets", body, "evnets is not a known field; did you mean events?")
+    Refusal::body(
+        "unknown_field",
+        "evnets",
+        body,
+        "evnets is not a known field; did you mean events?",
+    )
 }
 
 fn registered(body: &Value) -> Option<Value> {
@@ -223,7 +274,8 @@ fn registered(body: &Value) -> Option<Value> {
 
 fn rotated() -> Option<Value> {
     let webhook = example::webhook(42, &example::spectra())?;
-    let secrets = webhook.secrets.clone().rotate(example::sealed(), NOW, Duration::from_secs(3600)).ok()?;
+    let secrets =
+        webhook.secrets.clone().rotate(example::sealed(), NOW, Duration::from_secs(3600)).ok()?;
     let rotated = Webhook { secrets, ..webhook };
     shown(WebhookAnswer::of(&rotated, &Lane::default(), NOW).with_secret(&example::secret()))
 }
@@ -234,7 +286,8 @@ fn answered(body: &Value, lane: &Lane) -> Option<Value> {
 
 fn timing_out() -> Option<Value> {
     let failing_since = Some(Timestamp::constant(NOW.as_second() - 21, 0));
-    let health = Health { failing_since, last_failure_at: Some(NOW), failures: 5, ..Health::default() };
+    let health =
+        Health { failing_since, last_failure_at: Some(NOW), failures: 5, ..Health::default() };
     let webhook = Webhook { health, ..example::webhook(42, &example::spectra())? };
     shown(WebhookAnswer::of(&webhook, &sick(), NOW))
 }
@@ -248,12 +301,18 @@ fn sick() -> Lane {
 fn changed(body: &Value) -> Option<Value> {
     let webhook = example::webhook(42, &example::spektr())?;
     let body = body.to_string();
-    let Change { settings, .. } = Change::parse(body.as_bytes(), &webhook.settings, &UrlPolicy::default()).ok()?;
+    let Change { settings, .. } =
+        Change::parse(body.as_bytes(), &webhook.settings, &UrlPolicy::default()).ok()?;
     let updated_at = Timestamp::constant(NOW.as_second() + 3600, 0);
-    shown(WebhookAnswer::of(&Webhook { settings, updated_at, ..webhook }, &Lane::default(), updated_at))
+    shown(WebhookAnswer::of(
+        &Webhook { settings, updated_at, ..webhook },
+        &Lane::default(),
+        updated_at,
+    ))
 }
 
-/// One delivery that waits, one that never got an answer, and one that got through at the second attempt.
+/// One delivery that waits, one that never got an answer, and one that got through at the second
+/// attempt.
 fn history() -> Option<Value> {
     let mut items = deliveries_of_two_events()?;
     items.push(waiting()?);
@@ -264,8 +323,13 @@ fn history() -> Option<Value> {
 /// A delivery that waits behind an endpoint that times out.
 pub(super) fn waiting() -> Option<DeliveryAnswer> {
     let event = published().pop()?;
-    let id = DeliveryId::derive(event.id, example::webhook(42, &example::spectra())?.id, Cause::Published);
-    let waits = Waits { place: id, id, event_id: event.id, cause: CauseKind::Published, since: NOW };
+    let id = DeliveryId::derive(
+        event.id,
+        example::webhook(42, &example::spectra())?.id,
+        Cause::Published,
+    );
+    let waits =
+        Waits { place: id, id, event_id: event.id, cause: CauseKind::Published, since: NOW };
     Some(DeliveryAnswer::waiting(waits, event.event_type, &sick(), NOW))
 }
 
@@ -273,32 +337,44 @@ pub(super) fn waiting() -> Option<DeliveryAnswer> {
 pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
     let webhook = example::webhook(42, &example::spectra())?;
     let url = example::url(&webhook)?;
-    let failed = Attempt::answered(&webhook, url, NOW, Duration::from_millis(310), 503, b"Service Unavailable");
+    let failed = Attempt::answered(
+        &webhook,
+        url,
+        NOW,
+        Duration::from_millis(310),
+        503,
+        b"Service Unavailable",
+    );
     let retried_at = Timestamp::constant(NOW.as_second() + 1, 0);
     let done = Attempt::answered(&webhook, url, retried_at, Duration::from_millis(84), 200, b"");
     let message = "the endpoint did not answer in time".to_owned();
-    let silent = Attempt::unanswered(NOW, Duration::from_secs(5), Failure { code: "timeout".to_owned(), message });
+    let silent = Attempt::unanswered(
+        NOW,
+        Duration::from_secs(5),
+        Failure { code: "timeout".to_owned(), message },
+    );
     let deliveries = [(Status::Succeeded, vec![failed, done]), (Status::Pending, vec![silent])];
-    let items = published().into_iter().zip(deliveries).filter_map(|(event, (status, attempts))| {
-        let last = attempts.last()?;
-        Some(DeliveryAnswer {
-            id: DeliveryId::derive(event.id, webhook.id, Cause::Published),
-            event_id: event.id,
-            event_type: event.event_type,
-            cause: CauseKind::Published,
-            status,
-            http_status: last.http_status,
-            response_body: last.response_body.clone(),
-            response_body_encoding: last.response_body_encoding,
-            error: last.error.clone(),
-            waiting: None,
-            created_at: event.id.time(),
-            updated_at: last.at,
-            attempt_count: attempts.len().try_into().unwrap_or(u32::MAX),
-            attempts,
-            request: None,
-        })
-    });
+    let items =
+        published().into_iter().zip(deliveries).filter_map(|(event, (status, attempts))| {
+            let last = attempts.last()?;
+            Some(DeliveryAnswer {
+                id: DeliveryId::derive(event.id, webhook.id, Cause::Published),
+                event_id: event.id,
+                event_type: event.event_type,
+                cause: CauseKind::Published,
+                status,
+                http_status: last.http_status,
+                response_body: last.response_body.clone(),
+                response_body_encoding: last.response_body_encoding,
+                error: last.error.clone(),
+                waiting: None,
+                created_at: event.id.time(),
+                updated_at: last.at,
+                attempt_count: attempts.len().try_into().unwrap_or(u32::MAX),
+                attempts,
+                request: None,
+            })
+        });
     Some(items.collect())
 }
 
@@ -322,34 +398,47 @@ pub(super) fn id() -> ObjectBuilder {
 /// Describes what the profiles stand for, and what is shown only once.
 fn registering() -> String {
     let mut text =
-        "A profile is a bundle of defaults, any of which the registration can replace. `retries` are the waits, in \
-        seconds, after the first try and after each retry; those beyond 10 s are spread by up to 20 %.\n\n\
+        "A profile is a bundle of defaults, any of which the registration can replace. `retries` \
+         are the waits, in \
+        seconds, after the first try and after each retry; those beyond 10 s are spread by up to \
+        20 %.\n\n\
         | profile | format | success | retries | rate |\n|---|---|---|---|---|\n"
             .to_owned();
     for (name, profile) in Profile::NAMES {
-        let format = Format::NAMES.iter().find(|(_, format)| *format == profile.format()).map_or("", |(name, _)| name);
+        let format = Format::NAMES
+            .iter()
+            .find(|(_, format)| *format == profile.format())
+            .map_or("", |(name, _)| name);
         let json = |value: Option<Value>| value.unwrap_or_default().to_string();
         let success = json(shown(profile.success_statuses()));
         let retries = json(shown(profile.retry_schedule()));
-        let rate =
-            profile.rate_limit().map_or_else(|| "no limit".to_owned(), |limit| format!("`{}`", json(shown(limit))));
+        let rate = profile
+            .rate_limit()
+            .map_or_else(|| "no limit".to_owned(), |limit| format!("`{}`", json(shown(limit))));
         text += &format!("| `{name}` | `{format}` | `{success}` | `{retries}` | {rate} |\n");
     }
     text + "\nThe endpoint of the profile `slack` has to answer `ok` in its body too.\n\n\
-        Every request is signed with the webhook's secret, which is in this answer and in no later one."
+        Every request is signed with the webhook's secret, which is in this answer and in no \
+        later one."
 }
 
 const LISTING: &str = "\
-Newest first, each with all its attempts. What waits because of its webhook, and was not attempted yet, is in the list with the status \
-`waiting`; what is on its way to its first attempt is not. Deliveries that wait together, as those of a run, are listed at the time of \
+Newest first, each with all its attempts. What waits because of its webhook, and was not attempted \
+yet, is in the list with the status \
+`waiting`; what is on its way to its first attempt is not. Deliveries that wait together, as those \
+of a run, are listed at the time of \
 the first one's event.";
 
 const CHANGING: &str = "\
-A field that is absent stays, one that is `null` goes back to its default. `\"enabled\": false` pauses the webhook: what is \
+A field that is absent stays, one that is `null` goes back to its default. `\"enabled\": false` \
+pauses the webhook: what is \
 published meanwhile is not delivered.";
 
 const ROTATING: &str = "\
-The new secret signs from now on, and the one before it too until the overlap ends: `webhook-signature` has a signature of each, \
-the newest first, so that an endpoint can take the new one whenever it is ready. `X-Webhook-Signature` has room for one and is the \
-newest's. Up to three older secrets can be valid at once; while they are, `overlapSeconds` has to be 0 (else 409, \
+The new secret signs from now on, and the one before it too until the overlap ends: \
+`webhook-signature` has a signature of each, \
+the newest first, so that an endpoint can take the new one whenever it is ready. \
+`X-Webhook-Signature` has room for one and is the \
+newest's. Up to three older secrets can be valid at once; while they are, `overlapSeconds` has to \
+be 0 (else 409, \
 `too_many_secrets`). With 0 the present secret signs no more: the way to end one that has leaked.";

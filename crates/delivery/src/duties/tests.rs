@@ -16,7 +16,9 @@ fn now() -> Timestamp {
 }
 
 fn webhook(profile: &str, enabled: bool) -> Webhook {
-    let body = format!(r#"{{"url":"https://example.com/","events":["*"],"profile":"{profile}","enabled":{enabled}}}"#);
+    let body = format!(
+        r#"{{"url":"https://example.com/","events":["*"],"profile":"{profile}","enabled":{enabled}}}"#
+    );
     let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
     Webhook {
         id: WebhookId(1),
@@ -43,7 +45,10 @@ fn delivery(nth: u8) -> DeliveryId {
 
 fn task(events: &[u8]) -> Task<'static> {
     let workspace = Workspace::parse("acme").unwrap();
-    let due = |nth: &u8| Due { content: Content::Event(std::borrow::Cow::Owned(event(*nth))), ..stored(*nth) };
+    let due = |nth: &u8| Due {
+        content: Content::Event(std::borrow::Cow::Owned(event(*nth))),
+        ..stored(*nth)
+    };
     Task::new(&workspace, WebhookId(1), Vec::new()).with(events.iter().map(due).collect())
 }
 
@@ -68,18 +73,30 @@ fn each_delivery_of_a_task_has_its_own_duty() {
         (5, Status::Pending, 2, ahead),
         (6, Status::Pending, 2, far),
     ] {
-        let progress = Progress { status, attempts, due_at: None, not_before, recorded_at: None, batch };
+        let progress =
+            Progress { status, attempts, due_at: None, not_before, recorded_at: None, batch };
         details.progress.items.insert(delivery(nth), progress);
     }
-    let duties = duties(task(&[1, 2, 3, 4, 5, 6]), Sent::default(), &webhook("spektr", true), &details, now());
+    let duties = duties(
+        task(&[1, 2, 3, 4, 5, 6]),
+        Sent::default(),
+        &webhook("spektr", true),
+        &details,
+        now(),
+    );
     assert_eq!(ids(&duties.sends), [(delivery(2), 1), (delivery(4), 0)]);
     assert_eq!(ids(&duties.exhausted), [(delivery(3), 4)]);
     assert_eq!(
         duties.later.iter().map(|(pending, at)| (pending.id, Some(*at))).collect::<Vec<_>>(),
         [(delivery(5), ahead)]
     );
-    let parks: Vec<_> = duties.parks.iter().map(|park| (park.pending.id, Some(park.due_at), park.batch)).collect();
-    assert_eq!(parks, [(delivery(6), far, batch)], "it comes back with those that shared its request");
+    let parks: Vec<_> =
+        duties.parks.iter().map(|park| (park.pending.id, Some(park.due_at), park.batch)).collect();
+    assert_eq!(
+        parks,
+        [(delivery(6), far, batch)],
+        "it comes back with those that shared its request"
+    );
     assert!(duties.skips.is_empty() && duties.gone.is_empty());
 }
 
@@ -88,7 +105,9 @@ fn what_was_made_is_recorded_and_not_made_again() {
     let json = r#"{"id":"a7f1/0/1","at":"2023-11-14T22:13:20Z","durationMs":7,"httpStatus":500,"responseBody":"no","error":{"code":"http_status","message":"no"}}"#;
     let made = Some(serde_json::from_str(json).unwrap());
     let mut details = Details::default();
-    for (nth, status, attempts) in [(1, Status::Succeeded, 1), (2, Status::Pending, 1), (3, Status::Exhausted, 4)] {
+    for (nth, status, attempts) in
+        [(1, Status::Succeeded, 1), (2, Status::Pending, 1), (3, Status::Exhausted, 4)]
+    {
         let progress = Progress {
             status,
             attempts,
@@ -102,7 +121,11 @@ fn what_was_made_is_recorded_and_not_made_again() {
     for enabled in [true, false] {
         let task = Task { made: made.clone(), ..task(&[1, 2, 3, 4]) };
         let duties = duties(task, Sent::default(), &webhook("spektr", enabled), &details, now());
-        assert_eq!(ids(&duties.made), [(delivery(2), 0), (delivery(4), 0)], "the table knows how many there were");
+        assert_eq!(
+            ids(&duties.made),
+            [(delivery(2), 0), (delivery(4), 0)],
+            "the table knows how many there were"
+        );
         assert!(duties.sends.is_empty() && duties.skips.is_empty() && duties.later.is_empty());
         assert!(duties.exhausted.is_empty() && duties.gone.is_empty());
     }
@@ -110,7 +133,13 @@ fn what_was_made_is_recorded_and_not_made_again() {
 
 #[test]
 fn a_paused_webhook_skips() {
-    let duties = duties(task(&[1]), Sent::default(), &webhook("standard", false), &Details::default(), now());
+    let duties = duties(
+        task(&[1]),
+        Sent::default(),
+        &webhook("standard", false),
+        &Details::default(),
+        now(),
+    );
     assert_eq!(ids(&duties.skips), [(delivery(1), 0)]);
     assert!(duties.sends.is_empty());
 }
@@ -118,7 +147,13 @@ fn a_paused_webhook_skips() {
 #[test]
 fn an_event_that_is_no_longer_stored_is_told() {
     let by_reference = task(&[1]).with(vec![stored(1)]);
-    let duties = duties(by_reference, Sent::default(), &webhook("standard", true), &Details::default(), now());
+    let duties = duties(
+        by_reference,
+        Sent::default(),
+        &webhook("standard", true),
+        &Details::default(),
+        now(),
+    );
     assert_eq!(duties.gone.iter().map(|gone| gone.id).collect::<Vec<_>>(), [delivery(1)]);
 }
 
@@ -138,7 +173,8 @@ fn what_could_not_be_read_is_not_known() {
 fn what_nobody_asked_about_is_asked_now() {
     let mut picky = webhook("standard", true);
     picky.settings.events = vec![EventPattern::parse("inventory.*").unwrap()];
-    let sends = |task| duties(task, Sent::default(), &picky, &Details::default(), now()).sends.len();
+    let sends =
+        |task| duties(task, Sent::default(), &picky, &Details::default(), now()).sends.len();
     assert_eq!(sends(Task { unrouted: true, ..task(&[1]) }), 0);
     assert_eq!(sends(task(&[1])), 1);
 }

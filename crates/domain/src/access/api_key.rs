@@ -14,7 +14,8 @@ use crate::{
     input::{Fields, Optional, Shape, Text, body, parsed},
 };
 
-/// The key itself, as `spk_live_…`. It is shown once, stored only as its SHA-256, and can't be printed by accident.
+/// The key itself, as `spk_live_…`. It is shown once, stored only as its SHA-256, and can't be
+/// printed by accident.
 #[derive(Clone)]
 pub struct ApiKey(String);
 
@@ -24,7 +25,8 @@ impl ApiKey {
         Self(format!("{}{}", environment.prefix(), base62(random)))
     }
 
-    /// Takes the text that a client sent as its key. Whether such a key exists is the Registry's to say.
+    /// Takes the text that a client sent as its key. Whether such a key exists is the Registry's to
+    /// say.
     pub fn presented(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -34,14 +36,19 @@ impl ApiKey {
         &self.0
     }
 
-    /// Returns whether it has the form of a key that we made: only such a one is worth a look into the Registry.
+    /// Returns whether it has the form of a key that we made: only such a one is worth a look into
+    /// the Registry.
     pub fn is_well_formed(&self) -> bool {
-        let random = Environment::ALL.into_iter().find_map(|environment| self.0.strip_prefix(environment.prefix()));
-        random.is_some_and(|text| text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric()))
+        let random = Environment::ALL
+            .into_iter()
+            .find_map(|environment| self.0.strip_prefix(environment.prefix()));
+        random
+            .is_some_and(|text| text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric()))
     }
 
-    /// Returns the hash that is stored and looked up: the SHA-256 in hex. A key has 256 random bits, so a plain hash can't be
-    /// searched, and a look-up by the hash tells nothing by its time.
+    /// Returns the hash that is stored and looked up: the SHA-256 in hex. A key has 256 random
+    /// bits, so a plain hash can't be searched, and a look-up by the hash tells nothing by its
+    /// time.
     pub fn hash(&self) -> KeyHash {
         KeyHash(hex::encode(Sha256::digest(self.0.as_bytes())))
     }
@@ -141,7 +148,8 @@ impl Scope {
     }
 }
 
-/// An API key: what is known of it without knowing the key. Its JSON is both what the API shows and what is stored.
+/// An API key: what is known of it without knowing the key. Its JSON is both what the API shows and
+/// what is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -168,14 +176,15 @@ body! {
     /// The properties that a key is made with.
     #[derive(Debug, Clone, PartialEq)]
     pub struct NewKey {
-        /// The scopes that the key gets, which say what it may do: nothing that the caller's own key may not.
+        /// The scopes that the key gets, which say what it may do: nothing that the caller's own
+        /// key may not.
         pub scopes: BTreeSet<Scope> as Scopes,
         /// A note, at most 256 bytes.
         pub name: Option<String> as Optional<Text<256>>,
         /// The purpose that the key is meant for. `live` unless given.
         pub environment: Environment = Environment::Live,
-        /// The workspace that the key belongs to. The caller's workspace unless given; another one needs the scope
-        /// `workspaces:manage`.
+        /// The workspace that the key belongs to. The caller's workspace unless given; another one
+        /// needs the scope `workspaces:manage`.
         pub workspace: Option<Workspace> as Optional<Workspace>,
     }
 }
@@ -191,7 +200,11 @@ impl Shape for Scopes {
         let known = Scope::ALL.map(Scope::name).join(", ");
         let scopes: BTreeSet<Scope> = parsed(at, json, &format!("a list of scopes, of {known}"))?;
         if scopes.is_empty() {
-            return Err(Invalid::field(at, "wrong_count", format!("{at} takes at least one of {known}")));
+            return Err(Invalid::field(
+                at,
+                "wrong_count",
+                format!("{at} takes at least one of {known}"),
+            ));
         }
         Ok(scopes)
     }
@@ -214,14 +227,16 @@ impl NewKey {
         Self::of_fields(Fields::of_body(body)?)
     }
 
-    /// The first scope that is asked for and that the caller does not have itself: nobody can give more than they have.
+    /// The first scope that is asked for and that the caller does not have itself: nobody can give
+    /// more than they have.
     pub fn beyond(&self, held: &BTreeSet<Scope>) -> Option<Scope> {
         self.scopes.difference(held).next().copied()
     }
 }
 
 impl KeyInfo {
-    /// The first scope that the key has and the caller has not: nobody can take away what they could not give.
+    /// The first scope that the key has and the caller has not: nobody can take away what they
+    /// could not give.
     pub fn beyond(&self, held: &BTreeSet<Scope>) -> Option<Scope> {
         self.scopes.difference(held).next().copied()
     }
@@ -249,7 +264,10 @@ mod tests {
 
     #[test]
     fn keys_have_their_prefix_and_43_letters_and_digits() {
-        assert_eq!(ApiKey::new(Environment::Live, &[0; 32]).reveal(), format!("spk_live_{}", "0".repeat(43)));
+        assert_eq!(
+            ApiKey::new(Environment::Live, &[0; 32]).reveal(),
+            format!("spk_live_{}", "0".repeat(43))
+        );
         let key = ApiKey::new(Environment::Test, &[0xff; 32]);
         assert!(key.reveal().starts_with("spk_test_") && key.is_well_formed(), "{}", key.reveal());
         assert_ne!(key.reveal(), ApiKey::new(Environment::Test, &[0xfe; 32]).reveal());
@@ -260,7 +278,14 @@ mod tests {
     fn what_is_no_key_is_not_looked_up() {
         let good = format!("spk_live_{}", "a".repeat(43));
         assert!(ApiKey::presented(&good).is_well_formed());
-        for bad in ["", "spk_live_", "spk_live_xxx", &good[1..], &format!("{good}a"), &good.replace("aaa", "a-a")] {
+        for bad in [
+            "",
+            "spk_live_",
+            "spk_live_xxx",
+            &good[1..],
+            &format!("{good}a"),
+            &good.replace("aaa", "a-a"),
+        ] {
             assert!(!ApiKey::presented(bad).is_well_formed(), "{bad}");
         }
     }
@@ -268,7 +293,10 @@ mod tests {
     #[test]
     fn a_key_is_stored_as_its_sha_256() {
         let hash = ApiKey::presented("abc").hash();
-        assert_eq!(hash.as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            hash.as_str(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 
     #[test]
@@ -298,8 +326,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let field_and_code =
-            |body: &str| NewKey::parse(body.as_bytes()).map_err(|invalid| (invalid.field, invalid.code)).unwrap_err();
+        let field_and_code = |body: &str| {
+            NewKey::parse(body.as_bytes())
+                .map_err(|invalid| (invalid.field, invalid.code))
+                .unwrap_err()
+        };
         assert_eq!(field_and_code("{}"), (Some("scopes".into()), "missing_field"));
         assert_eq!(field_and_code(r#"{"scopes":[]}"#), (Some("scopes".into()), "wrong_count"));
         assert_eq!(field_and_code(r#"{"scopes":["all"]}"#), (Some("scopes".into()), "wrong_type"));
@@ -311,7 +342,10 @@ mod tests {
             field_and_code(r#"{"scopes":["events:read"],"workspace":"a#b"}"#),
             (Some("workspace".into()), "wrong_type")
         );
-        assert_eq!(field_and_code(r#"{"scopes":["events:read"],"key":"x"}"#), (Some("key".into()), "unknown_field"));
+        assert_eq!(
+            field_and_code(r#"{"scopes":["events:read"],"key":"x"}"#),
+            (Some("key".into()), "unknown_field")
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //! takes one, and a call that reads much takes more ([`weight`]).
 //!
 //! The tokens come from one bucket, an item of the Registry. It is the generic cell rate algorithm,
-//! as in [`crate::webhook::rate_limit`]: its state is the time at which the next token is free, and it gives
-//! what fits into a second ([`Limit::window`]).
+//! as in [`crate::webhook::rate_limit`]: its state is the time at which the next token is free, and
+//! it gives what fits into a second ([`Limit::window`]).
 //!
 //! Each environment keeps an [`Account`] beside the bucket.
 //!
@@ -96,7 +96,13 @@ impl Limit {
 
     /// Grants `least` to `most` tokens of the bucket. Its next token is free at `next_free`; if
     /// that is none, nothing is known of it.
-    pub fn grant(self, next_free: Option<Timestamp>, least: u32, most: u32, now: Timestamp) -> Grant {
+    pub fn grant(
+        self,
+        next_free: Option<Timestamp>,
+        least: u32,
+        most: u32,
+        now: Timestamp,
+    ) -> Grant {
         let first = next_free.map_or(now, |next| next.max(now));
         match fitting(first, self.interval(), self.window(), now) {
             room if room < least => Grant::Later(first + self.interval() * least - self.window()),

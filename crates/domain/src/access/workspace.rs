@@ -28,8 +28,13 @@ impl Workspace {
     pub fn parse(text: impl Into<String>) -> Result<Self, BadWorkspace> {
         let text = text.into();
         let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let all_allowed = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-        if starts_well && all_allowed && text.len() <= 64 { Ok(Self(text)) } else { Err(BadWorkspace) }
+        let all_allowed =
+            text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        if starts_well && all_allowed && text.len() <= 64 {
+            Ok(Self(text))
+        } else {
+            Err(BadWorkspace)
+        }
     }
 
     /// The name as a text.
@@ -51,7 +56,9 @@ crate::input::openapi::described!(
     Workspace,
     "Workspace",
     "The name of a workspace.",
-    crate::input::openapi::text().pattern(Some("^[A-Za-z0-9][A-Za-z0-9_.-]*$")).max_length(Some(64))
+    crate::input::openapi::text()
+        .pattern(Some("^[A-Za-z0-9][A-Za-z0-9_.-]*$"))
+        .max_length(Some(64))
 );
 
 impl fmt::Display for Workspace {

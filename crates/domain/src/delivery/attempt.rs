@@ -45,9 +45,10 @@ const MAX_SHARED_BODY_BYTES: usize = 256;
 /// an item of DynamoDB.
 pub const MAX_KEPT_ATTEMPTS: usize = 50;
 
-/// The state of a delivery. `pending`: an attempt failed and another will follow. `succeeded`: the endpoint took it. `exhausted`:
-/// the last attempt failed. `skipped`: the webhook was paused or disabled when its turn came, or too much was waiting for it.
-/// `waiting`: no attempt was made yet, because the webhook can take no more for now.
+/// The state of a delivery. `pending`: an attempt failed and another will follow. `succeeded`: the
+/// endpoint took it. `exhausted`: the last attempt failed. `skipped`: the webhook was paused or
+/// disabled when its turn came, or too much was waiting for it. `waiting`: no attempt was made yet,
+/// because the webhook can take no more for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -76,7 +77,8 @@ impl Parameter for Status {
 
 impl Status {
     /// All statuses that there are.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Succeeded, Self::Exhausted, Self::Skipped, Self::Waiting];
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Succeeded, Self::Exhausted, Self::Skipped, Self::Waiting];
 
     /// The name that the API and the table use.
     pub fn name(self) -> &'static str {
@@ -213,7 +215,9 @@ impl Attempt {
 fn written(body: &[u8]) -> (String, Option<Encoding>) {
     let text = match std::str::from_utf8(body) {
         Ok(text) => Some(text),
-        Err(error) if error.error_len().is_none() => std::str::from_utf8(&body[..error.valid_up_to()]).ok(),
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&body[..error.valid_up_to()]).ok()
+        }
         Err(_) => None,
     };
     match text {
@@ -222,7 +226,8 @@ fn written(body: &[u8]) -> (String, Option<Encoding>) {
     }
 }
 
-/// Tells whether a character makes a body binary. As JSON each of these would take six times its size.
+/// Tells whether a character makes a body binary. As JSON each of these would take six times its
+/// size.
 fn is_binary(char: char) -> bool {
     char.is_control() && !matches!(char, '\n' | '\r' | '\t')
 }
@@ -232,7 +237,10 @@ fn refusal(webhook: &Webhook, http_status: u16) -> Failure {
         let message = format!("the answer with status {http_status} does not say ok");
         return Failure { code: UNEXPECTED_BODY.to_owned(), message };
     }
-    Failure { code: WRONG_STATUS.to_owned(), message: format!("the endpoint answered with status {http_status}") }
+    Failure {
+        code: WRONG_STATUS.to_owned(),
+        message: format!("the endpoint answered with status {http_status}"),
+    }
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -305,8 +313,12 @@ pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: 
         _ if redriven => Duty::DeadLetter,
         Status::Skipped | Status::Exhausted => Duty::Over,
         // The version before has parked it, and the function `release` sends it when it is due.
-        Status::Pending | Status::Waiting if due_at.is_some_and(|time| time > now + CLOCK_SKEW) => Duty::Over,
-        Status::Pending | Status::Waiting if attempts > 0 && !webhook.retry_schedule().has_wait_after(attempts) => {
+        Status::Pending | Status::Waiting if due_at.is_some_and(|time| time > now + CLOCK_SKEW) => {
+            Duty::Over
+        }
+        Status::Pending | Status::Waiting
+            if attempts > 0 && !webhook.retry_schedule().has_wait_after(attempts) =>
+        {
             Duty::DeadLetter
         }
         Status::Pending | Status::Waiting if !enabled => Duty::Skip,
@@ -342,7 +354,12 @@ impl Next {
 /// Decides what follows a failed attempt, of which the delivery has now had `attempts`. The wait is
 /// that of the schedule, or the one that the endpoint asked for if that is longer. `seed` spreads
 /// it.
-pub fn after_failure(schedule: &RetrySchedule, attempts: u32, seed: &str, asked: Option<Duration>) -> Next {
+pub fn after_failure(
+    schedule: &RetrySchedule,
+    attempts: u32,
+    seed: &str,
+    asked: Option<Duration>,
+) -> Next {
     match schedule.wait_after(attempts, seed) {
         Some(wait) => Next::RetryIn(wait.max(asked.unwrap_or_default())),
         None => Next::Exhausted,

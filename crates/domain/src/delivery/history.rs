@@ -108,7 +108,8 @@ impl Stretch {
     /// Its rest has to be read too, or the list would not go on.
     pub fn unfinished(&self) -> Option<(Timestamp, &Waiting)> {
         let End::Within(time) = self.end else { return None };
-        let is_alone = self.items.first().and_then(|item| backlog::time_of(&item.key)) == Some(time);
+        let is_alone =
+            self.items.first().and_then(|item| backlog::time_of(&item.key)) == Some(time);
         Some((time, self.items.last()?)).filter(|_| is_alone)
     }
 

@@ -25,7 +25,11 @@ pub struct Made {
 impl Made {
     /// Sums an attempt up for the message.
     pub fn new(id: &str, attempt: &Attempt, asked: Option<Duration>) -> Self {
-        Self { id: id.to_owned(), attempt: attempt.abridged(), asked_seconds: asked.map(|asked| asked.as_secs()) }
+        Self {
+            id: id.to_owned(),
+            attempt: attempt.abridged(),
+            asked_seconds: asked.map(|asked| asked.as_secs()),
+        }
     }
 
     /// Tells whether the attempt is still to be recorded with a delivery that stands so. A success
@@ -66,7 +70,10 @@ mod tests {
     fn the_outcome_of_an_attempt_travels_as_json() {
         let failed = made(500);
         assert!(failed.attempt.response_body.as_ref().is_some_and(|body| body.len() == 1024));
-        let short = Made { attempt: Attempt { response_body: Some("no".to_owned()), ..failed.attempt }, ..failed };
+        let short = Made {
+            attempt: Attempt { response_body: Some("no".to_owned()), ..failed.attempt },
+            ..failed
+        };
         let json = serde_json::to_string(&short).unwrap();
         insta::assert_snapshot!(json);
         assert_eq!(serde_json::from_str::<Made>(&json).unwrap(), short);
@@ -75,8 +82,14 @@ mod tests {
     #[test]
     fn an_outcome_is_recorded_unless_the_delivery_is_over() {
         let wanted = |http_status, status: Status, redriven| {
-            let progress =
-                Progress { status, attempts: 1, due_at: None, not_before: None, batch: None, recorded_at: None };
+            let progress = Progress {
+                status,
+                attempts: 1,
+                due_at: None,
+                not_before: None,
+                batch: None,
+                recorded_at: None,
+            };
             made(http_status).is_wanted(Some(progress), redriven)
         };
         assert!(made(500).is_wanted(None, false));

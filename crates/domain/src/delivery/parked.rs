@@ -93,12 +93,19 @@ impl Owner<'_> {
         self.item(due.id.spread(), due.id.to_string(), None, std::slice::from_ref(due))
     }
 
-    fn item(&self, spread: u8, name: String, batch: Option<BatchId>, deliveries: &[Due<'_>]) -> Parked {
+    fn item(
+        &self,
+        spread: u8,
+        name: String,
+        batch: Option<BatchId>,
+        deliveries: &[Due<'_>],
+    ) -> Parked {
         let Self { workspace, webhook, due_at } = *self;
         let shard = partitions(workspace)[usize::from(spread) % OWNED];
         let key = format!("{}#{workspace}#{webhook}#{name}", time(due_at));
         let stored = deliveries.iter().map(Due::by_reference).collect();
-        let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, Vec::new()) }.with(stored);
+        let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, Vec::new()) }
+            .with(stored);
         Parked { shard, key, due_at, task }
     }
 }

@@ -49,7 +49,10 @@ mod tests {
         let shards: Vec<u8> = Part::all().flat_map(Part::shards).collect();
         assert_eq!(shards, (0..64).collect::<Vec<_>>());
         let others: BTreeSet<u8> = Part::all().flat_map(|part| part.share_of(16)).collect();
-        assert_eq!((others.len(), Part::all().flat_map(|part| part.share_of(16)).count()), (16, 16));
+        assert_eq!(
+            (others.len(), Part::all().flat_map(|part| part.share_of(16)).count()),
+            (16, 16)
+        );
         assert_eq!(Part::all().map(|part| part.share_of(8).count()).collect::<Vec<_>>(), [1; 8]);
         assert_eq!((Part::new(7), Part::new(8)), (Part::all().last(), None));
     }

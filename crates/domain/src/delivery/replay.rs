@@ -1,4 +1,5 @@
-//! A replay of many deliveries: a job that goes through a webhook's history page by page, newest first.
+//! A replay of many deliveries: a job that goes through a webhook's history page by page, newest
+//! first.
 //!
 //! ```text
 //! (asked for) ─▶ running ─┬─▶ done        the last page is through
@@ -6,12 +7,14 @@
 //!                         └─▶ failed      its webhook was paused or removed, or it has too many pages
 //! ```
 //!
-//! The job's item is what has happened; a message is what is to be done next. A message names the page it is for, so that a copy
-//! of it, or one that comes again because its function died, can be told from the one that carries the job on:
+//! The job's item is what has happened; a message is what is to be done next. A message names the
+//! page it is for, so that a copy of it, or one that comes again because its function died, can be
+//! told from the one that carries the job on:
 //!
 //! - the job is at its page: it reads the page;
-//! - the job is one page further: the function may have died before it sent the next message. If the job stands still for a moment,
-//!   that message is sent now; if not, it was sent, and the copy ends here;
+//! - the job is one page further: the function may have died before it sent the next message. If
+//!   the job stands still for a moment, that message is sent now; if not, it was sent, and the copy
+//!   ends here;
 //! - the job is further than that, or over: others carry it on, and the copy ends here.
 
 use std::time::Duration;
@@ -28,19 +31,21 @@ use crate::{
     input::{Fields, Optional, Shape, Time, body, parsed},
 };
 
-/// The most pages of a job: 50 million deliveries, with 500 a page. Each page sends the message for the next, and no chain of sends
-/// may be without an end.
+/// The most pages of a job: 50 million deliveries, with 500 a page. Each page sends the message for
+/// the next, and no chain of sends may be without an end.
 pub const MAX_PAGES: u64 = 100_000;
 
 /// The time that the next page's message may be on its way before it is taken for lost.
 const NEXT_MESSAGE: Duration = Duration::from_secs(5);
-/// The time that a message waits for its job: it is sent before the job is stored, so that no job is without its message.
+/// The time that a message waits for its job: it is sent before the job is stored, so that no job
+/// is without its message.
 const FIRST_MESSAGE: Duration = Duration::from_secs(60);
-/// The time that a running job may stand still before whoever asks about it sends its message again.
+/// The time that a running job may stand still before whoever asks about it sends its message
+/// again.
 const STANDSTILL: Duration = Duration::from_secs(10 * 60);
 
-/// The choice of the deliveries that are made again. `failed`: those that are exhausted or skipped. `all`: those that succeeded
-/// too.
+/// The choice of the deliveries that are made again. `failed`: those that are exhausted or skipped.
+/// `all`: those that succeeded too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -56,8 +61,8 @@ impl Selection {
     /// Both choices, with their names.
     pub const NAMES: [(&'static str, Self); 2] = [("failed", Self::Failed), ("all", Self::All)];
 
-    /// Returns whether a delivery is made again. Only those are that a published event led to: no replay and no test. What is still
-    /// being tried is not made again either.
+    /// Returns whether a delivery is made again. Only those are that a published event led to: no
+    /// replay and no test. What is still being tried is not made again either.
     pub fn takes(self, cause: CauseKind, status: Status) -> bool {
         cause == CauseKind::Published
             && match status {
@@ -85,7 +90,8 @@ impl Obstacle {
         let (code, message) = match self {
             Self::TooManyPages => {
                 let message = format!(
-                    "the replay has gone through {MAX_PAGES} pages, the most that one may have; ask for another one with an earlier until"
+                    "the replay has gone through {MAX_PAGES} pages, the most that one may have; \
+                     ask for another one with an earlier until"
                 );
                 ("too_many_pages", message)
             }
@@ -110,8 +116,8 @@ body! {
     pub struct StartReplay {
         /// The replay takes deliveries of events that were accepted at this time or later.
         pub since: Timestamp as Time,
-        /// The replay takes deliveries of events that were accepted before this time. The time of the call unless given, which is
-        /// also the latest.
+        /// The replay takes deliveries of events that were accepted before this time. The time of
+        /// the call unless given, which is also the latest.
         pub until: Option<Timestamp> as Optional<Time>,
         /// The outcome of the deliveries that are made again. `failed` unless given.
         pub status: Selection = Selection::Failed,
@@ -123,14 +129,18 @@ impl StartReplay {
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
         let asked = Self::of_fields(Fields::of_body(body)?)?;
         if asked.until.is_some_and(|until| until <= asked.since) {
-            return Err(Invalid::field("until", "invalid_range", "until has to be later than since"));
+            return Err(Invalid::field(
+                "until",
+                "invalid_range",
+                "until has to be later than since",
+            ));
         }
         Ok(asked)
     }
 }
 
-/// The state of a replay. `running`: it goes on. `done`: it has gone through everything. `cancelled`: it was stopped. `failed`: it
-/// could not go on, as `error` says.
+/// The state of a replay. `running`: it goes on. `done`: it has gone through everything.
+/// `cancelled`: it was stopped. `failed`: it could not go on, as `error` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -147,8 +157,12 @@ pub enum JobStatus {
 
 impl JobStatus {
     /// Every status, with its name.
-    pub const NAMES: [(&'static str, Self); 4] =
-        [("running", Self::Running), ("done", Self::Done), ("cancelled", Self::Cancelled), ("failed", Self::Failed)];
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("running", Self::Running),
+        ("done", Self::Done),
+        ("cancelled", Self::Cancelled),
+        ("failed", Self::Failed),
+    ];
 
     /// The name that the API and the table use.
     pub fn name(self) -> &'static str {
@@ -211,7 +225,13 @@ impl Job {
 
     /// The message that carries it on.
     pub fn message(&self, workspace: &Workspace, webhook: WebhookId) -> PageMessage {
-        PageMessage { workspace: workspace.clone(), webhook, job: self.id, page: self.page, cursor: self.cursor }
+        PageMessage {
+            workspace: workspace.clone(),
+            webhook,
+            job: self.id,
+            page: self.page,
+            cursor: self.cursor,
+        }
     }
 
     /// Returns whether the job should have moved by now, so that its message may be lost.
@@ -254,7 +274,11 @@ pub enum Step {
 /// Decides what a message asks for that was `sent` then, `now`.
 pub fn step(message: &PageMessage, job: Option<&Job>, sent: Timestamp, now: Timestamp) -> Step {
     let Some(job) = job else {
-        return if age(sent, now) < FIRST_MESSAGE { Step::Wait(Duration::from_secs(1)) } else { Step::Over };
+        return if age(sent, now) < FIRST_MESSAGE {
+            Step::Wait(Duration::from_secs(1))
+        } else {
+            Step::Over
+        };
     };
     if job.status != JobStatus::Running {
         return Step::Over;
@@ -297,7 +321,11 @@ mod tests {
     #[test]
     fn the_jobs_own_message_reads_its_page() {
         assert_eq!(step(&message(0), Some(&job(0)), at(100), at(100)), Step::Read);
-        assert_eq!(step(&message(7), Some(&job(7)), at(100), at(99_999)), Step::Read, "however late");
+        assert_eq!(
+            step(&message(7), Some(&job(7)), at(100), at(99_999)),
+            Step::Read,
+            "however late"
+        );
     }
 
     #[test]
@@ -344,7 +372,9 @@ mod tests {
     #[test]
     fn what_is_over_and_was_published_is_replayed() {
         let takes = |selection: Selection| {
-            let statuses = Status::ALL.into_iter().filter(move |status| selection.takes(CauseKind::Published, *status));
+            let statuses = Status::ALL
+                .into_iter()
+                .filter(move |status| selection.takes(CauseKind::Published, *status));
             statuses.map(Status::name).collect::<Vec<_>>()
         };
         assert_eq!(takes(Selection::Failed), ["exhausted", "skipped"]);
@@ -359,9 +389,15 @@ mod tests {
         let parse = |body: serde_json::Value| StartReplay::parse(body.to_string().as_bytes());
         let asked = parse(json!({ "since": "1970-01-01T00:00:10Z" })).unwrap();
         assert_eq!(asked, StartReplay { since: at(10), until: None, status: Selection::Failed });
-        let all = json!({ "since": "1970-01-01T00:00:10Z", "until": "1970-01-01T00:00:20Z", "status": "all" });
-        assert_eq!(parse(all).unwrap(), StartReplay { since: at(10), until: Some(at(20)), status: Selection::All });
-        let complaint = |body| parse(body).map_err(|invalid| (invalid.field.unwrap_or_default(), invalid.code));
+        let all = json!({
+            "since": "1970-01-01T00:00:10Z", "until": "1970-01-01T00:00:20Z", "status": "all",
+        });
+        assert_eq!(
+            parse(all).unwrap(),
+            StartReplay { since: at(10), until: Some(at(20)), status: Selection::All }
+        );
+        let complaint =
+            |body| parse(body).map_err(|invalid| (invalid.field.unwrap_or_default(), invalid.code));
         assert_eq!(complaint(json!({})), Err(("since".into(), "missing_field")));
         assert_eq!(complaint(json!({ "since": "yesterday" })), Err(("since".into(), "wrong_type")));
         let status = json!({ "since": "1970-01-01T00:00:10Z", "status": "pending" });
@@ -372,9 +408,18 @@ mod tests {
 
     #[test]
     fn a_job_ends_before_what_is_published_after_it_was_asked_for() {
-        let until =
-            |until| Job::new(job(0).id, StartReplay { since: at(0), until, status: Selection::All }, at(100)).until;
-        assert_eq!([until(None), until(Some(at(50))), until(Some(at(150)))], [at(100), at(50), at(100)]);
+        let until = |until| {
+            Job::new(
+                job(0).id,
+                StartReplay { since: at(0), until, status: Selection::All },
+                at(100),
+            )
+            .until
+        };
+        assert_eq!(
+            [until(None), until(Some(at(50))), until(Some(at(150)))],
+            [at(100), at(50), at(100)]
+        );
     }
 
     #[test]
@@ -384,7 +429,9 @@ mod tests {
             let text = serde_json::to_string(&message).unwrap();
             assert_eq!(serde_json::from_str::<PageMessage>(&text).unwrap(), message);
         }
-        insta::assert_snapshot!(serde_json::to_string(&PageMessage { cursor, ..message(3) }).unwrap());
+        insta::assert_snapshot!(
+            serde_json::to_string(&PageMessage { cursor, ..message(3) }).unwrap()
+        );
         for (name, status) in JobStatus::NAMES {
             assert_eq!((JobStatus::by_name(name), status.name()), (Some(status), name));
         }

@@ -48,10 +48,16 @@ impl WebhookRequest {
         (now, span): (Timestamp, SpanId),
     ) -> serde_json::Result<Self> {
         let (mut request, id) = Self::write(webhook, deliveries, batch, now)?;
-        request.traceparent = deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
-        request.headers.extend(request.traceparent.map(|traceparent| (trace::HEADER, traceparent.to_string())));
-        let signature = signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
-        request.headers.push(("x-webhook-signature", signature::spectra(&secrets.current, &request.body)));
+        request.traceparent =
+            deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
+        request.headers.extend(
+            request.traceparent.map(|traceparent| (trace::HEADER, traceparent.to_string())),
+        );
+        let signature =
+            signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
+        request
+            .headers
+            .push(("x-webhook-signature", signature::spectra(&secrets.current, &request.body)));
         request.headers.push(("webhook-signature", signature));
         Ok(request)
     }
@@ -69,7 +75,10 @@ impl WebhookRequest {
 
     /// Joins our headers and the owner's. If a webhook was registered with a `traceparent` of its
     /// own, only that one is sent: a receiver ignores two of them.
-    pub fn headers_with<'o>(ours: Vec<(&'static str, String)>, own: &'o [(String, String)]) -> Vec<(&'o str, String)> {
+    pub fn headers_with<'o>(
+        ours: Vec<(&'static str, String)>,
+        own: &'o [(String, String)],
+    ) -> Vec<(&'o str, String)> {
         let is_replaced = own.iter().any(|(name, _)| name == trace::HEADER);
         let sent = ours.into_iter().filter(|(name, _)| !(is_replaced && *name == trace::HEADER));
         sent.chain(own.iter().map(|(name, value)| (name.as_str(), value.clone()))).collect()
@@ -102,7 +111,16 @@ impl WebhookRequest {
             ("webhook-timestamp", now.as_second().to_string()),
             (HOPS_HEADER, hops.unwrap_or_default().to_string()),
         ];
-        Ok((Self { headers, body: body.bytes, batch: shared, delivery_count: body.event_count, traceparent: None }, id))
+        Ok((
+            Self {
+                headers,
+                body: body.bytes,
+                batch: shared,
+                delivery_count: body.event_count,
+                traceparent: None,
+            },
+            id,
+        ))
     }
 }
 
@@ -143,14 +161,21 @@ mod tests {
     }
 
     fn due<'a>(webhook: &Webhook, events: &'a [Event]) -> Vec<(DeliveryId, &'a Event)> {
-        events.iter().map(|event| (DeliveryId::derive(event.id, webhook.id, Cause::Published), event)).collect()
+        events
+            .iter()
+            .map(|event| (DeliveryId::derive(event.id, webhook.id, Cause::Published), event))
+            .collect()
     }
 
     fn request(profile: &str, types: &[&str]) -> WebhookRequest {
         let webhook = testing::webhook(serde_json::json!({ "profile": profile }));
-        let events: Vec<Event> =
-            types.iter().zip(1..).map(|(name, nth)| testing::event(nth, name, r#"{"n": 1.0}"#)).collect();
-        WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, (at(), SPAN)).unwrap()
+        let events: Vec<Event> = types
+            .iter()
+            .zip(1..)
+            .map(|(name, nth)| testing::event(nth, name, r#"{"n": 1.0}"#))
+            .collect();
+        WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, (at(), SPAN))
+            .unwrap()
     }
 
     fn value<'a>(request: &'a WebhookRequest, name: &str) -> &'a str {
@@ -161,7 +186,8 @@ mod tests {
     fn the_whole_request_of_each_profile() {
         for (profile, _) in crate::webhook::profile::Profile::NAMES {
             let request = request(profile, &["order.created"]);
-            let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+            let headers: String =
+                request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
             let body = String::from_utf8(request.body).unwrap();
             insta::assert_snapshot!(format!("{profile}_request"), format!("{headers}\n{body}"));
         }
@@ -171,7 +197,11 @@ mod tests {
     fn the_request_of_each_profile_is_known_as_ours_by_its_signatures() {
         for (profile, _) in crate::webhook::profile::Profile::NAMES {
             let request = request(profile, &["order.created"]);
-            let signatures = request.headers.iter().map(|(name, _)| *name).filter(|name| name.ends_with("signature"));
+            let signatures = request
+                .headers
+                .iter()
+                .map(|(name, _)| *name)
+                .filter(|name| name.ends_with("signature"));
             let mut signatures: Vec<&str> = signatures.collect();
             signatures.sort_unstable();
             assert_eq!(signatures, loops::SIGNATURE_HEADERS, "{profile}");
@@ -182,7 +212,8 @@ mod tests {
     fn the_standardwebhooks_library_verifies_it() {
         let request = request("standard", &["order.created"]);
         let verifier = standardwebhooks::Webhook::new(&Secret::new([7; 32]).reveal()).unwrap();
-        let signed = verifier.sign(value(&request, "webhook-id"), 1_700_000_000, &request.body).unwrap();
+        let signed =
+            verifier.sign(value(&request, "webhook-id"), 1_700_000_000, &request.body).unwrap();
         assert_eq!(value(&request, "webhook-signature"), signed);
     }
 
@@ -190,36 +221,53 @@ mod tests {
     fn every_valid_secret_signs_the_newest_first_and_alone_in_the_header_for_one() {
         let webhook = testing::webhook(serde_json::json!({}));
         let events = [testing::event(1, "order.created", "{}")];
-        let rotated = secrets().rotate(Secret::new([8; 32]), at(), std::time::Duration::from_secs(10)).unwrap();
+        let rotated = secrets()
+            .rotate(Secret::new([8; 32]), at(), std::time::Duration::from_secs(10))
+            .unwrap();
         let request = |secrets: &Secrets<Secret>, later: i64| {
             let now = Timestamp::from_second(at().as_second() + later).unwrap();
-            WebhookRequest::new(&webhook, secrets, &due(&webhook, &events), None, (now, SPAN)).unwrap()
+            WebhookRequest::new(&webhook, secrets, &due(&webhook, &events), None, (now, SPAN))
+                .unwrap()
         };
         let new = Secrets::new(Secret::new([8; 32]));
         for (later, valid) in [(9, vec![&new, &secrets()]), (10, vec![&new])] {
             let signed = request(&rotated, later);
-            let each: Vec<WebhookRequest> = valid.into_iter().map(|one| request(one, later)).collect();
+            let each: Vec<WebhookRequest> =
+                valid.into_iter().map(|one| request(one, later)).collect();
             let alone: Vec<&str> = each.iter().map(|one| value(one, "webhook-signature")).collect();
             assert_eq!(value(&signed, "webhook-signature"), alone.join(" "));
-            assert_eq!(value(&signed, "x-webhook-signature"), value(&each[0], "x-webhook-signature"));
+            assert_eq!(
+                value(&signed, "x-webhook-signature"),
+                value(&each[0], "x-webhook-signature")
+            );
         }
     }
 
     #[test]
     fn a_batch_has_an_id_that_a_retry_keeps() {
         let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
-        let events: Vec<Event> = (1..=3).map(|nth| testing::event(nth, "order.created", "{}")).collect();
+        let events: Vec<Event> =
+            (1..=3).map(|nth| testing::event(nth, "order.created", "{}")).collect();
         let deliveries = due(&webhook, &events);
-        let first = WebhookRequest::new(&webhook, &secrets(), &deliveries, None, (at(), SPAN)).unwrap();
+        let first =
+            WebhookRequest::new(&webhook, &secrets(), &deliveries, None, (at(), SPAN)).unwrap();
         assert_eq!(first.delivery_count, 3);
         let batch = first.batch.unwrap();
         assert_eq!(value(&first, "webhook-id"), batch.to_string());
-        let retry = WebhookRequest::new(&webhook, &secrets(), &deliveries, Some(batch), (at(), SPAN)).unwrap();
+        let retry =
+            WebhookRequest::new(&webhook, &secrets(), &deliveries, Some(batch), (at(), SPAN))
+                .unwrap();
         assert_eq!((retry.headers, retry.body), (first.headers, first.body));
-        let one_left = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], Some(batch), (at(), SPAN)).unwrap();
+        let one_left =
+            WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], Some(batch), (at(), SPAN))
+                .unwrap();
         assert_eq!(value(&one_left, "webhook-id"), batch.to_string());
-        let alone = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], None, (at(), SPAN)).unwrap();
-        assert_eq!((value(&alone, "webhook-id"), alone.batch), (events[0].id.to_string().as_str(), None));
+        let alone = WebhookRequest::new(&webhook, &secrets(), &deliveries[..1], None, (at(), SPAN))
+            .unwrap();
+        assert_eq!(
+            (value(&alone, "webhook-id"), alone.batch),
+            (events[0].id.to_string().as_str(), None)
+        );
     }
 
     #[test]
@@ -227,24 +275,37 @@ mod tests {
         let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
         let event = |nth, hops| Event { hops, ..testing::event(nth, "order.created", "{}") };
         let events = [event(1, 1), event(2, 4), event(3, 0)];
-        let request = WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, (at(), SPAN)).unwrap();
+        let request =
+            WebhookRequest::new(&webhook, &secrets(), &due(&webhook, &events), None, (at(), SPAN))
+                .unwrap();
         assert_eq!(value(&request, "webhook-hops"), "4");
     }
 
     #[test]
     fn the_event_header_names_the_type_that_all_events_have() {
-        assert_eq!(value(&request("spektr", &["order.created", "order.created"]), "x-webhook-event"), "order.created");
-        assert_eq!(value(&request("spektr", &["order.created", "order.shipped"]), "x-webhook-event"), "batch");
+        assert_eq!(
+            value(&request("spektr", &["order.created", "order.created"]), "x-webhook-event"),
+            "order.created"
+        );
+        assert_eq!(
+            value(&request("spektr", &["order.created", "order.shipped"]), "x-webhook-event"),
+            "batch"
+        );
         let single = request("spectra", &["order.created", "order.shipped"]);
-        assert_eq!((value(&single, "x-webhook-event"), single.delivery_count), ("order.created", 1));
+        assert_eq!(
+            (value(&single, "x-webhook-event"), single.delivery_count),
+            ("order.created", 1)
+        );
     }
 
     #[test]
     fn each_attempt_is_a_span_of_its_own_in_the_trace_of_the_first_event() {
         let webhook = testing::webhook(serde_json::json!({ "profile": "spektr" }));
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
-        let event =
-            |nth, text| Event { traceparent: TraceParent::parse(text), ..testing::event(nth, "order.created", "{}") };
+        let event = |nth, text| Event {
+            traceparent: TraceParent::parse(text),
+            ..testing::event(nth, "order.created", "{}")
+        };
         let events = [event(1, given), event(2, "")];
         let attempt = |span| {
             let at = (at(), SpanId::new(span));
@@ -259,7 +320,8 @@ mod tests {
     fn a_traceparent_of_the_owners_own_goes_out_instead_of_ours() {
         let request = request("standard", &["order.created"]);
         let sent = |own: &[(&str, &str)]| {
-            let own: Vec<_> = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let own: Vec<_> =
+                own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             let sent = WebhookRequest::headers_with(request.headers.clone(), &own);
             let count = |name: &str| sent.iter().filter(|(other, _)| *other == name).count();
             (count("traceparent"), count("x-key"), sent.len() - request.headers.len())
@@ -272,6 +334,9 @@ mod tests {
     #[test]
     fn debug_shows_no_value() {
         let shown = format!("{:?}", request("standard", &["order.created"]));
-        assert!(shown.contains("webhook-signature") && !shown.contains("v1,") && !shown.contains("1.0"), "{shown}");
+        assert!(
+            shown.contains("webhook-signature") && !shown.contains("v1,") && !shown.contains("1.0"),
+            "{shown}"
+        );
     }
 }

@@ -111,7 +111,9 @@ impl Sequence {
         let lateness = situation.limit.map_or(Duration::ZERO, RateLimit::lateness);
         // A slot that was not used in time is lost, and another one has to be reserved.
         let slot = situation.slot.filter(|slot| now <= *slot + lateness);
-        let wait = slot.map_or(Duration::ZERO, |slot| Duration::try_from(slot.duration_since(now)).unwrap_or_default());
+        let wait = slot.map_or(Duration::ZERO, |slot| {
+            Duration::try_from(slot.duration_since(now)).unwrap_or_default()
+        });
         if self.left.is_empty() {
             return Move::Over;
         }
@@ -207,7 +209,8 @@ impl Carried {
             let own = self.next(pending, pending.attempts + 1, schedule, asked).wait();
             longest = longest.max(own.unwrap_or_default());
         }
-        let until_closed = circuit.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
+        let until_closed =
+            circuit.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
         longest.max(until_closed.unwrap_or_default())
     }
 
@@ -221,18 +224,27 @@ impl Carried {
         schedule: &RetrySchedule,
         now: Timestamp,
     ) -> Option<Retry> {
-        let own = self.next(pending, pending.attempts + 1, schedule, None).wait().filter(|_| !attempt.succeeded())?;
+        let own = self
+            .next(pending, pending.attempts + 1, schedule, None)
+            .wait()
+            .filter(|_| !attempt.succeeded())?;
         Some(Retry { due_at: now + wait.max(own), batch: self.batch })
     }
 
     /// Sorts the deliveries by what follows, after the attempt was recorded with each of them.
-    pub fn settle(self, attempt: &Attempt, schedule: &RetrySchedule, recorded: &[Recorded]) -> Settled {
+    pub fn settle(
+        self,
+        attempt: &Attempt,
+        schedule: &RetrySchedule,
+        recorded: &[Recorded],
+    ) -> Settled {
         let mut settled = Settled::default();
         let seed = self.batch;
         // Deliveries that shared a request are tried again together, and only when all of them are
         // recorded.
-        let all_are_recorded =
-            !recorded.iter().any(|recorded| matches!(recorded, Recorded::Failed | Recorded::Stale(_)));
+        let all_are_recorded = !recorded
+            .iter()
+            .any(|recorded| matches!(recorded, Recorded::Failed | Recorded::Stale(_)));
         for (pending, recorded) in self.deliveries.into_iter().zip(recorded) {
             match recorded {
                 Recorded::Failed | Recorded::Stale(_) => settled.unrecorded.push(pending),
@@ -240,20 +252,30 @@ impl Carried {
                 Recorded::Counted(_) if attempt.succeeded() => {}
                 // The count comes from the record: another copy of the message may have made an
                 // attempt in the meantime.
-                Recorded::Counted(attempts) => match next(seed, &pending, *attempts, schedule, None) {
-                    Next::RetryIn(wait) if all_are_recorded => {
-                        settled.own_wait = settled.own_wait.max(wait);
-                        settled.again.push(pending);
+                Recorded::Counted(attempts) => {
+                    match next(seed, &pending, *attempts, schedule, None) {
+                        Next::RetryIn(wait) if all_are_recorded => {
+                            settled.own_wait = settled.own_wait.max(wait);
+                            settled.again.push(pending);
+                        }
+                        Next::RetryIn(_) => settled.unrecorded.push(pending),
+                        Next::Exhausted => {
+                            settled.exhausted.push(Pending { attempts: *attempts, ..pending })
+                        }
                     }
-                    Next::RetryIn(_) => settled.unrecorded.push(pending),
-                    Next::Exhausted => settled.exhausted.push(Pending { attempts: *attempts, ..pending }),
-                },
+                }
             }
         }
         settled
     }
 
-    fn next(&self, pending: &Pending, attempts: u32, schedule: &RetrySchedule, asked: Option<Duration>) -> Next {
+    fn next(
+        &self,
+        pending: &Pending,
+        attempts: u32,
+        schedule: &RetrySchedule,
+        asked: Option<Duration>,
+    ) -> Next {
         next(self.batch, pending, attempts, schedule, asked)
     }
 }

@@ -14,7 +14,12 @@ pub fn spectra(secret: &Secret, body: &[u8]) -> String {
 
 /// `webhook-signature` of Standard Webhooks: for each valid secret `v1,` and the base64 HMAC-SHA256
 /// of `id.timestamp.body`, keyed with the secret's decoded bytes. Several are separated by spaces.
-pub fn standard<'a>(secrets: impl IntoIterator<Item = &'a Secret>, id: &str, unix_seconds: i64, body: &[u8]) -> String {
+pub fn standard<'a>(
+    secrets: impl IntoIterator<Item = &'a Secret>,
+    id: &str,
+    unix_seconds: i64,
+    body: &[u8],
+) -> String {
     let timestamp = unix_seconds.to_string();
     let mut signatures = Vec::new();
     for secret in secrets {
@@ -43,8 +48,12 @@ mod tests {
         key[..24].copy_from_slice(&STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap());
         // The specification's key has 24 bytes; HMAC pads keys with zeroes, so 32 bytes of the same
         // beginning sign alike.
-        let signature =
-            standard([&Secret::new(key)], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        let signature = standard(
+            [&Secret::new(key)],
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            br#"{"test": 2432232314}"#,
+        );
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
@@ -67,6 +76,9 @@ mod tests {
     fn each_valid_secret_signs() {
         let (new, old) = (Secret::new([1; 32]), Secret::new([2; 32]));
         let both = standard([&new, &old], "id", 5, b"x");
-        assert_eq!(both, format!("{} {}", standard([&new], "id", 5, b"x"), standard([&old], "id", 5, b"x")));
+        assert_eq!(
+            both,
+            format!("{} {}", standard([&new], "id", 5, b"x"), standard([&old], "id", 5, b"x"))
+        );
     }
 }

@@ -119,7 +119,12 @@ impl Content<'_> {
 impl<'a> Due<'a> {
     /// A delivery whose event travels with it.
     pub fn of(id: DeliveryId, event: &'a Event) -> Self {
-        Self { id, cause: CauseKind::Published, content: Content::Event(Cow::Borrowed(event)), bytes: 0 }
+        Self {
+            id,
+            cause: CauseKind::Published,
+            content: Content::Event(Cow::Borrowed(event)),
+            bytes: 0,
+        }
     }
 
     /// A delivery whose event is read from the Events table.
@@ -138,7 +143,12 @@ impl<'a> Due<'a> {
             Content::Event(event) => event.data.get().len() as u64,
             Content::EventId(_) => self.bytes,
         };
-        Due { id: self.id, cause: self.cause, content: Content::EventId(self.content.event_id()), bytes }
+        Due {
+            id: self.id,
+            cause: self.cause,
+            content: Content::EventId(self.content.event_id()),
+            bytes,
+        }
     }
 }
 
@@ -245,7 +255,9 @@ mod tests {
     #[test]
     fn the_largest_task_by_reference_fits() {
         let event = event("{}");
-        let due = Due::of(DeliveryId::derive(event.id, WebhookId(u64::MAX), Cause::Published), &event).by_reference();
+        let due =
+            Due::of(DeliveryId::derive(event.id, WebhookId(u64::MAX), Cause::Published), &event)
+                .by_reference();
         let due = Due { bytes: 256 * 1024, ..due };
         let workspace = Workspace::parse("x".repeat(64)).unwrap();
         let task = Task {
@@ -267,7 +279,10 @@ mod tests {
         let replays = vec![due.because(CauseKind::Replay); MAX_DELIVERIES];
         let message = Task { deliveries: replays, ..task.clone() }.message().unwrap();
         assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
-        assert_eq!(Task::parse(&message).unwrap().deliveries[MAX_DELIVERIES - 1].cause, CauseKind::Replay);
+        assert_eq!(
+            Task::parse(&message).unwrap().deliveries[MAX_DELIVERIES - 1].cause,
+            CauseKind::Replay
+        );
     }
 
     #[test]
@@ -286,7 +301,10 @@ mod tests {
         let made = Made::new("8476a536-e9f4-11e8-9739-2dfe598c3fcd/9/100", &attempt, None);
         let event = event("{}");
         let due = Due::of(DeliveryId::derive(event.id, WebhookId(7), Cause::Published), &event);
-        let task = Task { made: Some(made), ..Task::new(&event.workspace, WebhookId(7), vec![due; MAX_DELIVERIES]) };
+        let task = Task {
+            made: Some(made),
+            ..Task::new(&event.workspace, WebhookId(7), vec![due; MAX_DELIVERIES])
+        };
         let message = task.message().unwrap();
         assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
         assert_eq!(Task::parse(&message).unwrap().made, task.made);
@@ -295,7 +313,9 @@ mod tests {
 
     #[test]
     fn tasks_are_bounded_in_number_and_in_bytes() {
-        let lengths = |sizes: &[u64]| parts(sizes, |size| *size).iter().map(|part| part.len()).collect::<Vec<_>>();
+        let lengths = |sizes: &[u64]| {
+            parts(sizes, |size| *size).iter().map(|part| part.len()).collect::<Vec<_>>()
+        };
         assert_eq!(lengths(&[1; 801]), [400, 400, 1]);
         assert_eq!(lengths(&[MAX_REFERRED_BYTES / 2; 5]), [2, 2, 1]);
         assert_eq!(lengths(&[MAX_REFERRED_BYTES + 1, 1]), [1, 1], "one is a task, however large");
@@ -311,9 +331,13 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_task() {
-        for bad in
-            ["", "{}", "null", r#"{"workspace":"a","webhook":"42"}"#, &message(&event("{}")).replace("acme", "a#b")]
-        {
+        for bad in [
+            "",
+            "{}",
+            "null",
+            r#"{"workspace":"a","webhook":"42"}"#,
+            &message(&event("{}")).replace("acme", "a#b"),
+        ] {
             assert!(Task::parse(bad).is_err(), "{bad}");
         }
     }

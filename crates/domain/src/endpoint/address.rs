@@ -114,9 +114,11 @@ fn check_v4(ip: Ipv4Addr) -> Result<(), NotPublic> {
         // Protocol assignments, the three documentation ranges, 6to4 relays, AS112 and
         // benchmarking.
         (192, 0, 0 | 2, _) | (198, 51, 100, _) | (203, 0, 113, _) => NotPublic::Reserved,
-        (192, 88, 99, _) | (192, 31, 196, _) | (192, 52, 193, _) | (192, 175, 48, _) | (198, 18..=19, ..) => {
-            NotPublic::Reserved
-        }
+        (192, 88, 99, _)
+        | (192, 31, 196, _)
+        | (192, 52, 193, _)
+        | (192, 175, 48, _)
+        | (198, 18..=19, ..) => NotPublic::Reserved,
         (224..=239, ..) => NotPublic::Multicast,
         (240..=255, ..) => NotPublic::Reserved,
         _ => return Ok(()),
@@ -130,11 +132,15 @@ fn check_v6(ip: Ipv6Addr) -> Result<(), NotPublic> {
         [0, 0, 0, 0, 0, 0, 0, 1] => NotPublic::Loopback,
         // These are as public as the address that they embed: IPv4-mapped, NAT64's well-known
         // prefix, 6to4.
-        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x2002, ..] => return Ok(()),
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x2002, ..] => {
+            return Ok(());
+        }
         // IPv4-compatible is deprecated (RFC 4291, 2.5.5.1), 64:ff9b:1::/48 is for a network's own
         // translation (RFC 8215), and the rest of ::/16 and of 64::/16 is not allocated.
         [0, ..] | [0x64, ..] => NotPublic::Reserved,
-        [0x100, ..] | [0x5f00, ..] | [0x3fff, 0..=0xfff, ..] | [0x2001, 0xdb8, ..] => NotPublic::Reserved,
+        [0x100, ..] | [0x5f00, ..] | [0x3fff, 0..=0xfff, ..] | [0x2001, 0xdb8, ..] => {
+            NotPublic::Reserved
+        }
         // Teredo embeds a relay and an obfuscated client; 2001::/23 is protocol assignments.
         [0x2001, 0, ..] => NotPublic::Tunnel,
         [0x2001, 0..=0x1ff, ..] | [0x2620, 0x4f, 0x8000, ..] => NotPublic::Reserved,
@@ -154,10 +160,14 @@ fn embedded(ip: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let segments = ip.segments();
     let by_prefix = match segments {
         // Compatible (RFC 4291, 2.5.5.1), translated (RFC 2765), mapped (RFC 4291, 2.5.5.2).
-        [0, 0, 0, 0, 0 | 0xffff, 0, high, low] | [0, 0, 0, 0, 0, 0xffff, high, low] => Some(ipv4(high, low)),
+        [0, 0, 0, 0, 0 | 0xffff, 0, high, low] | [0, 0, 0, 0, 0, 0xffff, high, low] => {
+            Some(ipv4(high, low))
+        }
         // NAT64 (RFC 6052; RFC 8215's prefix with 96 bits), 6to4 (RFC 3056), Teredo (RFC 4380,
         // whose client is inverted).
-        [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some(ipv4(high, low)),
+        [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(ipv4(high, low))
+        }
         [0x2001, 0, _, _, _, _, high, low] => Some(ipv4(!high, !low)),
         _ => None,
     };
@@ -186,7 +196,8 @@ impl AllowedCidrs {
     pub fn check(&self, ip: IpAddr) -> Result<(), NotPublic> {
         // An IPv4 address is the same whether or not it comes as an IPv4-mapped IPv6 address.
         let canonical = ip.to_canonical();
-        let is_allowed = self.0.iter().any(|range| range.contains(&canonical)) && !serves_metadata(ip);
+        let is_allowed =
+            self.0.iter().any(|range| range.contains(&canonical)) && !serves_metadata(ip);
         if is_allowed { Ok(()) } else { check_public(ip) }
     }
 }

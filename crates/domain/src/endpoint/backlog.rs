@@ -71,17 +71,26 @@ impl Waiting {
     pub fn of(task: &Task<'_>, message_id: &str, now: Timestamp) -> Vec<Self> {
         let is_whole = task.batch.is_some() || task.recorded;
         let size = if is_whole { task.deliveries.len().max(1) } else { 1 };
-        task.deliveries.chunks(size).filter_map(|deliveries| Self::item(task, deliveries, message_id, now)).collect()
+        task.deliveries
+            .chunks(size)
+            .filter_map(|deliveries| Self::item(task, deliveries, message_id, now))
+            .collect()
     }
 
     /// Keeps only those deliveries that are left, under the same key; none if none is left.
     pub fn only(self, is_left: impl Fn(DeliveryId) -> bool) -> Option<Self> {
-        let left: Vec<Due<'static>> = self.task.deliveries.iter().filter(|due| is_left(due.id)).cloned().collect();
+        let left: Vec<Due<'static>> =
+            self.task.deliveries.iter().filter(|due| is_left(due.id)).cloned().collect();
         let bytes = left.iter().map(|due| due.bytes).sum();
         (!left.is_empty()).then(|| Self { task: self.task.with(left), bytes, ..self })
     }
 
-    fn item(task: &Task<'_>, deliveries: &[Due<'_>], message_id: &str, now: Timestamp) -> Option<Self> {
+    fn item(
+        task: &Task<'_>,
+        deliveries: &[Due<'_>],
+        message_id: &str,
+        now: Timestamp,
+    ) -> Option<Self> {
         let first = deliveries.first()?;
         let ids: Vec<_> = deliveries.iter().map(|due| due.id).collect();
         // Several deliveries must not have the key that the first of them has when it waits alone:
@@ -89,7 +98,12 @@ impl Waiting {
         let several = task.batch.or_else(|| BatchId::derive(&ids).filter(|_| ids.len() > 1));
         let id = several.map_or_else(|| first.id.to_string(), |several| several.to_string());
         let class = if first.cause == CauseKind::Replay { Class::Replay } else { Class::Live };
-        let key = format!("{}{}#0000#{id}#{}", class.prefix(), first.content.event_id(), residency(message_id));
+        let key = format!(
+            "{}{}#0000#{id}#{}",
+            class.prefix(),
+            first.content.event_id(),
+            residency(message_id)
+        );
         let deliveries: Vec<Due<'static>> = deliveries.iter().map(Due::by_reference).collect();
         let bytes = deliveries.iter().map(|due| due.bytes).sum();
         Some(Self { key, task: task.with(deliveries), bytes, since: now })
@@ -122,9 +136,11 @@ mod tests {
     };
 
     fn task(count: u8) -> Task<'static> {
-        let events: Vec<_> = (1..=count).map(|nth| testing::event(nth, "order.created", "{}")).collect();
+        let events: Vec<_> =
+            (1..=count).map(|nth| testing::event(nth, "order.created", "{}")).collect();
         let due = |event: &crate::event::Event| {
-            Due::of(DeliveryId::derive(event.id, WebhookId(7), Cause::Published), event).by_reference()
+            Due::of(DeliveryId::derive(event.id, WebhookId(7), Cause::Published), event)
+                .by_reference()
         };
         let deliveries: Vec<_> = events.iter().map(due).collect();
         Task::new(&events[0].workspace, WebhookId(7), Vec::new()).with(deliveries)
@@ -152,7 +168,10 @@ mod tests {
     #[test]
     fn what_waits_together_has_another_key_than_each_alone() {
         let recorded = Task { recorded: true, ..task(3) };
-        assert!(!keys(&task(3), "m").contains(&keys(&recorded, "m")[0]), "the message was received again");
+        assert!(
+            !keys(&task(3), "m").contains(&keys(&recorded, "m")[0]),
+            "the message was received again"
+        );
         let one = Task { recorded: true, ..task(1) };
         assert_eq!(keys(&task(1), "m"), keys(&one, "m"), "one is the same item");
     }
@@ -176,10 +195,14 @@ mod tests {
     #[test]
     fn keys_are_in_the_order_of_events_and_replays_come_last() {
         let mut both = keys(&task(2), "m");
-        let replay = Task { deliveries: vec![task(1).deliveries[0].clone().because(CauseKind::Replay)], ..task(1) };
+        let replay = Task {
+            deliveries: vec![task(1).deliveries[0].clone().because(CauseKind::Replay)],
+            ..task(1)
+        };
         both.extend(keys(&replay, "m"));
         assert!(both.is_sorted(), "{both:?}");
-        let (from, until) = key_range(Class::Live, task(1).deliveries[0].content.event_id().time(), None);
+        let (from, until) =
+            key_range(Class::Live, task(1).deliveries[0].content.event_id().time(), None);
         assert!(both[..2].iter().all(|key| (&from..=&until).contains(&key)) && both[2] > until);
         assert_eq!(time_of(&both[0]), Some(task(1).deliveries[0].content.event_id().time()));
     }

@@ -82,8 +82,9 @@ impl Health {
     /// Tells whether a success is worth a write: it ends failures, or the last noted success is
     /// old.
     pub fn is_changed_by_success(&self, now: Timestamp) -> bool {
-        let is_fresh =
-            self.last_success_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < SUCCESS_IS_FRESH_FOR);
+        let is_fresh = self
+            .last_success_at
+            .is_some_and(|at| now.duration_since(at).unsigned_abs() < SUCCESS_IS_FRESH_FOR);
         !is_fresh || self.failing_since.is_some() || self.failures > 0
     }
 
@@ -91,23 +92,40 @@ impl Health {
     /// one counts; later only one that disables the webhook, or that comes when the last noted one
     /// is old. So the item of a webhook that is down takes a few writes, however many requests
     /// fail. `http_status` is that of the answer, if there was one.
-    pub fn is_changed_by_failure(&self, http_status: Option<u16>, disable_after: Duration, now: Timestamp) -> bool {
-        let fresh = self.last_failure_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < FAILURE_IS_FRESH_FOR);
-        let is_told = self.announced && self.failures >= FAILURES_TO_ANNOUNCE && self.failing_since.is_some();
+    pub fn is_changed_by_failure(
+        &self,
+        http_status: Option<u16>,
+        disable_after: Duration,
+        now: Timestamp,
+    ) -> bool {
+        let fresh = self
+            .last_failure_at
+            .is_some_and(|at| now.duration_since(at).unsigned_abs() < FAILURE_IS_FRESH_FOR);
+        let is_told =
+            self.announced && self.failures >= FAILURES_TO_ANNOUNCE && self.failing_since.is_some();
         !(fresh && is_told && self.consequences(http_status, disable_after, now).is_empty())
     }
 
     /// The consequences of a failure that is counted here already. `http_status` is that of the
     /// answer, if there was one.
-    pub fn consequences(&self, http_status: Option<u16>, disable_after: Duration, now: Timestamp) -> Vec<Consequence> {
+    pub fn consequences(
+        &self,
+        http_status: Option<u16>,
+        disable_after: Duration,
+        now: Timestamp,
+    ) -> Vec<Consequence> {
         let mut consequences = Vec::new();
         // Of the functions that count at the same time exactly one gets a given number. If that
         // function dies, a later multiple announces.
-        if self.failures > 0 && self.failures.is_multiple_of(FAILURES_TO_ANNOUNCE) && !self.announced {
+        if self.failures > 0
+            && self.failures.is_multiple_of(FAILURES_TO_ANNOUNCE)
+            && !self.announced
+        {
             consequences.push(Consequence::Announce);
         }
         if self.disabled.is_none() {
-            let failing_for = self.failing_since.map(|since| now.duration_since(since).unsigned_abs());
+            let failing_for =
+                self.failing_since.map(|since| now.duration_since(since).unsigned_abs());
             if http_status == Some(GONE) {
                 consequences.push(Consequence::Disable(Reason::Gone));
             } else if self.failures >= FAILURES_TO_ANNOUNCE
@@ -132,7 +150,12 @@ mod tests {
 
     #[test]
     fn nothing_but_failures_for_five_days_disables() {
-        let health = Health { failing_since: Some(at(0)), failures: 9, announced: true, ..Health::default() };
+        let health = Health {
+            failing_since: Some(at(0)),
+            failures: 9,
+            announced: true,
+            ..Health::default()
+        };
         let five_days = i64::try_from(FIVE_DAYS.as_secs()).unwrap();
         let after = |seconds| health.consequences(Some(500), FIVE_DAYS, at(seconds));
         assert_eq!(after(five_days - 1), []);
@@ -140,7 +163,8 @@ mod tests {
         let seldom = Health { failures: 2, ..health.clone() };
         let seldom = seldom.consequences(Some(500), FIVE_DAYS, at(five_days));
         assert_eq!(seldom, [], "two failures say little, however far apart");
-        let disabled = Health { disabled: Some(Disabled { at: at(0), reason: Reason::Failing }), ..health };
+        let disabled =
+            Health { disabled: Some(Disabled { at: at(0), reason: Reason::Failing }), ..health };
         assert_eq!(disabled.consequences(None, FIVE_DAYS, at(five_days)), []);
     }
 
@@ -171,17 +195,23 @@ mod tests {
             announced,
             ..Health::default()
         };
-        let counts = |health: &Health, status, now| health.is_changed_by_failure(Some(status), FIVE_DAYS, at(now));
+        let counts = |health: &Health, status, now| {
+            health.is_changed_by_failure(Some(status), FIVE_DAYS, at(now))
+        };
         assert!(counts(&Health::default(), 500, 0));
         assert!(counts(&failing(4, false), 500, 1000));
-        assert!(counts(&failing(7, false), 500, 1000), "the function that counted the fifth may have died");
+        assert!(
+            counts(&failing(7, false), 500, 1000),
+            "the function that counted the fifth may have died"
+        );
         let announced = failing(5, true);
         assert!(!counts(&announced, 500, 1009), "it says nothing new");
         assert!(counts(&announced, 500, 1010), "the time of the last one is noted");
         assert!(counts(&announced, 410, 1000), "it disables");
         let long = Health { failing_since: Some(at(1000 - 5 * 24 * 60 * 60)), ..announced };
         assert!(counts(&long, 500, 1000), "it disables");
-        let disabled = Health { disabled: Some(Disabled { at: at(1000), reason: Reason::Gone }), ..long };
+        let disabled =
+            Health { disabled: Some(Disabled { at: at(1000), reason: Reason::Gone }), ..long };
         assert!(!counts(&disabled, 500, 1000), "it is disabled");
     }
 

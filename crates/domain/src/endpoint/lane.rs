@@ -105,7 +105,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    const NAMES: [(&'static str, Self); 3] = [("held", Self::Held), ("pouring", Self::Pouring), ("idle", Self::Idle)];
+    const NAMES: [(&'static str, Self); 3] =
+        [("held", Self::Held), ("pouring", Self::Pouring), ("idle", Self::Idle)];
 
     /// The name that the table uses.
     pub fn name(self) -> &'static str {
@@ -117,10 +118,15 @@ impl Phase {
     }
 }
 
-/// The reason why deliveries wait. `limited`: the webhook's rate limit. `slow`: its endpoint takes long to answer. `sick`: its
-/// endpoint keeps timing out.
+/// The reason why deliveries wait. `limited`: the webhook's rate limit. `slow`: its endpoint takes
+/// long to answer. `sick`: its endpoint keeps timing out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WaitingReason, rename_all = "lowercase"))]
+#[
+    cfg_attr(
+        feature = "openapi", derive(utoipa::ToSchema),
+        schema(as = WaitingReason, rename_all = "lowercase")
+    )
+]
 pub enum Reason {
     /// More deliveries arrive than the webhook's rate limit allows.
     Limited,
@@ -231,11 +237,17 @@ impl Lane {
     }
 }
 
-/// The way in which deliveries go to an endpoint. `healthy`: straight. `limited`: more have come than the rate limit allows, and
-/// they go out at the limit. `slow`: it takes long to answer, and they take turns. `sick`: it keeps timing out, and one at a time
-/// finds out whether it is back. `recovering`: it is quick again, and what has waited is being sent.
+/// The way in which deliveries go to an endpoint. `healthy`: straight. `limited`: more have come
+/// than the rate limit allows, and they go out at the limit. `slow`: it takes long to answer, and
+/// they take turns. `sick`: it keeps timing out, and one at a time finds out whether it is back.
+/// `recovering`: it is quick again, and what has waited is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = HealthState, rename_all = "lowercase"))]
+#[
+    cfg_attr(
+        feature = "openapi", derive(utoipa::ToSchema),
+        schema(as = HealthState, rename_all = "lowercase")
+    )
+]
 pub enum State {
     /// Deliveries go straight to it.
     Healthy,
@@ -274,9 +286,16 @@ impl State {
     pub fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Healthy => None,
-            Self::Limited => Some("More deliveries have come than the rate limit allows; they go out at the limit."),
-            Self::Slow => Some("The endpoint takes longer than a second to answer; its deliveries take turns."),
-            Self::Sick => Some("The endpoint keeps timing out; one delivery at a time finds out whether it is back."),
+            Self::Limited => Some(
+                "More deliveries have come than the rate limit allows; they go out at the limit.",
+            ),
+            Self::Slow => Some(
+                "The endpoint takes longer than a second to answer; its deliveries take turns.",
+            ),
+            Self::Sick => Some(
+                "The endpoint keeps timing out; one delivery at a time finds out whether it \
+                 is back.",
+            ),
             Self::Recovering => Some("The endpoint is quick again; what has waited is being sent."),
         }
     }

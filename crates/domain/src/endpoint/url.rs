@@ -71,7 +71,10 @@ pub enum UrlError {
     #[error("url has to name a public host, which {0:?} can't be")]
     LocalName(String),
     /// Its path is the mask that is shown instead of a URL that can't be read.
-    #[error("url has the path /{MASK}, which is shown instead of one that can't be read: give the URL itself")]
+    #[error(
+        "url has the path /{MASK}, which is shown instead of one that can't be read: give the \
+         URL itself"
+    )]
     Masked,
 }
 
@@ -153,7 +156,10 @@ fn as_it_is_written(text: &str) -> Result<(), UrlError> {
     if text.contains(|c: char| c == '\\' || c.is_control()) {
         return Err(UrlError::NotAUrl);
     }
-    let behind_scheme = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).ok_or(UrlError::NotAUrl)?;
+    let behind_scheme = text
+        .split_once(':')
+        .and_then(|(_, rest)| rest.strip_prefix("//"))
+        .ok_or(UrlError::NotAUrl)?;
     let authority = behind_scheme.split(['/', '?', '#']).next().unwrap_or_default();
     match authority {
         "" => Err(UrlError::NotAUrl),
@@ -180,8 +186,17 @@ fn is_label(label: &str) -> bool {
 /// RFC 6761, RFC 6762, RFC 7686, RFC 9476 and ICANN keep for other uses. Lambda calls itself
 /// `sandbox.localdomain`.
 fn is_local_name(name: &str) -> bool {
-    const TOPS: [&str; 9] =
-        ["alt", "arpa", "internal", "invalid", "local", "localdomain", "localhost", "onion", "test"];
+    const TOPS: [&str; 9] = [
+        "alt",
+        "arpa",
+        "internal",
+        "invalid",
+        "local",
+        "localdomain",
+        "localhost",
+        "onion",
+        "test",
+    ];
     name.rsplit_once('.').is_none_or(|(_, top)| TOPS.contains(&top))
 }
 

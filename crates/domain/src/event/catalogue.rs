@@ -53,7 +53,9 @@ pub fn find(name: &str) -> Option<&'static BuiltIn> {
 
 /// The built-in types whose names come after this one; none if this name is not built in.
 pub fn after(name: &str) -> &'static [BuiltIn] {
-    BUILT_IN.binary_search_by_key(&name, |built_in| built_in.name).map_or(&[], |at| &BUILT_IN[at + 1..])
+    BUILT_IN
+        .binary_search_by_key(&name, |built_in| built_in.name)
+        .map_or(&[], |at| &BUILT_IN[at + 1..])
 }
 
 impl BuiltIn {
@@ -71,11 +73,16 @@ impl BuiltIn {
 /// Tells whether a subscription can ever match: it names a known type, or the beginning of one.
 /// `own` are the workspace's types.
 pub fn is_known(pattern: &EventPattern, own: &[EventType]) -> bool {
-    *pattern == EventPattern::All || built_in_matches(pattern) || own.iter().any(|name| pattern.matches(name))
+    *pattern == EventPattern::All
+        || built_in_matches(pattern)
+        || own.iter().any(|name| pattern.matches(name))
 }
 
 fn built_in_matches(pattern: &EventPattern) -> bool {
-    BUILT_IN.iter().filter_map(|built_in| EventType::parse(built_in.name).ok()).any(|name| pattern.matches(&name))
+    BUILT_IN
+        .iter()
+        .filter_map(|built_in| EventType::parse(built_in.name).ok())
+        .any(|name| pattern.matches(&name))
 }
 
 /// Tells whether an event of this type announces something about a webhook. The end of its own
@@ -99,12 +106,17 @@ pub fn unknown(field: &str, pattern: &EventPattern, own: &[EventType]) -> Invali
     } else {
         format!("did you mean {}?", names.join(", "))
     };
-    Invalid::field(field, "unknown_event_type", format!("{wanted:?} is not a known event type; {hint}"))
+    Invalid::field(
+        field,
+        "unknown_event_type",
+        format!("{wanted:?} is not a known event type; {hint}"),
+    )
 }
 
 /// The known names that are most like this one, best first; none if nothing is near.
 pub fn nearest(name: &str, own: &[EventType]) -> Vec<String> {
-    let known = BUILT_IN.iter().map(|built_in| built_in.name).chain(own.iter().map(EventType::as_str));
+    let known =
+        BUILT_IN.iter().map(|built_in| built_in.name).chain(own.iter().map(EventType::as_str));
     nearest::names(name, known).into_iter().map(ToOwned::to_owned).collect()
 }
 
@@ -126,8 +138,16 @@ mod tests {
         assert!(names.is_sorted());
         for built_in in all() {
             assert!(std::ptr::eq(find(built_in.name).unwrap(), built_in));
-            assert!(["available", "deprecated", "wip"].contains(&built_in.status), "{}", built_in.name);
-            assert!(["spektr", "spectra", "dataspike", "posthaste"].contains(&built_in.owner), "{}", built_in.name);
+            assert!(
+                ["available", "deprecated", "wip"].contains(&built_in.status),
+                "{}",
+                built_in.name
+            );
+            assert!(
+                ["spektr", "spectra", "dataspike", "posthaste"].contains(&built_in.owner),
+                "{}",
+                built_in.name
+            );
         }
         assert!(find("nothing").is_none());
         assert_eq!(after(all()[0].name).len(), all().len() - 1);
@@ -165,7 +185,10 @@ mod tests {
                 let mut less = sample["data"].clone();
                 less.as_object_mut().unwrap().remove(name);
                 let invalid = check(&less).unwrap_err();
-                assert_eq!((invalid.code, invalid.field.unwrap()), ("missing_field", format!("data.{name}")));
+                assert_eq!(
+                    (invalid.code, invalid.field.unwrap()),
+                    ("missing_field", format!("data.{name}"))
+                );
             }
         }
     }
@@ -185,7 +208,9 @@ mod tests {
         ] {
             assert!(is_known(&pattern(known), &own), "{known}");
         }
-        for unknown in ["ordr.*", "order", "order.create", "PROCESS_RUN_END", "invoice", "process.*"] {
+        for unknown in
+            ["ordr.*", "order", "order.create", "PROCESS_RUN_END", "invoice", "process.*"]
+        {
             assert!(!is_known(&pattern(unknown), &own), "{unknown}");
         }
     }

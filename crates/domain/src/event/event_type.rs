@@ -20,7 +20,9 @@ pub struct EventType(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadEventType {
     /// The text is no event type.
-    #[error("an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 characters")]
+    #[error(
+        "an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 characters"
+    )]
     Name,
     /// The text is no pattern.
     #[error("a subscription is an event type, a prefix such as order.*, or *")]
@@ -31,7 +33,11 @@ impl EventType {
     /// Reads a name.
     pub fn parse(text: impl Into<String>) -> Result<Self, BadEventType> {
         let text = text.into();
-        if text.len() <= 128 && text.split('.').all(is_word) { Ok(Self(text)) } else { Err(BadEventType::Name) }
+        if text.len() <= 128 && text.split('.').all(is_word) {
+            Ok(Self(text))
+        } else {
+            Err(BadEventType::Name)
+        }
     }
 
     /// Makes a type of any text: each run of other characters becomes one `_`. AWS services name
@@ -55,7 +61,8 @@ impl EventType {
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 /// A webhook subscribes to one type, to every type below a prefix, or to everything.
@@ -97,7 +104,9 @@ impl EventPattern {
         match self {
             Self::All => true,
             Self::Exactly(wanted) => wanted == event_type,
-            Self::Below(prefix) => event_type.0.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.')),
+            Self::Below(prefix) => {
+                event_type.0.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            }
         }
     }
 }
@@ -106,7 +115,8 @@ impl Shape for EventType {
     type Value = Self;
 
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
-        Self::parse(text(at, json)?).map_err(|error| Invalid::field(at, "invalid_event_type", error.to_string()))
+        Self::parse(text(at, json)?)
+            .map_err(|error| Invalid::field(at, "invalid_event_type", error.to_string()))
     }
 }
 
@@ -141,7 +151,9 @@ mod document {
     impl EventPattern {
         /// The texts that are patterns.
         pub(crate) fn written() -> ObjectBuilder {
-            text().pattern(Some(r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$")).max_length(Some(130))
+            text()
+                .pattern(Some(r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$"))
+                .max_length(Some(130))
         }
     }
 }
@@ -237,8 +249,12 @@ mod tests {
         }
 
         #[test]
-        fn a_prefix_matches_exactly_what_begins_with_it_and_a_dot(prefix in "[a-z]{1,3}(\\.[a-z]{1,3}){0,2}", text in "[a-z]{1,3}(\\.[a-z]{1,3}){0,4}") {
-            prop_assert_eq!(wants(&format!("{prefix}.*"), &text), text.starts_with(&format!("{prefix}.")));
+        fn a_prefix_matches_exactly_what_begins_with_it_and_a_dot(
+            prefix in "[a-z]{1,3}(\\.[a-z]{1,3}){0,2}", text in "[a-z]{1,3}(\\.[a-z]{1,3}){0,4}"
+        ) {
+            prop_assert_eq!(
+                wants(&format!("{prefix}.*"), &text), text.starts_with(&format!("{prefix}."))
+            );
         }
     }
 }

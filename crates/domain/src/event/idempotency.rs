@@ -44,7 +44,8 @@ impl IdempotencyKey {
         let text = str::from_utf8(value).ok();
         text.filter(|text| is_key(text)).map(|key| Self(key.to_owned())).ok_or_else(|| {
             let message = format!(
-                "{HEADER} has to be 1 to {MAX_KEY_LENGTH} visible ASCII characters without a comma, and given once"
+                "{HEADER} has to be 1 to {MAX_KEY_LENGTH} visible ASCII characters without a \
+                 comma, and given once"
             );
             Invalid::field(HEADER, "invalid_idempotency_key", message)
         })
@@ -57,7 +58,8 @@ impl IdempotencyKey {
 }
 
 fn is_key(text: &str) -> bool {
-    (1..=MAX_KEY_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+    (1..=MAX_KEY_LENGTH).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
 /// The SHA-256 of a body in hex.
@@ -131,7 +133,9 @@ impl KeyedCall {
         Err(Invalid {
             kind: InvalidKind::Conflicting,
             code: "idempotency_key_reused",
-            message: format!("this {HEADER} belongs to a call with another body within the last 24 hours"),
+            message: format!(
+                "this {HEADER} belongs to a call with another body within the last 24 hours"
+            ),
             field: Some(HEADER.to_owned()),
         })
     }
@@ -168,13 +172,18 @@ mod tests {
         let call = KeyedCall::start(b"{}", at(0), [0; 10]);
         assert_eq!(call.repeated_with(&BodyHash::of(b"{}")), Ok(()));
         let complaint = call.repeated_with(&BodyHash::of(b"{ }")).unwrap_err();
-        assert_eq!((complaint.kind, complaint.code), (InvalidKind::Conflicting, "idempotency_key_reused"));
+        assert_eq!(
+            (complaint.kind, complaint.code),
+            (InvalidKind::Conflicting, "idempotency_key_reused")
+        );
         assert_eq!(complaint.field.as_deref(), Some(HEADER));
     }
 
     proptest! {
         #[test]
-        fn a_key_is_any_visible_ascii_but_a_comma(key in "[!-+--~]{1,255}", other in "[!-+--~]{1,255}") {
+        fn a_key_is_any_visible_ascii_but_a_comma(
+            key in "[!-+--~]{1,255}", other in "[!-+--~]{1,255}"
+        ) {
             let hash = |key: &str| IdempotencyKey::parse(key.as_bytes()).unwrap().hash();
             prop_assert_eq!(hash(&key) == hash(&other), key == other);
         }
@@ -188,7 +197,8 @@ mod tests {
             prop_assert!(ids.iter().all(|id| id.time() == at(ms) && id.is_ours()));
             prop_assert!(ids.is_sorted());
             let unordered = KeyedCall { is_ordered: false, ..call.clone() }.event_ids(100);
-            prop_assert_eq!(unordered[7], EventId::of_call(at(ms), &seed, 7), "as the version before derived it");
+            prop_assert_eq!(unordered[7], EventId::of_call(at(ms), &seed, 7), "as the version \
+                before derived it");
             let others = KeyedCall { seed: other, ..call }.event_ids(100);
             prop_assert_eq!(ids.into_iter().chain(others).collect::<BTreeSet<_>>().len(), 200);
         }

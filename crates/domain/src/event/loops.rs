@@ -40,11 +40,16 @@ pub enum Relayed {
 /// # Errors
 /// A webhook makes the call, or a relay makes a call that relays may not make, or its events have
 /// had [`MAX_HOPS`] hops already.
-pub fn check<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>, relayed: Relayed) -> Result<u8, Invalid> {
+pub fn check<'a>(
+    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    relayed: Relayed,
+) -> Result<u8, Invalid> {
     let mut hops = 0;
     for (name, value) in headers {
         if SIGNATURE_HEADERS.contains(&name) {
-            let message = format!("the call carries {name}, so a webhook makes it, and a webhook can't call this API");
+            let message = format!(
+                "the call carries {name}, so a webhook makes it, and a webhook can't call this API"
+            );
             return Err(Invalid::field(name, CODE, message));
         }
         if name == HOPS_HEADER {
@@ -78,19 +83,23 @@ fn largest(value: &[u8]) -> Result<u8, Invalid> {
 }
 
 fn no_number() -> Invalid {
-    let message = format!("{HOPS_HEADER} has to be the whole number that a webhook's request carries");
+    let message =
+        format!("{HOPS_HEADER} has to be the whole number that a webhook's request carries");
     Invalid::field(HOPS_HEADER, "invalid_hops", message)
 }
 
 fn not_passed_on() -> Invalid {
-    let message =
-        format!("the call carries {HOPS_HEADER}, so it passes a webhook's request on, which only publishing may");
+    let message = format!(
+        "the call carries {HOPS_HEADER}, so it passes a webhook's request on, which only \
+         publishing may"
+    );
     Invalid::field(HOPS_HEADER, CODE, message)
 }
 
 fn too_many() -> Invalid {
     let message = format!(
-        "{HOPS_HEADER} says that the event was published because of another one {MAX_HOPS} times in a row: it goes round in circles"
+        "{HOPS_HEADER} says that the event was published because of another one {MAX_HOPS} times \
+         in a row: it goes round in circles"
     );
     Invalid::field(HOPS_HEADER, CODE, message)
 }
@@ -122,13 +131,19 @@ mod tests {
         assert_eq!(["0", "1", "4", " 2 ", "1, 3,0"].map(of), [1, 2, 5, 3, 4].map(Ok));
         assert_eq!(hops(&[(HOPS_HEADER, "3"), (HOPS_HEADER, "1")], Relayed::Counted), Ok(4));
         assert_eq!(["5", "6", "255", "1,5"].map(of), [(); 4].map(|()| refused(CODE)));
-        assert_eq!(["", "-1", "1.5", "256", "one", "1,"].map(of), [(); 6].map(|()| refused("invalid_hops")));
+        assert_eq!(
+            ["", "-1", "1.5", "256", "one", "1,"].map(of),
+            [(); 6].map(|()| refused("invalid_hops"))
+        );
     }
 
     #[test]
     fn no_other_call_takes_what_a_relay_passes_on() {
         for value in ["0", "5", "one"] {
-            assert_eq!(hops(&[(HOPS_HEADER, value)], Relayed::Refused), Err((HOPS_HEADER.to_owned(), CODE)));
+            assert_eq!(
+                hops(&[(HOPS_HEADER, value)], Relayed::Refused),
+                Err((HOPS_HEADER.to_owned(), CODE))
+            );
         }
     }
 

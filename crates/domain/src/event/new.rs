@@ -18,13 +18,15 @@ body! {
     pub struct NewEvent {
         /// The type of the event, which says what sort of thing happened.
         pub r#type: EventType,
-        /// The event's own JSON. It reaches receivers byte for byte. Data of a type that has a JSON Schema has to fit it; further
-        /// fields are welcome. It has at most 50 levels of objects and lists within each other.
+        /// The event's own JSON. It reaches receivers byte for byte. Data of a type that has a JSON
+        /// Schema has to fit it; further fields are welcome. It has at most 50 levels of objects
+        /// and lists within each other.
         pub data: Box<RawValue> as Sendable<JsonObject>,
         /// The person or thing that the event is about, at most 256 bytes.
         pub subject: Option<String> as Optional<Sendable<Text<256>>>,
-        /// The time at which the event happened, in RFC 3339, from 1970 on, or as Unix milliseconds, from 2001 on: a smaller number
-        /// is refused, as it would be a present time in seconds. The time of acceptance unless given.
+        /// The time at which the event happened, in RFC 3339, from 1970 on, or as Unix
+        /// milliseconds, from 2001 on: a smaller number is refused, as it would be a present time
+        /// in seconds. The time of acceptance unless given.
         pub timestamp: Option<Timestamp> as Optional<Moment>,
         /// The producer's own reference, at most 256 bytes.
         pub reference: Option<String> as Optional<Sendable<Text<256>>>,
@@ -41,10 +43,14 @@ body! {
 }
 
 impl NewEvent {
-    /// Reads the body of a publishing call: one event, or `{"events": […]}` with 1 to 100 of them. Tells which form it was.
+    /// Reads the body of a publishing call: one event, or `{"events": […]}` with 1 to 100 of them.
+    /// Tells which form it was.
     pub fn parse_call(body: &[u8]) -> Result<Published, Invalid> {
         if body.len() > MAX_PUBLISH_BYTES {
-            return Err(Invalid::too_large(None, format!("a call takes at most {MAX_PUBLISH_BYTES} bytes")));
+            return Err(Invalid::too_large(
+                None,
+                format!("a call takes at most {MAX_PUBLISH_BYTES} bytes"),
+            ));
         }
         let mut fields = Fields::of_body(body)?;
         match fields.raw("events") {
@@ -73,7 +79,8 @@ impl NewEvent {
         }
     }
 
-    /// The same, unless its data, which stands at this path, has more levels than a publisher may send.
+    /// The same, unless its data, which stands at this path, has more levels than a publisher may
+    /// send.
     pub(super) fn not_too_deep(self, path: &str) -> Result<Self, Invalid> {
         check_depth(path, self.data.get())?;
         Ok(self)
@@ -100,7 +107,11 @@ impl Shape for EventList {
     fn read(at: &str, json: &RawValue) -> Result<Vec<NewEvent>, Invalid> {
         let list: Vec<&RawValue> = parsed(at, json, "a list of events")?;
         if list.is_empty() || list.len() > MAX_EVENTS {
-            return Err(Invalid::field(at, "wrong_count", format!("a call takes 1 to {MAX_EVENTS} events")));
+            return Err(Invalid::field(
+                at,
+                "wrong_count",
+                format!("a call takes 1 to {MAX_EVENTS} events"),
+            ));
         }
         let mut events = Vec::with_capacity(list.len());
         for (nth, json) in list.into_iter().enumerate() {

@@ -134,8 +134,9 @@ mod tests {
 
     #[test]
     fn each_operation_is_an_event_that_its_schema_takes() {
-        let mut webhook =
-            testing::webhook(json!({ "url": "https://hooks.slack.com/services/T000/B000/secret?token=secret" }));
+        let mut webhook = testing::webhook(
+            json!({ "url": "https://hooks.slack.com/services/T000/B000/secret?token=secret" }),
+        );
         webhook.health.failing_since = Timestamp::from_second(1_700_000_000).ok();
         let error = Failure { code: "timeout".to_owned(), message: "no answer".to_owned() };
         let event = testing::event(1, "order.created", "{}");
@@ -144,7 +145,13 @@ mod tests {
         let operations = [
             Operation::Failing { error: Some(&error) },
             Operation::Disabled { reason: Reason::Gone },
-            Operation::Exhausted { delivery, event: &event, attempts: 4, at: now, error: Some(&error) },
+            Operation::Exhausted {
+                delivery,
+                event: &event,
+                attempts: 4,
+                at: now,
+                error: Some(&error),
+            },
         ];
         let mut told = Vec::new();
         for operation in operations {
@@ -159,8 +166,13 @@ mod tests {
         insta::assert_snapshot!(told.join("\n"));
         let relayed = Event { hops: 3, ..event };
         let news =
-            Operation::Exhausted { delivery, event: &relayed, attempts: 4, at: now, error: None }.event(&webhook, now);
-        assert_eq!(news.unwrap().hops, 3, "what is published because of it has more hops than the event");
+            Operation::Exhausted { delivery, event: &relayed, attempts: 4, at: now, error: None }
+                .event(&webhook, now);
+        assert_eq!(
+            news.unwrap().hops,
+            3,
+            "what is published because of it has more hops than the event"
+        );
         assert!(!catalogue::is_operational(&EventType::parse("order.created").unwrap()));
     }
 
@@ -171,11 +183,16 @@ mod tests {
         let delivery = DeliveryId::derive(event.id, webhook.id, crate::id::Cause::Published);
         let at = Timestamp::from_second(1_700_000_000).unwrap();
         let told = |attempts, now| {
-            let exhausted = Operation::Exhausted { delivery, event: &event, attempts, at, error: None };
+            let exhausted =
+                Operation::Exhausted { delivery, event: &event, attempts, at, error: None };
             exhausted.event(&webhook, Timestamp::from_second(now).unwrap()).unwrap()
         };
         let (first, again) = (told(4, 1_700_000_001), told(4, 1_700_000_061));
         assert_eq!((first.id, first.timestamp), (again.id, again.timestamp));
-        assert_ne!(told(5, 1_700_000_061).id, first.id, "its dead letter was sent back, and failed once more");
+        assert_ne!(
+            told(5, 1_700_000_061).id,
+            first.id,
+            "its dead letter was sent back, and failed once more"
+        );
     }
 }

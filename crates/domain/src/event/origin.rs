@@ -69,7 +69,9 @@ mod tests {
 
     #[test]
     fn two_rules_that_match_an_event_send_one_event() {
-        let id = |message_id, sent, time| origin(message_id, sent).id_of_envelope(Some("e-1"), Some(at(time)));
+        let id = |message_id, sent, time| {
+            origin(message_id, sent).id_of_envelope(Some("e-1"), Some(at(time)))
+        };
         assert_eq!(id("m-1", 1, 0), id("m-2", 7, 0));
         assert_eq!(id("m-1", 1, 0).time(), at(0));
         assert_ne!(id("m-1", 1, 0), origin("m-1", 1).id_of_envelope(Some("e-2"), Some(at(0))));

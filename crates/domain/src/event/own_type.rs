@@ -24,8 +24,8 @@ body! {
     pub struct PutEventType {
         /// A note, at most 1,024 bytes.
         pub description: Option<String> as Optional<Text<1024>>,
-        /// The JSON Schema (2020-12 unless it names another draft) that `data` has to fit, at most 64 KiB. It refers to nothing
-        /// outside itself.
+        /// The JSON Schema (2020-12 unless it names another draft) that `data` has to fit, at most
+        /// 64 KiB. It refers to nothing outside itself.
         pub schema: Option<Box<RawValue>> as Optional<JsonObject>,
         /// The `data` of an example event, at most 64 KiB and 50 levels. It has to fit the schema.
         pub sample: Option<Box<RawValue>> as Optional<JsonObject>,
@@ -46,12 +46,14 @@ pub struct OwnEventType {
 }
 
 impl OwnEventType {
-    /// Reads what a client sent for the type of this name. The schema has to be one, and the sample has to fit it.
+    /// Reads what a client sent for the type of this name. The schema has to be one, and the sample
+    /// has to fit it.
     pub fn parse(name: &str, body: &[u8]) -> Result<Self, Invalid> {
-        let name =
-            EventType::parse(name).map_err(|error| Invalid::field("name", "invalid_event_type", error.to_string()))?;
+        let name = EventType::parse(name)
+            .map_err(|error| Invalid::field("name", "invalid_event_type", error.to_string()))?;
         not_built_in(&name)?;
-        let PutEventType { description, schema, sample } = PutEventType::of_fields(Fields::of_body(body)?)?;
+        let PutEventType { description, schema, sample } =
+            PutEventType::of_fields(Fields::of_body(body)?)?;
         check_size("schema", schema.as_deref(), MAX_SCHEMA_BYTES)?;
         check_size("sample", sample.as_deref(), MAX_SAMPLE_BYTES)?;
         if let Some(sample) = &sample {
@@ -67,7 +69,8 @@ impl OwnEventType {
         Ok(Self { name, description, schema, sample })
     }
 
-    /// The schema, compiled. One that was stored by an earlier version can be none by the rules of this one.
+    /// The schema, compiled. One that was stored by an earlier version can be none by the rules of
+    /// this one.
     pub fn compile(&self) -> Result<Option<DataSchema>, BadSchema> {
         self.schema.as_ref().map(|schema| DataSchema::compile(schema.get())).transpose()
     }
@@ -83,7 +86,9 @@ pub fn not_built_in(name: &EventType) -> Result<(), Invalid> {
 
 /// The complaint of a workspace that has as many types as it may have.
 pub fn too_many(most: usize) -> Invalid {
-    let message = format!("the workspace has {most} event types of its own, as many as it can have: remove one before");
+    let message = format!(
+        "the workspace has {most} event types of its own, as many as it can have: remove one before"
+    );
     Invalid::conflicting(None, "too_many_event_types", message)
 }
 
@@ -105,8 +110,7 @@ mod tests {
 
     #[test]
     fn a_type_is_stored_as_it_was_given() {
-        let body =
-            r#"{"description":"An invoice","schema":{"type":"object","required":["total"]},"sample":{"total": 1.0}}"#;
+        let body = r#"{"description":"An invoice","schema":{"type":"object","required":["total"]},"sample":{"total": 1.0}}"#;
         let own = OwnEventType::parse("invoice.paid", body.as_bytes()).unwrap();
         insta::assert_snapshot!(serde_json::to_string(&own).unwrap());
         assert!(own.compile().unwrap().is_some());
@@ -118,10 +122,14 @@ mod tests {
         assert_eq!(field_and_code("a b", "{}"), ("name".into(), "invalid_event_type"));
         assert_eq!(field_and_code("order.created", "{}"), ("name".into(), "built_in_event_type"));
         assert_eq!(field_and_code("a", r#"{"schema":true}"#), ("schema".into(), "wrong_type"));
-        assert_eq!(field_and_code("a", r#"{"schema":{"type":"text"}}"#), ("schema".into(), "invalid_schema"));
+        assert_eq!(
+            field_and_code("a", r#"{"schema":{"type":"text"}}"#),
+            ("schema".into(), "invalid_schema")
+        );
         let remote = r#"{"schema":{"$ref":"https://example.com/schema.json"}}"#;
         assert_eq!(field_and_code("a", remote), ("schema".into(), "invalid_schema"));
-        let misfit = r#"{"schema":{"properties":{"total":{"type":"number"}}},"sample":{"total":"1"}}"#;
+        let misfit =
+            r#"{"schema":{"properties":{"total":{"type":"number"}}},"sample":{"total":"1"}}"#;
         assert_eq!(field_and_code("a", misfit), ("sample.total".into(), "wrong_type"));
         let deep = format!(r#"{{"sample":{{"a":{}{}}}}}"#, "[".repeat(50), "]".repeat(50));
         assert_eq!(field_and_code("a", &deep), ("sample".into(), "too_deep"));

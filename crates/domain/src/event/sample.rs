@@ -21,8 +21,8 @@ body! {
     /// The sample that is sent as a test.
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
     pub struct SendTest {
-        /// The type of the sample: one of the catalogue or of the workspace's own. The first known one that the webhook subscribes to
-        /// unless given.
+        /// The type of the sample: one of the catalogue or of the workspace's own. The first known
+        /// one that the webhook subscribes to unless given.
         pub r#type: Option<EventType> as Optional<EventType>,
     }
 }
@@ -39,7 +39,8 @@ impl SendTest {
 pub fn default_type(subscribed: &[EventPattern], own: &[EventType]) -> Option<EventType> {
     let preferred = EventType::parse(DEFAULT_TYPE).ok();
     for pattern in subscribed {
-        let built_in = catalogue::all().iter().filter_map(|built_in| EventType::parse(built_in.name).ok());
+        let built_in =
+            catalogue::all().iter().filter_map(|built_in| EventType::parse(built_in.name).ok());
         let mut known = preferred.clone().into_iter().chain(built_in).chain(own.iter().cloned());
         if let Some(matching) = known.find(|known| pattern.matches(known)) {
             return Some(matching);
@@ -65,11 +66,19 @@ pub fn event(
             let data = own.sample.as_ref().map_or("{}", |sample| sample.get());
             format!(r#"{{"type":"{event_type}","data":{data}}}"#)
         }
-        (None, None) => return Err(catalogue::unknown("type", &EventPattern::Exactly(event_type.clone()), known)),
+        (None, None) => {
+            return Err(catalogue::unknown(
+                "type",
+                &EventPattern::Exactly(event_type.clone()),
+                known,
+            ));
+        }
     };
     let published = NewEvent::parse_call(sample.as_bytes())?;
     let first = published.events().first().cloned();
-    first.map(|event| event.accept(id, workspace, now)).ok_or_else(|| Invalid::malformed("the sample is no event"))
+    first
+        .map(|event| event.accept(id, workspace, now))
+        .ok_or_else(|| Invalid::malformed("the sample is no event"))
 }
 
 #[cfg(test)]
@@ -83,14 +92,22 @@ mod tests {
     fn make(event_type: &str, own: Option<&OwnEventType>) -> Result<Event, Invalid> {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let workspace = Workspace::parse("acme").unwrap();
-        event(&name(event_type), own, &[name("invoice.paid")], EventId::new(now, &[1; 10]), workspace, now)
+        event(
+            &name(event_type),
+            own,
+            &[name("invoice.paid")],
+            EventId::new(now, &[1; 10]),
+            workspace,
+            now,
+        )
     }
 
     #[test]
     fn the_first_known_type_is_sent_unless_one_is_asked_for() {
         let own = [name("invoice.paid")];
         let default = |patterns: &[&str]| {
-            let patterns: Vec<_> = patterns.iter().map(|pattern| EventPattern::parse(pattern).unwrap()).collect();
+            let patterns: Vec<_> =
+                patterns.iter().map(|pattern| EventPattern::parse(pattern).unwrap()).collect();
             default_type(&patterns, &own).unwrap().to_string()
         };
         assert_eq!(default(&["*"]), "order.created");
@@ -105,7 +122,10 @@ mod tests {
     fn every_type_of_the_catalogue_has_a_sample_event() {
         for built_in in catalogue::all() {
             let event = make(built_in.name, None).unwrap();
-            assert_eq!((event.event_type.as_str(), event.workspace.as_str()), (built_in.name, "acme"));
+            assert_eq!(
+                (event.event_type.as_str(), event.workspace.as_str()),
+                (built_in.name, "acme")
+            );
         }
     }
 
@@ -123,10 +143,17 @@ mod tests {
     #[test]
     fn a_body_names_a_type_or_none() {
         for nothing in ["", "\n", "{}", r#"{"type":null}"#] {
-            assert_eq!(SendTest::parse(nothing.as_bytes()), Ok(SendTest { r#type: None }), "{nothing}");
+            assert_eq!(
+                SendTest::parse(nothing.as_bytes()),
+                Ok(SendTest { r#type: None }),
+                "{nothing}"
+            );
         }
         let parse = |body: &str| SendTest::parse(body.as_bytes());
-        assert_eq!(parse(r#"{"type":"order.created"}"#), Ok(SendTest { r#type: Some(name("order.created")) }));
+        assert_eq!(
+            parse(r#"{"type":"order.created"}"#),
+            Ok(SendTest { r#type: Some(name("order.created")) })
+        );
         assert_eq!(parse(r#"{"type":"a b"}"#).unwrap_err().code, "invalid_event_type");
         assert_eq!(parse(r#"{"event":"a"}"#).unwrap_err().code, "unknown_field");
     }

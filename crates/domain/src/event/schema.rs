@@ -4,7 +4,9 @@ mod bounds;
 mod patterns;
 mod steps;
 
-use boon::{Compiler, Draft, ErrorKind, InstanceToken, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use boon::{
+    Compiler, Draft, ErrorKind, InstanceToken, SchemaIndex, Schemas, UrlLoader, ValidationError,
+};
 use serde_json::{Value, value::RawValue};
 
 use crate::Invalid;
@@ -23,8 +25,8 @@ const LOCATION: &str = "https://schema.invalid/data.json";
 
 /// The error about a schema that this JSON reader does not take. A text that is no JSON at all is
 /// refused earlier.
-const UNREADABLE: &str =
-    "a schema has to be JSON of fewer than 128 levels, without half surrogate pairs and numbers beyond 1e308";
+const UNREADABLE: &str = "a schema has to be JSON of fewer than 128 levels, without half surrogate \
+    pairs and numbers beyond 1e308";
 /// The error about data that this JSON reader does not take. Data that is no JSON at all, or too
 /// deep, is refused earlier.
 const UNREADABLE_DATA: &str = "it has half a surrogate pair, or a number beyond 1e308";
@@ -61,7 +63,8 @@ impl DataSchema {
             return Err(BadSchema(format!("a schema takes at most {MAX_SCHEMA_BYTES} bytes")));
         }
         let bad = |error: &dyn std::fmt::Display| BadSchema(first_line(&error.to_string()));
-        let value: Value = serde_json::from_str(text).map_err(|_| BadSchema(UNREADABLE.to_owned()))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|_| BadSchema(UNREADABLE.to_owned()))?;
         if !value.is_object() {
             return Err(BadSchema("a schema has to be an object".to_owned()));
         }
@@ -94,8 +97,13 @@ impl DataSchema {
     /// value at fault. Data whose check would take more steps than are left is refused as
     /// `too_costly`.
     pub fn check(&self, data: &RawValue, path: &str, budget: &mut Budget) -> Result<(), Invalid> {
-        let value: Value = serde_json::from_str(data.get())
-            .map_err(|_| Invalid::field(path, "wrong_type", format!("{path} can't be checked: {UNREADABLE_DATA}")))?;
+        let value: Value = serde_json::from_str(data.get()).map_err(|_| {
+            Invalid::field(
+                path,
+                "wrong_type",
+                format!("{path} can't be checked: {UNREADABLE_DATA}"),
+            )
+        })?;
         budget.take(&self.source, &self.prices, &value).map_err(|why| too_costly(why, path))?;
         self.schemas.validate(&value, self.index).map_err(|error| complaint(leaf(&error), path))
     }
@@ -110,20 +118,24 @@ impl std::fmt::Debug for DataSchema {
 /// Refuses a schema that names an unknown draft. Nothing is fetched, so a draft of someone's own
 /// can't be known.
 fn check_draft(schema: &Value) -> Result<(), BadSchema> {
-    const DRAFTS: [&str; 5] = ["draft/2020-12", "draft/2019-09", "draft-07", "draft-06", "draft-04"];
+    const DRAFTS: [&str; 5] =
+        ["draft/2020-12", "draft/2019-09", "draft-07", "draft-06", "draft-04"];
     let Some(named) = schema["$schema"].as_str() else { return Ok(()) };
-    let bare = named.strip_prefix("https://").or_else(|| named.strip_prefix("http://")).unwrap_or(named);
+    let bare =
+        named.strip_prefix("https://").or_else(|| named.strip_prefix("http://")).unwrap_or(named);
     let path = bare.strip_suffix('#').unwrap_or(bare).strip_prefix("json-schema.org/");
     let draft = path.and_then(|path| path.strip_suffix("schema"));
-    let is_known = draft
-        .is_some_and(|draft| draft.is_empty() || draft.strip_suffix('/').is_some_and(|draft| DRAFTS.contains(&draft)));
+    let is_known = draft.is_some_and(|draft| {
+        draft.is_empty() || draft.strip_suffix('/').is_some_and(|draft| DRAFTS.contains(&draft))
+    });
     if is_known {
         return Ok(());
     }
     let shown: String = named.chars().take(100).collect();
     let known = DRAFTS.join(", ");
     Err(BadSchema(format!(
-        "$schema names {shown:?}, which is not known: leave it out, or give https://json-schema.org/draft/2020-12/schema. The known \
+        "$schema names {shown:?}, which is not known: leave it out, or give \
+         https://json-schema.org/draft/2020-12/schema. The known \
          drafts are {known}"
     )))
 }
@@ -131,13 +143,20 @@ fn check_draft(schema: &Value) -> Result<(), BadSchema> {
 /// Explains why a value is no schema, in words of ours.
 fn no_schema(error: &ValidationError<'_, '_>) -> BadSchema {
     let at = path_of(error, "schema");
-    let is_type = matches!(error.instance_location.tokens.last(), Some(InstanceToken::Prop(name)) if *name == "type");
+    let is_type = matches!(
+        error.instance_location.tokens.last(), Some(InstanceToken::Prop(name)) if *name == "type"
+    );
     BadSchema(match &error.kind {
         ErrorKind::AnyOf if is_type => format!(
-            "{at} has to be one of null, boolean, object, array, number, string and integer, or a list of some of them"
+            "{at} has to be one of null, boolean, object, array, number, string and integer, or a \
+             list of some of them"
         ),
-        ErrorKind::AnyOf | ErrorKind::OneOf(_) => format!("{at} has none of the forms that JSON Schema gives it"),
-        ErrorKind::Type { want, .. } => format!("{at} has to be of type {}", words(want.iter(), " or ")),
+        ErrorKind::AnyOf | ErrorKind::OneOf(_) => {
+            format!("{at} has none of the forms that JSON Schema gives it")
+        }
+        ErrorKind::Type { want, .. } => {
+            format!("{at} has to be of type {}", words(want.iter(), " or "))
+        }
         ErrorKind::Enum { want } => format!("{at} has to be one of {}", words(want.iter(), ", ")),
         ErrorKind::Format { want, .. } => format!("{at} has to be of the format {want}"),
         kind => format!("{at}: {}", first_line(&kind.to_string())),
@@ -151,14 +170,19 @@ fn words(values: impl Iterator<Item = impl ToString>, between: &str) -> String {
 fn too_costly(why: TooCostly, path: &str) -> Invalid {
     let message = match why {
         TooCostly::Event => {
-            format!("{path} is too large for the schema of its type: the check would take more than {MAX_STEPS} steps")
+            format!(
+                "{path} is too large for the schema of its type: the check would take more than \
+                 {MAX_STEPS} steps"
+            )
         }
         TooCostly::Call => format!(
-            "the checks of the call's events would take more than {MAX_STEPS_OF_CALL} steps together, and {path} is where they \
+            "the checks of the call's events would take more than {MAX_STEPS_OF_CALL} steps \
+             together, and {path} is where they \
              are used up: publish fewer events in one call"
         ),
         TooCostly::Schemas => format!(
-            "the schemas of the call's event types weigh more than {MAX_WEIGHT_OF_CALL} bytes together, and {path} is where they \
+            "the schemas of the call's event types weigh more than {MAX_WEIGHT_OF_CALL} bytes \
+             together, and {path} is where they \
              are used up: publish events of fewer types in one call"
         ),
     };
@@ -167,7 +191,8 @@ fn too_costly(why: TooCostly, path: &str) -> Invalid {
 
 /// The innermost value that is at fault: the values around it are at fault only because of it.
 fn leaf<'a, 's, 'v>(error: &'a ValidationError<'s, 'v>) -> &'a ValidationError<'s, 'v> {
-    let alternatives = matches!(error.kind, ErrorKind::AnyOf | ErrorKind::OneOf(_) | ErrorKind::Not);
+    let alternatives =
+        matches!(error.kind, ErrorKind::AnyOf | ErrorKind::OneOf(_) | ErrorKind::Not);
     match error.causes.first() {
         Some(cause) if !alternatives => leaf(cause),
         _ => error,
@@ -181,11 +206,16 @@ fn complaint(error: &ValidationError<'_, '_>, path: &str) -> Invalid {
             let name = format!("{at}{}", step(want.first().unwrap_or(&"")));
             Invalid::field(&name, "missing_field", format!("{name} is required"))
         }
-        ErrorKind::Type { want, .. } => {
-            Invalid::field(&at, "wrong_type", format!("{at} has to be of type {}", words(want.iter(), " or ")))
-        }
+        ErrorKind::Type { want, .. } => Invalid::field(
+            &at,
+            "wrong_type",
+            format!("{at} has to be of type {}", words(want.iter(), " or ")),
+        ),
         kind => {
-            let message = format!("{at} does not fit the event type's schema: {}", first_line(&kind.to_string()));
+            let message = format!(
+                "{at} does not fit the event type's schema: {}",
+                first_line(&kind.to_string())
+            );
             Invalid::field(&at, "schema_violation", message)
         }
     }
@@ -200,7 +230,8 @@ fn path_of(error: &ValidationError<'_, '_>, path: &str) -> String {
 
 /// `.name`, or `["the name"]` where it is no plain word.
 fn step(name: &str) -> String {
-    let plain = name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '$'));
+    let plain =
+        name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '$'));
     if plain && !name.is_empty() { format!(".{name}") } else { format!("[{name:?}]") }
 }
 
@@ -229,7 +260,13 @@ mod tests {
             "type": "object", "required": ["id"],
             "properties": {
                 "id": { "type": "string" },
-                "changes": { "type": "array", "items": { "type": "object", "required": ["fieldId"], "properties": { "a b": { "type": ["string", "null"] } } } },
+                "changes": {
+                    "type": "array",
+                    "items": {
+                        "type": "object", "required": ["fieldId"],
+                        "properties": { "a b": { "type": ["string", "null"] } },
+                    },
+                },
                 "n": { "anyOf": [{ "type": "integer" }, { "type": "null" }] },
                 "size": { "minimum": 3 }
             }
@@ -245,16 +282,25 @@ mod tests {
             check(json!({ "id": "x", "changes": [{ "fieldId": 1, "a b": 1 }] })),
             ("events[3].data.changes[0][\"a b\"]".into(), "wrong_type")
         );
-        assert_eq!(check(json!({ "id": "x", "n": "y" })), ("events[3].data.n".into(), "schema_violation"));
-        assert_eq!(check(json!({ "id": "x", "size": 1 })), ("events[3].data.size".into(), "schema_violation"));
+        assert_eq!(
+            check(json!({ "id": "x", "n": "y" })),
+            ("events[3].data.n".into(), "schema_violation")
+        );
+        assert_eq!(
+            check(json!({ "id": "x", "size": 1 })),
+            ("events[3].data.size".into(), "schema_violation")
+        );
     }
 
     #[test]
     fn odd_numbers_are_numbers() {
-        let schema = DataSchema::compile(r#"{"properties":{"n":{"type":"number"},"i":{"type":"integer"}}}"#).unwrap();
-        for data in
-            [r#"{"n":1e2,"i":1.0}"#, r#"{"n":123456789012345678901234567890,"i":123456789012345678901234567890}"#]
-        {
+        let schema =
+            DataSchema::compile(r#"{"properties":{"n":{"type":"number"},"i":{"type":"integer"}}}"#)
+                .unwrap();
+        for data in [
+            r#"{"n":1e2,"i":1.0}"#,
+            r#"{"n":123456789012345678901234567890,"i":123456789012345678901234567890}"#,
+        ] {
             let raw = RawValue::from_string(data.to_owned()).unwrap();
             assert_eq!(schema.check(&raw, "data", &mut Budget::default()), Ok(()), "{data}");
         }
@@ -289,7 +335,10 @@ mod tests {
             "http://json-schema.org/draft-04/schema#",
             "http://json-schema.org/schema#",
         ] {
-            assert!(DataSchema::compile(&json!({ "$schema": known }).to_string()).is_ok(), "{known}");
+            assert!(
+                DataSchema::compile(&json!({ "$schema": known }).to_string()).is_ok(),
+                "{known}"
+            );
         }
     }
 
@@ -308,8 +357,17 @@ mod tests {
             r#"{"pattern":"("}"#,
         ] {
             let error = DataSchema::compile(bad).expect_err(bad);
-            assert!(!error.to_string().is_empty() && !error.to_string().contains("root:"), "{bad}: {error}");
+            assert!(
+                !error.to_string().is_empty() && !error.to_string().contains("root:"),
+                "{bad}: {error}"
+            );
         }
-        assert!(DataSchema::compile(&format!(r#"{{"description":"{}"}}"#, "x".repeat(MAX_SCHEMA_BYTES))).is_err());
+        assert!(
+            DataSchema::compile(&format!(
+                r#"{{"description":"{}"}}"#,
+                "x".repeat(MAX_SCHEMA_BYTES)
+            ))
+            .is_err()
+        );
     }
 }

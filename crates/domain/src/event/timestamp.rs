@@ -19,11 +19,15 @@ impl Shape for Moment {
 
     fn read(at: &str, json: &RawValue) -> Result<Timestamp, Invalid> {
         let refused = |message| Invalid::field(at, "invalid_timestamp", message);
-        let timestamp = match (serde_json::from_str::<String>(json.get()), json.get().parse::<i64>()) {
+        let timestamp = match (
+            serde_json::from_str::<String>(json.get()),
+            json.get().parse::<i64>(),
+        ) {
             (Ok(text), _) => text.parse().ok(),
             (Err(_), Ok(number @ 0..FIRST_MILLISECOND)) => {
                 return Err(refused(format!(
-                    "{at} is in milliseconds, and {number} would be a time before 2001: if it is in seconds, multiply it by 1000; \
+                    "{at} is in milliseconds, and {number} would be a time before 2001: if it is \
+                     in seconds, multiply it by 1000; \
                      if it is that old, write it as RFC 3339"
                 )));
             }
@@ -31,7 +35,9 @@ impl Shape for Moment {
             (Err(_), Err(_)) => None,
         };
         let in_range = timestamp.filter(|timestamp| *timestamp >= Timestamp::UNIX_EPOCH);
-        in_range.ok_or_else(|| refused(format!("{at} has to be an RFC 3339 time or Unix milliseconds, from 1970 on")))
+        in_range.ok_or_else(|| {
+            refused(format!("{at} has to be an RFC 3339 time or Unix milliseconds, from 1970 on"))
+        })
     }
 }
 

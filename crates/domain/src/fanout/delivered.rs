@@ -89,7 +89,9 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::After(event) => event.fmt(f),
-            Self::Within(Partly { event, webhook, so_far }) => write!(f, "{event}.{webhook}.{}", so_far.name()),
+            Self::Within(Partly { event, webhook, so_far }) => {
+                write!(f, "{event}.{webhook}.{}", so_far.name())
+            }
         }
     }
 }
@@ -105,7 +107,10 @@ impl FromStr for Cursor {
         Ok(Self::Within(Partly {
             event: event.parse().map_err(|_| NoCursor)?,
             webhook: webhook.parse().map_err(|_| NoCursor)?,
-            so_far: Delivered::ALL.into_iter().find(|known| known.name() == so_far).ok_or(NoCursor)?,
+            so_far: Delivered::ALL
+                .into_iter()
+                .find(|known| known.name() == so_far)
+                .ok_or(NoCursor)?,
         }))
     }
 }
@@ -174,8 +179,9 @@ impl Reckoning {
     /// left out, but never the first one.
     pub fn add(&mut self, subscribers: &[Subscriber], most: usize) {
         for row in &mut self.rows {
-            let wanting =
-                subscribers.iter().filter(|subscriber| subscriber.settings.want(&row.event.event_type, &row.process));
+            let wanting = subscribers
+                .iter()
+                .filter(|subscriber| subscriber.settings.want(&row.event.event_type, &row.process));
             row.owed.extend(wanting.map(|subscriber| Owed {
                 webhook: subscriber.id,
                 delivery: DeliveryId::derive(row.event.id, subscriber.id, Cause::Published),

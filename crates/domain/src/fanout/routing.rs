@@ -127,7 +127,8 @@ impl Root {
     pub fn around(&self, id: WebhookId) -> impl Iterator<Item = &str> {
         let at = self.place(id);
         let near = self.pages.iter().enumerate().take(at + 2).skip(at.saturating_sub(1));
-        near.filter(move |(nth, page)| *nth == at || page.bytes <= SMALL_PAIR).map(|(_, page)| page.hash.as_str())
+        near.filter(move |(nth, page)| *nth == at || page.bytes <= SMALL_PAIR)
+            .map(|(_, page)| page.hash.as_str())
     }
 
     /// Changes the index to this subscription for the webhook, or to none; returns none if that is
@@ -151,7 +152,10 @@ impl Root {
             return Ok(None);
         }
         if before.is_none() && self.webhooks() >= most {
-            let message = format!("the workspace has {} webhooks; it can have {most} at most", self.webhooks());
+            let message = format!(
+                "the workspace has {} webhooks; it can have {most} at most",
+                self.webhooks()
+            );
             return Err(Refused::Limit(Invalid::conflicting(None, "too_many_webhooks", message)));
         }
         let named_before = page.names_operational(id);
@@ -161,8 +165,14 @@ impl Root {
         };
         let named: usize = self.pages.iter().map(|page| page.operational).sum();
         if !named_before && page.names_operational(id) && named >= MAX_OPERATIONAL {
-            let message = format!("{MAX_OPERATIONAL} webhooks of the workspace name operational events; no more can");
-            return Err(Refused::Limit(Invalid::conflicting(Some("events"), "too_many_operational_webhooks", message)));
+            let message = format!(
+                "{MAX_OPERATIONAL} webhooks of the workspace name operational events; no more can"
+            );
+            return Err(Refused::Limit(Invalid::conflicting(
+                Some("events"),
+                "too_many_operational_webhooks",
+                message,
+            )));
         }
         let mut replaced = at..(at + 1).min(self.pages.len());
         for beside in [at.checked_sub(1), Some(at + 1)].into_iter().flatten() {
@@ -172,17 +182,24 @@ impl Root {
                 replaced = replaced.start.min(beside)..replaced.end.max(beside + 1);
             }
         }
-        let is_last = replaced.end == self.pages.len() && page.0.last_key_value().is_some_and(|(last, _)| *last == id);
+        let is_last = replaced.end == self.pages.len()
+            && page.0.last_key_value().is_some_and(|(last, _)| *last == id);
         let (refs, mut written) = stored(if is_last { page.filled() } else { page.divided() })?;
         let mut root = self.clone();
-        let mut removed: Vec<String> = root.pages.splice(replaced, refs).map(|page| page.hash).collect();
+        let mut removed: Vec<String> =
+            root.pages.splice(replaced, refs).map(|page| page.hash).collect();
         written.retain(|page| !removed.contains(&page.hash));
         removed.retain(|hash| !root.hashes().any(|kept| kept == hash));
         if root.bytes() > MAX_INDEX_BYTES && root.bytes() > self.bytes() {
             let message = format!(
-                "events and filters of all the workspace's webhooks take at most {MAX_INDEX_BYTES} bytes together"
+                "events and filters of all the workspace's webhooks take at most {MAX_INDEX_BYTES} \
+                 bytes together"
             );
-            return Err(Refused::Limit(Invalid::conflicting(Some("events"), "too_many_subscriptions", message)));
+            return Err(Refused::Limit(Invalid::conflicting(
+                Some("events"),
+                "too_many_subscriptions",
+                message,
+            )));
         }
         Ok(Some(Changed { root, written, removed }))
     }

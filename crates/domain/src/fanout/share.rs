@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn a_share_travels_with_its_event() {
         let event = event(1, "order.created", r#"{"n": 1.0}"#);
-        let message = Shared::message(Share::ALL.part(WebhookId(1), WebhookId(1000)), &event).unwrap();
+        let message =
+            Shared::message(Share::ALL.part(WebhookId(1), WebhookId(1000)), &event).unwrap();
         insta::assert_snapshot!("a_share", message);
         let read = Shared::parse(&message).unwrap().unwrap();
         assert_eq!(

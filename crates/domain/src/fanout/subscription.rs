@@ -78,7 +78,9 @@ impl Subscription {
     /// Tells whether it names an operational event, or several by a prefix.
     pub fn names_operational(&self) -> bool {
         let mut named = self.events.iter().filter(|pattern| **pattern != EventPattern::All);
-        named.any(|pattern| catalogue::operational_types().any(|operational| pattern.matches(&operational)))
+        named.any(|pattern| {
+            catalogue::operational_types().any(|operational| pattern.matches(&operational))
+        })
     }
 
     /// Decides the way of an event to this webhook. A paused or disabled webhook has one too: its
@@ -87,7 +89,8 @@ impl Subscription {
     /// The end of a run is an end also for a webhook that does not subscribe to it: held events
     /// must not wait for their deadline.
     pub fn route(&self, event: &Event, process: &Process) -> Route {
-        let timing = filter::timing(&self.events, &self.filters, self.timing, &event.event_type, process);
+        let timing =
+            filter::timing(&self.events, &self.filters, self.timing, &event.event_type, process);
         match (&process.context_id, timing) {
             (Some(context), timing) if process::ends(&event.event_type) && self.holds => {
                 Route::End { context: context.clone(), wanted: timing.is_some() }

@@ -46,7 +46,10 @@ fn a_delivery_id_is_a_function_of_event_webhook_and_cause() {
     let id = DeliveryId::derive(event, WebhookId(42), Cause::Published);
     assert_eq!(id, DeliveryId::derive(event, WebhookId(42), Cause::Published));
     assert_ne!(id, DeliveryId::derive(event, WebhookId(43), Cause::Published));
-    assert_ne!(id, DeliveryId::derive(EventId::new(event.time(), &[8; 10]), WebhookId(42), Cause::Published));
+    assert_ne!(
+        id,
+        DeliveryId::derive(EventId::new(event.time(), &[8; 10]), WebhookId(42), Cause::Published)
+    );
     assert_eq!(
         id.to_string(),
         "01856aa0-c493-8173-8f9a-e97ae5338db4",
@@ -79,8 +82,12 @@ fn each_replay_and_each_test_is_a_delivery_of_its_own() {
 proptest! {
     #[test]
     fn events_of_one_call_sort_in_its_order(ms in 0i64..1 << 47, x: [u8; 10], y: [u8; 10], mark: [u8; 4], a in 0usize..4096, b in 0usize..4096) {
-        let (id, other) = (EventId::new(at(ms), &x).of(mark, a), EventId::new(at(ms), &y).of(mark, b));
-        prop_assert_eq!((other.place_in_call_of(&id), id.place_in_call_of(&other)), (Some(b), Some(a)));
+        let (id, other) = (
+            EventId::new(at(ms), &x).of(mark, a), EventId::new(at(ms), &y).of(mark, b)
+        );
+        prop_assert_eq!(
+            (other.place_in_call_of(&id), id.place_in_call_of(&other)), (Some(b), Some(a))
+        );
         prop_assert_eq!(EventId::new(at(ms + 1), &y).of(mark, b).place_in_call_of(&id), None);
         let another_mark = [mark[0], !mark[1], mark[2], mark[3]];
         prop_assert_eq!(EventId::new(at(ms), &y).of(another_mark, b).place_in_call_of(&id), None);
@@ -95,7 +102,10 @@ proptest! {
         prop_assert!(EventId::new(at(a), &x) < EventId::new(at(b), &y));
         let (of_a, of_b) = (EventId::new(at(a), &x), EventId::new(at(b), &y));
         let webhook = WebhookId(1);
-        let (first, second) = (DeliveryId::derive(of_a, webhook, Cause::Published), DeliveryId::derive(of_b, webhook, Cause::Published));
+        let (first, second) = (
+            DeliveryId::derive(of_a, webhook, Cause::Published),
+            DeliveryId::derive(of_b, webhook, Cause::Published)
+        );
         prop_assert!(first < second);
         prop_assert!(DeliveryId::first_at(at(a)) <= first && first < DeliveryId::first_at(at(b)));
         prop_assert_eq!(first.to_string() < second.to_string(), first < second);

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 /// Declares a body, or an object in one, as a struct whose fields clients send.
 ///
-/// From the declaration come the reader ([`Shape::read`](crate::input::Shape), with complaints that name their field) and the schema
-/// of the OpenAPI document, which has the doc comments as its descriptions. The name of a field is that of the struct in camel case.
+/// From the declaration come the reader ([`Shape::read`](crate::input::Shape), with complaints that
+/// name their field) and the schema of the OpenAPI document, which has the doc comments as its
+/// descriptions. The name of a field is that of the struct in camel case.
 ///
-/// - `name: Type` reads the type by its own [`Shape`](crate::input::Shape), and `name: Type as Shape` by another one.
+/// - `name: Type` reads the type by its own [`Shape`](crate::input::Shape), and
+///   `name: Type as Shape` by another one.
 /// - A field with `= value` may be absent or `null`, and is the value then.
-/// - An answer that has the same fields has the first paragraph of each doc comment. What follows it is said of requests alone.
+/// - An answer that has the same fields has the first paragraph of each doc comment. What follows
+///   it is said of requests alone.
 /// - Fields after `beside` are not sent: they begin as their type's default.
 macro_rules! body {
     (
@@ -34,7 +37,8 @@ macro_rules! body {
         }
 
         impl $Body {
-            /// Takes the fields of a body. Where one is absent, that of `old` holds, if there is an old one.
+            /// Takes the fields of a body. Where one is absent, that of `old` holds, if there is an
+            /// old one.
             pub(crate) fn take(
                 fields: &mut $crate::input::Fields<'_>,
                 old: Option<&Self>,
@@ -51,7 +55,9 @@ macro_rules! body {
 
             /// Reads a whole body, which has these fields and no others.
             #[allow(dead_code, reason = "what stands within another body is not read by itself")]
-            pub(crate) fn of_fields(mut fields: $crate::input::Fields<'_>) -> Result<Self, $crate::Invalid> {
+            pub(crate) fn of_fields(
+                mut fields: $crate::input::Fields<'_>
+            ) -> Result<Self, $crate::Invalid> {
                 let body = Self::take(&mut fields, None)?;
                 fields.finish()?;
                 Ok(body)
@@ -71,7 +77,9 @@ macro_rules! body {
             const ABOUT: &str = concat!($($about, "\n"),+);
 
             fn fields() -> Vec<$crate::input::openapi::Field> {
-                vec![$($crate::input::openapi::Field::of::<$crate::input::body!(@shape $Type $(, $Shape)?)>(
+                vec![$($crate::input::openapi::Field::of::<$crate::input::body!(
+                    @shape $Type $(, $Shape)?
+                )>(
                     $crate::input::json_name(stringify!($field)),
                     concat!($($doc, "\n"),+),
                     $crate::input::body!(@is_optional $($default)?),
@@ -79,7 +87,9 @@ macro_rules! body {
             }
 
             fn add_fields_to(named: &mut $crate::input::openapi::Named) {
-                $(<$crate::input::body!(@shape $Type $(, $Shape)?) as $crate::input::Shape>::add_to(named);)+
+                $(<$crate::input::body!(
+                    @shape $Type $(, $Shape)?
+                ) as $crate::input::Shape>::add_to(named);)+
             }
         }
 
@@ -112,7 +122,8 @@ macro_rules! body {
 
 pub(crate) use body;
 
-/// The name of a struct's field in JSON: `timeout_seconds` is `timeoutSeconds`, and `r#type` is `type`.
+/// The name of a struct's field in JSON: `timeout_seconds` is `timeoutSeconds`, and `r#type` is
+/// `type`.
 pub(crate) fn json_name(field: &'static str) -> Cow<'static, str> {
     let field = field.strip_prefix("r#").unwrap_or(field);
     let mut words = field.split('_');
@@ -161,13 +172,22 @@ mod tests {
     }
 
     fn order(article: &str, note: Option<&str>, number: u8) -> Order {
-        Order { article_name: article.to_owned(), note: note.map(str::to_owned), r#type: number, is_paid: false }
+        Order {
+            article_name: article.to_owned(),
+            note: note.map(str::to_owned),
+            r#type: number,
+            is_paid: false,
+        }
     }
 
     #[test]
     fn names_are_in_camel_case() {
-        for (field, name) in [("url", "url"), ("r#type", "type"), ("retry_schedule", "retrySchedule"), ("a_b_c", "aBC")]
-        {
+        for (field, name) in [
+            ("url", "url"),
+            ("r#type", "type"),
+            ("retry_schedule", "retrySchedule"),
+            ("a_b_c", "aBC"),
+        ] {
             assert_eq!(json_name(field), name);
         }
     }
@@ -179,8 +199,12 @@ mod tests {
         assert_eq!(take(r#"{"articleName":"pen"}"#, None), Ok(order("pen", None, 1)));
         assert_eq!(take("{}", Some(&old)), Ok(old.clone()));
         assert_eq!(take(r#"{"note":null,"type":null}"#, Some(&old)), Ok(order("book", None, 1)));
-        let missing = Err(Invalid::field("articleName", "missing_field", "articleName is required"));
-        assert_eq!((take("{}", None), take(r#"{"articleName":null}"#, Some(&old))), (missing.clone(), missing));
+        let missing =
+            Err(Invalid::field("articleName", "missing_field", "articleName is required"));
+        assert_eq!(
+            (take("{}", None), take(r#"{"articleName":null}"#, Some(&old))),
+            (missing.clone(), missing)
+        );
         let unknown = Invalid::field("isPaid", "unknown_field", "isPaid is not a known field");
         assert_eq!(take(r#"{"articleName":"pen","isPaid":true}"#, None), Err(unknown));
     }

@@ -34,8 +34,16 @@ mod tests {
 
     #[test]
     fn another_spelling_of_a_field_is_found() {
-        let fields =
-            ["url", "events", "rateLimit", "retrySchedule", "successStatuses", "timeoutSeconds", "type", "data"];
+        let fields = [
+            "url",
+            "events",
+            "rateLimit",
+            "retrySchedule",
+            "successStatuses",
+            "timeoutSeconds",
+            "type",
+            "data",
+        ];
         for (written, meant) in [
             ("rate_limit", &["rateLimit"][..]),
             ("RateLimit", &["rateLimit"]),

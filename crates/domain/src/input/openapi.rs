@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, SchemaFormat, Type,
+        ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, SchemaFormat,
+        Type,
         schema::{AdditionalProperties, SchemaType},
     },
 };
@@ -17,7 +18,8 @@ use super::{
     shape::{Absent, JsonObject, Number, Shape, Text, Time},
 };
 
-/// Says what a type looks like whose schema can't be derived: its name in the document, its description and its schema.
+/// Says what a type looks like whose schema can't be derived: its name in the document, its
+/// description and its schema.
 macro_rules! described {
     ($Type:ty, $name:literal, $about:expr, $schema:expr $(, refers to $Other:ty)?) => {
         impl utoipa::PartialSchema for $Type {
@@ -68,7 +70,8 @@ pub struct Field {
 }
 
 impl Field {
-    /// A field of this shape, with its doc comment. One that `is_optional` has a value of its own where it is absent.
+    /// A field of this shape, with its doc comment. One that `is_optional` has a value of its own
+    /// where it is absent.
     pub fn of<S: Shape>(name: Cow<'static, str>, about: &str, is_optional: bool) -> Self {
         Self {
             name,
@@ -108,7 +111,11 @@ pub fn parameters<A: Asked>() -> Vec<KnownParameter> {
 struct Known(Vec<KnownParameter>);
 
 impl Source for Known {
-    fn take<P: Parameter>(&mut self, name: &'static str, about: &'static str) -> Result<Option<P::Value>, Invalid> {
+    fn take<P: Parameter>(
+        &mut self,
+        name: &'static str,
+        about: &'static str,
+    ) -> Result<Option<P::Value>, Invalid> {
         self.0.push(KnownParameter { name, about, schema: P::schema() });
         Ok(None)
     }
@@ -130,7 +137,9 @@ pub fn sent(about: &str, fields: impl IntoIterator<Item = Field>) -> Described {
 pub fn answered<B: Body>(mut object: ObjectBuilder) -> ObjectBuilder {
     for field in B::fields() {
         let about = field.about.split("\n\n").next().unwrap_or_default();
-        object = object.property(field.name.clone(), with_description(field.answered, about)).required(field.name);
+        object = object
+            .property(field.name.clone(), with_description(field.answered, about))
+            .required(field.name);
     }
     object
 }
@@ -236,9 +245,12 @@ pub fn map_of(names: ObjectBuilder, values: impl Into<Described>) -> ObjectBuild
         .additional_properties(Some(AdditionalProperties::RefOr(values.into())))
 }
 
-/// An object that says nothing of its members. It has to say that, or generated clients take it for one that has none.
+/// An object that says nothing of its members. It has to say that, or generated clients take it for
+/// one that has none.
 pub fn open_object() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(true)))
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
 }
 
 /// The value false and no other.

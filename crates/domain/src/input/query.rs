@@ -18,7 +18,8 @@ const MAX_LIMIT: u16 = 100;
 
 /// A query of a call. Each of its parameters may be absent.
 pub trait Asked: Sized {
-    /// Takes the parameters. The OpenAPI document learns of them here, too: to it nothing is given, and it notes what is asked for.
+    /// Takes the parameters. The OpenAPI document learns of them here, too: to it nothing is given,
+    /// and it notes what is asked for.
     fn read(query: &mut impl Source) -> Result<Self, Invalid>;
 
     /// Reads all parameters of a call. None may be given twice, and none be unknown.
@@ -42,7 +43,11 @@ pub trait Parameter: Documented {
 /// A source of parameters: the query of a call, or the OpenAPI document.
 pub trait Source {
     /// Takes a parameter. `about` describes it in the OpenAPI document.
-    fn take<P: Parameter>(&mut self, name: &'static str, about: &'static str) -> Result<Option<P::Value>, Invalid>;
+    fn take<P: Parameter>(
+        &mut self,
+        name: &'static str,
+        about: &'static str,
+    ) -> Result<Option<P::Value>, Invalid>;
 }
 
 /// The parameters of a call that have not been taken yet.
@@ -56,7 +61,11 @@ impl Query {
                 Entry::Vacant(entry) => drop(entry.insert(value)),
                 Entry::Occupied(entry) => {
                     let name = entry.key();
-                    return Err(Invalid::field(name, "repeated_parameter", format!("{name} is given twice")));
+                    return Err(Invalid::field(
+                        name,
+                        "repeated_parameter",
+                        format!("{name} is given twice"),
+                    ));
                 }
             }
         }
@@ -67,13 +76,21 @@ impl Query {
     fn finish(self) -> Result<(), Invalid> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => Err(Invalid::field(name, "unknown_parameter", format!("{name} is not a known parameter"))),
+            Some(name) => Err(Invalid::field(
+                name,
+                "unknown_parameter",
+                format!("{name} is not a known parameter"),
+            )),
         }
     }
 }
 
 impl Source for Query {
-    fn take<P: Parameter>(&mut self, name: &'static str, _: &'static str) -> Result<Option<P::Value>, Invalid> {
+    fn take<P: Parameter>(
+        &mut self,
+        name: &'static str,
+        _: &'static str,
+    ) -> Result<Option<P::Value>, Invalid> {
         self.0.remove(name).map(|text| P::read(name, text)).transpose()
     }
 }
@@ -89,9 +106,13 @@ pub struct Page<C> {
 
 impl<C: FromStr> Asked for Page<C> {
     fn read(query: &mut impl Source) -> Result<Self, Invalid> {
-        let limit = query.take::<Limit>("limit", "How many items a page has at most. 50 unless given.")?;
+        let limit =
+            query.take::<Limit>("limit", "How many items a page has at most. 50 unless given.")?;
         let about = "The `next` of an earlier answer: what follows it is answered.";
-        Ok(Self { limit: limit.unwrap_or(DEFAULT_LIMIT), after: query.take::<Cursor<C>>("cursor", about)? })
+        Ok(Self {
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            after: query.take::<Cursor<C>>("cursor", about)?,
+        })
     }
 }
 
@@ -143,8 +164,13 @@ impl Parameter for Time {
     fn read(name: &str, text: String) -> Result<Timestamp, Invalid> {
         text.parse().map_err(|_| {
             // A `+` that was not encoded has arrived as a space.
-            let is_decoded = text.contains(' ') && text.replace(' ', "+").parse::<Timestamp>().is_ok();
-            let hint = if is_decoded { ": the + of its offset arrived as a space, so write it as %2B" } else { "" };
+            let is_decoded =
+                text.contains(' ') && text.replace(' ', "+").parse::<Timestamp>().is_ok();
+            let hint = if is_decoded {
+                ": the + of its offset arrived as a space, so write it as %2B"
+            } else {
+                ""
+            };
             has_to_be(name, &format!("an RFC 3339 time{hint}"))
         })
     }
@@ -188,7 +214,8 @@ mod document {
         }
     }
 
-    /// A cursor is a text in every list, whatever it is made of: what is answered fits where it is sent.
+    /// A cursor is a text in every list, whatever it is made of: what is answered fits where it is
+    /// sent.
     impl<C> PartialSchema for Cursor<C> {
         fn schema() -> Described {
             text().into()
@@ -227,19 +254,28 @@ mod tests {
     impl Asked for Everything {
         fn read(query: &mut impl Source) -> Result<Self, Invalid> {
             let page = Page::read(query)?;
-            Ok(Self { page, since: query.take::<Time>("since", "")?, order: query.take::<Order>("order", "")? })
+            Ok(Self {
+                page,
+                since: query.take::<Time>("since", "")?,
+                order: query.take::<Order>("order", "")?,
+            })
         }
     }
 
     fn read(pairs: &[(&str, &str)]) -> Result<Everything, Invalid> {
-        Everything::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Everything::of(
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        )
     }
 
     #[test]
     fn a_parameter_that_is_given_twice_is_refused_even_with_one_value() {
         for second in ["5", "6"] {
             let refused = read(&[("limit", "5"), ("order", "asc"), ("limit", second)]);
-            assert_eq!(refused, Err(Invalid::field("limit", "repeated_parameter", "limit is given twice")));
+            assert_eq!(
+                refused,
+                Err(Invalid::field("limit", "repeated_parameter", "limit is given twice"))
+            );
         }
     }
 
@@ -247,11 +283,13 @@ mod tests {
     fn a_plus_that_arrived_as_a_space_is_explained() {
         let time = |text| read(&[("since", text)]).map(|read| read.since);
         assert_eq!(time("2026-01-15T00:00:00+02:00"), Ok("2026-01-14T22:00:00Z".parse().ok()));
-        let message = "since has to be an RFC 3339 time: the + of its offset arrived as a space, so write it as %2B";
+        let message = "since has to be an RFC 3339 time: the + of its offset arrived as a space, \
+            so write it as %2B";
         let refused = Invalid::field("since", "invalid_parameter", message);
         assert_eq!(time("2026-01-15T00:00:00 02:00"), Err(refused));
         for other in ["yesterday", "next week", ""] {
-            let refused = Invalid::field("since", "invalid_parameter", "since has to be an RFC 3339 time");
+            let refused =
+                Invalid::field("since", "invalid_parameter", "since has to be an RFC 3339 time");
             assert_eq!(time(other), Err(refused), "{other}");
         }
     }
@@ -263,13 +301,18 @@ mod tests {
         assert_eq!(limit(&[("limit", "1")]), Ok(1));
         assert_eq!(limit(&[("limit", "100")]), Ok(100));
         for bad in ["0", "101", "-1", "x", ""] {
-            assert_eq!(limit(&[("limit", bad)]).unwrap_err().field.as_deref(), Some("limit"), "{bad}");
+            assert_eq!(
+                limit(&[("limit", bad)]).unwrap_err().field.as_deref(),
+                Some("limit"),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn an_unknown_parameter_is_named() {
-        let nothing = Everything { page: Page { limit: 50, after: None }, since: None, order: None };
+        let nothing =
+            Everything { page: Page { limit: 50, after: None }, since: None, order: None };
         assert_eq!(read(&[]), Ok(nothing));
         assert_eq!(read(&[("stauts", "x")]).unwrap_err().field.as_deref(), Some("stauts"));
     }

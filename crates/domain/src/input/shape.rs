@@ -1,4 +1,5 @@
-//! The shapes of what clients send. Each reads its values, and says in the OpenAPI document what they look like.
+//! The shapes of what clients send. Each reads its values, and says in the OpenAPI document what
+//! they look like.
 
 use std::marker::PhantomData;
 
@@ -8,7 +9,8 @@ use serde_json::value::RawValue;
 
 use super::{Invalid, Whole};
 
-/// The shape of a field of a [`body`](super::body!) says how its value is read, and how the OpenAPI document describes it.
+/// The shape of a field of a [`body`](super::body!) says how its value is read, and how the OpenAPI
+/// document describes it.
 ///
 /// A type that is read as itself is its own shape. The others of this file exist only as shapes.
 pub trait Shape: Documented {
@@ -49,7 +51,8 @@ pub trait Shape: Documented {
     }
 }
 
-/// The document knows everything that can be sent. Without the feature `openapi`, as in the functions, there is no document.
+/// The document knows everything that can be sent. Without the feature `openapi`, as in the
+/// functions, there is no document.
 #[cfg(feature = "openapi")]
 pub trait Documented: utoipa::ToSchema {}
 #[cfg(feature = "openapi")]
@@ -60,13 +63,15 @@ pub trait Documented {}
 #[cfg(not(feature = "openapi"))]
 impl<T> Documented for T {}
 
-/// A value that may be absent from a request. `IN_ANSWERS` says whether an answer can be without it, too.
+/// A value that may be absent from a request. `IN_ANSWERS` says whether an answer can be without
+/// it, too.
 pub struct Absent<S, const IN_ANSWERS: bool>(PhantomData<S>);
 
 /// A value that may be absent, in requests and in answers.
 pub type Optional<S> = Absent<S, true>;
 
-/// A value that a webhook may have of its own. Without one it has its profile's, so that an answer always has one.
+/// A value that a webhook may have of its own. Without one it has its profile's, so that an answer
+/// always has one.
 pub type Own<S> = Absent<S, false>;
 
 impl<S: Shape, const IN_ANSWERS: bool> Shape for Absent<S, IN_ANSWERS>
@@ -113,7 +118,8 @@ where
     fn read(at: &str, json: &RawValue) -> Result<N, Invalid> {
         let number: Whole = parsed(at, json, "a whole number")?;
         let in_range = number.within(LEAST..=MOST).and_then(|number| N::try_from(number).ok());
-        in_range.ok_or_else(|| Invalid::field(at, "out_of_range", format!("{at} is {LEAST} to {MOST}")))
+        in_range
+            .ok_or_else(|| Invalid::field(at, "out_of_range", format!("{at} is {LEAST} to {MOST}")))
     }
 }
 
@@ -130,7 +136,11 @@ where
     fn read(at: &str, json: &RawValue) -> Result<String, Invalid> {
         let text = text(at, json)?;
         if text.len() > BYTES {
-            return Err(Invalid::field(at, "too_long", format!("{at} takes at most {BYTES} bytes")));
+            return Err(Invalid::field(
+                at,
+                "too_long",
+                format!("{at} takes at most {BYTES} bytes"),
+            ));
         }
         Ok(text)
     }
@@ -155,7 +165,11 @@ impl Shape for JsonObject {
     type Value = Box<RawValue>;
 
     fn read(at: &str, json: &RawValue) -> Result<Box<RawValue>, Invalid> {
-        if json.get().starts_with('{') { Ok(json.to_owned()) } else { Err(wrong_type(at, "an object")) }
+        if json.get().starts_with('{') {
+            Ok(json.to_owned())
+        } else {
+            Err(wrong_type(at, "an object"))
+        }
     }
 }
 
@@ -169,7 +183,11 @@ impl Shape for bool {
 }
 
 /// Reads what serde can read; `shape` completes "… has to be".
-pub(crate) fn parsed<'a, T: Deserialize<'a>>(at: &str, json: &'a RawValue, shape: &str) -> Result<T, Invalid> {
+pub(crate) fn parsed<'a, T: Deserialize<'a>>(
+    at: &str,
+    json: &'a RawValue,
+    shape: &str,
+) -> Result<T, Invalid> {
     serde_json::from_str(json.get()).map_err(|_| wrong_type(at, shape))
 }
 
@@ -178,7 +196,8 @@ pub(crate) fn text(at: &str, json: &RawValue) -> Result<String, Invalid> {
     parsed(at, json, "a text")
 }
 
-/// Reads one of some names. The complaint about another one has this code, and lists those that are known.
+/// Reads one of some names. The complaint about another one has this code, and lists those that are
+/// known.
 pub(crate) fn one_of<V: Copy>(
     at: &str,
     json: &RawValue,
@@ -190,7 +209,11 @@ pub(crate) fn one_of<V: Copy>(
         return Ok(*value);
     }
     let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-    Err(Invalid::field(at, code, format!("{wanted:?} is not a {at}; known are {}", known.join(", "))))
+    Err(Invalid::field(
+        at,
+        code,
+        format!("{wanted:?} is not a {at}; known are {}", known.join(", ")),
+    ))
 }
 
 pub(crate) fn wrong_type(at: &str, shape: &str) -> Invalid {

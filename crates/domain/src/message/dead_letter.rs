@@ -1,4 +1,5 @@
-//! The reasons that messages can't go on. A redrive keeps the reason, and `docs/operations.md` says what to do about each.
+//! The reasons that messages can't go on. A redrive keeps the reason, and `docs/operations.md` says
+//! what to do about each.
 
 /// The reason that a message went to a dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

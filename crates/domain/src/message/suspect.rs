@@ -80,14 +80,20 @@ mod tests {
 
     #[test]
     fn a_suspect_is_begun_only_with_time_to_handle_and_forget_it() {
-        assert_eq!([7, 8, 27].map(|seconds| can_begin(Duration::from_secs(seconds))), [false, true, true]);
+        assert_eq!(
+            [7, 8, 27].map(|seconds| can_begin(Duration::from_secs(seconds))),
+            [false, true, true]
+        );
     }
 
     #[test]
     fn each_message_has_the_turn_that_its_deaths_ask_for() {
         let deaths = [None, Some(0), Some(2), Some(0), Some(1), Some(3), None, Some(4)];
         use Handling::{Alone, First, GiveUp, Later, Together};
-        assert_eq!(handling(deaths), [First, Together, Alone, Together, Later, GiveUp, First, GiveUp]);
+        assert_eq!(
+            handling(deaths),
+            [First, Together, Alone, Together, Later, GiveUp, First, GiveUp]
+        );
         assert_eq!(handling([]), []);
     }
 
@@ -99,16 +105,21 @@ mod tests {
             receives: u32,
             deaths: u32,
         }
-        let mut left: Vec<_> = (0..kills.len()).map(|at| Message { at, receives: 0, deaths: 0 }).collect();
+        let mut left: Vec<_> =
+            (0..kills.len()).map(|at| Message { at, receives: 0, deaths: 0 }).collect();
         let mut gone = vec![0; kills.len()];
         for round in 1.. {
             left.iter_mut().for_each(|message| message.receives += 1);
-            let known = left.iter().map(|message| is_suspect(message.receives).then_some(message.deaths));
+            let known =
+                left.iter().map(|message| is_suspect(message.receives).then_some(message.deaths));
             let handling = handling(known);
-            let mut done: Vec<usize> =
-                (0..left.len()).filter(|nth| handling[*nth] == Handling::GiveUp).map(|nth| left[nth].at).collect();
+            let mut done: Vec<usize> = (0..left.len())
+                .filter(|nth| handling[*nth] == Handling::GiveUp)
+                .map(|nth| left[nth].at)
+                .collect();
             for sort in [Handling::First, Handling::Together, Handling::Alone] {
-                let group: Vec<usize> = (0..left.len()).filter(|nth| handling[*nth] == sort).collect();
+                let group: Vec<usize> =
+                    (0..left.len()).filter(|nth| handling[*nth] == sort).collect();
                 if group.iter().any(|nth| kills[left[*nth].at]) {
                     let counted = group.iter().filter(|_| sort != Handling::First);
                     counted.for_each(|nth| left[*nth].deaths += 1);
@@ -127,7 +138,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_kills_is_given_up_after_a_few_deaths_and_the_others_are_handled(kills in prop::collection::vec(any::<bool>(), 1..=10)) {
+        fn what_kills_is_given_up_after_a_few_deaths_and_the_others_are_handled(
+            kills in prop::collection::vec(any::<bool>(), 1..=10)
+        ) {
             let killers = kills.iter().filter(|kills| **kills).count();
             let gone = rounds(&kills);
             for (at, kills) in kills.iter().enumerate() {

@@ -4,8 +4,11 @@ use serde_json::Value as Json;
 
 use super::*;
 
-const TELLER: Teller<'_> =
-    Teller { stage: "production", function: "deliver", request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd" };
+const TELLER: Teller<'_> = Teller {
+    stage: "production",
+    function: "deliver",
+    request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+};
 
 fn at() -> Timestamp {
     Timestamp::from_second(1_700_000_000).unwrap()
@@ -58,13 +61,23 @@ fn every_line_has_what_its_metrics_name() {
         let line: Json = serde_json::from_str(&line).unwrap();
         let mut told = BTreeSet::new();
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
-            let dimensions = directive["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap());
-            assert!(dimensions.into_iter().all(|name| line[name.as_str().unwrap()].is_string()), "{line}");
+            let dimensions = directive["Dimensions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|set| set.as_array().unwrap());
+            assert!(
+                dimensions.into_iter().all(|name| line[name.as_str().unwrap()].is_string()),
+                "{line}"
+            );
             let metrics = directive["Metrics"].as_array().unwrap().iter();
             told.extend(metrics.map(|metric| metric["Name"].as_str().unwrap().to_owned()));
         }
         assert_eq!(told, Metric::ALL.map(|metric| metric.name().to_owned()).into());
-        assert!(told.iter().all(|name| line[name].is_number() || line[name]["Values"].is_array()), "{line}");
+        assert!(
+            told.iter().all(|name| line[name].is_number() || line[name]["Values"].is_array()),
+            "{line}"
+        );
     }
 }
 
@@ -76,12 +89,18 @@ fn a_spread_has_at_most_a_hundred_values_that_are_near_the_true_ones() {
         let value = rounded(milliseconds);
         values.insert(value);
         if milliseconds < 100_000_000 {
-            assert!(value.abs_diff(milliseconds) * 8 <= milliseconds, "{milliseconds} is not {value}");
+            assert!(
+                value.abs_diff(milliseconds) * 8 <= milliseconds,
+                "{milliseconds} is not {value}"
+            );
         }
     }
     assert!(values.len() < 100, "{}", values.len());
     assert_eq!(values.last(), Some(&100_000_000));
-    assert_eq!([0, 9, 10, 11, 104, 999, u64::MAX].map(rounded), [0, 9, 10, 10, 100, 1000, 100_000_000]);
+    assert_eq!(
+        [0, 9, 10, 11, 104, 999, u64::MAX].map(rounded),
+        [0, 9, 10, 10, 100, 1000, 100_000_000]
+    );
 }
 
 /// The table of metrics in the documentation: name, unit, dimensions.
@@ -99,7 +118,10 @@ fn documented() -> Vec<[String; 3]> {
 
 #[test]
 fn the_documentation_has_every_metric_and_no_other() {
-    let dimensions = |metric: Metric| metric.dimensions().iter().map(|set| set.join(" + ")).collect::<Vec<_>>();
-    let told = |metric: Metric| [metric.name().to_owned(), metric.unit().to_owned(), dimensions(metric).join(", ")];
+    let dimensions =
+        |metric: Metric| metric.dimensions().iter().map(|set| set.join(" + ")).collect::<Vec<_>>();
+    let told = |metric: Metric| {
+        [metric.name().to_owned(), metric.unit().to_owned(), dimensions(metric).join(", ")]
+    };
     assert_eq!(documented(), Metric::ALL.map(told));
 }

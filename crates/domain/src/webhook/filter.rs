@@ -35,7 +35,8 @@ pub const MAX_CELLS: usize = 100;
 pub const MAX_PROCESS_TYPE_BYTES: usize = 128;
 const EVERY_OTHER: &str = "*";
 
-/// The moment at which an event is delivered: when it was published, or when the run of its process has ended.
+/// The moment at which an event is delivered: when it was published, or when the run of its process
+/// has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -47,7 +48,8 @@ pub enum Timing {
     ProcessEnd,
 }
 
-/// The rule for an event: it is not delivered, or it is when it was published or when the run of its process has ended.
+/// The rule for an event: it is not delivered, or it is when it was published or when the run of
+/// its process has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -68,7 +70,8 @@ impl Rule {
 
 impl Timing {
     /// Every timing, with the name that the API uses.
-    pub const NAMES: [(&'static str, Self); 2] = [("immediate", Self::Immediate), ("process_end", Self::ProcessEnd)];
+    pub const NAMES: [(&'static str, Self); 2] =
+        [("immediate", Self::Immediate), ("process_end", Self::ProcessEnd)];
 
     /// Tells whether this is the default.
     pub(crate) fn is_immediate(&self) -> bool {
@@ -87,8 +90,9 @@ pub(crate) fn timing(
 ) -> Option<Timing> {
     let is_operational = catalogue::is_operational(event_type);
     // `*` asks for everything that is published, and not for the news of how its delivery went.
-    let names =
-        |pattern: &EventPattern| pattern.matches(event_type) && !(is_operational && *pattern == EventPattern::All);
+    let names = |pattern: &EventPattern| {
+        pattern.matches(event_type) && !(is_operational && *pattern == EventPattern::All)
+    };
     if !subscribed.iter().any(names) {
         return None;
     }
@@ -106,8 +110,14 @@ impl Filters {
         self.0.is_empty()
     }
 
-    /// Returns the moment at which an event of this type and process is delivered; none when it is not.
-    pub fn timing(&self, process_type: Option<&str>, event_type: &EventType, default: Timing) -> Option<Timing> {
+    /// Returns the moment at which an event of this type and process is delivered; none when it is
+    /// not.
+    pub fn timing(
+        &self,
+        process_type: Option<&str>,
+        event_type: &EventType,
+        default: Timing,
+    ) -> Option<Timing> {
         match process_type.and_then(|process_type| self.rule(process_type, event_type)) {
             None => Some(default),
             Some(Rule::Never) => None,
@@ -139,7 +149,11 @@ impl Shape for Filters {
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
         let members = Fields::of_object(json, at)?.into_members();
         if members.len() > MAX_ROWS {
-            return Err(Invalid::field(at, "wrong_count", format!("{at} takes at most {MAX_ROWS} process types")));
+            return Err(Invalid::field(
+                at,
+                "wrong_count",
+                format!("{at} takes at most {MAX_ROWS} process types"),
+            ));
         }
         let mut rows = BTreeMap::new();
         for (process_type, json) in members {
@@ -157,7 +171,11 @@ impl Shape for Filters {
 fn read_row(at: &str, json: &RawValue) -> Result<BTreeMap<EventPattern, Rule>, Invalid> {
     let members = Fields::of_object(json, at)?.into_members();
     if members.len() > MAX_CELLS {
-        return Err(Invalid::field(at, "wrong_count", format!("{at} takes at most {MAX_CELLS} event types")));
+        return Err(Invalid::field(
+            at,
+            "wrong_count",
+            format!("{at} takes at most {MAX_CELLS} event types"),
+        ));
     }
     let mut cells = BTreeMap::new();
     for (pattern, json) in members {
@@ -196,8 +214,10 @@ mod document {
     described!(
         Filters,
         "Filters",
-        "A row for each process type, with `*` for those that have no row. In it, a rule for each event type, prefix or `*`; the \
-         closest one counts. What has no rule follows the webhook's `timing`. Up to 50 rows of up to 100 rules.",
+        "A row for each process type, with `*` for those that have no row. In it, a rule for each \
+         event type, prefix or `*`; the \
+         closest one counts. What has no rule follows the webhook's `timing`. Up to 50 rows of up \
+         to 100 rules.",
         map_of(
             text().min_length(Some(1)).max_length(Some(MAX_PROCESS_TYPE_BYTES)),
             map_of(EventPattern::written(), reference::<Rule>()).max_properties(Some(MAX_CELLS)),
@@ -223,8 +243,9 @@ mod tests {
 
     #[test]
     fn everything_but_no_run_started_or_ended_for_monitoring_is_one_rule() {
-        let filters =
-            filters(serde_json::json!({ "monitoring": { "process_run_start": "never", "process_run_end": "never" } }));
+        let filters = filters(serde_json::json!({
+            "monitoring": { "process_run_start": "never", "process_run_end": "never" },
+        }));
         let timing = |process, name| filters.timing(process, &event_type(name), Timing::Immediate);
         assert_eq!(timing(Some("monitoring"), "process_run_start"), None);
         assert_eq!(timing(Some("monitoring"), "process_run_end"), None);
@@ -236,12 +257,20 @@ mod tests {
     #[test]
     fn the_closest_cell_and_the_own_row_count() {
         let filters = filters(serde_json::json!({
-            "onboarding": { "*": "process_end", "order.*": "immediate", "order.line.*": "never", "order.line.added": "process_end" },
+            "onboarding": {
+                "*": "process_end", "order.*": "immediate", "order.line.*": "never",
+                "order.line.added": "process_end",
+            },
             "*": { "order.created": "never" }
         }));
-        let timing = |process, name| filters.timing(Some(process), &event_type(name), Timing::Immediate);
+        let timing =
+            |process, name| filters.timing(Some(process), &event_type(name), Timing::Immediate);
         assert_eq!(timing("onboarding", "service_run"), Some(Timing::ProcessEnd));
-        assert_eq!(timing("onboarding", "order.created"), Some(Timing::Immediate), "its own row counts, not the row *");
+        assert_eq!(
+            timing("onboarding", "order.created"),
+            Some(Timing::Immediate),
+            "its own row counts, not the row *"
+        );
         assert_eq!(timing("onboarding", "order.line.removed"), None);
         assert_eq!(timing("onboarding", "order.line.added"), Some(Timing::ProcessEnd));
         assert_eq!(timing("risk", "order.created"), None);
@@ -262,7 +291,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_no_cell_matches_follows_the_webhook(filters in matrix(), name in "[ab](\\.[abc])?", process in "[pqr]", at_end: bool) {
+        fn what_no_cell_matches_follows_the_webhook(
+            filters in matrix(), name in "[ab](\\.[abc])?", process in "[pqr]", at_end: bool
+        ) {
             let event_type = event_type(&name);
             let default = if at_end { Timing::ProcessEnd } else { Timing::Immediate };
             let row = filters.0.get(&process).or_else(|| filters.0.get("*"));
@@ -272,21 +303,29 @@ mod tests {
                 prop_assert_eq!(timing, Some(default));
             }
             if let Some((_, rule)) = cells.iter().find(|(pattern, _)| pattern.to_string() == name) {
-                let expected = match rule { Rule::Never => None, Rule::Immediate => Some(Timing::Immediate), Rule::ProcessEnd => Some(Timing::ProcessEnd) };
+                let expected = match rule {
+                    Rule::Never => None, Rule::Immediate => Some(Timing::Immediate),
+                    Rule::ProcessEnd => Some(Timing::ProcessEnd)
+                };
                 prop_assert_eq!(timing, expected, "an exact cell decides");
             }
-            prop_assert_eq!(filters.timing(None, &event_type, default), Some(default), "no process, no filter");
+            prop_assert_eq!(filters.timing(None, &event_type, default), Some(default), "no \
+                process, no filter");
             if timing == Some(Timing::ProcessEnd) && default == Timing::Immediate {
                 prop_assert!(filters.hold_anything());
             }
         }
 
         #[test]
-        fn a_row_of_its_own_hides_the_row_of_the_others(filters in matrix(), name in "[ab]", rule in rule()) {
+        fn a_row_of_its_own_hides_the_row_of_the_others(
+            filters in matrix(), name in "[ab]", rule in rule()
+        ) {
             let event_type = event_type(&name);
             let before = filters.timing(Some("p"), &event_type, Timing::Immediate);
             let mut changed = filters.clone();
-            changed.0.entry("*".to_owned()).or_default().insert(EventPattern::parse(&name).unwrap(), rule);
+            changed.0.entry("*".to_owned()).or_default().insert(
+                EventPattern::parse(&name).unwrap(), rule
+            );
             if filters.0.contains_key("p") {
                 prop_assert_eq!(changed.timing(Some("p"), &event_type, Timing::Immediate), before);
             }

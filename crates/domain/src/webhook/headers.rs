@@ -131,8 +131,12 @@ impl<V> Headers<V> {
     }
 
     /// Converts the values to another form.
-    pub fn try_map<T, E>(&self, mut convert: impl FnMut(&HeaderName, &V) -> Result<T, E>) -> Result<Headers<T>, E> {
-        let converted = self.0.iter().map(|(name, value)| Ok((name.clone(), convert(name, value)?)));
+    pub fn try_map<T, E>(
+        &self,
+        mut convert: impl FnMut(&HeaderName, &V) -> Result<T, E>,
+    ) -> Result<Headers<T>, E> {
+        let converted =
+            self.0.iter().map(|(name, value)| Ok((name.clone(), convert(name, value)?)));
         converted.collect::<Result<_, E>>().map(Headers)
     }
 }
@@ -151,14 +155,19 @@ impl Shape for Headers<HeaderValue> {
             let value = read_value(text).map_err(|(code, message)| refused(code, message))?;
             if !seen.insert(name.folded()) {
                 let message = format!(
-                    "{at} is given twice: names that differ only in case or in characters such as - and _ are one"
+                    "{at} is given twice: names that differ only in case or in characters such as \
+                     - and _ are one"
                 );
                 return Err(refused("repeated_field", message));
             }
             headers.insert(name, value);
         }
         if headers.len() > MAX_HEADERS {
-            return Err(Invalid::field(field, "wrong_count", format!("{field} takes up to {MAX_HEADERS} headers")));
+            return Err(Invalid::field(
+                field,
+                "wrong_count",
+                format!("{field} takes up to {MAX_HEADERS} headers"),
+            ));
         }
         let bytes: usize = headers.iter().map(|(name, value)| name.0.len() + value.0.len()).sum();
         if bytes > MAX_BYTES {
@@ -186,11 +195,16 @@ mod document {
     described!(
         Headers<HeaderValue>,
         "Headers",
-        "Headers of the webhook's own on its requests, by name: what the endpoint asks for, say `Authorization`. Up to 20, with at \
-         most 4 KiB of names and values. The values are stored encrypted, and no call answers them. What Posthaste or the connection \
-         says itself can't be set: `Content-*` of the body, `User-Agent`, `X-Webhook-*`, `webhook-*`, `Host`, `Connection` and its \
-         like, `Proxy-*`, `Sec-*`; nor what proxies say to the servers behind them, such as `Forwarded`, `X-Forwarded-*`, \
-         `X-Real-IP`, `True-Client-IP`, `X-Original-URL`, `X-HTTP-Method-Override`. Neither case nor `_` for `-` makes another name.",
+        "Headers of the webhook's own on its requests, by name: what the endpoint asks for, say \
+         `Authorization`. Up to 20, with at \
+         most 4 KiB of names and values. The values are stored encrypted, and no call answers \
+         them. What Posthaste or the connection \
+         says itself can't be set: `Content-*` of the body, `User-Agent`, `X-Webhook-*`, \
+         `webhook-*`, `Host`, `Connection` and its \
+         like, `Proxy-*`, `Sec-*`; nor what proxies say to the servers behind them, such as \
+         `Forwarded`, `X-Forwarded-*`, \
+         `X-Real-IP`, `True-Client-IP`, `X-Original-URL`, `X-HTTP-Method-Override`. Neither case \
+         nor `_` for `-` makes another name.",
         map_of(
             HeaderName::written(),
             text().pattern(Some(r"^([!-~]([\t -~]*[!-~])?)?$")).max_length(Some(MAX_VALUE_BYTES))
@@ -202,13 +216,16 @@ mod document {
 fn read_name(name: String) -> Result<HeaderName, (&'static str, String)> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_token) {
         let message = format!(
-            "a header's name is 1 to {MAX_NAME_BYTES} letters, digits and characters of !#$%&'*+-.^_`|~, as RFC 9110 says"
+            "a header's name is 1 to {MAX_NAME_BYTES} letters, digits and characters of \
+             !#$%&'*+-.^_`|~, as RFC 9110 says"
         );
         return Err(("invalid_header", message));
     }
     if forbidden::is_forbidden(&folded(&name)) {
-        let message =
-            format!("{name} can't be set: Posthaste or the connection sets it, or proxies and servers trust it");
+        let message = format!(
+            "{name} can't be set: Posthaste or the connection sets it, or proxies and servers \
+             trust it"
+        );
         return Err(("forbidden_header", message));
     }
     Ok(HeaderName(name))
@@ -227,13 +244,17 @@ fn is_token(byte: u8) -> bool {
 /// not ASCII. A value neither begins nor ends with a space (RFC 9113, section 8.2.1).
 fn read_value(text: String) -> Result<HeaderValue, (&'static str, String)> {
     if text.len() > MAX_VALUE_BYTES {
-        return Err(("too_long", format!("a header's value takes at most {MAX_VALUE_BYTES} bytes")));
+        return Err((
+            "too_long",
+            format!("a header's value takes at most {MAX_VALUE_BYTES} bytes"),
+        ));
     }
     if text == MASK {
         let message = format!("{MASK} is shown instead of a value: give the value itself");
         return Err(("invalid_header", message));
     }
-    let is_clean = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ' || byte == b'\t');
+    let is_clean =
+        text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ' || byte == b'\t');
     if !is_clean || text.trim_matches([' ', '\t']).len() != text.len() {
         let message = "a header's value is visible ASCII, with spaces and tabs only between";
         return Err(("invalid_header", message.to_owned()));
@@ -263,11 +284,17 @@ mod tests {
 
     #[test]
     fn headers_are_read_and_shown_without_their_values() {
-        let headers = read(&json!({ "X-Team": "a\tb c", "Authorization": "Bearer abc", "X-Empty": "" })).unwrap();
-        let plain: Vec<_> = headers.iter().map(|(name, value)| (name.in_lower_case(), value.reveal())).collect();
+        let headers =
+            read(&json!({ "X-Team": "a\tb c", "Authorization": "Bearer abc", "X-Empty": "" }))
+                .unwrap();
+        let plain: Vec<_> =
+            headers.iter().map(|(name, value)| (name.in_lower_case(), value.reveal())).collect();
         let expected = [("authorization", "Bearer abc"), ("x-empty", ""), ("x-team", "a\tb c")];
         assert_eq!(plain, expected.map(|(name, value)| (name.to_owned(), value)));
-        assert_eq!(json!(headers.masked()), json!({ "Authorization": "***", "X-Empty": "***", "X-Team": "***" }));
+        assert_eq!(
+            json!(headers.masked()),
+            json!({ "Authorization": "***", "X-Empty": "***", "X-Team": "***" })
+        );
         let shown = format!("{headers:?}");
         assert!(shown.contains("Authorization") && !shown.contains("abc"), "{shown}");
     }
@@ -275,16 +302,44 @@ mod tests {
     #[test]
     fn what_posthaste_says_itself_or_others_believe_is_forbidden() {
         let beginnings = FORBIDDEN_BEGINNINGS.iter().map(|beginning| format!("{beginning}x"));
-        let by_request = ["content-type", "user-agent", "x-webhook-event", "x-webhook-signature", "webhook-id"];
-        let others = ["Host", "HOST", "x-amzn-trace-id", "X-Amz-Date", "X-Forwarded-For", "Proxy-Authorization"];
-        let by_a_program = ["X_Forwarded_For", "Webhook_Signature", "CONTENT_LENGTH", "webhook_hops", "True_Client-IP"];
-        let by_a_lenient_one = ["X.Forwarded.For", "X!Forwarded#For", "x*real~ip", "webhook|id", "Content.Length"];
-        let by_clouds =
-            ["Fly-Client-IP", "X-Middleware-Subrequest", "X-MS-Client-Principal", "X-MS-Client-Principal-Id"];
-        let others = others.into_iter().chain(by_a_program).chain(by_a_lenient_one).chain(by_clouds);
-        let names = FORBIDDEN.into_iter().chain(by_request).chain(others).map(str::to_owned).chain(beginnings);
+        let by_request =
+            ["content-type", "user-agent", "x-webhook-event", "x-webhook-signature", "webhook-id"];
+        let others = [
+            "Host",
+            "HOST",
+            "x-amzn-trace-id",
+            "X-Amz-Date",
+            "X-Forwarded-For",
+            "Proxy-Authorization",
+        ];
+        let by_a_program = [
+            "X_Forwarded_For",
+            "Webhook_Signature",
+            "CONTENT_LENGTH",
+            "webhook_hops",
+            "True_Client-IP",
+        ];
+        let by_a_lenient_one =
+            ["X.Forwarded.For", "X!Forwarded#For", "x*real~ip", "webhook|id", "Content.Length"];
+        let by_clouds = [
+            "Fly-Client-IP",
+            "X-Middleware-Subrequest",
+            "X-MS-Client-Principal",
+            "X-MS-Client-Principal-Id",
+        ];
+        let others =
+            others.into_iter().chain(by_a_program).chain(by_a_lenient_one).chain(by_clouds);
+        let names = FORBIDDEN
+            .into_iter()
+            .chain(by_request)
+            .chain(others)
+            .map(str::to_owned)
+            .chain(beginnings);
         for name in names {
-            assert_eq!(complaint(&json!({ &name: "x" })), (format!("headers.{name}"), "forbidden_header"));
+            assert_eq!(
+                complaint(&json!({ &name: "x" })),
+                (format!("headers.{name}"), "forbidden_header")
+            );
         }
         let free = [
             "Authorization",
@@ -306,10 +361,18 @@ mod tests {
     #[test]
     fn every_character_of_a_name_that_is_no_letter_or_digit_is_the_same() {
         for char in "!#$%&'*+-.^_`|~".chars() {
-            assert_eq!(complaint(&json!({ format!("X{char}Real{char}IP"): "x" })).1, "forbidden_header", "{char}");
+            assert_eq!(
+                complaint(&json!({ format!("X{char}Real{char}IP"): "x" })).1,
+                "forbidden_header",
+                "{char}"
+            );
         }
         let message = read(&json!({ "Host": "x" })).unwrap_err().message;
-        assert_eq!(message, "Host can't be set: Posthaste or the connection sets it, or proxies and servers trust it");
+        assert_eq!(
+            message,
+            "Host can't be set: Posthaste or the connection sets it, or proxies and servers \
+             trust it"
+        );
     }
 
     #[test]
@@ -322,8 +385,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let long_name = "x".repeat(65);
-        let many: serde_json::Map<_, _> = (0..21).map(|at| (format!("x-{at}"), json!(""))).collect();
-        let large: serde_json::Map<_, _> = (0..4).map(|at| (format!("x-{at}"), json!("x".repeat(1024)))).collect();
+        let many: serde_json::Map<_, _> =
+            (0..21).map(|at| (format!("x-{at}"), json!(""))).collect();
+        let large: serde_json::Map<_, _> =
+            (0..4).map(|at| (format!("x-{at}"), json!("x".repeat(1024)))).collect();
         let cases = [
             (json!([]), "headers", "wrong_type"),
             (json!({ "a": 1 }), "headers.a", "wrong_type"),

@@ -62,7 +62,10 @@ impl Profile {
 
     /// The profile's name in the API.
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, profile)| *profile == self).map_or("standard", |(name, _)| name)
+        Self::NAMES
+            .iter()
+            .find(|(_, profile)| *profile == self)
+            .map_or("standard", |(name, _)| name)
     }
 
     /// The format in which events are written.
@@ -91,7 +94,9 @@ impl Profile {
         match self {
             Self::Spectra => RetrySchedule::NONE,
             Self::Spektr | Self::SpektrV1 => RetrySchedule::SPEKTR,
-            Self::Standard | Self::Dataspike | Self::CloudEvents | Self::Slack => RetrySchedule::STANDARD,
+            Self::Standard | Self::Dataspike | Self::CloudEvents | Self::Slack => {
+                RetrySchedule::STANDARD
+            }
         }
     }
 
@@ -161,13 +166,16 @@ mod tests {
     fn each_profile_keeps_the_promises_of_its_document() {
         let bundle = |profile: Profile| {
             let json = serde_json::json!({
-                "success": profile.success_statuses(), "retries": profile.retry_schedule(), "rate": profile.rate_limit(),
+                "success": profile.success_statuses(), "retries": profile.retry_schedule(),
+                "rate": profile.rate_limit(),
                 "method": profile.method(),
             });
             json.to_string()
         };
-        let table: Vec<String> =
-            Profile::NAMES.iter().map(|(name, profile)| format!("{name}: {}", bundle(*profile))).collect();
+        let table: Vec<String> = Profile::NAMES
+            .iter()
+            .map(|(name, profile)| format!("{name}: {}", bundle(*profile)))
+            .collect();
         insta::assert_snapshot!(table.join("\n"));
     }
 }

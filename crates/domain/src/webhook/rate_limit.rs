@@ -131,21 +131,32 @@ mod tests {
         let limit = RateLimit { requests: 4, per: Period::Second };
         assert_eq!(limit.interval(), Duration::from_millis(250));
         assert_eq!(limit.slots(at(9250), 3).collect::<Vec<_>>(), [at(9250), at(9500), at(9750)]);
-        assert_eq!(RateLimit { requests: 7, per: Period::Minute }.interval(), Duration::from_nanos(8_571_428_571));
+        assert_eq!(
+            RateLimit { requests: 7, per: Period::Minute }.interval(),
+            Duration::from_nanos(8_571_428_571)
+        );
     }
 
     #[test]
     fn only_slots_within_a_second_are_granted() {
         let limit = RateLimit { requests: 4, per: Period::Second };
-        let grant = |next_free: Option<i64>, count| limit.grant(next_free.map(at), count, at(10_000));
+        let grant =
+            |next_free: Option<i64>, count| limit.grant(next_free.map(at), count, at(10_000));
         assert_eq!(grant(None, 3), Grant::Slots { first: at(10_000), count: 3 });
         assert_eq!(grant(None, 9), Grant::Slots { first: at(10_000), count: 5 });
-        assert_eq!(grant(Some(0), 9), Grant::Slots { first: at(9750), count: 6 }, "what nobody took for long is lost");
+        assert_eq!(
+            grant(Some(0), 9),
+            Grant::Slots { first: at(9750), count: 6 },
+            "what nobody took for long is lost"
+        );
         assert_eq!(grant(Some(9900), 9), Grant::Slots { first: at(9900), count: 5 });
         assert_eq!(grant(Some(11_000), 9), Grant::Slots { first: at(11_000), count: 1 });
         assert_eq!(grant(Some(11_001), 9), Grant::Later(at(11_001)));
         let seldom = RateLimit { requests: 1, per: Period::Minute };
-        assert_eq!(seldom.grant(Some(at(0)), 2, at(100_000)), Grant::Slots { first: at(100_000), count: 1 });
+        assert_eq!(
+            seldom.grant(Some(at(0)), 2, at(100_000)),
+            Grant::Slots { first: at(100_000), count: 1 }
+        );
     }
 
     #[test]
@@ -175,7 +186,8 @@ mod tests {
             let most = (requests + (requests / 2).max(1) + 1) as usize;
             used.sort_unstable();
             for window in used.windows(most + 1) {
-                prop_assert!(window[most] - window[0] >= 1_000_000, "{most} within {} µs", window[most] - window[0]);
+                prop_assert!(window[most] - window[0] >= 1_000_000, "{most} \
+                    within {} µs", window[most] - window[0]);
             }
         }
     }

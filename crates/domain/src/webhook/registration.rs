@@ -38,8 +38,8 @@ pub struct Registration {
 pub struct Change {
     /// All settings as they are after the change. The URL is open if the change names it.
     pub settings: Settings,
-    /// The headers that replace those that there were; none where they stay. Nobody can send back values that are not shown, so a
-    /// change names all headers or none.
+    /// The headers that replace those that there were; none where they stay. Nobody can send back
+    /// values that are not shown, so a change names all headers or none.
     pub headers: Option<Headers<HeaderValue>>,
     /// It says whether the change itself enables the webhook, and does not only leave it enabled.
     pub enables: bool,
@@ -54,13 +54,18 @@ impl Registration {
 }
 
 impl Change {
-    /// Reads a change of `old` settings: a field that is absent stays, one that is `null` goes back to its default.
+    /// Reads a change of `old` settings: a field that is absent stays, one that is `null` goes back
+    /// to its default.
     pub fn parse(body: &[u8], old: &Settings, policy: &UrlPolicy) -> Result<Self, Invalid> {
         read(Fields::of_body(body)?, Some(old), policy)
     }
 }
 
-fn read(mut fields: Fields<'_>, old: Option<&Settings>, policy: &UrlPolicy) -> Result<Change, Invalid> {
+fn read(
+    mut fields: Fields<'_>,
+    old: Option<&Settings>,
+    policy: &UrlPolicy,
+) -> Result<Change, Invalid> {
     let url: Option<String> = fields.peek("url");
     let [names_profile, names_headers] = ["profile", "headers"].map(|name| fields.has(name));
     let gives_enabled = fields.gives("enabled");
@@ -79,14 +84,17 @@ fn read(mut fields: Fields<'_>, old: Option<&Settings>, policy: &UrlPolicy) -> R
     Ok(Change { enables: gives_enabled && settings.enabled, settings, headers })
 }
 
-/// The profile of a webhook. A `method` without a profile chooses one: `slack` the profile slack, `https` the default instead of it.
+/// The profile of a webhook. A `method` without a profile chooses one: `slack` the profile slack,
+/// `https` the default instead of it.
 fn profile(profile: Profile, is_named: bool, method: Option<Method>) -> Result<Profile, Invalid> {
     match method {
         None => Ok(profile),
         Some(method) if profile.method() == method => Ok(profile),
-        Some(_) if is_named => {
-            Err(Invalid::field("method", "invalid_method", "the method slack and the profile slack belong together"))
-        }
+        Some(_) if is_named => Err(Invalid::field(
+            "method",
+            "invalid_method",
+            "the method slack and the profile slack belong together",
+        )),
         Some(Method::Slack) => Ok(Profile::Slack),
         Some(Method::Https) => Ok(Profile::default()),
     }
@@ -109,14 +117,19 @@ mod document {
 
     impl utoipa::PartialSchema for RegisterWebhook {
         fn schema() -> Described {
-            sent("What a webhook is registered with. A `null` is the same as a field that is left out.", fields())
+            sent(
+                "What a webhook is registered with. A `null` is the same as a field that is \
+                 left out.",
+                fields(),
+            )
         }
     }
 
     impl utoipa::PartialSchema for ChangeWebhook {
         fn schema() -> Described {
             sent(
-                "What is changed. A field that is absent stays, one that is `null` goes back to its default.",
+                "What is changed. A field that is absent stays, one that is `null` goes back to \
+                 its default.",
                 fields().map(Field::optional),
             )
         }

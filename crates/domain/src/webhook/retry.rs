@@ -33,9 +33,11 @@ impl Shape for RetrySchedule {
 
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
         let waits: Vec<Whole> = parsed(at, json, "a list of seconds")?;
-        let seconds: Option<Vec<u32>> = waits.into_iter().map(|wait| wait.within(1..=MAX_WAIT_SECONDS)).collect();
+        let seconds: Option<Vec<u32>> =
+            waits.into_iter().map(|wait| wait.within(1..=MAX_WAIT_SECONDS)).collect();
         seconds.and_then(Self::new).ok_or_else(|| {
-            let message = format!("{at} is a list of up to 30 waits, each 1 second to 7 days (604800)");
+            let message =
+                format!("{at} is a list of up to 30 waits, each 1 second to 7 days (604800)");
             Invalid::field(at, "out_of_range", message)
         })
     }
@@ -51,7 +53,8 @@ mod document {
     described!(
         RetrySchedule,
         "RetrySchedule",
-        "The waits, in seconds, after the first try and after each retry. An empty list means no retry.",
+        "The waits, in seconds, after the first try and after each retry. An empty list means \
+         no retry.",
         ArrayBuilder::new()
             .items(integer().minimum(Some(1)).maximum(Some(MAX_WAIT_SECONDS)))
             .max_items(Some(MAX_RETRIES))
@@ -156,7 +159,10 @@ mod tests {
         let now: Timestamp = "1999-12-31T23:59:00Z".parse().unwrap();
         assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
         assert_eq!(retry_after(" 7 ", now), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT", now), Some(Duration::from_secs(59)));
+        assert_eq!(
+            retry_after("Fri, 31 Dec 1999 23:59:59 GMT", now),
+            Some(Duration::from_secs(59))
+        );
         assert_eq!(retry_after("Fri, 31 Dec 1999 23:58:59 GMT", now), Some(Duration::ZERO));
         assert_eq!(retry_after("99999999999", now), Some(MAX_RETRY_AFTER));
         for bad in ["", "soon", "-1", "1.5", "2026-01-01"] {
@@ -166,14 +172,20 @@ mod tests {
 
     #[test]
     fn our_faults_wait_longer_each_time() {
-        let waits: Vec<u64> = (0..9).map(|receives| wait_after_our_fault(receives).as_secs()).collect();
+        let waits: Vec<u64> =
+            (0..9).map(|receives| wait_after_our_fault(receives).as_secs()).collect();
         assert_eq!(waits, [1, 1, 2, 4, 8, 16, 32, 64, 128]);
-        assert_eq!([9, 10, u32::MAX].map(|receives| wait_after_our_fault(receives).as_secs()), [256, 300, 300]);
+        assert_eq!(
+            [9, 10, u32::MAX].map(|receives| wait_after_our_fault(receives).as_secs()),
+            [256, 300, 300]
+        );
     }
 
     proptest! {
         #[test]
-        fn jitter_is_within_a_fifth_and_the_same_for_the_same_seed(seconds in 11..=MAX_WAIT_SECONDS, seed in ".*", attempts in 1..4_u32) {
+        fn jitter_is_within_a_fifth_and_the_same_for_the_same_seed(
+            seconds in 11..=MAX_WAIT_SECONDS, seed in ".*", attempts in 1..4_u32
+        ) {
             let schedule = RetrySchedule::new(vec![seconds; 3]).unwrap();
             let wait = schedule.wait_after(attempts, &seed).unwrap();
             prop_assert_eq!(schedule.wait_after(attempts, &seed), Some(wait));

@@ -10,7 +10,8 @@ use crate::{
     input::{Fields, Number, Optional, body},
 };
 
-/// The number of older secrets that may sign next to the current one. Every one of them is a signature in each request's header.
+/// The number of older secrets that may sign next to the current one. Every one of them is a
+/// signature in each request's header.
 pub const MAX_OLDER: usize = 3;
 /// The overlap of a rotation that does not say how long.
 pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,18 +62,25 @@ impl<S> Secrets<S> {
         self.older.iter().map(|older| older.until).max()
     }
 
-    /// Lets `new` sign from `now` on, and the current one for the overlap. What an earlier rotation promised is kept: the others end
-    /// when they were to end. So it is refused when [`MAX_OLDER`] are valid already, unless there is no overlap, which is always
-    /// possible.
+    /// Lets `new` sign from `now` on, and the current one for the overlap. What an earlier rotation
+    /// promised is kept: the others end when they were to end. So it is refused when [`MAX_OLDER`]
+    /// are valid already, unless there is no overlap, which is always possible.
     pub fn rotate(self, new: S, now: Timestamp, overlap: Duration) -> Result<Self, Invalid> {
         let Self { current, mut older } = self.pruned(now);
         if !overlap.is_zero() {
-            if let Some(first_end) = older.iter().map(|older| older.until).min().filter(|_| older.len() >= MAX_OLDER) {
+            if let Some(first_end) =
+                older.iter().map(|older| older.until).min().filter(|_| older.len() >= MAX_OLDER)
+            {
                 let message = format!(
-                    "{MAX_OLDER} older secrets are still valid, the first of them until {first_end}: rotate then, or with \
+                    "{MAX_OLDER} older secrets are still valid, the first of them until \
+                     {first_end}: rotate then, or with \
                      overlapSeconds 0"
                 );
-                return Err(Invalid::conflicting(Some("overlapSeconds"), "too_many_secrets", message));
+                return Err(Invalid::conflicting(
+                    Some("overlapSeconds"),
+                    "too_many_secrets",
+                    message,
+                ));
             }
             // Whole seconds of at most a week.
             older.insert(0, Older { secret: current, until: now + overlap });
@@ -81,9 +89,15 @@ impl<S> Secrets<S> {
     }
 
     /// The same secrets in another form.
-    pub fn try_map<T, E>(&self, mut convert: impl FnMut(&S) -> Result<T, E>) -> Result<Secrets<T>, E> {
+    pub fn try_map<T, E>(
+        &self,
+        mut convert: impl FnMut(&S) -> Result<T, E>,
+    ) -> Result<Secrets<T>, E> {
         let current = convert(&self.current)?;
-        let older = self.older.iter().map(|older| Ok(Older { secret: convert(&older.secret)?, until: older.until }));
+        let older = self
+            .older
+            .iter()
+            .map(|older| Ok(Older { secret: convert(&older.secret)?, until: older.until }));
         Ok(Secrets { current, older: older.collect::<Result<_, E>>()? })
     }
 }
@@ -92,7 +106,8 @@ body! {
     /// The body of a call that rotates a secret. The body may be left out.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct RotateSecret {
-        /// The time for which the replaced secret signs too, in seconds: up to seven days. 86,400 (a day) unless given.
+        /// The time for which the replaced secret signs too, in seconds: up to seven days. 86,400
+        /// (a day) unless given.
         pub overlap_seconds: Option<u64> as Optional<Number<u64, 0, 604_800>>,
     }
 }
@@ -144,22 +159,36 @@ mod tests {
 
     #[test]
     fn a_fourth_older_secret_is_refused_until_one_has_ended_unless_there_is_no_overlap() {
-        let three = (2..=4).try_fold(Secrets::new(1), |secrets, new| secrets.rotate(new, at(new.into()), seconds(100)));
+        let three = (2..=4).try_fold(Secrets::new(1), |secrets, new| {
+            secrets.rotate(new, at(new.into()), seconds(100))
+        });
         let three = three.unwrap();
         assert_eq!(signing(&three, 5), [4, 3, 2, 1]);
         let refused = three.clone().rotate(5, at(101), seconds(1)).unwrap_err();
-        assert_eq!((refused.code, refused.field.as_deref()), ("too_many_secrets", Some("overlapSeconds")));
+        assert_eq!(
+            (refused.code, refused.field.as_deref()),
+            ("too_many_secrets", Some("overlapSeconds"))
+        );
         assert!(refused.message.contains("1970-01-01T00:01:42Z"), "{}", refused.message);
-        assert_eq!(signing(&three.clone().rotate(5, at(101), Duration::ZERO).unwrap(), 101), [5, 3, 2, 1]);
+        assert_eq!(
+            signing(&three.clone().rotate(5, at(101), Duration::ZERO).unwrap(), 101),
+            [5, 3, 2, 1]
+        );
         assert_eq!(signing(&three.rotate(5, at(102), seconds(100)).unwrap(), 102), [5, 4, 3, 2]);
     }
 
     #[test]
     fn the_body_may_be_empty_and_what_is_wrong_is_named() {
         for nothing in ["", " ", "{}", r#"{"overlapSeconds":null}"#] {
-            assert_eq!(RotateSecret::parse(nothing.as_bytes()).unwrap().overlap(), DEFAULT_OVERLAP, "{nothing}");
+            assert_eq!(
+                RotateSecret::parse(nothing.as_bytes()).unwrap().overlap(),
+                DEFAULT_OVERLAP,
+                "{nothing}"
+            );
         }
-        for (body, expected) in [(r#"{"overlapSeconds":0}"#, 0), (r#"{"overlapSeconds":604800}"#, 604_800)] {
+        for (body, expected) in
+            [(r#"{"overlapSeconds":0}"#, 0), (r#"{"overlapSeconds":604800}"#, 604_800)]
+        {
             assert_eq!(RotateSecret::parse(body.as_bytes()).unwrap().overlap(), seconds(expected));
         }
         for (body, code) in [
@@ -174,10 +203,12 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever rotations come when: the newest signs first, each older one exactly until its promised end, and never more than
-        /// the bound at once.
+        /// Whatever rotations come when: the newest signs first, each older one exactly until its
+        /// promised end, and never more than the bound at once.
         #[test]
-        fn every_promise_is_kept(rotations in prop::collection::vec((0_u64..50, 0_u64..100), 0..20)) {
+        fn every_promise_is_kept(
+            rotations in prop::collection::vec((0_u64..50, 0_u64..100), 0..20)
+        ) {
             let (mut secrets, mut now) = (Secrets::new(0), 0);
             let mut promised: Vec<(u32, i64)> = Vec::new();
             for (new, (passed, overlap)) in (1..).zip(rotations) {

@@ -26,8 +26,8 @@ use crate::{
 
 /// The most patterns that one webhook may subscribe to.
 pub const MAX_PATTERNS: usize = 100;
-/// The most bytes of a webhook's settings as JSON, without what [`Settings::measured_bytes`] leaves out: each delivery reads those of
-/// its webhook.
+/// The most bytes of a webhook's settings as JSON, without what [`Settings::measured_bytes`] leaves
+/// out: each delivery reads those of its webhook.
 const MAX_BYTES: usize = 32 * 1024;
 const DEFAULT_TIMEOUT_SECONDS: u8 = 5;
 /// The longest time, in seconds, that a webhook may give its endpoint.
@@ -40,8 +40,8 @@ body! {
     pub struct Settings {
         /// The URL that requests go to.
         ///
-        /// It is an absolute `https` URL with a public host, without credentials and without a fragment. Plain `http`
-        /// and private addresses only where the deployment allows them.
+        /// It is an absolute `https` URL with a public host, without credentials and without a
+        /// fragment. Plain `http` and private addresses only where the deployment allows them.
         pub url: StoredUrl,
         /// The patterns of the event types that the webhook subscribes to.
         ///
@@ -68,7 +68,8 @@ body! {
         /// A filter only takes away from `events`.
         #[serde(default)]
         pub filters: Filters = Filters::default(),
-        /// The limit on how often requests are made. In an answer, null means that there is no limit.
+        /// The limit on how often requests are made. In an answer, null means that there is no
+        /// limit.
         ///
         /// The profile's rate unless given.
         pub rate_limit: Option<RateLimit> as Optional<RateLimit>,
@@ -84,7 +85,8 @@ body! {
         ///
         /// 5 unless given.
         pub timeout_seconds: Option<u8> as Own<Number<u8, 1, { MAX_TIMEOUT_SECONDS as i64 }>>,
-        /// False while it is paused or disabled: what comes is recorded as skipped, and can be replayed.
+        /// False while it is paused or disabled: what comes is recorded as skipped, and can be
+        /// replayed.
         ///
         /// True unless given.
         pub enabled: bool = true,
@@ -122,7 +124,11 @@ impl Settings {
         if (self.method() == Method::Slack) == (self.format() == Format::Slack) {
             return Ok(());
         }
-        Err(Invalid::field("format", "invalid_format", "the format slack and the method slack belong together"))
+        Err(Invalid::field(
+            "format",
+            "invalid_format",
+            "the format slack and the method slack belong together",
+        ))
     }
 
     /// Each limit alone would let a matrix be larger than what is read with every delivery.
@@ -130,11 +136,16 @@ impl Settings {
         if self.measured_bytes().is_ok_and(|bytes| bytes <= MAX_BYTES) {
             return Ok(());
         }
-        Err(Invalid::field("filters", "too_large", format!("the settings of a webhook take at most {MAX_BYTES} bytes")))
+        Err(Invalid::field(
+            "filters",
+            "too_large",
+            format!("the settings of a webhook take at most {MAX_BYTES} bytes"),
+        ))
     }
 
-    /// The URL has a limit of its own and grows when it is sealed, `enabled` is a byte longer when it is false, and `hasHeld` is no
-    /// choice of the owner's. None of them counts, or a webhook that was registered could be too large to be paused.
+    /// The URL has a limit of its own and grows when it is sealed, `enabled` is a byte longer when
+    /// it is false, and `hasHeld` is no choice of the owner's. None of them counts, or a webhook
+    /// that was registered could be too large to be paused.
     fn measured_bytes(&self) -> serde_json::Result<usize> {
         let mut json = serde_json::to_value(self)?;
         if let Some(settings) = json.as_object_mut() {
@@ -143,25 +154,35 @@ impl Settings {
         Ok(serde_json::to_string(&json)?.len())
     }
 
-    /// Checks that every subscription and filter that is not in `old` names an event type that is known. `own` are the types of the
-    /// workspace: those that [`Self::new_patterns`] match are enough.
+    /// Checks that every subscription and filter that is not in `old` names an event type that is
+    /// known. `own` are the types of the workspace: those that [`Self::new_patterns`] match are
+    /// enough.
     pub fn check_types(&self, old: Option<&Self>, own: &[EventType]) -> Result<(), Invalid> {
         let mut unknown = self.added(old).filter(|(_, pattern)| !catalogue::is_known(pattern, own));
-        unknown.next().map_or(Ok(()), |(field, pattern)| Err(catalogue::unknown(&field, pattern, own)))
+        unknown
+            .next()
+            .map_or(Ok(()), |(field, pattern)| Err(catalogue::unknown(&field, pattern, own)))
     }
 
-    /// Returns the patterns of the subscriptions and filters that are not in `old` and that the catalogue does not know.
+    /// Returns the patterns of the subscriptions and filters that are not in `old` and that the
+    /// catalogue does not know.
     pub fn new_patterns(&self, old: Option<&Self>) -> BTreeSet<EventPattern> {
         let added = self.added(old).map(|(_, pattern)| pattern);
         added.filter(|pattern| !catalogue::is_known(pattern, &[])).cloned().collect()
     }
 
     /// The subscriptions and filters that are not in `old`, with their fields.
-    fn added<'a>(&'a self, old: Option<&'a Self>) -> impl Iterator<Item = (String, &'a EventPattern)> {
+    fn added<'a>(
+        &'a self,
+        old: Option<&'a Self>,
+    ) -> impl Iterator<Item = (String, &'a EventPattern)> {
         let unchanged = move |pattern: &EventPattern| {
-            old.is_some_and(|old| old.events.contains(pattern) || old.filters.patterns().any(|other| other == pattern))
+            old.is_some_and(|old| {
+                old.events.contains(pattern) || old.filters.patterns().any(|other| other == pattern)
+            })
         };
-        let events = self.events.iter().enumerate().map(|(at, pattern)| (format!("events[{at}]"), pattern));
+        let events =
+            self.events.iter().enumerate().map(|(at, pattern)| (format!("events[{at}]"), pattern));
         let filters = self.filters.0.iter().flat_map(|(process, row)| {
             row.keys().map(move |pattern| (format!("filters.{process}.{pattern}"), pattern))
         });
@@ -198,12 +219,14 @@ impl Settings {
         self.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS)
     }
 
-    /// Returns whether an event of this type, which says this of its process, is, or was, to be delivered, by these settings.
+    /// Returns whether an event of this type, which says this of its process, is, or was, to be
+    /// delivered, by these settings.
     pub fn want(&self, event_type: &EventType, process: &Process) -> bool {
         filter::timing(&self.events, &self.filters, self.timing, event_type, process).is_some()
     }
 
-    /// Returns whether any event may wait for the end of its process, by these settings or by earlier ones.
+    /// Returns whether any event may wait for the end of its process, by these settings or by
+    /// earlier ones.
     pub fn hold_anything(&self) -> bool {
         self.has_held || self.timing == Timing::ProcessEnd || self.filters.hold_anything()
     }
@@ -219,12 +242,20 @@ impl Shape for Subscriptions {
     fn read(at: &str, json: &RawValue) -> Result<Vec<EventPattern>, Invalid> {
         let texts: Vec<String> = parsed(at, json, "a list of texts")?;
         if texts.is_empty() || texts.len() > MAX_PATTERNS {
-            return Err(Invalid::field(at, "wrong_count", format!("{at} takes 1 to {MAX_PATTERNS} subscriptions")));
+            return Err(Invalid::field(
+                at,
+                "wrong_count",
+                format!("{at} takes 1 to {MAX_PATTERNS} subscriptions"),
+            ));
         }
         let mut patterns = Vec::with_capacity(texts.len());
         for text in texts {
             patterns.push(EventPattern::parse(&text).map_err(|error| {
-                Invalid::field(at, "invalid_event_type", format!("{text:?} can't be subscribed to: {error}"))
+                Invalid::field(
+                    at,
+                    "invalid_event_type",
+                    format!("{text:?} can't be subscribed to: {error}"),
+                )
             })?);
         }
         Ok(patterns)

@@ -31,7 +31,8 @@ impl SuccessStatuses {
     /// wait, and neither is a 410, which means that nobody is there any more.
     pub fn these(statuses: Vec<u16>) -> Option<Self> {
         let in_range = |status: &u16| (200..500).contains(status) && !matches!(status, 410 | 429);
-        let fits = !statuses.is_empty() && statuses.len() <= MAX_STATUSES && statuses.iter().all(in_range);
+        let fits =
+            !statuses.is_empty() && statuses.len() <= MAX_STATUSES && statuses.iter().all(in_range);
         fits.then_some(Self::These(Cow::Owned(statuses)))
     }
 
@@ -48,15 +49,20 @@ impl Shape for SuccessStatuses {
     type Value = Self;
 
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
-        let refused = |code, shape: String| Invalid::field(at, code, format!("{at} has to be {shape}"));
+        let refused =
+            |code, shape: String| Invalid::field(at, code, format!("{at} has to be {shape}"));
         if let Ok(name) = serde_json::from_str::<String>(json.get()) {
             let any = (name == ANY_2XX).then_some(Self::Any2xx);
             return any.ok_or_else(|| refused("out_of_range", shape()));
         }
         let numbers: Vec<Whole> = serde_json::from_str(json.get()).map_err(|_| {
-            refused("wrong_type", format!("the text \"{ANY_2XX}\" or a list of whole numbers, such as [200, 202]"))
+            refused(
+                "wrong_type",
+                format!("the text \"{ANY_2XX}\" or a list of whole numbers, such as [200, 202]"),
+            )
         })?;
-        let statuses: Option<Vec<u16>> = numbers.into_iter().map(|number| number.within(0..=u16::MAX)).collect();
+        let statuses: Option<Vec<u16>> =
+            numbers.into_iter().map(|number| number.within(0..=u16::MAX)).collect();
         statuses.and_then(Self::these).ok_or_else(|| refused("out_of_range", shape()))
     }
 }
@@ -107,7 +113,10 @@ impl<'de> Deserialize<'de> for SuccessStatuses {
 }
 
 fn shape() -> String {
-    format!("\"{ANY_2XX}\" or a list of 1 to {MAX_STATUSES} statuses from 200 to 499, without 410 and 429")
+    format!(
+        "\"{ANY_2XX}\" or a list of 1 to {MAX_STATUSES} statuses from 200 to 499, without \
+         410 and 429"
+    )
 }
 
 #[cfg(test)]
@@ -120,22 +129,51 @@ mod tests {
             let statuses: SuccessStatuses = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&statuses).unwrap(), json);
         }
-        for bad in [r#""200""#, "[]", "200", "[199]", "[500]", "[410]", "[429]", &format!("{:?}", [200; 21])] {
+        for bad in [
+            r#""200""#,
+            "[]",
+            "200",
+            "[199]",
+            "[500]",
+            "[410]",
+            "[429]",
+            &format!("{:?}", [200; 21]),
+        ] {
             assert!(serde_json::from_str::<SuccessStatuses>(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn what_is_wrong_is_said_in_our_own_words() {
-        let read = |json: &str| SuccessStatuses::read("successStatuses", serde_json::from_str(json).unwrap());
-        let wrong_type = "successStatuses has to be the text \"2xx\" or a list of whole numbers, such as [200, 202]";
+        let read = |json: &str| {
+            SuccessStatuses::read("successStatuses", serde_json::from_str(json).unwrap())
+        };
+        let wrong_type = "successStatuses has to be the text \"2xx\" or a list of whole numbers, \
+            such as [200, 202]";
         for json in ["200", "true", r#"{"a":1}"#, "[200.5]", r#"["200"]"#, "[null]"] {
-            assert_eq!(read(json), Err(Invalid::field("successStatuses", "wrong_type", wrong_type)), "{json}");
+            assert_eq!(
+                read(json),
+                Err(Invalid::field("successStatuses", "wrong_type", wrong_type)),
+                "{json}"
+            );
         }
-        let out_of_range =
-            "successStatuses has to be \"2xx\" or a list of 1 to 20 statuses from 200 to 499, without 410 and 429";
-        for json in [r#""200""#, "[]", "[-1]", "[199]", "[500]", "[410]", "[70000]", "[99999999999999999999]"] {
-            assert_eq!(read(json), Err(Invalid::field("successStatuses", "out_of_range", out_of_range)), "{json}");
+        let out_of_range = "successStatuses has to be \"2xx\" or a list of 1 to 20 statuses from \
+            200 to 499, without 410 and 429";
+        for json in [
+            r#""200""#,
+            "[]",
+            "[-1]",
+            "[199]",
+            "[500]",
+            "[410]",
+            "[70000]",
+            "[99999999999999999999]",
+        ] {
+            assert_eq!(
+                read(json),
+                Err(Invalid::field("successStatuses", "out_of_range", out_of_range)),
+                "{json}"
+            );
         }
         assert_eq!(read(r#""2xx""#), Ok(SuccessStatuses::Any2xx));
         assert_eq!(read("[200]"), Ok(SuccessStatuses::OK));
@@ -143,7 +181,9 @@ mod tests {
 
     #[test]
     fn statuses_are_in_their_list_or_range() {
-        let holds = |statuses: &SuccessStatuses| [199, 200, 204, 299, 300].map(|status| statuses.contain(status));
+        let holds = |statuses: &SuccessStatuses| {
+            [199, 200, 204, 299, 300].map(|status| statuses.contain(status))
+        };
         assert_eq!(holds(&SuccessStatuses::Any2xx), [false, true, true, true, false]);
         assert_eq!(holds(&SuccessStatuses::OK), [false, true, false, false, false]);
     }

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use axum::{body::to_bytes, response::Response};
 use lambda_http::{Body, IntoResponse};
 
-/// An answer whose text is UTF-8, as all of the API's are. `lambda_http` by itself would look into its `Content-Type`, and bring the
-/// tables of all character sets for that: a twentieth of a function's size.
+/// An answer whose text is UTF-8, as all of the API's are. `lambda_http` by itself would look into
+/// its `Content-Type`, and bring the tables of all character sets for that: a twentieth of a
+/// function's size.
 pub(super) struct Answer(pub(super) Response);
 
 impl IntoResponse for Answer {
@@ -33,7 +34,8 @@ mod tests {
 
     async fn body(bytes: &'static [u8]) -> Body {
         let response = (StatusCode::CREATED, [("content-type", "application/json")], bytes);
-        let answer = Answer(axum::response::IntoResponse::into_response(response)).into_response().await;
+        let answer =
+            Answer(axum::response::IntoResponse::into_response(response)).into_response().await;
         assert_eq!(
             (answer.status(), &answer.headers()["content-type"] == "application/json"),
             (StatusCode::CREATED, true)

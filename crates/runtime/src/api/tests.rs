@@ -32,16 +32,32 @@ async fn answer_to(
     let routes = Router::new()
         .route("/ok", get(async || success(StatusCode::OK, json!({ "id": 1 }))))
         .route("/field", get(async || ApiError::from(Invalid::field("url", "invalid_url", "no"))))
-        .route("/many", get(async || ApiError::from(Invalid::conflicting(None, "too_many_webhooks", "no more"))))
+        .route(
+            "/many",
+            get(async || {
+                ApiError::from(Invalid::conflicting(None, "too_many_webhooks", "no more"))
+            }),
+        )
         .route("/types", get(async || ApiError::from(own_type::too_many(1000))))
-        .route("/built-in", get(async || ApiError::from(own_type::not_built_in(&order_created()).unwrap_err())))
+        .route(
+            "/built-in",
+            get(async || ApiError::from(own_type::not_built_in(&order_created()).unwrap_err())),
+        )
         .route(
             "/large-index",
-            get(async || ApiError::from(Invalid::conflicting(Some("events"), "too_many_subscriptions", "no"))),
+            get(async || {
+                ApiError::from(Invalid::conflicting(Some("events"), "too_many_subscriptions", "no"))
+            }),
         )
         .route(
             "/operational",
-            get(async || ApiError::from(Invalid::conflicting(Some("events"), "too_many_operational_webhooks", "no"))),
+            get(async || {
+                ApiError::from(Invalid::conflicting(
+                    Some("events"),
+                    "too_many_operational_webhooks",
+                    "no",
+                ))
+            }),
         )
         .route("/malformed", get(async || ApiError::from(Invalid::malformed("no"))))
         .route("/large", get(async || ApiError::from(Invalid::too_large(None, "no"))))
@@ -51,19 +67,28 @@ async fn answer_to(
         .route("/paused", get(async || ApiError::WebhookDisabled))
         .route("/gone", get(async || ApiError::EventGone))
         .route("/waiting", get(async || ApiError::DeliveryWaiting))
-        .route("/running", get(async || ApiError::ReplayRunning(JobId::new(Timestamp::UNIX_EPOCH, &[7; 10]))))
+        .route(
+            "/running",
+            get(async || ApiError::ReplayRunning(JobId::new(Timestamp::UNIX_EPOCH, &[7; 10]))),
+        )
         .route("/limited", get(async || ApiError::RateLimited(OverLimit::new(1000, 2, true))))
         .route("/calls", get(async || ApiError::TooManyCalls(OverLimit::new(100, 1, true))))
-        .route("/internal", get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))))
+        .route(
+            "/internal",
+            get(async || ApiError::internal(&std::io::Error::other("the table's secret name"))),
+        )
         .route("/things/{id}", get(async |_: Path<String>| StatusCode::NO_CONTENT))
         .route("/body", post(async |body: Bytes| success(StatusCode::OK, body.len())))
         .route("/no-parameter", get(async |_: Path<String>| StatusCode::NO_CONTENT));
     let request = Request::builder().method(method).uri(path);
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let request = request.body(body.into()).unwrap();
-    let response = with_envelope(routes, Relayed::Refused, MAX_BODY_BYTES).oneshot(request).await.unwrap();
+    let response =
+        with_envelope(routes, Relayed::Refused, MAX_BODY_BYTES).oneshot(request).await.unwrap();
     let status = response.status().as_u16();
-    let allow = response.headers().get(header::ALLOW).map(|allow| allow.to_str().unwrap().to_owned());
+    let allow =
+        response.headers().get(header::ALLOW).map(|allow| allow.to_str().unwrap().to_owned());
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
     (allow, format!("{method} {path} {status} {}", String::from_utf8(body.to_vec()).unwrap()))
 }
@@ -99,7 +124,8 @@ async fn every_answer_has_the_envelope() {
     }
     answers.push(answer("POST", "/body", vec![b' '; MAX_BODY_BYTES]).await.1);
     answers.push(answer("POST", "/body", vec![b' '; MAX_BODY_BYTES + 1]).await.1);
-    let broken = Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
+    let broken =
+        Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
     answers.push(answer("POST", "/body", broken).await.1);
     insta::assert_snapshot!(answers.join("\n"));
 }
@@ -108,17 +134,22 @@ async fn every_answer_has_the_envelope() {
 async fn every_path_refuses_what_a_webhook_sends() {
     let mut answers = Vec::new();
     for path in ["/ok", "/unauthorized", "/nowhere"] {
-        answers.push(answer_to("GET", path, &[("Webhook-Signature", "v1,AAAA")], Body::empty()).await.1);
+        answers.push(
+            answer_to("GET", path, &[("Webhook-Signature", "v1,AAAA")], Body::empty()).await.1,
+        );
     }
     answers.push(answer_to("GET", "/ok", &[("Webhook-Hops", "0")], Body::empty()).await.1);
-    answers.push(answer_to("POST", "/ok", &[("X-Webhook-Signature", "sha256=00")], Body::empty()).await.1);
+    answers.push(
+        answer_to("POST", "/ok", &[("X-Webhook-Signature", "sha256=00")], Body::empty()).await.1,
+    );
     insta::assert_snapshot!(answers.join("\n"));
 }
 
 #[tokio::test]
 async fn a_compressed_body_is_refused_by_name() {
     let mut answers = Vec::new();
-    for (coding, body) in [("gzip", "{}"), ("identity, br", "{}"), ("Identity", "{}"), ("gzip", "")] {
+    for (coding, body) in [("gzip", "{}"), ("identity, br", "{}"), ("Identity", "{}"), ("gzip", "")]
+    {
         answers.push(answer_to("POST", "/body", &[("Content-Encoding", coding)], body).await.1);
     }
     insta::assert_snapshot!(answers.join("\n"));
@@ -128,7 +159,10 @@ async fn a_compressed_body_is_refused_by_name() {
 async fn a_wrong_method_is_told_the_right_ones() {
     let (allow, answer) = answer("DELETE", "/ok", Body::empty()).await;
     assert_eq!(allow.as_deref(), Some("GET,HEAD"));
-    assert!(answer.contains(r#" 405 {"success":false,"error":{"code":"method_not_allowed","#), "{answer}");
+    assert!(
+        answer.contains(r#" 405 {"success":false,"error":{"code":"method_not_allowed","#),
+        "{answer}"
+    );
 }
 
 #[tokio::test]

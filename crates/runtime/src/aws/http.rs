@@ -1,12 +1,16 @@
-//! The HTTP client that the SDK sends with: the one that sends webhooks, too. The SDK's own brings HTTP/2, which neither DynamoDB, SQS
-//! nor Secrets Manager needs, and which would be a twelfth of a function's code.
+//! The HTTP client that the SDK sends with: the one that sends webhooks, too. The SDK's own brings
+//! HTTP/2, which neither DynamoDB, SQS nor Secrets Manager needs, and which would be a twelfth of a
+//! function's code.
 
 use std::time::Duration;
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
+            SharedHttpConnector,
+        },
         orchestrator::{HttpRequest, HttpResponse},
         result::ConnectorError,
         runtime_components::RuntimeComponents,
@@ -38,9 +42,14 @@ impl Http {
     }
 }
 
-/// The settings are timeouts, and all clients have the same: [`CONNECT_TIMEOUT`], and those that the SDK keeps itself.
+/// The settings are timeouts, and all clients have the same: [`CONNECT_TIMEOUT`], and those that
+/// the SDK keeps itself.
 impl HttpClient for Http {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -53,7 +62,8 @@ impl HttpConnector for Http {
             let request = request.try_into().map_err(|error: reqwest::Error| unsendable(error))?;
             let answer = client.execute(request).await.map_err(failed)?;
             let answer = http::Response::<Body>::from(answer).map(SdkBody::from_body_1_x);
-            HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
+            HttpResponse::try_from(answer)
+                .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }

@@ -61,8 +61,10 @@ fn a_process_with_a_stuck_check_ends_after_its_answer() {
     ask(Some("true"));
     assert_eq!(ask(None), r#""unchecked""#, "the invocation has its answer");
     assert_eq!(process.code_before_it_asks(&api), Some(1), "{requests:?}");
-    let (next, response) =
-        ("get /2018-06-01/runtime/invocation/next", "post /2018-06-01/runtime/invocation/1/response");
+    let (next, response) = (
+        "get /2018-06-01/runtime/invocation/next",
+        "post /2018-06-01/runtime/invocation/1/response",
+    );
     assert_eq!(requests, [next, response, next, response]);
 }
 
@@ -126,8 +128,10 @@ fn answer(api: &TcpListener, event: Option<&str>) -> (String, String) {
     let status = if event.is_some() { "200 OK" } else { "202 Accepted" };
     let event = event.unwrap_or_default();
     let head = format!(
-        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\nlambda-runtime-aws-request-id: 1\r\n\
-         lambda-runtime-deadline-ms: 4102444800000\r\nlambda-runtime-invoked-function-arn: arn\r\n\r\n",
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: \
+         {}\r\nlambda-runtime-aws-request-id: 1\r\n\
+         lambda-runtime-deadline-ms: 4102444800000\r\nlambda-runtime-invoked-function-arn: \
+         arn\r\n\r\n",
         event.len()
     );
     stream.write_all(format!("{head}{event}").as_bytes()).unwrap();

@@ -1,4 +1,5 @@
-//! A line of the log: one JSON object, which has the fields of the event and of all spans around it side by side.
+//! A line of the log: one JSON object, which has the fields of the event and of all spans around it
+//! side by side.
 
 use std::fmt;
 
@@ -29,7 +30,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         writer.write_str(r#"{"timestamp":""#)?;
         SystemTime.format_time(&mut writer)?;
         write!(writer, r#"","level":"{}""#, event.metadata().level())?;
@@ -48,6 +54,7 @@ where
 
 /// Writes the members of a JSON object after others.
 fn write_members(writer: &mut Writer<'_>, object: &str) -> fmt::Result {
-    let members = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    let members =
+        object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
     if members.is_empty() { Ok(()) } else { write!(writer, ",{members}") }
 }

@@ -32,7 +32,8 @@ impl MakeWriter<'_> for Written {
 fn lines(function: &str, level: &str, act: impl FnOnce()) -> Vec<Value> {
     let written = Written::default();
     let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new());
-    let lines = lines.event_format(line::Line::of_stage("a \"stage\"")).with_writer(written.clone());
+    let lines =
+        lines.event_format(line::Line::of_stage("a \"stage\"")).with_writer(written.clone());
     let subscriber = tracing_subscriber::registry().with(lines).with(filter(function, level));
     tracing::subscriber::with_default(subscriber, act);
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
@@ -43,23 +44,34 @@ fn lines(function: &str, level: &str, act: impl FnOnce()) -> Vec<Value> {
 fn a_line_has_the_fields_of_all_spans_around_it() {
     let mut lines = lines("replay", "info", || {
         let _invocation = tracing::error_span!("invocation", requestId = "8476a536").entered();
-        let job = tracing::error_span!("job", job.id = "7", webhook.id = tracing::field::Empty).entered();
+        let job =
+            tracing::error_span!("job", job.id = "7", webhook.id = tracing::field::Empty).entered();
         job.record("webhook.id", 42);
         tracing::info!(target: "replay::replay", deliveries = 3, "replayed a \"page\"");
         tracing::warn!(target: "posthaste_store::batch", "no field");
     });
     for line in &mut lines {
-        assert!(line.as_object_mut().unwrap().remove("timestamp").unwrap().as_str().unwrap().ends_with('Z'));
+        assert!(
+            line.as_object_mut()
+                .unwrap()
+                .remove("timestamp")
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .ends_with('Z')
+        );
     }
-    let around = json!({ "stage": "a \"stage\"", "requestId": "8476a536", "job.id": "7", "webhook.id": 42 });
+    let around =
+        json!({ "stage": "a \"stage\"", "requestId": "8476a536", "job.id": "7", "webhook.id": 42 });
     let with = |own: Value| {
         let mut line = around.clone();
         line.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
         line
     };
-    let page =
-        json!({ "level": "INFO", "message": "replayed a \"page\"", "target": "replay::replay", "deliveries": 3 });
-    let warning = json!({ "level": "WARN", "message": "no field", "target": "posthaste_store::batch" });
+    let page = json!({ "level": "INFO", "message": "replayed a \
+        \"page\"", "target": "replay::replay", "deliveries": 3 });
+    let warning =
+        json!({ "level": "WARN", "message": "no field", "target": "posthaste_store::batch" });
     assert_eq!(lines, [with(page), with(warning)]);
 }
 
@@ -71,8 +83,11 @@ async fn an_invocation_that_fails_tells_what_it_has_measured() {
         Err::<(), _>(Error::from("no"))
     });
     let (parts, ()) = http::Response::new(()).into_parts();
-    let invocation =
-        LambdaInvocation { parts, body: axum::body::Bytes::new(), context: lambda_runtime::Context::default() };
+    let invocation = LambdaInvocation {
+        parts,
+        body: axum::body::Bytes::new(),
+        context: lambda_runtime::Context::default(),
+    };
     assert!(telemetry.layer(failing).call(invocation).await.is_err());
     // Other tests of this process may have measured something else.
     let told = || {
@@ -96,5 +111,8 @@ fn the_level_is_for_the_function_and_our_crates_alone() {
         })
         .len()
     };
-    assert_eq!(["debug", "info", "warn", "error", "nonsense"].map(|level| count("replay", level)), [2, 1, 0, 0, 1]);
+    assert_eq!(
+        ["debug", "info", "warn", "error", "nonsense"].map(|level| count("replay", level)),
+        [2, 1, 0, 0, 1]
+    );
 }

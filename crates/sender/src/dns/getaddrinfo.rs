@@ -2,7 +2,10 @@
 //! it, and any other code only as a text: an `io::Error` without a kind that ends with the message
 //! of gai_strerror(3) for the code.
 
-#![expect(unsafe_code, reason = "gai_strerror has no safe form in std, and its text differs between the C libraries")]
+#![expect(
+    unsafe_code,
+    reason = "gai_strerror has no safe form in std, and its text differs between the C libraries"
+)]
 
 use std::{ffi::CStr, io};
 
@@ -33,7 +36,13 @@ mod tests {
     fn a_resolver_that_does_not_answer_is_not_a_name_that_does_not_exist() {
         assert!(found_out_nothing(&failed_with(libc::EAI_AGAIN)));
         assert!(found_out_nothing(&failed_with(libc::EAI_MEMORY)));
-        for code in [libc::EAI_NONAME, libc::EAI_NODATA, libc::EAI_FAIL, libc::EAI_FAMILY, libc::EAI_SERVICE] {
+        for code in [
+            libc::EAI_NONAME,
+            libc::EAI_NODATA,
+            libc::EAI_FAIL,
+            libc::EAI_FAMILY,
+            libc::EAI_SERVICE,
+        ] {
             assert!(!found_out_nothing(&failed_with(code)), "{}", text_of(code));
         }
         assert!(!found_out_nothing(&io::Error::other("no such host")));

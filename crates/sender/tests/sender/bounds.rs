@@ -15,15 +15,22 @@ use tokio::{
     time::timeout,
 };
 
-use crate::server::{accepting, answering, code_of, local, post_body, post_within, sender, server, until_closed};
+use crate::server::{
+    accepting, answering, code_of, local, post_body, post_within, sender, server, until_closed,
+};
 
 /// Enough for what should end by itself.
 const LONG: Duration = Duration::from_secs(30);
 /// For what runs out of time.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// A server that begins an answer, goes on with it for as long as it can, and tells when the client has closed the connection.
-async fn endless(beginning: &str, on: &str, pause: Duration) -> (SocketAddr, UnboundedReceiver<()>) {
+/// A server that begins an answer, goes on with it for as long as it can, and tells when the client
+/// has closed the connection.
+async fn endless(
+    beginning: &str,
+    on: &str,
+    pause: Duration,
+) -> (SocketAddr, UnboundedReceiver<()>) {
     let (closed, closings) = unbounded_channel();
     let (beginning, on): (Arc<str>, Arc<str>) = (beginning.into(), on.into());
     let address = server(move |_, mut stream| {
@@ -54,7 +61,11 @@ async fn outcome(beginning: &str, on: &str, pause: Duration, within: Duration) -
     let outcome = post_within(&sender(), &format!("http://{address}/"), within).await;
     let closed = timeout(LONG, closings.recv()).await;
     assert!(closed.is_ok(), "the connection is still there: {beginning:.60} {on:.60}");
-    assert!(outcome.duration < within + LONG / 2, "{:?}: {beginning:.60} {on:.60}", outcome.duration);
+    assert!(
+        outcome.duration < within + LONG / 2,
+        "{:?}: {beginning:.60} {on:.60}",
+        outcome.duration
+    );
     outcome
 }
 
@@ -73,9 +84,19 @@ async fn who_keeps_the_client_waiting_runs_out_of_time() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", "", none, "was not complete"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n", "x", drip, "was not complete"),
         ("HTTP/1.1 200 OK\r\n\r\n", "x", drip, "was not complete"),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n", drip, "was not complete"),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+            "1\r\nx\r\n",
+            drip,
+            "was not complete",
+        ),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;", "x", drip, "was not complete"),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx:", "x", drip, "was not complete"),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx:",
+            "x",
+            drip,
+            "was not complete",
+        ),
     ];
     for (beginning, on, pause, phase) in cases {
         let outcome = outcome(beginning, on, pause, SHORT).await;
@@ -100,20 +121,31 @@ async fn an_endpoint_that_takes_no_more_of_the_request_runs_out_of_time() {
     })
     .await;
     let body = vec![b'x'; 64 * 1024 * 1024];
-    assert_eq!(code_of(post_body(&sender(), &format!("http://{address}/"), SHORT, body).await), code::TIMEOUT);
+    assert_eq!(
+        code_of(post_body(&sender(), &format!("http://{address}/"), SHORT, body).await),
+        code::TIMEOUT
+    );
     go.send(true).unwrap();
     assert!(timeout(LONG, closings.recv()).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_resolver_and_a_handshake_that_never_end_run_out_of_time() {
-    let never =
-        Sender::with(local(), "Posthaste/test", RootCertStore::empty(), Arc::new(|_| Box::pin(std::future::pending())));
+    let never = Sender::with(
+        local(),
+        "Posthaste/test",
+        RootCertStore::empty(),
+        Arc::new(|_| Box::pin(std::future::pending())),
+    );
     let outcome = post_within(&never.unwrap(), "http://hook.example.com/", SHORT).await;
     assert_eq!(code_of(outcome), code::TIMEOUT);
 
-    let silent = accepting("127.0.0.1:0", |mut stream| async move { until_closed(&mut stream).await }).await;
-    assert_eq!(code_of(post_within(&sender(), &format!("https://{silent}/"), SHORT).await), code::TIMEOUT);
+    let silent =
+        accepting("127.0.0.1:0", |mut stream| async move { until_closed(&mut stream).await }).await;
+    assert_eq!(
+        code_of(post_within(&sender(), &format!("https://{silent}/"), SHORT).await),
+        code::TIMEOUT
+    );
 }
 
 #[tokio::test]
@@ -135,8 +167,9 @@ async fn a_head_without_end_is_refused_before_the_time_is_up() {
 
 #[tokio::test]
 async fn a_hundred_headers_are_read_and_no_more() {
-    let answer =
-        |headers: usize| format!("HTTP/1.1 200 OK\r\n{}content-length: 0\r\n\r\n", "x: y\r\n".repeat(headers - 1));
+    let answer = |headers: usize| {
+        format!("HTTP/1.1 200 OK\r\n{}content-length: 0\r\n\r\n", "x: y\r\n".repeat(headers - 1))
+    };
     let url = format!("http://{}/", answering(answer(100)).await);
     assert_eq!(post_within(&sender(), &url, LONG).await.result.unwrap().status, 200);
     let url = format!("http://{}/", answering(answer(101)).await);
@@ -153,11 +186,21 @@ async fn a_body_without_end_is_cut_and_costs_no_time() {
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", &chunk),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
         // Nothing more is wanted, so nobody waits for what does not come.
-        (&format!("HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n{}", &block[..MAX_BODY_BYTES]), ""),
+        (
+            &format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n{}",
+                &block[..MAX_BODY_BYTES]
+            ),
+            "",
+        ),
     ];
     for (beginning, on) in cases {
         let response = outcome(beginning, on, Duration::ZERO, LONG).await.result.unwrap();
-        assert_eq!((response.status, response.body.len()), (200, MAX_BODY_BYTES), "{beginning:.60}");
+        assert_eq!(
+            (response.status, response.body.len()),
+            (200, MAX_BODY_BYTES),
+            "{beginning:.60}"
+        );
         assert!(response.body.iter().all(|byte| *byte == b'x'));
     }
 }
@@ -176,25 +219,42 @@ async fn chunks_bring_no_more_than_their_data() {
         assert_eq!(code, code::INVALID_RESPONSE, "{beginning} {on:.20}");
     }
     let small = answering(format!("{head}2;a=b\r\nok\r\n0\r\nx-trailer: y\r\n\r\n")).await;
-    assert_eq!(post_within(&sender(), &format!("http://{small}/"), LONG).await.result.unwrap().body, "ok");
+    assert_eq!(
+        post_within(&sender(), &format!("http://{small}/"), LONG).await.result.unwrap().body,
+        "ok"
+    );
 }
 
-/// 1,290,001 zeros as 8 KiB of gzip (RFC 1952): a zero, and 5,000 times "the last byte 258 times again".
+/// 1,290,001 zeros as 8 KiB of gzip (RFC 1952): a zero, and 5,000 times "the last byte 258 times
+/// again".
 fn gzip_bomb() -> Vec<u8> {
     let bits = ["1", "10", "00110000", &"1100010100000".repeat(5000), "0000000"].concat();
     let byte = |bits: &[u8]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
     let deflated: Vec<u8> = bits.as_bytes().chunks(8).map(byte).collect();
     let (check, length) = (0x1837_1d51_u32, 1_290_001_u32);
-    [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], &deflated[..], &check.to_le_bytes(), &length.to_le_bytes()].concat()
+    [
+        &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3],
+        &deflated[..],
+        &check.to_le_bytes(),
+        &length.to_le_bytes(),
+    ]
+    .concat()
 }
 
 #[tokio::test]
 async fn nothing_is_decompressed() {
     let bomb = gzip_bomb();
     for encoding in ["gzip", "deflate", "br", "zstd", "gzip, gzip, gzip"] {
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n", bomb.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n",
+            bomb.len()
+        );
         let url = format!("http://{}/", answering([head.as_bytes(), &bomb].concat()).await);
-        assert_eq!(post_within(&sender(), &url, LONG).await.result.unwrap().body, bomb, "{encoding}");
+        assert_eq!(
+            post_within(&sender(), &url, LONG).await.result.unwrap().body,
+            bomb,
+            "{encoding}"
+        );
     }
 }
 
@@ -208,8 +268,16 @@ async fn a_redirect_is_an_answer() {
     .await;
     let here = format!("http://{target}/");
     for status in [300, 301, 302, 303, 305, 307, 308] {
-        for location in [&here, "http://169.254.169.254/latest/meta-data/", "//127.0.0.1/", "file:///etc/passwd", "/"] {
-            let head = format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\nrefresh: 0; url={location}\r\n");
+        for location in [
+            &here,
+            "http://169.254.169.254/latest/meta-data/",
+            "//127.0.0.1/",
+            "file:///etc/passwd",
+            "/",
+        ] {
+            let head = format!(
+                "HTTP/1.1 {status} Moved\r\nlocation: {location}\r\nrefresh: 0; url={location}\r\n"
+            );
             let address = answering(head + "alt-svc: h2=\":1\"\r\ncontent-length: 0\r\n\r\n").await;
             let began = Instant::now();
             let outcome = post_within(&sender(), &format!("http://{address}/"), LONG).await;

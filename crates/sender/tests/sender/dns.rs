@@ -1,5 +1,5 @@
-//! A name server of the tests' own, with as much of RFC 1035 as it takes: A and AAAA, over UDP, without compression but for the
-//! answers' name.
+//! A name server of the tests' own, with as much of RFC 1035 as it takes: A and AAAA, over UDP,
+//! without compression but for the answers' name.
 
 use std::{
     io,
@@ -25,11 +25,13 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
-    /// One whose answers to each look-up, of whatever name, follow these. What is asked beyond them has no such name. Every answer
-    /// may be kept for five minutes, which nobody should do.
+    /// One whose answers to each look-up, of whatever name, follow these. What is asked beyond them
+    /// has no such name. Every answer may be kept for five minutes, which nobody should do.
     pub(crate) async fn answering(look_ups: &[&[&str]]) -> Self {
-        let answers: Vec<Vec<IpAddr>> =
-            look_ups.iter().map(|addresses| addresses.iter().map(|ip| ip.parse().unwrap()).collect()).collect();
+        let answers: Vec<Vec<IpAddr>> = look_ups
+            .iter()
+            .map(|addresses| addresses.iter().map(|ip| ip.parse().unwrap()).collect())
+            .collect();
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let server = Self { address: socket.local_addr().unwrap(), look_ups: Arc::default() };
         let a_queries = server.look_ups.clone();
@@ -90,7 +92,8 @@ fn record(ip: IpAddr) -> Vec<u8> {
         IpAddr::V6(ip) => (AAAA, ip.octets().to_vec()),
     };
     let [kind_high, kind_low] = kind.to_be_bytes();
-    let mut record = vec![0xc0, HEADER_BYTES as u8, kind_high, kind_low, 0, 1, 0, 0, 1, 44, 0, data.len() as u8];
+    let mut record =
+        vec![0xc0, HEADER_BYTES as u8, kind_high, kind_low, 0, 1, 0, 0, 1, 44, 0, data.len() as u8];
     record.extend(data);
     record
 }

@@ -36,7 +36,8 @@ async fn an_answer_that_ends_too_early_is_none() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
     ] {
         for address in [answering(part).await, resetting(part).await] {
-            let error = post(&sender(), &format!("http://{address}/")).await.result.expect_err(part);
+            let error =
+                post(&sender(), &format!("http://{address}/")).await.result.expect_err(part);
             assert_eq!((error.code, error.ours), (code::CONNECTION_CLOSED, false), "{part}");
         }
     }
@@ -80,7 +81,12 @@ async fn what_is_not_http_is_said() {
     ] {
         let address = answering(answer).await;
         let error = post(&sender(), &format!("http://{address}/")).await.result.expect_err(answer);
-        assert_eq!((error.code, error.ours), (code::INVALID_RESPONSE, false), "{answer:?}: {}", error.detail);
+        assert_eq!(
+            (error.code, error.ours),
+            (code::INVALID_RESPONSE, false),
+            "{answer:?}: {}",
+            error.detail
+        );
     }
 }
 
@@ -107,7 +113,8 @@ async fn a_switch_to_another_protocol_is_an_answer_and_ends_the_connection() {
     let address = server(move |_, mut stream: TcpStream| {
         let ended = ended.clone();
         async move {
-            let head = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\nhello";
+            let head = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: \
+                h2c\r\n\r\nhello";
             stream.write_all(head).await.unwrap();
             let _ = ended.send(read_request(&mut stream).await);
         }

@@ -1,5 +1,5 @@
-//! A name that leads elsewhere at the next look-up. 127.0.0.1 stands for an address that may be reached, 127.0.0.2 for one that may
-//! not, and somebody listens at both.
+//! A name that leads elsewhere at the next look-up. 127.0.0.1 stands for an address that may be
+//! reached, 127.0.0.2 for one that may not, and somebody listens at both.
 
 use std::{
     net::SocketAddr,
@@ -57,7 +57,9 @@ async fn counting(address: &str, requests: usize, count: &Arc<AtomicUsize>) -> S
         async move {
             for left in (0..requests).rev() {
                 let answer = if left == 0 { LAST_OK } else { OK };
-                if read_request(&mut stream).await.is_none() || stream.write_all(answer).await.is_err() {
+                if read_request(&mut stream).await.is_none()
+                    || stream.write_all(answer).await.is_err()
+                {
                     break;
                 }
             }
@@ -67,7 +69,8 @@ async fn counting(address: &str, requests: usize, count: &Arc<AtomicUsize>) -> S
 }
 
 fn guarded(names: &NameServer) -> Sender {
-    Sender::with(allowing("127.0.0.1/32"), "Posthaste/test", RootCertStore::empty(), names.lookup()).unwrap()
+    Sender::with(allowing("127.0.0.1/32"), "Posthaste/test", RootCertStore::empty(), names.lookup())
+        .unwrap()
 }
 
 #[tokio::test]
@@ -76,7 +79,11 @@ async fn a_name_that_turns_inside_is_refused_at_the_second_connection() {
     let names = NameServer::answering(&[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.1"]]).await;
     let sender = guarded(&names);
     assert_eq!(post(&sender, &doors.url()).await.result.unwrap().status, 200);
-    assert_eq!(names.look_ups(), 1, "what was vetted is dialled, and the name is not looked up again for that");
+    assert_eq!(
+        names.look_ups(),
+        1,
+        "what was vetted is dialled, and the name is not looked up again for that"
+    );
     assert_eq!(code_of(post(&sender, &doors.url()).await), code::ADDRESS_NOT_ALLOWED);
     assert_eq!(names.look_ups(), 2, "no answer is kept, whatever its time to live");
     assert_eq!(post(&sender, &doors.url()).await.result.unwrap().status, 200, "nor is a refusal");
@@ -98,9 +105,14 @@ async fn a_name_that_was_refused_may_turn_outside() {
 async fn the_address_that_is_dialled_is_the_one_that_was_vetted() {
     let doors = Doors::answering(1).await;
     let names = NameServer::answering(&[&["127.0.0.2"], &["127.0.0.1"]]).await;
-    let sender = Sender::with(local(), "Posthaste/test", RootCertStore::empty(), names.lookup()).unwrap();
+    let sender =
+        Sender::with(local(), "Posthaste/test", RootCertStore::empty(), names.lookup()).unwrap();
     assert_eq!(post(&sender, &doors.url()).await.result.unwrap().status, 200);
-    assert_eq!((names.look_ups(), doors.opened()), (1, (0, 1)), "it follows the answer, where both are allowed");
+    assert_eq!(
+        (names.look_ups(), doors.opened()),
+        (1, (0, 1)),
+        "it follows the answer, where both are allowed"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +133,11 @@ async fn one_bad_answer_among_good_ones_refuses_all() {
     let names = NameServer::answering(mixtures).await;
     let sender = guarded(&names);
     for mixture in mixtures {
-        assert_eq!(code_of(post(&sender, &doors.url()).await), code::ADDRESS_NOT_ALLOWED, "{mixture:?}");
+        assert_eq!(
+            code_of(post(&sender, &doors.url()).await),
+            code::ADDRESS_NOT_ALLOWED,
+            "{mixture:?}"
+        );
     }
     assert_eq!((names.look_ups(), doors.opened()), (mixtures.len(), (0, 0)));
 }
@@ -133,7 +149,11 @@ async fn a_kept_alive_connection_leads_where_it_was_vetted_to_lead() {
     let sender = guarded(&names);
     for _ in 0..3 {
         assert_eq!(post(&sender, &doors.url()).await.result.unwrap().status, 200);
-        assert_eq!((names.look_ups(), doors.opened()), (1, (1, 0)), "the same connection, whatever the name says now");
+        assert_eq!(
+            (names.look_ups(), doors.opened()),
+            (1, (1, 0)),
+            "the same connection, whatever the name says now"
+        );
     }
     let code = code_of(post(&sender, &doors.url()).await);
     assert_eq!(code, code::ADDRESS_NOT_ALLOWED, "it has been closed, and a new one is vetted anew");
@@ -156,7 +176,8 @@ async fn a_kept_alive_connection_serves_no_other_name() {
 #[tokio::test]
 async fn requests_at_the_same_time_are_vetted_each() {
     let doors = Doors::answering(1).await;
-    let answers: Vec<&[&str]> = (0..20).map(|n| if n % 2 == 0 { &["127.0.0.1"][..] } else { &["127.0.0.2"] }).collect();
+    let answers: Vec<&[&str]> =
+        (0..20).map(|n| if n % 2 == 0 { &["127.0.0.1"][..] } else { &["127.0.0.2"] }).collect();
     let names = NameServer::answering(&answers).await;
     let (sender, url) = (guarded(&names), doors.url());
     let outcomes = join_all((0..20).map(|_| post(&sender, &url))).await;
@@ -178,7 +199,8 @@ async fn of_many_addresses_a_few_are_dialled() {
     let fourth = [&nobody[..3], &["127.0.0.1"]].concat();
     let fifth = [&nobody[..4], &["127.0.0.1"]].concat();
     let names = NameServer::answering(&[&fourth, &fifth]).await;
-    let sender = Sender::with(local(), "Posthaste/test", RootCertStore::empty(), names.lookup()).unwrap();
+    let sender =
+        Sender::with(local(), "Posthaste/test", RootCertStore::empty(), names.lookup()).unwrap();
     assert_eq!(post(&sender, &doors.url()).await.result.unwrap().status, 200);
     assert_eq!(code_of(post(&sender, &doors.url()).await), code::CONNECT_FAILED);
     assert_eq!(doors.opened(), (1, 0));

@@ -13,16 +13,20 @@ use tokio::{
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 /// The same, after which it may not.
-pub(crate) const LAST_OK: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+pub(crate) const LAST_OK: &[u8] =
+    b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// Reads one request: its head and as much body as its Content-Length says. None when the connection ends first.
+/// Reads one request: its head and as much body as its Content-Length says. None when the
+/// connection ends first.
 pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut request = Vec::new();
     loop {
         if let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") {
             let text = String::from_utf8(request.clone()).unwrap();
-            let length =
-                text.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+            let length = text
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .map_or(0, |n| n.parse().unwrap());
             if request.len() >= head + 4 + length {
                 return Some(text);
             }
@@ -52,7 +56,9 @@ where
 }
 
 /// A server that reads each connection's first request and hands the connection over.
-pub(crate) async fn server<F>(answer: impl Fn(String, TcpStream) -> F + Send + Sync + 'static) -> SocketAddr
+pub(crate) async fn server<F>(
+    answer: impl Fn(String, TcpStream) -> F + Send + Sync + 'static,
+) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -106,10 +112,16 @@ pub(crate) async fn post_within(sender: &Sender, url: &str, timeout: Duration) -
     post_body(sender, url, timeout, b"{\"n\": 1.0}".to_vec()).await
 }
 
-pub(crate) async fn post_body(sender: &Sender, url: &str, timeout: Duration, body: Vec<u8>) -> Outcome {
+pub(crate) async fn post_body(
+    sender: &Sender,
+    url: &str,
+    timeout: Duration,
+    body: Vec<u8>,
+) -> Outcome {
     // As read back from the table, whatever policy it was registered under.
     let url = PublicUrl::try_from(url.to_owned()).unwrap();
-    let headers = vec![("content-type", "application/json".to_owned()), ("x-odd", "a  b\tc".to_owned())];
+    let headers =
+        vec![("content-type", "application/json".to_owned()), ("x-odd", "a  b\tc".to_owned())];
     sender.send(Request { url: &url, headers, body: body.into(), timeout }).await
 }
 

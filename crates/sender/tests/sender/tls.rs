@@ -22,7 +22,10 @@ fn certificate(change: impl FnOnce(&mut CertificateParams)) -> (TlsAcceptor, Roo
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let mut roots = RootCertStore::empty();
@@ -65,7 +68,11 @@ async fn a_certificate_has_to_be_trusted_and_for_the_name() {
         assert_eq!(code_of(post(&sender, &url(other, address)).await), code::TLS_FAILED, "{other}");
     }
     let public_roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    assert_eq!(code_of(post(&trusting(public_roots), &url(NAME, address)).await), code::TLS_FAILED, "self-signed");
+    assert_eq!(
+        code_of(post(&trusting(public_roots), &url(NAME, address)).await),
+        code::TLS_FAILED,
+        "self-signed"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +82,10 @@ async fn a_certificate_counts_in_its_time() {
             params.not_before = date_time_ymd(from, 1, 1);
             params.not_after = date_time_ymd(to, 1, 1);
         });
-        let error = post(&trusting(roots), &url(NAME, tls_server(acceptor).await)).await.result.unwrap_err();
+        let error = post(&trusting(roots), &url(NAME, tls_server(acceptor).await))
+            .await
+            .result
+            .unwrap_err();
         assert_eq!((error.code, error.ours), (code::TLS_FAILED, false), "{from}: {error}");
     }
 }
@@ -86,29 +96,37 @@ async fn the_names_of_a_certificate_fill_no_log() {
         let names = (0..500).map(|n| format!("a-long-name-that-nobody-asked-for-{n}.example.com"));
         *params = CertificateParams::new(names.collect::<Vec<_>>()).unwrap();
     });
-    let error = post(&trusting(roots), &url(NAME, tls_server(acceptor).await)).await.result.unwrap_err();
+    let error =
+        post(&trusting(roots), &url(NAME, tls_server(acceptor).await)).await.result.unwrap_err();
     assert_eq!(error.code, code::TLS_FAILED);
     assert!(error.detail.len() <= 500, "{}", error.detail.len());
 }
 
 #[tokio::test]
 async fn what_is_no_tls_is_said() {
-    for said in [OK, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28", b"SSH-2.0-OpenSSH_9.2\r\n"] {
+    for said in [
+        OK,
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x15\x03\x03\x00\x02\x02\x28",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+    ] {
         let address = accepting("127.0.0.1:0", move |mut stream| async move {
             let _ = stream.write_all(said).await;
             until_closed(&mut stream).await;
         })
         .await;
-        let error = post(&trusting(RootCertStore::empty()), &url(NAME, address)).await.result.unwrap_err();
+        let error =
+            post(&trusting(RootCertStore::empty()), &url(NAME, address)).await.result.unwrap_err();
         assert_eq!((error.code, error.ours), (code::TLS_FAILED, false), "{error}");
     }
     let silent = accepting("127.0.0.1:0", |_| async {}).await;
-    let error = post(&trusting(RootCertStore::empty()), &url(NAME, silent)).await.result.unwrap_err();
+    let error =
+        post(&trusting(RootCertStore::empty()), &url(NAME, silent)).await.result.unwrap_err();
     assert_eq!((error.code, error.ours), (code::CONNECT_FAILED, false), "{error}");
 }
 
-/// The second of two requests at once takes the first one's connection when that is free first, and hyper goes on making the other
-/// connection by itself.
+/// The second of two requests at once takes the first one's connection when that is free first, and
+/// hyper goes on making the other connection by itself.
 #[tokio::test]
 async fn a_handshake_that_nobody_waits_for_any_more_ends() {
     let (acceptor, roots) = certificate(|_| {});
@@ -130,8 +148,11 @@ async fn a_handshake_that_nobody_waits_for_any_more_ends() {
         stalled
     };
     let both = async { tokio::join!(requests, server) };
-    let (answers, mut stalled) = tokio::time::timeout(Duration::from_secs(30), both).await.expect("both are answered");
+    let (answers, mut stalled) =
+        tokio::time::timeout(Duration::from_secs(30), both).await.expect("both are answered");
     assert_eq!((answers.0.result.unwrap().status, answers.1.result.unwrap().status), (200, 200));
     tokio::time::pause();
-    tokio::time::timeout(Duration::from_secs(60), until_closed(&mut stalled)).await.expect("it is closed");
+    tokio::time::timeout(Duration::from_secs(60), until_closed(&mut stalled))
+        .await
+        .expect("it is closed");
 }

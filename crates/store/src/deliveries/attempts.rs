@@ -27,7 +27,9 @@ pub(super) fn refused(old: &Item, new: NewAttempt<'_>) -> Result<Refused, StoreE
     if attempts.iter().any(|kept| is_same(kept, attempt)) {
         return Ok(Refused::For(Recorded::Overtaken));
     }
-    if !attempt.succeeded() && old.text("status").is_ok_and(|status| status == Status::Succeeded.name()) {
+    if !attempt.succeeded()
+        && old.text("status").is_ok_and(|status| status == Status::Succeeded.name())
+    {
         return Ok(Refused::For(Recorded::AlreadySucceeded));
     }
     if count != known {

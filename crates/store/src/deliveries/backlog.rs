@@ -1,4 +1,5 @@
-//! The backlogs of webhooks, in which deliveries wait for their turn. See [`posthaste_domain::endpoint::backlog`].
+//! The backlogs of webhooks, in which deliveries wait for their turn. See
+//! [`posthaste_domain::endpoint::backlog`].
 
 use std::collections::HashSet;
 
@@ -73,20 +74,30 @@ impl Backlog<'_> {
 
 impl Backlogs {
     /// Puts items into backlogs, 25 with a call. Returns the places of those that may not be there.
-    pub async fn put(&self, items: &[(Backlog<'_>, Waiting)]) -> Result<HashSet<usize>, StoreError> {
+    pub async fn put(
+        &self,
+        items: &[(Backlog<'_>, Waiting)],
+    ) -> Result<HashSet<usize>, StoreError> {
         let items = items.iter().map(|(backlog, waiting)| backlog.item(waiting));
         batch::put(&self.table, items.collect::<Result<_, _>>()?).await
     }
 
     /// Deletes items, 25 with a call. False when one may still be there.
     pub async fn delete(&self, backlog: Backlog<'_>, keys: &[String]) -> Result<bool, StoreError> {
-        let undone = batch::delete(&self.table, keys.iter().map(|key| backlog.key(key)).collect()).await?;
+        let undone =
+            batch::delete(&self.table, keys.iter().map(|key| backlog.key(key)).collect()).await?;
         Ok(undone.is_empty())
     }
 
     /// Replaces the task of an item, if it is still there: a part of it is done.
-    pub async fn rewrite(&self, backlog: Backlog<'_>, key: &str, task: &Task<'_>) -> Result<(), StoreError> {
-        let update = Update::at(backlog.key(key)).set("task", json(task)?).only_if(Condition::some_item());
+    pub async fn rewrite(
+        &self,
+        backlog: Backlog<'_>,
+        key: &str,
+        task: &Task<'_>,
+    ) -> Result<(), StoreError> {
+        let update =
+            Update::at(backlog.key(key)).set("task", json(task)?).only_if(Condition::some_item());
         self.table.update(update).await.map(drop)
     }
 
@@ -99,18 +110,24 @@ impl Backlogs {
         limit: usize,
     ) -> Result<BacklogPage, StoreError> {
         let (from, until) = backlog::key_range(class, Timestamp::UNIX_EPOCH, None);
-        let query = self.between(backlog, &from, &until).limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        Ok(page(Answer::to(query.set_exclusive_start_key(after.map(|after| backlog.key(after).0))).await?))
+        let query =
+            self.between(backlog, &from, &until).limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        Ok(page(
+            Answer::to(query.set_exclusive_start_key(after.map(|after| backlog.key(after).0)))
+                .await?,
+        ))
     }
 
     /// Says whether nothing waits, by a strong read.
     pub async fn is_empty(&self, backlog: Backlog<'_>) -> Result<bool, StoreError> {
-        let query = self.table.query(&backlog.partition(), Range::All).projection_expression(SK).limit(1);
+        let query =
+            self.table.query(&backlog.partition(), Range::All).projection_expression(SK).limit(1);
         Ok(Answer::to(query).await?.items.is_empty())
     }
 
-    /// Reads what of the class waits of events of this time range, the newest first and strongly: up to `limit` items or as many as
-    /// a call reads, which is 1 MB, after this key. The second time is not before the first.
+    /// Reads what of the class waits of events of this time range, the newest first and strongly:
+    /// up to `limit` items or as many as a call reads, which is 1 MB, after this key. The second
+    /// time is not before the first.
     pub async fn newest(
         &self,
         backlog: Backlog<'_>,
@@ -128,10 +145,12 @@ impl Backlogs {
         Ok(page(Answer::to(query).await?))
     }
 
-    /// Says whether at least this many items wait. A small backlog is counted with one call; a large one is first estimated from how
-    /// close together its oldest and its newest items are, and only counted where that is too many.
+    /// Says whether at least this many items wait. A small backlog is counted with one call; a
+    /// large one is first estimated from how close together its oldest and its newest items are,
+    /// and only counted where that is too many.
     pub async fn has_at_least(&self, backlog: Backlog<'_>, most: u64) -> Result<bool, StoreError> {
-        let (oldest, newest) = tokio::try_join!(self.density(backlog, true), self.density(backlog, false))?;
+        let (oldest, newest) =
+            tokio::try_join!(self.density(backlog, true), self.density(backlog, false))?;
         if oldest.is_all {
             return Ok(oldest.count >= most);
         }
@@ -146,7 +165,10 @@ impl Backlogs {
 
     async fn density(&self, backlog: Backlog<'_>, oldest: bool) -> Result<Density, StoreError> {
         let (from, until) = backlog::key_range(Class::Live, Timestamp::UNIX_EPOCH, None);
-        let query = self.between(backlog, &from, &until).scan_index_forward(oldest).projection_expression(SK);
+        let query = self
+            .between(backlog, &from, &until)
+            .scan_index_forward(oldest)
+            .projection_expression(SK);
         let answer = Answer::to(query).await?;
         Ok(Density {
             count: answer.items.len() as u64,

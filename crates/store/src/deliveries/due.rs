@@ -1,5 +1,5 @@
-//! The index `due` finds holds by their deadlines, deliveries that the version before has parked in their records, and lanes. What
-//! was released is forgotten here too.
+//! The index `due` finds holds by their deadlines, deliveries that the version before has parked in
+//! their records, and lanes. What was released is forgotten here too.
 
 use std::collections::HashSet;
 
@@ -112,8 +112,9 @@ impl DueIndex {
     /// The number of shards that [`DueIndex::page`] knows.
     pub const SHARDS: u8 = SHARDS;
 
-    /// Reads what of one shard is due by `until`, by its time: of at most `limit` entries of the index after this one. Of holds only what is
-    /// due `now`, as their run may end before. What shared a request comes together or not at all.
+    /// Reads what of one shard is due by `until`, by its time: of at most `limit` entries of the
+    /// index after this one. Of holds only what is due `now`, as their run may end before. What
+    /// shared a request comes together or not at all.
     pub async fn page(
         &self,
         shard: u8,
@@ -126,7 +127,9 @@ impl DueIndex {
         let next = entries.last().filter(|_| !is_end).cloned();
         let attributes = &["dueAt", "eventId", "deliveryId", "batch", "bytes", "cause"];
         let reading = Reading { table: &self.table, consistent: true, attributes, read };
-        let keys = entries.iter().map(|entry| (entry.key.clone(), key(entry.key.0.as_str(), entry.key.1.as_str())));
+        let keys = entries
+            .iter()
+            .map(|entry| (entry.key.clone(), key(entry.key.0.as_str(), entry.key.1.as_str())));
         let found = batch::get(reading, keys).await;
         let unread = entries.iter().filter(|entry| found.unread.contains(&entry.key));
         let unread_times: HashSet<i64> = unread.map(|entry| entry.due_at).collect();
@@ -179,13 +182,23 @@ impl DueIndex {
         }
         let keys = items.iter().map(|(pk, sk)| key(pk.as_str(), sk.as_str())).collect();
         let undone = batch::delete(&self.table, keys).await?;
-        let mut left: Vec<Released> = undone.into_iter().map(|at| Released::Item(items[at].clone())).collect();
-        let left_records = stream::iter(records).map(|(key, due_at)| self.forget_record(key, due_at));
-        left.extend(left_records.buffered(CONCURRENT_WRITES).collect::<Vec<_>>().await.into_iter().flatten());
+        let mut left: Vec<Released> =
+            undone.into_iter().map(|at| Released::Item(items[at].clone())).collect();
+        let left_records =
+            stream::iter(records).map(|(key, due_at)| self.forget_record(key, due_at));
+        left.extend(
+            left_records
+                .buffered(CONCURRENT_WRITES)
+                .collect::<Vec<_>>()
+                .await
+                .into_iter()
+                .flatten(),
+        );
         Ok(left)
     }
 
-    /// Nothing happens where the record waits for another time by now. Returns what may still be there.
+    /// Nothing happens where the record waits for another time by now. Returns what may still be
+    /// there.
     async fn forget_record(&self, record: (String, String), due_at: Timestamp) -> Option<Released> {
         let update = Update::at(key(record.0.as_str(), record.1.as_str()))
             .remove_all(&["dueAt", "dueShard"])
@@ -196,7 +209,8 @@ impl DueIndex {
     }
 }
 
-/// Takes those of the last time away, as others of it, which may have shared a request with them, were not looked at.
+/// Takes those of the last time away, as others of it, which may have shared a request with them,
+/// were not looked at.
 fn without_a_part(entries: &mut Vec<DueCursor>) {
     let Some(last) = entries.last().map(|entry| entry.due_at) else { return };
     if entries.first().is_some_and(|first| first.due_at < last) {
@@ -225,7 +239,9 @@ fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
     let mut parts = pk.split('#');
     let workspace = parts.next().and_then(|name| Workspace::parse(name).ok());
     let webhook = parts.next().and_then(|id| id.parse().ok());
-    let (Some(workspace), Some(webhook)) = (workspace, webhook) else { return Err(item.corrupt(PK)) };
+    let (Some(workspace), Some(webhook)) = (workspace, webhook) else {
+        return Err(item.corrupt(PK));
+    };
     Ok(Some(DueDelivery {
         workspace,
         webhook,

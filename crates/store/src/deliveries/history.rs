@@ -51,7 +51,8 @@ impl Records {
         history: &History,
     ) -> Result<Page<DeliveryRecord, DeliveryId>, StoreError> {
         let status = history.status.map(|status| ("status", text(status.name())));
-        let event_type = history.event_type.as_ref().map(|event_type| ("eventType", text(event_type.as_str())));
+        let event_type =
+            history.event_type.as_ref().map(|event_type| ("eventType", text(event_type.as_str())));
         let page = Sharded {
             table: &self.table,
             partitions: (0..SHARDS).map(|shard| partition(workspace, webhook, shard)).collect(),

@@ -1,8 +1,9 @@
 //! Deliveries that wait for the end of a run of a process.
 //!
-//! A hold is written only together with a check that the run has not ended; the end first writes its marker. So a hold is either
-//! there before the marker, where the end finds it, or it is refused, and its delivery goes out at once. DynamoDB's transactions
-//! are serializable with all other writes of their items.
+//! A hold is written only together with a check that the run has not ended; the end first writes
+//! its marker. So a hold is either there before the marker, where the end finds it, or it is
+//! refused, and its delivery goes out at once. DynamoDB's transactions are serializable with all
+//! other writes of their items.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ const MAX_HOLDS: usize = 99;
 const MARKER_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A hold is kept for so long beyond its deadline, should nobody ever release it.
 const HOLD_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// A write that met another one's transaction is tried so often, with doubling waits from [`FIRST_WAIT`].
+/// A write that met another one's transaction is tried so often, with doubling waits from
+/// [`FIRST_WAIT`].
 const TRIES: u32 = 7;
 /// The code of a write whose item a transaction is writing.
 const CONFLICT: &str = "TransactionConflictException";
@@ -133,9 +135,15 @@ impl Holding<'_> {
 }
 
 impl Holds {
-    /// Holds these deliveries until the run ends, or `deadline` after each one's event. Returns those of which the run has ended
-    /// before: they are due now. Holding one again changes nothing.
-    pub async fn hold(&self, run: Holding<'_>, holds: &[Hold], deadline: Duration) -> Result<Vec<Hold>, StoreError> {
+    /// Holds these deliveries until the run ends, or `deadline` after each one's event. Returns
+    /// those of which the run has ended before: they are due now. Holding one again changes
+    /// nothing.
+    pub async fn hold(
+        &self,
+        run: Holding<'_>,
+        holds: &[Hold],
+        deadline: Duration,
+    ) -> Result<Vec<Hold>, StoreError> {
         let mut ended = Vec::new();
         for chunk in holds.chunks(MAX_HOLDS) {
             if !self.hold_chunk(run, chunk, deadline).await? {
@@ -146,15 +154,21 @@ impl Holds {
     }
 
     /// False when the run has ended.
-    async fn hold_chunk(&self, run: Holding<'_>, holds: &[Hold], deadline: Duration) -> Result<bool, StoreError> {
-        let mut writes = vec![Write::Check(key(run.partition(), ENDED), vec![Condition::no_item()])];
+    async fn hold_chunk(
+        &self,
+        run: Holding<'_>,
+        holds: &[Hold],
+        deadline: Duration,
+    ) -> Result<bool, StoreError> {
+        let mut writes =
+            vec![Write::Check(key(run.partition(), ENDED), vec![Condition::no_item()])];
         writes.extend(holds.iter().map(|hold| Write::Put(run.hold(*hold, deadline), vec![])));
         write_all(&self.table, &writes).await
     }
 
-    /// Remembers that the run has ended: from now on nothing is held for it. `end` is the delivery of its end, where it has one.
-    /// `token` is unique to this call, so that a write whose answer was lost is known again. Returns the delivery of the first end if
-    /// the run had ended before.
+    /// Remembers that the run has ended: from now on nothing is held for it. `end` is the delivery
+    /// of its end, where it has one. `token` is unique to this call, so that a write whose answer
+    /// was lost is known again. Returns the delivery of the first end if the run had ended before.
     pub async fn end(
         &self,
         run: Holding<'_>,
@@ -182,13 +196,23 @@ impl Holds {
     }
 
     /// Holds the end of a run as the last of what is held for it.
-    pub async fn hold_end(&self, run: Holding<'_>, end: Hold, deadline: Duration) -> Result<(), StoreError> {
+    pub async fn hold_end(
+        &self,
+        run: Holding<'_>,
+        end: Hold,
+        deadline: Duration,
+    ) -> Result<(), StoreError> {
         self.table.put(run.hold(end, deadline), &[]).await.map(drop)
     }
 
-    /// Reads what is held for the run within these bounds, in the order of the events and the end last: up to `limit` holds, or as many as a
-    /// call reads, which is 1 MB.
-    pub async fn held(&self, run: Holding<'_>, bounds: Within, limit: usize) -> Result<Vec<Hold>, StoreError> {
+    /// Reads what is held for the run within these bounds, in the order of the events and the end
+    /// last: up to `limit` holds, or as many as a call reads, which is 1 MB.
+    pub async fn held(
+        &self,
+        run: Holding<'_>,
+        bounds: Within,
+        limit: usize,
+    ) -> Result<Vec<Hold>, StoreError> {
         let Within { after, from, until } = bounds;
         let from = after.map(|at| format!("{}~", at.sort_key())).or(from.map(|at| at.sort_key()));
         let until = until.map_or_else(|| format!("{END}~"), |at| at.sort_key());
@@ -199,8 +223,14 @@ impl Holds {
         let answer = Answer::to(query).await?;
         let mut holds = Vec::new();
         for item in &answer.items {
-            let HoldAt { is_end, event } = parse_sort_key(item.text(SK)?).ok_or_else(|| item.corrupt(SK))?;
-            holds.push(Hold { is_end, event, delivery: item.parsed("deliveryId")?, bytes: item.number("bytes")? });
+            let HoldAt { is_end, event } =
+                parse_sort_key(item.text(SK)?).ok_or_else(|| item.corrupt(SK))?;
+            holds.push(Hold {
+                is_end,
+                event,
+                delivery: item.parsed("deliveryId")?,
+                bytes: item.number("bytes")?,
+            });
         }
         Ok(holds)
     }
@@ -211,7 +241,8 @@ impl Holds {
         Ok(!Answer::to(query).await?.items.is_empty())
     }
 
-    /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its deadline.
+    /// Forgets holds whose deliveries have been sent. One that stays is sent once more at its
+    /// deadline.
     pub async fn forget(&self, run: Holding<'_>, holds: &[Hold]) -> Result<(), StoreError> {
         let keys = holds.iter().map(|hold| key(run.partition(), hold.at().sort_key())).collect();
         batch::delete(&self.table, keys).await.map(drop)

@@ -1,6 +1,7 @@
-//! Replays of many deliveries. At most one runs for a webhook: the newest job is named by one item, and a job is begun in one
-//! transaction with the replacement of that name, on the condition that the newest has been seen to be over. A job that is over
-//! stays over, so nothing has to be unlocked when one ends.
+//! Replays of many deliveries. At most one runs for a webhook: the newest job is named by one item,
+//! and a job is begun in one transaction with the replacement of that name, on the condition that
+//! the newest has been seen to be over. A job that is over stays over, so nothing has to be
+//! unlocked when one ends.
 
 use std::time::Duration;
 
@@ -71,7 +72,8 @@ impl Jobs {
         self.table.get(job_key(owner, id)).await?.as_ref().map(read).transpose()
     }
 
-    /// Begins a job. False, and nothing is written, if the newest job is not `after` any more, which has to be over.
+    /// Begins a job. False, and nothing is written, if the newest job is not `after` any more,
+    /// which has to be over.
     pub async fn begin(
         &self,
         owner: JobOwner<'_>,
@@ -84,13 +86,14 @@ impl Jobs {
             None => Condition::no_item(),
             Some(after) => Condition::Is(JOB, text(after.to_string())),
         };
-        let writes = [Write::Put(latest, vec![is_after]), Write::Put(write(owner, job, retention), vec![])];
+        let writes =
+            [Write::Put(latest, vec![is_after]), Write::Put(write(owner, job, retention), vec![])];
         // A refusal can be the repetition of a transaction whose answer got lost.
         Ok(write_all(&self.table, &writes).await? || self.latest(owner).await? == Some(job.id))
     }
 
-    /// Counts a page, once, whoever else counts it, and ends the job after its last one. A job that was cancelled meanwhile stays so,
-    /// but what has been sent for it counts.
+    /// Counts a page, once, whoever else counts it, and ends the job after its last one. A job that
+    /// was cancelled meanwhile stays so, but what has been sent for it counts.
     pub async fn advance(
         &self,
         owner: JobOwner<'_>,
@@ -112,9 +115,12 @@ impl Jobs {
         if turned.next.is_some() {
             return self.count(counting, turned).await;
         }
-        let ending = counting.clone().set("status", text(JobStatus::Done.name())).only_if(is_running());
+        let ending =
+            counting.clone().set("status", text(JobStatus::Done.name())).only_if(is_running());
         match self.count(ending, turned).await? {
-            Advanced::Elsewhere(Some(job)) if job.page == turned.page => self.count(counting, turned).await,
+            Advanced::Elsewhere(Some(job)) if job.page == turned.page => {
+                self.count(counting, turned).await
+            }
             result => Ok(result),
         }
     }
@@ -126,7 +132,8 @@ impl Jobs {
             Outcome::Refused(Some(item)) => item,
         };
         let job = read(&item)?;
-        let is_ours = job.page == turned.page + 1 && item.text("by").is_ok_and(|by| by == turned.by);
+        let is_ours =
+            job.page == turned.page + 1 && item.text("by").is_ok_and(|by| by == turned.by);
         Ok(if is_ours { Advanced::Counted(job) } else { Advanced::Elsewhere(Some(job)) })
     }
 
@@ -150,8 +157,14 @@ impl Jobs {
         }
     }
 
-    /// Says that a job's message is sent again, unless it has moved since it was read, or another call says so.
-    pub async fn claim_standstill(&self, owner: JobOwner<'_>, job: &Job, now: Timestamp) -> Result<bool, StoreError> {
+    /// Says that a job's message is sent again, unless it has moved since it was read, or another
+    /// call says so.
+    pub async fn claim_standstill(
+        &self,
+        owner: JobOwner<'_>,
+        job: &Job,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let update = Update::at(job_key(owner, job.id))
             .set("updatedAt", text(now.to_string()))
             .only_if(Condition::Is("updatedAt", text(job.updated_at.to_string())))
@@ -181,7 +194,10 @@ fn write(owner: JobOwner<'_>, job: &Job, retention: Duration) -> Item {
 
 fn read(item: &Item) -> Result<Job, StoreError> {
     let selection = item.text("selection")?;
-    let selection = Selection::NAMES.iter().find(|(name, _)| *name == selection).map(|(_, selection)| *selection);
+    let selection = Selection::NAMES
+        .iter()
+        .find(|(name, _)| *name == selection)
+        .map(|(_, selection)| *selection);
     Ok(Job {
         id: item.parsed(SK)?,
         status: JobStatus::by_name(item.text("status")?).ok_or_else(|| item.corrupt("status"))?,

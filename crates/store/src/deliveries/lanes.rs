@@ -1,4 +1,5 @@
-//! The lanes of webhooks: one small item each. What may be written, and when, is decided in [`posthaste_domain::endpoint::lane`].
+//! The lanes of webhooks: one small item each. What may be written, and when, is decided in
+//! [`posthaste_domain::endpoint::lane`].
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
@@ -44,15 +45,26 @@ pub struct DueLane {
 }
 
 impl Lanes {
-    /// The webhooks that exist and the lanes that have an item, read strongly with one call for up to 50.
+    /// The webhooks that exist and the lanes that have an item, read strongly with one call for up
+    /// to 50.
     pub async fn with_webhooks(
         &self,
         registry: &Registry,
         wanted: &[WebhookKey],
     ) -> (Found<WebhookKey, Webhook>, Found<WebhookKey, Lane>) {
-        let webhooks = Reading { table: &registry.table, consistent: true, attributes: &[], read: read_webhook };
-        let webhook_keys = wanted.iter().map(|owner| (owner.clone(), webhook_key(&owner.0, owner.1)));
-        batch::get_both(Wanted::of(&webhooks, webhook_keys), Wanted::of(&self.reading(), lane_keys(wanted))).await
+        let webhooks = Reading {
+            table: &registry.table,
+            consistent: true,
+            attributes: &[],
+            read: read_webhook,
+        };
+        let webhook_keys =
+            wanted.iter().map(|owner| (owner.clone(), webhook_key(&owner.0, owner.1)));
+        batch::get_both(
+            Wanted::of(&webhooks, webhook_keys),
+            Wanted::of(&self.reading(), lane_keys(wanted)),
+        )
+        .await
     }
 
     /// The lanes that have an item, read strongly.
@@ -89,8 +101,14 @@ impl Lanes {
         }
     }
 
-    /// The lanes of one shard whose time comes by `until`, at most so many, as the index knows them, which lags.
-    pub async fn due(&self, shard: &str, until: Timestamp, most: i32) -> Result<Vec<DueLane>, StoreError> {
+    /// The lanes of one shard whose time comes by `until`, at most so many, as the index knows
+    /// them, which lags.
+    pub async fn due(
+        &self,
+        shard: &str,
+        until: Timestamp,
+        most: i32,
+    ) -> Result<Vec<DueLane>, StoreError> {
         let answer = Answer::to(due_by(&self.table, shard, until).limit(most)).await?;
         answer.items.iter().map(due_lane).collect()
     }
@@ -123,7 +141,9 @@ fn read(item: &Item) -> Result<Lane, StoreError> {
     for attribute in Attr::ALL {
         match item.get(attribute.name()) {
             None => {}
-            Some(AttributeValue::S(text)) => attributes.push((attribute, Value::Text(text.clone()))),
+            Some(AttributeValue::S(text)) => {
+                attributes.push((attribute, Value::Text(text.clone())))
+            }
             Some(_) => attributes.push((attribute, Value::Number(item.number(attribute.name())?))),
         }
     }
@@ -138,8 +158,12 @@ fn condition(required: &lane::Condition) -> Condition {
     match required {
         lane::Condition::Absent(attribute) => Condition::Absent(attribute.name()),
         lane::Condition::Present(attribute) => Condition::Present(attribute.name()),
-        lane::Condition::Is(attribute, value) => Condition::Is(attribute.name(), attribute_value(value)),
-        lane::Condition::AtMost(attribute, most) => Condition::AtMost(attribute.name(), number(most)),
+        lane::Condition::Is(attribute, value) => {
+            Condition::Is(attribute.name(), attribute_value(value))
+        }
+        lane::Condition::AtMost(attribute, most) => {
+            Condition::AtMost(attribute.name(), number(most))
+        }
         lane::Condition::Any(any) => Condition::Any(any.iter().map(condition).collect()),
     }
 }

@@ -54,11 +54,12 @@ enum Attempt {
 }
 
 impl Slots {
-    /// Reserves up to `count` of the next slots of a webhook, none of them more than a second away. A function that dies leaves its
-    /// slots unused.
+    /// Reserves up to `count` of the next slots of a webhook, none of them more than a second away.
+    /// A function that dies leaves its slots unused.
     ///
-    /// Where the next free slot lies ahead, near enough, an update adds to it, however many do so at the same time. Where it is past,
-    /// or of another limit, it begins anew, on the condition that nobody else has done so.
+    /// Where the next free slot lies ahead, near enough, an update adds to it, however many do so
+    /// at the same time. Where it is past, or of another limit, it begins anew, on the condition
+    /// that nobody else has done so.
     pub async fn reserve(
         &self,
         workspace: &Workspace,
@@ -83,7 +84,9 @@ impl Slots {
             let next_free = of_this_limit.map(|seen| time(seen.next_free));
             attempt = match limit.grant(next_free, count, now) {
                 Grant::Later(next) => return Ok(Reserved::Later(next)),
-                Grant::Slots { first, count } if next_free == Some(first) => Attempt::Further(count),
+                Grant::Slots { first, count } if next_free == Some(first) => {
+                    Attempt::Further(count)
+                }
                 Grant::Slots { first, count } => Attempt::Anew { seen, first, count },
             };
         }
@@ -107,7 +110,10 @@ impl Attempt {
                 item.add("nextFree", number(micros(limit.interval() * count)))
                     .set(EXPIRES_AT, number((now + AHEAD + LIFE).as_second()))
                     .only_if(Condition::Is("spacing", spacing))
-                    .only_if(Condition::AtLeast("nextFree", number(limit.oldest(now).as_microsecond())))
+                    .only_if(Condition::AtLeast(
+                        "nextFree",
+                        number(limit.oldest(now).as_microsecond()),
+                    ))
                     .only_if(Condition::AtMost("nextFree", number(latest.as_microsecond())))
             }
             Self::Anew { seen, first, count } => {

@@ -14,7 +14,8 @@ use crate::{
 };
 
 const PREFIX: &str = "#due#";
-/// An item is kept for so long beyond its time, should nobody ever release it: as long as one of a backlog.
+/// An item is kept for so long beyond its time, should nobody ever release it: as long as one of a
+/// backlog.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The due items, in which retries are parked.
@@ -26,7 +27,8 @@ pub struct DueItems {
 /// A due item, as it is read to be released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedItem {
-    /// Its partition key and its sort key. [`posthaste_domain::delivery::parked::ParkedKey`] reads the latter.
+    /// Its partition key and its sort key. [`posthaste_domain::delivery::parked::ParkedKey`] reads
+    /// the latter.
     pub key: (String, String),
     /// The JSON of its task: a message of the deliveries queue.
     pub task: String,
@@ -42,14 +44,14 @@ pub struct ParkedPage {
 }
 
 impl DueItems {
-    /// Parks retries, 25 with a call. Parking the same ones again changes nothing. Returns the places of those that may not be
-    /// parked.
+    /// Parks retries, 25 with a call. Parking the same ones again changes nothing. Returns the
+    /// places of those that may not be parked.
     pub async fn park(&self, retries: &[Parked]) -> Result<HashSet<usize>, StoreError> {
         batch::put(&self.table, retries.iter().map(item).collect::<Result<_, _>>()?).await
     }
 
-    /// Reads what of one partition is due by `until`, by its time: at most `limit` items after this sort key. The read is eventual: an item
-    /// is parked for longer than one can be unseen.
+    /// Reads what of one partition is due by `until`, by its time: at most `limit` items after this
+    /// sort key. The read is eventual: an item is parked for longer than one can be unseen.
     pub async fn page(
         &self,
         shard: u8,

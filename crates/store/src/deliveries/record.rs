@@ -51,7 +51,8 @@ impl DeliveryRecord {
         Ok(Self {
             id: item.parsed(SK)?,
             event_id: item.parsed("eventId")?,
-            event_type: EventType::parse(item.text("eventType")?).map_err(|_| item.corrupt("eventType"))?,
+            event_type: EventType::parse(item.text("eventType")?)
+                .map_err(|_| item.corrupt("eventType"))?,
             cause: cause(item)?,
             status: status(item)?,
             attempts,

@@ -1,10 +1,11 @@
 //! The records of deliveries, which say what has become of each.
 //!
-//! **Attempts are counted here**, by the update that records one. It is conditional on the count that its caller knew, so what
-//! follows an attempt is decided by the right count. It names its attempt (`lastAttempt`), so when the SDK repeats it because an
-//! answer got lost, the attempt is not counted twice; a copy that comes later is known by its time. A success is never overwritten
-//! by the failure of a duplicate. A record keeps its last 50 attempts. The last answer's body is in `responseBody` only where it is
-//! longer than what `attempts` keeps of it.
+//! **Attempts are counted here**, by the update that records one. It is conditional on the count
+//! that its caller knew, so what follows an attempt is decided by the right count. It names its
+//! attempt (`lastAttempt`), so when the SDK repeats it because an answer got lost, the attempt is
+//! not counted twice; a copy that comes later is known by its time. A success is never overwritten
+//! by the failure of a duplicate. A record keeps its last 50 attempts. The last answer's body is in
+//! `responseBody` only where it is longer than what `attempts` keeps of it.
 
 use std::time::Duration;
 
@@ -64,18 +65,21 @@ pub struct Subject<'a> {
 pub struct NewAttempt<'a> {
     /// The attempt, with what came of it.
     pub attempt: &'a Attempt,
-    /// It is unique to the attempt. Recording the same one again changes nothing and tells the same.
+    /// It is unique to the attempt. Recording the same one again changes nothing and tells the
+    /// same.
     pub id: &'a str,
-    /// The number of attempts that the delivery has had as far as the caller knows: one from before the attempt, or 0.
+    /// The number of attempts that the delivery has had as far as the caller knows: one from before
+    /// the attempt, or 0.
     pub known: u32,
     /// The retry that follows the attempt; none where there is none, or nobody knows yet.
     pub retry: Option<Retry>,
 }
 
 impl Records {
-    /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller decides otherwise; a test has no
-    /// other attempt. When the retry of a failed one is due is part of the same write. Where the delivery has had another number of
-    /// attempts than is known, nothing is recorded, and the right number is told.
+    /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller
+    /// decides otherwise; a test has no other attempt. When the retry of a failed one is due is
+    /// part of the same write. Where the delivery has had another number of attempts than is known,
+    /// nothing is recorded, and the right number is told.
     pub async fn record_attempt(
         &self,
         subject: Subject<'_>,
@@ -99,11 +103,16 @@ impl Records {
     }
 
     /// Says that no try is left and the dead letter is sent.
-    pub async fn mark_exhausted(&self, subject: Subject<'_>, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn mark_exhausted(
+        &self,
+        subject: Subject<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.mark(update(subject, Status::Exhausted, None, now)).await
     }
 
-    /// The same for a delivery whose event is no longer stored. A delivery without a record gets none.
+    /// The same for a delivery whose event is no longer stored. A delivery without a record gets
+    /// none.
     pub async fn mark_gone(
         &self,
         workspace: &Workspace,
@@ -120,7 +129,12 @@ impl Records {
     }
 
     /// Says that nothing is sent, and why.
-    pub async fn mark_skipped(&self, subject: Subject<'_>, why: &Failure, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn mark_skipped(
+        &self,
+        subject: Subject<'_>,
+        why: &Failure,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.mark(update(subject, Status::Skipped, None, now).set("error", json(why)?)).await
     }
 
@@ -129,29 +143,38 @@ impl Records {
         self.table.update(update.only_if(not_succeeded())).await.map(drop)
     }
 
-    /// Reads how far these deliveries have come, with one call for up to 100, read strongly consistently.
+    /// Reads how far these deliveries have come, with one call for up to 100, read strongly
+    /// consistently.
     pub async fn progress(
         &self,
         wanted: impl IntoIterator<Item = (Workspace, WebhookId, DeliveryId)>,
     ) -> Found<DeliveryId, Progress> {
         // Without a projection a record's bodies would come too.
         let attributes = &["status", "attemptCount", "dueAt", "notBefore", "updatedAt", "batch"];
-        let reading = Reading { table: &self.table, consistent: true, attributes, read: record::progress };
-        let keys = wanted
-            .into_iter()
-            .map(|(workspace, webhook, delivery)| (delivery, record_key(&workspace, webhook, delivery)));
+        let reading =
+            Reading { table: &self.table, consistent: true, attributes, read: record::progress };
+        let keys = wanted.into_iter().map(|(workspace, webhook, delivery)| {
+            (delivery, record_key(&workspace, webhook, delivery))
+        });
         batch::get(reading, keys).await
     }
 
-    /// Reads the statuses of these deliveries, with one call for up to 100, eventually: one that was recorded a moment ago may be as it
-    /// was before. A delivery that has succeeded stays so.
+    /// Reads the statuses of these deliveries, with one call for up to 100, eventually: one that
+    /// was recorded a moment ago may be as it was before. A delivery that has succeeded stays so.
     pub async fn statuses(
         &self,
         workspace: &Workspace,
         wanted: impl IntoIterator<Item = (WebhookId, DeliveryId)>,
     ) -> Found<DeliveryId, Status> {
-        let reading = Reading { table: &self.table, consistent: false, attributes: &["status"], read: record::status };
-        let keys = wanted.into_iter().map(|(webhook, delivery)| (delivery, record_key(workspace, webhook, delivery)));
+        let reading = Reading {
+            table: &self.table,
+            consistent: false,
+            attributes: &["status"],
+            read: record::status,
+        };
+        let keys = wanted
+            .into_iter()
+            .map(|(webhook, delivery)| (delivery, record_key(workspace, webhook, delivery)));
         batch::get(reading, keys).await
     }
 }
@@ -170,7 +193,8 @@ fn attempt_update(
         CauseKind::Published | CauseKind::Replay => Status::Pending,
     };
     let abridged = attempt.abridged();
-    let longer_body = attempt.response_body.as_ref().filter(|_| abridged.response_body != attempt.response_body);
+    let longer_body =
+        attempt.response_body.as_ref().filter(|_| abridged.response_body != attempt.response_body);
     let mut update = update(subject, status, retry, now)
         .set("httpStatus", or_null(attempt.http_status.map(number)))
         .set("responseBody", or_null(longer_body.map(text)))
@@ -187,14 +211,18 @@ fn attempt_update(
             update.set("attempts", AttributeValue::L(attempts))
         }
         None => {
-            let has_room = vec![Condition::Absent("attempts"), Condition::Shorter("attempts", MAX_KEPT_ATTEMPTS)];
+            let has_room = vec![
+                Condition::Absent("attempts"),
+                Condition::Shorter("attempts", MAX_KEPT_ATTEMPTS),
+            ];
             update.append("attempts", json(&abridged)?).only_if(Condition::Any(has_room))
         }
     };
     Ok(if attempt.succeeded() { update } else { update.only_if(not_succeeded()) })
 }
 
-/// An update that sets the status and what every record has, and says when the retry is due, or that none is.
+/// An update that sets the status and what every record has, and says when the retry is due, or
+/// that none is.
 fn update(subject: Subject<'_>, status: Status, retry: Option<Retry>, now: Timestamp) -> Update {
     let event = subject.event;
     // A replay, or an event with an id of its own, may be of an old event.

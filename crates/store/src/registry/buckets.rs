@@ -1,4 +1,5 @@
-//! The buckets of limits: each is one item that says when its next token is free. The rule is in [`posthaste_domain::access::tokens`].
+//! The buckets of limits: each is one item that says when its next token is free. The rule is in
+//! [`posthaste_domain::access::tokens`].
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ use crate::{
 
 /// Tokens are asked for so often when others ask at the same time.
 const TRIES: u32 = 8;
-/// The item is kept for so long after its last token. An item that is gone says the same as one whose tokens are all past.
+/// The item is kept for so long after its last token. An item that is gone says the same as one
+/// whose tokens are all past.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// A bucket, by the owner of its tokens and what they are for.
@@ -35,7 +37,8 @@ pub enum Bucket {
 }
 
 impl Bucket {
-    /// The role of `ingest` may write only keys that begin so, besides those of calls with an idempotency key.
+    /// The role of `ingest` may write only keys that begin so, besides those of calls with an
+    /// idempotency key.
     fn key(&self) -> Item {
         match self {
             Self::Publishing(workspace) => key(format!("publish#{workspace}"), "limit"),
@@ -69,7 +72,10 @@ impl Take {
             Self::Further(_) => item
                 .add("nextFree", number(taken.as_nanos()))
                 .only_if(Condition::AtLeast("nextFree", number(now.as_nanosecond())))
-                .only_if(Condition::AtMost("nextFree", number((now + limit.window() - taken).as_nanosecond()))),
+                .only_if(Condition::AtMost(
+                    "nextFree",
+                    number((now + limit.window() - taken).as_nanosecond()),
+                )),
             Self::Owed(_) => item
                 .add("nextFree", number(taken.as_nanos()))
                 .only_if(Condition::AtLeast("nextFree", number(now.as_nanosecond()))),
@@ -85,10 +91,11 @@ impl Take {
 }
 
 impl Registry {
-    /// Takes as many tokens as are asked for, or none of them. A function that dies leaves its tokens unused.
+    /// Takes as many tokens as are asked for, or none of them. A function that dies leaves its
+    /// tokens unused.
     ///
-    /// Where the next free token lies ahead, an update adds to it, however many do so at the same time. Where it is past, it
-    /// begins anew, on the condition that nobody else has done so.
+    /// Where the next free token lies ahead, an update adds to it, however many do so at the same
+    /// time. Where it is past, it begins anew, on the condition that nobody else has done so.
     pub async fn take_tokens(
         &self,
         bucket: &Bucket,
@@ -108,14 +115,17 @@ impl Registry {
             };
             take = match limit.grant(seen.map(time), least, most, now) {
                 Grant::Later(at) => return Ok(Grant::Later(at)),
-                Grant::Tokens { first, count } if seen.is_some_and(|seen| time(seen) == first) => Take::Further(count),
+                Grant::Tokens { first, count } if seen.is_some_and(|seen| time(seen) == first) => {
+                    Take::Further(count)
+                }
                 Grant::Tokens { count, .. } => Take::FromNow(seen, count),
             };
         }
         Err(StoreError::Contended { operation: "UpdateItem" })
     }
 
-    /// Takes tokens that have been used already, whether the bucket has them or not, and says when its next one is free.
+    /// Takes tokens that have been used already, whether the bucket has them or not, and says when
+    /// its next one is free.
     pub async fn owe_tokens(
         &self,
         bucket: &Bucket,
@@ -135,7 +145,13 @@ impl Registry {
         Err(StoreError::Contended { operation: "UpdateItem" })
     }
 
-    async fn take(&self, bucket: &Bucket, limit: Limit, take: Take, now: Timestamp) -> Result<Taken, StoreError> {
+    async fn take(
+        &self,
+        bucket: &Bucket,
+        limit: Limit,
+        take: Take,
+        now: Timestamp,
+    ) -> Result<Taken, StoreError> {
         let update = take.update(Update::at(bucket.key()), limit, now);
         match self.table.update_and_read(update, ReturnValue::UpdatedNew).await? {
             Outcome::Done(after) => Ok(Taken::Until(time(next_free(&after)?))),

@@ -1,5 +1,6 @@
-//! The health of a webhook: attributes of its own item, so that reading the one reads the other. What its owner changes and what
-//! deliver notes are different attributes, so neither overwrites the other's.
+//! The health of a webhook: attributes of its own item, so that reading the one reads the other.
+//! What its owner changes and what deliver notes are different attributes, so neither overwrites
+//! the other's.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
@@ -30,11 +31,16 @@ pub(super) const FORGET: [&str; 9] = [
 ];
 
 /// The attributes that failures begin and a success ends.
-const ENDED_BY_SUCCESS: [&str; 6] = ["failingSince", "failures", "announced", "timeouts", "closedUntil", "closings"];
+const ENDED_BY_SUCCESS: [&str; 6] =
+    ["failingSince", "failures", "announced", "timeouts", "closedUntil", "closings"];
 
 impl Registry {
     /// Counts a failure. Answers the health that counts it; none where the webhook is gone.
-    pub async fn count_failure(&self, webhook: &Webhook, now: Timestamp) -> Result<Option<Health>, StoreError> {
+    pub async fn count_failure(
+        &self,
+        webhook: &Webhook,
+        now: Timestamp,
+    ) -> Result<Option<Health>, StoreError> {
         let at = text(now.to_string());
         let update = health_of(webhook)
             .set_if_absent("failingSince", at.clone())
@@ -58,13 +64,14 @@ impl Registry {
 
     /// Notes that the failures have been announced.
     pub async fn note_announced(&self, webhook: &Webhook) -> Result<(), StoreError> {
-        let update =
-            health_of(webhook).set("announced", AttributeValue::Bool(true)).only_if(Condition::Present("failingSince"));
+        let update = health_of(webhook)
+            .set("announced", AttributeValue::Bool(true))
+            .only_if(Condition::Present("failingSince"));
         self.table.update(update).await.map(drop)
     }
 
-    /// Disables a webhook, and tells whether it did. Nothing happens where it is disabled, changed or gone, or where it has had a
-    /// success since it was found to be failing since this time.
+    /// Disables a webhook, and tells whether it did. Nothing happens where it is disabled, changed
+    /// or gone, or where it has had a success since it was found to be failing since this time.
     pub async fn disable(
         &self,
         webhook: &Webhook,

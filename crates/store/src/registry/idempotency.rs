@@ -15,9 +15,10 @@ use crate::{
 };
 
 impl Registry {
-    /// Writes down that a call with a key starts, and returns the call that counts: this one, or an earlier one that has the key
-    /// still. DynamoDB deletes what has expired late, so an expired call is replaced here. When the SDK repeats this because the
-    /// answer got lost, it finds its own call, which is the same as this one.
+    /// Writes down that a call with a key starts, and returns the call that counts: this one, or an
+    /// earlier one that has the key still. DynamoDB deletes what has expired late, so an expired
+    /// call is replaced here. When the SDK repeats this because the answer got lost, it finds its
+    /// own call, which is the same as this one.
     pub async fn start_call(
         &self,
         workspace: &Workspace,
@@ -40,11 +41,13 @@ impl Registry {
         key: &IdempotencyKey,
         now: Timestamp,
     ) -> Result<Option<KeyedCall>, StoreError> {
-        let call = self.table.get(call_key(workspace, key)).await?.as_ref().map(read).transpose()?;
+        let call =
+            self.table.get(call_key(workspace, key)).await?.as_ref().map(read).transpose()?;
         Ok(call.filter(|call| call.expires_at() > now.as_second()))
     }
 
-    /// Writes down that all events of a call are sent. Changes nothing if the key has since expired.
+    /// Writes down that all events of a call are sent. Changes nothing if the key has since
+    /// expired.
     pub async fn mark_sent(
         &self,
         workspace: &Workspace,

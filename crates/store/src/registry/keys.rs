@@ -16,14 +16,18 @@ use crate::{
 const SK_PREFIX: &str = "key#";
 
 impl Registry {
-    /// Stores a key under its hash and in its workspace's list. Storing the same key again changes nothing.
+    /// Stores a key under its hash and in its workspace's list. Storing the same key again changes
+    /// nothing.
     pub async fn insert_key(&self, hash: &KeyHash, info: &KeyInfo) -> Result<(), StoreError> {
         let by_hash = hash_key(hash).with("info", json(info)?);
-        let listed = list_key(&info.workspace, info.id).with("info", json(info)?).with("hash", text(hash.as_str()));
+        let listed = list_key(&info.workspace, info.id)
+            .with("info", json(info)?)
+            .with("hash", text(hash.as_str()));
         self.table.transact_whole(&[Write::Put(by_hash, vec![]), Write::Put(listed, vec![])]).await
     }
 
-    /// Reads what is known of the key with this hash, strongly consistently: a deleted key is refused from then on.
+    /// Reads what is known of the key with this hash, strongly consistently: a deleted key is
+    /// refused from then on.
     pub async fn key(&self, hash: &KeyHash) -> Result<Option<KeyInfo>, StoreError> {
         self.table.get(hash_key(hash)).await?.as_ref().map(read).transpose()
     }
@@ -40,7 +44,11 @@ impl Registry {
     }
 
     /// The key with this id, and its hash, if the workspace has one, read strongly consistently.
-    pub async fn listed_key(&self, workspace: &Workspace, id: KeyId) -> Result<Option<(KeyInfo, KeyHash)>, StoreError> {
+    pub async fn listed_key(
+        &self,
+        workspace: &Workspace,
+        id: KeyId,
+    ) -> Result<Option<(KeyInfo, KeyHash)>, StoreError> {
         let Some(item) = self.table.get(list_key(workspace, id)).await? else { return Ok(None) };
         Ok(Some((read(&item)?, KeyHash::from(item.text("hash")?.to_owned()))))
     }
@@ -48,7 +56,9 @@ impl Registry {
     /// Deletes a key. Deleting one that is gone changes nothing.
     pub async fn delete_key(&self, info: &KeyInfo, hash: &KeyHash) -> Result<(), StoreError> {
         let listed = list_key(&info.workspace, info.id);
-        self.table.transact_whole(&[Write::Delete(hash_key(hash), vec![]), Write::Delete(listed, vec![])]).await
+        self.table
+            .transact_whole(&[Write::Delete(hash_key(hash), vec![]), Write::Delete(listed, vec![])])
+            .await
     }
 }
 

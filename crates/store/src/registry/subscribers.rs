@@ -1,7 +1,9 @@
 //! The subscriptions of a workspace's webhooks, read a call at a time.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use posthaste_domain::{access::workspace::Workspace, fanout::delivered::Subscriber, id::WebhookId};
+use posthaste_domain::{
+    access::workspace::Workspace, fanout::delivered::Subscriber, id::WebhookId,
+};
 
 use super::{
     Registry,
@@ -27,8 +29,8 @@ pub struct Subscribers {
 }
 
 impl Registry {
-    /// The webhooks of a workspace after this one, as many as one call reads, strongly consistently. Neither their secrets nor their
-    /// headers are fetched.
+    /// The webhooks of a workspace after this one, as many as one call reads, strongly
+    /// consistently. Neither their secrets nor their headers are fetched.
     pub async fn subscribers(
         &self,
         workspace: &Workspace,
@@ -59,7 +61,11 @@ impl Registry {
 }
 
 fn subscriber(item: &Item) -> Result<Subscriber, StoreError> {
-    Ok(Subscriber { id: id(item)?, created_at: item.parsed("createdAt")?, settings: item.json("settings")? })
+    Ok(Subscriber {
+        id: id(item)?,
+        created_at: item.parsed("createdAt")?,
+        settings: item.json("settings")?,
+    })
 }
 
 fn id(item: &Item) -> Result<WebhookId, StoreError> {

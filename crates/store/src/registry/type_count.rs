@@ -1,5 +1,6 @@
-//! A counter says how many event types of its own a workspace has. It is written with each new and each removed type, if it is what
-//! was read before. A workspace whose types an earlier version has stored has no counter, and is counted when its next one is written.
+//! A counter says how many event types of its own a workspace has. It is written with each new and
+//! each removed type, if it is what was read before. A workspace whose types an earlier version has
+//! stored has no counter, and is counted when its next one is written.
 
 use aws_sdk_dynamodb::types::Select;
 use posthaste_domain::access::workspace::Workspace;
@@ -53,7 +54,8 @@ impl Registry {
         }
     }
 
-    /// Carries out a write after which there are `after` types, if there are still as many as were read.
+    /// Carries out a write after which there are `after` types, if there are still as many as were
+    /// read.
     pub(super) async fn write_counted(
         &self,
         workspace: &Workspace,
@@ -61,7 +63,8 @@ impl Registry {
         read: TypeCount,
         after: usize,
     ) -> Result<Counted, StoreError> {
-        let unchanged = if read.kept { Condition::Is(COUNT, number(read.types)) } else { Condition::no_item() };
+        let unchanged =
+            if read.kept { Condition::Is(COUNT, number(read.types)) } else { Condition::no_item() };
         let count = Write::Put(count_key(workspace).with(COUNT, number(after)), vec![unchanged]);
         Ok(match self.table.transact(&[write, count]).await? {
             Transacted::Done => Counted::Done,

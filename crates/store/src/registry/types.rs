@@ -31,7 +31,8 @@ const SUGGESTED_FROM: i32 = 1000;
 pub type OwnType = (Workspace, EventType);
 
 impl Registry {
-    /// Stores a type of a workspace's own, or replaces it. `most` is how many the workspace may have.
+    /// Stores a type of a workspace's own, or replaces it. `most` is how many the workspace may
+    /// have.
     pub async fn put_type(
         &self,
         workspace: &Workspace,
@@ -40,7 +41,9 @@ impl Registry {
     ) -> Result<Written, StoreError> {
         let item = type_key(workspace, &own.name).with(TYPE, json(own)?);
         for attempt in 1..=TRIES {
-            if let Outcome::Done(_) = self.table.put(item.clone(), &[Condition::some_item()]).await? {
+            if let Outcome::Done(_) =
+                self.table.put(item.clone(), &[Condition::some_item()]).await?
+            {
                 return Ok(Written::Done);
             }
             let read = self.type_count(workspace).await?;
@@ -57,7 +60,11 @@ impl Registry {
     }
 
     /// Deletes a type. False when there is none.
-    pub async fn delete_type(&self, workspace: &Workspace, name: &EventType) -> Result<bool, StoreError> {
+    pub async fn delete_type(
+        &self,
+        workspace: &Workspace,
+        name: &EventType,
+    ) -> Result<bool, StoreError> {
         for attempt in 1..=TRIES {
             let read = self.type_count(workspace).await?;
             let delete = Write::Delete(type_key(workspace, name), vec![Condition::some_item()]);
@@ -71,7 +78,10 @@ impl Registry {
     }
 
     /// Those of these types that exist.
-    pub async fn types_by_name(&self, wanted: impl IntoIterator<Item = OwnType>) -> Found<OwnType, OwnEventType> {
+    pub async fn types_by_name(
+        &self,
+        wanted: impl IntoIterator<Item = OwnType>,
+    ) -> Found<OwnType, OwnEventType> {
         let reading = Reading { table: &self.table, consistent: true, attributes: &[TYPE], read };
         let keys = wanted.into_iter().map(|(workspace, name)| {
             let key = type_key(&workspace, &name);
@@ -88,18 +98,21 @@ impl Registry {
         after: Option<&EventType>,
     ) -> Result<Page<OwnEventType, EventType>, StoreError> {
         let start = after.map(|name| type_key(workspace, name));
-        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |own| own.name.clone()).await
+        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |own| own.name.clone())
+            .await
     }
 
-    /// For each of these patterns the first type of the workspace that it matches, by name, if there is one. Reading a type costs
-    /// what it costs with its schema, so it reads no more than one for each pattern.
+    /// For each of these patterns the first type of the workspace that it matches, by name, if
+    /// there is one. Reading a type costs what it costs with its schema, so it reads no more than
+    /// one for each pattern.
     pub async fn types_matching(
         &self,
         workspace: &Workspace,
         patterns: impl IntoIterator<Item = EventPattern>,
     ) -> Result<Vec<EventType>, StoreError> {
         let first = patterns.into_iter().map(|pattern| self.first_matching(workspace, pattern));
-        let found: Vec<Option<EventType>> = stream::iter(first).buffered(LOOKS_AT_ONCE).try_collect().await?;
+        let found: Vec<Option<EventType>> =
+            stream::iter(first).buffered(LOOKS_AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 
@@ -118,12 +131,21 @@ impl Registry {
         Ok(names.into_iter().find(|name| pattern.matches(name)))
     }
 
-    /// Some names of a workspace's types, to suggest one of: those that one call reads, a megabyte of types.
-    pub async fn some_type_names(&self, workspace: &Workspace) -> Result<Vec<EventType>, StoreError> {
+    /// Some names of a workspace's types, to suggest one of: those that one call reads, a megabyte
+    /// of types.
+    pub async fn some_type_names(
+        &self,
+        workspace: &Workspace,
+    ) -> Result<Vec<EventType>, StoreError> {
         self.names(workspace, "", SUGGESTED_FROM).await
     }
 
-    async fn names(&self, workspace: &Workspace, beginning: &str, most: i32) -> Result<Vec<EventType>, StoreError> {
+    async fn names(
+        &self,
+        workspace: &Workspace,
+        beginning: &str,
+        most: i32,
+    ) -> Result<Vec<EventType>, StoreError> {
         let query = self.beginning_with(workspace, &format!("{SK_PREFIX}{beginning}"), None);
         let answer = Answer::to(query.projection_expression(SK).limit(most)).await?;
         answer.items.iter().map(name_of).collect()

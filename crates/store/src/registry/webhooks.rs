@@ -30,16 +30,21 @@ pub struct Revision(u64);
 pub(super) const SK_PREFIX: &str = "webhook#";
 
 impl Registry {
-    /// The next id. Numbers may be left out, when a registration dies before its webhook is stored, but never come twice.
+    /// The next id. Numbers may be left out, when a registration dies before its webhook is stored,
+    /// but never come twice.
     pub async fn next_webhook_id(&self) -> Result<WebhookId, StoreError> {
         let update = Update::at(key("counter", "webhook")).add("value", number(1));
         let counter = self.table.update_and_read(update, ReturnValue::UpdatedNew).await?.item();
         counter.number("value").map(WebhookId)
     }
 
-    /// Stores a new webhook. Never over another one; when the SDK repeats a call whose answer got lost, it finds its own item. `most`
-    /// is how many webhooks the workspace may have.
-    pub async fn insert_webhook(&self, webhook: &Webhook, most: usize) -> Result<Written, StoreError> {
+    /// Stores a new webhook. Never over another one; when the SDK repeats a call whose answer got
+    /// lost, it finds its own item. `most` is how many webhooks the workspace may have.
+    pub async fn insert_webhook(
+        &self,
+        webhook: &Webhook,
+        most: usize,
+    ) -> Result<Written, StoreError> {
         let is_ours = Condition::Is("secrets", json(&webhook.secrets)?);
         let conditions = vec![Condition::Any(vec![Condition::no_item(), is_ours])];
         let put = Write::Put(write(webhook, Revision(1))?, conditions);
@@ -47,7 +52,8 @@ impl Registry {
         self.write_with_index(&webhook.workspace, webhook.id, Some(&subscription), most, put).await
     }
 
-    /// Changes the version that was read, and forgets what its endpoint did if `afresh`. `was` is what it subscribed to.
+    /// Changes the version that was read, and forgets what its endpoint did if `afresh`. `was` is
+    /// what it subscribed to.
     pub async fn change_webhook(
         &self,
         webhook: &Webhook,
@@ -67,10 +73,21 @@ impl Registry {
         let subscription = Subscription::of(webhook);
         if subscription == *was {
             // The routing index does not show this change.
-            return Ok(if self.table.update(update).await? { Written::Done } else { Written::Stale });
+            return Ok(if self.table.update(update).await? {
+                Written::Done
+            } else {
+                Written::Stale
+            });
         }
         let update = Write::Update(update);
-        self.write_with_index(&webhook.workspace, webhook.id, Some(&subscription), usize::MAX, update).await
+        self.write_with_index(
+            &webhook.workspace,
+            webhook.id,
+            Some(&subscription),
+            usize::MAX,
+            update,
+        )
+        .await
     }
 
     /// One webhook, read strongly consistently.
@@ -83,7 +100,8 @@ impl Registry {
         item.map(|item| Ok((read(&item)?, Revision(item.number("revision")?)))).transpose()
     }
 
-    /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an event gets that event.
+    /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an
+    /// event gets that event.
     pub async fn webhooks(&self, workspace: &Workspace) -> Result<Webhooks, StoreError> {
         let mut all = Webhooks::default();
         let mut start = None;
@@ -113,11 +131,16 @@ impl Registry {
         after: Option<WebhookId>,
     ) -> Result<Page<Webhook, WebhookId>, StoreError> {
         let start = after.map(|id| webhook_key(workspace, id));
-        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |webhook| webhook.id).await
+        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |webhook| webhook.id)
+            .await
     }
 
     /// Deletes a webhook; stale where there is none.
-    pub async fn delete_webhook(&self, workspace: &Workspace, id: WebhookId) -> Result<Written, StoreError> {
+    pub async fn delete_webhook(
+        &self,
+        workspace: &Workspace,
+        id: WebhookId,
+    ) -> Result<Written, StoreError> {
         let delete = Write::Delete(webhook_key(workspace, id), vec![Condition::some_item()]);
         self.write_with_index(workspace, id, None, usize::MAX, delete).await
     }
@@ -142,7 +165,8 @@ pub(super) fn id_of(item: &Item) -> Option<WebhookId> {
 }
 
 pub(crate) fn read(item: &Item) -> Result<Webhook, StoreError> {
-    let workspace = item.text(PK)?.strip_prefix("workspace#").and_then(|name| Workspace::parse(name).ok());
+    let workspace =
+        item.text(PK)?.strip_prefix("workspace#").and_then(|name| Workspace::parse(name).ok());
     Ok(Webhook {
         id: id_of(item).ok_or_else(|| item.corrupt(SK))?,
         workspace: workspace.ok_or_else(|| item.corrupt(PK))?,

@@ -1,7 +1,9 @@
-//! A page is merged from partitions here. This decides which of them have to be asked for more, and where the page ends. Pure.
+//! A page is merged from partitions here. This decides which of them have to be asked for more, and
+//! where the page ends. Pure.
 //!
-//! Every partition is known up to a point. The page can't go beyond the point up to which all of them are known, so only those that
-//! are behind are asked again. At first each is asked for its share of the page and a little more, as ids are spread by chance.
+//! Every partition is known up to a point. The page can't go beyond the point up to which all of
+//! them are known, so only those that are behind are asked again. At first each is asked for its
+//! share of the page and a little more, as ids are spread by chance.
 
 use super::Order;
 
@@ -24,7 +26,8 @@ pub(super) struct Bounds {
     pub(super) items: usize,
     /// The most bytes of the page, which has one item in any case.
     pub(super) bytes: usize,
-    /// After so many read units nothing more is asked. The first question is put to every partition in any case.
+    /// After so many read units nothing more is asked. The first question is put to every partition
+    /// in any case.
     pub(super) units: f64,
     /// It says whether what is looked at may be no part of the list.
     pub(super) is_filtered: bool,
@@ -77,7 +80,8 @@ pub(super) struct Given<T> {
 
 impl<T> Merge<T> {
     pub(super) fn new(order: Order, bounds: Bounds, partitions: usize) -> Self {
-        let parts = (0..partitions).map(|_| Part { entries: Vec::new(), known: Known::Nothing }).collect();
+        let parts =
+            (0..partitions).map(|_| Part { entries: Vec::new(), known: Known::Nothing }).collect();
         Self { order, bounds, parts, round: 0, looked_at: 0, units: 0.0 }
     }
 
@@ -137,9 +141,10 @@ impl<T> Merge<T> {
         (items, frontier)
     }
 
-    /// The number of items that each of so many partitions looks at: its share of what the page lacks, and as many more as chance may give it.
-    /// If a filter leaves little, each round looks at four times as many as the one before. Never more than seems to fit into
-    /// what is left to read.
+    /// The number of items that each of so many partitions looks at: its share of what the page
+    /// lacks, and as many more as chance may give it. If a filter leaves little, each round looks
+    /// at four times as many as the one before. Never more than seems to fit into what is left to
+    /// read.
     fn look_at(&self, partitions: usize) -> usize {
         let partitions = partitions.max(1);
         // One more than the page has tells whether there is another page.
@@ -177,7 +182,8 @@ impl<T> Merge<T> {
 
     /// The first item beyond the page, if so many were found: nothing beyond it matters.
     fn end(&self) -> Option<String> {
-        let mut entries: Vec<&Entry<T>> = self.parts.iter().flat_map(|part| &part.entries).collect();
+        let mut entries: Vec<&Entry<T>> =
+            self.parts.iter().flat_map(|part| &part.entries).collect();
         entries.sort_unstable_by(|a, b| self.order.compare(&a.sort_key, &b.sort_key));
         let mut bytes = 0;
         for (at, entry) in entries.into_iter().enumerate() {

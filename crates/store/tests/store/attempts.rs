@@ -66,7 +66,12 @@ impl Table {
     }
 
     async fn read(&self) -> DeliveryRecord {
-        let read = self.deliveries.records.get(&self.event.workspace, WebhookId(7), self.id()).await.unwrap();
+        let read = self
+            .deliveries
+            .records
+            .get(&self.event.workspace, WebhookId(7), self.id())
+            .await
+            .unwrap();
         read.unwrap()
     }
 }
@@ -75,12 +80,27 @@ impl Table {
 async fn an_attempt_is_counted_once_however_often_it_is_recorded() {
     let table = Table::new().await;
     assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Counted(1));
-    assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Counted(1), "its answer got lost");
-    assert_eq!(table.record(&attempt(2, false), "b", 0).await, Recorded::Stale(1), "it did not know of the first one");
+    assert_eq!(
+        table.record(&attempt(1, false), "a", 0).await,
+        Recorded::Counted(1),
+        "its answer got lost"
+    );
+    assert_eq!(
+        table.record(&attempt(2, false), "b", 0).await,
+        Recorded::Stale(1),
+        "it did not know of the first one"
+    );
     assert_eq!(table.record(&attempt(2, false), "b", 1).await, Recorded::Counted(2));
-    assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Overtaken, "a copy of its message came late");
+    assert_eq!(
+        table.record(&attempt(1, false), "a", 0).await,
+        Recorded::Overtaken,
+        "a copy of its message came late"
+    );
     let record = table.read().await;
-    assert_eq!((record.attempt_count, record.attempts.len(), record.status), (2, 2, Status::Pending));
+    assert_eq!(
+        (record.attempt_count, record.attempts.len(), record.status),
+        (2, 2, Status::Pending)
+    );
 }
 
 #[tokio::test]
@@ -109,7 +129,10 @@ async fn a_record_keeps_its_last_attempts_and_counts_all() {
     let table = Table::new().await;
     let kept = u32::try_from(MAX_KEPT_ATTEMPTS).unwrap();
     for nth in 0..kept + 3 {
-        assert_eq!(table.record(&attempt(nth, false), &nth.to_string(), nth).await, Recorded::Counted(nth + 1));
+        assert_eq!(
+            table.record(&attempt(nth, false), &nth.to_string(), nth).await,
+            Recorded::Counted(nth + 1)
+        );
     }
     let record = table.read().await;
     assert_eq!((record.attempt_count, record.attempts.len()), (kept + 3, MAX_KEPT_ATTEMPTS));

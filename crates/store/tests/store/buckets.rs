@@ -29,7 +29,8 @@ fn publishing(workspace: &str) -> Bucket {
 async fn many_who_ask_at_once_get_no_more_than_there_is_and_none_is_overtaken_too_often() {
     let registry = Registry::new(table::create().await, table::NAME);
     let bucket = publishing("acme");
-    let take = || registry.take_tokens(&bucket, limit(300), Question { least: 10, most: 30 }, at(10_000));
+    let take =
+        || registry.take_tokens(&bucket, limit(300), Question { least: 10, most: 30 }, at(10_000));
     let mut taken = 0;
     for grant in join_all((0..40).map(|_| take())).await {
         match grant.unwrap() {
@@ -52,7 +53,11 @@ async fn a_bucket_fills_again_and_belongs_to_one_workspace() {
     assert_eq!(take(&acme, 100, 100, 5000).await, tokens(5000, 100));
     assert_eq!(take(&acme, 1, 10, 5000).await, Grant::Later(at(5100)));
     assert_eq!(take(&other, 1, 10, 5000).await, tokens(5000, 10));
-    assert_eq!(take(&acme, 1, 10, 5250).await, tokens(15_000, 2), "what there is, where it is enough");
+    assert_eq!(
+        take(&acme, 1, 10, 5250).await,
+        tokens(15_000, 2),
+        "what there is, where it is enough"
+    );
     assert_eq!(take(&acme, 50, 100, 100_000).await, tokens(100_000, 100));
 }
 
@@ -65,6 +70,13 @@ async fn what_is_owed_is_taken_beyond_what_the_bucket_has_by_as_many_as_owe_at_o
     let last = owed.into_iter().map(Result::unwrap).max();
     assert_eq!(last, Some(at(15_000)), "500 tokens from now on");
     let one = Question { least: 1, most: 1 };
-    assert_eq!(registry.take_tokens(&bucket, calls, one, at(10_000)).await.unwrap(), Grant::Later(at(14_010)));
-    assert_eq!(registry.owe_tokens(&bucket, calls, 1, at(20_000)).await.unwrap(), at(20_010), "what is past is past");
+    assert_eq!(
+        registry.take_tokens(&bucket, calls, one, at(10_000)).await.unwrap(),
+        Grant::Later(at(14_010))
+    );
+    assert_eq!(
+        registry.owe_tokens(&bucket, calls, 1, at(20_000)).await.unwrap(),
+        at(20_010),
+        "what is past is past"
+    );
 }

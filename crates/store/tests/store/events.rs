@@ -9,7 +9,8 @@ use crate::table;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// A service may give an event an id of up to 30 days back, which is longer than some deployments keep events.
+/// A service may give an event an id of up to 30 days back, which is longer than some deployments
+/// keep events.
 #[tokio::test]
 async fn an_event_with_an_old_id_is_kept_from_now_on() {
     let client = table::create().await;
@@ -20,5 +21,9 @@ async fn an_event_with_an_old_id_is_kept_from_now_on() {
     assert!(events.put([&event], Duration::from_secs(21 * DAY), now).await.unwrap().is_empty());
     let scan = client.scan().table_name(table::NAME).send().await.unwrap();
     let expires: i64 = scan.items()[0]["expiresAt"].as_n().unwrap().parse().unwrap();
-    assert_eq!(expires, (now + Duration::from_secs(28 * DAY)).as_second(), "retention, and 7 days for replays");
+    assert_eq!(
+        expires,
+        (now + Duration::from_secs(28 * DAY)).as_second(),
+        "retention, and 7 days for replays"
+    );
 }

@@ -20,7 +20,9 @@ async fn whoever_ends_a_run_after_another_learns_of_the_first_end() {
     let workspace = Workspace::parse("acme").unwrap();
     let run = Holding { workspace: &workspace, webhook: WebhookId(7), context: "1" };
     let now = Timestamp::from_second(1_700_000_000).unwrap();
-    let end = async |nth, token: &str| deliveries.holds.end(run, Some(delivery(nth)), token, now).await.unwrap();
+    let end = async |nth, token: &str| {
+        deliveries.holds.end(run, Some(delivery(nth)), token, now).await.unwrap()
+    };
 
     assert!(!deliveries.holds.has_ended(run).await.unwrap());
     assert_eq!(end(1, "a").await, None);

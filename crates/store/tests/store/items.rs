@@ -1,5 +1,5 @@
-//! Every kind of item as it is stored. The version before reads these items, and the next one will: a change of a snapshot is a change
-//! of what two versions tell each other.
+//! Every kind of item as it is stored. The version before reads these items, and the next one will:
+//! a change of a snapshot is a change of what two versions tell each other.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -40,8 +40,8 @@ use posthaste_domain::{
     },
 };
 use posthaste_store::{
-    Backlog, Bucket, Deliveries, DueDelivery, Events, Hold, Holding, NewAttempt, Registry, Released, Subject,
-    TurnedPage,
+    Backlog, Bucket, Deliveries, DueDelivery, Events, Hold, Holding, NewAttempt, Registry,
+    Released, Subject, TurnedPage,
 };
 
 use crate::table;
@@ -97,14 +97,17 @@ fn timeout(nth: i64) -> Attempt {
 /// All items of a table, by key, with the type of each attribute.
 async fn stored(client: &Client) -> String {
     let scan = client.scan().table_name(table::NAME).send().await.unwrap();
-    let mut items: Vec<_> = scan.items().iter().map(|item| (shown(&item["pk"]), shown(&item["sk"]), item)).collect();
+    let mut items: Vec<_> =
+        scan.items().iter().map(|item| (shown(&item["pk"]), shown(&item["sk"]), item)).collect();
     items.sort_unstable_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
     let mut lines = Vec::new();
     for (pk, sk, item) in items {
         lines.push(format!("{pk} {sk}"));
         let attributes: BTreeMap<_, _> =
             item.iter().filter(|(name, _)| !["pk", "sk"].contains(&name.as_str())).collect();
-        lines.extend(attributes.into_iter().map(|(name, value)| format!("    {name}: {}", shown(value))));
+        lines.extend(
+            attributes.into_iter().map(|(name, value)| format!("    {name}: {}", shown(value))),
+        );
     }
     lines.join("\n")
 }
@@ -115,7 +118,9 @@ fn shown(value: &AttributeValue) -> String {
         AttributeValue::N(number) => format!("N {number}"),
         AttributeValue::Bool(bool) => format!("BOOL {bool}"),
         AttributeValue::Null(_) => "NULL".to_owned(),
-        AttributeValue::L(values) => format!("L [{}]", values.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        AttributeValue::L(values) => {
+            format!("L [{}]", values.iter().map(shown).collect::<Vec<_>>().join(", "))
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -134,16 +139,23 @@ async fn registry() -> (Client, Registry) {
 async fn records() {
     let (client, deliveries) = deliveries().await;
     let event = event();
-    let subject =
-        |nth, cause| Subject { delivery: delivery(nth), webhook: WEBHOOK, event: &event, cause, retention: MONTH };
+    let subject = |nth, cause| Subject {
+        delivery: delivery(nth),
+        webhook: WEBHOOK,
+        event: &event,
+        cause,
+        retention: MONTH,
+    };
     let published = |nth| subject(nth, CauseKind::Published);
     let record = async |subject, attempt: Attempt, known, retry| {
         let new = NewAttempt { attempt: &attempt, id: &format!("attempt {known}"), known, retry };
         deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     };
     let alone = Some(Retry { due_at: at(120), batch: None });
-    let shared =
-        Some(Retry { due_at: at(10_000_000), batch: Some("018566ad-3f93-8fff-bfff-ffffffffffff".parse().unwrap()) });
+    let shared = Some(Retry {
+        due_at: at(10_000_000),
+        batch: Some("018566ad-3f93-8fff-bfff-ffffffffffff".parse().unwrap()),
+    });
     record(published(1), attempt(1, 200, "ok"), 0, None).await;
     record(published(2), attempt(1, 500, "no"), 0, alone).await;
     record(published(3), attempt(1, 500, "no"), 0, alone).await;
@@ -155,7 +167,11 @@ async fn records() {
     record(published(6), timeout(1), 0, alone).await;
     deliveries.records.mark_gone(&workspace(), WEBHOOK, delivery(6), at(90)).await.unwrap();
     deliveries.records.mark_gone(&workspace(), WEBHOOK, delivery(7), at(90)).await.unwrap();
-    deliveries.records.mark_skipped(subject(8, CauseKind::Replay), &failure(), at(90)).await.unwrap();
+    deliveries
+        .records
+        .mark_skipped(subject(8, CauseKind::Replay), &failure(), at(90))
+        .await
+        .unwrap();
     record(subject(9, CauseKind::Test), timeout(1), 0, None).await;
     insta::assert_snapshot!(stored(&client).await);
 }
@@ -165,7 +181,8 @@ async fn what_is_recorded_of_a_success_stays() {
     let (client, deliveries) = deliveries().await;
     let event = event();
     let cause = CauseKind::Published;
-    let subject = Subject { delivery: delivery(1), webhook: WEBHOOK, event: &event, cause, retention: MONTH };
+    let subject =
+        Subject { delivery: delivery(1), webhook: WEBHOOK, event: &event, cause, retention: MONTH };
     let new = NewAttempt { attempt: &attempt(1, 200, "ok"), id: "a", known: 0, retry: None };
     deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     let before = stored(&client).await;
@@ -190,12 +207,23 @@ async fn holds_and_ends() {
     let (client, deliveries) = deliveries().await;
     let workspace = workspace();
     let run = |context| Holding { workspace: &workspace, webhook: WEBHOOK, context };
-    let hold = |nth, is_end| Hold { is_end, event: event_id(nth), delivery: delivery(nth), bytes: 12 };
-    assert!(deliveries.holds.hold(run("a"), &[hold(1, false), hold(2, false)], MONTH).await.unwrap().is_empty());
+    let hold =
+        |nth, is_end| Hold { is_end, event: event_id(nth), delivery: delivery(nth), bytes: 12 };
+    assert!(
+        deliveries
+            .holds
+            .hold(run("a"), &[hold(1, false), hold(2, false)], MONTH)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     deliveries.holds.hold_end(run("a"), hold(3, true), MONTH).await.unwrap();
     deliveries.holds.end(run("b"), Some(delivery(4)), "token", at(0)).await.unwrap();
     deliveries.holds.end(run("c"), None, "token", at(0)).await.unwrap();
-    assert_eq!(deliveries.holds.hold(run("c"), &[hold(5, false)], MONTH).await.unwrap(), [hold(5, false)]);
+    assert_eq!(
+        deliveries.holds.hold(run("c"), &[hold(5, false)], MONTH).await.unwrap(),
+        [hold(5, false)]
+    );
     deliveries.holds.forget(run("a"), &[hold(1, false)]).await.unwrap();
     insta::assert_snapshot!(stored(&client).await);
 }
@@ -207,13 +235,19 @@ async fn what_the_version_before_has_parked_waits_no_more_when_it_was_released()
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let key = ("acme#7#3".to_owned(), delivery(1).to_string());
     for sort_key in [key.1.clone(), delivery(2).to_string()] {
-        let put = client.put_item().table_name(table::NAME).item("pk", text(&key.0)).item("sk", text(&sort_key));
-        let put = put.item("eventId", text(&event_id(1).to_string())).item("status", text("pending"));
+        let put = client
+            .put_item()
+            .table_name(table::NAME)
+            .item("pk", text(&key.0))
+            .item("sk", text(&sort_key));
+        let put =
+            put.item("eventId", text(&event_id(1).to_string())).item("status", text("pending"));
         let due_at = AttributeValue::N(at(60).as_millisecond().to_string());
         put.item("dueShard", text("3")).item("dueAt", due_at).send().await.unwrap();
     }
     let page = deliveries.due.page(3, at(60), at(60), None, 10).await.unwrap();
-    let released: Vec<Released> = page.due.iter().filter(|due| due.key == key).map(DueDelivery::released).collect();
+    let released: Vec<Released> =
+        page.due.iter().filter(|due| due.key == key).map(DueDelivery::released).collect();
     assert_eq!((page.due.len(), released.len()), (2, 1));
     let other = Released::Record((key.0.clone(), delivery(2).to_string()), at(61));
     let all = released.into_iter().chain([other]).collect();
@@ -232,18 +266,31 @@ async fn jobs() {
     let turned = |page, next| TurnedPage { page, examined: 500, replayed: 20, next, by: "run" };
     assert!(deliveries.jobs.begin(owner, &job(1, Selection::Failed), None, MONTH).await.unwrap());
     assert!(!deliveries.jobs.begin(owner, &job(2, Selection::All), None, MONTH).await.unwrap());
-    deliveries.jobs.advance(owner, id(1), turned(0, Some(delivery(1))), MONTH, at(10)).await.unwrap();
+    deliveries
+        .jobs
+        .advance(owner, id(1), turned(0, Some(delivery(1))), MONTH, at(10))
+        .await
+        .unwrap();
     deliveries.jobs.advance(owner, id(1), turned(1, None), MONTH, at(20)).await.unwrap();
-    assert!(deliveries.jobs.begin(owner, &job(2, Selection::All), Some(id(1)), MONTH).await.unwrap());
+    assert!(
+        deliveries.jobs.begin(owner, &job(2, Selection::All), Some(id(1)), MONTH).await.unwrap()
+    );
     let failed = JobStatus::Failed;
     deliveries.jobs.end(owner, id(2), failed, Some(&failure()), at(30)).await.unwrap();
     deliveries.jobs.end(owner, id(2), JobStatus::Cancelled, None, at(40)).await.unwrap();
-    assert!(deliveries.jobs.begin(owner, &job(3, Selection::All), Some(id(2)), MONTH).await.unwrap());
+    assert!(
+        deliveries.jobs.begin(owner, &job(3, Selection::All), Some(id(2)), MONTH).await.unwrap()
+    );
     deliveries.jobs.end(owner, id(3), JobStatus::Cancelled, None, at(50)).await.unwrap();
-    assert!(deliveries.jobs.begin(owner, &job(4, Selection::All), Some(id(3)), MONTH).await.unwrap());
+    assert!(
+        deliveries.jobs.begin(owner, &job(4, Selection::All), Some(id(3)), MONTH).await.unwrap()
+    );
     let standing = deliveries.jobs.get(owner, id(4)).await.unwrap().unwrap();
     assert!(deliveries.jobs.claim_standstill(owner, &standing, at(900)).await.unwrap());
-    assert!(!deliveries.jobs.claim_standstill(owner, &standing, at(901)).await.unwrap(), "another call has said so");
+    assert!(
+        !deliveries.jobs.claim_standstill(owner, &standing, at(901)).await.unwrap(),
+        "another call has said so"
+    );
     insta::assert_snapshot!(stored(&client).await);
 }
 
@@ -251,16 +298,27 @@ async fn jobs() {
 async fn lanes_limits_and_suspects() {
     let (client, deliveries) = deliveries().await;
     let open = Write::default().only_if(Condition::Absent(Attr::Phase)).set(Attr::Phase, "held");
-    let open = open.set(Attr::Token, "token").set(Attr::DueAt, at(60).as_millisecond()).set(Attr::DueShard, "L3");
+    let open = open
+        .set(Attr::Token, "token")
+        .set(Attr::DueAt, at(60).as_millisecond())
+        .set(Attr::DueShard, "L3");
     deliveries.lanes.write(&workspace(), WEBHOOK, &open).await.unwrap();
-    let nudge = Write::default().set(Attr::Strikes, 1_i64).remove(Attr::DueAt).remove(Attr::DueShard);
+    let nudge =
+        Write::default().set(Attr::Strikes, 1_i64).remove(Attr::DueAt).remove(Attr::DueShard);
     deliveries.lanes.write(&workspace(), WebhookId(8), &open).await.unwrap();
     deliveries.lanes.write(&workspace(), WebhookId(8), &nudge).await.unwrap();
     let limit = RateLimit { requests: 10, per: Period::Second };
     deliveries.slots.reserve(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
     deliveries.slots.reserve(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
     deliveries.slots.reserve(&workspace(), WebhookId(8), limit, 3, at(0)).await.unwrap();
-    assert!(deliveries.suspects.begin(&[("message 1", 1), ("message 2", 2)], at(0)).await.unwrap().is_empty());
+    assert!(
+        deliveries
+            .suspects
+            .begin(&[("message 1", 1), ("message 2", 2)], at(0))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert!(deliveries.suspects.forget(&["message 1"]).await.unwrap().is_empty());
     insta::assert_snapshot!(stored(&client).await);
 }
@@ -280,7 +338,11 @@ async fn backlogs() {
     let items: Vec<_> = first.iter().map(|waiting| (backlog, waiting.clone())).collect();
     assert!(deliveries.backlogs.put(&items).await.unwrap().is_empty());
     deliveries.backlogs.rewrite(backlog, &first[1].key, &message.with(vec![due(4)])).await.unwrap();
-    deliveries.backlogs.rewrite(backlog, "a key of nothing", &message.with(vec![due(4)])).await.unwrap();
+    deliveries
+        .backlogs
+        .rewrite(backlog, "a key of nothing", &message.with(vec![due(4)]))
+        .await
+        .unwrap();
     assert!(deliveries.backlogs.delete(backlog, &[first[2].key.clone()]).await.unwrap());
     insta::assert_snapshot!(stored(&client).await);
 }
@@ -311,9 +373,12 @@ fn webhook(id: u64, body: &str) -> Webhook {
 async fn webhooks_and_their_index() {
     let (client, registry) = registry().await;
     let all = webhook(1, r#"{"url":"https://example.com/","events":["*"]}"#);
-    let failing =
-        webhook(2, r#"{"url":"https://example.com/","events":["order.*"],"rateLimit":{"requests":1,"per":"second"}}"#);
-    let changed = webhook(3, r#"{"url":"https://example.com/","events":["order.created"],"enabled":false}"#);
+    let failing = webhook(
+        2,
+        r#"{"url":"https://example.com/","events":["order.*"],"rateLimit":{"requests":1,"per":"second"}}"#,
+    );
+    let changed =
+        webhook(3, r#"{"url":"https://example.com/","events":["order.created"],"enabled":false}"#);
     let gone = webhook(4, r#"{"url":"https://example.com/","events":["order.created"]}"#);
     for webhook in [&all, &failing, &changed, &gone] {
         assert_eq!(registry.next_webhook_id().await.unwrap(), webhook.id);
@@ -330,11 +395,18 @@ async fn webhooks_and_their_index() {
     assert!(registry.disable(&changed, Reason::Failing, Some(at(10)), at(20)).await.unwrap());
     assert!(!registry.disable(&changed, Reason::Failing, Some(at(10)), at(21)).await.unwrap());
     let (read, revision) = registry.webhook(&workspace(), changed.id).await.unwrap().unwrap();
-    let renamed = Webhook { updated_at: at(30), ..webhook(3, r#"{"url":"https://example.com/","events":["a", "b"]}"#) };
+    let renamed = Webhook {
+        updated_at: at(30),
+        ..webhook(3, r#"{"url":"https://example.com/","events":["a", "b"]}"#)
+    };
     registry.change_webhook(&renamed, revision, &Subscription::of(&read), true).await.unwrap();
     let (_, revision) = registry.webhook(&workspace(), all.id).await.unwrap().unwrap();
-    let described = webhook(1, r#"{"url":"https://example.com/","events":["*"],"description":"All."}"#);
-    registry.change_webhook(&described, revision, &Subscription::of(&described), false).await.unwrap();
+    let described =
+        webhook(1, r#"{"url":"https://example.com/","events":["*"],"description":"All."}"#);
+    registry
+        .change_webhook(&described, revision, &Subscription::of(&described), false)
+        .await
+        .unwrap();
     registry.delete_webhook(&workspace(), gone.id).await.unwrap();
     assert_eq!(registry.count_failure(&gone, at(40)).await.unwrap(), None);
     insta::assert_snapshot!(stored(&client).await);
@@ -369,7 +441,10 @@ async fn keys_types_calls_and_buckets() {
     let publishing = Bucket::Publishing(workspace());
     let limit = Limit::of_events(10).unwrap();
     for _ in 0..2 {
-        registry.take_tokens(&publishing, limit, Question { least: 1, most: 5 }, at(0)).await.unwrap();
+        registry
+            .take_tokens(&publishing, limit, Question { least: 1, most: 5 }, at(0))
+            .await
+            .unwrap();
     }
     let calls = Limit::of_calls(100).unwrap();
     registry.owe_tokens(&Bucket::Calls(info(1, None).id), calls, 50, at(0)).await.unwrap();

@@ -28,7 +28,10 @@ async fn keys_come_in_pages() {
             environment: Environment::Live,
             created_at: now,
         };
-        registry.insert_key(&ApiKey::new(Environment::Live, &[at; 32]).hash(), &info).await.unwrap();
+        registry
+            .insert_key(&ApiKey::new(Environment::Live, &[at; 32]).hash(), &info)
+            .await
+            .unwrap();
         made.push(id);
     }
     let (mut pages, mut after) = (Vec::new(), None);

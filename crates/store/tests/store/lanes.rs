@@ -17,11 +17,13 @@ const TEXTS: [Attr; 3] = [Attr::Token, Attr::Turn, Attr::Holder];
 const NUMBERS: [Attr; 3] = [Attr::WakeAt, Attr::LeaseUntil, Attr::Quick];
 
 fn text() -> impl Strategy<Value = (Attr, Value)> {
-    (prop::sample::select(&TEXTS[..]), "[ab]").prop_map(|(attribute, text)| (attribute, Value::Text(text)))
+    (prop::sample::select(&TEXTS[..]), "[ab]")
+        .prop_map(|(attribute, text)| (attribute, Value::Text(text)))
 }
 
 fn number() -> impl Strategy<Value = (Attr, Value)> {
-    (prop::sample::select(&NUMBERS[..]), 0..3_i64).prop_map(|(attribute, number)| (attribute, Value::Number(number)))
+    (prop::sample::select(&NUMBERS[..]), 0..3_i64)
+        .prop_map(|(attribute, number)| (attribute, Value::Number(number)))
 }
 
 fn attribute() -> impl Strategy<Value = Attr> {
@@ -32,8 +34,10 @@ fn simple() -> impl Strategy<Value = Condition> {
     prop_oneof![
         attribute().prop_map(Condition::Absent),
         attribute().prop_map(Condition::Present),
-        prop_oneof![text(), number()].prop_map(|(attribute, value)| Condition::Is(attribute, value)),
-        (prop::sample::select(&NUMBERS[..]), 0..3_i64).prop_map(|(attribute, most)| Condition::AtMost(attribute, most)),
+        prop_oneof![text(), number()]
+            .prop_map(|(attribute, value)| Condition::Is(attribute, value)),
+        (prop::sample::select(&NUMBERS[..]), 0..3_i64)
+            .prop_map(|(attribute, most)| Condition::AtMost(attribute, most)),
     ]
 }
 
@@ -72,7 +76,14 @@ async fn a_write_means_the_same_to_dynamodb_as_to_the_model() {
         } else {
             assert_eq!(outcome, Outcome::Refused(before), "{write:?}");
         }
-        assert_eq!(deliveries.lanes.get(&workspace, webhook).await.unwrap(), model.lane().unwrap(), "{write:?}");
+        assert_eq!(
+            deliveries.lanes.get(&workspace, webhook).await.unwrap(),
+            model.lane().unwrap(),
+            "{write:?}"
+        );
     }
-    assert!((WRITES / 10..WRITES * 9 / 10).contains(&carried_out), "{carried_out} of {WRITES} were carried out");
+    assert!(
+        (WRITES / 10..WRITES * 9 / 10).contains(&carried_out),
+        "{carried_out} of {WRITES} were carried out"
+    );
 }

@@ -21,7 +21,8 @@ fn at(ms: i64) -> Timestamp {
 async fn many_who_reserve_at_once_get_different_slots_and_none_is_overtaken_too_often() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
     let workspace = Workspace::parse("acme").unwrap();
-    let reserve = |count| deliveries.slots.reserve(&workspace, WebhookId(7), LIMIT, count, at(10_000));
+    let reserve =
+        |count| deliveries.slots.reserve(&workspace, WebhookId(7), LIMIT, count, at(10_000));
     let reserved = join_all((0..40).map(|_| reserve(5))).await;
     let mut slots = Vec::new();
     for one in reserved {
@@ -33,7 +34,10 @@ async fn many_who_reserve_at_once_get_different_slots_and_none_is_overtaken_too_
     slots.sort_unstable();
     let apart = |pair: &[Timestamp]| pair[1].as_millisecond() - pair[0].as_millisecond();
     assert!(slots.windows(2).all(|pair| apart(pair) >= 10), "{slots:?}");
-    assert_eq!((slots.len(), slots.first(), slots.last()), (101, Some(&at(10_000)), Some(&at(11_000))));
+    assert_eq!(
+        (slots.len(), slots.first(), slots.last()),
+        (101, Some(&at(10_000)), Some(&at(11_000)))
+    );
 }
 
 #[tokio::test]
@@ -41,8 +45,9 @@ async fn slots_begin_anew_after_a_pause_and_under_another_limit() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
     let workspace = Workspace::parse("acme").unwrap();
     let slow = RateLimit { requests: 1, per: Period::Minute };
-    let reserve =
-        async |limit, now| deliveries.slots.reserve(&workspace, WebhookId(7), limit, 3, at(now)).await.unwrap();
+    let reserve = async |limit, now| {
+        deliveries.slots.reserve(&workspace, WebhookId(7), limit, 3, at(now)).await.unwrap()
+    };
     assert_eq!(reserve(slow, 0).await, Reserved::Slots(vec![at(0)]));
     assert_eq!(reserve(slow, 1000).await, Reserved::Later(at(60_000)));
     assert_eq!(reserve(slow, 59_500).await, Reserved::Slots(vec![at(60_000)]));

@@ -12,7 +12,9 @@ use posthaste_domain::{
     },
     id::{Cause, DeliveryId, EventId, WebhookId},
 };
-use posthaste_store::{Deliveries, DueDelivery, DueIndex, Hold, Holding, ParkedItem, Released, Within};
+use posthaste_store::{
+    Deliveries, DueDelivery, DueIndex, Hold, Holding, ParkedItem, Released, Within,
+};
 
 use crate::table;
 
@@ -38,7 +40,8 @@ async fn due(deliveries: &Deliveries, until: Timestamp, limit: i32) -> Vec<Parke
     for shard in Part::all().flat_map(Part::shards) {
         let mut after = None;
         loop {
-            let page = deliveries.due_items.page(shard, until, after.as_deref(), limit).await.unwrap();
+            let page =
+                deliveries.due_items.page(shard, until, after.as_deref(), limit).await.unwrap();
             assert!(page.items.len() <= limit as usize);
             assert!(page.items.is_sorted_by_key(|item| &item.key.1), "by time");
             items.extend(page.items);
@@ -56,7 +59,10 @@ async fn what_is_parked_is_found_once_when_it_is_due_and_not_after_it_was_releas
     let deliveries = Deliveries::new(table::create().await, table::NAME);
     let parked = retries("acme", 60);
     for _ in 0..2 {
-        assert!(deliveries.due_items.park(&parked).await.unwrap().is_empty(), "parking it again changes nothing");
+        assert!(
+            deliveries.due_items.park(&parked).await.unwrap().is_empty(),
+            "parking it again changes nothing"
+        );
     }
     assert_eq!(due(&deliveries, at(999), 10).await, []);
     let until_30 = due(&deliveries, at(30_000), 4).await;
@@ -107,8 +113,14 @@ async fn many_holds_are_found_page_by_page_and_once() {
     let hold = |nth: u16| {
         let at = u64::from_str_radix("01896b5d3648", 16).unwrap() + u64::from(nth / 10);
         let time = format!("{at:012x}");
-        let event: EventId = format!("{}-{}-7000-8000-00000000{nth:04x}", &time[..8], &time[8..]).parse().unwrap();
-        Hold { is_end: false, event, delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published), bytes: 1 }
+        let event: EventId =
+            format!("{}-{}-7000-8000-00000000{nth:04x}", &time[..8], &time[8..]).parse().unwrap();
+        Hold {
+            is_end: false,
+            event,
+            delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published),
+            bytes: 1,
+        }
     };
     let holds: Vec<Hold> = (0..450).map(hold).collect();
     assert!(deliveries.holds.hold(run, &holds, Duration::from_secs(60)).await.unwrap().is_empty());
@@ -128,7 +140,12 @@ async fn a_cursor_among_the_ends_of_a_run_goes_on_behind_them() {
     let run = Holding { workspace: &workspace, webhook: WebhookId(7), context: "run" };
     let hold = |nth: u16, is_end| {
         let event: EventId = format!("01896b5d-3648-7000-8000-00000000{nth:04x}").parse().unwrap();
-        Hold { is_end, event, delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published), bytes: 1 }
+        Hold {
+            is_end,
+            event,
+            delivery: DeliveryId::derive(event, WebhookId(7), Cause::Published),
+            bytes: 1,
+        }
     };
     let deadline = Duration::from_secs(60);
     // An event that is newer than the ends goes before them all the same.
@@ -138,7 +155,9 @@ async fn a_cursor_among_the_ends_of_a_run_goes_on_behind_them() {
         deliveries.holds.hold_end(run, *end, deadline).await.unwrap();
     }
     let (mut after, mut seen) = (None, Vec::new());
-    while let Some(next) = deliveries.holds.held(run, Within { after, ..Within::default() }, 1).await.unwrap().pop() {
+    while let Some(next) =
+        deliveries.holds.held(run, Within { after, ..Within::default() }, 1).await.unwrap().pop()
+    {
         let until = Within { until: Some(next.at()), ..Within::default() };
         assert_eq!(deliveries.holds.held(run, until, 10).await.unwrap(), all[..=seen.len()]);
         after = Some(next.at());

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::AfterDeserializationInterceptorContextRef},
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::AfterDeserializationInterceptorContextRef,
+    },
     error::BoxError,
     operation::{batch_get_item::BatchGetItemOutput, query::QueryOutput},
     types::{AttributeValue, PutRequest, WriteRequest},
@@ -45,8 +48,12 @@ impl Intercept for Meter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Ok(output) = context.output_or_error() else { return Ok(()) };
-        let query = output.downcast_ref::<QueryOutput>().map(|output| output.consumed_capacity().into_iter().collect());
-        let get = output.downcast_ref::<BatchGetItemOutput>().map(|output| output.consumed_capacity().iter().collect());
+        let query = output
+            .downcast_ref::<QueryOutput>()
+            .map(|output| output.consumed_capacity().into_iter().collect());
+        let get = output
+            .downcast_ref::<BatchGetItemOutput>()
+            .map(|output| output.consumed_capacity().iter().collect());
         let consumed: Vec<_> = query.or(get).unwrap_or_default();
         let units: f64 = consumed.iter().map(|consumed| consumed.capacity_units().unwrap()).sum();
         let mut taken = self.0.lock().unwrap();
@@ -66,7 +73,8 @@ fn workspace() -> Workspace {
 
 fn event(nth: i64) -> EventId {
     let mut entropy = [0; 10];
-    entropy[..8].copy_from_slice(&nth.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()).to_be_bytes());
+    entropy[..8]
+        .copy_from_slice(&nth.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed()).to_be_bytes());
     EventId::new(Timestamp::from_millisecond(1_700_000_000_000 + nth).unwrap(), &entropy)
 }
 
@@ -92,7 +100,12 @@ async fn store_records(client: &Client, count: i64) {
     };
     let records: Vec<_> = (0..count).map(record).collect();
     let written = stream::iter(records.chunks(25)).map(async |records| {
-        client.batch_write_item().request_items(table::NAME, records.to_vec()).send().await.map(drop)
+        client
+            .batch_write_item()
+            .request_items(table::NAME, records.to_vec())
+            .send()
+            .await
+            .map(drop)
     });
     written.buffer_unordered(8).try_collect::<()>().await.unwrap();
 }
@@ -109,9 +122,13 @@ async fn a_page_of_the_history_reads_about_what_it_shows_and_a_filter_what_it_ma
         let mut history = History { limit, ..History::default() };
         let mut read = Vec::new();
         for page in 0..4 {
-            let page_read = deliveries.records.history(&workspace(), WEBHOOK, &history).await.unwrap();
+            let page_read =
+                deliveries.records.history(&workspace(), WEBHOOK, &history).await.unwrap();
             let (calls, units) = meter.taken();
-            assert!(calls <= 20 && units <= most, "page {page} of {limit}: {calls} calls, {units} units");
+            assert!(
+                calls <= 20 && units <= most,
+                "page {page} of {limit}: {calls} calls, {units} units"
+            );
             read.extend(page_read.items.iter().map(|record| record.id));
             history.before = page_read.next;
         }
@@ -136,7 +153,10 @@ async fn what_a_look_up_takes_is_told() {
     store_records(&client, 300).await;
     let (client, meter) = metered(&client);
     let deliveries = Deliveries::new(client, table::NAME);
-    let found = deliveries.records.statuses(&workspace(), (0..310).map(|nth| (WEBHOOK, delivery(nth)))).await;
+    let found = deliveries
+        .records
+        .statuses(&workspace(), (0..310).map(|nth| (WEBHOOK, delivery(nth))))
+        .await;
     assert_eq!((found.items.len(), found.unread.len()), (300, 0));
     assert_eq!(found.items[&delivery(0)], Status::Exhausted);
     // Read eventually, 4 KB or nothing are half a unit.
@@ -150,15 +170,22 @@ async fn webhooks_are_read_a_megabyte_at_a_time_without_their_secrets() {
     let settings = r#"{"url":"https://example.com/","events":["order.*"],"description":null,"format":null,"rateLimit":null,"retrySchedule":null,"successStatuses":null,"timeoutSeconds":null,"enabled":true}"#;
     for id in 1..=4 {
         let put = client.put_item().table_name(table::NAME).item("pk", text("workspace#acme"));
-        let put = put.item("sk", text(&format!("webhook#{id:020}"))).item("createdAt", text("2026-01-15T00:00:00Z"));
+        let put = put
+            .item("sk", text(&format!("webhook#{id:020}")))
+            .item("createdAt", text("2026-01-15T00:00:00Z"));
         let put = put.item("settings", text(if id == 2 { "{}" } else { settings }));
         put.item("headers", text(&"x".repeat(340_000))).send().await.unwrap();
     }
     let (client, meter) = metered(&client);
     let registry = Registry::new(client, table::NAME);
     let first = registry.subscribers(&workspace(), None).await.unwrap();
-    let ids = |read: &posthaste_store::Subscribers| read.subscribers.iter().map(|one| one.id.0).collect::<Vec<_>>();
-    assert_eq!((ids(&first), first.is_one_unreadable, first.next), (vec![1, 3], true, Some(WebhookId(3))));
+    let ids = |read: &posthaste_store::Subscribers| {
+        read.subscribers.iter().map(|one| one.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (ids(&first), first.is_one_unreadable, first.next),
+        (vec![1, 3], true, Some(WebhookId(3)))
+    );
     assert_eq!(meter.taken(), (1, first.read_units));
     assert!((200.0..300.0).contains(&first.read_units), "{}", first.read_units);
     let second = registry.subscribers(&workspace(), first.next).await.unwrap();

@@ -40,8 +40,10 @@ async fn index(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
     let root = registry.roots([workspace()]).await.items.remove(&workspace()).unwrap();
     let keys: Vec<_> = root.hashes().map(|hash| (workspace(), hash.to_owned())).collect();
     let pages = registry.pages(keys.clone()).await;
-    let subscriptions = keys.iter().flat_map(|key| pages.items[key].subscriptions().collect::<Vec<_>>());
-    let index: BTreeMap<_, _> = subscriptions.map(|(id, subscription)| (id, subscription.unwrap())).collect();
+    let subscriptions =
+        keys.iter().flat_map(|key| pages.items[key].subscriptions().collect::<Vec<_>>());
+    let index: BTreeMap<_, _> =
+        subscriptions.map(|(id, subscription)| (id, subscription.unwrap())).collect();
     assert_eq!(index.len(), root.webhooks());
     index
 }
@@ -67,7 +69,9 @@ async fn registering_changing_and_removing_are_in_the_index_when_they_are_answer
         assert!(matches!(written, Written::Done));
         assert_eq!(index(&registry).await, webhooks(&registry).await);
     }
-    let Written::Refused(why) = registry.insert_webhook(&webhook(4, "order.created"), 3).await.unwrap() else {
+    let Written::Refused(why) =
+        registry.insert_webhook(&webhook(4, "order.created"), 3).await.unwrap()
+    else {
         panic!("the fourth of three");
     };
     assert_eq!((why.code, why.field), ("too_many_webhooks", None));
@@ -81,8 +85,14 @@ async fn registering_changing_and_removing_are_in_the_index_when_they_are_answer
     let stale = registry.change_webhook(&webhook(2, "order.lost"), old, &was, false).await.unwrap();
     assert!(matches!(stale, Written::Stale));
 
-    assert!(matches!(registry.delete_webhook(&workspace(), WebhookId(1)).await.unwrap(), Written::Done));
-    assert!(matches!(registry.delete_webhook(&workspace(), WebhookId(1)).await.unwrap(), Written::Stale));
+    assert!(matches!(
+        registry.delete_webhook(&workspace(), WebhookId(1)).await.unwrap(),
+        Written::Done
+    ));
+    assert!(matches!(
+        registry.delete_webhook(&workspace(), WebhookId(1)).await.unwrap(),
+        Written::Stale
+    ));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
     assert_eq!(index(&registry).await.len(), 2);
 }
@@ -103,10 +113,13 @@ async fn calls_at_the_same_time_are_all_in_the_index() {
     for id in 1..=10 {
         registry.insert_webhook(&webhook(id, "order.created"), 100).await.unwrap();
     }
-    let inserts = (11..=20).map(async |id| registry.insert_webhook(&webhook(id, "*"), 100).await.unwrap());
+    let inserts =
+        (11..=20).map(async |id| registry.insert_webhook(&webhook(id, "*"), 100).await.unwrap());
     let changes = (1..=5).map(async |id| change(&registry, id, "order.paid").await);
-    let removals = (6..=10).map(async |id| registry.delete_webhook(&workspace(), WebhookId(id)).await.unwrap());
-    let (inserted, changed, removed) = tokio::join!(join_all(inserts), join_all(changes), join_all(removals));
+    let removals = (6..=10)
+        .map(async |id| registry.delete_webhook(&workspace(), WebhookId(id)).await.unwrap());
+    let (inserted, changed, removed) =
+        tokio::join!(join_all(inserts), join_all(changes), join_all(removals));
     let all = inserted.into_iter().chain(changed).chain(removed);
     assert!(all.into_iter().all(|written| matches!(written, Written::Done)));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
@@ -120,11 +133,15 @@ async fn a_workspace_whose_index_is_missing_gets_one_with_its_next_change() {
     for id in 1..=3 {
         registry.insert_webhook(&webhook(id, "order.created"), 100).await.unwrap();
     }
-    let root = [("pk", "routing#acme"), ("sk", "root")]
-        .map(|(name, value)| (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned())));
+    let root = [("pk", "routing#acme"), ("sk", "root")].map(|(name, value)| {
+        (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned()))
+    });
     client.delete_item().table_name(table::NAME).set_key(Some(root.into())).send().await.unwrap();
     assert!(registry.roots([workspace()]).await.items.is_empty());
-    assert!(matches!(registry.delete_webhook(&workspace(), WebhookId(2)).await.unwrap(), Written::Done));
+    assert!(matches!(
+        registry.delete_webhook(&workspace(), WebhookId(2)).await.unwrap(),
+        Written::Done
+    ));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
     assert_eq!(index(&registry).await.len(), 2);
 }

@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Region},
     types::{
-        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-        ScalarAttributeType,
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+        Projection, ProjectionType, ScalarAttributeType,
     },
 };
 
@@ -28,16 +28,25 @@ pub(crate) async fn create() -> Client {
         .endpoint_url(url)
         .build();
     let client = Client::from_conf(config);
-    let mut create = client.create_table().table_name(NAME).billing_mode(BillingMode::PayPerRequest);
+    let mut create =
+        client.create_table().table_name(NAME).billing_mode(BillingMode::PayPerRequest);
     for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
         let text = ScalarAttributeType::S;
         create = create
             .attribute_definitions(
-                AttributeDefinition::builder().attribute_name(name).attribute_type(text).build().unwrap(),
+                AttributeDefinition::builder()
+                    .attribute_name(name)
+                    .attribute_type(text)
+                    .build()
+                    .unwrap(),
             )
-            .key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap());
+            .key_schema(
+                KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap(),
+            );
     }
-    let key = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let key = |name, kind| {
+        KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+    };
     let index = GlobalSecondaryIndex::builder()
         .index_name("due")
         .key_schema(key("dueShard", KeyType::Hash))

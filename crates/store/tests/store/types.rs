@@ -69,7 +69,11 @@ async fn types_that_come_at_the_same_time_are_all_counted() {
     let names: Vec<String> = (0..6).map(|at| format!("t{}", "x".repeat(at))).collect();
     let all = join_all(names.iter().map(|name| refused(&registry, name, 4))).await;
     assert_eq!(all.iter().filter(|refused| refused.is_none()).count(), 4, "{all:?}");
-    assert_eq!(all.iter().flatten().filter(|code| **code == "too_many_event_types").count(), 2, "{all:?}");
+    assert_eq!(
+        all.iter().flatten().filter(|code| **code == "too_many_event_types").count(),
+        2,
+        "{all:?}"
+    );
 }
 
 #[tokio::test]

@@ -50,7 +50,13 @@ fn work<'f>(at: usize, client: &'f Client, events: &[u8], is_fresh: bool) -> Wor
     sized(at, client, events, is_fresh, 1)
 }
 
-fn sized<'f>(at: usize, client: &'f Client, events: &[u8], is_fresh: bool, bytes: usize) -> Work<'f> {
+fn sized<'f>(
+    at: usize,
+    client: &'f Client,
+    events: &[u8],
+    is_fresh: bool,
+    bytes: usize,
+) -> Work<'f> {
     let pending = |nth: &u8| {
         let event = event(*nth, bytes);
         Pending {
@@ -75,7 +81,8 @@ fn sequences(works: Vec<Work<'_>>) -> Vec<(Vec<usize>, String)> {
     let mut all = Vec::new();
     works.into_iter().for_each(|work| add(&mut all, work));
     let digits = |work: &Work<'_>| {
-        let ids = work.sequence.left.iter().map(|pending| pending.event.id.to_string()[34..].to_owned());
+        let ids =
+            work.sequence.left.iter().map(|pending| pending.event.id.to_string()[34..].to_owned());
         ids.collect::<Vec<_>>().join(" ")
     };
     all.iter().map(|work| (work.records.clone(), digits(work))).collect()
@@ -90,7 +97,10 @@ fn what_is_due_together_is_one_sequence_in_the_order_of_the_events() {
         work(2, &one, &[1, 4], true),
         work(3, &one, &[2], true),
     ];
-    assert_eq!(sequences(works), [(vec![0, 2, 3], "01 02 03 04".to_owned()), (vec![1], "05".to_owned())]);
+    assert_eq!(
+        sequences(works),
+        [(vec![0, 2, 3], "01 02 03 04".to_owned()), (vec![1], "05".to_owned())]
+    );
 }
 
 #[test]
@@ -103,11 +113,18 @@ fn a_format_of_one_event_has_a_sequence_a_task() {
 #[test]
 fn what_comes_again_keeps_its_own_sequence() {
     let client = client(1, "spektr");
-    let batch = BatchId::derive(&[DeliveryId::derive(event(3, 1).id, WebhookId(1), Cause::Published)]);
+    let batch =
+        BatchId::derive(&[DeliveryId::derive(event(3, 1).id, WebhookId(1), Cause::Published)]);
     let mut shared = work(2, &client, &[3], false);
     shared.sequence.batch = batch;
-    let works = vec![work(0, &client, &[1], true), work(1, &client, &[2], false), shared, work(3, &client, &[5], true)];
-    let expected = [(vec![0, 3], "01 05".to_owned()), (vec![1], "02".to_owned()), (vec![2], "03".to_owned())];
+    let works = vec![
+        work(0, &client, &[1], true),
+        work(1, &client, &[2], false),
+        shared,
+        work(3, &client, &[5], true),
+    ];
+    let expected =
+        [(vec![0, 3], "01 05".to_owned()), (vec![1], "02".to_owned()), (vec![2], "03".to_owned())];
     assert_eq!(sequences(works), expected);
 }
 
@@ -137,7 +154,11 @@ fn what_its_owner_does_meanwhile_reaches_a_sequence() {
 #[test]
 fn copies_of_a_message_are_one_sequence() {
     let client = client(1, "standard");
-    let works = vec![work(0, &client, &[1], true), work(1, &client, &[2], true), work(2, &client, &[1], true)];
+    let works = vec![
+        work(0, &client, &[1], true),
+        work(1, &client, &[2], true),
+        work(2, &client, &[1], true),
+    ];
     assert_eq!(sequences(works), [(vec![0, 2], "01".to_owned()), (vec![1], "02".to_owned())]);
     let works = vec![work(0, &client, &[1], true), work(1, &client, &[1], false)];
     assert_eq!(sequences(works).len(), 2, "something may have been done for one that came before");
@@ -147,8 +168,12 @@ fn copies_of_a_message_are_one_sequence() {
 fn a_sequence_is_bounded_in_bytes() {
     let client = client(1, "spektr");
     let half = usize::try_from(MAX_REFERRED_BYTES / 2).unwrap();
-    let works = (0..3).map(|nth| sized(usize::from(nth), &client, &[nth], true, half - 100)).collect();
-    assert_eq!(sequences(works).iter().map(|(records, _)| records.len()).collect::<Vec<_>>(), [2, 1]);
+    let works =
+        (0..3).map(|nth| sized(usize::from(nth), &client, &[nth], true, half - 100)).collect();
+    assert_eq!(
+        sequences(works).iter().map(|(records, _)| records.len()).collect::<Vec<_>>(),
+        [2, 1]
+    );
 }
 
 #[test]

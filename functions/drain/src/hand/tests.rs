@@ -75,8 +75,12 @@ fn what_can_share_requests_is_taken_together_in_the_order_of_the_events() {
     let other = hand.take(waiting("b"));
     assert_eq!(ready + hand.make_ready(other, fresh(other, &[1]), true), 2);
     let mut next = hand.next().unwrap();
-    let digits: Vec<u8> =
-        next.sequence.left.iter().map(|pending| pending.event.id.to_string().as_bytes()[35] - b'0').collect();
+    let digits: Vec<u8> = next
+        .sequence
+        .left
+        .iter()
+        .map(|pending| pending.event.id.to_string().as_bytes()[35] - b'0')
+        .collect();
     assert_eq!((next.item, digits), (None, vec![1, 2]));
     next.sequence.left.remove(0);
     assert_eq!(hand.put_back(next), 1);
@@ -93,7 +97,10 @@ fn what_has_an_order_goes_on_where_it_was() {
     assert_eq!(hand.put_back(run), 1);
     let half_done = hand.half_done();
     assert_eq!(
-        half_done.iter().map(|(item, rest)| (item.key.as_str(), rest.left.len())).collect::<Vec<_>>(),
+        half_done
+            .iter()
+            .map(|(item, rest)| (item.key.as_str(), rest.left.len()))
+            .collect::<Vec<_>>(),
         [("a", 2)]
     );
 }
@@ -105,7 +112,12 @@ fn what_is_laid_down_is_read_again() {
     hand.make_ready_to_pour(other);
     hand.read_to(Class::Live, Some("b".to_owned()));
     assert_eq!(hand.lay_down(), 2);
-    assert!(!hand.has("a") && !hand.has("b") && hand.after(Class::Live).is_none() && hand.next().is_none());
+    assert!(
+        !hand.has("a")
+            && !hand.has("b")
+            && hand.after(Class::Live).is_none()
+            && hand.next().is_none()
+    );
     assert_eq!(hand.take_done(), Vec::<String>::new());
 }
 
@@ -122,7 +134,10 @@ fn what_could_share_a_request_can_be_handed_on_item_by_item() {
     let (mut hand, first, _) = hand(&[1], true);
     let second = hand.take(waiting("b"));
     hand.make_ready(second, fresh(second, &[2]), true);
-    assert_eq!([hand.next_item(), hand.next_item(), hand.next_item()], [Some(first), Some(second), None]);
+    assert_eq!(
+        [hand.next_item(), hand.next_item(), hand.next_item()],
+        [Some(first), Some(second), None]
+    );
     let back = hand.take(waiting("c"));
     assert_eq!(hand.make_ready(back, fresh(back, &[1]), true), 1, "it came back");
 }
@@ -138,7 +153,11 @@ fn a_delivery_that_two_items_bring_is_made_once() {
     assert_eq!(hand.make_ready(late, fresh(late, &[1]), false), 0, "it was made a moment ago");
     let next_try = hand.take(waiting("d"));
     let recorded = Sequence { is_fresh: false, ..fresh(next_try, &[1]) };
-    assert_eq!(hand.make_ready(next_try, recorded, false), 1, "its records say that it is to be made again");
+    assert_eq!(
+        hand.make_ready(next_try, recorded, false),
+        1,
+        "its records say that it is to be made again"
+    );
 }
 
 #[test]
@@ -156,7 +175,10 @@ fn the_next_try_of_a_delivery_waits_until_the_one_before_is_settled() {
     let next_try = hand.take(waiting("b"));
     let recorded = |number| Sequence { is_fresh: false, ..fresh(number, &[1]) };
     assert_eq!(hand.make_ready(next_try, recorded(next_try), false), 0);
-    assert!(!hand.has("b") && hand.take_done().is_empty(), "it stays in the backlog, and is read again");
+    assert!(
+        !hand.has("b") && hand.take_done().is_empty(),
+        "it stays in the backlog, and is read again"
+    );
     hand.settle(&carrying(first, &[1]), &BTreeSet::new());
     let next_try = hand.take(waiting("b"));
     assert_eq!(hand.make_ready(next_try, recorded(next_try), false), 1);

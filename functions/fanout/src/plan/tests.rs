@@ -40,7 +40,8 @@ fn arrived(record: usize, name: &str, data: &str) -> Arrived {
 
 fn plan(arrived: &[Arrived], webhooks: Vec<Webhook>, unreadable: Vec<WebhookId>) -> Plan {
     let readable = webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook))));
-    let mut routed: Vec<Routed> = readable.chain(unreadable.into_iter().map(|id| (id, None))).collect();
+    let mut routed: Vec<Routed> =
+        readable.chain(unreadable.into_iter().map(|id| (id, None))).collect();
     routed.sort_unstable_by_key(|(id, _)| *id);
     Plan::new(arrived, &[(workspace(), Routes::of(routed))].into(), &BTreeMap::new()).unwrap()
 }
@@ -66,7 +67,8 @@ fn holds_and_ends_are_kept_by_run() {
         arrived(2, "service_run", r#"{"contextId":"run-2"}"#),
         arrived(3, "order.created", "{}"),
     ];
-    let webhooks = vec![webhook(1, json!({ "timing": "process_end", "events": ["service_run", "order.*"] }))];
+    let webhooks =
+        vec![webhook(1, json!({ "timing": "process_end", "events": ["service_run", "order.*"] }))];
     let plan = plan(&arrived, webhooks, Vec::new());
     let holds: Vec<(&str, Vec<usize>)> = plan
         .holds
@@ -83,7 +85,11 @@ fn holds_and_ends_are_kept_by_run() {
 
 #[test]
 fn a_webhook_that_can_not_be_read_is_looked_at_again_by_itself() {
-    let plan = plan(&[arrived(0, "process_run_end", RUN)], vec![webhook(1, json!({}))], vec![WebhookId(2)]);
+    let plan = plan(
+        &[arrived(0, "process_run_end", RUN)],
+        vec![webhook(1, json!({}))],
+        vec![WebhookId(2)],
+    );
     assert_eq!((plan.tasks.len(), plan.shares.len(), plan.open(1)), (1, 1, vec![2]));
     let Shared { share, event } = Shared::parse(&plan.shares[0].message.body).unwrap().unwrap();
     assert_eq!((share.from, share.to, share.tries), (WebhookId(2), WebhookId(2), 1));
@@ -111,39 +117,52 @@ fn an_event_of_many_webhooks_goes_on_in_shares() {
         })
         .collect();
     let ranges = [(2, 2_000), (2_002, 4_000), (4_002, 5_000)];
-    let expected = [(false, 0), (true, 1)].map(|(again, at)| ranges.map(|(from, to)| (from, to, again, at)));
+    let expected =
+        [(false, 0), (true, 1)].map(|(again, at)| ranges.map(|(from, to)| (from, to, again, at)));
     assert_eq!((divided.tasks.len(), shares, divided.open(2)), (0, expected.concat(), vec![3, 3]));
 
     let share = Share::ALL.part(WebhookId(2_002), WebhookId(4_000));
-    let plan = plan(&[Arrived { share, ..arrived(0, "order.created", "{}") }], webhooks(), Vec::new());
-    assert_eq!((plan.tasks.len(), plan.shares.len()), (1_000, 0), "a share of a thousand is not divided again");
+    let plan =
+        plan(&[Arrived { share, ..arrived(0, "order.created", "{}") }], webhooks(), Vec::new());
+    assert_eq!(
+        (plan.tasks.len(), plan.shares.len()),
+        (1_000, 0),
+        "a share of a thousand is not divided again"
+    );
 }
 
 #[test]
 fn what_several_records_wait_for_goes_first_and_then_one_record_after_the_other() {
     let arrived = [arrived(0, "order.created", "{}"), arrived(1, "order.created", "{}")];
-    let webhooks = vec![webhook(1, json!({})), webhook(2, json!({})), webhook(3, json!({ "profile": "spektr" }))];
+    let webhooks = vec![
+        webhook(1, json!({})),
+        webhook(2, json!({})),
+        webhook(3, json!({ "profile": "spektr" })),
+    ];
     let plan = plan(&arrived, webhooks, Vec::new());
     let records: Vec<&[usize]> = plan.tasks.iter().map(|task| task.records.as_slice()).collect();
     assert_eq!(records, [&[0, 1][..], &[0], &[0], &[1], &[1]]);
 }
 
 fn routes(webhooks: &[Webhook]) -> BTreeMap<Workspace, Routes> {
-    let routed = webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook)))).collect();
+    let routed =
+        webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook)))).collect();
     BTreeMap::from([(workspace(), Routes::of(routed))])
 }
 
 #[test]
 fn the_end_of_a_run_is_put_off_and_its_event_goes_to_others_at_once() {
     let routes = routes(&[webhook(1, json!({ "timing": "process_end" })), webhook(2, json!({}))]);
-    let whole = Arrived { share: Share { before: 3, ..Share::ALL }, ..arrived(0, "process_run_end", RUN) };
+    let whole =
+        Arrived { share: Share { before: 3, ..Share::ALL }, ..arrived(0, "process_run_end", RUN) };
     let first = Plan::new(&[whole], &routes, &BTreeMap::new()).unwrap();
     assert_eq!((first.tasks.len(), first.ends.len(), first.shares.len()), (1, 0, 1));
     assert_eq!(first.shares[0].message.delay, Duration::from_secs(5));
     let Shared { share, event } = Shared::parse(&first.shares[0].message.body).unwrap().unwrap();
     assert!(share.ends && share.before == 3);
 
-    let put_off = Arrived { share, event: event.into_owned(), ..arrived(0, "process_run_end", RUN) };
+    let put_off =
+        Arrived { share, event: event.into_owned(), ..arrived(0, "process_run_end", RUN) };
     let then = Plan::new(&[put_off], &routes, &BTreeMap::new()).unwrap();
     assert_eq!((then.tasks.len(), then.ends.len(), then.shares.len()), (0, 1, 0));
 }
@@ -167,7 +186,8 @@ fn an_end_expects_what_its_call_has_before_it_and_the_webhook_holds() {
         let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
         let share = Share { ends: true, before: 4, ..Share::ALL };
         let arrived = Arrived { share, event: end.clone(), ..arrived(0, "process_run_end", RUN) };
-        let plan = Plan::new(&[arrived], &routes, &BTreeMap::from([(0, Earlier { events })])).unwrap();
+        let plan =
+            Plan::new(&[arrived], &routes, &BTreeMap::from([(0, Earlier { events })])).unwrap();
         let (_, end) = plan.ends.first_key_value().unwrap();
         let again = Shared::parse(&end_again(end).unwrap().body).unwrap().unwrap().share;
         assert_eq!(
@@ -191,7 +211,8 @@ fn two_ends_of_one_run_are_two_and_two_copies_of_one_are_one() {
     let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
     let earlier = (0..3).map(|record| (record, Earlier::default())).collect();
     let plan = Plan::new(&[first(), copy, second], &routes, &earlier).unwrap();
-    let records: Vec<Vec<usize>> = plan.ends.values().map(|end| end.records.iter().copied().collect()).collect();
+    let records: Vec<Vec<usize>> =
+        plan.ends.values().map(|end| end.records.iter().copied().collect()).collect();
     assert_eq!(records, [vec![0, 1], vec![2]]);
     assert!(plan.ends.values().all(|end| end.expected.is_none() && end.wanted.is_some()));
     assert_eq!(plan.open(3), [1, 1, 1]);
@@ -203,7 +224,10 @@ fn a_large_event_for_many_webhooks_travels_by_reference() {
     let inline = |webhooks: u64| {
         let webhooks = (1..=webhooks).map(|id| webhook(id, json!({}))).collect();
         let plan = plan(&[arrived(0, "order.created", &large)], webhooks, Vec::new());
-        matches!(Task::parse(&plan.tasks[0].message.body).unwrap().deliveries[0].content, Content::Event(_))
+        matches!(
+            Task::parse(&plan.tasks[0].message.body).unwrap().deliveries[0].content,
+            Content::Event(_)
+        )
     };
     assert!(inline(80));
     assert!(!inline(90));
@@ -213,9 +237,11 @@ fn a_large_event_for_many_webhooks_travels_by_reference() {
 fn the_rest_of_a_long_run_is_asked_for_with_its_end() {
     let end = arrived(0, "process_run_end", RUN);
     let run = Run { workspace: workspace(), webhook: WebhookId(7), context: "run-1".to_owned() };
-    let rest = Rest { after: end.event.id, is_end: false, last: owed(&end, WebhookId(7)).hold.delivery };
-    let waits: Vec<u64> =
-        [0, 1, 5, 6, 60].map(|tries| rest_of_run(&run, rest, &end.event, tries).unwrap().delay.as_secs()).into();
+    let rest =
+        Rest { after: end.event.id, is_end: false, last: owed(&end, WebhookId(7)).hold.delivery };
+    let waits: Vec<u64> = [0, 1, 5, 6, 60]
+        .map(|tries| rest_of_run(&run, rest, &end.event, tries).unwrap().delay.as_secs())
+        .into();
     assert_eq!(waits, [1, 1, 4, 8, 60]);
     let message = rest_of_run(&run, rest, &end.event, 3).unwrap();
     insta::assert_snapshot!(message.body);
@@ -235,7 +261,11 @@ fn an_event_that_two_messages_bring_is_delivered_once() {
     for profile in ["spektr", "standard"] {
         let plan = plan(&twice(), vec![webhook(2, json!({ "profile": profile }))], Vec::new());
         let task = Task::parse(&plan.tasks[0].message.body).unwrap();
-        assert_eq!((plan.tasks.len(), task.deliveries.len(), task.recorded), (1, 1, true), "{profile}");
+        assert_eq!(
+            (plan.tasks.len(), task.deliveries.len(), task.recorded),
+            (1, 1, true),
+            "{profile}"
+        );
         assert_eq!((plan.tasks[0].records.as_slice(), plan.open(2)), (&[0, 1][..], vec![1, 1]));
     }
 }

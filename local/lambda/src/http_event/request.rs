@@ -124,8 +124,15 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<String> {
-    let values = headers.get_all(header::COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    values.flat_map(|value| value.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()).collect()
+    let values = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    values
+        .flat_map(|value| {
+            value.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Joins the values of each name, in lower case. Cookies and the headers of the connection are left
@@ -133,7 +140,10 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
 fn headers<'a>(request: &'a HttpRequest, port: &str) -> BTreeMap<&'a str, String> {
     let mut joined = BTreeMap::<_, String>::new();
     for (name, value) in &request.headers {
-        if matches!(name.as_str(), "connection" | "cookie" | "keep-alive" | "te" | "transfer-encoding" | "upgrade") {
+        if matches!(
+            name.as_str(),
+            "connection" | "cookie" | "keep-alive" | "te" | "transfer-encoding" | "upgrade"
+        ) {
             continue;
         }
         append(&mut joined, name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
@@ -178,9 +188,11 @@ fn body(headers: &HeaderMap, body: &Bytes) -> (Option<String>, bool) {
 /// Tells if a body goes as text. All others go in base64, even a form or one without a content
 /// type.
 fn is_text(headers: &HeaderMap) -> bool {
-    let content_type = text(headers, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+    let content_type =
+        text(headers, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
     let content_type = content_type.to_ascii_lowercase();
     !headers.contains_key(header::CONTENT_ENCODING)
         && (content_type.starts_with("text/")
-            || ["application/json", "application/javascript", "application/xml"].contains(&content_type.as_str()))
+            || ["application/json", "application/javascript", "application/xml"]
+                .contains(&content_type.as_str()))
 }

@@ -36,13 +36,20 @@ pub(super) fn to_response(answer: &[u8]) -> Option<Response<Bytes>> {
 
 fn explicit(answer: Answer) -> Option<Response<Bytes>> {
     let body = answer.body.unwrap_or_default();
-    let body = if answer.is_base64_encoded == Some(true) { STANDARD.decode(body).ok()? } else { body.into_bytes() };
+    let body = if answer.is_base64_encoded == Some(true) {
+        STANDARD.decode(body).ok()?
+    } else {
+        body.into_bytes()
+    };
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status(&answer.status_code)?;
     for (name, value) in answer.headers.unwrap_or_default() {
         let name = HeaderName::try_from(name).ok()?;
         // The gateway frames the response itself.
-        if !matches!(name.as_str(), "connection" | "content-length" | "keep-alive" | "transfer-encoding" | "upgrade") {
+        if !matches!(
+            name.as_str(),
+            "connection" | "content-length" | "keep-alive" | "transfer-encoding" | "upgrade"
+        ) {
             response.headers_mut().append(name, header_value(&value)?);
         }
     }
@@ -50,7 +57,9 @@ fn explicit(answer: Answer) -> Option<Response<Bytes>> {
         response.headers_mut().append(SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
     }
     if !response.body().is_empty() && !response.headers().contains_key(CONTENT_TYPE) {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     }
     Some(response)
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::*;
 
 fn request(headers: &[(&str, &str)], body: impl Into<Bytes>) -> HttpRequest {
-    let pair =
-        |(name, value): &(&str, &str)| (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+    let pair = |(name, value): &(&str, &str)| {
+        (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
+    };
     HttpRequest {
         method: Method::POST,
         path: "/api/v1/events".to_owned(),
@@ -66,7 +67,11 @@ fn a_request_with_nothing_becomes_an_event() {
 
 #[test]
 fn the_raw_path_is_decoded_and_ends_at_a_decoded_question_mark() {
-    let request = HttpRequest { path: "/a%2Fb%3Fc".to_owned(), query: "d=%20".to_owned(), ..request(&[], "") };
+    let request = HttpRequest {
+        path: "/a%2Fb%3Fc".to_owned(),
+        query: "d=%20".to_owned(),
+        ..request(&[], "")
+    };
     let event = event(&request);
     assert_eq!(event["rawPath"], "/a/b");
     assert_eq!(event["requestContext"]["http"]["path"], "/a/b");
@@ -95,7 +100,8 @@ fn text_goes_as_it_is_and_everything_else_in_base64() {
     assert_eq!(body_of("application/x-www-form-urlencoded", "a=1"), (json!("YT0x"), json!(true)));
     assert_eq!(body_of("application/octet-stream", "abc"), (json!("YWJj"), json!(true)));
     assert_eq!(body_of("application/json", vec![0xff]), (json!("/w=="), json!(true)));
-    let compressed = request(&[("content-type", "application/json"), ("content-encoding", "gzip")], "abc");
+    let compressed =
+        request(&[("content-type", "application/json"), ("content-encoding", "gzip")], "abc");
     assert_eq!(event(&compressed)["body"], "YWJj");
     assert_eq!(event(&request(&[], "abc"))["body"], "YWJj");
 }
@@ -105,7 +111,10 @@ fn a_body_over_10_mb_is_refused() {
     assert!(to_event(&request(&[], vec![0; REQUEST_LIMIT])).is_ok());
     let error = to_event(&request(&[], vec![0; REQUEST_LIMIT + 1])).unwrap_err();
     assert_eq!(error, RequestTooLarge(10_485_761));
-    assert_eq!(body(&error_response(StatusCode::PAYLOAD_TOO_LARGE)), r#"{"message":"Request Entity Too Large"}"#);
+    assert_eq!(
+        body(&error_response(StatusCode::PAYLOAD_TOO_LARGE)),
+        r#"{"message":"Request Entity Too Large"}"#
+    );
 }
 
 fn body(response: &Response<Bytes>) -> &str {
@@ -113,7 +122,11 @@ fn body(response: &Response<Bytes>) -> &str {
 }
 
 fn headers(response: &Response<Bytes>) -> Vec<(&str, &str)> {
-    response.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
+    response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+        .collect()
 }
 
 fn respond(answer: Value) -> Response<Bytes> {
@@ -132,14 +145,22 @@ fn an_answer_with_a_status_code_says_everything() {
     assert_eq!(response.status(), 201);
     assert_eq!(
         headers(&response),
-        [("content-type", "application/json"), ("x-count", "3"), ("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2"),]
+        [
+            ("content-type", "application/json"),
+            ("x-count", "3"),
+            ("set-cookie", "a=1; Path=/"),
+            ("set-cookie", "b=2"),
+        ]
     );
     assert_eq!(body(&response), r#"{"success":true}"#);
 }
 
 #[test]
 fn a_base64_body_is_decoded() {
-    let answer = json!({ "statusCode": 200, "headers": { "content-type": "image/png" }, "body": "iVA=", "isBase64Encoded": true });
+    let answer = json!({
+        "statusCode": 200, "headers": { "content-type": "image/png" }, "body": "iVA=",
+        "isBase64Encoded": true,
+    });
     assert_eq!(respond(answer).body(), &[0x89, 0x50][..]);
 }
 
@@ -149,8 +170,12 @@ fn a_body_without_a_type_is_plain_text_and_no_body_has_no_type() {
         headers(&respond(json!({ "statusCode": "200", "body": "hi" }))),
         [("content-type", "text/plain; charset=utf-8")]
     );
-    let response = respond(json!({ "statusCode": 204, "headers": null, "cookies": null, "body": null }));
-    assert_eq!((response.status(), headers(&response), body(&response)), (StatusCode::NO_CONTENT, vec![], ""));
+    let response =
+        respond(json!({ "statusCode": 204, "headers": null, "cookies": null, "body": null }));
+    assert_eq!(
+        (response.status(), headers(&response), body(&response)),
+        (StatusCode::NO_CONTENT, vec![], "")
+    );
 }
 
 #[test]

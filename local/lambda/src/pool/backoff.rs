@@ -42,7 +42,9 @@ impl Backoff {
 
     pub(super) fn pause(&mut self, now: Instant) -> Pause {
         match self.until {
-            Some(end) if end > now => Pause::Until { end, unwatched: !std::mem::replace(&mut self.watched, true) },
+            Some(end) if end > now => {
+                Pause::Until { end, unwatched: !std::mem::replace(&mut self.watched, true) }
+            }
             _ => Pause::No,
         }
     }

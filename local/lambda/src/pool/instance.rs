@@ -25,7 +25,10 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn run(pool: Arc<Pool>, instance: u64) {
     let ended = match live(&pool, instance).await {
         Ok(exit) => Ended { how: exit.status.to_string(), usage: exit.usage },
-        Err(error) => Ended { how: format!("{}: {error}", pool.binary.display()), usage: process::Usage::default() },
+        Err(error) => Ended {
+            how: format!("{}: {error}", pool.binary.display()),
+            usage: process::Usage::default(),
+        },
     };
     let mut state = pool.lock();
     state.ended(instance, &ended, Instant::now());

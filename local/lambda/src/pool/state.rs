@@ -105,7 +105,8 @@ impl State {
             wanted.look_again_at = unwatched.then_some(end);
             return wanted;
         }
-        let soon_idle = self.instances.values().filter(|instance| instance.phase.is_soon_idle()).count();
+        let soon_idle =
+            self.instances.values().filter(|instance| instance.phase.is_soon_idle()).count();
         let missing = self.queue.len().saturating_sub(soon_idle);
         for _ in 0..missing.min(self.max_concurrency.saturating_sub(self.instances.len())) {
             self.last_instance += 1;
@@ -122,7 +123,8 @@ impl State {
             return;
         };
         let deadline = now + self.timeout;
-        let Phase::Idle(next) = mem::replace(&mut instance.phase, Phase::Answered { deadline }) else {
+        let Phase::Idle(next) = mem::replace(&mut instance.phase, Phase::Answered { deadline })
+        else {
             return;
         };
         let Some(pending) = take(&mut self.queue) else {
@@ -140,7 +142,12 @@ impl State {
         match next.send(work) {
             Ok(()) => {
                 self.totals.invocations += 1;
-                instance.phase = Phase::Busy(Running { request_id, started: now, deadline, answer: pending.answer });
+                instance.phase = Phase::Busy(Running {
+                    request_id,
+                    started: now,
+                    deadline,
+                    answer: pending.answer,
+                });
             }
             // It has broken off its request: it either asks again or ends.
             Err(Work { payload, trace_id, .. }) => {
@@ -224,7 +231,10 @@ impl State {
             Phase::Init { error, .. } => {
                 error.get_or_insert_with(|| ErrorBody {
                     error_type: Some("Sandbox.Timedout".to_owned()),
-                    error_message: format!("Init timed out after {:.2} seconds", self.init_limit.as_secs_f64()),
+                    error_message: format!(
+                        "Init timed out after {:.2} seconds",
+                        self.init_limit.as_secs_f64()
+                    ),
                 });
             }
             phase => {
@@ -314,7 +324,11 @@ impl State {
 
     /// Lists the instances that have an invocation and aren't being killed.
     pub(super) fn busy(&self) -> Vec<u64> {
-        self.instances.iter().filter(|(_, instance)| instance.is_busy()).map(|(id, _)| *id).collect()
+        self.instances
+            .iter()
+            .filter(|(_, instance)| instance.is_busy())
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     pub(super) fn is_alive(&self, id: u64) -> bool {
@@ -326,11 +340,15 @@ impl State {
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {
-        self.instances.values().filter_map(|instance| Some(instance.process.as_ref()?.pid)).collect()
+        self.instances
+            .values()
+            .filter_map(|instance| Some(instance.process.as_ref()?.pid))
+            .collect()
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let live = self.instances.values().filter_map(|instance| Some(instance.process.as_ref()?.usage()));
+        let live =
+            self.instances.values().filter_map(|instance| Some(instance.process.as_ref()?.usage()));
         let used = live.fold(self.used, |sum, usage| Usage {
             cpu: sum.cpu + usage.cpu,
             peak_memory_kb: sum.peak_memory_kb.max(usage.peak_memory_kb),

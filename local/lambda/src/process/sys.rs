@@ -1,6 +1,9 @@
 //! These system calls have no safe form in the standard library.
 
-#![expect(unsafe_code, reason = "prctl between fork and exec, wait4 and clock_gettime have no safe form in std")]
+#![expect(
+    unsafe_code,
+    reason = "prctl between fork and exec, wait4 and clock_gettime have no safe form in std"
+)]
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -39,7 +42,9 @@ pub(super) fn kill_group(leader: u32) {
 pub(super) fn wait_for_exit(pid: u32) {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     // SAFETY: `info` is valid for writing a siginfo_t, and isn't read.
-    while unsafe { libc::waitid(libc::P_PID, pid, info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) } == -1
+    while unsafe {
+        libc::waitid(libc::P_PID, pid, info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT)
+    } == -1
         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
     {}
 }

@@ -11,7 +11,13 @@ fn key<'a>(routes: &'a Routes<()>, method: Method, path: &str) -> Option<&'a str
 /// These are the examples of AWS's developer guide ("Routing API requests").
 #[test]
 fn the_most_specific_route_wins() {
-    let routes = routes(&["ANY /{proxy+}", "$default", "GET /pets/{proxy+}", "GET /pets/dog/{id}", "GET /pets/dog/1"]);
+    let routes = routes(&[
+        "ANY /{proxy+}",
+        "$default",
+        "GET /pets/{proxy+}",
+        "GET /pets/dog/{id}",
+        "GET /pets/dog/1",
+    ]);
     assert_eq!(key(&routes, Method::GET, "/pets/dog/1"), Some("GET /pets/dog/1"));
     assert_eq!(key(&routes, Method::GET, "/pets/dog/2"), Some("GET /pets/dog/{id}"));
     assert_eq!(key(&routes, Method::GET, "/pets/cat/1"), Some("GET /pets/{proxy+}"));
@@ -43,7 +49,10 @@ fn variables_are_given_decoded() {
     let found = routes.find(&Method::GET, "/webhooks/a%20b/deliveries/c%2Fd?limit=1").unwrap();
     assert_eq!(
         found.path_parameters,
-        BTreeMap::from([("delivery".to_owned(), "c/d".to_owned()), ("id".to_owned(), "a b".to_owned())])
+        BTreeMap::from([
+            ("delivery".to_owned(), "c/d".to_owned()),
+            ("id".to_owned(), "a b".to_owned())
+        ])
     );
     let found = routes.find(&Method::DELETE, "/files/x/y%20z/").unwrap();
     assert_eq!(found.path_parameters, BTreeMap::from([("path".to_owned(), "x/y z/".to_owned())]));
@@ -51,7 +60,10 @@ fn variables_are_given_decoded() {
 
 #[test]
 fn a_literal_matches_however_it_is_encoded() {
-    assert_eq!(key(&routes(&["GET /api/events"]), Method::GET, "/api/%65vents"), Some("GET /api/events"));
+    assert_eq!(
+        key(&routes(&["GET /api/events"]), Method::GET, "/api/%65vents"),
+        Some("GET /api/events")
+    );
 }
 
 #[test]
@@ -63,9 +75,19 @@ fn the_root_is_a_route_of_its_own() {
 
 #[test]
 fn malformed_route_keys_are_refused() {
-    for key in
-        ["", "GET", "/a", "get /a", "FETCH /a", "GET a", "GET /{a", "GET /a{b}", "GET /{}", "GET /{+}", "GET /{a+}/b"]
-    {
+    for key in [
+        "",
+        "GET",
+        "/a",
+        "get /a",
+        "FETCH /a",
+        "GET a",
+        "GET /{a",
+        "GET /a{b}",
+        "GET /{}",
+        "GET /{+}",
+        "GET /{a+}/b",
+    ] {
         let error = Routes::new([(key.to_owned(), ())]).unwrap_err();
         assert_eq!(error, RouteError::Malformed(key.to_owned()));
     }
@@ -73,7 +95,8 @@ fn malformed_route_keys_are_refused() {
 
 #[test]
 fn route_keys_for_the_same_requests_are_refused() {
-    let error = Routes::new(["GET /a/{x}", "GET /a/{y}"].map(|key| (key.to_owned(), ()))).unwrap_err();
+    let error =
+        Routes::new(["GET /a/{x}", "GET /a/{y}"].map(|key| (key.to_owned(), ()))).unwrap_err();
     assert_eq!(error, RouteError::Conflict("GET /a/{x}".to_owned(), "GET /a/{y}".to_owned()));
     let error = Routes::new(["$default", "$default"].map(|key| (key.to_owned(), ()))).unwrap_err();
     assert_eq!(error, RouteError::Conflict("$default".to_owned(), "$default".to_owned()));

@@ -55,9 +55,15 @@ fn judged(answer: &str) -> Verdict {
 
 #[test]
 fn an_answer_that_names_no_failure_is_a_success_of_all() {
-    for answer in
-        ["", "  \n", "null", "{}", r#"{"other":1}"#, r#"{"batchItemFailures":null}"#, r#"{"batchItemFailures":[]}"#]
-    {
+    for answer in [
+        "",
+        "  \n",
+        "null",
+        "{}",
+        r#"{"other":1}"#,
+        r#"{"batchItemFailures":null}"#,
+        r#"{"batchItemFailures":[]}"#,
+    ] {
         let all = Verdict { succeeded: ids(&["a", "b", "c"]), failed: vec![], problem: None };
         assert_eq!(judged(answer), all, "{answer:?}");
     }
@@ -65,9 +71,13 @@ fn an_answer_that_names_no_failure_is_a_success_of_all() {
 
 #[test]
 fn named_messages_fail_and_the_others_succeed() {
-    let verdict =
-        judged(r#"{"batchItemFailures":[{"itemIdentifier":"c"},{"itemIdentifier":"a"},{"itemIdentifier":"c"}]}"#);
-    assert_eq!(verdict, Verdict { succeeded: ids(&["b"]), failed: ids(&["a", "c"]), problem: None });
+    let verdict = judged(
+        r#"{"batchItemFailures":[{"itemIdentifier":"c"},{"itemIdentifier":"a"},{"itemIdentifier":"c"}]}"#,
+    );
+    assert_eq!(
+        verdict,
+        Verdict { succeeded: ids(&["b"]), failed: ids(&["a", "c"]), problem: None }
+    );
 }
 
 #[test]
@@ -78,8 +88,14 @@ fn an_answer_that_cant_be_relied_on_is_a_failure_of_all() {
         ("[]", "the answer isn't an object"),
         (r#"{"batchItemFailures":"a"}"#, "batchItemFailures isn't a list"),
         (r#"{"batchItemFailures":["a"]}"#, "a batch item failure has no itemIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifer":"a"}]}"#, "a batch item failure has no itemIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":null}]}"#, "a batch item failure has no itemIdentifier"),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifer":"a"}]}"#,
+            "a batch item failure has no itemIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":null}]}"#,
+            "a batch item failure has no itemIdentifier",
+        ),
         (r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#, "an itemIdentifier is empty"),
         (r#"{"batchItemFailures":[{"itemIdentifier":1}]}"#, "an itemIdentifier isn't a string"),
         (
@@ -87,7 +103,11 @@ fn an_answer_that_cant_be_relied_on_is_a_failure_of_all() {
             "an itemIdentifier is none of the batch's message ids",
         ),
     ] {
-        let all = Verdict { succeeded: vec![], failed: ids(&["a", "b", "c"]), problem: Some(problem.to_owned()) };
+        let all = Verdict {
+            succeeded: vec![],
+            failed: ids(&["a", "b", "c"]),
+            problem: Some(problem.to_owned()),
+        };
         assert_eq!(judged(answer), all, "{answer}");
     }
 }
@@ -97,7 +117,8 @@ fn an_invocation_without_an_answer_is_a_failure_of_all() {
     for report_batch_item_failures in [true, false] {
         let error = InvokeError::Crashed { status: "signal: 9 (SIGKILL)".to_owned() };
         let verdict = judge(&ids(&["a"]), report_batch_item_failures, Err(&error));
-        let problem = Some("Runtime.ExitError: Runtime exited with error: signal: 9 (SIGKILL)".to_owned());
+        let problem =
+            Some("Runtime.ExitError: Runtime exited with error: signal: 9 (SIGKILL)".to_owned());
         assert_eq!(verdict, Verdict { succeeded: vec![], failed: ids(&["a"]), problem });
     }
 }

@@ -14,12 +14,16 @@ async fn an_invocation_says_what_it_is_and_when_it_must_be_done() {
     let headers = invoke(&function, json!({ "do": "headers" })).await.unwrap();
     let after = now_ms();
     let deadline: u128 = header(&headers, "lambda-runtime-deadline-ms").parse().unwrap();
-    assert!((before + 15_000..=after + 15_000).contains(&deadline), "{before} + 15 s, {deadline}, {after} + 15 s");
+    assert!(
+        (before + 15_000..=after + 15_000).contains(&deadline),
+        "{before} + 15 s, {deadline}, {after} + 15 s"
+    );
     assert_eq!(
         header(&headers, "lambda-runtime-invoked-function-arn"),
         "arn:aws:lambda:us-east-1:000000000000:function:fixture"
     );
-    let request_id = uuid::Uuid::parse_str(header(&headers, "lambda-runtime-aws-request-id")).unwrap();
+    let request_id =
+        uuid::Uuid::parse_str(header(&headers, "lambda-runtime-aws-request-id")).unwrap();
     assert_eq!(request_id.get_version_num(), 4);
     assert!(header(&headers, "lambda-runtime-trace-id").starts_with("Root=1-"));
     let others = invoke(&function, json!({ "do": "headers" })).await.unwrap();
@@ -35,18 +39,24 @@ async fn a_web_page_of_elsewhere_can_not_speak_for_a_process() {
     let api = environment["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().to_owned();
     let ask = move |header: &str| {
         let mut stream = std::net::TcpStream::connect(&api).unwrap();
-        let head = format!("GET /2018-06-01/runtime/nothing HTTP/1.1\r\n{header}\r\nconnection: close\r\n\r\n");
+        let head = format!(
+            "GET /2018-06-01/runtime/nothing HTTP/1.1\r\n{header}\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
     let answers = tokio::task::spawn_blocking(move || {
-        ["host: 127.0.0.1", "host: evil.example", "host: 127.0.0.1\r\norigin: http://evil.example"].map(ask)
+        ["host: 127.0.0.1", "host: evil.example", "host: 127.0.0.1\r\norigin: http://evil.example"]
+            .map(ask)
     });
     let [own, rebound, page] = answers.await.unwrap();
     assert!(own.starts_with("HTTP/1.1 404 "), "{own}");
-    assert!(rebound.starts_with("HTTP/1.1 403 ") && rebound.contains("the Host has to be"), "{rebound}");
+    assert!(
+        rebound.starts_with("HTTP/1.1 403 ") && rebound.contains("the Host has to be"),
+        "{rebound}"
+    );
     assert!(page.starts_with("HTTP/1.1 403 ") && page.contains("the Origin has to be"), "{page}");
     function.stop().await;
 }
@@ -61,7 +71,8 @@ fn header<'a>(headers: &'a Value, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn the_environment_is_what_lambda_sets_and_the_configuration_and_nothing_else() {
-    let function = start(with_environment(&[("TABLE", "posthaste-Registry"), ("TZ", "Asia/Tokyo")]));
+    let function =
+        start(with_environment(&[("TABLE", "posthaste-Registry"), ("TZ", "Asia/Tokyo")]));
     let mut environment = invoke(&function, json!({ "do": "env" })).await.unwrap();
     let api = environment["AWS_LAMBDA_RUNTIME_API"].take();
     assert!(api.as_str().unwrap().starts_with("127.0.0.1:"));
@@ -114,7 +125,10 @@ async fn a_second_answer_is_invalid() {
 async fn the_next_invocation_comes_only_after_the_answer_to_this() {
     let function = start(spec());
     let reply = invoke(&function, json!({ "do": "next_twice" })).await.unwrap();
-    assert_eq!((&reply["status"], &reply["body"]["errorType"]), (&json!(403), &json!("InvalidStateTransition")));
+    assert_eq!(
+        (&reply["status"], &reply["body"]["errorType"]),
+        (&json!(403), &json!("InvalidStateTransition"))
+    );
     function.stop().await;
 }
 
@@ -125,15 +139,22 @@ async fn an_answer_may_have_6_mb_and_no_byte_more() {
     let large = invoke(&function, json!({ "do": "large", "bytes": 6_291_556 })).await.unwrap();
     assert_eq!(large.as_str().unwrap().len(), 6_291_554);
     let error = invoke(&function, json!({ "do": "large", "bytes": 6_291_557 })).await.unwrap_err();
-    let message = "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes).";
+    let message = "Response payload size (6291557 bytes) exceeded maximum allowed payload size \
+        (6291556 bytes).";
     let error_type = "Function.ResponseSizeTooLarge";
-    let expected = InvokeError::FunctionError { error_type: error_type.to_owned(), message: message.to_owned() };
+    let expected = InvokeError::FunctionError {
+        error_type: error_type.to_owned(),
+        message: message.to_owned(),
+    };
     assert_eq!(error, expected);
     invoke(&function, json!({})).await.unwrap();
     function.stop().await;
     let replies = lines.of(LogStream::Stdout);
     assert_eq!(replies[0], r#"202 {"status":"OK"}"#);
-    assert_eq!(replies[1], format!(r#"413 {{"errorMessage":"{message}","errorType":"{error_type}"}}"#));
+    assert_eq!(
+        replies[1],
+        format!(r#"413 {{"errorMessage":"{message}","errorType":"{error_type}"}}"#)
+    );
 }
 
 #[tokio::test]

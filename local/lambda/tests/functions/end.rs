@@ -115,7 +115,8 @@ async fn dropping_the_function_ends_its_processes() {
 
 #[test]
 fn the_end_of_the_runtime_ends_the_processes() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let function = start(spec());
     runtime.block_on(invoke(&function, json!({}))).unwrap();
     let pids = function.pids();
@@ -126,8 +127,11 @@ fn the_end_of_the_runtime_ends_the_processes() {
 
 #[tokio::test]
 async fn no_process_outlives_a_killed_parent() {
-    let mut parent =
-        Command::new(env!("CARGO_BIN_EXE_lambda-fixture")).arg("parent").stdout(Stdio::piped()).spawn().unwrap();
+    let mut parent = Command::new(env!("CARGO_BIN_EXE_lambda-fixture"))
+        .arg("parent")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut pids = String::new();
     let read = BufReader::new(parent.stdout.take().unwrap()).read_line(&mut pids);
     parent.kill().unwrap();
@@ -166,7 +170,8 @@ async fn every_invocation_has_a_result_however_many_processes_are_killed() {
         let (function, kills) = (function.clone(), Arc::clone(&kills));
         async move {
             loop {
-                kills.fetch_add(u64::from(function.kill_busy(|busy| busy.last().copied())), Relaxed);
+                kills
+                    .fetch_add(u64::from(function.kill_busy(|busy| busy.last().copied())), Relaxed);
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
@@ -179,7 +184,10 @@ async fn every_invocation_has_a_result_however_many_processes_are_killed() {
     let (stats, kills) = (function.stats(), kills.load(Relaxed));
     assert!(crashed > 0);
     assert!(crashed <= kills, "an invocation may have answered when its process is killed");
-    assert_eq!((stats.invocations, stats.errors, stats.crashes, stats.timeouts), (800, crashed, crashed, 0));
+    assert_eq!(
+        (stats.invocations, stats.errors, stats.crashes, stats.timeouts),
+        (800, crashed, crashed, 0)
+    );
     assert!(stats.cold_starts <= kills + 4, "{stats:?}, {kills} kills");
     let pids = function.pids();
     function.stop().await;

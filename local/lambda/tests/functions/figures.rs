@@ -15,7 +15,10 @@ async fn cpu_time_counts_for_living_and_ended_processes() {
     assert!(living.billed_ms >= 100, "{living:?}");
     assert!(function.kill_instance(1).await);
     let ended = function.stats();
-    assert!(ended.cpu_ms >= living.cpu_ms && ended.cpu_ms < living.cpu_ms + 50, "{living:?} {ended:?}");
+    assert!(
+        ended.cpu_ms >= living.cpu_ms && ended.cpu_ms < living.cpu_ms + 50,
+        "{living:?} {ended:?}"
+    );
     assert_eq!((ended.processes, ended.pids.len()), (0, 0));
     invoke(&function, json!({ "do": "cpu", "ms": 300 })).await.unwrap();
     assert!(function.stats().cpu_ms >= ended.cpu_ms + 20);

@@ -51,8 +51,10 @@ async fn invocations_run_side_by_side_up_to_the_concurrency_and_the_rest_wait() 
 async fn a_function_error_is_given_as_it_was_reported() {
     let function = start(spec());
     let error = invoke(&function, json!({ "do": "error" })).await.unwrap_err();
-    let expected =
-        InvokeError::FunctionError { error_type: "Teapot".to_owned(), message: "short and stout".to_owned() };
+    let expected = InvokeError::FunctionError {
+        error_type: "Teapot".to_owned(),
+        message: "short and stout".to_owned(),
+    };
     assert_eq!(error, expected);
     invoke(&function, json!({})).await.unwrap();
     let stats = function.stats();
@@ -76,7 +78,10 @@ async fn a_process_that_exits_in_mid_invocation_fails_it_and_is_replaced() {
 async fn an_answer_that_was_sent_before_the_exit_counts() {
     let function = start(spec());
     for _ in 0..10 {
-        assert_eq!(invoke(&function, json!({ "do": "answer_and_exit" })).await.unwrap(), "last words");
+        assert_eq!(
+            invoke(&function, json!({ "do": "answer_and_exit" })).await.unwrap(),
+            "last words"
+        );
     }
     assert_eq!(function.stats().crashes, 0);
     function.stop().await;
@@ -102,7 +107,8 @@ async fn a_process_that_runs_into_its_deadline_is_killed() {
 
 #[tokio::test]
 async fn a_process_that_hangs_after_its_answer_is_killed_at_the_deadline_too() {
-    let function = start(FunctionSpec { timeout: Duration::from_millis(300), max_concurrency: 1, ..spec() });
+    let function =
+        start(FunctionSpec { timeout: Duration::from_millis(300), max_concurrency: 1, ..spec() });
     assert_eq!(invoke(&function, json!({ "do": "answer_and_hang" })).await.unwrap(), "done");
     assert_eq!(invoke(&function, json!({ "do": "whoami" })).await.unwrap()["key"], "fixture.2");
     assert_eq!(function.stats().errors, 0);
@@ -119,7 +125,10 @@ async fn an_exit_before_the_first_request_is_a_failed_init() {
     };
     assert_eq!(error, expected);
     let stats = function.stats();
-    assert_eq!((stats.init_failures, stats.errors, stats.invocations, stats.processes), (1, 1, 1, 0));
+    assert_eq!(
+        (stats.init_failures, stats.errors, stats.invocations, stats.processes),
+        (1, 1, 1, 0)
+    );
     function.stop().await;
 }
 
@@ -127,7 +136,10 @@ async fn an_exit_before_the_first_request_is_a_failed_init() {
 async fn failed_inits_dont_spin_and_are_over_when_one_succeeds() {
     let gate = Gate::new();
     let mark = gate.path("fixed");
-    let spec = with_environment(&[("FIXTURE_INIT", "exit_unless_marked"), ("FIXTURE_MARK", mark.to_str().unwrap())]);
+    let spec = with_environment(&[
+        ("FIXTURE_INIT", "exit_unless_marked"),
+        ("FIXTURE_MARK", mark.to_str().unwrap()),
+    ]);
     let function = start(spec);
     let started = std::time::Instant::now();
     for _ in 0..3 {
@@ -144,8 +156,10 @@ async fn failed_inits_dont_spin_and_are_over_when_one_succeeds() {
 async fn a_reported_init_error_fails_the_invocation_with_what_it_says() {
     let function = start(with_environment(&[("FIXTURE_INIT", "error")]));
     let error = invoke(&function, json!({})).await.unwrap_err();
-    let expected =
-        InvokeError::InitFailed { error_type: "Config.Missing".to_owned(), message: "TABLE is not set".to_owned() };
+    let expected = InvokeError::InitFailed {
+        error_type: "Config.Missing".to_owned(),
+        message: "TABLE is not set".to_owned(),
+    };
     assert_eq!(error, expected);
     function.stop().await;
 }
@@ -154,8 +168,10 @@ async fn a_reported_init_error_fails_the_invocation_with_what_it_says() {
 async fn a_process_that_stays_after_its_init_error_is_killed() {
     let function = start(with_environment(&[("FIXTURE_INIT", "error_and_hang")]));
     let error = invoke(&function, json!({})).await.unwrap_err();
-    let expected =
-        InvokeError::InitFailed { error_type: "Runtime.UnknownError".to_owned(), message: "stuck".to_owned() };
+    let expected = InvokeError::InitFailed {
+        error_type: "Runtime.UnknownError".to_owned(),
+        message: "stuck".to_owned(),
+    };
     assert_eq!(error, expected);
     function.stop().await;
 }
@@ -195,10 +211,16 @@ fn a_configuration_that_lambda_refuses_is_refused() {
         refused(with_environment(&[("AWS_REGION", "eu-north-1")])),
         StartError::ReservedVariable(name) if name == "AWS_REGION"
     ));
-    assert!(matches!(refused(FunctionSpec { max_concurrency: 0, ..spec() }), StartError::NoConcurrency));
+    assert!(matches!(
+        refused(FunctionSpec { max_concurrency: 0, ..spec() }),
+        StartError::NoConcurrency
+    ));
     for binary in ["/nowhere/bootstrap", "/proc/version", "/"] {
         let runner = Runner::Process { binary: PathBuf::from(binary) };
-        assert!(matches!(refused(FunctionSpec { runner, ..spec() }), StartError::Binary(path) if path == *binary));
+        assert!(matches!(
+            refused(FunctionSpec { runner, ..spec() }),
+            StartError::Binary(path) if path == *binary
+        ));
     }
     let runner = Runner::External { invoke_url: "127.0.0.1:9000".to_owned() };
     assert!(matches!(refused(FunctionSpec { runner, ..spec() }), StartError::InvokeUrl(_)));

@@ -23,7 +23,10 @@ async fn the_17th_invocation_in_a_chain_does_not_happen() {
     }
     for _ in 0..2 {
         let error = told(&function, chain.clone()).await.unwrap_err();
-        assert!(matches!(&error, InvokeError::RecursiveLoop { function, .. } if function == "fixture"), "{error}");
+        assert!(
+            matches!(&error, InvokeError::RecursiveLoop { function, .. } if function == "fixture"),
+            "{error}"
+        );
     }
     let stats = function.stats();
     assert_eq!((stats.invocations, stats.errors, stats.recursion_dropped), (16, 0, 2));

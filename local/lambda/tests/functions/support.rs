@@ -24,7 +24,8 @@ pub(crate) fn spec() -> FunctionSpec {
 }
 
 pub(crate) fn with_environment(pairs: &[(&str, &str)]) -> FunctionSpec {
-    let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let environment =
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     FunctionSpec { environment, ..spec() }
 }
 
@@ -33,7 +34,9 @@ pub(crate) fn start(spec: FunctionSpec) -> Function {
 }
 
 pub(crate) async fn invoke(function: &Function, request: Value) -> Result<Value, InvokeError> {
-    let answer = tokio::time::timeout(SOON * 2, function.invoke(Bytes::from(request.to_string()))).await.unwrap();
+    let answer = tokio::time::timeout(SOON * 2, function.invoke(Bytes::from(request.to_string())))
+        .await
+        .unwrap();
     answer.map(|answer| serde_json::from_slice(&answer).unwrap())
 }
 
@@ -84,7 +87,10 @@ impl Gate {
     }
 }
 
-pub(crate) fn spawn(function: &Function, request: Value) -> tokio::task::JoinHandle<Result<Value, InvokeError>> {
+pub(crate) fn spawn(
+    function: &Function,
+    request: Value,
+) -> tokio::task::JoinHandle<Result<Value, InvokeError>> {
     let function = function.clone();
     tokio::spawn(async move { invoke(&function, request).await })
 }
@@ -104,7 +110,11 @@ impl Lines {
         let lines = Arc::clone(&self.0);
         LogSink::new(move |line| {
             let origin = (line.function.to_owned(), line.instance);
-            lines.lock().unwrap().push(Line { origin, stream: line.stream, text: line.text.to_owned() });
+            lines.lock().unwrap().push(Line {
+                origin,
+                stream: line.stream,
+                text: line.text.to_owned(),
+            });
         })
     }
 

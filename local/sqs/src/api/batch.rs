@@ -21,30 +21,39 @@ pub(super) fn check<E>(
         return Err(SqsError::new(ErrorKind::EmptyBatchRequest, message));
     }
     if entries.len() > MAX_ENTRIES {
-        let message =
-            format!("Maximum number of entries per request are {MAX_ENTRIES}. You have sent {}.", entries.len());
+        let message = format!(
+            "Maximum number of entries per request are {MAX_ENTRIES}. You have sent {}.",
+            entries.len()
+        );
         return Err(SqsError::new(ErrorKind::TooManyEntriesInBatchRequest, message));
     }
     let entries: Vec<(String, E)> =
         entries.into_iter().map(|mut entry| (id(&mut entry).unwrap_or_default(), entry)).collect();
     if !entries.iter().all(|(id, _)| is_id(id)) {
-        let message = "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 \
+        let message = "A batch entry id can only contain alphanumeric characters, hyphens and \
+            underscores. It can be at most 80 \
                        letters long.";
         return Err(SqsError::new(ErrorKind::InvalidBatchEntryId, message));
     }
     let mut seen = HashSet::new();
     if let Some((id, _)) = entries.iter().find(|(id, _)| !seen.insert(id.as_str())) {
-        return Err(SqsError::new(ErrorKind::BatchEntryIdsNotDistinct, format!("Id {id} repeated.")));
+        return Err(SqsError::new(
+            ErrorKind::BatchEntryIdsNotDistinct,
+            format!("Id {id} repeated."),
+        ));
     }
     Ok(entries)
 }
 
 fn is_id(id: &str) -> bool {
-    (1..=80).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    (1..=80).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// Makes the answer. Each entry has its own part, a JSON object without its id, or its error.
-pub(super) fn answer(results: impl IntoIterator<Item = (String, Result<Value, SqsError>)>) -> Value {
+pub(super) fn answer(
+    results: impl IntoIterator<Item = (String, Result<Value, SqsError>)>,
+) -> Value {
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for (id, result) in results {
         match result {

@@ -40,11 +40,14 @@ impl Sqs {
     }
 
     pub(super) fn send_message_batch(&self, request: Batch<Outgoing>) -> Result<Value, SqsError> {
-        let entries = batch::check("SendMessageBatchRequestEntry", request.entries, |entry| entry.id.take())?;
+        let entries =
+            batch::check("SendMessageBatchRequestEntry", request.entries, |entry| entry.id.take())?;
         let bytes: usize = entries.iter().map(|(_, entry)| entry.size()).sum();
         if bytes > MAX_MESSAGE_BYTES {
-            let message =
-                format!("Batch requests cannot be longer than {MAX_MESSAGE_BYTES} bytes. You have sent {bytes} bytes.");
+            let message = format!(
+                "Batch requests cannot be longer than {MAX_MESSAGE_BYTES} bytes. You have sent \
+                 {bytes} bytes."
+            );
             return Err(SqsError::new(ErrorKind::BatchRequestTooLong, message));
         }
         let drafts: Vec<(String, Result<Draft, SqsError>)> =
@@ -67,8 +70,13 @@ impl Sqs {
         delete(state.queue_at(request.queue_url.as_deref())?, &request)
     }
 
-    pub(super) fn delete_message_batch(&self, request: Batch<OnReceipt>) -> Result<Value, SqsError> {
-        let entries = batch::check("DeleteMessageBatchRequestEntry", request.entries, |entry| entry.id.take())?;
+    pub(super) fn delete_message_batch(
+        &self,
+        request: Batch<OnReceipt>,
+    ) -> Result<Value, SqsError> {
+        let entries = batch::check("DeleteMessageBatchRequestEntry", request.entries, |entry| {
+            entry.id.take()
+        })?;
         let mut state = self.state();
         let queue = state.queue_at(request.queue_url.as_deref())?;
         Ok(batch::answer(entries.into_iter().map(|(id, entry)| (id, delete(queue, &entry)))))
@@ -79,12 +87,17 @@ impl Sqs {
         change_visibility(state.queue_at(request.queue_url.as_deref())?, &request)
     }
 
-    pub(super) fn change_message_visibility_batch(&self, request: Batch<OnReceipt>) -> Result<Value, SqsError> {
+    pub(super) fn change_message_visibility_batch(
+        &self,
+        request: Batch<OnReceipt>,
+    ) -> Result<Value, SqsError> {
         let entry_type = "ChangeMessageVisibilityBatchRequestEntry";
         let entries = batch::check(entry_type, request.entries, |entry| entry.id.take())?;
         let mut state = self.state();
         let queue = state.queue_at(request.queue_url.as_deref())?;
-        Ok(batch::answer(entries.into_iter().map(|(id, entry)| (id, change_visibility(queue, &entry)))))
+        Ok(batch::answer(
+            entries.into_iter().map(|(id, entry)| (id, change_visibility(queue, &entry))),
+        ))
     }
 }
 
@@ -116,11 +129,15 @@ fn delete(queue: &mut Queue, request: &OnReceipt) -> Result<Value, SqsError> {
 
 fn change_visibility(queue: &mut Queue, request: &OnReceipt) -> Result<Value, SqsError> {
     let handle = receipt_handle(request)?;
-    let seconds = request.visibility_timeout.ok_or_else(|| SqsError::missing("VisibilityTimeout"))?;
+    let seconds =
+        request.visibility_timeout.ok_or_else(|| SqsError::missing("VisibilityTimeout"))?;
     match u32::try_from(seconds) {
-        Ok(seconds @ 0..=MAX_VISIBILITY_SECONDS) => queue.change_visibility(handle, seconds, Instant::now())?,
+        Ok(seconds @ 0..=MAX_VISIBILITY_SECONDS) => {
+            queue.change_visibility(handle, seconds, Instant::now())?
+        }
         _ => {
-            let reason = format!("VisibilityTimeout must be between 0 and {MAX_VISIBILITY_SECONDS}.");
+            let reason =
+                format!("VisibilityTimeout must be between 0 and {MAX_VISIBILITY_SECONDS}.");
             return Err(SqsError::value(seconds, "VisibilityTimeout", &reason));
         }
     }

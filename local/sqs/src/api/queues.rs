@@ -76,7 +76,8 @@ impl Sqs {
             return Err(SqsError::new(ErrorKind::UnsupportedOperation, message));
         }
         if !(1..=80).contains(&name.len()) || !name.bytes().all(is_allowed_in_a_name) {
-            let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+            let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to \
+                80 in length";
             return Err(SqsError::parameter(message));
         }
         let mut state = self.state();
@@ -101,11 +102,16 @@ impl Sqs {
         Ok(json!({"QueueUrl": state.url(&name)}))
     }
 
-    pub(super) fn get_queue_attributes(&self, request: GetQueueAttributes) -> Result<Value, SqsError> {
+    pub(super) fn get_queue_attributes(
+        &self,
+        request: GetQueueAttributes,
+    ) -> Result<Value, SqsError> {
         let mut state = self.state();
         let queue = state.queue_at(request.queue_url.as_deref())?;
         let asked = request.attribute_names;
-        if let Some(other) = asked.iter().find(|name| *name != "All" && !attributes::NAMES.contains(&name.as_str())) {
+        if let Some(other) =
+            asked.iter().find(|name| *name != "All" && !attributes::NAMES.contains(&name.as_str()))
+        {
             return Err(attributes::unknown(other));
         }
         let all = asked.iter().any(|name| name == "All");
@@ -129,7 +135,10 @@ impl Sqs {
         Ok(if answer.is_empty() { done() } else { json!({"Attributes": answer}) })
     }
 
-    pub(super) fn set_queue_attributes(&self, request: SetQueueAttributes) -> Result<Value, SqsError> {
+    pub(super) fn set_queue_attributes(
+        &self,
+        request: SetQueueAttributes,
+    ) -> Result<Value, SqsError> {
         let mut state = self.state();
         let name = state.queue_at(request.queue_url.as_deref())?.name.clone();
         let changes = request.attributes.ok_or_else(|| SqsError::missing("Attributes"))?;

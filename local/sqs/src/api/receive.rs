@@ -47,14 +47,20 @@ impl Sqs {
         let max = match request.max_number_of_messages.unwrap_or(1) {
             max @ 1..=10 => max as usize,
             other => {
-                return Err(SqsError::value(other, "MaxNumberOfMessages", "Must be between 1 and 10, if provided."));
+                return Err(SqsError::value(
+                    other,
+                    "MaxNumberOfMessages",
+                    "Must be between 1 and 10, if provided.",
+                ));
             }
         };
         let wait = seconds("WaitTimeSeconds", request.wait_time_seconds, 20)?;
-        let visibility = seconds("VisibilityTimeout", request.visibility_timeout, MAX_VISIBILITY_SECONDS)?;
+        let visibility =
+            seconds("VisibilityTimeout", request.visibility_timeout, MAX_VISIBILITY_SECONDS)?;
         let mut system = request.attribute_names;
         system.extend(request.message_system_attribute_names);
-        if let Some(other) = system.iter().find(|name| !SYSTEM_ATTRIBUTES.contains(&name.as_str())) {
+        if let Some(other) = system.iter().find(|name| !SYSTEM_ATTRIBUTES.contains(&name.as_str()))
+        {
             return Err(attributes::unknown(other));
         }
 
@@ -64,7 +70,8 @@ impl Sqs {
             return Ok(done());
         }
         let wanted = &request.message_attribute_names;
-        let messages: Vec<Value> = handed.into_iter().map(|handed| message(handed, &system, wanted)).collect();
+        let messages: Vec<Value> =
+            handed.into_iter().map(|handed| message(handed, &system, wanted)).collect();
         Ok(json!({"Messages": messages}))
     }
 }
@@ -73,7 +80,11 @@ fn seconds(parameter: &str, given: Option<i64>, max: u32) -> Result<Option<Durat
     let Some(given) = given else { return Ok(None) };
     match u64::try_from(given) {
         Ok(seconds) if seconds <= max.into() => Ok(Some(Duration::from_secs(seconds))),
-        _ => Err(SqsError::value(given, parameter, &format!("Must be >= 0 and <= {max}, if provided."))),
+        _ => Err(SqsError::value(
+            given,
+            parameter,
+            &format!("Must be >= 0 and <= {max}, if provided."),
+        )),
     }
 }
 
@@ -92,13 +103,20 @@ fn message(handed: Handed, system: &[String], wanted: &[String]) -> Value {
     if !shown.is_empty() {
         answer["Attributes"] = json!(shown);
     }
-    let attributes: BTreeMap<&String, &MessageAttribute> =
-        content.attributes.iter().filter(|(name, _)| wanted.iter().any(|pattern| matches(pattern, name))).collect();
+    let attributes: BTreeMap<&String, &MessageAttribute> = content
+        .attributes
+        .iter()
+        .filter(|(name, _)| wanted.iter().any(|pattern| matches(pattern, name)))
+        .collect();
     // Of the attributes that are answered, not of all: this is what the SDKs verify.
-    if let Some(md5) = digest::of_attributes(attributes.iter().map(|(name, attribute)| (*name, *attribute))) {
+    if let Some(md5) =
+        digest::of_attributes(attributes.iter().map(|(name, attribute)| (*name, *attribute)))
+    {
         answer["MD5OfMessageAttributes"] = Value::String(md5);
-        answer["MessageAttributes"] =
-            attributes.into_iter().map(|(name, attribute)| (name.clone(), attribute.to_json())).collect();
+        answer["MessageAttributes"] = attributes
+            .into_iter()
+            .map(|(name, attribute)| (name.clone(), attribute.to_json()))
+            .collect();
     }
     answer
 }

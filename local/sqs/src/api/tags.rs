@@ -37,7 +37,10 @@ impl Sqs {
 
     pub(super) fn untag_queue(&self, request: UntagQueue) -> Result<Value, SqsError> {
         let keys = request.tag_keys.ok_or_else(|| SqsError::missing("TagKeys"))?;
-        self.state().queue_at(request.queue_url.as_deref())?.tags.retain(|key, _| !keys.contains(key));
+        self.state()
+            .queue_at(request.queue_url.as_deref())?
+            .tags
+            .retain(|key, _| !keys.contains(key));
         Ok(done())
     }
 

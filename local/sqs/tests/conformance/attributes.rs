@@ -10,12 +10,19 @@ use aws_sdk_sqs::types::QueueAttributeName::{self, *};
 use crate::server::{Server, arn, code, redrive_policy};
 
 async fn all(server: &Server, url: &str) -> HashMap<QueueAttributeName, String> {
-    let answer = server.client.get_queue_attributes().queue_url(url).attribute_names(All).send().await;
+    let answer =
+        server.client.get_queue_attributes().queue_url(url).attribute_names(All).send().await;
     answer.unwrap().attributes.unwrap()
 }
 
-async fn set(server: &Server, url: &str, name: QueueAttributeName, value: &str) -> Result<(), String> {
-    let result = server.client.set_queue_attributes().queue_url(url).attributes(name, value).send().await;
+async fn set(
+    server: &Server,
+    url: &str,
+    name: QueueAttributeName,
+    value: &str,
+) -> Result<(), String> {
+    let result =
+        server.client.set_queue_attributes().queue_url(url).attributes(name, value).send().await;
     if result.is_ok() { Ok(()) } else { Err(code(result)) }
 }
 
@@ -48,7 +55,8 @@ async fn only_the_attributes_asked_for_are_answered() {
     let (server, url) = Server::with_queue(&[]).await;
     let get = || server.client.get_queue_attributes().queue_url(&url);
     assert_eq!(get().send().await.unwrap().attributes, None);
-    let one = get().attribute_names(DelaySeconds).attribute_names(RedrivePolicy).send().await.unwrap();
+    let one =
+        get().attribute_names(DelaySeconds).attribute_names(RedrivePolicy).send().await.unwrap();
     assert_eq!(one.attributes, Some(HashMap::from([(DelaySeconds, "0".to_owned())])));
 }
 
@@ -56,14 +64,21 @@ async fn only_the_attributes_asked_for_are_answered() {
 async fn an_unknown_attribute_is_an_invalid_attribute_name() {
     let (server, url) = Server::with_queue(&[]).await;
     let unknown = QueueAttributeName::from("Nonsense");
-    let got = server.client.get_queue_attributes().queue_url(&url).attribute_names(unknown.clone()).send().await;
+    let got = server
+        .client
+        .get_queue_attributes()
+        .queue_url(&url)
+        .attribute_names(unknown.clone())
+        .send()
+        .await;
     let error = got.unwrap_err().into_service_error();
     assert!(error.is_invalid_attribute_name());
     assert_eq!(error.meta().message(), Some("Unknown Attribute Nonsense."));
     for name in [unknown.clone(), QueueArn, CreatedTimestamp, ApproximateNumberOfMessages, All] {
         assert_eq!(set(&server, &url, name, "1").await, Err("InvalidAttributeName".to_owned()));
     }
-    let created = server.client.create_queue().queue_name("p").attributes(unknown, "1").send().await;
+    let created =
+        server.client.create_queue().queue_name("p").attributes(unknown, "1").send().await;
     assert_eq!(code(created), "InvalidAttributeName");
 }
 
@@ -136,15 +151,23 @@ async fn a_redrive_allow_policy_says_who_may_use_the_dead_letter_queue() {
     let dead = server.queue("dead", &[]).await;
     let policy = redrive_policy(&arn("dead"), 3);
     let refused = || Err("InvalidParameterValue".to_owned());
-    let by_queue = |name: &str| format!(r#"{{"redrivePermission":"byQueue","sourceQueueArns":["{}"]}}"#, arn(name));
+    let by_queue = |name: &str| {
+        format!(r#"{{"redrivePermission":"byQueue","sourceQueueArns":["{}"]}}"#, arn(name))
+    };
 
-    assert_eq!(set(&server, &dead, RedriveAllowPolicy, r#"{"redrivePermission":"denyAll"}"#).await, Ok(()));
+    assert_eq!(
+        set(&server, &dead, RedriveAllowPolicy, r#"{"redrivePermission":"denyAll"}"#).await,
+        Ok(())
+    );
     assert_eq!(set(&server, &url, RedrivePolicy, &policy).await, refused());
     assert_eq!(set(&server, &dead, RedriveAllowPolicy, &by_queue("other")).await, Ok(()));
     assert_eq!(set(&server, &url, RedrivePolicy, &policy).await, refused());
     assert_eq!(set(&server, &dead, RedriveAllowPolicy, &by_queue("q")).await, Ok(()));
     assert_eq!(set(&server, &url, RedrivePolicy, &policy).await, Ok(()));
-    assert_eq!(set(&server, &dead, RedriveAllowPolicy, r#"{"redrivePermission":"allowAll"}"#).await, Ok(()));
+    assert_eq!(
+        set(&server, &dead, RedriveAllowPolicy, r#"{"redrivePermission":"allowAll"}"#).await,
+        Ok(())
+    );
     assert_eq!(
         server.attribute(&dead, RedriveAllowPolicy).await.as_deref(),
         Some(r#"{"redrivePermission":"allowAll"}"#)
@@ -170,7 +193,10 @@ async fn encryption_is_by_one_kind_of_key_at_a_time() {
     assert_eq!(attributes[&KmsMasterKeyId], "alias/aws/sqs");
     assert_eq!(attributes[&KmsDataKeyReusePeriodSeconds], "300");
     assert_eq!(attributes[&SqsManagedSseEnabled], "false");
-    assert_eq!(set(&server, &url, SqsManagedSseEnabled, "true").await, Err("InvalidAttributeName".to_owned()));
+    assert_eq!(
+        set(&server, &url, SqsManagedSseEnabled, "true").await,
+        Err("InvalidAttributeName".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -178,7 +204,10 @@ async fn a_policy_is_kept_as_it_was_given() {
     let policy = r#"{"Version": "2012-10-17", "Statement": []}"#;
     let (server, url) = Server::with_queue(&[(Policy, policy)]).await;
     assert_eq!(server.attribute(&url, Policy).await.as_deref(), Some(policy));
-    assert_eq!(set(&server, &url, Policy, "nonsense").await, Err("InvalidAttributeValue".to_owned()));
+    assert_eq!(
+        set(&server, &url, Policy, "nonsense").await,
+        Err("InvalidAttributeValue".to_owned())
+    );
     assert_eq!(set(&server, &url, Policy, "").await, Ok(()));
     assert_eq!(server.attribute(&url, Policy).await, None);
 }
@@ -189,7 +218,15 @@ async fn messages_are_counted_by_their_state() {
     for body in ["a", "b", "c"] {
         server.send(&url, body).await;
     }
-    server.client.send_message().queue_url(&url).message_body("d").delay_seconds(900).send().await.unwrap();
+    server
+        .client
+        .send_message()
+        .queue_url(&url)
+        .message_body("d")
+        .delay_seconds(900)
+        .send()
+        .await
+        .unwrap();
     server.client.receive_message().queue_url(&url).send().await.unwrap();
     let attributes = all(&server, &url).await;
     assert_eq!(attributes[&ApproximateNumberOfMessages], "2");

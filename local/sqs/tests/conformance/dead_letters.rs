@@ -21,7 +21,11 @@ async fn a_message_received_too_often_moves_at_the_next_receive() {
     assert_eq!(message.message_id(), Some(id.as_str()));
     assert_eq!(message.body(), Some("poison"));
     assert_eq!(system(&message, &System::DeadLetterQueueSourceArn), Some(arn("q").as_str()));
-    assert_eq!(system(&message, &System::ApproximateReceiveCount), Some("3"), "receives count across queues");
+    assert_eq!(
+        system(&message, &System::ApproximateReceiveCount),
+        Some("3"),
+        "receives count across queues"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +66,8 @@ async fn a_dead_letter_queue_can_have_its_own() {
     let (server, url, dead) = Server::with_dead_letters(2).await;
     let last = server.queue("last", &[]).await;
     let policy = redrive_policy(&arn("last"), 1);
-    let set = server.client.set_queue_attributes().queue_url(&dead).attributes(RedrivePolicy, policy);
+    let set =
+        server.client.set_queue_attributes().queue_url(&dead).attributes(RedrivePolicy, policy);
     set.send().await.unwrap();
     server.send(&url, "x").await;
     for _ in 0..2 {
@@ -87,7 +92,8 @@ async fn the_sources_of_a_dead_letter_queue_are_listed() {
     assert_eq!(list(&url).send().await.unwrap().queue_urls(), [] as [String; 0]);
     let first = list(&dead).max_results(1).send().await.unwrap();
     assert_eq!(first.queue_urls(), [url]);
-    let rest = list(&dead).max_results(1).next_token(first.next_token().unwrap()).send().await.unwrap();
+    let rest =
+        list(&dead).max_results(1).next_token(first.next_token().unwrap()).send().await.unwrap();
     assert_eq!((rest.queue_urls(), rest.next_token()), ([second].as_slice(), None));
     assert_eq!(code(list(&dead).max_results(0).send().await), "InvalidParameterValue");
 }

@@ -18,8 +18,14 @@ async fn one_message_is_received_unless_more_are_asked_for() {
     }
     let receive = || server.client.receive_message().queue_url(&url);
     assert_eq!(bodies(receive().send().await.unwrap().messages()), ["0"]);
-    assert_eq!(bodies(receive().max_number_of_messages(10).send().await.unwrap().messages()).len(), 10);
-    assert_eq!(bodies(receive().max_number_of_messages(10).send().await.unwrap().messages()), ["11"]);
+    assert_eq!(
+        bodies(receive().max_number_of_messages(10).send().await.unwrap().messages()).len(),
+        10
+    );
+    assert_eq!(
+        bodies(receive().max_number_of_messages(10).send().await.unwrap().messages()),
+        ["11"]
+    );
     assert_eq!(receive().send().await.unwrap().messages, None);
 }
 
@@ -28,10 +34,12 @@ async fn parameters_out_of_range_are_refused() {
     let (server, url) = Server::with_queue(&[]).await;
     let receive = || server.client.receive_message().queue_url(&url);
     for bad in [-1, 0, 11] {
-        let error = receive().max_number_of_messages(bad).send().await.unwrap_err().into_service_error();
+        let error =
+            receive().max_number_of_messages(bad).send().await.unwrap_err().into_service_error();
         assert_eq!(error.meta().code(), Some("InvalidParameterValue"));
         let message = format!(
-            "Value {bad} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."
+            "Value {bad} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 \
+             and 10, if provided."
         );
         assert_eq!(error.meta().message(), Some(message.as_str()));
     }
@@ -53,7 +61,8 @@ async fn system_attributes_tell_the_message_s_history() {
     server.send(&url, "x").await;
     let first = server.receive_one(&url).await;
     let after = now();
-    let millis = |message: &Message, name: &System| system(message, name).unwrap().parse::<u64>().unwrap();
+    let millis =
+        |message: &Message, name: &System| system(message, name).unwrap().parse::<u64>().unwrap();
     let sent = millis(&first, &System::SentTimestamp);
     let received = millis(&first, &System::ApproximateFirstReceiveTimestamp);
     assert!(before <= sent && sent <= received && received <= after);
@@ -74,11 +83,19 @@ async fn only_the_system_attributes_asked_for_are_answered() {
     let (server, url) = Server::with_queue(&[]).await;
     server.send(&url, "x").await;
     let receive = || server.client.receive_message().queue_url(&url).visibility_timeout(0);
-    let one =
-        |output: aws_sdk_sqs::operation::receive_message::ReceiveMessageOutput| output.messages.unwrap().remove(0);
+    let one = |output: aws_sdk_sqs::operation::receive_message::ReceiveMessageOutput| {
+        output.messages.unwrap().remove(0)
+    };
     assert_eq!(one(receive().send().await.unwrap()).attributes, None);
-    let count = one(receive().message_system_attribute_names(System::ApproximateReceiveCount).send().await.unwrap());
-    assert_eq!(count.attributes, Some(HashMap::from([(System::ApproximateReceiveCount, "2".to_owned())])));
+    let count = one(receive()
+        .message_system_attribute_names(System::ApproximateReceiveCount)
+        .send()
+        .await
+        .unwrap());
+    assert_eq!(
+        count.attributes,
+        Some(HashMap::from([(System::ApproximateReceiveCount, "2".to_owned())]))
+    );
     #[expect(deprecated, reason = "the older name of the parameter")]
     let old_name = receive().attribute_names(aws_sdk_sqs::types::QueueAttributeName::All).send();
     assert_eq!(one(old_name.await.unwrap()).attributes.unwrap().len(), 4);
@@ -87,10 +104,14 @@ async fn only_the_system_attributes_asked_for_are_answered() {
 #[tokio::test]
 async fn message_attributes_are_picked_by_name_prefix_or_all_with_a_digest_of_the_picked() {
     let (server, url) = Server::with_queue(&[]).await;
-    let text = |value: &str| MessageAttributeValue::builder().data_type("String").string_value(value).build().unwrap();
+    let text = |value: &str| {
+        MessageAttributeValue::builder().data_type("String").string_value(value).build().unwrap()
+    };
     let message = server.client.send_message().queue_url(&url).message_body("msg");
     let message = message.message_attributes("Help.Me", text("Me"));
-    let message = message.message_attributes("Hello", text("There")).message_attributes("General", text("Kenobi"));
+    let message = message
+        .message_attributes("Hello", text("There"))
+        .message_attributes("General", text("Kenobi"));
     message.send().await.unwrap();
     // The digests were answered by the real service.
     let (all, hello) = (["General", "Hello", "Help.Me"].as_slice(), ["Hello"].as_slice());
@@ -110,8 +131,12 @@ async fn message_attributes_are_picked_by_name_prefix_or_all_with_a_digest_of_th
         let receive = server.client.receive_message().queue_url(&url).visibility_timeout(0);
         let output = receive.set_message_attribute_names(Some(names)).send().await.unwrap();
         let message = &output.messages()[0];
-        let mut names: Vec<&str> =
-            message.message_attributes().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&str> = message
+            .message_attributes()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect();
         names.sort_unstable();
         assert_eq!(names, picked, "{asked:?}");
         assert_eq!(message.md5_of_message_attributes(), digest, "{asked:?}");
@@ -138,7 +163,12 @@ async fn a_visibility_timeout_of_zero_hides_nothing_but_counts() {
     let (server, url) = Server::with_queue(&[]).await;
     server.send(&url, "a").await;
     for count in ["1", "2", "3"] {
-        let receive = server.client.receive_message().queue_url(&url).visibility_timeout(0).max_number_of_messages(10);
+        let receive = server
+            .client
+            .receive_message()
+            .queue_url(&url)
+            .visibility_timeout(0)
+            .max_number_of_messages(10);
         let output = receive.message_system_attribute_names(System::All).send().await.unwrap();
         assert_eq!(bodies(output.messages()), ["a"]);
         assert_eq!(system(&output.messages()[0], &System::ApproximateReceiveCount), Some(count));
@@ -162,7 +192,10 @@ async fn a_noisy_group_does_not_starve_the_others() {
     let received = server.receive(&url).await;
     assert_eq!(
         bodies(&received),
-        ["noisy 0", "quiet 0", "alone", "noisy 1", "quiet 1", "noisy 2", "noisy 3", "noisy 4", "noisy 5", "noisy 6"]
+        [
+            "noisy 0", "quiet 0", "alone", "noisy 1", "quiet 1", "noisy 2", "noisy 3", "noisy 4",
+            "noisy 5", "noisy 6"
+        ]
     );
 }
 

@@ -19,20 +19,28 @@ async fn a_created_queue_is_found_by_its_name() {
 async fn creating_a_queue_again_with_equal_attributes_answers_its_url() {
     let (server, url) = Server::with_queue(&[(DelaySeconds, "5"), (VisibilityTimeout, "60")]).await;
     assert_eq!(server.queue("q", &[(DelaySeconds, "5"), (VisibilityTimeout, "60")]).await, url);
-    assert_eq!(server.queue("q", &[(DelaySeconds, "5")]).await, url, "attributes not given are not compared");
+    assert_eq!(
+        server.queue("q", &[(DelaySeconds, "5")]).await,
+        url,
+        "attributes not given are not compared"
+    );
     assert_eq!(server.queue("q", &[]).await, url);
 }
 
 #[tokio::test]
 async fn creating_a_queue_again_with_another_attribute_value_is_refused() {
     let (server, _) = Server::with_queue(&[(DelaySeconds, "5")]).await;
-    let again = server.client.create_queue().queue_name("q").attributes(DelaySeconds, "6").send().await;
+    let again =
+        server.client.create_queue().queue_name("q").attributes(DelaySeconds, "6").send().await;
     let error = again.unwrap_err().into_service_error();
     assert!(error.is_queue_name_exists(), "{error:?}");
     assert_eq!(error.meta().code(), Some("QueueAlreadyExists"));
     assert_eq!(
         error.meta().message(),
-        Some("A queue already exists with the same name and a different value for attribute DelaySeconds")
+        Some(
+            "A queue already exists with the same name and a different value for attribute \
+             DelaySeconds"
+        )
     );
 }
 
@@ -51,9 +59,14 @@ async fn a_queue_name_has_1_to_80_letters_digits_hyphens_and_underscores() {
 async fn fifo_queues_are_refused_by_name_and_by_attribute() {
     let server = Server::start().await;
     let create = || server.client.create_queue();
-    let by_name = create().queue_name("q.fifo").attributes(QueueAttributeName::FifoQueue, "true").send().await;
+    let by_name = create()
+        .queue_name("q.fifo")
+        .attributes(QueueAttributeName::FifoQueue, "true")
+        .send()
+        .await;
     assert_eq!(code(by_name), "AWS.SimpleQueueService.UnsupportedOperation");
-    let by_attribute = create().queue_name("q").attributes(QueueAttributeName::FifoQueue, "true").send().await;
+    let by_attribute =
+        create().queue_name("q").attributes(QueueAttributeName::FifoQueue, "true").send().await;
     assert_eq!(code(by_attribute), "AWS.SimpleQueueService.UnsupportedOperation");
 }
 
@@ -65,11 +78,28 @@ async fn a_queue_that_does_not_exist_is_an_error_of_every_action() {
     let client = &server.client;
     assert_eq!(code(client.get_queue_url().queue_name("none").send().await), gone);
     assert_eq!(code(client.get_queue_attributes().queue_url(&url).send().await), gone);
-    assert_eq!(code(client.set_queue_attributes().queue_url(&url).attributes(DelaySeconds, "1").send().await), gone);
+    assert_eq!(
+        code(
+            client
+                .set_queue_attributes()
+                .queue_url(&url)
+                .attributes(DelaySeconds, "1")
+                .send()
+                .await
+        ),
+        gone
+    );
     assert_eq!(code(client.send_message().queue_url(&url).message_body("x").send().await), gone);
     assert_eq!(code(client.receive_message().queue_url(&url).send().await), gone);
-    assert_eq!(code(client.delete_message().queue_url(&url).receipt_handle("x").send().await), gone);
-    let change = client.change_message_visibility().queue_url(&url).receipt_handle("x").visibility_timeout(1);
+    assert_eq!(
+        code(client.delete_message().queue_url(&url).receipt_handle("x").send().await),
+        gone
+    );
+    let change = client
+        .change_message_visibility()
+        .queue_url(&url)
+        .receipt_handle("x")
+        .visibility_timeout(1);
     assert_eq!(code(change.send().await), gone);
     assert_eq!(code(client.purge_queue().queue_url(&url).send().await), gone);
     assert_eq!(code(client.delete_queue().queue_url(&url).send().await), gone);
@@ -77,7 +107,8 @@ async fn a_queue_that_does_not_exist_is_an_error_of_every_action() {
     assert_eq!(code(client.list_queue_tags().queue_url(&url).send().await), gone);
     let other_account = format!("{}/111111111111/none", server.url);
     assert_eq!(code(client.receive_message().queue_url(other_account).send().await), gone);
-    let found = client.get_queue_url().queue_name("none").send().await.unwrap_err().into_service_error();
+    let found =
+        client.get_queue_url().queue_name("none").send().await.unwrap_err().into_service_error();
     assert!(found.is_queue_does_not_exist());
 }
 
@@ -118,7 +149,8 @@ async fn queues_are_listed_by_prefix_in_pages() {
     let first = list().queue_name_prefix("a").max_results(2).send().await.unwrap();
     assert_eq!(first.queue_urls(), &all[..2]);
     let token = first.next_token().unwrap();
-    let second = list().queue_name_prefix("a").max_results(2).next_token(token).send().await.unwrap();
+    let second =
+        list().queue_name_prefix("a").max_results(2).next_token(token).send().await.unwrap();
     assert_eq!(second.queue_urls(), &all[2..3]);
     assert_eq!(second.next_token(), None);
 
@@ -130,7 +162,9 @@ async fn queues_are_listed_by_prefix_in_pages() {
 #[tokio::test]
 async fn a_queue_of_another_account_does_not_exist() {
     let (server, _) = Server::with_queue(&[]).await;
-    let get = |owner: &str| server.client.get_queue_url().queue_name("q").queue_owner_aws_account_id(owner).send();
+    let get = |owner: &str| {
+        server.client.get_queue_url().queue_name("q").queue_owner_aws_account_id(owner).send()
+    };
     assert!(get("000000000000").await.is_ok());
     assert_eq!(code(get("111111111111").await), "AWS.SimpleQueueService.NonExistentQueue");
 }
@@ -141,7 +175,15 @@ async fn purging_empties_the_queue_wherever_its_messages_are() {
     server.send(&url, "in flight").await;
     let received = server.receive_one(&url).await;
     server.send(&url, "visible").await;
-    server.client.send_message().queue_url(&url).message_body("delayed").delay_seconds(900).send().await.unwrap();
+    server
+        .client
+        .send_message()
+        .queue_url(&url)
+        .message_body("delayed")
+        .delay_seconds(900)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(server.depth("q"), (1, 1, 1));
 
     server.client.purge_queue().queue_url(&url).send().await.unwrap();
@@ -150,15 +192,27 @@ async fn purging_empties_the_queue_wherever_its_messages_are() {
     server.send(&url, "new").await;
     assert_eq!(server.receive_one(&url).await.body(), Some("new"));
 
-    let again = server.client.purge_queue().queue_url(&url).send().await.unwrap_err().into_service_error();
+    let again =
+        server.client.purge_queue().queue_url(&url).send().await.unwrap_err().into_service_error();
     assert!(again.is_purge_queue_in_progress());
-    assert_eq!(again.meta().message(), Some("Only one PurgeQueue operation on q is allowed every 60 seconds."));
+    assert_eq!(
+        again.meta().message(),
+        Some("Only one PurgeQueue operation on q is allowed every 60 seconds.")
+    );
 }
 
 #[tokio::test]
 async fn tags_are_set_at_creation_added_replaced_and_removed() {
     let server = Server::start().await;
-    let created = server.client.create_queue().queue_name("q").tags("a", "1").tags("b", "2").send().await.unwrap();
+    let created = server
+        .client
+        .create_queue()
+        .queue_name("q")
+        .tags("a", "1")
+        .tags("b", "2")
+        .send()
+        .await
+        .unwrap();
     let url = created.queue_url.unwrap();
     let tags = async || {
         let listed = server.client.list_queue_tags().queue_url(&url).send().await.unwrap();

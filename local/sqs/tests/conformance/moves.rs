@@ -25,15 +25,24 @@ async fn tasks(server: &Server, max: i32) -> Vec<ListMessageMoveTasksResultEntry
 }
 
 async fn ended(server: &Server) -> ListMessageMoveTasksResultEntry {
-    eventually("the task ends", async || tasks(server, 1).await[0].status() != Some("RUNNING")).await;
+    eventually("the task ends", async || tasks(server, 1).await[0].status() != Some("RUNNING"))
+        .await;
     tasks(server, 1).await.remove(0)
 }
 
 #[tokio::test]
 async fn dead_letters_go_back_where_they_came_from_as_new_messages() {
     let (server, url, dead) = with_dead(3).await;
-    let old = server.client.receive_message().queue_url(&dead).visibility_timeout(0).send().await.unwrap();
-    let started = server.client.start_message_move_task().source_arn(arn("dead")).send().await.unwrap();
+    let old = server
+        .client
+        .receive_message()
+        .queue_url(&dead)
+        .visibility_timeout(0)
+        .send()
+        .await
+        .unwrap();
+    let started =
+        server.client.start_message_move_task().source_arn(arn("dead")).send().await.unwrap();
     assert!(started.task_handle().is_some());
     let task = ended(&server).await;
     assert_eq!(task.status(), Some("COMPLETED"));
@@ -60,10 +69,17 @@ async fn dead_letters_go_back_where_they_came_from_as_new_messages() {
 async fn dead_letters_can_go_to_another_queue() {
     let (server, _, _) = with_dead(2).await;
     let other = server.queue("other", &[]).await;
-    let start = server.client.start_message_move_task().source_arn(arn("dead")).destination_arn(arn("other"));
+    let start = server
+        .client
+        .start_message_move_task()
+        .source_arn(arn("dead"))
+        .destination_arn(arn("other"));
     start.send().await.unwrap();
     let task = ended(&server).await;
-    assert_eq!((task.status(), task.destination_arn()), (Some("COMPLETED"), Some(arn("other").as_str())));
+    assert_eq!(
+        (task.status(), task.destination_arn()),
+        (Some("COMPLETED"), Some(arn("other").as_str()))
+    );
     assert_eq!(bodies(&server.receive(&other).await), ["m0", "m1"]);
 }
 
@@ -71,7 +87,8 @@ async fn dead_letters_can_go_to_another_queue() {
 async fn a_slow_task_runs_until_it_is_cancelled() {
     let (server, _, _) = with_dead(10).await;
     let start = || server.client.start_message_move_task().source_arn(arn("dead"));
-    let handle = start().max_number_of_messages_per_second(1).send().await.unwrap().task_handle.unwrap();
+    let handle =
+        start().max_number_of_messages_per_second(1).send().await.unwrap().task_handle.unwrap();
     eventually("the first message moves", async || server.depth("q").0 >= 1).await;
     let running = tasks(&server, 1).await.remove(0);
     assert_eq!((running.status(), running.task_handle()), (Some("RUNNING"), Some(handle.as_str())));
@@ -82,14 +99,18 @@ async fn a_slow_task_runs_until_it_is_cancelled() {
     let cancelled = cancel().send().await.unwrap();
     let moved = cancelled.approximate_number_of_messages_moved();
     let task = tasks(&server, 1).await.remove(0);
-    assert_eq!((task.status(), task.approximate_number_of_messages_moved()), (Some("CANCELLED"), moved));
+    assert_eq!(
+        (task.status(), task.approximate_number_of_messages_moved()),
+        (Some("CANCELLED"), moved)
+    );
     assert_eq!(server.depth("q").0 + server.depth("dead").0, 10);
     assert_eq!(code(cancel().send().await), "AWS.SimpleQueueService.UnsupportedOperation");
 
     start().send().await.unwrap();
     assert_eq!(ended(&server).await.status(), Some("COMPLETED"));
     assert_eq!(server.depth("q"), (10, 0, 0));
-    let statuses: Vec<_> = tasks(&server, 10).await.into_iter().filter_map(|task| task.status).collect();
+    let statuses: Vec<_> =
+        tasks(&server, 10).await.into_iter().filter_map(|task| task.status).collect();
     assert_eq!(statuses, ["COMPLETED", "CANCELLED"], "newest first");
 }
 
@@ -99,7 +120,10 @@ async fn a_message_that_never_had_a_source_fails_the_task() {
     server.send(&dead, "sent directly").await;
     server.client.start_message_move_task().source_arn(arn("dead")).send().await.unwrap();
     let task = ended(&server).await;
-    assert_eq!((task.status(), task.failure_reason()), (Some("FAILED"), Some("CouldNotDetermineMessageSource")));
+    assert_eq!(
+        (task.status(), task.failure_reason()),
+        (Some("FAILED"), Some("CouldNotDetermineMessageSource"))
+    );
     assert_eq!(server.depth("dead"), (1, 0, 0));
 }
 
@@ -107,7 +131,11 @@ async fn a_message_that_never_had_a_source_fails_the_task() {
 async fn a_destination_that_is_deleted_meanwhile_fails_the_task() {
     let (server, _, _) = with_dead(10).await;
     let other = server.queue("other", &[]).await;
-    let start = server.client.start_message_move_task().source_arn(arn("dead")).destination_arn(arn("other"));
+    let start = server
+        .client
+        .start_message_move_task()
+        .source_arn(arn("dead"))
+        .destination_arn(arn("other"));
     start.max_number_of_messages_per_second(1).send().await.unwrap();
     server.client.delete_queue().queue_url(&other).send().await.unwrap();
     let task = ended(&server).await;
@@ -124,10 +152,14 @@ async fn a_task_that_can_not_be_is_refused() {
     let gone = "ResourceNotFoundException";
     let invalid = "InvalidParameterValue";
     assert_eq!(code(start().source_arn(arn("none")).send().await), gone);
-    assert_eq!(code(start().source_arn(arn("dead")).destination_arn(arn("none")).send().await), gone);
+    assert_eq!(
+        code(start().source_arn(arn("dead")).destination_arn(arn("none")).send().await),
+        gone
+    );
     assert_eq!(code(start().source_arn(arn("q")).send().await), invalid, "not a dead-letter queue");
     for bad in [0, 501] {
-        let started = start().source_arn(arn("dead")).max_number_of_messages_per_second(bad).send().await;
+        let started =
+            start().source_arn(arn("dead")).max_number_of_messages_per_second(bad).send().await;
         assert_eq!(code(started), invalid);
     }
     assert_eq!(code(start().send().await), "MissingParameter");

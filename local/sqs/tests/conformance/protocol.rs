@@ -31,10 +31,14 @@ async fn an_error_has_the_codes_of_both_protocols() {
     let server = Server::start().await;
     let (response, body) = respond(&server, "GetQueueUrl", br#"{"QueueName":"none"}"#).await;
     assert_eq!(response.status(), 400);
-    assert_eq!(response.headers()["x-amzn-query-error"], "AWS.SimpleQueueService.NonExistentQueue;Sender");
+    assert_eq!(
+        response.headers()["x-amzn-query-error"],
+        "AWS.SimpleQueueService.NonExistentQueue;Sender"
+    );
     assert_eq!(
         body,
-        json!({"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "The specified queue does not exist."})
+        json!({"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "The specified queue \
+            does not exist."})
     );
 }
 
@@ -62,7 +66,8 @@ async fn what_is_no_action_or_no_json_is_refused() {
 async fn an_empty_receive_has_no_message_list() {
     let server = Server::start().await;
     respond(&server, "CreateQueue", br#"{"QueueName":"q"}"#).await;
-    let (_, body) = respond(&server, "ReceiveMessage", br#"{"QueueUrl":"http://x/000000000000/q"}"#).await;
+    let (_, body) =
+        respond(&server, "ReceiveMessage", br#"{"QueueUrl":"http://x/000000000000/q"}"#).await;
     assert_eq!(body, json!({}));
 }
 

@@ -38,9 +38,14 @@ async fn garbage_and_handles_of_other_queues_are_invalid() {
     server.send(&other, "x").await;
     let foreign = server.receive_one(&other).await.receipt_handle.unwrap();
     for handle in ["garbage", "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", foreign.as_str()] {
-        let deleted = server.client.delete_message().queue_url(&url).receipt_handle(handle).send().await;
-        assert!(deleted.unwrap_err().into_service_error().is_receipt_handle_is_invalid(), "{handle}");
-        let changed = server.client.change_message_visibility().queue_url(&url).receipt_handle(handle);
+        let deleted =
+            server.client.delete_message().queue_url(&url).receipt_handle(handle).send().await;
+        assert!(
+            deleted.unwrap_err().into_service_error().is_receipt_handle_is_invalid(),
+            "{handle}"
+        );
+        let changed =
+            server.client.change_message_visibility().queue_url(&url).receipt_handle(handle);
         let changed = changed.visibility_timeout(1).send().await.unwrap_err().into_service_error();
         assert!(changed.is_receipt_handle_is_invalid(), "{handle}");
     }
@@ -56,7 +61,8 @@ async fn a_visibility_of_zero_gives_the_message_back_at_once() {
     let received = server.receive_one(&url).await;
     let change = |seconds: i32| {
         let handle = received.receipt_handle().unwrap();
-        let change = server.client.change_message_visibility().queue_url(&url).receipt_handle(handle);
+        let change =
+            server.client.change_message_visibility().queue_url(&url).receipt_handle(handle);
         change.visibility_timeout(seconds).send()
     };
     change(43_200 - 10).await.unwrap();

@@ -16,7 +16,11 @@ fn text(data_type: &str, value: &str) -> MessageAttributeValue {
 }
 
 fn binary(bytes: &[u8]) -> MessageAttributeValue {
-    MessageAttributeValue::builder().data_type("Binary").binary_value(Blob::new(bytes)).build().unwrap()
+    MessageAttributeValue::builder()
+        .data_type("Binary")
+        .binary_value(Blob::new(bytes))
+        .build()
+        .unwrap()
 }
 
 fn message(server: &Server, url: &str) -> SendMessageFluentBuilder {
@@ -69,7 +73,8 @@ async fn attributes_can_be_numbers_bytes_and_labelled_types() {
 async fn attributes_that_break_the_rules_are_refused() {
     let (server, url) = Server::with_queue(&[]).await;
     let long = "x".repeat(257);
-    let names = ["", ".a", "a.", "a..b", "a b", "AWS.a", "aws.a", "Amazon.a", "AMAZON.a", long.as_str()];
+    let names =
+        ["", ".a", "a.", "a..b", "a b", "AWS.a", "aws.a", "Amazon.a", "AMAZON.a", long.as_str()];
     let by_name = names.map(|name| (name, text("String", "x")));
     let by_value = [
         ("type", text("", "x")),
@@ -86,7 +91,11 @@ async fn attributes_that_break_the_rules_are_refused() {
         let sent = message(&server, &url).message_attributes(name, value.clone()).send().await;
         assert_eq!(code(sent), "InvalidParameterValue", "{name} {value:?}");
     }
-    let list = MessageAttributeValue::builder().data_type("String").string_list_values("x").build().unwrap();
+    let list = MessageAttributeValue::builder()
+        .data_type("String")
+        .string_list_values("x")
+        .build()
+        .unwrap();
     let sent = message(&server, &url).message_attributes("list", list).send().await;
     assert_eq!(code(sent), "AWS.SimpleQueueService.UnsupportedOperation");
     assert_eq!(server.depth("q"), (0, 0, 0));
@@ -107,13 +116,17 @@ async fn a_message_has_at_most_ten_attributes() {
 #[tokio::test]
 async fn a_message_is_at_most_a_mebibyte_with_its_attributes() {
     let (server, url) = Server::with_queue(&[]).await;
-    let send = |bytes: usize| server.client.send_message().queue_url(&url).message_body("x".repeat(bytes));
+    let send =
+        |bytes: usize| server.client.send_message().queue_url(&url).message_body("x".repeat(bytes));
     assert!(send(1_048_576).send().await.is_ok());
     let error = send(1_048_577).send().await.unwrap_err().into_service_error();
     assert_eq!(error.meta().code(), Some("InvalidParameterValue"));
     assert_eq!(
         error.meta().message(),
-        Some("One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
+        Some(
+            "One or more parameters are invalid. Reason: Message must be shorter than \
+             1048576 bytes."
+        )
     );
     // Name (4), data type (6) and value (5) count.
     let with = |bytes: usize| send(bytes).message_attributes("name", text("String", "value"));
@@ -124,7 +137,8 @@ async fn a_message_is_at_most_a_mebibyte_with_its_attributes() {
 #[tokio::test]
 async fn a_queue_can_have_a_lower_size_limit_counted_in_bytes() {
     let (server, url) = Server::with_queue(&[(MaximumMessageSize, "1024")]).await;
-    let send = |body: String| server.client.send_message().queue_url(&url).message_body(body).send();
+    let send =
+        |body: String| server.client.send_message().queue_url(&url).message_body(body).send();
     assert!(send("ä".repeat(512)).await.is_ok());
     assert_eq!(code(send("ä".repeat(513)).await), "InvalidParameterValue");
 }
@@ -149,7 +163,10 @@ async fn a_delay_is_0_to_900_seconds() {
         assert!(message(&server, &url).delay_seconds(good).send().await.is_ok());
     }
     for bad in [-1, 901] {
-        assert_eq!(code(message(&server, &url).delay_seconds(bad).send().await), "InvalidParameterValue");
+        assert_eq!(
+            code(message(&server, &url).delay_seconds(bad).send().await),
+            "InvalidParameterValue"
+        );
     }
     assert_eq!(server.depth("q"), (1, 0, 1));
 }
@@ -178,7 +195,11 @@ async fn a_deduplication_id_is_for_fifo_queues() {
 async fn a_trace_header_travels_as_a_system_attribute_outside_the_size_limit() {
     let (server, url) = Server::with_queue(&[(MaximumMessageSize, "1024")]).await;
     let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
-    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().unwrap();
+    let value = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value(header)
+        .build()
+        .unwrap();
     let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
     let send = |name: MessageSystemAttributeNameForSends| {
         let body = "x".repeat(1_024);

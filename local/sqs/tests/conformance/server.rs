@@ -29,8 +29,11 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let settings =
-            Settings { base_url: url.clone(), region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
+        let settings = Settings {
+            base_url: url.clone(),
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+        };
         let sqs = Sqs::new(settings);
         let router = sqs.router();
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -52,10 +55,20 @@ impl Server {
         (server, queue)
     }
 
-    pub(crate) async fn queue(&self, name: &str, attributes: &[(QueueAttributeName, &str)]) -> String {
+    pub(crate) async fn queue(
+        &self,
+        name: &str,
+        attributes: &[(QueueAttributeName, &str)],
+    ) -> String {
         let attributes: HashMap<_, _> =
             attributes.iter().map(|(name, value)| (name.clone(), (*value).to_owned())).collect();
-        let created = self.client.create_queue().queue_name(name).set_attributes(Some(attributes)).send().await;
+        let created = self
+            .client
+            .create_queue()
+            .queue_name(name)
+            .set_attributes(Some(attributes))
+            .send()
+            .await;
         created.unwrap().queue_url.unwrap()
     }
 
@@ -65,7 +78,8 @@ impl Server {
         let server = Self::start().await;
         let dead = server.queue("dead", &[]).await;
         let policy = redrive_policy(&arn("dead"), max_receives);
-        let queue = server.queue("q", &[(QueueAttributeName::RedrivePolicy, policy.as_str())]).await;
+        let queue =
+            server.queue("q", &[(QueueAttributeName::RedrivePolicy, policy.as_str())]).await;
         (server, queue, dead)
     }
 
@@ -104,7 +118,13 @@ impl Server {
     }
 
     pub(crate) async fn attribute(&self, queue: &str, name: QueueAttributeName) -> Option<String> {
-        let answer = self.client.get_queue_attributes().queue_url(queue).attribute_names(name.clone()).send().await;
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(queue)
+            .attribute_names(name.clone())
+            .send()
+            .await;
         answer.unwrap().attributes.unwrap_or_default().remove(&name)
     }
 }
@@ -121,7 +141,10 @@ pub(crate) fn bodies(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| message.body().unwrap()).collect()
 }
 
-pub(crate) fn system<'a>(message: &'a Message, name: &MessageSystemAttributeName) -> Option<&'a str> {
+pub(crate) fn system<'a>(
+    message: &'a Message,
+    name: &MessageSystemAttributeName,
+) -> Option<&'a str> {
     message.attributes()?.get(name).map(String::as_str)
 }
 

@@ -73,15 +73,20 @@ async fn a_message_is_never_invisible_for_more_than_twelve_hours_in_one_receive(
 #[tokio::test(start_paused = true)]
 async fn each_message_of_a_batch_has_its_own_delay() {
     let sqs = with_queue(json!({"DelaySeconds": "9", "VisibilityTimeout": "43200"})).await;
-    let entry = |id: &str, delay: Value| json!({"Id": id, "MessageBody": id, "DelaySeconds": delay});
+    let entry =
+        |id: &str, delay: Value| json!({"Id": id, "MessageBody": id, "DelaySeconds": delay});
     let entries = json!([
         entry("most", 900.into()),
         entry("queue-s", Value::Null),
         entry("none", 0.into()),
         entry("few", 4.into())
     ]);
-    let sent = call(&sqs, "SendMessageBatch", json!({"QueueUrl": URL, "Entries": entries})).await.unwrap();
-    assert_eq!((sent["Successful"].as_array().map(Vec::len), &sent["Failed"]), (Some(4), &json!([])));
+    let sent =
+        call(&sqs, "SendMessageBatch", json!({"QueueUrl": URL, "Entries": entries})).await.unwrap();
+    assert_eq!(
+        (sent["Successful"].as_array().map(Vec::len), &sent["Failed"]),
+        (Some(4), &json!([]))
+    );
     assert_eq!(at(0, &wait(&sqs).await), ["none"]);
     assert_eq!(at(4, &wait(&sqs).await), ["few"]);
     assert_eq!(at(5, &wait(&sqs).await), ["queue-s"]);
@@ -102,11 +107,15 @@ async fn a_longer_visibility_counts_from_now_in_a_batch_too() {
         json!({"Id": received[nth].body, "ReceiptHandle": handle, "VisibilityTimeout": seconds})
     };
     let entries = json!([entry(0, 20), entry(1, 43_200 - 25), entry(2, 43_200)]);
-    let call = call(&sqs, "ChangeMessageVisibilityBatch", json!({"QueueUrl": URL, "Entries": entries}));
+    let call =
+        call(&sqs, "ChangeMessageVisibilityBatch", json!({"QueueUrl": URL, "Entries": entries}));
     let changed = call.await.unwrap();
     assert_eq!(changed["Successful"], json!([{"Id": "a"}, {"Id": "b"}]));
     let failed = changed["Failed"].as_array().unwrap();
-    assert_eq!((failed.len(), &failed[0]["Id"], &failed[0]["Code"]), (1, &json!("c"), &json!("InvalidParameterValue")));
+    assert_eq!(
+        (failed.len(), &failed[0]["Id"], &failed[0]["Code"]),
+        (1, &json!("c"), &json!("InvalidParameterValue"))
+    );
     assert_eq!(at(5, &wait(&sqs).await), ["c"], "what was refused changed nothing");
     assert_eq!(at(15, &wait(&sqs).await), ["a"], "20 s count from the change");
 }

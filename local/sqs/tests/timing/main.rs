@@ -37,7 +37,9 @@ async fn with_queue(attributes: Value) -> Sqs {
 /// Makes a server with the queue `q` and its dead-letter queue `dead`.
 async fn with_dead_letters(attributes: Value) -> Sqs {
     let sqs = with_queue(json!({})).await;
-    call(&sqs, "CreateQueue", json!({"QueueName": "dead", "Attributes": attributes})).await.unwrap();
+    call(&sqs, "CreateQueue", json!({"QueueName": "dead", "Attributes": attributes}))
+        .await
+        .unwrap();
     let policy = json!({"deadLetterTargetArn": DEAD_ARN, "maxReceiveCount": 1}).to_string();
     let attributes = json!({"QueueUrl": URL, "Attributes": {"RedrivePolicy": policy}});
     call(&sqs, "SetQueueAttributes", attributes).await.unwrap();
@@ -259,7 +261,8 @@ async fn a_move_task_keeps_its_rate() {
     assert_eq!(now(&sqs).await.len(), 5);
     sqs.expire_in_flight("q");
     assert_eq!(now(&sqs).await, []);
-    let start = json!({"SourceArn": DEAD_ARN, "DestinationArn": ARN, "MaxNumberOfMessagesPerSecond": 2});
+    let start =
+        json!({"SourceArn": DEAD_ARN, "DestinationArn": ARN, "MaxNumberOfMessagesPerSecond": 2});
     call(&sqs, "StartMessageMoveTask", start).await.unwrap();
     let moved = |sqs: &Sqs| sqs.queues().remove(1).visible;
     sleep(Duration::from_millis(10)).await;

@@ -30,7 +30,8 @@ impl AccessLog {
     /// The template can't be read.
     pub(crate) fn of(text: &str, meter: Arc<Meter>) -> anyhow::Result<Self> {
         let document = template::document(text)?;
-        let resources = document["Resources"].as_object().into_iter().flat_map(|resources| resources.values());
+        let resources =
+            document["Resources"].as_object().into_iter().flat_map(|resources| resources.values());
         let mut apis = resources.filter(|resource| resource["Type"] == "AWS::Serverless::HttpApi");
         let format = apis.find_map(|api| api.pointer("/Properties/AccessLogSettings/Format"));
         Ok(Self { format: format.and_then(Value::as_str).unwrap_or_default().to_owned(), meter })
@@ -70,9 +71,13 @@ fn line(format: &str, values: &[(&str, &str)]) -> String {
     let mut parts = format.split("$context.");
     let mut line = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).unwrap_or(part.len());
+        let end =
+            part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).unwrap_or(part.len());
         let (name, rest) = part.split_at(end);
-        let value = values.iter().find(|(other, _)| *other == name).map_or("............", |(_, value)| value);
+        let value = values
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map_or("............", |(_, value)| value);
         line.push_str(value);
         line.push_str(rest);
     }
@@ -96,7 +101,8 @@ mod tests {
         let meter = Arc::<Meter>::default();
         let text = crate::binaries::template().unwrap();
         let log = AccessLog::of(&text, meter.clone()).unwrap();
-        let request = Request::post("/api/v1/events").body(Bytes::from(vec![b' '; 600 * 1024])).unwrap();
+        let request =
+            Request::post("/api/v1/events").body(Bytes::from(vec![b' '; 600 * 1024])).unwrap();
         log.answered(&log.request(&request), &Response::new(Bytes::from_static(b"{}")));
         let usage = meter.snapshot();
         assert_eq!((usage.api_requests, usage.sent_out, usage.bytes_out), (2, 1, 2));

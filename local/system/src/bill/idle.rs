@@ -41,7 +41,8 @@ impl Standing {
     /// The template of the alarms can't be read.
     pub fn of(stack: &Stack, alarms: &str) -> anyhow::Result<Self> {
         let alarms = template::document(alarms)?;
-        let resources = alarms["Resources"].as_object().context("the alarms' template has no resources")?;
+        let resources =
+            alarms["Resources"].as_object().context("the alarms' template has no resources")?;
         let mut standing = Self { secrets: stack.secrets.len(), ..Self::default() };
         for resource in resources.values() {
             match resource["Type"].as_str() {
@@ -107,7 +108,8 @@ Resources:
     Condition: Whatever
 ";
         let stack = template::load(
-            "{AWSTemplateFormatVersion: '2010-09-09', Transform: 'AWS::Serverless-2016-10-31', Resources: {}}",
+            "{AWSTemplateFormatVersion: '2010-09-09', Transform: 'AWS::Serverless-2016-10-31', \
+             Resources: {}}",
             &[].into(),
             &crate::system::context("http://127.0.0.1:1", "http://127.0.0.1:2"),
         );
@@ -129,8 +131,10 @@ Resources:
     #[test]
     fn a_metric_that_gets_values_each_minute_costs_once_a_month() {
         let prices = Prices::known().unwrap();
-        let minute =
-            Usage { custom_metrics: [("one".to_owned(), 8), ("none".to_owned(), 0)].into(), ..Usage::default() };
+        let minute = Usage {
+            custom_metrics: [("one".to_owned(), 8), ("none".to_owned(), 0)].into(),
+            ..Usage::default()
+        };
         let bill = idle(&Standing::default(), &minute, &Terms::default(), &prices);
         assert!((bill.dollars - 0.3).abs() < 1e-9, "{}", bill.dollars);
     }
@@ -139,7 +143,16 @@ Resources:
     fn what_a_minute_costs_is_paid_43_800_times_a_month() {
         let prices = Prices::known().unwrap();
         let minute = Usage { secret_calls: 1, ..Usage::default() };
-        let bill = idle(&Standing { secrets: 2, ..Standing::default() }, &minute, &Terms::default(), &prices);
-        assert!((bill.dollars - (43_800.0 * 0.05 / 10_000.0 + 0.8)).abs() < 1e-9, "{}", bill.dollars);
+        let bill = idle(
+            &Standing { secrets: 2, ..Standing::default() },
+            &minute,
+            &Terms::default(),
+            &prices,
+        );
+        assert!(
+            (bill.dollars - (43_800.0 * 0.05 / 10_000.0 + 0.8)).abs() < 1e-9,
+            "{}",
+            bill.dollars
+        );
     }
 }

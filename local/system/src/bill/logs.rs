@@ -17,7 +17,8 @@ const OF_A_START: &str = r#"{"time":"2026-11-21T20:30:55.123Z","type":"platform.
 
 /// Adds up the bytes of the lines that Lambda writes by itself.
 pub(super) fn platform_bytes(invocations: u64, cold_starts: u64) -> u64 {
-    let of_an_invocation: u64 = OF_AN_INVOCATION.iter().map(|line| steps::log_bytes(line.len())).sum();
+    let of_an_invocation: u64 =
+        OF_AN_INVOCATION.iter().map(|line| steps::log_bytes(line.len())).sum();
     invocations * of_an_invocation + cold_starts * steps::log_bytes(OF_A_START.len())
 }
 
@@ -33,10 +34,12 @@ pub(super) fn embedded_metrics(line: &str) -> Vec<String> {
     for directive in list(&line["_aws"]["CloudWatchMetrics"]) {
         for dimensions in list(&directive["Dimensions"]) {
             let names = list(dimensions).iter().filter_map(Value::as_str);
-            let values: Vec<String> = names.map(|name| format!("{name}={}", text(&line[name]))).collect();
+            let values: Vec<String> =
+                names.map(|name| format!("{name}={}", text(&line[name]))).collect();
             for metric in list(&directive["Metrics"]) {
                 let (namespace, name) = (text(&directive["Namespace"]), text(&metric["Name"]));
-                found.push(format!("{namespace} {name} {}", values.join(" ")).trim_end().to_owned());
+                found
+                    .push(format!("{namespace} {name} {}", values.join(" ")).trim_end().to_owned());
             }
         }
     }
@@ -59,8 +62,12 @@ mod tests {
     fn a_metric_counts_once_for_each_set_of_its_dimensions() {
         let line = r#"{"_aws":{"Timestamp":1,"CloudWatchMetrics":[{"Namespace":"P","Dimensions":[["stage"],["stage","why"]],
             "Metrics":[{"Name":"sent"},{"Name":"took"}]}]},"stage":"live","why":"retry","sent":1,"took":[5,6]}"#;
-        let expected =
-            ["P sent stage=live", "P took stage=live", "P sent stage=live why=retry", "P took stage=live why=retry"];
+        let expected = [
+            "P sent stage=live",
+            "P took stage=live",
+            "P sent stage=live why=retry",
+            "P took stage=live why=retry",
+        ];
         assert_eq!(embedded_metrics(line), expected);
         assert!(embedded_metrics(r#"{"message":"attempted"}"#).is_empty());
         assert!(embedded_metrics(r#"no JSON with "_aws" in it"#).is_empty());

@@ -30,11 +30,17 @@ impl Terms {
     ///
     /// # Errors
     /// The template lacks something of it.
-    pub fn of(stack: &Stack, text: &str, parameters: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+    pub fn of(
+        stack: &Stack,
+        text: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
         let template = Template { document: template::document(text)?, parameters };
-        let days = stack.functions.iter().find_map(|function| function.environment.get("RETENTION_DAYS"));
+        let days =
+            stack.functions.iter().find_map(|function| function.environment.get("RETENTION_DAYS"));
         let days: u32 = days.context("no function has RETENTION_DAYS")?.parse()?;
-        let log_days = template.parameter("LogRetentionDays").context("there is no LogRetentionDays")?;
+        let log_days =
+            template.parameter("LogRetentionDays").context("there is no LogRetentionDays")?;
         let mut terms = Self { log_days: log_days.parse()?, ..Self::default() };
         terms.table_days.insert(table(stack, "EventsTable")?, days + EVENT_EXTRA_DAYS);
         terms.table_days.insert(table(stack, "DeliveriesTable")?, days);
@@ -87,7 +93,8 @@ impl Template<'_> {
 
     /// Tells if a table has point-in-time recovery. A setting with a condition counts as enabled.
     fn backs_up(&self, table: &str) -> bool {
-        let recovery = &self.document["Resources"][table]["Properties"]["PointInTimeRecoverySpecification"];
+        let recovery =
+            &self.document["Resources"][table]["Properties"]["PointInTimeRecoverySpecification"];
         let enabled = recovery.get("PointInTimeRecoveryEnabled");
         enabled.is_some_and(|enabled| *enabled != Value::Bool(false))
     }
@@ -112,9 +119,11 @@ mod tests {
     use crate::{binaries, system::stack_of};
 
     fn terms(text: &str, parameters: &[(&str, &str)]) -> Terms {
-        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let parameters =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let parameters = parameters.collect();
-        let stack = stack_of(text, &parameters, "http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
+        let stack =
+            stack_of(text, &parameters, "http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
         Terms::of(&stack, text, &parameters).unwrap()
     }
 
@@ -138,7 +147,8 @@ mod tests {
 
     fn quiet(level: &str) -> bool {
         let text = binaries::template().unwrap();
-        let with_level = text.replace("      LogFormat: JSON\n", &format!("      LogFormat: JSON\n      {level}\n"));
+        let with_level = text
+            .replace("      LogFormat: JSON\n", &format!("      LogFormat: JSON\n      {level}\n"));
         assert_ne!(with_level, text);
         terms(&with_level, &[]).silent.contains("deliver")
     }

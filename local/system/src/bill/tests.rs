@@ -28,12 +28,21 @@ fn owned(lines: &[(&str, f64)]) -> Vec<(String, f64)> {
 
 #[test]
 fn invocations_cost_their_requests_and_their_memory_for_as_long_as_they_take() {
-    let invoked = Invoked { invocations: 1_000_000, billed_ms: 2_000_000_000, memory_mb: 512, ..Invoked::default() };
-    let mut lines = dollars(&Usage { functions: [("deliver".to_owned(), invoked)].into(), ..Usage::default() });
+    let invoked = Invoked {
+        invocations: 1_000_000,
+        billed_ms: 2_000_000_000,
+        memory_mb: 512,
+        ..Invoked::default()
+    };
+    let mut lines =
+        dollars(&Usage { functions: [("deliver".to_owned(), invoked)].into(), ..Usage::default() });
     // Half a GB for 2,000,000 seconds.
     assert_eq!(lines[..2], owned(&[("Lambda requests", 0.2), ("Lambda time: deliver", 13.3334)]));
     let logs = lines.split_off(2);
-    assert_eq!(logs.iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(), ["Logs: Lambda's own", "Logs: storage"]);
+    assert_eq!(
+        logs.iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(),
+        ["Logs: Lambda's own", "Logs: storage"]
+    );
 }
 
 #[test]
@@ -41,7 +50,11 @@ fn requests_and_units_cost_their_list_price() {
     let usage = Usage {
         api_requests: 2_000_000,
         sqs_requests: [("poller".to_owned(), 5_000_000)].into(),
-        tables: [("Registry".to_owned(), Capacity { reads: 4e6, writes: 2e6, items: 9, bytes: GIB })].into(),
+        tables: [(
+            "Registry".to_owned(),
+            Capacity { reads: 4e6, writes: 2e6, items: 9, bytes: GIB },
+        )]
+        .into(),
         secret_calls: 10_000,
         ..Usage::default()
     };
@@ -52,7 +65,11 @@ fn requests_and_units_cost_their_list_price() {
         ("DynamoDB reads: Registry", 0.5),
         ("Secrets Manager calls", 0.05),
     ];
-    assert_eq!(dollars(&usage), owned(&expected), "and what is in the Registry does not grow with the events");
+    assert_eq!(
+        dollars(&usage),
+        owned(&expected),
+        "and what is in the Registry does not grow with the events"
+    );
 }
 
 #[test]
@@ -61,12 +78,19 @@ fn what_is_stored_costs_as_long_as_it_is_kept_and_backups_too() {
     let capacity = Capacity { items, bytes: GIB - 100 * items, ..Capacity::default() };
     let usage = Usage { tables: [("Events".to_owned(), capacity)].into(), ..Usage::default() };
     // A GiB with the frames of its items, for two months.
-    assert_eq!(dollars(&usage), owned(&[("DynamoDB storage: Events", 0.5), ("DynamoDB backups: Events", 0.4)]));
+    assert_eq!(
+        dollars(&usage),
+        owned(&[("DynamoDB storage: Events", 0.5), ("DynamoDB backups: Events", 0.4)])
+    );
 }
 
 #[test]
 fn logs_cost_when_they_are_written_and_while_they_are_kept() {
-    let usage = Usage { log_bytes: [("deliver".to_owned(), GIB)].into(), access_log_bytes: GIB, ..Usage::default() };
+    let usage = Usage {
+        log_bytes: [("deliver".to_owned(), GIB)].into(),
+        access_log_bytes: GIB,
+        ..Usage::default()
+    };
     let expected = [("Logs: deliver", 0.5), ("Logs: API access", 0.5), ("Logs: storage", 0.03)];
     assert_eq!(dollars(&usage), owned(&expected));
 }

@@ -122,7 +122,10 @@ impl Usage {
 }
 
 /// Subtracts the counts of an earlier moment.
-fn counted_since(now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+fn counted_since(
+    now: &BTreeMap<String, u64>,
+    before: &BTreeMap<String, u64>,
+) -> BTreeMap<String, u64> {
     let mut since = now.clone();
     for (name, count) in &mut since {
         *count = count.saturating_sub(before.get(name).copied().unwrap_or_default());
@@ -165,20 +168,26 @@ mod tests {
     #[test]
     fn what_was_used_since_is_the_difference() {
         let since = invoked(10, 2000, 100).since(&invoked(4, 500, 40));
-        let expected = Invoked { invocations: 6, cold_starts: 0, billed_ms: 1500, cpu_ms: 60, memory_mb: 512 };
+        let expected =
+            Invoked { invocations: 6, cold_starts: 0, billed_ms: 1500, cpu_ms: 60, memory_mb: 512 };
         assert_eq!(since.functions["deliver"], expected);
     }
 
     #[test]
     fn cpu_time_takes_longer_on_a_share_of_a_processor() {
         // 512 MB are 0.289 of a processor, so 100 ms of work take 346 ms: 246 ms more than here.
-        assert_eq!(invoked(1, 1000, 100).on_shares_of_a_processor().functions["deliver"].billed_ms, 1246);
+        assert_eq!(
+            invoked(1, 1000, 100).on_shares_of_a_processor().functions["deliver"].billed_ms,
+            1246
+        );
     }
 
     #[test]
     fn an_assumed_duration_takes_the_place_of_what_was_measured() {
         assert_eq!(
-            invoked(10, 99, 5).assuming(|_, invoked| 200 * invoked.invocations).functions["deliver"].billed_ms,
+            invoked(10, 99, 5).assuming(
+                |_, invoked| 200 * invoked.invocations
+            ).functions["deliver"].billed_ms,
             2000
         );
     }

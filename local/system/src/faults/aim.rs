@@ -125,9 +125,15 @@ impl Aimed {
         }
     }
 
-    pub(super) fn take(&self, function: &str, operation: &str, body: &Value) -> Option<(Action, Self)> {
+    pub(super) fn take(
+        &self,
+        function: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Option<(Action, Self)> {
         let State { aim, seen, hits, is_over, hit, .. } = &*self.0;
-        if is_over.load(Ordering::SeqCst) || aim.function != function || aim.operation != operation {
+        if is_over.load(Ordering::SeqCst) || aim.function != function || aim.operation != operation
+        {
             return None;
         }
         if aim.containing.as_ref().is_some_and(|text| !body.to_string().contains(text)) {

@@ -30,7 +30,9 @@ impl FaultSpec {
             return text.parse().map_err(|error: FaultSpecError| error.to_string());
         }
         let spec: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        match [spec.duplicate, spec.fail, spec.lose, spec.busy].into_iter().find(|chance| !(0.0..=1.0).contains(chance))
+        match [spec.duplicate, spec.fail, spec.lose, spec.busy]
+            .into_iter()
+            .find(|chance| !(0.0..=1.0).contains(chance))
         {
             Some(chance) => Err(format!("{chance} is no chance: it has to be 0 to 1")),
             None => Ok(spec),
@@ -44,11 +46,16 @@ mod interval_text {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(interval: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        interval: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         interval.map(|interval| format!("{}ms", interval.as_millis())).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
         let Some(text) = text else { return Ok(None) };
         match super::interval(&text) {
@@ -119,9 +126,11 @@ mod tests {
 
     #[test]
     fn the_documented_example() {
-        let spec: FaultSpec = "seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%".parse().unwrap();
+        let spec: FaultSpec =
+            "seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%".parse().unwrap();
         let kill = Some(Duration::from_millis(500));
-        let expected = FaultSpec { seed: 7, kill, duplicate: 0.05, fail: 0.05, lose: 0.01, busy: 0.02 };
+        let expected =
+            FaultSpec { seed: 7, kill, duplicate: 0.05, fail: 0.05, lose: 0.01, busy: 0.02 };
         assert_eq!(spec, expected);
         assert_eq!("".parse(), Ok(FaultSpec::default()));
         assert_eq!("kill=2s".parse::<FaultSpec>().unwrap().kill, Some(Duration::from_secs(2)));
@@ -131,7 +140,10 @@ mod tests {
     fn json_says_the_same_and_what_is_shown_can_be_sent_back() {
         let spec: FaultSpec = "seed=7,kill=2s,fail=5%".parse().unwrap();
         let shown = serde_json::to_string(&spec).unwrap();
-        assert_eq!(shown, r#"{"seed":7,"kill":"2000ms","duplicate":0.0,"fail":0.05,"lose":0.0,"busy":0.0}"#);
+        assert_eq!(
+            shown,
+            r#"{"seed":7,"kill":"2000ms","duplicate":0.0,"fail":0.05,"lose":0.0,"busy":0.0}"#
+        );
         assert_eq!(FaultSpec::read(&shown).as_ref(), Ok(&spec));
         assert_eq!(FaultSpec::read(r#"{"seed": 7, "kill": "2s", "fail": 0.05}"#), Ok(spec));
         assert_eq!(FaultSpec::read(" {}"), Ok(FaultSpec::default()));

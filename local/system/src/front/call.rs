@@ -53,7 +53,11 @@ impl Call {
             "secretsmanager" => Service::SecretsManager,
             _ => return None,
         };
-        Some(Self { service, action: action.to_owned(), body: serde_json::from_slice(body).unwrap_or_default() })
+        Some(Self {
+            service,
+            action: action.to_owned(),
+            body: serde_json::from_slice(body).unwrap_or_default(),
+        })
     }
 
     /// Names the operation with its service, such as `dynamodb:UpdateItem`.
@@ -106,7 +110,10 @@ impl Call {
             }
             items.extend(table["Keys"].as_array().into_iter().flatten());
         }
-        items.into_iter().map(|item| item[PARTITION_KEY]["S"].as_str().unwrap_or_default()).collect()
+        items
+            .into_iter()
+            .map(|item| item[PARTITION_KEY]["S"].as_str().unwrap_or_default())
+            .collect()
     }
 
     /// Reads the partition key of a query whose condition begins with `pk = :value`.
@@ -127,7 +134,9 @@ impl Call {
                 let items = self.body["TransactItems"].as_array().into_iter().flatten();
                 let parts = items.filter_map(Value::as_object).flatten();
                 parts
-                    .map(|(kind, part)| (format!("dynamodb:{}", single(kind)), names.table(&part["TableName"])))
+                    .map(|(kind, part)| {
+                        (format!("dynamodb:{}", single(kind)), names.table(&part["TableName"]))
+                    })
                     .collect()
             }
             _ => {
@@ -176,10 +185,14 @@ mod tests {
 
     fn permissions(target: &str, body: Value) -> Vec<(String, String)> {
         let names = Names {
-            tables: BTreeMap::from([("t".to_owned(), "arn:t".to_owned()), ("u".to_owned(), "arn:u".to_owned())]),
+            tables: BTreeMap::from([
+                ("t".to_owned(), "arn:t".to_owned()),
+                ("u".to_owned(), "arn:u".to_owned()),
+            ]),
             queues: BTreeMap::from([("q".to_owned(), "arn:q".to_owned())]),
         };
-        let headers = HeaderMap::from_iter([("x-amz-target".parse().unwrap(), target.parse().unwrap())]);
+        let headers =
+            HeaderMap::from_iter([("x-amz-target".parse().unwrap(), target.parse().unwrap())]);
         Call::of(&headers, body.to_string().as_bytes()).unwrap().permissions(&names)
     }
 
@@ -188,12 +201,22 @@ mod tests {
         assert_eq!(keys(json!({"Item": {"pk": {"S": "a"}, "sk": {"S": "b"}}})), ["a"]);
         assert_eq!(keys(json!({"Key": {"pk": {"S": "a"}}})), ["a"]);
         assert_eq!(keys(json!({"Key": {"other": {"S": "a"}}})), [""]);
-        let parts = json!([{"Put": {"Item": {"pk": {"S": "a"}}}}, {"Update": {"Key": {"pk": {"S": "b"}}}}]);
+        let parts =
+            json!([{"Put": {"Item": {"pk": {"S": "a"}}}}, {"Update": {"Key": {"pk": {"S": "b"}}}}]);
         assert_eq!(keys(json!({ "TransactItems": parts })), ["a", "b"]);
-        let batch = json!({"RequestItems": {"t": {"Keys": [{"pk": {"S": "a"}}, {"other": {"S": "b"}}]}, "u": [{"PutRequest": {}}]}});
+        let batch = json!({
+            "RequestItems": {
+                "t": {"Keys": [{"pk": {"S": "a"}}, {"other": {"S": "b"}}]},
+                "u": [{"PutRequest": {}}],
+            },
+        });
         assert_eq!(keys(batch), ["a", ""]);
-        let writes =
-            json!([{"PutRequest": {"Item": {"pk": {"S": "a"}}}}, {"DeleteRequest": {"Key": {"pk": {"S": "b"}}}}]);
+        let writes = json!(
+            [
+                {"PutRequest": {"Item": {"pk": {"S": "a"}}}},
+                {"DeleteRequest": {"Key": {"pk": {"S": "b"}}}}
+            ]
+        );
         assert_eq!(keys(json!({ "RequestItems": { "t": writes } })), ["a", "b"]);
     }
 
@@ -205,7 +228,10 @@ mod tests {
 
     fn queried_keys(condition: &str) -> Vec<String> {
         let values = json!({":pk": {"S": "a"}, ":sk": {"S": "b"}});
-        keys_of("Query", json!({"KeyConditionExpression": condition, "ExpressionAttributeValues": values}))
+        keys_of(
+            "Query",
+            json!({"KeyConditionExpression": condition, "ExpressionAttributeValues": values}),
+        )
     }
 
     fn keys(body: Value) -> Vec<String> {
@@ -219,14 +245,16 @@ mod tests {
 
     fn assert_needs(target: &str, body: Value, expected: &[(&str, &str)]) {
         let needed = permissions(target, body);
-        let needed: Vec<_> = needed.iter().map(|(action, arn)| (action.as_str(), arn.as_str())).collect();
+        let needed: Vec<_> =
+            needed.iter().map(|(action, arn)| (action.as_str(), arn.as_str())).collect();
         assert_eq!(needed, expected, "{target}");
     }
 
     #[test]
     fn a_call_needs_a_permission_on_its_table_or_its_index() {
         for action in ["GetItem", "Query", "Scan"] {
-            let (target, needed) = (format!("DynamoDB_20120810.{action}"), format!("dynamodb:{action}"));
+            let (target, needed) =
+                (format!("DynamoDB_20120810.{action}"), format!("dynamodb:{action}"));
             assert_needs(&target, json!({"TableName": "t"}), &[(&needed, "arn:t")]);
             let on_index = json!({"TableName": "t", "IndexName": "due"});
             assert_needs(&target, on_index, &[(&needed, "arn:t/index/due")]);
@@ -238,7 +266,8 @@ mod tests {
         let reads = json!({"RequestItems": {"t": {}, "u": {}}});
         let needed = [("dynamodb:BatchGetItem", "arn:t"), ("dynamodb:BatchGetItem", "arn:u")];
         assert_needs("DynamoDB_20120810.BatchGetItem", reads, &needed);
-        let writes = json!({"RequestItems": {"t": [{"PutRequest": {}}], "other": [{"DeleteRequest": {}}]}});
+        let writes =
+            json!({"RequestItems": {"t": [{"PutRequest": {}}], "other": [{"DeleteRequest": {}}]}});
         let needed = [("dynamodb:BatchWriteItem", "other"), ("dynamodb:BatchWriteItem", "arn:t")];
         assert_needs("DynamoDB_20120810.BatchWriteItem", writes, &needed);
     }
@@ -258,10 +287,12 @@ mod tests {
             ("dynamodb:ConditionCheckItem", "arn:u"),
         ];
         assert_needs("DynamoDB_20120810.TransactWriteItems", parts, &needed);
-        let two_in_one = json!({"TransactItems": [{"Delete": {"TableName": "t"}, "Put": {"TableName": "u"}}]});
+        let two_in_one =
+            json!({"TransactItems": [{"Delete": {"TableName": "t"}, "Put": {"TableName": "u"}}]});
         let needed = [("dynamodb:DeleteItem", "arn:t"), ("dynamodb:PutItem", "arn:u")];
         assert_needs("DynamoDB_20120810.TransactWriteItems", two_in_one, &needed);
-        let reads = json!({"TransactItems": [{"Get": {"TableName": "t"}}, {"Get": {"TableName": "u"}}]});
+        let reads =
+            json!({"TransactItems": [{"Get": {"TableName": "t"}}, {"Get": {"TableName": "u"}}]});
         let needed = [("dynamodb:GetItem", "arn:t"), ("dynamodb:GetItem", "arn:u")];
         assert_needs("DynamoDB_20120810.TransactGetItems", reads, &needed);
     }
@@ -273,6 +304,10 @@ mod tests {
         let send = json!({"QueueUrl": "http://127.0.0.1:1/0/other"});
         assert_needs("AmazonSQS.SendMessage", send, &[("sqs:SendMessage", "other")]);
         let get = json!({"SecretId": "arn:s"});
-        assert_needs("secretsmanager.GetSecretValue", get, &[("secretsmanager:GetSecretValue", "arn:s")]);
+        assert_needs(
+            "secretsmanager.GetSecretValue",
+            get,
+            &[("secretsmanager:GetSecretValue", "arn:s")],
+        );
     }
 }

@@ -28,7 +28,10 @@ pub(super) fn report(call: &Call, answer: &[u8], left_out: Value) -> String {
     match (call.service, call.action.as_str()) {
         (Service::Sqs, _) => {
             let failed = left_out.as_array().into_iter().flatten().map(|entry| {
-                json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false, "Message": "an injected fault" })
+                json!({
+                    "Id": entry["Id"], "Code": "InternalError", "SenderFault": false,
+                    "Message": "an injected fault",
+                })
             });
             let mut all = answer["Failed"].as_array().cloned().unwrap_or_default();
             all.extend(failed);
@@ -95,15 +98,22 @@ mod tests {
         );
         let (kept, left_out) = part(&call, &[0, 2]);
         assert_eq!(kept.unwrap()["Entries"], json!([{"Id": "b"}]));
-        let report: Value = serde_json::from_str(&report(&call, br#"{"Successful":[{"Id":"b"}]}"#, left_out)).unwrap();
-        let ids: Vec<_> = report["Failed"].as_array().unwrap().iter().map(|entry| entry["Id"].clone()).collect();
+        let report: Value =
+            serde_json::from_str(&report(&call, br#"{"Successful":[{"Id":"b"}]}"#, left_out))
+                .unwrap();
+        let ids: Vec<_> =
+            report["Failed"].as_array().unwrap().iter().map(|entry| entry["Id"].clone()).collect();
         assert_eq!(ids, ["a", "c"]);
         assert_eq!(part(&call, &[0, 1, 2]).0, None);
     }
 
     #[test]
     fn dynamodb_items_are_reported_as_unprocessed() {
-        let write = call(Service::DynamoDb, "BatchWriteItem", json!({"RequestItems": {"t": [1, 2], "u": [3]}}));
+        let write = call(
+            Service::DynamoDb,
+            "BatchWriteItem",
+            json!({"RequestItems": {"t": [1, 2], "u": [3]}}),
+        );
         let (kept, left_out) = part(&write, &[1, 2]);
         assert_eq!(kept.unwrap()["RequestItems"], json!({"t": [1]}));
         assert_eq!(left_out, json!({"t": [2], "u": [3]}));

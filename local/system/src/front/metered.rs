@@ -36,11 +36,13 @@ pub(super) fn count(parts: &Parts, who: &str, call: &Call, answer: &Response<Byt
         Service::SecretsManager => meter.secret(),
         Service::DynamoDb if answer.status().is_success() => {
             for units in units(answer.body()) {
-                let (reads, writes) = if is_write(&call.action) { (0.0, units.units) } else { (units.units, 0.0) };
+                let (reads, writes) =
+                    if is_write(&call.action) { (0.0, units.units) } else { (units.units, 0.0) };
                 meter.table(&units.table, reads, writes);
             }
             if let Some(table) = &parts.events_table {
-                let writes = call.body["RequestItems"][table.as_str()].as_array().into_iter().flatten();
+                let writes =
+                    call.body["RequestItems"][table.as_str()].as_array().into_iter().flatten();
                 let puts = writes.filter(|write| write.get("PutRequest").is_some());
                 meter.events(puts.count() as u64);
             }
@@ -76,7 +78,10 @@ fn text_length(value: &Value) -> usize {
 }
 
 fn is_write(action: &str) -> bool {
-    matches!(action, "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems")
+    matches!(
+        action,
+        "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems"
+    )
 }
 
 /// The units that a call took of a table.
@@ -114,14 +119,20 @@ fn refused<'a>(call: &'a Call, answer: &[u8]) -> Vec<(&'a str, f64)> {
         #[serde(rename = "__type")]
         kind: String,
     }
-    let kind = serde_json::from_slice::<Refusal>(answer).map_or(String::new(), |refusal| refusal.kind);
+    let kind =
+        serde_json::from_slice::<Refusal>(answer).map_or(String::new(), |refusal| refusal.kind);
     match kind.rsplit('#').next() {
         Some("ConditionalCheckFailedException") => {
             call.body["TableName"].as_str().map(|table| (table, 1.0)).into_iter().collect()
         }
         Some("TransactionCanceledException") if is_write(&call.action) => {
-            let parts = call.body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object);
-            let tables = parts.flat_map(|part| part.values()).filter_map(|part| part["TableName"].as_str());
+            let parts = call.body["TransactItems"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_object);
+            let tables =
+                parts.flat_map(|part| part.values()).filter_map(|part| part["TableName"].as_str());
             tables.map(|table| (table, 2.0)).collect()
         }
         _ => Vec::new(),
@@ -136,7 +147,8 @@ mod tests {
 
     fn asked(body: &'static str) -> String {
         let body = Bytes::from_static(body.as_bytes());
-        let headers = [("x-amz-target".parse().unwrap(), "DynamoDB_20120810.GetItem".parse().unwrap())];
+        let headers =
+            [("x-amz-target".parse().unwrap(), "DynamoDB_20120810.GetItem".parse().unwrap())];
         let call = Call::of(&http::HeaderMap::from_iter(headers), &body).unwrap();
         let request = asking_for_units(&call, Request::new(body));
         String::from_utf8(request.into_body().to_vec()).unwrap()
@@ -144,7 +156,10 @@ mod tests {
 
     #[test]
     fn a_call_asks_for_its_units_once() {
-        assert_eq!(asked(r#"{"TableName":"t"}"#), r#"{"ReturnConsumedCapacity":"TOTAL","TableName":"t"}"#);
+        assert_eq!(
+            asked(r#"{"TableName":"t"}"#),
+            r#"{"ReturnConsumedCapacity":"TOTAL","TableName":"t"}"#
+        );
         let asks_itself = r#"{"TableName":"t","ReturnConsumedCapacity":"NONE"}"#;
         assert_eq!(asked(asks_itself), asks_itself);
         assert_eq!(asked("{}"), "{}");
@@ -154,8 +169,14 @@ mod tests {
     #[test]
     fn all_messages_of_a_call_count_with_their_attributes() {
         let attribute = json!({ "reason": { "DataType": "String", "StringValue": "exhausted" } });
-        assert_eq!(sent_bytes(&json!({ "MessageBody": "12345", "MessageAttributes": attribute })), 5 + 6 + 6 + 9);
-        assert_eq!(sent_bytes(&json!({ "Entries": [{ "MessageBody": "123" }, { "MessageBody": "12" }] })), 5);
+        assert_eq!(
+            sent_bytes(&json!({ "MessageBody": "12345", "MessageAttributes": attribute })),
+            5 + 6 + 6 + 9
+        );
+        assert_eq!(
+            sent_bytes(&json!({ "Entries": [{ "MessageBody": "123" }, { "MessageBody": "12" }] })),
+            5
+        );
         assert_eq!(sent_bytes(&json!({ "Entries": [{ "ReceiptHandle": "x" }] })), 0);
     }
 
@@ -184,10 +205,18 @@ mod tests {
     #[test]
     fn a_write_whose_condition_does_not_hold_is_billed() {
         let put = call("PutItem", json!({ "TableName": "t" }));
-        assert_eq!(refused(&put, answer("ConditionalCheckFailedException").as_bytes()), [("t", 1.0)]);
+        assert_eq!(
+            refused(&put, answer("ConditionalCheckFailedException").as_bytes()),
+            [("t", 1.0)]
+        );
         assert_eq!(refused(&put, answer("ProvisionedThroughputExceededException").as_bytes()), []);
-        let both = json!({ "TransactItems": [{ "Put": { "TableName": "t" } }, { "Update": { "TableName": "u" } }] });
+        let both = json!({
+            "TransactItems": [{ "Put": { "TableName": "t" } }, { "Update": { "TableName": "u" } }],
+        });
         let both = call("TransactWriteItems", both);
-        assert_eq!(refused(&both, answer("TransactionCanceledException").as_bytes()), [("t", 2.0), ("u", 2.0)]);
+        assert_eq!(
+            refused(&both, answer("TransactionCanceledException").as_bytes()),
+            [("t", 2.0), ("u", 2.0)]
+        );
     }
 }

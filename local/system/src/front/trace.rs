@@ -13,7 +13,9 @@ const HEADER: &str = "x-amzn-trace-id";
 /// Copies the call's trace header into its messages. The header of the message itself comes first,
 /// if it has one (<https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>).
 pub(super) fn keep(call: &mut Call, request: Request<Bytes>) -> Request<Bytes> {
-    let Some(header) = request.headers().get(HEADER).and_then(|header| header.to_str().ok()) else { return request };
+    let Some(header) = request.headers().get(HEADER).and_then(|header| header.to_str().ok()) else {
+        return request;
+    };
     let messages = messages(call);
     if messages.is_empty() {
         return request;
@@ -63,13 +65,18 @@ mod tests {
     #[test]
     fn each_message_gets_the_header_of_its_call() {
         let sent = kept("AmazonSQS.SendMessage", r#"{"MessageBody":"a"}"#, Some("Root=1"));
-        let expected = json!({ "MessageBody": "a", "MessageSystemAttributes": attribute("Root=1") });
+        let expected =
+            json!({ "MessageBody": "a", "MessageSystemAttributes": attribute("Root=1") });
         assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), expected);
 
         let own = json!({ "Id": "b", "MessageSystemAttributes": attribute("Root=2") });
         let batch = json!({ "Entries": [{ "Id": "a" }, own] });
-        let sent: Value =
-            serde_json::from_str(&kept("AmazonSQS.SendMessageBatch", &batch.to_string(), Some("Root=1"))).unwrap();
+        let sent: Value = serde_json::from_str(&kept(
+            "AmazonSQS.SendMessageBatch",
+            &batch.to_string(),
+            Some("Root=1"),
+        ))
+        .unwrap();
         let expected = [json!({ "Id": "a", "MessageSystemAttributes": attribute("Root=1") }), own];
         assert_eq!(sent, json!({ "Entries": expected }), "a message's own comes first");
     }

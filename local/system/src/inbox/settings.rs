@@ -72,9 +72,14 @@ mod tests {
 
     #[test]
     fn answers_come_in_turn_each_as_often_as_it_says_and_then_the_default() {
-        let responses = VecDeque::from([Answer::status(500, 2), Answer::status(404, 0), Answer::status(410, 1)]);
+        let responses = VecDeque::from([
+            Answer::status(500, 2),
+            Answer::status(404, 0),
+            Answer::status(410, 1),
+        ]);
         let statuses = |default: Option<Answer>| {
-            let mut settings = Settings { responses: responses.clone(), default, ..Settings::default() };
+            let mut settings =
+                Settings { responses: responses.clone(), default, ..Settings::default() };
             (0..6).map(|_| settings.next_answer().status).collect::<Vec<_>>()
         };
         assert_eq!(statuses(None), [500, 500, 410, 200, 200, 200]);
@@ -83,8 +88,15 @@ mod tests {
 
     #[test]
     fn only_a_status_has_to_be_told() {
-        let settings: Settings = serde_json::from_str(r#"{"default": {"status": 200, "body": "ok"}}"#).unwrap();
-        assert_eq!(settings.default, Some(Answer { body: "ok".to_owned(), ..Answer::status(200, 1) }));
-        assert!(serde_json::from_str::<Settings>(r#"{"default": {"status": 200, "bodi": "ok"}}"#).is_err());
+        let settings: Settings =
+            serde_json::from_str(r#"{"default": {"status": 200, "body": "ok"}}"#).unwrap();
+        assert_eq!(
+            settings.default,
+            Some(Answer { body: "ok".to_owned(), ..Answer::status(200, 1) })
+        );
+        assert!(
+            serde_json::from_str::<Settings>(r#"{"default": {"status": 200, "bodi": "ok"}}"#)
+                .is_err()
+        );
     }
 }

@@ -43,8 +43,10 @@ fn lines(request: &Arrived) -> Vec<(&str, &str)> {
 #[tokio::test]
 async fn the_header_lines_are_those_that_were_sent_in_each_request_of_a_connection() {
     let (inbox, _server, address) = start().await;
-    let first = "POST /inbox/mine HTTP/1.1\r\nHost: localhost\r\nX-Twice: 1\r\nwebhook-id:  a  \r\nx-twice: 2\r\nContent-Length: 4\r\nEmpty:\r\n\r\nB: c";
-    let chunked = "POST /inbox/mine HTTP/1.1\r\ntransfer-encoding: chunked\r\nb: 1\r\nhost: localhost\r\na: 2\r\nb: 3\r\n\r\n3\r\na:b\r\n0\r\n\r\n";
+    let first = "POST /inbox/mine HTTP/1.1\r\nHost: localhost\r\nX-Twice: \
+        1\r\nwebhook-id:  a  \r\nx-twice: 2\r\nContent-Length: 4\r\nEmpty:\r\n\r\nB: c";
+    let chunked = "POST /inbox/mine HTTP/1.1\r\ntransfer-encoding: chunked\r\nb: 1\r\nhost: \
+        localhost\r\na: 2\r\nb: 3\r\n\r\n3\r\na:b\r\n0\r\n\r\n";
     send(&address, &[first, chunked, first]).await;
     let arrived = inbox.arrived("mine");
     let sent = [
@@ -56,8 +58,17 @@ async fn the_header_lines_are_those_that_were_sent_in_each_request_of_a_connecti
         ("Empty", ""),
     ];
     assert_eq!(lines(&arrived[0]), sent);
-    assert_eq!((arrived[0].body.as_str(), arrived[0].headers["webhook-id"].as_str()), ("B: c", "a"));
-    let sent_in_chunks = [("transfer-encoding", "chunked"), ("b", "1"), ("host", "localhost"), ("a", "2"), ("b", "3")];
+    assert_eq!(
+        (arrived[0].body.as_str(), arrived[0].headers["webhook-id"].as_str()),
+        ("B: c", "a")
+    );
+    let sent_in_chunks = [
+        ("transfer-encoding", "chunked"),
+        ("b", "1"),
+        ("host", "localhost"),
+        ("a", "2"),
+        ("b", "3"),
+    ];
     assert_eq!(lines(&arrived[1]), sent_in_chunks);
     assert_eq!(lines(&arrived[2]), sent);
     let shown = serde_json::to_value(&arrived[1]).unwrap();
@@ -68,7 +79,8 @@ async fn the_header_lines_are_those_that_were_sent_in_each_request_of_a_connecti
 async fn requests_sent_without_waiting_lose_no_header() {
     let (inbox, _server, address) = start().await;
     let one = "POST /inbox/mine HTTP/1.1\r\nhost: localhost\r\na: 1\r\ncontent-length: 0\r\n\r\n";
-    let other = "POST /inbox/mine HTTP/1.1\r\nhost: localhost\r\nb: 2\r\nc: 3\r\ncontent-length: 0\r\n\r\n";
+    let other =
+        "POST /inbox/mine HTTP/1.1\r\nhost: localhost\r\nb: 2\r\nc: 3\r\ncontent-length: 0\r\n\r\n";
     send(&address, &[&format!("{one}{other}")]).await;
     let both = |arrived: &[Arrived]| arrived.len() == 2;
     let arrived = inbox.wait("mine", both, Duration::from_secs(20)).await.unwrap();
@@ -82,7 +94,10 @@ async fn a_default_answer_stays_while_scripts_come_and_go() {
     let (inbox, _server, address) = start().await;
     let headers = [("content-type", "application/json"), ("x-slack-no-retry", "1")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    inbox.respond_by_default("slack", Some(Answer { body: "ok".to_owned(), headers, ..Answer::status(202, 1) }));
+    inbox.respond_by_default(
+        "slack",
+        Some(Answer { body: "ok".to_owned(), headers, ..Answer::status(202, 1) }),
+    );
     inbox.respond("slack", [Answer::status(500, 1)]);
     let request = "POST /inbox/slack HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
     let answers = send(&address, &[request; 3]).await;
@@ -94,14 +109,18 @@ async fn a_default_answer_stays_while_scripts_come_and_go() {
     }
     inbox.respond_by_default("slack", None);
     assert!(send(&address, &[request]).await[0].starts_with("HTTP/1.1 200 "));
-    assert_eq!(inbox.arrived("slack").iter().map(|request| request.answered).collect::<Vec<_>>(), [500, 202, 202, 200]);
+    assert_eq!(
+        inbox.arrived("slack").iter().map(|request| request.answered).collect::<Vec<_>>(),
+        [500, 202, 202, 200]
+    );
 }
 
 #[tokio::test]
 async fn a_time_of_arrival_is_in_milliseconds_and_in_microseconds() {
     let (inbox, _server, address) = start().await;
     let before = now_us();
-    send(&address, &["POST /inbox/mine HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"]).await;
+    send(&address, &["POST /inbox/mine HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"])
+        .await;
     let request = inbox.arrived("mine").remove(0);
     assert!((before..=now_us()).contains(&request.at_us));
     assert_eq!(request.at_us / 1000, request.at_ms);

@@ -59,7 +59,10 @@ async fn what_runs_ends_with_its_schedule() {
 }
 
 /// Returns the seconds at which the invocations of one event begin, if they end with these results.
-async fn attempts(retries: usize, results: impl IntoIterator<Item = Result<Bytes, InvokeError>>) -> Vec<u64> {
+async fn attempts(
+    retries: usize,
+    results: impl IntoIterator<Item = Result<Bytes, InvokeError>>,
+) -> Vec<u64> {
     let moments = Moments::new();
     let results = RefCell::new(results.into_iter());
     with_retries("release", retries, || {

@@ -43,7 +43,11 @@ impl Record {
             Some(lines) if are_the_same(&lines, headers) => HeaderLines(lines),
             _ => {
                 let of_map = headers.iter();
-                HeaderLines(of_map.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect())
+                HeaderLines(
+                    of_map
+                        .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+                        .collect(),
+                )
             }
         }
     }
@@ -65,14 +69,18 @@ impl Record {
 fn lines(head: &[u8]) -> Option<Vec<(String, String)>> {
     let head = text(head);
     let fields = head.trim_start().lines().skip(1).take_while(|line| !line.is_empty());
-    fields.map(|line| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))).collect()
+    fields
+        .map(|line| {
+            line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        })
+        .collect()
 }
 
 fn are_the_same(lines: &[(String, String)], headers: &HeaderMap) -> bool {
     lines.len() == headers.len()
-        && lines
-            .iter()
-            .all(|(name, value)| headers.get_all(name.as_str()).iter().any(|other| text(other.as_bytes()) == *value))
+        && lines.iter().all(|(name, value)| {
+            headers.get_all(name.as_str()).iter().any(|other| text(other.as_bytes()) == *value)
+        })
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -92,7 +100,11 @@ impl Recorded {
 }
 
 impl AsyncRead for Recorded {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         self.record.read(&buffer.filled()[before..]);
@@ -101,7 +113,11 @@ impl AsyncRead for Recorded {
 }
 
 impl AsyncWrite for Recorded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

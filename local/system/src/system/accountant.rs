@@ -41,7 +41,8 @@ impl Accountant {
     pub(crate) async fn usage(&self) -> Result<Usage, DynamoDbError> {
         let mut usage = self.meter.snapshot();
         for table in &self.stack.tables {
-            let described = self.dynamodb.call("DescribeTable", &json!({ "TableName": table.name })).await?;
+            let described =
+                self.dynamodb.call("DescribeTable", &json!({ "TableName": table.name })).await?;
             let capacity = usage.tables.entry(table.name.clone()).or_default();
             capacity.items = described["Table"]["ItemCount"].as_u64().unwrap_or_default();
             capacity.bytes = described["Table"]["TableSizeBytes"].as_u64().unwrap_or_default();
@@ -71,7 +72,8 @@ impl Accountant {
     pub(crate) async fn shown(&self) -> anyhow::Result<Shown> {
         let usage = self.usage().await?;
         let until_now = Bill::of(&usage, &self.terms()?, &Prices::known()?);
-        let for_a_million_events = (usage.events > 0).then(|| until_now.clone().for_a_million(usage.events));
+        let for_a_million_events =
+            (usage.events > 0).then(|| until_now.clone().for_a_million(usage.events));
         Ok(Shown { events: usage.events, until_now, for_a_million_events })
     }
 }

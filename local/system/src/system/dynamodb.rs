@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
 /// Starts DynamoDB as one of the tasks. Its data is in this directory, or else in memory.
-pub(super) async fn start(data: Option<&Path>, tasks: &mut JoinSet<()>) -> anyhow::Result<DynamoDb> {
+pub(super) async fn start(
+    data: Option<&Path>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<DynamoDb> {
     let database = match data {
         Some(data) => Database::new(&data.join("dynamodb.sqlite").to_string_lossy()),
         None => Database::memory(),
@@ -87,7 +90,11 @@ impl DynamoDb {
         });
         match self.call("UpdateTimeToLive", &ttl).await {
             // A kept table has it already.
-            Err(DynamoDbError::Refused { message, .. }) if message.contains("TimeToLive is already enabled") => Ok(()),
+            Err(DynamoDbError::Refused { message, .. })
+                if message.contains("TimeToLive is already enabled") =>
+            {
+                Ok(())
+            }
             enabled => enabled.map(drop),
         }
     }
@@ -113,7 +120,9 @@ impl DynamoDb {
 
     /// Carries out an operation of DynamoDB's API, such as `GetItem`.
     pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, DynamoDbError> {
-        let credential = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
+        let credential = "AWS4-HMAC-SHA256 \
+            Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, \
+            Signature=0";
         let request = self
             .http
             .post(&self.url)
@@ -132,7 +141,11 @@ impl DynamoDb {
         Err(DynamoDbError::Refused {
             operation: operation.to_owned(),
             kind: kind.rsplit('#').next().unwrap_or_default().to_owned(),
-            message: body["message"].as_str().or(body["Message"].as_str()).unwrap_or_default().to_owned(),
+            message: body["message"]
+                .as_str()
+                .or(body["Message"].as_str())
+                .unwrap_or_default()
+                .to_owned(),
         })
     }
 }
@@ -154,7 +167,8 @@ mod tests {
     async fn no_page_knows_where_the_embedded_server_listens() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut tasks = JoinSet::new();
-        let (one, other) = (start(None, &mut tasks).await.unwrap(), start(None, &mut tasks).await.unwrap());
+        let (one, other) =
+            (start(None, &mut tasks).await.unwrap(), start(None, &mut tasks).await.unwrap());
         assert!(host(&one).is_loopback() && host(&other).is_loopback());
         assert_ne!(host(&one), host(&other));
         assert_eq!(one.call("ListTables", &json!({})).await.unwrap(), json!({ "TableNames": [] }));

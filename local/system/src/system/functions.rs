@@ -13,11 +13,16 @@ use crate::{bill::Meter, poller::Poller};
 
 /// The poller acts in the function's role. AWS refuses a mapping whose function lacks one of these
 /// permissions (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
-const POLLER_ACTIONS: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+const POLLER_ACTIONS: [&str; 3] =
+    ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
 /// Writes the environment in the form that `cargo lambda watch --env-file` reads.
-pub(super) fn write_environment(file: &Path, environment: &BTreeMap<String, String>) -> anyhow::Result<()> {
-    let lines: String = environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+pub(super) fn write_environment(
+    file: &Path,
+    environment: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
+    let lines: String =
+        environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     std::fs::write(file, lines).with_context(|| format!("{} can't be written", file.display()))
 }
 
@@ -43,7 +48,9 @@ pub(super) fn shared_environment(stack: &Stack, aws_url: &str) -> BTreeMap<Strin
 fn processes(mappings: &[QueueMapping], max: usize) -> usize {
     match mappings {
         [] => max,
-        mappings => mappings.iter().map(|mapping| concurrency(mapping, max)).sum::<usize>().min(max),
+        mappings => {
+            mappings.iter().map(|mapping| concurrency(mapping, max)).sum::<usize>().min(max)
+        }
     }
 }
 
@@ -80,12 +87,13 @@ pub(super) fn start(
 fn runner_of(name: &str, functions: &Functions) -> anyhow::Result<Runner> {
     match functions {
         Functions::Processes(binaries) => {
-            let binary = binaries.get(name).with_context(|| format!("there is no binary {name}"))?;
+            let binary =
+                binaries.get(name).with_context(|| format!("there is no binary {name}"))?;
             Ok(Runner::Process { binary: binary.clone() })
         }
-        Functions::External(base) => {
-            Ok(Runner::External { invoke_url: format!("{base}/2015-03-31/functions/{name}/invocations") })
-        }
+        Functions::External(base) => Ok(Runner::External {
+            invoke_url: format!("{base}/2015-03-31/functions/{name}/invocations"),
+        }),
     }
 }
 
@@ -101,8 +109,13 @@ pub(super) fn start_pollers(
         let Some(function) = functions.get(&declared.name) else { continue };
         for mapping in declared.queues.iter().filter(|mapping| mapping.enabled) {
             let arn = &mapping.queue_arn;
-            if let Some(action) = POLLER_ACTIONS.into_iter().find(|action| !declared.allows(action, arn, &[])) {
-                bail!("the role of {} does not permit {action} on {arn}, which its mapping needs", declared.logical_id);
+            if let Some(action) =
+                POLLER_ACTIONS.into_iter().find(|action| !declared.allows(action, arn, &[]))
+            {
+                bail!(
+                    "the role of {} does not permit {action} on {arn}, which its mapping needs",
+                    declared.logical_id
+                );
             }
             let poller = Poller {
                 sqs: sqs.clone(),

@@ -40,7 +40,8 @@ impl Services {
     ) -> anyhow::Result<Self> {
         let url = format!("http://{}", listener.local_addr()?);
         if let Some(data) = data {
-            std::fs::create_dir_all(data).with_context(|| format!("{} can't be made", data.display()))?;
+            std::fs::create_dir_all(data)
+                .with_context(|| format!("{} can't be made", data.display()))?;
         }
         let dynamodb = dynamodb::start(data, tasks).await?;
         dynamodb.create_tables(stack).await?;
@@ -63,8 +64,11 @@ impl Services {
 }
 
 async fn start_sqs(url: &str, stack: &Stack, faults: &Faults) -> anyhow::Result<Sqs> {
-    let sqs =
-        Sqs::new(Settings { base_url: url.to_owned(), region: REGION.to_owned(), account: ACCOUNT_ID.to_owned() });
+    let sqs = Sqs::new(Settings {
+        base_url: url.to_owned(),
+        region: REGION.to_owned(),
+        account: ACCOUNT_ID.to_owned(),
+    });
     for queue in &stack.queues {
         let body = json!({ "QueueName": queue.name, "Attributes": queue.attributes }).to_string();
         sqs.call("CreateQueue", body.as_bytes()).await.with_context(|| queue.logical_id.clone())?;
@@ -76,7 +80,10 @@ async fn start_sqs(url: &str, stack: &Stack, faults: &Faults) -> anyhow::Result<
 
 /// Puts the first key together: `spk_live_` and the value of the secret, as the template says.
 fn first_key(stack: &Stack, secrets: &Secrets) -> anyhow::Result<String> {
-    let arn = stack.outputs.get("FirstKeySecretArn").context("the template has no output FirstKeySecretArn")?;
+    let arn = stack
+        .outputs
+        .get("FirstKeySecretArn")
+        .context("the template has no output FirstKeySecretArn")?;
     let value = secrets.value(arn).context("the first key's secret is not in the template")?;
     Ok(format!("spk_live_{value}"))
 }

@@ -40,7 +40,9 @@ impl System {
         // The stack has the addresses of AWS and of the API in it.
         let aws = bind(0).await?;
         let aws_url = format!("http://{}", aws.local_addr()?);
-        let api = bind(options.port).await.with_context(|| format!("port {} can't be used", options.port))?;
+        let api = bind(options.port)
+            .await
+            .with_context(|| format!("port {} can't be used", options.port))?;
         let api_url = format!("http://{}", api.local_addr()?);
         let stack = stack_of(&options.template, &options.parameters, &aws_url, &api_url)?;
 
@@ -134,16 +136,24 @@ pub(super) async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     Ok(TcpListener::bind(("127.0.0.1", port)).await?)
 }
 
-async fn create_custom_resources(stack: &Stack, functions: &BTreeMap<String, Function>) -> anyhow::Result<()> {
+async fn create_custom_resources(
+    stack: &Stack,
+    functions: &BTreeMap<String, Function>,
+) -> anyhow::Result<()> {
     for resource in &stack.custom_resources {
-        let function =
-            functions.get(&resource.function).with_context(|| format!("{} has no function", resource.logical_id))?;
+        let function = functions
+            .get(&resource.function)
+            .with_context(|| format!("{} has no function", resource.logical_id))?;
         setup::create(resource, function).await?;
     }
     Ok(())
 }
 
-fn gateway(stack: &Stack, functions: &BTreeMap<String, Function>, faults: &Faults) -> anyhow::Result<Gateway> {
+fn gateway(
+    stack: &Stack,
+    functions: &BTreeMap<String, Function>,
+    faults: &Faults,
+) -> anyhow::Result<Gateway> {
     let routes = stack.routes.iter().map(|route| (route.route_key.clone(), route.function.clone()));
     Ok(Gateway {
         routes: Routes::new(routes)?,
@@ -153,7 +163,11 @@ fn gateway(stack: &Stack, functions: &BTreeMap<String, Function>, faults: &Fault
     })
 }
 
-fn serve_api(listener: TcpListener, gateway: Gateway, access_log: AccessLog) -> anyhow::Result<Server> {
+fn serve_api(
+    listener: TcpListener,
+    gateway: Gateway,
+    access_log: AccessLog,
+) -> anyhow::Result<Server> {
     let api = Arc::new((gateway, access_log));
     let server = Server::start(listener, move |request| {
         let api = api.clone();

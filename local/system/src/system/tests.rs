@@ -124,7 +124,9 @@ impl Worker {
     /// Calls DynamoDB with the function's credentials, and returns the answer, or the error's type
     /// and message.
     async fn call(&self, operation: &str, body: Value) -> Result<Value, (String, String)> {
-        let authorization = "AWS4-HMAC-SHA256 Credential=worker.1/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
+        let authorization = "AWS4-HMAC-SHA256 \
+            Credential=worker.1/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, \
+            Signature=0";
         let request = reqwest::Client::new()
             .post(&self.system.urls().dynamodb)
             .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
@@ -148,5 +150,8 @@ fn answer(fails: bool) -> Response<Bytes> {
     if !fails {
         return serve::json(StatusCode::OK, &json!({}));
     }
-    serve::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"errorType": "Teapot", "errorMessage": "short and stout"}))
+    serve::json(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        &json!({"errorType": "Teapot", "errorMessage": "short and stout"}),
+    )
 }

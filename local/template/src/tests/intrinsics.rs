@@ -44,7 +44,10 @@ fn functions_give_what_cloudformation_gives() {
         ("!Ref AWS::URLSuffix", "amazonaws.com"),
         ("!Ref Queue", "http://127.0.0.1:4566/000000000000/posthaste-Queue"),
         ("!Ref Named", "http://127.0.0.1:4566/000000000000/posthaste-x"),
-        ("!Ref Secret", "arn:aws:secretsmanager:us-east-1:000000000000:secret:posthaste-Secret-000000"),
+        (
+            "!Ref Secret",
+            "arn:aws:secretsmanager:us-east-1:000000000000:secret:posthaste-Secret-000000",
+        ),
         ("!Ref Logs", "posthaste-Logs"),
         ("!GetAtt Queue.Arn", "arn:aws:sqs:us-east-1:000000000000:posthaste-Queue"),
         ("!GetAtt [Queue, QueueName]", "posthaste-Queue"),
@@ -79,11 +82,17 @@ fn what_cannot_be_resolved_is_named() {
         ("!Ref Missing", "Ref: there is no Missing"),
         ("!Ref Absent", "Ref: Absent is left out by its condition"),
         ("!Ref AWS::StackId", "Ref.AWS::StackId: not supported by the local system"),
-        ("!Ref Nested", "Ref: Ref of AWS::Serverless::Application Nested: not supported by the local system"),
+        (
+            "!Ref Nested",
+            "Ref: Ref of AWS::Serverless::Application Nested: not supported by the local system",
+        ),
         ("!Ref [a]", "Ref: takes a text"),
         ("!GetAtt Missing.Arn", "Fn::GetAtt: there is no Missing"),
         ("!GetAtt Queue", "Fn::GetAtt: Queue names no attribute"),
-        ("!GetAtt Queue.Colour", "Fn::GetAtt: Colour of AWS::SQS::Queue Queue: not supported by the local system"),
+        (
+            "!GetAtt Queue.Colour",
+            "Fn::GetAtt: Colour of AWS::SQS::Queue Queue: not supported by the local system",
+        ),
         ("!Sub '${Missing}'", "Fn::Sub: there is no Missing"),
         ("!Sub '${Word'", "Fn::Sub: a ${ has no }"),
         ("!Sub '${List}'", "Fn::Sub: List is no text"),
@@ -104,10 +113,16 @@ fn what_cannot_be_resolved_is_named() {
     }
     for reference in ["'{{resolve:ssm:x}}'", "!Sub '{{resolve:secretsmanager:${Secret}}}'"] {
         let error = value_of(reference).expect_err(reference).to_string();
-        assert!(error.ends_with("}}: dynamic references are not supported by the local system"), "{error}");
+        assert!(
+            error.ends_with("}}: dynamic references are not supported by the local system"),
+            "{error}"
+        );
     }
     assert_eq!(value_of("[a]").unwrap_err().to_string(), "Outputs.Value.Value: has to be a text");
-    assert_eq!(value_of("!Ref AWS::NoValue").unwrap_err().to_string(), "Outputs.Value.Value: has to be a text");
+    assert_eq!(
+        value_of("!Ref AWS::NoValue").unwrap_err().to_string(),
+        "Outputs.Value.Value: has to be a text"
+    );
 }
 
 #[test]
@@ -115,7 +130,10 @@ fn conditions_that_make_no_sense_are_named() {
     let cases = [
         ("A: !Condition B", "Conditions.A.Condition: there is no condition B"),
         ("A: !Condition A", "Conditions.A.Condition: A depends on itself"),
-        ("{A: !Not [!Condition B], B: !Condition A}", "Conditions.B.Condition: A depends on itself"),
+        (
+            "{A: !Not [!Condition B], B: !Condition A}",
+            "Conditions.B.Condition: A depends on itself",
+        ),
         ("A: !Ref X", "Conditions.A.Ref: not supported by the local system"),
         ("A: true", "Conditions.A: has to be a condition function"),
         ("A: !And [!Equals [a, a]]", "Conditions.A.Fn::And: takes 2 to 10 conditions"),
@@ -145,24 +163,43 @@ fn parameters_are_held_against_their_declaration() {
             Err(r#""c" is none of the allowed values a, b"#),
         ),
         ("{Type: String, Default: a, AllowedPattern: '[a-z]+'}", Some("abc"), Ok("abc")),
-        ("{Type: String, Default: a, AllowedPattern: '[a-z]+'}", Some("abc1"), Err(r#""abc1" does not match [a-z]+"#)),
+        (
+            "{Type: String, Default: a, AllowedPattern: '[a-z]+'}",
+            Some("abc1"),
+            Err(r#""abc1" does not match [a-z]+"#),
+        ),
         ("{Type: String, Default: '', AllowedPattern: '^$|^a$'}", None, Ok("")),
-        ("{Type: String, Default: '', AllowedPattern: '^$|^a$'}", Some("aa"), Err(r#""aa" does not match ^$|^a$"#)),
+        (
+            "{Type: String, Default: '', AllowedPattern: '^$|^a$'}",
+            Some("aa"),
+            Err(r#""aa" does not match ^$|^a$"#),
+        ),
         ("{Type: String, Default: abc, MinLength: 2, MaxLength: 3}", None, Ok("abc")),
-        ("{Type: String, Default: a, MinLength: 2, MaxLength: 3}", None, Err(r#""a" has 1 characters, not 2 to 3"#)),
-        ("{Type: Number, Default: 2, MinValue: 2, MaxValue: 3, Description: x, NoEcho: true}", Some("3"), Ok("3")),
+        (
+            "{Type: String, Default: a, MinLength: 2, MaxLength: 3}",
+            None,
+            Err(r#""a" has 1 characters, not 2 to 3"#),
+        ),
+        (
+            "{Type: Number, Default: 2, MinValue: 2, MaxValue: 3, Description: x, NoEcho: true}",
+            Some("3"),
+            Ok("3"),
+        ),
         ("{Type: Number, Default: 2, MinValue: 2}", Some("1"), Err(r#""1" is outside MinValue 2"#)),
         ("{Type: Number, Default: 2, MaxValue: 3}", Some("4"), Err(r#""4" is outside MaxValue 3"#)),
         ("{Type: Number, Default: two}", None, Err(r#""two" is no number"#)),
     ];
     for (declaration, given, expected) in cases {
         let template = format!(
-            "Transform: AWS::Serverless-2016-10-31\nParameters:\n  P: {declaration}\nOutputs:\n  O: {{Value: !Ref P}}"
+            "Transform: AWS::Serverless-2016-10-31\nParameters:\n  P: \
+             {declaration}\nOutputs:\n  O: {{Value: !Ref P}}"
         );
         let overrides = given.map(|value| ("P".to_owned(), value.to_owned())).into_iter().collect();
         let result = load(&template, &overrides, &context());
-        let result = result.map(|stack| stack.outputs["O"].clone()).map_err(|error| error.to_string());
-        let expected = expected.map(str::to_owned).map_err(|problem| format!("Parameters.P: {problem}"));
+        let result =
+            result.map(|stack| stack.outputs["O"].clone()).map_err(|error| error.to_string());
+        let expected =
+            expected.map(str::to_owned).map_err(|problem| format!("Parameters.P: {problem}"));
         assert_eq!(result, expected, "{declaration} {given:?}");
     }
 }
@@ -170,8 +207,14 @@ fn parameters_are_held_against_their_declaration() {
 #[test]
 fn parameters_that_are_not_understood_are_errors() {
     let cases = [
-        ("{Type: List<Number>, Default: 1}", "Parameters.P.Type: List<Number>: not supported by the local system"),
-        ("{Type: String, Default: a, Colour: red}", "Parameters.P.Colour: not supported by the local system"),
+        (
+            "{Type: List<Number>, Default: 1}",
+            "Parameters.P.Type: List<Number>: not supported by the local system",
+        ),
+        (
+            "{Type: String, Default: a, Colour: red}",
+            "Parameters.P.Colour: not supported by the local system",
+        ),
         ("{Default: a}", "Parameters.P.Type: is missing"),
         ("{Type: Number, Default: 1, MinValue: x}", "Parameters.P.MinValue: has to be a number"),
     ];
@@ -179,7 +222,8 @@ fn parameters_that_are_not_understood_are_errors() {
         assert_eq!(refusal(&format!("Parameters:\n  P: {declaration}")), expected);
     }
     let overrides = BTreeMap::from([("Stag".to_owned(), "x".to_owned())]);
-    let template = "Transform: AWS::Serverless-2016-10-31\nParameters:\n  A: {Type: String, Default: a}\n  Stage: {Type: String, Default: b}";
+    let template = "Transform: AWS::Serverless-2016-10-31\nParameters:\n  A: {Type: String, \
+        Default: a}\n  Stage: {Type: String, Default: b}";
     let error = load(template, &overrides, &context()).unwrap_err().to_string();
     assert_eq!(error, "Parameters.Stag: no such parameter; there are A, Stage");
 }
@@ -199,7 +243,8 @@ Rules:
         AssertDescription: Domain needs Certificate.
 "#;
     let check = |given: &[(&str, &str)]| {
-        let overrides = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let overrides =
+            given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         load(template, &overrides, &context()).map(drop).map_err(|error| error.to_string())
     };
     assert_eq!(check(&[]), Ok(()));

@@ -5,14 +5,23 @@ use super::*;
 #[test]
 fn what_is_not_understood_of_the_template_or_its_api_is_named_with_its_path() {
     check(&[
-        ("Globals:", "Mappings: {A: {B: {C: d}}}\nGlobals:", "Mappings: not supported by the local system"),
+        (
+            "Globals:",
+            "Mappings: {A: {B: {C: d}}}\nGlobals:",
+            "Mappings: not supported by the local system",
+        ),
         (
             "AWS::Serverless-2016-10-31",
             "AWS::LanguageExtensions",
-            "Transform: the local system supports only AWS::Serverless-2016-10-31, not AWS::LanguageExtensions",
+            "Transform: the local system supports only AWS::Serverless-2016-10-31, not \
+             AWS::LanguageExtensions",
         ),
         ("Transform: AWS::Serverless-2016-10-31", "", "Transform: is missing"),
-        ("  Function:\n", "  Api: {}\n  Function:\n", "Globals.Api: not supported by the local system"),
+        (
+            "  Function:\n",
+            "  Api: {}\n  Function:\n",
+            "Globals.Api: not supported by the local system",
+        ),
         (
             "Type: AWS::Serverless::HttpApi",
             "Type: AWS::S3::Bucket",
@@ -36,8 +45,10 @@ fn what_is_not_understood_of_the_template_or_its_api_is_named_with_its_path() {
         ),
         (
             "Type: AWS::Serverless::HttpApi",
-            "Type: AWS::Serverless::HttpApi\n    Properties: {DefaultRouteSettings: {ThrottlingRateLimit: 500}}",
-            "Resources.Api.Properties.DefaultRouteSettings: needs both ThrottlingRateLimit and ThrottlingBurstLimit, or neither",
+            "Type: AWS::Serverless::HttpApi\n    Properties: {DefaultRouteSettings: \
+             {ThrottlingRateLimit: 500}}",
+            "Resources.Api.Properties.DefaultRouteSettings: needs both ThrottlingRateLimit and \
+             ThrottlingBurstLimit, or neither",
         ),
     ]);
 }
@@ -53,18 +64,21 @@ fn what_is_not_understood_of_a_function_is_named_with_its_path() {
         (
             "Runtime: provided.al2023",
             "Runtime: python3.13",
-            "Resources.Worker.Properties.Runtime: the local system supports only provided.al2023, not python3.13",
+            "Resources.Worker.Properties.Runtime: the local system supports only provided.al2023, \
+             not python3.13",
         ),
         (
             "BuildMethod: rust-cargolambda",
             "BuildMethod: makefile",
-            "Resources.Worker.Metadata.BuildMethod: the local system supports only rust-cargolambda, not makefile",
+            "Resources.Worker.Metadata.BuildMethod: the local system supports only \
+             rust-cargolambda, not makefile",
         ),
         ("{Binary: worker}", "{}", "Resources.Worker.Metadata.BuildProperties.Binary: is missing"),
         (
             "      CodeUri:",
             "      EventInvokeConfig: {DestinationConfig: {}}\n      CodeUri:",
-            "Resources.Worker.Properties.EventInvokeConfig.DestinationConfig: not supported by the local system",
+            "Resources.Worker.Properties.EventInvokeConfig.DestinationConfig: not supported by the \
+             local system",
         ),
     ]);
 }
@@ -75,42 +89,50 @@ fn what_is_not_understood_of_an_event_is_named_with_its_path() {
         (
             "BatchSize: 10",
             "FilterCriteria: {Filters: []}",
-            "Resources.Worker.Properties.Events.Queue.Properties.FilterCriteria: not supported by the local system",
+            "Resources.Worker.Properties.Events.Queue.Properties.FilterCriteria: not supported by \
+             the local system",
         ),
         (
             "BatchSize: 10",
             "ScalingConfig: {Minimum: 1}",
-            "Resources.Worker.Properties.Events.Queue.Properties.ScalingConfig.Minimum: not supported by the local system",
+            "Resources.Worker.Properties.Events.Queue.Properties.ScalingConfig.Minimum: not \
+             supported by the local system",
         ),
         (
             "Type: SQS\n",
             "Type: SNS\n",
-            "Resources.Worker.Properties.Events.Queue.Type: SNS is not supported by the local system",
+            "Resources.Worker.Properties.Events.Queue.Type: SNS is not supported by the \
+             local system",
         ),
         (
             "Method: get,",
             "Method: get, Auth: {},",
-            "Resources.Worker.Properties.Events.Get.Properties.Auth: not supported by the local system",
+            "Resources.Worker.Properties.Events.Get.Properties.Auth: not supported by the \
+             local system",
         ),
         (
             "Method: get,",
             "Method: get, PayloadFormatVersion: '1.0',",
-            "Resources.Worker.Properties.Events.Get.Properties.PayloadFormatVersion: the local system supports only 2.0, not 1.0",
+            "Resources.Worker.Properties.Events.Get.Properties.PayloadFormatVersion: the local \
+             system supports only 2.0, not 1.0",
         ),
         (
             "{ScheduleExpression: rate(1 minute)}",
             "{ScheduleExpression: rate(1 minute), RetryPolicy: {}}",
-            "Resources.Worker.Properties.Events.Tick.Properties.RetryPolicy: not supported by the local system",
+            "Resources.Worker.Properties.Events.Tick.Properties.RetryPolicy: not supported by the \
+             local system",
         ),
         (
             "rate(1 minute)",
             "cron(0 12 * * ? *)",
-            "Resources.Worker.Properties.Events.Tick.Properties.ScheduleExpression: cron(0 12 * * ? *): the local system supports only rate(…) schedules",
+            "Resources.Worker.Properties.Events.Tick.Properties.ScheduleExpression: cron(0 12 * * \
+             ? *): the local system supports only rate(…) schedules",
         ),
         (
             "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(1 minute)}",
             "Type: Schedule\n          Properties: {Schedule: rate(1 minutes)}",
-            "Resources.Worker.Properties.Events.Tick.Properties.Schedule: rate(1 minutes): a rate has the form rate(1 minute) or rate(5 minutes), with minutes, hours or days",
+            "Resources.Worker.Properties.Events.Tick.Properties.Schedule: rate(1 minutes): a rate \
+             has the form rate(1 minute) or rate(5 minutes), with minutes, hours or days",
         ),
     ]);
 }
@@ -126,7 +148,8 @@ fn what_is_not_understood_of_a_role_is_named_with_its_path() {
         (
             "Action: sqs:*\n",
             "Action: sqs:*\n                Condition: {Bool: {a: b}}\n",
-            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition.Bool: not supported by the local system",
+            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition.Bool: not \
+             supported by the local system",
         ),
         (
             "Action: sqs:*\n",
@@ -135,7 +158,8 @@ fn what_is_not_understood_of_a_role_is_named_with_its_path() {
         ),
         (
             "Action: sqs:*\n",
-            "Action: dynamodb:Scan\n                Condition: {'ForAllValues:StringLike': {'dynamodb:LeadingKeys': 'a#*'}}\n",
+            "Action: dynamodb:Scan\n                Condition: {'ForAllValues:StringLike': \
+             {'dynamodb:LeadingKeys': 'a#*'}}\n",
             "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Condition.ForAllValues:StringLike.dynamodb:LeadingKeys: the local system supports it only for dynamodb:BatchGetItem, dynamodb:BatchWriteItem, dynamodb:ConditionCheckItem, dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, dynamodb:UpdateItem, not dynamodb:Scan",
         ),
         (
@@ -157,7 +181,8 @@ fn what_is_not_understood_of_a_queue_table_or_secret_is_named_with_its_path() {
         (
             "BillingMode: PAY_PER_REQUEST",
             "BillingMode: PROVISIONED",
-            "Resources.Table.Properties.BillingMode: the local system supports only PAY_PER_REQUEST",
+            "Resources.Table.Properties.BillingMode: the local system supports only \
+             PAY_PER_REQUEST",
         ),
         (
             "BillingMode: PAY_PER_REQUEST",
@@ -167,7 +192,8 @@ fn what_is_not_understood_of_a_queue_table_or_secret_is_named_with_its_path() {
         (
             "{PasswordLength: 20}",
             "{IncludeSpace: true}",
-            "Resources.Secret.Properties.GenerateSecretString.IncludeSpace: not supported by the local system",
+            "Resources.Secret.Properties.GenerateSecretString.IncludeSpace: not supported by the \
+             local system",
         ),
         (
             "GenerateSecretString: {PasswordLength: 20}",
@@ -177,7 +203,8 @@ fn what_is_not_understood_of_a_queue_table_or_secret_is_named_with_its_path() {
         (
             "Copies: 5",
             "Key: '{{resolve:secretsmanager:x}}'",
-            "Resources.Custom.Properties.Key: {{resolve:secretsmanager:x}}: dynamic references are not supported by the local system",
+            "Resources.Custom.Properties.Key: {{resolve:secretsmanager:x}}: dynamic references are \
+             not supported by the local system",
         ),
     ]);
 }
@@ -195,13 +222,26 @@ fn what_has_the_wrong_shape_is_named() {
             "QUEUE_URL: [a]",
             "Resources.Worker.Properties.Environment.Variables.QUEUE_URL: has to be a text",
         ),
-        ("[{AttributeName: pk, KeyType: HASH}]", "pk", "Resources.Table.Properties.KeySchema: has to be a list"),
-        ("QueueName: work", "QueueName: [work]", "Resources.Queue.Properties.QueueName: has to be a text"),
+        (
+            "[{AttributeName: pk, KeyType: HASH}]",
+            "pk",
+            "Resources.Table.Properties.KeySchema: has to be a list",
+        ),
+        (
+            "QueueName: work",
+            "QueueName: [work]",
+            "Resources.Queue.Properties.QueueName: has to be a text",
+        ),
         (
             "Effect: Allow\n",
             "Effect: Maybe\n",
-            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Effect: Maybe is neither Allow nor Deny",
+            "Resources.Role.Properties.Policies.0.PolicyDocument.Statement.0.Effect: Maybe is \
+             neither Allow nor Deny",
         ),
-        ("Copies: 5", "Copies:", "Resources.Custom.Properties.Copies: is empty; CloudFormation takes no null"),
+        (
+            "Copies: 5",
+            "Copies:",
+            "Resources.Custom.Properties.Copies: is empty; CloudFormation takes no null",
+        ),
     ]);
 }

@@ -28,7 +28,8 @@ fn with_policy(from: &str, to: &str) -> String {
 fn a_policy_for_eventbridge_loads_and_changes_nothing() {
     let without = load_text(SMALL).unwrap();
     assert_eq!(load_text(&with_policy("", "")).unwrap(), without);
-    let lists = with_policy("Action: sqs:SendMessage", "Action: [sqs:SendMessage, sqs:GetQueueUrl]");
+    let lists =
+        with_policy("Action: sqs:SendMessage", "Action: [sqs:SendMessage, sqs:GetQueueUrl]");
     assert_eq!(load_text(&lists).unwrap(), without);
 }
 
@@ -38,7 +39,11 @@ fn what_is_wrong_in_a_policy_is_named() {
     let statement = format!("{PATH}.PolicyDocument.Statement.0");
     let zombies = "arn:aws:sqs:us-east-1:000000000000:posthaste-Zombies";
     let cases = [
-        ("Queues:", "Topics: []\n      Queues:", format!("{PATH}.Topics: not supported by the local system")),
+        (
+            "Queues:",
+            "Topics: []\n      Queues:",
+            format!("{PATH}.Topics: not supported by the local system"),
+        ),
         ("[!Ref Queue]", "[!Ref Qeueu]", format!("{PATH}.Queues.0.Ref: there is no Qeueu")),
         (
             "[!Ref Queue]",
@@ -47,24 +52,52 @@ fn what_is_wrong_in_a_policy_is_named() {
         ),
         ("[!Ref Queue]", "!Ref Queue", format!("{PATH}.Queues: has to be a list")),
         ("[!Ref Queue]", "[]", format!("{PATH}.Queues: names no queue")),
-        ("[!Ref Queue]", "[!Ref Queue, !Ref Queue]", format!("{PATH}.Queues: Queue has the policy Allowed already")),
-        ("Version:", "Versio:", format!("{PATH}.PolicyDocument.Versio: not supported by the local system")),
-        ("Effect: Allow", "Effect: Permit", format!("{statement}.Effect: Permit is neither Allow nor Deny")),
-        ("{Service: events.amazonaws.com}", "all", format!("{statement}.Principal: has to be an object")),
+        (
+            "[!Ref Queue]",
+            "[!Ref Queue, !Ref Queue]",
+            format!("{PATH}.Queues: Queue has the policy Allowed already"),
+        ),
+        (
+            "Version:",
+            "Versio:",
+            format!("{PATH}.PolicyDocument.Versio: not supported by the local system"),
+        ),
+        (
+            "Effect: Allow",
+            "Effect: Permit",
+            format!("{statement}.Effect: Permit is neither Allow nor Deny"),
+        ),
+        (
+            "{Service: events.amazonaws.com}",
+            "all",
+            format!("{statement}.Principal: has to be an object"),
+        ),
         (
             "{Service: events.amazonaws.com}",
             "{Federated: x}",
             format!("{statement}.Principal: names neither a Service nor an AWS principal"),
         ),
-        ("Action: sqs", "Action: sns", format!("{statement}.Action: sns:SendMessage is no action of SQS")),
+        (
+            "Action: sqs",
+            "Action: sns",
+            format!("{statement}.Action: sns:SendMessage is no action of SQS"),
+        ),
         ("Action:", "NotAction:", format!("{statement}.Action: is missing")),
         (
             "!GetAtt Queue.Arn",
             "!GetAtt Zombies.Arn",
             format!("{statement}.Resource: {zombies} is none of the policy's queues"),
         ),
-        ("{StringEquals:", "{StringEqual:", format!("{statement}.Condition.StringEqual: is none of ")),
-        ("!Ref AWS::AccountId", "[]", format!("{statement}.Condition.StringEquals.aws:SourceAccount: is missing")),
+        (
+            "{StringEquals:",
+            "{StringEqual:",
+            format!("{statement}.Condition.StringEqual: is none of "),
+        ),
+        (
+            "!Ref AWS::AccountId",
+            "[]",
+            format!("{statement}.Condition.StringEquals.aws:SourceAccount: is missing"),
+        ),
     ];
     for (from, to, expected) in cases {
         let error = load_text(&with_policy(from, to)).expect_err(to).to_string();

@@ -4,48 +4,57 @@ use super::*;
 
 #[test]
 fn a_mapping_that_aws_refuses_is_refused() {
-    let over_ten = "Resources.Worker.Properties.Events.Queue.Properties.BatchSize: over 10 needs a MaximumBatchingWindowInSeconds of at least 1";
+    let over_ten = "Resources.Worker.Properties.Events.Queue.Properties.BatchSize: over 10 needs a \
+        MaximumBatchingWindowInSeconds of at least 1";
     check(&[
         (
             "Timeout: 10",
             "Timeout: 61",
-            "Resources.Worker.Properties.Events.Queue.Properties.Queue: the queue's visibility timeout of 60s is below the function's timeout of 61s",
+            "Resources.Worker.Properties.Events.Queue.Properties.Queue: the queue's visibility \
+             timeout of 60s is below the function's timeout of 61s",
         ),
         (
             "      VisibilityTimeout: 60\n",
             "      VisibilityTimeout: 9\n",
-            "Resources.Worker.Properties.Events.Queue.Properties.Queue: the queue's visibility timeout of 9s is below the function's timeout of 10s",
+            "Resources.Worker.Properties.Events.Queue.Properties.Queue: the queue's visibility \
+             timeout of 9s is below the function's timeout of 10s",
         ),
         ("BatchSize: 10", "BatchSize: 11", over_ten),
         (
             "BatchSize: 10",
             "ScalingConfig: {MaximumConcurrency: 1}",
-            "Resources.Worker.Properties.Events.Queue.Properties.ScalingConfig.MaximumConcurrency: 1 is no whole number from 2 to 1000",
+            "Resources.Worker.Properties.Events.Queue.Properties.ScalingConfig.MaximumConcurrency: \
+             1 is no whole number from 2 to 1000",
         ),
         (
             "BatchSize: 10",
             "FunctionResponseTypes: [ReportBatchItemFailure]",
-            "Resources.Worker.Properties.Events.Queue.Properties.FunctionResponseTypes: has to be [ReportBatchItemFailures]",
+            "Resources.Worker.Properties.Events.Queue.Properties.FunctionResponseTypes: has to be \
+             [ReportBatchItemFailures]",
         ),
         (
             "BatchSize: 10",
             "Enabled: maybe",
-            "Resources.Worker.Properties.Events.Queue.Properties.Enabled: maybe is neither true nor false",
+            "Resources.Worker.Properties.Events.Queue.Properties.Enabled: maybe is neither true \
+             nor false",
         ),
         (
             "Queue: !GetAtt Queue.Arn",
             "Queue: !GetAtt Qeueu.Arn",
-            "Resources.Worker.Properties.Events.Queue.Properties.Queue.Fn::GetAtt: there is no Qeueu",
+            "Resources.Worker.Properties.Events.Queue.Properties.Queue.Fn::GetAtt: there is \
+             no Qeueu",
         ),
         (
             "Queue: !GetAtt Queue.Arn",
             "Queue: !Ref Queue",
-            "Resources.Worker.Properties.Events.Queue.Properties.Queue: the template has no queue http://127.0.0.1:4566/000000000000/work",
+            "Resources.Worker.Properties.Events.Queue.Properties.Queue: the template has no queue \
+             http://127.0.0.1:4566/000000000000/work",
         ),
         (
             "Action: sqs:*",
             "Action: [sqs:ReceiveMessage, sqs:GetQueueAttributes]",
-            "Resources.Worker.Properties.Events.Queue.Properties.Queue: the poller needs sqs:DeleteMessage, which the function's role does not allow",
+            "Resources.Worker.Properties.Events.Queue.Properties.Queue: the poller needs \
+             sqs:DeleteMessage, which the function's role does not allow",
         ),
     ]);
 }
@@ -56,27 +65,33 @@ fn a_route_that_aws_refuses_is_refused() {
         (
             "ApiId: !Ref Api",
             "ApiId: x",
-            "Resources.Worker.Properties.Events.Get.Properties.ApiId: the template has no AWS::Serverless::HttpApi x",
+            "Resources.Worker.Properties.Events.Get.Properties.ApiId: the template has no \
+             AWS::Serverless::HttpApi x",
         ),
         (
             "Path: \"/things/{id}\"",
             "Path: things",
-            "Resources.Worker.Properties.Events.Get.Properties: the path things has to begin with /",
+            "Resources.Worker.Properties.Events.Get.Properties: the path things has to \
+             begin with /",
         ),
         (
             ", Path: \"/things/{id}\"",
             "",
-            "Resources.Worker.Properties.Events.Get.Properties: needs both Method and Path, or neither for the $default route",
+            "Resources.Worker.Properties.Events.Get.Properties: needs both Method and Path, or \
+             neither for the $default route",
         ),
         (
             "Method: get,",
             "Method: fetch,",
-            "Resources.Worker.Properties.Events.Get.Properties: FETCH is none of ANY, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT",
+            "Resources.Worker.Properties.Events.Get.Properties: FETCH is none of ANY, DELETE, GET, \
+             HEAD, OPTIONS, PATCH, POST, PUT",
         ),
         (
             "        Tick:\n",
-            "        Same:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api, Method: GET, Path: '/things/{key}'}\n        Tick:\n",
-            "Resources.Worker.Properties.Events.Same: route GET /things/{key} is used twice: there is GET /things/{id} already",
+            "        Same:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api, \
+             Method: GET, Path: '/things/{key}'}\n        Tick:\n",
+            "Resources.Worker.Properties.Events.Same: route GET /things/{key} is used twice: there \
+             is GET /things/{id} already",
         ),
     ]);
 }
@@ -84,7 +99,11 @@ fn a_route_that_aws_refuses_is_refused() {
 #[test]
 fn a_function_that_aws_refuses_is_refused() {
     check(&[
-        ("Timeout: 10", "Timeout: 901", "Resources.Worker.Properties.Timeout: 901 is no whole number from 1 to 900"),
+        (
+            "Timeout: 10",
+            "Timeout: 901",
+            "Resources.Worker.Properties.Timeout: 901 is no whole number from 1 to 900",
+        ),
         (
             "      CodeUri:",
             "      RecursiveLoop: Stop\n      CodeUri:",
@@ -93,7 +112,8 @@ fn a_function_that_aws_refuses_is_refused() {
         (
             "Service: lambda.amazonaws.com",
             "Service: ecs.amazonaws.com",
-            "Resources.Role.Properties.AssumeRolePolicyDocument: lambda.amazonaws.com can't assume the role",
+            "Resources.Role.Properties.AssumeRolePolicyDocument: lambda.amazonaws.com can't assume \
+             the role",
         ),
         (
             "Role: !GetAtt Role.Arn",
@@ -109,7 +129,8 @@ fn a_queue_that_aws_refuses_is_refused() {
         (
             "maxReceiveCount: 5",
             "maxReceiveCount: 0",
-            "Resources.Queue.Properties.RedrivePolicy.maxReceiveCount: 0 is no whole number from 1 to 1000",
+            "Resources.Queue.Properties.RedrivePolicy.maxReceiveCount: 0 is no whole number from \
+             1 to 1000",
         ),
         (
             "deadLetterTargetArn: !GetAtt Zombies.Arn",
@@ -124,12 +145,14 @@ fn a_queue_that_aws_refuses_is_refused() {
         (
             "${AWS::AccountId}:work",
             "${AWS::AccountId}:play",
-            "Resources.Queue.Properties.RedrivePolicy: the RedriveAllowPolicy of arn:aws:sqs:us-east-1:000000000000:posthaste-Zombies does not allow it",
+            "Resources.Queue.Properties.RedrivePolicy: the RedriveAllowPolicy of \
+             arn:aws:sqs:us-east-1:000000000000:posthaste-Zombies does not allow it",
         ),
         (
             "redrivePermission: byQueue",
             "redrivePermission: some",
-            "Resources.Zombies.Properties.RedriveAllowPolicy.redrivePermission: some is none of allowAll, denyAll, byQueue",
+            "Resources.Zombies.Properties.RedriveAllowPolicy.redrivePermission: some is none of \
+             allowAll, denyAll, byQueue",
         ),
     ]);
 }
@@ -150,12 +173,14 @@ fn another_resource_that_aws_refuses_is_refused() {
         (
             "AttributeType: S",
             "AttributeType: SS",
-            "Resources.Table.Properties.AttributeDefinitions.0.AttributeType: SS is none of S, N, B",
+            "Resources.Table.Properties.AttributeDefinitions.0.AttributeType: SS is none \
+             of S, N, B",
         ),
         (
             "{PasswordLength: 20}",
             "{GenerateStringKey: a}",
-            "Resources.Secret.Properties.GenerateSecretString: SecretStringTemplate and GenerateStringKey go together",
+            "Resources.Secret.Properties.GenerateSecretString: SecretStringTemplate and \
+             GenerateStringKey go together",
         ),
         (
             "ServiceToken: !GetAtt Worker.Arn",

@@ -23,7 +23,8 @@ fn a_function_has_its_globals_its_events_and_the_defaults_of_lambda() {
     };
     assert_eq!(worker.queues, [mapping]);
     let schedule = Schedule {
-        arn: "arn:aws:scheduler:us-east-1:000000000000:schedule/default/posthaste-WorkerTick".to_owned(),
+        arn: "arn:aws:scheduler:us-east-1:000000000000:schedule/default/posthaste-WorkerTick"
+            .to_owned(),
         period: Duration::from_secs(60),
         enabled: true,
         input: None,
@@ -42,11 +43,16 @@ fn a_function_has_its_globals_its_events_and_the_defaults_of_lambda() {
 
 #[test]
 fn settings_of_a_queue_mapping_are_read() {
-    let settings = "BatchSize: 100\n            MaximumBatchingWindowInSeconds: 2\n            Enabled: false
-            FunctionResponseTypes: [ReportBatchItemFailures]\n            ScalingConfig: {MaximumConcurrency: '7'}";
+    let settings = "BatchSize: 100\n            MaximumBatchingWindowInSeconds: \
+        2\n            Enabled: false
+            FunctionResponseTypes: [ReportBatchItemFailures]\n            ScalingConfig: \
+            {MaximumConcurrency: '7'}";
     let stack = load_text(&small("BatchSize: 10", settings)).unwrap();
     let mapping = &stack.functions[0].queues[0];
-    assert_eq!((mapping.batch_size, mapping.window, mapping.max_concurrency), (100, Duration::from_secs(2), Some(7)));
+    assert_eq!(
+        (mapping.batch_size, mapping.window, mapping.max_concurrency),
+        (100, Duration::from_secs(2), Some(7))
+    );
     assert!(mapping.report_batch_item_failures && !mapping.enabled);
 }
 
@@ -61,12 +67,15 @@ fn the_throttling_of_the_api_is_read() {
 
 #[test]
 fn both_forms_of_a_schedule_are_read() {
-    let v1 = "Type: Schedule\n          Properties: {Schedule: rate(5 minutes), Enabled: false, Input: '{}', Name: x}";
-    let v2 = "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(5 minutes), State: DISABLED, Input: '{}', Name: x}";
+    let v1 = "Type: Schedule\n          Properties: {Schedule: rate(5 minutes), Enabled: false, \
+        Input: '{}', Name: x}";
+    let v2 = "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(5 minutes), State: \
+        DISABLED, Input: '{}', Name: x}";
     let original = "Type: ScheduleV2\n          Properties: {ScheduleExpression: rate(1 minute)}";
-    for (schedule, resource) in
-        [(v1, "events:us-east-1:000000000000:rule/x"), (v2, "scheduler:us-east-1:000000000000:schedule/default/x")]
-    {
+    for (schedule, resource) in [
+        (v1, "events:us-east-1:000000000000:rule/x"),
+        (v2, "scheduler:us-east-1:000000000000:schedule/default/x"),
+    ] {
         let expected = Schedule {
             arn: format!("arn:aws:{resource}"),
             period: Duration::from_secs(300),
@@ -84,14 +93,18 @@ fn both_forms_of_a_schedule_are_read() {
 
 #[test]
 fn a_function_says_how_often_a_failed_invocation_is_repeated() {
-    let template = small("      CodeUri:", "      EventInvokeConfig: {MaximumRetryAttempts: 0}\n      CodeUri:");
+    let template = small(
+        "      CodeUri:",
+        "      EventInvokeConfig: {MaximumRetryAttempts: 0}\n      CodeUri:",
+    );
     assert_eq!(load_text(&template).unwrap().functions[0].async_retries, 0);
 }
 
 #[test]
 fn a_function_says_whether_it_may_be_in_a_loop() {
     for (value, allowed) in [("Allow", true), ("Terminate", false)] {
-        let template = small("      CodeUri:", &format!("      RecursiveLoop: {value}\n      CodeUri:"));
+        let template =
+            small("      CodeUri:", &format!("      RecursiveLoop: {value}\n      CodeUri:"));
         assert_eq!(load_text(&template).unwrap().functions[0].allows_recursion, allowed, "{value}");
     }
 }
@@ -141,19 +154,27 @@ Resources:
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
         "GlobalSecondaryIndexes": [{
             "IndexName": "due",
-            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "due", "KeyType": "RANGE"}],
+            "KeySchema": [
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "due", "KeyType": "RANGE"}
+            ],
             "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["a"]},
         }],
     });
     assert_eq!(table.create_request, expected);
-    let off = load_sections(&sections.replace("Enabled: true}\n      SSE", "Enabled: false}\n      SSE")).unwrap();
+    let off =
+        load_sections(&sections.replace("Enabled: true}\n      SSE", "Enabled: false}\n      SSE"))
+            .unwrap();
     assert_eq!(off.tables[0].ttl_attribute, None);
 }
 
 #[test]
 fn a_custom_resource_gets_its_properties_as_texts() {
     let custom = load_text(SMALL).unwrap().custom_resources.remove(0);
-    assert_eq!((custom.resource_type.as_str(), custom.function.as_str()), ("Custom::Thing", "worker"));
+    assert_eq!(
+        (custom.resource_type.as_str(), custom.function.as_str()),
+        ("Custom::Thing", "worker")
+    );
     let token = "arn:aws:lambda:us-east-1:000000000000:function:posthaste-Worker";
     assert_eq!(custom.properties, serde_json::json!({"ServiceToken": token, "Copies": "5"}));
     assert_eq!(custom.timeout, Duration::from_secs(3600));
@@ -196,8 +217,11 @@ fn a_denial_in_a_role_is_honoured() {
               - {Effect: Deny, Action: [sqs:PurgeQueue], Resource: '*'}
               - Effect: Allow
                 Action: sqs:*";
-    let stack =
-        load_text(&small("Statement:\n              - Effect: Allow\n                Action: sqs:*", denial)).unwrap();
+    let stack = load_text(&small(
+        "Statement:\n              - Effect: Allow\n                Action: sqs:*",
+        denial,
+    ))
+    .unwrap();
     let worker = &stack.functions[0];
     assert!(worker.allows("sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:work", &[]));
     assert!(!worker.allows("sqs:PurgeQueue", "arn:aws:sqs:us-east-1:000000000000:work", &[]));
@@ -211,9 +235,11 @@ fn a_permission_on_a_table_is_none_on_its_index() {
               - {Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt Table.Arn}
               - Effect: Allow
                 Action: sqs:*";
-    let stack =
-        load_text(&small("Statement:\n              - Effect: Allow\n                Action: sqs:*", statement))
-            .unwrap();
+    let stack = load_text(&small(
+        "Statement:\n              - Effect: Allow\n                Action: sqs:*",
+        statement,
+    ))
+    .unwrap();
     let (worker, table) = (&stack.functions[0], &stack.tables[0].arn);
     assert!(worker.allows("dynamodb:Query", &format!("{table}/index/due"), &[]));
     assert!(!worker.allows("dynamodb:Query", table, &[]));

@@ -16,7 +16,11 @@ fn the_template_loads_to_this_stack() {
 
 #[test]
 fn parameters_reach_the_functions() {
-    let overrides = [("AllowedCidrs", "127.0.0.0/8,::1/128"), ("DeliverMaximumConcurrency", "4"), ("Stage", "local")];
+    let overrides = [
+        ("AllowedCidrs", "127.0.0.0/8,::1/128"),
+        ("DeliverMaximumConcurrency", "4"),
+        ("Stage", "local"),
+    ];
     let overrides = overrides.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let stack = load(TEMPLATE, &overrides.into(), &context()).unwrap();
     let deliver = stack.functions.iter().find(|function| function.name == "deliver").unwrap();
@@ -130,7 +134,8 @@ fn every_resource_that_a_function_is_told_of_is_one_it_may_touch() {
         let tables = stack.tables.iter().map(|table| (told.contains(&table.name), &table.arn));
         let queues = stack.queues.iter().map(|queue| (told.contains(&queue.url), &queue.arn));
         for (is_told, arn) in tables.chain(queues) {
-            let may_touch = function.statements.iter().any(|statement| statement.resources.contains(arn));
+            let may_touch =
+                function.statements.iter().any(|statement| statement.resources.contains(arn));
             assert_eq!(is_told, may_touch, "{} {arn}", function.name);
         }
     }

@@ -1,7 +1,10 @@
-//! The bodies. What each of them looks like is `domain`'s to say; the tests hold these against what it writes.
+//! The bodies. What each of them looks like is `domain`'s to say; the tests hold these against what
+//! it writes.
 #![expect(dead_code, reason = "only the shapes are used")]
 
-use posthaste_domain::{access::workspace::Workspace, event::event_type::EventType, input::JsonObject};
+use posthaste_domain::{
+    access::workspace::Workspace, event::event_type::EventType, input::JsonObject,
+};
 use utoipa::ToSchema;
 
 /// A body in the format of Standard Webhooks.
@@ -41,8 +44,8 @@ pub(super) struct SpektrEvent {
     data: JsonObject,
 }
 
-/// Spektr events, version 1. `process_name`, `process_output`, `files` and `fields` are members of the `data` of
-/// `process_run_end`.
+/// Spektr events, version 1. `process_name`, `process_output`, `files` and `fields` are members of
+/// the `data` of `process_run_end`.
 #[derive(ToSchema)]
 pub(super) struct SpektrV1 {
     #[schema(format = "uuid")]

@@ -1,4 +1,5 @@
-//! The complaints about every body: codes, messages and fields are public, so none of them changes by accident.
+//! The complaints about every body: codes, messages and fields are public, so none of them changes
+//! by accident.
 
 use std::fmt::Write;
 
@@ -32,7 +33,11 @@ fn bodies() -> [(&'static str, Value, &'static [&'static str]); 8] {
         ("putEventType", json!({}), &["description", "schema", "sample"]),
         ("sendTest", json!({}), &["type"]),
         ("startReplay", json!({ "since": "2026-01-15T09:30:00Z" }), &["since", "until", "status"]),
-        ("createKey", json!({ "scopes": ["events:read"] }), &["scopes", "name", "environment", "workspace"]),
+        (
+            "createKey",
+            json!({ "scopes": ["events:read"] }),
+            &["scopes", "name", "environment", "workspace"],
+        ),
     ]
 }
 

@@ -25,8 +25,12 @@ fn every_body_is_one_of_its_formats_schema() {
     let mut seen = 0;
     for (name, request) in requests() {
         let body = serde_json::from_slice(&request.body).unwrap();
-        let (_, content_type) = request.headers.iter().find(|(name, _)| *name == "content-type").unwrap();
-        let at = format!("/webhooks/{name}/post/requestBody/content/{}/schema", content_type.replace('/', "~1"));
+        let (_, content_type) =
+            request.headers.iter().find(|(name, _)| *name == "content-type").unwrap();
+        let at = format!(
+            "/webhooks/{name}/post/requestBody/content/{}/schema",
+            content_type.replace('/', "~1")
+        );
         validator.validate(&at, &body).unwrap_or_else(|error| panic!("{name}: {error}\n{body}"));
         seen += 1;
     }
@@ -37,8 +41,12 @@ fn every_body_is_one_of_its_formats_schema() {
 fn every_header_is_documented() {
     let document = in_json();
     for (_, request) in requests() {
-        let sent: BTreeSet<String> =
-            request.headers.iter().map(|(name, _)| (*name).to_owned()).filter(|name| name != "content-type").collect();
+        let sent: BTreeSet<String> = request
+            .headers
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .filter(|name| name != "content-type")
+            .collect();
         let documented = document["components"]["parameters"].as_object().unwrap().keys();
         assert_eq!(documented.map(|name| name.to_ascii_lowercase()).collect::<BTreeSet<_>>(), sent);
     }

@@ -1,4 +1,5 @@
-//! Every example is a body of its schema; requests are taken by the parsers, and failures are what the code answers.
+//! Every example is a body of its schema; requests are taken by the parsers, and failures are what
+//! the code answers.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +50,10 @@ impl Validator {
     pub(super) fn validate(&mut self, at: &str, value: &Value) -> Result<(), String> {
         let mut schemas = Schemas::new();
         let location = format!("https://posthaste.invalid/openapi.json#{at}");
-        let index = self.compiler.compile(&location, &mut schemas).unwrap_or_else(|error| panic!("{at}: {error:#}"));
+        let index = self
+            .compiler
+            .compile(&location, &mut schemas)
+            .unwrap_or_else(|error| panic!("{at}: {error:#}"));
         schemas.validate(value, index).map_err(|error| format!("{error:#}"))
     }
 
@@ -84,9 +88,12 @@ fn every_body_has_an_example_and_every_example_is_one_of_its_schema() {
     let contents = contents(&document);
     assert!(contents.len() > 75, "{}", contents.len());
     for (at, content) in contents {
-        let examples = content["examples"].as_object().unwrap_or_else(|| panic!("{at} has no example"));
+        let examples =
+            content["examples"].as_object().unwrap_or_else(|| panic!("{at} has no example"));
         for (name, example) in examples {
-            let value = example.get("value").unwrap_or_else(|| panic!("{at}: the example {name} could not be made"));
+            let value = example
+                .get("value")
+                .unwrap_or_else(|| panic!("{at}: the example {name} could not be made"));
             let checked = validator.validate(&format!("{at}/schema"), value);
             checked.unwrap_or_else(|error| panic!("{at}, {name}: {error}\n{value}"));
         }
@@ -99,8 +106,11 @@ fn an_answer_names_every_field_that_is_answered() {
     for (at, operation) in operations(&document) {
         let (method, path) = at.split_once(' ').unwrap();
         for (status, response) in operation["responses"].as_object().unwrap() {
-            for (name, example) in response["content"][JSON]["examples"].as_object().into_iter().flatten() {
-                let checked = crate::check::answer(method, path, status.parse().unwrap(), &example["value"]);
+            for (name, example) in
+                response["content"][JSON]["examples"].as_object().into_iter().flatten()
+            {
+                let checked =
+                    crate::check::answer(method, path, status.parse().unwrap(), &example["value"]);
                 checked.unwrap_or_else(|error| panic!("{name}: {error}"));
             }
         }
@@ -112,9 +122,12 @@ fn every_request_is_taken() {
     let document = in_json();
     let mut seen = 0;
     for (at, operation) in operations(&document) {
-        for (name, example) in operation["requestBody"]["content"][JSON]["examples"].as_object().into_iter().flatten() {
+        for (name, example) in
+            operation["requestBody"]["content"][JSON]["examples"].as_object().into_iter().flatten()
+        {
             let id = operation["operationId"].as_str().unwrap();
-            parse(id, &example["value"].to_string()).unwrap_or_else(|error| panic!("{at}, {name}: {error:?}"));
+            parse(id, &example["value"].to_string())
+                .unwrap_or_else(|error| panic!("{at}, {name}: {error:?}"));
             seen += 1;
         }
     }
@@ -137,7 +150,10 @@ fn every_failure_is_what_the_code_answers() {
             assert_eq!(error.into_response().status().as_u16(), refusal.status, "{id}");
             *codes.entry((refusal.status, refusal.code)).or_default() += 1;
         }
-        assert!(codes.values().all(|count| *count == 1), "{id}: one example for each code: {codes:?}");
+        assert!(
+            codes.values().all(|count| *count == 1),
+            "{id}: one example for each code: {codes:?}"
+        );
     }
 }
 
@@ -147,7 +163,9 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Body(body), "unknown_event_type") if operation == "sendTest" => {
             let asked = SendTest::parse(body.as_bytes()).unwrap().r#type.unwrap();
             let id = EventId::new(example::NOW, &[0; 10]);
-            sample::event(&asked, None, &[], id, example::workspace().unwrap(), example::NOW).unwrap_err().into()
+            sample::event(&asked, None, &[], id, example::workspace().unwrap(), example::NOW)
+                .unwrap_err()
+                .into()
         }
         (Sent::Body(body), "too_deep") => {
             let deep = format!("{}{}", "[".repeat(50), "]".repeat(50));
@@ -170,7 +188,9 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Header(name, value), "loop_detected") => {
             loops::check([(*name, value.as_bytes())], Relayed::Refused).unwrap_err().into()
         }
-        (Sent::Header(_, value), "unsupported_content_encoding") => ApiError::Encoded((*value).to_owned()),
+        (Sent::Header(_, value), "unsupported_content_encoding") => {
+            ApiError::Encoded((*value).to_owned())
+        }
         (Sent::Header(_, value), _) => IdempotencyKey::parse(value.as_bytes()).unwrap_err().into(),
         (Sent::MoreThan(bytes), _) if operation == "publishEvents" => {
             let body = format!(r#"{{"type":"a","data":{{"x":"{}"}}}}"#, "x".repeat(*bytes));
@@ -188,7 +208,9 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
             own_type::not_built_in(&EventType::parse("order.created").unwrap()).unwrap_err().into()
         }
         (Sent::Anything, "too_many_webhooks") => one_more_webhook(1_000, &[]),
-        (Sent::Anything, "too_many_operational_webhooks") => one_more_webhook(10, &["webhook.failing".to_owned()]),
+        (Sent::Anything, "too_many_operational_webhooks") => {
+            one_more_webhook(10, &["webhook.failing".to_owned()])
+        }
         (Sent::Anything, "too_many_subscriptions") => one_more_webhook(400, &["x".repeat(120)]),
         (Sent::Anything, "webhook_disabled") => ApiError::WebhookDisabled,
         (Sent::Anything, "event_gone") => ApiError::EventGone,
@@ -199,7 +221,9 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "internal_error") => ApiError::Internal,
         (Sent::Anything, "forbidden") => {
             let mut scopes = posthaste_domain::access::api_key::Scope::ALL.into_iter();
-            ApiError::Forbidden(scopes.find(|scope| refusal.message.ends_with(scope.name())).unwrap())
+            ApiError::Forbidden(
+                scopes.find(|scope| refusal.message.ends_with(scope.name())).unwrap(),
+            )
         }
         (Sent::Anything, "not_found") => {
             let things = [
@@ -210,25 +234,30 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
                 "delivery with this id",
                 "replay with this id",
             ];
-            ApiError::NotFound(things.into_iter().find(|thing| refusal.message.contains(thing)).unwrap())
+            ApiError::NotFound(
+                things.into_iter().find(|thing| refusal.message.contains(thing)).unwrap(),
+            )
         }
         (Sent::Anything, other) => panic!("{operation}: where does {other} come from?"),
     }
 }
 
-/// Returns the error that a webhook is refused with in a workspace that has this many, each with a hundred of these subscriptions
-/// beside its own.
+/// Returns the error that a webhook is refused with in a workspace that has this many, each with a
+/// hundred of these subscriptions beside its own.
 fn one_more_webhook(webhooks: u64, patterns: &[String]) -> ApiError {
-    let operational: Vec<String> = patterns.iter().filter(|name| name.contains('.')).cloned().collect();
+    let operational: Vec<String> =
+        patterns.iter().filter(|name| name.contains('.')).cloned().collect();
     let patterns: Vec<String> =
         (0..100).flat_map(|nth| patterns.iter().map(move |name| format!("{name}{nth}"))).collect();
     let subscription = |id: u64| {
-        let events = [vec!["order.created".to_owned()], operational.clone(), patterns.clone()].concat();
+        let events =
+            [vec!["order.created".to_owned()], operational.clone(), patterns.clone()].concat();
         serde_json::from_value(json!({ "id": id, "events": events })).unwrap()
     };
     let all: Vec<Subscription> = (1..=webhooks).map(subscription).collect();
     let (root, pages) = Root::build(&all).unwrap();
-    let pages = pages.into_iter().map(|page| (page.hash, Page::parse(&page.json).unwrap())).collect();
+    let pages =
+        pages.into_iter().map(|page| (page.hash, Page::parse(&page.json).unwrap())).collect();
     let id = WebhookId(webhooks + 1);
     match root.change(id, Some(&subscription(id.0)), &pages, 1_000) {
         Err(Refused::Limit(invalid)) => invalid.into(),
@@ -239,7 +268,8 @@ fn one_more_webhook(webhooks: u64, patterns: &[String]) -> ApiError {
 /// The answers that the error mapping's own test has recorded: status and body.
 fn recorded() -> Vec<(u16, Value)> {
     let snapshot = "posthaste_runtime__api__tests__every_answer_has_the_envelope.snap";
-    let lines = fs::read_to_string(root().join("crates/runtime/src/api/snapshots").join(snapshot)).unwrap();
+    let lines =
+        fs::read_to_string(root().join("crates/runtime/src/api/snapshots").join(snapshot)).unwrap();
     let answer = |line: &str| {
         let mut words = line.splitn(4, ' ').skip(2);
         Some((words.next()?.parse().ok()?, serde_json::from_str(words.next()?).ok()?))
@@ -250,16 +280,20 @@ fn recorded() -> Vec<(u16, Value)> {
 #[test]
 fn every_failure_has_the_envelope_and_the_codes_of_the_error_mapping() {
     let mut validator = Validator::new();
-    let recorded: Vec<_> = recorded().into_iter().filter(|(_, body)| body["success"] == false).collect();
+    let recorded: Vec<_> =
+        recorded().into_iter().filter(|(_, body)| body["success"] == false).collect();
     assert!(recorded.len() >= 10, "{recorded:?}");
     for (_, body) in &recorded {
-        validator.validate("/components/schemas/Failure", body).unwrap_or_else(|error| panic!("{error}"));
+        validator
+            .validate("/components/schemas/Failure", body)
+            .unwrap_or_else(|error| panic!("{error}"));
     }
     let shared = refusal::shared().map(|(_, refusal)| refusal);
     let all = calls().into_iter().flat_map(|call| call.refusals).chain(shared);
     for refusal in all.filter(|refusal| refusal.sent == Sent::Anything) {
-        let is_recorded =
-            recorded.iter().any(|(status, body)| *status == refusal.status && body["error"]["code"] == refusal.code);
+        let is_recorded = recorded.iter().any(|(status, body)| {
+            *status == refusal.status && body["error"]["code"] == refusal.code
+        });
         assert!(is_recorded, "{refusal:?}");
     }
 }

@@ -22,7 +22,8 @@ fn with(body: &Value, name: &str, value: Value) -> String {
 #[test]
 fn the_example_of_every_setting_has_them_all() {
     let document = in_json();
-    let settings = document["components"]["schemas"]["RegisterWebhook"]["properties"].as_object().unwrap();
+    let settings =
+        document["components"]["schemas"]["RegisterWebhook"]["properties"].as_object().unwrap();
     let example = example::everything();
     for name in settings.keys() {
         assert!(example.get(name).is_some_and(|value| !value.is_null()), "{name}");
@@ -33,9 +34,13 @@ fn the_example_of_every_setting_has_them_all() {
 /// one of these.
 #[test]
 fn the_document_and_the_parser_agree_on_nested_values() {
-    let register = |name: &'static str, values: Vec<Value>| values.into_iter().map(move |value| (name, value));
+    let register =
+        |name: &'static str, values: Vec<Value>| values.into_iter().map(move |value| (name, value));
     let rows = |count: usize| -> Value {
-        (0..count).map(|row| (format!("p{row}"), json!({}))).collect::<serde_json::Map<_, _>>().into()
+        (0..count)
+            .map(|row| (format!("p{row}"), json!({})))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     };
     let cells = |count: usize| -> Value {
         let cells: serde_json::Map<_, _> =
@@ -56,9 +61,18 @@ fn the_document_and_the_parser_agree_on_nested_values() {
         ],
     )
     .chain(register("description", vec![json!("x".repeat(1024)), json!("x".repeat(1025))]))
-    .chain(register("timeoutSeconds", vec![json!(0), json!(1), json!(30), json!(31), json!(1.5), json!(null)]))
-    .chain(register("url", vec![json!(null), json!(format!("https://example.com/{}", "x".repeat(2029)))]))
-    .chain(register("events", vec![json!([]), json!(vec!["*"; 100]), json!(vec!["*"; 101]), json!(null)]))
+    .chain(register(
+        "timeoutSeconds",
+        vec![json!(0), json!(1), json!(30), json!(31), json!(1.5), json!(null)],
+    ))
+    .chain(register(
+        "url",
+        vec![json!(null), json!(format!("https://example.com/{}", "x".repeat(2029)))],
+    ))
+    .chain(register(
+        "events",
+        vec![json!([]), json!(vec!["*"; 100]), json!(vec!["*"; 101]), json!(null)],
+    ))
     .chain(register(
         "retrySchedule",
         vec![
@@ -98,7 +112,10 @@ fn the_document_and_the_parser_agree_on_nested_values() {
             json!({ "p": [] }),
         ],
     ))
-    .chain(register("events", vec![json!(["a b"]), json!(["a.*.b"]), json!(["*"]), json!(["order.*"]), json!([""])]))
+    .chain(register(
+        "events",
+        vec![json!(["a b"]), json!(["a.*.b"]), json!(["*"]), json!(["order.*"]), json!([""])],
+    ))
     .chain(register(
         "headers",
         vec![
@@ -125,8 +142,11 @@ fn the_document_and_the_parser_agree_on_nested_values() {
     let mut seen = [0, 0];
     for (name, value) in cases {
         let body = with(&json!({ "url": "https://example.com/", "events": ["*"] }), name, value);
-        let parsed = parse("registerWebhook", &body).err().filter(|error| error.code != "unknown_event_type");
-        let valid = validator.is_valid("/components/schemas/RegisterWebhook", &serde_json::from_str(&body).unwrap());
+        let parsed = parse("registerWebhook", &body)
+            .err()
+            .filter(|error| error.code != "unknown_event_type");
+        let valid = validator
+            .is_valid("/components/schemas/RegisterWebhook", &serde_json::from_str(&body).unwrap());
         assert_eq!(parsed.is_none(), valid, "{body}: {parsed:?}");
         seen[usize::from(valid)] += 1;
     }
@@ -140,8 +160,23 @@ fn many_headers(count: usize) -> Value {
 #[test]
 fn names_have_the_documented_patterns() {
     let document = in_json();
-    let texts =
-        ["a", "order.created", "A_B-9", "", ".", "a.", "a..b", "a b", "*", "a.*", "a*", ".*", "a.*.b", "ä", "-a"];
+    let texts = [
+        "a",
+        "order.created",
+        "A_B-9",
+        "",
+        ".",
+        "a.",
+        "a..b",
+        "a b",
+        "*",
+        "a.*",
+        "a*",
+        ".*",
+        "a.*.b",
+        "ä",
+        "-a",
+    ];
     let long = [
         "x".repeat(64),
         "x".repeat(65),
@@ -152,10 +187,13 @@ fn names_have_the_documented_patterns() {
     ];
     let mut validator = examples::Validator::new();
     for text in texts.into_iter().chain(long.iter().map(String::as_str)) {
-        let mut is = |schema: &str| validator.is_valid(&format!("/components/schemas/{schema}"), &json!(text));
+        let mut is = |schema: &str| {
+            validator.is_valid(&format!("/components/schemas/{schema}"), &json!(text))
+        };
         assert_eq!(is("EventTypeName"), EventType::parse(text).is_ok(), "{text}");
         assert_eq!(is("Workspace"), Workspace::parse(text).is_ok(), "{text}");
-        // 129 and 130 characters can be a prefix and its `.*`, which the length alone does not tell from a name.
+        // 129 and 130 characters can be a prefix and its `.*`, which the length alone does not tell
+        // from a name.
         if text.len() != 129 {
             assert_eq!(is("EventPattern"), EventPattern::parse(text).is_ok(), "{text}");
         }
@@ -173,11 +211,21 @@ fn the_documented_names_are_those_of_the_tables() {
     assert_eq!(of("Format"), all(format::Format::NAMES.iter().map(|(name, _)| *name).collect()));
     assert_eq!(of("Timing"), all(filter::Timing::NAMES.iter().map(|(name, _)| *name).collect()));
     assert_eq!(of("Rule"), all(filter::Rule::NAMES.iter().map(|(name, _)| *name).collect()));
-    assert_eq!(of("Status"), all(attempt::Status::ALL.iter().map(|status| status.name()).collect()));
+    assert_eq!(
+        of("Status"),
+        all(attempt::Status::ALL.iter().map(|status| status.name()).collect())
+    );
     assert_eq!(of("HealthState"), all(lane::State::NAMES.iter().map(|(name, _)| *name).collect()));
-    assert_eq!(of("WaitingReason"), all(lane::Reason::NAMES.iter().map(|(name, _)| *name).collect()));
+    assert_eq!(
+        of("WaitingReason"),
+        all(lane::Reason::NAMES.iter().map(|(name, _)| *name).collect())
+    );
     let statuses = &document["components"]["schemas"]["EventType"]["properties"]["status"]["enum"];
     for built_in in catalogue::all() {
-        assert!(statuses.as_array().unwrap().contains(&json!(built_in.status)), "{}", built_in.name);
+        assert!(
+            statuses.as_array().unwrap().contains(&json!(built_in.status)),
+            "{}",
+            built_in.name
+        );
     }
 }

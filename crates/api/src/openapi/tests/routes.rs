@@ -13,12 +13,18 @@ fn the_operations_are_the_routes_of_the_template() {
         for (_, event) in resource["Properties"]["Events"].as_mapping().into_iter().flatten() {
             let properties = &event["Properties"];
             // The route $default has neither.
-            if let (Some(method), Some(path)) = (properties["Method"].as_str(), properties["Path"].as_str()) {
-                assert!(routes.insert(format!("{} {path}", method.to_uppercase())), "{method} {path} is there twice");
+            if let (Some(method), Some(path)) =
+                (properties["Method"].as_str(), properties["Path"].as_str())
+            {
+                assert!(
+                    routes.insert(format!("{} {path}", method.to_uppercase())),
+                    "{method} {path} is there twice"
+                );
             }
         }
     }
     let document = in_json();
-    let documented: BTreeSet<String> = operations(&document).into_iter().map(|(at, _)| at).collect();
+    let documented: BTreeSet<String> =
+        operations(&document).into_iter().map(|(at, _)| at).collect();
     assert_eq!(documented, routes);
 }

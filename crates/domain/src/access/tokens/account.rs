@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Grant, LEASE_LIFE, LEASE_SHARE, Limit, MAX_PAUSE, OWN_SHARE, OWN_WINDOW, PAUSE, fitting};
+use super::{
+    Grant, LEASE_LIFE, LEASE_SHARE, Limit, MAX_PAUSE, OWN_SHARE, OWN_WINDOW, PAUSE, fitting,
+};
 
 /// The knowledge that one environment has of one bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,7 +71,13 @@ impl Account {
     }
 
     /// Decides about the call for which the bucket was asked.
-    pub fn settle(&mut self, limit: Limit, asked: Question, grant: Grant, now: Timestamp) -> Admission {
+    pub fn settle(
+        &mut self,
+        limit: Limit,
+        asked: Question,
+        grant: Grant,
+        now: Timestamp,
+    ) -> Admission {
         match grant {
             Grant::Tokens { first, count } => {
                 self.next_free = Some(first + limit.interval() * count);
@@ -114,7 +122,10 @@ impl Account {
 
     /// Tells whether the account can be forgotten without a difference.
     pub fn is_idle(&self, now: Timestamp) -> bool {
-        [self.own_next, self.leased_until, self.next_free, self.ask_from].iter().flatten().all(|until| *until <= now)
+        [self.own_next, self.leased_until, self.next_free, self.ask_from]
+            .iter()
+            .flatten()
+            .all(|until| *until <= now)
     }
 
     /// Takes tokens out of the lease or of the own share, if one of the two has them all.

@@ -60,8 +60,9 @@ fn zero_is_no_limit() {
 #[test]
 fn the_bucket_gives_what_fits_into_a_second_and_at_least_one_call() {
     let now = at(100_000);
-    let grant =
-        |per_second, next_free: Option<i64>, least, most| limit(per_second).grant(next_free.map(at), least, most, now);
+    let grant = |per_second, next_free: Option<i64>, least, most| {
+        limit(per_second).grant(next_free.map(at), least, most, now)
+    };
     let tokens = |ms, count| Grant::Tokens { first: at(ms), count };
     assert_eq!(grant(1000, None, 1, 5000), tokens(100_000, 1000));
     assert_eq!(grant(1000, Some(0), 1, 100), tokens(100_000, 100), "what nobody took is lost");
@@ -69,7 +70,11 @@ fn the_bucket_gives_what_fits_into_a_second_and_at_least_one_call() {
     assert_eq!(grant(1000, Some(100_950), 100, 400), Grant::Later(at(100_050)));
     assert_eq!(grant(1, None, 100, 100), tokens(100_000, 100), "the events of the largest call");
     assert_eq!(grant(1, Some(200_000), 1, 1), Grant::Later(at(101_000)));
-    assert_eq!(Limit::of_calls(1).unwrap().grant(None, 1, 100, now), tokens(100_000, 10), "ten calls at once");
+    assert_eq!(
+        Limit::of_calls(1).unwrap().grant(None, 1, 100, now),
+        tokens(100_000, 10),
+        "ten calls at once"
+    );
 }
 
 #[test]
@@ -78,7 +83,11 @@ fn who_calls_little_never_asks() {
     assert_eq!(account.admit(limit(1000), 100, at(0)), Admission::Admitted);
     assert_eq!(account.admit(limit(1000), 1, at(0)), ask(1, 101));
     for second in 1..100 {
-        assert_eq!(account.admit(limit(1000), 10, at(second * 1000)), Admission::Admitted, "{second}");
+        assert_eq!(
+            account.admit(limit(1000), 10, at(second * 1000)),
+            Admission::Admitted,
+            "{second}"
+        );
     }
 }
 
@@ -89,8 +98,16 @@ fn a_lease_is_for_what_a_second_takes_and_at_most_a_quarter_of_the_limit() {
     assert_eq!(account.admit(limit(1000), 20, at(0)), ask(20, 120));
     assert_eq!(account.admit(limit(1000), 100, at(900)), ask(100, 220));
     assert_eq!(account.admit(limit(1000), 60, at(900)), ask(60, 250));
-    assert_eq!(account.admit(limit(1000), 90, at(1000)), ask(90, 250), "the second before counts too");
-    assert_eq!(account.admit(limit(100), 90, at(3000)), ask(90, 90), "and the one before that does not");
+    assert_eq!(
+        account.admit(limit(1000), 90, at(1000)),
+        ask(90, 250),
+        "the second before counts too"
+    );
+    assert_eq!(
+        account.admit(limit(100), 90, at(3000)),
+        ask(90, 90),
+        "and the one before that does not"
+    );
 }
 
 #[test]
@@ -111,10 +128,17 @@ fn what_was_refused_is_refused_again_without_a_question() {
     let limit = limit(10);
     assert_eq!(account.admit(limit, 50, at(0)), ask(50, 50));
     let asked = Question { least: 50, most: 50 };
-    assert_eq!(account.settle(limit, asked, Grant::Later(at(3000)), at(0)), Admission::Refused(at(3000)));
+    assert_eq!(
+        account.settle(limit, asked, Grant::Later(at(3000)), at(0)),
+        Admission::Refused(at(3000))
+    );
     assert_eq!(account.admit(limit, 50, at(2999)), Admission::Refused(at(3000)));
     assert_eq!(account.admit(limit, 30, at(999)), Admission::Refused(at(1000)));
-    assert_eq!(account.admit(limit, 20, at(99)), Admission::Refused(at(100)), "it is asked again after a pause");
+    assert_eq!(
+        account.admit(limit, 20, at(99)),
+        Admission::Refused(at(100)),
+        "it is asked again after a pause"
+    );
     assert_eq!(account.admit(limit, 20, at(100)), ask(20, 20));
     assert_eq!(account.admit(limit, 50, at(3000)), ask(50, 50));
 }
@@ -125,10 +149,15 @@ fn an_empty_bucket_is_asked_less_and_less_often_until_it_gives_all_that_is_asked
     assert_eq!(account.admit(limit, 1, at(0)), Admission::Admitted);
     let mut now = at(0);
     for pause in [100, 200, 400, 800, 1600, 3200, 4000, 4000] {
-        let Admission::Ask(asked) = account.admit(limit, 1, now) else { panic!("after {pause} ms") };
+        let Admission::Ask(asked) = account.admit(limit, 1, now) else {
+            panic!("after {pause} ms")
+        };
         let later = now + Duration::from_millis(1);
         let until = now + Duration::from_millis(pause);
-        assert_eq!(account.settle(limit, asked, Grant::Later(later), now), Admission::Refused(until));
+        assert_eq!(
+            account.settle(limit, asked, Grant::Later(later), now),
+            Admission::Refused(until)
+        );
         now = until;
     }
     let asked = Question { least: 1, most: 2 };
@@ -148,7 +177,9 @@ fn whoever_is_refused_has_no_own_share_for_a_while() {
     for _ in 0..10 {
         assert_eq!(account.admit(limit, 1, at(0)), Admission::Admitted);
     }
-    let Admission::Ask(asked) = account.admit(limit, 1, at(0)) else { panic!("the share is used up") };
+    let Admission::Ask(asked) = account.admit(limit, 1, at(0)) else {
+        panic!("the share is used up")
+    };
     account.settle(limit, asked, Grant::Later(at(10)), at(0));
     assert!(matches!(account.admit(limit, 1, at(999)), Admission::Ask(_)));
     assert_eq!(account.admit(limit, 1, at(1000)), Admission::Admitted);
@@ -216,7 +247,10 @@ fn a_key_that_calls_10000_times_a_second_gets_its_limit_however_many_environment
         let (passed, asked) = steadily(limit, environments, 10_000);
         (environments, passed.round(), asked.round())
     });
-    assert_eq!(rounded, [(1, 100.0, 10.0), (10, 100.0, 34.0), (100, 100.0, 73.0), (1000, 106.0, 279.0)]);
+    assert_eq!(
+        rounded,
+        [(1, 100.0, 10.0), (10, 100.0, 34.0), (100, 100.0, 73.0), (1000, 106.0, 279.0)]
+    );
 }
 
 #[test]
@@ -224,7 +258,10 @@ fn a_key_within_its_limit_is_never_refused_and_few_of_its_calls_ask() {
     let limit = Limit::of_calls(100).unwrap();
     let rounded = [(1, 20), (1, 90), (4, 80), (20, 60), (50, 50)].map(|(environments, calls)| {
         let (passed, asked) = steadily(limit, environments, calls);
-        assert!((passed - calls as f64).abs() < 0.2, "{environments} environments let {passed} of {calls} pass");
+        assert!(
+            (passed - calls as f64).abs() < 0.2,
+            "{environments} environments let {passed} of {calls} pass"
+        );
         (environments, calls, asked.round())
     });
     assert_eq!(rounded, [(1, 20, 1.0), (1, 90, 4.0), (4, 80, 4.0), (20, 60, 8.0), (50, 50, 0.0)]);
@@ -236,7 +273,8 @@ fn pauses_double_while_refusals_go_on_and_begin_anew_after_a_while() {
     let mut account = Account::default();
     let mut refused = |now: i64| {
         let later = Grant::Later(at(now + 1));
-        let Admission::Refused(until) = account.settle(limit(100), Question { least: 1, most: 1 }, later, at(now))
+        let Admission::Refused(until) =
+            account.settle(limit(100), Question { least: 1, most: 1 }, later, at(now))
         else {
             panic!("there are no tokens");
         };
@@ -266,7 +304,8 @@ proptest! {
         let seconds = now.duration_since(at(0)).as_secs_f64();
         let rate = f64::from(per_second) * (1.0 + 3.0 / f64::from(OWN_SHARE));
         let at_once = f64::from(per_second.max(100)) + 3.0 * f64::from(per_second) / 10.0;
-        prop_assert!(f64::from(passed) <= rate * seconds + at_once + 1.0, "{passed} in {seconds} s");
+        prop_assert!(f64::from(passed) <= rate * seconds + at_once + 1.0, "{passed} in \
+            {seconds} s");
     }
 
     /// Whoever waits as long as a refusal says gets what was refused, if nobody else takes it.

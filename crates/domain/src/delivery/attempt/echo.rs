@@ -15,7 +15,10 @@ const MIN_PART_BYTES: usize = 16;
 pub(super) fn without_url(body: &[u8], is_cut: bool, url: &PublicUrl) -> Vec<u8> {
     let masked = masked_parts(url);
     let mut begins = [false; 256];
-    masked.iter().filter_map(|part| part.first()).for_each(|byte| begins[usize::from(*byte)] = true);
+    masked
+        .iter()
+        .filter_map(|part| part.first())
+        .for_each(|byte| begins[usize::from(*byte)] = true);
     let (mut kept, mut rest) = (Vec::with_capacity(body.len()), body);
     while let [first, behind @ ..] = rest {
         let candidates = if begins[usize::from(*first)] { masked.as_slice() } else { &[] };
@@ -41,12 +44,14 @@ pub(super) fn without_url(body: &[u8], is_cut: bool, url: &PublicUrl) -> Vec<u8>
 /// slashes.
 fn masked_parts(url: &PublicUrl) -> Vec<Vec<u8>> {
     let (path, query) = (url.as_url().path(), url.as_url().query().unwrap_or_default());
-    let parts = path.split('/').chain(query.split(['&', '='])).filter(|part| part.len() >= MIN_PART_BYTES);
+    let parts =
+        path.split('/').chain(query.split(['&', '='])).filter(|part| part.len() >= MIN_PART_BYTES);
     let both = if query.is_empty() { String::new() } else { format!("{path}?{query}") };
     let wholes = [both, path.trim_end_matches('/').to_owned(), query.to_owned()];
     let plain: Vec<String> = wholes.into_iter().chain(parts.map(str::to_owned)).collect();
     let spellings = plain.into_iter().flat_map(|text| [percent_decoded(&text), text.into_bytes()]);
-    let escaped = spellings.flat_map(|text| [replaced(&text, b'/', br"\/"), replaced(&text, b'&', b"&amp;"), text]);
+    let escaped = spellings
+        .flat_map(|text| [replaced(&text, b'/', br"\/"), replaced(&text, b'&', b"&amp;"), text]);
     let mut secrets: Vec<Vec<u8>> = escaped.filter(|text| text.len() > 1).collect();
     secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
     secrets.dedup();
@@ -54,7 +59,10 @@ fn masked_parts(url: &PublicUrl) -> Vec<Vec<u8>> {
 }
 
 fn replaced(text: &[u8], from: u8, to: &[u8]) -> Vec<u8> {
-    text.iter().flat_map(|byte| if *byte == from { to } else { std::slice::from_ref(byte) }).copied().collect()
+    text.iter()
+        .flat_map(|byte| if *byte == from { to } else { std::slice::from_ref(byte) })
+        .copied()
+        .collect()
 }
 
 /// Decodes each `%` with two hexadecimal digits behind it.
@@ -64,7 +72,9 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     while let [first, behind @ ..] = rest {
         let mut byte = [0];
         match behind.split_at_checked(2) {
-            Some((digits, behind)) if *first == b'%' && hex::decode_to_slice(digits, &mut byte).is_ok() => {
+            Some((digits, behind))
+                if *first == b'%' && hex::decode_to_slice(digits, &mut byte).is_ok() =>
+            {
                 decoded.extend(byte);
                 rest = behind;
             }
@@ -98,11 +108,19 @@ mod tests {
             (SLACK, "no route for /B000/abcdefghijklmnop/", "no route for /B000//…/"),
             (SLACK, "no services at T000/B000", "no services at T000/B000"),
             ("https://example.com/hooks/a/", "POST /hooks/a and /hooks/a/", "POST /… and /…/"),
-            ("https://example.com/hook?token=xyz&v=1", "/hook?token=xyz&v=1 /hook /hook?v=2", "/… /… /…?v=2"),
+            (
+                "https://example.com/hook?token=xyz&v=1",
+                "/hook?token=xyz&v=1 /hook /hook?v=2",
+                "/… /… /…?v=2",
+            ),
             ("https://example.com/hook?token=xyz&v=1", "query: token=xyz&amp;v=1", "query: /…"),
             ("https://example.com/?token=xyz", "GET /?token=xyz", "GET /…"),
             ("https://example.com/a%2Fb%zz%c3%a9", "/a%2Fb%zz%c3%a9 /a/b%zzé", "/… /…"),
-            ("https://example.com/?key=abcdefghijklmnop", "abcdefghijklmnop is no key", "/… is no key"),
+            (
+                "https://example.com/?key=abcdefghijklmnop",
+                "abcdefghijklmnop is no key",
+                "/… is no key",
+            ),
             ("https://example.com/x", "</x> 404", "</…> 404"),
             ("https://example.com/", "</p> /? a", "</p> /? a"),
             ("https://example.com/?", "</p> /? a", "</p> /? a"),
@@ -114,14 +132,16 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_searched_too() {
-        let hidden = without_url(b"\xff/hook\xff\x00", false, &testing::url("https://example.com/hook"));
+        let hidden =
+            without_url(b"\xff/hook\xff\x00", false, &testing::url("https://example.com/hook"));
         assert_eq!(hidden, [b"\xff", MASK, b"\xff\x00"].concat());
     }
 
     #[test]
     fn a_body_that_is_cut_within_the_path_keeps_none_of_it() {
-        let cut =
-            |body: &str, is_cut| String::from_utf8(without_url(body.as_bytes(), is_cut, &testing::url(SLACK))).unwrap();
+        let cut = |body: &str, is_cut| {
+            String::from_utf8(without_url(body.as_bytes(), is_cut, &testing::url(SLACK))).unwrap()
+        };
         assert_eq!(cut("Cannot POST /services/T000/B0", true), "Cannot POST /…");
         assert_eq!(cut("Cannot POST /services/T000/B0", false), "Cannot POST /services/T000/B0");
         assert_eq!(cut("<b></b>/", true), "<b></b>/", "one character tells nothing");
@@ -131,7 +151,8 @@ mod tests {
         /// Wherever an answer is cut, no more of the path is left than an answer that repeats
         /// nothing may say.
         #[test]
-        fn no_cut_leaves_the_path(before in "[ -~é]{0,9}", after in "[ -~é]{0,9}", end in 0_usize..70) {
+        fn no_cut_leaves_the_path(before in "[ -~é]{0,9}", after in "[ \
+            -~é]{0,9}", end in 0_usize..70) {
             let path = "/services/T000/B000/abcdefghijklmnop";
             let body = format!("{before}{path}{after}").into_bytes();
             let is_cut = end < body.len();

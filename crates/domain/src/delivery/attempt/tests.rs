@@ -20,7 +20,14 @@ fn answered(status: u16, body: &[u8]) -> Attempt {
 }
 
 fn progress(status: Status, attempts: u32) -> Option<Progress> {
-    Some(Progress { status, attempts, due_at: None, not_before: None, recorded_at: None, batch: None })
+    Some(Progress {
+        status,
+        attempts,
+        due_at: None,
+        not_before: None,
+        recorded_at: None,
+        batch: None,
+    })
 }
 
 #[test]
@@ -30,7 +37,11 @@ fn a_message_is_sent_until_its_delivery_is_over() {
     assert_eq!(duty(None), Duty::Send);
     assert_eq!(duty(progress(Status::Pending, 1)), Duty::Send);
     assert_eq!(duty(progress(Status::Pending, 3)), Duty::Send);
-    assert_eq!(duty(progress(Status::Pending, 4)), Duty::DeadLetter, "a function died before it sent the dead letter");
+    assert_eq!(
+        duty(progress(Status::Pending, 4)),
+        Duty::DeadLetter,
+        "a function died before it sent the dead letter"
+    );
     assert_eq!(duty(progress(Status::Succeeded, 1)), Duty::Over);
     assert_eq!(duty(progress(Status::Exhausted, 4)), Duty::Over);
     assert_eq!(duty(progress(Status::Skipped, 0)), Duty::Over);
@@ -68,9 +79,17 @@ fn a_message_that_comes_early_waits_for_the_time_of_its_retry() {
         };
         duty(&webhook, Some(progress), redriven, at(now))
     };
-    assert_eq!(failed(false, 0), Duty::ParkUntil(at(100)), "it may not be parked, as a function died");
+    assert_eq!(
+        failed(false, 0),
+        Duty::ParkUntil(at(100)),
+        "it may not be parked, as a function died"
+    );
     assert_eq!(failed(false, 19), Duty::ParkUntil(at(100)));
-    assert_eq!(failed(false, 20), Duty::SendAt(at(100)), "release may have looked so far ahead already");
+    assert_eq!(
+        failed(false, 20),
+        Duty::SendAt(at(100)),
+        "release may have looked so far ahead already"
+    );
     assert_eq!(failed(false, 99), Duty::SendAt(at(100)));
     assert_eq!(failed(false, 100), Duty::Send);
     assert_eq!(failed(true, 99), Duty::Send, "a person asked for it");
@@ -116,7 +135,10 @@ fn a_wait_that_the_endpoint_asks_for_counts_if_it_is_longer() {
     let next = |asked| after_failure(&RetrySchedule::SPEKTR, 1, "x", asked);
     assert_eq!(next(Some(Duration::from_secs(7))), Next::RetryIn(Duration::from_secs(7)));
     assert_eq!(next(Some(Duration::ZERO)), Next::RetryIn(Duration::from_secs(1)));
-    assert_eq!(after_failure(&RetrySchedule::NONE, 1, "x", Some(Duration::from_secs(7))), Next::Exhausted);
+    assert_eq!(
+        after_failure(&RetrySchedule::NONE, 1, "x", Some(Duration::from_secs(7))),
+        Next::Exhausted
+    );
     assert_eq!(asked_wait(429, Some("7"), at(0)), Some(Duration::from_secs(7)));
     assert_eq!(asked_wait(503, Some("7"), at(0)), Some(Duration::from_secs(7)));
     assert_eq!(asked_wait(500, Some("7"), at(0)), None);
@@ -128,7 +150,9 @@ fn a_wait_that_the_endpoint_asks_for_counts_if_it_is_longer() {
 fn what_is_a_success_is_the_profiles_word() {
     let succeeds = |profile: &str, status, body: &[u8]| {
         let webhook = webhook(json!({ "profile": profile }));
-        Attempt::answered(&webhook, &url(), at(0), Duration::from_millis(7), status, body).error.map(|error| error.code)
+        Attempt::answered(&webhook, &url(), at(0), Duration::from_millis(7), status, body)
+            .error
+            .map(|error| error.code)
     };
     for status in [200, 201, 204, 299] {
         assert_eq!(succeeds("standard", status, b""), None, "{status}");
@@ -138,7 +162,11 @@ fn what_is_a_success_is_the_profiles_word() {
     }
     for profile in ["spektr", "spektr-v1", "dataspike"] {
         assert_eq!(succeeds(profile, 200, b""), None);
-        assert_eq!(succeeds(profile, 204, b"").as_deref(), Some("http_status"), "a non 200 response");
+        assert_eq!(
+            succeeds(profile, 204, b"").as_deref(),
+            Some("http_status"),
+            "a non 200 response"
+        );
     }
     assert_eq!(succeeds("slack", 200, b"ok\n"), None);
     assert_eq!(succeeds("slack", 200, b"invalid_payload").as_deref(), Some("unexpected_body"));
@@ -180,9 +208,15 @@ fn a_body_that_is_no_text_is_kept_in_base64() {
     assert_eq!(STANDARD.decode(binary.abridged().response_body.unwrap()).unwrap(), [0xff; 768]);
     assert_eq!(answered(b"\0").response_body_encoding, Some(Encoding::Base64));
     let text = answered("line 1\r\n\t\u{e9}".as_bytes());
-    assert_eq!((text.response_body.as_deref(), text.response_body_encoding), (Some("line 1\r\n\t\u{e9}"), None));
+    assert_eq!(
+        (text.response_body.as_deref(), text.response_body_encoding),
+        (Some("line 1\r\n\t\u{e9}"), None)
+    );
     let cut = answered(format!("{}\u{e9}", "x".repeat(MAX_KEPT_BODY_BYTES - 1)).as_bytes());
-    assert_eq!((cut.response_body.unwrap().len(), cut.response_body_encoding), (MAX_KEPT_BODY_BYTES - 1, None));
+    assert_eq!(
+        (cut.response_body.unwrap().len(), cut.response_body_encoding),
+        (MAX_KEPT_BODY_BYTES - 1, None)
+    );
 }
 
 #[test]

@@ -29,7 +29,8 @@ struct CloudEvent<'a> {
 }
 
 pub(super) fn body(event: &Event) -> serde_json::Result<Body> {
-    let (subject, reference) = (non_empty(event.subject.as_deref()), non_empty(event.reference.as_deref()));
+    let (subject, reference) =
+        (non_empty(event.subject.as_deref()), non_empty(event.reference.as_deref()));
     let bytes = serde_json::to_vec(&CloudEvent {
         specversion: "1.0",
         id: event.id,

@@ -64,7 +64,10 @@ pub(super) fn body(events: &[&Event]) -> serde_json::Result<Body> {
             cut(&format!("{} events: {}", events.len(), titles.join(", ")), MAX_VALUE_CHARS)
         }
     };
-    let message = Message { text: escape(&text), blocks: events.iter().flat_map(|event| blocks(event)).collect() };
+    let message = Message {
+        text: escape(&text),
+        blocks: events.iter().flat_map(|event| blocks(event)).collect(),
+    };
     Ok(Body { bytes: serde_json::to_vec(&message)?, content_type: JSON, event_count: events.len() })
 }
 
@@ -89,7 +92,10 @@ fn blocks(event: &Event) -> [Block; 2] {
         text.push_str(&escape(subject));
     }
     let origin = format!("{} · {} · {}", event.event_type, date(event.timestamp), event.id);
-    [Block::Section { text: mrkdwn(text), fields }, Block::Context { elements: vec![mrkdwn(origin)] }]
+    [
+        Block::Section { text: mrkdwn(text), fields },
+        Block::Context { elements: vec![mrkdwn(origin)] },
+    ]
 }
 
 fn field(name: &str, value: &str) -> Text {
@@ -106,7 +112,8 @@ fn headline(event: &Event) -> String {
 /// The catalogue's title, or the words of the type's name.
 fn title(event: &Event) -> String {
     let name = event.event_type.as_str();
-    let title = catalogue::find(name).map_or_else(|| label(name), |built_in| built_in.title.to_owned());
+    let title =
+        catalogue::find(name).map_or_else(|| label(name), |built_in| built_in.title.to_owned());
     cut(&title, MAX_TITLE_CHARS)
 }
 

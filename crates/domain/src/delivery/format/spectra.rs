@@ -16,5 +16,9 @@ struct Body<'a> {
 }
 
 pub(super) fn body(event: &Event) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Body { event: &event.event_type, timestamp: event.timestamp, data: &event.data })
+    serde_json::to_vec(&Body {
+        event: &event.event_type,
+        timestamp: event.timestamp,
+        data: &event.data,
+    })
 }

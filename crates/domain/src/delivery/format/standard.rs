@@ -14,5 +14,9 @@ struct Body<'a> {
 }
 
 pub(super) fn body(event: &Event) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Body { r#type: &event.event_type, timestamp: event.timestamp, data: &event.data })
+    serde_json::to_vec(&Body {
+        r#type: &event.event_type,
+        timestamp: event.timestamp,
+        data: &event.data,
+    })
 }

@@ -11,8 +11,8 @@ use crate::{
 
 /// Data that a re-serialisation would change: number spellings, key order, spacing, escapes, a
 /// repeated key.
-const AWKWARD: &str =
-    "{ \"z\": 1.0,\t\"a\":1e2, \"n\":123456789012345678901234567890,  \"s\":\"\\u00e9\\/\" , \"a\":-0.0 }";
+const AWKWARD: &str = "{ \"z\": 1.0,\t\"a\":1e2, \
+    \"n\":123456789012345678901234567890,  \"s\":\"\\u00e9\\/\" , \"a\":-0.0 }";
 
 fn written(format: Format, events: &[Event]) -> Body {
     let webhook = testing::webhook(json!({}));
@@ -25,7 +25,9 @@ fn text(format: Format, events: &[Event]) -> String {
 
 /// The catalogue's sample of a type, as it is published.
 fn sample(built_in: &catalogue::BuiltIn) -> Event {
-    let Published::One(event) = NewEvent::parse_call(built_in.sample.as_bytes()).unwrap() else { panic!("one event") };
+    let Published::One(event) = NewEvent::parse_call(built_in.sample.as_bytes()).unwrap() else {
+        panic!("one event")
+    };
     let id: EventId = "01896b5d-3648-7000-8000-000000000001".parse().unwrap();
     event.accept(id, Workspace::parse("559ae2249db800a7b0fa02ad58b196ae").unwrap(), id.time())
 }
@@ -40,7 +42,9 @@ fn every_type_in_every_format() {
         let event = sample(built_in);
         let bodies: Vec<String> = Format::NAMES
             .iter()
-            .map(|(name, format)| format!("{name}\n{}\n", text(*format, std::slice::from_ref(&event))))
+            .map(|(name, format)| {
+                format!("{name}\n{}\n", text(*format, std::slice::from_ref(&event)))
+            })
             .collect();
         insta::assert_snapshot!(format!("type_{}", built_in.name), bodies.join("\n"));
     }
@@ -53,7 +57,10 @@ fn an_address_that_is_shown_in_part_is_text_and_no_link() {
         text(Format::Slack, &[testing::event(1, "order.created", &data)])
     };
     let hidden = message("https://example.com/…");
-    assert!(hidden.contains("*Url*\\nhttps://example.com/…") && !hidden.contains("<https:"), "{hidden}");
+    assert!(
+        hidden.contains("*Url*\\nhttps://example.com/…") && !hidden.contains("<https:"),
+        "{hidden}"
+    );
     assert!(message("https://example.com/a…").contains("<https://example.com/a%E2%80%A6|"));
     assert!(message("https://example.com").contains("<https://example.com/|"));
 }
@@ -97,12 +104,15 @@ fn shape(value: &Value) -> Value {
         Value::Number(_) => json!("number"),
         Value::String(_) => json!("string"),
         Value::Array(items) => items.iter().map(shape).collect(),
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), shape(value))).collect()
+        }
     }
 }
 
 fn shape_of(format: Format, event: &Event) -> Value {
-    let mut body: Value = serde_json::from_slice(&written(format, std::slice::from_ref(event)).bytes).unwrap();
+    let mut body: Value =
+        serde_json::from_slice(&written(format, std::slice::from_ref(event)).bytes).unwrap();
     for data in ["/data", "/payload", "/results/0/data"] {
         if let Some(data) = body.pointer_mut(data) {
             assert_eq!(*data, serde_json::from_str::<Value>(event.data.get()).unwrap());
@@ -115,15 +125,27 @@ fn shape_of(format: Format, event: &Event) -> Value {
 #[test]
 fn the_shapes_that_the_documents_print() {
     let run = Event { reference: None, ..sample_of("process_run_start") };
-    let event = json!({ "id": "string", "spektrId": "string", "eventType": "string", "timestamp": "number", "workspaceId": "string", "data": "string" });
+    let event = json!({
+        "id": "string", "spektrId": "string", "eventType": "string", "timestamp": "number",
+        "workspaceId": "string", "data": "string",
+    });
     assert_eq!(shape_of(Format::Spektr, &run), json!({ "results": [event] }));
-    let v1 = json!({ "id": "string", "spektrId": "string", "type": "string", "delivered": "boolean", "createdAt": "number", "data": "string" });
+    let v1 = json!({
+        "id": "string", "spektrId": "string", "type": "string", "delivered": "boolean",
+        "createdAt": "number", "data": "string",
+    });
     assert_eq!(shape_of(Format::SpektrV1, &run), v1);
     let mut referred = v1;
     referred["reference"] = json!("string");
-    assert_eq!(shape_of(Format::SpektrV1, &Event { reference: Some("r".to_owned()), ..run }), referred);
+    assert_eq!(
+        shape_of(Format::SpektrV1, &Event { reference: Some("r".to_owned()), ..run }),
+        referred
+    );
     let screening = sample_of("AML_SCREENING");
-    let dataspike = json!({ "id": "string", "webhook_id": "string", "event_type": "string", "timestamp": "string", "payload": "string" });
+    let dataspike = json!({
+        "id": "string", "webhook_id": "string", "event_type": "string", "timestamp": "string",
+        "payload": "string",
+    });
     assert_eq!(shape_of(Format::Dataspike, &screening), dataspike);
     let order = sample_of("order.created");
     assert_eq!(
@@ -137,7 +159,8 @@ fn the_first_version_prints_the_end_of_a_run_in_its_own_way() {
     let data = r#"{"processType":"risk","processName":"Risk","processId":"1","contextId":"2","processOutput":"approved",
         "files":{"clientFiles":["https://files.example.com/1"]},"fields":[{"key":"k","label":null,"children":[{"key":"c"}]}],"age":40.0}"#;
     let end = testing::event(1, "process_run_end", data);
-    let body: Value = serde_json::from_str(&text(Format::SpektrV1, std::slice::from_ref(&end))).unwrap();
+    let body: Value =
+        serde_json::from_str(&text(Format::SpektrV1, std::slice::from_ref(&end))).unwrap();
     let members: Vec<&String> = body.as_object().unwrap().keys().collect();
     assert_eq!(
         members.iter().map(|name| name.as_str()).collect::<std::collections::BTreeSet<_>>(),
@@ -168,14 +191,19 @@ fn the_first_version_prints_the_end_of_a_run_in_its_own_way() {
 
 #[test]
 fn a_dataspike_timestamp_is_in_utc_and_its_webhook_a_uuid() {
-    let body: Value = serde_json::from_str(&text(Format::Dataspike, &[sample_of("AML_SCREENING")])).unwrap();
+    let body: Value =
+        serde_json::from_str(&text(Format::Dataspike, &[sample_of("AML_SCREENING")])).unwrap();
     assert_eq!(body["timestamp"], "2023-07-18T15:32:13Z");
-    assert_eq!(body["webhook_id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap().get_version_num(), 8);
+    assert_eq!(
+        body["webhook_id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap().get_version_num(),
+        8
+    );
 }
 
 #[test]
 fn only_lists_carry_several_events() {
-    let events: Vec<Event> = (1..=200).map(|nth| testing::event(nth, "order.created", "{}")).collect();
+    let events: Vec<Event> =
+        (1..=200).map(|nth| testing::event(nth, "order.created", "{}")).collect();
     for (name, format) in Format::NAMES {
         let expected = match format {
             Format::Spektr => 100,
@@ -189,7 +217,8 @@ fn only_lists_carry_several_events() {
 
 #[test]
 fn a_large_event_travels_alone() {
-    let large = testing::event(1, "order.created", &format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_BODY_BYTES)));
+    let large =
+        testing::event(1, "order.created", &format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_BODY_BYTES)));
     let small = testing::event(2, "order.created", "{}");
     assert_eq!(written(Format::Spektr, &[large.clone(), small.clone()]).event_count, 1);
     assert_eq!(written(Format::Spektr, &[small, large]).event_count, 1);
@@ -198,7 +227,8 @@ fn a_large_event_travels_alone() {
 #[test]
 fn a_message_for_slack() {
     let data = r#"{"customerName":"<!channel> & \"Söhne\"","total":1e2,"paid":true,"none":null,"items":[1],"orderUrl":"https://shop.example.com/orders/7?a=1|2&b=3","a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7}"#;
-    let events = [testing::event(1, "order.created", data), testing::event(2, "invoice.paid_late", "{}")];
+    let events =
+        [testing::event(1, "order.created", data), testing::event(2, "invoice.paid_late", "{}")];
     let body: Value = serde_json::from_str(&text(Format::Slack, &events)).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap());
 }
@@ -234,10 +264,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn whatever_the_data_slacks_limits_are_kept(names in prop::collection::vec("\\PC{0,300}", 0..20), values in prop::collection::vec("\\PC{0,3000}|[<>&]{3000}|https://[a-z]{1,2000}|https://a/\\?[&=]{1,1500}", 0..20), events in 1..30_u8) {
-        let data: serde_json::Map<String, Value> = names.into_iter().zip(values.into_iter().map(Value::from)).collect();
+    fn whatever_the_data_slacks_limits_are_kept(
+        names in prop::collection::vec("\\PC{0,300}", 0..20),
+        values in prop::collection::vec(
+            "\\PC{0,3000}|[<>&]{3000}|https://[a-z]{1,2000}|https://a/\\?[&=]{1,1500}", 0..20
+        ),
+        events in 1..30_u8
+    ) {
+        let data: serde_json::Map<String, Value> = names.into_iter().zip(
+            values.into_iter().map(Value::from)
+        ).collect();
         let data = Value::Object(data).to_string();
-        let events: Vec<Event> = (0..events).map(|nth| testing::event(nth, "order.created", &data)).collect();
+        let events: Vec<Event> = (0..events).map(|nth| testing::event(
+            nth, "order.created", &data
+        )).collect();
         let body: Value = serde_json::from_slice(&written(Format::Slack, &events).bytes).unwrap();
         prop_assert!(keeps_slacks_limits(&body), "{body}");
         prop_assert!(has_no_markup_of_the_data(&body), "{body}");
@@ -245,7 +285,9 @@ proptest! {
 
     #[test]
     fn a_list_is_as_long_as_it_may_be(sizes in prop::collection::vec(0..150_000_usize, 1..8)) {
-        let event = |(nth, size): (usize, &usize)| testing::event(u8::try_from(nth).unwrap(), "a", &format!(r#"{{"x":"{}"}}"#, "x".repeat(*size)));
+        let event = |(nth, size): (usize, &usize)| testing::event(
+            u8::try_from(nth).unwrap(), "a", &format!(r#"{{"x":"{}"}}"#, "x".repeat(*size))
+        );
         let events: Vec<Event> = sizes.iter().enumerate().map(event).collect();
         let body = written(Format::Spektr, &events);
         prop_assert!(body.event_count == 1 || body.bytes.len() <= MAX_BODY_BYTES);
@@ -254,7 +296,8 @@ proptest! {
         if body.event_count < events.len() {
             let next = &text(Format::Spektr, &events[body.event_count..=body.event_count]);
             let element = next.len() - r#"{"results":[]}"#.len();
-            prop_assert!(body.bytes.len() + 1 + element > MAX_BODY_BYTES, "one more would have fitted");
+            prop_assert!(body.bytes.len() + 1 + element > MAX_BODY_BYTES, "one more would \
+                have fitted");
         }
     }
 }

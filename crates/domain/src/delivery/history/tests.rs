@@ -13,7 +13,8 @@ const ALL: Asked = Asked { limit: 3, before: None, since: None, until: None };
 
 #[test]
 fn records_and_what_waits_are_one_list() {
-    let store = Store::of([Given::Record(3), Given::Waiting(2), Given::Record(1), Given::Replay(0)]);
+    let store =
+        Store::of([Given::Record(3), Given::Waiting(2), Given::Record(1), Given::Replay(0)]);
     let pages = store.pages(ALL);
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1]);
     assert_eq!(pages.concat(), store.expected(ALL));
@@ -40,14 +41,19 @@ fn what_waits_together_is_listed_where_its_item_is_found() {
         Row::Recorded(id) => id.time(),
         Row::Waits(waits) => waits.place.time(),
     });
-    assert_eq!(times.collect::<Vec<_>>(), [at(12), at(9), at(1), at(1)], "the last of the run has a record");
+    assert_eq!(
+        times.collect::<Vec<_>>(),
+        [at(12), at(9), at(1), at(1)],
+        "the last of the run has a record"
+    );
 }
 
 #[test]
 fn bounds_in_time_are_those_of_the_delivery_and_of_its_item() {
     let store = Store::of([Given::Run(vec![1, 5, 12]), Given::Waiting(5), Given::Record(5)]);
-    let shown =
-        |since, until| store.pages(Asked { since: Some(at(since)), until: Some(at(until)), ..ALL }).concat().len();
+    let shown = |since, until| {
+        store.pages(Asked { since: Some(at(since)), until: Some(at(until)), ..ALL }).concat().len()
+    };
     assert_eq!((shown(0, 13), shown(1, 6), shown(5, 6), shown(2, 5), shown(6, 5)), (5, 4, 2, 0, 0));
 }
 
@@ -57,7 +63,11 @@ fn a_cursor_names_a_time_range() {
     let first = DeliveryId::first_at(at(7));
     assert_eq!(range(first), Some(at(7)), "nothing of that millisecond comes before it");
     assert_eq!(
-        range(DeliveryId::derive(EventId::first_at(at(7)), crate::id::WebhookId(1), crate::id::Cause::Published)),
+        range(DeliveryId::derive(
+            EventId::first_at(at(7)),
+            crate::id::WebhookId(1),
+            crate::id::Cause::Published
+        )),
         Some(at(8))
     );
     assert_eq!(range(DeliveryId::LAST), None, "the end of time has no end");
@@ -114,11 +124,14 @@ proptest! {
     }
 
     #[test]
-    fn the_list_ends_whatever_waits(given in prop::collection::vec(given(), 0..120), limit in 1..9_usize) {
+    fn the_list_ends_whatever_waits(
+        given in prop::collection::vec(given(), 0..120), limit in 1..9_usize
+    ) {
         let store = Store::of(given);
         let rows = store.pages(Asked { limit, ..ALL }).concat();
         let expected = store.expected(ALL);
         let mut after = expected.iter();
-        prop_assert!(rows.iter().all(|row| after.any(|other| other == row)), "in order, and nothing twice");
+        prop_assert!(rows.iter().all(|row| after.any(|other| other == row)), "in order, and \
+            nothing twice");
     }
 }

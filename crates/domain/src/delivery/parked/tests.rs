@@ -26,7 +26,8 @@ fn batch(of: &[Due<'_>]) -> Option<BatchId> {
 #[test]
 fn a_workspace_owns_four_partitions_in_four_parts() {
     for nth in 0..1000 {
-        let parts: BTreeSet<u8> = partitions(&workspace(nth)).iter().map(|shard| shard / SHARDS_A_PART).collect();
+        let parts: BTreeSet<u8> =
+            partitions(&workspace(nth)).iter().map(|shard| shard / SHARDS_A_PART).collect();
         assert_eq!(parts.len(), 4, "tenant {nth}");
     }
 }
@@ -48,7 +49,8 @@ fn few_share_more_than_one_partition_with_a_tenant_and_all_partitions_are_used()
 
 #[test]
 fn a_due_item_travels_by_reference_and_its_key_says_when_and_whose() {
-    let parked = Parked::of(&workspace(1), WebhookId(7), None, &[due(1)], at(1_700_000_000_123)).remove(0);
+    let parked =
+        Parked::of(&workspace(1), WebhookId(7), None, &[due(1)], at(1_700_000_000_123)).remove(0);
     insta::assert_snapshot!(parked.key);
     insta::assert_snapshot!("the_task_of_a_due_item", serde_json::to_string(&parked.task).unwrap());
     let read = ParkedKey::parse(&parked.key).unwrap();
@@ -60,9 +62,15 @@ fn a_due_item_travels_by_reference_and_its_key_says_when_and_whose() {
 fn what_failed_alone_waits_alone_and_what_shared_a_request_is_one_item() {
     let (two, workspace) = ([due(1), due(2)], workspace(1));
     let of = |batch| Parked::of(&workspace, WebhookId(7), batch, &two, at(5));
-    assert_eq!(of(None).iter().map(|parked| parked.task.deliveries.len()).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(
+        of(None).iter().map(|parked| parked.task.deliveries.len()).collect::<Vec<_>>(),
+        [1, 1]
+    );
     let shared = of(batch(&two));
-    assert_eq!((shared.len(), shared[0].task.deliveries.len(), shared[0].task.batch), (1, 2, batch(&two)));
+    assert_eq!(
+        (shared.len(), shared[0].task.deliveries.len(), shared[0].task.batch),
+        (1, 2, batch(&two))
+    );
     assert!(Parked::of(&workspace, WebhookId(7), batch(&two), &[], at(5)).is_empty());
 }
 
@@ -80,8 +88,10 @@ fn the_same_delivery_is_put_again_under_the_same_key() {
 fn one_of_a_request_stands_beside_the_item_of_all() {
     let (two, workspace) = ([due(1), due(2)], workspace(1));
     let all = Parked::of(&workspace, WebhookId(7), batch(&two), &two, at(5)).remove(0);
-    let parts: Vec<_> =
-        two.iter().map(|due| Parked::again(&workspace, WebhookId(7), batch(&two), due, at(5))).collect();
+    let parts: Vec<_> = two
+        .iter()
+        .map(|due| Parked::again(&workspace, WebhookId(7), batch(&two), due, at(5)))
+        .collect();
     for part in &parts {
         assert_eq!((part.shard, part.task.batch), (all.shard, all.task.batch));
         assert!(part.key > all.key, "it comes after it");
@@ -94,7 +104,12 @@ fn one_of_a_request_stands_beside_the_item_of_all() {
 fn the_keys_that_are_due_are_below_the_bound() {
     let key = |ms| Parked::of(&workspace(1), WebhookId(7), None, &[due(1)], at(ms)).remove(0).key;
     let bound = key_after(at(1_000));
-    assert!(key(0) < bound && key(1_000) < bound && key(1_001) > bound && key(1_700_000_000_000) > bound);
+    assert!(
+        key(0) < bound
+            && key(1_000) < bound
+            && key(1_001) > bound
+            && key(1_700_000_000_000) > bound
+    );
 }
 
 #[test]

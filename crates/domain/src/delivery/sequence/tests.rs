@@ -63,7 +63,10 @@ fn the_next_move_follows_from_the_situation() {
     for (situation, now, expected) in cases {
         assert_eq!(next(situation, now), expected, "{situation:?} at {now}");
     }
-    assert_eq!(Sequence::default().next(&Situation { is_enabled: false, ..SITUATION }, at(0)), Move::Over);
+    assert_eq!(
+        Sequence::default().next(&Situation { is_enabled: false, ..SITUATION }, at(0)),
+        Move::Over
+    );
     let with_wait = Situation { time_left: Duration::from_millis(10_500), ..slotted(700) };
     assert_eq!(next(with_wait, 0), Move::NoTime, "the wait for the slot counts");
 }
@@ -79,13 +82,21 @@ fn only_the_first_request_can_be_one_that_was_made_before() {
 
 fn attempt(status: u16) -> Attempt {
     let webhook = testing::webhook(json!({ "profile": "spektr" }));
-    Attempt::answered(&webhook, &testing::url("https://example.com/"), at(0), Duration::ZERO, status, b"")
+    Attempt::answered(
+        &webhook,
+        &testing::url("https://example.com/"),
+        at(0),
+        Duration::ZERO,
+        status,
+        b"",
+    )
 }
 
 #[test]
 fn what_shared_a_request_waits_equally_long() {
     let schedule = RetrySchedule::new(vec![1, 60, 600]).unwrap();
-    let carried = Carried { deliveries: vec![pending(1, 0), pending(2, 1), pending(3, 3)], batch: None };
+    let carried =
+        Carried { deliveries: vec![pending(1, 0), pending(2, 1), pending(3, 3)], batch: None };
     let wait = carried.wait(&schedule, None, None, at(0));
     assert!((48..=72).contains(&wait.as_secs()), "that of the second one: {wait:?}");
     let plan = |status| {
@@ -117,7 +128,8 @@ fn a_copy_that_knew_of_fewer_attempts_waits_as_the_schedule_says() {
     let schedule = RetrySchedule::new(vec![1, 1, 3600]).unwrap();
     let carried = Carried { deliveries: vec![pending(1, 0)], batch: None };
     let wait = carried.wait(&schedule, None, None, at(0));
-    let plan = |attempts| carried.plan_for(&pending(1, attempts), &attempt(500), wait, &schedule, at(0));
+    let plan =
+        |attempts| carried.plan_for(&pending(1, attempts), &attempt(500), wait, &schedule, at(0));
     assert_eq!(wait, Duration::from_secs(1), "the fresh copy takes it for the first attempt");
     assert!(plan(0).is_some_and(|retry| retry.due_at == at(1000)));
     assert!(plan(2).is_some_and(|retry| retry.due_at >= at(2_880_000)));
@@ -127,12 +139,22 @@ fn a_copy_that_knew_of_fewer_attempts_waits_as_the_schedule_says() {
 #[test]
 fn each_delivery_has_its_own_end() {
     let schedule = RetrySchedule::SPEKTR;
-    let carried = || Carried { deliveries: (1..=4).map(|nth| pending(nth, 2)).collect(), batch: None };
-    let recorded = [Recorded::Counted(3), Recorded::Counted(4), Recorded::AlreadySucceeded, Recorded::Overtaken];
+    let carried =
+        || Carried { deliveries: (1..=4).map(|nth| pending(nth, 2)).collect(), batch: None };
+    let recorded = [
+        Recorded::Counted(3),
+        Recorded::Counted(4),
+        Recorded::AlreadySucceeded,
+        Recorded::Overtaken,
+    ];
     let settled = carried().settle(&attempt(500), &schedule, &recorded);
     let sources = |list: &[Pending]| list.iter().map(|pending| pending.source).collect::<Vec<_>>();
     assert_eq!(sources(&settled.again), [1]);
-    assert_eq!(sources(&settled.exhausted), [2], "another copy has taken an attempt in the meantime");
+    assert_eq!(
+        sources(&settled.exhausted),
+        [2],
+        "another copy has taken an attempt in the meantime"
+    );
     assert_eq!(settled.exhausted[0].attempts, 4);
     assert!(settled.unrecorded.is_empty());
     let settled = carried().settle(&attempt(200), &schedule, &recorded);
@@ -142,12 +164,18 @@ fn each_delivery_has_its_own_end() {
 #[test]
 fn what_is_tried_again_waits_as_long_as_the_counted_attempts_say() {
     let schedule = RetrySchedule::new(vec![1, 1, 3600]).unwrap();
-    let carried = Carried { deliveries: vec![pending(1, 0), pending(2, 0), pending(3, 0)], batch: None };
+    let carried =
+        Carried { deliveries: vec![pending(1, 0), pending(2, 0), pending(3, 0)], batch: None };
     let told = [Recorded::Counted(1), Recorded::Counted(3), Recorded::Counted(4)];
-    let plan = carried.plan_for(&pending(2, 2), &attempt(500), Duration::from_secs(1), &schedule, at(0));
+    let plan =
+        carried.plan_for(&pending(2, 2), &attempt(500), Duration::from_secs(1), &schedule, at(0));
     let settled = carried.clone().settle(&attempt(500), &schedule, &told);
     assert_eq!((settled.again.len(), settled.exhausted.len()), (2, 1));
-    assert_eq!(Some(at(0) + settled.own_wait), plan.map(|retry| retry.due_at), "as the record of the second one says");
+    assert_eq!(
+        Some(at(0) + settled.own_wait),
+        plan.map(|retry| retry.due_at),
+        "as the record of the second one says"
+    );
     assert_eq!(carried.settle(&attempt(200), &schedule, &told).own_wait, Duration::ZERO);
 }
 
@@ -155,8 +183,10 @@ fn what_is_tried_again_waits_as_long_as_the_counted_attempts_say() {
 fn a_request_of_which_a_part_is_not_recorded_stays_together() {
     let sources = |list: &[Pending]| list.iter().map(|pending| pending.source).collect::<Vec<_>>();
     let settled = |status| {
-        let carried = Carried { deliveries: (1..=4).map(|nth| pending(nth, 2)).collect(), batch: None };
-        let recorded = [Recorded::Counted(3), Recorded::Failed, Recorded::Counted(4), Recorded::Stale(7)];
+        let carried =
+            Carried { deliveries: (1..=4).map(|nth| pending(nth, 2)).collect(), batch: None };
+        let recorded =
+            [Recorded::Counted(3), Recorded::Failed, Recorded::Counted(4), Recorded::Stale(7)];
         carried.settle(&attempt(status), &RetrySchedule::SPEKTR, &recorded)
     };
     let failed = settled(500);
@@ -177,6 +207,12 @@ fn what_comes_again_as_it_is_is_not_sent_on_as_well() {
 #[test]
 fn nothing_waits_long_in_flight() {
     let way = |seconds, is_whole| way(Duration::from_secs(seconds), is_whole);
-    assert_eq!([way(1, true), way(5, true), way(6, true)], [Way::InFlight, Way::InFlight, Way::Delayed]);
-    assert_eq!([way(1, false), way(120, true), way(121, true)], [Way::Delayed, Way::Delayed, Way::Parked]);
+    assert_eq!(
+        [way(1, true), way(5, true), way(6, true)],
+        [Way::InFlight, Way::InFlight, Way::Delayed]
+    );
+    assert_eq!(
+        [way(1, false), way(120, true), way(121, true)],
+        [Way::Delayed, Way::Delayed, Way::Parked]
+    );
 }

@@ -46,29 +46,29 @@ const RANGES_V6: &[(&str, NotPublic)] = &[
     ("100::/64", NotPublic::Reserved),        // discard-only
     ("100:0:0:1::/64", NotPublic::Reserved),  // dummy prefix
     ("2001::/32", NotPublic::Tunnel),         // Teredo
-    ("2001:1::/32", NotPublic::Reserved),     // port control protocol, TURN and DNS-SD anycast are in it
-    ("2001:2::/48", NotPublic::Reserved),     // benchmarking
-    ("2001:3::/32", NotPublic::Reserved),     // AMT
+    ("2001:1::/32", NotPublic::Reserved), // port control protocol, TURN and DNS-SD anycast are in it
+    ("2001:2::/48", NotPublic::Reserved), // benchmarking
+    ("2001:3::/32", NotPublic::Reserved), // AMT
     ("2001:4:112::/48", NotPublic::Reserved), // AS112-v6
-    ("2001:10::/28", NotPublic::Reserved),    // ORCHID, deprecated
-    ("2001:20::/28", NotPublic::Reserved),    // ORCHIDv2
-    ("2001:30::/28", NotPublic::Reserved),    // drone remote identification
-    ("2001:2::/31", NotPublic::Reserved),     // the rest of IETF protocol assignments (2001::/23), in six ranges
+    ("2001:10::/28", NotPublic::Reserved), // ORCHID, deprecated
+    ("2001:20::/28", NotPublic::Reserved), // ORCHIDv2
+    ("2001:30::/28", NotPublic::Reserved), // drone remote identification
+    ("2001:2::/31", NotPublic::Reserved), // the rest of IETF protocol assignments (2001::/23), in six ranges
     ("2001:4::/30", NotPublic::Reserved),
     ("2001:8::/29", NotPublic::Reserved),
     ("2001:40::/26", NotPublic::Reserved),
     ("2001:80::/25", NotPublic::Reserved),
     ("2001:100::/24", NotPublic::Reserved),
-    ("2001:db8::/32", NotPublic::Reserved),     // documentation
+    ("2001:db8::/32", NotPublic::Reserved), // documentation
     ("2620:4f:8000::/48", NotPublic::Reserved), // direct delegation AS112
-    ("3fff::/20", NotPublic::Reserved),         // documentation
-    ("4000::/2", NotPublic::Reserved),          // not allocated; SRv6's 5f00::/16 is in it
-    ("5f00::/16", NotPublic::Reserved),         // SRv6 segment identifiers
-    ("8000::/2", NotPublic::Reserved),          // not allocated
-    ("fc00::/7", NotPublic::UniqueLocal),       // unique local
-    ("fe80::/10", NotPublic::LinkLocal),        // link-local
-    ("fec0::/10", NotPublic::UniqueLocal),      // site-local, deprecated
-    ("ff00::/8", NotPublic::Multicast),         // multicast
+    ("3fff::/20", NotPublic::Reserved),     // documentation
+    ("4000::/2", NotPublic::Reserved),      // not allocated; SRv6's 5f00::/16 is in it
+    ("5f00::/16", NotPublic::Reserved),     // SRv6 segment identifiers
+    ("8000::/2", NotPublic::Reserved),      // not allocated
+    ("fc00::/7", NotPublic::UniqueLocal),   // unique local
+    ("fe80::/10", NotPublic::LinkLocal),    // link-local
+    ("fec0::/10", NotPublic::UniqueLocal),  // site-local, deprecated
+    ("ff00::/8", NotPublic::Multicast),     // multicast
 ];
 
 /// Public neighbours of those ranges.
@@ -168,11 +168,11 @@ fn embeddings(v4: Ipv4Addr, prefix: Ipv6Addr) -> [Ipv6Addr; 9] {
         low,                                                     // compatible
         0xffff << 48 | low,                                      // translated
         0x64_ff9b << 96 | low,                                   // NAT64
-        0x64_ff9b_0001 << 80 | low,                              // a network's own NAT64, with a prefix of 96 bits
-        0x2002 << 112 | low << 80 | prefix.to_bits() >> 48,      // 6to4
+        0x64_ff9b_0001 << 80 | low, // a network's own NAT64, with a prefix of 96 bits
+        0x2002 << 112 | low << 80 | prefix.to_bits() >> 48, // 6to4
         0x2001 << 112 | 0x0808_0808 << 64 | (low ^ 0xffff_ffff), // Teredo, whose client is inverted
-        below_prefix(0x5efe),                                    // ISATAP
-        below_prefix(0x0200_5efe),                               // and with an address that is unique in the world
+        below_prefix(0x5efe),       // ISATAP
+        below_prefix(0x0200_5efe),  // and with an address that is unique in the world
     ]
     .map(Ipv6Addr::from_bits)
 }
@@ -181,8 +181,11 @@ fn embeddings(v4: Ipv4Addr, prefix: Ipv6Addr) -> [Ipv6Addr; 9] {
 /// address, and a Teredo server.
 fn embeddings_elsewhere(v4: Ipv4Addr) -> [Ipv6Addr; 2] {
     let low = u128::from(v4.to_bits());
-    [0x64_ff9b_0001 << 80 | low >> 16 << 64 | (low & 0xffff) << 40, 0x2001 << 112 | low << 64 | 0xf7f7_f7f7]
-        .map(Ipv6Addr::from_bits)
+    [
+        0x64_ff9b_0001 << 80 | low >> 16 << 64 | (low & 0xffff) << 40,
+        0x2001 << 112 | low << 64 | 0xf7f7_f7f7,
+    ]
+    .map(Ipv6Addr::from_bits)
 }
 
 #[test]
@@ -224,7 +227,9 @@ fn a_deployment_can_allow_any_special_range() {
             assert_eq!(allowed.check(ip), Ok(()), "{ip} of {range}");
         }
         // No range but one that overlaps is opened with it.
-        for (other, why) in ranges().filter(|(other, _)| !range.contains(other) && !other.contains(&range)) {
+        for (other, why) in
+            ranges().filter(|(other, _)| !range.contains(other) && !other.contains(&range))
+        {
             assert_eq!(allowed.check(other.network()), Err(why), "{other} with {range}");
         }
     }
@@ -236,7 +241,15 @@ fn an_allowed_range_counts_for_mapped_addresses_and_for_no_other_embedding() {
     for good in ["127.0.0.1", "::ffff:127.0.0.1", "fd12::1", "169.254.1.1", "8.8.8.8"] {
         assert_eq!(allowed.check(ip(good)), Ok(()), "{good}");
     }
-    for bad in ["10.0.0.1", "::1", "fd13::1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2a00::5efe:7f00:1"] {
+    for bad in [
+        "10.0.0.1",
+        "::1",
+        "fd13::1",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "2a00::5efe:7f00:1",
+    ] {
         assert!(allowed.check(ip(bad)).is_err(), "{bad}");
     }
 }
@@ -253,16 +266,21 @@ fn ranges_are_read_as_they_are_written() {
 /// An address in a range, by chance.
 fn within(range: IpNet, chance: u128) -> IpAddr {
     match range {
-        IpNet::V4(range) => {
-            Ipv4Addr::from_bits(range.network().to_bits() | chance as u32 & range.hostmask().to_bits()).into()
+        IpNet::V4(range) => Ipv4Addr::from_bits(
+            range.network().to_bits() | chance as u32 & range.hostmask().to_bits(),
+        )
+        .into(),
+        IpNet::V6(range) => {
+            Ipv6Addr::from_bits(range.network().to_bits() | chance & range.hostmask().to_bits())
+                .into()
         }
-        IpNet::V6(range) => Ipv6Addr::from_bits(range.network().to_bits() | chance & range.hostmask().to_bits()).into(),
     }
 }
 
 /// Tells whether a table has the address, which is how the rules are told from the ranges alone.
 fn is_special(ip: IpAddr) -> bool {
-    ranges().any(|(range, _)| range.contains(&ip)) || METADATA.iter().any(|text| ip == text.parse::<IpAddr>().unwrap())
+    ranges().any(|(range, _)| range.contains(&ip))
+        || METADATA.iter().any(|text| ip == text.parse::<IpAddr>().unwrap())
 }
 
 fn any_special() -> impl Strategy<Value = (IpNet, NotPublic)> {
@@ -280,27 +298,38 @@ proptest! {
     fn an_ipv4_address_is_public_unless_a_range_has_it(bits: u32, (range, _) in any_special()) {
         let below = |range: &Ipv4Net| range.network().to_bits().wrapping_sub(1 + (bits & 0xff));
         let above = |range: &Ipv4Net| range.broadcast().to_bits().wrapping_add(1 + (bits & 0xff));
-        let neighbours = if let IpNet::V4(range) = &range { vec![bits, below(range), above(range)] } else { vec![bits] };
+        let neighbours = if let IpNet::V4(range) = &range {
+            vec![bits, below(range), above(range)]
+        } else { vec![bits] };
         for ip in neighbours.into_iter().map(Ipv4Addr::from_bits) {
             prop_assert_eq!(check_public(ip.into()).is_err(), is_special(ip.into()), "{}", ip);
         }
     }
 
     #[test]
-    fn a_global_ipv6_address_is_public_unless_a_range_has_it(bits: u128, (range, _) in any_special()) {
+    fn a_global_ipv6_address_is_public_unless_a_range_has_it(
+        bits: u128, (range, _) in any_special()
+    ) {
         let global = 0x2000 << 112 | bits >> 3;
         let below = |range: &Ipv6Net| range.network().to_bits().wrapping_sub(1 + (bits & 0xff));
         let above = |range: &Ipv6Net| range.broadcast().to_bits().wrapping_add(1 + (bits & 0xff));
-        let neighbours = if let IpNet::V6(range) = &range { vec![global, below(range), above(range)] } else { vec![global] };
+        let neighbours = if let IpNet::V6(range) = &range {
+            vec![global, below(range), above(range)]
+        } else { vec![global] };
         for ip in neighbours.into_iter().map(Ipv6Addr::from_bits) {
             let is_global = (0x2000..=0x3fff).contains(&ip.segments()[0]);
             let embeds = embedded(ip).next().is_some();
-            prop_assert!(embeds || check_public(ip.into()).is_err() == (!is_global || is_special(ip.into())), "{}", ip);
+            prop_assert!(
+                embeds || check_public(ip.into()).is_err() == (!is_global || is_special(ip.into())),
+                "{}", ip
+            );
         }
     }
 
     #[test]
-    fn an_ipv4_address_that_is_refused_is_refused_in_every_embedding((range, _) in any_special(), chance: u128, prefix: u128) {
+    fn an_ipv4_address_that_is_refused_is_refused_in_every_embedding(
+        (range, _) in any_special(), chance: u128, prefix: u128
+    ) {
         let v4 = match within(range, chance) {
             IpAddr::V4(v4) => v4,
             IpAddr::V6(v6) => Ipv4Addr::from_bits(v6.to_bits() as u32),

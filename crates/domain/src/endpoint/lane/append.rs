@@ -6,15 +6,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Attr, Condition, LANE_LIFE, Lane, Outcome, Phase, RELAPSE_WITHIN, Reason, STRIKES_TO_SIDELINE, STRIKES_WITHIN,
-    WATCHDOG, Write,
+    Attr, Condition, LANE_LIFE, Lane, Outcome, Phase, RELAPSE_WITHIN, Reason, STRIKES_TO_SIDELINE,
+    STRIKES_WITHIN, WATCHDOG, Write,
 };
 
 /// A lane that was closed gathers arrivals for this long before its turn begins.
 const GATHER: Duration = Duration::from_secs(1);
 /// The attributes that turns have learned about the endpoint. They are forgotten when the webhook
 /// is sidelined, or its lane opened anew.
-const LESSONS: [Attr; 5] = [Attr::Window, Attr::Quick, Attr::Timeouts, Attr::SickUntil, Attr::CircuitOpenings];
+const LESSONS: [Attr; 5] =
+    [Attr::Window, Attr::Quick, Attr::Timeouts, Attr::SickUntil, Attr::CircuitOpenings];
 
 /// The way that a delivery takes when it arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,8 @@ impl Lane {
             let seen = Write::default()
                 .only_if(Condition::is_as(Attr::Phase, self.phase))
                 .only_if(Condition::is_as(Attr::Doubts, (self.doubts > 0).then_some(self.doubts)));
-            return goes_the_fast_way.then(|| self.kept(seen, now).set(Attr::Doubts, self.doubts + 1));
+            return goes_the_fast_way
+                .then(|| self.kept(seen, now).set(Attr::Doubts, self.doubts + 1));
         }
         let counts_on = self.strikes_since.is_some_and(|since| now < since + STRIKES_WITHIN);
         let strikes = match strike {
@@ -69,14 +71,17 @@ impl Lane {
             });
         if strikes < STRIKES_TO_SIDELINE && goes_the_fast_way {
             let since = self.strikes_since.filter(|_| counts_on).unwrap_or(now);
-            return Some(self.kept(seen, now).set(Attr::Strikes, strikes).set(Attr::StrikesSince, since));
+            return Some(
+                self.kept(seen, now).set(Attr::Strikes, strikes).set(Attr::StrikesSince, since),
+            );
         }
         let phase = match self.phase {
             None => Phase::Idle,
             Some(Phase::Pouring) => Phase::Held,
             Some(Phase::Held | Phase::Idle) => return None,
         };
-        let is_relapse = self.sidelined_at.is_some_and(|at| now < at + self.proof() + RELAPSE_WITHIN);
+        let is_relapse =
+            self.sidelined_at.is_some_and(|at| now < at + self.proof() + RELAPSE_WITHIN);
         let relapses = if is_relapse { self.relapses + 1 } else { 0 };
         let forgotten = [Attr::Strikes, Attr::StrikesSince, Attr::Doubts];
         let sidelined = LESSONS.into_iter().chain(forgotten).fold(seen, Write::remove);
@@ -92,7 +97,8 @@ impl Lane {
 
     /// Forgets all doubts, because the endpoint has answered quickly. None where there is no doubt.
     pub fn trust(&self) -> Option<Write> {
-        let doubted = Write::default().only_if(Condition::is(Attr::Doubts, self.doubts)).remove(Attr::Doubts);
+        let doubted =
+            Write::default().only_if(Condition::is(Attr::Doubts, self.doubts)).remove(Attr::Doubts);
         (self.doubts > 0).then_some(doubted)
     }
 
@@ -106,7 +112,13 @@ impl Lane {
 
     /// Gives the lane a turn, which the backlog needs now that it has something in it. None if the
     /// lane has a turn already.
-    fn open(&self, reason: Reason, token: &str, shard: &str, now: Timestamp) -> Option<(Write, Duration)> {
+    fn open(
+        &self,
+        reason: Reason,
+        token: &str,
+        shard: &str,
+        now: Timestamp,
+    ) -> Option<(Write, Duration)> {
         let (write, gather) = match self.phase {
             Some(Phase::Held | Phase::Pouring) => return None,
             // What the endpoint has proven so far, and since when, stays.
@@ -207,7 +219,9 @@ impl Append {
     pub fn opened(&mut self, outcome: &Outcome, now: Timestamp) {
         let AppendStep::Open(_, delay) = self.step else { return };
         match outcome {
-            Outcome::Refused(lane) if lane.token.as_deref() != Some(&self.token) => self.looked(lane, now),
+            Outcome::Refused(lane) if lane.token.as_deref() != Some(&self.token) => {
+                self.looked(lane, now)
+            }
             Outcome::Done(_) | Outcome::Refused(_) => {
                 self.step = AppendStep::Send { token: self.token.clone(), delay };
             }

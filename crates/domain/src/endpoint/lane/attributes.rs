@@ -211,10 +211,16 @@ impl Attributes {
 
     fn time(&self, attribute: Attr) -> Result<Option<Timestamp>, Unreadable> {
         let number = self.number(attribute)?;
-        number.map(|ms| Timestamp::from_millisecond(ms).map_err(|_| Unreadable(attribute))).transpose()
+        number
+            .map(|ms| Timestamp::from_millisecond(ms).map_err(|_| Unreadable(attribute)))
+            .transpose()
     }
 
-    fn named<T: Copy>(&self, attribute: Attr, names: &[(&str, T)]) -> Result<Option<T>, Unreadable> {
+    fn named<T: Copy>(
+        &self,
+        attribute: Attr,
+        names: &[(&str, T)],
+    ) -> Result<Option<T>, Unreadable> {
         let Some(text) = self.text(attribute)? else { return Ok(None) };
         let found = names.iter().find(|(name, _)| *name == text);
         found.map(|(_, value)| Some(*value)).ok_or(Unreadable(attribute))

@@ -86,13 +86,16 @@ impl Evidence {
     fn is_our_trouble(&self, now: Timestamp) -> bool {
         let mut workspaces: BTreeMap<&Workspace, BTreeMap<&str, bool>> = BTreeMap::new();
         for endpoint in self.0.values() {
-            let Some(last) = endpoint.samples.back().filter(|last| now < last.at + RECENT) else { continue };
+            let Some(last) = endpoint.samples.back().filter(|last| now < last.at + RECENT) else {
+                continue;
+            };
             let hosts = workspaces.entry(&endpoint.workspace).or_default();
             // A host that answers one of its webhooks quickly can be reached.
             let is_slow = hosts.entry(&endpoint.host).or_insert(true);
             *is_slow &= last.is_slow;
         }
-        let mut groups: Vec<bool> = workspaces.values().map(|hosts| is_most(hosts.values().copied())).collect();
+        let mut groups: Vec<bool> =
+            workspaces.values().map(|hosts| is_most(hosts.values().copied())).collect();
         if let (1, Some(hosts)) = (workspaces.len(), workspaces.values().next()) {
             groups = hosts.values().copied().collect();
         }
@@ -101,7 +104,9 @@ impl Evidence {
 
     fn make_room(&mut self, webhook: WebhookId, now: Timestamp) {
         if self.0.len() >= MAX_WEBHOOKS && !self.0.contains_key(&webhook) {
-            self.0.retain(|_, endpoint| endpoint.samples.back().is_some_and(|last| now < last.at + MEMORY));
+            self.0.retain(|_, endpoint| {
+                endpoint.samples.back().is_some_and(|last| now < last.at + MEMORY)
+            });
             if self.0.len() >= MAX_WEBHOOKS {
                 self.0.clear();
             }

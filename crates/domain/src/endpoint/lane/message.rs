@@ -34,7 +34,8 @@ mod tests {
     #[test]
     fn a_turn_travels_as_json() {
         let workspace = Workspace::parse("acme").unwrap();
-        let message = TurnMessage { workspace, webhook: WebhookId(42), token: "0123456789abcdef".to_owned() };
+        let message =
+            TurnMessage { workspace, webhook: WebhookId(42), token: "0123456789abcdef".to_owned() };
         let json = serde_json::to_string(&message).unwrap();
         insta::assert_snapshot!(json);
         assert_eq!(TurnMessage::parse(&json).unwrap(), message);

@@ -28,7 +28,8 @@ fn nudged() -> Lane {
 
 #[test]
 fn a_turn_that_sleeps_wakes_and_its_message_can_take_it() {
-    let message = Message { id: "m".to_owned(), token: "token".to_owned(), receives: 1, sent: at(100) };
+    let message =
+        Message { id: "m".to_owned(), token: "token".to_owned(), receives: 1, sent: at(100) };
     let claim = Claiming::new(message, "me".to_owned(), at(150), at(160)).write(at(100));
     assert!(!claim.applies_to(&asleep()), "it sleeps");
     assert!(claim.applies_to(&nudge(at(100)).apply(&asleep())));

@@ -105,7 +105,9 @@ impl Work {
     fn begin(mut item: Item, seen: Seen, now: Timestamp) -> Self {
         let claiming = claiming(message("m"), now);
         let outcome = item.write(&claiming.write(now));
-        let Claim::Mine(turn) = claiming.outcome(outcome, now) else { panic!("the turn can't be had") };
+        let Claim::Mine(turn) = claiming.outcome(outcome, now) else {
+            panic!("the turn can't be had")
+        };
         let mut work = Self { item, turn: *turn, seen };
         assert_eq!(work.turn.next(now), Step::Look);
         work.look(now);

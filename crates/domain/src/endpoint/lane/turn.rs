@@ -138,7 +138,14 @@ pub struct Turn {
 }
 
 impl Turn {
-    fn new(lane: Lane, me: String, message: Message, now: Timestamp, until: Timestamp, is_unclean: bool) -> Self {
+    fn new(
+        lane: Lane,
+        me: String,
+        message: Message,
+        now: Timestamp,
+        until: Timestamp,
+        is_unclean: bool,
+    ) -> Self {
         Self {
             me,
             message,
@@ -163,7 +170,11 @@ impl Turn {
     /// The first window: a limited endpoint is bounded by its rate limit; another one begins with
     /// one request, or with the window that earlier turns have learned.
     fn first_window(lane: &Lane) -> Window {
-        Window::new(if lane.reason == Some(Reason::Limited) { MAX_WINDOW } else { lane.window.unwrap_or(1) })
+        Window::new(if lane.reason == Some(Reason::Limited) {
+            MAX_WINDOW
+        } else {
+            lane.window.unwrap_or(1)
+        })
     }
 
     /// Tells whether the turn before this one ended without telling, so that requests that it began
@@ -181,7 +192,8 @@ impl Turn {
     pub fn next(&mut self, now: Timestamp) -> Step {
         if self.stage == Stage::Working {
             let step = self.work(now);
-            let begins = matches!(step, Step::Read(_) | Step::Reserve(_) | Step::Send | Step::Pour(_));
+            let begins =
+                matches!(step, Step::Read(_) | Step::Reserve(_) | Step::Send | Step::Pour(_));
             let is_stale = self.looked_at.is_none_or(|at| now > at + LOOK_EVERY);
             if self.stage == Stage::Working {
                 return if begins && is_stale { Step::Look } else { step };
@@ -227,7 +239,11 @@ impl Turn {
             }
             _ => {}
         }
-        if self.lane.phase == Some(Phase::Pouring) { self.pour(&terms, now) } else { self.send(&terms, now) }
+        if self.lane.phase == Some(Phase::Pouring) {
+            self.pour(&terms, now)
+        } else {
+            self.send(&terms, now)
+        }
     }
 
     /// Works off the backlog of a webhook that gets nothing. `dispose` is what happens to the items
@@ -248,7 +264,11 @@ impl Turn {
 
     /// Ends the turn for this long, as soon as no request is under way.
     fn end_without_requests(&mut self, now: Timestamp, wait: Duration) -> Step {
-        if self.under_way > 0 { self.wait_for_an_answer(now) } else { self.end(Ending::again(now, wait)) }
+        if self.under_way > 0 {
+            self.wait_for_an_answer(now)
+        } else {
+            self.end(Ending::again(now, wait))
+        }
     }
 
     /// Sends as the circuit, the window, the backlog and the rate limit allow, in this order.
@@ -260,7 +280,11 @@ impl Turn {
         }
         if let Some(until) = self.lane.sick_until.filter(|until| *until > now) {
             // Messages come up to a second early.
-            return if until <= now + SIT_OUT { Step::Wait(until) } else { self.end(Ending::later(until)) };
+            return if until <= now + SIT_OUT {
+                Step::Wait(until)
+            } else {
+                self.end(Ending::later(until))
+            };
         }
         let room = if is_probing { 1 } else { self.window.size() };
         if self.under_way >= room {

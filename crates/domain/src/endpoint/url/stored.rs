@@ -30,7 +30,8 @@ impl Shape for StoredUrl {
     type Value = Self;
     const NAMED: bool = false;
 
-    /// Reads what may be a URL. The policy, which says whether it may be this one, is asked by whoever reads the whole body.
+    /// Reads what may be a URL. The policy, which says whether it may be this one, is asked by
+    /// whoever reads the whole body.
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
         let text = text(at, json)?;
         let url = if text.len() > super::MAX_BYTES {
@@ -77,7 +78,8 @@ impl StoredUrl {
         }
     }
 
-    /// Returns what the owner sees: the URL, or where it is sealed its origin and a mask, which together are a URL too.
+    /// Returns what the owner sees: the URL, or where it is sealed its origin and a mask, which
+    /// together are a URL too.
     #[must_use]
     pub fn masked(&self) -> Self {
         match self {
@@ -92,7 +94,8 @@ impl StoredUrl {
 
     /// The text of what the owner sees.
     pub fn text(&self) -> String {
-        let (Self::Open(PublicUrl(url)) | Self::Sealed { origin: PublicUrl(url), .. }) = self.masked();
+        let (Self::Open(PublicUrl(url)) | Self::Sealed { origin: PublicUrl(url), .. }) =
+            self.masked();
         url.into()
     }
 
@@ -114,8 +117,12 @@ mod tests {
         let url = PublicUrl::parse("https://example.com:8443/hook", &UrlPolicy::default()).unwrap();
         let masked = StoredUrl::sealed(&url, Sealed(String::new())).text();
         let refused = PublicUrl::parse(&masked, &UrlPolicy::default()).unwrap_err();
-        let said = "url has the path /***, which is shown instead of one that can't be read: give the URL itself";
-        assert_eq!((masked.as_str(), refused.to_string().as_str()), ("https://example.com:8443/***", said));
+        let said = "url has the path /***, which is shown instead of one that can't be read: give \
+            the URL itself";
+        assert_eq!(
+            (masked.as_str(), refused.to_string().as_str()),
+            ("https://example.com:8443/***", said)
+        );
     }
 
     #[test]
@@ -124,11 +131,17 @@ mod tests {
         let url = PublicUrl::parse(text, &UrlPolicy::default()).unwrap();
         let open = StoredUrl::Open(url.clone());
         let sealed = StoredUrl::sealed(&url, Sealed("v1.00000000.AAAA".to_owned()));
-        assert_eq!((open.text().as_str(), sealed.text().as_str()), (text, "https://hooks.slack.com:8443/***"));
+        assert_eq!(
+            (open.text().as_str(), sealed.text().as_str()),
+            (text, "https://hooks.slack.com:8443/***")
+        );
         assert_eq!((open.shown(), open.host()), (sealed.shown(), sealed.host()));
         assert_eq!(open.host(), "hooks.slack.com:8443");
         let json = serde_json::to_string(&sealed).unwrap();
-        assert_eq!(json, r#"{"origin":"https://hooks.slack.com:8443/","sealed":"v1.00000000.AAAA"}"#);
+        assert_eq!(
+            json,
+            r#"{"origin":"https://hooks.slack.com:8443/","sealed":"v1.00000000.AAAA"}"#
+        );
         assert!(!json.contains("secret") && !format!("{open:?} {sealed:?}").contains("secret"));
         assert_eq!(serde_json::from_str::<StoredUrl>(&format!("{text:?}")).unwrap(), open);
         for url in [open, sealed] {

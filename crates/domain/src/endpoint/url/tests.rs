@@ -25,7 +25,8 @@ fn unquoted(text: &str) -> String {
 fn the_table_of_what_is_accepted_in_its_normal_form() {
     let mut wrong = Vec::new();
     for line in lines(ACCEPTED) {
-        let (url, normal) = line.split_once(" -> ").unwrap_or_else(|| panic!("no normal form: {line}"));
+        let (url, normal) =
+            line.split_once(" -> ").unwrap_or_else(|| panic!("no normal form: {line}"));
         let said = [parse(&unquoted(url)), parse(normal)];
         if said != [Ok(normal.to_owned()), Ok(normal.to_owned())] {
             wrong.push(format!("{line}: {said:?}"));
@@ -42,8 +43,8 @@ fn the_table_of_what_is_refused_and_why() {
             why = reason;
             continue;
         }
-        let said =
-            parse(&unquoted(line)).map_or_else(|error| error.to_string(), |normal| format!("accepted as {normal}"));
+        let said = parse(&unquoted(line))
+            .map_or_else(|error| error.to_string(), |normal| format!("accepted as {normal}"));
         if !said.starts_with(why) {
             wrong.push(format!("{line}: {said}, not {why}"));
         }
@@ -112,8 +113,13 @@ fn number(value: u32) -> impl Strategy<Value = String> {
 fn spelt_v4(ip: Ipv4Addr) -> impl Strategy<Value = String> {
     let dotted = |ip: Ipv4Addr, parts: u32| {
         let bits = ip.to_bits();
-        let mut numbers: Vec<_> = ip.octets()[..parts as usize - 1].iter().map(|byte| number((*byte).into())).collect();
-        numbers.push(number(if parts == 1 { bits } else { bits & (u32::MAX >> (8 * (parts - 1))) }));
+        let mut numbers: Vec<_> =
+            ip.octets()[..parts as usize - 1].iter().map(|byte| number((*byte).into())).collect();
+        numbers.push(number(if parts == 1 {
+            bits
+        } else {
+            bits & (u32::MAX >> (8 * (parts - 1)))
+        }));
         numbers.prop_map(|numbers| numbers.join("."))
     };
     let plain = (1..=4_u32).prop_flat_map(move |parts| dotted(ip, parts));
@@ -147,21 +153,31 @@ fn spelt_v6(ip: Ipv6Addr, form: usize) -> String {
 
 /// Any address, or one in a range that is often not public.
 fn any_v4() -> impl Strategy<Value = Ipv4Addr> {
-    const SPECIAL: &[u32] =
-        &[0x7f00_0000, 0x0a00_0000, 0xa9fe_0000, 0xc0a8_0000, 0x6440_0000, 0xa83f_8110, 0xa9fe_a9fe];
+    const SPECIAL: &[u32] = &[
+        0x7f00_0000,
+        0x0a00_0000,
+        0xa9fe_0000,
+        0xc0a8_0000,
+        0x6440_0000,
+        0xa83f_8110,
+        0xa9fe_a9fe,
+    ];
     prop_oneof![
         any::<u32>(),
-        (proptest::sample::select(SPECIAL), any::<u16>()).prop_map(|(range, low)| range | u32::from(low)),
+        (proptest::sample::select(SPECIAL), any::<u16>())
+            .prop_map(|(range, low)| range | u32::from(low)),
         proptest::sample::select(SPECIAL),
     ]
     .prop_map(Ipv4Addr::from_bits)
 }
 
 fn judged(host: &str) -> Result<IpAddr, UrlError> {
-    PublicUrl::parse(&format!("https://{host}/"), &UrlPolicy::default()).map(|url| match url.as_url().host().unwrap() {
-        Host::Ipv4(ip) => ip.into(),
-        Host::Ipv6(ip) => ip.into(),
-        Host::Domain(name) => panic!("{host} is the name {name}"),
+    PublicUrl::parse(&format!("https://{host}/"), &UrlPolicy::default()).map(|url| {
+        match url.as_url().host().unwrap() {
+            Host::Ipv4(ip) => ip.into(),
+            Host::Ipv6(ip) => ip.into(),
+            Host::Domain(name) => panic!("{host} is the name {name}"),
+        }
     })
 }
 
@@ -176,15 +192,22 @@ proptest! {
     }
 
     #[test]
-    fn every_spelling_of_an_ipv6_address_is_judged_alike(bits: u128, v4 in any_v4(), prefix in 0..5_usize, form in 0..5_usize) {
-        let prefix = [bits >> 32 << 32, 0, 0xffff << 32, 0x64_ff9b << 96, 0x2002 << 112 | u128::from(v4.to_bits()) << 80][prefix];
+    fn every_spelling_of_an_ipv6_address_is_judged_alike(
+        bits: u128, v4 in any_v4(), prefix in 0..5_usize, form in 0..5_usize
+    ) {
+        let prefix = [
+            bits >> 32 << 32, 0, 0xffff << 32, 0x64_ff9b << 96,
+            0x2002 << 112 | u128::from(v4.to_bits()) << 80
+        ][prefix];
         let ip = Ipv6Addr::from_bits(prefix | u128::from(v4.to_bits()));
         let host = spelt_v6(ip, form);
         prop_assert_eq!(judged(&host), expected(ip.into()), "{}", host);
     }
 
     #[test]
-    fn no_text_is_accepted_that_its_normal_form_is_not(text in "(https?|HTTPS):?[/\\\\]{0,3}[0-9a-zA-Z.:@%\\[\\]#?\\-\t]{0,20}") {
+    fn no_text_is_accepted_that_its_normal_form_is_not(
+        text in "(https?|HTTPS):?[/\\\\]{0,3}[0-9a-zA-Z.:@%\\[\\]#?\\-\t]{0,20}"
+    ) {
         if let Ok(normal) = parse(&text) {
             prop_assert_eq!(parse(&normal), Ok(normal));
         }

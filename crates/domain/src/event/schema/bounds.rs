@@ -66,10 +66,18 @@ impl<'a> Walk<'a> {
         Ok(cost)
     }
 
-    fn cost_of_member(&mut self, name: &str, value: &'a Value, depth: usize, is_root: bool) -> Result<Cost, BadSchema> {
+    fn cost_of_member(
+        &mut self,
+        name: &str,
+        value: &'a Value,
+        depth: usize,
+        is_root: bool,
+    ) -> Result<Cost, BadSchema> {
         match (name, value) {
             ("$dynamicRef" | "$recursiveRef" | "$dynamicAnchor" | "$anchor", _) => {
-                return Err(BadSchema(format!("{name} is not supported: refer to #/$defs/… with $ref")));
+                return Err(BadSchema(format!(
+                    "{name} is not supported: refer to #/$defs/… with $ref"
+                )));
             }
             ("$id", Value::String(_)) if !is_root => return Err(second_id(name)),
             ("id", Value::String(_)) if !is_root && self.is_draft_4 => return Err(second_id(name)),
@@ -85,14 +93,20 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         let cost = match value {
-            Value::Object(named) if BY_NAME.contains(&name) => self.cost_of_named(named, depth + 1)?,
+            Value::Object(named) if BY_NAME.contains(&name) => {
+                self.cost_of_named(named, depth + 1)?
+            }
             _ => self.cost(value, depth + 1, false)?,
         };
         Ok(cost.below())
     }
 
     /// The cost of schemas that stand in an object by their names.
-    fn cost_of_named(&mut self, named: &'a Map<String, Value>, depth: usize) -> Result<Cost, BadSchema> {
+    fn cost_of_named(
+        &mut self,
+        named: &'a Map<String, Value>,
+        depth: usize,
+    ) -> Result<Cost, BadSchema> {
         is_within(depth)?;
         let mut cost = Cost { parts: 1, depth: 0 };
         for value in named.values() {
@@ -111,7 +125,9 @@ impl<'a> Walk<'a> {
             self.root.get(place)?.get(name).filter(|_| is_plain)
         });
         let definition = found.ok_or_else(|| {
-            BadSchema(format!("the reference {target:?} is not to #/$defs/<name>, or there is no such definition"))
+            BadSchema(format!(
+                "the reference {target:?} is not to #/$defs/<name>, or there is no such definition"
+            ))
         })?;
         let cost = self.cost(definition, depth + 1, false)?.below();
         self.definitions.insert(target, cost);
@@ -125,7 +141,8 @@ impl Cost {
         let parts = self.parts + other.parts;
         if parts > MAX_PARTS {
             return Err(BadSchema(format!(
-                "a schema takes at most {MAX_PARTS} sub-schemas, with each reference counted as what it refers to"
+                "a schema takes at most {MAX_PARTS} sub-schemas, with each reference counted as \
+                 what it refers to"
             )));
         }
         Ok(Self { parts, depth: self.depth.max(other.depth) })
@@ -145,7 +162,9 @@ fn is_within(depth: usize) -> Result<(), BadSchema> {
     if depth <= MAX_DEPTH {
         return Ok(());
     }
-    Err(BadSchema(format!("sub-schemas and references go at most {MAX_DEPTH} deep, and not in circles")))
+    Err(BadSchema(format!(
+        "sub-schemas and references go at most {MAX_DEPTH} deep, and not in circles"
+    )))
 }
 
 #[cfg(test)]
@@ -210,7 +229,9 @@ mod tests {
                 let small = json!({ holder: { name: { "type": "string" } } });
                 assert!(check(&small).is_ok(), "{holder} {name}");
             }
-            let defined = json!({ "$ref": "#/$defs/x", "$defs": { "x": { "$defs": { name: doubled } }, "d0": {} } });
+            let defined = json!({
+                "$ref": "#/$defs/x", "$defs": { "x": { "$defs": { name: doubled } }, "d0": {} },
+            });
             assert!(check(&defined).is_ok(), "{name}");
             let mut definitions = doubling();
             definitions.insert(name.to_owned(), doubled);
@@ -221,8 +242,12 @@ mod tests {
 
     /// A schema of properties, each by one of two names of the same place.
     fn schema_of(shape: &Shape, name: &dyn Fn(usize) -> String) -> Value {
-        let children: Map<String, Value> =
-            shape.0.iter().enumerate().map(|(at, child)| (name(at), schema_of(child, name))).collect();
+        let children: Map<String, Value> = shape
+            .0
+            .iter()
+            .enumerate()
+            .map(|(at, child)| (name(at), schema_of(child, name)))
+            .collect();
         json!({ "properties": children, "minimum": 1 })
     }
 
@@ -236,9 +261,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn properties_named_as_keywords_count_as_much_as_others(shape in shape(), first in 0..KEYWORDS.len()) {
+        fn properties_named_as_keywords_count_as_much_as_others(
+            shape in shape(), first in 0..KEYWORDS.len()
+        ) {
             let plain = schema_of(&shape, &|at| format!("x{at}"));
-            let hostile = schema_of(&shape, &|at| KEYWORDS[(first + at) % KEYWORDS.len()].to_owned());
+            let hostile = schema_of(
+                &shape, &|at| KEYWORDS[(first + at) % KEYWORDS.len()].to_owned()
+            );
             prop_assert_eq!(measured(&hostile), measured(&plain));
         }
     }
@@ -246,11 +275,19 @@ mod tests {
     #[test]
     fn what_people_write_is_taken() {
         for good in [
-            json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/a" }, "b": { "$ref": "#/definitions/b" } },
+            json!({ "type": "object", "properties": {
+                "a": { "$ref": "#/$defs/a" }, "b": { "$ref": "#/definitions/b" },
+            },
                 "$defs": { "a": { "items": { "$ref": "#/definitions/b" } } }, "definitions": { "b": { "pattern": "^[a-z]{1,20}$" } } }),
-            json!({ "properties": { "format": { "const": "regex" } }, "examples": [{ "format": "regex" }], "format": "date" }),
+            json!({
+                "properties": { "format": { "const": "regex" } },
+                "examples": [{ "format": "regex" }], "format": "date",
+            }),
             json!({ "properties": { "x": { "id": "an unknown keyword of this draft" } } }),
-            json!({ "$id": "https://example.com/a.json", "examples": [{ "$ref": "x" }], "enum": [{ "$anchor": 1 }] }),
+            json!({
+                "$id": "https://example.com/a.json", "examples": [{ "$ref": "x" }],
+                "enum": [{ "$anchor": 1 }],
+            }),
         ] {
             assert_eq!(check(&good).err(), None, "{good}");
         }
@@ -263,12 +300,21 @@ mod tests {
             .chain([("d100".to_owned(), json!({}))])
             .collect();
         let many: Vec<Value> = (0..1001).map(|_| json!({})).collect();
-        let patterns: Vec<Value> = (0..21).map(|at| json!({ "pattern": format!("a{at}") })).collect();
+        let patterns: Vec<Value> =
+            (0..21).map(|at| json!({ "pattern": format!("a{at}") })).collect();
         for bad in [
-            json!({ "$ref": "#/$defs/a", "$defs": { "a": { "properties": { "x": { "$ref": "#/$defs/a" } } } } }),
+            json!({
+                "$ref": "#/$defs/a",
+                "$defs": { "a": { "properties": { "x": { "$ref": "#/$defs/a" } } } },
+            }),
             json!({ "properties": { "x": { "$ref": "#" } } }),
             json!({ "$ref": "#/$defs/d0", "$defs": chain.clone() }),
-            json!({ "anyOf": (0..100).rev().map(|at| json!({ "$ref": format!("#/$defs/d{at}") })).collect::<Vec<_>>(), "$defs": chain }),
+            json!({
+                "anyOf": (0..100).rev().map(|at| json!({
+                    "$ref": format!("#/$defs/d{at}"),
+                })).collect::<Vec<_>>(),
+                "$defs": chain,
+            }),
             json!({ "$ref": "#/$defs/d0", "$defs": doubling() }),
             json!({ "anyOf": many }),
             json!({ "anyOf": patterns }),
@@ -276,7 +322,10 @@ mod tests {
             json!({ "pattern": r"\cA(a{1,60}){1,60}" }),
             json!({ "patternProperties": { "(a{1,60}){1,60}": {} } }),
             json!({ "properties": { "x": { "$id": "https://example.com/b.json" } } }),
-            json!({ "$schema": "http://json-schema.org/draft-04/schema#", "properties": { "x": { "id": "http://example.com/b" } } }),
+            json!({
+                "$schema": "http://json-schema.org/draft-04/schema#",
+                "properties": { "x": { "id": "http://example.com/b" } },
+            }),
             json!({ "$dynamicRef": "#x" }),
             json!({ "$schema": "http://json-schema.org/draft-07/schema#", "format": "regex" }),
             json!({ "properties": { "const": { "format": "regex" } } }),

@@ -48,10 +48,14 @@ pub(super) fn check(schema: &Value) -> Result<Patterns, BadSchema> {
         return Err(BadSchema(format!("a pattern takes at most {MAX_BYTES} bytes")));
     }
     if found.iter().map(|pattern| backslashes(pattern)).sum::<usize>() > MAX_BACKSLASHES {
-        return Err(BadSchema(format!("the patterns of a schema take at most {MAX_BACKSLASHES} backslashes together")));
+        return Err(BadSchema(format!(
+            "the patterns of a schema take at most {MAX_BACKSLASHES} backslashes together"
+        )));
     }
     if let Some(pattern) = found.iter().find(|pattern| has_flags(pattern)) {
-        return Err(BadSchema(format!("the pattern {pattern:?} has flags, which are not supported")));
+        return Err(BadSchema(format!(
+            "the pattern {pattern:?} has flags, which are not supported"
+        )));
     }
     let mut patterns = Patterns::default();
     for pattern in found {
@@ -76,7 +80,9 @@ fn has_flags(pattern: &str) -> bool {
             '\\' => drop(rest.next()),
             '(' => {
                 let flag = rest.as_str().strip_prefix('?').and_then(|group| group.chars().next());
-                if flag.is_some_and(|flag| flag == '-' || (flag.is_ascii_alphabetic() && flag != 'P')) {
+                if flag
+                    .is_some_and(|flag| flag == '-' || (flag.is_ascii_alphabetic() && flag != 'P'))
+                {
                     return true;
                 }
             }
@@ -152,7 +158,9 @@ mod tests {
             json!({ "properties": { "const": part } }),
             json!({ "$defs": { "nobody refers/to this": part } }),
             json!({ "definitions": { "examples": { "$defs": { "pattern": part } } } }),
-            json!({ "$schema": "http://json-schema.org/draft-07/schema#", "dependencies": { "a": part } }),
+            json!({
+                "$schema": "http://json-schema.org/draft-07/schema#", "dependencies": { "a": part },
+            }),
         ]
     }
 
@@ -160,15 +168,24 @@ mod tests {
     fn a_pattern_that_takes_long_to_rewrite_is_refused_wherever_it_stands() {
         let in_a_class = |escapes: usize| format!("[{}]", r"\s".repeat(escapes));
         let folded = format!("(?i)[{}]", "[a-\u{10ffff}]".repeat(100));
-        for long in [in_a_class(101), r"\.".repeat(101), r"\cA".repeat(101), "a".repeat(1025), folded] {
+        for long in
+            [in_a_class(101), r"\.".repeat(101), r"\cA".repeat(101), "a".repeat(1025), folded]
+        {
             for schema in places(&long) {
                 assert!(check(&schema).is_err(), "{schema}");
-                assert!(super::super::DataSchema::compile(&schema.to_string()).is_err(), "{schema}");
+                assert!(
+                    super::super::DataSchema::compile(&schema.to_string()).is_err(),
+                    "{schema}"
+                );
             }
         }
         for short in [in_a_class(100), r"\.".repeat(100), format!("[{}]", "a".repeat(1022))] {
             for schema in places(&short) {
-                assert_eq!(check(&schema).map(|patterns| patterns.prices.len()).ok(), Some(1), "{schema}");
+                assert_eq!(
+                    check(&schema).map(|patterns| patterns.prices.len()).ok(),
+                    Some(1),
+                    "{schema}"
+                );
             }
         }
     }
@@ -176,8 +193,9 @@ mod tests {
     #[test]
     fn the_patterns_of_a_whole_schema_are_counted() {
         let definitions = |count: usize, pattern: &str| {
-            let definition =
-                |at: usize| (format!("d{at}"), json!({ "patternProperties": { "a": { "pattern": pattern } } }));
+            let definition = |at: usize| {
+                (format!("d{at}"), json!({ "patternProperties": { "a": { "pattern": pattern } } }))
+            };
             let definitions: Map<String, Value> = (0..count).map(definition).collect();
             json!({ "$defs": definitions })
         };
@@ -185,7 +203,9 @@ mod tests {
         assert!(check(&definitions(11, "a")).is_err());
         assert!(check(&definitions(10, &r"\.".repeat(10))).is_ok());
         assert!(check(&definitions(10, &r"\.".repeat(11))).is_err());
-        let weight = |count: usize| check(&definitions(count, r"a\.")).map(|patterns| patterns.weight).unwrap();
+        let weight = |count: usize| {
+            check(&definitions(count, r"a\.")).map(|patterns| patterns.weight).unwrap()
+        };
         assert_eq!(weight(10), 10 * weight(1), "copies are compiled too");
         assert_eq!(weight(1), (1024 + 1) + (1024 + 2 * (3 + 30)));
     }
@@ -204,7 +224,8 @@ mod tests {
     fn what_is_no_pattern_has_no_bound() {
         let long = r"\d".repeat(2000);
         let no_patterns = json!({
-            "const": { "pattern": long }, "examples": [{ "patternProperties": { long.clone(): 1 } }], "title": long,
+            "const": { "pattern": long },
+            "examples": [{ "patternProperties": { long.clone(): 1 } }], "title": long,
             "properties": { "pattern": { "enum": [long] }, "patternProperties": {} }
         });
         assert_eq!(check(&no_patterns).map(|patterns| patterns.prices.len()).ok(), Some(0));

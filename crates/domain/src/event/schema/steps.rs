@@ -32,8 +32,18 @@ const COMPARISONS_PER_STEP: usize = 8;
 /// The largest whole number that a validator's hash tells from the next one.
 const MAX_EXACT: u64 = 1 << 53;
 /// Keywords that no check looks at.
-const NOTES: [&str; 10] =
-    ["$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description", "examples", "title"];
+const NOTES: [&str; 10] = [
+    "$comment",
+    "$defs",
+    "$id",
+    "$schema",
+    "default",
+    "definitions",
+    "deprecated",
+    "description",
+    "examples",
+    "title",
+];
 
 /// The steps and bytes that are left for the checks of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +82,12 @@ impl Budget {
     }
 
     /// Takes the cost of a check from the budget, or tells which bound it exceeds.
-    pub(super) fn take(&mut self, schema: &Value, prices: &Prices, data: &Value) -> Result<(), TooCostly> {
+    pub(super) fn take(
+        &mut self,
+        schema: &Value,
+        prices: &Prices,
+        data: &Value,
+    ) -> Result<(), TooCostly> {
         let most = MAX_STEPS.min(self.of_call);
         let mut count = Count { schema, prices, left: most };
         match count.part(schema, data, 0) {
@@ -106,7 +121,9 @@ impl Count<'_> {
         self.take(1 + level / LEVELS_PER_STEP)?;
         let Value::Object(keywords) = part else { return Ok(()) };
         self.take(size(value))?;
-        for (keyword, operand) in keywords.iter().filter(|(keyword, _)| !NOTES.contains(&keyword.as_str())) {
+        for (keyword, operand) in
+            keywords.iter().filter(|(keyword, _)| !NOTES.contains(&keyword.as_str()))
+        {
             self.take(1)?;
             self.keyword(keywords, keyword, operand, value, level)?;
         }
@@ -122,10 +139,12 @@ impl Count<'_> {
         level: usize,
     ) -> Result<(), Spent> {
         match (keyword, operand, value) {
-            ("$ref", Value::String(target), _) => match self.schema.pointer(target.trim_start_matches('#')) {
-                Some(part) => self.part(part, value, level),
-                None => Ok(()),
-            },
+            ("$ref", Value::String(target), _) => {
+                match self.schema.pointer(target.trim_start_matches('#')) {
+                    Some(part) => self.part(part, value, level),
+                    None => Ok(()),
+                }
+            }
             ("properties", Value::Object(parts), Value::Object(members)) => {
                 members.iter().try_for_each(|(name, member)| match parts.get(name) {
                     Some(part) => self.part(part, member, level + 1),
@@ -137,15 +156,17 @@ impl Count<'_> {
             }
             ("additionalProperties", part, Value::Object(members)) => {
                 let named = keywords.get("properties");
-                let mut others = members.iter().filter(|(name, _)| named.is_none_or(|named| named.get(name).is_none()));
+                let mut others = members
+                    .iter()
+                    .filter(|(name, _)| named.is_none_or(|named| named.get(name).is_none()));
                 others.try_for_each(|(_, member)| self.part(part, member, level + 1))
             }
             ("unevaluatedProperties", part, Value::Object(members)) => {
                 members.values().try_for_each(|member| self.part(part, member, level + 1))
             }
-            ("propertyNames", part, Value::Object(members)) => {
-                members.keys().try_for_each(|name| self.part(part, &Value::String(name.clone()), level + 1))
-            }
+            ("propertyNames", part, Value::Object(members)) => members
+                .keys()
+                .try_for_each(|name| self.part(part, &Value::String(name.clone()), level + 1)),
             ("dependentSchemas" | "dependencies", Value::Object(parts), Value::Object(members)) => {
                 parts.iter().try_for_each(|(name, part)| match part {
                     _ if !members.contains_key(name) => self.take(1),
@@ -153,19 +174,28 @@ impl Count<'_> {
                     part => self.part(part, value, level),
                 })
             }
-            ("items" | "prefixItems", Value::Array(parts), Value::Array(items)) => {
-                parts.iter().zip(items).try_for_each(|(part, item)| self.part(part, item, level + 1))
+            ("items" | "prefixItems", Value::Array(parts), Value::Array(items)) => parts
+                .iter()
+                .zip(items)
+                .try_for_each(|(part, item)| self.part(part, item, level + 1)),
+            (
+                "items" | "additionalItems" | "unevaluatedItems" | "contains",
+                part,
+                Value::Array(items),
+            ) => items.iter().try_for_each(|item| self.part(part, item, level + 1)),
+            ("uniqueItems", Value::Bool(true), Value::Array(items)) => {
+                self.take(comparisons(items))
             }
-            ("items" | "additionalItems" | "unevaluatedItems" | "contains", part, Value::Array(items)) => {
-                items.iter().try_for_each(|item| self.part(part, item, level + 1))
-            }
-            ("uniqueItems", Value::Bool(true), Value::Array(items)) => self.take(comparisons(items)),
             ("pattern", Value::String(pattern), Value::String(text)) => self.pattern(pattern, text),
-            ("enum" | "const" | "required" | "dependentRequired", operand, _) => self.take(nodes(operand)),
+            ("enum" | "const" | "required" | "dependentRequired", operand, _) => {
+                self.take(nodes(operand))
+            }
             // The rest are keywords for other values, and parts that apply to the value itself:
             // `allOf`, `if` and so on.
             (keyword, _, _) if is_for_containers(keyword) => Ok(()),
-            (_, Value::Array(parts), _) => parts.iter().try_for_each(|part| self.part(part, value, level)),
+            (_, Value::Array(parts), _) => {
+                parts.iter().try_for_each(|part| self.part(part, value, level))
+            }
             (_, Value::Object(_), _) => self.part(operand, value, level),
             _ => Ok(()),
         }

@@ -22,7 +22,11 @@ fn delivery(event: &Event, webhook: u64) -> DeliveryId {
 }
 
 fn told(statuses: &[Option<Status>]) -> Option<bool> {
-    statuses.iter().map(|status| Delivered::of(*status)).fold(Delivered::Unwanted, Delivered::max).answer()
+    statuses
+        .iter()
+        .map(|status| Delivered::of(*status))
+        .fold(Delivered::Unwanted, Delivered::max)
+        .answer()
 }
 
 #[test]
@@ -40,13 +44,18 @@ fn an_event_is_delivered_when_everybody_has_it() {
 fn a_cursor_is_read_as_it_was_written() {
     let id = event(1).id;
     for so_far in Delivered::ALL {
-        for cursor in [Cursor::After(id), Cursor::Within(Partly { event: id, webhook: WebhookId(7), so_far })] {
+        for cursor in
+            [Cursor::After(id), Cursor::Within(Partly { event: id, webhook: WebhookId(7), so_far })]
+        {
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
     }
-    let within = Cursor::Within(Partly { event: id, webhook: WebhookId(7), so_far: Delivered::Yes });
+    let within =
+        Cursor::Within(Partly { event: id, webhook: WebhookId(7), so_far: Delivered::Yes });
     assert_eq!(within.to_string(), "01896b5d-3648-7000-8000-000000000001.7.yes");
-    for text in ["", "x", "1.2.yes", &format!("{id}.7"), &format!("{id}.7.maybe"), &format!("{id}.x.yes")] {
+    for text in
+        ["", "x", "1.2.yes", &format!("{id}.7"), &format!("{id}.7.maybe"), &format!("{id}.x.yes")]
+    {
         assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
     }
 }
@@ -56,7 +65,10 @@ fn one_that_failed_needs_no_other_look_up() {
     let mut reckoning = Reckoning::new(vec![event(1), event(2)]);
     let subscribers: Vec<_> = (1..=5).map(|id| subscriber(id, false, false)).collect();
     reckoning.add(&subscribers, 100);
-    assert_eq!(reckoning.next(2), [(WebhookId(1), delivery(&event(1), 1)), (WebhookId(2), delivery(&event(1), 2))]);
+    assert_eq!(
+        reckoning.next(2),
+        [(WebhookId(1), delivery(&event(1), 1)), (WebhookId(2), delivery(&event(1), 2))]
+    );
     reckoning.take(2, &HashMap::from([(delivery(&event(1), 2), Status::Exhausted)]));
     assert_eq!(reckoning.next(1), [(WebhookId(1), delivery(&event(2), 1))]);
     let (reckoned, next) = reckoning.finish(None);
@@ -84,8 +96,9 @@ fn what_an_event_says_of_its_process_is_read_once_for_all_webhooks() {
         reckoning.rows[0].event.data = serde_json::from_str(replaced).unwrap();
         let choosy = json!({ "filters": { "risk": { "order.created": "never" } } });
         let settings = testing::webhook(choosy).settings;
-        let subscribers: Vec<_> =
-            (1..=3).map(|id| Subscriber { settings: settings.clone(), ..subscriber(id, false, false) }).collect();
+        let subscribers: Vec<_> = (1..=3)
+            .map(|id| Subscriber { settings: settings.clone(), ..subscriber(id, false, false) })
+            .collect();
         subscribers.chunks(1).for_each(|page| reckoning.add(page, 100));
         reckoning.owed()
     };
@@ -117,9 +130,14 @@ fn call(
             (Reckoning::resumed(event.clone(), partly), partly.webhook, Some(partly.event))
         }
         _ => {
-            let after = |event: &&Event| !matches!(cursor, Some(Cursor::After(id)) if event.id <= id);
-            let page: Vec<Event> = events.iter().filter(after).take(means.events).cloned().collect();
-            let next = page.last().map(|event| event.id).filter(|last| *last != events[events.len() - 1].id);
+            let after =
+                |event: &&Event| !matches!(cursor, Some(Cursor::After(id)) if event.id <= id);
+            let page: Vec<Event> =
+                events.iter().filter(after).take(means.events).cloned().collect();
+            let next = page
+                .last()
+                .map(|event| event.id)
+                .filter(|last| *last != events[events.len() - 1].id);
             (Reckoning::new(page), WebhookId(0), next)
         }
     };
@@ -150,7 +168,9 @@ proptest! {
         webhooks in proptest::collection::vec((any::<bool>(), any::<bool>(), 0_usize..9), 0..20),
         seed in any::<usize>(),
         means in (1_usize..6, 1_usize..4, 1_usize..6, 1_usize..30, 1_usize..30)
-            .prop_map(|(events, pages, page, owed, look_ups)| Means { events, pages, page, owed, look_ups }),
+            .prop_map(|(events, pages, page, owed, look_ups)| Means {
+                events, pages, page, owed, look_ups
+            }),
     ) {
         let events: Vec<Event> = (1..=count).map(event).collect();
         let subscribers: Vec<Subscriber> = webhooks.iter().zip(1..)
@@ -166,7 +186,9 @@ proptest! {
                     _ => Some(Status::Succeeded),
                 };
                 found.extend(status.map(|status| (delivery(event, subscriber.id.0), status)));
-                if subscriber.settings.want(&event.event_type, &Process::of(event)) && !(*is_late && status.is_none()) {
+                if subscriber.settings.want(
+                    &event.event_type, &Process::of(event)
+                ) && !(*is_late && status.is_none()) {
                     so_far = so_far.max(Delivered::of(status));
                 }
             }
@@ -177,7 +199,8 @@ proptest! {
             let (reckoned, next) = call(means, &events, &subscribers, &found, cursor);
             told.extend(reckoned.into_iter().map(|(event, delivered)| (event.id, delivered)));
             calls += 1;
-            prop_assert!(calls <= events.len() * (subscribers.len() + 1) + 1, "each call goes on by a webhook at least");
+            prop_assert!(calls <= events.len() * (subscribers.len() + 1) + 1, "each call goes on \
+                by a webhook at least");
             let Some(next) = next else { break };
             cursor = Some(next);
         }

@@ -23,13 +23,24 @@ struct Table {
 }
 
 impl Table {
-    fn change(&mut self, id: u64, subscription: Option<&Subscription>, most: usize) -> Result<bool, Refused> {
+    fn change(
+        &mut self,
+        id: u64,
+        subscription: Option<&Subscription>,
+        most: usize,
+    ) -> Result<bool, Refused> {
         let around: Vec<String> = self.root.around(WebhookId(id)).map(str::to_owned).collect();
-        let known = around.into_iter().map(|hash| (hash.clone(), self.pages[&hash].clone())).collect();
-        let Some(changed) = self.root.change(WebhookId(id), subscription, &known, most)? else { return Ok(false) };
+        let known =
+            around.into_iter().map(|hash| (hash.clone(), self.pages[&hash].clone())).collect();
+        let Some(changed) = self.root.change(WebhookId(id), subscription, &known, most)? else {
+            return Ok(false);
+        };
         for page in changed.written {
             let read = Page::parse(&page.json).unwrap();
-            assert!(self.pages.insert(page.hash, read).is_none(), "a page that is there is not written again");
+            assert!(
+                self.pages.insert(page.hash, read).is_none(),
+                "a page that is there is not written again"
+            );
         }
         for hash in changed.removed {
             assert!(self.pages.remove(&hash).is_some(), "a page is removed once");
@@ -45,7 +56,11 @@ impl Table {
     fn all(&self) -> Vec<Subscription> {
         let pages = self.root.hashes().map(|hash| &self.pages[hash]);
         pages
-            .flat_map(|page| page.subscriptions().map(|(_, subscription)| subscription.unwrap()).collect::<Vec<_>>())
+            .flat_map(|page| {
+                page.subscriptions()
+                    .map(|(_, subscription)| subscription.unwrap())
+                    .collect::<Vec<_>>()
+            })
             .collect()
     }
 }
@@ -54,9 +69,15 @@ impl Table {
 fn the_items_of_an_index() {
     let mut table = Table::default();
     table.put(&Subscription { events: vec![EventPattern::All], ..subscription(7, 0) });
-    insta::assert_snapshot!(serde_json::to_string(&table.root).unwrap(), @r#"{"pages":[[7,"c477a9a779d82e9b7d46fdc7",1,25,0]]}"#);
+    insta::assert_snapshot!(
+        serde_json::to_string(&table.root).unwrap(),
+        @r#"{"pages":[[7,"c477a9a779d82e9b7d46fdc7",1,25,0]]}"#
+    );
     let page = table.pages.values().next().unwrap();
-    insta::assert_snapshot!(serde_json::to_string(&page.0.values().collect::<Vec<_>>()).unwrap(), @r#"[{"id":7,"events":["*"]}]"#);
+    insta::assert_snapshot!(
+        serde_json::to_string(&page.0.values().collect::<Vec<_>>()).unwrap(),
+        @r#"[{"id":7,"events":["*"]}]"#
+    );
 }
 
 #[test]
@@ -65,7 +86,9 @@ fn webhooks_that_are_registered_one_after_the_other_fill_their_pages() {
     let all: Vec<Subscription> = (1..=2_000).map(|id| subscription(id, 2)).collect();
     all.iter().for_each(|subscription| table.put(subscription));
     assert_eq!((table.root.webhooks(), table.all()), (2_000, all));
-    let full = table.root.pages[..table.root.pages.len() - 1].iter().all(|page| page.bytes > MAX_PAGE_BYTES * 9 / 10);
+    let full = table.root.pages[..table.root.pages.len() - 1]
+        .iter()
+        .all(|page| page.bytes > MAX_PAGE_BYTES * 9 / 10);
     assert!(full && table.root.pages.len() < 25, "{:?}", table.root);
 }
 
@@ -73,7 +96,8 @@ fn webhooks_that_are_registered_one_after_the_other_fill_their_pages() {
 fn an_index_is_built_from_what_is_there() {
     let all: Vec<Subscription> = (1..=2_000).map(|id| subscription(id, 2)).collect();
     let (root, pages) = Root::build(&all).unwrap();
-    let pages = pages.into_iter().map(|page| (page.hash, Page::parse(&page.json).unwrap())).collect();
+    let pages =
+        pages.into_iter().map(|page| (page.hash, Page::parse(&page.json).unwrap())).collect();
     assert_eq!(Table { root, pages }.all(), all);
     assert_eq!(Root::build(&[]).unwrap(), (Root::default(), Vec::new()));
 }
@@ -84,7 +108,8 @@ fn a_webhook_that_is_one_too_many_is_refused_and_one_that_is_there_can_be_change
     for id in 1..=3 {
         assert!(table.change(id, Some(&subscription(id, 1)), 3).unwrap());
     }
-    insta::assert_snapshot!(table.change(4, Some(&subscription(4, 1)), 3).unwrap_err(), @"the workspace has 3 webhooks; it can have 3 at most");
+    insta::assert_snapshot!(table.change(4, Some(&subscription(4, 1)), 3).unwrap_err(), @"the \
+        workspace has 3 webhooks; it can have 3 at most");
     assert!(table.change(3, Some(&subscription(3, 2)), 3).unwrap());
     assert!(!table.change(3, Some(&subscription(3, 2)), 3).unwrap(), "it is so already");
     assert!(table.change(1, None, 3).unwrap() && !table.change(1, None, 3).unwrap());
@@ -95,7 +120,8 @@ fn a_webhook_that_is_one_too_many_is_refused_and_one_that_is_there_can_be_change
 fn an_index_that_is_too_large_can_only_become_smaller() {
     let large: Vec<Subscription> = (1..=400).map(|id| subscription(id, 100)).collect();
     let (root, pages) = Root::build(&large).unwrap();
-    let pages = pages.into_iter().map(|page| (page.hash, Page::parse(&page.json).unwrap())).collect();
+    let pages =
+        pages.into_iter().map(|page| (page.hash, Page::parse(&page.json).unwrap())).collect();
     let mut table = Table { root, pages };
     assert!(table.root.bytes() > MAX_INDEX_BYTES);
     insta::assert_snapshot!(
@@ -113,7 +139,8 @@ fn a_subscription_of_another_version_stays_as_it_is() {
     assert_eq!(page.subscriptions().collect::<Vec<_>>(), [(WebhookId(3), None)]);
     let (page_ref, stored) = page.stored().unwrap();
     assert_eq!(stored.json, newer);
-    let mut table = Table { root: Root { pages: vec![page_ref] }, pages: [(stored.hash, page)].into() };
+    let mut table =
+        Table { root: Root { pages: vec![page_ref] }, pages: [(stored.hash, page)].into() };
     table.put(&subscription(5, 1));
     let page = table.pages.values().next().unwrap();
     assert!(table.pages.len() == 1 && page.0[&WebhookId(3)].get().contains("tomorrow"));
@@ -124,7 +151,9 @@ proptest! {
 
     #[test]
     fn an_index_has_what_was_put_and_not_removed(
-        changes in prop::collection::vec((1_u64..100, prop_oneof![Just(None), (0_usize..25).prop_map(Some)]), 1..120)
+        changes in prop::collection::vec(
+            (1_u64..100, prop_oneof![Just(None), (0_usize..25).prop_map(Some)]), 1..120
+        )
     ) {
         let mut table = Table::default();
         let mut model = BTreeMap::new();
@@ -157,12 +186,19 @@ fn few_webhooks_can_name_operational_events() {
         events: vec![EventPattern::parse(pattern).unwrap()],
         ..subscription(id, 0)
     };
-    for (id, pattern) in (1..).zip(["*", "order.*", "webhook.failing", "delivery.*"].iter().cycle().take(20)) {
+    for (id, pattern) in
+        (1..).zip(["*", "order.*", "webhook.failing", "delivery.*"].iter().cycle().take(20))
+    {
         table.put(&naming(id, pattern));
     }
-    let refused = table.change(21, Some(&naming(21, "delivery.exhausted")), usize::MAX).unwrap_err();
-    insta::assert_snapshot!(refused, @"10 webhooks of the workspace name operational events; no more can");
-    assert!(table.change(3, Some(&naming(3, "delivery.exhausted")), usize::MAX).unwrap(), "it named one before");
+    let refused =
+        table.change(21, Some(&naming(21, "delivery.exhausted")), usize::MAX).unwrap_err();
+    insta::assert_snapshot!(refused, @"10 webhooks of the workspace name operational events; no \
+        more can");
+    assert!(
+        table.change(3, Some(&naming(3, "delivery.exhausted")), usize::MAX).unwrap(),
+        "it named one before"
+    );
     assert!(table.change(4, None, usize::MAX).unwrap());
     assert!(table.change(21, Some(&naming(21, "delivery.exhausted")), usize::MAX).unwrap());
 }

@@ -18,7 +18,11 @@ fn context() -> String {
 fn an_event_goes_where_it_is_subscribed_to() {
     assert_eq!(route(json!({}), "order.created", "{}"), Route::Now);
     assert_eq!(route(json!({ "events": ["order.*"] }), "inventory.sold", "{}"), Route::Ignore);
-    assert_eq!(route(json!({ "enabled": false }), "order.created", "{}"), Route::Now, "it is recorded as skipped");
+    assert_eq!(
+        route(json!({ "enabled": false }), "order.created", "{}"),
+        Route::Now,
+        "it is recorded as skipped"
+    );
     assert_eq!(route(json!({}), "process_run_end", RUN), Route::Now, "nothing can have been held");
 }
 
@@ -26,7 +30,10 @@ fn an_event_goes_where_it_is_subscribed_to() {
 fn operational_events_are_for_who_names_them() {
     assert_eq!(route(json!({}), "webhook.disabled", "{}"), Route::Ignore);
     assert_eq!(route(json!({ "events": ["webhook.*"] }), "webhook.disabled", "{}"), Route::Now);
-    assert_eq!(route(json!({ "events": ["*", "delivery.exhausted"] }), "delivery.exhausted", "{}"), Route::Now);
+    assert_eq!(
+        route(json!({ "events": ["*", "delivery.exhausted"] }), "delivery.exhausted", "{}"),
+        Route::Now
+    );
 }
 
 #[test]
@@ -34,15 +41,21 @@ fn an_event_of_a_run_waits_for_its_end() {
     let at_end = || json!({ "timing": "process_end" });
     assert_eq!(route(at_end(), "service_run", RUN), Route::Hold { context: context() });
     assert_eq!(route(at_end(), "order.created", "{}"), Route::Now, "it belongs to no run");
-    assert_eq!(route(at_end(), "process_run_end", RUN), Route::End { context: context(), wanted: true });
+    assert_eq!(
+        route(at_end(), "process_run_end", RUN),
+        Route::End { context: context(), wanted: true }
+    );
     assert_eq!(route(at_end(), "process_run_end", "{}"), Route::Now);
 }
 
 #[test]
 fn the_end_counts_for_what_was_held_even_if_it_is_not_wanted() {
     let held = |more: serde_json::Value| {
-        let mut registration =
-            json!({ "filters": { "onboarding": { "service_run": "process_end", "process_run_end": "never" } } });
+        let mut registration = json!({
+            "filters": {
+                "onboarding": { "service_run": "process_end", "process_run_end": "never" },
+            },
+        });
         registration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         route(registration, "process_run_end", RUN)
     };
@@ -54,7 +67,12 @@ fn the_end_counts_for_what_was_held_even_if_it_is_not_wanted() {
 
 #[test]
 fn filters_decide_by_the_process() {
-    let filters = || json!({ "filters": { "monitoring": { "*": "never", "alert_resolved": "immediate" } }, "timing": "process_end" });
+    let filters = || {
+        json!({
+            "filters": { "monitoring": { "*": "never", "alert_resolved": "immediate" } },
+            "timing": "process_end",
+        })
+    };
     let monitoring = r#"{"processType":"monitoring","contextId":"run-1"}"#;
     assert_eq!(route(filters(), "service_run", monitoring), Route::Ignore);
     assert_eq!(route(filters(), "alert_resolved", monitoring), Route::Now);
@@ -68,7 +86,8 @@ fn a_subscription_is_stored_without_what_says_nothing() {
     let json = serde_json::to_string(&plain).unwrap();
     assert_eq!(serde_json::from_str::<Subscription>(&json).unwrap(), plain);
     let full = Subscription::of(&webhook(serde_json::json!({
-        "profile": "spektr", "timing": "process_end", "filters": { "onboarding": { "order.*": "never" } }
+        "profile": "spektr", "timing": "process_end",
+        "filters": { "onboarding": { "order.*": "never" } }
     })));
     insta::assert_snapshot!("a_full_subscription", serde_json::to_string(&full).unwrap());
     let json = serde_json::to_string(&full).unwrap();

@@ -78,5 +78,6 @@ pub(super) const FORBIDDEN_BEGINNINGS: [&str; 14] = [
 /// Tells whether a name can't be set. It is in lower case, with `-` for every character that is
 /// neither a letter nor a digit.
 pub(super) fn is_forbidden(folded: &str) -> bool {
-    FORBIDDEN.contains(&folded) || FORBIDDEN_BEGINNINGS.iter().any(|beginning| folded.starts_with(beginning))
+    FORBIDDEN.contains(&folded)
+        || FORBIDDEN_BEGINNINGS.iter().any(|beginning| folded.starts_with(beginning))
 }

@@ -42,7 +42,10 @@ fn the_registration_of_the_spectra_document() {
 fn every_setting_is_stored() {
     let settings = register(EVERYTHING).unwrap();
     insta::assert_json_snapshot!(settings);
-    assert_eq!(serde_json::from_value::<Settings>(serde_json::to_value(&settings).unwrap()).unwrap(), settings);
+    assert_eq!(
+        serde_json::from_value::<Settings>(serde_json::to_value(&settings).unwrap()).unwrap(),
+        settings
+    );
 }
 
 #[test]
@@ -56,7 +59,10 @@ fn a_change_keeps_what_it_does_not_name_and_resets_what_is_null() {
     let plain = register(r#"{"url":"https://example.com/hook","events":["*"]}"#).unwrap();
     assert_eq!(change(&old, reset).unwrap(), Settings { has_held: true, ..plain });
     assert_eq!(field_and_code(change(&old, r#"{"url":null}"#)), ("url".into(), "missing_field"));
-    assert_eq!(field_and_code(change(&old, r#"{"events":null}"#)), ("events".into(), "missing_field"));
+    assert_eq!(
+        field_and_code(change(&old, r#"{"events":null}"#)),
+        ("events".into(), "missing_field")
+    );
 }
 
 #[test]
@@ -65,17 +71,26 @@ fn what_is_not_set_follows_the_profile() {
     assert_eq!(spektr.format(), Format::Spektr);
     assert_eq!(spektr.retry_schedule(), RetrySchedule::SPEKTR);
     let spectra = change(&spektr, r#"{"profile":"spectra"}"#).unwrap();
-    assert_eq!((spectra.format(), spectra.retry_schedule()), (Format::Spectra, RetrySchedule::NONE));
+    assert_eq!(
+        (spectra.format(), spectra.retry_schedule()),
+        (Format::Spectra, RetrySchedule::NONE)
+    );
     let retried = change(&spectra, r#"{"retrySchedule":[5]}"#).unwrap();
     let other = change(&retried, r#"{"profile":"dataspike"}"#).unwrap();
-    assert_eq!((other.format(), other.retry_schedule()), (Format::Dataspike, RetrySchedule::new(vec![5]).unwrap()));
+    assert_eq!(
+        (other.format(), other.retry_schedule()),
+        (Format::Dataspike, RetrySchedule::new(vec![5]).unwrap())
+    );
 }
 
 #[test]
 fn a_method_and_its_profile_belong_together() {
     assert_eq!(with(r#""method":"slack""#).unwrap().profile, Profile::Slack);
     assert_eq!(with(r#""method":"https""#).unwrap().profile, Profile::Standard);
-    assert_eq!(with(r#""method":"https","profile":"dataspike""#).unwrap().profile, Profile::Dataspike);
+    assert_eq!(
+        with(r#""method":"https","profile":"dataspike""#).unwrap().profile,
+        Profile::Dataspike
+    );
     let slack = with(r#""method":"slack","profile":"slack""#).unwrap();
     assert_eq!(change(&slack, r#"{"method":"https"}"#).unwrap().profile, Profile::Standard);
     assert_eq!(change(&slack, r#"{"method":"slack"}"#).unwrap(), slack);
@@ -100,8 +115,10 @@ fn what_is_wrong_is_named() {
         assert_eq!(field_and_code(register(body)), (field.into(), code), "{body}");
     }
     let long = format!(r#""description":"{}""#, "x".repeat(1025));
-    let rows =
-        format!(r#""filters":{{{}}}"#, (0..51).map(|at| format!(r#""p{at}":{{}}"#)).collect::<Vec<_>>().join(","));
+    let rows = format!(
+        r#""filters":{{{}}}"#,
+        (0..51).map(|at| format!(r#""p{at}":{{}}"#)).collect::<Vec<_>>().join(",")
+    );
     let cases = [
         (r#""profile":"svix""#, "profile", "invalid_profile"),
         (r#""format":"xml""#, "format", "invalid_format"),
@@ -128,7 +145,11 @@ fn what_is_wrong_is_named() {
         (r#""rateLimit":{"requests":1001,"per":"second"}"#, "rateLimit.requests", "out_of_range"),
         (r#""rateLimit":{"requests":1,"per":"hour"}"#, "rateLimit.per", "wrong_type"),
         (r#""rateLimit":{"requests":1}"#, "rateLimit.per", "missing_field"),
-        (r#""rateLimit":{"requests":1,"per":"second","burst":2}"#, "rateLimit.burst", "unknown_field"),
+        (
+            r#""rateLimit":{"requests":1,"per":"second","burst":2}"#,
+            "rateLimit.burst",
+            "unknown_field",
+        ),
         (r#""rateLimit":10"#, "rateLimit", "wrong_type"),
         (r#""filters":[]"#, "filters", "wrong_type"),
         (r#""filters":{"a":1}"#, "filters.a", "wrong_type"),
@@ -157,8 +178,10 @@ fn what_was_held_once_is_not_forgotten() {
 
 #[test]
 fn all_settings_together_are_bounded() {
-    let cells: Vec<String> = (0..100).map(|at| format!(r#""{}{at}":"never""#, "x".repeat(100))).collect();
-    let rows: Vec<String> = (0..5).map(|at| format!(r#""p{at}":{{{}}}"#, cells.join(","))).collect();
+    let cells: Vec<String> =
+        (0..100).map(|at| format!(r#""{}{at}":"never""#, "x".repeat(100))).collect();
+    let rows: Vec<String> =
+        (0..5).map(|at| format!(r#""p{at}":{{{}}}"#, cells.join(","))).collect();
     let large = format!(r#""filters":{{{}}}"#, rows.join(","));
     assert_eq!(field_and_code(with(&large)), ("filters".into(), "too_large"));
 }
@@ -166,9 +189,15 @@ fn all_settings_together_are_bounded() {
 /// Settings that are as large as they may be, and one byte larger.
 fn largest() -> (Settings, Result<Settings, Invalid>) {
     let with_description = |bytes: usize| {
-        let cells: Vec<String> = (0..96).map(|at| format!(r#""{}{at:02}":"never""#, "x".repeat(98))).collect();
-        let rows: Vec<String> = (0..3).map(|at| format!(r#""p{at}":{{{}}}"#, cells.join(","))).collect();
-        let filters = format!(r#""filters":{{{},"{}":{{"*":"process_end"}}}}"#, rows.join(","), "p".repeat(100));
+        let cells: Vec<String> =
+            (0..96).map(|at| format!(r#""{}{at:02}":"never""#, "x".repeat(98))).collect();
+        let rows: Vec<String> =
+            (0..3).map(|at| format!(r#""p{at}":{{{}}}"#, cells.join(","))).collect();
+        let filters = format!(
+            r#""filters":{{{},"{}":{{"*":"process_end"}}}}"#,
+            rows.join(","),
+            "p".repeat(100)
+        );
         with(&format!(r#"{filters},"description":"{}""#, "x".repeat(bytes)))
     };
     let bytes: Vec<usize> = (0..1024).collect();
@@ -185,7 +214,9 @@ fn settings_that_were_taken_can_be_paused_and_sealed() {
     let stored = Settings { url: sealed, ..largest };
     let paused = change(&stored, r#"{"enabled":false}"#).unwrap();
     assert!(paused.has_held && !paused.enabled);
-    let moved = change(&paused, &format!(r#"{{"url":"https://example.com/{}"}}"#, "x".repeat(2000))).unwrap();
+    let moved =
+        change(&paused, &format!(r#"{{"url":"https://example.com/{}"}}"#, "x".repeat(2000)))
+            .unwrap();
     assert!(!moved.enabled);
     let described = change(&paused, &format!(r#"{{"description":"{}"}}"#, "\\t".repeat(1024)));
     assert_eq!(field_and_code(described), ("filters".into(), "too_large"));
@@ -194,12 +225,23 @@ fn settings_that_were_taken_can_be_paused_and_sealed() {
 #[test]
 fn unknown_types_are_refused_when_they_are_named_anew() {
     let own = [EventType::parse("invoice.paid").unwrap()];
-    let unknown = register(r#"{"url":"https://example.com","events":["order.created","order.create"]}"#).unwrap();
+    let unknown =
+        register(r#"{"url":"https://example.com","events":["order.created","order.create"]}"#)
+            .unwrap();
     let complaint = unknown.check_types(None, &own).unwrap_err();
-    assert_eq!((complaint.field.as_deref(), complaint.code), (Some("events[1]"), "unknown_event_type"));
+    assert_eq!(
+        (complaint.field.as_deref(), complaint.code),
+        (Some("events[1]"), "unknown_event_type")
+    );
     assert!(complaint.message.contains("order.created"), "{}", complaint.message);
-    assert_eq!(unknown.check_types(Some(&unknown), &own), Ok(()), "a type that was known once may stay");
-    let known = register(r#"{"url":"https://example.com","events":["invoice.*","webhook.disabled","*"]}"#).unwrap();
+    assert_eq!(
+        unknown.check_types(Some(&unknown), &own),
+        Ok(()),
+        "a type that was known once may stay"
+    );
+    let known =
+        register(r#"{"url":"https://example.com","events":["invoice.*","webhook.disabled","*"]}"#)
+            .unwrap();
     assert_eq!(known.check_types(None, &own), Ok(()));
     assert_eq!(field_and_code(known.check_types(None, &[])).0, "events[0]");
     let filters = with(r#""filters":{"risk":{"service_runs":"never"}}"#).unwrap();

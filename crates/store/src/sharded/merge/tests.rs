@@ -17,9 +17,14 @@ struct Cost {
     units: f64,
 }
 
-/// Answers a question as DynamoDB does: what is looked at counts, and a partition whose last item was looked at because of the limit
-/// does not say that it is at its end.
-fn answer(partitions: &Partitions, order: Order, after: Option<&str>, question: &Question) -> Given<String> {
+/// Answers a question as DynamoDB does: what is looked at counts, and a partition whose last item
+/// was looked at because of the limit does not say that it is at its end.
+fn answer(
+    partitions: &Partitions,
+    order: Order,
+    after: Option<&str>,
+    question: &Question,
+) -> Given<String> {
     let partition = &partitions[question.partition];
     let after = question.after.as_deref().or(after);
     let mut items: Vec<_> = partition.iter().collect();
@@ -55,7 +60,8 @@ fn page(
         if questions.is_empty() {
             return (merge.page(), cost);
         }
-        let given: Vec<_> = questions.iter().map(|question| answer(partitions, order, after, question)).collect();
+        let given: Vec<_> =
+            questions.iter().map(|question| answer(partitions, order, after, question)).collect();
         cost.rounds += 1;
         cost.looked_at += given.iter().map(|given| given.looked_at).sum::<usize>();
         cost.units += given.iter().map(|given| given.units).sum::<f64>();
@@ -80,7 +86,8 @@ fn a_page_reads_about_as_many_items_as_it_has() {
         let bounds = Bounds { items, ..BOUNDS };
         let mut after = None;
         for _ in 0..10 {
-            let ((page, next), cost) = page(&partitions, Order::Descending, bounds, after.as_deref());
+            let ((page, next), cost) =
+                page(&partitions, Order::Descending, bounds, after.as_deref());
             assert_eq!(page.len(), items);
             assert!(cost.looked_at <= most && cost.rounds <= 3, "{items}: {cost:?}");
             after = next;
@@ -121,7 +128,12 @@ fn what_is_left_to_read_is_shared_by_all_partitions_alike() {
         }
         assert_eq!(questions.len(), 8);
         assert!(questions.iter().all(|question| question.look_at == questions[0].look_at));
-        merge.take(questions.iter().map(|question| answer(&partitions, Order::Ascending, None, question)).collect());
+        merge.take(
+            questions
+                .iter()
+                .map(|question| answer(&partitions, Order::Ascending, None, question))
+                .collect(),
+        );
     }
 }
 
@@ -140,14 +152,19 @@ fn a_page_is_bounded_in_bytes_but_has_an_item() {
     let large = |key: &str| (key.to_owned(), (100, true));
     let partitions = vec![BTreeMap::from([large("a"), large("c")]), BTreeMap::from([large("b")])];
     let bounds = Bounds { bytes: 50, ..BOUNDS };
-    assert_eq!(page(&partitions, Order::Ascending, bounds, None).0, (vec!["a".into()], Some("a".into())));
+    assert_eq!(
+        page(&partitions, Order::Ascending, bounds, None).0,
+        (vec!["a".into()], Some("a".into()))
+    );
 }
 
 proptest! {
     /// The pages of any partitions, put together, are the sorted list of what the filter leaves.
     #[test]
     fn pages_are_the_sorted_list(
-        items in proptest::collection::btree_map(0_u32..2000, (0_usize..4, 1_usize..60_000, any::<bool>()), 0..300),
+        items in proptest::collection::btree_map(
+            0_u32..2000, (0_usize..4, 1_usize..60_000, any::<bool>()), 0..300
+        ),
         descending in any::<bool>(),
         is_filtered in any::<bool>(),
         limit in 1_usize..40,
@@ -157,7 +174,9 @@ proptest! {
         let order = if descending { Order::Descending } else { Order::Ascending };
         let mut partitions: Partitions = vec![BTreeMap::new(); 4];
         for (nth, (partition, bytes, is_wanted)) in &items {
-            partitions[*partition].insert(format!("{nth:04}"), (*bytes, *is_wanted || !is_filtered));
+            partitions[*partition].insert(
+                format!("{nth:04}"), (*bytes, *is_wanted || !is_filtered)
+            );
         }
         let is_wanted = |(_, _, is_wanted): &(usize, usize, bool)| *is_wanted || !is_filtered;
         let mut expected: Vec<String> =
@@ -171,7 +190,8 @@ proptest! {
             prop_assert!(page.len() <= limit);
             read.extend(page);
             let Some(next) = next else { break };
-            prop_assert!(after.is_none_or(|after| order.is_before(&after, &next)), "the cursor moves");
+            prop_assert!(after.is_none_or(|after| order.is_before(&after, &next)), "the \
+                cursor moves");
             after = Some(next);
         }
         prop_assert_eq!(read, expected);

@@ -17,7 +17,11 @@ impl Fixture {
 
     fn invoke(&mut self) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.state.enqueue(Pending { payload: Bytes::from_static(b"{}"), trace_id: String::new(), answer });
+        self.state.enqueue(Pending {
+            payload: Bytes::from_static(b"{}"),
+            trace_id: String::new(),
+            answer,
+        });
         answered
     }
 
@@ -37,7 +41,11 @@ impl Fixture {
     }
 
     fn end(&mut self, instance: u64) {
-        self.state.ended(instance, &Ended { how: "exit status: 1".to_owned(), usage: Usage::default() }, self.now);
+        self.state.ended(
+            instance,
+            &Ended { how: "exit status: 1".to_owned(), usage: Usage::default() },
+            self.now,
+        );
     }
 
     fn warm(max_concurrency: usize) -> (Self, Vec<oneshot::Receiver<Work>>) {
@@ -45,7 +53,8 @@ impl Fixture {
         let invocations: Vec<_> = (0..max_concurrency).map(|_| fixture.invoke()).collect();
         let started = fixture.dispatch().start;
         assert_eq!(started.len(), max_concurrency);
-        let requests: Vec<_> = started.iter().map(|instance| fixture.next(*instance).try_recv().unwrap()).collect();
+        let requests: Vec<_> =
+            started.iter().map(|instance| fixture.next(*instance).try_recv().unwrap()).collect();
         let works = started.iter().zip(requests).map(|(instance, work)| {
             assert!(fixture.respond(*instance, &work.request_id));
             fixture.next(*instance)
@@ -216,7 +225,10 @@ fn a_crash_fails_the_invocation_and_another_process_takes_the_next() {
     let _second = fixture.invoke();
     fixture.dispatch();
     fixture.end(1);
-    assert_eq!(first.try_recv().unwrap(), Err(InvokeError::Crashed { status: "exit status: 1".to_owned() }));
+    assert_eq!(
+        first.try_recv().unwrap(),
+        Err(InvokeError::Crashed { status: "exit status: 1".to_owned() })
+    );
     assert_eq!(fixture.dispatch(), start(&[2]));
     assert_eq!((fixture.state.totals.errors, fixture.state.totals.crashes), (1, 1));
 }

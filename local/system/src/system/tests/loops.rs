@@ -106,8 +106,10 @@ impl Chain {
 
     /// Sends a message as a developer's tool does.
     async fn begin(&self) {
-        let message =
-            json!({ "QueueUrl": format!("{}/000000000000/pings", self.system.urls().sqs), "MessageBody": "go" });
+        let message = json!({
+            "QueueUrl": format!("{}/000000000000/pings", self.system.urls().sqs),
+            "MessageBody": "go",
+        });
         self.system.sqs().call("SendMessage", message.to_string().as_bytes()).await.unwrap();
     }
 
@@ -128,14 +130,18 @@ impl Chain {
 
 /// Sends a message as a function's SDK does.
 async fn send(aws: &str, function: &str, queue: &str, trace_header: &str) {
-    let authorization = format!("AWS4-HMAC-SHA256 Credential={function}.1/20260101/us-east-1/sqs/aws4_request");
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential={function}.1/20260101/us-east-1/sqs/aws4_request");
     let entry = json!({ "Id": "0", "MessageBody": "on" });
     let request = reqwest::Client::new()
         .post(aws)
         .header("x-amz-target", "AmazonSQS.SendMessageBatch")
         .header("authorization", authorization)
         .header("x-amzn-trace-id", trace_header)
-        .body(json!({ "QueueUrl": format!("{aws}/000000000000/{queue}"), "Entries": [entry] }).to_string());
+        .body(
+            json!({ "QueueUrl": format!("{aws}/000000000000/{queue}"), "Entries": [entry] })
+                .to_string(),
+        );
     assert_eq!(request.send().await.unwrap().status(), 200);
 }
 
@@ -149,9 +155,18 @@ async fn the_17th_invocation_in_a_chain_fails_until_its_message_is_a_dead_letter
     }
     let lost = chain.system.sqs().receive("lost", 1, SOON).await.unwrap();
     assert_eq!(lost[0].body, "on");
-    assert!(lost[0].attributes["AWSTraceHeader"].ends_with("Lineage=ping:16"), "{:?}", lost[0].attributes);
+    assert!(
+        lost[0].attributes["AWSTraceHeader"].ends_with("Lineage=ping:16"),
+        "{:?}",
+        lost[0].attributes
+    );
     assert_eq!(chain.counts("ping"), (16, 2));
-    let metrics = reqwest::get(format!("{}/metrics", chain.system.urls().admin)).await.unwrap().text().await.unwrap();
+    let metrics = reqwest::get(format!("{}/metrics", chain.system.urls().admin))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let metrics: Value = serde_json::from_str(&metrics).unwrap();
     assert_eq!(metrics["functions"]["ping"]["recursion_dropped"], 2);
 
@@ -166,7 +181,11 @@ async fn a_chain_that_its_template_allows_goes_on() {
     let chain = Chain::start(template, &[("ping", "pings")]).await;
     chain.begin().await;
     chain.until("there have been enough invocations", || chain.counts("ping") == (ENOUGH, 0)).await;
-    chain.until("all messages are deleted", || chain.system.metrics().queues["pings"] == Depth::default()).await;
+    chain
+        .until("all messages are deleted", || {
+            chain.system.metrics().queues["pings"] == Depth::default()
+        })
+        .await;
     // What is billed: each message was sent by the function, but for the first, and received and
     // deleted by the poller.
     let expected = [("ping".to_owned(), ENOUGH - 1), ("poller of pings".to_owned(), 2 * ENOUGH)];
@@ -180,10 +199,14 @@ async fn a_chain_over_two_functions_is_counted_for_each() {
     let chain = Chain::start(TEMPLATE.to_owned(), next).await;
     chain.begin().await;
     let counts = || (chain.counts("ping"), chain.counts("pong"));
-    chain.until("the first to be invoked too often is dropped", || counts() == ((16, 1), (16, 0))).await;
+    chain
+        .until("the first to be invoked too often is dropped", || counts() == ((16, 1), (16, 0)))
+        .await;
     chain.system.stop().await;
 
-    let chain = Chain::start(TEMPLATE.replace("RecursiveLoop: Terminate", "RecursiveLoop: Allow"), next).await;
+    let chain =
+        Chain::start(TEMPLATE.replace("RecursiveLoop: Terminate", "RecursiveLoop: Allow"), next)
+            .await;
     chain.begin().await;
     let counts = || (chain.counts("ping"), chain.counts("pong"));
     chain.until("what one allows, another does not", || counts() == ((17, 0), (16, 1))).await;

@@ -10,7 +10,10 @@ async fn a_tick_invokes_a_function_for_each_of_its_schedules_and_waits_for_the_a
     assert_eq!(events.len(), 2);
     let scheduled = events.iter().find(|event| event["source"] == "aws.events").unwrap();
     assert_eq!(scheduled["detail-type"], "Scheduled Event");
-    assert_eq!(scheduled["resources"], json!(["arn:aws:events:us-east-1:000000000000:rule/posthaste-WorkerTick"]));
+    assert_eq!(
+        scheduled["resources"],
+        json!(["arn:aws:events:us-east-1:000000000000:rule/posthaste-WorkerTick"])
+    );
     assert!(events.contains(&json!({"own": true})), "a disabled schedule is invoked too");
     assert_eq!(worker.system.metrics().functions["worker"].invocations, 2);
 
@@ -35,7 +38,11 @@ async fn the_admin_address_ticks_too() {
     let worker = Worker::start().await;
     let admin = worker.system.urls().admin.clone();
     let post = async |function: &'static str| {
-        let answer = reqwest::Client::new().post(format!("{admin}/schedules/{function}")).send().await.unwrap();
+        let answer = reqwest::Client::new()
+            .post(format!("{admin}/schedules/{function}"))
+            .send()
+            .await
+            .unwrap();
         let status = answer.status().as_u16();
         (status, serde_json::from_slice::<Value>(&answer.bytes().await.unwrap()).unwrap())
     };
@@ -43,7 +50,10 @@ async fn the_admin_address_ticks_too() {
     assert_eq!(worker.events().len(), 2);
     *worker.fails.lock().unwrap() = true;
     assert_eq!(post("worker").await, (502, json!({"error": "worker: Teapot: short and stout"})));
-    assert_eq!(post("idle").await, (404, json!({"error": "no schedule of the template invokes a function idle"})));
+    assert_eq!(
+        post("idle").await,
+        (404, json!({"error": "no schedule of the template invokes a function idle"}))
+    );
     let shown = reqwest::get(format!("{admin}/schedules/worker")).await.unwrap();
     assert_eq!(shown.status(), 404, "it is only for POST");
 }

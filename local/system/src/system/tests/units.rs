@@ -6,7 +6,8 @@ use super::*;
 fn thing(pk: &str, bytes: usize) -> Value {
     let text = |text: String| json!({ "S": text });
     json!({
-        "pk": { "S": pk }, "place": { "S": "0" }, "dueAt": { "N": "10" }, "ownedBy": { "S": "me" }, "more": text("x".repeat(bytes)),
+        "pk": { "S": pk }, "place": { "S": "0" }, "dueAt": { "N": "10" }, "ownedBy": { "S": "me" },
+        "more": text("x".repeat(bytes)),
     })
 }
 
@@ -27,21 +28,37 @@ async fn a_call_is_billed_with_its_indexes_and_transactions_twice() {
         (true, 0.0, 1.0 + 1.0 + 1.0),
         "the table and two indexes"
     );
-    assert_eq!(billed("PutItem", put(thing("a", 1500))).await, (true, 0.0, 2.0), "what the indexes have stays");
-    assert_eq!(billed("PutItem", put(thing("a", 10))).await, (true, 0.0, 2.0), "the item before was longer");
+    assert_eq!(
+        billed("PutItem", put(thing("a", 1500))).await,
+        (true, 0.0, 2.0),
+        "what the indexes have stays"
+    );
+    assert_eq!(
+        billed("PutItem", put(thing("a", 10))).await,
+        (true, 0.0, 2.0),
+        "the item before was longer"
+    );
 
     let mut twice = put(thing("a", 10));
     twice["ConditionExpression"] = "attribute_not_exists(pk)".into();
     assert_eq!(billed("PutItem", twice).await, (false, 0.0, 1.0), "a condition that does not hold");
 
     let part = json!({ "Put": { "TableName": table, "Item": { "pk": { "S": "b" } } } });
-    assert_eq!(billed("TransactWriteItems", json!({ "TransactItems": [part] })).await, (true, 0.0, 2.0));
+    assert_eq!(
+        billed("TransactWriteItems", json!({ "TransactItems": [part] })).await,
+        (true, 0.0, 2.0)
+    );
 
     let query = json!({
         "TableName": table, "IndexName": "owner",
-        "KeyConditionExpression": "ownedBy = :o", "ExpressionAttributeValues": { ":o": { "S": "me" } },
+        "KeyConditionExpression": "ownedBy = :o",
+        "ExpressionAttributeValues": { ":o": { "S": "me" } },
     });
-    assert_eq!(billed("Query", query).await, (true, 0.5, 0.0), "an eventually consistent read is half a unit");
+    assert_eq!(
+        billed("Query", query).await,
+        (true, 0.5, 0.0),
+        "an eventually consistent read is half a unit"
+    );
     let usage = worker.system.usage().await.unwrap();
     assert_eq!(usage.tables[table].items, 2);
 }

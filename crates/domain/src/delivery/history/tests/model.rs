@@ -65,9 +65,12 @@ impl Store {
                     store.records.push(due(ms, 0).id);
                     store.put(vec![due(ms, 0)], "m");
                 }
-                Given::Copies(ms) => ["m", "n"].into_iter().for_each(|message| store.put(vec![due(ms, 0)], message)),
+                Given::Copies(ms) => {
+                    ["m", "n"].into_iter().for_each(|message| store.put(vec![due(ms, 0)], message))
+                }
                 Given::Run(times) => {
-                    let run: Vec<_> = times.iter().enumerate().map(|(part, ms)| due(*ms, part)).collect();
+                    let run: Vec<_> =
+                        times.iter().enumerate().map(|(part, ms)| due(*ms, part)).collect();
                     store.records.extend(run.iter().skip(1).next_back().map(|due| due.id));
                     store.put(run, "m");
                 }
@@ -80,7 +83,8 @@ impl Store {
 
     fn put(&mut self, deliveries: Vec<Due<'static>>, message: &str) {
         let workspace = Cow::Owned(Workspace::parse("acme").unwrap());
-        let task = Task { recorded: true, deliveries, ..Task::new(&workspace, WebhookId(7), Vec::new()) };
+        let task =
+            Task { recorded: true, deliveries, ..Task::new(&workspace, WebhookId(7), Vec::new()) };
         self.backlog.extend(Waiting::of(&task, message, at(0)));
     }
 
@@ -91,7 +95,9 @@ impl Store {
 
     /// The most items of one class in one millisecond.
     pub(super) fn bursts(&self) -> usize {
-        let burst = |item: &Waiting| self.backlog.iter().filter(|other| other.key[..15] == item.key[..15]).count();
+        let burst = |item: &Waiting| {
+            self.backlog.iter().filter(|other| other.key[..15] == item.key[..15]).count()
+        };
         self.backlog.iter().map(burst).max().unwrap_or(0)
     }
 
@@ -105,7 +111,8 @@ impl Store {
         let (lower, upper) = key_range(class, from, until);
         assert!(lower <= upper, "DynamoDB refuses such a range");
         let is_asked = |item: &&Waiting| {
-            (&lower..=&upper).contains(&&item.key) && after.is_none_or(|after| item.key.as_str() < after)
+            (&lower..=&upper).contains(&&item.key)
+                && after.is_none_or(|after| item.key.as_str() < after)
         };
         let found: Vec<Waiting> = self.backlog.iter().filter(is_asked).cloned().collect();
         // A call that reads just what there is does not know that it was all.
@@ -138,8 +145,11 @@ impl Store {
             stretches.push(stretch);
         }
         let mut page = merge(asked, self.records(asked), &stretches);
-        page.rows
-            .retain(|row| !matches!(row, Row::Waits(waits) if waits.is_apart() && self.records.contains(&waits.id)));
+        page.rows.retain(|row| {
+            !matches!(
+                row, Row::Waits(waits) if waits.is_apart() && self.records.contains(&waits.id)
+            )
+        });
         (page.rows, page.next)
     }
 
@@ -163,9 +173,11 @@ impl Store {
         };
         let waits = self.backlog.iter().flat_map(deliveries);
         let waits = waits.filter(|waits| is_within(&waits.id) && is_within(&waits.place));
-        let waits =
-            waits.filter(|waits| !self.records.contains(&waits.id)).map(|waits| (waits.place, Row::Waits(waits)));
-        let records = self.records.iter().filter(|id| is_within(id)).map(|id| (*id, Row::Recorded(*id)));
+        let waits = waits
+            .filter(|waits| !self.records.contains(&waits.id))
+            .map(|waits| (waits.place, Row::Waits(waits)));
+        let records =
+            self.records.iter().filter(|id| is_within(id)).map(|id| (*id, Row::Recorded(*id)));
         let mut rows: Vec<_> = records.chain(waits).collect();
         rows.sort_unstable_by_key(|(place, _)| Reverse(*place));
         rows.dedup();

@@ -30,7 +30,13 @@ impl Actor {
         let sim = Rc::clone(&this.sim);
         let skew = this.plan.skew;
         let skew = this.dice.between(-skew, skew);
-        Self { group: sim.next_id(), skew, ends: sim.now().saturating_add(lasts), world: Rc::clone(world), sim }
+        Self {
+            group: sim.next_id(),
+            skew,
+            ends: sim.now().saturating_add(lasts),
+            world: Rc::clone(world),
+            sim,
+        }
     }
 
     /// The time by its own clock.

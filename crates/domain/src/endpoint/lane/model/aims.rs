@@ -42,7 +42,13 @@ fn two_turns_at_once_keep_the_limit() {
     for seed in 0..20 {
         let plan = burst(limit(10, Period::Second), 150, seed);
         let faults = Faults { copies: 2, ..Faults::default() };
-        let run = check(&Plan { faults, drains: 4, mutation: Some(Mutation::TwoTurns), calm_from: MINUTE, ..plan });
+        let run = check(&Plan {
+            faults,
+            drains: 4,
+            mutation: Some(Mutation::TwoTurns),
+            calm_from: MINUTE,
+            ..plan
+        });
         forced += run.world.borrow().watch[0].taken_over;
     }
     assert!(forced > 10, "{forced}");
@@ -67,7 +73,11 @@ fn calls_while_waiting(mut plan: Plan, count: usize) -> u64 {
     let before = run.world.borrow().calls;
     run.until(|run| run.sim.now() >= 65 * MINUTE);
     let world = run.world.borrow();
-    assert!(world.violation.is_none() && world.backlog[0].len() >= count / 2, "{:?}", world.violation);
+    assert!(
+        world.violation.is_none() && world.backlog[0].len() >= count / 2,
+        "{:?}",
+        world.violation
+    );
     world.calls - before
 }
 

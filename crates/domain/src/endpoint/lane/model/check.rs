@@ -63,7 +63,10 @@ pub(super) struct Begin<'a> {
 impl World {
     /// Tells whether nothing goes wrong in this run but the order of things.
     pub(super) fn is_calm(&self) -> bool {
-        self.plan.faults.are_none() && self.plan.skew == 0 && self.plan.stalls == 0 && self.plan.queueing == 0
+        self.plan.faults.are_none()
+            && self.plan.skew == 0
+            && self.plan.stalls == 0
+            && self.plan.queueing == 0
     }
 
     /// 2: as long as something waits, the lane has a time at which `release` looks after it, or the
@@ -81,15 +84,23 @@ impl World {
         };
         let has_copies = self.plan.faults.copies > 0;
         let has_message = |source| self.tasks.messages.contains_key(source);
-        let is_needed = |task: &Task<'_>| !has_copies || !task.deliveries.iter().all(|due| is_over(&due.id));
+        let is_needed =
+            |task: &Task<'_>| !has_copies || !task.deliveries.iter().all(|due| is_over(&due.id));
         let mut waiting = self.backlog[webhook].values();
-        let forgotten = waiting.find(|stored| !has_message(&stored.source) && is_needed(&stored.task));
+        let forgotten =
+            waiting.find(|stored| !has_message(&stored.source) && is_needed(&stored.task));
         if let Some(names) = forgotten.map(|stored| names(&stored.task)) {
             self.violate(Kind::Forgotten, || format!("{names} waits in a lane without a watchdog"));
         }
     }
 
-    pub(super) fn check_write(&mut self, webhook: usize, writer: &Writer, before: &Lane, after: &Lane) {
+    pub(super) fn check_write(
+        &mut self,
+        webhook: usize,
+        writer: &Writer,
+        before: &Lane,
+        after: &Lane,
+    ) {
         let is_held = |lane: &Lane| matches!(lane.phase, Some(Phase::Held | Phase::Idle));
         let now = self.now();
         let is_forced = self.plan.mutation == Some(Mutation::TwoTurns);
@@ -105,13 +116,20 @@ impl World {
             }
             Writer::Claim { group, opening } => {
                 let expected = watch.opening;
-                let other = watch.working.replace(*group).filter(|other| other != group && self.sim.is_alive(*other));
+                let other = watch
+                    .working
+                    .replace(*group)
+                    .filter(|other| other != group && self.sim.is_alive(*other));
                 watch.taken_over += u32::from(other.is_some());
                 if let Some(other) = other.filter(|_| !is_forced) {
-                    self.violate(Kind::TwoTurns, || format!("{group} takes the turn that {other} has"));
+                    self.violate(Kind::TwoTurns, || {
+                        format!("{group} takes the turn that {other} has")
+                    });
                 }
                 if *opening != expected {
-                    self.violate(Kind::WrongOpening, || format!("a message of opening {opening} claims {expected}"));
+                    self.violate(Kind::WrongOpening, || {
+                        format!("a message of opening {opening} claims {expected}")
+                    });
                 }
             }
             Writer::Turn { group, me } => {
@@ -119,7 +137,9 @@ impl World {
                     watch.working = None;
                 }
                 if before.turn.as_deref() != Some(me) {
-                    self.violate(Kind::ForeignWrite, || format!("{me} writes the turn of {:?}", before.turn));
+                    self.violate(Kind::ForeignWrite, || {
+                        format!("{me} writes the turn of {:?}", before.turn)
+                    });
                 }
                 self.check_flap(webhook, before, after);
                 if after.lease_until.is_none() {
@@ -141,14 +161,18 @@ impl World {
         let was_sidelined = before.phase.is_some_and(|phase| phase != Phase::Pouring)
             && matches!(before.reason, Some(Reason::Slow | Reason::Sick));
         let is_left = matches!(after.phase, None | Some(Phase::Pouring));
-        let (Some(opened), true) = (before.opened_at, is_served && was_sidelined && is_left) else { return };
+        let (Some(opened), true) = (before.opened_at, is_served && was_sidelined && is_left) else {
+            return;
+        };
         let proof = FIRST_PROOF.saturating_mul(1 << before.relapses.min(10)).min(LONGEST_PROOF);
         let earliest = ms(opened) + i64::try_from(proof.as_millis()).unwrap() - 2 * self.plan.skew;
         // One that became limited had proven itself before its last requests.
         let counts = self.is_calm() && after.reason != Some(Reason::Limited);
         let quick = self.watch[webhook].quick;
         if self.now() < earliest || (counts && quick < 20) {
-            self.violate(Kind::Flap, || format!("left {:?} after {quick} quick answers", before.reason));
+            self.violate(Kind::Flap, || {
+                format!("left {:?} after {quick} quick answers", before.reason)
+            });
         }
     }
 
@@ -180,7 +204,8 @@ impl World {
     /// A lane that was told to wake at a time does so.
     fn expect_a_wake(&mut self, webhook: usize, lane: &Lane) {
         let Some(wake_at) = lane.wake_at.filter(|at| lane.due_at == Some(*at)) else { return };
-        let is_undisturbed = self.is_calm() && self.plan.latency <= 100 && self.webhooks[webhook].limit.is_none();
+        let is_undisturbed =
+            self.is_calm() && self.plan.latency <= 100 && self.webhooks[webhook].limit.is_none();
         // One that sleeps for less than a minute may meet the minute of `release`.
         if is_undisturbed && self.plan.webhooks.len() == 1 {
             let within = (ms(wake_at) - self.now()).max(MINUTE) + 10 * SECOND;
@@ -197,7 +222,8 @@ impl World {
             if expected.is_empty() {
                 continue;
             }
-            let missed = expected.iter().find(|expected| has_something && expected.until < now).copied();
+            let missed =
+                expected.iter().find(|expected| has_something && expected.until < now).copied();
             expected.retain(|expected| expected.until >= now && has_something);
             if let Some(missed) = missed {
                 self.violate(missed.kind, || format!("nothing of {webhook} moved: {missed:?}"));
@@ -252,14 +278,17 @@ impl World {
             // What is over is only made again with another one that shares the request.
             if record.is_final() || self.now() + 500 < record.not_before {
                 let now = self.now();
-                self.violate(Kind::TooEarly, || format!("{} at {now}: {record:?}", super::world::name(*id)));
+                self.violate(Kind::TooEarly, || {
+                    format!("{} at {now}: {record:?}", super::world::name(*id))
+                });
             }
         }
     }
 
     /// The longest time that a call may take, with all its tries.
     fn slowest(&self) -> i64 {
-        self.plan.latency * 6 + if self.stalls > 0 || self.plan.stalls > 0 { 15 * SECOND } else { 0 }
+        self.plan.latency * 6
+            + if self.stalls > 0 || self.plan.stalls > 0 { 15 * SECOND } else { 0 }
     }
 
     /// A message meets the lease that its own turn before has not given up, though the function
@@ -272,10 +301,16 @@ impl World {
 
     /// 14: each function leads to the next one only a bounded number of times.
     pub(super) fn check_depth(&mut self, task: &Task<'_>, depth: u32) {
-        let attempts = task.deliveries.iter().filter_map(|due| self.record_of(due.id)).map(|record| record.attempts);
+        let attempts = task
+            .deliveries
+            .iter()
+            .filter_map(|due| self.record_of(due.id))
+            .map(|record| record.attempts);
         let bound = 3 + 2 * attempts.max().unwrap_or_default() + 2 * self.openings();
         if depth > bound {
-            self.violate(Kind::Lineage, || format!("{depth} functions in a row for {}", names(task)));
+            self.violate(Kind::Lineage, || {
+                format!("{depth} functions in a row for {}", names(task))
+            });
         }
     }
 
@@ -286,7 +321,12 @@ impl World {
     /// 4: messages that nobody needs go away.
     pub(super) fn check_messages(&mut self) {
         let old = self.now() - 5 * MINUTE - self.plan.queueing;
-        let count = self.turns.messages.values().filter(|message| message.sent < old && message.receives > 0).count();
+        let count = self
+            .turns
+            .messages
+            .values()
+            .filter(|message| message.sent < old && message.receives > 0)
+            .count();
         if count > self.webhooks.len() && self.is_calm() {
             self.violate(Kind::Messages, || format!("{count} old messages are on the turns queue"));
         }
@@ -294,23 +334,30 @@ impl World {
 
     /// 11: what waits is worked off in time, and a webhook that is well has its lane closed.
     pub(super) fn check_goal(&mut self) {
-        let Some(goal) = self.plan.goal.filter(|goal| goal.at <= self.now() && self.now() < goal.at + SECOND) else {
+        let Some(goal) =
+            self.plan.goal.filter(|goal| goal.at <= self.now() && self.now() < goal.at + SECOND)
+        else {
             return;
         };
         let (waiting, phase) = (self.backlog[0].len(), self.lane(0).phase);
         if waiting > goal.waiting || (goal.is_closed && phase.is_some()) {
-            self.violate(Kind::NotRecovered, || format!("{waiting} are waiting, and the lane is {phase:?}"));
+            self.violate(Kind::NotRecovered, || {
+                format!("{waiting} are waiting, and the lane is {phase:?}")
+            });
         }
     }
 
     /// 6: no period gets more than the limit and the burst.
     pub(super) fn check_limit(&mut self, webhook: usize, limit: RateLimit) {
-        let period = i64::try_from(limit.interval().as_millis() * u128::from(limit.requests)).unwrap();
+        let period =
+            i64::try_from(limit.interval().as_millis() * u128::from(limit.requests)).unwrap();
         let interval = limit.interval().as_secs_f64();
         let most = limit.requests as usize + ((0.5 / interval) as usize).max(1) + 1;
         let mut begins = self.watch[webhook].begins.clone();
         begins.sort_unstable();
-        if let Some(window) = begins.windows(most + 1).find(|window| window[most] - window[0] < period) {
+        if let Some(window) =
+            begins.windows(most + 1).find(|window| window[most] - window[0] < period)
+        {
             let text = format!("{} requests from {} to {}", most + 1, window[0], window[most]);
             self.violate(Kind::OverLimit, || text);
         }

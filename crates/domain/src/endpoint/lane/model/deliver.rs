@@ -65,7 +65,8 @@ impl Deliver {
                 return self.comes_again_at(not_before).await;
             }
         }
-        let mut sequence = Sequence { left: self.pending(), batch: self.task.batch, is_fresh: false };
+        let mut sequence =
+            Sequence { left: self.pending(), batch: self.task.batch, is_fresh: false };
         let mut facts = self.look().await?;
         let mut slot = None;
         let (mut last, mut steps) = (0, 0);
@@ -73,7 +74,10 @@ impl Deliver {
             steps = if self.actor.sim.now() == last { steps + 1 } else { 0 };
             last = self.actor.sim.now();
             if steps > 1000 {
-                self.actor.world.borrow_mut().violate(Kind::Spin, || "a delivery goes round".to_owned());
+                self.actor
+                    .world
+                    .borrow_mut()
+                    .violate(Kind::Spin, || "a delivery goes round".to_owned());
                 return Ok(());
             }
             let now = self.actor.now();
@@ -86,7 +90,9 @@ impl Deliver {
                 }
                 Move::Skip | Move::Shed => {
                     for pending in sequence.left.drain(..) {
-                        self.actor.call(|world| world.record(pending.id, Status::Skipped, None)).await?;
+                        self.actor
+                            .call(|world| world.record(pending.id, Status::Skipped, None))
+                            .await?;
                     }
                 }
                 Move::Wait => self.append(&mut sequence, &facts).await?,
@@ -97,13 +103,16 @@ impl Deliver {
                 }
                 Move::Look => facts = self.look().await?,
                 Move::Reserve(limit) => {
-                    let reserve = |world: &mut World| world.reserve(self.webhook, limit, 1, self.actor.now());
+                    let reserve =
+                        |world: &mut World| world.reserve(self.webhook, limit, 1, self.actor.now());
                     match self.actor.call(reserve).await? {
                         Grant::Slots { first, .. } => slot = Some(first),
                         Grant::Later(_) => self.append(&mut sequence, &facts).await?,
                     }
                 }
-                Move::RequestAt(at) if at > now => self.actor.sim.sleep_until(self.actor.truly(at)).await,
+                Move::RequestAt(at) if at > now => {
+                    self.actor.sim.sleep_until(self.actor.truly(at)).await
+                }
                 Move::RequestAt(_) => {
                     slot = None;
                     if self.request(&mut sequence).await? {
@@ -114,7 +123,12 @@ impl Deliver {
         }
     }
 
-    fn situation(&self, facts: &Facts, slot: Option<jiff::Timestamp>, now: jiff::Timestamp) -> Situation {
+    fn situation(
+        &self,
+        facts: &Facts,
+        slot: Option<jiff::Timestamp>,
+        now: jiff::Timestamp,
+    ) -> Situation {
         Situation {
             is_enabled: facts.is_enabled,
             admission: facts.lane.admission(),
@@ -181,23 +195,33 @@ impl Deliver {
 
     /// Deletes what the message may have put when it was received before, and does not put now.
     async fn delete_items(&self) -> Result<(), Failed> {
-        let keys: Vec<_> =
-            self.items().into_iter().map(|item| item.key).filter(|key| !self.put.contains(key)).collect();
-        let delete = |world: &mut World| keys.iter().for_each(|key| world.delete_own(self.webhook, key));
+        let keys: Vec<_> = self
+            .items()
+            .into_iter()
+            .map(|item| item.key)
+            .filter(|key| !self.put.contains(key))
+            .collect();
+        let delete =
+            |world: &mut World| keys.iter().for_each(|key| world.delete_own(self.webhook, key));
         self.actor.call(delete).await
     }
 
     /// Puts what is left into the backlog.
     async fn append(&mut self, sequence: &mut Sequence, facts: &Facts) -> Result<(), Failed> {
         let left: Vec<_> = sequence.left.drain(..).map(|pending| pending.id).collect();
-        let items: Vec<_> = self.items().into_iter().filter_map(|item| item.only(|id| left.contains(&id))).collect();
+        let items: Vec<_> = self
+            .items()
+            .into_iter()
+            .filter_map(|item| item.only(|id| left.contains(&id)))
+            .collect();
         self.put.extend(items.iter().map(|item| item.key.clone()));
         let mutation = self.actor.world.borrow().plan.mutation;
         let token = match mutation {
             Some(Mutation::CounterTokens) => "1".to_owned(),
             _ => format!("token-{}", self.actor.sim.next_id()),
         };
-        let reason = facts.lane.reason.filter(|_| facts.lane.phase.is_some()).unwrap_or(Reason::Limited);
+        let reason =
+            facts.lane.reason.filter(|_| facts.lane.phase.is_some()).unwrap_or(Reason::Limited);
         let mut append = Append::new(reason, token, due_shard(self.webhook as u64));
         let mut before_put = None;
         if mutation == Some(Mutation::CheckBeforePut) {
@@ -244,7 +268,11 @@ impl Deliver {
     /// Makes the next request. Returns whether the message itself waits for the retry.
     async fn request(&self, sequence: &mut Sequence) -> Result<bool, Failed> {
         let full = self.actor.world.borrow().plan.webhooks[self.webhook].full_request;
-        let count = if sequence.batch.is_some() { sequence.left.len() } else { full.min(sequence.left.len()) };
+        let count = if sequence.batch.is_some() {
+            sequence.left.len()
+        } else {
+            full.min(sequence.left.len())
+        };
         let ids: Vec<_> = sequence.left.iter().take(count).map(|pending| pending.id).collect();
         let batch = sequence.batch.or_else(|| BatchId::derive(&ids).filter(|_| count > 1));
         sequence.carry(count, batch);
@@ -258,7 +286,9 @@ impl Deliver {
         while reply.is_none() {
             reply = request.within(i64::MAX / 2).await;
         }
-        let Some(again) = record(&self.actor, &task, reply.unwrap(), None).await? else { return Ok(false) };
+        let Some(again) = record(&self.actor, &task, reply.unwrap(), None).await? else {
+            return Ok(false);
+        };
         send_again(&self.actor, &again, self.message.depth).await?;
         Ok(false)
     }
@@ -269,7 +299,13 @@ impl Deliver {
         let environment = usize::try_from(self.actor.group % 3).unwrap();
         let workspace = Workspace::parse("acme").unwrap();
         let host = format!("host-{}", self.webhook);
-        world.evidence[environment].note(self.task.webhook, &workspace, &host, took, self.actor.now())
+        world.evidence[environment].note(
+            self.task.webhook,
+            &workspace,
+            &host,
+            took,
+            self.actor.now(),
+        )
     }
 
     /// Notes a quick request.
@@ -277,7 +313,10 @@ impl Deliver {
         self.noted(std::time::Duration::ZERO);
         let Ok(lane) = self.actor.call(|world| world.lane(self.webhook)).await else { return };
         let Some(write) = lane.trust() else { return };
-        let _ = self.actor.call(|world: &mut World| world.write_lane(self.webhook, &write, &Writer::Strike)).await;
+        let _ = self
+            .actor
+            .call(|world: &mut World| world.write_lane(self.webhook, &write, &Writer::Strike))
+            .await;
     }
 
     /// Notes a slow request.
@@ -287,7 +326,8 @@ impl Deliver {
         for _try in 0..3 {
             let Ok(seen) = lane else { return };
             let Some(write) = seen.strike(kind, self.actor.now()) else { return };
-            let strike = |world: &mut World| world.write_lane(self.webhook, &write, &Writer::Strike);
+            let strike =
+                |world: &mut World| world.write_lane(self.webhook, &write, &Writer::Strike);
             match self.actor.call(strike).await {
                 Ok(crate::endpoint::lane::Outcome::Refused(current)) => lane = Ok(current),
                 _ => return,

@@ -61,18 +61,34 @@ pub(super) async fn drain(actor: Actor, message: Message) {
     let claiming = Claiming::new(sqs, me.clone(), until, actor.deadline());
     let mutation = actor.world.borrow().plan.mutation;
     let write = claiming.write(actor.now());
-    let write = mutation.map_or_else(|| write.clone(), |mutation| mutation.of_claim(&write, actor.now()));
+    let write =
+        mutation.map_or_else(|| write.clone(), |mutation| mutation.of_claim(&write, actor.now()));
     let claim = Writer::Claim { group: actor.group, opening };
-    let Ok(outcome) = actor.call(|world| world.write_lane(webhook, &write, &claim)).await else { return };
+    let Ok(outcome) = actor.call(|world| world.write_lane(webhook, &write, &claim)).await else {
+        return;
+    };
     let now = actor.now();
     let mine = |holder: &Option<String>| holder.as_deref() == Some(&message.id());
-    let leased = matches!(&outcome, Outcome::Refused(lane) if mine(&lane.holder) && lane.lease_until.is_some_and(|lease| lease >= now));
+    let leased = matches!(
+        &outcome,
+        Outcome::Refused(lane) if mine(&lane.holder) && lane.lease_until.is_some_and(|lease| lease >= now)
+    );
     let number = message.number;
     match claiming.outcome(outcome, now) {
         Claim::Mine(turn) => {
             let mailbox = Mailbox::new();
             let (ready, at_hand) = Default::default();
-            let mut this = Drain { actor, message, webhook, me, mutation, ready, at_hand, mailbox, seen: None };
+            let mut this = Drain {
+                actor,
+                message,
+                webhook,
+                me,
+                mutation,
+                ready,
+                at_hand,
+                mailbox,
+                seen: None,
+            };
             this.work(*turn).await;
         }
         Claim::Done => {
@@ -98,7 +114,10 @@ impl Drain {
             last = now;
             if steps > 1000 {
                 let step = turn.next(self.actor.now());
-                self.actor.world.borrow_mut().violate(Kind::Spin, || format!("a turn does {step:?} again and again"));
+                self.actor
+                    .world
+                    .borrow_mut()
+                    .violate(Kind::Spin, || format!("a turn does {step:?} again and again"));
             }
             while let Some(ended) = self.mailbox.take() {
                 self.ended(&mut turn, ended);
@@ -164,23 +183,32 @@ impl Drain {
                 turn.counted(false, self.actor.now());
             }
             Step::Reserve(count) => {
-                let Some(Seen::Enabled(terms)) = self.seen.clone() else { unreachable!("a limit was seen") };
+                let Some(Seen::Enabled(terms)) = self.seen.clone() else {
+                    unreachable!("a limit was seen")
+                };
                 let limit: RateLimit = terms.limit.unwrap();
-                let reserve = |world: &mut World| world.reserve(webhook, limit, count, self.actor.now());
+                let reserve =
+                    |world: &mut World| world.reserve(webhook, limit, count, self.actor.now());
                 match self.actor.call(reserve).await? {
-                    Grant::Slots { first, count } => turn.reserved(limit.slots(first, count).collect(), None),
+                    Grant::Slots { first, count } => {
+                        turn.reserved(limit.slots(first, count).collect(), None)
+                    }
                     Grant::Later(next) => turn.reserved(Vec::new(), Some(next)),
                 }
             }
             Step::Send => self.send(turn).await,
             Step::Pour(count) => self.pour(turn, count).await?,
             Step::Skip | Step::Purge => self.skip(turn).await?,
-            Step::Wait(until) => self.mailbox.wait_until(&self.actor.sim, self.actor.truly(until)).await,
+            Step::Wait(until) => {
+                self.mailbox.wait_until(&self.actor.sim, self.actor.truly(until)).await
+            }
             Step::Write(write) => {
                 let outcome = self.write(&write).await?;
                 turn.wrote(outcome, self.actor.now());
             }
-            Step::LookAgain if self.mutation == Some(Mutation::NoSecondLook) => turn.looked_again(true),
+            Step::LookAgain if self.mutation == Some(Mutation::NoSecondLook) => {
+                turn.looked_again(true)
+            }
             Step::LookAgain => {
                 let is_empty = self.actor.call(|world| world.backlog[webhook].is_empty()).await?;
                 turn.looked_again(is_empty);
@@ -224,8 +252,13 @@ impl Drain {
         let (mut items, is_end) = self
             .actor
             .call(|world| {
-                let mut left = world.backlog[webhook].iter().filter(|(key, _)| !at_hand.contains(*key));
-                let items: Vec<_> = left.by_ref().take(count).map(|(key, item)| (key.clone(), item.clone())).collect();
+                let mut left =
+                    world.backlog[webhook].iter().filter(|(key, _)| !at_hand.contains(*key));
+                let items: Vec<_> = left
+                    .by_ref()
+                    .take(count)
+                    .map(|(key, item)| (key.clone(), item.clone()))
+                    .collect();
                 (items, left.next().is_none())
             })
             .await?;
@@ -253,7 +286,8 @@ impl Drain {
             if !left.is_empty() {
                 let wait = std::time::Duration::from_millis(u64::try_from(wait).unwrap());
                 let task = Task { recorded: true, ..item.task.with(left) };
-                send_again(&self.actor, &super::request::Again { wait, task }, self.message.depth).await?;
+                send_again(&self.actor, &super::request::Again { wait, task }, self.message.depth)
+                    .await?;
             }
             self.actor.call(|world| world.delete_item(webhook, &key, &item)).await?;
             turn.dropped(self.weight(&item.task));
@@ -274,7 +308,8 @@ impl Drain {
                 self.ready.push_front((key, item));
                 break;
             }
-            let count = if full > 1 || item.task.batch.is_some() { item.task.deliveries.len() } else { 1 };
+            let count =
+                if full > 1 || item.task.batch.is_some() { item.task.deliveries.len() } else { 1 };
             deliveries.extend(item.task.deliveries.iter().take(count).cloned());
             items.push((key, item));
             if !is_single || full == 1 {
@@ -297,7 +332,8 @@ impl Drain {
             let reply = request.within(i64::MAX / 2).await.unwrap();
             let settled = settle(&actor, webhook, items, &task, reply, circuit, depth).await;
             let has_failed = settled.is_err();
-            mailbox.post(&actor.sim, Ended { reply, again: settled.unwrap_or_default(), has_failed });
+            mailbox
+                .post(&actor.sim, Ended { reply, again: settled.unwrap_or_default(), has_failed });
         });
         let cost = self.actor.world.borrow().plan.cost_of_a_request;
         self.actor.sleep(cost).await;
@@ -334,15 +370,21 @@ impl Drain {
 
     async fn dispose(&self, turn: &mut Turn, items: &[(String, Stored)]) -> Result<(), Failed> {
         let webhook = self.webhook;
-        let delete = |world: &mut World| items.iter().for_each(|(key, item)| world.delete_item(webhook, key, item));
+        let delete = |world: &mut World| {
+            items.iter().for_each(|(key, item)| world.delete_item(webhook, key, item))
+        };
         self.actor.call(delete).await?;
-        turn.disposed(items.iter().map(|(_, item)| self.weight(&item.task)).sum(), self.actor.now());
+        turn.disposed(
+            items.iter().map(|(_, item)| self.weight(&item.task)).sum(),
+            self.actor.now(),
+        );
         Ok(())
     }
 
     async fn write(&self, write: &Write) -> Result<Outcome, Failed> {
         let (now, number) = (self.actor.now(), self.message.number);
-        let changed = self.mutation.map_or_else(|| write.clone(), |mutation| mutation.of_write(write));
+        let changed =
+            self.mutation.map_or_else(|| write.clone(), |mutation| mutation.of_write(write));
         if self.mutation == Some(Mutation::VisibilityFirst)
             && let Some(wait) = Mutation::handover(write, now)
         {
@@ -370,7 +412,13 @@ async fn settle(
     let carried: BTreeMap<_, ()> = task.deliveries.iter().map(|due| (due.id, ())).collect();
     let mut ready = None;
     for (key, item) in items {
-        let rest: Vec<_> = item.task.deliveries.iter().filter(|due| !carried.contains_key(&due.id)).cloned().collect();
+        let rest: Vec<_> = item
+            .task
+            .deliveries
+            .iter()
+            .filter(|due| !carried.contains_key(&due.id))
+            .cloned()
+            .collect();
         if rest.is_empty() {
             actor.call(|world| world.delete_item(webhook, &key, &item)).await?;
         } else {

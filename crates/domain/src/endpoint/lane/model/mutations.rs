@@ -43,7 +43,9 @@ impl Mutation {
     /// A claim with the mutation in it.
     pub(super) fn of_claim(self, write: &Write, now: jiff::Timestamp) -> Write {
         match self {
-            Self::ShortLease => write.clone().set(Attr::LeaseUntil, now + std::time::Duration::from_secs(10)),
+            Self::ShortLease => {
+                write.clone().set(Attr::LeaseUntil, now + std::time::Duration::from_secs(10))
+            }
             Self::TwoTurns => Write { conditions: write.conditions[..1].to_vec(), ..write.clone() },
             _ => write.clone(),
         }
@@ -55,17 +57,26 @@ impl Mutation {
         let closes = !sets(Attr::WakeAt) && sets(Attr::DueAt);
         let leaves_idle = closes && write.set.contains(&(Attr::Phase, Phase::Idle.into()));
         match self {
-            Self::ForgetsWatchdog if closes => write.clone().remove(Attr::DueAt).remove(Attr::DueShard),
-            Self::ClosesSlowWhenEmpty | Self::LeavesOnlyWhenEmpty if leaves_idle => write.clone().remove(Attr::Phase),
+            Self::ForgetsWatchdog if closes => {
+                write.clone().remove(Attr::DueAt).remove(Attr::DueShard)
+            }
+            Self::ClosesSlowWhenEmpty | Self::LeavesOnlyWhenEmpty if leaves_idle => {
+                write.clone().remove(Attr::Phase)
+            }
             _ => write.clone(),
         }
     }
 
     /// For how long the message is hidden by a write that ends a turn whose message comes again.
     pub(super) fn handover(write: &Write, now: jiff::Timestamp) -> Option<i64> {
-        let value = |attribute| write.set.iter().find(|(set, _)| *set == attribute).map(|(_, value)| value.clone());
-        let is_again = write.remove.contains(&Attr::LeaseUntil) && !write.remove.contains(&Attr::Holder);
-        let crate::endpoint::lane::Value::Number(wake_at) = value(Attr::WakeAt).filter(|_| is_again)? else {
+        let value = |attribute| {
+            write.set.iter().find(|(set, _)| *set == attribute).map(|(_, value)| value.clone())
+        };
+        let is_again =
+            write.remove.contains(&Attr::LeaseUntil) && !write.remove.contains(&Attr::Holder);
+        let crate::endpoint::lane::Value::Number(wake_at) =
+            value(Attr::WakeAt).filter(|_| is_again)?
+        else {
             return None;
         };
         Some((wake_at - now.as_millisecond()).max(0) / SECOND * SECOND)
@@ -76,7 +87,9 @@ impl Mutation {
 fn is_found(mutation: Mutation, kinds: &[Kind], seeds: u64, plan: impl Fn(u64) -> Plan) {
     for seed in 0..seeds {
         let plan = plan(seed);
-        if let Err((violation, _)) = Run::check(&Plan { mutation: Some(mutation), ..plan.clone() }, false) {
+        if let Err((violation, _)) =
+            Run::check(&Plan { mutation: Some(mutation), ..plan.clone() }, false)
+        {
             assert!(kinds.contains(&violation.kind), "{seed}: {violation:?}");
             check(&plan);
             return;
@@ -118,7 +131,8 @@ fn a_message_that_is_made_visible_before_the_lease_is_given_up_is_found() {
 
 #[test]
 fn tokens_that_begin_anew_are_found() {
-    let copies = |seed| Plan { faults: Faults { copies: 3, ..Faults::default() }, ..opened_often(seed) };
+    let copies =
+        |seed| Plan { faults: Faults { copies: 3, ..Faults::default() }, ..opened_often(seed) };
     is_found(Mutation::CounterTokens, &[Kind::WrongOpening], 50, copies);
 }
 

@@ -42,8 +42,9 @@ async fn wake_lane(actor: &Actor, webhook: usize) -> Result<(), Failed> {
         token = format!("token-{}", actor.sim.next_id());
         write = write.set(Attr::Token, token.as_str());
     }
-    let carry_out =
-        |world: &mut World| (world.write_lane(webhook, &write, &Writer::Release), world.watch[webhook].opening);
+    let carry_out = |world: &mut World| {
+        (world.write_lane(webhook, &write, &Writer::Release), world.watch[webhook].opening)
+    };
     if let (Outcome::Done(_), opening) = actor.call(carry_out).await? {
         let delay = (ms(at) - ms(actor.now())).max(0) / SECOND * SECOND;
         actor.call(|world| world.send_turn(webhook, token.clone(), opening, delay, 0)).await?;
@@ -115,8 +116,9 @@ async fn change(actor: &Actor, webhook: usize, act: Act) -> Result<(), Failed> {
         return Ok(());
     }
     let write = nudge(actor.now());
-    let carry_out =
-        |world: &mut World| (world.write_lane(webhook, &write, &Writer::Owner), world.watch[webhook].opening);
+    let carry_out = |world: &mut World| {
+        (world.write_lane(webhook, &write, &Writer::Owner), world.watch[webhook].opening)
+    };
     if let (Outcome::Done(lane), opening) = actor.call(carry_out).await? {
         let token = lane.token.unwrap_or_default();
         actor.call(|world| world.send_turn(webhook, token.clone(), opening, 0, 0)).await?;

@@ -146,7 +146,11 @@ impl Endpoint {
                 },
             ));
         }
-        let schedules = [RetrySchedule::NONE, RetrySchedule::SPEKTR, RetrySchedule::new(vec![2, 60, 200]).unwrap()];
+        let schedules = [
+            RetrySchedule::NONE,
+            RetrySchedule::SPEKTR,
+            RetrySchedule::new(vec![2, 60, 200]).unwrap(),
+        ];
         Self {
             limit: match dice.next() % 6 {
                 0 => Some(limit(10, Period::Second)),
@@ -189,9 +193,12 @@ impl Plan {
         let mut dice = Dice::new(seed);
         let dice = &mut dice;
         let calm_from = dice.between(60, 400) * SECOND;
-        let webhooks: Vec<_> = (0..dice.pick(&[1, 1, 2])).map(|_| Endpoint::random(dice, calm_from)).collect();
+        let webhooks: Vec<_> =
+            (0..dice.pick(&[1, 1, 2])).map(|_| Endpoint::random(dice, calm_from)).collect();
         let is_faulty = !dice.once_in(3);
-        let fault = |dice: &mut Dice, many: &[u64]| if is_faulty && !dice.once_in(3) { dice.pick(many) } else { 0 };
+        let fault = |dice: &mut Dice, many: &[u64]| {
+            if is_faulty && !dice.once_in(3) { dice.pick(many) } else { 0 }
+        };
         let faults = Faults {
             kills: fault(dice, &[60, 200, 600]),
             lost_answers: fault(dice, &[20, 60, 200]),
@@ -232,7 +239,8 @@ impl Plan {
         for _ in 0..rounds {
             let webhook = usize::try_from(dice.next() % webhooks as u64).unwrap();
             let is_steady = rounds == 1 && most > 80;
-            let (start, pause) = (if is_steady { 0 } else { dice.between(0, until) }, dice.pick(pauses));
+            let (start, pause) =
+                (if is_steady { 0 } else { dice.between(0, until) }, dice.pick(pauses));
             let mut at = start;
             for _ in 0..if is_steady { most } else { dice.between(1, most) } {
                 arrivals.push(Arrival { at, webhook, count: dice.pick(&[1, 1, 1, 3]) });
@@ -259,18 +267,31 @@ impl Plan {
             0..=3 => Act::Pause,
             4..=6 => Act::Enable,
             8..=10 => Act::Touch,
-            7 => Act::Limit(dice.pick(&[None, Some(limit(5, Period::Second)), Some(limit(30, Period::Minute))])),
+            7 => Act::Limit(dice.pick(&[
+                None,
+                Some(limit(5, Period::Second)),
+                Some(limit(30, Period::Minute)),
+            ])),
             _ => Act::Delete,
         };
         (0..count)
-            .map(|_| (dice.between(0, until), usize::try_from(dice.next() % webhooks as u64).unwrap(), act(dice)))
+            .map(|_| {
+                (
+                    dice.between(0, until),
+                    usize::try_from(dice.next() % webhooks as u64).unwrap(),
+                    act(dice),
+                )
+            })
             .collect()
     }
 
     /// The behaviour of a webhook's endpoint at a time.
     pub(super) fn behaviour(&self, webhook: usize, now: i64) -> Behaviour {
         let script = &self.webhooks[webhook].script;
-        script.iter().find(|(until, _)| now < *until).map_or(Behaviour::Quick, |(_, behaviour)| *behaviour)
+        script
+            .iter()
+            .find(|(until, _)| now < *until)
+            .map_or(Behaviour::Quick, |(_, behaviour)| *behaviour)
     }
 
     /// Simpler plans, of which each leaves something out.

@@ -43,14 +43,25 @@ impl Queue {
     }
 
     /// Any of the messages that can be received now. One copy in so many does not hide the message.
-    pub(super) fn receive(&mut self, visibility: i64, copies: u64, dice: &mut Dice, now: i64) -> Option<Message> {
-        let visible: Vec<u64> =
-            self.messages.values().filter(|message| message.visible_at <= now).map(|message| message.number).collect();
+    pub(super) fn receive(
+        &mut self,
+        visibility: i64,
+        copies: u64,
+        dice: &mut Dice,
+        now: i64,
+    ) -> Option<Message> {
+        let visible: Vec<u64> = self
+            .messages
+            .values()
+            .filter(|message| message.visible_at <= now)
+            .map(|message| message.number)
+            .collect();
         if visible.is_empty() {
             return None;
         }
         let message = self.messages.get_mut(&dice.pick(&visible))?;
-        message.visible_at = if dice.once_in(copies) { now + dice.between(0, 3000) } else { now + visibility };
+        message.visible_at =
+            if dice.once_in(copies) { now + dice.between(0, 3000) } else { now + visibility };
         message.receives += 1;
         Some(message.clone())
     }

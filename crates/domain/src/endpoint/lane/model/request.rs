@@ -46,7 +46,14 @@ impl UnderWay {
         world.begin(&Begin { webhook, deliveries: &deliveries, turn });
         let reply = reply(world, webhook);
         let ends = world.now() + reply.took;
-        Self { actor: actor.clone(), webhook, is_turn: turn.is_some(), reply, ends, has_ended: Cell::new(false) }
+        Self {
+            actor: actor.clone(),
+            webhook,
+            is_turn: turn.is_some(),
+            reply,
+            ends,
+            has_ended: Cell::new(false),
+        }
     }
 
     /// Waits for the end of the request, at most for so long. Returns the reply.
@@ -73,7 +80,12 @@ fn reply(world: &mut World, webhook: usize) -> Reply {
     let timeout = i64::try_from(world.plan.webhooks[webhook].timeout.as_millis()).unwrap();
     let dice = &mut world.dice;
     let behaviour = match world.plan.behaviour(webhook, now) {
-        Behaviour::Any => dice.pick(&[Behaviour::Quick, Behaviour::Slow(1500), Behaviour::Hangs, Behaviour::Fails]),
+        Behaviour::Any => dice.pick(&[
+            Behaviour::Quick,
+            Behaviour::Slow(1500),
+            Behaviour::Hangs,
+            Behaviour::Fails,
+        ]),
         behaviour => behaviour,
     };
     let quick = dice.between(5, 150);
@@ -102,9 +114,11 @@ pub(super) async fn record(
     circuit: Option<jiff::Timestamp>,
 ) -> Result<Option<Again>, Failed> {
     let schedule = actor.world.borrow().plan.webhooks[webhook_of(task)].schedule.clone();
-    let seed = task.batch.map_or_else(|| task.deliveries[0].id.to_string(), |batch| batch.to_string());
+    let seed =
+        task.batch.map_or_else(|| task.deliveries[0].id.to_string(), |batch| batch.to_string());
     let attempts = |world: &World, id| world.record_of(id).map_or(0, |record| record.attempts);
-    let until_closed = circuit.and_then(|until| Duration::try_from(until.duration_since(actor.now())).ok());
+    let until_closed =
+        circuit.and_then(|until| Duration::try_from(until.duration_since(actor.now())).ok());
     // All that shared the request wait equally long.
     let wait = {
         let world = actor.world.borrow();
@@ -117,11 +131,12 @@ pub(super) async fn record(
         let mut tries = 0;
         let status = loop {
             let recorded = actor.call(|world| {
-                let status = match after_failure(&schedule, attempts(world, due.id) + 1, &seed, None) {
-                    _ if reply.is_success => Status::Succeeded,
-                    Next::RetryIn(_) => Status::Pending,
-                    Next::Exhausted => Status::Exhausted,
-                };
+                let status =
+                    match after_failure(&schedule, attempts(world, due.id) + 1, &seed, None) {
+                        _ if reply.is_success => Status::Succeeded,
+                        Next::RetryIn(_) => Status::Pending,
+                        Next::Exhausted => Status::Exhausted,
+                    };
                 world.record(due.id, status, wait);
                 world.record_of(due.id).map(|record| record.status)
             });
@@ -148,7 +163,10 @@ pub(super) async fn send_again(actor: &Actor, again: &Again, depth: u32) -> Resu
         Way::InFlight | Way::Delayed => {
             // Delays are whole seconds: rounded up, so that nothing comes before its time.
             let delay = (wait + 999) / 1000 * 1000;
-            actor.call(|world| world.send_task(again.task.clone(), delay, depth + 1)).await.map(|_| ())
+            actor
+                .call(|world| world.send_task(again.task.clone(), delay, depth + 1))
+                .await
+                .map(|_| ())
         }
     }
 }

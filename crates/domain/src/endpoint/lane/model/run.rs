@@ -44,7 +44,15 @@ impl Run {
         sim.spawn(first.group, clock(first, 0, offset));
         sim.spawn(second.group, clock(second, 1, offset + 20));
         let dice = Dice::new(plan.seed ^ 0x7777);
-        Self { sim, world, plan, dice, deliverers: BTreeMap::new(), drains: BTreeMap::new(), steps: 0 }
+        Self {
+            sim,
+            world,
+            plan,
+            dice,
+            deliverers: BTreeMap::new(),
+            drains: BTreeMap::new(),
+            steps: 0,
+        }
     }
 
     /// Runs until all is over. Returns the first thing that was wrong, if something was.
@@ -54,7 +62,9 @@ impl Run {
         run.end();
         let violation = run.world.borrow_mut().violation.take();
         match violation {
-            Some(violation) => Err((violation, run.world.borrow_mut().trace.take().unwrap_or_default())),
+            Some(violation) => {
+                Err((violation, run.world.borrow_mut().trace.take().unwrap_or_default()))
+            }
             None => Ok(run),
         }
     }
@@ -76,10 +86,16 @@ impl Run {
                 return;
             }
             if self.sim.now() > self.plan.calm_from + PATIENCE {
-                return self.world.borrow_mut().violate(Kind::Unfinished, || "it takes for ever".to_owned());
+                return self
+                    .world
+                    .borrow_mut()
+                    .violate(Kind::Unfinished, || "it takes for ever".to_owned());
             }
             if self.steps > MOST_STEPS {
-                return self.world.borrow_mut().violate(Kind::Spin, || format!("{MOST_STEPS} steps"));
+                return self
+                    .world
+                    .borrow_mut()
+                    .violate(Kind::Spin, || format!("{MOST_STEPS} steps"));
             }
             self.step();
         }
@@ -90,7 +106,8 @@ impl Run {
         self.steps += 1;
         let next_message = {
             let world = self.world.borrow();
-            let tasks = world.tasks.next_at().filter(|_| self.deliverers.len() < self.plan.deliverers);
+            let tasks =
+                world.tasks.next_at().filter(|_| self.deliverers.len() < self.plan.deliverers);
             let turns = world.turns.next_at().filter(|_| self.drains.len() < self.plan.drains);
             tasks.into_iter().chain(turns).min()
         };
@@ -169,7 +186,10 @@ impl Run {
         if world.violation.is_some() {
             return;
         }
-        let open = world.deliveries.iter().find(|(_, one)| !one.record.is_some_and(|record| record.is_final()));
+        let open = world
+            .deliveries
+            .iter()
+            .find(|(_, one)| !one.record.is_some_and(|record| record.is_final()));
         if let Some((id, _)) = open {
             let text = name(*id);
             world.violate(Kind::Unfinished, || format!("{text} is not over"));
@@ -179,12 +199,22 @@ impl Run {
             world.violate(Kind::Forgotten, || format!("{waiting} items are left"));
         }
         for lane in world.lanes.clone() {
-            let leftovers = [Attr::Token, Attr::Holder, Attr::LeaseUntil, Attr::Turn, Attr::WakeAt, Attr::DueShard];
-            if let Some(left) = leftovers.into_iter().find(|attribute| lane.get(*attribute).is_some()) {
+            let leftovers = [
+                Attr::Token,
+                Attr::Holder,
+                Attr::LeaseUntil,
+                Attr::Turn,
+                Attr::WakeAt,
+                Attr::DueShard,
+            ];
+            if let Some(left) =
+                leftovers.into_iter().find(|attribute| lane.get(*attribute).is_some())
+            {
                 world.violate(Kind::Unfinished, || format!("a lane has its {} still", left.name()));
             }
         }
-        let is_limit_kept = !self.plan.acts.iter().any(|(.., act)| matches!(act, super::plan::Act::Limit(_)));
+        let is_limit_kept =
+            !self.plan.acts.iter().any(|(.., act)| matches!(act, super::plan::Act::Limit(_)));
         if is_limit_kept && self.plan.skew == 0 {
             for webhook in 0..self.plan.webhooks.len() {
                 if let Some(limit) = self.plan.webhooks[webhook].limit {

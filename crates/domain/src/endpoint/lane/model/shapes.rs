@@ -46,7 +46,8 @@ pub(super) fn seldom(seed: u64) -> Plan {
 /// A webhook with more deliveries than its turn can carry, that was slow for ten seconds.
 pub(super) fn blip(seed: u64) -> Plan {
     let mut plan = Plan::calm(seed).stream(0, 240 * SECOND, 200);
-    plan.webhooks[0].script = vec![(20 * SECOND, Behaviour::Quick), (30 * SECOND, Behaviour::Slow(1500))];
+    plan.webhooks[0].script =
+        vec![(20 * SECOND, Behaviour::Quick), (30 * SECOND, Behaviour::Slow(1500))];
     let goal = Goal { at: 150 * SECOND, waiting: 0, is_closed: true };
     Plan { goal: Some(goal), deliverers: 20, cost_of_a_request: 300, ..plan }
 }
@@ -57,14 +58,20 @@ pub(super) fn flapping(seed: u64) -> Plan {
     let mut plan = Plan::calm(seed).stream(0, 400 * SECOND, dice.pick(&[400, 1000, 2000]));
     let (mut at, mut script) = (0, Vec::new());
     while at < 400 * SECOND {
-        let sick = dice.pick(&[Behaviour::Slow(1200), Behaviour::Slow(4000), Behaviour::Hangs, Behaviour::Any]);
+        let sick = dice.pick(&[
+            Behaviour::Slow(1200),
+            Behaviour::Slow(4000),
+            Behaviour::Hangs,
+            Behaviour::Any,
+        ]);
         at += dice.between(2, 30) * SECOND;
         script.push((at, sick));
         at += dice.between(10, 120) * SECOND;
         script.push((at, Behaviour::Quick));
     }
     plan.webhooks[0].script = script;
-    plan.webhooks[0].limit = dice.pick(&[None, None, Some(limit(20, Period::Second)), Some(limit(60, Period::Second))]);
+    plan.webhooks[0].limit =
+        dice.pick(&[None, None, Some(limit(20, Period::Second)), Some(limit(60, Period::Second))]);
     plan.webhooks[0].full_request = dice.pick(&[1, 1, 100]);
     Plan { deliverers: 20, latency: dice.pick(&[20, 100, 500]), ..plan }
 }

@@ -55,7 +55,11 @@ impl Sim {
         self.last_id.get()
     }
 
-    pub(super) fn spawn(&self, group: Group, future: impl std::future::Future<Output = ()> + 'static) {
+    pub(super) fn spawn(
+        &self,
+        group: Group,
+        future: impl std::future::Future<Output = ()> + 'static,
+    ) {
         let id = self.next_id();
         self.tasks.borrow_mut().insert(id, Task { group, future: Some(Box::pin(future)) });
         *self.alive.borrow_mut().entry(group).or_default() += 1;
@@ -86,7 +90,11 @@ impl Sim {
     pub(super) fn step(&self) {
         let Some(Reverse((at, _, id))) = self.alarms.borrow_mut().pop() else { return };
         self.advance(at);
-        let Some(mut future) = self.tasks.borrow_mut().get_mut(&id).and_then(|task| task.future.take()) else { return };
+        let Some(mut future) =
+            self.tasks.borrow_mut().get_mut(&id).and_then(|task| task.future.take())
+        else {
+            return;
+        };
         self.current.set(id);
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => {
@@ -118,7 +126,8 @@ impl Sim {
     }
 
     pub(super) fn kill(&self, group: Group) {
-        let dead: Vec<_> = self.tasks.borrow_mut().extract_if(.., |_, task| task.group == group).collect();
+        let dead: Vec<_> =
+            self.tasks.borrow_mut().extract_if(.., |_, task| task.group == group).collect();
         self.alive.borrow_mut().remove(&group);
         drop(dead);
     }

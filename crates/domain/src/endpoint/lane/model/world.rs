@@ -113,7 +113,11 @@ pub(super) enum Writer {
 impl World {
     pub(super) fn new(sim: Rc<Sim>, plan: Rc<Plan>, is_traced: bool) -> Self {
         let count = plan.webhooks.len();
-        let webhook = |nth: usize| Webhook { is_enabled: true, is_gone: false, limit: plan.webhooks[nth].limit };
+        let webhook = |nth: usize| Webhook {
+            is_enabled: true,
+            is_gone: false,
+            limit: plan.webhooks[nth].limit,
+        };
         Self {
             sim,
             dice: Dice::new(plan.seed ^ 0xabcd),
@@ -206,7 +210,14 @@ impl World {
         number
     }
 
-    pub(super) fn send_turn(&mut self, webhook: usize, token: String, opening: u64, delay: i64, depth: u32) {
+    pub(super) fn send_turn(
+        &mut self,
+        webhook: usize,
+        token: String,
+        opening: u64,
+        delay: i64,
+        depth: u32,
+    ) {
         let number = self.sim.next_id();
         self.note(|| format!("sends turn {number} of {webhook} in {delay} ms"));
         let body = Body::Turn { webhook, token, opening };
@@ -215,7 +226,14 @@ impl World {
     }
 
     fn message(&self, number: u64, body: Body, delay: i64, depth: u32) -> Message {
-        Message { number, body, sent: self.now(), visible_at: self.now() + delay, receives: 0, depth }
+        Message {
+            number,
+            body,
+            sent: self.now(),
+            visible_at: self.now() + delay,
+            receives: 0,
+            depth,
+        }
     }
 
     pub(super) fn delete_task(&mut self, number: u64) {
@@ -263,9 +281,12 @@ impl World {
         self.note(|| format!("deletes {}", short(key)));
         let is_disposed = |id: DeliveryId| disposed.task.deliveries.iter().any(|due| due.id == id);
         let is_over = |id: DeliveryId| self.record_of(id).is_some_and(|record| record.is_final());
-        let has_more = stored.task.deliveries.iter().any(|due| !is_disposed(due.id) && !is_over(due.id));
+        let has_more =
+            stored.task.deliveries.iter().any(|due| !is_disposed(due.id) && !is_over(due.id));
         if stored.source != disposed.source || has_more {
-            self.violate(Kind::WrongResidency, || format!("{} of task {}", names(&stored.task), stored.source));
+            self.violate(Kind::WrongResidency, || {
+                format!("{} of task {}", names(&stored.task), stored.source)
+            });
         }
         self.let_go(&stored.task, "the delete of an item");
     }
@@ -302,9 +323,11 @@ impl World {
         match &self.webhooks[webhook] {
             Webhook { is_gone: true, .. } => Seen::Gone,
             Webhook { is_enabled: false, .. } => Seen::Disabled,
-            Webhook { limit, .. } => {
-                Seen::Enabled(Terms { limit: *limit, full_request: plan.full_request, timeout: plan.timeout })
-            }
+            Webhook { limit, .. } => Seen::Enabled(Terms {
+                limit: *limit,
+                full_request: plan.full_request,
+                timeout: plan.timeout,
+            }),
         }
     }
 
@@ -339,13 +362,25 @@ impl World {
             while history.get(1).is_some_and(|(shown, _)| *shown <= now) {
                 history.pop_front();
             }
-            history.front().is_some_and(|(shown, due)| *shown <= now && due.is_some_and(|due| due <= until))
+            history
+                .front()
+                .is_some_and(|(shown, due)| *shown <= now && due.is_some_and(|due| due <= until))
         };
-        self.index.iter_mut().enumerate().filter_map(|(webhook, history)| is_due(history).then_some(webhook)).collect()
+        self.index
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(webhook, history)| is_due(history).then_some(webhook))
+            .collect()
     }
 
     /// Reserves slots by the clock of whoever asks.
-    pub(super) fn reserve(&mut self, webhook: usize, limit: RateLimit, count: u32, now: jiff::Timestamp) -> Grant {
+    pub(super) fn reserve(
+        &mut self,
+        webhook: usize,
+        limit: RateLimit,
+        count: u32,
+        now: jiff::Timestamp,
+    ) -> Grant {
         let grant = limit.grant(self.slots[webhook], count, now);
         if let Grant::Slots { first, count } = grant {
             self.slots[webhook] = Some(first + limit.interval() * count);
@@ -358,7 +393,11 @@ impl World {
     pub(super) fn record(&mut self, id: DeliveryId, status: Status, wait: Option<Duration>) {
         let now = self.now();
         let delivery = self.deliveries.get_mut(&id).unwrap();
-        let before = delivery.record.unwrap_or(Record { status: Status::Pending, attempts: 0, not_before: 0 });
+        let before = delivery.record.unwrap_or(Record {
+            status: Status::Pending,
+            attempts: 0,
+            not_before: 0,
+        });
         if before.status == Status::Succeeded || (status == Status::Skipped && before.is_final()) {
             return;
         }

@@ -24,11 +24,17 @@ fn idle() -> Item {
 
 #[test]
 fn a_closed_lane_is_opened_and_gathers_for_a_second() {
-    let mut item = Item::default().with(Attr::Quick, 7_i64).with(Attr::SickUntil, at(9)).with(Attr::Relapses, 2_u32);
+    let mut item = Item::default()
+        .with(Attr::Quick, 7_i64)
+        .with(Attr::SickUntil, at(9))
+        .with(Attr::Relapses, 2_u32);
     let step = look(&mut appending(), &mut item, at(0));
     assert_eq!(step, AppendStep::Send { token: "mine".to_owned(), delay: seconds(1) });
     let lane = item.lane();
-    assert_eq!((lane.phase, lane.reason, lane.opened_at), (Some(Phase::Held), Some(Reason::Limited), Some(at(0))));
+    assert_eq!(
+        (lane.phase, lane.reason, lane.opened_at),
+        (Some(Phase::Held), Some(Reason::Limited), Some(at(0)))
+    );
     assert_eq!((lane.wake_at, lane.due_at), (Some(at(1000)), Some(at(120_000))));
     assert_eq!((lane.quick, lane.sick_until, lane.relapses), (0, None, 2));
     assert_eq!(item.0.get(Attr::DueShard), Some(&"L3".into()));
@@ -41,7 +47,10 @@ fn an_idle_lane_is_opened_at_once_and_keeps_what_it_has_proven() {
     let step = look(&mut appending(), &mut item, at(0));
     assert_eq!(step, AppendStep::Send { token: "mine".to_owned(), delay: seconds(0) });
     let lane = item.lane();
-    assert_eq!((lane.phase, lane.reason, lane.opened_at), (Some(Phase::Held), Some(Reason::Slow), Some(at(-9000))));
+    assert_eq!(
+        (lane.phase, lane.reason, lane.opened_at),
+        (Some(Phase::Held), Some(Reason::Slow), Some(at(-9000)))
+    );
     assert_eq!((lane.wake_at, lane.quick), (Some(at(0)), 7));
     assert!(!item.has(Attr::ExpiresAt));
 }

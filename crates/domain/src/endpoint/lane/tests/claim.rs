@@ -24,7 +24,11 @@ fn a_message_takes_the_turn_until_after_its_invocation() {
 fn a_message_may_come_a_second_early() {
     for (early, is_mine) in [(1000, true), (1001, false)] {
         let mut item = Item::held(Reason::Slow).with(Attr::WakeAt, at(early));
-        assert_eq!(matches!(claim(&mut item, message("m"), at(0)), Claim::Mine(_)), is_mine, "{early} ms");
+        assert_eq!(
+            matches!(claim(&mut item, message("m"), at(0)), Claim::Mine(_)),
+            is_mine,
+            "{early} ms"
+        );
     }
 }
 
@@ -36,10 +40,14 @@ fn the_message_that_held_the_turn_takes_it_again() {
 
 #[test]
 fn a_message_that_has_nothing_to_say_is_done() {
-    let asleep = Item::held(Reason::Sick).with(Attr::WakeAt, at(90_000)).with(Attr::DueAt, at(90_000));
+    let asleep =
+        Item::held(Reason::Sick).with(Attr::WakeAt, at(90_000)).with(Attr::DueAt, at(90_000));
     for (why, mut item) in [
         ("the lane was closed", Item::default()),
-        ("the lane is idle", Item::held(Reason::Slow).with(Attr::Phase, Phase::Idle).without(Attr::Token)),
+        (
+            "the lane is idle",
+            Item::held(Reason::Slow).with(Attr::Phase, Phase::Idle).without(Attr::Token),
+        ),
         ("it was opened again", Item::held(Reason::Slow).with(Attr::Token, "another")),
         ("another message has the turn", Item::held(Reason::Slow).with(Attr::Holder, "another")),
         ("release will send another one", asleep),
@@ -51,7 +59,8 @@ fn a_message_that_has_nothing_to_say_is_done() {
 #[test]
 fn a_message_waits_for_a_lease_to_end() {
     for (left, wait) in [(60_000, 2000), (3000, 2000), (0, 1000)] {
-        let mut item = Item::held(Reason::Slow).with(Attr::LeaseUntil, at(left)).with(Attr::Turn, "another");
+        let mut item =
+            Item::held(Reason::Slow).with(Attr::LeaseUntil, at(left)).with(Attr::Turn, "another");
         let wait = Some(Duration::from_millis(wait));
         assert_eq!(retries_in(&claim(&mut item, message("m"), at(0))), wait, "{left} ms are left");
     }

@@ -20,8 +20,15 @@ fn a_lane_is_closed_then_looked_at_again_then_forgotten() {
     look_again(&mut work, true);
     work.write(at(0));
     assert_eq!(work.turn.next(at(0)), Step::Over(Over::Done));
-    for attribute in [Attr::Phase, Attr::Token, Attr::DueAt, Attr::DueShard, Attr::LeaseUntil, Attr::Holder, Attr::Full]
-    {
+    for attribute in [
+        Attr::Phase,
+        Attr::Token,
+        Attr::DueAt,
+        Attr::DueShard,
+        Attr::LeaseUntil,
+        Attr::Holder,
+        Attr::Full,
+    ] {
         assert!(!work.item.has(attribute), "{}", attribute.name());
     }
     assert!(work.item.has(Attr::ExpiresAt));
@@ -29,7 +36,8 @@ fn a_lane_is_closed_then_looked_at_again_then_forgotten() {
 
 #[test]
 fn what_is_left_of_an_empty_lane_depends_on_the_endpoint() {
-    let proven = |reason| Item::held(reason).with(Attr::Quick, 20_i64).with(Attr::OpenedAt, at(-60_000));
+    let proven =
+        |reason| Item::held(reason).with(Attr::Quick, 20_i64).with(Attr::OpenedAt, at(-60_000));
     for (item, phase) in [
         (Item::held(Reason::Limited), None),
         (Item::held(Reason::Slow), Some(Phase::Idle)),
@@ -87,7 +95,10 @@ fn a_lane_that_another_one_opened_is_left_to_it() {
         work.write(at(0));
         assert_eq!(work.turn.next(at(0)), Step::Over(Over::Done));
         let lane = work.item.lane();
-        assert_eq!((lane.phase, lane.token.as_deref(), lane.lease_until), (Some(Phase::Held), Some("another"), None));
+        assert_eq!(
+            (lane.phase, lane.token.as_deref(), lane.lease_until),
+            (Some(Phase::Held), Some("another"), None)
+        );
     }
 }
 
@@ -117,7 +128,11 @@ fn lost_answers_while_closing_do_no_harm() {
         work.turn.wrote(repeated, at(0));
     };
     twice(&mut work);
-    assert_eq!(work.turn.next(at(0)), Step::Read(100), "it can't tell who has closed it, and closes it again");
+    assert_eq!(
+        work.turn.next(at(0)),
+        Step::Read(100),
+        "it can't tell who has closed it, and closes it again"
+    );
     work.turn.read(0, true, at(0));
     twice(&mut work);
     look_again(&mut work, false);

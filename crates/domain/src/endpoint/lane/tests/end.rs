@@ -54,7 +54,11 @@ fn a_worn_out_message_is_replaced() {
         assert_eq!(work.turn.next(now), Step::Over(over));
         let lane = work.item.lane();
         assert_eq!(lane.wake_at, Some(now + seconds(10)));
-        assert_eq!(lane.due_at == lane.wake_at && lane.holder.is_none(), over == Over::Done, "release sends another");
+        assert_eq!(
+            lane.due_at == lane.wake_at && lane.holder.is_none(),
+            over == Over::Done,
+            "release sends another"
+        );
     }
 }
 
@@ -84,7 +88,11 @@ fn a_turn_that_sees_a_nudge_reads_the_webhook_again() {
     let mut work = work();
     work.item.write(&nudge(at(100)));
     work.look(at(100));
-    assert_eq!(work.turn.next(at(100)), Step::Look, "the webhook may have been read before it was changed");
+    assert_eq!(
+        work.turn.next(at(100)),
+        Step::Look,
+        "the webhook may have been read before it was changed"
+    );
     work.look(at(101));
     assert_eq!(work.turn.next(at(101)), Step::Send);
 }
@@ -109,7 +117,11 @@ fn a_nudge_lets_one_request_through_an_open_circuit() {
     work.item.write(&nudge(at(1)));
     work.write(at(1));
     work.write(at(1));
-    assert_eq!(work.item.lane().sick_until, None, "the turn that ended meanwhile has not written it back");
+    assert_eq!(
+        work.item.lane().sick_until,
+        None,
+        "the turn that ended meanwhile has not written it back"
+    );
 }
 
 #[test]
@@ -167,10 +179,16 @@ fn what_was_proven_before_a_relapse_counts_no_more() {
         if ready > 0 {
             work.turn.failed();
         }
-        assert!(matches!(work.write(now), Outcome::Refused(_)), "it ends, or closes, and meets the relapse");
+        assert!(
+            matches!(work.write(now), Outcome::Refused(_)),
+            "it ends, or closes, and meets the relapse"
+        );
         work.write(now);
         let lane = work.item.lane();
-        assert_eq!((lane.quick, lane.window, lane.opened_at, lane.relapses), (0, Some(1), Some(now), 0));
+        assert_eq!(
+            (lane.quick, lane.window, lane.opened_at, lane.relapses),
+            (0, Some(1), Some(now), 0)
+        );
         assert!(matches!(lane.phase, Some(Phase::Held | Phase::Idle)));
     }
 }

@@ -10,7 +10,13 @@ fn last(seen: &[(&str, u64, &str, bool)]) -> Option<Strike> {
     let mut strike = None;
     for (workspace, webhook, host, is_slow) in seen {
         let took = if *is_slow { SLOW } else { quick() };
-        strike = evidence.note(WebhookId(*webhook), &Workspace::parse(*workspace).unwrap(), host, took, at(0));
+        strike = evidence.note(
+            WebhookId(*webhook),
+            &Workspace::parse(*workspace).unwrap(),
+            host,
+            took,
+            at(0),
+        );
     }
     strike
 }
@@ -22,13 +28,19 @@ fn last_strikes(seen: &[(&str, u64, &str, bool)]) -> bool {
 #[test]
 fn the_first_slow_answers_of_an_endpoint_are_strikes() {
     assert!(last_strikes(&[("a", 1, "h", true)]));
-    assert!(last_strikes(&[("a", 1, "h", false), ("a", 1, "h", false), ("a", 1, "h", false), ("a", 1, "h", true)]));
+    assert!(last_strikes(&[
+        ("a", 1, "h", false),
+        ("a", 1, "h", false),
+        ("a", 1, "h", false),
+        ("a", 1, "h", true)
+    ]));
     assert!(!last_strikes(&[("a", 1, "h", true), ("a", 1, "h", false)]), "a quick answer is none");
 }
 
 #[test]
 fn a_slow_answer_among_more_than_four_quick_ones_is_a_doubt() {
-    let seen = |quick, slow| [vec![("a", 1, "h", false); quick], vec![("a", 1, "h", true); slow]].concat();
+    let seen =
+        |quick, slow| [vec![("a", 1, "h", false); quick], vec![("a", 1, "h", true); slow]].concat();
     assert!(last_strikes(&seen(4, 1)), "a fifth is slow");
     assert_eq!(last(&seen(5, 1)), Some(Strike::Doubt));
     assert_eq!(last(&seen(9, 2)), Some(Strike::Doubt));
@@ -53,7 +65,10 @@ fn the_fuse_blows_when_most_of_four_workspaces_are_slow() {
     let webhooks = [("a", 1, "x", true), ("b", 2, "y", true), ("c", 3, "z", true)];
     assert!(last_strikes(&webhooks), "three are too few to tell");
     assert!(!last_strikes(&[&webhooks[..], &[("d", 4, "q", true)]].concat()));
-    assert!(!last_strikes(&[("d", 4, "q", false), webhooks[0], webhooks[1], webhooks[2]]), "three of four are most");
+    assert!(
+        !last_strikes(&[("d", 4, "q", false), webhooks[0], webhooks[1], webhooks[2]]),
+        "three of four are most"
+    );
     assert!(
         last_strikes(&[("d", 4, "q", false), ("c", 3, "z", false), webhooks[0], webhooks[1]]),
         "two of four are not"
@@ -64,7 +79,8 @@ fn the_fuse_blows_when_most_of_four_workspaces_are_slow() {
 #[test]
 fn the_hosts_of_a_single_workspace_count_each() {
     let hosts = ["p", "q", "r", "s"];
-    let seen: Vec<_> = hosts.iter().zip(1..).map(|(host, webhook)| ("a", webhook, *host, true)).collect();
+    let seen: Vec<_> =
+        hosts.iter().zip(1..).map(|(host, webhook)| ("a", webhook, *host, true)).collect();
     assert!(!last_strikes(&seen));
     assert!(last_strikes(&seen[..3]));
     let one_host: Vec<_> = (1..=9).map(|webhook| ("a", webhook, "h", true)).collect();
@@ -88,7 +104,9 @@ fn what_was_quick_a_moment_ago_is_known() {
     let workspace = Workspace::parse("a").unwrap();
     assert!(!evidence.was_quick(WebhookId(1), at(0)));
     evidence.note(WebhookId(1), &workspace, "h", quick(), at(0));
-    assert!(evidence.was_quick(WebhookId(1), at(9999)) && !evidence.was_quick(WebhookId(1), at(10_000)));
+    assert!(
+        evidence.was_quick(WebhookId(1), at(9999)) && !evidence.was_quick(WebhookId(1), at(10_000))
+    );
     evidence.note(WebhookId(1), &workspace, "h", SLOW, at(1));
     assert!(!evidence.was_quick(WebhookId(1), at(1)));
 }
@@ -97,15 +115,21 @@ proptest! {
     /// Whatever else one tenant does, it can't keep another one's slow endpoint from being
     /// sidelined, as long as most other workspaces are well.
     #[test]
-    fn no_single_tenant_decides_for_the_others(own in prop::collection::vec((100..200_u64, "[a-z]{1,3}", any::<bool>()), 0..80)) {
-        let own = own.iter().map(|(webhook, host, is_slow)| ("bad", *webhook, host.as_str(), *is_slow));
+    fn no_single_tenant_decides_for_the_others(
+        own in prop::collection::vec((100..200_u64, "[a-z]{1,3}", any::<bool>()), 0..80)
+    ) {
+        let own = own.iter().map(|(webhook, host, is_slow)| (
+            "bad", *webhook, host.as_str(), *is_slow
+        ));
         let others = [("b", 1, "x1.", false), ("c", 2, "y1.", false), ("d", 3, "z1.", false)];
         let seen: Vec<_> = own.chain(others).chain([("e", 4, "q1.", true)]).collect();
         prop_assert!(last_strikes(&seen));
     }
 
     #[test]
-    fn the_window_stays_in_its_bounds_and_only_failures_shrink_it(outcomes in prop::collection::vec(any::<bool>(), 0..400), size in 0..200_u32) {
+    fn the_window_stays_in_its_bounds_and_only_failures_shrink_it(
+        outcomes in prop::collection::vec(any::<bool>(), 0..400), size in 0..200_u32
+    ) {
         let mut window = Window::new(size);
         for succeeded in outcomes {
             let before = window.size();

@@ -1,12 +1,19 @@
 use super::*;
 
 fn work(ready: usize) -> Work {
-    Work::with_ready(Item::held(Reason::Slow).with(Attr::Window, 4_u32), Seen::Enabled(terms()), ready, at(0))
+    Work::with_ready(
+        Item::held(Reason::Slow).with(Attr::Window, 4_u32),
+        Seen::Enabled(terms()),
+        ready,
+        at(0),
+    )
 }
 
 /// A lane with an open circuit, and something that waits.
 fn sick(until: i64, circuit_openings: u32) -> Item {
-    let item = Item::held(Reason::Sick).with(Attr::SickUntil, at(until)).with(Attr::CircuitOpenings, circuit_openings);
+    let item = Item::held(Reason::Sick)
+        .with(Attr::SickUntil, at(until))
+        .with(Attr::CircuitOpenings, circuit_openings);
     item.with(Attr::Timeouts, 5_i64).with(Attr::Window, 1_u32)
 }
 
@@ -22,14 +29,24 @@ fn five_timeouts_in_a_row_open_the_circuit_for_half_a_minute() {
     work.write(at(5000));
     assert_eq!(work.turn.next(at(5000)), Step::Over(Over::Done), "release wakes it");
     let lane = work.item.lane();
-    assert_eq!((lane.reason, lane.sick_until, lane.circuit_openings), (Some(Reason::Sick), Some(at(35_000)), 1));
-    assert_eq!((lane.wake_at, lane.due_at, lane.holder), (Some(at(35_000)), Some(at(35_000)), None));
+    assert_eq!(
+        (lane.reason, lane.sick_until, lane.circuit_openings),
+        (Some(Reason::Sick), Some(at(35_000)), 1)
+    );
+    assert_eq!(
+        (lane.wake_at, lane.due_at, lane.holder),
+        (Some(at(35_000)), Some(at(35_000)), None)
+    );
 }
 
 #[test]
 fn an_answer_between_timeouts_keeps_the_circuit_closed() {
     let mut work = work(9);
-    for answer in [Verdict::TimedOut; 4].into_iter().chain([Verdict::Overloaded]).chain([Verdict::TimedOut; 4]) {
+    for answer in [Verdict::TimedOut; 4]
+        .into_iter()
+        .chain([Verdict::Overloaded])
+        .chain([Verdict::TimedOut; 4])
+    {
         work.request(answer, seconds(5), at(0));
     }
     assert_eq!(work.turn.circuit_until(), None);
@@ -37,8 +54,12 @@ fn an_answer_between_timeouts_keeps_the_circuit_closed() {
 
 #[test]
 fn what_was_under_way_when_the_circuit_opened_opens_it_no_further() {
-    let mut work =
-        Work::with_ready(Item::held(Reason::Slow).with(Attr::Window, 6_u32), Seen::Enabled(terms()), 9, at(0));
+    let mut work = Work::with_ready(
+        Item::held(Reason::Slow).with(Attr::Window, 6_u32),
+        Seen::Enabled(terms()),
+        9,
+        at(0),
+    );
     assert_eq!(work.room(at(0)), 6);
     for _ in 0..6 {
         work.turn.answered(Verdict::TimedOut, seconds(5), 0, at(0));
@@ -49,7 +70,8 @@ fn what_was_under_way_when_the_circuit_opened_opens_it_no_further() {
 #[test]
 fn each_failed_probe_doubles_the_wait_up_to_ten_minutes() {
     for (circuit_openings, wait) in [(1, 60), (2, 120), (3, 240), (4, 480), (5, 600), (40, 600)] {
-        let mut work = Work::with_ready(sick(-1, circuit_openings), Seen::Enabled(terms()), 9, at(0));
+        let mut work =
+            Work::with_ready(sick(-1, circuit_openings), Seen::Enabled(terms()), 9, at(0));
         assert_eq!(work.room(at(0)), 1, "a probe is one request");
         work.turn.answered(Verdict::TimedOut, seconds(5), 0, at(5000));
         assert_eq!(work.turn.circuit_until(), Some(at(5000) + seconds(wait)));
@@ -69,7 +91,11 @@ fn any_answer_to_a_probe_closes_the_circuit() {
         let mut work = Work::with_ready(sick(-1, 5), Seen::Enabled(terms()), 9, at(0));
         work.request(answer, seconds(3), at(3000));
         let lane = &work.turn.lane;
-        assert_eq!((lane.reason, lane.sick_until, lane.circuit_openings), (Some(Reason::Slow), None, 0), "{answer:?}");
+        assert_eq!(
+            (lane.reason, lane.sick_until, lane.circuit_openings),
+            (Some(Reason::Slow), None, 0),
+            "{answer:?}"
+        );
         assert_eq!(work.next(at(3000)), Step::Send);
     }
 }
@@ -103,7 +129,9 @@ fn an_endpoint_is_well_after_twenty_quick_answers_in_a_row_and_a_minute() {
 
 #[test]
 fn a_webhook_that_relapsed_has_to_prove_itself_for_longer() {
-    let item = |relapses: u32| Item::held(Reason::Slow).with(Attr::Relapses, relapses).with(Attr::Quick, 99_i64);
+    let item = |relapses: u32| {
+        Item::held(Reason::Slow).with(Attr::Relapses, relapses).with(Attr::Quick, 99_i64)
+    };
     for (relapses, proof) in [(0, 60), (1, 120), (4, 960), (5, 1800), (9, 1800)] {
         let step = |now| Work::with_ready(item(relapses), Seen::Enabled(terms()), 9, now).next(now);
         assert_eq!(step(at(proof * 1000 - 1)), Step::Send);
@@ -144,7 +172,8 @@ fn a_limit_that_no_turn_can_keep_is_left_to_deliver() {
         (terms(), true),
         (limited(1000, Period::Minute), false),
     ] {
-        let mut work = Work::with_ready(Item::held(Reason::Limited), Seen::Enabled(terms.clone()), 9, at(0));
+        let mut work =
+            Work::with_ready(Item::held(Reason::Limited), Seen::Enabled(terms.clone()), 9, at(0));
         assert_eq!(matches!(work.next(at(0)), Step::Write(_)), pours, "{terms:?}");
     }
 }
@@ -164,7 +193,11 @@ fn an_endpoint_that_is_well_and_has_a_limit_is_served_at_its_limit() {
     let mut work = Work::with_ready(well.with(Attr::Phase, Phase::Pouring), seen(), 2, at(60_000));
     work.write(at(60_000));
     let lane = work.item.lane();
-    assert_eq!((lane.phase, lane.reason), (Some(Phase::Held), Some(Reason::Limited)), "it got its limit meanwhile");
+    assert_eq!(
+        (lane.phase, lane.reason),
+        (Some(Phase::Held), Some(Reason::Limited)),
+        "it got its limit meanwhile"
+    );
     assert_eq!(work.next(at(60_000)), Step::Reserve(1));
 }
 
@@ -190,7 +223,11 @@ fn a_switch_that_is_refused_is_not_tried_again_without_a_look() {
     }
     let repeated = work.item.write(&write);
     work.turn.wrote(repeated, now);
-    assert_eq!((work.item.lane().phase, work.next(now)), (Some(Phase::Held), Step::Send), "it was sidelined again");
+    assert_eq!(
+        (work.item.lane().phase, work.next(now)),
+        (Some(Phase::Held), Step::Send),
+        "it was sidelined again"
+    );
 
     let (mut work, write) = switching();
     work.item = work.item.with(Attr::Turn, "another");

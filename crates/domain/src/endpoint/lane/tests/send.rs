@@ -30,7 +30,8 @@ fn no_more_requests_than_the_window_has_room_for_are_under_way() {
 
 #[test]
 fn the_window_follows_outcomes_and_not_latency() {
-    let mut work = Work::with_ready(held().with(Attr::Window, 2_u32), Seen::Enabled(terms()), 99, at(0));
+    let mut work =
+        Work::with_ready(held().with(Attr::Window, 2_u32), Seen::Enabled(terms()), 99, at(0));
     for (answer, took, room) in [
         (Verdict::Answered, seconds(4), 3),
         (Verdict::Answered, seconds(4), 4),
@@ -41,7 +42,8 @@ fn the_window_follows_outcomes_and_not_latency() {
         (Verdict::Answered, quick(), 3),
     ] {
         work.request(answer, took, at(0));
-        let mut probe = Work { turn: work.turn.clone(), item: work.item.clone(), seen: work.seen.clone() };
+        let mut probe =
+            Work { turn: work.turn.clone(), item: work.item.clone(), seen: work.seen.clone() };
         assert_eq!(probe.room(at(0)), room, "after {answer:?}");
     }
 }
@@ -112,7 +114,8 @@ fn a_list_waits_until_its_request_is_full_or_its_backlog_is_read() {
 
 #[test]
 fn a_backlog_with_more_than_a_page_is_counted_every_ten_minutes() {
-    let mut work = Work::begin(held(), Seen::Enabled(Terms { full_request: 100, ..terms() }), at(0));
+    let mut work =
+        Work::begin(held(), Seen::Enabled(Terms { full_request: 100, ..terms() }), at(0));
     work.turn.read(110, false, at(0));
     assert_eq!(work.turn.next(at(0)), Step::Count);
     work.turn.counted(true, at(0));
@@ -123,7 +126,8 @@ fn a_backlog_with_more_than_a_page_is_counted_every_ten_minutes() {
     work.write(at(50_000));
     assert_eq!((work.item.lane().full, work.item.lane().counted_at), (true, Some(at(0))));
     assert_eq!(work.item.lane().admission(), Admission::Shed);
-    let mut work = Work::with_ready(held().with(Attr::Full, 1_i64), Seen::Enabled(terms()), 9, at(0));
+    let mut work =
+        Work::with_ready(held().with(Attr::Full, 1_i64), Seen::Enabled(terms()), 9, at(0));
     work.turn.failed();
     work.write(at(0));
     assert!(!work.item.lane().full, "the turn has all that waits at hand");
@@ -131,7 +135,12 @@ fn a_backlog_with_more_than_a_page_is_counted_every_ten_minutes() {
 
 #[test]
 fn a_limited_lane_sends_in_its_slots() {
-    let mut work = Work::with_ready(Item::held(Reason::Limited), Seen::Enabled(limited(10, Period::Second)), 50, at(0));
+    let mut work = Work::with_ready(
+        Item::held(Reason::Limited),
+        Seen::Enabled(limited(10, Period::Second)),
+        50,
+        at(0),
+    );
     assert_eq!(work.next(at(0)), Step::Reserve(10), "a second of slots");
     work.turn.reserved(vec![at(0), at(100), at(200)], None);
     for slot in [0, 100] {
@@ -144,7 +153,12 @@ fn a_limited_lane_sends_in_its_slots() {
 
 #[test]
 fn a_turn_sits_out_a_short_wait_for_a_slot() {
-    let mut work = Work::with_ready(Item::held(Reason::Limited), Seen::Enabled(limited(10, Period::Second)), 5, at(0));
+    let mut work = Work::with_ready(
+        Item::held(Reason::Limited),
+        Seen::Enabled(limited(10, Period::Second)),
+        5,
+        at(0),
+    );
     assert_eq!(work.next(at(0)), Step::Reserve(5));
     work.turn.reserved(Vec::new(), Some(at(1500)));
     assert_eq!(work.next(at(0)), Step::Wait(at(1500)));
@@ -153,17 +167,31 @@ fn a_turn_sits_out_a_short_wait_for_a_slot() {
 
 #[test]
 fn a_turn_ends_for_a_long_wait_for_a_slot() {
-    let mut work = Work::with_ready(Item::held(Reason::Limited), Seen::Enabled(limited(1, Period::Minute)), 5, at(0));
+    let mut work = Work::with_ready(
+        Item::held(Reason::Limited),
+        Seen::Enabled(limited(1, Period::Minute)),
+        5,
+        at(0),
+    );
     assert_eq!(work.next(at(0)), Step::Reserve(1));
     work.turn.reserved(Vec::new(), Some(at(59_500)));
     work.write(at(0));
-    assert_eq!(work.turn.next(at(0)), Step::Over(Over::RetryIn(seconds(59))), "rounded down: the rest is sat out");
+    assert_eq!(
+        work.turn.next(at(0)),
+        Step::Over(Over::RetryIn(seconds(59))),
+        "rounded down: the rest is sat out"
+    );
     assert_eq!(work.item.lane().wake_at, Some(at(59_500)));
 }
 
 #[test]
 fn a_new_limit_needs_new_slots() {
-    let mut work = Work::with_ready(Item::held(Reason::Limited), Seen::Enabled(limited(10, Period::Second)), 5, at(0));
+    let mut work = Work::with_ready(
+        Item::held(Reason::Limited),
+        Seen::Enabled(limited(10, Period::Second)),
+        5,
+        at(0),
+    );
     work.next(at(0));
     work.turn.reserved(vec![at(900)], None);
     work.seen = Seen::Enabled(limited(20, Period::Second));
@@ -174,7 +202,8 @@ fn a_new_limit_needs_new_slots() {
 #[test]
 fn a_paused_webhook_is_skipped_and_a_deleted_one_is_purged() {
     for (seen, step) in [(Seen::Disabled, Step::Skip), (Seen::Gone, Step::Purge)] {
-        let mut work = Work::with_ready(held().with(Attr::Window, 9_u32), Seen::Enabled(terms()), 3, at(0));
+        let mut work =
+            Work::with_ready(held().with(Attr::Window, 9_u32), Seen::Enabled(terms()), 3, at(0));
         work.begins(at(0));
         work.seen = seen.clone();
         work.look(at(1));

@@ -1,7 +1,9 @@
 use super::*;
 
 fn strike(item: &mut Item, now: Timestamp) -> bool {
-    item.lane().strike(Strike::Counts, now).is_some_and(|write| matches!(item.write(&write), Outcome::Done(_)))
+    item.lane()
+        .strike(Strike::Counts, now)
+        .is_some_and(|write| matches!(item.write(&write), Outcome::Done(_)))
 }
 
 /// Three strikes, a second apart.
@@ -18,8 +20,14 @@ fn three_strikes_within_a_minute_sideline_a_webhook() {
     assert_eq!(item.lane().admission(), Admission::Go);
     assert!(strike(&mut item, at(59_999)));
     let lane = item.lane();
-    assert_eq!((lane.phase, lane.reason, lane.admission()), (Some(Phase::Idle), Some(Reason::Slow), Admission::Wait));
-    assert_eq!((lane.opened_at, lane.relapses, lane.strikes, lane.strikes_since), (Some(at(59_999)), 0, 0, None));
+    assert_eq!(
+        (lane.phase, lane.reason, lane.admission()),
+        (Some(Phase::Idle), Some(Reason::Slow), Admission::Wait)
+    );
+    assert_eq!(
+        (lane.opened_at, lane.relapses, lane.strikes, lane.strikes_since),
+        (Some(at(59_999)), 0, 0, None)
+    );
     assert_eq!((lane.token, lane.due_at), (None, None), "nothing waits, so it has no turn");
 }
 
@@ -27,7 +35,10 @@ fn three_strikes_within_a_minute_sideline_a_webhook() {
 fn strikes_of_more_than_a_minute_ago_count_no_more() {
     let mut item = Item::default();
     assert!(strike(&mut item, at(0)) && strike(&mut item, at(1)) && strike(&mut item, at(60_000)));
-    assert_eq!((item.lane().phase, item.lane().strikes, item.lane().strikes_since), (None, 1, Some(at(60_000))));
+    assert_eq!(
+        (item.lane().phase, item.lane().strikes, item.lane().strikes_since),
+        (None, 1, Some(at(60_000)))
+    );
 }
 
 #[test]
@@ -36,14 +47,20 @@ fn a_lane_that_is_poured_is_held_again() {
     let mut item = held.with(Attr::Phase, Phase::Pouring).with(Attr::SidelinedAt, at(0));
     sideline(&mut item, at(100_000));
     let lane = item.lane();
-    assert_eq!((lane.phase, lane.relapses, lane.quick, lane.window), (Some(Phase::Held), 1, 0, None));
+    assert_eq!(
+        (lane.phase, lane.relapses, lane.quick, lane.window),
+        (Some(Phase::Held), 1, 0, None)
+    );
     assert!(lane.token.is_some() && lane.due_at.is_some(), "its turn goes on");
 }
 
 #[test]
 fn a_lane_that_is_held_or_idle_needs_no_strike() {
     for phase in [Phase::Held, Phase::Idle] {
-        assert_eq!(Item::held(Reason::Slow).with(Attr::Phase, phase).lane().strike(Strike::Counts, at(0)), None);
+        assert_eq!(
+            Item::held(Reason::Slow).with(Attr::Phase, phase).lane().strike(Strike::Counts, at(0)),
+            None
+        );
     }
 }
 
@@ -52,16 +69,18 @@ fn a_strike_that_another_one_overtook_is_refused() {
     let mut item = Item::default();
     let seen = item.lane();
     assert!(strike(&mut item, at(0)));
-    assert!(
-        matches!(item.write(&seen.strike(Strike::Counts, at(0)).unwrap()), Outcome::Refused(lane) if lane.strikes == 1)
-    );
+    assert!(matches!(
+        item.write(&seen.strike(Strike::Counts, at(0)).unwrap()),
+        Outcome::Refused(lane) if lane.strikes == 1
+    ));
 }
 
 #[test]
 fn each_relapse_doubles_the_time_that_a_webhook_has_to_prove_itself() {
     let mut item = Item::default();
     let mut now = at(0);
-    for (relapses, proof) in [(0, 60), (1, 120), (2, 240), (3, 480), (4, 960), (5, 1800), (6, 1800)] {
+    for (relapses, proof) in [(0, 60), (1, 120), (2, 240), (3, 480), (4, 960), (5, 1800), (6, 1800)]
+    {
         sideline(&mut item, now);
         let lane = item.lane();
         assert_eq!((lane.relapses, lane.proof()), (relapses, seconds(proof)));
@@ -76,18 +95,26 @@ fn each_relapse_doubles_the_time_that_a_webhook_has_to_prove_itself() {
 fn an_item_without_a_turn_expires_and_one_with_a_turn_does_not() {
     let mut item = Item::default().with(Attr::SickUntil, at(9)).with(Attr::CircuitOpenings, 4_u32);
     sideline(&mut item, at(0));
-    assert!(item.has(Attr::ExpiresAt) && item.lane().circuit_openings == 0 && item.lane().sick_until.is_none());
+    assert!(
+        item.has(Attr::ExpiresAt)
+            && item.lane().circuit_openings == 0
+            && item.lane().sick_until.is_none()
+    );
     let mut item = Item::held(Reason::Slow).with(Attr::Phase, Phase::Pouring);
     let seen = item.lane();
     sideline(&mut item, at(1000));
     assert!(!item.has(Attr::ExpiresAt));
     item = Item::held(Reason::Slow).with(Attr::Phase, Phase::Pouring).without(Attr::DueAt);
-    assert!(matches!(item.write(&seen.strike(Strike::Counts, at(0)).unwrap()), Outcome::Refused(_)));
+    assert!(matches!(
+        item.write(&seen.strike(Strike::Counts, at(0)).unwrap()),
+        Outcome::Refused(_)
+    ));
 }
 
 #[test]
 fn what_arrives_goes_waits_or_is_shed() {
-    let admission = |phase: Option<Phase>, full| Lane { phase, full, ..Lane::default() }.admission();
+    let admission =
+        |phase: Option<Phase>, full| Lane { phase, full, ..Lane::default() }.admission();
     for (phase, full, expected) in [
         (None, false, Admission::Go),
         (None, true, Admission::Go),
@@ -112,7 +139,10 @@ fn the_owner_sees_a_state_and_a_reason() {
         (Some(Phase::Held), None, State::Slow, Some(Reason::Slow)),
         (Some(Phase::Pouring), Some(Reason::Sick), State::Recovering, Some(Reason::Sick)),
     ] {
-        assert_eq!((lane(phase, reason).state(), lane(phase, reason).waiting_reason()), (state, waiting));
+        assert_eq!(
+            (lane(phase, reason).state(), lane(phase, reason).waiting_reason()),
+            (state, waiting)
+        );
         assert_eq!(state.explanation().is_none(), state == State::Healthy);
         assert!(State::NAMES.contains(&(state.name(), state)));
     }

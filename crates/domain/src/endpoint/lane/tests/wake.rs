@@ -2,14 +2,18 @@ use super::*;
 
 #[test]
 fn a_lane_that_was_told_to_wake_is_woken_a_little_before() {
-    let item = Item::held(Reason::Sick).with(Attr::WakeAt, at(100_000)).with(Attr::DueAt, at(100_000));
+    let item =
+        Item::held(Reason::Sick).with(Attr::WakeAt, at(100_000)).with(Attr::DueAt, at(100_000));
     assert_eq!(wake(&item.lane(), at(24_999)), None);
     let mut item = item.with(Attr::Holder, "m");
     let (write, when) = wake(&item.lane(), at(25_000)).unwrap();
     assert_eq!(when, at(100_000));
     assert!(matches!(item.write(&write), Outcome::Done(_)));
     let lane = item.lane();
-    assert_eq!((lane.due_at, lane.holder, lane.token.as_deref()), (Some(at(400_000)), None, Some("token")));
+    assert_eq!(
+        (lane.due_at, lane.holder, lane.token.as_deref()),
+        (Some(at(400_000)), None, Some("token"))
+    );
     assert!(matches!(item.write(&write), Outcome::Refused(_)), "another release has woken it");
 }
 
@@ -30,7 +34,8 @@ fn a_lane_that_is_not_due_any_more_is_left_alone() {
 
 #[test]
 fn a_nudge_wakes_a_lane_with_a_turn() {
-    let mut item = Item::held(Reason::Sick).with(Attr::WakeAt, at(600_000)).with(Attr::DueAt, at(600_000));
+    let mut item =
+        Item::held(Reason::Sick).with(Attr::WakeAt, at(600_000)).with(Attr::DueAt, at(600_000));
     item.write(&nudge(at(5)));
     let lane = item.lane();
     assert_eq!((lane.wake_at, lane.due_at, lane.holder), (Some(at(5)), Some(at(120_005)), None));
@@ -45,14 +50,20 @@ fn a_lane_without_a_turn_needs_no_nudge() {
 
 #[test]
 fn lanes_are_spread_over_the_index() {
-    assert_eq!((due_shard(0), due_shard(15), due_shard(16)), ("L0".to_owned(), "L15".to_owned(), "L0".to_owned()));
+    assert_eq!(
+        (due_shard(0), due_shard(15), due_shard(16)),
+        ("L0".to_owned(), "L15".to_owned(), "L0".to_owned())
+    );
 }
 
 #[test]
 fn an_item_is_read_as_it_was_written() {
     let item = Item::held(Reason::Slow).with(Attr::Full, 1_i64).with(Attr::Relapses, 3_u32);
     let lane = item.lane();
-    assert_eq!((lane.phase, lane.opened_at, lane.full, lane.relapses), (Some(Phase::Held), Some(at(0)), true, 3));
+    assert_eq!(
+        (lane.phase, lane.opened_at, lane.full, lane.relapses),
+        (Some(Phase::Held), Some(at(0)), true, 3)
+    );
     for (attribute, value) in [
         (Attr::Phase, Value::from("new")),
         (Attr::Token, Value::Number(1)),
@@ -62,15 +73,20 @@ fn an_item_is_read_as_it_was_written() {
     ] {
         let unreadable = item.clone().with(attribute, value).0.lane().unwrap_err();
         assert_eq!(unreadable, Unreadable(attribute));
-        assert_eq!(unreadable.to_string(), format!("the lane's {} can't be read", attribute.name()));
+        assert_eq!(
+            unreadable.to_string(),
+            format!("the lane's {} can't be read", attribute.name())
+        );
     }
-    let names: std::collections::BTreeSet<_> = Attr::ALL.iter().map(|attribute| attribute.name()).collect();
+    let names: std::collections::BTreeSet<_> =
+        Attr::ALL.iter().map(|attribute| attribute.name()).collect();
     assert_eq!(names.len(), Attr::ALL.len());
 }
 
 #[test]
 fn the_last_order_about_an_attribute_counts() {
-    let write = Write::default().set(Attr::Quick, 1_i64).remove(Attr::Quick).set(Attr::Quick, 2_i64);
+    let write =
+        Write::default().set(Attr::Quick, 1_i64).remove(Attr::Quick).set(Attr::Quick, 2_i64);
     assert_eq!((write.set.len(), write.remove.len()), (1, 0));
     let write = write.set_or_remove(Attr::Quick, None::<i64>);
     assert_eq!((write.set.len(), write.remove.as_slice()), (0, [Attr::Quick].as_slice()));

@@ -91,7 +91,8 @@ impl Claiming {
 
     /// Decides what a message does that was not given the turn.
     fn refused(&self, lane: &Lane, now: Timestamp) -> Claim {
-        let is_held_by_another = lane.holder.as_ref().is_some_and(|holder| *holder != self.message.id);
+        let is_held_by_another =
+            lane.holder.as_ref().is_some_and(|holder| *holder != self.message.id);
         if lane.token.as_deref() != Some(&self.message.token) || is_held_by_another {
             return Claim::Done;
         }

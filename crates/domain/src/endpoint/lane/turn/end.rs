@@ -63,7 +63,9 @@ pub(super) enum Closing {
 impl Turn {
     pub(super) fn end(&mut self, ending: Ending) -> Step {
         let ending = match ending {
-            Ending::Again { now, at } if at > now + LONGEST_VISIBILITY || self.has_old_message(now) => {
+            Ending::Again { now, at }
+                if at > now + LONGEST_VISIBILITY || self.has_old_message(now) =>
+            {
                 Ending::later(at)
             }
             ending => ending,
@@ -84,7 +86,9 @@ impl Turn {
             .only_if(Condition::is_as(Attr::Phase, self.lane.phase));
         let write = self.with_lessons(mine).set(Attr::WakeAt, ending.at()).remove(Attr::LeaseUntil);
         match ending {
-            Ending::Again { at, .. } if self.lane.due_at.is_none_or(|due| due < at + WATCHDOG_LEFT) => {
+            Ending::Again { at, .. }
+                if self.lane.due_at.is_none_or(|due| due < at + WATCHDOG_LEFT) =>
+            {
                 write.set(Attr::DueAt, at + WATCHDOG_WHILE_WAITING)
             }
             Ending::Again { .. } => write,
@@ -138,9 +142,10 @@ impl Turn {
     pub(super) fn close_write(&self, closing: Closing, now: Timestamp) -> Write {
         let mine = self.mine().only_if(Condition::is_as(Attr::Phase, self.lane.phase));
         match closing {
-            Closing::Close(phase) => {
-                self.with_lessons(mine).set(Attr::DueAt, now + WATCHDOG).set_or_remove(Attr::Phase, phase)
-            }
+            Closing::Close(phase) => self
+                .with_lessons(mine)
+                .set(Attr::DueAt, now + WATCHDOG)
+                .set_or_remove(Attr::Phase, phase),
             Closing::Again | Closing::Reopen => mine.set(Attr::Phase, Phase::Held),
             Closing::Forget => {
                 let forgotten = [
@@ -165,7 +170,8 @@ impl Turn {
     /// endpoint is well.
     fn phase_when_empty(&self, now: Timestamp) -> Option<Phase> {
         let is_served = matches!(self.seen, Some(Seen::Enabled(_)));
-        let has_to_prove = matches!(self.lane.reason, Some(Reason::Slow | Reason::Sick)) && !self.lane.is_proven(now);
+        let has_to_prove = matches!(self.lane.reason, Some(Reason::Slow | Reason::Sick))
+            && !self.lane.is_proven(now);
         match self.lane.phase {
             Some(Phase::Held | Phase::Idle) if is_served && has_to_prove => Some(Phase::Idle),
             _ => None,
@@ -177,9 +183,13 @@ impl Turn {
             (Closing::Close(phase), outcome) => self.closed_lane(phase, outcome),
             (Closing::Again, _) => {}
             (Closing::Reopen, Outcome::Done(_)) => self.reopened(),
-            (Closing::Forget, Outcome::Done(_)) | (Closing::Release, _) => self.stage = Stage::Over(Over::Done),
+            (Closing::Forget, Outcome::Done(_)) | (Closing::Release, _) => {
+                self.stage = Stage::Over(Over::Done)
+            }
             // A lane without a turn was forgotten by an earlier try of this write.
-            (_, Outcome::Refused(lane)) if !self.is_mine(&lane) => self.stage = Stage::Over(Over::Done),
+            (_, Outcome::Refused(lane)) if !self.is_mine(&lane) => {
+                self.stage = Stage::Over(Over::Done)
+            }
             (_, Outcome::Refused(lane)) if lane.token != self.lane.token => {
                 self.stage = Stage::Closing(Closing::Release);
             }
@@ -196,7 +206,9 @@ impl Turn {
                 self.lane.phase = phase;
                 self.stage = Stage::Closing(Closing::Again);
             }
-            Outcome::Refused(lane) if !self.is_mine(&lane) => self.stage = Stage::Over(Over::RetryIn(TAKEN_OVER)),
+            Outcome::Refused(lane) if !self.is_mine(&lane) => {
+                self.stage = Stage::Over(Over::RetryIn(TAKEN_OVER))
+            }
             // The webhook was sidelined again, or an earlier try of this write closed the lane: the
             // work goes on and comes here again.
             Outcome::Refused(lane) => {

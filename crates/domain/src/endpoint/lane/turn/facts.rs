@@ -32,7 +32,8 @@ impl Turn {
             // before are void.
             self.window = Self::first_window(&lane);
             self.pour = None;
-            let (full, counted_at, token) = (self.lane.full, self.lane.counted_at, self.lane.token.take());
+            let (full, counted_at, token) =
+                (self.lane.full, self.lane.counted_at, self.lane.token.take());
             self.lane = Lane { full, counted_at, token, ..lane };
             return;
         }
@@ -94,7 +95,11 @@ impl Turn {
         let is_quick = took < SLOW && verdict != Verdict::TimedOut;
         self.lane.quick = if is_quick { self.lane.quick + 1 } else { 0 };
         if self.lane.reason != Some(Reason::Limited) {
-            if verdict == Verdict::Answered { self.window.succeeded() } else { self.window.failed() }
+            if verdict == Verdict::Answered {
+                self.window.succeeded()
+            } else {
+                self.window.failed()
+            }
         }
     }
 
@@ -150,7 +155,9 @@ impl Turn {
         if was_open || !(is_probe || self.lane.timeouts >= TIMEOUTS_TO_OPEN) {
             return;
         }
-        let open = FIRST_CIRCUIT.saturating_mul(1_u32 << self.lane.circuit_openings.min(10)).min(LONGEST_CIRCUIT);
+        let open = FIRST_CIRCUIT
+            .saturating_mul(1_u32 << self.lane.circuit_openings.min(10))
+            .min(LONGEST_CIRCUIT);
         self.lane.sick_until = Some(now + open);
         self.lane.circuit_openings += 1;
         self.lane.reason = Some(Reason::Sick);

@@ -5,7 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Attr, Condition, Ending, Outcome, Over, Phase, Reason, SIT_OUT, Stage, Step, Turn, Write, end::TAKEN_OVER,
+    Attr, Condition, Ending, Outcome, Over, Phase, Reason, SIT_OUT, Stage, Step, Turn, Write,
+    end::TAKEN_OVER,
 };
 use crate::{
     endpoint::lane::{Terms, turn::PAGE},
@@ -126,16 +127,19 @@ impl Turn {
             return if at > now { Step::Wait(at) } else { Step::Send };
         }
         match self.slots.next.take() {
-            Some(next) if next > now + SIT_OUT && self.under_way == 0 => {
-                self.end(Ending::again(now, Duration::try_from(next.duration_since(now)).unwrap_or_default()))
-            }
+            Some(next) if next > now + SIT_OUT && self.under_way == 0 => self.end(Ending::again(
+                now,
+                Duration::try_from(next.duration_since(now)).unwrap_or_default(),
+            )),
             Some(next) if next > now => {
                 self.slots.next = Some(next);
                 Step::Wait(next)
             }
             _ => {
                 let wanted = (limit.per_second().ceil() as usize).min(self.ready.max(1));
-                Step::Reserve(u32::try_from(wanted).unwrap_or(u32::MAX).min(room - self.under_way).max(1))
+                Step::Reserve(
+                    u32::try_from(wanted).unwrap_or(u32::MAX).min(room - self.under_way).max(1),
+                )
             }
         }
     }
