@@ -5,13 +5,12 @@ mod logs;
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use posthaste_local::{FaultSpec, Functions, Options, System, binaries, private};
+use posthaste_local::{FaultSpec, Functions, Options, System, Urls, binaries, private};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs Posthaste on this machine: the functions, and the AWS services that they use, made from
@@ -42,6 +41,9 @@ struct Cli {
     /// Random faults, as seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%.
     #[arg(long, value_name = "FAULTS", default_value = "")]
     faults: FaultSpec,
+    /// Gives a parameter of template.yaml a value, such as LogLevel=debug. It can be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    parameter: Vec<(String, String)>,
     /// Runs no functions: they are served by `cargo lambda watch`, with --env-file.
     #[arg(long)]
     no_functions: bool,
@@ -97,6 +99,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
         Functions::Processes(build(cli.release).await?)
     };
     let options = Options {
+        parameters: cli.parameter.into_iter().collect(),
         max_processes: cli.max_processes,
         port: cli.port,
         data: cli.data,
@@ -113,35 +116,39 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     std::future::pending().await
 }
 
+fn parameter(given: &str) -> Result<(String, String), String> {
+    let (name, value) = given.split_once('=').ok_or("a parameter is given as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 pub(crate) async fn build(release: bool) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     eprintln!("building the functions{} …", if release { " with optimisations" } else { "" });
     binaries::build_until_dropped(release).await
 }
 
+/// Says what a person does first: the calls have the addresses and the key filled in.
 fn greeting(system: &System) -> String {
-    let urls = system.urls();
-    let (api, inbox, key) = (&urls.api, &urls.inbox, system.first_key());
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "\n  API       {api}/api/v1\n  API \
-         key   {key}\n  receiver  {inbox}/inbox/mine\n  admin     {}",
-        urls.admin
-    );
-    let _ = writeln!(text, "  SQS       {}\n  DynamoDB  {}\n", urls.sqs, urls.dynamodb);
-    let _ = writeln!(text, "Register a webhook, publish an event, and see it arrive:\n");
-    let _ = writeln!(
-        text,
-        "  curl -s {api}/api/v1/webhooks -H 'Authorization: Bearer {key}' \\\n    -d '{{\"url\": \
-         \"{inbox}/inbox/mine\", \"events\": [\"order.*\"]}}'"
-    );
-    let _ = writeln!(
-        text,
-        "  curl -s {api}/api/v1/events -H 'Authorization: Bearer {key}' \\\n    -d '{{\"type\": \
-         \"order.created\", \"data\": {{\"id\": 42}}}}'"
-    );
-    let _ = writeln!(text, "  curl -s {inbox}/inbox/mine\n\nCtrl-C ends it.");
-    text
+    let Urls { api, inbox, admin, sqs, dynamodb } = system.urls();
+    let key = system.first_key();
+    format!(
+        r#"
+Register a webhook, publish an event, and see it arrive:
+
+  curl -s {api}/api/v1/webhooks -H 'Authorization: Bearer {key}' \
+    -d '{{"url": "{inbox}/inbox/mine", "events": ["order.*"]}}'
+  curl -s {api}/api/v1/events -H 'Authorization: Bearer {key}' \
+    -d '{{"type": "order.created", "data": {{"id": 42}}}}'
+  curl -s {inbox}/inbox/mine
+
+The documents' calls need these variables:
+
+  API={api} KEY={key}
+  INBOX={inbox} ADMIN={admin}
+
+SQS is at {sqs}, and DynamoDB at {dynamodb}.
+Ctrl-C ends everything.
+"#
+    )
 }
 
 /// Writes the file under another name first, so that whoever waits for it never reads half of it.

@@ -122,12 +122,20 @@ async fn it_says_when_it_is_ready_keeps_its_data_and_ends_every_child() {
     assert!(until(Duration::from_secs(20), || again.0.try_wait().unwrap()).success());
 }
 
+/// Returns what a call ends with that can't be understood.
+fn complaint(arguments: &[&str]) -> String {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_posthaste-local")).args(arguments).output().unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 #[test]
 fn what_it_can_not_understand_is_said() {
-    let run = |arguments: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_posthaste-local")).args(arguments).output().unwrap()
-    };
-    let output = run(&["--faults", "seed=7,crash=5%"]);
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("crash=5%"), "{output:?}");
+    assert!(complaint(&["--faults", "seed=7,crash=5%"]).contains("crash=5%"));
+    assert!(complaint(&["--parameter", "LogLevel"]).contains("NAME=VALUE"));
+    let unknown = complaint(&["--port", "0", "--parameter", "Logs=debug"]);
+    assert!(unknown.contains("Parameters.Logs: no such parameter"), "{unknown}");
+    let not_allowed = complaint(&["--port", "0", "--parameter", "LogLevel=loud"]);
+    assert!(not_allowed.contains("\"loud\" is none of the allowed values"), "{not_allowed}");
 }
