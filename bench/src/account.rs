@@ -12,11 +12,7 @@ use anyhow::Context;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{
-    receiver::Hook,
-    stream::Stream,
-    system::{Bench, Workspace},
-};
+use crate::{receiver::Hook, stream::Stream, system::Bench, workspace::Workspace};
 
 /// Missing events are looked for this often, because a delivery can pass from a queue into the
 /// history, or from the backlog onto a queue, while that is read.

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use crate::{
     options::Subject,
     report::{Report, Table},
-    system::{Bench, Logged, Workspace},
+    system::{Bench, Logged},
+    workspace::Workspace,
 };
 
 /// The options of this measurement.
@@ -235,6 +236,16 @@ fn report(
             "{metrics} custom metrics got values: ${dollars:.2} a month, however many events"
         ));
     }
+    add_usage(&mut report, usage);
+    report.figure("customMetrics", metrics)?;
+    report.figure("usage", usage)?;
+    report.figure("measured", measured)?;
+    report.figure("assumed", assumed)?;
+    Ok(report)
+}
+
+/// Adds a line for each function and each table that was used.
+fn add_usage(report: &mut Report, usage: &Usage) {
     for (name, invoked) in &usage.functions {
         if invoked.invocations > 0 {
             report.line(format!(
@@ -254,11 +265,6 @@ fn report(
             ));
         }
     }
-    report.figure("customMetrics", metrics)?;
-    report.figure("usage", usage)?;
-    report.figure("measured", measured)?;
-    report.figure("assumed", assumed)?;
-    Ok(report)
 }
 
 /// Makes a table with a row for each line of a bill.

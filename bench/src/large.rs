@@ -12,7 +12,8 @@ use crate::{
     options::Subject,
     report::{Report, Table},
     spent::Spent,
-    system::{Bench, Workspace, without_delivering},
+    system::{Bench, without_delivering},
+    workspace::Workspace,
 };
 
 /// The options of this measurement.
@@ -76,7 +77,10 @@ async fn measure(
     fanned_out(bench, owed, patience).await?;
     let fanning_out = fanning_out.end(bench);
     let root_bytes = bench.root_bytes(&workspace).await?;
-    report(args, webhooks, subject, bench, &registering, &fanning_out, root_bytes)
+    let conditions = vec![("webhooks", webhooks.to_string()), ("events", args.events.to_string())];
+    let mut report = Report::new(format!("large: {webhooks} webhooks"), subject, bench, conditions);
+    Figures::of(args, webhooks, bench, registering, fanning_out, root_bytes).add_to(&mut report)?;
+    Ok(report)
 }
 
 async fn register(workspace: &Workspace, webhooks: usize) -> anyhow::Result<()> {
@@ -135,71 +139,101 @@ fn timeouts(metrics: &posthaste_local::Metrics) -> u64 {
     metrics.functions.get("fanout").map_or(0, |stats| stats.timeouts)
 }
 
-fn report(
-    args: &LargeArgs,
+/// The figures of one number of webhooks.
+struct Figures {
     webhooks: usize,
-    subject: &Subject,
-    bench: &Bench,
-    registering: &Spend,
-    fanning_out: &Spend,
-    root_bytes: usize,
-) -> anyhow::Result<Report> {
-    let conditions = vec![("webhooks", webhooks.to_string()), ("events", args.events.to_string())];
-    let mut report = Report::new(format!("large: {webhooks} webhooks"), subject, bench, conditions);
-    let owed = webhooks * (args.events + 1);
-    let sent = bench.tasks_on_the_queue();
-    let spent = &fanning_out.spent;
-    let invocations = spent.invocations.get("fanout").copied().unwrap_or(0);
-    let root_units = root_bytes.div_ceil(4096);
-    // Beside one read of the root, an invocation may have to read a page that its process does not
-    // have yet.
-    let reads =
-        spent.count("fanout", "dynamodb:BatchGetItem") + spent.count("fanout", "dynamodb:Query");
-    let stats = bench.metrics().functions.get("fanout").cloned().unwrap_or_default();
-    let cpu_ms = spent.cpu_ms.get("fanout").copied().unwrap_or(0);
-    let deliveries = (webhooks * args.events) as f64;
+    deliveries: f64,
+    owed: usize,
+    sent: usize,
+    invocations: u64,
+    root_units: usize,
+    reads: u64,
+    cpu_ms: u64,
+    peak_memory_kb: u64,
+    registering: Spend,
+    fanning_out: Spend,
+}
 
-    let mut table = Table::new(&["fan-out", ""]);
-    table.pair("deliveries", format!("{deliveries:.0}"));
-    table.pair("tasks on the queue, of which one event more", format!("{sent} of {owed}"));
-    table.pair("invocations", invocations.to_string());
-    table.pair("of which ran into their time", fanning_out.timeouts.to_string());
-    table.pair(
-        "calls for 1,000 deliveries",
-        format!("{:.1}", spent.calls_of("fanout") as f64 * 1000.0 / deliveries),
-    );
-    table.pair("read units of the root, for an invocation", root_units.to_string());
-    table.pair(
-        "reads of the index, for an invocation",
-        format!("{:.2}", reads as f64 / invocations.max(1) as f64),
-    );
-    table.pair("write units of an event, of up to 0.7 KB", "1".to_owned());
-    table
-        .pair("CPU ms for 1,000 deliveries", format!("{:.1}", cpu_ms as f64 * 1000.0 / deliveries));
-    table.pair("deliveries a second", format!("{:.0}", deliveries / fanning_out.seconds));
-    table.pair(
-        "peak memory of a process, MiB",
-        format!("{:.0}", stats.peak_memory_kb as f64 / 1024.0),
-    );
-    table.pair(
-        "AWS calls of a registration",
-        format!("{:.1}", registering.spent.calls_of("register") as f64 / webhooks as f64),
-    );
-    table.pair("registrations a second", format!("{:.0}", webhooks as f64 / registering.seconds));
-    report.table(&table);
-    report.table(&spent.table());
-    report.figure("owed", owed)?;
-    report.figure("sent", sent)?;
-    report.figure("invocations", invocations)?;
-    report.figure("timeouts", fanning_out.timeouts)?;
-    report.figure("rootUnits", root_units)?;
-    report.figure("indexReads", reads)?;
-    report.figure("cpuMs", cpu_ms)?;
-    report.figure("peakMemoryKb", stats.peak_memory_kb)?;
-    report.figure("seconds", fanning_out.seconds)?;
-    report.figure("spent", spent)?;
-    report.lose(owed.saturating_sub(sent));
-    Ok(report)
+impl Figures {
+    fn of(
+        args: &LargeArgs,
+        webhooks: usize,
+        bench: &Bench,
+        registering: Spend,
+        fanning_out: Spend,
+        root_bytes: usize,
+    ) -> Self {
+        let spent = &fanning_out.spent;
+        // Beside one read of the root, an invocation may have to read a page that its process does
+        // not have yet.
+        let reads = spent.count("fanout", "dynamodb:BatchGetItem")
+            + spent.count("fanout", "dynamodb:Query");
+        let metrics = bench.metrics();
+        Self {
+            webhooks,
+            deliveries: (webhooks * args.events) as f64,
+            owed: webhooks * (args.events + 1),
+            sent: bench.tasks_on_the_queue(),
+            invocations: spent.invocations.get("fanout").copied().unwrap_or(0),
+            root_units: root_bytes.div_ceil(4096),
+            reads,
+            cpu_ms: spent.cpu_ms.get("fanout").copied().unwrap_or(0),
+            peak_memory_kb: metrics.functions.get("fanout").map_or(0, |stats| stats.peak_memory_kb),
+            registering,
+            fanning_out,
+        }
+    }
+
+    fn add_to(&self, report: &mut Report) -> anyhow::Result<()> {
+        report.table(&self.table());
+        report.table(&self.fanning_out.spent.table());
+        report.figure("owed", self.owed)?;
+        report.figure("sent", self.sent)?;
+        report.figure("invocations", self.invocations)?;
+        report.figure("timeouts", self.fanning_out.timeouts)?;
+        report.figure("rootUnits", self.root_units)?;
+        report.figure("indexReads", self.reads)?;
+        report.figure("cpuMs", self.cpu_ms)?;
+        report.figure("peakMemoryKb", self.peak_memory_kb)?;
+        report.figure("seconds", self.fanning_out.seconds)?;
+        report.figure("spent", &self.fanning_out.spent)?;
+        report.lose(self.owed.saturating_sub(self.sent));
+        Ok(())
+    }
+
+    fn table(&self) -> Table {
+        let thousands = self.deliveries / 1000.0;
+        let calls = self.fanning_out.spent.calls_of("fanout") as f64;
+        let registering_calls = self.registering.spent.calls_of("register") as f64;
+        let webhooks = self.webhooks as f64;
+        let mut table = Table::new(&["fan-out", ""]);
+        table.pair("deliveries", format!("{:.0}", self.deliveries));
+        table.pair(
+            "tasks on the queue, of which one event more",
+            format!("{} of {}", self.sent, self.owed),
+        );
+        table.pair("invocations", self.invocations.to_string());
+        table.pair("of which ran into their time", self.fanning_out.timeouts.to_string());
+        table.pair("calls for 1,000 deliveries", format!("{:.1}", calls / thousands));
+        table.pair("read units of the root, for an invocation", self.root_units.to_string());
+        table.pair(
+            "reads of the index, for an invocation",
+            format!("{:.2}", self.reads as f64 / self.invocations.max(1) as f64),
+        );
+        table.pair("write units of an event, of up to 0.7 KB", "1".to_owned());
+        table.pair("CPU ms for 1,000 deliveries", format!("{:.1}", self.cpu_ms as f64 / thousands));
+        table.pair(
+            "deliveries a second",
+            format!("{:.0}", self.deliveries / self.fanning_out.seconds),
+        );
+        table.pair(
+            "peak memory of a process, MiB",
+            format!("{:.0}", self.peak_memory_kb as f64 / 1024.0),
+        );
+        table.pair("AWS calls of a registration", format!("{:.1}", registering_calls / webhooks));
+        table.pair("registrations a second", format!("{:.0}", webhooks / self.registering.seconds));
+        table
+    }
 }
 
 impl Bench {

@@ -29,6 +29,7 @@ mod spent;
 mod stream;
 mod system;
 mod waiting;
+mod workspace;
 
 use clap::Subcommand;
 

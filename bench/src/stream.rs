@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::{clock, system::Workspace};
+use crate::{clock, workspace::Workspace};
 
 /// Events can come in by two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -14,7 +14,8 @@ use crate::{
     receiver::Behaviour,
     report::{Report, Table},
     spent::Spent,
-    system::{Bench, Workspace},
+    system::Bench,
+    workspace::Workspace,
 };
 
 /// At most this many events show what the ordinary path of a delivery costs.

@@ -5,11 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    account::Target,
-    clock,
-    system::{Bench, Workspace},
-};
+use crate::{account::Target, clock, system::Bench, workspace::Workspace};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
