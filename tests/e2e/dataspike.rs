@@ -10,7 +10,9 @@ async fn an_event_arrives_as_printed() {
     let webhook = posthaste
         .register_with("mine", json!({ "profile": "dataspike", "events": ["AML_SCREENING"] }))
         .await;
-    let event = json!({ "type": "AML_SCREENING", "timestamp": "2023-07-18T15:32:13Z", "data": {} });
+    let event = json!({
+        "type": "AML_SCREENING", "timestamp": "2023-07-18T15:32:13.987Z", "data": {},
+    });
     let accepted = posthaste.api.ok(Method::POST, "/events", event).await;
     let request = posthaste.arrived("mine", 1).await.remove(0);
     assert_eq!(
@@ -21,6 +23,8 @@ async fn an_event_arrives_as_printed() {
     let expected = json!({
         "id": accepted["id"], "webhook_id": webhook["uuid"], "event_type": "AML_SCREENING",
         "timestamp": "2023-07-18T15:32:13Z", "payload": {},
+        // The document's handler reads `event.event`.
+        "event": "AML_SCREENING",
     });
     assert_eq!(body, expected);
     posthaste.api.publish("DOCVER_EVENT", json!({})).await;

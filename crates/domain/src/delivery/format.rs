@@ -44,7 +44,8 @@ pub enum Format {
     SpektrV1,
     /// The Spectra document: `{"event", "timestamp", "data"}`.
     Spectra,
-    /// The Dataspike document: `{"id", "webhook_id", "event_type", "timestamp", "payload"}`.
+    /// The Dataspike document: `{"id", "webhook_id", "event_type", "event",
+    /// "timestamp", "payload"}`.
     Dataspike,
     /// CloudEvents 1.0, structured mode, JSON.
     #[serde(rename = "cloudevents")]

@@ -97,7 +97,9 @@ pub(super) struct Dataspike {
     webhook_id: String,
     #[schema(inline)]
     event_type: EventType,
-    /// The time at which the event happened.
+    #[schema(inline)]
+    event: EventType,
+    /// The time at which the event happened, in whole seconds.
     #[schema(format = "date-time")]
     timestamp: String,
     /// The event's own JSON, byte for byte.

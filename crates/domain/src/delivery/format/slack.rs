@@ -4,12 +4,13 @@
 //!
 //! An event becomes a section with its title (linked where `data` has an address), whom it is about
 //! and its first plain members, and a line with its type, time and id. Lists, objects and what
-//! exceeds a limit are left out: the message is for people.
+//! exceeds a limit are left out: the message is for people. So are members that are credentials,
+//! such as a token or the address of a form that a token opens: a channel has many readers.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::{Body, JSON};
 use crate::{
@@ -26,6 +27,18 @@ const MAX_LABEL_CHARS: usize = 50;
 const MAX_VALUE_CHARS: usize = 200;
 const MAX_TITLE_CHARS: usize = 150;
 const MAX_LINK_BYTES: usize = 1000;
+/// Names of credentials end with one of these, written without signs between words.
+const CREDENTIALS: [&str; 9] = [
+    "token",
+    "secret",
+    "password",
+    "passcode",
+    "otp",
+    "apikey",
+    "authorization",
+    "signature",
+    "jwt",
+];
 
 #[derive(Serialize)]
 struct Message {
@@ -75,7 +88,13 @@ fn blocks(event: &Event) -> [Block; 2] {
     let mut first_link = None;
     let mut fields = Vec::new();
     for (name, raw) in input::members(&event.data) {
+        if is_credential(&name) {
+            continue;
+        }
         let Some(value) = plain(raw) else { continue };
+        if has_credential(&value) {
+            continue;
+        }
         match link(&value) {
             Some(link) => first_link = first_link.or(Some(link)),
             None if fields.len() < MAX_FIELDS => fields.push(field(&name, &value)),
@@ -96,6 +115,23 @@ fn blocks(event: &Event) -> [Block; 2] {
         Block::Section { text: mrkdwn(text), fields },
         Block::Context { elements: vec![mrkdwn(origin)] },
     ]
+}
+
+/// Tells if a member or a parameter of this name is a credential: its last word says so.
+fn is_credential(name: &str) -> bool {
+    let letters: String =
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    CREDENTIALS.iter().any(|credential| letters.ends_with(credential))
+}
+
+/// Tells if a value is an address with a credential: a user's password, or a parameter of the query
+/// or of the fragment.
+fn has_credential(value: &str) -> bool {
+    let Ok(url) = Url::parse(value) else { return false };
+    let fragment = url.fragment().unwrap_or_default();
+    url.password().is_some()
+        || url.query_pairs().any(|(name, _)| is_credential(&name))
+        || form_urlencoded::parse(fragment.as_bytes()).any(|(name, _)| is_credential(&name))
 }
 
 fn field(name: &str, value: &str) -> Text {

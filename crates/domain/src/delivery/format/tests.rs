@@ -146,7 +146,10 @@ fn the_shapes_that_the_documents_print() {
         "id": "string", "webhook_id": "string", "event_type": "string", "timestamp": "string",
         "payload": "string",
     });
-    assert_eq!(shape_of(Format::Dataspike, &screening), dataspike);
+    let mut written = shape_of(Format::Dataspike, &screening);
+    let read_by_the_handler = written.as_object_mut().unwrap().remove("event");
+    assert_eq!(read_by_the_handler, Some(json!("string")));
+    assert_eq!(written, dataspike);
     let order = sample_of("order.created");
     assert_eq!(
         shape_of(Format::Spectra, &order),
@@ -222,6 +225,21 @@ fn a_large_event_travels_alone() {
     let small = testing::event(2, "order.created", "{}");
     assert_eq!(written(Format::Spektr, &[large.clone(), small.clone()]).event_count, 1);
     assert_eq!(written(Format::Spektr, &[small, large]).event_count, 1);
+}
+
+#[test]
+fn slack_shows_no_credential() {
+    let data = json!({
+        "token": "t-1", "apiKey": "t-2", "access_token": "t-3", "clientSecret": "t-4",
+        "loopUrl": "https://example.com/form?token=t-5", "callback": "https://u:t-6@example.com/",
+        "open": "https://example.com/form#access_token=t-7",
+        "file": "https://example.com/f?X-Amz-Signature=t-8",
+        "tokens": 9, "page": "https://example.com/orders?token_count=1",
+    });
+    let body = text(Format::Slack, &[testing::event(1, "order.created", &data.to_string())]);
+    assert!(!body.contains("t-"), "{body}");
+    assert!(body.contains("*Tokens*\\n9"), "{body}");
+    assert!(body.contains("<https://example.com/orders?token_count=1|"), "{body}");
 }
 
 #[test]
