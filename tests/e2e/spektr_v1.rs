@@ -14,10 +14,13 @@ async fn received(posthaste: &Posthaste, event: Value) -> (Value, Value) {
 #[tokio::test]
 async fn a_run_that_starts_arrives_as_printed() {
     let posthaste = Posthaste::start().await;
-    let data = json!({ "processType": "risk", "processName": "Risk \
-        Assessment", "processId": "12345", "contextId": "67890" });
+    let data = json!({
+        "processType": "risk", "processName": "Risk Assessment", "processId": "12345",
+        "contextId": "67890",
+    });
     let event = json!({
-        "type": "process_run_start", "subject": "c-1", "timestamp": 1_672_531_199_000_u64, "reference": "optional-reference", "data": data,
+        "type": "process_run_start", "subject": "c-1", "timestamp": 1_672_531_199_000_u64,
+        "reference": "optional-reference", "data": data,
     });
     let (accepted, body) = received(&posthaste, event).await;
     let expected = json!({
@@ -34,8 +37,8 @@ async fn a_run_that_ends_has_the_shape_of_its_own() {
         "key": "k", "label": "l", "helptext": null, "placeholder": null, "internalId": "i",
     });
     let data = json!({
-        "processType": "risk", "processName": "Risk", "processId": "1", "contextId": "2", "processOutput": "approved",
-        "files": { "clientFiles": ["https://files.example.com/1"] }, "fields": [field],
+        "processType": "risk", "processName": "Risk", "processId": "1", "contextId": "2",
+        "processOutput": "approved", "files": { "clientFiles": ["https://files.example.com/1"] }, "fields": [field],
         "k": "value",
     });
     let event = json!({
@@ -45,11 +48,41 @@ async fn a_run_that_ends_has_the_shape_of_its_own() {
     let (accepted, body) = received(&posthaste, event).await;
     let expected = json!({
         "id": accepted["id"], "spektrId": "c-1", "type": "process_run_end", "delivered": null,
-        "process_name": "Risk",
-        "process_output": "approved", "files": data["files"], "fields": [field], "data": data,
+        "process_name": "Risk", "process_output": "approved", "files": data["files"],
+        "fields": [field], "data": { "k": "value" },
         "createdAt": 1_672_531_199_000_u64,
     });
     assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn a_reference_that_is_given_once_is_where_each_version_prints_it() {
+    let posthaste = Posthaste::start().await;
+    posthaste.register_with("v1", json!({ "profile": "spektr-v1" })).await;
+    posthaste.register_with("v2", json!({ "profile": "spektr" })).await;
+    let run = |beside: Option<&str>, inside: Option<&str>| {
+        let mut data = json!({
+            "processType": "risk", "processName": "Risk", "processId": "1", "contextId": "2",
+        });
+        let mut event = json!({ "type": "process_run_start", "data": {} });
+        if let Some(beside) = beside {
+            event["reference"] = json!(beside);
+        }
+        if let Some(inside) = inside {
+            data["reference"] = json!(inside);
+        }
+        event["data"] = data;
+        event
+    };
+    for (nth, event) in [run(Some("r-1"), None), run(None, Some("r-1"))].into_iter().enumerate() {
+        posthaste.api.ok(Method::POST, "/events", event).await;
+        let first: Value =
+            serde_json::from_str(&posthaste.arrived("v1", nth + 1).await[nth].body).unwrap();
+        assert_eq!(first["reference"], "r-1");
+        let second: Value =
+            serde_json::from_str(&posthaste.arrived("v2", nth + 1).await[nth].body).unwrap();
+        assert_eq!(second["results"][0]["data"]["reference"], "r-1");
+    }
 }
 
 /// `delivered`: true if the event is already delivered via webhook, falsy otherwise.

@@ -8,6 +8,7 @@
 
 mod cloudevents;
 mod dataspike;
+mod reference;
 mod slack;
 mod spectra;
 mod spektr;

@@ -40,12 +40,12 @@ pub(super) struct SpektrEvent {
     timestamp: i64,
     #[schema(inline)]
     workspace_id: Workspace,
-    /// The event's own JSON, byte for byte.
+    /// The event's own JSON, byte for byte, with the `reference` that was published beside it.
     data: JsonObject,
 }
 
-/// Spektr events, version 1. `process_name`, `process_output`, `files` and `fields` are members of
-/// the `data` of `process_run_end`.
+/// Spektr events, version 1. `process_run_start` alone has `reference`, and `process_run_end` alone
+/// has `process_name`, `process_output`, `files` and `fields`.
 #[derive(ToSchema)]
 pub(super) struct SpektrV1 {
     #[schema(format = "uuid")]
@@ -71,7 +71,8 @@ pub(super) struct SpektrV1 {
     files: (),
     #[schema(value_type = Value, required = false)]
     fields: (),
-    /// The event's own JSON, byte for byte.
+    /// The event's own JSON, byte for byte; of `process_run_end` its entries, without the members
+    /// that describe the run.
     data: JsonObject,
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Body, JSON, MAX_BODY_BYTES, MAX_EVENTS};
+use super::{Body, JSON, MAX_BODY_BYTES, MAX_EVENTS, reference};
 use crate::{
     access::workspace::Workspace,
     event::{Event, event_type::EventType},
@@ -36,7 +36,7 @@ pub(super) fn body(events: &[&Event]) -> serde_json::Result<Body> {
             event_type: &event.event_type,
             timestamp: event.timestamp.as_millisecond(),
             workspace_id: &event.workspace,
-            data: &event.data,
+            data: &reference::in_data(event)?,
         })?;
         if written > 0 {
             if bytes.len() + 1 + element.len() + END.len() > MAX_BODY_BYTES {

@@ -1,9 +1,13 @@
 //! The body that `spektr-events-v1.txt` describes: one event in each request. `process_run_end` has
-//! a shape of its own, with members that a publisher puts into `data` and that appear beside it.
+//! a shape of its own: members that a publisher puts into `data`, as version 2 has them, are beside
+//! it.
+
+use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::reference;
 use crate::{
     event::{Event, event_type::EventType, process},
     id::EventId,
@@ -21,7 +25,7 @@ struct Payload<'a> {
     /// Unix milliseconds.
     created_at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a str>,
+    reference: Option<Cow<'a, str>>,
     data: &'a RawValue,
 }
 
@@ -44,22 +48,45 @@ struct ProcessRunEnd<'a> {
     created_at: i64,
 }
 
+/// The type that has its reference beside `data`.
+const START: &str = "process_run_start";
+
+/// The members of `data` that describe a run. Version 2 has them in `data`; version 1 has some of
+/// them beside it, and in `data` only the entries of the end-user and of services.
+const OF_THE_RUN: [&str; 11] = [
+    "processType",
+    "processName",
+    "processOutput",
+    "processId",
+    "contextId",
+    "reference",
+    "score",
+    "customerStatus",
+    "tags",
+    "files",
+    "fields",
+];
+
 pub(super) fn body(event: &Event) -> serde_json::Result<Vec<u8>> {
     if process::ends(&event.event_type) {
         return process_run_end(event);
     }
+    let is_start = event.event_type.as_str() == START;
+    let data = if is_start { Cow::Borrowed(&*event.data) } else { reference::in_data(event)? };
     serde_json::to_vec(&Payload {
         id: event.id,
         spektr_id: event.subject.as_deref(),
         r#type: &event.event_type,
         delivered: false,
         created_at: event.timestamp.as_millisecond(),
-        reference: event.reference.as_deref(),
-        data: &event.data,
+        reference: if is_start { reference::of(event) } else { None },
+        data: &data,
     })
 }
 
 fn process_run_end(event: &Event) -> serde_json::Result<Vec<u8>> {
+    let members = input::members(&event.data);
+    let entries = RawValue::from_string(entries(&members)?)?;
     let mut payload = ProcessRunEnd {
         id: event.id,
         spektr_id: event.subject.as_deref(),
@@ -69,11 +96,11 @@ fn process_run_end(event: &Event) -> serde_json::Result<Vec<u8>> {
         process_output: None,
         files: None,
         fields: None,
-        data: &event.data,
+        data: &entries,
         created_at: event.timestamp.as_millisecond(),
     };
     // The last one of repeated members counts, as in most JSON readers.
-    for (name, raw) in input::members(&event.data) {
+    for (name, raw) in &members {
         match name.as_str() {
             "processName" => payload.process_name = Some(raw),
             "processOutput" => payload.process_output = Some(raw),
@@ -83,4 +110,42 @@ fn process_run_end(event: &Event) -> serde_json::Result<Vec<u8>> {
         }
     }
     serde_json::to_vec(&payload)
+}
+
+/// Writes the members that do not describe the run, their values byte for byte.
+fn entries(members: &[(String, &RawValue)]) -> serde_json::Result<String> {
+    let mut text = "{".to_owned();
+    for (name, raw) in members {
+        if OF_THE_RUN.contains(&name.as_str()) {
+            continue;
+        }
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&serde_json::to_string(name)?);
+        text.push(':');
+        text.push_str(raw.get());
+    }
+    text.push('}');
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::event::catalogue;
+
+    #[test]
+    fn the_members_of_a_run_are_those_of_the_catalogue() {
+        let built_in = catalogue::find("process_run_end").unwrap();
+        let schema: Value = serde_json::from_str(built_in.schema).unwrap();
+        let mut known: Vec<&str> =
+            schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut ours = OF_THE_RUN;
+        known.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(known, ours);
+    }
 }
