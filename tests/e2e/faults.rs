@@ -283,6 +283,15 @@ async fn a_function_killed_at_any_call_after_the_last_attempt_leaves_one_record_
                 letter.body.contains(delivery["id"].as_str().unwrap()),
                 "{operation} {action:?}"
             );
+            posthaste_tests::eventually("the news is stored", async || {
+                posthaste.hurry();
+                let depth = posthaste.system.metrics().queues[&posthaste.queue("EventsQueueUrl")];
+                (depth.visible + depth.in_flight + depth.delayed == 0).then_some(())
+            })
+            .await;
+            let news =
+                posthaste.api.ok(Method::GET, "/events?type=delivery.exhausted", Value::Null).await;
+            assert_eq!(news["items"].as_array().unwrap().len(), 1, "{operation} {action:?}");
         }
     }
 }

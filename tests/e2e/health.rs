@@ -1,7 +1,7 @@
 //! A webhook's health says if it fails or is disabled, and if its circuit is open.
 
 use posthaste_local::binaries;
-use posthaste_tests::{Answer, Posthaste, Settings, eventually};
+use posthaste_tests::{Action, Aim, Answer, Posthaste, Settings, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -234,45 +234,126 @@ async fn an_endpoint_that_keeps_timing_out_is_waited_for_probed_and_served_again
     assert_eq!(shown["failingSince"], json!(null));
 }
 
+/// Lists the operational events of one type that were published, each once.
+async fn published(posthaste: &Posthaste, event_type: &str) -> Vec<Value> {
+    let path = format!("/events?type={event_type}");
+    posthaste.api.ok(Method::GET, &path, Value::Null).await["items"].as_array().unwrap().clone()
+}
+
+/// Waits until an operational event was published, and until nothing is under way that could
+/// publish another one. Answers the only one.
+async fn the_only_one(posthaste: &Posthaste, event_type: &str) -> Value {
+    eventually(&format!("{event_type} is published"), async || {
+        posthaste.hurry();
+        (!published(posthaste, event_type).await.is_empty()).then_some(())
+    })
+    .await;
+    eventually("the queues are empty", async || {
+        posthaste.hurry();
+        ["EventsQueueUrl", "DeliveriesQueueUrl"]
+            .iter()
+            .all(|queue| {
+                let depth = posthaste.system.metrics().queues[&posthaste.queue(queue)];
+                depth.visible + depth.in_flight + depth.delayed == 0
+            })
+            .then_some(())
+    })
+    .await;
+    let mut all = published(posthaste, event_type).await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
 #[tokio::test]
-async fn a_disabling_that_dies_on_its_way_happens_with_the_next_failure() {
+async fn a_disabling_that_dies_at_any_call_happens_and_is_told_as_one_event() {
     let template = binaries::template().unwrap();
-    for operation in ["sqs:SendMessageBatch", "dynamodb:UpdateItem"] {
-        let posthaste = Posthaste::with_template(template.clone()).await;
-        let webhook = posthaste.register_failing("mine", &["order.*"], 410, 100).await;
-        // An attempt is recorded and counted before the webhook is disabled.
-        let skip = if operation == "dynamodb:UpdateItem" { 2 } else { 0 };
-        let aim =
-            posthaste_tests::Aim::at("deliver", operation, posthaste_tests::Action::KillBefore)
-                .skip(skip);
-        let aimed = posthaste.system.faults().aim(aim);
-        posthaste.api.publish("order.created", json!({})).await;
-        tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("the fault hits");
-        eventually("it is disabled", async || {
-            posthaste.hurry();
-            health(&posthaste, &webhook).await["disabledAt"].is_string().then_some(())
-        })
-        .await;
+    // The webhook is disabled, the news of it is sent, and then it is noted that it was.
+    let calls =
+        [("dynamodb:UpdateItem", 2), ("sqs:SendMessageBatch", 0), ("dynamodb:UpdateItem", 3)];
+    for (operation, skip) in calls {
+        for action in [Action::KillBefore, Action::KillAfter] {
+            let posthaste = Posthaste::with_template(template.clone()).await;
+            let webhook = posthaste.register_failing("mine", &["order.*"], 410, 100).await;
+            let aim = Aim::at("deliver", operation, action).skip(skip);
+            let aimed = posthaste.system.faults().aim(aim);
+            posthaste.api.publish("order.created", json!({})).await;
+            tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("the fault hits");
+            let told = the_only_one(&posthaste, "webhook.disabled").await;
+            let health = health(&posthaste, &webhook).await;
+            assert_eq!(told["timestamp"], health["disabledAt"], "{operation} {skip}");
+        }
     }
+}
+
+#[tokio::test]
+async fn news_of_failures_that_dies_at_any_call_is_one_event() {
+    // Five deliveries fail, one after the other, before the failures are announced.
+    for (containing, operation) in [
+        ("announcingAt", "dynamodb:UpdateItem"),
+        ("webhook.failing", "sqs:SendMessageBatch"),
+        (":announced", "dynamodb:UpdateItem"),
+    ] {
+        for action in [Action::KillBefore, Action::KillAfter] {
+            let posthaste = Posthaste::start().await;
+            let settings = json!({ "retrySchedule": vec![1; 10] });
+            posthaste.register_with("mine", settings).await;
+            posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(500, 1)));
+            let aim = Aim::at("deliver", operation, action).containing(containing);
+            let aimed = posthaste.system.faults().aim(aim);
+            posthaste.api.publish("order.created", json!({})).await;
+            tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("the fault hits");
+            the_only_one(&posthaste, "webhook.failing").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_410_of_an_endpoint_that_was_replaced_meanwhile_disables_and_skips_nothing() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste
+        .register_with(
+            "mine",
+            json!({ "timing": "process_end", "events": ["service_run"], "retrySchedule": [1] }),
+        )
+        .await;
+    posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(410, 1)));
+    let disabling = Aim::at("deliver", "dynamodb:UpdateItem", Action::Pause);
+    let aimed = posthaste.system.faults().aim(disabling.containing("disabledAt"));
+    publish_run_of(&posthaste, 5).await;
+    tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("it is to be disabled");
+    let path = format!("/webhooks/{}", webhook["id"]);
+    let moved = json!({ "url": posthaste.inbox_url("other") });
+    posthaste.api.ok(Method::PATCH, &path, moved).await;
+    aimed.release();
+    posthaste.deliveries(&webhook, "succeeded", 5).await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+    assert_eq!(posthaste.api.ok(Method::GET, &path, Value::Null).await["enabled"], json!(true));
+    posthaste.idle().await;
+    assert_eq!(published(&posthaste, "webhook.disabled").await, Vec::<Value>::new());
+}
+
+/// Publishes a run of so many events and its end. A webhook that waits for the end gets them as
+/// one task, with a request for each.
+async fn publish_run_of(posthaste: &Posthaste, events: usize) {
+    let run = json!({
+        "processType": "onboarding", "processName": "x", "processId": "1", "contextId": "1",
+        "vendorType": "kyc",
+    });
+    for _ in 0..events {
+        posthaste.api.publish("service_run", run.clone()).await;
+    }
+    posthaste.idle().await;
+    posthaste.api.publish("process_run_end", run).await;
 }
 
 #[tokio::test]
 async fn what_is_left_of_a_lane_does_not_go_to_a_webhook_that_is_gone() {
     let posthaste = Posthaste::start().await;
-    // Held together, so that they are one task of five requests.
     let webhook = posthaste
         .register_with("mine", json!({ "timing": "process_end", "events": ["service_run"] }))
         .await;
     posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(410, 1)));
-    let run = json!({
-        "processType": "onboarding", "processName": "x", "processId": "1", "contextId": "1",
-        "vendorType": "kyc",
-    });
-    for _ in 0..5 {
-        posthaste.api.publish("service_run", run.clone()).await;
-    }
-    posthaste.idle().await;
-    posthaste.api.publish("process_run_end", run).await;
+    publish_run_of(&posthaste, 5).await;
     posthaste.deliveries(&webhook, "skipped", 5).await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
 }

@@ -37,6 +37,7 @@ use posthaste_store::{Deliveries, Events, Found, Registry, WebhookKey};
 
 pub use details::Details;
 pub use duties::{Duties, Gone, Parking, Sent, duties};
+pub use health::Standing;
 pub use records::{Concluded, Concluding, Skipped};
 pub use request::{Answer, Answered, host};
 pub use retry::{SendOn, task};

@@ -26,7 +26,7 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures::{
     StreamExt,
     channel::mpsc::{self, UnboundedSender},
-    future::{join, join_all},
+    future::{join, join_all, join3},
     stream::FuturesUnordered,
 };
 use posthaste_delivery::{Client, Courier, Sent, duties};
@@ -187,7 +187,15 @@ impl Deliver {
         });
         let shares =
             shares.into_iter().map(|share| self.share(share, facts.read_at, around, fates));
-        join(join_all(waiting), join_all(shares)).await;
+        join3(join_all(waiting), join_all(shares), self.tell_news(&facts, around)).await;
+    }
+
+    /// Publishes the news of webhooks that a function has disabled and died before it could tell.
+    async fn tell_news(&self, facts: &Facts, around: &Surroundings<'_>) {
+        let telling = facts.webhooks().map(|webhook| self.courier.tell_untold_disabling(webhook));
+        if tokio::time::timeout_at(around.deadline.instant(), join_all(telling)).await.is_err() {
+            tracing::warn!("the disabling of a webhook could not be told in time");
+        }
     }
 
     /// Reads what the deliveries of some tasks need, and makes them.

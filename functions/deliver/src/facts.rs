@@ -9,7 +9,7 @@ use std::{
 use posthaste_delivery::{Client, Courier};
 use posthaste_domain::{
     Timestamp, access::workspace::Workspace, delivery::task::Task, endpoint::lane::Lane,
-    id::WebhookId,
+    id::WebhookId, webhook::Webhook,
 };
 use posthaste_runtime::clock;
 use posthaste_store::{Found, WebhookKey};
@@ -51,6 +51,11 @@ impl Facts {
         };
         let facts = tokio::time::timeout(FACTS_TIME, reading).await;
         facts.inspect_err(|_| tracing::error!("the webhooks could not be read in time")).ok()
+    }
+
+    /// The webhooks that exist and could be read.
+    pub(crate) fn webhooks(&self) -> impl Iterator<Item = &Webhook> {
+        self.clients.values().map(|client| &client.webhook)
     }
 
     pub(crate) fn of(&self, task: &Task<'_>) -> Known<'_> {

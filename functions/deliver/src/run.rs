@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use posthaste_delivery::{Answer, Answered, Concluded, Concluding, SendOn, Skipped, host};
+use posthaste_delivery::{
+    Answer, Answered, Concluded, Concluding, SendOn, Skipped, Standing, host,
+};
 use posthaste_domain::{
     Timestamp,
     delivery::sequence::{
@@ -125,7 +127,7 @@ impl Surroundings<'_> {
         let mut situation = Situation {
             is_enabled: webhook.is_enabled(),
             admission: work.admission,
-            looked_at,
+            looked_at: Some(looked_at),
             limit: webhook.rate_limit(),
             slot: work.slot,
             timeout: webhook.timeout(),
@@ -171,12 +173,12 @@ impl Surroundings<'_> {
                     )
                     .await;
                     situation.slot = None;
-                    let Some(enabled) =
-                        self.request(&mut work, is_whole, scout.take(), &mut progress).await
-                    else {
-                        return progress;
-                    };
-                    situation.is_enabled = enabled;
+                    match self.request(&mut work, is_whole, scout.take(), &mut progress).await {
+                        None => return progress,
+                        Some(Standing::Enabled) => {}
+                        Some(Standing::Disabled) => situation.is_enabled = false,
+                        Some(Standing::Unknown) => situation.looked_at = None,
+                    }
                 }
             }
         }
@@ -210,7 +212,7 @@ impl Surroundings<'_> {
         }
         work.lane = lanes.items.remove(&owner).unwrap_or_default();
         situation.admission = work.lane.admission();
-        situation.looked_at = clock::now();
+        situation.looked_at = Some(clock::now());
         Ok(work.change(webhooks.items.get(&owner)))
     }
 
@@ -242,15 +244,15 @@ impl Surroundings<'_> {
         self.send_on(work, &later, wait.min(MAX_DELAY), progress).await;
     }
 
-    /// Makes the next request. Answers whether the webhook gets anything after it; none when the
-    /// sequence can't go on.
+    /// Makes the next request. Answers how the webhook stands after it; none when the sequence
+    /// can't go on.
     async fn request(
         &self,
         work: &mut Work<'_>,
         is_whole: bool,
         scout: Option<Scout>,
         progress: &mut Progress,
-    ) -> Option<bool> {
+    ) -> Option<Standing> {
         let courier = &self.deliver.courier;
         let began = clock::now();
         let was_first = progress.requests == 0;
@@ -271,9 +273,7 @@ impl Surroundings<'_> {
         let is_all = is_whole && was_first && work.sequence.left.is_empty();
         let concluding = self.concluding(work, &attempt_id, false);
         self.conclude(work, carried, &answer, concluding, is_all, progress).await;
-        let webhook = &work.client.webhook;
-        let health = courier.note_health(webhook, &answer.attempt).await;
-        Some(webhook.settings.enabled && health.disabled.is_none())
+        Some(courier.note_health(&work.client.webhook, &answer.attempt).await)
     }
 
     fn concluding<'i>(

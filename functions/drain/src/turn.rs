@@ -172,6 +172,9 @@ impl<'d> Working<'d> {
         if webhooks.unread.contains(&owner) || lanes.unread.contains(&owner) {
             anyhow::bail!("the webhook or its lane could not be read");
         }
+        if let Some(client) = &client {
+            courier.tell_untold_disabling(&client.webhook).await;
+        }
         let was_pouring = self.turn.is_pouring();
         let seen = Seen::of(client.as_ref().map(|client| &client.webhook));
         self.turn.looked(

@@ -71,8 +71,8 @@ pub struct Situation {
     pub is_enabled: bool,
     /// The decision of the webhook's lane about deliveries that arrive.
     pub admission: Admission,
-    /// The time at which the webhook and its lane were read.
-    pub looked_at: Timestamp,
+    /// The time at which the webhook and its lane were read; none if they have to be read again.
+    pub looked_at: Option<Timestamp>,
     /// The webhook's rate limit, if it has one.
     pub limit: Option<RateLimit>,
     /// The slot of the rate limit that is reserved for the next request.
@@ -126,7 +126,7 @@ impl Sequence {
         if situation.time_left < situation.timeout + AFTERMATH + wait {
             return Move::NoTime;
         }
-        if now > situation.looked_at + LOOK_EVERY {
+        if situation.looked_at.is_none_or(|at| now > at + LOOK_EVERY) {
             return Move::Look;
         }
         match (situation.limit, slot) {

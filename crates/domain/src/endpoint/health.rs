@@ -44,6 +44,8 @@ pub struct Disabled {
     pub at: Timestamp,
     /// The reason why it was disabled.
     pub reason: Reason,
+    /// False as long as it is not noted that `webhook.disabled` was published.
+    pub is_told: bool,
 }
 
 /// The reason why a webhook was disabled.
@@ -146,6 +148,10 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn disabled(second: i64, reason: Reason) -> Disabled {
+        Disabled { at: at(second), reason, is_told: true }
+    }
+
     const FIVE_DAYS: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
     #[test]
@@ -163,8 +169,7 @@ mod tests {
         let seldom = Health { failures: 2, ..health.clone() };
         let seldom = seldom.consequences(Some(500), FIVE_DAYS, at(five_days));
         assert_eq!(seldom, [], "two failures say little, however far apart");
-        let disabled =
-            Health { disabled: Some(Disabled { at: at(0), reason: Reason::Failing }), ..health };
+        let disabled = Health { disabled: Some(disabled(0, Reason::Failing)), ..health };
         assert_eq!(disabled.consequences(None, FIVE_DAYS, at(five_days)), []);
     }
 
@@ -210,8 +215,7 @@ mod tests {
         assert!(counts(&announced, 410, 1000), "it disables");
         let long = Health { failing_since: Some(at(1000 - 5 * 24 * 60 * 60)), ..announced };
         assert!(counts(&long, 500, 1000), "it disables");
-        let disabled =
-            Health { disabled: Some(Disabled { at: at(1000), reason: Reason::Gone }), ..long };
+        let disabled = Health { disabled: Some(disabled(1000, Reason::Gone)), ..long };
         assert!(!counts(&disabled, 500, 1000), "it is disabled");
     }
 

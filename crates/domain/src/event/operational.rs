@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     delivery::attempt::Failure,
-    endpoint::health::Reason,
+    endpoint::health::{Disabled, Reason},
     event::{Event, event_type::EventType},
     id::{DeliveryId, EventId, WebhookId},
     webhook::Webhook,
@@ -18,13 +18,19 @@ use crate::{
 pub enum Operation<'a> {
     /// A webhook has failed several times in a row: `webhook.failing`.
     Failing {
+        /// The time of the first of these failures.
+        since: Option<Timestamp>,
+        /// The time at which they were first about to be announced, as the webhook's item has it.
+        at: Timestamp,
         /// The last failure.
         error: Option<&'a Failure>,
     },
     /// A webhook was disabled: `webhook.disabled`.
     Disabled {
-        /// The reason why it was disabled.
-        reason: Reason,
+        /// The time of the first failure since the last success.
+        since: Option<Timestamp>,
+        /// The time and the reason of the disabling, as the webhook's item has them.
+        disabled: Disabled,
     },
     /// A delivery has no try left: `delivery.exhausted`.
     Exhausted {
@@ -76,26 +82,33 @@ impl Operation<'_> {
         }
     }
 
-    /// Makes the event that announces the operation. Its subject is the webhook.
-    pub fn event(&self, webhook: &Webhook, now: Timestamp) -> serde_json::Result<Event> {
+    /// Makes the event that announces the operation. Its subject is the webhook. Its id and its
+    /// time come from what is stored about the operation, so that news which is published again
+    /// after a crash is the same event.
+    pub fn event(&self, webhook: &Webhook) -> serde_json::Result<Event> {
         let mut data = Data {
             webhook_id: webhook.id,
             url: webhook.settings.url.shown(),
-            failing_since: webhook.health.failing_since,
+            failing_since: None,
             last_error: None,
             reason: None,
             delivery: None,
         };
-        let (mut about, mut at) = (webhook.id.to_string(), now);
+        let mut about = webhook.id.to_string();
         // A relay that publishes because deliveries are given up goes round in circles too, so that
         // news inherits the hops of its event. The other news is about a webhook and no event, and
         // comes again only after a success.
         let (mut hops, mut traceparent) = (0, None);
-        match *self {
-            Self::Failing { error } => data.last_error = error,
-            Self::Disabled { reason } => data.reason = Some(reason),
-            Self::Exhausted { delivery, event, attempts, at: recorded_at, error } => {
-                data.failing_since = None;
+        let at = match *self {
+            Self::Failing { since, at, error } => {
+                (data.failing_since, data.last_error) = (since, error);
+                at
+            }
+            Self::Disabled { since, disabled } => {
+                (data.failing_since, data.reason) = (since, Some(disabled.reason));
+                disabled.at
+            }
+            Self::Exhausted { delivery, event, attempts, at, error } => {
                 data.delivery = Some(DeliveryData {
                     delivery_id: delivery,
                     event_id: event.id,
@@ -103,10 +116,11 @@ impl Operation<'_> {
                     attempts,
                     error,
                 });
-                (about, at) = (format!("{delivery}#{attempts}"), recorded_at);
+                about = format!("{delivery}#{attempts}");
                 (hops, traceparent) = (event.hops, event.traceparent);
+                at
             }
-        }
+        };
         let event_type = EventType::parse(self.name()).map_err(serde::ser::Error::custom)?;
         Ok(Event {
             id: EventId::of_operation(self.name(), &about, at),
@@ -134,17 +148,20 @@ mod tests {
 
     #[test]
     fn each_operation_is_an_event_that_its_schema_takes() {
-        let mut webhook = testing::webhook(
+        let webhook = testing::webhook(
             json!({ "url": "https://hooks.slack.com/services/T000/B000/secret?token=secret" }),
         );
-        webhook.health.failing_since = Timestamp::from_second(1_700_000_000).ok();
+        let since = Timestamp::from_second(1_700_000_000).ok();
         let error = Failure { code: "timeout".to_owned(), message: "no answer".to_owned() };
         let event = testing::event(1, "order.created", "{}");
         let delivery = DeliveryId::derive(event.id, webhook.id, crate::id::Cause::Published);
         let now = Timestamp::from_second(1_700_000_500).unwrap();
         let operations = [
-            Operation::Failing { error: Some(&error) },
-            Operation::Disabled { reason: Reason::Gone },
+            Operation::Failing { since, at: now, error: Some(&error) },
+            Operation::Disabled {
+                since,
+                disabled: Disabled { at: now, reason: Reason::Gone, is_told: false },
+            },
             Operation::Exhausted {
                 delivery,
                 event: &event,
@@ -155,7 +172,7 @@ mod tests {
         ];
         let mut told = Vec::new();
         for operation in operations {
-            let event = operation.event(&webhook, now).unwrap();
+            let event = operation.event(&webhook).unwrap();
             let schema = catalogue::find(event.event_type.as_str()).unwrap().schema().unwrap();
             schema.check(&event.data, "data", &mut Budget::default()).unwrap();
             assert!(catalogue::is_operational(&event.event_type));
@@ -167,7 +184,7 @@ mod tests {
         let relayed = Event { hops: 3, ..event };
         let news =
             Operation::Exhausted { delivery, event: &relayed, attempts: 4, at: now, error: None }
-                .event(&webhook, now);
+                .event(&webhook);
         assert_eq!(
             news.unwrap().hops,
             3,
@@ -182,17 +199,13 @@ mod tests {
         let event = testing::event(1, "order.created", "{}");
         let delivery = DeliveryId::derive(event.id, webhook.id, crate::id::Cause::Published);
         let at = Timestamp::from_second(1_700_000_000).unwrap();
-        let told = |attempts, now| {
+        let told = |attempts| {
             let exhausted =
                 Operation::Exhausted { delivery, event: &event, attempts, at, error: None };
-            exhausted.event(&webhook, Timestamp::from_second(now).unwrap()).unwrap()
+            exhausted.event(&webhook).unwrap()
         };
-        let (first, again) = (told(4, 1_700_000_001), told(4, 1_700_000_061));
-        assert_eq!((first.id, first.timestamp), (again.id, again.timestamp));
-        assert_ne!(
-            told(5, 1_700_000_061).id,
-            first.id,
-            "its dead letter was sent back, and failed once more"
-        );
+        let (first, again) = (told(4), told(4));
+        assert_eq!((first.id, first.timestamp), (again.id, at));
+        assert_ne!(told(5).id, first.id, "its dead letter was sent back, and failed once more");
     }
 }

@@ -18,21 +18,30 @@ use crate::{
 };
 
 /// All of it but the last success, as an update forgets it, with what the version before kept here.
-pub(super) const FORGET: [&str; 9] = [
+pub(super) const FORGET: [&str; 11] = [
     "failingSince",
     "lastFailureAt",
     "failures",
     "announced",
+    "announcingAt",
     "disabledAt",
     "disabledReason",
+    "disablingUntold",
     "timeouts",
     "closedUntil",
     "closings",
 ];
 
 /// The attributes that failures begin and a success ends.
-const ENDED_BY_SUCCESS: [&str; 6] =
-    ["failingSince", "failures", "announced", "timeouts", "closedUntil", "closings"];
+const ENDED_BY_SUCCESS: [&str; 7] = [
+    "failingSince",
+    "failures",
+    "announced",
+    "announcingAt",
+    "timeouts",
+    "closedUntil",
+    "closings",
+];
 
 impl Registry {
     /// Counts a failure. Answers the health that counts it; none where the webhook is gone.
@@ -62,6 +71,25 @@ impl Registry {
         self.table.update(update).await.map(drop)
     }
 
+    /// Notes that the failures since this time are about to be announced, and answers when that
+    /// was first noted: an announcement that is made again after a crash has the same time. None
+    /// where they have been announced, or where a success has ended them.
+    pub async fn begin_announcing(
+        &self,
+        webhook: &Webhook,
+        failing_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let update = health_of(webhook)
+            .set_if_absent("announcingAt", text(now.to_string()))
+            .only_if(Condition::Is("failingSince", text(failing_since.to_string())))
+            .only_if(Condition::Absent("announced"));
+        match self.table.update_and_read(update, ReturnValue::AllNew).await? {
+            Outcome::Done(item) => item.parsed("announcingAt").map(Some),
+            Outcome::Refused(_) => Ok(None),
+        }
+    }
+
     /// Notes that the failures have been announced.
     pub async fn note_announced(&self, webhook: &Webhook) -> Result<(), StoreError> {
         let update = health_of(webhook)
@@ -70,18 +98,20 @@ impl Registry {
         self.table.update(update).await.map(drop)
     }
 
-    /// Disables a webhook, and tells whether it did. Nothing happens where it is disabled, changed
-    /// or gone, or where it has had a success since it was found to be failing since this time.
+    /// Disables a webhook, and answers its disabling, which may be an earlier one. None where the
+    /// webhook is as enabled as before: it was changed or is gone, or it has had a success since it
+    /// was found to be failing since this time. Nobody has been told of a new disabling yet.
     pub async fn disable(
         &self,
         webhook: &Webhook,
         reason: Reason,
         failing_since: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Disabled>, StoreError> {
         let update = health_of(webhook)
             .set("disabledAt", text(now.to_string()))
             .set("disabledReason", text(reason.name()))
+            .set("disablingUntold", AttributeValue::Bool(true))
             // What an endpoint did that its owner has replaced since counts no more.
             .only_if(Condition::Is("updatedAt", text(webhook.updated_at.to_string())))
             .only_if(Condition::Absent("disabledAt"));
@@ -90,7 +120,22 @@ impl Registry {
             Some(since) => update.only_if(Condition::Is("failingSince", text(since.to_string()))),
             None => update,
         };
-        self.table.update(update).await
+        match self.table.update_and_read(update, ReturnValue::AllNew).await? {
+            Outcome::Done(item) | Outcome::Refused(Some(item)) => disabled(&item),
+            Outcome::Refused(None) => Ok(None),
+        }
+    }
+
+    /// Notes that the disabling of this time has been told.
+    pub async fn note_disabling_told(
+        &self,
+        webhook: &Webhook,
+        disabled_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = health_of(webhook)
+            .remove("disablingUntold")
+            .only_if(Condition::Is("disabledAt", text(disabled_at.to_string())));
+        self.table.update(update).await.map(drop)
     }
 }
 
@@ -99,18 +144,20 @@ fn health_of(webhook: &Webhook) -> Update {
 }
 
 pub(super) fn read(item: &Item) -> Result<Health, StoreError> {
-    let disabled = match item.optional("disabledAt", Item::parsed)? {
-        None => None,
-        Some(at) => Some(Disabled { at, reason: disabled_reason(item)? }),
-    };
     Ok(Health {
         failing_since: item.optional("failingSince", Item::parsed)?,
         last_success_at: item.optional("lastSuccessAt", Item::parsed)?,
         last_failure_at: item.optional("lastFailureAt", Item::parsed)?,
         failures: item.optional("failures", Item::number)?.unwrap_or(0),
         announced: item.has("announced"),
-        disabled,
+        disabled: disabled(item)?,
     })
+}
+
+fn disabled(item: &Item) -> Result<Option<Disabled>, StoreError> {
+    let Some(at) = item.optional("disabledAt", Item::parsed)? else { return Ok(None) };
+    let is_told = !item.has("disablingUntold");
+    Ok(Some(Disabled { at, reason: disabled_reason(item)?, is_told }))
 }
 
 fn disabled_reason(item: &Item) -> Result<Reason, StoreError> {

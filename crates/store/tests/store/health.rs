@@ -3,7 +3,10 @@
 use posthaste_domain::{
     Timestamp,
     access::workspace::Workspace,
-    endpoint::{health::Reason, url::UrlPolicy},
+    endpoint::{
+        health::{Disabled, Reason},
+        url::UrlPolicy,
+    },
     id::WebhookId,
     webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
 };
@@ -41,7 +44,8 @@ async fn a_webhook_that_has_recovered_in_the_meantime_is_not_disabled() {
     registry.insert_webhook(&webhook, 1000).await.unwrap();
     let counted = registry.count_failure(&webhook, at(1)).await.unwrap().unwrap();
     registry.note_success(&webhook, at(2)).await.unwrap();
-    registry.disable(&webhook, Reason::Failing, counted.failing_since, at(3)).await.unwrap();
+    let refused = registry.disable(&webhook, Reason::Failing, counted.failing_since, at(3)).await;
+    assert_eq!(refused.unwrap(), None);
     assert!(!is_disabled(&registry, &webhook).await);
     let failed_again = registry.count_failure(&webhook, at(4)).await.unwrap().unwrap();
     registry.disable(&webhook, Reason::Failing, counted.failing_since, at(5)).await.unwrap();
@@ -59,4 +63,43 @@ async fn a_410_disables_whatever_was_before() {
     registry.note_success(&webhook, at(2)).await.unwrap();
     registry.disable(&webhook, Reason::Gone, counted.failing_since, at(3)).await.unwrap();
     assert!(is_disabled(&registry, &webhook).await);
+}
+
+#[tokio::test]
+async fn a_disabling_is_untold_until_it_is_noted() {
+    let registry = Registry::new(table::create().await, table::NAME);
+    let webhook = webhook();
+    registry.insert_webhook(&webhook, 1000).await.unwrap();
+    let untold = Some(Disabled { at: at(3), reason: Reason::Gone, is_told: false });
+    for second in [3, 4] {
+        let disabling = registry.disable(&webhook, Reason::Gone, None, at(second)).await.unwrap();
+        assert_eq!(disabling, untold, "there is one disabling, whoever asks for it");
+    }
+    registry.note_disabling_told(&webhook, at(2)).await.unwrap();
+    let read = async || {
+        let read = registry.webhook(&webhook.workspace, webhook.id).await.unwrap();
+        read.unwrap().0.health.disabled
+    };
+    assert_eq!(read().await, untold, "that was the news of another disabling");
+    registry.note_disabling_told(&webhook, at(3)).await.unwrap();
+    assert_eq!(read().await, untold.map(|untold| Disabled { is_told: true, ..untold }));
+}
+
+#[tokio::test]
+async fn failures_that_are_announced_again_have_the_time_of_the_first_announcement() {
+    let registry = Registry::new(table::create().await, table::NAME);
+    let webhook = webhook();
+    registry.insert_webhook(&webhook, 1000).await.unwrap();
+    registry.count_failure(&webhook, at(1)).await.unwrap();
+    for second in [5, 10] {
+        let announcing = registry.begin_announcing(&webhook, at(1), at(second)).await.unwrap();
+        assert_eq!(announcing, Some(at(5)));
+    }
+    registry.note_announced(&webhook).await.unwrap();
+    assert_eq!(registry.begin_announcing(&webhook, at(1), at(11)).await.unwrap(), None);
+    registry.note_success(&webhook, at(12)).await.unwrap();
+    registry.count_failure(&webhook, at(13)).await.unwrap();
+    assert_eq!(registry.begin_announcing(&webhook, at(1), at(14)).await.unwrap(), None);
+    let announcing = registry.begin_announcing(&webhook, at(13), at(15)).await.unwrap();
+    assert_eq!(announcing, Some(at(15)), "those are other failures");
 }

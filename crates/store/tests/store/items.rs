@@ -391,9 +391,13 @@ async fn webhooks_and_their_index() {
     }
     registry.note_announced(&failing).await.unwrap();
     registry.note_announced(&all).await.unwrap();
-    assert!(registry.disable(&failing, Reason::Gone, None, at(20)).await.unwrap());
-    assert!(registry.disable(&changed, Reason::Failing, Some(at(10)), at(20)).await.unwrap());
-    assert!(!registry.disable(&changed, Reason::Failing, Some(at(10)), at(21)).await.unwrap());
+    registry.disable(&failing, Reason::Gone, None, at(20)).await.unwrap();
+    registry.note_disabling_told(&failing, at(20)).await.unwrap();
+    registry.begin_announcing(&changed, at(10), at(19)).await.unwrap();
+    for second in [20, 21] {
+        let disabling = registry.disable(&changed, Reason::Failing, Some(at(10)), at(second)).await;
+        assert_eq!(disabling.unwrap().map(|disabled| disabled.at), Some(at(20)));
+    }
     let (read, revision) = registry.webhook(&workspace(), changed.id).await.unwrap().unwrap();
     let renamed = Webhook {
         updated_at: at(30),

@@ -34,7 +34,7 @@ fn sequence(count: u8) -> Sequence {
 const SITUATION: Situation = Situation {
     is_enabled: true,
     admission: Admission::Go,
-    looked_at: Timestamp::UNIX_EPOCH,
+    looked_at: Some(Timestamp::UNIX_EPOCH),
     limit: None,
     slot: None,
     timeout: Duration::from_secs(5),
@@ -55,6 +55,7 @@ fn the_next_move_follows_from_the_situation() {
         (Situation { time_left: Duration::from_secs(9), ..SITUATION }, 0, Move::NoTime),
         (SITUATION, 2000, Move::RequestAt(at(2000))),
         (SITUATION, 2001, Move::Look),
+        (Situation { looked_at: None, ..SITUATION }, 0, Move::Look),
         (limited, 0, Move::Reserve(LIMIT)),
         (slotted(700), 0, Move::RequestAt(at(700))),
         (slotted(700), 1200, Move::RequestAt(at(1200))),

@@ -132,7 +132,7 @@ impl Deliver {
         Situation {
             is_enabled: facts.is_enabled,
             admission: facts.lane.admission(),
-            looked_at: facts.looked_at,
+            looked_at: Some(facts.looked_at),
             limit: facts.limit,
             slot,
             timeout: self.actor.world.borrow().plan.webhooks[self.webhook].timeout,
