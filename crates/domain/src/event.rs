@@ -203,15 +203,15 @@ impl Event {
         self.traceparent.map_or_else(|| Trace::begun_by(self.id), |parent| parent.trace)
     }
 
-    /// Checks an event that came straight to the queue. `own` is the workspace's type of its name.
-    pub fn check(&self, own: Option<&OwnEventType>) -> Result<(), Invalid> {
-        let own = own.map(OwnEventType::compile);
-        check_data(&self.event_type, &self.data, "data", own.as_ref(), &mut Budget::default())
+    /// Checks an event that came straight to the queue. `own` is the compiled schema of the
+    /// workspace's type of its name.
+    pub fn check(&self, own: Option<&OwnSchema>) -> Result<(), Invalid> {
+        check_data(&self.event_type, &self.data, "data", own, &mut Budget::default())
     }
 }
 
 /// The schema of a workspace's own type, if it has one, or the reason why it can't be used.
-type OwnSchema = Result<Option<DataSchema>, BadSchema>;
+pub type OwnSchema = Result<Option<DataSchema>, BadSchema>;
 
 fn check_data(
     event_type: &EventType,

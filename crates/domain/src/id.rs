@@ -57,6 +57,22 @@ impl EventId {
         is_same.then(|| usize::from(bytes[6] & 0x0f) << 8 | usize::from(bytes[7]))
     }
 
+    /// The id that names the call which accepted this event: all events of the call have the same
+    /// one. No event has it.
+    pub fn call(&self) -> Self {
+        let mut bytes = *self.first_at_place(0).0.as_bytes();
+        bytes[8..12].copy_from_slice(&self.0.as_bytes()[8..12]);
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The bound below the ids that the events at this place of their calls have, for calls of the
+    /// same millisecond as the call that accepted this event.
+    pub fn first_at_place(&self, nth: usize) -> Self {
+        let mut bytes = *self.of(CallMark::default(), nth).0.as_bytes();
+        bytes[8..].fill(0);
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// The mark of a call that may be repeated. It derives from the call's random `seed`.
     pub fn mark_of_call(seed: &Entropy) -> CallMark {
         let mut mark = CallMark::default();

@@ -17,10 +17,17 @@ use std::{
 };
 
 use lambda_runtime::{Error, tower::util::MapResultLayer};
+use posthaste_domain::event::schema::MAX_WEIGHT_OF_CALL;
 
-/// The longest time that a check may take: more than the steps that it may have take on a part of a
-/// processor, as a small function has it.
-const TIME: Duration = Duration::from_secs(4);
+/// The longest time that a check may take. Whatever the bounds of schemas allow takes less on the
+/// part of a processor that a small function has: a test in each function's area says so.
+pub const TIME: Duration = Duration::from_secs(7);
+/// A whole processor compiles the schemas of a publishing call within this time: 1 µs a byte.
+pub const COMPILING: Duration = Duration::from_micros(MAX_WEIGHT_OF_CALL as u64);
+/// A whole processor checks the data of one event within this time.
+pub const CHECKING: Duration = Duration::from_millis(150);
+/// Lambda gives a function a whole processor at so many MB of memory, and a part of one at less.
+pub const MB_OF_A_PROCESSOR: u32 = 1769;
 
 /// The threads for checks. Clones share them.
 #[derive(Debug, Clone)]

@@ -3,7 +3,12 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<workspace>#<shard>` | event id | `event` (its JSON), `type`, `subject`, `expiresAt` |
+//! | `<workspace>#<shard>` | event id | `event` (its JSON), `type`, `subject`, `process`, `expiresAt` |
+//!
+//! `process` says as JSON which run of which process the event belongs to. It is missing where it
+//! would be long, and in items of earlier versions: then it is read from the event.
+
+mod call;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -14,9 +19,11 @@ use aws_sdk_dynamodb::Client;
 use posthaste_domain::{
     Timestamp,
     access::workspace::Workspace,
-    event::{Event, event_type::EventType},
+    event::{Event, event_type::EventType, process::Process},
     id::EventId,
 };
+
+pub use call::CallEvent;
 
 use crate::{
     Page, StoreError,
@@ -32,6 +39,9 @@ const SHARDS: u8 = 8;
 /// Events are kept for so much longer than the history: what is replayed on the last day is still
 /// being tried for a while.
 const REPLAY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The most bytes of `process`: an event of the largest size leaves little room in an item.
+const MAX_PROCESS_BYTES: usize = 1024;
 
 /// The Events table.
 #[derive(Debug, Clone)]
@@ -144,10 +154,13 @@ impl Events {
 fn item(event: &Event, retention: Duration, now: Timestamp) -> Result<Item, StoreError> {
     let life = retention + REPLAY_LIFE;
     let expires = event.id.time().max(now).as_second().saturating_add_unsigned(life.as_secs());
+    let process = json(&Process::of(event))?;
+    let process = process.as_s().ok().filter(|json| json.len() <= MAX_PROCESS_BYTES).map(text);
     Ok(event_key(&event.workspace, event.id)
         .with("type", text(event.event_type.as_str()))
         .with("event", json(event)?)
         .with(EXPIRES_AT, number(expires))
+        .with_some("process", process)
         .with_some("subject", event.subject.as_ref().map(text)))
 }
 

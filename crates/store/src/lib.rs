@@ -30,7 +30,7 @@ pub use deliveries::{
     Suspects, TurnedPage, WebhookKey, Within,
 };
 pub use error::StoreError;
-pub use events::{EventKey, EventQuery, Events};
+pub use events::{CallEvent, EventKey, EventQuery, Events};
 pub use registry::{Bucket, OwnType, PageKey, Registry, Revision, Subscribers, Webhooks, Written};
 pub use sealed::{KeyRing, NONCE_BYTES, Place, Purpose, SealError};
 

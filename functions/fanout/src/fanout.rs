@@ -15,15 +15,19 @@
 //! recorded by deliver as skipped.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use futures::StreamExt;
 use posthaste_domain::{
-    access::workspace::Workspace, fanout::share::Shared, id::EventId,
-    message::dead_letter::DeadLetterReason, metrics::Metric,
+    access::workspace::Workspace,
+    event::Event,
+    fanout::share::{Share, Shared},
+    id::EventId,
+    message::dead_letter::DeadLetterReason,
+    metrics::Metric,
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{
@@ -36,7 +40,8 @@ use posthaste_runtime::{
 use posthaste_store::{Deliveries, Events, Registry};
 
 use crate::{
-    arrival,
+    arrival::{self, Arrival},
+    calls::Calls,
     plan::{Arrived, Outgoing, Plan},
     routes::Routing,
 };
@@ -47,6 +52,7 @@ pub(crate) struct Fanout {
     pub(crate) registry: Registry,
     pub(crate) routing: Routing,
     pub(crate) events: Events,
+    pub(crate) calls: Calls,
     pub(crate) deliveries: Deliveries,
     pub(crate) tasks: Queue,
     /// The events queue, which shares come back by.
@@ -81,77 +87,105 @@ impl Fanout {
     /// again.
     pub(crate) async fn handle(&self, records: &[Record], deadline: Deadline) -> Vec<Fate> {
         let mut fates: Vec<Fate> = records.iter().map(Fate::after_our_fault).collect();
-        let mut arrived = Vec::new();
-        let mut shared = Vec::new();
+        let mut ready = Vec::new();
+        let mut unchecked = Vec::new();
         for (record, message) in records.iter().enumerate() {
-            if let Some(read) = Shared::parse(&message.body) {
-                match read {
-                    Ok(read) => shared.push(of_share(record, read, message)),
-                    Err(why) => {
-                        fates[record] = Fate::of_unreadable(
-                            message,
-                            &why,
-                            DeadLetterReason::UnreadableEvent,
-                            clock::now(),
-                        )
-                    }
-                }
-                continue;
-            }
             match arrival::read(message, &self.default_workspace) {
-                Ok(read) => arrived.push((record, read)),
+                Ok(Arrival::Share(shared)) => ready.push(of_share(record, shared, message)),
+                Ok(Arrival::Event(read)) if read.unchecked => unchecked.push((record, read.event)),
+                Ok(Arrival::Event(read)) => ready.push(of_event(record, read.event, message)),
                 Err(fate) => fates[record] = fate,
             }
         }
-        // Only shares are for webhooks that may have to be given up.
-        let ids: BTreeMap<usize, EventId> =
-            shared.iter().map(|shared| (shared.record, shared.event.id)).collect();
-        let ready = tokio::time::timeout_at(deadline.instant(), async {
-            let arrived = self.checked(records, arrived, &mut fates).await;
-            self.prepare(arrived, shared).await
-        });
-        let Ok(Some((plan, prepared))) = ready.await else {
+        // A check may take long, and what needs none does not wait for it.
+        let (done, checked) = tokio::join!(
+            self.fan_out(ready, deadline),
+            self.check_and_fan_out(records, unchecked, deadline)
+        );
+        for (record, fate) in done.into_iter().chain(checked) {
+            fates[record] = fate;
+        }
+        fates
+    }
+
+    /// Fans out those events whose data fits its type's schema. Returns the fates that are known.
+    async fn check_and_fan_out(
+        &self,
+        records: &[Record],
+        unchecked: Vec<(usize, Event)>,
+        deadline: Deadline,
+    ) -> Vec<(usize, Fate)> {
+        if unchecked.is_empty() {
+            return Vec::new();
+        }
+        let checking = self.checked(records, unchecked);
+        let Ok(checked) = tokio::time::timeout_at(deadline.instant(), checking).await else {
+            tracing::error!("events could not be checked in time");
+            return Vec::new();
+        };
+        let mut arrived = Vec::new();
+        let mut fates = Vec::new();
+        for (record, checked) in checked {
+            match checked {
+                Ok(event) => arrived.push(of_event(record, event, &records[record])),
+                Err(fate) => fates.push((record, fate)),
+            }
+        }
+        fates.extend(self.fan_out(arrived, deadline).await);
+        fates
+    }
+
+    /// Fans events out, as far as there is time. Returns the fates of the records that are done.
+    async fn fan_out(&self, arrived: Vec<Arrived>, deadline: Deadline) -> Vec<(usize, Fate)> {
+        if arrived.is_empty() {
+            return Vec::new();
+        }
+        let preparing = self.prepare(arrived);
+        let Ok(Some((plan, prepared))) =
+            tokio::time::timeout_at(deadline.instant(), preparing).await
+        else {
             tracing::error!("fan-out could not begin");
-            return fates;
+            return Vec::new();
         };
         let unreadable = plan.unreadable.clone();
-        let ledger = Ledger(Mutex::new(plan.open(records.len())));
+        let records = prepared.iter().map(|arrived| arrived.record + 1).max().unwrap_or_default();
+        let ledger = Ledger(Mutex::new(plan.open(records)));
         if tokio::time::timeout_at(deadline.instant(), self.carry_out(plan, &ledger)).await.is_err()
         {
             tracing::error!("fan-out ran out of time");
         }
+        let mut fates = Vec::new();
         let mut events = 0;
-        for record in prepared.into_iter().filter(|record| ledger.is_settled(*record)) {
-            let is_unreadable = unreadable.contains(&record);
-            fates[record] =
-                if is_unreadable { unreadable_webhook(ids.get(&record)) } else { Fate::Done };
-            events += usize::from(!is_unreadable && !ids.contains_key(&record));
+        for arrived in prepared.iter().filter(|arrived| ledger.is_settled(arrived.record)) {
+            if unreadable.contains(&arrived.record) {
+                fates.push((arrived.record, unreadable_webhook(arrived.event.id)));
+            } else {
+                fates.push((arrived.record, Fate::Done));
+                events += usize::from(!arrived.is_stored);
+            }
         }
         count(Metric::FannedOut, events);
         fates
     }
 
-    /// Stores the events and finds out what they mean. Returns the plan and the records that it is
+    /// Stores the events and finds out what they mean. Returns the plan and the events that it is
     /// for.
-    async fn prepare(
-        &self,
-        new: Vec<Arrived>,
-        shared: Vec<Arrived>,
-    ) -> Option<(Plan, BTreeSet<usize>)> {
-        let workspaces =
-            new.iter().chain(&shared).map(|arrived| arrived.event.workspace.clone()).collect();
+    async fn prepare(&self, mut arrived: Vec<Arrived>) -> Option<(Plan, Vec<Arrived>)> {
+        let workspaces = arrived.iter().map(|arrived| arrived.event.workspace.clone()).collect();
+        let new = arrived.iter().filter(|arrived| !arrived.is_stored);
         let putting =
-            self.events.put(new.iter().map(|arrived| &arrived.event), self.retention, clock::now());
+            self.events.put(new.map(|arrived| &*arrived.event), self.retention, clock::now());
         let (put, routes) = tokio::join!(putting, self.routing.routes(workspaces));
         let failed =
             put.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
         // A task may refer to its event, so what is not stored goes nowhere.
-        let stored = new
-            .into_iter()
-            .filter(|new| !failed.contains(&(new.event.workspace.clone(), new.event.id)));
-        let mut arrived: Vec<Arrived> = stored.chain(shared).collect();
+        arrived.retain(|Arrived { event, is_stored, .. }| {
+            *is_stored || !failed.contains(&(event.workspace.clone(), event.id))
+        });
         arrived.retain(|arrived| routes.contains_key(&arrived.event.workspace));
-        let plan = Plan::new(&arrived, &routes, &self.earlier(&arrived).await);
+        let earlier = self.calls.earlier(&arrived).await;
+        arrived.retain(|arrived| earlier.is_known_for(arrived));
+        let plan = Plan::new(&arrived, &routes, &earlier);
         let plan =
             plan.inspect_err(|error| tracing::error!(%error, "a task can't be written")).ok()?;
         for Arrived { event, .. } in &arrived {
@@ -163,7 +197,7 @@ impl Fanout {
                 "fanning out"
             );
         }
-        Some((plan, arrived.iter().map(|arrived| arrived.record).collect()))
+        Some((plan, arrived))
     }
 
     async fn carry_out(&self, plan: Plan, ledger: &Ledger) {
@@ -193,29 +227,42 @@ async fn send(queue: &Queue, outgoing: Vec<Outgoing>, ledger: &Ledger) {
     }
 }
 
-fn of_share(record: usize, shared: Shared<'static>, message: &Record) -> Arrived {
-    let Shared { share, event } = shared;
+fn of_event(record: usize, event: Event, message: &Record) -> Arrived {
     Arrived {
         record,
-        event: event.into_owned(),
+        event: Arc::new(event),
+        is_stored: false,
+        share: Share { before: message.before, ..Share::ALL },
+        only: Vec::new(),
+        again: may_have_come(message),
+    }
+}
+
+fn of_share(record: usize, shared: Shared<'static>, message: &Record) -> Arrived {
+    let Shared { share, only, event } = shared;
+    Arrived {
+        record,
+        event: Arc::new(event.into_owned()),
+        is_stored: true,
         share,
+        only: only.into_owned(),
         again: share.again || may_have_come(message),
     }
 }
 
 /// Says whether something may have been done for a message: it was received before, or it was a
 /// dead letter.
-pub(crate) fn may_have_come(record: &Record) -> bool {
+fn may_have_come(record: &Record) -> bool {
     record.receives > 1 || record.redriven
 }
 
-fn unreadable_webhook(event: Option<&EventId>) -> Fate {
+fn unreadable_webhook(event: EventId) -> Fate {
     let detail =
         "this version can't read the webhook's subscription, and could not for an hour".to_owned();
     Fate::DeadLetter {
         reason: DeadLetterReason::UnreadableWebhook,
         detail,
-        event_id: event.map(EventId::to_string),
+        event_id: Some(event.to_string()),
     }
 }
 
@@ -231,5 +278,18 @@ mod tests {
         assert_eq!([0, 1, 2].map(|record| ledger.is_settled(record)), [false, true, true]);
         ledger.settle([0]);
         assert!(ledger.is_settled(0));
+    }
+
+    #[test]
+    fn a_share_that_is_sent_back_from_the_dead_letters_may_have_sent_its_tasks() {
+        let body = r#"{"share":{"from":1,"to":9},"event":{"id":"01896b5d-3648-7000-8000-000000000001","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{}}}"#;
+        let again = |record: Record| {
+            let shared = Shared::parse(body).unwrap().unwrap();
+            of_share(0, shared, &Record { body: body.to_owned(), ..record }).again
+        };
+        let first = Record { receives: 1, ..Record::default() };
+        assert!(!again(first.clone()));
+        assert!(again(Record { redriven: true, ..first.clone() }));
+        assert!(again(Record { receives: 2, ..first }));
     }
 }

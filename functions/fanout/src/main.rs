@@ -2,6 +2,7 @@
 //! webhook that wants it.
 
 mod arrival;
+mod calls;
 mod check;
 mod fanout;
 mod plan;
@@ -9,6 +10,7 @@ mod routes;
 mod runs;
 
 use aws_lambda_events::event::sqs::SqsEvent;
+use calls::Calls;
 use fanout::Fanout;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_runtime::{
@@ -29,10 +31,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sdk = aws::load()?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
+    let events = Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?);
     let fanout = Fanout {
         routing: Routing::new(registry.clone()),
         registry,
-        events: Events::new(dynamodb.clone(), config::text("EVENTS_TABLE")?),
+        calls: Calls::new(events.clone()),
+        events,
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
         tasks: config::queue(&sqs, "DELIVERIES_QUEUE_URL")?,
         shares: config::queue(&sqs, "EVENTS_QUEUE_URL")?,

@@ -1,8 +1,11 @@
 //! A plan says what events mean for webhooks: which deliveries go out, which wait, and which runs
 //! end. Pure.
 
+mod messages;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +22,10 @@ use posthaste_domain::{
 use posthaste_queue::Message;
 use posthaste_store::Hold;
 
-use crate::routes::Routes;
+pub(crate) use messages::{end_again, rest_of_run, task_of_run};
+
+use crate::{calls::Earlier, routes::Routes};
+use messages::message;
 
 /// So many bytes of one event may travel inline in its tasks. What goes to more webhooks than that
 /// travels by reference.
@@ -38,8 +44,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// An event, the record that brought it, and the webhooks that it brings it to.
 pub(crate) struct Arrived {
     pub(crate) record: usize,
-    pub(crate) event: Event,
+    pub(crate) event: Arc<Event>,
+    /// It says whether the event is stored, as that of a share is.
+    pub(crate) is_stored: bool,
     pub(crate) share: Share,
+    /// The only webhooks of the share that are left to be done; empty if all of them are.
+    pub(crate) only: Vec<WebhookId>,
     /// It says whether the record came before, so that its tasks may have been sent.
     pub(crate) again: bool,
 }
@@ -63,7 +73,7 @@ pub(crate) struct Owed {
 #[derive(Debug, Clone)]
 pub(crate) struct End {
     pub(crate) run: Run,
-    pub(crate) event: Event,
+    pub(crate) event: Arc<Event>,
     pub(crate) share: Share,
     /// The events of its call that have to be held first; none where it is not known yet which
     /// these are.
@@ -75,12 +85,6 @@ pub(crate) struct End {
     pub(crate) wanted: Option<Hold>,
 }
 
-/// The events of an end's call that are stored and go before it.
-#[derive(Debug, Default)]
-pub(crate) struct Earlier {
-    pub(crate) events: Vec<Event>,
-}
-
 /// The rest of a run, which goes out when the part before it has been attempted.
 #[derive(Debug, Clone)]
 pub(crate) struct Continued {
@@ -88,8 +92,18 @@ pub(crate) struct Continued {
     pub(crate) rest: Rest,
     pub(crate) tries: u32,
     /// The end of the run.
-    pub(crate) event: Event,
+    pub(crate) event: Arc<Event>,
     pub(crate) record: usize,
+}
+
+/// Events with the same group are fanned out to the same webhooks in the same way.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group<'a> {
+    workspace: &'a Workspace,
+    from: WebhookId,
+    to: WebhookId,
+    only: &'a [WebhookId],
+    ends: bool,
 }
 
 /// A message, and the records that are done when it is sent.
@@ -120,25 +134,22 @@ impl Plan {
     pub(crate) fn new(
         arrived: &[Arrived],
         routes: &BTreeMap<Workspace, Routes>,
-        earlier: &BTreeMap<usize, Earlier>,
+        earlier: &Earlier,
     ) -> serde_json::Result<Self> {
         let mut plan = Self::default();
-        let mut groups: BTreeMap<(&Workspace, WebhookId, WebhookId, bool), Vec<&Arrived>> =
-            BTreeMap::new();
+        let mut groups: BTreeMap<Group<'_>, Vec<&Arrived>> = BTreeMap::new();
         for arrived in arrived {
-            let Share { from, to, ends, rest, .. } = arrived.share;
-            if let Some(rest) = rest {
+            if let Some(rest) = arrived.share.rest {
                 plan.rests.extend(continued(arrived, rest));
                 continue;
             }
-            groups.entry((&arrived.event.workspace, from, to, ends)).or_default().push(arrived);
+            groups.entry(Group::of(arrived)).or_default().push(arrived);
         }
-        for ((workspace, ..), events) in groups {
+        for (Group { workspace, .. }, events) in groups {
             let Some(routes) = routes.get(workspace) else { continue };
-            let share = events[0].share;
-            let webhooks = routes.within(share).count();
+            let webhooks = routes.for_which(events[0]).count();
             if webhooks > MAX_WEBHOOKS {
-                plan.divide(&events, routes, share)?;
+                plan.divide(&events, routes)?;
             } else {
                 plan.add(workspace, &events, routes, webhooks, earlier)?;
             }
@@ -150,20 +161,12 @@ impl Plan {
     }
 
     /// Each event goes on in shares.
-    fn divide(
-        &mut self,
-        events: &[&Arrived],
-        routes: &Routes,
-        share: Share,
-    ) -> serde_json::Result<()> {
-        let ids: Vec<WebhookId> = routes.within(share).map(|(id, _)| *id).collect();
+    fn divide(&mut self, events: &[&Arrived], routes: &Routes) -> serde_json::Result<()> {
+        let ids: Vec<WebhookId> = routes.for_which(events[0]).map(|(id, _)| *id).collect();
         for arrived in events {
             for part in ids.chunks(MAX_WEBHOOKS) {
-                self.share(
-                    arrived,
-                    arrived.share.part(part[0], part[part.len() - 1]),
-                    Duration::ZERO,
-                )?;
+                let share = arrived.share.part(part[0], part[part.len() - 1]);
+                self.share(arrived, share, &arrived.only, Duration::ZERO)?;
             }
         }
         Ok(())
@@ -173,10 +176,11 @@ impl Plan {
         &mut self,
         arrived: &Arrived,
         share: Share,
+        only: &[WebhookId],
         delay: Duration,
     ) -> serde_json::Result<()> {
-        let share = Share { again: arrived.again, ..share };
-        let body = Shared::message(share, &arrived.event)?;
+        let share = Share { again: arrived.again || share.again, ..share };
+        let body = Shared::message(share, only, &arrived.event)?;
         let message = Message { delay, ..Message::new(body, arrived.event.workspace.to_string()) };
         self.shares.push(Outgoing { message, records: vec![arrived.record] });
         Ok(())
@@ -188,72 +192,85 @@ impl Plan {
         events: &[&Arrived],
         routes: &Routes,
         webhooks: usize,
-        earlier: &BTreeMap<usize, Earlier>,
+        earlier: &Earlier,
     ) -> serde_json::Result<()> {
-        let share = events[0].share;
         let processes: Vec<Process> =
             events.iter().map(|arrived| Process::of(&arrived.event)).collect();
         let mut early = BTreeSet::new();
-        for (id, subscription) in routes.within(share) {
+        let mut unreadable = Vec::new();
+        for (id, subscription) in routes.for_which(events[0]) {
             let Some(subscription) = subscription else {
-                self.put_off(events, *id)?;
+                unreadable.push(*id);
                 continue;
             };
             let mut due = Vec::new();
             for (at, arrived) in events.iter().enumerate() {
-                let owed = owed(arrived, *id);
-                match subscription.route(&arrived.event, &processes[at]) {
-                    Route::End { .. } if !share.ends => {
+                let ends = arrived.share.ends;
+                match subscription.route(&arrived.event.event_type, &processes[at]) {
+                    Route::End { .. } if !ends => {
                         early.insert(at);
                     }
                     Route::End { context, wanted } => {
-                        let expected = earlier.get(&arrived.record).map_or_else(
-                            || Some(BTreeSet::new()),
-                            |earlier| earlier.held_for(subscription, &context, arrived),
-                        );
+                        let expected = earlier.held_for(subscription, &context, arrived);
                         let run = Run { workspace: workspace.clone(), webhook: *id, context };
-                        let end =
-                            self.ends.entry((run.clone(), arrived.event.id)).or_insert_with(|| {
-                                End {
-                                    run,
-                                    event: arrived.event.clone(),
-                                    share: arrived.share.part(*id, *id),
-                                    expected,
-                                    records: BTreeSet::new(),
-                                    again: false,
-                                    wanted: wanted.then_some(Hold { is_end: true, ..owed.hold }),
-                                }
-                            });
-                        end.records.insert(arrived.record);
-                        end.again |= arrived.again;
+                        self.end(arrived, run, expected, wanted);
                     }
                     Route::Ignore => {}
-                    _ if share.ends => {}
-                    Route::Now => due.push((*arrived, owed)),
+                    _ if ends => {}
+                    Route::Now => due.push((*arrived, owed(arrived, *id))),
                     Route::Hold { context } => {
                         let run = Run { workspace: workspace.clone(), webhook: *id, context };
-                        self.holds.entry(run).or_default().insert(owed);
+                        self.holds.entry(run).or_default().insert(owed(arrived, *id));
                     }
                 }
             }
             self.send(workspace, subscription, due, webhooks)?;
         }
         for at in early {
-            self.share(events[at], Share { ends: true, tries: 0, ..events[at].share }, END_WAIT)?;
+            let share = Share { ends: true, tries: 0, ..events[at].share };
+            self.share(events[at], share, &events[at].only, END_WAIT)?;
         }
-        Ok(())
+        self.put_off(events, &unreadable)
     }
 
-    /// Whether a webhook that can't be read wants an event is found out when it can be read again.
-    fn put_off(&mut self, events: &[&Arrived], webhook: WebhookId) -> serde_json::Result<()> {
+    /// An event ends a run. Two messages can bring the same one.
+    fn end(
+        &mut self,
+        arrived: &Arrived,
+        run: Run,
+        expected: Option<BTreeSet<EventId>>,
+        wanted: bool,
+    ) {
+        let own = Hold { is_end: true, ..owed(arrived, run.webhook).hold };
+        let end = self.ends.entry((run.clone(), arrived.event.id)).or_insert_with(|| End {
+            event: Arc::clone(&arrived.event),
+            share: arrived.share.part(run.webhook, run.webhook),
+            run,
+            expected,
+            records: BTreeSet::new(),
+            again: false,
+            wanted: wanted.then_some(own),
+        });
+        end.records.insert(arrived.record);
+        end.again |= arrived.again;
+    }
+
+    /// Whether webhooks that can't be read want an event is found out when they can be read again.
+    /// One message asks for all of them, so that an event takes no more than that one a minute.
+    fn put_off(&mut self, events: &[&Arrived], webhooks: &[WebhookId]) -> serde_json::Result<()> {
+        let (Some(first), Some(last)) = (webhooks.first(), webhooks.last()) else { return Ok(()) };
         for arrived in events {
             if arrived.share.tries >= UNREADABLE_TRIES {
                 self.unreadable.insert(arrived.record);
                 continue;
             }
-            let share =
-                Share { tries: arrived.share.tries + 1, ..arrived.share.part(webhook, webhook) };
-            self.share(arrived, share, UNREADABLE_WAIT)?;
+            let share = Share {
+                tries: arrived.share.tries + 1,
+                // The version before does all webhooks of the range, and some of them were done.
+                again: true,
+                ..arrived.share.part(*first, *last)
+            };
+            self.share(arrived, share, webhooks, UNREADABLE_WAIT)?;
         }
         Ok(())
     }
@@ -312,74 +329,20 @@ impl Plan {
     }
 }
 
+impl<'a> Group<'a> {
+    fn of(arrived: &'a Arrived) -> Self {
+        let Share { from, to, ends, .. } = arrived.share;
+        Self { workspace: &arrived.event.workspace, from, to, only: &arrived.only, ends }
+    }
+}
+
 /// None where the event is no end of a run, which nobody sends.
 fn continued(arrived: &Arrived, rest: Rest) -> Option<Continued> {
     let context = Process::of(&arrived.event).context_id?;
     let run =
         Run { workspace: arrived.event.workspace.clone(), webhook: arrived.share.from, context };
     let tries = arrived.share.tries;
-    Some(Continued { run, rest, tries, event: arrived.event.clone(), record: arrived.record })
-}
-
-impl Earlier {
-    /// Those that a webhook holds for this run; none where not all are stored yet.
-    fn held_for(
-        &self,
-        subscription: &Subscription,
-        context: &str,
-        end: &Arrived,
-    ) -> Option<BTreeSet<EventId>> {
-        let before = end.share.before;
-        let hold = Route::Hold { context: context.to_owned() };
-        let mut stored = 0;
-        let mut held = BTreeSet::new();
-        for event in &self.events {
-            if event.id.place_in_call_of(&end.event.id).is_none_or(|place| place >= before) {
-                continue;
-            }
-            stored += 1;
-            if subscription.route(event, &Process::of(event)) == hold {
-                held.insert(event.id);
-            }
-        }
-        (stored >= before).then_some(held)
-    }
-}
-
-/// The message that asks for the end of a run once more.
-pub(crate) fn end_again(End { event, share, .. }: &End) -> serde_json::Result<Message> {
-    let share = Share { tries: share.tries + 1, ..*share };
-    let group = event.workspace.to_string();
-    let delay = LONGEST_WAIT.min(END_WAIT * 2_u32.pow(share.tries.min(8)));
-    Ok(Message { delay, ..Message::new(Shared::message(share, event)?, group) })
-}
-
-/// The task that brings held deliveries, in their order.
-pub(crate) fn task_of_run(run: &Run, holds: &[Hold]) -> serde_json::Result<Message> {
-    let due =
-        holds.iter().map(|hold| Due::of_stored(hold.delivery, hold.event, hold.bytes)).collect();
-    // So that it stays what it is: in order, and with nothing else in between.
-    message(&Task { recorded: true, ..Task::new(&run.workspace, run.webhook, due) })
-}
-
-/// The message that asks for the rest of a run, later with each try.
-pub(crate) fn rest_of_run(
-    run: &Run,
-    rest: Rest,
-    end: &Event,
-    tries: u32,
-) -> serde_json::Result<Message> {
-    let share = Share {
-        ends: true,
-        again: true,
-        rest: Some(rest),
-        tries,
-        ..Share::ALL.part(run.webhook, run.webhook)
-    };
-    // Twice 1, twice 2, twice 4 s …: the look comes soon after the part has been attempted, however
-    // long that takes.
-    let delay = LONGEST_WAIT.min(Duration::from_secs(1 << (tries / 2).min(16)));
-    Ok(Message { delay, ..Message::new(Shared::message(share, end)?, run.workspace.to_string()) })
+    Some(Continued { run, rest, tries, event: Arc::clone(&arrived.event), record: arrived.record })
 }
 
 fn owed(arrived: &Arrived, webhook: WebhookId) -> Owed {
@@ -389,15 +352,9 @@ fn owed(arrived: &Arrived, webhook: WebhookId) -> Owed {
     Owed { hold: Hold { is_end: false, event, delivery, bytes }, record: arrived.record }
 }
 
-/// The workspace is the message group, so that a tenant with many webhooks is one neighbour to
-/// SQS's fair queues.
-fn message(task: &Task<'_>) -> serde_json::Result<Message> {
-    Ok(Message::new(task.message()?, task.workspace.to_string()))
-}
-
 fn is_too_much(event: &Event, webhooks: usize) -> bool {
     event.data.get().len().saturating_mul(webhooks) > MAX_INLINE_BYTES
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,13 +17,14 @@ use posthaste_domain::{
     access::workspace::Workspace,
     fanout::{
         routing::{Page, Root},
-        share::Share,
         subscription::Subscription,
     },
     id::WebhookId,
 };
 use posthaste_store::{PageKey, Registry};
 use tracing::Instrument;
+
+use crate::plan::Arrived;
 
 /// Roots that change while their pages are read are read so often.
 const TRIES: u32 = 5;
@@ -46,9 +47,13 @@ impl Routes {
         Self(vec![Arc::new(webhooks)])
     }
 
-    /// Those of a share.
-    pub(crate) fn within(&self, share: Share) -> impl Iterator<Item = &Routed> {
-        self.0.iter().flat_map(|page| page.iter()).filter(move |(id, _)| share.has(*id))
+    /// Those that an event goes to: the webhooks of its share, or some of them only.
+    pub(crate) fn for_which(&self, arrived: &Arrived) -> impl Iterator<Item = &Routed> {
+        let all = self.0.iter().flat_map(|page| page.iter());
+        all.filter(|(id, _)| {
+            let only = &arrived.only;
+            arrived.share.has(*id) && (only.is_empty() || only.binary_search(id).is_ok())
+        })
     }
 }
 

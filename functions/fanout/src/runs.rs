@@ -19,12 +19,9 @@
 //! last delivery of a part has been attempted, or skipped, the next part goes out. When that takes
 //! longer than deliveries are held, the rest goes out all the same.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, future::join_all, stream};
+use futures::{StreamExt, stream};
 use posthaste_domain::{
     delivery::task::{MAX_DELIVERIES, parts},
     event::Event,
@@ -33,11 +30,11 @@ use posthaste_domain::{
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::{clock, random};
-use posthaste_store::{EventQuery, Hold, HoldAt, Holding, StoreError, Within};
+use posthaste_store::{Hold, HoldAt, Holding, Within};
 
 use crate::{
     fanout::{Fanout, Ledger},
-    plan::{Arrived, Continued, Earlier, End, Owed, Run, end_again, rest_of_run, task_of_run},
+    plan::{Continued, End, Owed, Run, end_again, rest_of_run, task_of_run},
 };
 
 /// So many runs are held for or ended side by side.
@@ -45,9 +42,6 @@ const CONCURRENT_RUNS: usize = 16;
 /// It is looked so often whether what goes before an end is held, or attempted: after 5, 10, 20, 40
 /// and 60 s more.
 const END_TRIES: u32 = 5;
-/// So many of a millisecond's events are read: a call has up to 100, of 4 MiB together.
-const MAX_EARLIER: u16 = 500;
-const MAX_EARLIER_PAGES: usize = 5;
 /// So many holds are read that are among those of one call: as many as a call has events, with room
 /// for those of others.
 const MAX_HELD: usize = 1_000;
@@ -98,44 +92,6 @@ impl Fanout {
         }
     }
 
-    /// Reads what was published before each end in the same call, by the end's record.
-    pub(crate) async fn earlier(&self, arrived: &[Arrived]) -> BTreeMap<usize, Earlier> {
-        let ends = arrived.iter().filter(|arrived| arrived.share.ends && arrived.share.before > 0);
-        let read = ends.filter(|arrived| arrived.share.rest.is_none()).map(async |arrived| {
-            let events = self.published_with(&arrived.event).await.unwrap_or_else(|error| {
-                tracing::error!(event.id = %arrived.event.id, %error, "what goes before an end \
-                    could not be read");
-                Vec::new()
-            });
-            (arrived.record, Earlier { events })
-        });
-        join_all(read).await.into_iter().collect()
-    }
-
-    /// The events of the same millisecond, in which those of the same call are.
-    async fn published_with(&self, event: &Event) -> Result<Vec<Event>, StoreError> {
-        let (mut events, mut after) = (Vec::new(), None);
-        for _ in 0..MAX_EARLIER_PAGES {
-            let since = event.id.time();
-            let query = EventQuery {
-                limit: MAX_EARLIER,
-                after,
-                since: Some(since),
-                until: Some(since + Duration::from_millis(1)),
-                event_type: None,
-                subject: None,
-                descending: false,
-            };
-            let page = self.events.list(&event.workspace, &query).await?;
-            events.extend(page.items);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        Ok(events)
-    }
-
     async fn end(&self, end: End, ledger: &Ledger) {
         let run = &end.run;
         let ended = async {
@@ -154,6 +110,7 @@ impl Fanout {
                 .records
                 .progress([(run.workspace.clone(), run.webhook, first)])
                 .await;
+            anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
             let is_attempted = progress.items.contains_key(&first);
             if !is_attempted && !end.again && end.share.tries < END_TRIES {
                 return send(&self.shares, end_again(&end)?).await;
@@ -193,6 +150,7 @@ impl Fanout {
             return Ok(true);
         }
         let made = self.deliveries.records.progress(missing.iter().cloned()).await;
+        anyhow::ensure!(made.unread.is_empty(), "a record could not be read");
         Ok(missing.iter().all(|(_, _, delivery)| made.items.contains_key(delivery)))
     }
 

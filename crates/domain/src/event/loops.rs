@@ -65,11 +65,15 @@ pub fn check<'a>(
 /// Reads the hops of an event that comes straight to the queue, from the attribute beside its
 /// message: 0 if there is none.
 pub fn beside_message(text: Option<&str>) -> Result<u8, Invalid> {
-    match text.map(|text| largest(text.as_bytes())) {
-        None => Ok(0),
-        Some(Ok(hops)) if hops > MAX_HOPS => Err(too_many()),
-        Some(hops) => hops,
-    }
+    let Some(text) = text else { return Ok(0) };
+    let hops = largest(text.as_bytes())?;
+    check_hops(hops)?;
+    Ok(hops)
+}
+
+/// Refuses an event that has had too many hops.
+pub fn check_hops(hops: u8) -> Result<(), Invalid> {
+    if hops > MAX_HOPS { Err(too_many()) } else { Ok(()) }
 }
 
 /// Reads the largest number of the header. A proxy may have joined several headers into one, with

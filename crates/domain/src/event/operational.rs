@@ -2,13 +2,14 @@
 //! events take.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    Invalid,
     delivery::attempt::Failure,
     endpoint::health::{Disabled, Reason},
-    event::{Event, event_type::EventType},
+    event::{Event, catalogue, event_type::EventType},
     id::{DeliveryId, EventId, WebhookId},
     webhook::Webhook,
 };
@@ -136,6 +137,34 @@ impl Operation<'_> {
     }
 }
 
+/// The members of the data of `delivery.exhausted` that its id derives from.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GivenUp {
+    delivery_id: DeliveryId,
+    attempts: u32,
+}
+
+/// Refuses an event of an operational type with an id that Posthaste does not give it. This keeps a
+/// service from publishing one by mistake, for example by passing on what a webhook brought it. It
+/// is no protection against somebody who makes the id as Posthaste does.
+pub fn check_id(event: &Event) -> Result<(), Invalid> {
+    let name = event.event_type.as_str();
+    if !catalogue::is_operational(&event.event_type) {
+        return Ok(());
+    }
+    let about = match serde_json::from_str::<GivenUp>(event.data.get()) {
+        Ok(GivenUp { delivery_id, attempts }) => Some(format!("{delivery_id}#{attempts}")),
+        Err(_) => event.subject.clone(),
+    };
+    let id = about.map(|about| EventId::of_operation(name, &about, event.timestamp));
+    if id == Some(event.id) {
+        return Ok(());
+    }
+    let message = format!("{name} is published by Posthaste alone");
+    Err(Invalid::field("type", "reserved_event_type", message))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -177,10 +206,14 @@ mod tests {
             schema.check(&event.data, "data", &mut Budget::default()).unwrap();
             assert!(catalogue::is_operational(&event.event_type));
             assert_eq!(event.id.time(), now);
+            check_id(&event).unwrap();
+            let forged = Event { id: testing::event(1, "a", "{}").id, ..event.clone() };
+            assert_eq!(check_id(&forged).unwrap_err().code, "reserved_event_type");
             assert!(!event.data.get().contains("secret"), "{}", event.data);
             told.push(serde_json::to_string(&event).unwrap());
         }
         insta::assert_snapshot!(told.join("\n"));
+        check_id(&event).unwrap();
         let relayed = Event { hops: 3, ..event };
         let news =
             Operation::Exhausted { delivery, event: &relayed, attempts: 4, at: now, error: None }

@@ -1,6 +1,7 @@
 //! The process that an event belongs to, as the Spektr documents carry it in `data`: `processType`
 //! and `contextId`.
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -12,11 +13,14 @@ use crate::{
 const END: &str = "process_run_end";
 
 /// The facts about an event's process that its `data` has. A member that is not a text is ignored.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Process {
     /// The type of the process, such as `monitoring`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process_type: Option<String>,
     /// The id of the process's run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_id: Option<String>,
 }
 

@@ -329,7 +329,7 @@ fn an_event_whose_stored_schema_is_none_any_more_is_refused_and_not_taken_unchec
     let body = r#"{"workspace":"acme","type":"invoice.paid","data":{}}"#;
     let origin = Origin { message_id: "1", sent, kept: None };
     let arrived = Arrived::parse(body, origin, &Workspace::parse("default").unwrap()).unwrap();
-    assert_eq!(arrived.event.check(Some(&own)).unwrap_err().code, UNUSABLE_SCHEMA);
+    assert_eq!(arrived.event.check(Some(&own.compile())).unwrap_err().code, UNUSABLE_SCHEMA);
 }
 
 #[test]

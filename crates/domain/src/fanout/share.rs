@@ -8,14 +8,15 @@
 //!
 //! Work that can't be done yet is a share, too: the end of a run, which waits until the events
 //! before it are held; the rest of a long run, which waits until the part before it has been
-//! attempted; and a webhook whose subscription this version can't read.
+//! attempted; and webhooks whose subscriptions this version can't read.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::Event,
+    Invalid,
+    event::{Event, MAX_EVENT_BYTES, loops},
     id::{DeliveryId, EventId, WebhookId},
     message::version::{self, Unreadable},
 };
@@ -91,19 +92,43 @@ impl Share {
 pub struct Shared<'a> {
     /// The share.
     pub share: Share,
+    /// The only webhooks of the share that are left to be done, in the order of their ids; empty
+    /// if all of them are. The version before does not know this field and does them all, so
+    /// `again` has to be set beside it.
+    #[serde(default, skip_serializing_if = "<[WebhookId]>::is_empty")]
+    pub only: Cow<'a, [WebhookId]>,
     /// The event, which is stored already.
     pub event: Cow<'a, Event>,
 }
 
 impl<'a> Shared<'a> {
-    /// Writes the message for a share of an event.
-    pub fn message(share: Share, event: &'a Event) -> serde_json::Result<String> {
-        serde_json::to_string(&Self { share, event: Cow::Borrowed(event) })
+    /// Writes the message for a share of an event: for all its webhooks, or for these only.
+    pub fn message(
+        share: Share,
+        only: &'a [WebhookId],
+        event: &'a Event,
+    ) -> serde_json::Result<String> {
+        serde_json::to_string(&Self {
+            share,
+            only: Cow::Borrowed(only),
+            event: Cow::Borrowed(event),
+        })
     }
 
     /// Reads a message of the events queue; none if it carries an event and no share.
     pub fn parse(body: &str) -> Option<Result<Shared<'static>, Unreadable>> {
         body.starts_with(r#"{"share":"#).then(|| version::read(body))
+    }
+
+    /// Refuses an event that `fanout` would not have taken either. Anybody who may send to the
+    /// events queue can send a share.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let bytes = self.event.data.get().len();
+        if bytes > MAX_EVENT_BYTES {
+            let message = format!("an event takes at most {MAX_EVENT_BYTES} bytes");
+            return Err(Invalid::too_large(Some("event.data".to_owned()), message));
+        }
+        loops::check_hops(self.event.hops)
     }
 }
 
@@ -124,7 +149,7 @@ mod tests {
     fn a_share_travels_with_its_event() {
         let event = event(1, "order.created", r#"{"n": 1.0}"#);
         let message =
-            Shared::message(Share::ALL.part(WebhookId(1), WebhookId(1000)), &event).unwrap();
+            Shared::message(Share::ALL.part(WebhookId(1), WebhookId(1000)), &[], &event).unwrap();
         insta::assert_snapshot!("a_share", message);
         let read = Shared::parse(&message).unwrap().unwrap();
         assert_eq!(
@@ -132,9 +157,33 @@ mod tests {
             (WebhookId(1), WebhookId(1000), r#"{"n": 1.0}"#)
         );
         let share = Share { ends: true, before: 3, again: true, tries: 2, ..Share::ALL };
-        let message = Shared::message(share, &event).unwrap();
+        let message = Shared::message(share, &[], &event).unwrap();
         insta::assert_snapshot!("a_share_of_ends", message);
         assert_eq!(Shared::parse(&message).unwrap().unwrap().share, share);
+    }
+
+    #[test]
+    fn a_share_can_be_for_some_of_its_webhooks_only() {
+        let event = event(1, "order.created", "{}");
+        let share = Share { again: true, ..Share::ALL.part(WebhookId(2), WebhookId(9)) };
+        let message = Shared::message(share, &[WebhookId(2), WebhookId(9)], &event).unwrap();
+        insta::assert_snapshot!("a_share_of_some_webhooks", message);
+        let read = Shared::parse(&message).unwrap().unwrap();
+        assert_eq!((read.share, read.only.as_ref()), (share, &[WebhookId(2), WebhookId(9)][..]));
+    }
+
+    #[test]
+    fn a_share_has_no_event_that_would_not_be_taken_by_itself() {
+        let shared = |hops, bytes| {
+            let data = format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes));
+            let event = Event { hops, ..event(1, "order.created", &data) };
+            let event = Cow::Owned(event);
+            let shared = Shared { share: Share::ALL, only: Cow::default(), event };
+            shared.check().map_err(|invalid| invalid.code)
+        };
+        assert_eq!(shared(5, MAX_EVENT_BYTES - 8), Ok(()));
+        assert_eq!(shared(5, MAX_EVENT_BYTES - 7), Err("too_large"));
+        assert_eq!(shared(6, 0), Err(loops::CODE));
     }
 
     #[test]

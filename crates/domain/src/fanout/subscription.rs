@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{
-        Event, catalogue,
-        event_type::EventPattern,
+        catalogue,
+        event_type::{EventPattern, EventType},
         process::{self, Process},
     },
     id::WebhookId,
@@ -83,16 +83,15 @@ impl Subscription {
         })
     }
 
-    /// Decides the way of an event to this webhook. A paused or disabled webhook has one too: its
+    /// Decides the way of an event of this type and process to this webhook. A paused or disabled webhook has one too: its
     /// deliveries are recorded as skipped.
     ///
     /// The end of a run is an end also for a webhook that does not subscribe to it: held events
     /// must not wait for their deadline.
-    pub fn route(&self, event: &Event, process: &Process) -> Route {
-        let timing =
-            filter::timing(&self.events, &self.filters, self.timing, &event.event_type, process);
+    pub fn route(&self, event_type: &EventType, process: &Process) -> Route {
+        let timing = filter::timing(&self.events, &self.filters, self.timing, event_type, process);
         match (&process.context_id, timing) {
-            (Some(context), timing) if process::ends(&event.event_type) && self.holds => {
+            (Some(context), timing) if process::ends(event_type) && self.holds => {
                 Route::End { context: context.clone(), wanted: timing.is_some() }
             }
             (_, None) => Route::Ignore,

@@ -91,6 +91,10 @@ proptest! {
         prop_assert_eq!(EventId::new(at(ms + 1), &y).of(mark, b).place_in_call_of(&id), None);
         let another_mark = [mark[0], !mark[1], mark[2], mark[3]];
         prop_assert_eq!(EventId::new(at(ms), &y).of(another_mark, b).place_in_call_of(&id), None);
+        prop_assert_eq!(id.call(), other.call());
+        prop_assert_eq!(other.place_in_call_of(&id.call()), Some(b));
+        prop_assert!(id.first_at_place(b) < other && other < id.first_at_place(b + 1) || b == 4095);
+        prop_assert_ne!(EventId::new(at(ms), &y).of(another_mark, b).call(), id.call());
         prop_assert_eq!(a.cmp(&b).is_lt(), id < other && a != b);
         prop_assert_eq!((id.time(), id.is_ours(), id.0.get_version_num()), (at(ms), true, 7));
         prop_assert_eq!(EventId::of_call(at(ms), &x, a).of(mark, a).0.get_version_num(), 8);

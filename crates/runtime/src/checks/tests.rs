@@ -6,6 +6,7 @@ use std::{
 };
 
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use posthaste_domain::event::schema::{MAX_STEPS, MAX_STEPS_OF_CALL};
 use serde_json::Value;
 
 use super::*;
@@ -37,6 +38,18 @@ async fn a_check_that_panics_is_answered_and_its_process_goes_on() {
     let checks = with_time(MINUTE);
     assert_eq!(checks.run(|| assert_eq!(1, 2)).await, Err(Unchecked));
     assert!(!checks.stuck.load(Ordering::Relaxed));
+}
+
+/// `ingest` compiles the schemas of a call and checks all its events in one check.
+#[test]
+fn a_legal_publishing_call_is_checked_in_time() {
+    let template = include_str!("../../../../template.yaml");
+    let globals = template.split("\nGlobals:\n").nth(1).unwrap();
+    let memory = globals.split("MemorySize: ").nth(1).unwrap().lines().next().unwrap();
+    let slower = f64::from(MB_OF_A_PROCESSOR) / memory.parse::<f64>().unwrap();
+    let events = u32::try_from(MAX_STEPS_OF_CALL.div_ceil(MAX_STEPS)).unwrap();
+    let longest = (COMPILING + CHECKING * events).mul_f64(slower);
+    assert!(longest < TIME, "{longest:?}");
 }
 
 /// The name of the test that is a function's process when the Runtime API's address is given.

@@ -1,13 +1,19 @@
-//! Checks how long events are kept.
+//! Checks how long events are kept, and what reading the events of a call takes.
 
 use std::time::Duration;
 
-use posthaste_domain::{Timestamp, event::Event};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use posthaste_domain::{
+    Timestamp,
+    event::{Event, process::Process},
+    id::EventId,
+};
 use posthaste_store::Events;
 
-use crate::table;
+use crate::{reads, table};
 
 const DAY: u64 = 24 * 60 * 60;
+const MONTH: Duration = Duration::from_secs(30 * DAY);
 
 /// A service may give an event an id of up to 30 days back, which is longer than some deployments
 /// keep events.
@@ -26,4 +32,74 @@ async fn an_event_with_an_old_id_is_kept_from_now_on() {
         (now + Duration::from_secs(28 * DAY)).as_second(),
         "retention, and 7 days for replays"
     );
+}
+
+/// The event at a place of a call, with so many bytes of text and a run of its own.
+fn event_of_call(mark: [u8; 4], place: usize, bytes: usize) -> Event {
+    let entropy = [u8::try_from(place).unwrap(); 10];
+    let id = EventId::new(Timestamp::from_second(1_700_000_000).unwrap(), &entropy).of(mark, place);
+    let text = "x".repeat(bytes);
+    let json = format!(
+        r#"{{"id":"{id}","type":"service_run","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{{"processType":"onboarding","contextId":"run-{place}","text":"{text}"}}}}"#
+    );
+    serde_json::from_str(&json).unwrap()
+}
+
+async fn store(client: &Client, all: &[Event]) -> Events {
+    let events = Events::new(client.clone(), table::NAME);
+    assert!(events.put(all, MONTH, Timestamp::UNIX_EPOCH).await.unwrap().is_empty());
+    events
+}
+
+#[tokio::test]
+async fn the_events_of_a_call_are_read_once_and_without_those_behind_the_wanted_places() {
+    const LARGE: usize = 250 * 1024;
+    let client = table::create().await;
+    let mut all: Vec<Event> = (0..15).map(|place| event_of_call([7; 4], place, LARGE)).collect();
+    all.extend((15..20).map(|place| event_of_call([7; 4], place, 10)));
+    all.extend((20..25).map(|place| event_of_call([7; 4], place, LARGE)));
+    all.extend((15..30).map(|place| event_of_call([8; 4], place, 10)));
+    store(&client, &all).await;
+    let (client, meter) = reads::metered(&client);
+    let events = Events::new(client, table::NAME);
+    let (workspace, call) = (&all[0].workspace, all[3].id.call());
+
+    let mut read = events.of_call(workspace, call, 0..20).await.unwrap();
+    // An item of 250 KiB takes 32 units and a half, read eventually consistently.
+    let (calls, units) = meter.taken();
+    assert!(calls <= 16 && units <= 15.0 * 32.0 + 16.0, "{calls} calls, {units} units");
+    read.sort_by_key(|event| event.place);
+    let expected: Vec<_> = (0..20).map(|place| (place, all[place].id)).collect();
+    assert_eq!(read.iter().map(|event| (event.place, event.id)).collect::<Vec<_>>(), expected);
+    assert!(read.iter().zip(&all).all(|(read, event)| read.process == Process::of(event)));
+
+    let rest = events.of_call(workspace, call, 15..20).await.unwrap();
+    let (calls, units) = meter.taken();
+    assert!(calls <= 8 && units <= 8.0, "{calls} calls, {units} units");
+    assert_eq!(rest.len(), 5);
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_tell_its_process_beside_its_data_is_read_itself() {
+    let client = table::create().await;
+    let mut all: Vec<Event> = (0..3).map(|place| event_of_call([7; 4], place, 10)).collect();
+    let data = format!(r#"{{"contextId":"{}"}}"#, "x".repeat(2_000));
+    all[2].data = serde_json::value::RawValue::from_string(data).unwrap();
+    let events = store(&client, &all).await;
+    let partition = format!("acme#{}", all[1].id.spread() % 8);
+    // An earlier version stored it.
+    client
+        .update_item()
+        .table_name(table::NAME)
+        .key("pk", AttributeValue::S(partition))
+        .key("sk", AttributeValue::S(all[1].id.to_string()))
+        .update_expression("REMOVE process")
+        .condition_expression("attribute_exists(process)")
+        .send()
+        .await
+        .unwrap();
+    let mut read = events.of_call(&all[0].workspace, all[0].id.call(), 0..3).await.unwrap();
+    read.sort_by_key(|event| event.place);
+    let processes: Vec<Process> = read.into_iter().map(|event| event.process).collect();
+    assert_eq!(processes, all.iter().map(Process::of).collect::<Vec<_>>());
 }

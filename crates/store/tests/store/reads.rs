@@ -27,11 +27,11 @@ const WEBHOOK: WebhookId = WebhookId(7);
 
 /// Adds up what the calls of a client took.
 #[derive(Debug, Clone, Default)]
-struct Meter(Arc<Mutex<(usize, f64)>>);
+pub(crate) struct Meter(Arc<Mutex<(usize, f64)>>);
 
 impl Meter {
     /// Returns how many calls there were, and their read units, since the last time somebody asked.
-    fn taken(&self) -> (usize, f64) {
+    pub(crate) fn taken(&self) -> (usize, f64) {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
@@ -62,7 +62,7 @@ impl Intercept for Meter {
     }
 }
 
-fn metered(client: &Client) -> (Client, Meter) {
+pub(crate) fn metered(client: &Client) -> (Client, Meter) {
     let meter = Meter::default();
     (Client::from_conf(client.config().to_builder().interceptor(meter.clone()).build()), meter)
 }

@@ -6,6 +6,8 @@ use posthaste_domain::{
 };
 use serde_json::json;
 
+use posthaste_store::CallEvent;
+
 use super::*;
 use crate::routes::Routed;
 
@@ -31,11 +33,18 @@ fn webhook(id: u64, settings: serde_json::Value) -> Webhook {
     }
 }
 
-fn arrived(record: usize, name: &str, data: &str) -> Arrived {
+pub(crate) fn arrived(record: usize, name: &str, data: &str) -> Arrived {
     let json = format!(
         r#"{{"id":"01896b5d-3648-7000-8000-0000000000{record:02x}","type":"{name}","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{data}}}"#
     );
-    Arrived { record, event: serde_json::from_str(&json).unwrap(), share: Share::ALL, again: false }
+    Arrived {
+        record,
+        event: serde_json::from_str::<Event>(&json).unwrap().into(),
+        is_stored: false,
+        share: Share::ALL,
+        only: Vec::new(),
+        again: false,
+    }
 }
 
 fn plan(arrived: &[Arrived], webhooks: Vec<Webhook>, unreadable: Vec<WebhookId>) -> Plan {
@@ -43,7 +52,7 @@ fn plan(arrived: &[Arrived], webhooks: Vec<Webhook>, unreadable: Vec<WebhookId>)
     let mut routed: Vec<Routed> =
         readable.chain(unreadable.into_iter().map(|id| (id, None))).collect();
     routed.sort_unstable_by_key(|(id, _)| *id);
-    Plan::new(arrived, &[(workspace(), Routes::of(routed))].into(), &BTreeMap::new()).unwrap()
+    Plan::new(arrived, &[(workspace(), Routes::of(routed))].into(), &Earlier::default()).unwrap()
 }
 
 const RUN: &str = r#"{"contextId":"run-1"}"#;
@@ -83,24 +92,59 @@ fn holds_and_ends_are_kept_by_run() {
     assert_eq!(plan.open(4), [1, 1, 1, 1]);
 }
 
-#[test]
-fn a_webhook_that_can_not_be_read_is_looked_at_again_by_itself() {
-    let plan = plan(
-        &[arrived(0, "process_run_end", RUN)],
-        vec![webhook(1, json!({}))],
-        vec![WebhookId(2)],
-    );
-    assert_eq!((plan.tasks.len(), plan.shares.len(), plan.open(1)), (1, 1, vec![2]));
-    let Shared { share, event } = Shared::parse(&plan.shares[0].message.body).unwrap().unwrap();
-    assert_eq!((share.from, share.to, share.tries), (WebhookId(2), WebhookId(2), 1));
-    assert_eq!(plan.shares[0].message.delay, Duration::from_secs(60));
+/// The event that a message brings, as fan-out reads it.
+fn brought(outgoing: &Outgoing) -> Arrived {
+    let Shared { share, only, event } = Shared::parse(&outgoing.message.body).unwrap().unwrap();
+    Arrived {
+        event: Arc::new(event.into_owned()),
+        is_stored: true,
+        share,
+        only: only.into_owned(),
+        again: share.again,
+        ..arrived(0, "order.created", "{}")
+    }
+}
 
-    let after_an_hour = Arrived {
-        share: Share { tries: 60, ..share },
-        ..Arrived { event: event.into_owned(), ..arrived(0, "process_run_end", RUN) }
-    };
-    let plan = self::plan(&[after_an_hour], vec![webhook(1, json!({}))], vec![WebhookId(2)]);
-    assert_eq!((plan.tasks.len(), plan.shares.len(), plan.unreadable), (0, 0, [0].into()));
+#[test]
+fn webhooks_that_can_not_be_read_are_looked_at_again_by_themselves() {
+    let unreadable = || vec![WebhookId(2), WebhookId(4)];
+    let readable = || vec![webhook(1, json!({})), webhook(3, json!({}))];
+    let first = plan(&[arrived(0, "process_run_end", RUN)], readable(), unreadable());
+    assert_eq!((first.tasks.len(), first.shares.len(), first.open(1)), (2, 1, vec![3]));
+    let again = brought(&first.shares[0]);
+    let Share { from, to, tries, .. } = again.share;
+    assert_eq!((from, to, tries), (WebhookId(2), WebhookId(4), 1));
+    assert_eq!((again.only.as_slice(), again.again), (unreadable().as_slice(), true));
+    assert_eq!(first.shares[0].message.delay, Duration::from_secs(60));
+
+    // One of them can be read by then. The third webhook, which is between them, is done.
+    let webhooks = [readable(), vec![webhook(4, json!({}))]].concat();
+    let then = plan(&[again], webhooks, vec![WebhookId(2)]);
+    assert_eq!((then.tasks.len(), then.shares.len()), (1, 1));
+    let task = Task::parse(&then.tasks[0].message.body).unwrap();
+    assert_eq!((task.webhook, task.recorded), (WebhookId(4), true));
+    let left = brought(&then.shares[0]);
+    assert_eq!((left.only.as_slice(), left.share.tries), (&[WebhookId(2)][..], 2));
+
+    let after_an_hour = Arrived { share: Share { tries: 60, ..left.share }, ..left };
+    let given_up = plan(&[after_an_hour], readable(), vec![WebhookId(2)]);
+    assert_eq!(
+        (given_up.tasks.len(), given_up.shares.len(), given_up.unreadable),
+        (0, 0, [0].into())
+    );
+}
+
+#[test]
+fn an_event_is_one_message_for_all_webhooks_that_can_not_be_read() {
+    let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(250 * 1024));
+    let events = [0, 1].map(|record| arrived(record, "order.created", &large));
+    let unreadable: Vec<WebhookId> = (1..=1_000).map(|nth| WebhookId(nth * 2)).collect();
+    let plan = plan(&events, vec![webhook(1, json!({}))], unreadable[1..].to_vec());
+    assert_eq!(plan.shares.len(), 2);
+    for share in &plan.shares {
+        assert!(share.message.body.len() < 264 * 1024, "{}", share.message.body.len());
+        assert_eq!(brought(share).only, unreadable[1..]);
+    }
 }
 
 #[test]
@@ -155,15 +199,19 @@ fn the_end_of_a_run_is_put_off_and_its_event_goes_to_others_at_once() {
     let routes = routes(&[webhook(1, json!({ "timing": "process_end" })), webhook(2, json!({}))]);
     let whole =
         Arrived { share: Share { before: 3, ..Share::ALL }, ..arrived(0, "process_run_end", RUN) };
-    let first = Plan::new(&[whole], &routes, &BTreeMap::new()).unwrap();
+    let first = Plan::new(&[whole], &routes, &Earlier::default()).unwrap();
     assert_eq!((first.tasks.len(), first.ends.len(), first.shares.len()), (1, 0, 1));
     assert_eq!(first.shares[0].message.delay, Duration::from_secs(5));
-    let Shared { share, event } = Shared::parse(&first.shares[0].message.body).unwrap().unwrap();
+    let Shared { share, event, .. } =
+        Shared::parse(&first.shares[0].message.body).unwrap().unwrap();
     assert!(share.ends && share.before == 3);
 
-    let put_off =
-        Arrived { share, event: event.into_owned(), ..arrived(0, "process_run_end", RUN) };
-    let then = Plan::new(&[put_off], &routes, &BTreeMap::new()).unwrap();
+    let put_off = Arrived {
+        share,
+        event: Arc::new(event.into_owned()),
+        ..arrived(0, "process_run_end", RUN)
+    };
+    let then = Plan::new(&[put_off], &routes, &Earlier::default()).unwrap();
     assert_eq!((then.tasks.len(), then.ends.len(), then.shares.len()), (0, 1, 0));
 }
 
@@ -171,7 +219,7 @@ fn the_end_of_a_run_is_put_off_and_its_event_goes_to_others_at_once() {
 fn an_end_expects_what_its_call_has_before_it_and_the_webhook_holds() {
     let of_call = |nth: usize, name: &str, data: &str| {
         let event = arrived(0, name, data).event;
-        Event { id: event.id.of([7; 4], nth), ..event }
+        Event { id: event.id.of([7; 4], nth), ..(*event).clone() }
     };
     let before = vec![
         of_call(0, "service_run", RUN),
@@ -183,11 +231,18 @@ fn an_end_expects_what_its_call_has_before_it_and_the_webhook_holds() {
     let after = of_call(5, "service_run", RUN);
     let of_another_call = Event { id: before[3].id.of([8; 4], 3), ..before[3].clone() };
     let expected = |events: Vec<Event>| {
+        let members = events.iter().filter_map(|event| {
+            let place = event.id.place_in_call_of(&end.id)?;
+            let (event_type, process) = (event.event_type.clone(), Process::of(event));
+            Some((place, CallEvent { place, id: event.id, event_type, process }))
+        });
+        let call = (workspace(), end.id.call());
+        let earlier = Earlier(BTreeMap::from([(call, Arc::new(members.collect()))]));
         let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
         let share = Share { ends: true, before: 4, ..Share::ALL };
-        let arrived = Arrived { share, event: end.clone(), ..arrived(0, "process_run_end", RUN) };
-        let plan =
-            Plan::new(&[arrived], &routes, &BTreeMap::from([(0, Earlier { events })])).unwrap();
+        let event = Arc::new(end.clone());
+        let arrived = Arrived { share, event, ..arrived(0, "process_run_end", RUN) };
+        let plan = Plan::new(&[arrived], &routes, &earlier).unwrap();
         let (_, end) = plan.ends.first_key_value().unwrap();
         let again = Shared::parse(&end_again(end).unwrap().body).unwrap().unwrap().share;
         assert_eq!(
@@ -209,8 +264,7 @@ fn two_ends_of_one_run_are_two_and_two_copies_of_one_are_one() {
     let copy = Arrived { record: 1, ..first() };
     let second = Arrived { share, ..arrived(2, "process_run_end", RUN) };
     let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
-    let earlier = (0..3).map(|record| (record, Earlier::default())).collect();
-    let plan = Plan::new(&[first(), copy, second], &routes, &earlier).unwrap();
+    let plan = Plan::new(&[first(), copy, second], &routes, &Earlier::default()).unwrap();
     let records: Vec<Vec<usize>> =
         plan.ends.values().map(|end| end.records.iter().copied().collect()).collect();
     assert_eq!(records, [vec![0, 1], vec![2]]);
@@ -246,8 +300,12 @@ fn the_rest_of_a_long_run_is_asked_for_with_its_end() {
     let message = rest_of_run(&run, rest, &end.event, 3).unwrap();
     insta::assert_snapshot!(message.body);
 
-    let Shared { share, event } = Shared::parse(&message.body).unwrap().unwrap();
-    let plan = plan(&[Arrived { share, event: event.into_owned(), ..end }], Vec::new(), Vec::new());
+    let Shared { share, event, .. } = Shared::parse(&message.body).unwrap().unwrap();
+    let plan = plan(
+        &[Arrived { share, event: Arc::new(event.into_owned()), ..end }],
+        Vec::new(),
+        Vec::new(),
+    );
     assert_eq!((plan.rests.len(), plan.open(1)), (1, vec![1]));
     assert_eq!((&plan.rests[0].run, plan.rests[0].tries), (&run, 3));
 }

@@ -5,7 +5,7 @@ use crate::testing::{event, webhook};
 
 fn route(registration: serde_json::Value, event_type: &str, data: &str) -> Route {
     let event = event(1, event_type, data);
-    Subscription::of(&webhook(registration)).route(&event, &Process::of(&event))
+    Subscription::of(&webhook(registration)).route(&event.event_type, &Process::of(&event))
 }
 
 const RUN: &str = r#"{"processType":"onboarding","contextId":"run-1"}"#;
