@@ -32,7 +32,7 @@ const CALM: Duration = Duration::from_millis(500);
 /// told otherwise. The template of an earlier version has no such limits.
 fn parameters(subject: &Subject) -> BTreeMap<String, String> {
     let concurrency = subject.concurrency.to_string();
-    let limits = [("KeyRateLimit", "0"), ("ApiRateLimit", "10000"), ("ApiBurstLimit", "5000")];
+    let limits = [("CallRateLimit", "0"), ("ApiRateLimit", "10000"), ("ApiBurstLimit", "5000")];
     let known =
         limits.into_iter().filter(|(name, _)| subject.template.contains(&format!("  {name}:")));
     let mut parameters = subject.parameters.clone();

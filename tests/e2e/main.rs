@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api;
+mod call_limit;
 mod cloudevents;
 mod costs;
 mod dataspike;
@@ -14,7 +15,6 @@ mod history_waiting;
 mod hot_path;
 mod idempotency;
 mod isolation;
-mod key_limit;
 mod lanes;
 mod large;
 mod local;

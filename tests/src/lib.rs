@@ -73,12 +73,13 @@ impl Posthaste {
 
     /// Starts the system that another template declares.
     pub async fn with_template(template: String) -> Self {
-        // A key that makes the calls of a whole test is not to be refused.
-        Self::with_key_limit(template, 100_000).await
+        // A workspace that makes the calls of a whole test is not to be refused.
+        Self::with_call_limit(template, 100_000).await
     }
 
-    /// Starts the system that a template declares, with this many calls a second for each key.
-    pub async fn with_key_limit(template: String, per_second: u32) -> Self {
+    /// Starts the system that a template declares, with this many calls a second for each
+    /// workspace.
+    pub async fn with_call_limit(template: String, per_second: u32) -> Self {
         let lines = Lines::default();
         let log = LogSink::new({
             let lines = lines.clone();
@@ -87,7 +88,7 @@ impl Posthaste {
         let options = Options {
             // The tests run eight systems side by side.
             max_processes: 10,
-            parameters: BTreeMap::from([("KeyRateLimit".to_owned(), per_second.to_string())]),
+            parameters: BTreeMap::from([("CallRateLimit".to_owned(), per_second.to_string())]),
             log,
             ..Options::new(template, Functions::Processes(functions()))
         };
@@ -378,9 +379,13 @@ impl Api {
     pub async fn workspace(&self, name: &str) -> Self {
         let scopes =
             ["webhooks:manage", "events:publish", "events:read", "events:manage", "keys:manage"];
-        let key =
-            self.ok(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes })).await;
-        self.with_key(key["key"].as_str().unwrap())
+        self.with_new_key(json!({ "workspace": name, "scopes": scopes })).await
+    }
+
+    /// Makes a key, and returns the API as that key sees it.
+    pub async fn with_new_key(&self, key: Value) -> Self {
+        let made = self.ok(Method::POST, "/keys", key).await;
+        self.with_key(made["key"].as_str().unwrap())
     }
 }
 

@@ -88,8 +88,8 @@ pub enum ApiError {
     #[error("the workspace publishes more than {} events a second: repeat the \
         call in {} s", .0.per_second, .0.seconds)]
     RateLimited(OverLimit),
-    /// The API key makes more calls than it may.
-    #[error("the API key makes more than {} calls a second: repeat the \
+    /// The API keys of the workspace make more calls together than they may.
+    #[error("the workspace makes more than {} calls a second: repeat the \
         call in {} s", .0.per_second, .0.seconds)]
     TooManyCalls(OverLimit),
     /// Our fault. The cause is in the log, under the request's id.

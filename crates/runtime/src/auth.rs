@@ -14,7 +14,7 @@ use tracing::{Span, field::display};
 
 use crate::{api::ApiError, door::Door};
 
-/// The caller, whose key exists and has calls left.
+/// The caller, whose key exists and whose workspace has calls left.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The key's workspace: the only one that this call can touch.

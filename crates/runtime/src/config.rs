@@ -64,9 +64,10 @@ pub fn publish_limit() -> Result<Option<Limit>, ConfigError> {
     parsed("PUBLISH_RATE_LIMIT", "a number of events").map(Limit::of_events)
 }
 
-/// `KEY_RATE_LIMIT`: how many calls a second an API key may make; none where it is 0.
-pub fn key_limit() -> Result<Option<Limit>, ConfigError> {
-    parsed("KEY_RATE_LIMIT", "a number of calls").map(Limit::of_calls)
+/// `CALL_RATE_LIMIT`: how many calls a second the API keys of a workspace may make
+/// together; none where it is 0.
+pub fn call_limit() -> Result<Option<Limit>, ConfigError> {
+    parsed("CALL_RATE_LIMIT", "a number of calls").map(Limit::of_calls)
 }
 
 /// `SEAL_URLS`: whether webhooks' URLs are sealed where they are stored.

@@ -1,9 +1,9 @@
-//! The door decides who may come in: whether a call's API key exists, and whether the key has calls
-//! left.
+//! The door decides who may come in: whether a call's API key exists, and whether its workspace has
+//! calls left.
 //!
-//! A key is looked up once in some seconds ([`posthaste_domain::access::known_keys`]). Each call of
-//! a key takes a token of its bucket ([`posthaste_domain::access::tokens`]), and one that has read
-//! much takes further ones when it is over ([`weigh`]). A call without a valid key belongs to
+//! A key is looked up once in some seconds ([`posthaste_domain::access::known_keys`]). Each call
+//! takes a token of the workspace's bucket ([`posthaste_domain::access::tokens`]), whichever of its
+//! keys makes it, and one that has read much takes further ones when it is over ([`weigh`]). A call without a valid key belongs to
 //! nobody, so it takes none.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,24 +13,22 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use posthaste_domain::{
-    access::{
-        api_key::{ApiKey, KeyHash, KeyInfo},
-        known_keys::{Known, KnownKeys},
-        tokens::{self, Limit},
-    },
-    id::KeyId,
+use posthaste_domain::access::{
+    api_key::{ApiKey, KeyHash, KeyInfo},
+    known_keys::{Known, KnownKeys},
+    tokens::{self, Limit},
+    workspace::Workspace,
 };
 use posthaste_store::{Bucket, Registry};
 
 use crate::{api::ApiError, clock, limiter::Limiter, read_units};
 
 tokio::task_local! {
-    /// The key of the caller, as soon as it is known.
-    static CALLER: OnceLock<KeyId>;
+    /// The caller's workspace, as soon as it is known.
+    static CALLER: OnceLock<Workspace>;
 }
 
-/// The memory that this environment has of keys and of what they have left. Clones share it.
+/// The memory that this environment has of keys, and of the calls that their workspaces have left. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Door {
     registry: Registry,
@@ -39,19 +37,19 @@ pub struct Door {
 }
 
 impl Door {
-    /// `limit` is how many calls a second a key may make.
+    /// `limit` is how many calls a second the keys of a workspace may make together.
     pub fn new(limit: Option<Limit>, registry: Registry) -> Self {
         Self { limiter: Limiter::new(limit, registry.clone()), registry, known: Arc::default() }
     }
 
-    /// Counts a call of this key.
+    /// Looks the key up, and counts a call of its workspace.
     pub(crate) async fn enter(&self, key: &ApiKey) -> Result<KeyInfo, ApiError> {
         let info = self.look_up(key.hash()).await?.ok_or(ApiError::Unauthorized)?;
         // A call that nobody weighs has no place to write this down.
-        let _ = CALLER.try_with(|caller| caller.set(info.id));
-        self.limiter.admit(&Bucket::Calls(info.id), 1).await.map_err(|over| {
+        let _ = CALLER.try_with(|caller| caller.set(info.workspace.clone()));
+        self.limiter.admit(&Bucket::Calls(info.workspace.clone()), 1).await.map_err(|over| {
             if over.is_new {
-                tracing::info!(key.id = %info.id, workspace = %info.workspace, "an API key makes \
+                tracing::info!(key.id = %info.id, workspace = %info.workspace, "a workspace makes \
                     more calls than it may");
             }
             ApiError::TooManyCalls(over)
@@ -83,11 +81,11 @@ impl Door {
     }
 }
 
-/// A layer of an API's routes: a call that has read much counts as several calls of its key.
+/// A layer of an API's routes: a call that has read much counts as several calls of its workspace.
 pub async fn weigh(State(door): State<Door>, request: Request, next: Next) -> Response {
     let named = async {
         let response = next.run(request).await;
-        (response, CALLER.with(|caller| caller.get().copied()))
+        (response, CALLER.with(|caller| caller.get().cloned()))
     };
     let ((response, caller), units) =
         read_units::counted(CALLER.scope(OnceLock::new(), named)).await;

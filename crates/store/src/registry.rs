@@ -13,7 +13,7 @@
 //! | `counter` | `webhook` | `value` |
 //! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `ordered`, `expiresAt` |
 //! | `publish#<workspace>` | `limit` | `nextFree` (ns), `expiresAt`: the limit of publishing |
-//! | `calls#<key id>` | `limit` | the same: the limit of the calls of an API key |
+//! | `calls#<workspace>` | `limit` | the same: the limit of the calls of its API keys |
 //!
 //! Confidential values are sealed before they get here, and are read without being opened: see
 //! [`crate::KeyRing`].

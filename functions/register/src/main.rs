@@ -60,7 +60,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let url_policy = config::url_policy()?;
     let deliveries = Deliveries::new(dynamodb.clone(), config::text("DELIVERIES_TABLE")?);
     let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
-    let door = Door::new(config::key_limit()?, registry.clone());
+    let door = Door::new(config::call_limit()?, registry.clone());
     let shared = Shared {
         registry,
         events: Events::new(dynamodb, config::text("EVENTS_TABLE")?),

@@ -199,7 +199,7 @@ fn description(status: u16, first: Option<&Refusal>) -> &'static str {
 pub(super) fn shared() -> [(&'static str, Refusal); 3] {
     let unauthorized =
         "the call needs an Authorization header with a valid API key: Bearer spk_live_…";
-    let calls = "the API key makes more than 100 calls a second: repeat the call in 1 s";
+    let calls = "the workspace makes more than 100 calls a second: repeat the call in 1 s";
     let internal = "something went wrong on our side; the request id finds it in the log";
     [
         ("Unauthorized", Refusal::new(401, "unauthorized", unauthorized)),

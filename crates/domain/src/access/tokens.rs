@@ -1,9 +1,9 @@
 //! Limits that all environments of a function keep together, without a DynamoDB call for each call
 //! of the API.
 //!
-//! Two limits are kept in this way: how many events a second a workspace publishes through the API,
-//! where each event takes a token, and how many calls a second an API key makes, where each call
-//! takes one, and a call that reads much takes more ([`weight`]).
+//! Two limits of a workspace are kept in this way: how many events a second it publishes through
+//! the API, where each event takes a token, and how many calls a second its API keys make together,
+//! where each call takes one, and a call that reads much takes more ([`weight`]).
 //!
 //! The tokens come from one bucket, an item of the Registry. It is the generic cell rate algorithm,
 //! as in [`crate::webhook::rate_limit`]: its state is the time at which the next token is free, and
@@ -68,7 +68,7 @@ impl Limit {
         Self::new(per_second, MAX_EVENTS as u32)
     }
 
-    /// The limit on the calls that an API key makes. 0 means no limit, and a number that is too
+    /// The limit on the calls that the API keys of a workspace make. 0 means no limit, and a number that is too
     /// high means the highest limit.
     pub fn of_calls(per_second: u32) -> Option<Self> {
         Self::new(per_second, CALLS_AT_ONCE)

@@ -10,7 +10,6 @@ use posthaste_domain::{
         tokens::{Grant, Limit, Question},
         workspace::Workspace,
     },
-    id::KeyId,
 };
 
 use super::Registry;
@@ -32,8 +31,9 @@ const LIFE: Duration = Duration::from_secs(60 * 60);
 pub enum Bucket {
     /// The events that a workspace publishes.
     Publishing(Workspace),
-    /// The calls that an API key makes.
-    Calls(KeyId),
+    /// The calls that the API keys of a workspace make, all together. A limit for each key would
+    /// be none for a workspace, which can make as many keys as it likes.
+    Calls(Workspace),
 }
 
 impl Bucket {
@@ -42,7 +42,7 @@ impl Bucket {
     fn key(&self) -> Item {
         match self {
             Self::Publishing(workspace) => key(format!("publish#{workspace}"), "limit"),
-            Self::Calls(id) => key(format!("calls#{id}"), "limit"),
+            Self::Calls(workspace) => key(format!("calls#{workspace}"), "limit"),
         }
     }
 }

@@ -7,7 +7,6 @@ use posthaste_domain::{
         tokens::{Grant, Limit, Question},
         workspace::Workspace,
     },
-    id::KeyId,
 };
 use posthaste_store::{Bucket, Registry};
 
@@ -64,7 +63,7 @@ async fn a_bucket_fills_again_and_belongs_to_one_workspace() {
 #[tokio::test]
 async fn what_is_owed_is_taken_beyond_what_the_bucket_has_by_as_many_as_owe_at_once() {
     let registry = Registry::new(table::create().await, table::NAME);
-    let bucket = Bucket::Calls(KeyId::new(at(0), &[7; 10]));
+    let bucket = Bucket::Calls(Workspace::parse("acme").unwrap());
     let calls = Limit::of_calls(100).unwrap();
     let owed = join_all((0..10).map(|_| registry.owe_tokens(&bucket, calls, 50, at(10_000)))).await;
     let last = owed.into_iter().map(Result::unwrap).max();

@@ -451,6 +451,6 @@ async fn keys_types_calls_and_buckets() {
             .unwrap();
     }
     let calls = Limit::of_calls(100).unwrap();
-    registry.owe_tokens(&Bucket::Calls(info(1, None).id), calls, 50, at(0)).await.unwrap();
+    registry.owe_tokens(&Bucket::Calls(workspace()), calls, 50, at(0)).await.unwrap();
     insta::assert_snapshot!(stored(&client).await);
 }

@@ -1,4 +1,5 @@
-//! An API key may make only so many calls a second, and it is read only once in a while.
+//! The keys of a workspace may make only so many calls a second together, and a key is read only
+//! once in a while.
 
 use std::time::Instant;
 
@@ -7,9 +8,9 @@ use posthaste_tests::{Api, Posthaste};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// Starts a system whose keys may make a call a second, and ten at once.
+/// Starts a system whose workspaces may make a call a second, and ten at once.
 async fn limited() -> Posthaste {
-    Posthaste::with_key_limit(binaries::template().unwrap(), 1).await
+    Posthaste::with_call_limit(binaries::template().unwrap(), 1).await
 }
 
 async fn refused(api: &Api, method: Method, path: &str, body: Value) -> Option<u64> {
@@ -30,8 +31,8 @@ async fn refused(api: &Api, method: Method, path: &str, body: Value) -> Option<u
 }
 
 #[tokio::test]
-async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys_are_not_affected()
-{
+async fn every_call_of_a_workspace_counts_whichever_function_answers_it_and_others_are_not_affected()
+ {
     let posthaste = limited().await;
     // This call is the first of ten.
     let other = posthaste.api.workspace("other").await;
@@ -63,6 +64,22 @@ async fn every_call_of_a_key_counts_whichever_function_answers_it_and_other_keys
 }
 
 #[tokio::test]
+async fn two_keys_of_a_workspace_get_one_limit_together() {
+    let posthaste = limited().await;
+    // Making the key is the first of ten calls.
+    let second = posthaste.api.with_new_key(json!({ "scopes": ["webhooks:manage"] })).await;
+    let (began, mut passed) = (Instant::now(), 1);
+    for nth in 0..40 {
+        let api = if nth % 2 == 0 { &posthaste.api } else { &second };
+        if refused(api, Method::GET, "/webhooks", Value::Null).await.is_none() {
+            passed += 1;
+        }
+    }
+    let elapsed = began.elapsed().as_secs() + 1;
+    assert!((10..=10 + elapsed).contains(&passed), "{passed} calls in {elapsed} s");
+}
+
+#[tokio::test]
 async fn a_call_that_reads_much_counts_as_several() {
     let posthaste = limited().await;
     // With this item a list of the webhooks takes some 90 read units, which is the weight of four
@@ -91,7 +108,7 @@ async fn a_call_that_reads_much_counts_as_several() {
 async fn a_key_is_read_once_in_some_seconds_and_few_of_its_calls_ask_for_the_limit() {
     const WRONG: u64 = 30;
     const CALLS: u64 = 60;
-    let posthaste = Posthaste::with_key_limit(binaries::template().unwrap(), 100).await;
+    let posthaste = Posthaste::with_call_limit(binaries::template().unwrap(), 100).await;
     let publish = || posthaste.api.publish("order.created", json!({}));
     publish().await;
     let first = |operation| posthaste.calls("ingest", operation);
