@@ -98,7 +98,7 @@ impl Invalid {
 }
 
 /// The fields of a JSON object that have not been taken yet, each as the bytes it was written in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
     path: String,
     left: Vec<(String, &'a RawValue)>,
@@ -148,12 +148,6 @@ impl<'a> Fields<'a> {
         self.left.iter().any(|(other, _)| other == name)
     }
 
-    /// Returns the value of a field without taking it, if it is of this type.
-    pub(crate) fn peek<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
-        let (_, raw) = self.left.iter().find(|(other, _)| other == name)?;
-        serde_json::from_str(raw.get()).ok()
-    }
-
     /// Returns whether a field is there and not `null`.
     pub(crate) fn gives(&self, name: &str) -> bool {
         self.left.iter().any(|(other, raw)| other == name && raw.get() != "null")
@@ -167,7 +161,7 @@ impl<'a> Fields<'a> {
     fn raw_or_null(&mut self, name: Cow<'static, str>) -> Option<&'a RawValue> {
         let at = self.left.iter().position(|(other, _)| *other == name);
         self.known.push(name);
-        at.map(|at| self.left.swap_remove(at).1)
+        at.map(|at| self.left.remove(at).1)
     }
 
     /// Takes a field of this shape.
@@ -197,6 +191,21 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Takes a field of this shape only to complain about it. One that is `null` is no mistake where
+    /// it `is_optional`.
+    pub(crate) fn check<S: Shape>(
+        &mut self,
+        name: Cow<'static, str>,
+        is_optional: bool,
+    ) -> Result<(), Invalid> {
+        let at = self.at(&name);
+        match self.raw_or_null(name) {
+            Some(raw) if raw.get() != "null" => S::read(&at, raw).map(drop),
+            Some(_) if !is_optional => S::absent(&at).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// Adds a field that stands somewhere else.
     pub(crate) fn put(&mut self, name: &'static str, raw: &'a RawValue) -> Result<(), Invalid> {
         if self.has(name) {
@@ -210,6 +219,13 @@ impl<'a> Fields<'a> {
     /// that were asked for in another spelling.
     pub(crate) fn finish(self) -> Result<(), Invalid> {
         self.left.first().map_or(Ok(()), |(name, _)| Err(self.unknown(name)))
+    }
+
+    /// Says that all fields have been taken, in other words: `message` tells of one that is left.
+    pub(crate) fn finish_with(self, message: fn(&str) -> String) -> Result<(), Invalid> {
+        let Some((name, _)) = self.left.first() else { return Ok(()) };
+        let at = self.at(&cut(name));
+        Err(Invalid::field(&at, "unknown_field", message(&at)))
     }
 
     fn unknown(&self, name: &str) -> Invalid {

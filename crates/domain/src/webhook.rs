@@ -31,7 +31,7 @@ pub mod secret;
 mod settings;
 pub mod success;
 
-pub use registration::{Change, Registration};
+pub use registration::{Change, ChangeRequest, Registration};
 #[cfg(feature = "openapi")]
 pub use registration::{ChangeWebhook, RegisterWebhook};
 pub use settings::{MAX_PATTERNS, MAX_TIMEOUT_SECONDS, Settings};

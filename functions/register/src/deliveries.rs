@@ -16,12 +16,12 @@ use posthaste_runtime::{
     asked::Asked,
     keys::Keys,
 };
-use posthaste_store::{Deliveries, DeliveryRecord, Events, History};
+use posthaste_store::{Deliveries, DeliveryRecord, Events, History, Registry};
 
 use crate::{
     events,
     history::{self, Reader},
-    path::{InPath, Managed, Named},
+    path::{InPath, Named, NamedWebhook},
     webhooks,
 };
 
@@ -30,11 +30,13 @@ use crate::{
 const SETTLED: Duration = Duration::from_secs(60);
 
 pub(crate) async fn list(
-    Managed(webhook): Managed,
+    named: NamedWebhook,
+    State(registry): State<Registry>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
     Asked(asked): Asked<ListDeliveries>,
 ) -> Result<Response, ApiError> {
+    let webhook = named.read(&registry).await?;
     let ListDeliveries { page: Page { limit, after: before }, status, event_type, since, until } =
         asked;
     let history = History { limit, before, status, event_type, since, until };
@@ -43,12 +45,14 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn show(
-    Managed(webhook): Managed,
+    named: NamedWebhook,
     Named(id): Named<DeliveryId>,
+    State(registry): State<Registry>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
 ) -> Result<Response, ApiError> {
+    let webhook = named.read(&registry).await?;
     let record = match find(&deliveries, &webhook, id).await? {
         Found::Recorded(record) => record,
         Found::Waits(waits) => {

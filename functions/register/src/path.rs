@@ -3,7 +3,7 @@
 use std::{collections::HashMap, str::FromStr};
 
 use axum::{
-    extract::{FromRef, FromRequestParts, Path},
+    extract::{FromRequestParts, Path},
     http::request::Parts,
     response::{IntoResponse, Response},
 };
@@ -88,18 +88,11 @@ impl FromRequestParts<Shared> for NamedWebhook {
     }
 }
 
-/// The webhook that the path names. The caller may manage it.
-pub(crate) struct Managed(pub(crate) Webhook);
-
-impl FromRequestParts<Shared> for Managed {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Response> {
-        let NamedWebhook { workspace, id } = NamedWebhook::from_request_parts(parts, state).await?;
-        let found = Registry::from_ref(state).webhook(&workspace, id).await;
-        match found.map_err(|error| ApiError::from(error).into_response())? {
-            Some((webhook, _)) => Ok(Self(webhook)),
-            None => Err(WebhookId::MISSING.into_response()),
-        }
+impl NamedWebhook {
+    /// Reads the webhook. Whatever can be refused without a read comes first: the caller's scope,
+    /// the rest of the path, the query and the body.
+    pub(crate) async fn read(&self, registry: &Registry) -> Result<Webhook, ApiError> {
+        let found = registry.webhook(&self.workspace, self.id).await?;
+        found.map(|(webhook, _)| webhook).ok_or(WebhookId::MISSING)
     }
 }

@@ -22,12 +22,12 @@ use posthaste_runtime::{
     api::{ApiError, success},
     clock, random,
 };
-use posthaste_store::{Deliveries, Events, JobOwner};
+use posthaste_store::{Deliveries, Events, JobOwner, Registry};
 
 use crate::{
     deliveries::{self, Found},
     events,
-    path::{InPath, Managed, Named},
+    path::{InPath, Named, NamedWebhook},
     send_test::Tester,
 };
 
@@ -41,12 +41,14 @@ pub(crate) struct Queues {
 }
 
 pub(crate) async fn one(
-    Managed(webhook): Managed,
+    named: NamedWebhook,
     Named(id): Named<DeliveryId>,
+    State(registry): State<Registry>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
 ) -> Result<Response, ApiError> {
+    let webhook = named.read(&registry).await?;
     let Found::Recorded(record) = deliveries::find(&deliveries, &webhook, id).await? else {
         return Err(ApiError::DeliveryWaiting);
     };
@@ -64,13 +66,15 @@ pub(crate) async fn one(
 }
 
 pub(crate) async fn start(
-    Managed(webhook): Managed,
+    named: NamedWebhook,
+    State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
     State(Tester { retention, .. }): State<Tester>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let asked = StartReplay::parse(&body)?;
+    let webhook = named.read(&registry).await?;
     is_enabled(&webhook)?;
     let owner = (&webhook.workspace, webhook.id);
     let now = clock::now();
@@ -89,11 +93,13 @@ pub(crate) async fn start(
 }
 
 pub(crate) async fn show(
-    Managed(webhook): Managed,
+    named: NamedWebhook,
     Named(id): Named<JobId>,
+    State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
 ) -> Result<Response, ApiError> {
+    let webhook = named.read(&registry).await?;
     let job =
         deliveries.jobs.get((&webhook.workspace, webhook.id), id).await?.ok_or(JobId::MISSING)?;
     revive(&deliveries, &queues, &webhook, &job, clock::now()).await?;
@@ -101,10 +107,12 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn cancel(
-    Managed(webhook): Managed,
+    named: NamedWebhook,
     Named(id): Named<JobId>,
+    State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
 ) -> Result<Response, ApiError> {
+    let webhook = named.read(&registry).await?;
     let owner: JobOwner<'_> = (&webhook.workspace, webhook.id);
     let job = deliveries
         .jobs

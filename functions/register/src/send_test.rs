@@ -30,7 +30,7 @@ use posthaste_runtime::{
 use posthaste_sender::{Outcome, Request, Sender};
 use posthaste_store::{Deliveries, NewAttempt, Registry, Subject};
 
-use crate::path::Managed;
+use crate::path::NamedWebhook;
 
 /// API Gateway waits 30 s for an answer, in which the attempt has to be recorded too.
 const MAX_TIMEOUT: Duration = Duration::from_secs(20);
@@ -44,14 +44,16 @@ pub(crate) struct Tester {
 }
 
 pub(crate) async fn send(
-    Managed(webhook): Managed,
+    named: NamedWebhook,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(Tester { sender, retention }): State<Tester>,
     State(keys): State<Keys>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let event = event(&registry, &webhook, SendTest::parse(&body)?.r#type).await?;
+    let asked = SendTest::parse(&body)?;
+    let webhook = named.read(&registry).await?;
+    let event = event(&registry, &webhook, asked.r#type).await?;
     let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
     let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));
     let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;

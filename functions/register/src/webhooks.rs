@@ -15,7 +15,7 @@ use posthaste_domain::{
     id::WebhookId,
     input::Page,
     webhook::{
-        Change, Registration, Settings, Webhook,
+        Change, ChangeRequest, Registration, Settings, Webhook,
         rotation::{RotateSecret, Secrets},
         secret::Secret,
     },
@@ -32,7 +32,7 @@ use posthaste_store::{Deliveries, Place, Registry, Written};
 
 use crate::{
     nudge::Turns,
-    path::{InPath, Managed, NamedWebhook},
+    path::{InPath, NamedWebhook},
 };
 
 /// The number of times that a change is tried again when another call changed the webhook in
@@ -113,11 +113,12 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn show(
-    Managed(webhook): Managed,
+    named: NamedWebhook,
+    State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
 ) -> Result<Response, ApiError> {
-    let webhook = opened(&keys, webhook).await?;
+    let webhook = opened(&keys, named.read(&registry).await?).await?;
     let lane = deliveries.lanes.get(&webhook.workspace, webhook.id).await?;
     Ok(success(StatusCode::OK, WebhookAnswer::of(&webhook, &lane, clock::now())))
 }
@@ -130,13 +131,13 @@ pub(crate) async fn change(
     State(keys): State<Keys>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
+    let request = ChangeRequest::parse(&body, &policy)?;
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) =
             registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
         let was = Subscription::of(&webhook);
-        let Change { mut settings, headers, enables } =
-            Change::parse(&body, &webhook.settings, &policy)?;
+        let Change { mut settings, headers, enables } = request.applied_to(&webhook.settings)?;
         check_types(&registry, &workspace, &settings, Some(&webhook.settings)).await?;
         let moved = moved(&keys, &webhook, &settings.url).await?;
         settings = if moved {

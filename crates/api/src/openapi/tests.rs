@@ -15,7 +15,7 @@ use posthaste_domain::{
     delivery::replay::StartReplay,
     endpoint::url::UrlPolicy,
     event::{NewEvent, own_type::OwnEventType, sample::SendTest},
-    webhook::{Change, Registration, rotation::RotateSecret},
+    webhook::{ChangeRequest, Registration, rotation::RotateSecret},
 };
 use serde_json::{Value, json};
 
@@ -38,7 +38,8 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
         }
         "changeWebhook" => {
             let old = example::webhook(42, &example::spektr()).unwrap().settings;
-            Change::parse(body.as_bytes(), &old, &policy)?.settings.check_types(Some(&old), &[])
+            let request = ChangeRequest::parse(body.as_bytes(), &policy)?;
+            request.applied_to(&old)?.settings.check_types(Some(&old), &[])
         }
         "rotateSecret" => RotateSecret::parse(body.as_bytes()).map(|_| ()),
         "publishEvents" => {

@@ -22,7 +22,8 @@ use posthaste_domain::{
         openapi::{formatted, integer},
     },
     webhook::{
-        Change, ChangeWebhook, RegisterWebhook, Webhook, profile::Profile, rotation::RotateSecret,
+        ChangeRequest, ChangeWebhook, RegisterWebhook, Webhook, profile::Profile,
+        rotation::RotateSecret,
     },
 };
 use serde_json::{Value, json};
@@ -301,8 +302,10 @@ fn sick() -> Lane {
 fn changed(body: &Value) -> Option<Value> {
     let webhook = example::webhook(42, &example::spektr())?;
     let body = body.to_string();
-    let Change { settings, .. } =
-        Change::parse(body.as_bytes(), &webhook.settings, &UrlPolicy::default()).ok()?;
+    let settings = ChangeRequest::parse(body.as_bytes(), &UrlPolicy::default())
+        .and_then(|request| request.applied_to(&webhook.settings))
+        .ok()?
+        .settings;
     let updated_at = Timestamp::constant(NOW.as_second() + 3600, 0);
     shown(WebhookAnswer::of(
         &Webhook { settings, updated_at, ..webhook },

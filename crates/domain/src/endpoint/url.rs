@@ -15,6 +15,7 @@ use crate::{
 mod stored;
 
 pub use stored::StoredUrl;
+pub(crate) use stored::UrlText;
 
 const MAX_BYTES: usize = 2048;
 /// The longest name by RFC 1035, 2.3.4, as written with dots.

@@ -1,7 +1,8 @@
 //! Events as clients publish them.
 
 use jiff::Timestamp;
-use serde_json::value::RawValue;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Event, MAX_EVENT_BYTES, MAX_EVENTS, MAX_PUBLISH_BYTES, Published, timestamp::Moment};
 use crate::{
@@ -56,7 +57,7 @@ impl NewEvent {
         match fields.raw("events") {
             Some(list) => {
                 // An event with a list in it by mistake is told so before the list is looked at.
-                fields.finish()?;
+                fields.finish_with(beside_events)?;
                 EventList::read("events", list).map(Published::Many)
             }
             None if body.len() > MAX_EVENT_BYTES => Err(too_large(None)),
@@ -128,10 +129,16 @@ impl Shape for EventList {
 #[cfg(feature = "openapi")]
 crate::input::openapi::list_described!(EventList, NewEvent, 1, MAX_EVENTS);
 
+fn beside_events(name: &str) -> String {
+    format!(
+        "{name} is not taken beside events: a call has either events or the fields of one event"
+    )
+}
+
 /// The same shape, without what can't be sent over SQS.
 pub(crate) struct Sendable<S>(std::marker::PhantomData<S>);
 
-impl<S: Shape> Shape for Sendable<S>
+impl<S: Shape<Value: Serialize>> Shape for Sendable<S>
 where
     Self: crate::input::Documented,
 {
@@ -139,7 +146,11 @@ where
 
     fn read(at: &str, json: &RawValue) -> Result<S::Value, Invalid> {
         let value = S::read(at, json)?;
-        check_characters(at, json)?;
+        // The message has the value as it is written again: without the escapes of a text, and with
+        // those of an object, which is kept byte for byte.
+        let written =
+            to_raw_value(&value).map_err(|error| Invalid::malformed(error.to_string()))?;
+        check_characters(at, &written)?;
         Ok(value)
     }
 
@@ -175,4 +186,60 @@ pub(super) fn check_characters(at: &str, json: &RawValue) -> Result<(), Invalid>
 
 pub(super) fn too_large(field: Option<String>) -> Invalid {
     Invalid::too_large(field, format!("an event takes at most {MAX_EVENT_BYTES} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(body: &str) -> (String, &'static str) {
+        let invalid = NewEvent::parse_call(body.as_bytes()).unwrap_err();
+        (invalid.field.unwrap_or_default(), invalid.code)
+    }
+
+    #[test]
+    fn a_text_can_not_bring_in_an_escape_what_sqs_does_not_take() {
+        for field in ["subject", "reference"] {
+            for text in [r"\ufffe", r"a\uFFFF", "\u{fffe}", "a\u{ffff}"] {
+                let event = format!(r#"{{"type":"a","data":{{}},"{field}":"{text}"}}"#);
+                assert_eq!(complaint(&event), (field.to_owned(), "invalid_character"), "{event}");
+                let list = format!(r#"{{"events":[{{"type":"a","data":{{}}}},{event}]}}"#);
+                let at = format!("events[1].{field}");
+                assert_eq!(complaint(&list), (at, "invalid_character"), "{list}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_escape_in_data_stays_one_and_the_character_itself_is_refused() {
+        let data = r#"{"\ufffe":"\uFFFF\u0000"}"#;
+        let body = format!(r#"{{"type":"a","data":{data}}}"#);
+        let Ok(Published::One(event)) = NewEvent::parse_call(body.as_bytes()) else {
+            panic!("{body}")
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let event =
+            event.accept(EventId::new(now, &[1; 10]), Workspace::parse("acme").unwrap(), now);
+        let message = serde_json::to_string(&event).unwrap();
+        assert!(message.contains(data), "{message}");
+        let again = serde_json::from_str::<Event>(&message).unwrap();
+        assert_eq!(serde_json::to_string(&again).unwrap(), message);
+        assert_eq!(
+            complaint("{\"type\":\"a\",\"data\":{\"\u{ffff}\":1}}"),
+            ("data".to_owned(), "invalid_character")
+        );
+    }
+
+    #[test]
+    fn a_field_of_one_event_beside_a_list_is_told_what_a_call_has() {
+        for body in [
+            r#"{"type":"a","data":{},"events":5}"#,
+            r#"{"events":[{"type":"a","data":{}}],"type":"a"}"#,
+        ] {
+            let invalid = NewEvent::parse_call(body.as_bytes()).unwrap_err();
+            let message = "type is not taken beside events: a call has either events or the \
+                           fields of one event";
+            assert_eq!(invalid, Invalid::field("type", "unknown_field", message), "{body}");
+        }
+    }
 }

@@ -13,6 +13,9 @@ use std::borrow::Cow;
 /// - A field with `= value` may be absent or `null`, and is the value then.
 /// - An answer that has the same fields has the first paragraph of each doc comment. What follows
 ///   it is said of requests alone.
+/// - Fields within `given` are sent too, and described as the shape behind `as`. They are not read
+///   here, but given to `take` by someone who knows more than the body. So such a body has no
+///   [`Shape`](crate::input::Shape).
 /// - Fields after `beside` are not sent: they begin as their type's default.
 macro_rules! body {
     (
@@ -20,6 +23,12 @@ macro_rules! body {
         #[derive($($derive:path),+ $(,)?)]
         $(#[serde($($container:tt)+)])?
         $visibility:vis struct $Body:ident {
+            $(given {
+                $(
+                    $(#[doc = $told:literal])+
+                    pub $given:ident: $Given:ty as $GivenShape:ty,
+                )+
+            })?
             $(
                 $(#[doc = $doc:literal])+
                 $(#[serde($($serde:tt)+)])?
@@ -32,6 +41,7 @@ macro_rules! body {
         #[derive($($derive),+)]
         $(#[serde($($container)+)])?
         $visibility struct $Body {
+            $($($(#[doc = $told])+ pub $given: $Given,)+)?
             $($(#[doc = $doc])+ $(#[serde($($serde)+)])? pub $field: $Type,)+
             $($($(#[$attribute])+ pub $further: $Further,)+)?
         }
@@ -42,8 +52,10 @@ macro_rules! body {
             pub(crate) fn take(
                 fields: &mut $crate::input::Fields<'_>,
                 old: Option<&Self>,
+                $($($given: $Given,)+)?
             ) -> Result<Self, $crate::Invalid> {
                 Ok(Self {
+                    $($($given,)+)?
                     $($field: fields.take_or::<$crate::input::body!(@shape $Type $(, $Shape)?)>(
                         $crate::input::json_name(stringify!($field)),
                         old.map(|old| &old.$field),
@@ -52,32 +64,34 @@ macro_rules! body {
                     $($($further: Default::default(),)+)?
                 })
             }
+        }
 
-            /// Reads a whole body, which has these fields and no others.
-            #[allow(dead_code, reason = "what stands within another body is not read by itself")]
-            pub(crate) fn of_fields(
-                mut fields: $crate::input::Fields<'_>
-            ) -> Result<Self, $crate::Invalid> {
-                let body = Self::take(&mut fields, None)?;
-                fields.finish()?;
-                Ok(body)
+        impl $Body {
+            /// Complains about a field that is there and can't be taken, whatever held before.
+            #[allow(dead_code, reason = "only changes are looked at before it is known of what")]
+            pub(crate) fn check_fields(
+                fields: &mut $crate::input::Fields<'_>
+            ) -> Result<(), $crate::Invalid> {
+                $(fields.check::<$crate::input::body!(@shape $Type $(, $Shape)?)>(
+                    $crate::input::json_name(stringify!($field)),
+                    $crate::input::body!(@is_optional $($default)?),
+                )?;)+
+                Ok(())
             }
         }
 
-        impl $crate::input::Shape for $Body {
-            type Value = Self;
-
-            fn read(at: &str, json: &serde_json::value::RawValue) -> Result<Self, $crate::Invalid> {
-                Self::of_fields($crate::input::Fields::of_object(json, at)?)
-            }
-        }
+        $crate::input::body!(@whole $Body $(given $($given)+)?);
 
         #[cfg(feature = "openapi")]
         impl $crate::input::openapi::Body for $Body {
             const ABOUT: &str = concat!($($about, "\n"),+);
 
             fn fields() -> Vec<$crate::input::openapi::Field> {
-                vec![$($crate::input::openapi::Field::of::<$crate::input::body!(
+                vec![$($($crate::input::openapi::Field::of::<$GivenShape>(
+                    $crate::input::json_name(stringify!($given)),
+                    concat!($($told, "\n"),+),
+                    false,
+                ),)+)? $($crate::input::openapi::Field::of::<$crate::input::body!(
                     @shape $Type $(, $Shape)?
                 )>(
                     $crate::input::json_name(stringify!($field)),
@@ -87,6 +101,7 @@ macro_rules! body {
             }
 
             fn add_fields_to(named: &mut $crate::input::openapi::Named) {
+                $($(<$GivenShape as $crate::input::Shape>::add_to(named);)+)?
                 $(<$crate::input::body!(
                     @shape $Type $(, $Shape)?
                 ) as $crate::input::Shape>::add_to(named);)+
@@ -109,6 +124,28 @@ macro_rules! body {
 
             fn schemas(named: &mut $crate::input::openapi::Named) {
                 <Self as $crate::input::openapi::Body>::add_fields_to(named);
+            }
+        }
+    };
+    (@whole $Body:ident given $($given:ident)+) => {};
+    (@whole $Body:ident) => {
+        impl $Body {
+            /// Reads a whole body, which has these fields and no others.
+            #[allow(dead_code, reason = "what stands within another body is not read by itself")]
+            pub(crate) fn of_fields(
+                mut fields: $crate::input::Fields<'_>
+            ) -> Result<Self, $crate::Invalid> {
+                let body = Self::take(&mut fields, None)?;
+                fields.finish()?;
+                Ok(body)
+            }
+        }
+
+        impl $crate::input::Shape for $Body {
+            type Value = Self;
+
+            fn read(at: &str, json: &serde_json::value::RawValue) -> Result<Self, $crate::Invalid> {
+                Self::of_fields($crate::input::Fields::of_object(json, at)?)
             }
         }
     };

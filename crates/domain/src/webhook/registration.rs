@@ -3,8 +3,8 @@
 use super::Settings;
 use crate::{
     Invalid,
-    endpoint::url::{PublicUrl, StoredUrl, UrlPolicy},
-    input::{Fields, Optional, body},
+    endpoint::url::{PublicUrl, StoredUrl, UrlPolicy, UrlText},
+    input::{Fields, Optional, body, missing},
     webhook::{
         headers::{HeaderValue, Headers},
         profile::{Method, Profile},
@@ -48,40 +48,64 @@ pub struct Change {
 impl Registration {
     /// Reads the body of a registration. A field that is `null` is as good as absent.
     pub fn parse(body: &[u8], policy: &UrlPolicy) -> Result<Self, Invalid> {
-        let Change { settings, headers, .. } = read(Fields::of_body(body)?, None, policy)?;
+        let mut fields = Fields::of_body(body)?;
+        let url = url(&mut fields, policy)?.ok_or_else(|| missing("url"))?;
+        let Change { settings, headers, .. } = read(fields, StoredUrl::Open(url), None)?;
         Ok(Self { settings, headers: headers.unwrap_or_default() })
     }
 }
 
-impl Change {
-    /// Reads a change of `old` settings: a field that is absent stays, one that is `null` goes back
-    /// to its default.
-    pub fn parse(body: &[u8], old: &Settings, policy: &UrlPolicy) -> Result<Self, Invalid> {
-        read(Fields::of_body(body)?, Some(old), policy)
+/// The body of a change, read as far as it can be without the webhook that it changes.
+#[derive(Debug)]
+pub struct ChangeRequest<'a> {
+    fields: Fields<'a>,
+    url: Option<PublicUrl>,
+}
+
+impl<'a> ChangeRequest<'a> {
+    /// Reads the body of a change. It refuses what would be wrong for every webhook.
+    pub fn parse(body: &'a [u8], policy: &UrlPolicy) -> Result<Self, Invalid> {
+        let mut fields = Fields::of_body(body)?;
+        let names_url = fields.has("url");
+        let url = url(&mut fields, policy)?;
+        if names_url && url.is_none() {
+            return Err(missing("url"));
+        }
+        let mut looked_at = fields.clone();
+        Settings::check_fields(&mut looked_at)?;
+        Beside::check_fields(&mut looked_at)?;
+        looked_at.finish()?;
+        Ok(Self { fields, url })
+    }
+
+    /// Applies the change to `old` settings: a field that is absent stays, one that is `null` goes
+    /// back to its default.
+    pub fn applied_to(&self, old: &Settings) -> Result<Change, Invalid> {
+        let url = self.url.clone().map_or_else(|| old.url.clone(), StoredUrl::Open);
+        read(self.fields.clone(), url, Some(old))
     }
 }
 
-fn read(
-    mut fields: Fields<'_>,
-    old: Option<&Settings>,
-    policy: &UrlPolicy,
-) -> Result<Change, Invalid> {
-    let url: Option<String> = fields.peek("url");
+fn read(mut fields: Fields<'_>, url: StoredUrl, old: Option<&Settings>) -> Result<Change, Invalid> {
     let [names_profile, names_headers] = ["profile", "headers"].map(|name| fields.has(name));
     let gives_enabled = fields.gives("enabled");
-    let mut settings = Settings::take(&mut fields, old)?;
+    let mut settings = Settings::take(&mut fields, old, url)?;
     let Beside { method, headers } = Beside::take(&mut fields, None)?;
     fields.finish()?;
     settings.profile = profile(settings.profile, names_profile, method)?;
     settings.has_held = old.is_some_and(Settings::hold_anything);
-    if let Some(text) = url {
-        let url = PublicUrl::parse(&text, policy);
-        let url = url.map_err(|error| Invalid::field("url", "invalid_url", error.to_string()))?;
-        settings.url = StoredUrl::Open(url);
-    }
     settings.check()?;
     let headers = names_headers.then(|| headers.unwrap_or_default());
     Ok(Change { enables: gives_enabled && settings.enabled, settings, headers })
+}
+
+/// Takes the URL that a body names, if it names one. This is the only way from a body to a URL.
+fn url(fields: &mut Fields<'_>, policy: &UrlPolicy) -> Result<Option<PublicUrl>, Invalid> {
+    let Some(text) = fields.take::<Optional<UrlText>>("url")? else { return Ok(None) };
+    match PublicUrl::parse(&text, policy) {
+        Ok(url) => Ok(Some(url)),
+        Err(error) => Err(Invalid::field("url", "invalid_url", error.to_string())),
+    }
 }
 
 /// The profile of a webhook. A `method` without a profile chooses one: `slack` the profile slack,

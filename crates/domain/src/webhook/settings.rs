@@ -38,11 +38,13 @@ body! {
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct Settings {
-        /// The URL that requests go to.
-        ///
-        /// It is an absolute `https` URL with a public host, without credentials and without a
-        /// fragment. Plain `http` and private addresses only where the deployment allows them.
-        pub url: StoredUrl,
+        given {
+            /// The URL that requests go to.
+            ///
+            /// It is an absolute `https` URL with a public host, without credentials and without a
+            /// fragment. Plain `http` and private addresses only where the deployment allows them.
+            pub url: StoredUrl as crate::endpoint::url::UrlText,
+        }
         /// The patterns of the event types that the webhook subscribes to.
         ///
         /// Each has to be known or the beginning of something that is known.

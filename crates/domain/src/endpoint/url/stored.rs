@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{PublicUrl, UrlError};
+use super::PublicUrl;
 use crate::{
     Invalid,
     input::{Shape, text},
@@ -26,23 +26,16 @@ pub enum StoredUrl {
     },
 }
 
-impl Shape for StoredUrl {
-    type Value = Self;
+/// A URL as a client sends it: a text that nobody has checked. It becomes a [`PublicUrl`] by a
+/// policy.
+pub(crate) struct UrlText;
+
+impl Shape for UrlText {
+    type Value = String;
     const NAMED: bool = false;
 
-    /// Reads what may be a URL. The policy, which says whether it may be this one, is asked by
-    /// whoever reads the whole body.
-    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
-        let text = text(at, json)?;
-        let url = if text.len() > super::MAX_BYTES {
-            Err(UrlError::TooLong)
-        } else {
-            Url::parse(&text).map_err(|_| UrlError::NotAUrl)
-        };
-        match url {
-            Ok(url) => Ok(Self::Open(PublicUrl(url))),
-            Err(error) => Err(Invalid::field(at, "invalid_url", error.to_string())),
-        }
+    fn read(at: &str, json: &RawValue) -> Result<String, Invalid> {
+        text(at, json)
     }
 
     #[cfg(feature = "openapi")]
@@ -52,14 +45,14 @@ impl Shape for StoredUrl {
 }
 
 #[cfg(feature = "openapi")]
-impl utoipa::PartialSchema for StoredUrl {
+impl utoipa::PartialSchema for UrlText {
     fn schema() -> crate::input::openapi::Described {
         crate::input::openapi::formatted("uri").max_length(Some(super::MAX_BYTES)).into()
     }
 }
 
 #[cfg(feature = "openapi")]
-impl utoipa::ToSchema for StoredUrl {}
+impl utoipa::ToSchema for UrlText {}
 
 impl StoredUrl {
     /// Joins a URL with its sealed form.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     endpoint::url::UrlPolicy,
-    webhook::{Change, Registration},
+    webhook::{ChangeRequest, Registration},
 };
 
 fn policy() -> UrlPolicy {
@@ -13,7 +13,8 @@ fn register(body: &str) -> Result<Settings, Invalid> {
 }
 
 fn change(old: &Settings, body: &str) -> Result<Settings, Invalid> {
-    Change::parse(body.as_bytes(), old, &policy()).map(|change| change.settings)
+    let request = ChangeRequest::parse(body.as_bytes(), &policy())?;
+    request.applied_to(old).map(|change| change.settings)
 }
 
 fn field_and_code(result: Result<impl Sized, Invalid>) -> (String, &'static str) {
@@ -249,4 +250,40 @@ fn unknown_types_are_refused_when_they_are_named_anew() {
         field_and_code(filters.check_types(None, &own)),
         ("filters.risk.service_runs".into(), "unknown_event_type")
     );
+}
+
+#[test]
+fn a_stored_webhook_without_a_field_has_the_value_of_a_registration_without_it() {
+    // These three are in every webhook that was ever stored.
+    const ALWAYS_STORED: [&str; 3] = ["url", "events", "enabled"];
+    let (minimal, everything) = (register(MINIMAL).unwrap(), register(EVERYTHING).unwrap());
+    let mut stored = serde_json::to_value(&everything).unwrap();
+    let fields = stored.as_object_mut().unwrap();
+    fields.retain(|name, _| ALWAYS_STORED.contains(&name.as_str()));
+    let expected = Settings {
+        url: everything.url.clone(),
+        events: everything.events.clone(),
+        enabled: everything.enabled,
+        ..minimal
+    };
+    assert_eq!(serde_json::from_value::<Settings>(stored).unwrap(), expected);
+}
+
+#[test]
+fn a_change_that_no_webhook_could_take_is_refused_before_one_is_read() {
+    for (body, field, code) in [
+        ("{", "", "malformed_json"),
+        (r#"{"url":null}"#, "url", "missing_field"),
+        (r#"{"url":"http://example.com/"}"#, "url", "invalid_url"),
+        (r#"{"events":null}"#, "events", "missing_field"),
+        (r#"{"timeoutSeconds":31}"#, "timeoutSeconds", "out_of_range"),
+        (r#"{"headers":{"Host":"a"}}"#, "headers.Host", "forbidden_header"),
+        (r#"{"colour":1}"#, "colour", "unknown_field"),
+    ] {
+        let refused = ChangeRequest::parse(body.as_bytes(), &policy());
+        assert_eq!(field_and_code(refused), (field.to_owned(), code), "{body}");
+    }
+    for body in ["{}", r#"{"enabled":null,"profile":null,"headers":null,"rateLimit":null}"#] {
+        assert!(ChangeRequest::parse(body.as_bytes(), &policy()).is_ok(), "{body}");
+    }
 }
