@@ -23,6 +23,7 @@ mod main_job;
 mod pauses;
 mod poison;
 mod process_end;
+mod programmes;
 mod publish_limit;
 mod publish_size;
 mod rate_limits;

@@ -62,14 +62,15 @@ impl Courier {
         now: Timestamp,
     ) -> anyhow::Result<Standing> {
         let status = attempt.http_status;
-        if !webhook.health.is_changed_by_failure(status, self.disable_after, now) {
+        let policing = webhook.policing(self.disable_after);
+        if !webhook.health.is_changed_by_failure(status, policing, now) {
             return Ok(standing(webhook));
         }
         let Some(counted) = self.registry.count_failure(webhook, now).await? else {
             return Ok(Standing::Unknown);
         };
         let mut standing = standing(webhook);
-        for consequence in counted.consequences(status, self.disable_after, now) {
+        for consequence in counted.consequences(status, policing, now) {
             match consequence {
                 Consequence::Announce => {
                     // A failure to announce does not keep the webhook from being disabled.

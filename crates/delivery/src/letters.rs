@@ -3,7 +3,7 @@
 //! says that no try is left.
 //!
 //! A delivery that ran out of attempts is its receiver's failure: its letter goes to the queue of
-//! exhausted deliveries, which no alarm watches. A delivery whose event is gone is a fault of ours:
+//! exhausted deliveries, which no alarm watches, unless its webhook keeps no dead letters. A delivery whose event is gone is a fault of ours:
 //! its letter goes to the dead-letter queue, and the alarm tells a person.
 
 use std::collections::BTreeSet;
@@ -47,9 +47,10 @@ impl Courier {
             .map(|pending| Due::of(pending.id, &pending.event).because(pending.cause))
             .collect();
         let why = failure.map_or("no attempt is left", |failure| &failure.message);
-        if !self
-            .bury(&self.exhausted, webhook, deliveries, batch, DeadLetterReason::Exhausted, why)
-            .await
+        if webhook.settings.dead_letters()
+            && !self
+                .bury(&self.exhausted, webhook, deliveries, batch, DeadLetterReason::Exhausted, why)
+                .await
         {
             return all;
         }

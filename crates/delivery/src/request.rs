@@ -137,8 +137,9 @@ fn answer_of(client: &Client, outcome: Outcome, began: Timestamp) -> Answer {
     let Outcome { duration, result } = outcome;
     match result {
         Ok(response) => {
-            let asked = asked_wait(response.status, response.retry_after.as_deref(), clock::now());
             let (webhook, url) = (&client.webhook, &client.credentials.url);
+            let retry_after = response.retry_after.as_deref();
+            let asked = asked_wait(webhook, response.status, retry_after, clock::now());
             let attempt =
                 Attempt::answered(webhook, url, began, duration, response.status, &response.body);
             Answer { attempt, asked }

@@ -12,6 +12,7 @@ use crate::{
     id::WebhookId,
     webhook::{
         headers::{HeaderValue, Headers},
+        policy::{Policing, RequestBounds},
         rate_limit::RateLimit,
         retry::RetrySchedule,
         rotation::Secrets,
@@ -22,6 +23,7 @@ use crate::{
 
 pub mod filter;
 pub mod headers;
+pub mod policy;
 pub mod profile;
 pub mod rate_limit;
 mod registration;
@@ -116,6 +118,31 @@ impl Webhook {
     /// Returns the time that one request may take, head and body.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.settings.timeout_seconds()))
+    }
+
+    /// Returns the bounds of one request.
+    pub fn request_bounds(&self) -> RequestBounds {
+        RequestBounds {
+            events: self.settings.max_events_per_request().into(),
+            bytes: self.settings.max_request_bytes() as usize,
+        }
+    }
+
+    /// Returns the longest wait that an answer's `Retry-After` can ask for. Zero means that the
+    /// header does not count.
+    pub fn max_retry_after(&self) -> Duration {
+        Duration::from_secs(self.settings.max_retry_after_seconds().into())
+    }
+
+    /// Returns the rules by which this webhook is disabled. `deployment` is the time of nothing but
+    /// failures after which the deployment disables webhooks that do not say otherwise.
+    pub fn policing(&self, deployment: Duration) -> Policing {
+        let disable_after = match self.settings.disable_after_days() {
+            None => Some(deployment),
+            Some(0) => None,
+            Some(days) => Some(Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+        };
+        Policing { disable_after, disable_on_410: self.settings.disable_on_410() }
     }
 
     /// Returns whether this answer means that the endpoint has the event. Slack's has to say so in

@@ -84,6 +84,13 @@ pub(crate) fn everything() -> Value {
         "retrySchedule": [5, 60, 3600],
         "successStatuses": [200, 202],
         "timeoutSeconds": 10,
+        "maxRetryAfterSeconds": 600,
+        "disableOn410": false,
+        "disableAfterDays": 30,
+        "maxEventsPerRequest": 1,
+        "maxRequestBytes": 65536,
+        "rotationSignature": "old",
+        "deadLetters": false,
         "headers": { "Authorization": "Bearer 5f0c1e", "X-Team": "orders" },
         "enabled": false
     })

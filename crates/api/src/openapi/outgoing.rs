@@ -94,7 +94,8 @@ fn operation(name: &str, format: Format) -> Operation {
     let taken = "A status of the webhook's `successStatuses`, within its `timeoutSeconds`: the \
         endpoint has the events.";
     let refused = "Any other answer, or none: the delivery is tried again after the next wait of \
-        the webhook's `retrySchedule`.";
+        the webhook's `retrySchedule`, if one is left. A 410 disables the webhook instead, unless \
+        its `disableOn410` is false.";
     for (status, says) in [("2XX", taken), ("default", refused)] {
         let response = ResponseBuilder::new().description(says).build();
         operation.responses.responses.insert(status.to_owned(), RefOr::T(response));

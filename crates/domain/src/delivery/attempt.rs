@@ -366,11 +366,19 @@ pub fn after_failure(
     }
 }
 
-/// The wait that an answer asks for. `Retry-After` counts on 429 and 503 (RFC 6585, section 4, and
-/// RFC 9110, section 15.6.4).
-pub fn asked_wait(http_status: u16, retry_after: Option<&str>, now: Timestamp) -> Option<Duration> {
-    let counts = matches!(http_status, 429 | 503);
-    retry_after.filter(|_| counts).and_then(|value| retry::retry_after(value, now))
+/// The wait that an answer asks for, as far as the webhook lets it. `Retry-After` counts on 429 and
+/// 503 (RFC 6585, section 4, and RFC 9110, section 15.6.4).
+pub fn asked_wait(
+    webhook: &Webhook,
+    http_status: u16,
+    retry_after: Option<&str>,
+    now: Timestamp,
+) -> Option<Duration> {
+    let most = webhook.max_retry_after();
+    if !matches!(http_status, 429 | 503) || most.is_zero() {
+        return None;
+    }
+    Some(retry::retry_after(retry_after?, now)?.min(most))
 }
 
 #[cfg(test)]

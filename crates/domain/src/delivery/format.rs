@@ -23,6 +23,7 @@ use crate::{
     Invalid,
     event::Event,
     input::{Shape, one_of},
+    webhook::policy::RequestBounds,
 };
 
 /// The most bytes of a body that carries several events: 256 KiB. One event alone may need more.
@@ -88,12 +89,26 @@ impl Format {
 
     /// Tells whether one request can carry several events.
     pub fn batches(self) -> bool {
-        matches!(self, Self::Spektr | Self::Slack)
+        self.max_events() > 1
+    }
+
+    /// The most events that one request can carry.
+    pub fn max_events(self) -> u8 {
+        match self {
+            Self::Spektr => MAX_EVENTS as u8,
+            Self::Slack => slack::MAX_EVENTS,
+            _ => 1,
+        }
     }
 
     /// Writes as many of the first events as fit into one body. At least one event has to be given.
     /// `webhook` is the UUID of the webhook, which one format names.
-    pub fn write(self, webhook: Uuid, events: &[&Event]) -> serde_json::Result<Body> {
+    pub fn write(
+        self,
+        webhook: Uuid,
+        events: &[&Event],
+        bounds: RequestBounds,
+    ) -> serde_json::Result<Body> {
         let Some(first) = events.first() else {
             return Ok(Body { bytes: Vec::new(), content_type: JSON, event_count: 0 });
         };
@@ -102,9 +117,9 @@ impl Format {
             Self::SpektrV1 => spektr_v1::body(first)?,
             Self::Spectra => spectra::body(first)?,
             Self::Dataspike => dataspike::body(webhook, first)?,
-            Self::Spektr => return spektr::body(events),
+            Self::Spektr => return spektr::body(events, bounds),
             Self::CloudEvents => return cloudevents::body(first),
-            Self::Slack => return slack::body(events),
+            Self::Slack => return slack::body(events, bounds),
         };
         Ok(Body { bytes, content_type: JSON, event_count: 1 })
     }

@@ -9,7 +9,7 @@ use crate::{
     event::{Event, loops::HOPS_HEADER},
     id::{BatchId, DeliveryId},
     trace::{self, SpanId, TraceParent},
-    webhook::{Webhook, rotation::Secrets, secret::Secret},
+    webhook::{Webhook, policy::RotationSignature, rotation::Secrets, secret::Secret},
 };
 
 /// A request to an endpoint, which is sent by POST. Debug shows no header value and no body.
@@ -39,7 +39,7 @@ impl WebhookRequest {
     /// deliveries as the webhook's format puts into one request. `webhook-id` is the same on every
     /// retry: the event's id, or that of the `batch`, which a retry names. Every secret that is
     /// valid `now` signs; `x-webhook-signature`, which takes one signature only, is that of the
-    /// newest secret. The request becomes the `span` in the trace of its first event.
+    /// newest secret, or of the oldest if the webhook says so. The request becomes the `span` in the trace of its first event.
     pub fn new(
         webhook: &Webhook,
         secrets: &Secrets<Secret>,
@@ -55,9 +55,11 @@ impl WebhookRequest {
         );
         let signature =
             signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
-        request
-            .headers
-            .push(("x-webhook-signature", signature::spectra(&secrets.current, &request.body)));
+        let signer = match webhook.settings.rotation_signature() {
+            RotationSignature::New => &secrets.current,
+            RotationSignature::Old => secrets.oldest(now),
+        };
+        request.headers.push(("x-webhook-signature", signature::spectra(signer, &request.body)));
         request.headers.push(("webhook-signature", signature));
         Ok(request)
     }
@@ -93,7 +95,7 @@ impl WebhookRequest {
     ) -> serde_json::Result<(Self, String)> {
         let events: Vec<&Event> = deliveries.iter().map(|(_, event)| *event).collect();
         let uuid = webhook.id.uuid(webhook.created_at);
-        let body = webhook.format().write(uuid, &events)?;
+        let body = webhook.format().write(uuid, &events, webhook.request_bounds())?;
         let carried = &deliveries[..body.event_count];
         let ids: Vec<DeliveryId> = carried.iter().map(|(id, _)| *id).collect();
         let shared = batch.or_else(|| if ids.len() > 1 { BatchId::derive(&ids) } else { None });
@@ -239,6 +241,26 @@ mod tests {
             assert_eq!(
                 value(&signed, "x-webhook-signature"),
                 value(&each[0], "x-webhook-signature")
+            );
+        }
+    }
+
+    #[test]
+    fn the_one_signature_is_the_old_secrets_until_a_rotation_has_ended_where_a_webhook_says_so() {
+        let webhook = testing::webhook(serde_json::json!({ "profile": "spectra" }));
+        let events = [testing::event(1, "order.created", "{}")];
+        let new = Secret::new([8; 32]);
+        let rotated =
+            secrets().rotate(new.clone(), at(), std::time::Duration::from_secs(10)).unwrap();
+        for (later, signer) in [(9, secrets()), (10, Secrets::new(new))] {
+            let now = Timestamp::from_second(at().as_second() + later).unwrap();
+            let request = |secrets: &Secrets<Secret>| {
+                let due = due(&webhook, &events);
+                WebhookRequest::new(&webhook, secrets, &due, None, (now, SPAN)).unwrap()
+            };
+            assert_eq!(
+                value(&request(&rotated), "x-webhook-signature"),
+                value(&request(&signer), "x-webhook-signature"),
             );
         }
     }

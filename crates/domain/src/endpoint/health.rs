@@ -2,14 +2,16 @@
 //!
 //! A webhook is failing from its first failure until its next success. After
 //! [`FAILURES_TO_ANNOUNCE`] failures in a row this is announced. After a time of nothing but
-//! failures that the deployment sets, or at once on a 410, the webhook is disabled: its deliveries
-//! are recorded as skipped and can be replayed. Whether deliveries wait is another matter: see
+//! failures, or at once on a 410, the webhook is disabled, unless its settings or its profile say
+//! otherwise ([`Policing`]): its deliveries are recorded as skipped and can be replayed. Whether deliveries wait is another matter: see
 //! [`crate::endpoint::lane`].
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::webhook::policy::Policing;
 
 /// After this many failures in a row the failing webhook is announced.
 pub const FAILURES_TO_ANNOUNCE: u32 = 5;
@@ -97,7 +99,7 @@ impl Health {
     pub fn is_changed_by_failure(
         &self,
         http_status: Option<u16>,
-        disable_after: Duration,
+        policing: Policing,
         now: Timestamp,
     ) -> bool {
         let fresh = self
@@ -105,7 +107,7 @@ impl Health {
             .is_some_and(|at| now.duration_since(at).unsigned_abs() < FAILURE_IS_FRESH_FOR);
         let is_told =
             self.announced && self.failures >= FAILURES_TO_ANNOUNCE && self.failing_since.is_some();
-        !(fresh && is_told && self.consequences(http_status, disable_after, now).is_empty())
+        !(fresh && is_told && self.consequences(http_status, policing, now).is_empty())
     }
 
     /// The consequences of a failure that is counted here already. `http_status` is that of the
@@ -113,7 +115,7 @@ impl Health {
     pub fn consequences(
         &self,
         http_status: Option<u16>,
-        disable_after: Duration,
+        policing: Policing,
         now: Timestamp,
     ) -> Vec<Consequence> {
         let mut consequences = Vec::new();
@@ -128,11 +130,12 @@ impl Health {
         if self.disabled.is_none() {
             let failing_for =
                 self.failing_since.map(|since| now.duration_since(since).unsigned_abs());
-            if http_status == Some(GONE) {
+            let is_too_long = failing_for
+                .zip(policing.disable_after)
+                .is_some_and(|(failing_for, disable_after)| failing_for >= disable_after);
+            if http_status == Some(GONE) && policing.disable_on_410 {
                 consequences.push(Consequence::Disable(Reason::Gone));
-            } else if self.failures >= FAILURES_TO_ANNOUNCE
-                && failing_for.is_some_and(|failing_for| failing_for >= disable_after)
-            {
+            } else if self.failures >= FAILURES_TO_ANNOUNCE && is_too_long {
                 consequences.push(Consequence::Disable(Reason::Failing));
             }
         }
@@ -153,6 +156,7 @@ mod tests {
     }
 
     const FIVE_DAYS: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+    const POLICING: Policing = Policing { disable_after: Some(FIVE_DAYS), disable_on_410: true };
 
     #[test]
     fn nothing_but_failures_for_five_days_disables() {
@@ -163,27 +167,40 @@ mod tests {
             ..Health::default()
         };
         let five_days = i64::try_from(FIVE_DAYS.as_secs()).unwrap();
-        let after = |seconds| health.consequences(Some(500), FIVE_DAYS, at(seconds));
+        let after = |seconds| health.consequences(Some(500), POLICING, at(seconds));
         assert_eq!(after(five_days - 1), []);
         assert_eq!(after(five_days), [Consequence::Disable(Reason::Failing)]);
         let seldom = Health { failures: 2, ..health.clone() };
-        let seldom = seldom.consequences(Some(500), FIVE_DAYS, at(five_days));
+        let seldom = seldom.consequences(Some(500), POLICING, at(five_days));
         assert_eq!(seldom, [], "two failures say little, however far apart");
         let disabled = Health { disabled: Some(disabled(0, Reason::Failing)), ..health };
-        assert_eq!(disabled.consequences(None, FIVE_DAYS, at(five_days)), []);
+        assert_eq!(disabled.consequences(None, POLICING, at(five_days)), []);
     }
 
     #[test]
     fn a_410_disables_at_once() {
         let health = Health { failing_since: Some(at(0)), failures: 1, ..Health::default() };
-        let consequences = health.consequences(Some(410), FIVE_DAYS, at(0));
+        let consequences = health.consequences(Some(410), POLICING, at(0));
         assert_eq!(consequences, [Consequence::Disable(Reason::Gone)]);
+    }
+
+    #[test]
+    fn a_webhook_that_is_never_disabled_is_not() {
+        let health = Health { failing_since: Some(at(0)), failures: 9, ..Health::default() };
+        let never = Policing { disable_after: None, disable_on_410: false };
+        let after_years = at(10 * 365 * 24 * 60 * 60);
+        let failing = Health { announced: true, ..health };
+        assert_eq!(failing.consequences(Some(500), never, after_years), []);
+        assert_eq!(failing.consequences(Some(410), never, after_years), []);
+        let by_days = Policing { disable_on_410: false, ..POLICING };
+        let consequences = failing.consequences(Some(410), by_days, after_years);
+        assert_eq!(consequences, [Consequence::Disable(Reason::Failing)], "410 is a failure too");
     }
 
     #[test]
     fn failures_are_announced_once() {
         let health = |failures, announced| Health { failures, announced, ..Health::default() };
-        let announced = |health: Health| health.consequences(None, FIVE_DAYS, at(0));
+        let announced = |health: Health| health.consequences(None, POLICING, at(0));
         assert_eq!(announced(health(4, false)), []);
         assert_eq!(announced(health(5, false)), [Consequence::Announce]);
         assert_eq!(announced(health(7, false)), [], "another one has counted the fifth");
@@ -201,7 +218,7 @@ mod tests {
             ..Health::default()
         };
         let counts = |health: &Health, status, now| {
-            health.is_changed_by_failure(Some(status), FIVE_DAYS, at(now))
+            health.is_changed_by_failure(Some(status), POLICING, at(now))
         };
         assert!(counts(&Health::default(), 500, 0));
         assert!(counts(&failing(4, false), 500, 1000));

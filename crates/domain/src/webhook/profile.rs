@@ -1,24 +1,29 @@
 //! Profiles: named bundles of defaults, one for each programme that Posthaste stands in for. Any
 //! part can be overridden on a webhook.
 //!
-//! | profile | format | success | retries | rate |
-//! |---|---|---|---|---|
-//! | `standard` | `standard` | 2xx | standard | none |
-//! | `spektr` | `spektr` | 200 | 3, a second apart | none |
-//! | `spektr-v1` | `spektr-v1` | 200 | 3, a second apart | none |
-//! | `spectra` | `spectra` | 2xx | none | none |
-//! | `dataspike` | `dataspike` | 200 | standard | none |
-//! | `cloudevents` | `cloudevents` | 2xx | standard | none |
-//! | `slack` | `slack` | 200 with the body `ok` | standard | 1 a second |
+//! | profile | format | success | retries | rate | `Retry-After` | disabled |
+//! |---|---|---|---|---|---|---|
+//! | `standard` | `standard` | 2xx | standard | none | counts | by 410, by days of failures |
+//! | `spektr` | `spektr` | 200 | 3, a second apart | none | does not count | never |
+//! | `spektr-v1` | `spektr-v1` | 200 | 3, a second apart | none | does not count | never |
+//! | `spectra` | `spectra` | 2xx | none | none | counts | never |
+//! | `dataspike` | `dataspike` | 200 | standard | none | counts | by 410, by days of failures |
+//! | `cloudevents` | `cloudevents` | 2xx | standard | none | counts | by 410, by days of failures |
+//! | `slack` | `slack` | 200 with the body `ok` | standard | 1 a second | counts | by 410, by days of failures |
+//!
+//! `spectra` fires and forgets, so it has no dead letters, and its one signature is the old secret's
+//! until a rotation has ended. `spektr` has smaller requests, as the receivers of its document take
+//! 100 kB.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
-    delivery::format::Format,
+    delivery::format::{Format, MAX_BODY_BYTES},
     input::{Shape, one_of},
     webhook::{
+        policy::{MAX_RETRY_AFTER_SECONDS, RotationSignature},
         rate_limit::{Period, RateLimit},
         retry::RetrySchedule,
         success::SuccessStatuses,
@@ -105,6 +110,44 @@ impl Profile {
         (self == Self::Slack).then_some(RateLimit { requests: 1, per: Period::Second })
     }
 
+    /// The longest wait, in seconds, that an answer's `Retry-After` can ask for. The Spektr
+    /// documents have three retries at intervals of a second, whatever the answer says.
+    pub fn max_retry_after_seconds(self) -> u16 {
+        match self {
+            Self::Spektr | Self::SpektrV1 => 0,
+            _ => MAX_RETRY_AFTER_SECONDS,
+        }
+    }
+
+    /// True if a webhook is disabled for what its endpoint does. The Spektr documents and Spectra's
+    /// say what follows a failure, and that a webhook ends is not among it.
+    pub fn disables(self) -> bool {
+        !matches!(self, Self::Spektr | Self::SpektrV1 | Self::Spectra)
+    }
+
+    /// The most bytes of a request with several events. The JSON parser of Express, which the
+    /// documents' receivers use, takes 100 kB.
+    pub fn max_request_bytes(self) -> u32 {
+        match self {
+            Self::Spektr => 96 * 1024,
+            _ => MAX_BODY_BYTES as u32,
+        }
+    }
+
+    /// The secret that signs `X-Webhook-Signature` during a rotation. The handler that Spectra's
+    /// document prints knows one secret, and gets its requests once.
+    pub fn rotation_signature(self) -> RotationSignature {
+        match self {
+            Self::Spectra => RotationSignature::Old,
+            _ => RotationSignature::New,
+        }
+    }
+
+    /// True if a delivery that has no try left becomes a dead letter.
+    pub fn dead_letters(self) -> bool {
+        self != Self::Spectra
+    }
+
     /// The way in which requests reach the receiver.
     pub fn method(self) -> Method {
         if self == Self::Slack { Method::Slack } else { Method::Https }
@@ -168,7 +211,9 @@ mod tests {
             let json = serde_json::json!({
                 "success": profile.success_statuses(), "retries": profile.retry_schedule(),
                 "rate": profile.rate_limit(),
-                "method": profile.method(),
+                "method": profile.method(), "retryAfter": profile.max_retry_after_seconds(),
+                "disables": profile.disables(), "bytes": profile.max_request_bytes(),
+                "rotation": profile.rotation_signature(), "deadLetters": profile.dead_letters(),
             });
             json.to_string()
         };

@@ -52,6 +52,11 @@ impl<S> Secrets<S> {
         std::iter::once(&self.current).chain(valid.map(|older| &older.secret))
     }
 
+    /// The oldest of those that sign `now`.
+    pub fn oldest(&self, now: Timestamp) -> &S {
+        self.signing(now).last().unwrap_or(&self.current)
+    }
+
     /// Without those that have ended.
     pub fn pruned(self, now: Timestamp) -> Self {
         Self { older: self.older.into_iter().filter(|older| now < older.until).collect(), ..self }

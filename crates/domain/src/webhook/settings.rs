@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
-    delivery::format::Format,
+    delivery::format::{Format, MAX_BODY_BYTES, MAX_EVENTS},
     endpoint::url::StoredUrl,
     event::{
         catalogue,
@@ -17,6 +17,7 @@ use crate::{
     input::{Number, Optional, Own, Shape, Text, body, parsed},
     webhook::{
         filter::{self, Filters, Timing},
+        policy::{MAX_DISABLE_AFTER_DAYS, MAX_RETRY_AFTER_SECONDS, RotationSignature},
         profile::{Method, Profile},
         rate_limit::RateLimit,
         retry::RetrySchedule,
@@ -30,6 +31,8 @@ pub const MAX_PATTERNS: usize = 100;
 /// out: each delivery reads those of its webhook.
 const MAX_BYTES: usize = 32 * 1024;
 const DEFAULT_TIMEOUT_SECONDS: u8 = 5;
+/// The smallest bound on a request of several events.
+const MIN_REQUEST_BYTES: u32 = 1024;
 /// The longest time, in seconds, that a webhook may give its endpoint.
 pub const MAX_TIMEOUT_SECONDS: u8 = 30;
 
@@ -87,6 +90,51 @@ body! {
         ///
         /// 5 unless given.
         pub timeout_seconds: Option<u8> as Own<Number<u8, 1, { MAX_TIMEOUT_SECONDS as i64 }>>,
+        /// The longest wait that an answer's `Retry-After` can ask for, in seconds. With 0 the header
+        /// does not count.
+        ///
+        /// The profile's wait unless given: 3600, and 0 for `spektr` and `spektr-v1`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub max_retry_after_seconds: Option<u16>
+            as Own<Number<u16, 0, { MAX_RETRY_AFTER_SECONDS as i64 }>>,
+        /// True if an answer with status 410 disables the webhook at once. Otherwise it is a failure
+        /// like others.
+        ///
+        /// The profile's choice unless given: true, and false for `spektr`, `spektr-v1` and
+        /// `spectra`.
+        #[serde(rename = "disableOn410", skip_serializing_if = "Option::is_none")]
+        pub disable_on_410: Option<bool> as Own<bool>,
+        /// The days of nothing but failures after which the webhook is disabled. 0 is never. In an
+        /// answer, null means that the deployment says when.
+        ///
+        /// The profile's days unless given: those of the deployment, and 0 for `spektr`,
+        /// `spektr-v1` and `spectra`.
+        pub disable_after_days: Option<u16>
+            as Optional<Number<u16, 0, { MAX_DISABLE_AFTER_DAYS as i64 }>>,
+        /// The most events in one request, where the format can carry several.
+        ///
+        /// The format's limit unless given: 100 for `spektr`, 20 for `slack`, 1 for others.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub max_events_per_request: Option<u8> as Own<Number<u8, 1, { MAX_EVENTS as i64 }>>,
+        /// The most bytes of a request with several events. A single event may be larger.
+        ///
+        /// The profile's limit unless given: 98,304 (96 KiB) for `spektr`, which receivers with the
+        /// usual limit of 100 kB take, and 262,144 (256 KiB) for others.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub max_request_bytes: Option<u32>
+            as Own<Number<u32, { MIN_REQUEST_BYTES as i64 }, { MAX_BODY_BYTES as i64 }>>,
+        /// The secret that signs `X-Webhook-Signature` during the overlap of a rotation, as that
+        /// header has room for one signature.
+        ///
+        /// The profile's choice unless given: `new`, and `old` for `spectra`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub rotation_signature: Option<RotationSignature> as Own<RotationSignature>,
+        /// True if a delivery that has no try left becomes a dead letter, which an operator can
+        /// send back. Its history and its replay do not depend on it.
+        ///
+        /// The profile's choice unless given: true, and false for `spectra`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub dead_letters: Option<bool> as Own<bool>,
         /// False while it is paused or disabled: what comes is recorded as skipped, and can be
         /// replayed.
         ///
@@ -110,6 +158,13 @@ impl Settings {
             retry_schedule: Some(self.retry_schedule()),
             success_statuses: Some(self.success_statuses()),
             timeout_seconds: Some(self.timeout_seconds()),
+            max_retry_after_seconds: Some(self.max_retry_after_seconds()),
+            disable_on_410: Some(self.disable_on_410()),
+            disable_after_days: self.disable_after_days(),
+            max_events_per_request: Some(self.max_events_per_request()),
+            max_request_bytes: Some(self.max_request_bytes()),
+            rotation_signature: Some(self.rotation_signature()),
+            dead_letters: Some(self.dead_letters()),
             has_held: false,
             ..self.clone()
         }
@@ -219,6 +274,43 @@ impl Settings {
     /// Returns the time that one request may take, in seconds.
     pub fn timeout_seconds(&self) -> u8 {
         self.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS)
+    }
+
+    /// Returns the longest wait, in seconds, that an answer's `Retry-After` can ask for.
+    pub fn max_retry_after_seconds(&self) -> u16 {
+        self.max_retry_after_seconds.unwrap_or_else(|| self.profile.max_retry_after_seconds())
+    }
+
+    /// Returns whether an answer with status 410 disables the webhook.
+    pub fn disable_on_410(&self) -> bool {
+        self.disable_on_410.unwrap_or_else(|| self.profile.disables())
+    }
+
+    /// Returns the days of nothing but failures that disable the webhook: 0 is never, none is what
+    /// the deployment says.
+    pub fn disable_after_days(&self) -> Option<u16> {
+        self.disable_after_days.or_else(|| (!self.profile.disables()).then_some(0))
+    }
+
+    /// Returns the most events in one request: no more than the format can carry.
+    pub fn max_events_per_request(&self) -> u8 {
+        let most = self.format().max_events();
+        self.max_events_per_request.map_or(most, |asked| asked.min(most))
+    }
+
+    /// Returns the most bytes of a request with several events.
+    pub fn max_request_bytes(&self) -> u32 {
+        self.max_request_bytes.unwrap_or_else(|| self.profile.max_request_bytes())
+    }
+
+    /// Returns the secret that signs `X-Webhook-Signature` during a rotation.
+    pub fn rotation_signature(&self) -> RotationSignature {
+        self.rotation_signature.unwrap_or_else(|| self.profile.rotation_signature())
+    }
+
+    /// Returns whether a delivery that has no try left becomes a dead letter.
+    pub fn dead_letters(&self) -> bool {
+        self.dead_letters.unwrap_or_else(|| self.profile.dead_letters())
     }
 
     /// Returns whether an event of this type, which says this of its process, is, or was, to be

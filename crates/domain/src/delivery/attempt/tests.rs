@@ -139,11 +139,16 @@ fn a_wait_that_the_endpoint_asks_for_counts_if_it_is_longer() {
         after_failure(&RetrySchedule::NONE, 1, "x", Some(Duration::from_secs(7))),
         Next::Exhausted
     );
-    assert_eq!(asked_wait(429, Some("7"), at(0)), Some(Duration::from_secs(7)));
-    assert_eq!(asked_wait(503, Some("7"), at(0)), Some(Duration::from_secs(7)));
-    assert_eq!(asked_wait(500, Some("7"), at(0)), None);
-    assert_eq!(asked_wait(429, Some("soon"), at(0)), None);
-    assert_eq!(asked_wait(429, None, at(0)), None);
+    let webhook = testing::webhook(json!({}));
+    assert_eq!(asked_wait(&webhook, 429, Some("7"), at(0)), Some(Duration::from_secs(7)));
+    assert_eq!(asked_wait(&webhook, 503, Some("7"), at(0)), Some(Duration::from_secs(7)));
+    assert_eq!(asked_wait(&webhook, 500, Some("7"), at(0)), None);
+    assert_eq!(asked_wait(&webhook, 429, Some("soon"), at(0)), None);
+    assert_eq!(asked_wait(&webhook, 429, None, at(0)), None);
+    let patient = testing::webhook(json!({ "maxRetryAfterSeconds": 5 }));
+    assert_eq!(asked_wait(&patient, 429, Some("7"), at(0)), Some(Duration::from_secs(5)));
+    let spektr = testing::webhook(json!({ "profile": "spektr" }));
+    assert_eq!(asked_wait(&spektr, 503, Some("7"), at(0)), None, "its document has no such wait");
 }
 
 #[test]

@@ -16,10 +16,11 @@ use super::{Body, JSON};
 use crate::{
     event::{Event, catalogue},
     input,
+    webhook::policy::RequestBounds,
 };
 
 /// The most events in one message: two blocks each make 40.
-const MAX_EVENTS: usize = 20;
+pub(super) const MAX_EVENTS: u8 = 20;
 const MAX_FIELDS: usize = 8;
 /// The most characters of a field's label and value. Escaping makes up to 5 of one character, so
 /// such a field has at most 1,250.
@@ -68,8 +69,18 @@ struct Text {
     verbatim: bool,
 }
 
-pub(super) fn body(events: &[&Event]) -> serde_json::Result<Body> {
-    let events = &events[..events.len().min(MAX_EVENTS)];
+pub(super) fn body(events: &[&Event], bounds: RequestBounds) -> serde_json::Result<Body> {
+    let mut count = events.len().min(bounds.events);
+    loop {
+        let body = message(&events[..count])?;
+        if body.bytes.len() <= bounds.bytes || count == 1 {
+            return Ok(body);
+        }
+        count = count.div_ceil(2);
+    }
+}
+
+fn message(events: &[&Event]) -> serde_json::Result<Body> {
     let text = match events {
         [event] => headline(event),
         _ => {

@@ -3,11 +3,12 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Body, JSON, MAX_BODY_BYTES, MAX_EVENTS, reference};
+use super::{Body, JSON, reference};
 use crate::{
     access::workspace::Workspace,
     event::{Event, event_type::EventType},
     id::EventId,
+    webhook::policy::RequestBounds,
 };
 
 const BEGIN: &[u8] = br#"{"results":["#;
@@ -26,10 +27,10 @@ struct Element<'a> {
     data: &'a RawValue,
 }
 
-pub(super) fn body(events: &[&Event]) -> serde_json::Result<Body> {
+pub(super) fn body(events: &[&Event], bounds: RequestBounds) -> serde_json::Result<Body> {
     let mut bytes = BEGIN.to_vec();
     let mut written = 0;
-    for event in events.iter().take(MAX_EVENTS) {
+    for event in events.iter().take(bounds.events) {
         let element = serde_json::to_vec(&Element {
             id: event.id,
             spektr_id: event.subject.as_deref(),
@@ -39,7 +40,7 @@ pub(super) fn body(events: &[&Event]) -> serde_json::Result<Body> {
             data: &reference::in_data(event)?,
         })?;
         if written > 0 {
-            if bytes.len() + 1 + element.len() + END.len() > MAX_BODY_BYTES {
+            if bytes.len() + 1 + element.len() + END.len() > bounds.bytes {
                 break;
             }
             bytes.push(b',');

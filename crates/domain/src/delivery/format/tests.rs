@@ -15,8 +15,14 @@ const AWKWARD: &str = "{ \"z\": 1.0,\t\"a\":1e2, \
     \"n\":123456789012345678901234567890,  \"s\":\"\\u00e9\\/\" , \"a\":-0.0 }";
 
 fn written(format: Format, events: &[Event]) -> Body {
+    let bounds = RequestBounds { events: format.max_events().into(), bytes: MAX_BODY_BYTES };
+    written_within(format, events, bounds)
+}
+
+fn written_within(format: Format, events: &[Event], bounds: RequestBounds) -> Body {
     let webhook = testing::webhook(json!({}));
-    format.write(webhook.id.uuid(webhook.created_at), &events.iter().collect::<Vec<_>>()).unwrap()
+    let events: Vec<&Event> = events.iter().collect();
+    format.write(webhook.id.uuid(webhook.created_at), &events, bounds).unwrap()
 }
 
 fn text(format: Format, events: &[Event]) -> String {
@@ -212,6 +218,25 @@ fn only_lists_carry_several_events() {
         };
         assert_eq!(written(format, &events).event_count, expected, "{name}");
         assert_eq!(format.batches(), expected > 1);
+    }
+}
+
+#[test]
+fn a_request_keeps_its_bounds() {
+    let events: Vec<Event> = (1..=100)
+        .map(|nth| {
+            testing::event(nth, "order.created", &json!({ "x": "x".repeat(900) }).to_string())
+        })
+        .collect();
+    for format in [Format::Spektr, Format::Slack] {
+        let few = RequestBounds { events: 3, bytes: MAX_BODY_BYTES };
+        assert_eq!(written_within(format, &events, few).event_count, 3);
+        for bytes in [1024, 4096, 16 * 1024] {
+            let all = RequestBounds { events: format.max_events().into(), bytes };
+            let body = written_within(format, &events, all);
+            assert!(body.bytes.len() <= bytes || body.event_count == 1, "{format:?} {bytes}");
+            assert!(body.event_count > 1 || bytes == 1024, "{format:?} {bytes}");
+        }
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    delivery::format::MAX_EVENTS,
-    webhook::{Webhook, rate_limit::RateLimit},
-};
+use crate::webhook::{Webhook, rate_limit::RateLimit};
 
 /// A webhook as its turn sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +34,7 @@ impl Seen {
             Some(webhook) if !webhook.is_enabled() => Self::Disabled,
             Some(webhook) => Self::Enabled(Terms {
                 limit: webhook.rate_limit(),
-                full_request: if webhook.format().batches() { MAX_EVENTS } else { 1 },
+                full_request: webhook.request_bounds().events,
                 timeout: webhook.timeout(),
             }),
         }
