@@ -13,6 +13,7 @@ use posthaste_domain::message::{
     dead_letter::DeadLetterReason,
     suspect::{self, FORGETTING, Handling, MAX_DEATHS},
 };
+use posthaste_store::Found;
 use tokio::time::Instant;
 
 use crate::{
@@ -23,6 +24,9 @@ use crate::{
 
 /// After how long a suspect comes again that has to be handled alone, while another one is.
 const LATER: Duration = Duration::from_secs(1);
+/// Reading what is written about suspects may take so long. The messages that are no suspects wait
+/// for it.
+const READING: Duration = Duration::from_secs(5);
 /// Forgetting leaves so much of the reserve of an invocation for its answer.
 const ANSWERING: Duration = Duration::from_secs(1);
 /// Forgetting waits so long before it is tried again: at first, and at most.
@@ -48,8 +52,16 @@ struct Suspect<'a> {
     deaths: u32,
 }
 
+/// What is known about a record.
+struct Known {
+    /// The way in which it is handled; none where that can't be read.
+    handling: Option<Handling>,
+    /// The number of functions that have died with it.
+    deaths: u32,
+}
+
 impl Suspects {
-    /// Handles a batch, all of it together or, where there are suspects, in turns. Carries out the
+    /// Handles a batch, all of it together or, where there are suspects, one group after the other. Carries out the
     /// fates, and tells the poller what to delete. `handle` is told by when it has to be over.
     pub async fn handle(
         &self,
@@ -60,53 +72,30 @@ impl Suspects {
         if !records.iter().any(|record| suspect::is_suspect(record.receives)) {
             return self.batch.settle_all(records, handle(records, deadline).await).await;
         }
-        let (turns, deaths) = self.turns(records).await;
-        let mut done = self.put_aside(records, &turns).await;
-        let first = places_in(&turns, Handling::First);
+        let known = known(&self.store, records).await;
+        let mut done = self.put_aside(records, &known).await;
+        let first = places_of(&known, Handling::First);
         if !first.is_empty() {
             let group = group(records, &first);
             let finished = self.batch.finish(&group, handle(&group, deadline).await).await;
             done.extend(finished.into_iter().map(|nth| first[nth]));
         }
-        for turn in [Handling::Together, Handling::Alone] {
+        for handling in [Handling::Together, Handling::Alone] {
             let mut suspects = Vec::new();
-            for at in places_in(&turns, turn) {
-                suspects.push(Suspect { at, record: &records[at], deaths: deaths[at] });
+            for at in places_of(&known, handling) {
+                suspects.push(Suspect { at, record: &records[at], deaths: known[at].deaths });
             }
             done.extend(self.try_suspects(&suspects, deadline, &handle).await);
         }
         batch::response(records, &done)
     }
 
-    /// The turn of each record, none of one of which nobody knows whether it is to be handled
-    /// alone, and how many functions have died with it.
-    async fn turns(&self, records: &[Record]) -> (Vec<Option<Handling>>, Vec<u32>) {
-        let suspects = records.iter().filter(|record| suspect::is_suspect(record.receives));
-        let begun = self.store.begun(suspects.map(|record| record.message_id.clone())).await;
-        let mut deaths = Vec::new();
-        let mut readable = Vec::new();
-        let mut facts = Vec::new();
-        for (at, record) in records.iter().enumerate() {
-            let count = begun.items.get(&record.message_id).copied().unwrap_or(0);
-            deaths.push(count);
-            if !begun.unread.contains(&record.message_id) {
-                readable.push(at);
-                facts.push(suspect::is_suspect(record.receives).then_some(count));
-            }
-        }
-        let mut turns = vec![None; records.len()];
-        for (at, turn) in readable.into_iter().zip(suspect::handling(facts)) {
-            turns[at] = Some(turn);
-        }
-        (turns, deaths)
-    }
-
     /// Settles what is not handled in this batch, before anything can die. Returns what is done.
-    async fn put_aside(&self, records: &[Record], turns: &[Option<Handling>]) -> BTreeSet<usize> {
+    async fn put_aside(&self, records: &[Record], known: &[Known]) -> BTreeSet<usize> {
         let mut aside = Vec::new();
         let mut fates = Vec::new();
         for (at, record) in records.iter().enumerate() {
-            let fate = match turns[at] {
+            let fate = match known[at].handling {
                 None => Fate::after_our_fault(record),
                 Some(Handling::Later) => Fate::RetryIn(LATER),
                 Some(Handling::GiveUp) => Fate::DeadLetter {
@@ -242,11 +231,83 @@ impl Suspects {
     }
 }
 
-/// The places of the records that have this turn.
-fn places_in(turns: &[Option<Handling>], turn: Handling) -> Vec<usize> {
-    (0..turns.len()).filter(|at| turns[*at] == Some(turn)).collect()
+/// Reads what is known about each record.
+async fn known(store: &posthaste_store::Suspects, records: &[Record]) -> Vec<Known> {
+    let suspects = || {
+        let suspects = records.iter().filter(|record| suspect::is_suspect(record.receives));
+        suspects.map(|record| record.message_id.clone())
+    };
+    let reading = tokio::time::timeout(READING, store.begun(suspects()));
+    let begun = reading.await.unwrap_or_else(|_| {
+        tracing::error!("suspects could not be read in time");
+        Found { unread: suspects().collect(), ..Found::default() }
+    });
+    let mut known = Vec::new();
+    let mut readable = Vec::new();
+    let mut facts = Vec::new();
+    for (at, record) in records.iter().enumerate() {
+        let deaths = begun.items.get(&record.message_id).copied().unwrap_or(0);
+        known.push(Known { handling: None, deaths });
+        if !begun.unread.contains(&record.message_id) {
+            readable.push(at);
+            facts.push(suspect::is_suspect(record.receives).then_some(deaths));
+        }
+    }
+    for (at, handling) in readable.into_iter().zip(suspect::handling(facts)) {
+        known[at].handling = Some(handling);
+    }
+    known
+}
+
+/// The places of the records that are handled in this way.
+fn places_of(known: &[Known], handling: Handling) -> Vec<usize> {
+    (0..known.len()).filter(|at| known[*at].handling == Some(handling)).collect()
 }
 
 fn group(records: &[Record], places: &[usize]) -> Vec<Record> {
     places.iter().map(|at| records[*at].clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig};
+    use aws_smithy_runtime_api::client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::HttpRequest,
+    };
+    use posthaste_store::Deliveries;
+
+    use super::*;
+
+    /// A network on which nothing is ever answered.
+    #[derive(Debug)]
+    struct Silence;
+
+    impl HttpConnector for Silence {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::new(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_suspect_waits_only_for_seconds_until_suspects_are_read() {
+        let silence = http_client_fn(|_, _| SharedHttpConnector::new(Silence));
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .timeout_config(TimeoutConfig::disabled())
+            .http_client(silence)
+            .build();
+        let store = Deliveries::new(aws_sdk_dynamodb::Client::from_conf(config), "t").suspects;
+        let records = [1, 3].map(|receives: u32| Record {
+            message_id: receives.to_string(),
+            receives,
+            ..Record::default()
+        });
+        let reading = known(&store, &records);
+        let known = tokio::time::timeout(Duration::from_secs(60), reading).await.unwrap();
+        let handling: Vec<_> = known.iter().map(|known| known.handling).collect();
+        assert_eq!(handling, [Some(Handling::First), None]);
+    }
 }

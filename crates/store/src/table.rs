@@ -19,11 +19,12 @@ use crate::{
     write::{Condition, Expressions, Update, Write},
 };
 
+/// The code of a write of a cancelled transaction that had nothing against it.
+const NONE: &str = "None";
 const REFUSED: &str = "ConditionalCheckFailed";
-/// A transaction that was cancelled for these alone can be carried out later: other calls were in
-/// the way.
-const PASSING: [&str; 4] =
-    ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+/// The codes of writes that can be carried out later: other calls were in the way.
+const PASSING: [&str; 3] =
+    ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 /// A table of this name.
 #[derive(Debug, Clone)]
@@ -60,6 +61,17 @@ pub(crate) enum Transacted {
     Refused(Vec<usize>),
     /// Nothing is written, as other calls were in the way. Later it may succeed.
     Overtaken(StoreError),
+}
+
+/// The meaning of the reasons for which a transaction was cancelled.
+#[derive(Debug, PartialEq, Eq)]
+enum Cancelled {
+    /// The conditions of the writes at these places did not hold.
+    Refused(Vec<usize>),
+    /// Other calls were in the way, and nothing else.
+    Overtaken,
+    /// It can't be carried out, or nobody knows why it was not.
+    Failed,
 }
 
 /// The sort keys that a query asks for.
@@ -190,15 +202,14 @@ impl Table {
         else {
             return Err(StoreError::call("TransactWriteItems")(error));
         };
-        let reasons = cancelled.cancellation_reasons();
-        let refused: Vec<usize> =
-            (0..reasons.len()).filter(|at| reasons[*at].code() == Some(REFUSED)).collect();
-        let passes = reasons.iter().all(is_passing);
-        if !refused.is_empty() {
-            return Ok(Transacted::Refused(refused));
+        let codes = cancelled.cancellation_reasons().iter().map(CancellationReason::code);
+        match Cancelled::of(codes) {
+            Cancelled::Refused(places) => Ok(Transacted::Refused(places)),
+            Cancelled::Overtaken => {
+                Ok(Transacted::Overtaken(StoreError::call("TransactWriteItems")(error)))
+            }
+            Cancelled::Failed => Err(StoreError::call("TransactWriteItems")(error)),
         }
-        let error = StoreError::call("TransactWriteItems")(error);
-        if passes { Ok(Transacted::Overtaken(error)) } else { Err(error) }
     }
 
     /// The same for writes without conditions, once: whatever keeps them from being carried out is
@@ -297,6 +308,50 @@ impl Answer {
     }
 }
 
-fn is_passing(reason: &CancellationReason) -> bool {
-    reason.code().is_none_or(|code| PASSING.contains(&code))
+impl Cancelled {
+    /// Reads the code of each write of the transaction.
+    fn of<'a>(codes: impl Iterator<Item = Option<&'a str>>) -> Self {
+        let mut refused = Vec::new();
+        let mut is_overtaken = false;
+        for (place, code) in codes.enumerate() {
+            match code {
+                None | Some(NONE) => {}
+                Some(REFUSED) => refused.push(place),
+                Some(code) if PASSING.contains(&code) => is_overtaken = true,
+                Some(_) => return Self::Failed,
+            }
+        }
+        match (refused.is_empty(), is_overtaken) {
+            (false, _) => Self::Refused(refused),
+            (true, true) => Self::Overtaken,
+            (true, false) => Self::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reasons_of_a_cancelled_transaction_say_whether_it_is_repeated() {
+        const CONFLICT: Option<&str> = Some("TransactionConflict");
+        const THROTTLED: Option<&str> = Some("ThrottlingError");
+        const INVALID: Option<&str> = Some("ValidationError");
+        let none = [None, Some(NONE)];
+        let cases: [(&[Option<&str>], Cancelled); 9] = [
+            (&[], Cancelled::Failed),
+            (&none, Cancelled::Failed),
+            (&[none[1], CONFLICT], Cancelled::Overtaken),
+            (&[THROTTLED, none[0]], Cancelled::Overtaken),
+            (&[Some("ProvisionedThroughputExceeded"), CONFLICT], Cancelled::Overtaken),
+            (&[CONFLICT, INVALID], Cancelled::Failed),
+            (&[none[1], Some(REFUSED), CONFLICT, Some(REFUSED)], Cancelled::Refused(vec![1, 3])),
+            (&[Some(REFUSED), INVALID], Cancelled::Failed),
+            (&[Some("ItemCollectionSizeLimitExceeded"), none[1]], Cancelled::Failed),
+        ];
+        for (codes, expected) in cases {
+            assert_eq!(Cancelled::of(codes.iter().copied()), expected, "{codes:?}");
+        }
+    }
 }

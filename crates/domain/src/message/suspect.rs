@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn each_message_has_the_turn_that_its_deaths_ask_for() {
+    fn each_message_is_handled_as_its_deaths_ask_for() {
         let deaths = [None, Some(0), Some(2), Some(0), Some(1), Some(3), None, Some(4)];
         use Handling::{Alone, First, GiveUp, Later, Together};
         assert_eq!(
