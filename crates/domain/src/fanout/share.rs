@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Invalid,
-    event::{Event, MAX_EVENT_BYTES, loops},
+    event::{Event, MAX_MESSAGE_BYTES, loops},
     id::{DeliveryId, EventId, WebhookId},
     message::version::{self, Unreadable},
 };
@@ -124,8 +124,8 @@ impl<'a> Shared<'a> {
     /// events queue can send a share.
     pub fn check(&self) -> Result<(), Invalid> {
         let bytes = self.event.data.get().len();
-        if bytes > MAX_EVENT_BYTES {
-            let message = format!("an event takes at most {MAX_EVENT_BYTES} bytes");
+        if bytes > MAX_MESSAGE_BYTES {
+            let message = format!("an event takes at most {MAX_MESSAGE_BYTES} bytes");
             return Err(Invalid::too_large(Some("event.data".to_owned()), message));
         }
         loops::check_hops(self.event.hops)
@@ -181,8 +181,8 @@ mod tests {
             let shared = Shared { share: Share::ALL, only: Cow::default(), event };
             shared.check().map_err(|invalid| invalid.code)
         };
-        assert_eq!(shared(5, MAX_EVENT_BYTES - 8), Ok(()));
-        assert_eq!(shared(5, MAX_EVENT_BYTES - 7), Err("too_large"));
+        assert_eq!(shared(5, MAX_MESSAGE_BYTES - 8), Ok(()));
+        assert_eq!(shared(5, MAX_MESSAGE_BYTES - 7), Err("too_large"));
         assert_eq!(shared(6, 0), Err(loops::CODE));
     }
 
