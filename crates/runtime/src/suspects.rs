@@ -6,7 +6,10 @@
 //! is written down, and only with time left to forget it. A batch without suspects costs no call
 //! more.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use posthaste_domain::message::{
@@ -61,8 +64,9 @@ struct Known {
 }
 
 impl Suspects {
-    /// Handles a batch, all of it together or, where there are suspects, one group after the other. Carries out the
-    /// fates, and tells the poller what to delete. `handle` is told by when it has to be over.
+    /// Handles a batch, all of it together or, where there are suspects, one group after the other.
+    /// Carries out the fates, and tells the poller what to delete. `handle` is told by when it has
+    /// to be over.
     pub async fn handle(
         &self,
         records: &[Record],
@@ -233,14 +237,12 @@ impl Suspects {
 
 /// Reads what is known about each record.
 async fn known(store: &posthaste_store::Suspects, records: &[Record]) -> Vec<Known> {
-    let suspects = || {
-        let suspects = records.iter().filter(|record| suspect::is_suspect(record.receives));
-        suspects.map(|record| record.message_id.clone())
-    };
-    let reading = tokio::time::timeout(READING, store.begun(suspects()));
+    let suspects = records.iter().filter(|record| suspect::is_suspect(record.receives));
+    let ids: HashSet<String> = suspects.map(|record| record.message_id.clone()).collect();
+    let reading = tokio::time::timeout(READING, store.begun(ids.clone()));
     let begun = reading.await.unwrap_or_else(|_| {
         tracing::error!("suspects could not be read in time");
-        Found { unread: suspects().collect(), ..Found::default() }
+        Found { unread: ids, ..Found::default() }
     });
     let mut known = Vec::new();
     let mut readable = Vec::new();

@@ -3,7 +3,7 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<workspace>#<shard>` | event id | `event` (its JSON), `type`, `subject`, `process`, `expiresAt` |
+//! | `<workspace>#<shard>` | event id | `event` (JSON), `type`, `subject`, `process`, `expiresAt` |
 //!
 //! `process` says as JSON which run of which process the event belongs to. It is missing where it
 //! would be long, and in items of earlier versions: then it is read from the event.

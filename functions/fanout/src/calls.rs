@@ -1,8 +1,8 @@
 //! The events that were published in the same call as the end of a run, and go before it.
 //!
 //! All ends of a call ask about the same events. So these are read once for a batch, without their
-//! data, and what was read is remembered: an event does not change. An end that comes again, because
-//! an event was missing, reads only from that event on.
+//! data, and what was read is remembered: an event does not change. An end that comes again because
+//! an event was missing reads only from that event on.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -74,11 +74,9 @@ impl Own {
     }
 
     async fn schema(&self, checks: &Checks) -> Result<Arc<OwnSchema>, Unchecked> {
-        let compile = async || {
-            let own = self.own.clone();
-            checks.run(move || Arc::new(own.compile())).await
-        };
-        self.schema.get_or_init(compile).await.clone()
+        let own = self.own.clone();
+        let compiling = checks.run(move || Arc::new(own.compile()));
+        self.schema.get_or_init(|| compiling).await.clone()
     }
 }
 
@@ -105,11 +103,12 @@ async fn check(
             Some(own) => Some(own.schema(checks).await?),
             None => None,
         };
-        let check = move || {
-            let checked = event.check(schema.as_deref());
-            (event, checked)
-        };
-        checks.run(check).await
+        checks
+            .run(move || {
+                let checked = event.check(schema.as_deref());
+                (event, checked)
+            })
+            .await
     };
     match checking.await {
         Ok((event, Ok(()))) => Ok(event),

@@ -174,6 +174,18 @@ impl Root {
                 message,
             )));
         }
+        self.with_page(at, id, page, pages).map(Some)
+    }
+
+    /// Puts a changed page at this place, joined with its neighbours if they are small. `id` is the
+    /// webhook that was changed.
+    fn with_page(
+        &self,
+        at: usize,
+        id: WebhookId,
+        mut page: Page,
+        pages: &HashMap<String, Page>,
+    ) -> Result<Changed, Refused> {
         let mut replaced = at..(at + 1).min(self.pages.len());
         for beside in [at.checked_sub(1), Some(at + 1)].into_iter().flatten() {
             let Some(other) = self.pages.get(beside) else { continue };
@@ -201,7 +213,7 @@ impl Root {
                 message,
             )));
         }
-        Ok(Some(Changed { root, written, removed }))
+        Ok(Changed { root, written, removed })
     }
 
     fn bytes(&self) -> usize {

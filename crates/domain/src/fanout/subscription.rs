@@ -83,8 +83,8 @@ impl Subscription {
         })
     }
 
-    /// Decides the way of an event of this type and process to this webhook. A paused or disabled webhook has one too: its
-    /// deliveries are recorded as skipped.
+    /// Decides the way of an event of this type and process to this webhook. A paused or disabled
+    /// webhook has one too: its deliveries are recorded as skipped.
     ///
     /// The end of a run is an end also for a webhook that does not subscribe to it: held events
     /// must not wait for their deadline.

@@ -1,8 +1,8 @@
 //! The events of one publishing call, read without their data.
 //!
 //! The ids of a call's events have their place in the call right after their time. So a query for
-//! some places reads, in each partition, the events at these places of all calls of the millisecond,
-//! and no others. DynamoDB bills the whole items, whatever is read of them.
+//! some places reads, in each partition, the events at these places of all calls of the
+//! millisecond, and no others. DynamoDB bills the whole items, whatever is read of them.
 
 use std::ops::Range as Places;
 
