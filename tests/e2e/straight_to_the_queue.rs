@@ -163,3 +163,25 @@ async fn data_that_does_not_fit_its_type_is_a_dead_letter_with_its_reason() {
     }
     posthaste.idle().await;
 }
+
+#[tokio::test]
+async fn a_message_with_an_id_of_its_own_brings_no_news_that_is_posthastes_alone() {
+    let posthaste = Posthaste::start().await;
+    posthaste.register("mine", &["webhook.*", "order.*"]).await;
+    // An id of about now.
+    let id = posthaste.api.workspace("other").await.publish("order.created", json!({})).await;
+    let message = |name: &str| {
+        json!({ "workspace": "default", "id": id, "type": name, "data": {} }).to_string()
+    };
+    posthaste
+        .send("EventsQueueUrl", &[message("webhook.disabled"), message("order.created")])
+        .await;
+    let letter = posthaste.receive("EventsDeadLetterQueueUrl").await;
+    let attribute = |name: &str| format!("{:?}", letter.message_attributes[name].value);
+    assert_eq!(attribute("reason"), r#"Text("invalid_event")"#);
+    assert!(attribute("detail").contains("webhook.disabled is published by Posthaste alone"));
+    let arrived = posthaste.arrived("mine", 1).await.remove(0);
+    assert_eq!(arrived.headers["webhook-id"], id);
+    posthaste.idle().await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
+}

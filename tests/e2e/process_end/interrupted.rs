@@ -150,3 +150,23 @@ async fn a_fan_out_killed_at_any_call_loses_no_hold() {
 async fn a_lost_answer_to_the_end_of_a_run_delays_nothing() {
     killed_at("process_run_end", "dynamodb:PutItem", 0, Action::Lose).await;
 }
+
+/// The second end waits for the attempt of the first one. A read that fails says nothing about it.
+#[tokio::test]
+async fn an_end_that_can_not_read_about_the_first_one_looks_again_and_is_not_put_off() {
+    let posthaste = Posthaste::start().await;
+    let webhook = at_process_end(&posthaste).await;
+    posthaste.api.publish("process_run_end", run("1")).await;
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+    posthaste.idle().await;
+    let sent = posthaste.calls("fanout", "sqs:SendMessageBatch");
+    // All five tries of one call fail.
+    let records = format!("default#{}#", webhook["id"]);
+    let throttled = Aim::at("fanout", "dynamodb:BatchGetItem", Action::Fail).times(5);
+    let aimed = posthaste.system.faults().aim(throttled.containing(&records));
+    posthaste.api.publish("process_run_end", run("1")).await;
+    posthaste.deliveries(&webhook, "succeeded", 2).await;
+    assert_eq!(aimed.hits(), 5);
+    // Its first look asks for the end, and the last one sends the delivery.
+    assert_eq!(posthaste.calls("fanout", "sqs:SendMessageBatch") - sent, 2);
+}
