@@ -29,6 +29,7 @@ mod publish_size;
 mod rate_limits;
 mod reconciliation;
 mod recording;
+mod refusals;
 mod replay;
 mod replay_faults;
 mod replay_job;

@@ -11,7 +11,7 @@ const LOCATION: &str = "https://posthaste.invalid/openapi.json";
 
 /// Checks an answer in JSON: whether the document knows the call, that it can answer with this
 /// status, and that this body is one of those answers, without any field that the document does not
-/// name. `path` is that of the request, as `/api/v1/webhooks/42/deliveries?limit=7`.
+/// name. `path` is that of the request, such as `/api/v1/webhooks/42/deliveries?limit=7`.
 ///
 /// A call that the document does not know has to fail with 404 or 405. The error is a text for a
 /// person.
@@ -28,7 +28,7 @@ type Answers = BTreeMap<u16, SchemaIndex>;
 
 struct Checks {
     schemas: Schemas,
-    /// By template and method, as `/api/v1/webhooks/{id}` and `get`.
+    /// By template and method, such as `/api/v1/webhooks/{id}` and `get`.
     operations: Vec<(String, String, Answers)>,
     failure: SchemaIndex,
 }

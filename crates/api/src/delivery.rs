@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase")]
 #[schema(as = Delivery)]
 pub struct DeliveryAnswer {
-    /// Its id, the same whatever happens to it.
+    /// The id of the delivery, which stays the same whatever happens to it.
     #[schema(value_type = String, format = "uuid")]
     pub id: DeliveryId,
     /// The id of the event that the delivery brings.

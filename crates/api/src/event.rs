@@ -31,7 +31,7 @@ impl Accepted {
 /// Accepted events, in the order of the call.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AcceptedMany {
-    /// One for each event of the call.
+    /// The events, one for each event of the call.
     pub events: Vec<Accepted>,
 }
 
@@ -58,8 +58,9 @@ pub struct EventAnswer {
     /// it, null if none wants it or it is not known yet.
     #[schema(required = true)]
     pub delivered: Option<bool>,
-    /// Only of a single event, and only where its workspace has more webhooks than one call looks
-    /// at: the `cursor` of the call that looks at the others. `delivered` is null until then.
+    /// The `cursor` of the call that looks at further webhooks. Only the answer about a single
+    /// event has it, where its workspace has more webhooks than one call looks at. `delivered` is
+    /// null until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// The time at which the event was accepted.

@@ -125,17 +125,18 @@ fn api_key() -> utoipa::openapi::security::Http {
 }
 
 fn tags() -> Vec<Tag> {
-    let tag = |name: &str, description: &str| {
-        TagBuilder::new().name(name).description(Some(description)).build()
-    };
     vec![
         tag("Webhooks", "Destinations, and the history of what was sent to them."),
         tag("Events", "Publishing, and looking up what was published."),
         tag("Event types", "The catalogue, and the types that a workspace adds to it."),
-        tag("API keys", "Who may call what."),
-        tag("This document", "What you are reading."),
-        tag("Requests to webhooks", "What endpoints get."),
+        tag("API keys", "The keys that calls are made with, and their scopes."),
+        tag("This document", "The description of the API for machines."),
+        tag("Requests to webhooks", "The requests that endpoints get, in each format."),
     ]
+}
+
+fn tag(name: &str, description: &str) -> Tag {
+    TagBuilder::new().name(name).description(Some(description)).build()
 }
 
 const ABOUT: &str = "\

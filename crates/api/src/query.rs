@@ -28,15 +28,22 @@ impl Asked for ListDeliveries {
     fn read(query: &mut impl Source) -> Result<Self, Invalid> {
         Ok(Self {
             page: Page::read(query)?,
-            status: query.take::<Status>("status", "Only deliveries that stand so.")?,
-            event_type: query
-                .take::<EventType>("event_type", "Only deliveries of events of this type.")?,
+            status: query
+                .take::<Status>("status", "The list has only deliveries with this status.")?,
+            event_type: query.take::<EventType>(
+                "event_type",
+                "The list has only deliveries of events of this \
+                                               type.",
+            )?,
             since: query.take::<Time>(
                 "since",
-                "Only deliveries of events that were accepted then or later.",
+                "The list has only deliveries of events that were accepted at this time or later.",
             )?,
-            until: query
-                .take::<Time>("until", "Only deliveries of events that were accepted before.")?,
+            until: query.take::<Time>(
+                "until",
+                "The list has only deliveries of events that were accepted \
+                                     before this time.",
+            )?,
         })
     }
 }
@@ -60,14 +67,27 @@ pub struct ListEvents {
 
 impl Asked for ListEvents {
     fn read(query: &mut impl Source) -> Result<Self, Invalid> {
-        let order = "By the time of acceptance: the oldest first, which is `asc` and holds unless \
-            given, or the newest.";
+        let order = "The order of the list, by the time of acceptance: the oldest first, which is \
+            `asc` and holds unless given, or the newest.";
         Ok(Self {
             page: Page::read(query)?,
-            since: query.take::<Time>("since", "Only events that were accepted then or later.")?,
-            until: query.take::<Time>("until", "Only events that were accepted before.")?,
-            event_type: query.take::<EventType>("type", "Only events of this type.")?,
-            subject: query.take::<AnyText>("subject", "Only events about this subject.")?,
+            since: query.take::<Time>(
+                "since",
+                "The list has only events that were accepted at \
+                                             this time or later.",
+            )?,
+            until: query.take::<Time>(
+                "until",
+                "The list has only events that were accepted before \
+                                             this time.",
+            )?,
+            event_type: query
+                .take::<EventType>("type", "The list has only events of this type.")?,
+            subject: query.take::<AnyText>(
+                "subject",
+                "The list has only events about this \
+                                                    subject.",
+            )?,
             order: query.take::<Order>("order", order)?.unwrap_or_default(),
         })
     }
@@ -82,7 +102,7 @@ pub struct ShowEvent {
 impl Asked for ShowEvent {
     fn read(query: &mut impl Source) -> Result<Self, Invalid> {
         let about =
-            "The `next` of an earlier answer about this event: further webhooks are looked at.";
+            "The `next` of an earlier answer about this event. The call looks at further webhooks.";
         Ok(Self { cursor: query.take::<Cursor<delivered::Cursor>>("cursor", about)? })
     }
 }

@@ -31,7 +31,7 @@ pub struct WebhookAnswer {
     pub settings: Settings,
     /// The way in which requests reach the receiver.
     pub method: Method,
-    /// Its own headers, with `***` instead of their values, which no answer shows.
+    /// The webhook's own headers, with `***` instead of their values, which no answer shows.
     #[schema(value_type = schema::MaskedHeaders)]
     pub headers: BTreeMap<String, &'static str>,
     /// The health of the webhook's endpoint: how it has been doing.

@@ -130,8 +130,7 @@ impl Arrived {
         let new = NewEvent::of_fields(fields)?;
         // What was accepted is delivered, also if a version accepted it that took deeper data.
         let new = if given.is_some() { new } else { new.not_too_deep("data")? };
-        let is_far = |id: EventId| !id.is_ours() || !origin.is_near(id.time());
-        if given.is_some_and(is_far) {
+        if given.is_some_and(|id| !id.is_ours() || !origin.is_near(id.time())) {
             let message = "id has to be a UUIDv7 or v8 of about the time of its message";
             return Err(Invalid::field("id", "invalid_id", message));
         }

@@ -35,18 +35,19 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 pub struct Invalid {
     /// The sort of the complaint.
     pub kind: InvalidKind,
-    /// A stable word for programs, as `invalid_url`.
+    /// A stable word for programs, such as `invalid_url`.
     pub code: &'static str,
     /// A sentence for people.
     pub message: String,
-    /// The path of the field at fault, as `events[3].data`; none when the whole body is at fault.
+    /// The path of the field at fault, such as `events[3].data`; none when the whole body is at
+    /// fault.
     pub field: Option<String>,
 }
 
 /// The sorts of [`Invalid`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidKind {
-    /// The text is not what it claims to be, say no JSON.
+    /// The text is not what it claims to be. A body that is no JSON is malformed.
     Malformed,
     /// It is well-formed, but what it says can't be accepted.
     Unacceptable,
@@ -117,7 +118,7 @@ impl<'a> Fields<'a> {
         if body.trim_ascii().is_empty() { Ok(None) } else { Self::of_body(body).map(Some) }
     }
 
-    /// Reads an object that stands at `path` (as `events[3]`; empty for the body itself).
+    /// Reads an object that stands at `path` (such as `events[3]`; empty for the body itself).
     pub(crate) fn of_object(raw: &'a RawValue, path: &str) -> Result<Self, Invalid> {
         let left = serde_json::from_str::<Entries<'a>>(raw.get())
             .map_err(|_| wrong_type(path, "an object"))?

@@ -2,7 +2,6 @@
 //! the SQS batch, and the API's answers and keys.
 
 pub mod api;
-pub mod asked;
 pub mod auth;
 pub mod aws;
 pub mod batch;
@@ -15,6 +14,7 @@ pub mod door;
 pub mod event_message;
 pub mod keys;
 pub mod limiter;
+pub mod query;
 pub mod random;
 mod read_units;
 pub mod suspects;

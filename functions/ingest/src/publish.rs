@@ -53,11 +53,11 @@ pub(crate) async fn publish(
         None => {
             checked?;
             let mark = random::bytes().map_err(|error| ApiError::internal(&error))?;
-            let id = |nth| random::bytes().map(|entropy| EventId::new(now, &entropy).of(mark, nth));
-            let ids = (0..count)
-                .map(id)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| ApiError::internal(&error))?;
+            let mut ids = Vec::with_capacity(count);
+            for nth in 0..count {
+                let entropy = random::bytes().map_err(|error| ApiError::internal(&error))?;
+                ids.push(EventId::new(now, &entropy).of(mark, nth));
+            }
             let events = published.accept(&ids, &caller.workspace, call, now);
             enqueue(&queue, &events).await?;
             events
@@ -111,16 +111,18 @@ async fn check(
         return Err(ApiError::Internal);
     }
     let own: HashMap<_, _> = found.items.into_iter().map(|((_, name), own)| (name, own)).collect();
-    let check = move || {
+    let checked = checks.run(move || {
         let checked = published.check(&own);
         (published, checked)
-    };
-    Ok(checks.run(check).await?)
+    });
+    Ok(checked.await?)
 }
 
 async fn enqueue(queue: &Queue, events: &[Event]) -> Result<(), ApiError> {
-    let message = |(nth, event)| event_message(event, nth);
-    let messages = events.iter().enumerate().map(message).collect::<Result<Vec<_>, _>>()?;
+    let mut messages = Vec::with_capacity(events.len());
+    for (nth, event) in events.iter().enumerate() {
+        messages.push(event_message(event, nth)?);
+    }
     let failed = queue.send(&messages).await;
     // What is on the queue is delivered, whatever is answered.
     telemetry::count(Metric::Accepted, events.len() - failed.len());

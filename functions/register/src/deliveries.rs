@@ -13,8 +13,8 @@ use posthaste_domain::{
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    asked::Asked,
     keys::Keys,
+    query::Query,
 };
 use posthaste_store::{Deliveries, DeliveryRecord, Events, History, Registry};
 
@@ -34,7 +34,7 @@ pub(crate) async fn list(
     State(registry): State<Registry>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
-    Asked(asked): Asked<ListDeliveries>,
+    Query(asked): Query<ListDeliveries>,
 ) -> Result<Response, ApiError> {
     let webhook = named.read(&registry).await?;
     let ListDeliveries { page: Page { limit, after: before }, status, event_type, since, until } =

@@ -12,8 +12,8 @@ use posthaste_domain::{
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    asked::Asked,
     auth::{Allowed, scope::EventsRead},
+    query::Query,
 };
 use posthaste_store::{Deliveries, EventQuery, Events, Registry};
 
@@ -27,7 +27,7 @@ pub(crate) async fn list(
     State(registry): State<Registry>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
-    Asked(asked): Asked<ListEvents>,
+    Query(asked): Query<ListEvents>,
 ) -> Result<Response, ApiError> {
     let ListEvents { page: Page { limit, after }, since, until, event_type, subject, order } =
         asked;
@@ -68,7 +68,7 @@ pub(crate) async fn show(
     State(registry): State<Registry>,
     State(events): State<Events>,
     State(deliveries): State<Deliveries>,
-    Asked(asked): Asked<ShowEvent>,
+    Query(asked): Query<ShowEvent>,
 ) -> Result<Response, ApiError> {
     let partly = asked.within(id)?;
     let event = find(&events, &caller.workspace, id).await?.ok_or(EventId::MISSING)?;

@@ -15,7 +15,7 @@ use posthaste_domain::{
     },
     endpoint::backlog::Class,
     event::event_type::EventType,
-    id::{DeliveryId, EventId},
+    id::DeliveryId,
     webhook::Webhook,
 };
 use posthaste_runtime::{api::ApiError, clock};
@@ -110,26 +110,27 @@ impl Reader<'_> {
         are_records_read: bool,
     ) -> Result<Vec<Row<DeliveryRecord>>, ApiError> {
         let Webhook { workspace, id, .. } = self.webhook;
-        let unknown = |row: &Row<DeliveryRecord>| match row {
-            Row::Waits(waits) if !are_records_read || waits.is_apart() => Some(waits.id),
-            Row::Waits(_) | Row::Recorded(_) => None,
-        };
-        let wanted: Vec<DeliveryId> = rows.iter().filter_map(unknown).collect();
+        let mut wanted = Vec::new();
+        for row in &rows {
+            if let Some(delivery) = unknown(row, are_records_read) {
+                wanted.push((workspace.clone(), *id, delivery));
+            }
+        }
         if wanted.is_empty() {
             return Ok(rows);
         }
-        let progress = self
-            .deliveries
-            .records
-            .progress(wanted.into_iter().map(|wanted| (workspace.clone(), *id, wanted)))
-            .await;
+        let progress = self.deliveries.records.progress(wanted).await;
         if !progress.unread.is_empty() {
             return Err(ApiError::Internal);
         }
-        let is_new = |row: &Row<DeliveryRecord>| {
-            unknown(row).is_none_or(|id| !progress.items.contains_key(&id))
-        };
-        Ok(rows.into_iter().filter(is_new).collect())
+        let mut left = Vec::new();
+        for row in rows {
+            let known = unknown(&row, are_records_read);
+            if known.is_none_or(|delivery| !progress.items.contains_key(&delivery)) {
+                left.push(row);
+            }
+        }
+        Ok(left)
     }
 
     async fn answers(
@@ -138,11 +139,12 @@ impl Reader<'_> {
         wanted: Option<&EventType>,
     ) -> Result<Vec<DeliveryAnswer>, ApiError> {
         let workspace = &self.webhook.workspace;
-        let event = |row: &Row<DeliveryRecord>| match row {
-            Row::Waits(waits) => Some((workspace.clone(), waits.event_id)),
-            Row::Recorded(_) => None,
-        };
-        let keys: Vec<_> = rows.iter().filter_map(event).collect();
+        let mut keys = Vec::new();
+        for row in &rows {
+            if let Row::Waits(waits) = row {
+                keys.push((workspace.clone(), waits.event_id));
+            }
+        }
         if keys.is_empty() {
             return Ok(rows.into_iter().filter_map(record).map(answer).collect());
         }
@@ -154,16 +156,22 @@ impl Reader<'_> {
             return Err(ApiError::Internal);
         }
         let (lane, now) = (lane?, clock::now());
-        let type_of = |id: EventId| types.items.get(&(workspace.clone(), id)).cloned();
-        let shown = |row| match row {
-            Row::Recorded(record) => Some(answer(record)),
-            Row::Waits(waits) => {
-                let event_type = type_of(waits.event_id)?;
-                let is_wanted = wanted.is_none_or(|wanted| *wanted == event_type);
-                is_wanted.then(|| DeliveryAnswer::waiting(waits, event_type, &lane, now))
+        let mut answers = Vec::new();
+        for row in rows {
+            match row {
+                Row::Recorded(record) => answers.push(answer(record)),
+                Row::Waits(waits) => {
+                    let event_type = types.items.get(&(workspace.clone(), waits.event_id));
+                    // An event without a type is no longer stored.
+                    let Some(event_type) = event_type else { continue };
+                    if wanted.is_none_or(|wanted| wanted == event_type) {
+                        let event_type = event_type.clone();
+                        answers.push(DeliveryAnswer::waiting(waits, event_type, &lane, now));
+                    }
+                }
             }
-        };
-        Ok(rows.into_iter().filter_map(shown).collect())
+        }
+        Ok(answers)
     }
 }
 
@@ -184,6 +192,14 @@ pub(crate) async fn find_waiting(
         }
     }
     Ok(None)
+}
+
+/// The delivery of a row, if it waits and its record was not read with this page.
+fn unknown(row: &Row<DeliveryRecord>, are_records_read: bool) -> Option<DeliveryId> {
+    match row {
+        Row::Waits(waits) if !are_records_read || waits.is_apart() => Some(waits.id),
+        Row::Waits(_) | Row::Recorded(_) => None,
+    }
 }
 
 fn record(row: Row<DeliveryRecord>) -> Option<DeliveryRecord> {

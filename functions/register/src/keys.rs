@@ -9,10 +9,10 @@ use posthaste_domain::{
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    asked::Asked,
     auth::{Allowed, scope::KeysManage},
     clock,
     door::Door,
+    query::Query,
     random,
 };
 use posthaste_store::Registry;
@@ -31,11 +31,10 @@ pub(crate) async fn create(
     if let Some(scope) = asked.beyond(&caller.scopes) {
         return Err(ApiError::Forbidden(scope));
     }
-    let internal = |error| ApiError::internal(&error);
-    let key = ApiKey::new(asked.environment, &random::bytes().map_err(internal)?);
+    let key = ApiKey::new(asked.environment, &new_bytes()?);
     let now = clock::now();
     let info = KeyInfo {
-        id: KeyId::new(now, &random::bytes().map_err(internal)?),
+        id: KeyId::new(now, &new_bytes()?),
         workspace: asked.workspace.unwrap_or_else(|| caller.workspace.clone()),
         name: asked.name,
         scopes: asked.scopes,
@@ -50,7 +49,7 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     caller: Allowed<KeysManage>,
     State(registry): State<Registry>,
-    Asked(Page { limit, after }): Asked<Page<KeyId>>,
+    Query(Page { limit, after }): Query<Page<KeyId>>,
 ) -> Result<Response, ApiError> {
     let page = registry.keys_page(&caller.workspace, limit, after).await?;
     let items = page.items.into_iter().map(|info| KeyAnswer { info, key: None }).collect();
@@ -71,4 +70,8 @@ pub(crate) async fn remove(
     door.forget(&hash);
     tracing::info!(key.id = %id, "deleted an API key");
     Ok(success(StatusCode::OK, Removed::of(id)))
+}
+
+fn new_bytes<const COUNT: usize>() -> Result<[u8; COUNT], ApiError> {
+    random::bytes().map_err(|error| ApiError::internal(&error))
 }

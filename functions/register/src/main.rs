@@ -17,7 +17,7 @@ use axum::{
     handler::Handler,
     http::header,
     middleware,
-    routing::{any, delete, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use nudge::Turns;
 use posthaste_domain::{
@@ -90,19 +90,72 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/webhooks/{id}/test", post(send_test::send))
         .route("/api/v1/webhooks/{id}/replay", post(replay::start))
         .route("/api/v1/webhooks/{id}/replay/{job}", get(replay::show).delete(replay::cancel))
-        .route("/api/v1/events", get(events::list).fallback(elsewhere("GET,HEAD,POST")))
+        .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::show))
-        .route("/api/v1/event-types", any(elsewhere("GET")))
-        .route("/api/v1/event-types/{name}", any(elsewhere("GET,PUT,DELETE")))
-        .route(posthaste_api::openapi::PATH, any(elsewhere("GET")))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
-        .route("/api/v1/keys/{id}", delete(keys::remove))
-        .layer(middleware::from_fn_with_state(door, door::weigh));
+        .route("/api/v1/keys/{id}", delete(keys::remove));
+    let routes =
+        with_paths_of_others(routes).layer(middleware::from_fn_with_state(door, door::weigh));
     api::serve(routes.with_state(shared), Relayed::Refused, MAX_BODY_BYTES, None, telemetry).await
 }
 
-/// Answers 405 on a path whose other methods other functions have. Their routes are the gateway's,
-/// and what has no route comes here.
+/// The paths with methods that other functions have, and all methods of each: the header `Allow`.
+const PATHS_OF_OTHERS: [(&str, &str); 4] = [
+    ("/api/v1/event-types", "GET,HEAD"),
+    ("/api/v1/event-types/{name}", "DELETE,GET,HEAD,PUT"),
+    ("/api/v1/events", "GET,HEAD,POST"),
+    (posthaste_api::openapi::PATH, "GET,HEAD"),
+];
+
+/// Answers 405 on the paths of other functions. Their methods are routes of the gateway, and a
+/// method that has no route comes here.
+fn with_paths_of_others(mut routes: Router<Shared>) -> Router<Shared> {
+    for (path, allowed) in PATHS_OF_OTHERS {
+        routes = routes.route(path, MethodRouter::new().fallback(elsewhere(allowed)));
+    }
+    routes
+}
+
 fn elsewhere(allowed: &'static str) -> impl Handler<((),), Shared> {
     async move || ([(header::ALLOW, allowed)], ApiError::MethodNotAllowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_yaml_ng::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_paths_of_others_are_those_of_the_template() {
+        let template: Value =
+            serde_yaml_ng::from_str(include_str!("../../../template.yaml")).unwrap();
+        let mut methods: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut of_others = BTreeSet::new();
+        for (resource, declared) in template["Resources"].as_mapping().unwrap() {
+            for (_, event) in declared["Properties"]["Events"].as_mapping().into_iter().flatten() {
+                let route = &event["Properties"];
+                let (Some(method), Some(path)) = (route["Method"].as_str(), route["Path"].as_str())
+                else {
+                    continue;
+                };
+                let methods = methods.entry(path).or_default();
+                methods.insert(method);
+                // Where a function answers GET, it answers HEAD too.
+                if method == "GET" {
+                    methods.insert("HEAD");
+                }
+                if resource.as_str() != Some("RegisterFunction") {
+                    of_others.insert(path);
+                }
+            }
+        }
+        let expected: Vec<(&str, String)> = of_others
+            .into_iter()
+            .map(|path| (path, methods[path].iter().copied().collect::<Vec<_>>().join(",")))
+            .collect();
+        assert_eq!(PATHS_OF_OTHERS.map(|(path, allowed)| (path, allowed.to_owned())), expected[..]);
+    }
 }

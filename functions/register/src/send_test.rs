@@ -78,7 +78,6 @@ async fn event(
     asked: Option<EventType>,
 ) -> Result<Event, ApiError> {
     let Webhook { workspace, settings, .. } = webhook;
-    let is_built_in = |event_type: &EventType| catalogue::find(event_type.as_str()).is_some();
     let event_type = match asked {
         Some(asked) => asked,
         None => {
@@ -86,9 +85,9 @@ async fn event(
             sample::default_type(&settings.events, &own).ok_or(ApiError::Internal)?
         }
     };
-    let own =
-        if is_built_in(&event_type) { None } else { own(registry, workspace, &event_type).await? };
-    let is_known = own.is_some() || is_built_in(&event_type);
+    let is_built_in = catalogue::find(event_type.as_str()).is_some();
+    let own = if is_built_in { None } else { own(registry, workspace, &event_type).await? };
+    let is_known = own.is_some() || is_built_in;
     let known = if is_known { Vec::new() } else { registry.some_type_names(workspace).await? };
     let now = clock::now();
     let id = EventId::new(now, &random::bytes().map_err(|error| ApiError::internal(&error))?);

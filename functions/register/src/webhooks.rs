@@ -22,10 +22,10 @@ use posthaste_domain::{
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    asked::Asked,
     auth::{Allowed, scope::WebhooksManage},
     clock,
     keys::{Keys, KeysError},
+    query::Query,
     random,
 };
 use posthaste_store::{Deliveries, Place, Registry, Written};
@@ -90,7 +90,7 @@ pub(crate) async fn list(
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
-    Asked(Page { limit, after }): Asked<Page<WebhookId>>,
+    Query(Page { limit, after }): Query<Page<WebhookId>>,
 ) -> Result<Response, ApiError> {
     let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
     let owners: Vec<_> =
@@ -180,12 +180,6 @@ pub(crate) async fn rotate(
     let secret = new_secret()?;
     // Nothing may fail after the rotation: its answer is the only one that shows the secret.
     let lane = deliveries.lanes.get(&workspace, id).await?;
-    let answer = |webhook: &Webhook| {
-        success(
-            StatusCode::OK,
-            WebhookAnswer::of(webhook, &lane, clock::now()).with_secret(&secret),
-        )
-    };
     let mut sealed = None;
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) =
@@ -193,7 +187,8 @@ pub(crate) async fn rotate(
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
-                return Ok(answer(&shown(&keys, webhook).await));
+                let webhook = shown(&keys, webhook).await;
+                return Ok(with_secret(&webhook, &lane, &secret));
             }
             Some(new) => new,
             None => keys.seal_secret(Place::from(&webhook), &secret).await?,
@@ -205,11 +200,16 @@ pub(crate) async fn rotate(
             registry.change_webhook(&rotated, revision, &subscription, false).await?
         {
             tracing::info!("rotated a secret");
-            return Ok(answer(&shown(&keys, rotated).await));
+            return Ok(with_secret(&shown(&keys, rotated).await, &lane, &secret));
         }
         sealed = Some(rotated.secrets.current);
     }
     Err(ApiError::Conflict)
+}
+
+fn with_secret(webhook: &Webhook, lane: &Lane, secret: &Secret) -> Response {
+    let answer = WebhookAnswer::of(webhook, lane, clock::now()).with_secret(secret);
+    success(StatusCode::OK, answer)
 }
 
 pub(crate) async fn remove(

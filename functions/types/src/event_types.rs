@@ -17,12 +17,12 @@ use posthaste_domain::{
 };
 use posthaste_runtime::{
     api::{ApiError, success},
-    asked::Asked,
     auth::{
         Allowed,
         scope::{EventsManage, EventsRead},
     },
     checks::Checks,
+    query::Query,
 };
 use posthaste_store::{Registry, Written};
 
@@ -32,7 +32,7 @@ const NO_TYPE: ApiError = ApiError::NotFound("event type with this name");
 pub(crate) async fn list(
     caller: Allowed<EventsRead>,
     State(registry): State<Registry>,
-    Asked(Page { limit, after }): Asked<Page<EventType>>,
+    Query(Page { limit, after }): Query<Page<EventType>>,
 ) -> Result<Response, ApiError> {
     let rest = after.as_ref().map_or(catalogue::all(), |after| catalogue::after(after.as_str()));
     let mut items = Vec::new();

@@ -215,7 +215,7 @@ impl Call {
             .required("deleted");
         self.answers_with(
             200,
-            "It is removed.",
+            "The thing is removed.",
             RefOr::T(removed.build().into()),
             [("removed", example)],
         )

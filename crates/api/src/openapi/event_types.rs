@@ -50,7 +50,11 @@ fn list() -> Call {
 fn show() -> Call {
     Call::new(HttpMethod::Get, ONE, "getEventType", "Read an event type")
         .tag(TAG)
-        .needs(Scope::EventsRead, "With the JSON Schema of its data and an example event.")
+        .needs(
+            Scope::EventsRead,
+            "The answer has the JSON Schema of the type's data and an \
+                                   example event.",
+        )
         .names("name", NO_TYPE, EventType::schema())
         .answers::<EventTypeAnswer>(
             200,

@@ -112,7 +112,7 @@ fn publish() -> Call {
                 "invalid_event_type",
                 "type",
                 r#"{"type": "order created", "data": {}}"#,
-                "an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 \
+                "an event type is words of A-Z a-z 0-9 _ - separated by single dots, at most 128 \
                  characters",
             ),
             Refusal::body(
@@ -252,28 +252,25 @@ Events of a process carry `processType` and `contextId` in `data`: filters and t
 `process_end` go by them.";
 
 const REPEATING: &str = "\
-Makes the call safe to repeat: for 24 hours, a call of the same workspace with the same key and \
-the same body, byte for byte, gets \
-the same answer and publishes no second event, even while the first still runs. One that failed is \
-carried out to its end, under the \
-same ids. With another body it answers 409. A call that is refused leaves its key free.";
+The key makes the call safe to repeat. For 24 hours, a call of the same workspace with the same \
+key and the same body, byte for byte, gets the same answer and publishes no second event, even \
+while the first still runs. One that failed is carried out to its end, under the same ids. With \
+another body it answers 409. A call that is refused leaves its key free.";
 
 const RELAYING: &str = "\
-For whoever publishes because of a webhook's request: that request's header `webhook-hops`. The \
-events have one hop more. An event that \
-was published because of another one 5 times in a row has gone round in circles, and a further \
-call answers 422 `loop_detected`.";
+The header `webhook-hops` of the webhook's request because of which a service publishes. The \
+events have one hop more. An event that was published because of another one 5 times in a row has \
+gone round in circles, and a further call answers 422 `loop_detected`.";
 
 const TRACING: &str = "\
 The trace that the call belongs to, as W3C Trace Context says: the requests to webhooks belong to \
 it too. An invalid one is ignored.";
 
 const LISTING: &str = "\
-For reconciliation: every event that was published, each with whether it has been delivered. An \
-event is in the list shortly after \
-it was accepted.";
+The list is for reconciliation. It has every event that was published, and says of each whether \
+it has been delivered. An event is in the list shortly after it was accepted.";
 
 const SHOWING: &str = "\
-With its data, and whether it has been delivered. One call looks at some thousands of webhooks: \
-where a workspace has more, the answer \
-has a `next`, and the same call with that as its `cursor` goes on.";
+The answer has the event's data, and says whether it has been delivered. One call looks at some \
+thousands of webhooks: where a workspace has more, the answer has a `next`, and the same call \
+with that as its `cursor` goes on.";

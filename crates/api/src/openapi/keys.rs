@@ -69,8 +69,8 @@ fn list() -> Call {
         .tag(TAG)
         .needs(
             Scope::KeysManage,
-            "The keys of the workspace in the order in which they were made. Not the keys \
-             themselves: they are not stored.",
+            "The keys of the workspace in the order in which they were made. The keys themselves \
+             are not answered, because they are not stored.",
         )
         .pages::<Page<KeyId>>()
         .answers_page::<KeyAnswer>("The keys.", example::list(made(&publisher(), false)))

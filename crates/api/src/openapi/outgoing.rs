@@ -46,21 +46,21 @@ const HEADERS: [(&str, &str); 8] = [
     ),
     (
         "webhook-hops",
-        "How often the event was published because of another one: a whole number. Whoever \
-         publishes because of a request hands it \
-         on with the call.",
+        "The number of events that led to this one, one because of the other. A service that \
+         publishes because of a request hands the number on with its call.",
     ),
     (
         "webhook-id",
-        "The event's id, or that of several that share the request. The same on every retry.",
+        "The event's id, or the id of several that share the request. It is the same on every \
+         retry.",
     ),
-    ("webhook-timestamp", "When this attempt was made, in Unix seconds."),
+    ("webhook-timestamp", "The time of this attempt, in Unix seconds."),
     (
         "webhook-signature",
         "`v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`, keyed with \
          the bytes that the secret is the \
-         base64 of (Standard Webhooks). One for each valid secret, the newest first, parted by \
-         spaces; one has to match.",
+         base64 of (Standard Webhooks). There is one for each valid secret, the newest first, \
+         separated by spaces, and one of them has to match.",
     ),
 ];
 

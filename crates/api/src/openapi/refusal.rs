@@ -262,7 +262,7 @@ pub(super) fn response(status: u16, refusals: &[&Refusal]) -> Response {
     if status == 429 {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
         let header = HeaderBuilder::new()
-            .description(Some("In seconds. API Gateway's own answer has none."))
+            .description(Some("The wait in seconds. API Gateway's own answer has no such header."))
             .schema(Some(seconds))
             .build();
         response = response.header("Retry-After", header);

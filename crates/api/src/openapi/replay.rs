@@ -60,7 +60,7 @@ fn replay_delivery() -> Call {
     .needs(SCOPE, ONE)
     .names("id", "", number())
     .names("delivery", NO_DELIVERY, id())
-    .answers::<Replayed>(202, "The new delivery is on its way.", [("replayed", replayed())])
+    .answers::<Replayed>(202, "The new delivery, which is on its way.", [("replayed", replayed())])
     .leads_to(
         ["getDelivery"],
         [("id", "$request.path.id"), ("delivery", "$response.body#/data/id")],
@@ -84,7 +84,7 @@ fn send_test() -> Call {
         .optionally()
         .answers::<TestAnswer>(
             200,
-            "What the endpoint said, whatever it said.",
+            "The endpoint's answer, whatever it was.",
             [("taken", tested(200, "")), ("refused", tested(500, "Internal Server Error"))],
         )
         .leads_to(
@@ -124,7 +124,7 @@ fn start() -> Call {
     .needs(SCOPE, MANY)
     .names("id", NO_WEBHOOK, number())
     .takes::<StartReplay>([("failed", Some(since.clone())), ("all", Some(all))])
-    .answers::<JobAnswer>(202, "It runs.", [("failed", job(&since, |job| job))])
+    .answers::<JobAnswer>(202, "The replay, which has begun.", [("failed", job(&since, |job| job))])
     .leads_to(
         ["getReplay", "cancelReplay"],
         [("id", "$request.path.id"), ("job", "$response.body#/data/id")],
@@ -156,7 +156,11 @@ fn start() -> Call {
 fn show() -> Call {
     Call::new(HttpMethod::Get, JOB, "getReplay", "Read a replay")
         .tag(TAG)
-        .needs(SCOPE, "How far it is. It is kept as long as the history, from its last move on.")
+        .needs(
+            SCOPE,
+            "The answer says how far the replay is. A replay is kept as long as the \
+                       history, counted from its last move.",
+        )
         .names("id", "", number())
         .names("job", NO_JOB, id())
         .answers::<JobAnswer>(200, "The replay.", [("done", ended(JobStatus::Done, 1812, 97))])

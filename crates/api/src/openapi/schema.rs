@@ -55,8 +55,10 @@ pub(crate) fn owner() -> ObjectBuilder {
 }
 
 pub(crate) fn type_status() -> ObjectBuilder {
-    one_of(["available", "deprecated", "wip"])
-        .description(Some("Whether events of it are to be expected."))
+    one_of(["available", "deprecated", "wip"]).description(Some(
+        "The state of the type, which says whether its events are to be \
+                           expected.",
+    ))
 }
 
 pub(crate) fn always_true() -> ObjectBuilder {

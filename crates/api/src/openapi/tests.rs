@@ -150,7 +150,7 @@ fn every_reference_leads_somewhere_and_every_schema_is_referred_to() {
     }
 }
 
-/// Every operation of the document, as `GET /api/v1/webhooks`.
+/// Every operation of the document, such as `GET /api/v1/webhooks`.
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     let of_path = |(path, methods): (&String, &'_ Value)| {

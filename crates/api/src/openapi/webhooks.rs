@@ -1,34 +1,24 @@
 //! `/api/v1/webhooks`
 
-use std::time::Duration;
+mod answers;
 
 use posthaste_domain::{
-    Timestamp,
     access::api_key::Scope,
-    delivery::{
-        attempt::{Attempt, Failure, Status},
-        format::Format,
-        history::Waits,
-    },
-    endpoint::{
-        health::Health,
-        lane::{Lane, Phase, Reason},
-        url::UrlPolicy,
-    },
-    event::Event,
-    id::{Cause, CauseKind, DeliveryId, WebhookId},
+    delivery::format::Format,
+    endpoint::lane::Lane,
+    id::WebhookId,
     input::{
         Page,
         openapi::{formatted, integer},
     },
-    webhook::{
-        ChangeRequest, ChangeWebhook, RegisterWebhook, Webhook, profile::Profile,
-        rotation::RotateSecret,
-    },
+    webhook::{ChangeWebhook, RegisterWebhook, profile::Profile, rotation::RotateSecret},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use utoipa::openapi::{HttpMethod, ObjectBuilder};
 
+use self::answers::{answered, changed, history, registered, rotated, timing_out};
+pub(super) use self::answers::{deliveries_of_two_events, waiting};
 use super::{
     call::Call,
     example::{self, NOW, shown},
@@ -150,7 +140,8 @@ fn show() -> Call {
         .tag(TAG)
         .needs(
             SCOPE,
-            "Its settings as they are in force, without its secret, and how its endpoint is doing.",
+            "The answer has the settings that are in force, without the secret, and the health of \
+             the endpoint.",
         )
         .names("id", NO_WEBHOOK, number())
         .answers::<WebhookAnswer>(
@@ -268,127 +259,6 @@ fn unknown_field() -> Refusal {
     )
 }
 
-fn registered(body: &Value) -> Option<Value> {
-    let webhook = example::webhook(42, body)?;
-    shown(WebhookAnswer::of(&webhook, &Lane::default(), NOW).with_secret(&example::secret()))
-}
-
-fn rotated() -> Option<Value> {
-    let webhook = example::webhook(42, &example::spectra())?;
-    let secrets =
-        webhook.secrets.clone().rotate(example::sealed(), NOW, Duration::from_secs(3600)).ok()?;
-    let rotated = Webhook { secrets, ..webhook };
-    shown(WebhookAnswer::of(&rotated, &Lane::default(), NOW).with_secret(&example::secret()))
-}
-
-fn answered(body: &Value, lane: &Lane) -> Option<Value> {
-    shown(WebhookAnswer::of(&example::webhook(42, body)?, lane, NOW))
-}
-
-fn timing_out() -> Option<Value> {
-    let failing_since = Some(Timestamp::constant(NOW.as_second() - 21, 0));
-    let health =
-        Health { failing_since, last_failure_at: Some(NOW), failures: 5, ..Health::default() };
-    let webhook = Webhook { health, ..example::webhook(42, &example::spectra())? };
-    shown(WebhookAnswer::of(&webhook, &sick(), NOW))
-}
-
-/// The lane of an endpoint that has timed out five times.
-fn sick() -> Lane {
-    let sick_until = Some(Timestamp::constant(NOW.as_second() + 30, 0));
-    Lane { phase: Some(Phase::Held), reason: Some(Reason::Sick), sick_until, ..Lane::default() }
-}
-
-fn changed(body: &Value) -> Option<Value> {
-    let webhook = example::webhook(42, &example::spektr())?;
-    let body = body.to_string();
-    let settings = ChangeRequest::parse(body.as_bytes(), &UrlPolicy::default())
-        .and_then(|request| request.applied_to(&webhook.settings))
-        .ok()?
-        .settings;
-    let updated_at = Timestamp::constant(NOW.as_second() + 3600, 0);
-    shown(WebhookAnswer::of(
-        &Webhook { settings, updated_at, ..webhook },
-        &Lane::default(),
-        updated_at,
-    ))
-}
-
-/// One delivery that waits, one that never got an answer, and one that got through at the second
-/// attempt.
-fn history() -> Option<Value> {
-    let mut items = deliveries_of_two_events()?;
-    items.push(waiting()?);
-    items.reverse();
-    example::list(items)
-}
-
-/// A delivery that waits behind an endpoint that times out.
-pub(super) fn waiting() -> Option<DeliveryAnswer> {
-    let event = published().pop()?;
-    let id = DeliveryId::derive(
-        event.id,
-        example::webhook(42, &example::spectra())?.id,
-        Cause::Published,
-    );
-    let waits =
-        Waits { place: id, id, event_id: event.id, cause: CauseKind::Published, since: NOW };
-    Some(DeliveryAnswer::waiting(waits, event.event_type, &sick(), NOW))
-}
-
-/// Two that were attempted, oldest first.
-pub(super) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswer>> {
-    let webhook = example::webhook(42, &example::spectra())?;
-    let url = example::url(&webhook)?;
-    let failed = Attempt::answered(
-        &webhook,
-        url,
-        NOW,
-        Duration::from_millis(310),
-        503,
-        b"Service Unavailable",
-    );
-    let retried_at = Timestamp::constant(NOW.as_second() + 1, 0);
-    let done = Attempt::answered(&webhook, url, retried_at, Duration::from_millis(84), 200, b"");
-    let message = "the endpoint did not answer in time".to_owned();
-    let silent = Attempt::unanswered(
-        NOW,
-        Duration::from_secs(5),
-        Failure { code: "timeout".to_owned(), message },
-    );
-    let deliveries = [(Status::Succeeded, vec![failed, done]), (Status::Pending, vec![silent])];
-    let items =
-        published().into_iter().zip(deliveries).filter_map(|(event, (status, attempts))| {
-            let last = attempts.last()?;
-            Some(DeliveryAnswer {
-                id: DeliveryId::derive(event.id, webhook.id, Cause::Published),
-                event_id: event.id,
-                event_type: event.event_type,
-                cause: CauseKind::Published,
-                status,
-                http_status: last.http_status,
-                response_body: last.response_body.clone(),
-                response_body_encoding: last.response_body_encoding,
-                error: last.error.clone(),
-                waiting: None,
-                created_at: event.id.time(),
-                updated_at: last.at,
-                attempt_count: attempts.len().try_into().unwrap_or(u32::MAX),
-                attempts,
-                request: None,
-            })
-        });
-    Some(items.collect())
-}
-
-fn published() -> Vec<Event> {
-    example::events(&json!({ "events": [
-        { "type": "order.created", "data": { "id": "ord_1" } },
-        { "type": "order.shipped", "data": { "id": "ord_1" } },
-        { "type": "inventory.sold", "data": { "id": "inv_1" } }
-    ] }))
-}
-
 pub(super) fn number() -> ObjectBuilder {
     integer().minimum(Some(0))
 }
@@ -412,12 +282,11 @@ fn registering() -> String {
             .iter()
             .find(|(_, format)| *format == profile.format())
             .map_or("", |(name, _)| name);
-        let json = |value: Option<Value>| value.unwrap_or_default().to_string();
-        let success = json(shown(profile.success_statuses()));
-        let retries = json(shown(profile.retry_schedule()));
+        let success = in_json(profile.success_statuses());
+        let retries = in_json(profile.retry_schedule());
         let rate = profile
             .rate_limit()
-            .map_or_else(|| "no limit".to_owned(), |limit| format!("`{}`", json(shown(limit))));
+            .map_or_else(|| "no limit".to_owned(), |limit| format!("`{}`", in_json(limit)));
         text += &format!("| `{name}` | `{format}` | `{success}` | `{retries}` | {rate} |\n");
     }
     text + "\nThe endpoint of the profile `slack` has to answer `ok` in its body too.\n\n\
@@ -425,23 +294,23 @@ fn registering() -> String {
         later one."
 }
 
+fn in_json(value: impl Serialize) -> String {
+    shown(value).unwrap_or_default().to_string()
+}
+
 const LISTING: &str = "\
-Newest first, each with all its attempts. What waits because of its webhook, and was not attempted \
-yet, is in the list with the status \
-`waiting`; what is on its way to its first attempt is not. Deliveries that wait together, as those \
-of a run, are listed at the time of \
-the first one's event.";
+The newest delivery comes first, and each has all its attempts. A delivery that waits because of \
+its webhook, and was not attempted yet, is in the list with the status `waiting`. One that is on \
+its way to its first attempt is not in the list. Deliveries that wait together, as those of a \
+run, are listed at the time of the first one's event.";
 
 const CHANGING: &str = "\
 A field that is absent stays, one that is `null` goes back to its default. `\"enabled\": false` \
-pauses the webhook: what is \
-published meanwhile is not delivered.";
+pauses the webhook: what is published meanwhile is not delivered.";
 
 const ROTATING: &str = "\
-The new secret signs from now on, and the one before it too until the overlap ends: \
-`webhook-signature` has a signature of each, \
-the newest first, so that an endpoint can take the new one whenever it is ready. \
-`X-Webhook-Signature` has room for one and is the \
-newest's. Up to three older secrets can be valid at once; while they are, `overlapSeconds` has to \
-be 0 (else 409, \
+The new secret signs from now on, and the one before it too until the overlap ends: `webhook- \
+signature` has a signature of each, the newest first, so that an endpoint can take the new one \
+whenever it is ready. `X-Webhook-Signature` has room for one and is the newest's. Up to three \
+older secrets can be valid at once; while they are, `overlapSeconds` has to be 0 (else 409, \
 `too_many_secrets`). With 0 the present secret signs no more: the way to end one that has leaked.";

@@ -246,16 +246,18 @@ impl KeyInfo {
 fn base62(bytes: &[u8; 32]) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut number = *bytes;
-    let digit = |_| {
+    let mut digits = String::with_capacity(43);
+    for _ in 0..43 {
+        // This divides the number by 62, from its highest byte to its lowest.
         let mut remainder = 0_u32;
         for byte in &mut number {
             let value = remainder << 8 | u32::from(*byte);
             *byte = u8::try_from(value / 62).unwrap_or(u8::MAX);
             remainder = value % 62;
         }
-        char::from(DIGITS[remainder as usize])
-    };
-    (0..43).map(digit).collect()
+        digits.push(char::from(DIGITS[remainder as usize]));
+    }
+    digits
 }
 
 #[cfg(test)]

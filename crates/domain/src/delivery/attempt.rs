@@ -106,7 +106,7 @@ pub const UNEXPECTED_BODY: &str = "unexpected_body";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AttemptFailure))]
 pub struct Failure {
-    /// A stable word for programs, as `http_status` or `timeout`.
+    /// A stable word for programs, such as `http_status` or `timeout`.
     #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9_]+$"))]
     pub code: String,
     /// A sentence for people.

@@ -21,7 +21,7 @@ pub struct EventType(String);
 pub enum BadEventType {
     /// The text is no event type.
     #[error(
-        "an event type is words of A-Z a-z 0-9 _ - parted by single dots, at most 128 characters"
+        "an event type is words of A-Z a-z 0-9 _ - separated by single dots, at most 128 characters"
     )]
     Name,
     /// The text is no pattern.
@@ -138,13 +138,14 @@ mod document {
     described!(
         EventType,
         "EventTypeName",
-        "The name of a sort of event: words of `A-Z a-z 0-9 _ -` parted by single dots.",
+        "The name of a sort of event: words of `A-Z a-z 0-9 _ -` separated by single dots.",
         text().pattern(Some(r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")).max_length(Some(128))
     );
     described!(
         EventPattern,
         "EventPattern",
-        "What is subscribed to: one event type, every type below a prefix as `order.*`, or `*`.",
+        "The event types that a webhook subscribes to: one of them, all below a prefix such as \
+         `order.*`, or all with `*`.",
         Self::written()
     );
 

@@ -186,9 +186,9 @@ mod tests {
     };
 
     body! {
-        /// Something to order.
+        /// Something to buy.
         #[derive(Debug, Clone, PartialEq)]
-        struct Order {
+        struct Purchase {
             /// The article.
             pub article_name: String as Text<5>,
             /// A note.
@@ -202,14 +202,14 @@ mod tests {
         }
     }
 
-    fn take(body: &str, old: Option<&Order>) -> Result<Order, Invalid> {
+    fn take(body: &str, old: Option<&Purchase>) -> Result<Purchase, Invalid> {
         let mut fields = Fields::of_body(body.as_bytes())?;
-        let order = Order::take(&mut fields, old)?;
-        fields.finish().map(|()| order)
+        let purchase = Purchase::take(&mut fields, old)?;
+        fields.finish().map(|()| purchase)
     }
 
-    fn order(article: &str, note: Option<&str>, number: u8) -> Order {
-        Order {
+    fn purchase(article: &str, note: Option<&str>, number: u8) -> Purchase {
+        Purchase {
             article_name: article.to_owned(),
             note: note.map(str::to_owned),
             r#type: number,
@@ -232,10 +232,10 @@ mod tests {
     #[test]
     fn what_is_absent_is_old_and_what_is_null_is_the_default() {
         let old = take(r#"{"articleName":"book","note":"soon","type":7}"#, None).unwrap();
-        assert_eq!(old, order("book", Some("soon"), 7));
-        assert_eq!(take(r#"{"articleName":"pen"}"#, None), Ok(order("pen", None, 1)));
+        assert_eq!(old, purchase("book", Some("soon"), 7));
+        assert_eq!(take(r#"{"articleName":"pen"}"#, None), Ok(purchase("pen", None, 1)));
         assert_eq!(take("{}", Some(&old)), Ok(old.clone()));
-        assert_eq!(take(r#"{"note":null,"type":null}"#, Some(&old)), Ok(order("book", None, 1)));
+        assert_eq!(take(r#"{"note":null,"type":null}"#, Some(&old)), Ok(purchase("book", None, 1)));
         let missing =
             Err(Invalid::field("articleName", "missing_field", "articleName is required"));
         assert_eq!(

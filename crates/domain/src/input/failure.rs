@@ -27,6 +27,6 @@ pub struct Complaint<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub field: Option<&'a str>,
-    /// Finds the call in the log.
+    /// The id by which the call is found in the log.
     pub request_id: &'a str,
 }

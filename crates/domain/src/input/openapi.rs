@@ -151,7 +151,6 @@ pub fn reference<T: ToSchema + ?Sized>() -> Described {
 
 /// The same value, or null.
 pub fn or_null(described: Described) -> Described {
-    let null = || Schema::from(ObjectBuilder::new().schema_type(Type::Null));
     match described {
         RefOr::T(Schema::Object(mut object)) => {
             if let SchemaType::Type(only) = object.schema_type {
@@ -160,11 +159,15 @@ pub fn or_null(described: Described) -> Described {
             RefOr::T(Schema::Object(object))
         }
         RefOr::T(Schema::OneOf(mut choices)) => {
-            choices.items.push(null().into());
+            choices.items.push(null());
             RefOr::T(Schema::OneOf(choices))
         }
         other => OneOfBuilder::new().item(other).item(null()).into(),
     }
+}
+
+fn null() -> Described {
+    ObjectBuilder::new().schema_type(Type::Null).into()
 }
 
 /// A description stands at the value itself, or at the reference to it.

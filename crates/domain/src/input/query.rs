@@ -107,8 +107,8 @@ pub struct Page<C> {
 impl<C: FromStr> Asked for Page<C> {
     fn read(query: &mut impl Source) -> Result<Self, Invalid> {
         let limit =
-            query.take::<Limit>("limit", "How many items a page has at most. 50 unless given.")?;
-        let about = "The `next` of an earlier answer: what follows it is answered.";
+            query.take::<Limit>("limit", "The most items that a page has. 50 unless given.")?;
+        let about = "The `next` of an earlier answer. The page begins behind it.";
         Ok(Self {
             limit: limit.unwrap_or(DEFAULT_LIMIT),
             after: query.take::<Cursor<C>>("cursor", about)?,

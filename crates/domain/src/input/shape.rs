@@ -51,8 +51,8 @@ pub trait Shape: Documented {
     }
 }
 
-/// The document knows everything that can be sent. Without the feature `openapi`, as in the
-/// functions, there is no document.
+/// The document knows everything that can be sent. The feature `openapi` adds the schemas, which
+/// only `posthaste-api` asks for: a function that does not answer calls is built without them.
 #[cfg(feature = "openapi")]
 pub trait Documented: utoipa::ToSchema {}
 #[cfg(feature = "openapi")]

@@ -90,10 +90,10 @@ pub(crate) fn timing(
 ) -> Option<Timing> {
     let is_operational = catalogue::is_operational(event_type);
     // `*` asks for everything that is published, and not for the news of how its delivery went.
-    let names = |pattern: &EventPattern| {
+    let is_named = subscribed.iter().any(|pattern| {
         pattern.matches(event_type) && !(is_operational && *pattern == EventPattern::All)
-    };
-    if !subscribed.iter().any(names) {
+    });
+    if !is_named {
         return None;
     }
     filters.timing(process.process_type.as_deref(), event_type, default)
@@ -214,10 +214,10 @@ mod document {
     described!(
         Filters,
         "Filters",
-        "A row for each process type, with `*` for those that have no row. In it, a rule for each \
-         event type, prefix or `*`; the \
-         closest one counts. What has no rule follows the webhook's `timing`. Up to 50 rows of up \
-         to 100 rules.",
+        "There is a row for each process type, and the row `*` is for those that have none. A row \
+         has a rule for each event type, prefix or `*`, and the closest one counts. An event \
+         without a rule follows the webhook's `timing`. There are up to 50 rows of up to 100 \
+         rules.",
         map_of(
             text().min_length(Some(1)).max_length(Some(MAX_PROCESS_TYPE_BYTES)),
             map_of(EventPattern::written(), reference::<Rule>()).max_properties(Some(MAX_CELLS)),

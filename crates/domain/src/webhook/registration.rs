@@ -19,7 +19,7 @@ body! {
         ///
         /// `slack` stands for the profile `slack`.
         pub method: Option<Method> as Optional<Method>,
-        /// Its own headers. In a change they replace all that there were.
+        /// The webhook's own headers. In a change they replace all that there were.
         pub headers: Option<Headers<HeaderValue>> as Optional<Headers<HeaderValue>>,
     }
 }
@@ -142,8 +142,8 @@ mod document {
     impl utoipa::PartialSchema for RegisterWebhook {
         fn schema() -> Described {
             sent(
-                "What a webhook is registered with. A `null` is the same as a field that is \
-                 left out.",
+                "The settings that a webhook is registered with. A `null` is the same as a field \
+                 that is left out.",
                 fields(),
             )
         }
@@ -152,8 +152,8 @@ mod document {
     impl utoipa::PartialSchema for ChangeWebhook {
         fn schema() -> Described {
             sent(
-                "What is changed. A field that is absent stays, one that is `null` goes back to \
-                 its default.",
+                "The fields that are changed. A field that is absent stays, one that is `null` \
+                 goes back to its default.",
                 fields().map(Field::optional),
             )
         }

@@ -63,7 +63,7 @@ body! {
         ///
         /// The profile's format unless given.
         pub format: Option<Format> as Own<Format>,
-        /// The moment at which events are delivered that no filter speaks of.
+        /// The moment at which events are delivered that no filter names.
         ///
         /// `immediate` unless given.
         #[serde(default)]
@@ -73,8 +73,8 @@ body! {
         /// A filter only takes away from `events`.
         #[serde(default)]
         pub filters: Filters = Filters::default(),
-        /// The limit on how often requests are made. In an answer, null means that there is no
-        /// limit.
+        /// The limit on how often requests are made. Where neither the webhook nor its profile has
+        /// one, there is none.
         ///
         /// The profile's rate unless given.
         pub rate_limit: Option<RateLimit> as Optional<RateLimit>,
@@ -104,8 +104,8 @@ body! {
         /// `spectra`.
         #[serde(rename = "disableOn410", skip_serializing_if = "Option::is_none")]
         pub disable_on_410: Option<bool> as Own<bool>,
-        /// The days of nothing but failures after which the webhook is disabled. 0 is never. In an
-        /// answer, null means that the deployment says when.
+        /// The days of nothing but failures after which the webhook is disabled. 0 is never. Where
+        /// neither the webhook nor its profile says it, the deployment does.
         ///
         /// The profile's days unless given: those of the deployment, and 0 for `spektr`,
         /// `spektr-v1` and `spectra`.
@@ -135,10 +135,10 @@ body! {
         /// The profile's choice unless given: true, and false for `spectra`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub dead_letters: Option<bool> as Own<bool>,
-        /// False while it is paused or disabled: what comes is recorded as skipped, and can be
-        /// replayed.
+        /// True if the webhook gets requests. Deliveries to a webhook that is paused or disabled
+        /// are recorded as skipped, and can be replayed.
         ///
-        /// True unless given.
+        /// False pauses the webhook. True unless given.
         pub enabled: bool = true,
     }
     beside {
@@ -233,17 +233,16 @@ impl Settings {
         &'a self,
         old: Option<&'a Self>,
     ) -> impl Iterator<Item = (String, &'a EventPattern)> {
-        let unchanged = move |pattern: &EventPattern| {
-            old.is_some_and(|old| {
-                old.events.contains(pattern) || old.filters.patterns().any(|other| other == pattern)
-            })
-        };
         let events =
             self.events.iter().enumerate().map(|(at, pattern)| (format!("events[{at}]"), pattern));
         let filters = self.filters.0.iter().flat_map(|(process, row)| {
             row.keys().map(move |pattern| (format!("filters.{process}.{pattern}"), pattern))
         });
-        events.chain(filters).filter(move |(_, pattern)| !unchanged(pattern))
+        events.chain(filters).filter(move |(_, pattern)| old.is_none_or(|old| !old.names(pattern)))
+    }
+
+    fn names(&self, pattern: &EventPattern) -> bool {
+        self.events.contains(pattern) || self.filters.patterns().any(|other| other == pattern)
     }
 
     /// Returns the way in which requests reach the receiver.

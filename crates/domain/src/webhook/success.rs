@@ -30,9 +30,10 @@ impl SuccessStatuses {
     /// Makes a list of 1 to 20 statuses, each from 200 to 499. A 429 is no success, as it asks to
     /// wait, and neither is a 410, which means that nobody is there any more.
     pub fn these(statuses: Vec<u16>) -> Option<Self> {
-        let in_range = |status: &u16| (200..500).contains(status) && !matches!(status, 410 | 429);
-        let fits =
-            !statuses.is_empty() && statuses.len() <= MAX_STATUSES && statuses.iter().all(in_range);
+        let in_range = statuses
+            .iter()
+            .all(|status| (200..500).contains(status) && !matches!(status, 410 | 429));
+        let fits = !statuses.is_empty() && statuses.len() <= MAX_STATUSES && in_range;
         fits.then_some(Self::These(Cow::Owned(statuses)))
     }
 
@@ -77,7 +78,8 @@ mod document {
     described!(
         SuccessStatuses,
         "SuccessStatuses",
-        "Which statuses of an answer are a success: `2xx`, or a list. 410 and 429 are never one.",
+        "The statuses of an answer that are a success: `2xx`, or a list. 410 and 429 are never \
+         one.",
         OneOfBuilder::new().item(text().enum_values(Some([ANY_2XX]))).item(
             ArrayBuilder::new()
                 .items(integer().minimum(Some(200)).maximum(Some(499)))

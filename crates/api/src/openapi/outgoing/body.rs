@@ -55,7 +55,7 @@ pub(super) struct SpektrV1 {
     spektr_id: Option<String>,
     #[schema(inline)]
     r#type: EventType,
-    /// False, or null for `process_run_end`.
+    /// The value is false, or null for `process_run_end`.
     #[schema(required = true)]
     delivered: Option<bool>,
     /// The time at which the event happened, in Unix milliseconds.

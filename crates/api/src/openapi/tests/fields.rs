@@ -1,9 +1,11 @@
 //! The schemas that are not derived say what the parsers take.
 
+use std::collections::BTreeSet;
+
 use posthaste_domain::{
     access::workspace::Workspace,
     delivery::{attempt, format},
-    endpoint::lane,
+    endpoint::lane::{self, Lane},
     event::{
         catalogue,
         event_type::{EventPattern, EventType},
@@ -12,6 +14,7 @@ use posthaste_domain::{
 };
 
 use super::*;
+use crate::WebhookAnswer;
 
 fn with(body: &Value, name: &str, value: Value) -> String {
     let mut body = body.clone();
@@ -28,6 +31,19 @@ fn the_example_of_every_setting_has_them_all() {
     for name in settings.keys() {
         assert!(example.get(name).is_some_and(|value| !value.is_null()), "{name}");
     }
+}
+
+#[test]
+fn the_answer_about_a_webhook_has_the_documented_fields_and_no_others() {
+    let mut webhook = example::webhook(42, &example::everything()).unwrap();
+    // These settings are no choice of the owner's, so no answer has them.
+    webhook.settings.has_held = true;
+    let answer = WebhookAnswer::of(&webhook, &Lane::default(), example::NOW);
+    let answer = serde_json::to_value(answer.with_secret(&example::secret())).unwrap();
+    let document = in_json();
+    let documented = document["components"]["schemas"]["Webhook"]["properties"].as_object();
+    let answered: BTreeSet<&String> = answer.as_object().unwrap().keys().collect();
+    assert_eq!(answered, documented.unwrap().keys().collect());
 }
 
 /// Checks values that lie deeper than one level: the document and the parser have to agree on every
