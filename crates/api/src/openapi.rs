@@ -89,8 +89,8 @@ fn openapi() -> Call {
     let mut call = Call::new(HttpMethod::Get, PATH, "getOpenApi", "Read this document")
         .tag("This document")
         .open(
-            "Takes no API key. The answer is the document itself, without the envelope of the \
-            other calls.",
+            "The call takes no API key. The answer is the document itself, without the envelope of \
+            the other calls.",
         );
     let schema = schema::open_object()
         .property(
@@ -140,7 +140,7 @@ fn tag(name: &str, description: &str) -> Tag {
 }
 
 const ABOUT: &str = "\
-Sends webhooks: signed, at least once, with retries and history.
+Posthaste sends webhooks: signed, at least once, with retries and history.
 
 Every answer is in an envelope: `{\"success\": true, \"data\": …}`, or `{\"success\": false, \
 \"error\": …}` with a `code` for programs, a \

@@ -47,7 +47,7 @@ pub struct Invalid {
 /// The sorts of [`Invalid`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidKind {
-    /// The text is not what it claims to be. A body that is no JSON is malformed.
+    /// The text is not what it claims to be: the body is no JSON, for example.
     Malformed,
     /// It is well-formed, but what it says can't be accepted.
     Unacceptable,

@@ -152,10 +152,8 @@ fn own(body: &Value) -> Option<Value> {
 
 const PUTTING: &str = "\
 The type is the workspace's own. Events of it are checked against its schema when they are \
-published. The name of a type of the \
-catalogue can't be taken.";
+published. The name of a type of the catalogue can't be taken.";
 
 const REMOVING: &str = "\
 Webhooks that subscribe to it stay as they are, and events of it are still taken, without a check \
-of their data. A type of the \
-catalogue can't be removed.";
+of their data. A type of the catalogue can't be removed.";

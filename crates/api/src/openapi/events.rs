@@ -66,7 +66,8 @@ fn publish() -> Call {
         ])
         .answers::<Published>(
             202,
-            "Accepted: every webhook that wants them will get them. The form is that of the call.",
+            "The events are accepted, and every webhook that wants them will get them. The form is \
+             that of the call.",
             [("one", shown(one)), ("many", shown(many))],
         )
         .leads_to(["getEvent"], [("id", "$response.body#/data/id")])

@@ -107,10 +107,10 @@ fn key_id() -> KeyId {
 }
 
 const REVOKING: &str = "\
-Within 5 seconds it is of no use any more. Nobody can revoke what they could not give: a key with \
-a scope that the caller's key lacks is refused with 403.";
+Within 5 seconds the key is of no use any more. Nobody can revoke what they could not give: a key \
+with a scope that the caller's key lacks is refused with 403.";
 
 const CREATING: &str = "\
 Nobody can give more than they have: a scope that the caller's key lacks is refused with 403. A \
-key for another workspace, which is how \
-a workspace comes to be, needs the scope `workspaces:manage` too.";
+key for another workspace, which is how a workspace comes to be, needs the scope \
+`workspaces:manage` too.";

@@ -144,10 +144,10 @@ impl Refusal {
     fn answers(&self) -> String {
         match self.sent {
             Sent::Anything => String::new(),
-            Sent::Body(body) => format!("Answers the body `{body}`."),
-            Sent::Query(name, value) => format!("Answers the query `{name}={value}`."),
-            Sent::Header(name, value) => format!("Answers the header `{name}: {value}`."),
-            Sent::MoreThan(bytes) => format!("Answers more than {bytes} bytes."),
+            Sent::Body(body) => format!("The answer to the body `{body}`."),
+            Sent::Query(name, value) => format!("The answer to the query `{name}={value}`."),
+            Sent::Header(name, value) => format!("The answer to the header `{name}: {value}`."),
+            Sent::MoreThan(bytes) => format!("The answer to more than {bytes} bytes."),
         }
     }
 }

@@ -175,8 +175,8 @@ fn cancel() -> Call {
         .tag(TAG)
         .needs(
             SCOPE,
-            "It makes no other page again. What it has put on the queue goes out. A \
-            replay that is over stays as it is.",
+            "The replay looks at no further page. Deliveries that it has put on the queue go out. \
+            A replay that is over stays as it is.",
         )
         .names("id", "", number())
         .names("job", NO_JOB, id())
@@ -262,23 +262,21 @@ fn ended(status: JobStatus, examined: u64, replayed: u64) -> Option<Value> {
 }
 
 const ONE: &str = "\
-Makes a delivery again, now: a new one, of the same event, with its own id, attempts and retries \
-and the webhook's present settings. \
-Ids begin with the event's time, so it stands next to the original in the history. Two calls make \
-two new deliveries. One that \
-is `waiting` was not made yet, so it can't be made again.";
+The call makes a delivery again, now: a new one, of the same event, with its own id, attempts and \
+retries and the webhook's present settings. Ids begin with the event's time, so it stands next to \
+the original in the history. Two calls make two new deliveries. One that is `waiting` was not \
+made yet, so it can't be made again.";
 
 const WAITING: &str = "the delivery is still waiting for its webhook, and goes out by itself";
 
 const TEST: &str = "\
-Sends a sample event now, signed as any other, and answers what the endpoint said. There is one \
-attempt, which may take as long as \
-the webhook's requests, but at most 20 s. It does not wait for the rate limit, and goes to a \
-paused webhook too. It is in the \
-webhook's history, with the cause `test`; its event is not among the published ones.";
+The call sends a sample event now, signed like any other, and its answer has the endpoint's \
+answer. There is one attempt, which may take as long as the webhook's requests, but at most 20 s. \
+It does not wait for the rate limit, and goes to a paused webhook too. It is in the webhook's \
+history, with the cause `test`; its event is not among the published ones.";
 
 const MANY: &str = "\
-Makes deliveries of published events again: those that failed, or all that are over, since a time. \
+The call makes deliveries of published events again: those that failed, or all that are over, since a time. \
 Each event becomes a new delivery; \
 what earlier replays made of it does not matter, and neither replays nor tests are made again. \
 Those that are still being tried are \

@@ -189,7 +189,7 @@ fn change() -> Call {
 fn remove() -> Call {
     Call::new(HttpMethod::Delete, ONE, "removeWebhook", "Remove a webhook")
         .tag(TAG)
-        .needs(SCOPE, "It gets nothing any more, not even what is under way.")
+        .needs(SCOPE, "The webhook gets nothing any more, not even deliveries that are under way.")
         .names("id", NO_WEBHOOK, number())
         .removes(number(), example::removed(42))
         .refuses([conflict()])
