@@ -276,13 +276,10 @@ It does not wait for the rate limit, and goes to a paused webhook too. It is in 
 history, with the cause `test`; its event is not among the published ones.";
 
 const MANY: &str = "\
-The call makes deliveries of published events again: those that failed, or all that are over, since a time. \
-Each event becomes a new delivery; \
-what earlier replays made of it does not matter, and neither replays nor tests are made again. \
-Those that are still being tried are \
-left alone.\n\n\
-It runs in the background, page by page from the newest event to the oldest, and survives any \
-crash. One replay runs for a webhook at \
-a time. It fails when the webhook is paused or removed meanwhile, and when there are more than 50 \
-million \
-deliveries to look at.";
+The call makes deliveries of published events again: those that failed, or all that are over, \
+since a time. Each event becomes a new delivery; what earlier replays made of it does not matter, \
+and neither replays nor tests are made again. Those that are still being tried are left alone.
+
+The replay runs in the background, page by page from the newest event to the oldest, and survives \
+any crash. One replay runs for a webhook at a time. It fails when the webhook is paused or \
+removed meanwhile, and when there are more than 50 million deliveries to look at.";

@@ -68,8 +68,8 @@ impl Limit {
         Self::new(per_second, MAX_EVENTS as u32)
     }
 
-    /// The limit on the calls that the API keys of a workspace make. 0 means no limit, and a number that is too
-    /// high means the highest limit.
+    /// The limit on the calls that the API keys of a workspace make. 0 means no limit, and a number
+    /// that is too high means the highest limit.
     pub fn of_calls(per_second: u32) -> Option<Self> {
         Self::new(per_second, CALLS_AT_ONCE)
     }
