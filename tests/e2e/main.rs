@@ -20,6 +20,7 @@ mod large;
 mod local;
 mod loops;
 mod main_job;
+mod own_headers;
 mod pauses;
 mod poison;
 mod process_end;

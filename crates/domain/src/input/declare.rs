@@ -10,7 +10,8 @@ use std::borrow::Cow;
 ///
 /// - `name: Type` reads the type by its own [`Shape`](crate::input::Shape), and
 ///   `name: Type as Shape` by another one.
-/// - A field with `= value` may be absent or `null`, and is the value then.
+/// - A field with `= value` may be absent or `null`, and is the value then. This does not reach
+///   serde: a body that is stored says its own default, and needs a test that compares the two.
 /// - An answer that has the same fields has the first paragraph of each doc comment. What follows
 ///   it is said of requests alone.
 /// - Fields within `given` are sent too, and described as the shape behind `as`. They are not read
