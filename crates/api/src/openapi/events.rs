@@ -71,110 +71,129 @@ fn publish() -> Call {
             [("one", shown(one)), ("many", shown(many))],
         )
         .leads_to(["getEvent"], [("id", "$response.body#/data/id")])
-        .refuses([
-            Refusal::too_large(
-                MAX_EVENT_BYTES,
-                format!(
-                    "an event takes at most \
-                {MAX_EVENT_BYTES} bytes"
-                ),
+        .refuses(wrong_events())
+        .refuses(unchecked_data())
+        .refuses(wrong_headers())
+}
+
+/// The refusals of what is no event.
+fn wrong_events() -> [Refusal; 8] {
+    [
+        Refusal::too_large(
+            MAX_EVENT_BYTES,
+            format!(
+                "an event takes at most \
+            {MAX_EVENT_BYTES} bytes"
             ),
-            Refusal::body(
-                "missing_field",
-                "data",
-                r#"{"type": "order.created"}"#,
-                "data is \
-                required",
+        ),
+        Refusal::body(
+            "missing_field",
+            "data",
+            r#"{"type": "order.created"}"#,
+            "data is \
+            required",
+        ),
+        Refusal::body(
+            "wrong_type",
+            "events[0].data",
+            r#"{"events": [{"type": "order.created", "data": []}]}"#,
+            "events[0].data has to be an object",
+        ),
+        Refusal::body(
+            "too_deep",
+            "data",
+            r#"{"type": "order.created", "data": {"a": "51 levels"}}"#,
+            format!(
+                "data has more than {MAX_DEPTH} levels of objects and lists within \
+                each other"
             ),
-            Refusal::body(
-                "wrong_type",
-                "events[0].data",
-                r#"{"events": [{"type": "order.created", "data": []}]}"#,
-                "events[0].data has to be an object",
+        ),
+        Refusal::body(
+            "invalid_timestamp",
+            "timestamp",
+            r#"{"type": "order.created", "data": {}, "timestamp": 1768469400}"#,
+            "timestamp is in milliseconds, and 1768469400 would be a time before 2001: if it \
+             is in seconds, multiply it by 1000; \
+             if it is that old, write it as RFC 3339",
+        ),
+        Refusal::body(
+            "invalid_event_type",
+            "type",
+            r#"{"type": "order created", "data": {}}"#,
+            "an event type is words of A-Z a-z 0-9 _ - separated by single dots, at most 128 \
+             characters",
+        ),
+        Refusal::body(
+            "wrong_count",
+            "events",
+            r#"{"events": []}"#,
+            "a call takes 1 to \
+            100 events",
+        ),
+        Refusal::body(
+            "reserved_event_type",
+            "type",
+            r#"{"type": "webhook.disabled", "data": {}}"#,
+            "webhook.disabled is published by Posthaste alone",
+        ),
+    ]
+}
+
+/// The refusals of data that can't be checked.
+fn unchecked_data() -> [Refusal; 2] {
+    [
+        Refusal::body(
+            "too_costly",
+            "data",
+            r#"{"type": "report.made", "data": {"rows": ["…"]}}"#,
+            format!(
+                "data is too large for the schema of its type: the check would take more \
+                than {MAX_STEPS} steps"
             ),
-            Refusal::body(
-                "too_deep",
-                "data",
-                r#"{"type": "order.created", "data": {"a": "51 levels"}}"#,
-                format!(
-                    "data has more than {MAX_DEPTH} levels of objects and lists within \
-                    each other"
-                ),
-            ),
-            Refusal::body(
-                "invalid_timestamp",
-                "timestamp",
-                r#"{"type": "order.created", "data": {}, "timestamp": 1768469400}"#,
-                "timestamp is in milliseconds, and 1768469400 would be a time before 2001: if it \
-                 is in seconds, multiply it by 1000; \
-                 if it is that old, write it as RFC 3339",
-            ),
-            Refusal::body(
-                "invalid_event_type",
-                "type",
-                r#"{"type": "order created", "data": {}}"#,
-                "an event type is words of A-Z a-z 0-9 _ - separated by single dots, at most 128 \
-                 characters",
-            ),
-            Refusal::body(
-                "wrong_count",
-                "events",
-                r#"{"events": []}"#,
-                "a call takes 1 to \
-                100 events",
-            ),
-            Refusal::body(
-                "reserved_event_type",
-                "type",
-                r#"{"type": "webhook.disabled", "data": {}}"#,
-                "webhook.disabled is published by Posthaste alone",
-            ),
-            Refusal::body(
-                "too_costly",
-                "data",
-                r#"{"type": "report.made", "data": {"rows": ["…"]}}"#,
-                format!(
-                    "data is too large for the schema of its type: the check would take more \
-                    than {MAX_STEPS} steps"
-                ),
-            ),
-            Refusal::body(
-                "unusable_schema",
-                "data",
-                r#"{"type": "invoice.voided", "data": {}}"#,
-                "data can't be checked, because the stored schema of invoice.voided is not taken \
-                 any more (sub-schemas and \
-                 references go at most 32 deep, and not in circles): store it again with PUT \
-                 /event-types/invoice.voided",
-            ),
-            Refusal::header(
-                409,
-                "idempotency_key_reused",
-                HEADER,
-                "order-1042-created",
-                "this Idempotency-Key belongs to a call with another body within the last 24 hours",
-            ),
-            Refusal::header(
-                422,
-                "invalid_idempotency_key",
-                HEADER,
-                "order 1042",
-                "Idempotency-Key has to be 1 to 255 visible ASCII characters without a comma, and \
-                 given once",
-            ),
-            Refusal::header(
-                422,
-                "invalid_hops",
-                HOPS_HEADER,
-                "many",
-                "webhook-hops has to be the whole number that a webhook's request carries",
-            ),
-            Refusal::new(
-                429,
-                "rate_limited",
-                "the workspace publishes more than 1000 events a second: repeat the call in 2 s",
-            ),
-        ])
+        ),
+        Refusal::body(
+            "unusable_schema",
+            "data",
+            r#"{"type": "invoice.voided", "data": {}}"#,
+            "data can't be checked, because the stored schema of invoice.voided is not taken \
+             any more (sub-schemas and \
+             references go at most 32 deep, and not in circles): store it again with PUT \
+             /event-types/invoice.voided",
+        ),
+    ]
+}
+
+/// The refusals of headers, and of too much.
+fn wrong_headers() -> [Refusal; 4] {
+    [
+        Refusal::header(
+            409,
+            "idempotency_key_reused",
+            HEADER,
+            "order-1042-created",
+            "this Idempotency-Key belongs to a call with another body within the last 24 hours",
+        ),
+        Refusal::header(
+            422,
+            "invalid_idempotency_key",
+            HEADER,
+            "order 1042",
+            "Idempotency-Key has to be 1 to 255 visible ASCII characters without a comma, and \
+             given once",
+        ),
+        Refusal::header(
+            422,
+            "invalid_hops",
+            HOPS_HEADER,
+            "many",
+            "webhook-hops has to be the whole number that a webhook's request carries",
+        ),
+        Refusal::new(
+            429,
+            "rate_limited",
+            "the workspace publishes more than 1000 events a second: repeat the call in 2 s",
+        ),
+    ]
 }
 
 fn list() -> Call {

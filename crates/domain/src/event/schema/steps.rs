@@ -130,6 +130,7 @@ impl Count<'_> {
         Ok(())
     }
 
+    /// Counts what one keyword of a schema asks of a value.
     fn keyword(
         &mut self,
         keywords: &Map<String, Value>,
@@ -145,28 +146,6 @@ impl Count<'_> {
                     None => Ok(()),
                 }
             }
-            ("properties", Value::Object(parts), Value::Object(members)) => {
-                members.iter().try_for_each(|(name, member)| match parts.get(name) {
-                    Some(part) => self.part(part, member, level + 1),
-                    None => Ok(()),
-                })
-            }
-            ("patternProperties", Value::Object(parts), Value::Object(members)) => {
-                self.pattern_properties(parts, members, level)
-            }
-            ("additionalProperties", part, Value::Object(members)) => {
-                let named = keywords.get("properties");
-                let mut others = members
-                    .iter()
-                    .filter(|(name, _)| named.is_none_or(|named| named.get(name).is_none()));
-                others.try_for_each(|(_, member)| self.part(part, member, level + 1))
-            }
-            ("unevaluatedProperties", part, Value::Object(members)) => {
-                members.values().try_for_each(|member| self.part(part, member, level + 1))
-            }
-            ("propertyNames", part, Value::Object(members)) => members
-                .keys()
-                .try_for_each(|name| self.part(part, &Value::String(name.clone()), level + 1)),
             ("dependentSchemas" | "dependencies", Value::Object(parts), Value::Object(members)) => {
                 parts.iter().try_for_each(|(name, part)| match part {
                     _ if !members.contains_key(name) => self.take(1),
@@ -174,21 +153,15 @@ impl Count<'_> {
                     part => self.part(part, value, level),
                 })
             }
-            ("items" | "prefixItems", Value::Array(parts), Value::Array(items)) => parts
-                .iter()
-                .zip(items)
-                .try_for_each(|(part, item)| self.part(part, item, level + 1)),
-            (
-                "items" | "additionalItems" | "unevaluatedItems" | "contains",
-                part,
-                Value::Array(items),
-            ) => items.iter().try_for_each(|item| self.part(part, item, level + 1)),
-            ("uniqueItems", Value::Bool(true), Value::Array(items)) => {
-                self.take(comparisons(items))
-            }
             ("pattern", Value::String(pattern), Value::String(text)) => self.pattern(pattern, text),
             ("enum" | "const" | "required" | "dependentRequired", operand, _) => {
                 self.take(nodes(operand))
+            }
+            (_, operand, Value::Object(members)) if is_of_members(keyword) => {
+                self.members(keywords, keyword, operand, members, level)
+            }
+            (_, operand, Value::Array(items)) if is_of_items(keyword) => {
+                self.items(keyword, operand, items, level)
             }
             // The rest are keywords for other values, and parts that apply to the value itself:
             // `allOf`, `if` and so on.
@@ -197,6 +170,63 @@ impl Count<'_> {
                 parts.iter().try_for_each(|part| self.part(part, value, level))
             }
             (_, Value::Object(_), _) => self.part(operand, value, level),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts what a keyword asks of the members of an object.
+    fn members(
+        &mut self,
+        keywords: &Map<String, Value>,
+        keyword: &str,
+        operand: &Value,
+        members: &Map<String, Value>,
+        level: usize,
+    ) -> Result<(), Spent> {
+        match (keyword, operand) {
+            ("properties", Value::Object(parts)) => {
+                members.iter().try_for_each(|(name, member)| match parts.get(name) {
+                    Some(part) => self.part(part, member, level + 1),
+                    None => Ok(()),
+                })
+            }
+            ("patternProperties", Value::Object(parts)) => {
+                self.pattern_properties(parts, members, level)
+            }
+            ("additionalProperties", part) => {
+                let named = keywords.get("properties");
+                let mut others = members
+                    .iter()
+                    .filter(|(name, _)| named.is_none_or(|named| named.get(name).is_none()));
+                others.try_for_each(|(_, member)| self.part(part, member, level + 1))
+            }
+            ("unevaluatedProperties", part) => {
+                members.values().try_for_each(|member| self.part(part, member, level + 1))
+            }
+            ("propertyNames", part) => members
+                .keys()
+                .try_for_each(|name| self.part(part, &Value::String(name.clone()), level + 1)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts what a keyword asks of the items of a list.
+    fn items(
+        &mut self,
+        keyword: &str,
+        operand: &Value,
+        items: &[Value],
+        level: usize,
+    ) -> Result<(), Spent> {
+        match (keyword, operand) {
+            ("items" | "prefixItems", Value::Array(parts)) => parts
+                .iter()
+                .zip(items)
+                .try_for_each(|(part, item)| self.part(part, item, level + 1)),
+            ("items" | "additionalItems" | "unevaluatedItems" | "contains", part) => {
+                items.iter().try_for_each(|item| self.part(part, item, level + 1))
+            }
+            ("uniqueItems", Value::Bool(true)) => self.take(comparisons(items)),
             _ => Ok(()),
         }
     }
@@ -224,6 +254,12 @@ impl Count<'_> {
 
 /// Tells whether a keyword's parts apply to the contents of a value, and not to the value.
 fn is_for_containers(keyword: &str) -> bool {
+    is_of_members(keyword)
+        || is_of_items(keyword)
+        || matches!(keyword, "dependentSchemas" | "dependencies")
+}
+
+fn is_of_members(keyword: &str) -> bool {
     matches!(
         keyword,
         "properties"
@@ -231,13 +267,18 @@ fn is_for_containers(keyword: &str) -> bool {
             | "additionalProperties"
             | "unevaluatedProperties"
             | "propertyNames"
-            | "dependentSchemas"
-            | "dependencies"
-            | "items"
+    )
+}
+
+fn is_of_items(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "items"
             | "prefixItems"
             | "additionalItems"
             | "unevaluatedItems"
             | "contains"
+            | "uniqueItems"
     )
 }
 
