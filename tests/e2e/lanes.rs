@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Answer, Arrived, Posthaste, Settings, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +17,7 @@ pub(crate) async fn publish(posthaste: &Posthaste, count: usize) {
     }
 }
 
-fn path(webhook: &Value) -> String {
+pub(crate) fn path(webhook: &Value) -> String {
     format!("/webhooks/{}", webhook["id"])
 }
 
@@ -234,121 +233,6 @@ async fn the_backlog_of_a_list_with_a_limit_leaves_in_full_requests() {
     // Three full ones, and before them what came while the first slots were free.
     assert!(sizes.len() <= 8, "{sizes:?}");
     keeps(&arrived, 1);
-}
-
-#[tokio::test]
-async fn what_waits_for_a_paused_webhook_is_skipped() {
-    let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register("mine", &["*"]).await;
-    posthaste.hold(&webhook, "slow").await;
-    publish(&posthaste, 30).await;
-    posthaste.backlog_of(&webhook, 30).await;
-    posthaste.api.ok(Method::PATCH, &path(&webhook), json!({ "enabled": false })).await;
-    posthaste.wake(&webhook).await;
-    let skipped = posthaste.deliveries(&webhook, "skipped", 30).await;
-    assert_eq!(skipped[0]["error"]["code"], "webhook_disabled");
-    posthaste.backlog_of(&webhook, 0).await;
-    posthaste.lane_when(&webhook, "its lane is closed", |lane| lane["phase"].is_null()).await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0);
-}
-
-#[tokio::test]
-async fn what_waits_for_a_deleted_webhook_disappears() {
-    let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register("mine", &["*"]).await;
-    posthaste.hold(&webhook, "slow").await;
-    publish(&posthaste, 130).await;
-    posthaste.backlog_of(&webhook, 130).await;
-    posthaste.api.ok(Method::DELETE, &path(&webhook), Value::Null).await;
-    posthaste.wake(&webhook).await;
-    posthaste.backlog_of(&webhook, 0).await;
-    posthaste.lane_when(&webhook, "its lane is closed", |lane| lane["token"].is_null()).await;
-    posthaste.idle().await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 0);
-}
-
-#[tokio::test]
-async fn what_waits_for_a_webhook_that_was_paused_for_a_moment_goes_on() {
-    let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register("mine", &["*"]).await;
-    posthaste.hold(&webhook, "slow").await;
-    publish(&posthaste, 10).await;
-    posthaste.backlog_of(&webhook, 10).await;
-    // The turn has claimed, and comes to see the webhook only after all that.
-    let turn = posthaste
-        .system
-        .faults()
-        .aim(Aim::at("drain", "dynamodb:BatchGetItem", Action::Pause).times(1000));
-    posthaste.wake(&webhook).await;
-    tokio::time::timeout(posthaste_tests::SOON, turn.hit()).await.expect("it has its turn");
-    posthaste.api.ok(Method::PATCH, &path(&webhook), json!({ "enabled": false })).await;
-    posthaste.api.ok(Method::PATCH, &path(&webhook), json!({ "enabled": true })).await;
-    turn.release();
-    posthaste.deliveries(&webhook, "succeeded", 10).await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 10);
-}
-
-#[tokio::test]
-async fn what_has_waited_for_too_long_is_skipped() {
-    let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register("mine", &["*"]).await;
-    posthaste.hold(&webhook, "slow").await;
-    publish(&posthaste, 10).await;
-    let four_days_ago = (posthaste_tests::now_ms() - 4 * 24 * 3_600_000).to_string();
-    for item in posthaste.backlog_of(&webhook, 10).await.iter().take(7) {
-        let update = json!({
-            "TableName": posthaste.deliveries_table(),
-            "Key": { "pk": item["pk"], "sk": item["sk"] },
-            "UpdateExpression": "SET since = :ago",
-            "ExpressionAttributeValues": { ":ago": { "N": four_days_ago } },
-        });
-        posthaste.system.dynamodb().call("UpdateItem", &update).await.unwrap();
-    }
-    posthaste.wake(&webhook).await;
-    let skipped = posthaste.deliveries(&webhook, "skipped", 7).await;
-    assert_eq!(skipped[0]["error"]["code"], "waited_too_long");
-    posthaste.deliveries(&webhook, "succeeded", 3).await;
-    posthaste.backlog_of(&webhook, 0).await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 3);
-}
-
-#[tokio::test]
-async fn what_comes_for_a_full_backlog_is_skipped() {
-    let posthaste = Posthaste::start().await;
-    let webhook = posthaste.register("mine", &["*"]).await;
-    posthaste.hold(&webhook, "slow").await;
-    publish(&posthaste, 10).await;
-    posthaste.backlog_of(&webhook, 10).await;
-    posthaste.set_lane(&webhook, json!({ "full": 1 })).await;
-    publish(&posthaste, 5).await;
-    let skipped = posthaste.deliveries(&webhook, "skipped", 5).await;
-    assert_eq!(skipped[0]["error"]["code"], "backlog_full");
-    assert_eq!(posthaste.backlog(&webhook).await.len(), 10);
-    posthaste.wake(&webhook).await;
-    posthaste.deliveries(&webhook, "succeeded", 10).await;
-    posthaste.idle().await;
-    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 10);
-}
-
-#[tokio::test]
-async fn a_backlog_that_is_too_large_becomes_full_also_where_a_turn_sends_a_single_request() {
-    let template = binaries::template().unwrap();
-    let small =
-        template.replace("Default: 1000000\n    MinValue: 1000", "Default: 120\n    MinValue: 1");
-    assert_ne!(small, template);
-    let posthaste = Posthaste::with_template(small).await;
-    let webhook = posthaste
-        .register_with("mine", json!({ "rateLimit": { "requests": 1, "per": "minute" } }))
-        .await;
-    posthaste.hold(&webhook, "limited").await;
-    publish(&posthaste, 150).await;
-    posthaste.backlog_of(&webhook, 150).await;
-    posthaste.wake(&webhook).await;
-    posthaste.deliveries(&webhook, "succeeded", 1).await;
-    posthaste.lane_when(&webhook, "it is full", |lane| lane["full"] == 1).await;
-    publish(&posthaste, 5).await;
-    let skipped = posthaste.deliveries(&webhook, "skipped", 5).await;
-    assert_eq!(skipped[0]["error"]["code"], "backlog_full");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api;
+mod backlog;
 mod call_limit;
 mod cloudevents;
 mod costs;

@@ -55,12 +55,9 @@ impl Courier {
 }
 
 impl Details {
-    /// Tells whether everything that a task needs could be read. An item that does not exist counts
-    /// as read.
-    pub fn know(&self, task: &Task<'_>) -> bool {
-        task.deliveries.iter().all(|due| {
-            let key = (task.workspace.as_ref().clone(), due.content.event_id());
-            !self.progress.unread.contains(&due.id) && !self.events.unread.contains(&key)
-        })
+    /// Tells whether the records that a task needs could be read. A record that does not exist
+    /// counts as read.
+    pub fn know_records_of(&self, task: &Task<'_>) -> bool {
+        task.deliveries.iter().all(|due| !self.progress.unread.contains(&due.id))
     }
 }

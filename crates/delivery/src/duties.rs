@@ -35,8 +35,6 @@ pub struct Sent {
     pub source: usize,
     /// True if somebody sent it back from the dead-letter queue.
     pub redriven: bool,
-    /// The number of times that the message was received.
-    pub receives: u32,
 }
 
 /// A delivery whose retry has to be parked, as its record says.
@@ -70,14 +68,16 @@ pub struct Duties {
     pub gone: Vec<Gone>,
 }
 
-/// Sorts the deliveries of a task by their duties.
+/// Sorts the deliveries of a task by their duties. None if the event of one could not be read:
+/// nobody knows whether it is gone. A delivery whose record could not be read counts as one that
+/// has none.
 pub fn duties(
     task: Task<'static>,
     sent: Sent,
     webhook: &Webhook,
     details: &Details,
     now: Timestamp,
-) -> Duties {
+) -> Option<Duties> {
     let mut duties = Duties::default();
     let redriven = sent.redriven || task.redriven;
     for due in task.deliveries {
@@ -95,7 +95,11 @@ pub fn duties(
         let event = match content {
             Content::Event(event) => Some(Arc::new(event.into_owned())),
             Content::EventId(id) => {
-                details.events.items.get(&(task.workspace.as_ref().clone(), id)).cloned()
+                let key = (task.workspace.as_ref().clone(), id);
+                if details.events.unread.contains(&key) {
+                    return None;
+                }
+                details.events.items.get(&key).cloned()
             }
         };
         let Some(event) = event else {
@@ -111,9 +115,6 @@ pub fn duties(
         }
         let attempts = progress.map_or(0, |progress| progress.attempts);
         let recorded_at = progress.and_then(|progress| progress.recorded_at);
-        // A retry that waits as its message raises the receive count too, so recorded attempts are
-        // subtracted.
-        let faults = task.faults + sent.receives.saturating_sub(1).saturating_sub(attempts);
         let pending = Pending {
             source: sent.source,
             id,
@@ -122,7 +123,7 @@ pub fn duties(
             redriven,
             attempts,
             recorded_at,
-            faults,
+            faults: task.faults,
         };
         match duty {
             // The record may count this very attempt, and a later one too. So no number is given,
@@ -139,7 +140,7 @@ pub fn duties(
             Duty::Over => {}
         }
     }
-    duties
+    Some(duties)
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     time::Duration,
 };
 
+use futures::StreamExt;
 use posthaste_delivery::{SendOn, task};
 use posthaste_domain::{
     delivery::{
@@ -21,18 +23,36 @@ use posthaste_domain::{
 use posthaste_queue::Message;
 use posthaste_runtime::{
     batch::Record,
-    clock, random,
+    clock,
+    deadline::Deadline,
+    random,
     telemetry::{count, measure},
 };
 use posthaste_store::Backlog;
+use tokio::time::{Instant, timeout_at};
 
-use crate::{deliver::Deliver, work::Work};
+use crate::{deliver::Deliver, run::Surroundings, work::Work};
 
 /// A delivery that the table could not take waits for so long: a backlog takes about 1,000 writes a
 /// second.
 const PUT_OFF: Duration = Duration::from_secs(60);
+/// So many items are put with calls that go on side by side.
+const PUT_TOGETHER: usize = 100;
+/// The time that is kept for opening the lane and for putting off what the table did not take.
+const OPEN_AND_PUT_OFF: Duration = Duration::from_secs(8);
 /// A strike is tried so often when others strike at the same time.
 const STRIKE_TRIES: u32 = 3;
+
+/// The items of an append, by what became of them.
+#[derive(Debug, Default)]
+struct Put {
+    /// They are in the backlog.
+    there: Vec<Waiting>,
+    /// The table is too busy for them.
+    refused: Vec<Waiting>,
+    /// Nobody knows whether they are there: a call failed, or did not end in time.
+    failed: Vec<Waiting>,
+}
 
 impl Deliver {
     /// Puts what is left of some works of one webhook into its backlog. Answers the records that
@@ -40,7 +60,7 @@ impl Deliver {
     pub(crate) async fn let_wait(
         &self,
         works: &mut [Work<'_>],
-        records: &[Record],
+        around: &Surroundings<'_>,
     ) -> BTreeSet<usize> {
         let Some(first) = works.first() else { return BTreeSet::new() };
         let (webhook, reason) = (&first.client.webhook, first.reason);
@@ -61,10 +81,10 @@ impl Deliver {
                     faults,
                     delay: Default::default(),
                 };
-                waiting.extend(items(at, &task(webhook, &deliveries, how), records));
+                waiting.extend(items(at, &task(webhook, &deliveries, how), around.records));
             }
         }
-        self.append(webhook, reason, waiting).await
+        self.append(webhook, reason, waiting, around.deadline).await
     }
 
     /// Puts tasks of one webhook into its backlog as they came.
@@ -73,27 +93,30 @@ impl Deliver {
         webhook: &Webhook,
         reason: Reason,
         tasks: &[(usize, Task<'_>)],
-        records: &[Record],
+        around: &Surroundings<'_>,
     ) -> BTreeSet<usize> {
         let mut waiting = Vec::new();
         for (at, task) in tasks {
-            let came_before = records[*at].receives > 1 || records[*at].redriven;
-            let redriven = task.redriven || records[*at].redriven;
+            let record = &around.records[*at];
+            let came_before = record.receives > 1 || record.redriven;
+            let redriven = task.redriven || record.redriven;
             // Something may have been done for a message that came before: its records are looked
             // at when it has its turn.
             let task = Task { recorded: task.recorded || came_before, redriven, ..task.clone() };
-            waiting.extend(items(*at, &task, records));
+            waiting.extend(items(*at, &task, around.records));
         }
-        self.append(webhook, reason, waiting).await
+        self.append(webhook, reason, waiting, around.deadline).await
     }
 
+    /// Puts items into a webhook's backlog and sees to it that it has a turn. Answers the records
+    /// that have to come again. It is done by the deadline.
     async fn append(
         &self,
         webhook: &Webhook,
         reason: Reason,
         waiting: Vec<(usize, Waiting)>,
+        deadline: Deadline,
     ) -> BTreeSet<usize> {
-        let Webhook { workspace, id, .. } = webhook;
         // Two copies of a message have the same keys, which one call must not have twice.
         let mut by_key = BTreeMap::new();
         let mut sources: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
@@ -101,41 +124,94 @@ impl Deliver {
             sources.entry(item.key.clone()).or_default().insert(at);
             by_key.entry(item.key.clone()).or_insert(item);
         }
-        let backlog = Backlog { workspace, webhook: *id };
-        let puts: Vec<_> = by_key.into_values().map(|item| (backlog, item)).collect();
-        let failed = match self.courier.deliveries.backlogs.put(&puts).await {
-            Ok(failed) => failed,
-            Err(error) => {
-                tracing::error!(%error, "deliveries could not be put into the backlog");
-                return sources.into_values().flatten().collect();
+        let items: Vec<Waiting> = by_key.into_values().collect();
+        let opening_from = deadline.earlier(OPEN_AND_PUT_OFF).instant();
+        let Put { there, refused, failed } = self.put(webhook, items, opening_from).await;
+        if !there.is_empty() {
+            match timeout_at(deadline.instant(), self.open(webhook, reason)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(error = %format!("{error:#}"), "a lane could not be opened");
+                    return sources.into_values().flatten().collect();
+                }
+                Err(_) => {
+                    tracing::error!("a lane could not be opened in time");
+                    return sources.into_values().flatten().collect();
+                }
             }
-        };
-        if failed.len() < puts.len()
-            && let Err(error) = self.open(webhook, reason).await
-        {
-            tracing::error!(error = %format!("{error:#}"), "a lane could not be opened");
-            return sources.into_values().flatten().collect();
         }
-        tracing::debug!(deliveries = puts.len(), reason = reason.name(), "deliveries wait");
-        let put = puts.iter().enumerate().filter(|(at, _)| !failed.contains(at));
-        let deliveries: usize = put.map(|(_, (_, item))| item.task.deliveries.len()).sum();
+        let deliveries: usize = there.iter().map(|item| item.task.deliveries.len()).sum();
+        tracing::debug!(deliveries, reason = reason.name(), "deliveries wait");
         let labels = Labels { reason: Some(reason.name()), ..Labels::default() };
         measure(Metric::Waiting, labels, deliveries as u64);
         let mut unsettled = BTreeSet::new();
-        for at in failed {
-            let item = &puts[at].1;
-            if !self.put_off(webhook, item).await {
-                unsettled.extend(sources[&item.key].iter().copied());
-            }
+        for item in failed.iter().chain(self.put_off(webhook, &refused, deadline).await) {
+            unsettled.extend(sources[&item.key].iter().copied());
         }
         unsettled
     }
 
-    /// Sends an item that the table did not take back to the queue for a while: as a new message it
-    /// is not in flight, of which SQS takes a bounded number for all webhooks together.
-    async fn put_off(&self, webhook: &Webhook, item: &Waiting) -> bool {
-        let task = Task { passes: item.task.passes + 1, ..item.task.clone() };
-        task.passes < MAX_PASSES && self.courier.send_task(webhook, &task, PUT_OFF).await
+    /// Puts items into a webhook's backlog, as long as there is time. The rest count as refused.
+    async fn put(&self, webhook: &Webhook, items: Vec<Waiting>, until: Instant) -> Put {
+        let backlog = Backlog { workspace: &webhook.workspace, webhook: webhook.id };
+        let mut all = Put::default();
+        let mut left = items.into_iter();
+        while left.len() > 0 && Instant::now() < until {
+            let puts: Vec<_> = left.by_ref().take(PUT_TOGETHER).map(|one| (backlog, one)).collect();
+            let putting = self.courier.deliveries.backlogs.put(&puts);
+            let places = match timeout_at(until, putting).await {
+                Ok(Ok(places)) => places,
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "deliveries could not be put into the backlog");
+                    all.failed.extend(puts.into_iter().map(|(_, item)| item));
+                    continue;
+                }
+                Err(_) => {
+                    all.failed.extend(puts.into_iter().map(|(_, item)| item));
+                    break;
+                }
+            };
+            for (place, (_, item)) in puts.into_iter().enumerate() {
+                if places.contains(&place) { all.refused.push(item) } else { all.there.push(item) }
+            }
+        }
+        all.refused.extend(left);
+        all
+    }
+
+    /// Sends items that the table did not take back to the queue for a while: as new messages they
+    /// are not in flight, of which SQS takes a bounded number for all webhooks together. Answers
+    /// those that could not be sent by the deadline.
+    async fn put_off<'i>(
+        &self,
+        webhook: &Webhook,
+        items: &'i [Waiting],
+        deadline: Deadline,
+    ) -> Vec<&'i Waiting> {
+        let (mut left, mut sending, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            let task = Task { passes: item.task.passes + 1, ..item.task.clone() };
+            match task.message() {
+                Ok(body) if task.passes < MAX_PASSES => {
+                    let message = Message::new(body, webhook.workspace.to_string());
+                    messages.push(Message { delay: PUT_OFF, ..message });
+                    sending.push(Some(item));
+                }
+                _ => left.push(item),
+            }
+        }
+        let mut calls = pin!(self.courier.tasks.send_in_calls(&messages));
+        while let Ok(Some(sent)) = timeout_at(deadline.instant(), calls.next()).await {
+            let failed: BTreeSet<usize> = sent.failed.iter().map(|(place, _)| *place).collect();
+            for (_, error) in sent.failed.iter().take(1) {
+                tracing::error!(%error, "deliveries could not be put off");
+            }
+            for place in sent.messages.filter(|place| !failed.contains(place)) {
+                sending[place] = None;
+            }
+        }
+        left.extend(sending.into_iter().flatten());
+        left
     }
 
     /// Sees to it that the backlog, which has something in it by now, has a turn.

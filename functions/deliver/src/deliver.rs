@@ -175,7 +175,7 @@ impl Deliver {
             if is_large { shares.push(vec![admitted]) } else { shares[0].push(admitted) }
         }
         let waiting = waiting.into_values().map(async |Held { webhook, reason, tasks }| {
-            let putting = self.let_tasks_wait(webhook, reason, &tasks, around.records);
+            let putting = self.let_tasks_wait(webhook, reason, &tasks, around);
             let unsettled = putting.instrument(span_of(webhook)).await;
             for (at, _) in tasks {
                 if unsettled.contains(&at) {
@@ -215,14 +215,15 @@ impl Deliver {
         };
         let mut works = Vec::new();
         for Admitted { at, task, client, lane, is_fresh } in share {
-            if !details.know(&task) {
+            let sent = Sent { source: at, redriven: around.records[at].redriven };
+            let about = task.with(Vec::new());
+            let duties = details
+                .know_records_of(&task)
+                .then(|| duties(task, sent, &client.webhook, &details, clock::now()));
+            let Some(duties) = duties.flatten() else {
                 around.our_fault(at, fates);
                 continue;
-            }
-            let record = &around.records[at];
-            let sent = Sent { source: at, redriven: record.redriven, receives: record.receives };
-            let about = task.with(Vec::new());
-            let duties = duties(task, sent, &client.webhook, &details, clock::now());
+            };
             add(&mut works, Work::of(at, &about, duties, is_fresh, client, lane));
         }
         let mut by_webhook: BTreeMap<WebhookId, Vec<Work<'_>>> = BTreeMap::new();

@@ -11,7 +11,7 @@ use posthaste_domain::{
         AFTERMATH, Carried, MAX_PASSES, Move, Pending, Situation, Way, sent_on, way,
     },
     endpoint::lane::{Admission, Reason, SLOW, Strike},
-    webhook::{Webhook, rate_limit::RateLimit},
+    webhook::{Webhook, rate_limit::RateLimit, retry},
 };
 use posthaste_queue::MAX_DELAY;
 use posthaste_runtime::{
@@ -45,10 +45,6 @@ struct Progress {
     requests: usize,
     /// Messages that have to come again, because something for them could not be done.
     unsettled: BTreeSet<usize>,
-    /// Messages that have to come again, because their request could not be sent. That looks like a
-    /// fault of ours, and may as well be the endpoint's: it is no fault that
-    /// [`posthaste_domain::metrics::Metric::Faults`] counts.
-    unsent: BTreeSet<usize>,
     /// The wait of the only message, if that comes again as it is.
     comes_again: Option<Duration>,
 }
@@ -57,7 +53,6 @@ impl Progress {
     fn fate(&self, at: usize, record: &Record) -> Fate {
         match self.comes_again {
             _ if self.unsettled.contains(&at) => Fate::after_our_fault(record),
-            _ if self.unsent.contains(&at) => Fate::later(record),
             Some(wait) => Fate::RetryIn(wait),
             None => Fate::Done,
         }
@@ -79,7 +74,7 @@ impl Surroundings<'_> {
         for work in works.iter_mut() {
             self.settle_the_rest(work, &mut progress).await;
         }
-        let mut unsettled = self.deliver.let_wait(works, self.records).await;
+        let mut unsettled = self.deliver.let_wait(works, self).await;
         unsettled.extend(progress.unsettled);
         for at in works.iter().flat_map(|work| work.records.iter().copied()) {
             if unsettled.contains(&at) {
@@ -141,7 +136,7 @@ impl Surroundings<'_> {
                 Move::Shed => return self.skip(&mut work, Skipped::BacklogFull, progress).await,
                 Move::Wait => {
                     let unsettled =
-                        self.deliver.let_wait(std::slice::from_mut(&mut work), self.records).await;
+                        self.deliver.let_wait(std::slice::from_mut(&mut work), self).await;
                     progress.unsettled.extend(unsettled);
                     return progress;
                 }
@@ -255,7 +250,6 @@ impl Surroundings<'_> {
     ) -> Option<Standing> {
         let courier = &self.deliver.courier;
         let began = clock::now();
-        let was_first = progress.requests == 0;
         let Some((request, carried)) = courier.next_request(work.client, &mut work.sequence, began)
         else {
             progress.unsettled.extend(work.sequence.left.iter().map(|pending| pending.source));
@@ -263,10 +257,11 @@ impl Surroundings<'_> {
         };
         let sending = courier.send(work.client, request, &carried, began);
         let Answered::Attempt(answer) = self.watched(work, sending, scout).await else {
-            self.after_our_fault(work, carried, was_first, progress).await;
+            self.after_our_fault(work, carried, progress).await;
             return None;
         };
         progress.requests += 1;
+        let was_first = progress.requests == 1;
         // Two copies of a message in one batch make two attempts.
         let source = work.records.first().copied().unwrap_or_default();
         let attempt_id = format!("{}/{source}/{}", self.invocation, progress.requests);
@@ -384,26 +379,24 @@ impl Surroundings<'_> {
         progress
     }
 
-    /// The messages come again, unless something has been done for them that must not be done
-    /// again.
+    /// Sends what is left on in a message that counts one fault of ours more: it looks like one, and
+    /// may as well be the endpoint's. The receives of a message say nothing about that, as it comes
+    /// again for other reasons too.
     async fn after_our_fault(
         &self,
         work: &mut Work<'_>,
         carried: Carried,
-        was_first: bool,
         progress: &mut Progress,
     ) {
         let mut left = carried.deliveries;
         left.append(&mut work.sequence.left);
-        if was_first {
-            progress.unsent.extend(left.iter().map(|pending| pending.source));
-            return;
+        let mut faults = 0;
+        for pending in &mut left {
+            pending.faults += 1;
+            faults = faults.max(pending.faults);
         }
-        let left: Vec<Pending> = left
-            .into_iter()
-            .map(|pending| Pending { faults: pending.faults + 1, ..pending })
-            .collect();
-        self.send_on_as(work, &left, carried.batch, Duration::from_secs(1), progress).await;
+        let wait = retry::wait_after_our_fault(faults).min(MAX_DELAY);
+        self.send_on_as(work, &left, carried.batch, wait, progress).await;
     }
 
     fn broken(&self, work: &Work<'_>, error: &anyhow::Error, mut progress: Progress) -> Progress {
@@ -461,13 +454,9 @@ mod tests {
             ..Record::default()
         };
         let wait = Duration::from_secs(2);
-        let mut progress =
-            Progress { unsettled: [0].into(), unsent: [0, 1].into(), ..Progress::default() };
-        assert_eq!(
-            [0, 1, 2].map(|at| progress.fate(at, &record)),
-            [Fate::OurFault(wait), Fate::RetryIn(wait), Fate::Done]
-        );
+        let mut progress = Progress { unsettled: [0].into(), ..Progress::default() };
+        assert_eq!([0, 1].map(|at| progress.fate(at, &record)), [Fate::OurFault(wait), Fate::Done]);
         progress.comes_again = Some(Duration::ZERO);
-        assert_eq!(progress.fate(2, &record), Fate::RetryIn(Duration::ZERO));
+        assert_eq!(progress.fate(1, &record), Fate::RetryIn(Duration::ZERO));
     }
 }

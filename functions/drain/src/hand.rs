@@ -79,6 +79,11 @@ impl Hand {
         };
     }
 
+    /// Says whether something is ready to be sent.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.pool.left.is_empty()
+    }
+
     /// Says whether an item with this key is at hand, or was a moment ago.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.items.values().any(|item| item.waiting.key == key)

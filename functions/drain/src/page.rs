@@ -15,16 +15,13 @@ use posthaste_runtime::clock;
 
 use crate::turn::Working;
 
-/// An item that was put so long before its lane was opened belongs to an earlier lane.
-const FORGOTTEN_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
-
 impl Working<'_> {
     /// Reads up to `limit` items that are not at hand. Answers how much is ready by them, and
     /// whether the end was reached.
     pub(crate) async fn read(&mut self, limit: usize) -> anyhow::Result<(usize, bool)> {
         let mut items = Vec::new();
         let mut is_end = true;
-        let (mut bytes, mut unreadable) = (0, 0);
+        let mut bytes = 0;
         for class in self.hand.classes() {
             if items.len() >= limit || bytes >= MAX_PAGE_BYTES {
                 is_end = false;
@@ -39,20 +36,29 @@ impl Working<'_> {
                 .backlogs
                 .page(backlog, class, after.as_deref(), limit - items.len())
                 .await?;
-            unreadable += page.unreadable;
+            self.unreadable += page.unreadable;
+            let (is_last, last) = (page.is_end, page.last);
             let is_cut = self.take_page(class, page.items, &mut items, &mut bytes);
-            if is_cut || !page.is_end {
-                is_end = false;
-            } else {
-                self.hand.read_to(class, None);
+            match (is_cut, is_last) {
+                (true, _) => is_end = false,
+                // Items that can't be read are passed over, so that they hold up none behind them.
+                (false, false) => {
+                    is_end = false;
+                    self.hand.read_to(class, last);
+                }
+                (false, true) => self.hand.read_to(class, None),
             }
         }
         let found = self.sort(items).await?;
-        // Nothing but such items would be read again and again.
-        anyhow::ensure!(
-            unreadable == 0 || found > 0 || !is_end,
-            "items of the backlog can't be read"
-        );
+        if is_end {
+            // Where nothing else is left, they would be read again and again without a pause.
+            let unreadable = std::mem::take(&mut self.unreadable);
+            let has_others = found > 0 || self.hand.has_ready();
+            anyhow::ensure!(
+                unreadable == 0 || has_others,
+                "{unreadable} items of the backlog can't be read"
+            );
+        }
         Ok((found, is_end))
     }
 
@@ -114,11 +120,8 @@ impl Working<'_> {
     }
 
     fn may_have_records(&self, item: &Waiting) -> bool {
-        // A function died after it had put it and before it had opened the lane, and its message
-        // went another way.
-        let is_forgotten = item.since + FORGOTTEN_AFTER < self.turn.opened_at();
         self.is_unclean
-            || is_forgotten
+            || item.is_forgotten(self.turn.opened_at())
             || item.task.recorded
             || item.task.redriven
             || item.task.batch.is_some()
@@ -134,7 +137,8 @@ impl Working<'_> {
         let (mut found, mut left) = (0, 0);
         for item in items {
             let is_old = self.is_old(&item);
-            if !details.know(&item.task) && !is_old {
+            // What is old is only skipped, which changes no record that says more.
+            if !is_old && !details.know_records_of(&item.task) {
                 // It says nothing about the others.
                 left += 1;
                 continue;
@@ -142,8 +146,13 @@ impl Working<'_> {
             let (task, is_fresh) = (item.task.clone(), is_fresh(&item.task, &details));
             let number = self.hand.take(item);
             let batch = task.batch;
-            let sent = Sent { source: number, ..Sent::default() };
-            let mut duties = duties(task, sent, &client.webhook, &details, clock::now());
+            let sent = Sent { source: number, redriven: false };
+            let duties = duties(task, sent, &client.webhook, &details, clock::now());
+            let Some(mut duties) = duties else {
+                self.hand.leave(number);
+                left += 1;
+                continue;
+            };
             if is_old {
                 let old = std::mem::take(&mut duties.sends);
                 if !self.drain.courier.skip(&client.webhook, &old, Skipped::TooOld).await.is_empty()

@@ -39,6 +39,8 @@ pub(crate) struct Working<'d> {
     pub(crate) client: Option<Client>,
     pub(crate) seen: Option<Seen>,
     pub(crate) hand: Hand,
+    /// The number of items that could not be read since the backlog's beginning was read.
+    pub(crate) unreadable: usize,
     /// It says whether the turn before did not end, so that what it had begun may have been
     /// recorded.
     pub(crate) is_unclean: bool,
@@ -90,6 +92,7 @@ impl<'d> Working<'d> {
             client: None,
             seen: None,
             hand: Hand::default(),
+            unreadable: 0,
             is_given_up: false,
             has_failed: false,
             requests: 0,

@@ -69,7 +69,9 @@ pub struct Task<'a> {
     /// this message.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub faults: u32,
-    /// The number of times that they were sent on from one message to the next.
+    /// The number of times that they were sent on from one message to the next. It is `hops` in
+    /// messages, as it was called when the first ones were sent; the hops of an event are another
+    /// count.
     #[serde(rename = "hops", default, skip_serializing_if = "is_zero")]
     pub passes: u32,
     /// An attempt that was made for all of them and is still to be recorded. No other attempt is

@@ -7,22 +7,25 @@
 //! delete what came back in the meantime.
 //!
 //! A function may die after it has put items and before it has opened the lane. When its message
-//! comes again and its deliveries go another way this time, nobody would look after those items
-//! until the next lane is opened, and they would be sent once more. So whoever ends a message that
-//! was received before deletes those of its items, by their keys, that it has not put again. It
-//! does so after the deliveries are done, because a copy of the message may have put the items and
-//! ended.
+//! comes again, its deliveries may go another way, and nobody looks after those items until the
+//! next lane is opened. Its turn would send them once more. So a turn looks at the records of items
+//! that are older than its lane ([`Waiting::is_forgotten`]), and deletes those that are over.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
     delivery::task::{Due, Task},
-    id::{BatchId, CauseKind, DeliveryId, EventId},
+    id::{BatchId, CauseKind, EventId},
 };
 
 /// The most bytes of events that a turn has at hand.
 pub const MAX_PAGE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// An item that was put so long before its lane was opened belongs to an earlier lane.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 /// Live deliveries go before replayed ones, in the proportion of [`LIVE_PAGES`] to one, so that a
 /// replay of a month does not silence a day.
@@ -77,12 +80,10 @@ impl Waiting {
             .collect()
     }
 
-    /// Keeps only those deliveries that are left, under the same key; none if none is left.
-    pub fn only(self, is_left: impl Fn(DeliveryId) -> bool) -> Option<Self> {
-        let left: Vec<Due<'static>> =
-            self.task.deliveries.iter().filter(|due| is_left(due.id)).cloned().collect();
-        let bytes = left.iter().map(|due| due.bytes).sum();
-        (!left.is_empty()).then(|| Self { task: self.task.with(left), bytes, ..self })
+    /// Tells whether the item may have been forgotten: a function died after it had put the item
+    /// and before it had opened the lane, and its message may have gone another way since.
+    pub fn is_forgotten(&self, lane_opened_at: Timestamp) -> bool {
+        is_forgotten(self.since, lane_opened_at)
     }
 
     fn item(
@@ -110,6 +111,10 @@ impl Waiting {
     }
 }
 
+pub(crate) fn is_forgotten(since: Timestamp, lane_opened_at: Timestamp) -> bool {
+    since + FORGOTTEN_AFTER < lane_opened_at
+}
+
 /// The bounds of the sort keys of a class, for items whose first event is at or after `from`, and
 /// before `until`.
 pub fn key_range(class: Class, from: Timestamp, until: Option<Timestamp>) -> (String, String) {
@@ -131,7 +136,7 @@ fn residency(message_id: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        id::{Cause, WebhookId},
+        id::{Cause, DeliveryId, WebhookId},
         testing,
     };
 
@@ -177,13 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_an_item_keeps_its_key() {
-        let recorded = Task { recorded: true, ..task(3) };
-        let item = || Waiting::of(&recorded, "m", Timestamp::UNIX_EPOCH).remove(0);
-        let last = recorded.deliveries[2].id;
-        let left = item().only(|id| id == last).unwrap();
-        assert_eq!((left.key, left.task.deliveries.len(), left.bytes), (item().key, 1, 2));
-        assert!(item().only(|_| false).is_none());
+    fn an_item_that_is_older_than_its_lane_may_have_been_forgotten() {
+        let item = Waiting::of(&task(1), "m", Timestamp::UNIX_EPOCH).remove(0);
+        let opened = |second| Timestamp::from_second(second).unwrap();
+        assert!(!item.is_forgotten(opened(60)), "it has opened the lane, and clocks differ");
+        assert!(item.is_forgotten(opened(61)));
     }
 
     #[test]

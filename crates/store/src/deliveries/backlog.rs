@@ -47,6 +47,8 @@ pub struct BacklogPage {
     pub items: Vec<Waiting>,
     /// It says whether all was read that was asked for.
     pub is_end: bool,
+    /// The key of the last item that was looked at, readable or not: the next page begins behind it.
+    pub last: Option<String>,
     /// The number of items that this version can't read. The log says why.
     pub unreadable: usize,
 }
@@ -112,10 +114,10 @@ impl Backlogs {
         let (from, until) = backlog::key_range(class, Timestamp::UNIX_EPOCH, None);
         let query =
             self.between(backlog, &from, &until).limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        Ok(page(
+        page(
             Answer::to(query.set_exclusive_start_key(after.map(|after| backlog.key(after).0)))
                 .await?,
-        ))
+        )
     }
 
     /// Says whether nothing waits, by a strong read.
@@ -142,10 +144,11 @@ impl Backlogs {
             .scan_index_forward(false)
             .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
             .set_exclusive_start_key(after.map(|after| backlog.key(after).0));
-        Ok(page(Answer::to(query).await?))
+        page(Answer::to(query).await?)
     }
 
-    /// Says whether at least this many items wait. A small backlog is counted with one call; a
+    /// Says whether at least this many live items wait; a replay does not fill a backlog, because its
+    /// pages wait for each other. A small backlog is counted with one call; a
     /// large one is first estimated from how close together its oldest and its newest items are,
     /// and only counted where that is too many.
     pub async fn has_at_least(&self, backlog: Backlog<'_>, most: u64) -> Result<bool, StoreError> {
@@ -164,11 +167,7 @@ impl Backlogs {
     }
 
     async fn density(&self, backlog: Backlog<'_>, oldest: bool) -> Result<Density, StoreError> {
-        let (from, until) = backlog::key_range(Class::Live, Timestamp::UNIX_EPOCH, None);
-        let query = self
-            .between(backlog, &from, &until)
-            .scan_index_forward(oldest)
-            .projection_expression(SK);
+        let query = self.live(backlog).scan_index_forward(oldest).projection_expression(SK);
         let answer = Answer::to(query).await?;
         Ok(Density {
             count: answer.items.len() as u64,
@@ -178,12 +177,12 @@ impl Backlogs {
         })
     }
 
-    /// Counts the items that wait, up to `most`.
+    /// Counts the live items that wait, up to `most`.
     async fn count(&self, backlog: Backlog<'_>, most: u64) -> Result<u64, StoreError> {
         let mut count = 0;
         let mut start = None;
         for _ in 0..MAX_COUNTING_CALLS {
-            let query = self.table.query(&backlog.partition(), Range::All).consistent_read(false);
+            let query = self.live(backlog).consistent_read(false);
             let query = query.select(Select::Count).set_exclusive_start_key(start);
             let answer = Answer::to(query).await?;
             count += answer.count as u64;
@@ -193,6 +192,11 @@ impl Backlogs {
             }
         }
         Ok(count)
+    }
+
+    fn live(&self, backlog: Backlog<'_>) -> QueryFluentBuilder {
+        let (from, until) = backlog::key_range(Class::Live, Timestamp::UNIX_EPOCH, None);
+        self.between(backlog, &from, &until)
     }
 
     fn between(&self, backlog: Backlog<'_>, from: &str, until: &str) -> QueryFluentBuilder {
@@ -215,8 +219,10 @@ fn event_ms(item: Option<&Item>) -> Result<i64, StoreError> {
 }
 
 /// One item that can't be read says nothing about the others.
-fn page(answer: Answer) -> BacklogPage {
-    let mut page = BacklogPage { is_end: answer.next.is_none(), ..BacklogPage::default() };
+fn page(answer: Answer) -> Result<BacklogPage, StoreError> {
+    let last = answer.items.last().map(|item| item.text(SK).map(str::to_owned)).transpose()?;
+    let is_end = answer.next.is_none();
+    let mut page = BacklogPage { is_end, last, ..BacklogPage::default() };
     for item in &answer.items {
         match read(item) {
             Ok(waiting) => page.items.push(waiting),
@@ -226,7 +232,7 @@ fn page(answer: Answer) -> BacklogPage {
             }
         }
     }
-    page
+    Ok(page)
 }
 
 fn read(item: &Item) -> Result<Waiting, StoreError> {

@@ -131,8 +131,12 @@ fn what_comes_again_keeps_its_own_sequence() {
 #[test]
 fn an_event_that_two_tasks_bring_is_sent_once() {
     let client = client(1, "spektr");
-    let works = vec![work(0, &client, &[1, 2], true), work(1, &client, &[1], true)];
-    assert_eq!(sequences(works), [(vec![0, 1], "01 02".to_owned())]);
+    // A replay of the same event is another delivery, and stands between the two copies.
+    let mut replayed = work(1, &client, &[1], true);
+    replayed.sequence.left[0].id =
+        DeliveryId::derive(event(1, 1).id, WebhookId(1), Cause::Replayed([7; 16]));
+    let works = vec![work(0, &client, &[1], true), replayed, work(2, &client, &[1], true)];
+    assert_eq!(sequences(works), [(vec![0, 1, 2], "01 01".to_owned())]);
 }
 
 #[test]

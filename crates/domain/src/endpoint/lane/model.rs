@@ -35,9 +35,10 @@
 //! What can't hold when something goes wrong, and is checked in undisturbed runs only: 6 with
 //! clocks that differ, because a slot is a time, and two clocks use it at two times; 10, 11 and the
 //! three minutes of 13 with copies, deaths and lost answers, because deliveries are made at least
-//! once, and because a death costs the rest of a lease. With copies of messages, an item may be put
-//! by a function that is about to die after another one has ended its message: such an item is
-//! without a `dueAt` until the next lane is opened, but its delivery is over or elsewhere.
+//! once, and because a death costs the rest of a lease. A function may die, or its call fail, after
+//! it has put an item and before it has opened the lane, and its message go another way when it
+//! comes again: such an item is without a `dueAt` until the next lane is opened, but its delivery
+//! is over or elsewhere.
 //!
 //! Not here: 8 (the bytes of a batch), 9 (the order within a run, and replays between live
 //! deliveries) and 16 (workspaces), which the shells and `sequence` answer for; the fuse of 12,

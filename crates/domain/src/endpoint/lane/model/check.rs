@@ -76,16 +76,16 @@ impl World {
         if lane.get(Attr::DueAt).is_some() && lane.get(Attr::DueShard).is_some() {
             return;
         }
-        // A copy of a message that ended long ago may put what is over: that is nothing that
-        // anybody waits for.
+        // A function may die before it opens the lane, and its message go another way; and a copy of
+        // a message that ended long ago may put what is over. Nobody waits for such items.
         let is_over = |id: &DeliveryId| {
             let delivery = &self.deliveries[id];
             delivery.holders > 1 || delivery.record.is_some_and(|record| record.is_final())
         };
-        let has_copies = self.plan.faults.copies > 0;
+        let leaves_items = self.plan.faults.leave_items();
         let has_message = |source| self.tasks.messages.contains_key(source);
         let is_needed =
-            |task: &Task<'_>| !has_copies || !task.deliveries.iter().all(|due| is_over(&due.id));
+            |task: &Task<'_>| !leaves_items || !task.deliveries.iter().all(|due| is_over(&due.id));
         let mut waiting = self.backlog[webhook].values();
         let forgotten =
             waiting.find(|stored| !has_message(&stored.source) && is_needed(&stored.task));

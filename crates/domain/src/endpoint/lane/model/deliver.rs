@@ -35,8 +35,6 @@ struct Deliver {
     message: Message,
     task: Task<'static>,
     webhook: usize,
-    /// The keys of the items that it has put.
-    put: Vec<String>,
 }
 
 /// The facts about the webhook, as they were read.
@@ -50,7 +48,7 @@ struct Facts {
 pub(super) async fn deliver(actor: Actor, message: Message) {
     let Body::Task(task) = message.body.clone() else { return };
     let webhook = webhook_of(&task);
-    let mut this = Deliver { actor, message, task, webhook, put: Vec::new() };
+    let mut this = Deliver { actor, message, task, webhook };
     // After a call that failed the message comes again.
     let _ = this.run().await;
 }
@@ -83,9 +81,6 @@ impl Deliver {
             let now = self.actor.now();
             match sequence.next(&self.situation(&facts, slot, now), now) {
                 Move::Over => {
-                    if self.message.receives > 1 {
-                        self.delete_items().await?;
-                    }
                     return self.actor.call(|world| world.delete_task(self.message.number)).await;
                 }
                 Move::Skip | Move::Shed => {
@@ -193,28 +188,14 @@ impl Deliver {
         items
     }
 
-    /// Deletes what the message may have put when it was received before, and does not put now.
-    async fn delete_items(&self) -> Result<(), Failed> {
-        let keys: Vec<_> = self
-            .items()
-            .into_iter()
-            .map(|item| item.key)
-            .filter(|key| !self.put.contains(key))
-            .collect();
-        let delete =
-            |world: &mut World| keys.iter().for_each(|key| world.delete_own(self.webhook, key));
-        self.actor.call(delete).await
-    }
-
     /// Puts what is left into the backlog.
     async fn append(&mut self, sequence: &mut Sequence, facts: &Facts) -> Result<(), Failed> {
         let left: Vec<_> = sequence.left.drain(..).map(|pending| pending.id).collect();
-        let items: Vec<_> = self
-            .items()
-            .into_iter()
-            .filter_map(|item| item.only(|id| left.contains(&id)))
-            .collect();
-        self.put.extend(items.iter().map(|item| item.key.clone()));
+        let mut items = self.items();
+        for item in &mut items {
+            item.task.deliveries.retain(|due| left.contains(&due.id));
+        }
+        items.retain(|item| !item.task.deliveries.is_empty());
         let mutation = self.actor.world.borrow().plan.mutation;
         let token = match mutation {
             Some(Mutation::CounterTokens) => "1".to_owned(),

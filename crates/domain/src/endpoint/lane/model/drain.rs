@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     delivery::{attempt::Status, task::Task},
-    endpoint::lane::{Claim, Claiming, Outcome, Over, SLOW, Seen, Step, Turn, Verdict, Write},
+    endpoint::{
+        backlog::is_forgotten,
+        lane::{Claim, Claiming, Outcome, Over, SLOW, Seen, Step, Turn, Verdict, Write},
+    },
     id::BatchId,
     webhook::rate_limit::{Grant, RateLimit},
 };
@@ -270,7 +273,8 @@ impl Drain {
         // more than once.
         let mut kept = VecDeque::new();
         while let Some((key, mut item)) = items.pop() {
-            if !is_unclean && !item.task.recorded {
+            let is_forgotten = is_forgotten(item.since, turn.opened_at());
+            if !is_unclean && !is_forgotten && !item.task.recorded {
                 kept.push_front((key, item));
                 continue;
             }

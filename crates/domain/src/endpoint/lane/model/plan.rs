@@ -104,6 +104,12 @@ impl Faults {
     pub(super) fn are_none(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Tells whether items may be left whose deliveries are over or elsewhere: each of these faults
+    /// can bring a message again after its items were put.
+    pub(super) fn leave_items(&self) -> bool {
+        self.kills > 0 || self.lost_answers > 0 || self.failed_calls > 0 || self.copies > 0
+    }
 }
 
 pub(super) fn limit(requests: u32, per: Period) -> RateLimit {

@@ -195,7 +195,7 @@ impl Run {
             world.violate(Kind::Unfinished, || format!("{text} is not over"));
         }
         let waiting: usize = world.backlog.iter().map(std::collections::BTreeMap::len).sum();
-        if waiting > 0 && self.plan.faults.copies == 0 {
+        if waiting > 0 && !self.plan.faults.leave_items() {
             world.violate(Kind::Forgotten, || format!("{waiting} items are left"));
         }
         for lane in world.lanes.clone() {

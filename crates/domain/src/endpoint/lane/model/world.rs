@@ -60,6 +60,8 @@ impl Record {
 pub(super) struct Stored {
     pub(super) task: Task<'static>,
     pub(super) source: u64,
+    /// As the clock of whoever put it says.
+    pub(super) since: jiff::Timestamp,
 }
 
 #[derive(Debug, Clone)]
@@ -268,7 +270,7 @@ impl World {
             let webhook = webhook_of(&item.task);
             self.note(|| format!("puts {} as {}", names(&item.task), short(&item.key)));
             self.hold(&item.task);
-            let stored = Stored { task: item.task.clone(), source };
+            let stored = Stored { task: item.task.clone(), source, since: item.since };
             if let Some(before) = self.backlog[webhook].insert(item.key.clone(), stored) {
                 self.let_go(&before.task, "a put over it");
             }
@@ -289,13 +291,6 @@ impl World {
             });
         }
         self.let_go(&stored.task, "the delete of an item");
-    }
-
-    /// Deletes an item whose message is still there.
-    pub(super) fn delete_own(&mut self, webhook: usize, key: &str) {
-        let Some(stored) = self.backlog[webhook].remove(key) else { return };
-        self.note(|| format!("takes {} back", short(key)));
-        self.let_go(&stored.task, "what its message takes back");
     }
 
     /// Leaves the rest of an item, if it is still there.
