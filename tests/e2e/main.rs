@@ -48,4 +48,5 @@ mod spektr_v1;
 mod straight_to_the_queue;
 mod telemetry;
 mod waiting;
+mod waking;
 mod webhook_calls_api;

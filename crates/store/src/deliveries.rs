@@ -38,7 +38,7 @@ pub use due::{DueCursor, DueDelivery, DueIndex, DuePage, Released};
 pub use history::History;
 pub use holds::{Hold, HoldAt, Holding, Holds, Within};
 pub use jobs::{Advanced, JobOwner, Jobs, TurnedPage};
-pub use lanes::{DueLane, Lanes, WebhookKey};
+pub use lanes::{AfterLane, DueLanes, Lanes, WebhookKey};
 pub use limits::{Reserved, Slots};
 pub use parked::{DueItems, ParkedItem, ParkedPage};
 pub use record::DeliveryRecord;

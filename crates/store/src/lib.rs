@@ -24,10 +24,10 @@ mod write;
 
 pub use batch::Found;
 pub use deliveries::{
-    Advanced, Backlog, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor, DueDelivery,
-    DueIndex, DueItems, DueLane, DuePage, History, Hold, HoldAt, Holding, Holds, JobOwner, Jobs,
-    Lanes, NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, Slots, Subject,
-    Suspects, TurnedPage, WebhookKey, Within,
+    Advanced, AfterLane, Backlog, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor,
+    DueDelivery, DueIndex, DueItems, DueLanes, DuePage, History, Hold, HoldAt, Holding, Holds,
+    JobOwner, Jobs, Lanes, NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, Slots,
+    Subject, Suspects, TurnedPage, WebhookKey, Within,
 };
 pub use error::StoreError;
 pub use events::{CallEvent, EventKey, EventQuery, Events};

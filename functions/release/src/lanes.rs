@@ -5,7 +5,9 @@
 //! message with the lane's token is sent. When this dies between, the lane is due again five
 //! minutes later.
 
-use futures::{StreamExt, stream};
+use std::collections::{HashMap, HashSet};
+
+use futures::{StreamExt, future, stream};
 use posthaste_domain::{
     Timestamp,
     delivery::release::{AHEAD, Part},
@@ -14,11 +16,14 @@ use posthaste_domain::{
 };
 use posthaste_queue::Message;
 use posthaste_runtime::{clock, telemetry::count};
-use posthaste_store::WebhookKey;
+use posthaste_store::{AfterLane, DueLanes, WebhookKey};
 
 use crate::release::Release;
 
 const CONCURRENT_WRITES: usize = 16;
+const CONCURRENT_SENDS: usize = 4;
+/// So many messages are sent together: as many as one call takes.
+const TURNS_A_CALL: usize = 10;
 
 /// So many lanes of one shard are woken a minute.
 const MAX_LANES: i32 = 500;
@@ -27,57 +32,108 @@ const MAX_LANES: i32 = 500;
 /// quarters of what it can do at the worst: the others need the rest.
 const PROBES_A_PLACE: u32 = 15;
 
+/// A shard of the index, and what is still to be looked at of it.
+struct Shard {
+    name: String,
+    /// The number of lanes that are woken.
+    most: i32,
+    /// The place at which the next look begins; none for the shard's beginning.
+    after: Option<AfterLane>,
+}
+
+impl Shard {
+    /// The rest of the shard, behind these lanes, if some of them could not be read: they must not
+    /// keep the lanes behind them from being woken. As many are looked at instead.
+    fn behind(self, due: &DueLanes, unread: &HashSet<WebhookKey>) -> Option<Self> {
+        let missed = due.webhooks.iter().filter(|webhook| unread.contains(*webhook)).count();
+        let most = i32::try_from(missed + due.unreadable).unwrap_or(i32::MAX);
+        let after = Some(due.next.clone()?);
+        (most > 0).then_some(Self { most, after, ..self })
+    }
+}
+
 impl Release {
     /// Wakes the lanes of these parts. An error says that one shard could not be looked through;
     /// the others were.
     pub(crate) async fn wake_lanes(&self, parts: &[Part]) -> anyhow::Result<usize> {
         let now = clock::now();
-        let most_probes =
-            i32::try_from(lane::probes_a_shard(self.places * PROBES_A_PLACE)).unwrap_or(i32::MAX);
-        let shards = parts.iter().flat_map(|part| {
-            let (lanes, probes) = lane::due_shards(*part);
-            let lanes = lanes.into_iter().map(|shard| (shard, MAX_LANES));
-            lanes.chain(probes.into_iter().map(move |shard| (shard, most_probes)))
-        });
-        let looked = stream::iter(shards)
-            .map(async |(shard, most)| self.deliveries.lanes.due(&shard, now + AHEAD, most).await)
-            .buffer_unordered(CONCURRENT_WRITES)
-            .collect::<Vec<_>>()
-            .await;
-        let mut failed = None;
-        let mut due = Vec::new();
-        for lanes in looked {
-            match lanes {
-                Ok(lanes) => due.extend(lanes),
-                Err(error) => {
-                    count(Metric::Faults, 1);
-                    failed = Some(error);
+        let mut shards = self.shards(parts);
+        let (mut woken, mut failed) = (0, None);
+        while !shards.is_empty() {
+            let looking = stream::iter(shards).map(async |shard| {
+                let Shard { name, most, after } = &shard;
+                let lanes = &self.deliveries.lanes;
+                (lanes.due(name, now + AHEAD, *most, after.clone()).await, shard)
+            });
+            let looked: Vec<_> = looking.buffer_unordered(CONCURRENT_WRITES).collect().await;
+            let (mut webhooks, mut pages) = (Vec::new(), Vec::new());
+            for (due, shard) in looked {
+                match due {
+                    Ok(due) => {
+                        webhooks.extend(due.webhooks.iter().cloned());
+                        pages.push((due, shard));
+                    }
+                    Err(error) => {
+                        count(Metric::Faults, 1);
+                        failed = Some(error);
+                    }
                 }
             }
+            // The index lags behind the table, which says what is due.
+            let lanes = self.deliveries.lanes.get_all(&webhooks).await;
+            if !lanes.unread.is_empty() {
+                count(Metric::Faults, lanes.unread.len());
+                tracing::error!(
+                    lanes = lanes.unread.len(),
+                    "lanes could not be read; they are looked at again in a minute"
+                );
+            }
+            shards = Vec::new();
+            for (due, shard) in pages {
+                shards.extend(shard.behind(&due, &lanes.unread));
+            }
+            woken += self.wake_all(lanes.items, now).await;
         }
-        // The index lags behind the table, which says what is due.
-        let owners: Vec<WebhookKey> =
-            due.into_iter().map(|lane| (lane.workspace, lane.webhook)).collect();
-        let lanes = self.deliveries.lanes.get_all(&owners).await;
-        if !lanes.unread.is_empty() {
-            count(Metric::Faults, lanes.unread.len());
-            tracing::error!(
-                lanes = lanes.unread.len(),
-                "lanes could not be read; they are looked at again in a minute"
-            );
+        failed.map_or(Ok(woken), |error| Err(error.into()))
+    }
+
+    fn shards(&self, parts: &[Part]) -> Vec<Shard> {
+        let most_probes =
+            i32::try_from(lane::probes_a_shard(self.places * PROBES_A_PLACE)).unwrap_or(i32::MAX);
+        let mut shards = Vec::new();
+        for part in parts {
+            let (lanes, probes) = lane::due_shards(*part);
+            for name in lanes {
+                shards.push(Shard { name, most: MAX_LANES, after: None });
+            }
+            for name in probes {
+                shards.push(Shard { name, most: most_probes, after: None });
+            }
         }
-        let turns: Vec<Option<Message>> = stream::iter(lanes.items)
+        shards
+    }
+
+    /// Wakes lanes, and answers how many were due. Their messages leave while other lanes are
+    /// written: should the time be over, few lanes are without theirs.
+    async fn wake_all(&self, lanes: HashMap<WebhookKey, Lane>, now: Timestamp) -> usize {
+        stream::iter(lanes)
             .map(|(owner, lane)| self.wake(owner, lane, now))
             .buffer_unordered(CONCURRENT_WRITES)
-            .collect()
-            .await;
-        let turns: Vec<Message> = turns.into_iter().flatten().collect();
+            .filter_map(future::ready)
+            .chunks(TURNS_A_CALL)
+            .map(|turns| self.send_turns(turns))
+            .buffer_unordered(CONCURRENT_SENDS)
+            .fold(0, async |woken, sent| woken + sent)
+            .await
+    }
+
+    async fn send_turns(&self, turns: Vec<Message>) -> usize {
         for (_, error) in self.turns.send(&turns).await {
             count(Metric::Faults, 1);
             tracing::error!(%error, "a turn could not be sent; its lane is due again in \
                 five minutes");
         }
-        failed.map_or(Ok(turns.len()), |error| Err(error.into()))
+        turns.len()
     }
 
     /// The message that wakes a lane; none where it is not due, or another one has woken it.

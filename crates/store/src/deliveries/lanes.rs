@@ -35,14 +35,20 @@ pub struct Lanes {
 /// A workspace's webhook.
 pub type WebhookKey = (Workspace, WebhookId);
 
-/// A lane that the index says is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueLane {
-    /// The workspace that owns the webhook.
-    pub workspace: Workspace,
-    /// The webhook.
-    pub webhook: WebhookId,
+/// The lanes of one shard that are due, as the index knows them, which lags.
+#[derive(Debug, Clone, Default)]
+pub struct DueLanes {
+    /// The webhooks of the lanes.
+    pub webhooks: Vec<WebhookKey>,
+    /// The number of entries that are those of no lane. The log says which.
+    pub unreadable: usize,
+    /// The place behind these lanes; none if there are no more.
+    pub next: Option<AfterLane>,
 }
+
+/// A place in a shard of the index, behind a lane.
+#[derive(Debug, Clone)]
+pub struct AfterLane(Item);
 
 impl Lanes {
     /// The webhooks that exist and the lanes that have an item, read strongly with one call for up
@@ -101,16 +107,28 @@ impl Lanes {
         }
     }
 
-    /// The lanes of one shard whose time comes by `until`, at most so many, as the index knows
-    /// them, which lags.
+    /// The lanes of one shard whose time comes by `until`, at most so many, behind this place.
     pub async fn due(
         &self,
         shard: &str,
         until: Timestamp,
         most: i32,
-    ) -> Result<Vec<DueLane>, StoreError> {
-        let answer = Answer::to(due_by(&self.table, shard, until).limit(most)).await?;
-        answer.items.iter().map(due_lane).collect()
+        after: Option<AfterLane>,
+    ) -> Result<DueLanes, StoreError> {
+        let query = due_by(&self.table, shard, until).limit(most);
+        let start = after.map(|AfterLane(key)| key.0);
+        let answer = Answer::to(query.set_exclusive_start_key(start)).await?;
+        let mut due = DueLanes { next: answer.next.map(AfterLane), ..DueLanes::default() };
+        for item in &answer.items {
+            match webhook_of(item) {
+                Ok(webhook) => due.webhooks.push(webhook),
+                Err(error) => {
+                    tracing::error!(%error, "an entry of the index is no lane");
+                    due.unreadable += 1;
+                }
+            }
+        }
+        Ok(due)
     }
 
     fn reading(&self) -> Reading<'_, Lane> {
@@ -126,12 +144,12 @@ fn lane_key(workspace: &Workspace, webhook: WebhookId) -> Item {
     key(format!("{PREFIX}{workspace}#{webhook}"), LANE)
 }
 
-fn due_lane(item: &Item) -> Result<DueLane, StoreError> {
+fn webhook_of(item: &Item) -> Result<WebhookKey, StoreError> {
     let mut parts = item.text(PK)?.strip_prefix(PREFIX).ok_or_else(|| item.corrupt(PK))?.split('#');
     let workspace = parts.next().and_then(|name| Workspace::parse(name).ok());
     let webhook = parts.next().and_then(|id| id.parse().ok());
     match (workspace, webhook) {
-        (Some(workspace), Some(webhook)) => Ok(DueLane { workspace, webhook }),
+        (Some(workspace), Some(webhook)) => Ok((workspace, webhook)),
         _ => Err(item.corrupt(PK)),
     }
 }
