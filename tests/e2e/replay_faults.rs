@@ -120,3 +120,23 @@ async fn a_call_that_dies_leaves_a_replay_that_runs_or_none() {
         }
     }
 }
+
+/// The queue gives a message up after a hundred receives, without a reason, and the job would be
+/// `running` for ever.
+#[tokio::test]
+async fn a_page_that_waits_for_the_backlog_for_long_goes_on_as_a_new_message() {
+    let posthaste = start().await;
+    let webhook = failed(&posthaste, "mine", 4).await;
+    posthaste.hold(&webhook, "slow").await;
+    let begun = begin(&posthaste, &webhook, json!({ "since": LONG_AGO })).await;
+    posthaste.backlog_of(&webhook, 3).await;
+    let depth = |output| posthaste.system.metrics().queues[&posthaste.queue(output)];
+    eventually("its message is a new one that comes later", async || {
+        posthaste.hurry();
+        let depth = depth("ReplayQueueUrl");
+        (depth.delayed == 1 && depth.visible + depth.in_flight == 0).then_some(())
+    })
+    .await;
+    assert_eq!(depth("ReplayDeadLetterQueueUrl").visible, 0);
+    assert_eq!(counts(&job(&posthaste, &webhook, &begun).await), ("running", 3, 3));
+}

@@ -17,8 +17,9 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
+use futures::stream::FuturesUnordered;
 use posthaste_domain::{
-    delivery::replay::{Job, JobStatus, Obstacle, PageMessage, Step, step},
+    delivery::replay::{Job, JobStatus, Obstacle, PageMessage, PageWait, Step, step},
     endpoint::backlog::Class,
     message::{dead_letter::DeadLetterReason, version},
     webhook::Webhook,
@@ -33,17 +34,6 @@ use posthaste_store::{Advanced, Backlog, Deliveries, History, JobOwner, Registry
 use tracing::Instrument;
 
 use crate::page::{Tasks, tasks};
-
-/// The shortest and the longest time for which a page waits for the one before it to leave the
-/// webhook's backlog.
-const PAGE_WAIT: Duration = Duration::from_secs(15);
-const LONGEST_PAGE_WAIT: Duration = Duration::from_secs(8 * 60);
-
-/// The wait of a page that was received so often. The queue gives a message up after a hundred
-/// receives, which is days then.
-fn page_wait(receives: u32) -> Duration {
-    PAGE_WAIT.saturating_mul(1 << receives.min(10)).min(LONGEST_PAGE_WAIT)
-}
 
 /// All that replay works with.
 #[derive(Debug)]
@@ -66,11 +56,12 @@ impl Replay {
         invocation: &str,
         deadline: Deadline,
     ) -> SqsBatchResponse {
-        let mut fates = Vec::new();
-        for record in records {
-            fates.push(self.fate(record, invocation, deadline).await);
-        }
-        self.batch.settle_all(records, fates).await
+        let fates: FuturesUnordered<_> = records
+            .iter()
+            .enumerate()
+            .map(async |(at, record)| (at, self.fate(record, invocation, deadline).await))
+            .collect();
+        self.batch.settle(records, fates).await
     }
 
     async fn fate(&self, record: &Record, invocation: &str, deadline: Deadline) -> Fate {
@@ -124,11 +115,12 @@ impl Replay {
             (Step::Read, Some(job)) if self.has_replays_waiting(owner).await? => {
                 // It does not stand still: nobody has to send its message again.
                 self.deliveries.jobs.claim_standstill(owner, &job, clock::now()).await?;
-                Ok(Fate::RetryIn(page_wait(record.receives)))
+                self.wait(message, record).await
             }
             (Step::Read, Some(job)) => {
                 let by = format!("{invocation}/{}", record.message_id);
-                match self.turn(owner, message, &job, record.receives > 1, &by).await? {
+                let again = message.recorded || record.receives > 1;
+                match self.turn(owner, message, &job, again, &by).await? {
                     Some(Advanced::Counted(job)) if job.status == JobStatus::Running => {
                         self.send_next(&job, message).await
                     }
@@ -141,6 +133,17 @@ impl Replay {
                 Ok(Fate::Done)
             }
             (_, job) => self.leave(message, job, record).await,
+        }
+    }
+
+    /// Lets a page wait until the one before it has left the webhook's backlog.
+    async fn wait(&self, message: &PageMessage, record: &Record) -> anyhow::Result<Fate> {
+        match PageWait::after(record.receives) {
+            PageWait::ComeAgain(wait) => Ok(Fate::RetryIn(wait)),
+            PageWait::SendAnew(delay) => {
+                let page = PageMessage { recorded: true, ..message.clone() };
+                self.send_page(&page, delay).await
+            }
         }
     }
 
@@ -235,9 +238,14 @@ impl Replay {
     }
 
     async fn send_next(&self, job: &Job, message: &PageMessage) -> anyhow::Result<Fate> {
-        let body = serde_json::to_string(&job.message(&message.workspace, message.webhook))?;
-        let next = Message::new(body, message.webhook.to_string());
-        self.batch.queue.send_all(&[next]).await?;
+        self.send_page(&job.message(&message.workspace, message.webhook), Duration::ZERO).await
+    }
+
+    /// Sends the message of a page, which ends the one that is at work.
+    async fn send_page(&self, page: &PageMessage, delay: Duration) -> anyhow::Result<Fate> {
+        let body = serde_json::to_string(page)?;
+        let message = Message { delay, ..Message::new(body, page.workspace.to_string()) };
+        self.batch.queue.send_all(&[message]).await?;
         Ok(Fate::Done)
     }
 }
