@@ -1,6 +1,9 @@
 //! Items: attributes by name.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    str::FromStr,
+};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthaste_domain::Timestamp;
@@ -15,8 +18,15 @@ pub(crate) const EXPIRES_AT: &str = "expiresAt";
 
 /// An item, or its key, which is an item of two attributes. Attributes are read with complaints
 /// that name the item.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Item(pub(crate) HashMap<String, AttributeValue>);
+
+/// It shows the names of the attributes and no value: some hold events and secrets.
+impl std::fmt::Debug for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys().collect::<BTreeSet<_>>()).finish()
+    }
+}
 
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::item::{Item, PK};
 
 /// A condition that an item has to meet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Condition {
     /// It does not have this attribute.
     Absent(&'static str),
@@ -43,14 +43,14 @@ impl Condition {
 }
 
 /// An update of one item. An item that does not exist has no attribute; an update makes it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Update {
     pub(crate) key: Item,
     changes: Vec<Change>,
     conditions: Vec<Condition>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Change {
     Set(&'static str, AttributeValue),
     SetIfAbsent(&'static str, AttributeValue),
@@ -157,7 +157,7 @@ impl Update {
 }
 
 /// One write of a transaction.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Write {
     Put(Item, Vec<Condition>),
     Update(Update),
@@ -167,7 +167,7 @@ pub(crate) enum Write {
 }
 
 /// An update and its conditions, as DynamoDB wants them.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Expressions {
     pub(crate) update: String,
     pub(crate) condition: Option<String>,
