@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use posthaste_domain::{
+    access::workspace::Workspace,
     delivery::{
         attempt::Progress,
         task::{Content, Task},
@@ -14,6 +15,16 @@ use posthaste_domain::{
 use posthaste_store::{EventKey, Found};
 
 use crate::Courier;
+
+/// The event of a delivery, as far as is known.
+pub(crate) enum Stored {
+    /// It is in its task or was read.
+    Here(Arc<Event>),
+    /// It is not stored any more.
+    Gone,
+    /// It could not be read.
+    Unread,
+}
 
 /// The facts about the deliveries of some tasks.
 #[derive(Debug, Default)]
@@ -55,6 +66,19 @@ impl Courier {
 }
 
 impl Details {
+    pub(crate) fn event(&self, workspace: &Workspace, content: Content<'static>) -> Stored {
+        let id = match content {
+            Content::Event(event) => return Stored::Here(Arc::new(event.into_owned())),
+            Content::EventId(id) => id,
+        };
+        let key = (workspace.clone(), id);
+        match self.events.items.get(&key) {
+            Some(event) => Stored::Here(Arc::clone(event)),
+            None if self.events.unread.contains(&key) => Stored::Unread,
+            None => Stored::Gone,
+        }
+    }
+
     /// Tells whether the records that a task needs could be read. A record that does not exist
     /// counts as read.
     pub fn know_records_of(&self, task: &Task<'_>) -> bool {

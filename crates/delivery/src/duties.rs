@@ -1,19 +1,17 @@
 //! Decides what each delivery of a task asks for. Pure.
 
-use std::sync::Arc;
-
 use posthaste_domain::{
     Timestamp,
     delivery::{
         attempt::{self, Duty},
         sequence::Pending,
-        task::{Content, Due, Task},
+        task::{Due, Task},
     },
     id::{BatchId, CauseKind, DeliveryId, EventId},
     webhook::Webhook,
 };
 
-use crate::Details;
+use crate::{Details, details::Stored};
 
 /// A delivery whose event is not stored any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +66,19 @@ pub struct Duties {
     pub gone: Vec<Gone>,
 }
 
+impl Duties {
+    fn add(&mut self, duty: Duty, pending: Pending, batch: Option<BatchId>) {
+        match duty {
+            Duty::Send => self.sends.push(pending),
+            Duty::SendAt(at) => self.later.push((pending, at)),
+            Duty::ParkUntil(due_at) => self.parks.push(Parking { pending, due_at, batch }),
+            Duty::Skip => self.skips.push(pending),
+            Duty::DeadLetter => self.exhausted.push(pending),
+            Duty::Over => {}
+        }
+    }
+}
+
 /// Sorts the deliveries of a task by their duties. None if the event of one could not be read:
 /// nobody knows whether it is gone. A delivery whose record could not be read counts as one that
 /// has none.
@@ -92,23 +103,17 @@ pub fn duties(
         }
         let Due { id, cause, content, .. } = due;
         let event_id = content.event_id();
-        let event = match content {
-            Content::Event(event) => Some(Arc::new(event.into_owned())),
-            Content::EventId(id) => {
-                let key = (task.workspace.as_ref().clone(), id);
-                if details.events.unread.contains(&key) {
-                    return None;
-                }
-                details.events.items.get(&key).cloned()
-            }
-        };
-        let Some(event) = event else {
-            if task.made.as_ref().is_some_and(|made| made.attempt.succeeded()) {
-                // The endpoint has it, and a record would be gone as well.
+        let event = match details.event(&task.workspace, content) {
+            Stored::Here(event) => event,
+            Stored::Unread => return None,
+            // The endpoint has it, and a record would be gone as well.
+            Stored::Gone if task.made.as_ref().is_some_and(|made| made.attempt.succeeded()) => {
                 continue;
             }
-            duties.gone.push(Gone { source: sent.source, id, cause, event: event_id });
-            continue;
+            Stored::Gone => {
+                duties.gone.push(Gone { source: sent.source, id, cause, event: event_id });
+                continue;
+            }
         };
         if task.unrouted && !webhook.wants(&event) {
             continue;
@@ -125,19 +130,12 @@ pub fn duties(
             recorded_at,
             faults: task.faults,
         };
-        match duty {
+        if task.made.is_some() {
             // The record may count this very attempt, and a later one too. So no number is given,
             // and the table finds out.
-            _ if task.made.is_some() => duties.made.push(Pending { attempts: 0, ..pending }),
-            Duty::Send => duties.sends.push(pending),
-            Duty::SendAt(at) => duties.later.push((pending, at)),
-            Duty::ParkUntil(due_at) => {
-                let batch = progress.and_then(|progress| progress.batch);
-                duties.parks.push(Parking { pending, due_at, batch });
-            }
-            Duty::Skip => duties.skips.push(pending),
-            Duty::DeadLetter => duties.exhausted.push(pending),
-            Duty::Over => {}
+            duties.made.push(Pending { attempts: 0, ..pending });
+        } else {
+            duties.add(duty, pending, progress.and_then(|progress| progress.batch));
         }
     }
     Some(duties)

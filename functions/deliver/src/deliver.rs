@@ -174,20 +174,24 @@ impl Deliver {
             let admitted = Admitted { at, task, client, lane, is_fresh };
             if is_large { shares.push(vec![admitted]) } else { shares[0].push(admitted) }
         }
-        let waiting = waiting.into_values().map(async |Held { webhook, reason, tasks }| {
-            let putting = self.let_tasks_wait(webhook, reason, &tasks, around);
-            let unsettled = putting.instrument(span_of(webhook)).await;
-            for (at, _) in tasks {
-                if unsettled.contains(&at) {
-                    around.our_fault(at, fates)
-                } else {
-                    tell(fates, at, Fate::Done)
-                }
-            }
-        });
+        let waiting = waiting.into_values().map(|held| self.hold(held, around, fates));
         let shares =
             shares.into_iter().map(|share| self.share(share, facts.read_at, around, fates));
         join3(join_all(waiting), join_all(shares), self.tell_news(&facts, around)).await;
+    }
+
+    /// Puts tasks whose lane is held into its backlog.
+    async fn hold(&self, held: Held<'_>, around: &Surroundings<'_>, fates: &Fates) {
+        let Held { webhook, reason, tasks } = held;
+        let putting = self.let_tasks_wait(webhook, reason, &tasks, around);
+        let unsettled = putting.instrument(span_of(webhook)).await;
+        for (at, _) in tasks {
+            if unsettled.contains(&at) {
+                around.our_fault(at, fates)
+            } else {
+                tell(fates, at, Fate::Done)
+            }
+        }
     }
 
     /// Publishes the news of webhooks that a function has disabled and died before it could tell.

@@ -1,10 +1,12 @@
 //! `deliver`: a task from the deliveries queue becomes an HTTP request, or waits in its webhook's
 //! backlog.
 
+mod after;
 mod append;
 mod deliver;
 mod facts;
 mod run;
+mod watch;
 mod work;
 
 use aws_lambda_events::event::sqs::SqsEvent;

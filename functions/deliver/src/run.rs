@@ -2,16 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use posthaste_delivery::{
-    Answer, Answered, Concluded, Concluding, SendOn, Skipped, Standing, host,
-};
+use posthaste_delivery::{Answer, Answered, Skipped, Standing};
 use posthaste_domain::{
     Timestamp,
-    delivery::sequence::{
-        AFTERMATH, Carried, MAX_PASSES, Move, Pending, Situation, Way, sent_on, way,
-    },
-    endpoint::lane::{Admission, Reason, SLOW, Strike},
-    webhook::{Webhook, rate_limit::RateLimit, retry},
+    delivery::sequence::{Carried, Move, Pending, Situation},
+    endpoint::lane::{Admission, Reason},
+    webhook::{Webhook, rate_limit::RateLimit},
 };
 use posthaste_queue::MAX_DELAY;
 use posthaste_runtime::{
@@ -20,15 +16,12 @@ use posthaste_runtime::{
     deadline::Deadline,
 };
 use posthaste_store::{Reserved, StoreError};
-use tokio::sync::oneshot;
 
 use crate::{
     deliver::{Deliver, Fates, tell},
+    watch::Scout,
     work::{Change, Work},
 };
-
-/// Deliveries that could not be given up come again after this time.
-const GIVE_UP_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The invocation that a sequence runs in.
 pub(crate) struct Surroundings<'a> {
@@ -41,12 +34,12 @@ pub(crate) struct Surroundings<'a> {
 
 /// The progress of a sequence so far.
 #[derive(Default)]
-struct Progress {
+pub(crate) struct Progress {
     requests: usize,
     /// Messages that have to come again, because something for them could not be done.
-    unsettled: BTreeSet<usize>,
+    pub(crate) unsettled: BTreeSet<usize>,
     /// The wait of the only message, if that comes again as it is.
-    comes_again: Option<Duration>,
+    pub(crate) comes_again: Option<Duration>,
 }
 
 impl Progress {
@@ -58,10 +51,6 @@ impl Progress {
         }
     }
 }
-
-/// Tells the others of its batch whether they may begin: not if the first request was slow, and
-/// that is no trouble of ours.
-type Scout = oneshot::Sender<bool>;
 
 impl Surroundings<'_> {
     pub(crate) fn our_fault(&self, at: usize, fates: &Fates) {
@@ -119,15 +108,7 @@ impl Surroundings<'_> {
         let mut progress = Progress::default();
         self.settle_the_rest(&mut work, &mut progress).await;
         let webhook = &work.client.webhook;
-        let mut situation = Situation {
-            is_enabled: webhook.is_enabled(),
-            admission: work.admission,
-            looked_at: Some(looked_at),
-            limit: webhook.rate_limit(),
-            slot: work.slot,
-            timeout: webhook.timeout(),
-            time_left: self.deadline.left(),
-        };
+        let mut situation = self.situation(&work, looked_at);
         loop {
             situation.time_left = self.deadline.left();
             match work.sequence.next(&situation, clock::now()) {
@@ -163,10 +144,8 @@ impl Surroundings<'_> {
                     Err(error) => return self.broken(&work, &error.into(), progress),
                 },
                 Move::RequestAt(at) => {
-                    tokio::time::sleep(
-                        Duration::try_from(at.duration_since(clock::now())).unwrap_or_default(),
-                    )
-                    .await;
+                    let wait = Duration::try_from(at.duration_since(clock::now()));
+                    tokio::time::sleep(wait.unwrap_or_default()).await;
                     situation.slot = None;
                     match self.request(&mut work, is_whole, scout.take(), &mut progress).await {
                         None => return progress,
@@ -176,6 +155,19 @@ impl Surroundings<'_> {
                     }
                 }
             }
+        }
+    }
+
+    fn situation(&self, work: &Work<'_>, looked_at: Timestamp) -> Situation {
+        let webhook = &work.client.webhook;
+        Situation {
+            is_enabled: webhook.is_enabled(),
+            admission: work.admission,
+            looked_at: Some(looked_at),
+            limit: webhook.rate_limit(),
+            slot: work.slot,
+            timeout: webhook.timeout(),
+            time_left: self.deadline.left(),
         }
     }
 
@@ -269,176 +261,6 @@ impl Surroundings<'_> {
         let concluding = self.concluding(work, &attempt_id, false);
         self.conclude(work, carried, &answer, concluding, is_all, progress).await;
         Some(courier.note_health(&work.client.webhook, &answer.attempt).await)
-    }
-
-    fn concluding<'i>(
-        &self,
-        work: &Work<'_>,
-        attempt_id: &'i str,
-        is_handed_on: bool,
-    ) -> Concluding<'i> {
-        Concluding {
-            attempt_id,
-            circuit: None,
-            passes: work.passes,
-            is_handed_on,
-            deadline: self.deadline.instant(),
-        }
-    }
-
-    /// Records an attempt, and sees to what follows. `is_all` says that its message asks for
-    /// nothing else.
-    async fn conclude(
-        &self,
-        work: &Work<'_>,
-        carried: Carried,
-        answer: &Answer,
-        how: Concluding<'_>,
-        is_all: bool,
-        progress: &mut Progress,
-    ) {
-        let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
-        let (batch, count) = (carried.batch, carried.deliveries.len());
-        let concluded = courier.conclude(webhook, carried, answer, how).await;
-        let Concluded { again, wait, due_at, mut exhausted, unsettled } = concluded;
-        progress.unsettled.extend(unsettled);
-        let left = courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await;
-        exhausted.retain(|pending| left.contains(&pending.source));
-        if !exhausted.is_empty() {
-            // As a message of their own, so that what came with them is not made twice.
-            self.send_on_as(work, &exhausted, batch, GIVE_UP_AGAIN_AFTER, progress).await;
-        }
-        let again = sent_on(again, &progress.unsettled);
-        if again.is_empty() {
-            return;
-        }
-        match way(wait, is_all && again.len() == count) {
-            Way::InFlight => progress.comes_again = Some(wait),
-            Way::Delayed => self.send_on_as(work, &again, batch, wait, progress).await,
-            Way::Parked => {
-                progress.unsettled.extend(courier.park(webhook, &again, batch, due_at).await)
-            }
-        }
-    }
-
-    /// Waits for an answer. One that is not there after a second counts against the endpoint while
-    /// it is still awaited.
-    async fn watched(
-        &self,
-        work: &Work<'_>,
-        sending: impl Future<Output = Answered>,
-        scout: Option<Scout>,
-    ) -> Answered {
-        let mut sending = std::pin::pin!(sending);
-        let webhook = &work.client.webhook;
-        if let Ok(answered) = tokio::time::timeout(SLOW, &mut sending).await {
-            if matches!(answered, Answered::OurFault) {
-                return answered;
-            }
-            let is_slow = matches!(
-                &answered, Answered::Attempt(answer) if answer.attempt.duration_ms >= 1000
-            );
-            let strike = self.noted(webhook, if is_slow { SLOW } else { Duration::ZERO });
-            tell_others(scout, strike.is_none());
-            match strike {
-                Some(strike) => {
-                    self.in_time(self.deliver.strike(webhook, strike, work.lane.clone())).await
-                }
-                None if !is_slow => self.in_time(self.deliver.trust(webhook, &work.lane)).await,
-                None => {}
-            }
-            return answered;
-        }
-        let strike = self.noted(webhook, SLOW);
-        tell_others(scout, strike.is_none());
-        let Some(strike) = strike else { return sending.await };
-        let counting = self.in_time(self.deliver.strike(webhook, strike, work.lane.clone()));
-        let (answered, ()) = tokio::join!(sending, counting);
-        answered
-    }
-
-    /// Writes into a lane what a request says of its endpoint, but not into the time that is kept
-    /// for recording the attempt.
-    async fn in_time(&self, writing: impl Future<Output = ()>) {
-        let until = self.deadline.earlier(AFTERMATH).instant();
-        if tokio::time::timeout_at(until, writing).await.is_err() {
-            tracing::warn!("what a request says of its endpoint could not be written in time");
-        }
-    }
-
-    fn noted(&self, webhook: &Webhook, took: Duration) -> Option<Strike> {
-        let host = host(webhook);
-        self.deliver.evidence().note(webhook.id, &webhook.workspace, &host, took, clock::now())
-    }
-
-    async fn skip(&self, work: &mut Work<'_>, why: Skipped, mut progress: Progress) -> Progress {
-        let left = std::mem::take(&mut work.sequence.left);
-        progress
-            .unsettled
-            .extend(self.deliver.courier.skip(&work.client.webhook, &left, why).await);
-        progress
-    }
-
-    /// Sends what is left on in a message that counts one fault of ours more: it looks like one, and
-    /// may as well be the endpoint's. The receives of a message say nothing about that, as it comes
-    /// again for other reasons too.
-    async fn after_our_fault(
-        &self,
-        work: &mut Work<'_>,
-        carried: Carried,
-        progress: &mut Progress,
-    ) {
-        let mut left = carried.deliveries;
-        left.append(&mut work.sequence.left);
-        let mut faults = 0;
-        for pending in &mut left {
-            pending.faults += 1;
-            faults = faults.max(pending.faults);
-        }
-        let wait = retry::wait_after_our_fault(faults).min(MAX_DELAY);
-        self.send_on_as(work, &left, carried.batch, wait, progress).await;
-    }
-
-    fn broken(&self, work: &Work<'_>, error: &anyhow::Error, mut progress: Progress) -> Progress {
-        tracing::error!(error = %format!("{error:#}"), "a sequence can't go on");
-        progress.unsettled.extend(work.sequence.left.iter().map(|pending| pending.source));
-        progress
-    }
-
-    async fn send_on(
-        &self,
-        work: &Work<'_>,
-        left: &[Pending],
-        delay: Duration,
-        progress: &mut Progress,
-    ) {
-        self.send_on_as(work, left, work.sequence.batch, delay, progress).await;
-    }
-
-    async fn send_on_as(
-        &self,
-        work: &Work<'_>,
-        deliveries: &[Pending],
-        batch: Option<posthaste_domain::id::BatchId>,
-        delay: Duration,
-        progress: &mut Progress,
-    ) {
-        // After too many passes they stay the message that they are, and their records tell what is
-        // left of it.
-        let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
-        let how = SendOn { batch, recorded: true, passes: work.passes, faults, delay };
-        let is_sent = work.passes < MAX_PASSES
-            && self.deliver.courier.send_on(&work.client.webhook, deliveries, how).await;
-        if !is_sent {
-            progress.unsettled.extend(deliveries.iter().map(|pending| pending.source));
-        }
-    }
-}
-
-fn tell_others(scout: Option<Scout>, they_may: bool) {
-    if let Some(scout) = scout {
-        // Nobody may be waiting.
-        let _ = scout.send(they_may);
     }
 }
 

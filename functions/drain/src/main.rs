@@ -5,6 +5,7 @@ mod away;
 mod drain;
 mod hand;
 mod page;
+mod requests;
 mod turn;
 
 use std::{sync::Arc, time::Duration};

@@ -1,27 +1,17 @@
 //! Carrying out one turn.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
-use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
-use posthaste_delivery::{Answered, Client, Concluded, Concluding, SendOn};
-use posthaste_domain::{
-    Timestamp,
-    delivery::sequence::{Carried, Pending, Way, sent_on, way},
-    endpoint::lane::{Over, Seen, State, Step, Turn, TurnMessage, Verdict},
-    id::BatchId,
-};
-use posthaste_queue::{MAX_DELAY, Message};
+use futures::{future::LocalBoxFuture, stream::FuturesUnordered};
+use posthaste_delivery::Client;
+use posthaste_domain::endpoint::lane::{Over, Seen, State, Step, Turn, TurnMessage};
+use posthaste_queue::Message;
 use posthaste_runtime::{batch::Fate, clock, deadline::Deadline};
 use posthaste_store::{Backlog, Reserved};
 
-use crate::{
-    drain::Drain,
-    hand::{Carrying, Hand, Ready},
-};
+use crate::{drain::Drain, hand::Hand, requests::Event};
 
-/// Items are deleted when there are this many: as many as one call takes.
-const DELETED_TOGETHER: usize = 25;
 /// A turn looks for room for a further request after each of these pauses.
 const ROOM_EVERY: Duration = Duration::from_millis(50);
 /// The fate of a message whose turn can't be settled: the lease ends, and the next turn reads the
@@ -33,8 +23,8 @@ pub(crate) struct Working<'d> {
     pub(crate) drain: &'d Drain,
     pub(crate) asked: &'d TurnMessage,
     pub(crate) turn: Turn,
-    me: String,
-    deadline: Deadline,
+    pub(crate) me: String,
+    pub(crate) deadline: Deadline,
     /// None if the webhook is gone.
     pub(crate) client: Option<Client>,
     pub(crate) seen: Option<Seen>,
@@ -48,30 +38,10 @@ pub(crate) struct Working<'d> {
     pub(crate) is_given_up: bool,
     /// It says whether a fault of ours has kept something from being done.
     has_failed: bool,
-    requests: u64,
+    pub(crate) requests: u64,
     /// The state of the lane that was told last.
     told: Option<State>,
-    under_way: FuturesUnordered<LocalBoxFuture<'d, Event>>,
-}
-
-/// The news of a request.
-enum Event {
-    /// It was answered.
-    Answered {
-        client: Box<Client>,
-        ready: Ready,
-        carried: Carried,
-        answered: Answered,
-        attempt_id: String,
-    },
-    /// Its outcome is recorded.
-    Concluded {
-        ready: Ready,
-        verdict: Verdict,
-        took: Duration,
-        settled: Result<BTreeSet<usize>, ()>,
-        carried: Vec<Carrying>,
-    },
+    pub(crate) under_way: FuturesUnordered<LocalBoxFuture<'d, Event>>,
 }
 
 impl<'d> Working<'d> {
@@ -154,7 +124,7 @@ impl<'d> Working<'d> {
     }
 
     /// Something could not be done, and the turn ends.
-    fn failed(&mut self) {
+    pub(crate) fn failed(&mut self) {
         self.has_failed = true;
         self.turn.failed();
     }
@@ -239,177 +209,6 @@ impl<'d> Working<'d> {
             Reserved::Later(next) => self.turn.reserved(Vec::new(), Some(next)),
         }
         Ok(())
-    }
-
-    /// Begins the next request. False where the invocation has no room for one more.
-    fn begin(&mut self) -> bool {
-        let Ok(place) = self.drain.places.clone().try_acquire_owned() else { return false };
-        let Ok(memory) = self.drain.memory.clone().try_acquire_many_owned(self.hand.next_kib())
-        else {
-            return false;
-        };
-        let (Some(client), Some(mut ready)) = (self.client.clone(), self.hand.next()) else {
-            // Nothing is left after all: what waits is read again.
-            self.hand.lay_down();
-            self.turn.dropped(usize::MAX);
-            return true;
-        };
-        let (began, before) = (clock::now(), ready.sequence.left.len());
-        let courier = &self.drain.courier;
-        let Some((request, carried)) = courier.next_request(&client, &mut ready.sequence, began)
-        else {
-            self.hand.put_back(ready);
-            self.failed();
-            return true;
-        };
-        self.hand.begin(&carried.deliveries);
-        // Others can join what is left of a list before the next request; what has an order waits
-        // for this one.
-        let taken = if ready.item.is_none() { before - ready.sequence.left.len() } else { 1 };
-        let ready = if ready.item.is_none() {
-            self.hand.put_back(ready);
-            Ready { item: None, sequence: Default::default() }
-        } else {
-            ready
-        };
-        self.turn.began(taken);
-        self.requests += 1;
-        let attempt_id = format!("{}/{}", self.me, self.requests);
-        self.under_way.push(Box::pin(async move {
-            let answered = courier.send(&client, request, &carried, began).await;
-            drop((place, memory));
-            Event::Answered { client: Box::new(client), ready, carried, answered, attempt_id }
-        }));
-        true
-    }
-
-    /// Waits until this time, or until something has happened.
-    async fn wait(&mut self, until: Timestamp) {
-        let wait = Duration::try_from(until.duration_since(clock::now())).unwrap_or_default();
-        if self.under_way.is_empty() {
-            tokio::time::sleep(wait).await;
-            return;
-        }
-        if let Ok(Some(event)) = tokio::time::timeout(wait, self.under_way.next()).await {
-            self.take(event).await;
-        }
-    }
-
-    async fn take(&mut self, event: Event) {
-        match event {
-            Event::Answered { client, ready, carried, answered, attempt_id } => {
-                self.conclude(*client, ready, carried, answered, attempt_id);
-            }
-            Event::Concluded { ready, verdict, took, settled, carried } => {
-                match settled {
-                    Ok(unsettled) => {
-                        if !unsettled.is_empty() {
-                            // What could not be recorded stays. The turn is given up, so that the
-                            // next one reads all records first.
-                            self.is_given_up = true;
-                            self.failed();
-                        }
-                        self.hand.settle(&carried, &unsettled);
-                    }
-                    Err(()) => self.hand.leave_all(&carried),
-                }
-                let again = self.hand.put_back(ready);
-                self.turn.answered(verdict, took, again, clock::now());
-                if let Err(error) = self.delete_done(DELETED_TOGETHER).await {
-                    tracing::error!(error = %format!("{error:#}"), "what is done could not be \
-                        deleted yet");
-                }
-            }
-        }
-    }
-
-    /// Records what came of a request, beside the requests that are under way.
-    fn conclude(
-        &mut self,
-        client: Client,
-        ready: Ready,
-        carried: Carried,
-        answered: Answered,
-        attempt_id: String,
-    ) {
-        let carrying: Vec<Carrying> = carried
-            .deliveries
-            .iter()
-            .map(|pending| Carrying { source: pending.source, id: pending.id })
-            .collect();
-        let sources: BTreeSet<usize> = carrying.iter().map(|carrying| carrying.source).collect();
-        let (drain, backlog) = (self.drain, self.backlog());
-        let Answered::Attempt(answer) = answered else {
-            let items: Vec<_> =
-                sources.iter().filter_map(|source| self.hand.waiting(*source).cloned()).collect();
-            self.under_way.push(Box::pin(async move {
-                // A fault of ours is counted with the item: in the end it is the endpoint's.
-                for item in items {
-                    let mut task = item.task;
-                    task.faults += 1;
-                    if let Err(error) =
-                        drain.courier.deliveries.backlogs.rewrite(backlog, &item.key, &task).await
-                    {
-                        tracing::error!(%error, "a fault of ours could not be counted");
-                    }
-                }
-                let ready = Ready { item: ready.item, sequence: Default::default() };
-                let (verdict, took) = (Verdict::OurFault, Duration::ZERO);
-                Event::Concluded { ready, verdict, took, settled: Err(()), carried: carrying }
-            }));
-            return;
-        };
-        let verdict = answer.verdict();
-        let circuit = self.turn.circuit_after(verdict, clock::now());
-        let took = Duration::from_millis(answer.attempt.duration_ms);
-        let passes = sources
-            .iter()
-            .filter_map(|at| self.hand.waiting(*at))
-            .map(|item| item.task.passes)
-            .max()
-            .unwrap_or(0);
-        let deadline = self.deadline.instant();
-        self.under_way.push(Box::pin(async move {
-            let (courier, webhook) = (&drain.courier, &client.webhook);
-            let batch = carried.batch;
-            let concluding = Concluding {
-                attempt_id: &attempt_id,
-                circuit,
-                passes,
-                is_handed_on: false,
-                deadline,
-            };
-            let Concluded { again, wait, due_at, exhausted, mut unsettled } =
-                courier.conclude(webhook, carried, &answer, concluding).await;
-            unsettled.extend(
-                courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await,
-            );
-            let again = sent_on(again, &unsettled);
-            if way(wait, false) == Way::Parked {
-                unsettled.extend(courier.park(webhook, &again, batch, due_at).await);
-            } else if !again.is_empty() {
-                let faults = again.iter().map(|pending| pending.faults).max().unwrap_or(0);
-                let how = SendOn { batch, recorded: true, passes, faults, delay: wait };
-                if !courier.send_on(webhook, &again, how).await {
-                    unsettled.extend(again.iter().map(|pending| pending.source));
-                }
-            }
-            courier.note_health(webhook, &answer.attempt).await;
-            Event::Concluded { ready, verdict, took, settled: Ok(unsettled), carried: carrying }
-        }));
-    }
-
-    /// Sends deliveries on that are not due yet.
-    pub(crate) async fn send_on(
-        &self,
-        deliveries: &[Pending],
-        batch: Option<BatchId>,
-        wait: Duration,
-    ) -> bool {
-        let Some(client) = &self.client else { return false };
-        let faults = deliveries.iter().map(|pending| pending.faults).max().unwrap_or(0);
-        let how = SendOn { batch, recorded: true, passes: 0, faults, delay: wait.min(MAX_DELAY) };
-        self.drain.courier.send_on(&client.webhook, deliveries, how).await
     }
 
     /// Hands items back to the deliveries queue: each is sent first, and deleted then.

@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use posthaste_domain::{
     access::workspace::Workspace,
-    delivery::attempt::{Progress, Status},
+    delivery::{
+        attempt::{Progress, Status},
+        task::Content,
+    },
     endpoint::url::UrlPolicy,
     event::{Event, event_type::EventPattern},
     id::{Cause, WebhookId},
