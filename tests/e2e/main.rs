@@ -5,6 +5,7 @@
 mod api;
 mod backlog;
 mod call_limit;
+mod chaos;
 mod cloudevents;
 mod costs;
 mod dataspike;

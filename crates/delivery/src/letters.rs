@@ -101,16 +101,13 @@ impl Courier {
         {
             return gone.iter().map(|gone| gone.source).collect();
         }
-        let mark = async |gone: &Gone| {
-            let marked = self
-                .deliveries
-                .records
-                .mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now())
-                .await;
+        let records = &self.deliveries.records;
+        let marking = stream::iter(gone).map(async |gone| {
+            let marked =
+                records.mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now()).await;
             (gone.source, marked)
-        };
-        let results: Vec<_> =
-            stream::iter(gone).map(mark).buffered(CONCURRENT_WRITES).collect().await;
+        });
+        let results: Vec<_> = marking.buffered(CONCURRENT_WRITES).collect().await;
         let mut unsettled = BTreeSet::new();
         for (source, result) in results {
             if let Err(error) = result {

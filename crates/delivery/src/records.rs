@@ -219,14 +219,11 @@ impl Courier {
         why: Skipped,
     ) -> BTreeSet<usize> {
         let failure = &why.failure();
-        let mark = |pending| {
-            self.deliveries.records.mark_skipped(
-                self.subject(pending, webhook),
-                failure,
-                clock::now(),
-            )
-        };
-        mark_all(skipped, mark).await
+        mark_all(skipped, |pending| {
+            let subject = self.subject(pending, webhook);
+            self.deliveries.records.mark_skipped(subject, failure, clock::now())
+        })
+        .await
     }
 
     /// Records that deliveries have no try left. Returns the sources of those that could not be
@@ -236,10 +233,10 @@ impl Courier {
         webhook: &Webhook,
         exhausted: &[Pending],
     ) -> BTreeSet<usize> {
-        let mark = |pending| {
+        mark_all(exhausted, |pending| {
             self.deliveries.records.mark_exhausted(self.subject(pending, webhook), clock::now())
-        };
-        mark_all(exhausted, mark).await
+        })
+        .await
     }
 
     fn subject<'s>(&self, pending: &'s Pending, webhook: &Webhook) -> Subject<'s> {

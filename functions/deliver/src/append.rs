@@ -39,7 +39,7 @@ const PUT_OFF: Duration = Duration::from_secs(60);
 /// So many items are put with calls that go on side by side.
 const PUT_TOGETHER: usize = 100;
 /// The time that is kept for opening the lane and for putting off what the table did not take.
-const OPEN_AND_PUT_OFF: Duration = Duration::from_secs(8);
+const OPEN_AND_PUT_OFF: Duration = Duration::from_secs(3);
 /// A strike is tried so often when others strike at the same time.
 const STRIKE_TRIES: u32 = 3;
 

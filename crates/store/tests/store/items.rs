@@ -6,11 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use posthaste_domain::{
     Timestamp,
-    access::{
-        api_key::{ApiKey, Environment, KeyInfo, Scope},
-        tokens::{Limit, Question},
-        workspace::Workspace,
-    },
+    access::workspace::Workspace,
     delivery::{
         attempt::{Attempt, Failure},
         parked::Parked,
@@ -20,28 +16,15 @@ use posthaste_domain::{
     },
     endpoint::{
         backlog::Waiting,
-        health::Reason,
         lane::{Attr, Condition, Write},
-        url::UrlPolicy,
     },
-    event::{
-        Event,
-        idempotency::{IdempotencyKey, KeyedCall},
-        own_type::OwnEventType,
-    },
-    fanout::subscription::Subscription,
-    id::{Cause, CauseKind, DeliveryId, EventId, JobId, KeyId, WebhookId},
-    webhook::{
-        Registration, Webhook,
-        headers::Headers,
-        rate_limit::{Period, RateLimit},
-        rotation::Secrets,
-        secret::Sealed,
-    },
+    event::Event,
+    id::{Cause, CauseKind, DeliveryId, EventId, JobId, WebhookId},
+    webhook::rate_limit::{Period, RateLimit},
 };
 use posthaste_store::{
-    Backlog, Bucket, Deliveries, DueDelivery, Events, Hold, Holding, NewAttempt, Registry,
-    Released, Subject, TurnedPage,
+    Backlog, Deliveries, DueDelivery, Events, Hold, Holding, NewAttempt, Released, Subject,
+    TurnedPage,
 };
 
 use crate::table;
@@ -49,11 +32,11 @@ use crate::table;
 const WEBHOOK: WebhookId = WebhookId(7);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
-fn workspace() -> Workspace {
+pub(crate) fn workspace() -> Workspace {
     Workspace::parse("acme").unwrap()
 }
 
@@ -95,7 +78,7 @@ fn timeout(nth: i64) -> Attempt {
 }
 
 /// All items of a table, by key, with the type of each attribute.
-async fn stored(client: &Client) -> String {
+pub(crate) async fn stored(client: &Client) -> String {
     let scan = client.scan().table_name(table::NAME).send().await.unwrap();
     let mut items: Vec<_> =
         scan.items().iter().map(|item| (shown(&item["pk"]), shown(&item["sk"]), item)).collect();
@@ -128,11 +111,6 @@ fn shown(value: &AttributeValue) -> String {
 async fn deliveries() -> (Client, Deliveries) {
     let client = table::create().await;
     (client.clone(), Deliveries::new(client, table::NAME))
-}
-
-async fn registry() -> (Client, Registry) {
-    let client = table::create().await;
-    (client.clone(), Registry::new(client, table::NAME))
 }
 
 #[tokio::test]
@@ -353,104 +331,5 @@ async fn events() {
     let events = Events::new(client.clone(), table::NAME);
     let without_subject = Event { id: event_id(1), subject: None, ..event() };
     assert!(events.put([&event(), &without_subject], MONTH, at(0)).await.unwrap().is_empty());
-    insta::assert_snapshot!(stored(&client).await);
-}
-
-fn webhook(id: u64, body: &str) -> Webhook {
-    Webhook {
-        id: WebhookId(id),
-        workspace: workspace(),
-        settings: Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings,
-        secrets: Secrets::new(Sealed("sealed".to_owned())),
-        headers: Headers::default(),
-        created_at: at(0),
-        updated_at: at(0),
-        health: Default::default(),
-    }
-}
-
-#[tokio::test]
-async fn webhooks_and_their_index() {
-    let (client, registry) = registry().await;
-    let all = webhook(1, r#"{"url":"https://example.com/","events":["*"]}"#);
-    let failing = webhook(
-        2,
-        r#"{"url":"https://example.com/","events":["order.*"],"rateLimit":{"requests":1,"per":"second"}}"#,
-    );
-    let changed =
-        webhook(3, r#"{"url":"https://example.com/","events":["order.created"],"enabled":false}"#);
-    let gone = webhook(4, r#"{"url":"https://example.com/","events":["order.created"]}"#);
-    for webhook in [&all, &failing, &changed, &gone] {
-        assert_eq!(registry.next_webhook_id().await.unwrap(), webhook.id);
-        registry.insert_webhook(webhook, 10).await.unwrap();
-    }
-    registry.note_success(&all, at(5)).await.unwrap();
-    for second in 10..12 {
-        registry.count_failure(&failing, at(second)).await.unwrap();
-        registry.count_failure(&changed, at(second)).await.unwrap();
-    }
-    registry.note_announced(&failing).await.unwrap();
-    registry.note_announced(&all).await.unwrap();
-    registry.disable(&failing, Reason::Gone, None, at(20)).await.unwrap();
-    registry.note_disabling_told(&failing, at(20)).await.unwrap();
-    registry.begin_announcing(&changed, at(10), at(19)).await.unwrap();
-    for second in [20, 21] {
-        let disabling = registry.disable(&changed, Reason::Failing, Some(at(10)), at(second)).await;
-        assert_eq!(disabling.unwrap().map(|disabled| disabled.at), Some(at(20)));
-    }
-    let (read, revision) = registry.webhook(&workspace(), changed.id).await.unwrap().unwrap();
-    let renamed = Webhook {
-        updated_at: at(30),
-        ..webhook(3, r#"{"url":"https://example.com/","events":["a", "b"]}"#)
-    };
-    registry.change_webhook(&renamed, revision, &Subscription::of(&read), true).await.unwrap();
-    let (_, revision) = registry.webhook(&workspace(), all.id).await.unwrap().unwrap();
-    let described =
-        webhook(1, r#"{"url":"https://example.com/","events":["*"],"description":"All."}"#);
-    registry
-        .change_webhook(&described, revision, &Subscription::of(&described), false)
-        .await
-        .unwrap();
-    registry.delete_webhook(&workspace(), gone.id).await.unwrap();
-    assert_eq!(registry.count_failure(&gone, at(40)).await.unwrap(), None);
-    insta::assert_snapshot!(stored(&client).await);
-}
-
-#[tokio::test]
-async fn keys_types_calls_and_buckets() {
-    let (client, registry) = registry().await;
-    let info = |nth: u8, name: Option<&str>| KeyInfo {
-        id: KeyId::new(at(0), &[nth; 10]),
-        workspace: workspace(),
-        name: name.map(str::to_owned),
-        scopes: [Scope::EventsRead, Scope::WebhooksManage].into(),
-        environment: Environment::Live,
-        created_at: at(0),
-    };
-    let hash = |nth: u8| ApiKey::new(Environment::Live, &[nth; 32]).hash();
-    for (nth, name) in [(1, Some("ours")), (2, None), (3, None)] {
-        registry.insert_key(&hash(nth), &info(nth, name)).await.unwrap();
-    }
-    registry.delete_key(&info(3, None), &hash(3)).await.unwrap();
-    for name in ["order.lost", "order.found", "order.lost"] {
-        let own = OwnEventType::parse(name, br#"{"schema":{"type":"object"}}"#).unwrap();
-        registry.put_type(&workspace(), &own, 10).await.unwrap();
-    }
-    let key = |name: &[u8]| IdempotencyKey::parse(name).unwrap();
-    let started = KeyedCall::start(b"{}", at(0), [0xf0; 10]);
-    for name in [b"one", b"two"] {
-        registry.start_call(&workspace(), &key(name), started.clone(), at(0)).await.unwrap();
-    }
-    registry.mark_sent(&workspace(), &key(b"two"), &started).await.unwrap();
-    let publishing = Bucket::Publishing(workspace());
-    let limit = Limit::of_events(10).unwrap();
-    for _ in 0..2 {
-        registry
-            .take_tokens(&publishing, limit, Question { least: 1, most: 5 }, at(0))
-            .await
-            .unwrap();
-    }
-    let calls = Limit::of_calls(100).unwrap();
-    registry.owe_tokens(&Bucket::Calls(workspace()), calls, 50, at(0)).await.unwrap();
     insta::assert_snapshot!(stored(&client).await);
 }

@@ -12,6 +12,7 @@ mod lanes;
 mod limits;
 mod parked;
 mod reads;
+mod registry_items;
 mod routing;
 mod table;
 mod types;
