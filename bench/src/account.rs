@@ -128,8 +128,7 @@ impl Account {
         let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
         format!(
             "{} accepted: {} arrived, in the history {listed}, {} others with {} messages on the \
-             queues; {} lost. {} arrivals \
-             repeated, {} out of order.",
+             queues; {} lost. {} arrivals repeated, {} out of order.",
             self.accepted,
             self.arrived,
             self.elsewhere,

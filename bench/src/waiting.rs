@@ -256,8 +256,8 @@ fn while_waiting(
     report.table(&spent.table());
     report.line(format!(
         "an hour of it is {calls_an_hour:.0} calls and {invocations_an_hour:.0} invocations \
-         without those of release, {for_each:.4} \
-         calls for each waiting delivery; {requests} requests arrived."
+         without those of release, {for_each:.4} calls for each waiting delivery; {requests} \
+         requests arrived."
     ));
     report.figure("callsWithoutRelease", without_release)?;
     report.figure("callsAnHourWithoutRelease", calls_an_hour)?;

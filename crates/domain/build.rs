@@ -47,9 +47,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(
             table,
             "BuiltIn {{ name: {name:?}, title: {title:?}, description: {description:?}, owner: \
-             {owner:?}, document: {document:?}, \
-             status: {status:?}, notes: &{notes:?}, schema: {schema:?}, sample: {sample:?}, \
-             compiled: OnceLock::new() }},"
+             {owner:?}, document: {document:?}, status: {status:?}, notes: &{notes:?}, schema: \
+             {schema:?}, sample: {sample:?}, compiled: OnceLock::new() }},"
         )?;
     }
     table.push_str("];\n");

@@ -147,8 +147,7 @@ async fn open_circuit(posthaste: &Posthaste, webhook: &Value) {
         "TableName": posthaste.system.stack().outputs["DeliveriesTable"],
         "Key": { "pk": { "S": format!("#lane#default#{}", webhook["id"]) }, "sk": { "S": "lane" } },
         "UpdateExpression": "SET #reason = :sick, sickUntil = :until, wakeAt = :until, dueAt = \
-            :until, openings = :many \
-                             REMOVE holder",
+            :until, openings = :many REMOVE holder",
         // Not while the turn is at work, which would write what it knows itself.
         "ConditionExpression": "attribute_exists(#token) AND attribute_not_exists(leaseUntil)",
         "ExpressionAttributeNames": { "#reason": "reason", "#token": "token" },

@@ -5,8 +5,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 fn run(process_type: &str, context: &str) -> Value {
-    json!({ "processType": process_type, "processName": "Risk \
-        Assessment", "processId": "12345", "contextId": context })
+    json!({
+        "processType": process_type, "processName": "Risk Assessment", "processId": "12345",
+        "contextId": context,
+    })
 }
 
 fn results(body: &str) -> Vec<Value> {

@@ -38,7 +38,8 @@ async fn a_run_that_ends_has_the_shape_of_its_own() {
     });
     let data = json!({
         "processType": "risk", "processName": "Risk", "processId": "1", "contextId": "2",
-        "processOutput": "approved", "files": { "clientFiles": ["https://files.example.com/1"] }, "fields": [field],
+        "processOutput": "approved", "files": { "clientFiles": ["https://files.example.com/1"] },
+        "fields": [field],
         "k": "value",
     });
     let event = json!({

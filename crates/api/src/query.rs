@@ -32,8 +32,7 @@ impl Asked for ListDeliveries {
                 .take::<Status>("status", "The list has only deliveries with this status.")?,
             event_type: query.take::<EventType>(
                 "event_type",
-                "The list has only deliveries of events of this \
-                                               type.",
+                "The list has only deliveries of events of this type.",
             )?,
             since: query.take::<Time>(
                 "since",
@@ -41,8 +40,7 @@ impl Asked for ListDeliveries {
             )?,
             until: query.take::<Time>(
                 "until",
-                "The list has only deliveries of events that were accepted \
-                                     before this time.",
+                "The list has only deliveries of events that were accepted before this time.",
             )?,
         })
     }
@@ -73,21 +71,16 @@ impl Asked for ListEvents {
             page: Page::read(query)?,
             since: query.take::<Time>(
                 "since",
-                "The list has only events that were accepted at \
-                                             this time or later.",
+                "The list has only events that were accepted at this time or later.",
             )?,
             until: query.take::<Time>(
                 "until",
-                "The list has only events that were accepted before \
-                                             this time.",
+                "The list has only events that were accepted before this time.",
             )?,
             event_type: query
                 .take::<EventType>("type", "The list has only events of this type.")?,
-            subject: query.take::<AnyText>(
-                "subject",
-                "The list has only events about this \
-                                                    subject.",
-            )?,
+            subject: query
+                .take::<AnyText>("subject", "The list has only events about this subject.")?,
             order: query.take::<Order>("order", order)?.unwrap_or_default(),
         })
     }

@@ -3,8 +3,9 @@
 //! says that no try is left.
 //!
 //! A delivery that ran out of attempts is its receiver's failure: its letter goes to the queue of
-//! exhausted deliveries, which no alarm watches, unless its webhook keeps no dead letters. A delivery whose event is gone is a fault of ours:
-//! its letter goes to the dead-letter queue, and the alarm tells a person.
+//! exhausted deliveries, which no alarm watches, unless its webhook keeps no dead letters. A
+//! delivery whose event is gone is a fault of ours: its letter goes to the dead-letter queue, and
+//! the alarm tells a person.
 
 use std::collections::BTreeSet;
 
@@ -67,8 +68,9 @@ impl Courier {
             }
         }
         if let Err(error) = self.publish(news, webhook).await {
-            tracing::error!(error = %format!("{error:#}"), "an operational event could \
-                not be sent");
+            tracing::error!(
+                error = %format!("{error:#}"), "an operational event could not be sent"
+            );
             return all;
         }
         let unsettled = self.mark_exhausted(webhook, exhausted).await;

@@ -116,8 +116,9 @@ impl Courier {
                     clients.insert(webhook.id, Client { webhook: webhook.clone(), credentials });
                 }
                 Err(error) => {
-                    tracing::error!(webhook.id = %webhook.id, %error, "a webhook's secrets can't \
-                        be opened");
+                    tracing::error!(
+                        webhook.id = %webhook.id, %error, "a webhook's secrets can't be opened"
+                    );
                     webhooks.unread.insert(key.clone());
                 }
             }

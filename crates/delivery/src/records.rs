@@ -192,13 +192,15 @@ impl Courier {
                 Ok(Ok(Recorded::Stale(attempts))) => known.attempts = attempts,
                 Ok(Ok(recorded)) => return recorded,
                 Ok(Err(error)) if error.is_permanent() => {
-                    tracing::error!(delivery.id = %pending.id, %error, "an attempt could not be \
-                        recorded");
+                    tracing::error!(
+                        delivery.id = %pending.id, %error, "an attempt could not be recorded"
+                    );
                     return Recorded::Failed;
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(delivery.id = %pending.id, %error, "an attempt is not \
-                        recorded yet");
+                    tracing::warn!(
+                        delivery.id = %pending.id, %error, "an attempt is not recorded yet"
+                    );
                     tokio::time::sleep_until(give_up_at.min(Instant::now() + pause)).await;
                     pause *= 2;
                 }
@@ -269,8 +271,9 @@ where
     let mut unsettled = BTreeSet::new();
     for (pending, result) in deliveries.iter().zip(results) {
         if let Err(error) = result {
-            tracing::error!(delivery.id = %pending.id, %error, "what became of a delivery could \
-                not be recorded");
+            tracing::error!(
+                delivery.id = %pending.id, %error, "what became of a delivery could not be recorded"
+            );
             unsettled.insert(pending.source);
         }
     }

@@ -120,8 +120,10 @@ impl Courier {
             && error.ours
             && faults < MAX_OWN_FAULTS
         {
-            tracing::error!(error.code = error.code, error.detail = %error.detail, "our own fault \
-                kept a request from being sent");
+            tracing::error!(
+                error.code = error.code, error.detail = %error.detail,
+                "our own fault kept a request from being sent"
+            );
             return Answered::OurFault;
         }
         let detail = outcome.result.as_ref().err().map(|error| error.detail.clone());

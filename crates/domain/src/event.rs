@@ -239,8 +239,7 @@ fn check_data(
 fn unusable_schema(event_type: &EventType, path: &str, why: &BadSchema) -> Invalid {
     let message = format!(
         "{path} can't be checked, because the stored schema of {event_type} is not taken any more \
-         ({why}): store it again with \
-         PUT /event-types/{event_type}"
+         ({why}): store it again with PUT /event-types/{event_type}"
     );
     Invalid::field(path, UNUSABLE_SCHEMA, message)
 }

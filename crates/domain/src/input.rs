@@ -192,8 +192,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Takes a field of this shape only to complain about it. One that is `null` is no mistake where
-    /// it `is_optional`.
+    /// Takes a field of this shape only to complain about it. One that is `null` is no mistake
+    /// where it `is_optional`.
     pub(crate) fn check<S: Shape>(
         &mut self,
         name: Cow<'static, str>,

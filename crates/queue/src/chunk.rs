@@ -57,8 +57,10 @@ mod tests {
             }
             for pair in chunks.windows(2) {
                 let with_next = sizes[pair[0].start..=pair[1].start].iter().sum::<usize>();
-                prop_assert!(pair[0].len() == MAX_ENTRIES || with_next > MAX_BATCH_BYTES, "a call \
-                    is as full as it can be");
+                prop_assert!(
+                    pair[0].len() == MAX_ENTRIES || with_next > MAX_BATCH_BYTES,
+                    "a call is as full as it can be"
+                );
             }
         }
     }

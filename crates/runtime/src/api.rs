@@ -85,12 +85,20 @@ pub enum ApiError {
     #[error("the replay {0} is running for this webhook")]
     ReplayRunning(JobId),
     /// The workspace publishes more than it may.
-    #[error("the workspace publishes more than {} events a second: repeat the \
-        call in {} s", .0.per_second, .0.seconds)]
+    #[
+        error(
+            "the workspace publishes more than {} events a second: repeat the call in {} s",
+            .0.per_second, .0.seconds
+        )
+    ]
     RateLimited(OverLimit),
     /// The API keys of the workspace make more calls together than they may.
-    #[error("the workspace makes more than {} calls a second: repeat the \
-        call in {} s", .0.per_second, .0.seconds)]
+    #[
+        error(
+            "the workspace makes more than {} calls a second: repeat the call in {} s",
+            .0.per_second, .0.seconds
+        )
+    ]
     TooManyCalls(OverLimit),
     /// Our fault. The cause is in the log, under the request's id.
     #[error("something went wrong on our side; the request id finds it in the log")]

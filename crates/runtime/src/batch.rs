@@ -238,8 +238,10 @@ impl Batch {
         let handles: Vec<&str> =
             done.iter().map(|at| records[*at].receipt_handle.as_str()).collect();
         for (nth, error) in self.queue.delete(&handles).await {
-            tracing::warn!(message.id = %ids[nth], %error, "a message that is done could not be \
-                deleted at once");
+            tracing::warn!(
+                message.id = %ids[nth], %error,
+                "a message that is done could not be deleted at once"
+            );
         }
         done
     }
@@ -276,8 +278,10 @@ impl Batch {
         let failures = self.dead_letters.send(&letters).await;
         count(Metric::Faults, failures.len());
         for (nth, error) in &failures {
-            tracing::error!(message.id = %records[dead[*nth].at].message_id, %error, "a dead \
-                letter could not be sent");
+            tracing::error!(
+                message.id = %records[dead[*nth].at].message_id, %error,
+                "a dead letter could not be sent"
+            );
         }
         let failed: BTreeSet<usize> = failures.into_iter().map(|(nth, _)| nth).collect();
         let mut buried = BTreeSet::new();
@@ -287,8 +291,10 @@ impl Batch {
             buried.insert(*at);
             // The detail may quote what a client sent: it goes with the message and into no log.
             let reason = reason.name();
-            tracing::warn!(message.id = %records[*at].message_id, reason, "a message went to the \
-                dead-letter queue");
+            tracing::warn!(
+                message.id = %records[*at].message_id, reason,
+                "a message went to the dead-letter queue"
+            );
         }
         buried
     }
@@ -300,8 +306,10 @@ impl Batch {
         }
         for (nth, error) in self.queue.come_again(&calls).await {
             let id = &records[waits[nth].0].message_id;
-            tracing::warn!(message.id = %id, %error, "a message comes again only after the queue's \
-                visibility timeout");
+            tracing::warn!(
+                message.id = %id, %error,
+                "a message comes again only after the queue's visibility timeout"
+            );
         }
     }
 

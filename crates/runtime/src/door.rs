@@ -3,8 +3,8 @@
 //!
 //! A key is looked up once in some seconds ([`posthaste_domain::access::known_keys`]). Each call
 //! takes a token of the workspace's bucket ([`posthaste_domain::access::tokens`]), whichever of its
-//! keys makes it, and one that has read much takes further ones when it is over ([`weigh`]). A call without a valid key belongs to
-//! nobody, so it takes none.
+//! keys makes it, and one that has read much takes further ones when it is over ([`weigh`]). A call
+//! without a valid key belongs to nobody, so it takes none.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -28,7 +28,8 @@ tokio::task_local! {
     static CALLER: OnceLock<Workspace>;
 }
 
-/// The memory that this environment has of keys, and of the calls that their workspaces have left. Clones share it.
+/// The memory that this environment has of keys, and of the calls that their workspaces have left.
+/// Clones share it.
 #[derive(Debug, Clone)]
 pub struct Door {
     registry: Registry,
@@ -49,8 +50,10 @@ impl Door {
         let _ = CALLER.try_with(|caller| caller.set(info.workspace.clone()));
         self.limiter.admit(&Bucket::Calls(info.workspace.clone()), 1).await.map_err(|over| {
             if over.is_new {
-                tracing::info!(key.id = %info.id, workspace = %info.workspace, "a workspace makes \
-                    more calls than it may");
+                tracing::info!(
+                    key.id = %info.id, workspace = %info.workspace,
+                    "a workspace makes more calls than it may"
+                );
             }
             ApiError::TooManyCalls(over)
         })?;

@@ -5,10 +5,10 @@
 //! - **Nobody reaches inside.** The URL is checked against the policy at every attempt. The host is
 //!   resolved here at every new connection, every answer is vetted, and the connection is made to a
 //!   vetted address; one bad answer refuses them all.
-//! - **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's timeout.
-//!   A connection that was made for a request which then took another one has to be ready soon, too.
-//!   At most [`MAX_BODY_BYTES`] of the body are read; hyper bounds the head (100 headers, about
-//!   400 KiB), the extensions between chunks (16 KiB) and the trailers (16 KiB).
+//! - **Bounded.** Resolving, connecting, TLS, head and body all happen within the request's
+//!   timeout. A connection that was made for a request which then took another one has to be ready
+//!   soon, too. At most [`MAX_BODY_BYTES`] of the body are read; hyper bounds the head (100
+//!   headers, about 400 KiB), the extensions between chunks (16 KiB) and the trailers (16 KiB).
 //! - **Nothing implied.** HTTP/1.1 and nothing else. Redirects are answers, not instructions; no
 //!   proxy, cookie or compression is used.
 //! - **Kept alive, for a while.** Requests to one host share connections; of those that idle, two a

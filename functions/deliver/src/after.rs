@@ -82,9 +82,9 @@ impl Surroundings<'_> {
         progress
     }
 
-    /// Sends what is left on in a message that counts one fault of ours more: it looks like one, and
-    /// may as well be the endpoint's. The receives of a message say nothing about that, as it comes
-    /// again for other reasons too.
+    /// Sends what is left on in a message that counts one fault of ours more: it looks like one,
+    /// and may as well be the endpoint's. The receives of a message say nothing about that, as it
+    /// comes again for other reasons too.
     pub(crate) async fn after_our_fault(
         &self,
         work: &mut Work<'_>,

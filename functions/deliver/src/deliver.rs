@@ -147,8 +147,10 @@ impl Deliver {
                     continue;
                 }
                 Known::Gone => {
-                    tracing::info!(workspace = %task.workspace, webhook.id = %task.webhook, "the \
-                        webhook is gone");
+                    tracing::info!(
+                        workspace = %task.workspace, webhook.id = %task.webhook,
+                        "the webhook is gone"
+                    );
                     tell(fates, at, Fate::Done);
                     continue;
                 }

@@ -117,8 +117,9 @@ impl Working<'_> {
                 let again = self.hand.put_back(ready);
                 self.turn.answered(verdict, took, again, clock::now());
                 if let Err(error) = self.delete_done(DELETED_TOGETHER).await {
-                    tracing::error!(error = %format!("{error:#}"), "what is done could not be \
-                        deleted yet");
+                    tracing::error!(
+                        error = %format!("{error:#}"), "what is done could not be deleted yet"
+                    );
                 }
             }
         }

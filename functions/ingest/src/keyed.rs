@@ -65,8 +65,9 @@ impl<'a> Keyed<'a> {
     /// under the same ids.
     pub(crate) async fn sent(&self, call: &KeyedCall) {
         if let Err(error) = self.registry.mark_sent(self.workspace, &self.key, call).await {
-            tracing::warn!(%error, "a sent call could not be marked: a repeat will send its \
-                events again");
+            tracing::warn!(
+                %error, "a sent call could not be marked: a repeat will send its events again"
+            );
         }
     }
 }

@@ -41,8 +41,9 @@ impl Turns {
             }
         };
         if let Err(error) = self.send(workspace, webhook, &before).await {
-            tracing::warn!(%error, "a turn could not be sent after a change; release will \
-                see to it");
+            tracing::warn!(
+                %error, "a turn could not be sent after a change; release will see to it"
+            );
         }
         Lane { sick_until: None, ..before }
     }

@@ -130,8 +130,9 @@ impl Release {
     async fn send_turns(&self, turns: Vec<Message>) -> usize {
         for (_, error) in self.turns.send(&turns).await {
             count(Metric::Faults, 1);
-            tracing::error!(%error, "a turn could not be sent; its lane is due again in \
-                five minutes");
+            tracing::error!(
+                %error, "a turn could not be sent; its lane is due again in five minutes"
+            );
         }
         turns.len()
     }
@@ -145,8 +146,9 @@ impl Release {
             Ok(Outcome::Refused(_)) => return None,
             Err(error) => {
                 count(Metric::Faults, 1);
-                tracing::error!(%workspace, webhook.id = %webhook, %error, "a lane could not \
-                    be woken");
+                tracing::error!(
+                    %workspace, webhook.id = %webhook, %error, "a lane could not be woken"
+                );
                 return None;
             }
         }

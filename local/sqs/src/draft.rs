@@ -84,8 +84,7 @@ impl Outgoing {
             return Err(SqsError::new(
                 ErrorKind::InvalidMessageContents,
                 "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to \
-                 #xD7FF | #xE000 to #xFFFD | \
-                 #x10000 to #x10FFFF",
+                 #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
             ));
         }
         if let Some(id) = self.message_deduplication_id {
@@ -162,9 +161,8 @@ fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError
     if !is_attribute_name(name) {
         return Err(SqsError::parameter(format!(
             "Message (user) attribute name '{name}' is invalid: it can contain A-Z, a-z, 0-9, \
-             underscore, hyphen and period, up to 256, \
-             must not start or end with a period, have periods in succession, or start with 'AWS.' \
-             or 'Amazon.'."
+             underscore, hyphen and period, up to 256, must not start or end with a period, have \
+             periods in succession, or start with 'AWS.' or 'Amazon.'."
         )));
     }
     if raw.string_list_values.is_some_and(|list| !list.is_empty())
@@ -183,8 +181,7 @@ fn attribute(name: &str, raw: RawAttribute) -> Result<MessageAttribute, SqsError
     if !matches!(prefix, "String" | "Number" | "Binary") || data_type.len() > 256 {
         return Err(SqsError::parameter(format!(
             "The type of message (user) attribute '{name}' is invalid. You must use only the \
-             following supported type prefixes: Binary, \
-             Number, String."
+             following supported type prefixes: Binary, Number, String."
         )));
     }
     let value = if prefix == "Binary" {

@@ -41,7 +41,8 @@ struct Cli {
     /// Random faults, as seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%.
     #[arg(long, value_name = "FAULTS", default_value = "")]
     faults: FaultSpec,
-    /// Gives a parameter of template.yaml a value, such as LogLevel=debug. It can be given several times.
+    /// Gives a parameter of template.yaml a value, such as LogLevel=debug. It can be given several
+    /// times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
     parameter: Vec<(String, String)>,
     /// Runs no functions: they are served by `cargo lambda watch`, with --env-file.

@@ -108,8 +108,9 @@ impl Poller {
             messages.iter().filter(|message| verdict.succeeded.contains(&message.message_id))
         {
             if let Err(error) = self.sqs.delete(&self.queue, &message.receipt_handle) {
-                tracing::warn!(queue = %self.queue, %error, "the poller could not delete \
-                    a message");
+                tracing::warn!(
+                    queue = %self.queue, %error, "the poller could not delete a message"
+                );
             }
         }
     }

@@ -152,8 +152,10 @@ where
         };
         match waits.next() {
             Some(wait) => {
-                tracing::warn!(%function, %error, "a scheduled invocation failed; it is \
-                    repeated in {} s", wait.as_secs());
+                tracing::warn!(
+                    %function, %error, "a scheduled invocation failed; it is repeated in {} s",
+                    wait.as_secs()
+                );
                 sleep(wait).await;
             }
             None => {

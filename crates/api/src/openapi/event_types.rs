@@ -52,8 +52,7 @@ fn show() -> Call {
         .tag(TAG)
         .needs(
             Scope::EventsRead,
-            "The answer has the JSON Schema of the type's data and an \
-                                   example event.",
+            "The answer has the JSON Schema of the type's data and an example event.",
         )
         .names("name", NO_TYPE, EventType::schema())
         .answers::<EventTypeAnswer>(
@@ -74,8 +73,9 @@ fn put() -> Call {
         .takes::<PutEventType>(
             [("nothingButItsName", Some(json!({}))), ("withASchema", Some(invoice()))]
         )
-        .answers::<EventTypeAnswer>(200, "The event type as \
-            it is now.", [("withASchema", own(&invoice()))])
+        .answers::<EventTypeAnswer>(
+            200, "The event type as it is now.", [("withASchema", own(&invoice()))]
+        )
         .leads_to(["getEventType", "removeEventType"], [("name", "$response.body#/data/name")])
         .refuses([Refusal::too_large_body()])
         .refuses([

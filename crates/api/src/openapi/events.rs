@@ -81,18 +81,9 @@ fn wrong_events() -> [Refusal; 8] {
     [
         Refusal::too_large(
             MAX_EVENT_BYTES,
-            format!(
-                "an event takes at most \
-            {MAX_EVENT_BYTES} bytes"
-            ),
+            format!("an event takes at most {MAX_EVENT_BYTES} bytes"),
         ),
-        Refusal::body(
-            "missing_field",
-            "data",
-            r#"{"type": "order.created"}"#,
-            "data is \
-            required",
-        ),
+        Refusal::body("missing_field", "data", r#"{"type": "order.created"}"#, "data is required"),
         Refusal::body(
             "wrong_type",
             "events[0].data",
@@ -103,18 +94,14 @@ fn wrong_events() -> [Refusal; 8] {
             "too_deep",
             "data",
             r#"{"type": "order.created", "data": {"a": "51 levels"}}"#,
-            format!(
-                "data has more than {MAX_DEPTH} levels of objects and lists within \
-                each other"
-            ),
+            format!("data has more than {MAX_DEPTH} levels of objects and lists within each other"),
         ),
         Refusal::body(
             "invalid_timestamp",
             "timestamp",
             r#"{"type": "order.created", "data": {}, "timestamp": 1768469400}"#,
-            "timestamp is in milliseconds, and 1768469400 would be a time before 2001: if it \
-             is in seconds, multiply it by 1000; \
-             if it is that old, write it as RFC 3339",
+            "timestamp is in milliseconds, and 1768469400 would be a time before 2001: if it is in \
+             seconds, multiply it by 1000; if it is that old, write it as RFC 3339",
         ),
         Refusal::body(
             "invalid_event_type",
@@ -123,13 +110,7 @@ fn wrong_events() -> [Refusal; 8] {
             "an event type is words of A-Z a-z 0-9 _ - separated by single dots, at most 128 \
              characters",
         ),
-        Refusal::body(
-            "wrong_count",
-            "events",
-            r#"{"events": []}"#,
-            "a call takes 1 to \
-            100 events",
-        ),
+        Refusal::body("wrong_count", "events", r#"{"events": []}"#, "a call takes 1 to 100 events"),
         Refusal::body(
             "reserved_event_type",
             "type",
@@ -155,10 +136,9 @@ fn unchecked_data() -> [Refusal; 2] {
             "unusable_schema",
             "data",
             r#"{"type": "invoice.voided", "data": {}}"#,
-            "data can't be checked, because the stored schema of invoice.voided is not taken \
-             any more (sub-schemas and \
-             references go at most 32 deep, and not in circles): store it again with PUT \
-             /event-types/invoice.voided",
+            "data can't be checked, because the stored schema of invoice.voided is not taken any \
+             more (sub-schemas and references go at most 32 deep, and not in circles): store it \
+             again with PUT /event-types/invoice.voided",
         ),
     ]
 }

@@ -41,8 +41,8 @@ const HEADERS: [(&str, &str); 8] = [
     (
         "traceparent",
         "The trace that the event belongs to (W3C Trace Context): that of its publishing call, or \
-         one of its own. Each attempt is \
-         another span of it. Of several events it is the first one's.",
+         one of its own. Each attempt is another span of it. Of several events it is the \
+         first one's.",
     ),
     (
         "webhook-hops",
@@ -58,9 +58,8 @@ const HEADERS: [(&str, &str); 8] = [
     (
         "webhook-signature",
         "`v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`, keyed with \
-         the bytes that the secret is the \
-         base64 of (Standard Webhooks). There is one for each valid secret, the newest first, \
-         separated by spaces, and one of them has to match.",
+         the bytes that the secret is the base64 of (Standard Webhooks). There is one for each \
+         valid secret, the newest first, separated by spaces, and one of them has to match.",
     ),
 ];
 

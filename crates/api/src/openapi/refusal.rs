@@ -174,15 +174,13 @@ fn description(status: u16, first: Option<&Refusal>) -> &'static str {
         415 => "The body is compressed, or in another content coding.",
         429 => {
             "There are too many calls, or a workspace publishes too many events: `Retry-After` \
-             says when to repeat the call. Or all callers \
-             together make too many calls: that answer is API Gateway's own and has no \
-             `Retry-After`."
+             says when to repeat the call. Or all callers together make too many calls: that \
+             answer is API Gateway's own and has no `Retry-After`."
         }
         422 => "The request is well-formed, but what it says can't be accepted.",
         503 => {
             "API Gateway's own answer: the call has taken more than 30 seconds, or there is no \
-             room for it now. Whether it was carried out is \
-             not known."
+             room for it now. Whether it was carried out is not known."
         }
         504 => {
             "API Gateway's own answer: the call has taken too long. Whether it was carried out is \

@@ -182,8 +182,7 @@ fn cancel() -> Call {
         .names("job", NO_JOB, id())
         .answers::<JobAnswer>(
             200,
-            "The replay as \
-            it is now.",
+            "The replay as it is now.",
             [("cancelled", ended(JobStatus::Cancelled, 1000, 52))],
         )
 }

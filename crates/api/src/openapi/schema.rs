@@ -56,8 +56,7 @@ pub(crate) fn owner() -> ObjectBuilder {
 
 pub(crate) fn type_status() -> ObjectBuilder {
     one_of(["available", "deprecated", "wip"]).description(Some(
-        "The state of the type, which says whether its events are to be \
-                           expected.",
+        "The state of the type, which says whether its events are to be expected.",
     ))
 }
 

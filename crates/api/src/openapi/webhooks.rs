@@ -91,8 +91,10 @@ fn register() -> Call {
                 r#"{"url": "https://example.com", "events": ["order.create"]}"#,
                 r#""order.create" is not a known event type; did you mean order.created?"#,
             ),
-            Refusal::new(409, "too_many_webhooks", "the workspace has 1000 webhooks; it can have \
-                1000 at most"),
+            Refusal::new(
+                409, "too_many_webhooks",
+                "the workspace has 1000 webhooks; it can have 1000 at most"
+            ),
             too_many_subscriptions(),
             too_many_operational_webhooks(),
             conflict(),

@@ -39,7 +39,8 @@ impl WebhookRequest {
     /// deliveries as the webhook's format puts into one request. `webhook-id` is the same on every
     /// retry: the event's id, or that of the `batch`, which a retry names. Every secret that is
     /// valid `now` signs; `x-webhook-signature`, which takes one signature only, is that of the
-    /// newest secret, or of the oldest if the webhook says so. The request becomes the `span` in the trace of its first event.
+    /// newest secret, or of the oldest if the webhook says so. The request becomes the `span` in
+    /// the trace of its first event.
     pub fn new(
         webhook: &Webhook,
         secrets: &Secrets<Secret>,

@@ -3,8 +3,8 @@
 //! A webhook is failing from its first failure until its next success. After
 //! [`FAILURES_TO_ANNOUNCE`] failures in a row this is announced. After a time of nothing but
 //! failures, or at once on a 410, the webhook is disabled, unless its settings or its profile say
-//! otherwise ([`Policing`]): its deliveries are recorded as skipped and can be replayed. Whether deliveries wait is another matter: see
-//! [`crate::endpoint::lane`].
+//! otherwise ([`Policing`]): its deliveries are recorded as skipped and can be replayed. Whether
+//! deliveries wait is another matter: see [`crate::endpoint::lane`].
 
 use std::time::Duration;
 

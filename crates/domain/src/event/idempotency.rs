@@ -197,8 +197,9 @@ mod tests {
             prop_assert!(ids.iter().all(|id| id.time() == at(ms) && id.is_ours()));
             prop_assert!(ids.is_sorted());
             let unordered = KeyedCall { is_ordered: false, ..call.clone() }.event_ids(100);
-            prop_assert_eq!(unordered[7], EventId::of_call(at(ms), &seed, 7), "as the version \
-                before derived it");
+            prop_assert_eq!(
+                unordered[7], EventId::of_call(at(ms), &seed, 7), "as the version before derived it"
+            );
             let others = KeyedCall { seed: other, ..call }.event_ids(100);
             prop_assert_eq!(ids.into_iter().chain(others).collect::<BTreeSet<_>>().len(), 200);
         }

@@ -237,8 +237,8 @@ mod tests {
             r#"{"events":[{"type":"a","data":{}}],"type":"a"}"#,
         ] {
             let invalid = NewEvent::parse_call(body.as_bytes()).unwrap_err();
-            let message = "type is not taken beside events: a call has either events or the \
-                           fields of one event";
+            let message = "type is not taken beside events: a call has either events or the fields \
+                of one event";
             assert_eq!(invalid, Invalid::field("type", "unknown_field", message), "{body}");
         }
     }

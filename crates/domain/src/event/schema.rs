@@ -135,8 +135,7 @@ fn check_draft(schema: &Value) -> Result<(), BadSchema> {
     let known = DRAFTS.join(", ");
     Err(BadSchema(format!(
         "$schema names {shown:?}, which is not known: leave it out, or give \
-         https://json-schema.org/draft/2020-12/schema. The known \
-         drafts are {known}"
+         https://json-schema.org/draft/2020-12/schema. The known drafts are {known}"
     )))
 }
 
@@ -177,13 +176,12 @@ fn too_costly(why: TooCostly, path: &str) -> Invalid {
         }
         TooCostly::Call => format!(
             "the checks of the call's events would take more than {MAX_STEPS_OF_CALL} steps \
-             together, and {path} is where they \
-             are used up: publish fewer events in one call"
+             together, and {path} is where they are used up: publish fewer events in one call"
         ),
         TooCostly::Schemas => format!(
             "the schemas of the call's event types weigh more than {MAX_WEIGHT_OF_CALL} bytes \
-             together, and {path} is where they \
-             are used up: publish events of fewer types in one call"
+             together, and {path} is where they are used up: publish events of fewer types in \
+             one call"
         ),
     };
     Invalid::field(path, "too_costly", message)

@@ -309,8 +309,9 @@ mod tests {
                 };
                 prop_assert_eq!(timing, expected, "an exact cell decides");
             }
-            prop_assert_eq!(filters.timing(None, &event_type, default), Some(default), "no \
-                process, no filter");
+            prop_assert_eq!(
+                filters.timing(None, &event_type, default), Some(default), "no process, no filter"
+            );
             if timing == Some(Timing::ProcessEnd) && default == Timing::Immediate {
                 prop_assert!(filters.hold_anything());
             }

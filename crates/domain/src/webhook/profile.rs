@@ -11,9 +11,9 @@
 //! | `cloudevents` | `cloudevents` | 2xx | standard | none | counts | by 410, by days of failures |
 //! | `slack` | `slack` | 200 with the body `ok` | standard | 1 a second | counts | by 410, by days of failures |
 //!
-//! `spectra` fires and forgets, so it has no dead letters, and its one signature is the old secret's
-//! until a rotation has ended. `spektr` has smaller requests, as the receivers of its document take
-//! 100 kB.
+//! `spectra` fires and forgets, so it has no dead letters, and its one signature is the old
+//! secret's until a rotation has ended. `spektr` has smaller requests, as the receivers of its
+//! document take 100 kB.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

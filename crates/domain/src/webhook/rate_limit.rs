@@ -186,8 +186,10 @@ mod tests {
             let most = (requests + (requests / 2).max(1) + 1) as usize;
             used.sort_unstable();
             for window in used.windows(most + 1) {
-                prop_assert!(window[most] - window[0] >= 1_000_000, "{most} \
-                    within {} µs", window[most] - window[0]);
+                prop_assert!(
+                    window[most] - window[0] >= 1_000_000, "{most} within {} µs",
+                    window[most] - window[0]
+                );
             }
         }
     }

@@ -78,8 +78,7 @@ impl<S> Secrets<S> {
             {
                 let message = format!(
                     "{MAX_OLDER} older secrets are still valid, the first of them until \
-                     {first_end}: rotate then, or with \
-                     overlapSeconds 0"
+                     {first_end}: rotate then, or with overlapSeconds 0"
                 );
                 return Err(Invalid::conflicting(
                     Some("overlapSeconds"),

@@ -90,15 +90,15 @@ body! {
         ///
         /// 5 unless given.
         pub timeout_seconds: Option<u8> as Own<Number<u8, 1, { MAX_TIMEOUT_SECONDS as i64 }>>,
-        /// The longest wait that an answer's `Retry-After` can ask for, in seconds. With 0 the header
-        /// does not count.
+        /// The longest wait that an answer's `Retry-After` can ask for, in seconds. With 0 the
+        /// header does not count.
         ///
         /// The profile's wait unless given: 3600, and 0 for `spektr` and `spektr-v1`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub max_retry_after_seconds: Option<u16>
             as Own<Number<u16, 0, { MAX_RETRY_AFTER_SECONDS as i64 }>>,
-        /// True if an answer with status 410 disables the webhook at once. Otherwise it is a failure
-        /// like others.
+        /// True if an answer with status 410 disables the webhook at once. Otherwise it is a
+        /// failure like others.
         ///
         /// The profile's choice unless given: true, and false for `spektr`, `spektr-v1` and
         /// `spectra`.

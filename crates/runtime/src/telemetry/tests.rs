@@ -68,8 +68,10 @@ fn a_line_has_the_fields_of_all_spans_around_it() {
         line.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
         line
     };
-    let page = json!({ "level": "INFO", "message": "replayed a \
-        \"page\"", "target": "replay::replay", "deliveries": 3 });
+    let page = json!({
+        "level": "INFO", "message": "replayed a \"page\"", "target": "replay::replay",
+        "deliveries": 3,
+    });
     let warning =
         json!({ "level": "WARN", "message": "no field", "target": "posthaste_store::batch" });
     assert_eq!(lines, [with(page), with(warning)]);

@@ -47,7 +47,8 @@ pub struct BacklogPage {
     pub items: Vec<Waiting>,
     /// It says whether all was read that was asked for.
     pub is_end: bool,
-    /// The key of the last item that was looked at, readable or not: the next page begins behind it.
+    /// The key of the last item that was looked at, readable or not: the next page begins behind
+    /// it.
     pub last: Option<String>,
     /// The number of items that this version can't read. The log says why.
     pub unreadable: usize,
@@ -147,10 +148,10 @@ impl Backlogs {
         page(Answer::to(query).await?)
     }
 
-    /// Says whether at least this many live items wait; a replay does not fill a backlog, because its
-    /// pages wait for each other. A small backlog is counted with one call; a
-    /// large one is first estimated from how close together its oldest and its newest items are,
-    /// and only counted where that is too many.
+    /// Says whether at least this many live items wait; a replay does not fill a backlog, because
+    /// its pages wait for each other. A small backlog is counted with one call; a large one is
+    /// first estimated from how close together its oldest and its newest items are, and only
+    /// counted where that is too many.
     pub async fn has_at_least(&self, backlog: Backlog<'_>, most: u64) -> Result<bool, StoreError> {
         let (oldest, newest) =
             tokio::try_join!(self.density(backlog, true), self.density(backlog, false))?;

@@ -31,8 +31,7 @@ pub(super) fn check<E>(
         entries.into_iter().map(|mut entry| (id(&mut entry).unwrap_or_default(), entry)).collect();
     if !entries.iter().all(|(id, _)| is_id(id)) {
         let message = "A batch entry id can only contain alphanumeric characters, hyphens and \
-            underscores. It can be at most 80 \
-                       letters long.";
+            underscores. It can be at most 80 letters long.";
         return Err(SqsError::new(ErrorKind::InvalidBatchEntryId, message));
     }
     let mut seen = HashSet::new();

@@ -37,8 +37,10 @@ async fn an_error_has_the_codes_of_both_protocols() {
     );
     assert_eq!(
         body,
-        json!({"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "The specified queue \
-            does not exist."})
+        json!({
+            "__type": "com.amazonaws.sqs#QueueDoesNotExist",
+            "message": "The specified queue does not exist.",
+        })
     );
 }
 

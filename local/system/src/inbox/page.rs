@@ -11,9 +11,8 @@ use crate::serve;
 pub(super) fn render(name: &str, arrived: &[Arrived]) -> Response<Bytes> {
     let mut page = format!(
         "<!doctype html><meta charset=utf-8><meta http-equiv=refresh \
-         content=2><title>{name}</title>\
-         <style>body{{font:14px/1.5 system-ui;margin:2em;max-width:70em}}pre{{background:#f4f4f4;padding:1em;overflow:auto}}</style>\
-         <h1>inbox {name}</h1><p>{count} requests, newest first. This page reloads every 2 s.</p>",
+         content=2><title>{name}</title><style>body{{font:14px/1.5 \
+         system-ui;margin:2em;max-width:70em}}pre{{background:#f4f4f4;padding:1em;overflow:auto}}</style><h1>inbox {name}</h1><p>{count} requests, newest first. This page reloads every 2 s.</p>",
         name = escape(name),
         count = arrived.len(),
     );

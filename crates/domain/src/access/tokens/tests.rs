@@ -304,8 +304,9 @@ proptest! {
         let seconds = now.duration_since(at(0)).as_secs_f64();
         let rate = f64::from(per_second) * (1.0 + 3.0 / f64::from(OWN_SHARE));
         let at_once = f64::from(per_second.max(100)) + 3.0 * f64::from(per_second) / 10.0;
-        prop_assert!(f64::from(passed) <= rate * seconds + at_once + 1.0, "{passed} in \
-            {seconds} s");
+        prop_assert!(
+            f64::from(passed) <= rate * seconds + at_once + 1.0, "{passed} in {seconds} s"
+        );
     }
 
     /// Whoever waits as long as a refusal says gets what was refused, if nobody else takes it.

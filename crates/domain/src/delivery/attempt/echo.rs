@@ -151,8 +151,9 @@ mod tests {
         /// Wherever an answer is cut, no more of the path is left than an answer that repeats
         /// nothing may say.
         #[test]
-        fn no_cut_leaves_the_path(before in "[ -~é]{0,9}", after in "[ \
-            -~é]{0,9}", end in 0_usize..70) {
+        fn no_cut_leaves_the_path(
+            before in "[ -~é]{0,9}", after in "[ -~é]{0,9}", end in 0_usize..70
+        ) {
             let path = "/services/T000/B000/abcdefghijklmnop";
             let body = format!("{before}{path}{after}").into_bytes();
             let is_cut = end < body.len();

@@ -1,8 +1,8 @@
 //! The body that `dataspike-webhooks.txt` describes: `id`, `webhook_id`, `event_type`, `timestamp`
 //! and `payload`.
 //!
-//! The document's printed payload names the type `event_type`, and its printed handler reads it from
-//! `event`. The body has both, so that each half of the document holds.
+//! The document's printed payload names the type `event_type`, and its printed handler reads it
+//! from `event`. The body has both, so that each half of the document holds.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -336,8 +336,9 @@ proptest! {
         if body.event_count < events.len() {
             let next = &text(Format::Spektr, &events[body.event_count..=body.event_count]);
             let element = next.len() - r#"{"results":[]}"#.len();
-            prop_assert!(body.bytes.len() + 1 + element > MAX_BODY_BYTES, "one more would \
-                have fitted");
+            prop_assert!(
+                body.bytes.len() + 1 + element > MAX_BODY_BYTES, "one more would have fitted"
+            );
         }
     }
 }

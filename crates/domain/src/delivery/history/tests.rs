@@ -131,7 +131,8 @@ proptest! {
         let rows = store.pages(Asked { limit, ..ALL }).concat();
         let expected = store.expected(ALL);
         let mut after = expected.iter();
-        prop_assert!(rows.iter().all(|row| after.any(|other| other == row)), "in order, and \
-            nothing twice");
+        prop_assert!(
+            rows.iter().all(|row| after.any(|other| other == row)), "in order, and nothing twice"
+        );
     }
 }

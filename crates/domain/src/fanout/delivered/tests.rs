@@ -199,8 +199,10 @@ proptest! {
             let (reckoned, next) = call(means, &events, &subscribers, &found, cursor);
             told.extend(reckoned.into_iter().map(|(event, delivered)| (event.id, delivered)));
             calls += 1;
-            prop_assert!(calls <= events.len() * (subscribers.len() + 1) + 1, "each call goes on \
-                by a webhook at least");
+            prop_assert!(
+                calls <= events.len() * (subscribers.len() + 1) + 1,
+                "each call goes on by a webhook at least"
+            );
             let Some(next) = next else { break };
             cursor = Some(next);
         }

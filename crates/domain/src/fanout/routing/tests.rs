@@ -108,8 +108,10 @@ fn a_webhook_that_is_one_too_many_is_refused_and_one_that_is_there_can_be_change
     for id in 1..=3 {
         assert!(table.change(id, Some(&subscription(id, 1)), 3).unwrap());
     }
-    insta::assert_snapshot!(table.change(4, Some(&subscription(4, 1)), 3).unwrap_err(), @"the \
-        workspace has 3 webhooks; it can have 3 at most");
+    insta::assert_snapshot!(
+        table.change(4, Some(&subscription(4, 1)), 3).unwrap_err(),
+        @"the workspace has 3 webhooks; it can have 3 at most"
+    );
     assert!(table.change(3, Some(&subscription(3, 2)), 3).unwrap());
     assert!(!table.change(3, Some(&subscription(3, 2)), 3).unwrap(), "it is so already");
     assert!(table.change(1, None, 3).unwrap() && !table.change(1, None, 3).unwrap());
@@ -193,8 +195,9 @@ fn few_webhooks_can_name_operational_events() {
     }
     let refused =
         table.change(21, Some(&naming(21, "delivery.exhausted")), usize::MAX).unwrap_err();
-    insta::assert_snapshot!(refused, @"10 webhooks of the workspace name operational events; no \
-        more can");
+    insta::assert_snapshot!(
+        refused, @"10 webhooks of the workspace name operational events; no more can"
+    );
     assert!(
         table.change(3, Some(&naming(3, "delivery.exhausted")), usize::MAX).unwrap(),
         "it named one before"

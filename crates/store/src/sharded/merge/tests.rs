@@ -190,8 +190,9 @@ proptest! {
             prop_assert!(page.len() <= limit);
             read.extend(page);
             let Some(next) = next else { break };
-            prop_assert!(after.is_none_or(|after| order.is_before(&after, &next)), "the \
-                cursor moves");
+            prop_assert!(
+                after.is_none_or(|after| order.is_before(&after, &next)), "the cursor moves"
+            );
             after = Some(next);
         }
         prop_assert_eq!(read, expected);

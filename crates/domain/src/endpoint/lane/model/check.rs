@@ -76,8 +76,8 @@ impl World {
         if lane.get(Attr::DueAt).is_some() && lane.get(Attr::DueShard).is_some() {
             return;
         }
-        // A function may die before it opens the lane, and its message go another way; and a copy of
-        // a message that ended long ago may put what is over. Nobody waits for such items.
+        // A function may die before it opens the lane, and its message go another way; and a copy
+        // of a message that ended long ago may put what is over. Nobody waits for such items.
         let is_over = |id: &DeliveryId| {
             let delivery = &self.deliveries[id];
             delivery.holders > 1 || delivery.record.is_some_and(|record| record.is_final())
