@@ -67,6 +67,7 @@ impl World {
             && self.plan.skew == 0
             && self.plan.stalls == 0
             && self.plan.queueing == 0
+            && self.deaths == 0
     }
 
     /// 2: as long as something waits, the lane has a time at which `release` looks after it, or the

@@ -123,7 +123,10 @@ impl Run {
         let kills = self.world.borrow().faults.kills;
         if ends.is_some_and(|ends| now >= ends || self.dice.once_in(kills)) {
             self.sim.advance(now);
-            self.world.borrow_mut().note(|| format!("invocation {group} dies"));
+            let mut world = self.world.borrow_mut();
+            world.deaths += 1;
+            world.note(|| format!("invocation {group} dies"));
+            drop(world);
             self.sim.kill(group);
         }
         self.sim.step();

@@ -79,6 +79,8 @@ pub(super) struct World {
     pub(super) dice: Dice,
     pub(super) faults: Faults,
     pub(super) stalls: u64,
+    /// The number of invocations that have died, of a fault or because their time was over.
+    pub(super) deaths: u64,
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
     pub(super) tasks: Queue,
     pub(super) turns: Queue,
@@ -127,6 +129,7 @@ impl World {
             dice: Dice::new(plan.seed ^ 0xabcd),
             faults: plan.faults,
             stalls: plan.stalls,
+            deaths: 0,
             deliveries: BTreeMap::new(),
             tasks: Queue::default(),
             turns: Queue::default(),
