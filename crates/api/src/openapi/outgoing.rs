@@ -1,7 +1,5 @@
 //! The requests that endpoints get: one for each format, made by the code that makes requests.
 
-mod body;
-
 use posthaste_domain::{
     delivery::{format::Format, request::WebhookRequest},
     id::{Cause, DeliveryId},
@@ -9,13 +7,10 @@ use posthaste_domain::{
     webhook::rotation::Secrets,
 };
 use serde_json::{Value, json};
-use utoipa::{
-    PartialSchema,
-    openapi::{
-        ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
-        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
-        request_body::RequestBodyBuilder,
-    },
+use utoipa::openapi::{
+    ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
+    path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+    request_body::RequestBodyBuilder,
 };
 
 use super::{
@@ -78,7 +73,7 @@ fn operation(name: &str, format: Format) -> Operation {
     let content_type = sent.as_ref().map_or(super::JSON, |(content_type, _)| content_type.as_str());
     let example = sent.as_ref().map(|(_, body)| body.clone());
     let body = RequestBodyBuilder::new()
-        .content(content_type, content(schema(format), [("sent", example)]))
+        .content(content_type, content(format.schema_of_bodies(), [("sent", example)]))
         .required(Some(Required::True));
     let mut operation = Operation::new();
     operation.tags = Some(vec![TAG.to_owned()]);
@@ -110,18 +105,6 @@ fn header(name: &str, says: &str) -> Parameter {
         .description(Some(says))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build()
-}
-
-fn schema(format: Format) -> RefOr<Schema> {
-    match format {
-        Format::Standard => body::Standard::schema(),
-        Format::Spektr => body::Spektr::schema(),
-        Format::SpektrV1 => body::SpektrV1::schema(),
-        Format::Spectra => body::Spectra::schema(),
-        Format::Dataspike => body::Dataspike::schema(),
-        Format::CloudEvents => body::CloudEvents::schema(),
-        Format::Slack => body::Slack::schema(),
-    }
 }
 
 /// The request that carries these published events to a webhook with the profile of this name.

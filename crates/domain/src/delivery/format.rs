@@ -17,6 +17,11 @@ mod standard;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+#[cfg(feature = "openapi")]
+use utoipa::{
+    PartialSchema,
+    openapi::{RefOr, Schema},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -122,6 +127,22 @@ impl Format {
             Self::Slack => return slack::body(events, bounds),
         };
         Ok(Body { bytes, content_type: JSON, event_count: 1 })
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl Format {
+    /// Describes the bodies of this format.
+    pub fn schema_of_bodies(self) -> RefOr<Schema> {
+        match self {
+            Self::Standard => standard::Body::schema(),
+            Self::Spektr => spektr::schema(),
+            Self::SpektrV1 => spektr_v1::schema(),
+            Self::Spectra => spectra::Body::schema(),
+            Self::Dataspike => dataspike::Payload::schema(),
+            Self::CloudEvents => cloudevents::CloudEvent::schema(),
+            Self::Slack => slack::Message::schema(),
+        }
     }
 }
 

@@ -6,25 +6,40 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Body;
+#[cfg(feature = "openapi")]
+use crate::input::JsonObject;
 use crate::{
     event::{Event, event_type::EventType},
     id::EventId,
 };
 
+/// A body in the format of CloudEvents 1.0, in structured mode.
 #[derive(Serialize)]
-struct CloudEvent<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct CloudEvent<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^1\\.0$"))]
     specversion: &'static str,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     id: EventId,
     /// A URI reference. With `id` it names the event.
+    #[cfg_attr(feature = "openapi", schema(format = "uri-reference"))]
     source: String,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     r#type: &'a EventType,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
     subject: Option<&'a str>,
+    /// The time at which the event happened.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
     time: Timestamp,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     datacontenttype: &'static str,
     /// An extension attribute: the producer's own reference.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
     reference: Option<&'a str>,
+    /// The event's own JSON, byte for byte.
+    #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
 }
 

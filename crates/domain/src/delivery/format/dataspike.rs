@@ -8,19 +8,31 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+#[cfg(feature = "openapi")]
+use crate::input::JsonObject;
 use crate::{
     event::{Event, event_type::EventType},
     id::EventId,
 };
 
+/// A body in the format of Dataspike.
 #[derive(Serialize)]
-struct Payload<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct Payload<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     id: EventId,
+    /// The webhook's `uuid`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     webhook_id: Uuid,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     event_type: &'a EventType,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     event: &'a EventType,
     /// RFC 3339, UTC, in whole seconds as the document prints it: receivers parse it by that form.
+    #[cfg_attr(feature = "openapi", schema(format = "date-time"))]
     timestamp: String,
+    /// The event's own JSON, byte for byte.
+    #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     payload: &'a RawValue,
 }
 

@@ -13,6 +13,8 @@ use serde_json::{Value, value::RawValue};
 use url::{Url, form_urlencoded};
 
 use super::{Body, JSON};
+#[cfg(feature = "openapi")]
+use crate::input::JsonObject;
 use crate::{
     event::{Event, catalogue},
     input,
@@ -41,10 +43,13 @@ const CREDENTIALS: [&str; 9] = [
     "jwt",
 ];
 
+/// A message to a Slack channel. Its blocks are Slack's own business: Block Kit.
 #[derive(Serialize)]
-struct Message {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct Message {
     /// The text that a notification shows.
     text: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<JsonObject>, max_items = 50))]
     blocks: Vec<Block>,
 }
 

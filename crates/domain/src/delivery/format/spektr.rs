@@ -3,7 +3,15 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+#[cfg(feature = "openapi")]
+use utoipa::{
+    PartialSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema},
+};
+
 use super::{Body, JSON, reference};
+#[cfg(feature = "openapi")]
+use crate::input::JsonObject;
 use crate::{
     access::workspace::Workspace,
     event::{Event, event_type::EventType},
@@ -14,17 +22,38 @@ use crate::{
 const BEGIN: &[u8] = br#"{"results":["#;
 const END: &[u8] = b"]}";
 
+/// An event in a body of Spektr, version 2.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Element<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     id: EventId,
-    /// The end-user the event is about; `null` where the producer named none.
+    /// The end-user that the event is about; `null` where the producer named none.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required = true))]
     spektr_id: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     event_type: &'a EventType,
-    /// Unix milliseconds.
+    /// The time at which the event happened, in Unix milliseconds.
     timestamp: i64,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     workspace_id: &'a Workspace,
+    /// The event's own JSON, byte for byte, with the `reference` that was published beside it.
+    #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
+}
+
+#[cfg(feature = "openapi")]
+pub(super) fn schema() -> RefOr<Schema> {
+    let results = ArrayBuilder::new()
+        .items(Element::schema())
+        .min_items(Some(1))
+        .max_items(Some(super::MAX_EVENTS));
+    ObjectBuilder::new()
+        .description(Some("Spektr events, version 2: up to 100 events."))
+        .property("results", results)
+        .required("results")
+        .into()
 }
 
 pub(super) fn body(events: &[&Event], bounds: RequestBounds) -> serde_json::Result<Body> {

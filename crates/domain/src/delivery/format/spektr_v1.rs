@@ -7,45 +7,89 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+#[cfg(feature = "openapi")]
+use utoipa::{
+    PartialSchema,
+    openapi::{Object, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
+};
+
 use super::reference;
+#[cfg(feature = "openapi")]
+use crate::input::JsonObject;
 use crate::{
     event::{Event, event_type::EventType, process},
     id::EventId,
     input,
 };
 
+/// An event of Spektr, version 1. `process_run_start` alone has `reference`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Payload<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     id: EventId,
+    /// The event's subject.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required = true))]
     spektr_id: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     r#type: &'a EventType,
     /// Always false: true would mean that a webhook has brought the event before.
     delivered: bool,
-    /// Unix milliseconds.
+    /// The time at which the event happened, in Unix milliseconds.
     created_at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
     reference: Option<Cow<'a, str>>,
+    /// The event's own JSON, byte for byte.
+    #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
 }
 
+/// The end of a run in Spektr, version 1.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct ProcessRunEnd<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     id: EventId,
+    /// The event's subject.
     #[serde(rename = "spektrId")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required = true))]
     spektr_id: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     r#type: &'a EventType,
     /// Always `null`, as the document prints it.
+    #[cfg_attr(feature = "openapi", schema(schema_with = never_known, required = true))]
     delivered: Option<bool>,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = true))]
     process_name: Option<&'a RawValue>,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = true))]
     process_output: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = false))]
     files: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = false))]
     fields: Option<&'a RawValue>,
+    /// The entries of the published JSON, without the members that describe the run.
+    #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
+    /// The time at which the event happened, in Unix milliseconds.
     #[serde(rename = "createdAt")]
     created_at: i64,
+}
+
+#[cfg(feature = "openapi")]
+fn never_known() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Null)
+        .description(Some("Always `null`, as the document prints it."))
+        .build()
+}
+
+#[cfg(feature = "openapi")]
+pub(super) fn schema() -> RefOr<Schema> {
+    OneOfBuilder::new().item(Payload::schema()).item(ProcessRunEnd::schema()).into()
 }
 
 /// The type that has its reference beside `data`.

@@ -5,11 +5,20 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::event::{Event, event_type::EventType};
+#[cfg(feature = "openapi")]
+use crate::input::JsonObject;
 
+/// A body in the format of Standard Webhooks.
 #[derive(Serialize)]
-struct Body<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct Body<'a> {
+    #[cfg_attr(feature = "openapi", schema(inline))]
     r#type: &'a EventType,
+    /// The time at which the event happened.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
     timestamp: Timestamp,
+    /// The event's own JSON, byte for byte.
+    #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
 }
 
