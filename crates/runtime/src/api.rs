@@ -20,7 +20,7 @@ use posthaste_domain::{
     input::{Complaint, Failure, InvalidKind},
     metrics::Metric,
 };
-use posthaste_store::StoreError;
+use posthaste_store::{StoreError, Unread};
 use serde::Serialize;
 use tracing::{Instrument, field::Empty};
 
@@ -179,6 +179,18 @@ impl From<StoreError> for ApiError {
 impl From<KeysError> for ApiError {
     fn from(error: KeysError) -> Self {
         Self::internal(&error)
+    }
+}
+
+impl From<getrandom::Error> for ApiError {
+    fn from(error: getrandom::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<Unread> for ApiError {
+    fn from(_: Unread) -> Self {
+        Self::Internal
     }
 }
 

@@ -52,6 +52,18 @@ impl<K, V> Default for Found<K, V> {
     }
 }
 
+/// It is not known whether an item exists, because it could not be read. The log says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an item could not be read")]
+pub struct Unread;
+
+impl<K: Eq + Hash, V> Found<K, V> {
+    /// Takes out the item of this key; none if it does not exist.
+    pub fn one(&mut self, key: &K) -> Result<Option<V>, Unread> {
+        if self.unread.contains(key) { Err(Unread) } else { Ok(self.items.remove(key)) }
+    }
+}
+
 /// A way of reading items of a table.
 #[derive(Debug)]
 pub(crate) struct Reading<'a, V> {

@@ -22,7 +22,7 @@ mod table;
 mod wait;
 mod write;
 
-pub use batch::Found;
+pub use batch::{Found, Unread};
 pub use deliveries::{
     Advanced, AfterLane, Backlog, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor,
     DueDelivery, DueIndex, DueItems, DueLanes, DuePage, History, Hold, HoldAt, Holding, Holds,

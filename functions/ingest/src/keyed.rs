@@ -47,7 +47,7 @@ impl<'a> Keyed<'a> {
         checked: Result<(), Invalid>,
         now: Timestamp,
     ) -> Result<KeyedCall, ApiError> {
-        let seed = random::bytes().map_err(|error| ApiError::internal(&error))?;
+        let seed = random::bytes()?;
         let this = KeyedCall::start(body, now, seed);
         let hash = this.body.clone();
         let call = match checked {

@@ -52,10 +52,10 @@ pub(crate) async fn publish(
     let events = match keyed {
         None => {
             checked?;
-            let mark = random::bytes().map_err(|error| ApiError::internal(&error))?;
+            let mark = random::bytes()?;
             let mut ids = Vec::with_capacity(count);
             for nth in 0..count {
-                let entropy = random::bytes().map_err(|error| ApiError::internal(&error))?;
+                let entropy = random::bytes()?;
                 ids.push(EventId::new(now, &entropy).of(mark, nth));
             }
             let events = published.accept(&ids, &caller.workspace, call, now);

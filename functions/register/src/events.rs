@@ -92,6 +92,5 @@ pub(crate) async fn find(
     id: EventId,
 ) -> Result<Option<Event>, ApiError> {
     let key = (workspace.clone(), id);
-    let mut found = events.get([key.clone()]).await;
-    if found.unread.contains(&key) { Err(ApiError::Internal) } else { Ok(found.items.remove(&key)) }
+    Ok(events.get([key.clone()]).await.one(&key)?)
 }

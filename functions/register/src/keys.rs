@@ -73,5 +73,5 @@ pub(crate) async fn remove(
 }
 
 fn new_bytes<const COUNT: usize>() -> Result<[u8; COUNT], ApiError> {
-    random::bytes().map_err(|error| ApiError::internal(&error))
+    Ok(random::bytes()?)
 }

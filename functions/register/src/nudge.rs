@@ -57,9 +57,6 @@ impl Turns {
         let token = lane.token.clone().unwrap_or_default();
         let turn = TurnMessage { workspace: workspace.clone(), webhook, token };
         let message = Message::new(serde_json::to_string(&turn)?, workspace.to_string());
-        match self.queue.send(&[message]).await.pop() {
-            None => Ok(()),
-            Some((_, error)) => Err(error.into()),
-        }
+        Ok(self.queue.send_all(&[message]).await?)
     }
 }

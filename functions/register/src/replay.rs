@@ -56,7 +56,7 @@ pub(crate) async fn one(
     let event = events::find(&events, &webhook.workspace, record.event_id)
         .await?
         .ok_or(ApiError::EventGone)?;
-    let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
+    let nonce = random::bytes()?;
     let id = DeliveryId::derive(event.id, webhook.id, Cause::Replayed(nonce));
     let due = Due::of(id, &event).because(CauseKind::Replay);
     let task = Task::new(&webhook.workspace, webhook.id, vec![due]).message()?;
@@ -85,7 +85,7 @@ pub(crate) async fn start(
         }
         None => None,
     };
-    let entropy = random::bytes().map_err(|error| ApiError::internal(&error))?;
+    let entropy = random::bytes()?;
     let job = Job::new(JobId::new(now, &entropy), asked, now);
     begin(&deliveries, &queues, &webhook, &job, latest, retention).await?;
     tracing::info!(job.id = %job.id, "began a replay");
@@ -179,10 +179,8 @@ async fn send_page(queues: &Queues, webhook: &Webhook, job: &Job) -> Result<(), 
 }
 
 async fn send(queue: &Queue, body: String, webhook: &Webhook) -> Result<(), ApiError> {
-    match queue.send(&[Message::new(body, webhook.workspace.to_string())]).await.pop() {
-        None => Ok(()),
-        Some((_, error)) => Err(ApiError::internal(&error)),
-    }
+    let message = Message::new(body, webhook.workspace.to_string());
+    queue.send_all(&[message]).await.map_err(|error| ApiError::internal(&error))
 }
 
 fn is_enabled(webhook: &Webhook) -> Result<(), ApiError> {

@@ -54,7 +54,7 @@ pub(crate) async fn send(
     let asked = SendTest::parse(&body)?;
     let webhook = named.read(&registry).await?;
     let event = event(&registry, &webhook, asked.r#type).await?;
-    let nonce = random::bytes().map_err(|error| ApiError::internal(&error))?;
+    let nonce = random::bytes()?;
     let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));
     let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;
     let subject =
@@ -90,7 +90,7 @@ async fn event(
     let is_known = own.is_some() || is_built_in;
     let known = if is_known { Vec::new() } else { registry.some_type_names(workspace).await? };
     let now = clock::now();
-    let id = EventId::new(now, &random::bytes().map_err(|error| ApiError::internal(&error))?);
+    let id = EventId::new(now, &random::bytes()?);
     Ok(sample::event(&event_type, own.as_ref(), &known, id, workspace.clone(), now)?)
 }
 
@@ -100,8 +100,7 @@ async fn own(
     event_type: &EventType,
 ) -> Result<Option<OwnEventType>, ApiError> {
     let key = (workspace.clone(), event_type.clone());
-    let mut found = registry.types_by_name([key.clone()]).await;
-    if found.unread.contains(&key) { Err(ApiError::Internal) } else { Ok(found.items.remove(&key)) }
+    Ok(registry.types_by_name([key.clone()]).await.one(&key)?)
 }
 
 async fn attempt(
@@ -111,7 +110,7 @@ async fn attempt(
     delivery: DeliveryId,
     event: &Event,
 ) -> Result<Attempt, ApiError> {
-    let span = SpanId::new(random::bytes().map_err(|error| ApiError::internal(&error))?);
+    let span = SpanId::new(random::bytes()?);
     let began = clock::now();
     let request = WebhookRequest::new(
         webhook,

@@ -226,7 +226,7 @@ pub(crate) async fn remove(
 }
 
 fn new_secret() -> Result<Secret, ApiError> {
-    random::bytes().map(Secret::new).map_err(|error| ApiError::internal(&error))
+    Ok(Secret::new(random::bytes()?))
 }
 
 /// What is written is sealed with the newest key. Where that can't be had in a moment, it stays as

@@ -61,11 +61,8 @@ pub(crate) async fn show(
         return Ok(success(StatusCode::OK, EventTypeAnswer::built_in(built_in)?));
     }
     let key = (caller.workspace.clone(), EventType::parse(name).map_err(|_| NO_TYPE)?);
-    let mut found = registry.types_by_name([key.clone()]).await;
-    if found.unread.contains(&key) {
-        return Err(ApiError::Internal);
-    }
-    Ok(success(StatusCode::OK, EventTypeAnswer::own(found.items.remove(&key).ok_or(NO_TYPE)?)?))
+    let own = registry.types_by_name([key.clone()]).await.one(&key)?.ok_or(NO_TYPE)?;
+    Ok(success(StatusCode::OK, EventTypeAnswer::own(own)?))
 }
 
 pub(crate) async fn put(
