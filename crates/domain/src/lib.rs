@@ -16,8 +16,8 @@ pub mod metrics;
 pub mod trace;
 pub mod webhook;
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use input::Invalid;
 pub use jiff::Timestamp;

@@ -1,4 +1,9 @@
-//! Webhooks and events for the tests of this crate.
+//! Webhooks and events for tests, of this crate and of others (feature `testing`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test that is wrong may panic"
+)]
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,8 +19,8 @@ use crate::{
     webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
 };
 
-/// A webhook for everything, with these further fields of its registration.
-pub(crate) fn webhook(registration: Value) -> Webhook {
+/// Makes a webhook for everything, with these further fields of its registration.
+pub fn webhook(registration: Value) -> Webhook {
     let mut body = json!({ "url": "https://example.com/", "events": ["*"] });
     body.as_object_mut().unwrap().extend(registration.as_object().unwrap().clone());
     let registration = Registration::parse(body.to_string().as_bytes(), &UrlPolicy::default());
@@ -31,15 +36,15 @@ pub(crate) fn webhook(registration: Value) -> Webhook {
     }
 }
 
-/// The nth event of a second.
-pub(crate) fn event(nth: u8, event_type: &str, data: &str) -> Event {
+/// Makes the nth event of a second, with this data.
+pub fn event(nth: u8, event_type: &str, data: &str) -> Event {
     let json = format!(
         r#"{{"id":"01896b5d-3648-7000-8000-0000000000{nth:02x}","type":"{event_type}","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","subject":"c-{nth}","data":{data}}}"#
     );
     serde_json::from_str(&json).unwrap()
 }
 
-/// A URL that a webhook may have.
-pub(crate) fn url(text: &str) -> PublicUrl {
+/// Reads a URL that a webhook may have.
+pub fn url(text: &str) -> PublicUrl {
     PublicUrl::parse(text, &UrlPolicy::default()).unwrap()
 }

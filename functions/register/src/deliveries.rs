@@ -146,30 +146,21 @@ pub(crate) fn answer(record: DeliveryRecord) -> DeliveryAnswer {
 mod tests {
     use posthaste_domain::{
         Timestamp,
-        access::workspace::Workspace,
         delivery::attempt::{Attempt, Status},
         endpoint::url::{PublicUrl, UrlPolicy},
         event::event_type::EventType,
-        id::{CauseKind, WebhookId},
-        webhook::{Registration, headers::Headers, rotation::Secrets, secret::Sealed},
+        id::CauseKind,
     };
+
+    use posthaste_domain::testing;
 
     use super::*;
 
     fn webhook(profile: &str, updated_at: i64) -> Webhook {
-        let body = serde_json::json!({
-            "url": "https://example.com/", "events": ["*"], "profile": profile,
-        })
-        .to_string();
         Webhook {
-            id: WebhookId(42),
-            workspace: Workspace::parse("acme").unwrap(),
-            settings: Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings,
-            secrets: Secrets::new(Sealed(String::new())),
-            headers: Headers::default(),
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::from_second(updated_at).unwrap(),
-            health: Default::default(),
+            ..testing::webhook(serde_json::json!({ "profile": profile }))
         }
     }
 

@@ -60,18 +60,16 @@ pub(crate) fn tasks(
 
 #[cfg(test)]
 mod tests {
+    use posthaste_domain::testing;
     use posthaste_domain::{
         Timestamp,
-        access::workspace::Workspace,
         delivery::{
             attempt::Status,
             replay::{Selection, StartReplay},
             task::MAX_DELIVERIES,
         },
-        endpoint::url::UrlPolicy,
         event::event_type::EventType,
         id::{EventId, JobId, WebhookId},
-        webhook::{Registration, headers::Headers, rotation::Secrets, secret::Sealed},
     };
     use serde_json::json;
 
@@ -82,18 +80,7 @@ mod tests {
     }
 
     fn webhook(profile: &str) -> Webhook {
-        let body = json!({ "url": "https://example.com/", "events": ["*"], "profile": profile })
-            .to_string();
-        Webhook {
-            id: WebhookId(42),
-            workspace: Workspace::parse("acme").unwrap(),
-            settings: Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings,
-            secrets: Secrets::new(Sealed(String::new())),
-            headers: Headers::default(),
-            created_at: now(),
-            updated_at: now(),
-            health: Default::default(),
-        }
+        testing::webhook(json!({ "profile": profile }))
     }
 
     fn job(selection: Selection) -> Job {

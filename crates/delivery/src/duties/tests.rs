@@ -6,11 +6,12 @@ use posthaste_domain::{
         attempt::{Progress, Status},
         task::Content,
     },
-    endpoint::url::UrlPolicy,
     event::{Event, event_type::EventPattern},
     id::{Cause, WebhookId},
-    webhook::{Registration, headers::Headers, rotation::Secrets, secret::Sealed},
 };
+
+use posthaste_domain::testing;
+use serde_json::json;
 
 use super::*;
 
@@ -19,27 +20,11 @@ fn now() -> Timestamp {
 }
 
 fn webhook(profile: &str, enabled: bool) -> Webhook {
-    let body = format!(
-        r#"{{"url":"https://example.com/","events":["*"],"profile":"{profile}","enabled":{enabled}}}"#
-    );
-    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
-    Webhook {
-        id: WebhookId(1),
-        workspace: Workspace::parse("acme").unwrap(),
-        settings,
-        secrets: Secrets::new(Sealed(String::new())),
-        headers: Headers::default(),
-        created_at: now(),
-        updated_at: now(),
-        health: Default::default(),
-    }
+    testing::webhook(json!({ "profile": profile, "enabled": enabled }))
 }
 
 fn event(nth: u8) -> Event {
-    let json = format!(
-        r#"{{"id":"01896b5d-3648-7000-8000-0000000000{nth:02x}","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{{}}}}"#
-    );
-    serde_json::from_str(&json).unwrap()
+    testing::event(nth, "order.created", "{}")
 }
 
 fn delivery(nth: u8) -> DeliveryId {

@@ -1,14 +1,11 @@
 //! The health of a webhook.
 
+use posthaste_domain::testing;
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
-    endpoint::{
-        health::{Disabled, Reason},
-        url::UrlPolicy,
-    },
+    endpoint::health::{Disabled, Reason},
     id::WebhookId,
-    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
+    webhook::Webhook,
 };
 use posthaste_store::Registry;
 
@@ -19,16 +16,11 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn webhook() -> Webhook {
-    let body = br#"{"url":"https://example.com/","events":["*"]}"#;
     Webhook {
         id: WebhookId(7),
-        workspace: Workspace::parse("acme").unwrap(),
-        settings: Registration::parse(body, &UrlPolicy::default()).unwrap().settings,
-        secrets: Secrets::new(Sealed(String::new())),
-        headers: Headers::default(),
         created_at: at(0),
         updated_at: at(0),
-        health: Default::default(),
+        ..testing::webhook(serde_json::json!({}))
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use posthaste_domain::testing;
 use posthaste_domain::{
     Timestamp,
     access::workspace::Workspace,
-    endpoint::{health::Health, url::UrlPolicy},
     fanout::subscription::Subscription,
     id::WebhookId,
-    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
+    webhook::{Webhook, rotation::Secrets, secret::Sealed},
 };
 use posthaste_store::{Registry, Written};
 use serde_json::json;
@@ -21,17 +21,12 @@ fn workspace() -> Workspace {
 }
 
 fn webhook(id: u64, pattern: &str) -> Webhook {
-    let body = json!({ "url": "https://example.com/", "events": [pattern] }).to_string();
-    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
     Webhook {
         id: WebhookId(id),
-        workspace: workspace(),
-        settings,
         secrets: Secrets::new(Sealed(format!("sealed {id}"))),
-        headers: Headers::default(),
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
-        health: Health::default(),
+        ..testing::webhook(json!({ "events": [pattern] }))
     }
 }
 

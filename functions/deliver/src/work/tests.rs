@@ -13,6 +13,8 @@ use posthaste_domain::{
     },
 };
 
+use posthaste_domain::testing;
+
 use super::*;
 
 fn client(id: u64, profile: &str) -> Client {
@@ -40,10 +42,7 @@ fn client(id: u64, profile: &str) -> Client {
 
 fn event(nth: u8, bytes: usize) -> Event {
     let data = format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes));
-    let json = format!(
-        r#"{{"id":"01896b5d-3648-7000-8000-0000000000{nth:02x}","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{data}}}"#
-    );
-    serde_json::from_str(&json).unwrap()
+    testing::event(nth, "order.created", &data)
 }
 
 fn work<'f>(at: usize, client: &'f Client, events: &[u8], is_fresh: bool) -> Work<'f> {

@@ -1,12 +1,9 @@
-use posthaste_domain::{
-    Timestamp,
-    delivery::task::Content,
-    endpoint::url::UrlPolicy,
-    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
-};
+use posthaste_domain::{delivery::task::Content, webhook::Webhook};
 use serde_json::json;
 
 use posthaste_store::CallEvent;
+
+use posthaste_domain::testing;
 
 use super::*;
 use crate::routes::Routed;
@@ -16,30 +13,13 @@ fn workspace() -> Workspace {
 }
 
 fn webhook(id: u64, settings: serde_json::Value) -> Webhook {
-    let mut body = json!({ "url": "https://example.com/", "events": ["*"] });
-    body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-    let body = body.to_string();
-    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
-    let at = Timestamp::UNIX_EPOCH;
-    Webhook {
-        id: WebhookId(id),
-        workspace: workspace(),
-        settings,
-        secrets: Secrets::new(Sealed(String::new())),
-        headers: Headers::default(),
-        created_at: at,
-        updated_at: at,
-        health: Default::default(),
-    }
+    Webhook { id: WebhookId(id), ..testing::webhook(settings) }
 }
 
 pub(crate) fn arrived(record: usize, name: &str, data: &str) -> Arrived {
-    let json = format!(
-        r#"{{"id":"01896b5d-3648-7000-8000-0000000000{record:02x}","type":"{name}","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{data}}}"#
-    );
     Arrived {
         record,
-        event: serde_json::from_str::<Event>(&json).unwrap().into(),
+        event: testing::event(u8::try_from(record).unwrap(), name, data).into(),
         is_stored: false,
         share: Share::ALL,
         only: Vec::new(),
