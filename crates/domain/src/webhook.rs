@@ -128,6 +128,11 @@ impl Webhook {
         }
     }
 
+    /// Returns whether one request can carry several events.
+    pub fn batches(&self) -> bool {
+        self.settings.max_events_per_request() > 1
+    }
+
     /// Returns the longest wait that an answer's `Retry-After` can ask for. Zero means that the
     /// header does not count.
     pub fn max_retry_after(&self) -> Duration {

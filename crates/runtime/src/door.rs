@@ -35,12 +35,16 @@ pub struct Door {
     registry: Registry,
     known: Arc<Mutex<KnownKeys>>,
     limiter: Limiter,
+    /// The bucket of a workspace that its calls take from.
+    bucket: fn(Workspace) -> Bucket,
 }
 
 impl Door {
-    /// `limit` is how many calls a second the keys of a workspace may make together.
-    pub fn new(limit: Option<Limit>, registry: Registry) -> Self {
-        Self { limiter: Limiter::new(limit, registry.clone()), registry, known: Arc::default() }
+    /// `limit` is how many calls a second the keys of a workspace may make together, which take
+    /// from `bucket`.
+    pub fn new(limit: Option<Limit>, bucket: fn(Workspace) -> Bucket, registry: Registry) -> Self {
+        let limiter = Limiter::new(limit, registry.clone());
+        Self { registry, known: Arc::default(), limiter, bucket }
     }
 
     /// Looks the key up, and counts a call of its workspace.
@@ -48,7 +52,7 @@ impl Door {
         let info = self.look_up(key.hash()).await?.ok_or(ApiError::Unauthorized)?;
         // A call that nobody weighs has no place to write this down.
         let _ = CALLER.try_with(|caller| caller.set(info.workspace.clone()));
-        self.limiter.admit(&Bucket::Calls(info.workspace.clone()), 1).await.map_err(|over| {
+        self.limiter.admit(&(self.bucket)(info.workspace.clone()), 1).await.map_err(|over| {
             if over.is_new {
                 tracing::info!(
                     key.id = %info.id, workspace = %info.workspace,
@@ -94,7 +98,7 @@ pub async fn weigh(State(door): State<Door>, request: Request, next: Next) -> Re
         read_units::counted(CALLER.scope(OnceLock::new(), named)).await;
     let weight = tokens::weight(units);
     if let Some(caller) = caller.filter(|_| weight > 0) {
-        door.limiter.charge(&Bucket::Calls(caller), weight).await;
+        door.limiter.charge(&(door.bucket)(caller), weight).await;
     }
     response
 }

@@ -14,7 +14,7 @@ use posthaste_runtime::{
     limiter::Limiter,
     telemetry,
 };
-use posthaste_store::Registry;
+use posthaste_store::{Bucket, Registry};
 
 #[derive(Clone, axum::extract::FromRef)]
 struct State {
@@ -32,7 +32,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let sdk = aws::load()?;
     let registry = Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?);
     let checks = Checks::default();
-    let door = Door::new(config::call_limit()?, registry.clone());
+    let door = Door::new(config::call_limit()?, Bucket::PublishingCalls, registry.clone());
     let state = State {
         limiter: Limiter::new(config::publish_limit()?, registry.clone()),
         registry,

@@ -107,7 +107,7 @@ pub(crate) async fn find(
 fn is_as_sent(webhook: &Webhook, record: &DeliveryRecord) -> bool {
     let Some(attempt) = record.attempts.last() else { return false };
     let Webhook { created_at, updated_at, .. } = webhook;
-    (updated_at == created_at || *updated_at + SETTLED <= attempt.at) && !webhook.format().batches()
+    (updated_at == created_at || *updated_at + SETTLED <= attempt.at) && !webhook.batches()
 }
 
 fn request(

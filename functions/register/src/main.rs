@@ -32,7 +32,7 @@ use posthaste_runtime::{
     telemetry,
 };
 use posthaste_sender::Sender;
-use posthaste_store::{Deliveries, Events, Registry};
+use posthaste_store::{Bucket, Deliveries, Events, Registry};
 use replay::Queues;
 use send_test::Tester;
 use webhooks::MostWebhooks;
@@ -60,7 +60,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let url_policy = config::url_policy()?;
     let deliveries = Deliveries::new(dynamodb.clone(), config::text("DELIVERIES_TABLE")?);
     let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
-    let door = Door::new(config::call_limit()?, registry.clone());
+    let door = Door::new(config::call_limit()?, Bucket::Calls, registry.clone());
     let shared = Shared {
         registry,
         events: Events::new(dynamodb, config::text("EVENTS_TABLE")?),

@@ -17,7 +17,7 @@ use posthaste_runtime::{
     door::{self, Door},
     telemetry,
 };
-use posthaste_store::Registry;
+use posthaste_store::{Bucket, Registry};
 
 #[derive(Clone, FromRef)]
 struct Shared {
@@ -31,7 +31,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let registry = Registry::new(aws::dynamodb(&aws::load()?), config::text("REGISTRY_TABLE")?);
     let checks = Checks::default();
-    let door = Door::new(config::call_limit()?, registry.clone());
+    let door = Door::new(config::call_limit()?, Bucket::Calls, registry.clone());
     let shared = Shared { registry, checks: checks.clone(), door: door.clone() };
     let routes = Router::new()
         .route("/api/v1/event-types", get(event_types::list))

@@ -5,7 +5,7 @@
 //!              ┌──────┐
 //!              ▼      │
 //! (queued) ─▶ pending ┴─▶ succeeded        the endpoint took it; final
-//!     │          ├──────▶ exhausted        no try is left; a dead letter was sent. A redriven one gets one more attempt
+//!     │          ├──────▶ exhausted        no try is left; a dead letter was sent, if the webhook wants them. A redriven one gets one more attempt
 //!     └──────────┴──────▶ skipped          the webhook was paused or disabled when its turn came, or its backlog was full
 //! ```
 //!

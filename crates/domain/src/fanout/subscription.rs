@@ -71,7 +71,7 @@ impl Subscription {
             timing: settings.timing,
             filters: settings.filters.clone(),
             holds: settings.hold_anything(),
-            batches: settings.format().batches(),
+            batches: settings.max_events_per_request() > 1,
         }
     }
 

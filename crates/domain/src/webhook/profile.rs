@@ -11,6 +11,10 @@
 //! | `cloudevents` | `cloudevents` | 2xx | standard | none | counts | by 410, by days of failures |
 //! | `slack` | `slack` | 200 with the body `ok` | standard | 1 a second | counts | by 410, by days of failures |
 //!
+//! One thing is the same for all: an endpoint that keeps timing out is left alone for a while, and a
+//! slow one takes turns, because no webhook may hold up others (`endpoint::lane`). So a retry of
+//! `spektr` can come later than a second after the attempt before.
+//!
 //! `spectra` fires and forgets, so it has no dead letters, and its one signature is the old
 //! secret's until a rotation has ended. `spektr` has smaller requests, as the receivers of its
 //! document take 100 kB.
@@ -129,7 +133,7 @@ impl Profile {
     /// documents' receivers use, takes 100 kB.
     pub fn max_request_bytes(self) -> u32 {
         match self {
-            Self::Spektr => 96 * 1024,
+            Self::Spektr | Self::SpektrV1 => 96 * 1024,
             _ => MAX_BODY_BYTES as u32,
         }
     }

@@ -24,6 +24,10 @@ pub struct Secrets<S> {
     /// Those before it, newest first. Some may have ended.
     #[serde(default = "Vec::new")]
     pub older: Vec<Older<S>>,
+    /// True if the newest took over without an overlap. Then it is what a header with room for one
+    /// signature has, whatever an earlier rotation promised: the one before it may have leaked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_once: bool,
 }
 
 /// A secret that another one has followed.
@@ -38,7 +42,7 @@ pub struct Older<S> {
 impl<S> Secrets<S> {
     /// The secrets of a new webhook.
     pub fn new(current: S) -> Self {
-        Self { current, older: Vec::new() }
+        Self { current, older: Vec::new(), at_once: false }
     }
 
     /// All of them, newest first.
@@ -52,9 +56,10 @@ impl<S> Secrets<S> {
         std::iter::once(&self.current).chain(valid.map(|older| &older.secret))
     }
 
-    /// The oldest of those that sign `now`.
+    /// The oldest of those that sign `now`, or the newest if it took over at once.
     pub fn oldest(&self, now: Timestamp) -> &S {
-        self.signing(now).last().unwrap_or(&self.current)
+        let oldest = self.signing(now).last().filter(|_| !self.at_once);
+        oldest.unwrap_or(&self.current)
     }
 
     /// Without those that have ended.
@@ -71,7 +76,7 @@ impl<S> Secrets<S> {
     /// promised is kept: the others end when they were to end. So it is refused when [`MAX_OLDER`]
     /// are valid already, unless there is no overlap, which is always possible.
     pub fn rotate(self, new: S, now: Timestamp, overlap: Duration) -> Result<Self, Invalid> {
-        let Self { current, mut older } = self.pruned(now);
+        let Self { current, mut older, .. } = self.pruned(now);
         if !overlap.is_zero() {
             if let Some(first_end) =
                 older.iter().map(|older| older.until).min().filter(|_| older.len() >= MAX_OLDER)
@@ -89,7 +94,8 @@ impl<S> Secrets<S> {
             // Whole seconds of at most a week.
             older.insert(0, Older { secret: current, until: now + overlap });
         }
-        Ok(Self { current: new, older })
+        let at_once = overlap.is_zero() && !older.is_empty();
+        Ok(Self { current: new, older, at_once })
     }
 
     /// The same secrets in another form.
@@ -102,7 +108,8 @@ impl<S> Secrets<S> {
             .older
             .iter()
             .map(|older| Ok(Older { secret: convert(&older.secret)?, until: older.until }));
-        Ok(Secrets { current, older: older.collect::<Result<_, E>>()? })
+        let older = older.collect::<Result<_, E>>()?;
+        Ok(Secrets { current, older, at_once: self.at_once })
     }
 }
 

@@ -201,12 +201,15 @@ impl Settings {
     }
 
     /// The URL has a limit of its own and grows when it is sealed, `enabled` is a byte longer when
-    /// it is false, and `hasHeld` is no choice of the owner's. None of them counts, or a webhook
-    /// that was registered could be too large to be paused.
+    /// it is false, and `hasHeld` is no choice of the owner's. Nor is a field that is null, which a
+    /// version may have added. None of them counts, or a webhook that was registered could be too
+    /// large to be paused.
     fn measured_bytes(&self) -> serde_json::Result<usize> {
         let mut json = serde_json::to_value(self)?;
         if let Some(settings) = json.as_object_mut() {
-            settings.retain(|name, _| !matches!(name.as_str(), "url" | "enabled" | "hasHeld"));
+            settings.retain(|name, value| {
+                !value.is_null() && !matches!(name.as_str(), "url" | "enabled" | "hasHeld")
+            });
         }
         Ok(serde_json::to_string(&json)?.len())
     }

@@ -31,9 +31,12 @@ const LIFE: Duration = Duration::from_secs(60 * 60);
 pub enum Bucket {
     /// The events that a workspace publishes.
     Publishing(Workspace),
-    /// The calls that the API keys of a workspace make, all together. A limit for each key would
-    /// be none for a workspace, which can make as many keys as it likes.
+    /// The calls that the API keys of a workspace make, all together, beside those that publish. A
+    /// limit for each key would be none for a workspace, which can make as many keys as it likes.
     Calls(Workspace),
+    /// The publishing calls that the API keys of a workspace make, all together: what is spent on
+    /// reading must not keep events from being taken.
+    PublishingCalls(Workspace),
 }
 
 impl Bucket {
@@ -43,6 +46,7 @@ impl Bucket {
         match self {
             Self::Publishing(workspace) => key(format!("publish#{workspace}"), "limit"),
             Self::Calls(workspace) => key(format!("calls#{workspace}"), "limit"),
+            Self::PublishingCalls(workspace) => key(format!("calls#{workspace}"), "publishing"),
         }
     }
 }

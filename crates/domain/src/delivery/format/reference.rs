@@ -24,16 +24,14 @@ const TYPES: [&str; 13] = [
     "step_submit",
 ];
 
-/// The reference of an event, which may be in its `data` alone. One that is no text is none.
+/// The reference of an event: that of its `data`, which version 2 shows, or else the one beside it.
+/// One that is no text is none.
 pub(super) fn of(event: &Event) -> Option<Cow<'_, str>> {
-    match &event.reference {
-        Some(reference) => Some(reference.into()),
-        None => input::members(&event.data)
-            .into_iter()
-            .rfind(|(name, _)| name == "reference")
-            .and_then(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok())
-            .map(Cow::Owned),
-    }
+    let in_data = input::members(&event.data)
+        .into_iter()
+        .rfind(|(name, _)| name == "reference")
+        .and_then(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok());
+    in_data.map(Cow::Owned).or_else(|| event.reference.as_deref().map(Cow::Borrowed))
 }
 
 /// The `data` of an event, with its reference as the last member where the document prints one
@@ -96,7 +94,10 @@ mod tests {
         let event = testing::event(1, "process_run_start", r#"{"reference":"in data"}"#);
         assert_eq!(of(&event).as_deref(), Some("in data"));
         let given = Event { reference: Some("beside".to_owned()), ..event };
-        assert_eq!(of(&given).as_deref(), Some("beside"));
-        assert_eq!(of(&testing::event(1, "process_run_start", r#"{"reference":7}"#)), None);
+        assert_eq!(of(&given).as_deref(), Some("in data"), "as version 2 shows it");
+        let number = testing::event(1, "process_run_start", r#"{"reference":7}"#);
+        assert_eq!(of(&number), None);
+        let beside = Event { reference: Some("beside".to_owned()), ..number };
+        assert_eq!(of(&beside).as_deref(), Some("beside"));
     }
 }

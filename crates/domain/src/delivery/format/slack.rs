@@ -4,8 +4,9 @@
 //!
 //! An event becomes a section with its title (linked where `data` has an address), whom it is about
 //! and its first plain members, and a line with its type, time and id. Lists, objects and what
-//! exceeds a limit are left out: the message is for people. So are members that are credentials,
-//! such as a token or the address of a form that a token opens: a channel has many readers.
+//! exceeds a limit are left out: the message is for people. So are members that look like
+//! credentials by their names, such as a token or the address of a form that a token opens: a
+//! channel has many readers.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -30,18 +31,28 @@ const MAX_LABEL_CHARS: usize = 50;
 const MAX_VALUE_CHARS: usize = 200;
 const MAX_TITLE_CHARS: usize = 150;
 const MAX_LINK_BYTES: usize = 1000;
-/// Names of credentials end with one of these, written without signs between words.
-const CREDENTIALS: [&str; 9] = [
+/// Names of credentials end with one of these, written without signs and digits.
+const CREDENTIALS: [&str; 17] = [
     "token",
+    "tokenvalue",
     "secret",
     "password",
+    "passphrase",
     "passcode",
+    "pwd",
     "otp",
     "apikey",
+    "secretkey",
+    "privatekey",
+    "accesskey",
     "authorization",
+    "cookie",
     "signature",
     "jwt",
+    "bearer",
 ];
+/// So are parameters of an address called that are credentials, besides those of [`CREDENTIALS`].
+const PARAMETERS: [&str; 5] = ["sig", "key", "code", "auth", "access"];
 
 /// A message to a Slack channel. Its blocks are Slack's own business: Block Kit.
 #[derive(Serialize)]
@@ -104,10 +115,10 @@ fn blocks(event: &Event) -> [Block; 2] {
     let mut first_link = None;
     let mut fields = Vec::new();
     for (name, raw) in input::members(&event.data) {
-        if is_credential(&name) {
+        let Some(value) = plain(raw) else { continue };
+        if is_credential(&name) && !matches!(value.as_str(), "true" | "false") {
             continue;
         }
-        let Some(value) = plain(raw) else { continue };
         if has_credential(&value) {
             continue;
         }
@@ -135,19 +146,41 @@ fn blocks(event: &Event) -> [Block; 2] {
 
 /// Tells if a member or a parameter of this name is a credential: its last word says so.
 fn is_credential(name: &str) -> bool {
-    let letters: String =
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let letters = letters(name);
     CREDENTIALS.iter().any(|credential| letters.ends_with(credential))
 }
 
-/// Tells if a value is an address with a credential: a user's password, or a parameter of the query
-/// or of the fragment.
-fn has_credential(value: &str) -> bool {
-    let Ok(url) = Url::parse(value) else { return false };
+fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase()
+}
+
+/// Tells if a text has an address with a credential: a user, or a parameter of the query or of the
+/// fragment. The address may be anywhere in the text, and without its scheme.
+fn has_credential(text: &str) -> bool {
+    text.split_whitespace().any(|word| {
+        let address = word.trim_matches(|char: char| !char.is_alphanumeric() && char != '/');
+        match address.contains("://") {
+            true => is_open(address),
+            false => address.contains('?') && is_open(&format!("https://{address}")),
+        }
+    })
+}
+
+fn is_open(address: &str) -> bool {
+    let Ok(url) = Url::parse(address) else { return false };
     let fragment = url.fragment().unwrap_or_default();
-    url.password().is_some()
-        || url.query_pairs().any(|(name, _)| is_credential(&name))
-        || form_urlencoded::parse(fragment.as_bytes()).any(|(name, _)| is_credential(&name))
+    !url.username().is_empty()
+        || url.password().is_some()
+        || url.query_pairs().any(|(name, value)| is_open_parameter(&name, &value))
+        || form_urlencoded::parse(fragment.as_bytes())
+            .any(|(name, value)| is_open_parameter(&name, &value))
+}
+
+/// An address may have another one as a parameter.
+fn is_open_parameter(name: &str, value: &str) -> bool {
+    is_credential(name)
+        || PARAMETERS.contains(&letters(name).as_str())
+        || (value.contains("://") && is_open(value))
 }
 
 fn field(name: &str, value: &str) -> Text {

@@ -255,12 +255,16 @@ fn slack_shows_no_credential() {
         "token": "t-1", "apiKey": "t-2", "access_token": "t-3", "clientSecret": "t-4",
         "loopUrl": "https://example.com/form?token=t-5", "callback": "https://u:t-6@example.com/",
         "open": "https://example.com/form#access_token=t-7",
-        "file": "https://example.com/f?X-Amz-Signature=t-8",
+        "file": "https://example.com/f?X-Amz-Signature=t-8", "secretKey": "t-9",
+        "loopMessage": "Please open https://example.com/form?token=t-10.",
+        "bare": "actions.example.com/form?token=t-11", "user": "https://t-12@example.com/",
+        "next": "https://example.com/?next=https%3A%2F%2Fexample.com%2F%3Ftoken%3Dt-13",
+        "blob": "https://example.com/b?sig=t-14", "token2": "t-15", "hasSignature": true,
         "tokens": 9, "page": "https://example.com/orders?token_count=1",
     });
     let body = text(Format::Slack, &[testing::event(1, "order.created", &data.to_string())]);
     assert!(!body.contains("t-"), "{body}");
-    assert!(body.contains("*Tokens*\\n9"), "{body}");
+    assert!(body.contains("*Tokens*\\n9") && body.contains("*Has signature*\\ntrue"), "{body}");
     assert!(body.contains("<https://example.com/orders?token_count=1|"), "{body}");
 }
 
