@@ -4,7 +4,7 @@
 //! write says that there is news and from when, then the event is published, then a write says that
 //! it was. The event's id comes from the first write, and a refused one publishes nothing. So if
 //! the function dies between, the same event is published again: the news of failures with a later
-//! failure, and the news of a disabling by whoever reads the webhook next.
+//! failure, and the news of a disabling by whoever reads the webhook a few seconds later.
 //!
 //! Health that can't be written holds up no delivery: the next attempt tells the same.
 
@@ -103,7 +103,7 @@ impl Courier {
         };
         let failing = Operation::Failing { since: Some(since), at, error: attempt.error.as_ref() };
         self.publish([failing], webhook).await?;
-        Ok(self.registry.note_announced(webhook).await?)
+        Ok(self.registry.note_announced(webhook, at).await?)
     }
 
     async fn disable(
@@ -129,7 +129,8 @@ impl Courier {
     /// Publishes the news that a webhook was disabled, if the function that disabled it died before
     /// it could note that it did.
     pub async fn tell_untold_disabling(&self, webhook: &Webhook) {
-        if let Some(disabled) = webhook.health.disabled.filter(|disabled| !disabled.is_told) {
+        let now = clock::now();
+        if let Some(disabled) = webhook.health.disabled.filter(|it| it.has_to_be_told(now)) {
             self.tell_disabling(webhook, webhook.health.failing_since, disabled).await;
         }
     }

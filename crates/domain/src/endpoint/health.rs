@@ -19,6 +19,10 @@ pub const FAILURES_TO_ANNOUNCE: u32 = 5;
 const SUCCESS_IS_FRESH_FOR: Duration = Duration::from_secs(300);
 /// A failure that changes nothing is noted again when the last noted one is older than this.
 const FAILURE_IS_FRESH_FOR: Duration = Duration::from_secs(10);
+/// The news of a disabling is left to the function that disabled the webhook for this time. It is
+/// shorter than what is left of a message's visibility timeout when its function dies, so that the
+/// message of a dead function finds the news old enough.
+const LEFT_TO_ITS_FUNCTION: Duration = Duration::from_secs(5);
 /// The status by which an endpoint says that it is gone for good (RFC 9110, section 15.5.11).
 const GONE: u16 = 410;
 
@@ -48,6 +52,14 @@ pub struct Disabled {
     pub reason: Reason,
     /// False as long as it is not noted that `webhook.disabled` was published.
     pub is_told: bool,
+}
+
+impl Disabled {
+    /// Tells whether a function that reads the webhook publishes the news of its disabling. The
+    /// function that disabled it does so at once, so the others leave it the time to.
+    pub fn has_to_be_told(&self, now: Timestamp) -> bool {
+        !self.is_told && now >= self.at + LEFT_TO_ITS_FUNCTION
+    }
 }
 
 /// The reason why a webhook was disabled.
@@ -182,6 +194,15 @@ mod tests {
         let health = Health { failing_since: Some(at(0)), failures: 1, ..Health::default() };
         let consequences = health.consequences(Some(410), POLICING, at(0));
         assert_eq!(consequences, [Consequence::Disable(Reason::Gone)]);
+    }
+
+    #[test]
+    fn the_news_of_a_disabling_is_left_to_its_function_for_a_moment() {
+        let untold = Disabled { is_told: false, ..disabled(100, Reason::Gone) };
+        let after =
+            |disabled: Disabled| [100, 104, 105].map(|now| disabled.has_to_be_told(at(now)));
+        assert_eq!(after(untold), [false, false, true]);
+        assert_eq!(after(disabled(100, Reason::Gone)), [false; 3]);
     }
 
     #[test]

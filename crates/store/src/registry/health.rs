@@ -18,12 +18,13 @@ use crate::{
 };
 
 /// All of it but the last success, as an update forgets it, with what the version before kept here.
-pub(super) const FORGET: [&str; 11] = [
+pub(super) const FORGET: [&str; 12] = [
     "failingSince",
     "lastFailureAt",
     "failures",
     "announced",
     "announcingAt",
+    "announcingSince",
     "disabledAt",
     "disabledReason",
     "disablingUntold",
@@ -33,11 +34,12 @@ pub(super) const FORGET: [&str; 11] = [
 ];
 
 /// The attributes that failures begin and a success ends.
-const ENDED_BY_SUCCESS: [&str; 7] = [
+const ENDED_BY_SUCCESS: [&str; 8] = [
     "failingSince",
     "failures",
     "announced",
     "announcingAt",
+    "announcingSince",
     "timeouts",
     "closedUntil",
     "closings",
@@ -80,21 +82,34 @@ impl Registry {
         failing_since: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
+        let since = text(failing_since.to_string());
+        // A version that does not know these attributes leaves those of earlier failures behind.
         let update = health_of(webhook)
-            .set_if_absent("announcingAt", text(now.to_string()))
-            .only_if(Condition::Is("failingSince", text(failing_since.to_string())))
-            .only_if(Condition::Absent("announced"));
+            .set("announcingAt", text(now.to_string()))
+            .set("announcingSince", since.clone())
+            .only_if(Condition::Is("failingSince", since.clone()))
+            .only_if(Condition::Absent("announced"))
+            .only_if(Condition::Any(vec![
+                Condition::Absent("announcingSince"),
+                Condition::IsNot("announcingSince", since),
+            ]));
         match self.table.update_and_read(update, ReturnValue::AllNew).await? {
-            Outcome::Done(item) => item.parsed("announcingAt").map(Some),
-            Outcome::Refused(_) => Ok(None),
+            Outcome::Done(_) => Ok(Some(now)),
+            Outcome::Refused(None) => Ok(None),
+            Outcome::Refused(Some(item)) => begun_before(&item, failing_since),
         }
     }
 
-    /// Notes that the failures have been announced.
-    pub async fn note_announced(&self, webhook: &Webhook) -> Result<(), StoreError> {
+    /// Notes that the announcement that began at this time was made. Nothing is noted if a success
+    /// has ended its failures since: later ones are announced by themselves.
+    pub async fn note_announced(
+        &self,
+        webhook: &Webhook,
+        announcing_at: Timestamp,
+    ) -> Result<(), StoreError> {
         let update = health_of(webhook)
             .set("announced", AttributeValue::Bool(true))
-            .only_if(Condition::Present("failingSince"));
+            .only_if(Condition::Is("announcingAt", text(announcing_at.to_string())));
         self.table.update(update).await.map(drop)
     }
 
@@ -137,6 +152,16 @@ impl Registry {
             .only_if(Condition::Is("disabledAt", text(disabled_at.to_string())));
         self.table.update(update).await.map(drop)
     }
+}
+
+/// The time at which the announcement of the failures since this time began, if it is under way.
+fn begun_before(item: &Item, failing_since: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let failing: Option<Timestamp> = item.optional("failingSince", Item::parsed)?;
+    let announcing: Option<Timestamp> = item.optional("announcingSince", Item::parsed)?;
+    if item.has("announced") || [failing, announcing] != [Some(failing_since); 2] {
+        return Ok(None);
+    }
+    item.parsed("announcingAt").map(Some)
 }
 
 fn health_of(webhook: &Webhook) -> Update {

@@ -1,5 +1,6 @@
 //! The health of a webhook.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use posthaste_domain::testing;
 use posthaste_domain::{
     Timestamp,
@@ -87,11 +88,37 @@ async fn failures_that_are_announced_again_have_the_time_of_the_first_announceme
         let announcing = registry.begin_announcing(&webhook, at(1), at(second)).await.unwrap();
         assert_eq!(announcing, Some(at(5)));
     }
-    registry.note_announced(&webhook).await.unwrap();
+    registry.note_announced(&webhook, at(5)).await.unwrap();
     assert_eq!(registry.begin_announcing(&webhook, at(1), at(11)).await.unwrap(), None);
     registry.note_success(&webhook, at(12)).await.unwrap();
     registry.count_failure(&webhook, at(13)).await.unwrap();
     assert_eq!(registry.begin_announcing(&webhook, at(1), at(14)).await.unwrap(), None);
     let announcing = registry.begin_announcing(&webhook, at(13), at(15)).await.unwrap();
     assert_eq!(announcing, Some(at(15)), "those are other failures");
+    registry.note_announced(&webhook, at(5)).await.unwrap();
+    let announcing = registry.begin_announcing(&webhook, at(13), at(16)).await.unwrap();
+    assert_eq!(announcing, Some(at(15)), "that was the announcement of the failures before");
+}
+
+#[tokio::test]
+async fn an_announcement_that_another_version_left_behind_is_not_that_of_later_failures() {
+    let client = table::create().await;
+    let registry = Registry::new(client.clone(), table::NAME);
+    let webhook = webhook();
+    registry.insert_webhook(&webhook, 1000).await.unwrap();
+    registry.count_failure(&webhook, at(10)).await.unwrap();
+    let leave_behind = client
+        .update_item()
+        .table_name(table::NAME)
+        .key("pk", AttributeValue::S("workspace#acme".to_owned()))
+        .key("sk", AttributeValue::S("webhook#00000000000000000007".to_owned()))
+        .update_expression("SET announcingAt = :at, announcingSince = :since")
+        .condition_expression("attribute_exists(failingSince)")
+        .expression_attribute_values(":at", AttributeValue::S(at(5).to_string()))
+        .expression_attribute_values(":since", AttributeValue::S(at(1).to_string()));
+    leave_behind.send().await.unwrap();
+    for second in [15, 20] {
+        let announcing = registry.begin_announcing(&webhook, at(10), at(second)).await.unwrap();
+        assert_eq!(announcing, Some(at(15)));
+    }
 }

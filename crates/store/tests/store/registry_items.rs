@@ -60,8 +60,9 @@ async fn webhooks_and_their_index() {
         registry.count_failure(&failing, at(second)).await.unwrap();
         registry.count_failure(&changed, at(second)).await.unwrap();
     }
-    registry.note_announced(&failing).await.unwrap();
-    registry.note_announced(&all).await.unwrap();
+    registry.begin_announcing(&failing, at(10), at(12)).await.unwrap();
+    registry.note_announced(&failing, at(12)).await.unwrap();
+    registry.note_announced(&all, at(12)).await.unwrap();
     registry.disable(&failing, Reason::Gone, None, at(20)).await.unwrap();
     registry.note_disabling_told(&failing, at(20)).await.unwrap();
     registry.begin_announcing(&changed, at(10), at(19)).await.unwrap();
