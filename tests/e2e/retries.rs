@@ -79,6 +79,26 @@ async fn a_redriven_dead_letter_gets_another_attempt() {
 }
 
 #[tokio::test]
+async fn a_letter_that_is_sent_back_in_vain_is_written_again_although_its_webhook_keeps_none() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_failing("mine", &["*"], 500, 100).await;
+    posthaste.api.publish("order.created", json!({})).await;
+    posthaste.deliveries(&webhook, "exhausted", 1).await;
+    let name = posthaste.queue("ExhaustedDeliveriesQueueUrl");
+    posthaste_tests::eventually("the dead letter is there", async || {
+        (posthaste.system.metrics().queues[&name].visible == 1).then_some(())
+    })
+    .await;
+    let path = format!("/webhooks/{}", webhook["id"]);
+    posthaste.api.ok(reqwest::Method::PATCH, &path, json!({ "deadLetters": false })).await;
+    posthaste.redrive("ExhaustedDeliveriesQueue").await;
+    posthaste.arrived("mine", 5).await;
+    let letter = posthaste.receive("ExhaustedDeliveriesQueueUrl").await;
+    let delivery = posthaste.deliveries(&webhook, "exhausted", 1).await.remove(0);
+    assert!(letter.body.contains(delivery["id"].as_str().unwrap()), "{}", letter.body);
+}
+
+#[tokio::test]
 async fn a_timeout_a_refused_connection_and_a_redirect_are_failures_with_their_reasons() {
     let posthaste = Posthaste::start().await;
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

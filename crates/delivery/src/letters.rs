@@ -3,9 +3,9 @@
 //! says that no try is left.
 //!
 //! A delivery that ran out of attempts is its receiver's failure: its letter goes to the queue of
-//! exhausted deliveries, which no alarm watches, unless its webhook keeps no dead letters. A
-//! delivery whose event is gone is a fault of ours: its letter goes to the dead-letter queue, and
-//! the alarm tells a person.
+//! exhausted deliveries, which no alarm watches, unless its webhook keeps no dead letters. A letter
+//! that somebody sent back is written again all the same. A delivery whose event is gone is a fault
+//! of ours: its letter goes to the dead-letter queue, and the alarm tells a person.
 
 use std::collections::BTreeSet;
 
@@ -43,18 +43,20 @@ impl Courier {
             return BTreeSet::new();
         }
         let all = exhausted.iter().map(|pending| pending.source).collect();
-        let deliveries = exhausted
+        let keeps_letters = webhook.settings.dead_letters();
+        let deliveries: Vec<Due<'_>> = exhausted
             .iter()
+            .filter(|pending| pending.leaves_a_letter(keeps_letters))
             .map(|pending| Due::of(pending.id, &pending.event).because(pending.cause))
             .collect();
         let why = failure.map_or("no attempt is left", |failure| &failure.message);
-        if webhook.settings.dead_letters()
-            && !self
-                .bury(&self.exhausted, webhook, deliveries, batch, DeadLetterReason::Exhausted, why)
-                .await
+        let reason = DeadLetterReason::Exhausted;
+        if !deliveries.is_empty()
+            && !self.bury(&self.exhausted, webhook, deliveries, batch, reason, why).await
         {
             return all;
         }
+        log_given_up(exhausted.len(), reason);
         let mut news = Vec::new();
         for pending in exhausted {
             if !catalogue::is_operational(&pending.event.event_type) {
@@ -96,13 +98,11 @@ impl Courier {
             .iter()
             .map(|gone| Due::of_stored(gone.id, gone.event, 0).because(gone.cause))
             .collect();
-        let why = "the event is no longer stored";
-        if !self
-            .bury(&self.dead_letters, webhook, deliveries, batch, DeadLetterReason::EventGone, why)
-            .await
-        {
+        let (reason, why) = (DeadLetterReason::EventGone, "the event is no longer stored");
+        if !self.bury(&self.dead_letters, webhook, deliveries, batch, reason, why).await {
             return gone.iter().map(|gone| gone.source).collect();
         }
+        log_given_up(gone.len(), reason);
         let records = &self.deliveries.records;
         let marking = stream::iter(gone).map(async |gone| {
             let marked =
@@ -134,23 +134,19 @@ impl Courier {
         why: &str,
     ) -> bool {
         let Webhook { workspace, id, .. } = webhook;
-        let count = deliveries.len();
         let task = Task { batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
         let Ok(body) = task.message() else { return false };
         let letter = dead_letter(body, Some(workspace.to_string()), reason, why);
         match queue.send_all(&[letter]).await {
-            Ok(()) => {
-                tracing::warn!(
-                    deliveries = count,
-                    reason = reason.name(),
-                    "deliveries were given up"
-                );
-                true
-            }
+            Ok(()) => true,
             Err(error) => {
                 tracing::error!(%error, "a dead letter could not be sent");
                 false
             }
         }
     }
+}
+
+fn log_given_up(deliveries: usize, reason: DeadLetterReason) {
+    tracing::warn!(deliveries, reason = reason.name(), "deliveries were given up");
 }

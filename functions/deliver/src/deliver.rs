@@ -31,7 +31,7 @@ use futures::{
 };
 use posthaste_delivery::{Client, Courier, Sent, duties};
 use posthaste_domain::{
-    delivery::task::Task,
+    delivery::{sequence::faults_of, task::Task},
     endpoint::lane::{Admission, Evidence, Lane, Reason},
     id::WebhookId,
     message::dead_letter::DeadLetterReason,
@@ -221,7 +221,9 @@ impl Deliver {
         };
         let mut works = Vec::new();
         for Admitted { at, task, client, lane, is_fresh } in share {
-            let sent = Sent { source: at, redriven: around.records[at].redriven };
+            let record = &around.records[at];
+            let sent = Sent { source: at, redriven: record.redriven };
+            let task = Task { faults: faults_of(&task, record.receives), ..task };
             let about = task.with(Vec::new());
             let duties = details
                 .know_records_of(&task)

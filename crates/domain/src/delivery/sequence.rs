@@ -12,7 +12,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    delivery::attempt::{Attempt, Next, after_failure},
+    delivery::{
+        attempt::{Attempt, Next, after_failure},
+        task::Task,
+    },
     endpoint::lane::Admission,
     event::Event,
     id::{BatchId, CauseKind, DeliveryId},
@@ -51,6 +54,15 @@ pub struct Pending {
     pub recorded_at: Option<Timestamp>,
     /// The number of times that a fault of ours kept it from being sent.
     pub faults: u32,
+}
+
+impl Pending {
+    /// Tells whether a dead letter is sent when no try is left. A delivery that came out of a dead
+    /// letter goes back into one, even if its webhook keeps none by now: else sending a letter back
+    /// could destroy it.
+    pub fn leaves_a_letter(&self, webhook_keeps_letters: bool) -> bool {
+        webhook_keeps_letters || self.redriven
+    }
 }
 
 /// Deliveries of one webhook that are made in this order.
@@ -298,6 +310,17 @@ fn next(
 pub fn sent_on(mut again: Vec<Pending>, unsettled: &BTreeSet<usize>) -> Vec<Pending> {
     again.retain(|pending| !unsettled.contains(&pending.source));
     again
+}
+
+/// Counts the faults of ours that the deliveries of a message have met, when it is received for the
+/// time `receives`. A message that was sent on too often is not replaced by one with a higher
+/// count, so each of its receives counts as a fault.
+pub fn faults_of(task: &Task<'_>, receives: u32) -> u32 {
+    if task.passes < MAX_PASSES {
+        task.faults
+    } else {
+        task.faults.saturating_add(receives.saturating_sub(1))
+    }
 }
 
 /// The way in which deliveries wait that are due after a while.

@@ -217,3 +217,25 @@ fn nothing_waits_long_in_flight() {
         [Way::Delayed, Way::Delayed, Way::Parked]
     );
 }
+
+#[test]
+fn a_redriven_delivery_leaves_a_letter_whatever_the_webhook_keeps() {
+    for (redriven, webhook_keeps_letters, leaves) in
+        [(false, false, false), (false, true, true), (true, false, true), (true, true, true)]
+    {
+        let pending = Pending { redriven, ..pending(1, 4) };
+        assert_eq!(pending.leaves_a_letter(webhook_keeps_letters), leaves, "{redriven}");
+    }
+}
+
+#[test]
+fn receives_count_as_faults_only_where_a_message_is_not_sent_on_any_more() {
+    let webhook = testing::webhook(json!({}));
+    let task = |passes| Task {
+        faults: 3,
+        passes,
+        ..Task::new(&webhook.workspace, webhook.id, Vec::new())
+    };
+    assert_eq!(faults_of(&task(MAX_PASSES - 1), 9), 3, "a message is received for other reasons");
+    assert_eq!([1, 2, 6].map(|receives| faults_of(&task(MAX_PASSES), receives)), [3, 4, 8]);
+}
