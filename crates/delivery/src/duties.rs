@@ -67,6 +67,13 @@ pub struct Duties {
 }
 
 impl Duties {
+    /// The batch of a task, if all its deliveries that are left go the same way. None where a crash
+    /// has divided them: with one id in two requests, a receiver would drop the second one.
+    pub fn common_batch(&self, batch: Option<BatchId>) -> Option<BatchId> {
+        let ways = [self.sends.len(), self.later.len(), self.parks.len(), self.exhausted.len()];
+        batch.filter(|_| ways.iter().filter(|deliveries| **deliveries > 0).count() <= 1)
+    }
+
     fn add(&mut self, duty: Duty, pending: Pending, batch: Option<BatchId>) {
         match duty {
             Duty::Send => self.sends.push(pending),

@@ -91,6 +91,9 @@ impl Surroundings<'_> {
         carried: Carried,
         progress: &mut Progress,
     ) {
+        // The id of the request belongs to its deliveries alone. Where there are others, all go on
+        // without it, and the next request derives it again.
+        let batch = carried.batch.filter(|_| work.sequence.left.is_empty());
         let mut left = carried.deliveries;
         left.append(&mut work.sequence.left);
         let mut faults = 0;
@@ -99,7 +102,7 @@ impl Surroundings<'_> {
             faults = faults.max(pending.faults);
         }
         let wait = retry::wait_after_our_fault(faults).min(MAX_DELAY);
-        self.send_on_as(work, &left, carried.batch, wait, progress).await;
+        self.send_on_as(work, &left, batch, wait, progress).await;
     }
 
     pub(crate) fn broken(

@@ -64,6 +64,7 @@ impl<'f> Work<'f> {
         client: &'f Client,
         lane: Lane,
     ) -> Self {
+        let batch = duties.common_batch(task.batch);
         let Duties { sends, later, parks, made, skips, exhausted, gone } = duties;
         Self {
             records: vec![at],
@@ -71,7 +72,7 @@ impl<'f> Work<'f> {
             admission: lane.admission(),
             lane,
             reason: Reason::Slow,
-            sequence: Sequence { batch: task.batch, left: sends, is_fresh },
+            sequence: Sequence { batch, left: sends, is_fresh },
             later,
             parks,
             skips,

@@ -145,7 +145,7 @@ impl Working<'_> {
             }
             let (task, is_fresh) = (item.task.clone(), is_fresh(&item.task, &details));
             let number = self.hand.take(item);
-            let batch = task.batch;
+            let named = task.batch;
             let sent = Sent { source: number, redriven: false };
             let duties = duties(task, sent, &client.webhook, &details, clock::now());
             let Some(mut duties) = duties else {
@@ -153,6 +153,7 @@ impl Working<'_> {
                 left += 1;
                 continue;
             };
+            let batch = duties.common_batch(named);
             if is_old {
                 let old = std::mem::take(&mut duties.sends);
                 if !self.drain.courier.skip(&client.webhook, &old, Skipped::TooOld).await.is_empty()

@@ -87,6 +87,35 @@ fn each_delivery_of_a_task_has_its_own_duty() {
         "it comes back with those that shared its request"
     );
     assert!(duties.skips.is_empty() && duties.gone.is_empty());
+    assert_eq!(duties.common_batch(batch), None, "they go different ways");
+}
+
+#[test]
+fn a_batch_keeps_its_id_if_all_that_is_left_of_it_goes_the_same_way() {
+    let batch = BatchId::derive(&[delivery(1), delivery(2), delivery(3)]);
+    let divided = |details: &Details| {
+        let task = Task { batch, recorded: true, ..task(&[1, 2, 3]) };
+        let webhook = webhook("spektr", true);
+        duties(task, Sent::default(), &webhook, details, now()).unwrap().common_batch(batch)
+    };
+    let mut details = Details::default();
+    let progress = Progress {
+        status: Status::Succeeded,
+        attempts: 1,
+        due_at: None,
+        not_before: None,
+        recorded_at: None,
+        batch,
+    };
+    details.progress.items.insert(delivery(1), progress);
+    assert_eq!(divided(&details), batch, "a receiver has the others too, if it has the first");
+    // The function died while it recorded a failure, and the second one's retry is not due yet.
+    let not_before = Some(now() + Duration::from_secs(60));
+    let failed = Progress { status: Status::Pending, not_before, ..progress };
+    details.progress.items.insert(delivery(2), failed);
+    assert_eq!(divided(&details), None);
+    details.progress.items.insert(delivery(3), failed);
+    assert_eq!(divided(&details), batch, "both wait, and go together");
 }
 
 #[test]

@@ -37,10 +37,11 @@ const SEVERAL_TYPES: &str = "batch";
 impl WebhookRequest {
     /// Writes and signs the request for one attempt, made `now`, for as many of the first
     /// deliveries as the webhook's format puts into one request. `webhook-id` is the same on every
-    /// retry: the event's id, or that of the `batch`, which a retry names. Every secret that is
-    /// valid `now` signs; `x-webhook-signature`, which takes one signature only, is that of the
-    /// newest secret, or of the oldest if the webhook says so. The request becomes the `span` in
-    /// the trace of its first event.
+    /// retry: the event's id, or that of the `batch`, which a retry names. If the deliveries do not
+    /// all fit into the request, it gets an id of its own. Every secret that is valid `now` signs;
+    /// `x-webhook-signature`, which takes one signature only, is that of the newest secret, or of
+    /// the oldest if the webhook says so. The request becomes the `span` in the trace of its first
+    /// event.
     pub fn new(
         webhook: &Webhook,
         secrets: &Secrets<Secret>,
@@ -99,7 +100,10 @@ impl WebhookRequest {
         let body = webhook.format().write(uuid, &events, webhook.request_bounds())?;
         let carried = &deliveries[..body.event_count];
         let ids: Vec<DeliveryId> = carried.iter().map(|(id, _)| *id).collect();
-        let shared = batch.or_else(|| if ids.len() > 1 { BatchId::derive(&ids) } else { None });
+        // Bounds may be smaller than when the batch was sent first. Then its deliveries go out in
+        // several requests, and a receiver that drops known ids would drop all but one of these.
+        let named = batch.filter(|_| carried.len() == deliveries.len());
+        let shared = named.or_else(|| if ids.len() > 1 { BatchId::derive(&ids) } else { None });
         let id = match (shared, carried.first()) {
             (Some(batch), _) => batch.to_string(),
             (None, Some((_, event))) => event.id.to_string(),
@@ -291,6 +295,32 @@ mod tests {
             (value(&alone, "webhook-id"), alone.batch),
             (events[0].id.to_string().as_str(), None)
         );
+    }
+
+    #[test]
+    fn each_part_of_a_batch_that_does_not_fit_any_more_has_an_id_of_its_own() {
+        let spektr = |most: u32| {
+            let bounds = serde_json::json!({ "profile": "spektr", "maxEventsPerRequest": most });
+            testing::webhook(bounds)
+        };
+        let events: Vec<Event> =
+            (1..=5).map(|nth| testing::event(nth, "order.created", "{}")).collect();
+        let deliveries = due(&spektr(5), &events);
+        let write = |most: u32, deliveries: &[(DeliveryId, &Event)], batch| {
+            WebhookRequest::unsigned(&spektr(most), deliveries, batch, at()).unwrap()
+        };
+        let batch = write(5, &deliveries, None).batch;
+        let first = write(2, &deliveries, batch);
+        assert_eq!(first.delivery_count, 2);
+        assert_ne!(first.batch, batch);
+        assert_eq!(value(&first, "webhook-id"), first.batch.unwrap().to_string());
+        // The function dies after the first part, and the message names the batch once more.
+        let second = write(2, &deliveries[2..], batch);
+        assert!(second.batch != batch && second.batch != first.batch);
+        let again = write(2, &deliveries[..2], first.batch);
+        assert_eq!(again.batch, first.batch, "a part is tried again under its own id");
+        let single = write(1, &deliveries, batch);
+        assert_eq!(value(&single, "webhook-id"), events[0].id.to_string());
     }
 
     #[test]
