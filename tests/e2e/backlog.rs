@@ -193,6 +193,23 @@ async fn items_that_can_not_be_read_hold_up_none_behind_them_and_wait_themselves
 }
 
 #[tokio::test]
+async fn items_whose_events_can_not_be_read_hold_up_none_behind_them() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    posthaste.hold(&webhook, "slow").await;
+    publish(&posthaste, 130).await;
+    let items = posthaste.backlog_of(&webhook, 130).await;
+    let first = items[0]["sk"]["S"].as_str().unwrap().split('#').nth(1).unwrap();
+    // The events of a page are read together.
+    let reading = Aim::at("drain", "dynamodb:BatchGetItem", Action::Fail).containing(first);
+    let aimed = posthaste.system.faults().aim(reading.times(1000));
+    posthaste.wake(&webhook).await;
+    tokio::time::timeout(posthaste_tests::SOON, aimed.hit()).await.expect("the events are read");
+    posthaste.deliveries(&webhook, "succeeded", 30).await;
+    posthaste.backlog_of(&webhook, 100).await;
+}
+
+#[tokio::test]
 async fn what_a_busy_table_does_not_take_is_put_off_with_few_calls() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;

@@ -56,8 +56,11 @@ impl Working<'_> {
             let has_others = found > 0 || self.hand.has_ready();
             anyhow::ensure!(
                 unreadable == 0 || has_others,
-                "{unreadable} items of the backlog can't be read"
+                "{unreadable} items of the backlog can't be read or settled"
             );
+            // The backlog was read from its beginning to its end: nothing of the turn before is
+            // left unread.
+            self.is_unclean &= unreadable > 0;
         }
         Ok((found, is_end))
     }
@@ -119,7 +122,9 @@ impl Working<'_> {
         clock::now() > item.since + self.drain.max_waiting_time
     }
 
-    fn may_have_records(&self, item: &Waiting) -> bool {
+    /// Says whether something may have been done for an item: by the turn before, if that did not
+    /// end, or by another message, or before the item was put.
+    pub(crate) fn may_have_records(&self, item: &Waiting) -> bool {
         self.is_unclean
             || item.is_forgotten(self.turn.opened_at())
             || item.task.recorded
@@ -171,8 +176,8 @@ impl Working<'_> {
                 None => left += 1,
             }
         }
-        // What can't be settled is tried again after a pause, and not at once.
-        anyhow::ensure!(left == 0 || found > 0, "what waits could not be read or settled");
+        // What can't be settled holds up nothing behind it.
+        self.unreadable += left;
         Ok(found)
     }
 

@@ -29,7 +29,8 @@ pub(crate) struct Working<'d> {
     pub(crate) client: Option<Client>,
     pub(crate) seen: Option<Seen>,
     pub(crate) hand: Hand,
-    /// The number of items that could not be read since the backlog's beginning was read.
+    /// The number of items that could not be read or settled since the backlog's beginning was
+    /// read.
     pub(crate) unreadable: usize,
     /// It says whether the turn before did not end, so that what it had begun may have been
     /// recorded.
@@ -171,9 +172,6 @@ impl<'d> Working<'d> {
 
     async fn read_page(&mut self, limit: usize) -> anyhow::Result<()> {
         let (found, is_end) = self.read(limit).await?;
-        // The backlog was read from its beginning to its end: nothing of the turn before is left
-        // unread.
-        self.is_unclean &= !is_end;
         self.turn.read(found, is_end, clock::now());
         Ok(())
     }
@@ -218,8 +216,7 @@ impl<'d> Working<'d> {
         for _ in 0..count {
             let Some(number) = self.hand.next_item() else { break };
             let Some(waiting) = self.hand.waiting(number) else { continue };
-            // Where the turn before did not end, something may have been done for it.
-            let recorded = waiting.task.recorded || self.is_unclean;
+            let recorded = self.may_have_records(waiting);
             let task = posthaste_domain::delivery::task::Task { recorded, ..waiting.task.clone() };
             messages.push(Message::new(task.message()?, self.asked.workspace.to_string()));
             numbers.push(number);

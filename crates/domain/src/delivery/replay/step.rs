@@ -37,7 +37,8 @@ pub struct PageMessage {
     /// The delivery at which the page begins; none at the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<DeliveryId>,
-    /// True if the page may have been gone through before, although this message is new.
+    /// True if the page may have been gone through before, although this message is new. The
+    /// version before may ignore it: then a delivery may be made twice, as after a crash.
     #[serde(default, skip_serializing_if = "is_false")]
     pub recorded: bool,
 }
