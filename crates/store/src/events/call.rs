@@ -41,14 +41,20 @@ pub struct CallEvent {
 struct Read {
     place: usize,
     id: EventId,
-    event_type: EventType,
     /// None where only the event itself tells.
-    process: Option<Process>,
+    told: Option<Told>,
+}
+
+/// The part of an event that is told beside it.
+struct Told {
+    event_type: EventType,
+    process: Process,
 }
 
 impl Events {
     /// Reads the stored events at these places of a [call](EventId::call). The reads are eventually
-    /// consistent, so an event that was stored a moment ago can be missing.
+    /// consistent, so an event that was stored a moment ago can be missing. So is an event that
+    /// can't be read: it says nothing about the others, and the log says why.
     pub async fn of_call(
         &self,
         workspace: &Workspace,
@@ -63,17 +69,19 @@ impl Events {
         .await?;
         let mut events = Vec::new();
         let mut untold = Vec::new();
-        for Read { place, id, event_type, process } in read.into_iter().flatten() {
-            match process {
-                Some(process) => events.push(CallEvent { place, id, event_type, process }),
-                None => untold.push((place, id, event_type)),
+        for Read { place, id, told } in read.into_iter().flatten() {
+            match told {
+                Some(Told { event_type, process }) => {
+                    events.push(CallEvent { place, id, event_type, process });
+                }
+                None => untold.push((place, id)),
             }
         }
-        let whole = self.get(untold.iter().map(|(_, id, _)| (workspace.clone(), *id))).await;
-        for (place, id, event_type) in untold {
+        let whole = self.get(untold.iter().map(|(_, id)| (workspace.clone(), *id))).await;
+        for (place, id) in untold {
             // An event that can't be read counts as one that is not stored yet.
             if let Some(event) = whole.items.get(&(workspace.clone(), id)) {
-                let process = Process::of(event);
+                let (event_type, process) = (event.event_type.clone(), Process::of(event));
                 events.push(CallEvent { place, id, event_type, process });
             }
         }
@@ -102,9 +110,7 @@ impl Events {
                 .set_exclusive_start_key(start);
             let answer = Answer::to(query).await?;
             tracing::debug!(units = answer.units, events = answer.items.len(), "read a call");
-            for item in &answer.items {
-                events.extend(read(item, call, &places)?);
-            }
+            events.extend(answer.items.iter().filter_map(|item| read(item, call, &places)));
             let Some(last) = answer.next else { break };
             start = Some(key(partition, last.text(SK)?).0);
         }
@@ -112,12 +118,20 @@ impl Events {
     }
 }
 
-/// None for an event of another call.
-fn read(item: &Item, call: EventId, places: &Places<usize>) -> Result<Option<Read>, StoreError> {
-    let id: EventId = item.parsed(SK)?;
-    let Some(place) = id.place_in_call_of(&call).filter(|place| places.contains(place)) else {
-        return Ok(None);
-    };
-    let process = item.optional("process", Item::json)?;
-    Ok(Some(Read { place, id, event_type: read_type(item)?, process }))
+/// None for an event of another call, and for an item whose key is no id of an event.
+fn read(item: &Item, call: EventId, places: &Places<usize>) -> Option<Read> {
+    let id = item.parsed::<EventId>(SK).inspect_err(log).ok()?;
+    let place = id.place_in_call_of(&call).filter(|place| places.contains(place))?;
+    let told = told(item).inspect_err(log).ok().flatten();
+    Some(Read { place, id, told })
+}
+
+/// None where the item says nothing about the process.
+fn told(item: &Item) -> Result<Option<Told>, StoreError> {
+    let Some(process) = item.optional("process", Item::json)? else { return Ok(None) };
+    Ok(Some(Told { event_type: read_type(item)?, process }))
+}
+
+fn log(error: &StoreError) {
+    tracing::error!(%error, "an item of a call's event can't be read");
 }

@@ -79,6 +79,26 @@ async fn the_events_of_a_call_are_read_once_and_without_those_behind_the_wanted_
     assert_eq!(rest.len(), 5);
 }
 
+/// Changes the stored item of an event.
+async fn update(client: &Client, event: &Event, change: &str, value: Option<&str>) {
+    let partition = format!("acme#{}", event.id.spread() % 8);
+    let value = value.map(|value| (":value".to_owned(), AttributeValue::S(value.to_owned())));
+    client
+        .update_item()
+        .table_name(table::NAME)
+        .key("pk", AttributeValue::S(partition))
+        .key("sk", AttributeValue::S(event.id.to_string()))
+        .update_expression(change)
+        .set_expression_attribute_names(
+            change.contains("#type").then(|| [("#type".to_owned(), "type".to_owned())].into()),
+        )
+        .set_expression_attribute_values(value.map(|value| [value].into()))
+        .condition_expression("attribute_exists(process)")
+        .send()
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn an_event_that_does_not_tell_its_process_beside_its_data_is_read_itself() {
     let client = table::create().await;
@@ -86,20 +106,32 @@ async fn an_event_that_does_not_tell_its_process_beside_its_data_is_read_itself(
     let data = format!(r#"{{"contextId":"{}"}}"#, "x".repeat(2_000));
     all[2].data = serde_json::value::RawValue::from_string(data).unwrap();
     let events = store(&client, &all).await;
-    let partition = format!("acme#{}", all[1].id.spread() % 8);
     // An earlier version stored it.
-    client
-        .update_item()
-        .table_name(table::NAME)
-        .key("pk", AttributeValue::S(partition))
-        .key("sk", AttributeValue::S(all[1].id.to_string()))
-        .update_expression("REMOVE process")
-        .condition_expression("attribute_exists(process)")
-        .send()
-        .await
-        .unwrap();
+    update(&client, &all[1], "REMOVE process", None).await;
     let mut read = events.of_call(&all[0].workspace, all[0].id.call(), 0..3).await.unwrap();
     read.sort_by_key(|event| event.place);
     let processes: Vec<Process> = read.into_iter().map(|event| event.process).collect();
     assert_eq!(processes, all.iter().map(Process::of).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_item_that_can_not_be_read_says_nothing_about_the_other_events_of_its_call() {
+    let client = table::create().await;
+    let all: Vec<Event> = (0..5).map(|place| event_of_call([7; 4], place, 10)).collect();
+    let events = store(&client, &all).await;
+    // The events of the first two can still be read, and that of the third one can't.
+    update(&client, &all[0], "SET process = :value", Some("{")).await;
+    update(&client, &all[1], "SET #type = :value", Some("no type")).await;
+    update(&client, &all[2], "SET event = :value REMOVE process", Some("{")).await;
+    // A key behind that of the fourth, which is the key of no event.
+    let odd = AttributeValue::S(format!("{}x", all[3].id));
+    let odd = client.put_item().table_name(table::NAME).item("sk", odd);
+    odd.item("pk", AttributeValue::S("acme#0".to_owned())).send().await.unwrap();
+
+    let mut read = events.of_call(&all[0].workspace, all[0].id.call(), 0..5).await.unwrap();
+    read.sort_by_key(|event| event.place);
+    let expected: Vec<_> = [0, 1, 3, 4].map(|place| (place, Process::of(&all[place]))).into();
+    assert!(read.iter().all(|event| event.event_type.as_str() == "service_run"));
+    let read: Vec<_> = read.into_iter().map(|event| (event.place, event.process)).collect();
+    assert_eq!(read, expected);
 }
