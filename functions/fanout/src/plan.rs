@@ -196,7 +196,7 @@ impl Plan {
     ) -> serde_json::Result<()> {
         let processes: Vec<Process> =
             events.iter().map(|arrived| Process::of(&arrived.event)).collect();
-        let mut early = BTreeSet::new();
+        let mut early: BTreeMap<usize, Vec<WebhookId>> = BTreeMap::new();
         let mut unreadable = Vec::new();
         for (id, subscription) in routes.for_which(events[0]) {
             let Some(subscription) = subscription else {
@@ -208,7 +208,7 @@ impl Plan {
                 let ends = arrived.share.ends;
                 match subscription.route(&arrived.event.event_type, &processes[at]) {
                     Route::End { .. } if !ends => {
-                        early.insert(at);
+                        early.entry(at).or_default().push(*id);
                     }
                     Route::End { context, wanted } => {
                         let expected = earlier.held_for(subscription, &context, arrived);
@@ -226,11 +226,23 @@ impl Plan {
             }
             self.send(workspace, subscription, due, webhooks)?;
         }
-        for at in early {
-            let share = Share { ends: true, tries: 0, ..events[at].share };
-            self.share(events[at], share, &events[at].only, END_WAIT)?;
+        for (at, ended) in early {
+            // A webhook that can't be read asks for the end by itself, once it can be read.
+            let ended = if unreadable.is_empty() { &[] } else { ended.as_slice() };
+            self.put_end_off(events[at], ended)?;
         }
         self.put_off(events, &unreadable)
+    }
+
+    /// The end of a run is dealt with later: for all webhooks of its share, or for these only.
+    fn put_end_off(&mut self, arrived: &Arrived, only: &[WebhookId]) -> serde_json::Result<()> {
+        let share = Share { ends: true, tries: 0, unread: 0, ..arrived.share };
+        match (only.first(), only.last()) {
+            (Some(first), Some(last)) => {
+                self.share(arrived, share.part(*first, *last), only, END_WAIT)
+            }
+            _ => self.share(arrived, share, &arrived.only, END_WAIT),
+        }
     }
 
     /// An event ends a run. Two messages can bring the same one.
@@ -260,12 +272,12 @@ impl Plan {
     fn put_off(&mut self, events: &[&Arrived], webhooks: &[WebhookId]) -> serde_json::Result<()> {
         let (Some(first), Some(last)) = (webhooks.first(), webhooks.last()) else { return Ok(()) };
         for arrived in events {
-            if arrived.share.tries >= UNREADABLE_TRIES {
+            if arrived.share.unread >= UNREADABLE_TRIES {
                 self.unreadable.insert(arrived.record);
                 continue;
             }
             let share = Share {
-                tries: arrived.share.tries + 1,
+                unread: arrived.share.unread + 1,
                 // The version before does all webhooks of the range, and some of them were done.
                 again: true,
                 ..arrived.share.part(*first, *last)

@@ -46,10 +46,14 @@ pub struct Share {
     /// The rest of the run that the event ends, if the share is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
-    /// The number of times that it was tried before: a subscription could not be read, an event
-    /// before an end was not held, or the part before the rest had not been attempted.
+    /// The number of times that it was tried before: an event before an end was not held, or the
+    /// part before the rest had not been attempted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u32,
+    /// The number of times that a subscription could not be read. The version before does not know
+    /// this field and counts these in `tries`, so it begins again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread: u32,
 }
 
 /// The part of a run that is left when an earlier part has been sent.
@@ -74,6 +78,7 @@ impl Share {
         again: false,
         rest: None,
         tries: 0,
+        unread: 0,
     };
 
     /// Tells whether a webhook is in the share.
@@ -94,7 +99,7 @@ pub struct Shared<'a> {
     pub share: Share,
     /// The only webhooks of the share that are left to be done, in the order of their ids; empty
     /// if all of them are. The version before does not know this field and does them all, so
-    /// `again` has to be set beside it.
+    /// `again` has to be set beside it where that sends tasks once more.
     #[serde(default, skip_serializing_if = "<[WebhookId]>::is_empty")]
     pub only: Cow<'a, [WebhookId]>,
     /// The event, which is stored already.

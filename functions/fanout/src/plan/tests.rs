@@ -92,8 +92,8 @@ fn webhooks_that_can_not_be_read_are_looked_at_again_by_themselves() {
     let first = plan(&[arrived(0, "process_run_end", RUN)], readable(), unreadable());
     assert_eq!((first.tasks.len(), first.shares.len(), first.open(1)), (2, 1, vec![3]));
     let again = brought(&first.shares[0]);
-    let Share { from, to, tries, .. } = again.share;
-    assert_eq!((from, to, tries), (WebhookId(2), WebhookId(4), 1));
+    let Share { from, to, unread, .. } = again.share;
+    assert_eq!((from, to, unread), (WebhookId(2), WebhookId(4), 1));
     assert_eq!((again.only.as_slice(), again.again), (unreadable().as_slice(), true));
     assert_eq!(first.shares[0].message.delay, Duration::from_secs(60));
 
@@ -104,14 +104,57 @@ fn webhooks_that_can_not_be_read_are_looked_at_again_by_themselves() {
     let task = Task::parse(&then.tasks[0].message.body).unwrap();
     assert_eq!((task.webhook, task.recorded), (WebhookId(4), true));
     let left = brought(&then.shares[0]);
-    assert_eq!((left.only.as_slice(), left.share.tries), (&[WebhookId(2)][..], 2));
+    assert_eq!((left.only.as_slice(), left.share.unread), (&[WebhookId(2)][..], 2));
 
-    let after_an_hour = Arrived { share: Share { tries: 60, ..left.share }, ..left };
+    let after_an_hour = Arrived { share: Share { unread: 60, ..left.share }, ..left };
     let given_up = plan(&[after_an_hour], readable(), vec![WebhookId(2)]);
     assert_eq!(
         (given_up.tasks.len(), given_up.shares.len(), given_up.unreadable),
         (0, 0, [0].into())
     );
+}
+
+fn at_process_end(id: u64) -> Webhook {
+    webhook(id, json!({ "timing": "process_end" }))
+}
+
+#[test]
+fn an_end_waits_for_a_webhook_that_can_not_be_read_in_one_chain_of_messages() {
+    let readable = || vec![at_process_end(1), at_process_end(5)];
+    let share = Share { before: 2, ..Share::ALL };
+    let end = Arrived { share, ..arrived(0, "process_run_end", RUN) };
+    let first = plan(&[end], readable(), vec![WebhookId(3)]);
+    let [early, unread] = &first.shares[..] else { panic!("{} shares", first.shares.len()) };
+
+    let early = brought(early);
+    assert_eq!((early.share.from, early.share.to), (WebhookId(1), WebhookId(5)));
+    assert_eq!(early.only, [WebhookId(1), WebhookId(5)]);
+    let ended = plan(&[early], readable(), vec![WebhookId(3)]);
+    assert_eq!((ended.ends.len(), ended.shares.len()), (2, 0), "the third has its own message");
+
+    // It can be read half an hour later. Then its end is looked at as often as any other.
+    let unread = brought(unread);
+    assert_eq!((unread.share.ends, unread.only.as_slice()), (false, &[WebhookId(3)][..]));
+    let later = Arrived { share: Share { unread: 30, ..unread.share }, ..unread };
+    let read = plan(&[later], vec![at_process_end(3)], Vec::new());
+    let share = brought(&read.shares[0]).share;
+    assert_eq!((read.shares.len(), share.ends, share.before), (1, true, 2));
+    assert_eq!((share.tries, share.unread), (0, 0));
+}
+
+#[test]
+fn an_end_whose_webhook_can_not_be_read_any_more_loses_no_look_at_what_goes_before_it() {
+    let share = Share { ends: true, before: 2, tries: 1, ..Share::ALL };
+    let end = Arrived { share, ..arrived(0, "process_run_end", RUN) };
+    let put_off = plan(&[end], vec![at_process_end(1)], vec![WebhookId(3)]);
+    assert_eq!((put_off.ends.len(), put_off.shares.len()), (1, 1));
+    let again = brought(&put_off.shares[0]);
+    assert_eq!((again.share.ends, again.share.tries, again.share.unread), (true, 1, 1));
+
+    let hour = Arrived { share: Share { unread: 59, ..again.share }, ..again };
+    let read = plan(&[hour], vec![at_process_end(3)], Vec::new());
+    let tries: Vec<u32> = read.ends.values().map(|end| end.share.tries).collect();
+    assert_eq!(tries, [1]);
 }
 
 #[test]
@@ -176,7 +219,7 @@ fn routes(webhooks: &[Webhook]) -> BTreeMap<Workspace, Routes> {
 
 #[test]
 fn the_end_of_a_run_is_put_off_and_its_event_goes_to_others_at_once() {
-    let routes = routes(&[webhook(1, json!({ "timing": "process_end" })), webhook(2, json!({}))]);
+    let routes = routes(&[at_process_end(1), webhook(2, json!({}))]);
     let whole =
         Arrived { share: Share { before: 3, ..Share::ALL }, ..arrived(0, "process_run_end", RUN) };
     let first = Plan::new(&[whole], &routes, &Earlier::default()).unwrap();
@@ -218,7 +261,7 @@ fn an_end_expects_what_its_call_has_before_it_and_the_webhook_holds() {
         });
         let call = (workspace(), end.id.call());
         let earlier = Earlier(BTreeMap::from([(call, Arc::new(members.collect()))]));
-        let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
+        let routes = routes(&[at_process_end(1)]);
         let share = Share { ends: true, before: 4, ..Share::ALL };
         let event = Arc::new(end.clone());
         let arrived = Arrived { share, event, ..arrived(0, "process_run_end", RUN) };
@@ -243,7 +286,7 @@ fn two_ends_of_one_run_are_two_and_two_copies_of_one_are_one() {
     let first = || Arrived { share, ..arrived(0, "process_run_end", RUN) };
     let copy = Arrived { record: 1, ..first() };
     let second = Arrived { share, ..arrived(2, "process_run_end", RUN) };
-    let routes = routes(&[webhook(1, json!({ "timing": "process_end" }))]);
+    let routes = routes(&[at_process_end(1)]);
     let plan = Plan::new(&[first(), copy, second], &routes, &Earlier::default()).unwrap();
     let records: Vec<Vec<usize>> =
         plan.ends.values().map(|end| end.records.iter().copied().collect()).collect();
