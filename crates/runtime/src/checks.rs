@@ -44,11 +44,21 @@ pub struct Unchecked;
 
 impl Default for Checks {
     fn default() -> Self {
-        Self { stuck: Arc::default(), time: TIME }
+        Self::of(TIME)
     }
 }
 
 impl Checks {
+    /// Threads for checks that may take so long.
+    pub fn of(time: Duration) -> Self {
+        Self { stuck: Arc::default(), time }
+    }
+
+    /// Says whether a check did not end in time, so that this process will end.
+    pub fn are_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
     /// A layer for a whole [`lambda_runtime::Runtime`]. It ends the process where a check did not
     /// end in time, once the answer of its invocation has been handed over.
     pub fn ending(

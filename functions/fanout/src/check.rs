@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    pin::pin,
     sync::Arc,
 };
 
@@ -17,7 +18,10 @@ use posthaste_runtime::{
     batch::{Fate, Record},
     checks::{Checks, Unchecked},
 };
-use tokio::sync::OnceCell;
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout_at},
+};
 
 use crate::{arrival::refused, fanout::Fanout};
 
@@ -39,12 +43,13 @@ struct Own {
 
 impl Fanout {
     /// Checks events that came straight to the queue. Returns each with its record, or what becomes
-    /// of that. A few are checked side by side, so that one check that does not end holds up no
-    /// other.
+    /// of that; one whose check has not ended by then is missing. A few are checked side by side,
+    /// so that one check that does not end holds up no other.
     pub(crate) async fn checked(
         &self,
         records: &[Record],
         unchecked: Vec<(usize, Event)>,
+        by: Instant,
     ) -> Vec<(usize, Result<Event, Fate>)> {
         let mut wanted = HashSet::new();
         for (_, event) in &unchecked {
@@ -52,19 +57,31 @@ impl Fanout {
                 wanted.insert((event.workspace.clone(), event.event_type.clone()));
             }
         }
-        let found = self.registry.types_by_name(wanted).await;
+        let Ok(found) = timeout_at(by, self.registry.types_by_name(wanted)).await else {
+            tracing::error!("the types of events could not be read in time");
+            return Vec::new();
+        };
         let own: HashMap<TypeKey, Own> =
             found.items.into_iter().map(|(key, own)| (key, Own::of(own))).collect();
-        let checks = unchecked.into_iter().map(async |(record, event)| {
+        let mut checked = Vec::new();
+        let mut checks = Vec::new();
+        for (record, event) in unchecked {
             let key = (event.workspace.clone(), event.event_type.clone());
-            let checked = if found.unread.contains(&key) {
-                Err(Fate::after_our_fault(&records[record]))
+            if found.unread.contains(&key) {
+                checked.push((record, Err(Fate::after_our_fault(&records[record]))));
             } else {
-                check(&self.checks, event, own.get(&key), &records[record]).await
+                checks.push((record, check(&self.checks, event, own.get(&key), &records[record])));
+            }
+        }
+        for (record, ended) in few_at_once(&self.checks, checks, by).await {
+            let result = match ended {
+                Some(result) => result,
+                None => Err(Fate::later(&records[record])),
             };
-            (record, checked)
-        });
-        few_at_once(checks).await
+            checked.push((record, result));
+        }
+        checked.sort_by_key(|(record, _)| *record);
+        checked
     }
 }
 
@@ -80,14 +97,28 @@ impl Own {
     }
 }
 
-/// Carries out checks, a few at once. Their results are in the order of their records.
+/// Carries out checks, a few at once, and returns those that have ended by then. None stands for
+/// one that was not begun, because another one is stuck: that one takes the processor from all that
+/// begin after it.
 async fn few_at_once<T>(
-    checks: impl Iterator<Item = impl Future<Output = (usize, T)>>,
-) -> Vec<(usize, T)> {
-    let mut checked: Vec<(usize, T)> =
-        stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
-    checked.sort_by_key(|(record, _)| *record);
-    checked
+    checks: &Checks,
+    wanted: Vec<(usize, impl Future<Output = T>)>,
+    by: Instant,
+) -> Vec<(usize, Option<T>)> {
+    let count = wanted.len();
+    let carried_out = wanted.into_iter().map(async |(record, check)| {
+        let ended = if checks.are_stuck() { None } else { Some(check.await) };
+        (record, ended)
+    });
+    let mut running = pin!(stream::iter(carried_out).buffer_unordered(AT_ONCE));
+    let mut ended = Vec::new();
+    while let Ok(Some(check)) = timeout_at(by, running.next()).await {
+        ended.push(check);
+    }
+    if ended.len() < count {
+        tracing::error!(count = count - ended.len(), "events could not be checked in time");
+    }
+    ended
 }
 
 /// The event, if its data fits its type's schema, or else what becomes of its record.
@@ -127,17 +158,26 @@ async fn check(
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, time::Duration};
+    use std::{
+        cell::Cell,
+        sync::{Mutex, mpsc},
+        time::Duration,
+    };
 
     use posthaste_runtime::checks::{CHECKING, COMPILING, MB_OF_A_PROCESSOR, TIME};
     use tokio::sync::Semaphore;
 
     use super::*;
 
+    /// By then, every check of these tests has ended.
+    fn in_a_minute() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
     #[tokio::test]
     async fn few_checks_go_on_at_once_and_a_long_one_holds_up_no_other() {
         let (running, most, others) = (Cell::new(0), Cell::new(0), Semaphore::new(0));
-        let checks = (0..10).map(async |record| {
+        let check = async |record| {
             running.set(running.get() + 1);
             most.set(most.get().max(running.get()));
             if record == 0 {
@@ -148,11 +188,67 @@ mod tests {
                 others.add_permits(1);
             }
             running.set(running.get() - 1);
-            (record, ())
-        });
-        let records: Vec<usize> =
-            few_at_once(checks).await.into_iter().map(|(record, ())| record).collect();
-        assert_eq!((records, most.get()), ((0..10).collect(), AT_ONCE));
+        };
+        let wanted = (0..10).map(|record| (record, check(record))).collect();
+        let ended = few_at_once(&Checks::default(), wanted, in_a_minute()).await;
+        let mut records: Vec<usize> = ended.into_iter().map(|(record, _)| record).collect();
+        assert_eq!((records.pop(), most.get()), (Some(0), AT_ONCE));
+        records.sort_unstable();
+        assert_eq!(records, (1..10).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn no_check_is_begun_after_the_first_stuck_ones_of_ten() {
+        let checks = Checks::of(Duration::from_millis(10));
+        let begun = Cell::new(0);
+        let (ends, end) = mpsc::channel::<()>();
+        let end = Arc::new(Mutex::new(end));
+        let check = async |end: Arc<Mutex<mpsc::Receiver<()>>>| {
+            begun.set(begun.get() + 1);
+            checks.run(move || end.lock().unwrap().recv().is_ok()).await
+        };
+        let wanted = (0..10).map(|record| (record, check(Arc::clone(&end)))).collect();
+        let ended = few_at_once(&checks, wanted, in_a_minute()).await;
+        drop(ends);
+        let stuck = ended.iter().filter(|(_, ended)| *ended == Some(Err(Unchecked))).count();
+        let not_begun = ended.iter().filter(|(_, ended)| ended.is_none()).count();
+        assert_eq!((stuck, not_begun, begun.get()), (AT_ONCE, 10 - AT_ONCE, AT_ONCE));
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_by_the_deadline_is_kept() {
+        let ends = Semaphore::new(0);
+        let check = async |ended: bool| {
+            if !ended {
+                ends.acquire().await.unwrap().forget();
+            }
+        };
+        let wanted = vec![(0, check(false)), (1, check(true)), (2, check(false)), (3, check(true))];
+        let ended = few_at_once(&Checks::default(), wanted, Instant::now()).await;
+        assert_eq!(ended, [(1, Some(()))]);
+    }
+
+    #[tokio::test]
+    async fn an_event_whose_check_is_stuck_is_given_up_after_three_receives() {
+        let body = br#"{"schema":{"required":["n"]}}"#;
+        let own = OwnEventType::parse("invoice.paid", body).unwrap();
+        let own = Own { own, schema: OnceCell::new_with(Some(Err(Unchecked))) };
+        let mut fates = Vec::new();
+        for receives in [2, 3] {
+            let record = Record { receives, ..Record::default() };
+            fates.push(check(&Checks::default(), event("{}"), Some(&own), &record).await);
+        }
+        let [Err(Fate::OurFault(_)), Err(Fate::DeadLetter { reason, .. })] = &fates[..] else {
+            panic!("{fates:?}");
+        };
+        assert_eq!(*reason, DeadLetterReason::UncheckedEvent);
+    }
+
+    fn event(data: &str) -> Event {
+        let json = format!(
+            r#"{{"id":"01896b5d-3648-7000-8000-000000000001","type":"invoice.paid","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{data}}}"#
+        );
+        serde_json::from_str(&json).unwrap()
     }
 
     #[tokio::test]
@@ -162,12 +258,6 @@ mod tests {
         let checks = Checks::default();
         let (first, second) = (own.schema(&checks).await, own.schema(&checks).await);
         assert!(Arc::ptr_eq(&first.unwrap(), &second.unwrap()));
-        let event = |data: &str| {
-            let json = format!(
-                r#"{{"id":"01896b5d-3648-7000-8000-000000000001","type":"invoice.paid","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":{data}}}"#
-            );
-            serde_json::from_str::<Event>(&json).unwrap()
-        };
         let record = Record::default();
         assert!(check(&checks, event(r#"{"n":1}"#), Some(&own), &record).await.is_ok());
         let misfit = check(&checks, event("{}"), Some(&own), &record).await.unwrap_err();

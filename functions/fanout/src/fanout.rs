@@ -15,12 +15,12 @@
 //! recorded by deliver as skipped.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use posthaste_domain::{
     access::workspace::Workspace,
     event::Event,
@@ -43,7 +43,7 @@ use crate::{
     arrival::{self, Arrival},
     calls::Calls,
     plan::{Arrived, Outgoing, Plan},
-    routes::Routing,
+    routes::{RoutesOf, Routing},
 };
 
 /// All that fan-out works with.
@@ -97,10 +97,14 @@ impl Fanout {
                 Err(fate) => fates[record] = fate,
             }
         }
+        let mut workspaces: BTreeSet<Workspace> =
+            ready.iter().map(|arrived| arrived.event.workspace.clone()).collect();
+        workspaces.extend(unchecked.iter().map(|(_, event)| event.workspace.clone()));
+        let routes = self.routing.routes(workspaces).map(Arc::new).shared();
         // A check may take long, and what needs none does not wait for it.
         let (done, checked) = tokio::join!(
-            self.fan_out(ready, deadline),
-            self.check_and_fan_out(records, unchecked, deadline)
+            self.fan_out(ready, routes.clone(), deadline),
+            self.check_and_fan_out(records, unchecked, routes.clone(), deadline)
         );
         for (record, fate) in done.into_iter().chain(checked) {
             fates[record] = fate;
@@ -113,16 +117,15 @@ impl Fanout {
         &self,
         records: &[Record],
         unchecked: Vec<(usize, Event)>,
+        routes: impl Future<Output = Arc<RoutesOf>>,
         deadline: Deadline,
     ) -> Vec<(usize, Fate)> {
         if unchecked.is_empty() {
             return Vec::new();
         }
-        let checking = self.checked(records, unchecked);
-        let Ok(checked) = tokio::time::timeout_at(deadline.instant(), checking).await else {
-            tracing::error!("events could not be checked in time");
-            return Vec::new();
-        };
+        // What is checked has to be fanned out, too: a third of the time is for that.
+        let checked_by = deadline.earlier(deadline.left() / 3).instant();
+        let checked = self.checked(records, unchecked, checked_by).await;
         let mut arrived = Vec::new();
         let mut fates = Vec::new();
         for (record, checked) in checked {
@@ -131,16 +134,21 @@ impl Fanout {
                 Err(fate) => fates.push((record, fate)),
             }
         }
-        fates.extend(self.fan_out(arrived, deadline).await);
+        fates.extend(self.fan_out(arrived, routes, deadline).await);
         fates
     }
 
     /// Fans events out, as far as there is time. Returns the fates of the records that are done.
-    async fn fan_out(&self, arrived: Vec<Arrived>, deadline: Deadline) -> Vec<(usize, Fate)> {
+    async fn fan_out(
+        &self,
+        arrived: Vec<Arrived>,
+        routes: impl Future<Output = Arc<RoutesOf>>,
+        deadline: Deadline,
+    ) -> Vec<(usize, Fate)> {
         if arrived.is_empty() {
             return Vec::new();
         }
-        let preparing = self.prepare(arrived);
+        let preparing = self.prepare(arrived, routes);
         let Ok(Some((plan, prepared))) =
             tokio::time::timeout_at(deadline.instant(), preparing).await
         else {
@@ -170,12 +178,15 @@ impl Fanout {
 
     /// Stores the events and finds out what they mean. Returns the plan and the events that it is
     /// for.
-    async fn prepare(&self, mut arrived: Vec<Arrived>) -> Option<(Plan, Vec<Arrived>)> {
-        let workspaces = arrived.iter().map(|arrived| arrived.event.workspace.clone()).collect();
+    async fn prepare(
+        &self,
+        mut arrived: Vec<Arrived>,
+        routes: impl Future<Output = Arc<RoutesOf>>,
+    ) -> Option<(Plan, Vec<Arrived>)> {
         let new = arrived.iter().filter(|arrived| !arrived.is_stored);
         let putting =
             self.events.put(new.map(|arrived| &*arrived.event), self.retention, clock::now());
-        let (put, routes) = tokio::join!(putting, self.routing.routes(workspaces));
+        let (put, routes) = tokio::join!(putting, routes);
         let failed =
             put.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
         // A task may refer to its event, so what is not stored goes nowhere.

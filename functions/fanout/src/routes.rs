@@ -57,6 +57,9 @@ impl Routes {
     }
 }
 
+/// The webhooks of those workspaces whose webhooks could be read.
+pub(crate) type RoutesOf = BTreeMap<Workspace, Routes>;
+
 /// The index, and what this environment knows of it.
 #[derive(Debug)]
 pub(crate) struct Routing {
@@ -76,10 +79,7 @@ impl Routing {
     }
 
     /// The webhooks of those of these workspaces whose webhooks could be read.
-    pub(crate) async fn routes(
-        &self,
-        workspaces: BTreeSet<Workspace>,
-    ) -> BTreeMap<Workspace, Routes> {
+    pub(crate) async fn routes(&self, workspaces: BTreeSet<Workspace>) -> RoutesOf {
         let mut all = BTreeMap::new();
         let mut used = BTreeSet::new();
         let mut left = workspaces;

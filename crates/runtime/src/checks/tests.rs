@@ -13,10 +13,6 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn with_time(time: Duration) -> Checks {
-    Checks { time, ..Checks::default() }
-}
-
 /// A check that ends when the sender is dropped.
 fn endless() -> (mpsc::Sender<()>, impl FnOnce() -> bool + Send + 'static) {
     let (end, ended) = mpsc::channel::<()>();
@@ -25,19 +21,19 @@ fn endless() -> (mpsc::Sender<()>, impl FnOnce() -> bool + Send + 'static) {
 
 #[tokio::test]
 async fn a_check_that_does_not_end_is_answered_and_others_go_on() {
-    let impatient = with_time(Duration::from_millis(1));
+    let impatient = Checks::of(Duration::from_millis(1));
     let (end, check) = endless();
     assert_eq!(impatient.run(check).await, Err(Unchecked));
-    assert!(impatient.stuck.load(Ordering::Relaxed));
+    assert!(impatient.are_stuck());
     assert_eq!(Checks { time: MINUTE, ..impatient }.run(|| 7).await, Ok(7));
     drop(end);
 }
 
 #[tokio::test]
 async fn a_check_that_panics_is_answered_and_its_process_goes_on() {
-    let checks = with_time(MINUTE);
+    let checks = Checks::of(MINUTE);
     assert_eq!(checks.run(|| assert_eq!(1, 2)).await, Err(Unchecked));
-    assert!(!checks.stuck.load(Ordering::Relaxed));
+    assert!(!checks.are_stuck());
 }
 
 /// `ingest` compiles the schemas of a call and checks all its events in one check.
@@ -84,7 +80,7 @@ fn a_process_with_a_stuck_check_ends_after_its_answer() {
 /// Answers each event with what became of a check, which does not end if the event is `true`.
 #[tokio::main(flavor = "current_thread")]
 async fn be_a_function() {
-    let (patient, impatient) = (with_time(MINUTE), with_time(Duration::from_millis(1)));
+    let (patient, impatient) = (Checks::of(MINUTE), Checks::of(Duration::from_millis(1)));
     let ending = impatient.ending();
     let handle = async |event: LambdaEvent<bool>| {
         let (end, check) = endless();
