@@ -1,5 +1,6 @@
 //! The hot path costs as few AWS calls as the counters say here.
 
+use posthaste_domain::{Timestamp, id::EventId};
 use posthaste_tests::Posthaste;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -91,4 +92,29 @@ async fn the_ten_requests_of_a_batch_go_side_by_side_once_the_endpoint_is_known_
         "the last began {spread} ms after the first, so it did not wait for an answer"
     );
     posthaste.deliveries(&webhook, "succeeded", 11).await;
+}
+
+/// An event with an id was checked before it was sent, and one without an id was not.
+#[tokio::test]
+async fn events_that_are_checked_and_those_that_need_no_check_share_a_read_of_the_index() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    posthaste.api.publish("order.created", json!({})).await;
+    posthaste.deliveries(&webhook, "succeeded", 1).await;
+    posthaste.drained("EventsQueueUrl").await;
+    posthaste.drained("DeliveriesQueueUrl").await;
+    let calls = || {
+        ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"]
+            .map(|operation| posthaste.calls("fanout", operation))
+    };
+    let before = calls();
+
+    let unchecked = json!({ "workspace": "default", "type": "order.created", "data": {} });
+    let mut checked = unchecked.clone();
+    checked["id"] = json!(EventId::new(Timestamp::now(), &[7; 10]));
+    checked["timestamp"] = json!("2023-07-18T15:32:13Z");
+    posthaste.send("EventsQueueUrl", &[checked, unchecked].map(|event| event.to_string())).await;
+    posthaste.deliveries(&webhook, "succeeded", 3).await;
+    let [reads, writes] = [0, 1].map(|at| calls()[at] - before[at]);
+    assert_eq!((reads, writes), (2, 2), "a read of the type, and one of the index");
 }
