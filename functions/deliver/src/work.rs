@@ -130,7 +130,7 @@ impl<'f> Work<'f> {
     }
 
     fn has_room_for(&self, other: &Self) -> bool {
-        self.client.webhook.format().batches()
+        self.client.webhook.batches()
             && self.sequence.left.len() + other.sequence.left.len() <= MAX_DELIVERIES
             && self.bytes() + other.bytes() <= MAX_REFERRED_BYTES
     }

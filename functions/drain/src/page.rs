@@ -211,7 +211,7 @@ impl Working<'_> {
             self.hand.leave(number);
             return None;
         }
-        let takes_lists = client.webhook.format().batches();
+        let takes_lists = client.webhook.batches();
         Some(self.hand.make_ready(number, Sequence { left: sends, ..sequence }, takes_lists))
     }
 }

@@ -44,11 +44,8 @@ pub(crate) fn tasks(
             Due::of_stored(id, record.event_id, bytes).because(CauseKind::Replay)
         })
         .collect();
-    let shares = if webhook.format().batches() {
-        parts(&due, |due| due.bytes)
-    } else {
-        due.chunks(1).collect()
-    };
+    let shares =
+        if webhook.batches() { parts(&due, |due| due.bytes) } else { due.chunks(1).collect() };
     let mut messages = Vec::new();
     for share in shares {
         let task = Task { recorded, ..Task::new(&webhook.workspace, webhook.id, share.to_vec()) };
