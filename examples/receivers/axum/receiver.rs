@@ -25,9 +25,8 @@ use serde_json::value::RawValue;
 use sha2::Sha256;
 use standardwebhooks::Webhook;
 
-const PROFILES: [&str; 6] = [
-    "standard", "spektr", "spektr-v1", "spectra", "dataspike", "cloudevents"
-];
+const PROFILES: [&str; 6] =
+    ["standard", "spektr", "spektr-v1", "spectra", "dataspike", "cloudevents"];
 const REMEMBERED: usize = 100_000;
 
 #[derive(Serialize)]
@@ -74,9 +73,10 @@ fn events_of(profile: &str, webhook_id: &str, raw_body: &[u8]) -> serde_json::Re
     Ok(match profile {
         "spektr" => {
             let body: Spektr = serde_json::from_slice(raw_body)?;
-            body.results.into_iter().map(|one| Event {
-                id: one.id, r#type: one.event_type, data: one.data
-            }).collect()
+            body.results
+                .into_iter()
+                .map(|one| Event { id: one.id, r#type: one.event_type, data: one.data })
+                .collect()
         }
         "dataspike" => {
             let body: Dataspike = serde_json::from_slice(raw_body)?;
@@ -84,12 +84,11 @@ fn events_of(profile: &str, webhook_id: &str, raw_body: &[u8]) -> serde_json::Re
         }
         _ => {
             let body: One = serde_json::from_slice(raw_body)?;
-            vec![
-                Event {
-                    id: body.id.unwrap_or_else(|| webhook_id.to_owned()), r#type: body.r#type,
-                    data: body.data
-                }
-            ]
+            vec![Event {
+                id: body.id.unwrap_or_else(|| webhook_id.to_owned()),
+                r#type: body.r#type,
+                data: body.data,
+            }]
         }
     })
 }
@@ -99,7 +98,8 @@ fn events_of(profile: &str, webhook_id: &str, raw_body: &[u8]) -> serde_json::Re
 /// request is refused.
 fn secrets_of(profile: &str) -> Result<Vec<String>, Box<dyn Error>> {
     let name = format!("{}_SECRETS", profile.to_uppercase().replace('-', "_"));
-    let secrets: Vec<String> = env::var(&name).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let secrets: Vec<String> =
+        env::var(&name).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     for secret in &secrets {
         Webhook::new(secret).map_err(|error| format!("{name}: {error}"))?;
     }
@@ -115,7 +115,9 @@ fn has_standard_signature(secret: &str, headers: &HeaderMap, raw_body: &[u8]) ->
 /// Spectra's signature covers the body alone, so it can't tell an old request that someone sends
 /// again.
 fn has_spectra_signature(secret: &str, headers: &HeaderMap, raw_body: &[u8]) -> bool {
-    let given = headers.get("x-webhook-signature").and_then(|value| value.to_str().ok()?.strip_prefix("sha256="));
+    let given = headers
+        .get("x-webhook-signature")
+        .and_then(|value| value.to_str().ok()?.strip_prefix("sha256="));
     let Some(given) = given.and_then(|digits| hex::decode(digits).ok()) else { return false };
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return false };
     mac.update(raw_body);
@@ -159,21 +161,21 @@ async fn receive(
     raw_body: Bytes,
 ) -> StatusCode {
     let Some(secrets) = receiver.secrets.get(profile.as_str()) else {
-        return StatusCode::NOT_FOUND
+        return StatusCode::NOT_FOUND;
     };
     // Whoever may choose takes the standard signature for `spectra` too, as every request has it:
     // an old secret then holds until the overlap of a rotation ends, and nobody can send an old
     // request again.
-    let has_signature = if profile == "spectra" { has_spectra_signature } else {
-        has_standard_signature
-    };
+    let has_signature =
+        if profile == "spectra" { has_spectra_signature } else { has_standard_signature };
     if !secrets.iter().any(|secret| has_signature(secret, &headers, &raw_body)) {
         return StatusCode::UNAUTHORIZED;
     }
 
-    let webhook_id = headers.get("webhook-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let webhook_id =
+        headers.get("webhook-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Ok(mut events) = events_of(&profile, webhook_id, &raw_body) else {
-        return StatusCode::BAD_REQUEST
+        return StatusCode::BAD_REQUEST;
     };
     {
         let mut memory = receiver.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,8 +206,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let receiver = Arc::new(Receiver { secrets, memory: Mutex::default() });
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
-    axum::serve(
-        listener, Router::new().route("/{profile}", post(receive)).with_state(receiver)
-    ).await?;
+    axum::serve(listener, Router::new().route("/{profile}", post(receive)).with_state(receiver))
+        .await?;
     Ok(())
 }

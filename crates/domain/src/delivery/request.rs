@@ -59,7 +59,7 @@ impl WebhookRequest {
             signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
         let signer = match webhook.settings.rotation_signature() {
             RotationSignature::New => &secrets.current,
-            RotationSignature::Old => secrets.oldest(now),
+            RotationSignature::Old => secrets.outgoing(now),
         };
         request.headers.push(("x-webhook-signature", signature::spectra(signer, &request.body)));
         request.headers.push(("webhook-signature", signature));

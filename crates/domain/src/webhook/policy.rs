@@ -25,7 +25,8 @@ pub enum RotationSignature {
     /// The newest secret signs at once: receivers know it before they ask for a rotation.
     #[default]
     New,
-    /// The oldest secret that is still valid signs: a receiver has the overlap to change over.
+    /// The secret before the newest signs until its overlap has ended: a receiver that knows one
+    /// secret changes over then.
     Old,
 }
 

@@ -56,10 +56,12 @@ impl<S> Secrets<S> {
         std::iter::once(&self.current).chain(valid.map(|older| &older.secret))
     }
 
-    /// The oldest of those that sign `now`, or the newest if it took over at once.
-    pub fn oldest(&self, now: Timestamp) -> &S {
-        let oldest = self.signing(now).last().filter(|_| !self.at_once);
-        oldest.unwrap_or(&self.current)
+    /// The secret before the newest, as long as it signs; then the newest.
+    pub fn outgoing(&self, now: Timestamp) -> &S {
+        match self.older.first() {
+            Some(before) if now < before.until && !self.at_once => &before.secret,
+            _ => &self.current,
+        }
     }
 
     /// Without those that have ended.
