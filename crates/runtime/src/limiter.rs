@@ -1,8 +1,7 @@
 //! Limits that the environments of a function keep together; the rule is in
 //! [`posthaste_domain::access::tokens`].
 //!
-//! Where the bucket can't be asked, what was to be counted passes: a limit is no reason to lose
-//! events.
+//! If the bucket can't be asked, the events pass uncounted: a limit is no reason to lose events.
 
 use std::{
     collections::HashMap,

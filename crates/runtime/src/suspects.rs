@@ -55,7 +55,7 @@ struct Suspect<'a> {
     deaths: u32,
 }
 
-/// What is known about a record.
+/// The facts that are known about a record.
 struct Known {
     /// The way in which it is handled; none where that can't be read.
     handling: Option<Handling>,

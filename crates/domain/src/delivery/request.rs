@@ -38,9 +38,9 @@ impl WebhookRequest {
     /// Writes and signs the request for one attempt, made `now`, for as many of the first
     /// deliveries as the webhook's format puts into one request. `webhook-id` is the same on every
     /// retry: the event's id, or that of the `batch`, which a retry names. If the deliveries do not
-    /// all fit into the request, it gets an id of its own. Every secret that is valid `now` signs;
-    /// `x-webhook-signature`, which takes one signature only, is that of the newest secret, or of
-    /// the oldest if the webhook says so. The request becomes the `span` in the trace of its first
+    /// all fit into the request, it gets an id of its own. Every secret that is valid `now` signs.
+    /// `x-webhook-signature` takes one signature only: that of the newest secret, or of the one
+    /// before it if the webhook says so. The request becomes the `span` in the trace of its first
     /// event.
     pub fn new(
         webhook: &Webhook,

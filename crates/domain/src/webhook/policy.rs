@@ -1,5 +1,5 @@
-//! What happens around the attempts of a webhook, beside its retries: the parts of a programme in
-//! which the documents of the vendors differ.
+//! A webhook's policy says what happens around its attempts, beside its retries. The documents of
+//! the vendors differ in these parts of a programme.
 
 use std::time::Duration;
 

@@ -24,10 +24,10 @@ pub struct Secrets<S> {
     /// Those before it, newest first. Some may have ended.
     #[serde(default = "Vec::new")]
     pub older: Vec<Older<S>>,
-    /// True if the newest took over without an overlap. Then it is what a header with room for one
-    /// signature has, whatever an earlier rotation promised: the one before it may have leaked.
+    /// True if the secret before the newest is not among the older ones, because it has ended before
+    /// those that earlier rotations promised. It may have leaked, and none of them takes its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub at_once: bool,
+    pub predecessor_ended: bool,
 }
 
 /// A secret that another one has followed.
@@ -42,7 +42,7 @@ pub struct Older<S> {
 impl<S> Secrets<S> {
     /// The secrets of a new webhook.
     pub fn new(current: S) -> Self {
-        Self { current, older: Vec::new(), at_once: false }
+        Self { current, older: Vec::new(), predecessor_ended: false }
     }
 
     /// All of them, newest first.
@@ -59,14 +59,17 @@ impl<S> Secrets<S> {
     /// The secret before the newest, as long as it signs; then the newest.
     pub fn outgoing(&self, now: Timestamp) -> &S {
         match self.older.first() {
-            Some(before) if now < before.until && !self.at_once => &before.secret,
+            Some(before) if now < before.until && !self.predecessor_ended => &before.secret,
             _ => &self.current,
         }
     }
 
     /// Without those that have ended.
     pub fn pruned(self, now: Timestamp) -> Self {
-        Self { older: self.older.into_iter().filter(|older| now < older.until).collect(), ..self }
+        let ended = self.older.first().is_some_and(|before| before.until <= now);
+        let older: Vec<_> = self.older.into_iter().filter(|older| now < older.until).collect();
+        let predecessor_ended = (self.predecessor_ended || ended) && !older.is_empty();
+        Self { current: self.current, older, predecessor_ended }
     }
 
     /// Returns the time at which the last of the older ones ends, or has ended.
@@ -96,8 +99,8 @@ impl<S> Secrets<S> {
             // Whole seconds of at most a week.
             older.insert(0, Older { secret: current, until: now + overlap });
         }
-        let at_once = overlap.is_zero() && !older.is_empty();
-        Ok(Self { current: new, older, at_once })
+        let predecessor_ended = overlap.is_zero() && !older.is_empty();
+        Ok(Self { current: new, older, predecessor_ended })
     }
 
     /// The same secrets in another form.
@@ -111,7 +114,7 @@ impl<S> Secrets<S> {
             .iter()
             .map(|older| Ok(Older { secret: convert(&older.secret)?, until: older.until }));
         let older = older.collect::<Result<_, E>>()?;
-        Ok(Secrets { current, older, at_once: self.at_once })
+        Ok(Secrets { current, older, predecessor_ended: self.predecessor_ended })
     }
 }
 
@@ -168,6 +171,20 @@ mod tests {
     fn without_overlap_only_the_new_one_signs() {
         let secrets = Secrets::new(1).rotate(2, at(100), Duration::ZERO).unwrap();
         assert_eq!(secrets, Secrets::new(2));
+    }
+
+    #[test]
+    fn an_older_promise_does_not_make_a_secret_the_one_before_the_newest() {
+        let first = Secrets::new(1).rotate(2, at(0), seconds(1000)).unwrap();
+        let short = first.clone().rotate(3, at(1), seconds(10)).unwrap();
+        assert_eq!((*short.outgoing(at(10)), *short.outgoing(at(11))), (2, 3));
+        assert_eq!(*short.clone().pruned(at(10)).outgoing(at(10)), 2);
+        let pruned = short.pruned(at(11));
+        assert_eq!((*pruned.outgoing(at(11)), signing(&pruned, 11)), (3, vec![3, 1]));
+        let none = first.rotate(3, at(1), Duration::ZERO).unwrap();
+        assert_eq!((*none.outgoing(at(1)), signing(&none, 1)), (3, vec![3, 1]));
+        let again = pruned.rotate(4, at(12), seconds(10)).unwrap();
+        assert_eq!((*again.outgoing(at(12)), *again.outgoing(at(22))), (3, 4));
     }
 
     #[test]

@@ -57,9 +57,9 @@ impl Slots {
     /// Reserves up to `count` of the next slots of a webhook, none of them more than a second away.
     /// A function that dies leaves its slots unused.
     ///
-    /// Where the next free slot lies ahead, near enough, an update adds to it, however many do so
-    /// at the same time. Where it is past, or of another limit, it begins anew, on the condition
-    /// that nobody else has done so.
+    /// If the next free slot lies ahead, near enough, an update adds to it, however many do so at
+    /// the same time. If it is past, or of another limit, it begins anew, on the condition that
+    /// nobody else has done so.
     pub async fn reserve(
         &self,
         workspace: &Workspace,

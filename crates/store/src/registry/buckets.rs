@@ -98,8 +98,8 @@ impl Registry {
     /// Takes as many tokens as are asked for, or none of them. A function that dies leaves its
     /// tokens unused.
     ///
-    /// Where the next free token lies ahead, an update adds to it, however many do so at the same
-    /// time. Where it is past, it begins anew, on the condition that nobody else has done so.
+    /// If the next free token lies ahead, an update adds to it, however many do so at the same
+    /// time. If it is past, it begins anew, on the condition that nobody else has done so.
     pub async fn take_tokens(
         &self,
         bucket: &Bucket,

@@ -32,7 +32,7 @@
 //! 14. Functions lead to each other only a bounded number of times in a row.
 //! 15. The calls of a lane that waits don't depend on how much waits.
 //!
-//! What can't hold when something goes wrong, and is checked in undisturbed runs only: 6 with
+//! Some of these can't hold when something goes wrong, so only undisturbed runs check them: 6 with
 //! clocks that differ, because a slot is a time, and two clocks use it at two times; 10, 11 and the
 //! three minutes of 13 with copies, deaths and lost answers, because deliveries are made at least
 //! once, and because a death costs the rest of a lease. A function may die, or its call fail, after

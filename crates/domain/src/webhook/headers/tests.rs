@@ -140,8 +140,8 @@ fn what_is_wrong_is_named() {
 }
 
 proptest! {
-    /// What is taken can be neither more than one header nor one of Posthaste's own, whatever
-    /// is tried.
+    /// No accepted header can be more than one header, or one of Posthaste's own, whatever is
+    /// tried.
     #[test]
     fn what_is_taken_is_one_clean_header(name in "\\PC{0,12}", value in "[\\x00-\\x7f]{0,12}") {
         if let Ok(headers) = read(&json!({ &name: value })) {

@@ -1,4 +1,4 @@
-//! What functions read and write of webhooks and their lanes, and the index of the lanes.
+//! The model's webhooks and lanes, as functions read and write them, and the index of the lanes.
 
 use std::collections::VecDeque;
 
