@@ -51,3 +51,4 @@ mod telemetry;
 mod waiting;
 mod waking;
 mod webhook_calls_api;
+mod workspace;

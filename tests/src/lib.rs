@@ -76,9 +76,23 @@ impl Posthaste {
         Self::with_call_limit(template, 100_000).await
     }
 
+    /// Starts a system whose template has these values of parameters.
+    pub async fn with_parameters<const N: usize>(parameters: [(&str, &str); N]) -> Self {
+        let limit = [("CallRateLimit", "100000")];
+        Self::begin(binaries::template().unwrap(), limit.into_iter().chain(parameters)).await
+    }
+
     /// Starts the system that a template declares, with this many calls a second for each
     /// workspace.
     pub async fn with_call_limit(template: String, per_second: u32) -> Self {
+        Self::begin(template, [("CallRateLimit", per_second.to_string().as_str())]).await
+    }
+
+    async fn begin<'p>(
+        template: String,
+        parameters: impl IntoIterator<Item = (&'p str, &'p str)>,
+    ) -> Self {
+        let parameters = parameters.into_iter();
         let lines = Lines::default();
         let log = LogSink::new({
             let lines = lines.clone();
@@ -87,7 +101,9 @@ impl Posthaste {
         let options = Options {
             // The tests run eight systems side by side.
             max_processes: 10,
-            parameters: BTreeMap::from([("CallRateLimit".to_owned(), per_second.to_string())]),
+            parameters: parameters
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             log,
             ..Options::new(template, Functions::Processes(functions()))
         };

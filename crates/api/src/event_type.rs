@@ -25,7 +25,8 @@ pub struct EventTypeAnswer {
     /// workspace's own.
     #[schema(schema_with = schema::owner)]
     pub owner: &'static str,
-    /// The state of the type: `available`, `deprecated` or `wip`.
+    /// The state of the type: `available`, `deprecated` or `wip`, or `undescribed` for one of which
+    /// events were published and that nobody has described.
     #[schema(schema_with = schema::type_status)]
     pub status: &'static str,
     /// The JSON Schema that `data` has to fit; null if anything does.
@@ -48,6 +49,19 @@ impl EventTypeAnswer {
             schema: Some(RawValue::from_string(built_in.schema.to_owned())?),
             sample: Some(RawValue::from_string(built_in.sample.to_owned())?),
         })
+    }
+
+    /// Returns the answer for a type of which events were published, and that nobody has described.
+    pub fn published(name: &EventType) -> Self {
+        Self {
+            name: name.to_string(),
+            title: None,
+            description: None,
+            owner: "workspace",
+            status: "undescribed",
+            schema: None,
+            sample: None,
+        }
     }
 
     /// Returns the answer for a workspace's own type.

@@ -9,6 +9,7 @@ pub mod openapi;
 mod query;
 mod replay;
 mod webhook;
+mod workspace;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,7 +20,8 @@ pub use event_type::EventTypeAnswer;
 pub use key::KeyAnswer;
 pub use query::{ListDeliveries, ListEvents, ShowEvent};
 pub use replay::{JobAnswer, Replayed, TestAnswer};
-pub use webhook::WebhookAnswer;
+pub use webhook::{Warning, WebhookAnswer};
+pub use workspace::WorkspaceAnswer;
 
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]

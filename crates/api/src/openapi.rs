@@ -14,6 +14,7 @@ mod refusal;
 mod replay;
 pub(crate) mod schema;
 mod webhooks;
+mod workspace;
 
 use posthaste_domain::input::Failure;
 use serde_json::json;
@@ -79,6 +80,7 @@ fn calls() -> Vec<Call> {
     calls.extend(replay::calls());
     calls.extend(events::calls());
     calls.extend(event_types::calls());
+    calls.extend(workspace::calls());
     calls.extend(keys::calls());
     calls.push(openapi());
     calls
@@ -129,6 +131,7 @@ fn tags() -> Vec<Tag> {
         tag("Webhooks", "Destinations, and the history of what was sent to them."),
         tag("Events", "Publishing, and looking up what was published."),
         tag("Event types", "The catalogue, and the types that a workspace adds to it."),
+        tag("Workspace", "The settings that hold for all webhooks and events of a workspace."),
         tag("API keys", "The keys that calls are made with, and their scopes."),
         tag("This document", "The description of the API for machines."),
         tag("Requests to webhooks", "The requests that endpoints get, in each format."),

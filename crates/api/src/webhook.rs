@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use posthaste_domain::{
-    Timestamp,
+    Invalid, Timestamp,
     endpoint::{
         health::Health,
         lane::{Lane, State},
@@ -51,6 +51,29 @@ pub struct WebhookAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^whsec_[A-Za-z0-9+/]{43}=$")]
     pub secret: Option<String>,
+    /// What is probably not meant: a subscription to an event type that is not known. Only in the
+    /// answers to a registration and to a change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that was taken, and is probably a mistake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Warning {
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub message: String,
+    /// The path of the field that it is about.
+    #[schema(required = true)]
+    pub field: Option<String>,
+}
+
+impl From<Invalid> for Warning {
+    fn from(Invalid { code, message, field, .. }: Invalid) -> Self {
+        Self { code, message, field }
+    }
 }
 
 impl WebhookAnswer {
@@ -73,6 +96,7 @@ impl WebhookAnswer {
             created_at: *created_at,
             updated_at: *updated_at,
             secret: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -80,6 +104,12 @@ impl WebhookAnswer {
     #[must_use]
     pub fn with_secret(self, secret: &Secret) -> Self {
         Self { secret: Some(secret.reveal()), ..self }
+    }
+
+    /// The same with warnings about what was asked for.
+    #[must_use]
+    pub fn with_warnings(self, warnings: Vec<Invalid>) -> Self {
+        Self { warnings: warnings.into_iter().map(Warning::from).collect(), ..self }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     Invalid,
     access::workspace::Workspace,
     event::{
-        event_type::EventType,
+        event_type::{EventPattern, EventType},
         own_type::OwnEventType,
         schema::{BadSchema, Budget, DataSchema},
     },
@@ -271,6 +271,28 @@ impl Published {
         }
     }
 
+    /// Complains about the first event whose type is neither built in nor one of the workspace's
+    /// `own` types: a closed catalogue refuses it.
+    pub fn check_types(&self, own: &HashMap<EventType, OwnEventType>) -> Result<(), Invalid> {
+        for (nth, event) in self.events().iter().enumerate() {
+            if !own.contains_key(&event.r#type) && catalogue::find(event.r#type.as_str()).is_none()
+            {
+                let names: Vec<EventType> = own.keys().cloned().collect();
+                let pattern = EventPattern::Exactly(event.r#type.clone());
+                return Err(catalogue::unknown(&self.field_of(nth, "type"), &pattern, &names));
+            }
+        }
+        Ok(())
+    }
+
+    /// The path of a field of the nth event.
+    fn field_of(&self, nth: usize, name: &str) -> String {
+        match self {
+            Self::One(_) => name.to_owned(),
+            Self::Many(_) => format!("events[{nth}].{name}"),
+        }
+    }
+
     /// Checks types and data: operational types are reserved for Posthaste itself, and data has to
     /// fit the schema of a built-in type, or of one of the workspace's `own` types. All events and
     /// schemas of a call share one budget.
@@ -278,10 +300,7 @@ impl Published {
         let mut compiled: BTreeMap<&EventType, OwnSchema> = BTreeMap::new();
         let mut budget = Budget::default();
         for (nth, NewEvent { r#type: event_type, data, .. }) in self.events().iter().enumerate() {
-            let path = match self {
-                Self::One(_) => "data".to_owned(),
-                Self::Many(_) => format!("events[{nth}].data"),
-            };
+            let path = self.field_of(nth, "data");
             if let (Some(own), Entry::Vacant(entry)) =
                 (own.get(event_type), compiled.entry(event_type))
             {

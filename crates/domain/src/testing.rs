@@ -16,14 +16,18 @@ use crate::{
     },
     event::Event,
     id::WebhookId,
-    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
+    webhook::{
+        Registration, Webhook, headers::Headers, profile::Profile, rotation::Secrets,
+        secret::Sealed,
+    },
 };
 
 /// Makes a webhook for everything, with these further fields of its registration.
 pub fn webhook(registration: Value) -> Webhook {
     let mut body = json!({ "url": "https://example.com/", "events": ["*"] });
     body.as_object_mut().unwrap().extend(registration.as_object().unwrap().clone());
-    let registration = Registration::parse(body.to_string().as_bytes(), &UrlPolicy::default());
+    let registration =
+        Registration::parse(body.to_string().as_bytes(), &UrlPolicy::default(), Profile::default());
     Webhook {
         id: WebhookId(42),
         workspace: Workspace::parse("acme").unwrap(),

@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+pub mod defaults;
 pub mod filter;
 pub mod headers;
 pub mod policy;

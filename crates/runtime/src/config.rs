@@ -6,6 +6,7 @@ use http::HeaderValue;
 use posthaste_domain::{
     access::{tokens::Limit, workspace::Workspace},
     endpoint::{address::AllowedCidrs, url::UrlPolicy},
+    webhook::profile::Profile,
 };
 use posthaste_queue::Queue;
 
@@ -68,6 +69,15 @@ pub fn publish_limit() -> Result<Option<Limit>, ConfigError> {
 /// together; none where it is 0.
 pub fn call_limit() -> Result<Option<Limit>, ConfigError> {
     parsed("CALL_RATE_LIMIT", "a number of calls").map(Limit::of_calls)
+}
+
+/// `DEFAULT_PROFILE`: the profile of webhooks whose registration and workspace name none.
+pub fn default_profile() -> Result<Profile, ConfigError> {
+    let name = text("DEFAULT_PROFILE")?;
+    let known = Profile::NAMES.into_iter().find(|(known, _)| *known == name);
+    known
+        .map(|(_, profile)| profile)
+        .ok_or(ConfigError::Unreadable { name: "DEFAULT_PROFILE", shape: "the name of a profile" })
 }
 
 /// `SEAL_URLS`: whether webhooks' URLs are sealed where they are stored.

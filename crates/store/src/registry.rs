@@ -8,6 +8,8 @@
 //! | `routing#<workspace>#<hash>` | `page` | `page` (JSON of a [`posthaste_domain::fanout::routing::Page`]) |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
 //! | `workspace#<name>` | `type#<event type>` | `type` (JSON): an event type of the workspace's own |
+//! | `workspace#<name>` | `settings` | `settings` (JSON): the workspace's own |
+//! | `types#<workspace>` | `type#<event type>` | `expiresAt`: events of it were published |
 //! | `count#<workspace>` | `type` | `count`: how many event types of its own the workspace has |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
 //! | `counter` | `webhook` | `value` |
@@ -25,7 +27,9 @@ mod buckets;
 mod health;
 mod idempotency;
 mod keys;
+mod published;
 mod routing;
+mod settings;
 mod subscribers;
 mod type_count;
 mod types;

@@ -10,14 +10,18 @@ use futures::{StreamExt, stream};
 use posthaste_domain::{
     access::workspace::Workspace,
     event::{
-        Event, OwnSchema, UNUSABLE_SCHEMA, catalogue, event_type::EventType, own_type::OwnEventType,
+        Event, OwnSchema, UNUSABLE_SCHEMA, catalogue,
+        event_type::{EventPattern, EventType},
+        own_type::OwnEventType,
     },
     message::dead_letter::DeadLetterReason,
+    webhook::defaults::{Catalogue, WorkspaceSettings},
 };
 use posthaste_runtime::{
     batch::{Fate, Record},
     checks::{Checks, Unchecked},
 };
+use posthaste_store::Found;
 use tokio::{
     sync::OnceCell,
     time::{Instant, timeout_at},
@@ -63,12 +67,23 @@ impl Fanout {
         };
         let own: HashMap<TypeKey, Own> =
             found.items.into_iter().map(|(key, own)| (key, Own::of(own))).collect();
+        let unknown = unchecked.iter().filter(|(_, event)| is_unknown(event, &own));
+        let unknown: HashSet<Workspace> =
+            unknown.map(|(_, event)| event.workspace.clone()).collect();
+        let Ok(rules) = timeout_at(by, self.registry.settings_of_workspaces(unknown)).await else {
+            tracing::error!("the settings of workspaces could not be read in time");
+            return Vec::new();
+        };
         let mut checked = Vec::new();
         let mut checks = Vec::new();
         for (record, event) in unchecked {
             let key = (event.workspace.clone(), event.event_type.clone());
-            if found.unread.contains(&key) {
+            if found.unread.contains(&key)
+                || (is_unknown(&event, &own) && rules.unread.contains(&event.workspace))
+            {
                 checked.push((record, Err(Fate::after_our_fault(&records[record]))));
+            } else if is_unknown(&event, &own) && is_closed(&rules, &event.workspace) {
+                checked.push((record, Err(refused_type(&event))));
             } else {
                 checks.push((record, check(&self.checks, event, own.get(&key), &records[record])));
             }
@@ -83,6 +98,23 @@ impl Fanout {
         checked.sort_by_key(|(record, _)| *record);
         checked
     }
+}
+
+/// Says whether the type of an event is neither built in nor the workspace's own.
+fn is_unknown(event: &Event, own: &HashMap<TypeKey, Own>) -> bool {
+    catalogue::find(event.event_type.as_str()).is_none()
+        && !own.contains_key(&(event.workspace.clone(), event.event_type.clone()))
+}
+
+fn is_closed(rules: &Found<Workspace, WorkspaceSettings>, workspace: &Workspace) -> bool {
+    rules.items.get(workspace).is_some_and(|rules| rules.catalogue == Catalogue::Closed)
+}
+
+/// The fate of an event that a closed catalogue does not have.
+fn refused_type(event: &Event) -> Fate {
+    let pattern = EventPattern::Exactly(event.event_type.clone());
+    let unknown = catalogue::unknown("type", &pattern, &[]);
+    refused(DeadLetterReason::InvalidEvent, &unknown, Some(event.id))
 }
 
 impl Own {

@@ -43,6 +43,7 @@ use crate::{
     arrival::{self, Arrival},
     calls::Calls,
     plan::{Arrived, Outgoing, Plan},
+    published::Noted,
     routes::{RoutesOf, Routing},
 };
 
@@ -61,6 +62,7 @@ pub(crate) struct Fanout {
     /// A delivery waits for the end of its process for so long.
     pub(crate) hold_deadline: Duration,
     pub(crate) checks: Checks,
+    pub(crate) noted: Noted,
     /// The workspace of events that name none.
     pub(crate) default_workspace: Workspace,
 }
@@ -158,8 +160,10 @@ impl Fanout {
         let unreadable = plan.unreadable.clone();
         let records = prepared.iter().map(|arrived| arrived.record + 1).max().unwrap_or_default();
         let ledger = Ledger(Mutex::new(plan.open(records)));
-        if tokio::time::timeout_at(deadline.instant(), self.carry_out(plan, &ledger)).await.is_err()
-        {
+        let carrying_out = async {
+            tokio::join!(self.carry_out(plan, &ledger), self.noted.note(&self.registry, &prepared))
+        };
+        if tokio::time::timeout_at(deadline.instant(), carrying_out).await.is_err() {
             tracing::error!("fan-out ran out of time");
         }
         let mut fates = Vec::new();

@@ -6,6 +6,7 @@ mod calls;
 mod check;
 mod fanout;
 mod plan;
+mod published;
 mod routes;
 mod runs;
 
@@ -23,6 +24,7 @@ use posthaste_runtime::{
     telemetry,
 };
 use posthaste_store::{Deliveries, Events, Registry};
+use published::Noted;
 use routes::Routing;
 
 #[tokio::main]
@@ -43,6 +45,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         retention: config::retention()?,
         hold_deadline: config::hold_deadline()?,
         checks: Checks::default(),
+        noted: Noted::default(),
         default_workspace: config::default_workspace()?,
     };
     let batch = Batch {

@@ -17,6 +17,7 @@ use posthaste_domain::{
     id::EventId,
     metrics::Metric,
     trace::{self, TraceParent},
+    webhook::defaults::Catalogue,
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{
@@ -96,7 +97,7 @@ async fn admit(limiter: &Limiter, workspace: &Workspace, events: usize) -> Resul
 }
 
 /// Checks data against the schemas of its types. The workspace's own are read with one call; the
-/// catalogue's are at hand.
+/// built-in ones are at hand. Whether a type may be unknown is read when one is.
 async fn check(
     registry: &Registry,
     checks: &Checks,
@@ -111,6 +112,11 @@ async fn check(
         return Err(ApiError::Internal);
     }
     let own: HashMap<_, _> = found.items.into_iter().map(|((_, name), own)| (name, own)).collect();
+    if let Err(unknown) = published.check_types(&own)
+        && registry.workspace_settings(workspace).await?.catalogue == Catalogue::Closed
+    {
+        return Ok((published, Err(unknown)));
+    }
     let checked = checks.run(move || {
         let checked = published.check(&own);
         (published, checked)

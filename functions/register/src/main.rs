@@ -10,6 +10,7 @@ mod reckoner;
 mod replay;
 mod send_test;
 mod webhooks;
+mod workspace;
 
 use axum::{
     Router,
@@ -35,7 +36,7 @@ use posthaste_sender::Sender;
 use posthaste_store::{Bucket, Deliveries, Events, Registry};
 use replay::Queues;
 use send_test::Tester;
-use webhooks::MostWebhooks;
+use webhooks::{DefaultProfile, MostWebhooks};
 
 #[derive(Clone, FromRef)]
 struct Shared {
@@ -48,6 +49,7 @@ struct Shared {
     tester: Tester,
     keys: Keys,
     most_webhooks: MostWebhooks,
+    default_profile: DefaultProfile,
     door: Door,
 }
 
@@ -73,6 +75,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         },
         url_policy,
         most_webhooks: MostWebhooks(config::parsed("MAX_WEBHOOKS", "a number")?),
+        default_profile: DefaultProfile(config::default_profile()?),
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?)
             .sealing_urls(config::seal_urls()?),
         door: door.clone(),
@@ -92,6 +95,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/webhooks/{id}/replay/{job}", get(replay::show).delete(replay::cancel))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::show))
+        .route("/api/v1/workspace", get(workspace::show).patch(workspace::change))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{id}", delete(keys::remove));
     let routes =
@@ -124,9 +128,19 @@ fn elsewhere(allowed: &'static str) -> impl Handler<((),), Shared> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use posthaste_domain::webhook::profile::Profile;
     use serde_yaml_ng::Value;
 
     use super::*;
+
+    #[test]
+    fn the_template_can_name_every_profile_as_the_default() {
+        let template: Value =
+            serde_yaml_ng::from_str(include_str!("../../../template.yaml")).unwrap();
+        let allowed = template["Parameters"]["DefaultProfile"]["AllowedValues"].as_sequence();
+        let allowed: Vec<&str> = allowed.unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(allowed, Profile::NAMES.map(|(name, _)| name));
+    }
 
     #[test]
     fn the_paths_of_others_are_those_of_the_template() {

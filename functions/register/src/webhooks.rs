@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{List, Removed, WebhookAnswer};
 use posthaste_domain::{
+    Invalid,
     access::workspace::Workspace,
     endpoint::{
         health::Health,
@@ -16,6 +17,8 @@ use posthaste_domain::{
     input::Page,
     webhook::{
         Change, ChangeRequest, Registration, Settings, Webhook,
+        defaults::Catalogue,
+        profile::Profile,
         rotation::{RotateSecret, Secrets},
         secret::Secret,
     },
@@ -37,10 +40,14 @@ use crate::{
 
 /// The number of times that a change is tried again when another call changed the webhook in
 /// between.
-const CHANGE_TRIES: u32 = 5;
+pub(crate) const CHANGE_TRIES: u32 = 5;
 /// The time that a change waits for the encryption key when all it would do with it is to replace
 /// an older one.
 const RESEALING: Duration = Duration::from_secs(2);
+
+/// The profile of webhooks whose registration and workspace name none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DefaultProfile(pub(crate) Profile);
 
 /// The number of webhooks that a workspace may have.
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +59,14 @@ pub(crate) async fn create(
     State(policy): State<UrlPolicy>,
     State(keys): State<Keys>,
     State(most): State<MostWebhooks>,
+    State(default): State<DefaultProfile>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let workspace = caller.workspace.clone();
-    let Registration { settings: open, headers } = Registration::parse(&body, &policy)?;
-    check_types(&registry, &workspace, &open, None).await?;
+    let rules = registry.workspace_settings(&workspace).await?;
+    let profile = rules.default_profile.unwrap_or(default.0);
+    let Registration { settings: open, headers } = Registration::parse(&body, &policy, profile)?;
+    let warnings = check_types(&registry, &workspace, &open, None, rules.catalogue).await?;
     let secret = new_secret()?;
     let id = registry.next_webhook_id().await?;
     let place = Place { workspace: &workspace, webhook: id };
@@ -81,8 +91,8 @@ pub(crate) async fn create(
     }
     tracing::info!(webhook.id = %id, "registered a webhook");
     let webhook = Webhook { settings: open, ..webhook };
-    let answer = WebhookAnswer::of(&webhook, &Lane::default(), now).with_secret(&secret);
-    Ok(success(StatusCode::CREATED, answer))
+    let answer = WebhookAnswer::of(&webhook, &Lane::default(), now);
+    Ok(success(StatusCode::CREATED, answer.with_secret(&secret).with_warnings(warnings)))
 }
 
 pub(crate) async fn list(
@@ -129,16 +139,21 @@ pub(crate) async fn change(
     State(turns): State<Turns>,
     State(policy): State<UrlPolicy>,
     State(keys): State<Keys>,
+    State(default): State<DefaultProfile>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let request = ChangeRequest::parse(&body, &policy)?;
+    let rules = registry.workspace_settings(&workspace).await?;
+    let profile = rules.default_profile.unwrap_or(default.0);
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) =
             registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
         let was = Subscription::of(&webhook);
-        let Change { mut settings, headers, enables } = request.applied_to(&webhook.settings)?;
-        check_types(&registry, &workspace, &settings, Some(&webhook.settings)).await?;
+        let Change { mut settings, headers, enables } =
+            request.applied_to(&webhook.settings, profile)?;
+        let old = Some(&webhook.settings);
+        let warnings = check_types(&registry, &workspace, &settings, old, rules.catalogue).await?;
         let moved = moved(&keys, &webhook, &settings.url).await?;
         settings = if moved {
             sealed(&keys, Place::from(&webhook), settings).await?
@@ -159,7 +174,8 @@ pub(crate) async fn change(
             Written::Done => {
                 let lane = turns.nudge(&workspace, id).await;
                 let shown = shown(&keys, changed).await;
-                return Ok(success(StatusCode::OK, WebhookAnswer::of(&shown, &lane, clock::now())));
+                let answer = WebhookAnswer::of(&shown, &lane, clock::now());
+                return Ok(success(StatusCode::OK, answer.with_warnings(warnings)));
             }
             Written::Refused(invalid) => return Err(invalid.into()),
             Written::Stale => {}
@@ -293,18 +309,31 @@ async fn moved(keys: &Keys, webhook: &Webhook, url: &StoredUrl) -> Result<bool, 
     }
 }
 
-/// Refuses what is not known. Of the workspace's own types those are read that the catalogue lacks,
-/// and others only to suggest one.
+/// Complains about types that are not known: a closed catalogue refuses them, an open one warns of
+/// them. Of the workspace's types those are read that the built-in ones lack, and others only to
+/// suggest one.
 async fn check_types(
     registry: &Registry,
     workspace: &Workspace,
     settings: &Settings,
     old: Option<&Settings>,
-) -> Result<(), ApiError> {
-    let mut own = registry.types_matching(workspace, settings.new_patterns(old)).await?;
-    if settings.check_types(old, &own).is_err() {
-        own.extend(registry.some_type_names(workspace).await?);
-        settings.check_types(old, &own)?;
+    catalogue: Catalogue,
+) -> Result<Vec<Invalid>, ApiError> {
+    let mut known = registry.types_matching(workspace, settings.new_patterns(old, &[])).await?;
+    if catalogue == Catalogue::Open {
+        let patterns = settings.new_patterns(old, &known);
+        known.extend(registry.published_matching(workspace, patterns).await?);
     }
-    Ok(())
+    if settings.new_patterns(old, &known).is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut similar = registry.some_type_names(workspace).await?;
+    if catalogue == Catalogue::Open {
+        similar.extend(registry.some_published_names(workspace).await?);
+    }
+    let mut unknown = settings.unknown_types(old, &known, &similar);
+    match catalogue {
+        Catalogue::Open => Ok(unknown.collect()),
+        Catalogue::Closed => unknown.next().map_or(Ok(Vec::new()), |invalid| Err(invalid.into())),
+    }
 }

@@ -77,7 +77,7 @@ fn publish() -> Call {
 }
 
 /// The refusals of what is no event.
-fn wrong_events() -> [Refusal; 8] {
+fn wrong_events() -> [Refusal; 9] {
     [
         Refusal::too_large(
             MAX_EVENT_BYTES,
@@ -111,6 +111,12 @@ fn wrong_events() -> [Refusal; 8] {
              characters",
         ),
         Refusal::body("wrong_count", "events", r#"{"events": []}"#, "a call takes 1 to 100 events"),
+        Refusal::body(
+            "unknown_event_type",
+            "type",
+            r#"{"type": "order.create", "data": {}}"#,
+            r#""order.create" is not a known event type; did you mean order.created?"#,
+        ),
         Refusal::body(
             "reserved_event_type",
             "type",
@@ -247,7 +253,8 @@ One event, or up to 100 in `events`: at most 256 KiB an event, 4 MiB a call. Dat
 catalogue, and of an own type with \
 a schema, is checked, as far as the check takes a bounded time: an event that is too large for its \
 schema is refused. An event of a \
-type that is not known at all is taken as it is.\n\n\
+type that is not known at all is taken as it is, and refused where the workspace's catalogue is \
+closed.\n\n\
 Events of a process carry `processType` and `contextId` in `data`: filters and the timing \
 `process_end` go by them.";
 

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 
 use posthaste_domain::{
-    Timestamp,
+    Invalid, Timestamp,
     access::workspace::Workspace,
     endpoint::{
         health::Health,
@@ -13,7 +13,8 @@ use posthaste_domain::{
     event::{Event, NewEvent},
     id::{EventId, WebhookId},
     webhook::{
-        Registration, Webhook,
+        Registration, Settings, Webhook,
+        profile::Profile,
         rotation::Secrets,
         secret::{Sealed, Secret},
     },
@@ -25,6 +26,16 @@ use crate::{List, Removed};
 
 /// The time at which things happen in examples: 2026-01-15, 09:30.
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
+
+/// A registration for types of which the workspace has published none yet.
+pub(crate) fn of_unknown_types() -> Value {
+    json!({ "url": "https://example.com/webhooks", "events": ["invoice.*"] })
+}
+
+/// The warnings of a registration for types that are not known.
+pub(crate) fn warnings(settings: &Settings) -> Vec<Invalid> {
+    settings.unknown_types(None, &[], &[]).collect()
+}
 
 /// The registration of the Spectra document, as printed.
 pub(crate) fn spectra() -> Value {
@@ -98,8 +109,11 @@ pub(crate) fn everything() -> Value {
 
 /// The webhook that a registration makes.
 pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
-    let registration =
-        Registration::parse(registration.to_string().as_bytes(), &UrlPolicy::default());
+    let registration = Registration::parse(
+        registration.to_string().as_bytes(),
+        &UrlPolicy::default(),
+        Profile::default(),
+    );
     let Registration { settings, headers } = registration.ok()?;
     let headers = headers.try_map(|_, _| Ok::<_, Infallible>(sealed())).ok()?;
     let (workspace, secrets) = (workspace()?, Secrets::new(sealed()));

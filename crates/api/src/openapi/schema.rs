@@ -7,6 +7,7 @@ use posthaste_domain::{
     input::openapi::{Described, answered, map_of, text},
     webhook::{
         Settings,
+        defaults::WorkspaceSettings,
         headers::{self, HeaderName},
     },
 };
@@ -45,6 +46,21 @@ impl ToSchema for InForce {
     }
 }
 
+/// The settings of a workspace as they are answered.
+pub(crate) struct WorkspaceInForce;
+
+impl PartialSchema for WorkspaceInForce {
+    fn schema() -> Described {
+        answered::<WorkspaceSettings>(ObjectBuilder::new()).into()
+    }
+}
+
+impl ToSchema for WorkspaceInForce {
+    fn schemas(named: &mut Named) {
+        WorkspaceSettings::schemas(named);
+    }
+}
+
 /// Describes who can own a type: the owners of the catalogue, and the workspace itself.
 pub(crate) fn owner() -> ObjectBuilder {
     let owners: BTreeSet<&str> = catalogue::all().iter().map(|built_in| built_in.owner).collect();
@@ -55,7 +71,7 @@ pub(crate) fn owner() -> ObjectBuilder {
 }
 
 pub(crate) fn type_status() -> ObjectBuilder {
-    one_of(["available", "deprecated", "wip"]).description(Some(
+    one_of(["available", "deprecated", "wip", "undescribed"]).description(Some(
         "The state of the type, which says whether its events are to be expected.",
     ))
 }

@@ -14,8 +14,11 @@ use posthaste_domain::{
     access::api_key::NewKey,
     delivery::replay::StartReplay,
     endpoint::url::UrlPolicy,
-    event::{NewEvent, own_type::OwnEventType, sample::SendTest},
-    webhook::{ChangeRequest, Registration, rotation::RotateSecret},
+    event::{NewEvent, event_type::EventType, own_type::OwnEventType, sample::SendTest},
+    webhook::{
+        ChangeRequest, Registration, defaults::WorkspaceSettings, profile::Profile,
+        rotation::RotateSecret,
+    },
 };
 use serde_json::{Value, json};
 
@@ -34,12 +37,15 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
     let policy = UrlPolicy::default();
     match operation {
         "registerWebhook" => {
-            Registration::parse(body.as_bytes(), &policy)?.settings.check_types(None, &[])
+            let default = Profile::default();
+            let settings = Registration::parse(body.as_bytes(), &policy, default)?.settings;
+            first(settings.unknown_types(None, &[EventType::parse("invoice.sent").unwrap()], &[]))
         }
         "changeWebhook" => {
             let old = example::webhook(42, &example::spektr()).unwrap().settings;
             let request = ChangeRequest::parse(body.as_bytes(), &policy)?;
-            request.applied_to(&old)?.settings.check_types(Some(&old), &[])
+            let settings = request.applied_to(&old, Profile::default())?.settings;
+            first(settings.unknown_types(Some(&old), &[], &[]))
         }
         "rotateSecret" => RotateSecret::parse(body.as_bytes()).map(|_| ()),
         "publishEvents" => {
@@ -52,9 +58,15 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
         }
         "sendTest" => SendTest::parse(body.as_bytes()).map(|_| ()),
         "startReplay" => StartReplay::parse(body.as_bytes()).map(|_| ()),
+        "changeWorkspace" => WorkspaceSettings::default().changed_by(body.as_bytes()).map(|_| ()),
         "createKey" => NewKey::parse(body.as_bytes()).map(|_| ()),
         other => panic!("{other} takes no body"),
     }
+}
+
+/// The first complaint is the one that a closed catalogue refuses with.
+fn first(mut complaints: impl Iterator<Item = Invalid>) -> Result<(), Invalid> {
+    complaints.next().map_or(Ok(()), Err)
 }
 
 /// A type whose data is always too large for its schema.
@@ -130,7 +142,7 @@ fn every_operation_has_what_a_reader_needs() {
     let count = ids.len();
     ids.sort();
     ids.dedup();
-    assert_eq!((ids.len(), count), (24, 24));
+    assert_eq!((ids.len(), count), (26, 26));
     assert_eq!(document["openapi"], "3.1.0");
 }
 

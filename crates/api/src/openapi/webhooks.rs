@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::openapi::{HttpMethod, ObjectBuilder};
 
-use self::answers::{answered, changed, history, registered, rotated, timing_out};
+use self::answers::{answered, changed, history, registered, rotated, timing_out, warned};
 pub(super) use self::answers::{deliveries_of_two_events, waiting};
 use super::{
     call::Call,
@@ -58,6 +58,7 @@ fn register() -> Call {
             ("spektr", Some(example::spektr())),
             ("dataspike", Some(example::dataspike())),
             ("slack", Some(example::slack())),
+            ("unknownType", Some(example::of_unknown_types())),
             ("everySetting", Some(example::everything())),
         ])
         .answers::<WebhookAnswer>(
@@ -65,7 +66,8 @@ fn register() -> Call {
             "The webhook, with its `secret`, which no later call answers.",
             [
                 ("spectra", registered(&example::spectra())),
-                ("spektr", registered(&example::spektr()))
+                ("spektr", registered(&example::spektr())),
+                ("withAWarning", warned()),
             ],
         )
         .leads_to(OF_ONE, [("id", "$response.body#/data/id")])
@@ -273,9 +275,11 @@ pub(super) fn id() -> ObjectBuilder {
 /// Describes what the profiles stand for, and what is shown only once.
 fn registering() -> String {
     let mut text =
-        "A profile is a bundle of defaults, any of which the registration can replace. `retries` \
-         are the waits, in \
-        seconds, after the first try and after each retry; those beyond 10 s are spread by up to \
+        "The webhook gets the events whose types match one of `events`. A type or a prefix that is \
+         not known is taken with a warning, and refused where the workspace's catalogue is \
+         closed.\n\n\
+         A profile is a bundle of defaults, any of which the registration can replace. `retries` \
+         are the waits, in seconds, after the first try and after each retry; those beyond 10 s are spread by up to \
         20 %.\n\n\
         | profile | format | success | retries | rate |\n|---|---|---|---|---|\n"
             .to_owned();
@@ -311,8 +315,9 @@ A field that is absent stays, one that is `null` goes back to its default. `\"en
 pauses the webhook: what is published meanwhile is not delivered.";
 
 const ROTATING: &str = "\
-The new secret signs from now on, and the one before it too until the overlap ends: `webhook- \
-signature` has a signature of each, the newest first, so that an endpoint can take the new one \
-whenever it is ready. `X-Webhook-Signature` has room for one and is the newest's. Up to three \
-older secrets can be valid at once; while they are, `overlapSeconds` has to be 0 (else 409, \
+The new secret signs from now on, and the one before it too until the overlap ends: \
+`webhook-signature` has a signature of each, the newest first, so that an endpoint can take the \
+new one whenever it is ready. `X-Webhook-Signature` has room for one: the newest's, or that of the \
+one before it until its overlap ends, as the webhook's `rotationSignature` says. Up to three older \
+secrets can be valid at once; while they are, `overlapSeconds` has to be 0 (else 409, \
 `too_many_secrets`). With 0 the present secret signs no more: the way to end one that has leaked.";

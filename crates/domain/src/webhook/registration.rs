@@ -46,11 +46,12 @@ pub struct Change {
 }
 
 impl Registration {
-    /// Reads the body of a registration. A field that is `null` is as good as absent.
-    pub fn parse(body: &[u8], policy: &UrlPolicy) -> Result<Self, Invalid> {
+    /// Reads the body of a registration. A field that is `null` is as good as absent. The profile is
+    /// the `default` one if the body does not say.
+    pub fn parse(body: &[u8], policy: &UrlPolicy, default: Profile) -> Result<Self, Invalid> {
         let mut fields = Fields::of_body(body)?;
         let url = url(&mut fields, policy)?.ok_or_else(|| missing("url"))?;
-        let Change { settings, headers, .. } = read(fields, StoredUrl::Open(url), None)?;
+        let Change { settings, headers, .. } = read(fields, StoredUrl::Open(url), None, default)?;
         Ok(Self { settings, headers: headers.unwrap_or_default() })
     }
 }
@@ -79,20 +80,28 @@ impl<'a> ChangeRequest<'a> {
     }
 
     /// Applies the change to `old` settings: a field that is absent stays, one that is `null` goes
-    /// back to its default.
-    pub fn applied_to(&self, old: &Settings) -> Result<Change, Invalid> {
+    /// back to its default. That of the profile is `default`.
+    pub fn applied_to(&self, old: &Settings, default: Profile) -> Result<Change, Invalid> {
         let url = self.url.clone().map_or_else(|| old.url.clone(), StoredUrl::Open);
-        read(self.fields.clone(), url, Some(old))
+        read(self.fields.clone(), url, Some(old), default)
     }
 }
 
-fn read(mut fields: Fields<'_>, url: StoredUrl, old: Option<&Settings>) -> Result<Change, Invalid> {
+fn read(
+    mut fields: Fields<'_>,
+    url: StoredUrl,
+    old: Option<&Settings>,
+    default: Profile,
+) -> Result<Change, Invalid> {
     let [names_profile, names_headers] = ["profile", "headers"].map(|name| fields.has(name));
-    let gives_enabled = fields.gives("enabled");
+    let [gives_profile, gives_enabled] = ["profile", "enabled"].map(|name| fields.gives(name));
     let mut settings = Settings::take(&mut fields, old, url)?;
     let Beside { method, headers } = Beside::take(&mut fields, None)?;
     fields.finish()?;
-    settings.profile = profile(settings.profile, names_profile, method)?;
+    if !gives_profile && (names_profile || old.is_none()) {
+        settings.profile = default;
+    }
+    settings.profile = profile(settings.profile, names_profile, method, default)?;
     settings.has_held = old.is_some_and(Settings::hold_anything);
     settings.check()?;
     let headers = names_headers.then(|| headers.unwrap_or_default());
@@ -109,8 +118,13 @@ fn url(fields: &mut Fields<'_>, policy: &UrlPolicy) -> Result<Option<PublicUrl>,
 }
 
 /// The profile of a webhook. A `method` without a profile chooses one: `slack` the profile slack,
-/// `https` the default instead of it.
-fn profile(profile: Profile, is_named: bool, method: Option<Method>) -> Result<Profile, Invalid> {
+/// `https` the default instead of it, or the standard one if that is slack too.
+fn profile(
+    profile: Profile,
+    is_named: bool,
+    method: Option<Method>,
+    default: Profile,
+) -> Result<Profile, Invalid> {
     match method {
         None => Ok(profile),
         Some(method) if profile.method() == method => Ok(profile),
@@ -120,6 +134,7 @@ fn profile(profile: Profile, is_named: bool, method: Option<Method>) -> Result<P
             "the method slack and the profile slack belong together",
         )),
         Some(Method::Slack) => Ok(Profile::Slack),
+        Some(Method::Https) if default.method() == Method::Https => Ok(default),
         Some(Method::Https) => Ok(Profile::default()),
     }
 }

@@ -214,21 +214,25 @@ impl Settings {
         Ok(serde_json::to_string(&json)?.len())
     }
 
-    /// Checks that every subscription and filter that is not in `old` names an event type that is
-    /// known. `own` are the types of the workspace: those that [`Self::new_patterns`] match are
-    /// enough.
-    pub fn check_types(&self, old: Option<&Self>, own: &[EventType]) -> Result<(), Invalid> {
-        let mut unknown = self.added(old).filter(|(_, pattern)| !catalogue::is_known(pattern, own));
-        unknown
-            .next()
-            .map_or(Ok(()), |(field, pattern)| Err(catalogue::unknown(&field, pattern, own)))
+    /// Complains about every subscription and filter that is not in `old` and names no event type
+    /// that is known. `own` are the known types of the workspace: those that
+    /// [`Self::new_patterns`] match are enough. One of `similar` may be what was meant.
+    pub fn unknown_types<'a>(
+        &'a self,
+        old: Option<&'a Self>,
+        own: &'a [EventType],
+        similar: &'a [EventType],
+    ) -> impl Iterator<Item = Invalid> {
+        let unknown =
+            self.added(old).filter(move |(_, pattern)| !catalogue::is_known(pattern, own));
+        unknown.map(move |(field, pattern)| catalogue::unknown(&field, pattern, similar))
     }
 
-    /// Returns the patterns of the subscriptions and filters that are not in `old` and that the
-    /// catalogue does not know.
-    pub fn new_patterns(&self, old: Option<&Self>) -> BTreeSet<EventPattern> {
+    /// Returns the patterns of the subscriptions and filters that are not in `old` and that match
+    /// neither a built-in type nor one of these.
+    pub fn new_patterns(&self, old: Option<&Self>, own: &[EventType]) -> BTreeSet<EventPattern> {
         let added = self.added(old).map(|(_, pattern)| pattern);
-        added.filter(|pattern| !catalogue::is_known(pattern, &[])).cloned().collect()
+        added.filter(|pattern| !catalogue::is_known(pattern, own)).cloned().collect()
     }
 
     /// The subscriptions and filters that are not in `old`, with their fields.

@@ -25,7 +25,7 @@ const TYPE: &str = "type";
 /// So many patterns are looked up at the same time.
 const LOOKS_AT_ONCE: usize = 16;
 /// The most names that a suggestion is chosen from.
-const SUGGESTED_FROM: i32 = 1000;
+pub(super) const SUGGESTED_FROM: i32 = 1000;
 
 /// One type of one workspace.
 pub type OwnType = (Workspace, EventType);
@@ -110,25 +110,11 @@ impl Registry {
         workspace: &Workspace,
         patterns: impl IntoIterator<Item = EventPattern>,
     ) -> Result<Vec<EventType>, StoreError> {
-        let first = patterns.into_iter().map(|pattern| self.first_matching(workspace, pattern));
-        let found: Vec<Option<EventType>> =
-            stream::iter(first).buffered(LOOKS_AT_ONCE).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
-    }
-
-    async fn first_matching(
-        &self,
-        workspace: &Workspace,
-        pattern: EventPattern,
-    ) -> Result<Option<EventType>, StoreError> {
-        let beginning = match &pattern {
-            EventPattern::All => String::new(),
-            EventPattern::Below(prefix) => format!("{prefix}."),
-            // No other name that begins with this one comes before it.
-            EventPattern::Exactly(name) => name.to_string(),
-        };
-        let names = self.names(workspace, &beginning, 1).await?;
-        Ok(names.into_iter().find(|name| pattern.matches(name)))
+        let first = patterns.into_iter().map(async |pattern| {
+            let names = self.names(workspace, &beginning(&pattern), 1).await?;
+            Ok::<_, StoreError>(names.into_iter().find(|name| pattern.matches(name)))
+        });
+        first_of_each(first).await
     }
 
     /// Some names of a workspace's types, to suggest one of: those that one call reads, a megabyte
@@ -152,11 +138,30 @@ impl Registry {
     }
 }
 
+/// The beginning of the names that a pattern matches.
+pub(super) fn beginning(pattern: &EventPattern) -> String {
+    match pattern {
+        EventPattern::All => String::new(),
+        EventPattern::Below(prefix) => format!("{prefix}."),
+        // No other name that begins with this one comes before it.
+        EventPattern::Exactly(name) => name.to_string(),
+    }
+}
+
+/// Carries out look-ups, some at the same time, and returns what they have found.
+pub(super) async fn first_of_each(
+    looks: impl Iterator<Item = impl Future<Output = Result<Option<EventType>, StoreError>>>,
+) -> Result<Vec<EventType>, StoreError> {
+    let found: Vec<Option<EventType>> =
+        stream::iter(looks).buffered(LOOKS_AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 fn read(item: &Item) -> Result<OwnEventType, StoreError> {
     item.json(TYPE)
 }
 
-fn name_of(item: &Item) -> Result<EventType, StoreError> {
+pub(super) fn name_of(item: &Item) -> Result<EventType, StoreError> {
     let name = item.text(SK)?.strip_prefix(SK_PREFIX).and_then(|name| EventType::parse(name).ok());
     name.ok_or_else(|| item.corrupt(SK))
 }

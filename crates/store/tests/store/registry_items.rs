@@ -13,7 +13,10 @@ use posthaste_domain::{
     },
     fanout::subscription::Subscription,
     id::{KeyId, WebhookId},
-    webhook::{Registration, Webhook, headers::Headers, rotation::Secrets, secret::Sealed},
+    webhook::{
+        Registration, Webhook, headers::Headers, profile::Profile, rotation::Secrets,
+        secret::Sealed,
+    },
 };
 use posthaste_store::{Bucket, Registry};
 
@@ -31,7 +34,9 @@ fn webhook(id: u64, body: &str) -> Webhook {
     Webhook {
         id: WebhookId(id),
         workspace: workspace(),
-        settings: Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings,
+        settings: Registration::parse(body.as_bytes(), &UrlPolicy::default(), Profile::default())
+            .unwrap()
+            .settings,
         secrets: Secrets::new(Sealed("sealed".to_owned())),
         headers: Headers::default(),
         created_at: at(0),

@@ -8,6 +8,7 @@ use posthaste_domain::{
     webhook::{
         Credentials, Registration, Webhook,
         headers::Headers,
+        profile::Profile,
         rotation::Secrets,
         secret::{Sealed, Secret},
     },
@@ -19,7 +20,9 @@ use super::*;
 
 fn client(id: u64, profile: &str) -> Client {
     let body = format!(r#"{{"url":"https://example.com/","events":["*"],"profile":"{profile}"}}"#);
-    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default()).unwrap().settings;
+    let settings = Registration::parse(body.as_bytes(), &UrlPolicy::default(), Profile::default())
+        .unwrap()
+        .settings;
     let webhook = Webhook {
         id: WebhookId(id),
         workspace: Workspace::parse("acme").unwrap(),

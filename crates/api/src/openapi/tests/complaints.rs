@@ -25,6 +25,7 @@ fn bodies() -> Vec<Body> {
         ("putEventType", json!({})),
         ("sendTest", json!({})),
         ("startReplay", json!({ "since": "2026-01-15T09:30:00Z" })),
+        ("changeWorkspace", json!({})),
         ("createKey", json!({ "scopes": ["events:read"] })),
     ];
     let bodies = needed.map(|(operation, needed)| Body {

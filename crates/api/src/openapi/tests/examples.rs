@@ -1,7 +1,7 @@
 //! Every example is a body of its schema; requests are taken by the parsers, and failures are what
 //! the code answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::response::IntoResponse;
 use boon::{Compiler, Draft, Schemas};
@@ -166,6 +166,10 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
             sample::event(&asked, None, &[], id, example::workspace().unwrap(), example::NOW)
                 .unwrap_err()
                 .into()
+        }
+        (Sent::Body(body), "unknown_event_type") if operation == "publishEvents" => {
+            let published = NewEvent::parse_call(body.as_bytes()).unwrap();
+            published.check_types(&HashMap::new()).unwrap_err().into()
         }
         (Sent::Body(body), "too_deep") => {
             let deep = format!("{}{}", "[".repeat(50), "]".repeat(50));

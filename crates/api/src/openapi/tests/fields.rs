@@ -39,7 +39,9 @@ fn the_answer_about_a_webhook_has_the_documented_fields_and_no_others() {
     // These settings are no choice of the owner's, so no answer has them.
     webhook.settings.has_held = true;
     let answer = WebhookAnswer::of(&webhook, &Lane::default(), example::NOW);
-    let answer = serde_json::to_value(answer.with_secret(&example::secret())).unwrap();
+    let unknown = example::webhook(42, &example::of_unknown_types()).unwrap().settings;
+    let answer = answer.with_secret(&example::secret()).with_warnings(example::warnings(&unknown));
+    let answer = serde_json::to_value(answer).unwrap();
     let document = in_json();
     let documented = document["components"]["schemas"]["Webhook"]["properties"].as_object();
     let answered: BTreeSet<&String> = answer.as_object().unwrap().keys().collect();

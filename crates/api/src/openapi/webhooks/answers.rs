@@ -15,7 +15,7 @@ use posthaste_domain::{
     },
     event::Event,
     id::{Cause, CauseKind, DeliveryId},
-    webhook::{ChangeRequest, Webhook},
+    webhook::{ChangeRequest, Webhook, profile::Profile},
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,13 @@ use crate::{
 pub(super) fn registered(body: &Value) -> Option<Value> {
     let webhook = example::webhook(42, body)?;
     shown(WebhookAnswer::of(&webhook, &Lane::default(), NOW).with_secret(&example::secret()))
+}
+
+pub(super) fn warned() -> Option<Value> {
+    let webhook = example::webhook(42, &example::of_unknown_types())?;
+    let warnings = example::warnings(&webhook.settings);
+    let answer = WebhookAnswer::of(&webhook, &Lane::default(), NOW);
+    shown(answer.with_secret(&example::secret()).with_warnings(warnings))
 }
 
 pub(super) fn rotated() -> Option<Value> {
@@ -59,7 +66,7 @@ pub(super) fn changed(body: &Value) -> Option<Value> {
     let webhook = example::webhook(42, &example::spektr())?;
     let body = body.to_string();
     let settings = ChangeRequest::parse(body.as_bytes(), &UrlPolicy::default())
-        .and_then(|request| request.applied_to(&webhook.settings))
+        .and_then(|request| request.applied_to(&webhook.settings, Profile::default()))
         .ok()?
         .settings;
     let updated_at = Timestamp::constant(NOW.as_second() + 3600, 0);

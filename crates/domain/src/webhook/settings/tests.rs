@@ -9,12 +9,13 @@ fn policy() -> UrlPolicy {
 }
 
 fn register(body: &str) -> Result<Settings, Invalid> {
-    Registration::parse(body.as_bytes(), &policy()).map(|registration| registration.settings)
+    Registration::parse(body.as_bytes(), &policy(), Profile::default())
+        .map(|registration| registration.settings)
 }
 
 fn change(old: &Settings, body: &str) -> Result<Settings, Invalid> {
     let request = ChangeRequest::parse(body.as_bytes(), &policy())?;
-    request.applied_to(old).map(|change| change.settings)
+    request.applied_to(old, Profile::default()).map(|change| change.settings)
 }
 
 fn field_and_code(result: Result<impl Sized, Invalid>) -> (String, &'static str) {
@@ -224,31 +225,30 @@ fn settings_that_were_taken_can_be_paused_and_sealed() {
 }
 
 #[test]
-fn unknown_types_are_refused_when_they_are_named_anew() {
+fn unknown_types_are_told_when_they_are_named_anew() {
     let own = [EventType::parse("invoice.paid").unwrap()];
     let unknown =
         register(r#"{"url":"https://example.com","events":["order.created","order.create"]}"#)
             .unwrap();
-    let complaint = unknown.check_types(None, &own).unwrap_err();
+    let complaint = unknown.unknown_types(None, &own, &own).next().unwrap();
     assert_eq!(
         (complaint.field.as_deref(), complaint.code),
         (Some("events[1]"), "unknown_event_type")
     );
     assert!(complaint.message.contains("order.created"), "{}", complaint.message);
-    assert_eq!(
-        unknown.check_types(Some(&unknown), &own),
-        Ok(()),
-        "a type that was known once may stay"
-    );
+    let again = unknown.unknown_types(Some(&unknown), &own, &own).next();
+    assert_eq!(again, None, "a type that was known once may stay");
     let known =
         register(r#"{"url":"https://example.com","events":["invoice.*","webhook.disabled","*"]}"#)
             .unwrap();
-    assert_eq!(known.check_types(None, &own), Ok(()));
-    assert_eq!(field_and_code(known.check_types(None, &[])).0, "events[0]");
+    assert_eq!(known.unknown_types(None, &own, &own).next(), None);
+    let field = known.unknown_types(None, &[], &[]).next().unwrap().field;
+    assert_eq!(field.as_deref(), Some("events[0]"));
     let filters = with(r#""filters":{"risk":{"service_runs":"never"}}"#).unwrap();
+    let complaint = filters.unknown_types(None, &own, &own).next().unwrap();
     assert_eq!(
-        field_and_code(filters.check_types(None, &own)),
-        ("filters.risk.service_runs".into(), "unknown_event_type")
+        (complaint.field.as_deref(), complaint.code),
+        (Some("filters.risk.service_runs"), "unknown_event_type")
     );
 }
 

@@ -1,0 +1,39 @@
+//! The settings of the caller's workspace.
+
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
+use posthaste_api::WorkspaceAnswer;
+use posthaste_runtime::{
+    api::{ApiError, success},
+    auth::{Allowed, scope::WebhooksManage},
+};
+use posthaste_store::Registry;
+
+use crate::webhooks::{CHANGE_TRIES, DefaultProfile};
+
+pub(crate) async fn show(
+    caller: Allowed<WebhooksManage>,
+    State(registry): State<Registry>,
+    State(default): State<DefaultProfile>,
+) -> Result<Response, ApiError> {
+    let settings = registry.workspace_settings(&caller.workspace).await?;
+    let answer = WorkspaceAnswer::of(&caller.workspace, settings, default.0);
+    Ok(success(StatusCode::OK, answer))
+}
+
+pub(crate) async fn change(
+    caller: Allowed<WebhooksManage>,
+    State(registry): State<Registry>,
+    State(default): State<DefaultProfile>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    for _ in 0..CHANGE_TRIES {
+        let read = registry.workspace_settings(&caller.workspace).await?;
+        let changed = read.changed_by(&body)?;
+        if registry.change_workspace_settings(&caller.workspace, &read, &changed).await? {
+            tracing::info!("changed the settings of a workspace");
+            let answer = WorkspaceAnswer::of(&caller.workspace, changed, default.0);
+            return Ok(success(StatusCode::OK, answer));
+        }
+    }
+    Err(ApiError::Conflict)
+}
