@@ -80,10 +80,10 @@ impl WebhookAnswer {
     /// Returns the answer for this webhook, whose lane this is now. It is without the webhook's
     /// secret, and what is sealed of its URL is masked.
     pub fn of(webhook: &Webhook, lane: &Lane, now: Timestamp) -> Self {
-        let Webhook { id, settings, secrets, headers, created_at, updated_at, .. } = webhook;
+        let Webhook { key, settings, secrets, headers, created_at, updated_at, .. } = webhook;
         Self {
-            id: *id,
-            uuid: id.uuid(*created_at).to_string(),
+            id: key.id,
+            uuid: key.id.uuid(*created_at).to_string(),
             settings: Settings {
                 url: settings.url.masked(),
                 enabled: webhook.is_enabled(),

@@ -45,13 +45,12 @@ impl Courier {
     ) -> Details {
         let (mut events, mut records) = (Vec::new(), Vec::new());
         for (task, has_records) in tasks {
-            let workspace = task.workspace.as_ref();
             for due in &task.deliveries {
                 if let Content::EventId(id) = due.content {
-                    events.push((workspace.clone(), id));
+                    events.push((task.webhook.workspace.clone(), id));
                 }
                 if has_records {
-                    records.push((workspace.clone(), task.webhook, due.id));
+                    records.push((task.webhook.as_ref().clone(), due.id));
                 }
             }
         }

@@ -110,7 +110,7 @@ pub fn duties(
         }
         let Due { id, cause, content, .. } = due;
         let event_id = content.event_id();
-        let event = match details.event(&task.workspace, content) {
+        let event = match details.event(&task.webhook.workspace, content) {
             Stored::Here(event) => event,
             Stored::Unread => return None,
             // The endpoint has it, and a record would be gone as well.

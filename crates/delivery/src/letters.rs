@@ -105,8 +105,7 @@ impl Courier {
         log_given_up(gone.len(), reason);
         let records = &self.deliveries.records;
         let marking = stream::iter(gone).map(async |gone| {
-            let marked =
-                records.mark_gone(&webhook.workspace, webhook.id, gone.id, clock::now()).await;
+            let marked = records.mark_gone(&webhook.key, gone.id, clock::now()).await;
             (gone.source, marked)
         });
         let results: Vec<_> = marking.buffered(CONCURRENT_WRITES).collect().await;
@@ -133,10 +132,9 @@ impl Courier {
         reason: DeadLetterReason,
         why: &str,
     ) -> bool {
-        let Webhook { workspace, id, .. } = webhook;
-        let task = Task { batch, recorded: true, ..Task::new(workspace, *id, deliveries) };
+        let task = Task { batch, recorded: true, ..Task::new(&webhook.key, deliveries) };
         let Ok(body) = task.message() else { return false };
-        let letter = dead_letter(body, Some(workspace.to_string()), reason, why);
+        let letter = dead_letter(body, Some(webhook.key.workspace.to_string()), reason, why);
         match queue.send_all(&[letter]).await {
             Ok(()) => true,
             Err(error) => {

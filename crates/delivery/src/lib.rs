@@ -23,8 +23,7 @@ use std::{collections::HashMap, time::Duration};
 
 use posthaste_domain::{
     delivery::request::USER_AGENT,
-    id::WebhookId,
-    webhook::{Credentials, Webhook},
+    webhook::{Credentials, Webhook, key::WebhookKey},
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{
@@ -33,7 +32,7 @@ use posthaste_runtime::{
     keys::Keys,
 };
 use posthaste_sender::Sender;
-use posthaste_store::{Deliveries, Events, Found, Registry, WebhookKey};
+use posthaste_store::{Deliveries, Events, Found, Registry};
 
 pub use details::Details;
 pub use duties::{Duties, Gone, Parking, Sent, duties};
@@ -104,7 +103,7 @@ impl Courier {
     pub async fn clients(
         &self,
         webhooks: &mut Found<WebhookKey, Webhook>,
-    ) -> HashMap<WebhookId, Client> {
+    ) -> HashMap<WebhookKey, Client> {
         let mut clients = HashMap::new();
         if let Err(error) = self.keys.ready().await {
             tracing::error!(%error, "the encryption key could not be read");
@@ -113,11 +112,11 @@ impl Courier {
         for (key, webhook) in &webhooks.items {
             match self.keys.open(webhook).await {
                 Ok(credentials) => {
-                    clients.insert(webhook.id, Client { webhook: webhook.clone(), credentials });
+                    clients.insert(key.clone(), Client { webhook: webhook.clone(), credentials });
                 }
                 Err(error) => {
                     tracing::error!(
-                        webhook.id = %webhook.id, %error, "a webhook's secrets can't be opened"
+                        webhook.id = %key.id, %error, "a webhook's secrets can't be opened"
                     );
                     webhooks.unread.insert(key.clone());
                 }

@@ -22,7 +22,7 @@ impl Courier {
         due_at: Timestamp,
     ) -> BTreeSet<usize> {
         let deliveries: Vec<Due<'_>> = failed.iter().map(due).collect();
-        let parked = Parked::of(&webhook.workspace, webhook.id, batch, &deliveries, due_at);
+        let parked = Parked::of(&webhook.key, batch, &deliveries, due_at);
         if self.put_parked(&parked).await {
             return BTreeSet::new();
         }
@@ -34,13 +34,7 @@ impl Courier {
     pub async fn park_again(&self, webhook: &Webhook, parks: &[Parking]) -> BTreeSet<usize> {
         let mut parked = Vec::with_capacity(parks.len());
         for Parking { pending, due_at, batch } in parks {
-            parked.push(Parked::again(
-                &webhook.workspace,
-                webhook.id,
-                *batch,
-                &due(pending),
-                *due_at,
-            ));
+            parked.push(Parked::again(&webhook.key, *batch, &due(pending), *due_at));
         }
         // One call must not have the same key twice.
         parked.sort_by(|one, other| one.key.cmp(&other.key));

@@ -241,10 +241,10 @@ impl Courier {
         .await
     }
 
-    fn subject<'s>(&self, pending: &'s Pending, webhook: &Webhook) -> Subject<'s> {
+    fn subject<'s>(&self, pending: &'s Pending, webhook: &'s Webhook) -> Subject<'s> {
         Subject {
             delivery: pending.id,
-            webhook: webhook.id,
+            webhook: &webhook.key,
             event: &pending.event,
             cause: pending.cause,
             retention: self.retention,

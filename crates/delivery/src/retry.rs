@@ -41,7 +41,7 @@ pub fn task<'p>(webhook: &'p Webhook, deliveries: &'p [Pending], how: SendOn) ->
         redriven: deliveries.iter().any(|pending| pending.redriven),
         faults: how.faults,
         passes: how.passes + 1,
-        ..Task::new(&webhook.workspace, webhook.id, due)
+        ..Task::new(&webhook.key, due)
     }
 }
 
@@ -60,7 +60,7 @@ impl Courier {
         let sent = match task.message() {
             Ok(body) => {
                 let message =
-                    Message { delay, ..Message::new(body, webhook.workspace.to_string()) };
+                    Message { delay, ..Message::new(body, webhook.key.workspace.to_string()) };
                 self.tasks.send_all(&[message]).await.map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),

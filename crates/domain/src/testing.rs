@@ -17,8 +17,8 @@ use crate::{
     event::Event,
     id::WebhookId,
     webhook::{
-        Registration, Webhook, headers::Headers, profile::Profile, rotation::Secrets,
-        secret::Sealed,
+        Registration, Webhook, headers::Headers, key::WebhookKey, profile::Profile,
+        rotation::Secrets, secret::Sealed,
     },
 };
 
@@ -29,8 +29,7 @@ pub fn webhook(registration: Value) -> Webhook {
     let registration =
         Registration::parse(body.to_string().as_bytes(), &UrlPolicy::default(), Profile::default());
     Webhook {
-        id: WebhookId(42),
-        workspace: Workspace::parse("acme").unwrap(),
+        key: webhook_key(42),
         settings: registration.unwrap().settings,
         secrets: Secrets::new(Sealed(String::new())),
         headers: Headers::default(),
@@ -38,6 +37,11 @@ pub fn webhook(registration: Value) -> Webhook {
         updated_at: Timestamp::from_second(1_690_000_000).unwrap(),
         health: Health::default(),
     }
+}
+
+/// Makes the key of a webhook of the workspace `acme`.
+pub fn webhook_key(id: u64) -> WebhookKey {
+    WebhookKey { workspace: Workspace::parse("acme").unwrap(), id: WebhookId(id) }
 }
 
 /// Makes the nth event of a second, with this data.

@@ -5,13 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    access::workspace::Workspace,
     delivery::format::Format,
     endpoint::{health::Health, url::PublicUrl},
     event::{Event, process::Process},
-    id::WebhookId,
     webhook::{
         headers::{HeaderValue, Headers},
+        key::WebhookKey,
         policy::{Policing, RequestBounds},
         rate_limit::RateLimit,
         retry::RetrySchedule,
@@ -24,6 +23,7 @@ use crate::{
 pub mod defaults;
 pub mod filter;
 pub mod headers;
+pub mod key;
 pub mod policy;
 pub mod profile;
 pub mod rate_limit;
@@ -45,10 +45,8 @@ const SLACK_OK: &[u8] = b"ok";
 /// A webhook as it is stored.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// Its id, unique over all workspaces.
-    pub id: WebhookId,
-    /// The workspace that the webhook belongs to.
-    pub workspace: Workspace,
+    /// The workspace that owns the webhook, and the webhook's id.
+    pub key: WebhookKey,
     /// The settings, which the webhook's owner can change.
     pub settings: Settings,
     /// The secrets that sign the webhook's requests, sealed.

@@ -25,10 +25,11 @@ use posthaste_domain::{
     webhook::{
         Credentials, Settings, Webhook,
         headers::{HeaderValue, Headers},
+        key::WebhookKey,
         secret::{Sealed, Secret},
     },
 };
-use posthaste_store::{KeyRing, Place, Purpose, SealError};
+use posthaste_store::{KeyRing, Purpose, SealError};
 use tokio::sync::Mutex;
 
 use crate::{clock, random};
@@ -106,16 +107,16 @@ impl Keys {
     /// Seals a signing secret.
     pub async fn seal_secret(
         &self,
-        place: Place<'_>,
+        webhook: &WebhookKey,
         secret: &Secret,
     ) -> Result<Sealed, KeysError> {
-        Ok(self.ring().await?.seal(place, Purpose::Secret, &secret.reveal(), random::bytes()?)?)
+        Ok(self.ring().await?.seal(webhook, Purpose::Secret, &secret.reveal(), random::bytes()?)?)
     }
 
     /// Seals the values of headers. Where there are none, no key is needed.
     pub async fn seal_headers(
         &self,
-        place: Place<'_>,
+        webhook: &WebhookKey,
         headers: &Headers<HeaderValue>,
     ) -> Result<Headers<Sealed>, KeysError> {
         if headers.is_empty() {
@@ -123,21 +124,21 @@ impl Keys {
         }
         let ring = self.ring().await?;
         headers.try_map(|name, value| {
-            Ok(ring.seal(place, Purpose::Header(name), value.reveal(), random::bytes()?)?)
+            Ok(ring.seal(webhook, Purpose::Header(name), value.reveal(), random::bytes()?)?)
         })
     }
 
     /// Seals where requests go, if URLs are sealed.
     pub async fn seal_url(
         &self,
-        place: Place<'_>,
+        webhook: &WebhookKey,
         url: &PublicUrl,
     ) -> Result<StoredUrl, KeysError> {
         if !self.seals_urls {
             return Ok(StoredUrl::Open(url.clone()));
         }
         let sealed =
-            self.ring().await?.seal(place, Purpose::Url, url.as_str(), random::bytes()?)?;
+            self.ring().await?.seal(webhook, Purpose::Url, url.as_str(), random::bytes()?)?;
         Ok(StoredUrl::sealed(url, sealed))
     }
 
@@ -166,18 +167,18 @@ impl Keys {
             return Ok(None);
         }
         let plain = self.open(webhook).await?;
-        let (ring, place) = (self.ring().await?, Place::from(webhook));
+        let (ring, key) = (self.ring().await?, &webhook.key);
         let secrets = plain.secrets.try_map(|secret| {
             Ok::<_, KeysError>(ring.seal(
-                place,
+                key,
                 Purpose::Secret,
                 &secret.reveal(),
                 random::bytes()?,
             )?)
         })?;
-        let headers = self.seal_headers(place, &plain.headers).await?;
+        let headers = self.seal_headers(key, &plain.headers).await?;
         let settings =
-            Settings { url: self.seal_url(place, &plain.url).await?, ..webhook.settings.clone() };
+            Settings { url: self.seal_url(key, &plain.url).await?, ..webhook.settings.clone() };
         Ok(Some(Webhook { settings, secrets, headers, ..webhook.clone() }))
     }
 

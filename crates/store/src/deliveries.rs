@@ -33,12 +33,12 @@ mod suspects;
 
 use aws_sdk_dynamodb::Client;
 
-pub use backlog::{Backlog, BacklogPage, Backlogs};
+pub use backlog::{BacklogPage, Backlogs};
 pub use due::{DueCursor, DueDelivery, DueIndex, DuePage, Released};
 pub use history::History;
 pub use holds::{Hold, HoldAt, Holding, Holds, Within};
-pub use jobs::{Advanced, JobOwner, Jobs, TurnedPage};
-pub use lanes::{AfterLane, DueLanes, Lanes, WebhookKey};
+pub use jobs::{Advanced, Jobs, TurnedPage};
+pub use lanes::{AfterLane, DueLanes, Lanes};
 pub use limits::{Reserved, Slots};
 pub use parked::{DueItems, ParkedItem, ParkedPage};
 pub use record::DeliveryRecord;

@@ -24,15 +24,15 @@ mod write;
 
 pub use batch::{Found, Unread};
 pub use deliveries::{
-    Advanced, AfterLane, Backlog, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor,
-    DueDelivery, DueIndex, DueItems, DueLanes, DuePage, History, Hold, HoldAt, Holding, Holds,
-    JobOwner, Jobs, Lanes, NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, Slots,
-    Subject, Suspects, TurnedPage, WebhookKey, Within,
+    Advanced, AfterLane, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor, DueDelivery,
+    DueIndex, DueItems, DueLanes, DuePage, History, Hold, HoldAt, Holding, Holds, Jobs, Lanes,
+    NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, Slots, Subject, Suspects,
+    TurnedPage, Within,
 };
 pub use error::StoreError;
 pub use events::{CallEvent, EventKey, EventQuery, Events};
 pub use registry::{Bucket, OwnType, PageKey, Registry, Revision, Subscribers, Webhooks, Written};
-pub use sealed::{KeyRing, NONCE_BYTES, Place, Purpose, SealError};
+pub use sealed::{KeyRing, NONCE_BYTES, Purpose, SealError};
 
 /// One page of a list, and where the next one begins.
 #[derive(Debug, Clone)]

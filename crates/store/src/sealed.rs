@@ -11,12 +11,11 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use posthaste_domain::{
-    access::workspace::Workspace,
     endpoint::url::{PublicUrl, StoredUrl},
-    id::WebhookId,
     webhook::{
         Credentials, Webhook,
         headers::{HeaderName, HeaderValue},
+        key::WebhookKey,
         secret::{Sealed, Secret},
     },
 };
@@ -47,15 +46,6 @@ pub enum SealError {
     Unreadable,
 }
 
-/// The webhook that a sealed text belongs to.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The workspace that owns the webhook.
-    pub workspace: &'a Workspace,
-    /// Its id.
-    pub webhook: WebhookId,
-}
-
 /// The purpose of a sealed text.
 #[derive(Debug, Clone, Copy)]
 pub enum Purpose<'a> {
@@ -82,24 +72,17 @@ impl std::fmt::Debug for Key {
     }
 }
 
-impl<'a> From<&'a Webhook> for Place<'a> {
-    fn from(webhook: &'a Webhook) -> Self {
-        Self { workspace: &webhook.workspace, webhook: webhook.id }
-    }
-}
-
-impl Place<'_> {
-    /// No part can contain a line feed, so that no two places are the same text.
-    fn associated_data(self, purpose: Purpose<'_>) -> String {
-        let Self { workspace, webhook } = self;
-        match purpose {
-            Purpose::Secret => format!("{VERSION}\n{workspace}\n{webhook}\nsecret"),
-            Purpose::Header(name) => {
-                format!("{VERSION}\n{workspace}\n{webhook}\nheader\n{}", name.in_lower_case())
-            }
-            Purpose::Url => format!("{VERSION}\n{workspace}\n{webhook}\nurl"),
+/// The place of a sealed text, which is authenticated with it. No part can contain a line feed, so
+/// that no two places are the same text.
+fn associated_data(webhook: &WebhookKey, purpose: Purpose<'_>) -> Aad<String> {
+    let WebhookKey { workspace, id } = webhook;
+    Aad::from(match purpose {
+        Purpose::Secret => format!("{VERSION}\n{workspace}\n{id}\nsecret"),
+        Purpose::Header(name) => {
+            format!("{VERSION}\n{workspace}\n{id}\nheader\n{}", name.in_lower_case())
         }
-    }
+        Purpose::Url => format!("{VERSION}\n{workspace}\n{id}\nurl"),
+    })
 }
 
 impl KeyRing {
@@ -112,13 +95,13 @@ impl KeyRing {
     /// Seals with the newest key. The nonce has to be random.
     pub fn seal(
         &self,
-        place: Place<'_>,
+        webhook: &WebhookKey,
         purpose: Purpose<'_>,
         text: &str,
         nonce: [u8; NONCE_BYTES],
     ) -> Result<Sealed, SealError> {
         let newest = self.0.first().ok_or(SealError::WeakKey)?;
-        let aad = Aad::from(place.associated_data(purpose));
+        let aad = associated_data(webhook, purpose);
         let mut sealed = text.as_bytes().to_vec();
         let tag = newest.key.seal_in_place_separate_tag(
             Nonce::assume_unique_for_key(nonce),
@@ -130,10 +113,10 @@ impl KeyRing {
         Ok(Sealed(format!("{VERSION}.{}.{}", newest.id, URL_SAFE_NO_PAD.encode(bytes))))
     }
 
-    /// Opens what was sealed for this place and purpose with any of the keys.
+    /// Opens what was sealed for this webhook and purpose with any of the keys.
     pub fn open(
         &self,
-        place: Place<'_>,
+        webhook: &WebhookKey,
         purpose: Purpose<'_>,
         sealed: &Sealed,
     ) -> Result<String, SealError> {
@@ -147,7 +130,7 @@ impl KeyRing {
         let (nonce, sealed) =
             bytes.split_at_mut_checked(NONCE_BYTES).ok_or(SealError::Unreadable)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Unreadable)?;
-        let aad = Aad::from(place.associated_data(purpose));
+        let aad = associated_data(webhook, purpose);
         let opened =
             key.key.open_in_place(nonce, aad, sealed).map_err(|_| SealError::Unreadable)?;
         String::from_utf8(opened.to_vec()).map_err(|_| SealError::Unreadable)
@@ -160,13 +143,13 @@ impl KeyRing {
 
     /// Opens all that a webhook stores sealed.
     pub fn credentials(&self, webhook: &Webhook) -> Result<Credentials, SealError> {
-        let place = Place::from(webhook);
+        let key = &webhook.key;
         let secrets = webhook.secrets.try_map(|sealed| {
-            Secret::parse(&self.open(place, Purpose::Secret, sealed)?)
+            Secret::parse(&self.open(key, Purpose::Secret, sealed)?)
                 .map_err(|_| SealError::Unreadable)
         })?;
         let headers = webhook.headers.try_map(|name, sealed| {
-            self.open(place, Purpose::Header(name), sealed).map(HeaderValue::stored)
+            self.open(key, Purpose::Header(name), sealed).map(HeaderValue::stored)
         })?;
         Ok(Credentials { secrets, headers, url: self.url(webhook)? })
     }
@@ -176,7 +159,7 @@ impl KeyRing {
         match &webhook.settings.url {
             StoredUrl::Open(url) => Ok(url.clone()),
             StoredUrl::Sealed { sealed, .. } => {
-                let text = self.open(Place::from(webhook), Purpose::Url, sealed)?;
+                let text = self.open(&webhook.key, Purpose::Url, sealed)?;
                 PublicUrl::try_from(text).map_err(|_| SealError::Unreadable)
             }
         }
@@ -216,6 +199,7 @@ impl hkdf::KeyType for IdLength {
 
 #[cfg(test)]
 mod tests {
+    use posthaste_domain::{access::workspace::Workspace, id::WebhookId};
     use proptest::prelude::*;
 
     use super::*;
@@ -223,8 +207,8 @@ mod tests {
     const TEXT: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab";
     const OTHER: &str = "zzzdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab";
 
-    fn workspace(name: &str) -> Workspace {
-        Workspace::parse(name).unwrap()
+    fn key(workspace: &str, id: u64) -> WebhookKey {
+        WebhookKey { workspace: Workspace::parse(workspace).unwrap(), id: WebhookId(id) }
     }
 
     fn ring(texts: &[&str]) -> KeyRing {
@@ -238,17 +222,16 @@ mod tests {
     /// Computed with another implementation: Python's `cryptography`.
     #[test]
     fn the_format_stays_as_it_is() {
-        let acme = workspace("acme");
-        let place = Place { workspace: &acme, webhook: WebhookId(42) };
+        let webhook = key("acme", 42);
         let sealed =
-            ring(&[TEXT]).seal(place, Purpose::Secret, "whsec_x", [7; NONCE_BYTES]).unwrap();
+            ring(&[TEXT]).seal(&webhook, Purpose::Secret, "whsec_x", [7; NONCE_BYTES]).unwrap();
         assert_eq!(sealed.0, "v1.57945ebf.BwcHBwcHBwcHBwcH4isUbNXKoNpveD9CR2R3aLpsdvkSDk0");
         let name = header("X-Key");
         let sealed =
-            ring(&[TEXT]).seal(place, Purpose::Header(&name), "abc", [8; NONCE_BYTES]).unwrap();
+            ring(&[TEXT]).seal(&webhook, Purpose::Header(&name), "abc", [8; NONCE_BYTES]).unwrap();
         assert_eq!(sealed.0, "v1.57945ebf.CAgICAgICAgICAgIT0Z24NCpR4mPB69cziJF-1-PZA");
         let sealed = ring(&[TEXT])
-            .seal(place, Purpose::Url, "https://example.com/a", [9; NONCE_BYTES])
+            .seal(&webhook, Purpose::Url, "https://example.com/a", [9; NONCE_BYTES])
             .unwrap();
         assert_eq!(
             sealed.0,
@@ -258,44 +241,41 @@ mod tests {
 
     #[test]
     fn the_newest_key_seals_and_every_key_opens() {
-        let acme = workspace("acme");
-        let place = Place { workspace: &acme, webhook: WebhookId(1) };
-        let old = ring(&[TEXT]).seal(place, Purpose::Secret, "x", [1; NONCE_BYTES]).unwrap();
+        let webhook = key("acme", 1);
+        let old = ring(&[TEXT]).seal(&webhook, Purpose::Secret, "x", [1; NONCE_BYTES]).unwrap();
         let both = ring(&[OTHER, TEXT]);
-        assert_eq!(both.open(place, Purpose::Secret, &old), Ok("x".to_owned()));
+        assert_eq!(both.open(&webhook, Purpose::Secret, &old), Ok("x".to_owned()));
         assert!(!both.is_newest(&old) && ring(&[TEXT]).is_newest(&old));
-        let new = both.seal(place, Purpose::Secret, "x", [2; NONCE_BYTES]).unwrap();
+        let new = both.seal(&webhook, Purpose::Secret, "x", [2; NONCE_BYTES]).unwrap();
         assert!(both.is_newest(&new));
         assert!(matches!(
-            ring(&[TEXT]).open(place, Purpose::Secret, &new),
+            ring(&[TEXT]).open(&webhook, Purpose::Secret, &new),
             Err(SealError::UnknownKey(_))
         ));
-        assert_eq!(ring(&[OTHER]).open(place, Purpose::Secret, &new), Ok("x".to_owned()));
+        assert_eq!(ring(&[OTHER]).open(&webhook, Purpose::Secret, &new), Ok("x".to_owned()));
     }
 
     #[test]
     fn what_is_sealed_for_one_place_opens_at_no_other() {
-        let (acme, other) = (workspace("acme"), workspace("other"));
         let ring = ring(&[TEXT]);
-        let (key, token) = (header("x-key"), header("x-token"));
-        let place = |workspace, id| Place { workspace, webhook: WebhookId(id) };
+        let (name, token) = (header("x-key"), header("x-token"));
         let sealed =
-            ring.seal(place(&acme, 1), Purpose::Header(&key), "x", [1; NONCE_BYTES]).unwrap();
+            ring.seal(&key("acme", 1), Purpose::Header(&name), "x", [1; NONCE_BYTES]).unwrap();
         assert_eq!(
-            ring.open(place(&acme, 1), Purpose::Header(&header("X-KEY")), &sealed),
+            ring.open(&key("acme", 1), Purpose::Header(&header("X-KEY")), &sealed),
             Ok("x".to_owned())
         );
-        for (place, purpose) in [
-            (place(&acme, 2), Purpose::Header(&key)),
-            (place(&other, 1), Purpose::Header(&key)),
-            (place(&acme, 1), Purpose::Header(&token)),
-            (place(&acme, 1), Purpose::Secret),
-            (place(&acme, 1), Purpose::Url),
+        for (webhook, purpose) in [
+            (&key("acme", 2), Purpose::Header(&name)),
+            (&key("other", 1), Purpose::Header(&name)),
+            (&key("acme", 1), Purpose::Header(&token)),
+            (&key("acme", 1), Purpose::Secret),
+            (&key("acme", 1), Purpose::Url),
         ] {
             assert_eq!(
-                ring.open(place, purpose, &sealed),
+                ring.open(webhook, purpose, &sealed),
                 Err(SealError::Unreadable),
-                "{place:?} {purpose:?}"
+                "{webhook:?} {purpose:?}"
             );
         }
     }
@@ -304,10 +284,9 @@ mod tests {
     fn weak_keys_and_other_texts_are_refused() {
         assert_eq!(KeyRing::derive(["short"]).err(), Some(SealError::WeakKey));
         assert_eq!(KeyRing::derive([]).err(), Some(SealError::WeakKey));
-        let acme = workspace("acme");
-        let place = Place { workspace: &acme, webhook: WebhookId(1) };
+        let webhook = key("acme", 1);
         for text in ["", "whsec_AAAA", "v1", "v1.", "v2.00000000.AAAA", "v1..!"] {
-            let opened = ring(&[TEXT]).open(place, Purpose::Secret, &Sealed(text.to_owned()));
+            let opened = ring(&[TEXT]).open(&webhook, Purpose::Secret, &Sealed(text.to_owned()));
             assert!(
                 matches!(opened, Err(SealError::Unreadable | SealError::UnknownKey(_))),
                 "{text}"
@@ -322,11 +301,10 @@ mod tests {
         fn any_text_opens_as_it_was_and_not_when_a_bit_of_it_was_changed(
             text in "\\PC{0,80}", nonce: [u8; NONCE_BYTES], at: prop::sample::Index, bit in 0_u8..8,
         ) {
-            let acme = workspace("acme");
-            let place = Place { workspace: &acme, webhook: WebhookId(1) };
+            let webhook = key("acme", 1);
             let ring = ring(&[TEXT]);
-            let sealed = ring.seal(place, Purpose::Secret, &text, nonce).unwrap();
-            prop_assert_eq!(ring.open(place, Purpose::Secret, &sealed), Ok(text.clone()));
+            let sealed = ring.seal(&webhook, Purpose::Secret, &text, nonce).unwrap();
+            prop_assert_eq!(ring.open(&webhook, Purpose::Secret, &sealed), Ok(text.clone()));
             let (head, encoded) = sealed.0.rsplit_once('.').unwrap();
             prop_assert!(text.is_empty() || !sealed.0.contains(&text) || text.len() < 8);
             let mut bytes = URL_SAFE_NO_PAD.decode(encoded).unwrap();
@@ -334,7 +312,7 @@ mod tests {
             bytes[at] ^= 1 << bit;
             let changed = Sealed(format!("{head}.{}", URL_SAFE_NO_PAD.encode(bytes)));
             prop_assert_eq!(
-                ring.open(place, Purpose::Secret, &changed), Err(SealError::Unreadable)
+                ring.open(&webhook, Purpose::Secret, &changed), Err(SealError::Unreadable)
             );
         }
     }

@@ -28,7 +28,6 @@ use posthaste_runtime::{
     random,
     telemetry::{count, measure},
 };
-use posthaste_store::Backlog;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{deliver::Deliver, run::Surroundings, work::Work};
@@ -153,25 +152,24 @@ impl Deliver {
 
     /// Puts items into a webhook's backlog, as long as there is time. The rest count as refused.
     async fn put(&self, webhook: &Webhook, items: Vec<Waiting>, until: Instant) -> Put {
-        let backlog = Backlog { workspace: &webhook.workspace, webhook: webhook.id };
         let mut all = Put::default();
         let mut left = items.into_iter();
         while left.len() > 0 && Instant::now() < until {
-            let puts: Vec<_> = left.by_ref().take(PUT_TOGETHER).map(|one| (backlog, one)).collect();
-            let putting = self.courier.deliveries.backlogs.put(&puts);
+            let puts: Vec<_> = left.by_ref().take(PUT_TOGETHER).collect();
+            let putting = self.courier.deliveries.backlogs.put(&webhook.key, &puts);
             let places = match timeout_at(until, putting).await {
                 Ok(Ok(places)) => places,
                 Ok(Err(error)) => {
                     tracing::error!(%error, "deliveries could not be put into the backlog");
-                    all.failed.extend(puts.into_iter().map(|(_, item)| item));
+                    all.failed.extend(puts);
                     continue;
                 }
                 Err(_) => {
-                    all.failed.extend(puts.into_iter().map(|(_, item)| item));
+                    all.failed.extend(puts);
                     break;
                 }
             };
-            for (place, (_, item)) in puts.into_iter().enumerate() {
+            for (place, item) in puts.into_iter().enumerate() {
                 if places.contains(&place) { all.refused.push(item) } else { all.there.push(item) }
             }
         }
@@ -193,7 +191,7 @@ impl Deliver {
             let task = Task { passes: item.task.passes + 1, ..item.task.clone() };
             match task.message() {
                 Ok(body) if task.passes < MAX_PASSES => {
-                    let message = Message::new(body, webhook.workspace.to_string());
+                    let message = Message::new(body, webhook.key.workspace.to_string());
                     messages.push(Message { delay: PUT_OFF, ..message });
                     sending.push(Some(item));
                 }
@@ -216,25 +214,25 @@ impl Deliver {
 
     /// Sees to it that the backlog, which has something in it by now, has a turn.
     async fn open(&self, webhook: &Webhook, reason: Reason) -> anyhow::Result<()> {
-        let Webhook { workspace, id, .. } = webhook;
+        let key = &webhook.key;
         let token = token()?;
-        let mut append = Append::new(reason, token, due_shard(id.0));
+        let mut append = Append::new(reason, token, due_shard(key.id.0));
         append.put();
         loop {
             match append.next() {
                 AppendStep::Put | AppendStep::Look => {
-                    let lane = self.courier.deliveries.lanes.get(workspace, *id).await?;
+                    let lane = self.courier.deliveries.lanes.get(key).await?;
                     append.looked(&lane, clock::now());
                 }
                 AppendStep::Open(write, _) => {
-                    let outcome =
-                        self.courier.deliveries.lanes.write(workspace, *id, &write).await?;
+                    let outcome = self.courier.deliveries.lanes.write(key, &write).await?;
                     append.opened(&outcome, clock::now());
                 }
                 AppendStep::Send { token, delay } => {
-                    let turn = TurnMessage { workspace: workspace.clone(), webhook: *id, token };
+                    let turn = TurnMessage { webhook: key.clone(), token };
                     let body = serde_json::to_string(&turn)?;
-                    let message = Message { delay, ..Message::new(body, workspace.to_string()) };
+                    let message =
+                        Message { delay, ..Message::new(body, key.workspace.to_string()) };
                     if let Err(error) = self.turns.send_all(&[message]).await {
                         count(Metric::Faults, 1);
                         tracing::error!(%error, "a turn could not be sent; release will see to it");
@@ -248,10 +246,9 @@ impl Deliver {
 
     /// Counts a strike against a webhook. One that can't be counted is worth no delivery.
     pub(crate) async fn strike(&self, webhook: &Webhook, strike: Strike, mut lane: Lane) {
-        let Webhook { workspace, id, .. } = webhook;
         for _ in 0..STRIKE_TRIES {
             let Some(write) = lane.strike(strike, clock::now()) else { return };
-            match self.courier.deliveries.lanes.write(workspace, *id, &write).await {
+            match self.courier.deliveries.lanes.write(&webhook.key, &write).await {
                 Ok(Outcome::Done(_)) if write.sets(Attr::Phase) => {
                     tracing::warn!("an endpoint is slow: its deliveries take turns");
                     return;
@@ -269,9 +266,7 @@ impl Deliver {
     /// Writes down that an endpoint has answered quickly: what others doubted of it is forgotten.
     pub(crate) async fn trust(&self, webhook: &Webhook, lane: &Lane) {
         let Some(write) = lane.trust() else { return };
-        if let Err(error) =
-            self.courier.deliveries.lanes.write(&webhook.workspace, webhook.id, &write).await
-        {
+        if let Err(error) = self.courier.deliveries.lanes.write(&webhook.key, &write).await {
             tracing::warn!(%error, "a doubt could not be forgotten");
         }
     }

@@ -35,7 +35,7 @@ use posthaste_domain::{
     endpoint::lane::{Admission, Evidence, Lane, Reason},
     id::WebhookId,
     message::dead_letter::DeadLetterReason,
-    webhook::Webhook,
+    webhook::{Webhook, key::WebhookKey},
 };
 use posthaste_queue::Queue;
 use posthaste_runtime::{
@@ -148,7 +148,7 @@ impl Deliver {
                 }
                 Known::Gone => {
                     tracing::info!(
-                        workspace = %task.workspace, webhook.id = %task.webhook,
+                        workspace = %task.webhook.workspace, webhook.id = %task.webhook.id,
                         "the webhook is gone"
                     );
                     tell(fates, at, Fate::Done);
@@ -162,7 +162,7 @@ impl Deliver {
             let can_wait = !task.unrouted && task.made.is_none();
             if webhook.is_enabled() && lane.admission() == Admission::Wait && can_wait {
                 let reason = lane.waiting_reason().unwrap_or(Reason::Slow);
-                let held = waiting.entry(webhook.id).or_insert(Held {
+                let held = waiting.entry(webhook.key.id).or_insert(Held {
                     webhook,
                     reason,
                     tasks: Vec::new(),
@@ -236,7 +236,7 @@ impl Deliver {
         }
         let mut by_webhook: BTreeMap<WebhookId, Vec<Work<'_>>> = BTreeMap::new();
         for work in works {
-            by_webhook.entry(work.client.webhook.id).or_default().push(work);
+            by_webhook.entry(work.client.webhook.key.id).or_default().push(work);
         }
         let groups: FuturesUnordered<_> = by_webhook
             .into_values()
@@ -269,7 +269,7 @@ impl Deliver {
         let webhook = &first.client.webhook;
         let needs_scout = going.len() > 1
             && webhook.rate_limit().is_none()
-            && !self.evidence().was_quick(webhook.id, clock::now());
+            && !self.evidence().was_quick(&webhook.key, clock::now());
         let waits = around.let_wait(&mut waiting, fates);
         if !needs_scout {
             let all =
@@ -313,12 +313,11 @@ impl Deliver {
             return;
         }
         let count = u32::try_from(needing.len()).unwrap_or(u32::MAX);
-        let (workspace, id) = (&webhook.workspace, webhook.id);
         let slots = match self
             .courier
             .deliveries
             .slots
-            .reserve(workspace, id, limit, count, clock::now())
+            .reserve(&webhook.key, limit, count, clock::now())
             .await
         {
             Ok(Reserved::Slots(slots)) => slots,
@@ -346,7 +345,8 @@ impl Deliver {
 
 /// The lines about a webhook's deliveries say whose they are.
 fn span_of(webhook: &Webhook) -> Span {
-    tracing::error_span!("webhook", webhook.id = %webhook.id, workspace = %webhook.workspace)
+    let WebhookKey { workspace, id } = &webhook.key;
+    tracing::error_span!("webhook", webhook.id = %id, %workspace)
 }
 
 /// Tells the fate of a message.

@@ -8,21 +8,23 @@ use std::{
 
 use posthaste_delivery::{Client, Courier};
 use posthaste_domain::{
-    Timestamp, access::workspace::Workspace, delivery::task::Task, endpoint::lane::Lane,
-    id::WebhookId, webhook::Webhook,
+    Timestamp,
+    delivery::task::Task,
+    endpoint::lane::Lane,
+    webhook::{Webhook, key::WebhookKey},
 };
 use posthaste_runtime::clock;
-use posthaste_store::{Found, WebhookKey};
+use posthaste_store::Found;
 
 /// Reading may take so long: the rest of the time is the endpoints'.
 pub(crate) const FACTS_TIME: Duration = Duration::from_secs(5);
 
 /// The webhooks of a batch.
 pub(crate) struct Facts {
-    clients: HashMap<WebhookId, Client>,
+    clients: HashMap<WebhookKey, Client>,
     lanes: Found<WebhookKey, Lane>,
     /// Webhooks of which not all could be read.
-    unread: BTreeSet<(Workspace, WebhookId)>,
+    unread: BTreeSet<WebhookKey>,
     pub(crate) read_at: Timestamp,
 }
 
@@ -39,12 +41,12 @@ pub(crate) enum Known<'f> {
 impl Facts {
     /// Reads them. None when that takes too long.
     pub(crate) async fn read(courier: &Courier, tasks: &[(usize, Task<'_>)]) -> Option<Self> {
-        let owners: BTreeSet<WebhookKey> =
-            tasks.iter().map(|(_, task)| (task.workspace.as_ref().clone(), task.webhook)).collect();
-        let owners: Vec<WebhookKey> = owners.into_iter().collect();
+        let distinct: BTreeSet<&WebhookKey> =
+            tasks.iter().map(|(_, task)| task.webhook.as_ref()).collect();
+        let wanted: Vec<WebhookKey> = distinct.into_iter().cloned().collect();
         let reading = async {
             let (mut webhooks, lanes) =
-                courier.deliveries.lanes.with_webhooks(&courier.registry, &owners).await;
+                courier.deliveries.lanes.with_webhooks(&courier.registry, &wanted).await;
             let clients = courier.clients(&mut webhooks).await;
             let unread = webhooks.unread.into_iter().chain(lanes.unread.iter().cloned()).collect();
             Self { clients, lanes, unread, read_at: clock::now() }
@@ -59,13 +61,11 @@ impl Facts {
     }
 
     pub(crate) fn of(&self, task: &Task<'_>) -> Known<'_> {
-        let owner = (task.workspace.as_ref().clone(), task.webhook);
-        if self.unread.contains(&owner) {
+        let webhook = task.webhook.as_ref();
+        if self.unread.contains(webhook) {
             return Known::Nothing;
         }
-        let lane = self.lanes.items.get(&owner).cloned().unwrap_or_default();
-        let client =
-            self.clients.get(&task.webhook).filter(|client| client.webhook.workspace == owner.0);
-        client.map_or(Known::Gone, |client| Known::Here(client, Box::new(lane)))
+        let lane = self.lanes.items.get(webhook).cloned().unwrap_or_default();
+        self.clients.get(webhook).map_or(Known::Gone, |client| Known::Here(client, Box::new(lane)))
     }
 }

@@ -174,7 +174,7 @@ impl Surroundings<'_> {
     /// Asks for a slot for the next request.
     async fn reserve(&self, webhook: &Webhook, limit: RateLimit) -> Result<Reserved, StoreError> {
         let slots = &self.deliver.courier.deliveries.slots;
-        slots.reserve(&webhook.workspace, webhook.id, limit, 1, clock::now()).await
+        slots.reserve(&webhook.key, limit, 1, clock::now()).await
     }
 
     /// Sends what is left of a sequence on in a message of its own.
@@ -188,19 +188,18 @@ impl Surroundings<'_> {
     /// not begun.
     async fn look(&self, work: &mut Work<'_>, situation: &mut Situation) -> anyhow::Result<Change> {
         let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
-        let owner = (webhook.workspace.clone(), webhook.id);
         let (webhooks, mut lanes) = courier
             .deliveries
             .lanes
-            .with_webhooks(&courier.registry, std::slice::from_ref(&owner))
+            .with_webhooks(&courier.registry, std::slice::from_ref(&webhook.key))
             .await;
-        if webhooks.unread.contains(&owner) || lanes.unread.contains(&owner) {
+        if webhooks.unread.contains(&webhook.key) || lanes.unread.contains(&webhook.key) {
             anyhow::bail!("the webhook or its lane could not be read");
         }
-        work.lane = lanes.items.remove(&owner).unwrap_or_default();
+        work.lane = lanes.items.remove(&webhook.key).unwrap_or_default();
         situation.admission = work.lane.admission();
         situation.looked_at = Some(clock::now());
-        Ok(work.change(webhooks.items.get(&owner)))
+        Ok(work.change(webhooks.items.get(&webhook.key)))
     }
 
     /// Does what the messages ask for beside attempts.

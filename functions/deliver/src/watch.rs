@@ -65,7 +65,7 @@ impl Surroundings<'_> {
 
     fn noted(&self, webhook: &Webhook, took: Duration) -> Option<Strike> {
         let host = host(webhook);
-        self.deliver.evidence().note(webhook.id, &webhook.workspace, &host, took, clock::now())
+        self.deliver.evidence().note(&webhook.key, &host, took, clock::now())
     }
 }
 

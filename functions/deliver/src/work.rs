@@ -115,7 +115,7 @@ impl<'f> Work<'f> {
         let webhook = &self.client.webhook;
         let are_fresh = self.sequence.is_fresh
             && other.sequence.is_fresh
-            && other.client.webhook.id == webhook.id;
+            && other.client.webhook.key == webhook.key;
         are_fresh && (self.has_all_of(other) || self.has_room_for(other))
     }
 

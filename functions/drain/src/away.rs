@@ -15,7 +15,8 @@ impl Working<'_> {
             return Ok(());
         }
         let keys = self.hand.take_done();
-        let deleted = self.drain.courier.deliveries.backlogs.delete(self.backlog(), &keys).await;
+        let deleted =
+            self.drain.courier.deliveries.backlogs.delete(&self.asked.webhook, &keys).await;
         if !matches!(deleted, Ok(true)) {
             // Deleting one again changes nothing.
             self.hand.put_back_done(keys);
@@ -43,8 +44,13 @@ impl Working<'_> {
             let rest = task(&client.webhook, &sequence.left, how);
             let rest = rest.with(rest.deliveries.iter().map(Due::by_reference).collect());
             let key = &waiting.key;
-            if let Err(error) =
-                self.drain.courier.deliveries.backlogs.rewrite(self.backlog(), key, &rest).await
+            if let Err(error) = self
+                .drain
+                .courier
+                .deliveries
+                .backlogs
+                .rewrite(&self.asked.webhook, key, &rest)
+                .await
             {
                 tracing::error!(%error, "what is left of a run could not be written down");
                 return false;

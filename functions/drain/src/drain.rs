@@ -74,7 +74,7 @@ impl Drain {
         match TurnMessage::parse(&record.body) {
             Ok(asked) => {
                 let span = tracing::error_span!(
-                    "turn", webhook.id = %asked.webhook, workspace = %asked.workspace
+                    "turn", webhook.id = %asked.webhook.id, workspace = %asked.webhook.workspace
                 );
                 self.take(&asked, record, me, deadline).instrument(span).await
             }
@@ -101,11 +101,7 @@ impl Drain {
         };
         let claiming = Claiming::new(message, me.to_owned(), until, until + RESERVE);
         let deliveries = &self.courier.deliveries;
-        let outcome = match deliveries
-            .lanes
-            .write(&asked.workspace, asked.webhook, &claiming.write(now))
-            .await
-        {
+        let outcome = match deliveries.lanes.write(&asked.webhook, &claiming.write(now)).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(%error, "a turn could not be claimed");

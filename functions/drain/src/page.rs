@@ -28,13 +28,12 @@ impl Working<'_> {
                 break;
             }
             let after = self.hand.after(class).map(str::to_owned);
-            let backlog = self.backlog();
             let page = self
                 .drain
                 .courier
                 .deliveries
                 .backlogs
-                .page(backlog, class, after.as_deref(), limit - items.len())
+                .page(&self.asked.webhook, class, after.as_deref(), limit - items.len())
                 .await?;
             self.unreadable += page.unreadable;
             let (is_last, last) = (page.is_end, page.last);

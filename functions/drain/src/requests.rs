@@ -186,7 +186,7 @@ impl Working<'_> {
 
     /// Counts a fault of ours with the items that it has met: in the end it is the endpoint's.
     fn count_fault(&mut self, ready: Ready, carrying: Vec<Carrying>, sources: &BTreeSet<usize>) {
-        let (drain, backlog) = (self.drain, self.backlog());
+        let (drain, webhook) = (self.drain, &self.asked.webhook);
         let items: Vec<_> =
             sources.iter().filter_map(|source| self.hand.waiting(*source).cloned()).collect();
         self.under_way.push(Box::pin(async move {
@@ -194,7 +194,7 @@ impl Working<'_> {
                 let mut task = item.task;
                 task.faults += 1;
                 if let Err(error) =
-                    drain.courier.deliveries.backlogs.rewrite(backlog, &item.key, &task).await
+                    drain.courier.deliveries.backlogs.rewrite(webhook, &item.key, &task).await
                 {
                     tracing::error!(%error, "a fault of ours could not be counted");
                 }

@@ -8,7 +8,7 @@ use posthaste_delivery::Client;
 use posthaste_domain::endpoint::lane::{Over, Seen, State, Step, Turn, TurnMessage};
 use posthaste_queue::Message;
 use posthaste_runtime::{batch::Fate, clock, deadline::Deadline};
-use posthaste_store::{Backlog, Reserved};
+use posthaste_store::Reserved;
 
 use crate::{drain::Drain, hand::Hand, requests::Event};
 
@@ -130,20 +130,16 @@ impl<'d> Working<'d> {
         self.turn.failed();
     }
 
-    pub(crate) fn backlog(&self) -> Backlog<'d> {
-        Backlog { workspace: &self.asked.workspace, webhook: self.asked.webhook }
-    }
-
     async fn look(&mut self) -> anyhow::Result<()> {
-        let owner = (self.asked.workspace.clone(), self.asked.webhook);
+        let asked = &self.asked.webhook;
         let courier = &self.drain.courier;
         let (mut webhooks, mut lanes) = courier
             .deliveries
             .lanes
-            .with_webhooks(&courier.registry, std::slice::from_ref(&owner))
+            .with_webhooks(&courier.registry, std::slice::from_ref(asked))
             .await;
-        let client = courier.clients(&mut webhooks).await.remove(&self.asked.webhook);
-        if webhooks.unread.contains(&owner) || lanes.unread.contains(&owner) {
+        let client = courier.clients(&mut webhooks).await.remove(asked);
+        if webhooks.unread.contains(asked) || lanes.unread.contains(asked) {
             anyhow::bail!("the webhook or its lane could not be read");
         }
         if let Some(client) = &client {
@@ -151,11 +147,7 @@ impl<'d> Working<'d> {
         }
         let was_pouring = self.turn.is_pouring();
         let seen = Seen::of(client.as_ref().map(|client| &client.webhook));
-        self.turn.looked(
-            seen.clone(),
-            lanes.items.remove(&owner).unwrap_or_default(),
-            clock::now(),
-        );
+        self.turn.looked(seen.clone(), lanes.items.remove(asked).unwrap_or_default(), clock::now());
         // What is at hand was made ready for what the turn did before.
         let is_new = self.seen.as_ref().is_some_and(|before| *before != seen);
         if (is_new || was_pouring != self.turn.is_pouring()) && self.put_away().await {
@@ -182,7 +174,7 @@ impl<'d> Working<'d> {
             .courier
             .deliveries
             .backlogs
-            .has_at_least(self.backlog(), self.drain.max_waiting)
+            .has_at_least(&self.asked.webhook, self.drain.max_waiting)
             .await?;
         if is_full {
             tracing::warn!("a backlog is full: what comes is skipped");
@@ -194,13 +186,12 @@ impl<'d> Working<'d> {
     async fn reserve(&mut self, count: u32) -> anyhow::Result<()> {
         let client = self.client.as_ref().context("a webhook that is gone has no limit")?;
         let Some(limit) = client.webhook.rate_limit() else { return Ok(()) };
-        let (workspace, id) = (&self.asked.workspace, self.asked.webhook);
         match self
             .drain
             .courier
             .deliveries
             .slots
-            .reserve(workspace, id, limit, count, clock::now())
+            .reserve(&self.asked.webhook, limit, count, clock::now())
             .await?
         {
             Reserved::Slots(slots) => self.turn.reserved(slots, None),
@@ -218,7 +209,7 @@ impl<'d> Working<'d> {
             let Some(waiting) = self.hand.waiting(number) else { continue };
             let recorded = self.may_have_records(waiting);
             let task = posthaste_domain::delivery::task::Task { recorded, ..waiting.task.clone() };
-            messages.push(Message::new(task.message()?, self.asked.workspace.to_string()));
+            messages.push(Message::new(task.message()?, self.asked.webhook.workspace.to_string()));
             numbers.push(number);
         }
         let failed = self.drain.courier.tasks.send(&messages).await;
@@ -247,9 +238,8 @@ impl<'d> Working<'d> {
         &mut self,
         write: &posthaste_domain::endpoint::lane::Write,
     ) -> anyhow::Result<()> {
-        let (workspace, id) = (&self.asked.workspace, self.asked.webhook);
         let (before, was_pouring) = (self.turn.state(), self.turn.is_pouring());
-        let outcome = self.drain.courier.deliveries.lanes.write(workspace, id, write).await?;
+        let outcome = self.drain.courier.deliveries.lanes.write(&self.asked.webhook, write).await?;
         self.turn.wrote(outcome, clock::now());
         if was_pouring && !self.turn.is_pouring() {
             // What is at hand was made ready to be handed on, and not to be sent.
@@ -264,7 +254,7 @@ impl<'d> Working<'d> {
     }
 
     async fn look_again(&mut self) -> anyhow::Result<()> {
-        let is_empty = self.drain.courier.deliveries.backlogs.is_empty(self.backlog()).await?;
+        let is_empty = self.drain.courier.deliveries.backlogs.is_empty(&self.asked.webhook).await?;
         self.turn.looked_again(is_empty);
         Ok(())
     }

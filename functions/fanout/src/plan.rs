@@ -18,6 +18,7 @@ use posthaste_domain::{
         subscription::{Route, Subscription},
     },
     id::{Cause, DeliveryId, EventId, WebhookId},
+    webhook::key::WebhookKey,
 };
 use posthaste_queue::Message;
 use posthaste_store::Hold;
@@ -57,8 +58,7 @@ pub(crate) struct Arrived {
 /// A run of a process, for one webhook.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Run {
-    pub(crate) workspace: Workspace,
-    pub(crate) webhook: WebhookId,
+    pub(crate) webhook: WebhookKey,
     pub(crate) context: String,
 }
 
@@ -203,6 +203,7 @@ impl Plan {
                 unreadable.push(*id);
                 continue;
             };
+            let webhook = WebhookKey { workspace: workspace.clone(), id: *id };
             let mut due = Vec::new();
             for (at, arrived) in events.iter().enumerate() {
                 let ends = arrived.share.ends;
@@ -212,19 +213,19 @@ impl Plan {
                     }
                     Route::End { context, wanted } => {
                         let expected = earlier.held_for(subscription, &context, arrived);
-                        let run = Run { workspace: workspace.clone(), webhook: *id, context };
+                        let run = Run { webhook: webhook.clone(), context };
                         self.end(arrived, run, expected, wanted);
                     }
                     Route::Ignore => {}
                     _ if ends => {}
                     Route::Now => due.push((*arrived, owed(arrived, *id))),
                     Route::Hold { context } => {
-                        let run = Run { workspace: workspace.clone(), webhook: *id, context };
+                        let run = Run { webhook: webhook.clone(), context };
                         self.holds.entry(run).or_default().insert(owed(arrived, *id));
                     }
                 }
             }
-            self.send(workspace, subscription, due, webhooks)?;
+            self.send(&webhook, subscription, due, webhooks)?;
         }
         for (at, ended) in early {
             // A webhook that can't be read asks for the end by itself, once it can be read.
@@ -253,10 +254,10 @@ impl Plan {
         expected: Option<BTreeSet<EventId>>,
         wanted: bool,
     ) {
-        let own = Hold { is_end: true, ..owed(arrived, run.webhook).hold };
+        let own = Hold { is_end: true, ..owed(arrived, run.webhook.id).hold };
         let end = self.ends.entry((run.clone(), arrived.event.id)).or_insert_with(|| End {
             event: Arc::clone(&arrived.event),
-            share: arrived.share.part(run.webhook, run.webhook),
+            share: arrived.share.part(run.webhook.id, run.webhook.id),
             run,
             expected,
             records: BTreeSet::new(),
@@ -290,7 +291,7 @@ impl Plan {
     /// The tasks that bring one webhook what is due.
     fn send(
         &mut self,
-        workspace: &Workspace,
+        webhook: &WebhookKey,
         subscription: &Subscription,
         mut due: Vec<(&Arrived, Owed)>,
         webhooks: usize,
@@ -315,8 +316,7 @@ impl Plan {
                 }
             }
             let recorded = part.iter().any(|(arrived, _)| arrived.again);
-            let message =
-                message(&Task { recorded, ..Task::new(workspace, subscription.id, deliveries) })?;
+            let message = message(&Task { recorded, ..Task::new(webhook, deliveries) })?;
             self.tasks.push(Outgoing {
                 message,
                 records: part.iter().map(|(arrived, _)| arrived.record).collect(),
@@ -351,9 +351,8 @@ impl<'a> Group<'a> {
 /// None where the event is no end of a run, which nobody sends.
 fn continued(arrived: &Arrived, rest: Rest) -> Option<Continued> {
     let context = Process::of(&arrived.event).context_id?;
-    let run =
-        Run { workspace: arrived.event.workspace.clone(), webhook: arrived.share.from, context };
-    let tries = arrived.share.tries;
+    let webhook = WebhookKey { workspace: arrived.event.workspace.clone(), id: arrived.share.from };
+    let (run, tries) = (Run { webhook, context }, arrived.share.tries);
     Some(Continued { run, rest, tries, event: Arc::clone(&arrived.event), record: arrived.record })
 }
 

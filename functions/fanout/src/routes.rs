@@ -161,7 +161,7 @@ impl Routing {
                     let mut all: Vec<Routed> =
                         webhooks.unreadable.iter().map(|id| (*id, None)).collect();
                     for webhook in &webhooks.webhooks {
-                        all.push((webhook.id, Some(Subscription::of(webhook))));
+                        all.push((webhook.key.id, Some(Subscription::of(webhook))));
                     }
                     all.sort_unstable_by_key(|(id, _)| *id);
                     Some((workspace, Routes::of(all)))

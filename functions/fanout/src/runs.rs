@@ -27,6 +27,7 @@ use posthaste_domain::{
     event::Event,
     fanout::share::Rest,
     id::{Cause, DeliveryId, EventId},
+    webhook::key::WebhookKey,
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::{clock, random};
@@ -105,11 +106,7 @@ impl Fanout {
             else {
                 return self.send_part(run, &end.event, None, end.wanted).await;
             };
-            let progress = self
-                .deliveries
-                .records
-                .progress([(run.workspace.clone(), run.webhook, first)])
-                .await;
+            let progress = self.deliveries.records.progress([(run.webhook.clone(), first)]).await;
             anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
             let is_attempted = progress.items.contains_key(&first);
             if !is_attempted && !end.again && end.share.tries < END_TRIES {
@@ -139,11 +136,8 @@ impl Fanout {
         let missing: Vec<_> = expected
             .difference(&held)
             .map(|event| {
-                (
-                    run.workspace.clone(),
-                    run.webhook,
-                    DeliveryId::derive(*event, run.webhook, Cause::Published),
-                )
+                let delivery = DeliveryId::derive(*event, run.webhook.id, Cause::Published);
+                (run.webhook.clone(), delivery)
             })
             .collect();
         if missing.is_empty() || self.deliveries.holds.has_ended(holding(run)).await? {
@@ -151,18 +145,14 @@ impl Fanout {
         }
         let made = self.deliveries.records.progress(missing.iter().cloned()).await;
         anyhow::ensure!(made.unread.is_empty(), "a record could not be read");
-        Ok(missing.iter().all(|(_, _, delivery)| made.items.contains_key(delivery)))
+        Ok(missing.iter().all(|(_, delivery)| made.items.contains_key(delivery)))
     }
 
     async fn go_on_with(
         &self,
         Continued { run, rest, tries, event, record: _ }: &Continued,
     ) -> anyhow::Result<()> {
-        let progress = self
-            .deliveries
-            .records
-            .progress([(run.workspace.clone(), run.webhook, rest.last)])
-            .await;
+        let progress = self.deliveries.records.progress([(run.webhook.clone(), rest.last)]).await;
         anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
         // Whoever holds an event longer than the deadline does not keep its order.
         let is_late = clock::now() > event.id.time() + self.hold_deadline;
@@ -214,14 +204,14 @@ async fn send(queue: &Queue, message: Message) -> anyhow::Result<()> {
 }
 
 fn failed(run: &Run, what: &str, error: &anyhow::Error) {
+    let WebhookKey { workspace, id } = &run.webhook;
     tracing::error!(
-        webhook.id = %run.webhook, workspace = %run.workspace, error = %format!("{error:#}"),
-        "{what}"
+        webhook.id = %id, %workspace, error = %format!("{error:#}"), "{what}"
     );
 }
 
 fn holding(run: &Run) -> Holding<'_> {
-    Holding { workspace: &run.workspace, webhook: run.webhook, context: &run.context }
+    Holding { webhook: &run.webhook, context: &run.context }
 }
 
 /// Two messages can bring the same event, even with data of different lengths.

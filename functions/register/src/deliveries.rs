@@ -65,7 +65,7 @@ pub(crate) async fn show(
     };
     let request = if is_as_sent(&webhook, &record) {
         let webhook = webhooks::opened(&keys, webhook).await?;
-        let event = events::find(&events, &webhook.workspace, record.event_id).await?;
+        let event = events::find(&events, &webhook.key.workspace, record.event_id).await?;
         event.map(|event| request(&webhook, &record, &event)).transpose()?.flatten()
     } else {
         None
@@ -87,19 +87,14 @@ pub(crate) async fn find(
     webhook: &Webhook,
     id: DeliveryId,
 ) -> Result<Found, ApiError> {
-    if let Some(record) = deliveries.records.get(&webhook.workspace, webhook.id, id).await? {
+    if let Some(record) = deliveries.records.get(&webhook.key, id).await? {
         return Ok(Found::Recorded(record));
     }
     if let Some(waits) = history::find_waiting(deliveries, webhook, id).await? {
         return Ok(Found::Waits(waits));
     }
     // It may have gone out between the two looks.
-    deliveries
-        .records
-        .get(&webhook.workspace, webhook.id, id)
-        .await?
-        .map(Found::Recorded)
-        .ok_or(DeliveryId::MISSING)
+    deliveries.records.get(&webhook.key, id).await?.map(Found::Recorded).ok_or(DeliveryId::MISSING)
 }
 
 /// Returns whether a request that is made now, for the last attempt's time, is the one that was

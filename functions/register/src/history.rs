@@ -19,7 +19,7 @@ use posthaste_domain::{
     webhook::Webhook,
 };
 use posthaste_runtime::{api::ApiError, clock};
-use posthaste_store::{Backlog, Deliveries, DeliveryRecord, Events, History};
+use posthaste_store::{Deliveries, DeliveryRecord, Events, History};
 
 use crate::deliveries::answer;
 
@@ -74,15 +74,15 @@ impl Reader<'_> {
         class: Class,
         times: (Timestamp, Option<Timestamp>),
     ) -> Result<Stretch, ApiError> {
-        let backlog = backlog(self.webhook);
+        let webhook = &self.webhook.key;
         let page =
-            self.deliveries.backlogs.newest(backlog, class, times, None, Some(FIRST_CALL)).await?;
+            self.deliveries.backlogs.newest(webhook, class, times, None, Some(FIRST_CALL)).await?;
         let mut stretch = Stretch::new(page.items, page.is_end);
         let unfinished = stretch.unfinished().map(|(time, last)| (time, last.key.clone()));
         if let Some((time, last)) = unfinished {
             let times = history::millisecond(time);
             let rest =
-                self.deliveries.backlogs.newest(backlog, class, times, Some(&last), None).await?;
+                self.deliveries.backlogs.newest(webhook, class, times, Some(&last), None).await?;
             if !rest.is_end {
                 tracing::warn!("more waits in a millisecond than the history can show");
             }
@@ -92,11 +92,7 @@ impl Reader<'_> {
     }
 
     async fn records(self, asked_for: &History) -> Result<Records<DeliveryRecord>, ApiError> {
-        let page = self
-            .deliveries
-            .records
-            .history(&self.webhook.workspace, self.webhook.id, asked_for)
-            .await?;
+        let page = self.deliveries.records.history(&self.webhook.key, asked_for).await?;
         Ok(Records {
             items: page.items.into_iter().map(|record| (record.id, record)).collect(),
             next: page.next,
@@ -109,11 +105,10 @@ impl Reader<'_> {
         rows: Vec<Row<DeliveryRecord>>,
         are_records_read: bool,
     ) -> Result<Vec<Row<DeliveryRecord>>, ApiError> {
-        let Webhook { workspace, id, .. } = self.webhook;
         let mut wanted = Vec::new();
         for row in &rows {
             if let Some(delivery) = unknown(row, are_records_read) {
-                wanted.push((workspace.clone(), *id, delivery));
+                wanted.push((self.webhook.key.clone(), delivery));
             }
         }
         if wanted.is_empty() {
@@ -138,7 +133,7 @@ impl Reader<'_> {
         rows: Vec<Row<DeliveryRecord>>,
         wanted: Option<&EventType>,
     ) -> Result<Vec<DeliveryAnswer>, ApiError> {
-        let workspace = &self.webhook.workspace;
+        let workspace = &self.webhook.key.workspace;
         let mut keys = Vec::new();
         for row in &rows {
             if let Row::Waits(waits) = row {
@@ -148,10 +143,8 @@ impl Reader<'_> {
         if keys.is_empty() {
             return Ok(rows.into_iter().filter_map(record).map(answer).collect());
         }
-        let (types, lane) = tokio::join!(
-            self.events.types(keys),
-            self.deliveries.lanes.get(workspace, self.webhook.id)
-        );
+        let (types, lane) =
+            tokio::join!(self.events.types(keys), self.deliveries.lanes.get(&self.webhook.key));
         if !types.unread.is_empty() {
             return Err(ApiError::Internal);
         }
@@ -184,7 +177,7 @@ pub(crate) async fn find_waiting(
 ) -> Result<Option<Waits>, ApiError> {
     let times = history::millisecond(id.time());
     for class in Class::ALL {
-        let page = deliveries.backlogs.newest(backlog(webhook), class, times, None, None).await?;
+        let page = deliveries.backlogs.newest(&webhook.key, class, times, None, None).await?;
         if let Some(waits) =
             page.items.iter().flat_map(history::deliveries).find(|waits| waits.id == id)
         {
@@ -207,8 +200,4 @@ fn record(row: Row<DeliveryRecord>) -> Option<DeliveryRecord> {
         Row::Recorded(record) => Some(record),
         Row::Waits(_) => None,
     }
-}
-
-fn backlog(webhook: &Webhook) -> Backlog<'_> {
-    Backlog { workspace: &webhook.workspace, webhook: webhook.id }
 }

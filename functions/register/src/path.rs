@@ -8,9 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use posthaste_domain::{
-    access::workspace::Workspace,
     id::{DeliveryId, EventId, JobId, KeyId, WebhookId},
-    webhook::Webhook,
+    webhook::{Webhook, key::WebhookKey},
 };
 use posthaste_runtime::{
     api::ApiError,
@@ -70,10 +69,7 @@ impl<I: InPath> FromRequestParts<Shared> for Named<I> {
 }
 
 /// The key of the webhook that the path names, which the caller may manage if there is one.
-pub(crate) struct NamedWebhook {
-    pub(crate) workspace: Workspace,
-    pub(crate) id: WebhookId,
-}
+pub(crate) struct NamedWebhook(pub(crate) WebhookKey);
 
 impl FromRequestParts<Shared> for NamedWebhook {
     type Rejection = Response;
@@ -84,7 +80,7 @@ impl FromRequestParts<Shared> for NamedWebhook {
         let Named(id) = Named::<WebhookId>::from_request_parts(parts, state).await?;
         // From here on the lines of the call name the webhook.
         tracing::Span::current().record("webhook.id", tracing::field::display(id));
-        Ok(Self { workspace, id })
+        Ok(Self(WebhookKey { workspace, id }))
     }
 }
 
@@ -92,7 +88,7 @@ impl NamedWebhook {
     /// Reads the webhook. Whatever can be refused without a read comes first: the caller's scope,
     /// the rest of the path, the query and the body.
     pub(crate) async fn read(&self, registry: &Registry) -> Result<Webhook, ApiError> {
-        let found = registry.webhook(&self.workspace, self.id).await?;
+        let found = registry.webhook(&self.0).await?;
         found.map(|(webhook, _)| webhook).ok_or(WebhookId::MISSING)
     }
 }

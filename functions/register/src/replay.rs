@@ -22,7 +22,7 @@ use posthaste_runtime::{
     api::{ApiError, success},
     clock, random,
 };
-use posthaste_store::{Deliveries, Events, JobOwner, Registry};
+use posthaste_store::{Deliveries, Events, Registry};
 
 use crate::{
     deliveries::{self, Found},
@@ -53,13 +53,13 @@ pub(crate) async fn one(
         return Err(ApiError::DeliveryWaiting);
     };
     is_enabled(&webhook)?;
-    let event = events::find(&events, &webhook.workspace, record.event_id)
+    let event = events::find(&events, &webhook.key.workspace, record.event_id)
         .await?
         .ok_or(ApiError::EventGone)?;
     let nonce = random::bytes()?;
-    let id = DeliveryId::derive(event.id, webhook.id, Cause::Replayed(nonce));
+    let id = DeliveryId::derive(event.id, webhook.key.id, Cause::Replayed(nonce));
     let due = Due::of(id, &event).because(CauseKind::Replay);
-    let task = Task::new(&webhook.workspace, webhook.id, vec![due]).message()?;
+    let task = Task::new(&webhook.key, vec![due]).message()?;
     send(&queues.tasks, task, &webhook).await?;
     tracing::info!(delivery.id = %id, "replayed a delivery");
     Ok(success(StatusCode::ACCEPTED, Replayed { id, event_id: event.id, replay_of: record.id }))
@@ -76,9 +76,8 @@ pub(crate) async fn start(
     let asked = StartReplay::parse(&body)?;
     let webhook = named.read(&registry).await?;
     is_enabled(&webhook)?;
-    let owner = (&webhook.workspace, webhook.id);
     let now = clock::now();
-    let latest = match deliveries.jobs.latest(owner).await? {
+    let latest = match deliveries.jobs.latest(&webhook.key).await? {
         Some(latest) => {
             is_over(&deliveries, &queues, &webhook, latest, now).await?;
             Some(latest)
@@ -100,8 +99,7 @@ pub(crate) async fn show(
     State(queues): State<Queues>,
 ) -> Result<Response, ApiError> {
     let webhook = named.read(&registry).await?;
-    let job =
-        deliveries.jobs.get((&webhook.workspace, webhook.id), id).await?.ok_or(JobId::MISSING)?;
+    let job = deliveries.jobs.get(&webhook.key, id).await?.ok_or(JobId::MISSING)?;
     revive(&deliveries, &queues, &webhook, &job, clock::now()).await?;
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }
@@ -113,10 +111,9 @@ pub(crate) async fn cancel(
     State(deliveries): State<Deliveries>,
 ) -> Result<Response, ApiError> {
     let webhook = named.read(&registry).await?;
-    let owner: JobOwner<'_> = (&webhook.workspace, webhook.id);
     let job = deliveries
         .jobs
-        .end(owner, id, JobStatus::Cancelled, None, clock::now())
+        .end(&webhook.key, id, JobStatus::Cancelled, None, clock::now())
         .await?
         .ok_or(JobId::MISSING)?;
     tracing::info!(job.id = %job.id, "cancelled a replay");
@@ -131,13 +128,16 @@ async fn begin(
     after: Option<JobId>,
     retention: Duration,
 ) -> Result<(), ApiError> {
-    let owner = (&webhook.workspace, webhook.id);
     send_page(queues, webhook, job).await?;
-    if deliveries.jobs.begin(owner, job, after, retention).await? {
+    if deliveries.jobs.begin(&webhook.key, job, after, retention).await? {
         return Ok(());
     }
     // Another call was first.
-    Err(deliveries.jobs.latest(owner).await?.map_or(ApiError::Conflict, ApiError::ReplayRunning))
+    Err(deliveries
+        .jobs
+        .latest(&webhook.key)
+        .await?
+        .map_or(ApiError::Conflict, ApiError::ReplayRunning))
 }
 
 /// An error if the job is running. One that is no longer stored is over.
@@ -148,7 +148,7 @@ async fn is_over(
     id: JobId,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    match deliveries.jobs.get((&webhook.workspace, webhook.id), id).await? {
+    match deliveries.jobs.get(&webhook.key, id).await? {
         Some(job) if job.status == JobStatus::Running => {
             revive(deliveries, queues, webhook, &job, now).await?;
             Err(ApiError::ReplayRunning(id))
@@ -165,8 +165,7 @@ async fn revive(
     job: &Job,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    let owner = (&webhook.workspace, webhook.id);
-    if job.stands_still(now) && deliveries.jobs.claim_standstill(owner, job, now).await? {
+    if job.stands_still(now) && deliveries.jobs.claim_standstill(&webhook.key, job, now).await? {
         tracing::warn!(job.id = %job.id, "a replay stood still and goes on");
         send_page(queues, webhook, job).await?;
     }
@@ -174,12 +173,12 @@ async fn revive(
 }
 
 async fn send_page(queues: &Queues, webhook: &Webhook, job: &Job) -> Result<(), ApiError> {
-    let page = serde_json::to_string(&job.message(&webhook.workspace, webhook.id))?;
+    let page = serde_json::to_string(&job.message(&webhook.key))?;
     send(&queues.pages, page, webhook).await
 }
 
 async fn send(queue: &Queue, body: String, webhook: &Webhook) -> Result<(), ApiError> {
-    let message = Message::new(body, webhook.workspace.to_string());
+    let message = Message::new(body, webhook.key.workspace.to_string());
     queue.send_all(&[message]).await.map_err(|error| ApiError::internal(&error))
 }
 

@@ -19,7 +19,7 @@ use posthaste_domain::{
     },
     id::{Cause, CauseKind, DeliveryId, EventId},
     trace::SpanId,
-    webhook::{Credentials, Webhook},
+    webhook::{Credentials, Webhook, key::WebhookKey},
 };
 use posthaste_runtime::{
     api::{ApiError, success},
@@ -55,10 +55,15 @@ pub(crate) async fn send(
     let webhook = named.read(&registry).await?;
     let event = event(&registry, &webhook, asked.r#type).await?;
     let nonce = random::bytes()?;
-    let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Test(nonce));
+    let delivery = DeliveryId::derive(event.id, webhook.key.id, Cause::Test(nonce));
     let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;
-    let subject =
-        Subject { delivery, webhook: webhook.id, event: &event, cause: CauseKind::Test, retention };
+    let subject = Subject {
+        delivery,
+        webhook: &webhook.key,
+        event: &event,
+        cause: CauseKind::Test,
+        retention,
+    };
     let new = NewAttempt { attempt: &attempt, id: &delivery.to_string(), known: 0, retry: None };
     deliveries.records.record_attempt(subject, new, clock::now()).await?;
     tracing::info!(
@@ -77,7 +82,7 @@ async fn event(
     webhook: &Webhook,
     asked: Option<EventType>,
 ) -> Result<Event, ApiError> {
-    let Webhook { workspace, settings, .. } = webhook;
+    let Webhook { key: WebhookKey { workspace, .. }, settings, .. } = webhook;
     let event_type = match asked {
         Some(asked) => asked,
         None => {

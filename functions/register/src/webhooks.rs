@@ -18,6 +18,7 @@ use posthaste_domain::{
     webhook::{
         Change, ChangeRequest, Registration, Settings, Webhook,
         defaults::Catalogue,
+        key::WebhookKey,
         profile::Profile,
         rotation::{RotateSecret, Secrets},
         secret::Secret,
@@ -31,7 +32,7 @@ use posthaste_runtime::{
     query::Query,
     random,
 };
-use posthaste_store::{Deliveries, Place, Registry, Written};
+use posthaste_store::{Deliveries, Registry, Written};
 
 use crate::{
     nudge::Turns,
@@ -68,15 +69,13 @@ pub(crate) async fn create(
     let Registration { settings: open, headers } = Registration::parse(&body, &policy, profile)?;
     let warnings = check_types(&registry, &workspace, &open, None, rules.catalogue).await?;
     let secret = new_secret()?;
-    let id = registry.next_webhook_id().await?;
-    let place = Place { workspace: &workspace, webhook: id };
-    let secrets = Secrets::new(keys.seal_secret(place, &secret).await?);
-    let headers = keys.seal_headers(place, &headers).await?;
-    let settings = sealed(&keys, place, open.clone()).await?;
+    let key = WebhookKey { workspace, id: registry.next_webhook_id().await? };
+    let secrets = Secrets::new(keys.seal_secret(&key, &secret).await?);
+    let headers = keys.seal_headers(&key, &headers).await?;
+    let settings = sealed(&keys, &key, open.clone()).await?;
     let now = clock::now();
     let webhook = Webhook {
-        id,
-        workspace,
+        key,
         settings,
         secrets,
         headers,
@@ -89,7 +88,7 @@ pub(crate) async fn create(
         Written::Refused(invalid) => return Err(invalid.into()),
         Written::Stale => return Err(ApiError::Conflict),
     }
-    tracing::info!(webhook.id = %id, "registered a webhook");
+    tracing::info!(webhook.id = %webhook.key.id, "registered a webhook");
     let webhook = Webhook { settings: open, ..webhook };
     let answer = WebhookAnswer::of(&webhook, &Lane::default(), now);
     Ok(success(StatusCode::CREATED, answer.with_secret(&secret).with_warnings(warnings)))
@@ -103,21 +102,16 @@ pub(crate) async fn list(
     Query(Page { limit, after }): Query<Page<WebhookId>>,
 ) -> Result<Response, ApiError> {
     let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
-    let owners: Vec<_> =
-        page.items.iter().map(|webhook| (webhook.workspace.clone(), webhook.id)).collect();
-    let mut lanes = deliveries.lanes.get_all(&owners).await;
+    let wanted: Vec<_> = page.items.iter().map(|webhook| webhook.key.clone()).collect();
+    let mut lanes = deliveries.lanes.get_all(&wanted).await;
     if !lanes.unread.is_empty() {
         return Err(ApiError::Internal);
     }
     let now = clock::now();
     let mut items = Vec::new();
-    for (webhook, owner) in page.items.into_iter().zip(owners) {
-        let webhook = opened(&keys, webhook).await?;
-        items.push(WebhookAnswer::of(
-            &webhook,
-            &lanes.items.remove(&owner).unwrap_or_default(),
-            now,
-        ));
+    for webhook in page.items {
+        let lane = lanes.items.remove(&webhook.key).unwrap_or_default();
+        items.push(WebhookAnswer::of(&opened(&keys, webhook).await?, &lane, now));
     }
     Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
@@ -129,12 +123,12 @@ pub(crate) async fn show(
     State(keys): State<Keys>,
 ) -> Result<Response, ApiError> {
     let webhook = opened(&keys, named.read(&registry).await?).await?;
-    let lane = deliveries.lanes.get(&webhook.workspace, webhook.id).await?;
+    let lane = deliveries.lanes.get(&webhook.key).await?;
     Ok(success(StatusCode::OK, WebhookAnswer::of(&webhook, &lane, clock::now())))
 }
 
 pub(crate) async fn change(
-    NamedWebhook { workspace, id }: NamedWebhook,
+    NamedWebhook(key): NamedWebhook,
     State(registry): State<Registry>,
     State(turns): State<Turns>,
     State(policy): State<UrlPolicy>,
@@ -143,25 +137,25 @@ pub(crate) async fn change(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let request = ChangeRequest::parse(&body, &policy)?;
-    let rules = registry.workspace_settings(&workspace).await?;
+    let rules = registry.workspace_settings(&key.workspace).await?;
     let profile = rules.default_profile.unwrap_or(default.0);
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) =
-            registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
+        let (webhook, revision) = registry.webhook(&key).await?.ok_or(WebhookId::MISSING)?;
         let was = Subscription::of(&webhook);
         let Change { mut settings, headers, enables } =
             request.applied_to(&webhook.settings, profile)?;
         let old = Some(&webhook.settings);
-        let warnings = check_types(&registry, &workspace, &settings, old, rules.catalogue).await?;
+        let warnings =
+            check_types(&registry, &key.workspace, &settings, old, rules.catalogue).await?;
         let moved = moved(&keys, &webhook, &settings.url).await?;
         settings = if moved {
-            sealed(&keys, Place::from(&webhook), settings).await?
+            sealed(&keys, &key, settings).await?
         } else {
             Settings { url: webhook.settings.url.clone(), ..settings }
         };
         let headers = match headers {
-            Some(headers) => keys.seal_headers(Place::from(&webhook), &headers).await?,
+            Some(headers) => keys.seal_headers(&key, &headers).await?,
             None => webhook.headers,
         };
         // Another endpoint has done nothing yet. And saying that it is enabled enables it again
@@ -172,7 +166,7 @@ pub(crate) async fn change(
         let changed = resealed(&keys, changed).await;
         match registry.change_webhook(&changed, revision, &was, afresh).await? {
             Written::Done => {
-                let lane = turns.nudge(&workspace, id).await;
+                let lane = turns.nudge(&key).await;
                 let shown = shown(&keys, changed).await;
                 let answer = WebhookAnswer::of(&shown, &lane, clock::now());
                 return Ok(success(StatusCode::OK, answer.with_warnings(warnings)));
@@ -186,7 +180,7 @@ pub(crate) async fn change(
 
 /// A new secret. The answer is the only one that shows it.
 pub(crate) async fn rotate(
-    NamedWebhook { workspace, id }: NamedWebhook,
+    NamedWebhook(key): NamedWebhook,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
     State(keys): State<Keys>,
@@ -195,11 +189,10 @@ pub(crate) async fn rotate(
     let overlap = RotateSecret::parse(&body)?.overlap();
     let secret = new_secret()?;
     // Nothing may fail after the rotation: its answer is the only one that shows the secret.
-    let lane = deliveries.lanes.get(&workspace, id).await?;
+    let lane = deliveries.lanes.get(&key).await?;
     let mut sealed = None;
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) =
-            registry.webhook(&workspace, id).await?.ok_or(WebhookId::MISSING)?;
+        let (webhook, revision) = registry.webhook(&key).await?.ok_or(WebhookId::MISSING)?;
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
@@ -207,7 +200,7 @@ pub(crate) async fn rotate(
                 return Ok(with_secret(&webhook, &lane, &secret));
             }
             Some(new) => new,
-            None => keys.seal_secret(Place::from(&webhook), &secret).await?,
+            None => keys.seal_secret(&key, &secret).await?,
         };
         let secrets = webhook.secrets.clone().rotate(new, clock::now(), overlap)?;
         let rotated = resealed(&keys, Webhook { secrets, ..webhook }).await;
@@ -229,16 +222,16 @@ fn with_secret(webhook: &Webhook, lane: &Lane, secret: &Secret) -> Response {
 }
 
 pub(crate) async fn remove(
-    NamedWebhook { workspace, id }: NamedWebhook,
+    NamedWebhook(key): NamedWebhook,
     State(registry): State<Registry>,
     State(turns): State<Turns>,
 ) -> Result<Response, ApiError> {
-    if let Written::Stale = registry.delete_webhook(&workspace, id).await? {
+    if let Written::Stale = registry.delete_webhook(&key).await? {
         return Err(WebhookId::MISSING);
     }
-    turns.nudge(&workspace, id).await;
+    turns.nudge(&key).await;
     tracing::info!("removed a webhook");
-    Ok(success(StatusCode::OK, Removed::of(id)))
+    Ok(success(StatusCode::OK, Removed::of(key.id)))
 }
 
 fn new_secret() -> Result<Secret, ApiError> {
@@ -263,9 +256,15 @@ async fn resealed(keys: &Keys, webhook: Webhook) -> Webhook {
 }
 
 /// Settings whose URL is open, as they are stored.
-async fn sealed(keys: &Keys, place: Place<'_>, settings: Settings) -> Result<Settings, ApiError> {
+async fn sealed(
+    keys: &Keys,
+    webhook: &WebhookKey,
+    settings: Settings,
+) -> Result<Settings, ApiError> {
     match &settings.url {
-        StoredUrl::Open(url) => Ok(Settings { url: keys.seal_url(place, url).await?, ..settings }),
+        StoredUrl::Open(url) => {
+            Ok(Settings { url: keys.seal_url(webhook, url).await?, ..settings })
+        }
         StoredUrl::Sealed { .. } => Ok(settings),
     }
 }

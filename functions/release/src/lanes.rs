@@ -13,10 +13,11 @@ use posthaste_domain::{
     delivery::release::{AHEAD, Part},
     endpoint::lane::{self, Lane, Outcome, TurnMessage},
     metrics::Metric,
+    webhook::key::WebhookKey,
 };
 use posthaste_queue::Message;
 use posthaste_runtime::{clock, telemetry::count};
-use posthaste_store::{AfterLane, DueLanes, WebhookKey};
+use posthaste_store::{AfterLane, DueLanes};
 
 use crate::release::Release;
 
@@ -117,7 +118,7 @@ impl Release {
     /// written: should the time be over, few lanes are without theirs.
     async fn wake_all(&self, lanes: HashMap<WebhookKey, Lane>, now: Timestamp) -> usize {
         stream::iter(lanes)
-            .map(|(owner, lane)| self.wake(owner, lane, now))
+            .map(|(webhook, lane)| self.wake(webhook, lane, now))
             .buffer_unordered(CONCURRENT_WRITES)
             .filter_map(future::ready)
             .chunks(TURNS_A_CALL)
@@ -138,24 +139,23 @@ impl Release {
     }
 
     /// The message that wakes a lane; none where it is not due, or another one has woken it.
-    async fn wake(&self, owner: WebhookKey, lane: Lane, now: Timestamp) -> Option<Message> {
+    async fn wake(&self, webhook: WebhookKey, lane: Lane, now: Timestamp) -> Option<Message> {
         let (write, at) = lane::wake(&lane, now)?;
-        let (workspace, webhook) = owner;
-        match self.deliveries.lanes.write(&workspace, webhook, &write).await {
+        match self.deliveries.lanes.write(&webhook, &write).await {
             Ok(Outcome::Done(_)) => {}
             Ok(Outcome::Refused(_)) => return None,
             Err(error) => {
                 count(Metric::Faults, 1);
                 tracing::error!(
-                    %workspace, webhook.id = %webhook, %error, "a lane could not be woken"
+                    workspace = %webhook.workspace, webhook.id = %webhook.id, %error,
+                    "a lane could not be woken"
                 );
                 return None;
             }
         }
         let delay = std::time::Duration::try_from(at.duration_since(now)).unwrap_or_default();
-        let group = workspace.to_string();
-        let body =
-            serde_json::to_string(&TurnMessage { workspace, webhook, token: lane.token? }).ok()?;
+        let group = webhook.workspace.to_string();
+        let body = serde_json::to_string(&TurnMessage { webhook, token: lane.token? }).ok()?;
         Some(Message { delay, ..Message::new(body, group) })
     }
 }

@@ -7,12 +7,12 @@ use std::{
 
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
     delivery::{
         parked::ParkedKey,
         task::{Due, Task, parts},
     },
-    id::{BatchId, WebhookId},
+    id::BatchId,
+    webhook::key::WebhookKey,
 };
 use posthaste_queue::Message;
 use posthaste_store::{DueDelivery, ParkedItem, Released};
@@ -103,28 +103,27 @@ enum Together {
 
 /// The tasks that bring what the index has found, each at its time, in the order of the events.
 pub(crate) fn held(due: Vec<DueDelivery>, now: Timestamp) -> serde_json::Result<Vec<Outgoing>> {
-    let mut groups: BTreeMap<(Workspace, WebhookId, Together), Vec<DueDelivery>> = BTreeMap::new();
+    let mut groups: BTreeMap<(WebhookKey, Together), Vec<DueDelivery>> = BTreeMap::new();
     for (nth, due) in due.into_iter().enumerate() {
         let together = match (&due.batch, &due.held_for) {
             (_, Some(run)) => Together::Run(run.clone()),
             (Some(batch), None) => Together::Batch(*batch),
             (None, None) => Together::Alone(nth),
         };
-        groups.entry((due.workspace.clone(), due.webhook, together)).or_default().push(due);
+        groups.entry((due.webhook.clone(), together)).or_default().push(due);
     }
     let mut tasks = Vec::new();
-    for ((workspace, webhook, _), mut due) in groups {
+    for ((webhook, _), mut due) in groups {
         due.sort_unstable_by_key(|due| due.event);
         for due in parts(&due, |due| due.bytes) {
-            tasks.push(outgoing(&workspace, webhook, due, now)?);
+            tasks.push(outgoing(&webhook, due, now)?);
         }
     }
     Ok(tasks)
 }
 
 fn outgoing(
-    workspace: &Workspace,
-    webhook: WebhookId,
+    webhook: &WebhookKey,
     due: &[DueDelivery],
     now: Timestamp,
 ) -> serde_json::Result<Outgoing> {
@@ -133,18 +132,19 @@ fn outgoing(
         .map(|due| Due::of_stored(due.delivery, due.event, due.bytes).because(due.cause))
         .collect();
     let batch = due.first().and_then(|due| due.batch);
-    let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, deliveries) };
+    let task = Task { batch, recorded: true, ..Task::new(webhook, deliveries) };
     let last = due.iter().map(|due| due.due_at).max().unwrap_or(now);
     let delay = Duration::try_from(last.duration_since(now)).unwrap_or_default();
-    let message = Message { delay, ..Message::new(task.message()?, workspace.to_string()) };
+    let message = Message { delay, ..Message::new(task.message()?, webhook.workspace.to_string()) };
     Ok(Outgoing { message, released: due.iter().map(DueDelivery::released).collect() })
 }
 
 #[cfg(test)]
 mod tests {
     use posthaste_domain::{
+        access::workspace::Workspace,
         delivery::parked::Parked,
-        id::{Cause, CauseKind, DeliveryId, EventId},
+        id::{Cause, CauseKind, DeliveryId, EventId, WebhookId},
     };
 
     use super::*;
@@ -153,13 +153,16 @@ mod tests {
         Timestamp::from_second(1_700_000_000).unwrap()
     }
 
-    fn due(webhook: u64, nth: u8, seconds: i64) -> DueDelivery {
+    fn webhook(id: u64) -> WebhookKey {
+        WebhookKey { workspace: Workspace::parse("acme").unwrap(), id: WebhookId(id) }
+    }
+
+    fn due(id: u64, nth: u8, seconds: i64) -> DueDelivery {
         let event: EventId =
             format!("01896b5d-3648-7000-8000-0000000000{nth:02x}").parse().unwrap();
         DueDelivery {
-            workspace: Workspace::parse("acme").unwrap(),
-            webhook: WebhookId(webhook),
-            delivery: DeliveryId::derive(event, WebhookId(webhook), Cause::Published),
+            webhook: webhook(id),
+            delivery: DeliveryId::derive(event, WebhookId(id), Cause::Published),
             event,
             cause: CauseKind::Published,
             batch: None,
@@ -221,8 +224,7 @@ mod tests {
             .map(|due| Due::of_stored(due.delivery, due.event, 0))
             .collect();
         let batch = BatchId::derive(&deliveries.iter().map(|due| due.id).collect::<Vec<_>>());
-        let workspace = Workspace::parse("acme").unwrap();
-        stored(Parked::of(&workspace, WebhookId(1), batch, &deliveries, at(second)).remove(0))
+        stored(Parked::of(&webhook(1), batch, &deliveries, at(second)).remove(0))
     }
 
     /// The due item of one delivery that shared a request with these.
@@ -231,7 +233,7 @@ mod tests {
             BatchId::derive(&of.iter().map(|nth| due(1, *nth, 0).delivery).collect::<Vec<_>>());
         let one = due(1, nth, 0);
         let due = Due::of_stored(one.delivery, one.event, 0);
-        stored(Parked::again(&one.workspace, WebhookId(1), batch, &due, at(second)))
+        stored(Parked::again(&one.webhook, batch, &due, at(second)))
     }
 
     fn stored(parked: Parked) -> ParkedItem {

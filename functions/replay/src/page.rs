@@ -38,8 +38,11 @@ pub(crate) fn tasks(
         records.iter().rev().filter(|record| job.selection.takes(record.cause, record.status));
     let due: Vec<Due<'_>> = taken
         .map(|record| {
-            let id =
-                DeliveryId::derive(record.event_id, webhook.id, Cause::Replayed(job.id.nonce()));
+            let id = DeliveryId::derive(
+                record.event_id,
+                webhook.key.id,
+                Cause::Replayed(job.id.nonce()),
+            );
             let bytes = if record.bytes == 0 { ASSUMED_BYTES } else { record.bytes };
             Due::of_stored(id, record.event_id, bytes).because(CauseKind::Replay)
         })
@@ -48,8 +51,8 @@ pub(crate) fn tasks(
         if webhook.batches() { parts(&due, |due| due.bytes) } else { due.chunks(1).collect() };
     let mut messages = Vec::new();
     for share in shares {
-        let task = Task { recorded, ..Task::new(&webhook.workspace, webhook.id, share.to_vec()) };
-        messages.push(Message::new(task.message()?, webhook.workspace.to_string()));
+        let task = Task { recorded, ..Task::new(&webhook.key, share.to_vec()) };
+        messages.push(Message::new(task.message()?, webhook.key.workspace.to_string()));
     }
     let examined = records.iter().filter(|record| record.cause.is_published()).count();
     Ok(Tasks { examined, replayed: due.len(), messages })

@@ -22,7 +22,7 @@ use posthaste_domain::{
     delivery::replay::{Job, JobStatus, Obstacle, PageMessage, PageWait, Step, step},
     endpoint::backlog::Class,
     message::{dead_letter::DeadLetterReason, version},
-    webhook::Webhook,
+    webhook::{Webhook, key::WebhookKey},
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::{
@@ -30,7 +30,7 @@ use posthaste_runtime::{
     clock,
     deadline::Deadline,
 };
-use posthaste_store::{Advanced, Backlog, Deliveries, History, JobOwner, Registry, TurnedPage};
+use posthaste_store::{Advanced, Deliveries, History, Registry, TurnedPage};
 use tracing::Instrument;
 
 use crate::page::{Tasks, tasks};
@@ -79,8 +79,8 @@ impl Replay {
         let span = tracing::error_span!(
             "job",
             job.id = %message.job,
-            webhook.id = %message.webhook,
-            workspace = %message.workspace
+            webhook.id = %message.webhook.id,
+            workspace = %message.webhook.workspace
         );
         let following = async {
             match tokio::time::timeout_at(
@@ -109,18 +109,17 @@ impl Replay {
         record: &Record,
         invocation: &str,
     ) -> anyhow::Result<Fate> {
-        let owner = (&message.workspace, message.webhook);
-        let job = self.deliveries.jobs.get(owner, message.job).await?;
+        let job = self.deliveries.jobs.get(&message.webhook, message.job).await?;
         match (step(message, job.as_ref(), record.sent, clock::now()), job) {
-            (Step::Read, Some(job)) if self.has_replays_waiting(owner).await? => {
+            (Step::Read, Some(job)) if self.has_replays_waiting(&message.webhook).await? => {
                 // It does not stand still: nobody has to send its message again.
-                self.deliveries.jobs.claim_standstill(owner, &job, clock::now()).await?;
+                self.deliveries.jobs.claim_standstill(&message.webhook, &job, clock::now()).await?;
                 self.wait(message, record).await
             }
             (Step::Read, Some(job)) => {
                 let by = format!("{invocation}/{}", record.message_id);
                 let again = message.recorded || record.receives > 1;
-                match self.turn(owner, message, &job, again, &by).await? {
+                match self.turn(message, &job, again, &by).await? {
                     Some(Advanced::Counted(job)) if job.status == JobStatus::Running => {
                         self.send_next(&job, message).await
                     }
@@ -129,7 +128,7 @@ impl Replay {
                 }
             }
             (Step::GiveUp, Some(job)) => {
-                self.give_up(owner, &job, Obstacle::TooManyPages).await?;
+                self.give_up(&message.webhook, &job, Obstacle::TooManyPages).await?;
                 Ok(Fate::Done)
             }
             (_, job) => self.leave(message, job, record).await,
@@ -165,33 +164,30 @@ impl Replay {
 
     /// Says whether deliveries of an earlier page wait in the webhook's backlog: then this page
     /// waits too, or a replay could fill it.
-    async fn has_replays_waiting(&self, owner: JobOwner<'_>) -> anyhow::Result<bool> {
-        let (workspace, webhook) = owner;
-        if self.deliveries.lanes.get(workspace, webhook).await?.phase.is_none() {
+    async fn has_replays_waiting(&self, webhook: &WebhookKey) -> anyhow::Result<bool> {
+        if self.deliveries.lanes.get(webhook).await?.phase.is_none() {
             return Ok(false);
         }
-        let backlog = Backlog { workspace, webhook };
-        Ok(!self.deliveries.backlogs.page(backlog, Class::Replay, None, 1).await?.items.is_empty())
+        Ok(!self.deliveries.backlogs.page(webhook, Class::Replay, None, 1).await?.items.is_empty())
     }
 
     /// Goes through a page: sends its tasks and counts them. None if the job can't go on.
     async fn turn(
         &self,
-        owner: JobOwner<'_>,
         message: &PageMessage,
         job: &Job,
         again: bool,
         by: &str,
     ) -> anyhow::Result<Option<Advanced>> {
-        let webhook = self.registry.webhook(owner.0, owner.1).await?.map(|(webhook, _)| webhook);
+        let webhook = self.registry.webhook(&message.webhook).await?.map(|(webhook, _)| webhook);
         let webhook: Webhook = match webhook {
             Some(webhook) if webhook.is_enabled() => webhook,
             Some(_) => {
-                self.give_up(owner, job, Obstacle::WebhookDisabled).await?;
+                self.give_up(&message.webhook, job, Obstacle::WebhookDisabled).await?;
                 return Ok(None);
             }
             None => {
-                self.give_up(owner, job, Obstacle::WebhookGone).await?;
+                self.give_up(&message.webhook, job, Obstacle::WebhookGone).await?;
                 return Ok(None);
             }
         };
@@ -202,7 +198,7 @@ impl Replay {
             until: Some(job.until),
             ..History::default()
         };
-        let page = self.deliveries.records.history(owner.0, owner.1, &history).await?;
+        let page = self.deliveries.records.history(&message.webhook, &history).await?;
         let Tasks { examined, replayed, messages } = tasks(&webhook, job, &page.items, again)?;
         self.tasks.send_all(&messages).await?;
         let turned = TurnedPage {
@@ -215,7 +211,7 @@ impl Replay {
         let advanced = self
             .deliveries
             .jobs
-            .advance(owner, job.id, turned, self.retention, clock::now())
+            .advance(&message.webhook, job.id, turned, self.retention, clock::now())
             .await?;
         tracing::info!(deliveries = replayed, "replayed a page");
         Ok(Some(advanced))
@@ -224,27 +220,27 @@ impl Replay {
     /// Ends the job as failed.
     async fn give_up(
         &self,
-        owner: JobOwner<'_>,
+        webhook: &WebhookKey,
         job: &Job,
         obstacle: Obstacle,
     ) -> anyhow::Result<()> {
         let why = obstacle.failure();
         self.deliveries
             .jobs
-            .end(owner, job.id, JobStatus::Failed, Some(&why), clock::now())
+            .end(webhook, job.id, JobStatus::Failed, Some(&why), clock::now())
             .await?;
         tracing::warn!(reason = why.code, "a replay can't go on");
         Ok(())
     }
 
     async fn send_next(&self, job: &Job, message: &PageMessage) -> anyhow::Result<Fate> {
-        self.send_page(&job.message(&message.workspace, message.webhook), Duration::ZERO).await
+        self.send_page(&job.message(&message.webhook), Duration::ZERO).await
     }
 
     /// Sends the message of a page, which ends the one that is at work.
     async fn send_page(&self, page: &PageMessage, delay: Duration) -> anyhow::Result<Fate> {
         let body = serde_json::to_string(page)?;
-        let message = Message { delay, ..Message::new(body, page.workspace.to_string()) };
+        let message = Message { delay, ..Message::new(body, page.webhook.workspace.to_string()) };
         self.batch.queue.send_all(&[message]).await?;
         Ok(Fate::Done)
     }

@@ -14,6 +14,7 @@ use posthaste_domain::{
     id::{EventId, WebhookId},
     webhook::{
         Registration, Settings, Webhook,
+        key::WebhookKey,
         profile::Profile,
         rotation::Secrets,
         secret::{Sealed, Secret},
@@ -116,12 +117,10 @@ pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
     );
     let Registration { settings, headers } = registration.ok()?;
     let headers = headers.try_map(|_, _| Ok::<_, Infallible>(sealed())).ok()?;
-    let (workspace, secrets) = (workspace()?, Secrets::new(sealed()));
     Some(Webhook {
-        id: WebhookId(id),
-        workspace,
+        key: WebhookKey { workspace: workspace()?, id: WebhookId(id) },
         settings,
-        secrets,
+        secrets: Secrets::new(sealed()),
         headers,
         created_at: NOW,
         updated_at: NOW,

@@ -113,7 +113,8 @@ pub(super) fn request(profile: &str, published: &Value) -> Option<WebhookRequest
         json!({ "url": "https://example.com/webhooks", "events": ["*"], "profile": profile });
     let webhook = example::webhook(42, &registration)?;
     let events = example::events(published);
-    let ids = events.iter().map(|event| DeliveryId::derive(event.id, webhook.id, Cause::Published));
+    let ids =
+        events.iter().map(|event| DeliveryId::derive(event.id, webhook.key.id, Cause::Published));
     let due: Vec<_> = ids.zip(&events).collect();
     WebhookRequest::new(&webhook, &Secrets::new(example::secret()), &due, None, (NOW, SPAN)).ok()
 }

@@ -216,7 +216,7 @@ fn order() -> Option<posthaste_domain::event::Event> {
 fn replayed() -> Option<Value> {
     let webhook = example::webhook(42, &example::spectra())?;
     let event = order()?;
-    let id = |cause| DeliveryId::derive(event.id, webhook.id, cause);
+    let id = |cause| DeliveryId::derive(event.id, webhook.key.id, cause);
     shown(Replayed {
         id: id(Cause::Replayed([7; 16])),
         event_id: event.id,
@@ -236,7 +236,7 @@ fn tested(status: u16, body: &str) -> Option<Value> {
         body.as_bytes(),
     );
     shown(TestAnswer::of(
-        DeliveryId::derive(event.id, webhook.id, Cause::Test([7; 16])),
+        DeliveryId::derive(event.id, webhook.key.id, Cause::Test([7; 16])),
         &event,
         attempt,
     ))

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use posthaste_domain::{
-    access::workspace::Workspace,
     delivery::{
         attempt::{Progress, Status},
         task::Content,
@@ -32,12 +31,12 @@ fn delivery(nth: u8) -> DeliveryId {
 }
 
 fn task(events: &[u8]) -> Task<'static> {
-    let workspace = Workspace::parse("acme").unwrap();
+    let webhook = testing::webhook_key(1);
     let due = |nth: &u8| Due {
         content: Content::Event(std::borrow::Cow::Owned(event(*nth))),
         ..stored(*nth)
     };
-    Task::new(&workspace, WebhookId(1), Vec::new()).with(events.iter().map(due).collect())
+    Task::new(&webhook, Vec::new()).with(events.iter().map(due).collect())
 }
 
 fn stored(nth: u8) -> Due<'static> {
@@ -171,7 +170,7 @@ fn an_event_that_is_no_longer_stored_is_told() {
     let webhook = webhook("standard", true);
     let found = duties(by_reference.clone(), Sent::default(), &webhook, &details, now()).unwrap();
     assert_eq!(found.gone.iter().map(|gone| gone.id).collect::<Vec<_>>(), [delivery(1)]);
-    details.events.unread.insert((webhook.workspace.clone(), event(1).id));
+    details.events.unread.insert((webhook.key.workspace.clone(), event(1).id));
     let found = duties(by_reference, Sent::default(), &webhook, &details, now());
     assert!(found.is_none(), "an event that could not be read may be stored");
 }

@@ -20,7 +20,8 @@ use crate::{
         release::{PARTS, SHARDS_A_PART},
         task::{Due, Task},
     },
-    id::{BatchId, WebhookId},
+    id::BatchId,
+    webhook::key::WebhookKey,
 };
 
 /// A workspace owns this many partitions, each in another part.
@@ -43,13 +44,12 @@ impl Parked {
     /// Makes the items of deliveries that have failed: one for those that shared a request, else
     /// one each.
     pub fn of(
-        workspace: &Workspace,
-        webhook: WebhookId,
+        webhook: &WebhookKey,
         batch: Option<BatchId>,
         deliveries: &[Due<'_>],
         due_at: Timestamp,
     ) -> Vec<Self> {
-        let owner = Owner { workspace, webhook, due_at };
+        let owner = Owner { webhook, due_at };
         match batch {
             Some(batch) if !deliveries.is_empty() => {
                 vec![owner.item(batch.spread(), batch.to_string(), Some(batch), deliveries)]
@@ -62,13 +62,12 @@ impl Parked {
     /// Makes the item of one delivery that is found to wait. If it shared a request, the item of
     /// all of them may exist or not, so this one stands beside it and goes out with it.
     pub fn again(
-        workspace: &Workspace,
-        webhook: WebhookId,
+        webhook: &WebhookKey,
         batch: Option<BatchId>,
         delivery: &Due<'_>,
         due_at: Timestamp,
     ) -> Self {
-        let owner = Owner { workspace, webhook, due_at };
+        let owner = Owner { webhook, due_at };
         match batch {
             Some(batch) => owner.item(
                 batch.spread(),
@@ -83,8 +82,7 @@ impl Parked {
 
 /// The webhook whose deliveries wait, and the time until which they do.
 struct Owner<'a> {
-    workspace: &'a Workspace,
-    webhook: WebhookId,
+    webhook: &'a WebhookKey,
     due_at: Timestamp,
 }
 
@@ -100,12 +98,11 @@ impl Owner<'_> {
         batch: Option<BatchId>,
         deliveries: &[Due<'_>],
     ) -> Parked {
-        let Self { workspace, webhook, due_at } = *self;
-        let shard = partitions(workspace)[usize::from(spread) % OWNED];
-        let key = format!("{}#{workspace}#{webhook}#{name}", time(due_at));
+        let Self { webhook, due_at } = *self;
+        let shard = partitions(&webhook.workspace)[usize::from(spread) % OWNED];
+        let key = format!("{}#{webhook}#{name}", time(due_at));
         let stored = deliveries.iter().map(Due::by_reference).collect();
-        let task = Task { batch, recorded: true, ..Task::new(workspace, webhook, Vec::new()) }
-            .with(stored);
+        let task = Task { batch, recorded: true, ..Task::new(webhook, Vec::new()) }.with(stored);
         Parked { shard, key, due_at, task }
     }
 }

@@ -27,10 +27,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
-    access::workspace::Workspace,
     delivery::attempt::{Failure, Status},
-    id::{CauseKind, DeliveryId, JobId, WebhookId},
+    id::{CauseKind, DeliveryId, JobId},
     input::{Fields, Optional, Shape, Time, body, parsed},
+    webhook::key::WebhookKey,
 };
 
 pub use step::{PageMessage, PageWait, Step, step};
@@ -223,10 +223,9 @@ impl Job {
     }
 
     /// The message that carries it on.
-    pub fn message(&self, workspace: &Workspace, webhook: WebhookId) -> PageMessage {
+    pub fn message(&self, webhook: &WebhookKey) -> PageMessage {
         PageMessage {
-            workspace: workspace.clone(),
-            webhook,
+            webhook: webhook.clone(),
             job: self.id,
             page: self.page,
             cursor: self.cursor,

@@ -96,7 +96,7 @@ impl WebhookRequest {
         now: Timestamp,
     ) -> serde_json::Result<(Self, String)> {
         let events: Vec<&Event> = deliveries.iter().map(|(_, event)| *event).collect();
-        let uuid = webhook.id.uuid(webhook.created_at);
+        let uuid = webhook.key.id.uuid(webhook.created_at);
         let body = webhook.format().write(uuid, &events, webhook.request_bounds())?;
         let carried = &deliveries[..body.event_count];
         let ids: Vec<DeliveryId> = carried.iter().map(|(id, _)| *id).collect();
@@ -170,7 +170,7 @@ mod tests {
     fn due<'a>(webhook: &Webhook, events: &'a [Event]) -> Vec<(DeliveryId, &'a Event)> {
         events
             .iter()
-            .map(|event| (DeliveryId::derive(event.id, webhook.id, Cause::Published), event))
+            .map(|event| (DeliveryId::derive(event.id, webhook.key.id, Cause::Published), event))
             .collect()
     }
 

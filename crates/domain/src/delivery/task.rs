@@ -10,11 +10,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::workspace::Workspace,
     delivery::made::Made,
     event::Event,
-    id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
+    id::{BatchId, CauseKind, DeliveryId, EventId},
     message::version::{self, Unreadable},
+    webhook::key::WebhookKey,
 };
 
 /// The largest task message in bytes: SQS bills by 64 KiB, so the events of a larger one travel by
@@ -48,10 +48,9 @@ pub fn parts<T>(things: &[T], bytes: impl Fn(&T) -> u64) -> Vec<&[T]> {
 /// Deliveries of one webhook that are to be made in this order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task<'a> {
-    /// The workspace that owns the webhook.
-    pub workspace: Cow<'a, Workspace>,
     /// The webhook that gets the deliveries.
-    pub webhook: WebhookId,
+    #[serde(flatten)]
+    pub webhook: Cow<'a, WebhookKey>,
     /// The request that the deliveries share. It was made before, and is made again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchId>,
@@ -156,10 +155,9 @@ impl<'a> Due<'a> {
 
 impl<'a> Task<'a> {
     /// Deliveries that are due for the first time.
-    pub fn new(workspace: &'a Workspace, webhook: WebhookId, deliveries: Vec<Due<'a>>) -> Self {
+    pub fn new(webhook: &'a WebhookKey, deliveries: Vec<Due<'a>>) -> Self {
         Self {
-            workspace: Cow::Borrowed(workspace),
-            webhook,
+            webhook: Cow::Borrowed(webhook),
             batch: None,
             recorded: false,
             unrouted: false,
@@ -174,8 +172,7 @@ impl<'a> Task<'a> {
     /// A task with these deliveries, and otherwise like this one.
     pub fn with(&self, deliveries: Vec<Due<'static>>) -> Task<'static> {
         Task {
-            workspace: Cow::Owned(self.workspace.as_ref().clone()),
-            webhook: self.webhook,
+            webhook: Cow::Owned(self.webhook.as_ref().clone()),
             batch: self.batch,
             recorded: self.recorded,
             unrouted: self.unrouted,
@@ -218,7 +215,11 @@ fn is_nothing(value: &u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Cause;
+    use crate::{
+        access::workspace::Workspace,
+        id::{Cause, WebhookId},
+        testing::webhook_key,
+    };
 
     fn event(data: &str) -> Event {
         let json = r#"{"id":"018566ad-3f93-7fff-bfff-ffffffffffff","type":"order.created","timestamp":"2023-07-18T15:32:13Z","workspace":"acme","data":DATA}"#;
@@ -226,9 +227,9 @@ mod tests {
     }
 
     fn message(event: &Event) -> String {
-        let webhook = WebhookId(42);
-        let due = Due::of(DeliveryId::derive(event.id, webhook, Cause::Published), event);
-        Task::new(&event.workspace, webhook, vec![due]).message().unwrap()
+        let webhook = webhook_key(42);
+        let due = Due::of(DeliveryId::derive(event.id, webhook.id, Cause::Published), event);
+        Task::new(&webhook, vec![due]).message().unwrap()
     }
 
     #[test]
@@ -257,11 +258,11 @@ mod tests {
     #[test]
     fn the_largest_task_by_reference_fits() {
         let event = event("{}");
-        let due =
-            Due::of(DeliveryId::derive(event.id, WebhookId(u64::MAX), Cause::Published), &event)
-                .by_reference();
-        let due = Due { bytes: 256 * 1024, ..due };
         let workspace = Workspace::parse("x".repeat(64)).unwrap();
+        let webhook = WebhookKey { workspace, id: WebhookId(u64::MAX) };
+        let due = Due::of(DeliveryId::derive(event.id, webhook.id, Cause::Published), &event)
+            .by_reference();
+        let due = Due { bytes: 256 * 1024, ..due };
         let task = Task {
             batch: BatchId::derive(&[due.id]),
             recorded: true,
@@ -269,7 +270,7 @@ mod tests {
             redriven: true,
             faults: u32::MAX,
             passes: u32::MAX,
-            ..Task::new(&workspace, WebhookId(u64::MAX), vec![due.clone(); MAX_DELIVERIES])
+            ..Task::new(&webhook, vec![due.clone(); MAX_DELIVERIES])
         };
         let message = task.message().unwrap();
         assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
@@ -302,11 +303,8 @@ mod tests {
         );
         let made = Made::new("8476a536-e9f4-11e8-9739-2dfe598c3fcd/9/100", &attempt, None);
         let event = event("{}");
-        let due = Due::of(DeliveryId::derive(event.id, WebhookId(7), Cause::Published), &event);
-        let task = Task {
-            made: Some(made),
-            ..Task::new(&event.workspace, WebhookId(7), vec![due; MAX_DELIVERIES])
-        };
+        let due = Due::of(DeliveryId::derive(event.id, webhook.key.id, Cause::Published), &event);
+        let task = Task { made: Some(made), ..Task::new(&webhook.key, vec![due; MAX_DELIVERIES]) };
         let message = task.message().unwrap();
         assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());
         assert_eq!(Task::parse(&message).unwrap().made, task.made);

@@ -136,19 +136,20 @@ fn residency(message_id: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        id::{Cause, DeliveryId, WebhookId},
-        testing,
+        id::{Cause, DeliveryId},
+        testing::{self, webhook_key},
     };
 
     fn task(count: u8) -> Task<'static> {
         let events: Vec<_> =
             (1..=count).map(|nth| testing::event(nth, "order.created", "{}")).collect();
+        let webhook = webhook_key(7);
         let due = |event: &crate::event::Event| {
-            Due::of(DeliveryId::derive(event.id, WebhookId(7), Cause::Published), event)
+            Due::of(DeliveryId::derive(event.id, webhook.id, Cause::Published), event)
                 .by_reference()
         };
         let deliveries: Vec<_> = events.iter().map(due).collect();
-        Task::new(&events[0].workspace, WebhookId(7), Vec::new()).with(deliveries)
+        Task::new(&webhook, Vec::new()).with(deliveries)
     }
 
     fn keys(task: &Task<'_>, message: &str) -> Vec<String> {

@@ -88,14 +88,14 @@ impl Operation<'_> {
     /// after a crash is the same event.
     pub fn event(&self, webhook: &Webhook) -> serde_json::Result<Event> {
         let mut data = Data {
-            webhook_id: webhook.id,
+            webhook_id: webhook.key.id,
             url: webhook.settings.url.shown(),
             failing_since: None,
             last_error: None,
             reason: None,
             delivery: None,
         };
-        let mut about = webhook.id.to_string();
+        let mut about = webhook.key.id.to_string();
         // A relay that publishes because deliveries are given up goes round in circles too, so that
         // news inherits the hops of its event. The other news is about a webhook and no event, and
         // comes again only after a success.
@@ -127,8 +127,8 @@ impl Operation<'_> {
             id: EventId::of_operation(self.name(), &about, at),
             event_type,
             timestamp: at,
-            workspace: webhook.workspace.clone(),
-            subject: Some(webhook.id.to_string()),
+            workspace: webhook.key.workspace.clone(),
+            subject: Some(webhook.key.id.to_string()),
             reference: None,
             hops,
             traceparent,
@@ -183,7 +183,7 @@ mod tests {
         let since = Timestamp::from_second(1_700_000_000).ok();
         let error = Failure { code: "timeout".to_owned(), message: "no answer".to_owned() };
         let event = testing::event(1, "order.created", "{}");
-        let delivery = DeliveryId::derive(event.id, webhook.id, crate::id::Cause::Published);
+        let delivery = DeliveryId::derive(event.id, webhook.key.id, crate::id::Cause::Published);
         let now = Timestamp::from_second(1_700_000_500).unwrap();
         let operations = [
             Operation::Failing { since, at: now, error: Some(&error) },
@@ -230,7 +230,7 @@ mod tests {
     fn a_delivery_that_is_given_up_again_after_a_crash_is_no_second_event() {
         let webhook = testing::webhook(json!({}));
         let event = testing::event(1, "order.created", "{}");
-        let delivery = DeliveryId::derive(event.id, webhook.id, crate::id::Cause::Published);
+        let delivery = DeliveryId::derive(event.id, webhook.key.id, crate::id::Cause::Published);
         let at = Timestamp::from_second(1_700_000_000).unwrap();
         let told = |attempts| {
             let exhausted =

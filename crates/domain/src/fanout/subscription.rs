@@ -66,7 +66,7 @@ impl Subscription {
     pub fn of(webhook: &Webhook) -> Self {
         let settings = &webhook.settings;
         Self {
-            id: webhook.id,
+            id: webhook.key.id,
             events: settings.events.clone(),
             timing: settings.timing,
             filters: settings.filters.clone(),

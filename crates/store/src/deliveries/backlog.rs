@@ -6,10 +6,9 @@ use std::collections::HashSet;
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::Select};
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
     delivery::task::Task,
     endpoint::backlog::{self, Class, Waiting},
-    id::WebhookId,
+    webhook::key::WebhookKey,
 };
 
 use crate::{
@@ -31,15 +30,6 @@ pub struct Backlogs {
     pub(super) table: Table,
 }
 
-/// The backlog of one webhook.
-#[derive(Debug, Clone, Copy)]
-pub struct Backlog<'a> {
-    /// The workspace that owns the webhook.
-    pub workspace: &'a Workspace,
-    /// The webhook.
-    pub webhook: WebhookId,
-}
-
 /// A page of a backlog.
 #[derive(Debug, Clone, Default)]
 pub struct BacklogPage {
@@ -54,77 +44,62 @@ pub struct BacklogPage {
     pub unreadable: usize,
 }
 
-impl Backlog<'_> {
-    /// A webhook's backlog is one partition. The shard in its key leaves room for more.
-    fn partition(&self) -> String {
-        format!("{PREFIX}{}#{}#0", self.workspace, self.webhook)
-    }
-
-    fn key(&self, waiting: &str) -> Item {
-        key(self.partition(), waiting)
-    }
-
-    fn item(&self, waiting: &Waiting) -> Result<Item, StoreError> {
-        let event = backlog::time_of(&waiting.key).unwrap_or(waiting.since);
-        Ok(self
-            .key(&waiting.key)
-            .with("task", json(&waiting.task)?)
-            .with("bytes", number(waiting.bytes))
-            .with("since", number(waiting.since.as_millisecond()))
-            .with(EXPIRES_AT, number((event.max(waiting.since) + LIFE).as_second())))
-    }
-}
-
 impl Backlogs {
-    /// Puts items into backlogs, 25 with a call. Returns the places of those that may not be there.
+    /// Puts items into a webhook's backlog, 25 with a call. Returns the places of those that may not
+    /// be there.
     pub async fn put(
         &self,
-        items: &[(Backlog<'_>, Waiting)],
+        webhook: &WebhookKey,
+        items: &[Waiting],
     ) -> Result<HashSet<usize>, StoreError> {
-        let items = items.iter().map(|(backlog, waiting)| backlog.item(waiting));
+        let items = items.iter().map(|waiting| write(webhook, waiting));
         batch::put(&self.table, items.collect::<Result<_, _>>()?).await
     }
 
     /// Deletes items, 25 with a call. False when one may still be there.
-    pub async fn delete(&self, backlog: Backlog<'_>, keys: &[String]) -> Result<bool, StoreError> {
+    pub async fn delete(&self, webhook: &WebhookKey, keys: &[String]) -> Result<bool, StoreError> {
         let undone =
-            batch::delete(&self.table, keys.iter().map(|key| backlog.key(key)).collect()).await?;
+            batch::delete(&self.table, keys.iter().map(|key| item_key(webhook, key)).collect())
+                .await?;
         Ok(undone.is_empty())
     }
 
     /// Replaces the task of an item, if it is still there: a part of it is done.
     pub async fn rewrite(
         &self,
-        backlog: Backlog<'_>,
+        webhook: &WebhookKey,
         key: &str,
         task: &Task<'_>,
     ) -> Result<(), StoreError> {
-        let update =
-            Update::at(backlog.key(key)).set("task", json(task)?).only_if(Condition::some_item());
+        let update = Update::at(item_key(webhook, key))
+            .set("task", json(task)?)
+            .only_if(Condition::some_item());
         self.table.update(update).await.map(drop)
     }
 
     /// Reads the next items of one class after this key, strongly.
     pub async fn page(
         &self,
-        backlog: Backlog<'_>,
+        webhook: &WebhookKey,
         class: Class,
         after: Option<&str>,
         limit: usize,
     ) -> Result<BacklogPage, StoreError> {
         let (from, until) = backlog::key_range(class, Timestamp::UNIX_EPOCH, None);
         let query =
-            self.between(backlog, &from, &until).limit(i32::try_from(limit).unwrap_or(i32::MAX));
+            self.between(webhook, &from, &until).limit(i32::try_from(limit).unwrap_or(i32::MAX));
         page(
-            Answer::to(query.set_exclusive_start_key(after.map(|after| backlog.key(after).0)))
-                .await?,
+            Answer::to(
+                query.set_exclusive_start_key(after.map(|after| item_key(webhook, after).0)),
+            )
+            .await?,
         )
     }
 
     /// Says whether nothing waits, by a strong read.
-    pub async fn is_empty(&self, backlog: Backlog<'_>) -> Result<bool, StoreError> {
+    pub async fn is_empty(&self, webhook: &WebhookKey) -> Result<bool, StoreError> {
         let query =
-            self.table.query(&backlog.partition(), Range::All).projection_expression(SK).limit(1);
+            self.table.query(&partition(webhook), Range::All).projection_expression(SK).limit(1);
         Ok(Answer::to(query).await?.items.is_empty())
     }
 
@@ -133,7 +108,7 @@ impl Backlogs {
     /// time is not before the first.
     pub async fn newest(
         &self,
-        backlog: Backlog<'_>,
+        webhook: &WebhookKey,
         class: Class,
         (from, until): (Timestamp, Option<Timestamp>),
         after: Option<&str>,
@@ -141,10 +116,10 @@ impl Backlogs {
     ) -> Result<BacklogPage, StoreError> {
         let (lower, upper) = backlog::key_range(class, from, until);
         let query = self
-            .between(backlog, &lower, &upper)
+            .between(webhook, &lower, &upper)
             .scan_index_forward(false)
             .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-            .set_exclusive_start_key(after.map(|after| backlog.key(after).0));
+            .set_exclusive_start_key(after.map(|after| item_key(webhook, after).0));
         page(Answer::to(query).await?)
     }
 
@@ -152,9 +127,9 @@ impl Backlogs {
     /// its pages wait for each other. A small backlog is counted with one call; a large one is
     /// first estimated from how close together its oldest and its newest items are, and only
     /// counted where that is too many.
-    pub async fn has_at_least(&self, backlog: Backlog<'_>, most: u64) -> Result<bool, StoreError> {
+    pub async fn has_at_least(&self, webhook: &WebhookKey, most: u64) -> Result<bool, StoreError> {
         let (oldest, newest) =
-            tokio::try_join!(self.density(backlog, true), self.density(backlog, false))?;
+            tokio::try_join!(self.density(webhook, true), self.density(webhook, false))?;
         if oldest.is_all {
             return Ok(oldest.count >= most);
         }
@@ -164,11 +139,11 @@ impl Backlogs {
         if estimate < most as f64 / 2.0 {
             return Ok(false);
         }
-        Ok(self.count(backlog, most).await? >= most)
+        Ok(self.count(webhook, most).await? >= most)
     }
 
-    async fn density(&self, backlog: Backlog<'_>, oldest: bool) -> Result<Density, StoreError> {
-        let query = self.live(backlog).scan_index_forward(oldest).projection_expression(SK);
+    async fn density(&self, webhook: &WebhookKey, oldest: bool) -> Result<Density, StoreError> {
+        let query = self.live(webhook).scan_index_forward(oldest).projection_expression(SK);
         let answer = Answer::to(query).await?;
         Ok(Density {
             count: answer.items.len() as u64,
@@ -179,11 +154,11 @@ impl Backlogs {
     }
 
     /// Counts the live items that wait, up to `most`.
-    async fn count(&self, backlog: Backlog<'_>, most: u64) -> Result<u64, StoreError> {
+    async fn count(&self, webhook: &WebhookKey, most: u64) -> Result<u64, StoreError> {
         let mut count = 0;
         let mut start = None;
         for _ in 0..MAX_COUNTING_CALLS {
-            let query = self.live(backlog).consistent_read(false);
+            let query = self.live(webhook).consistent_read(false);
             let query = query.select(Select::Count).set_exclusive_start_key(start);
             let answer = Answer::to(query).await?;
             count += answer.count as u64;
@@ -195,14 +170,32 @@ impl Backlogs {
         Ok(count)
     }
 
-    fn live(&self, backlog: Backlog<'_>) -> QueryFluentBuilder {
+    fn live(&self, webhook: &WebhookKey) -> QueryFluentBuilder {
         let (from, until) = backlog::key_range(Class::Live, Timestamp::UNIX_EPOCH, None);
-        self.between(backlog, &from, &until)
+        self.between(webhook, &from, &until)
     }
 
-    fn between(&self, backlog: Backlog<'_>, from: &str, until: &str) -> QueryFluentBuilder {
-        self.table.query(&backlog.partition(), Range::Between(from, until))
+    fn between(&self, webhook: &WebhookKey, from: &str, until: &str) -> QueryFluentBuilder {
+        self.table.query(&partition(webhook), Range::Between(from, until))
     }
+}
+
+/// A webhook's backlog is one partition. The shard in its key leaves room for more.
+fn partition(webhook: &WebhookKey) -> String {
+    format!("{PREFIX}{webhook}#0")
+}
+
+fn item_key(webhook: &WebhookKey, waiting: &str) -> Item {
+    key(partition(webhook), waiting)
+}
+
+fn write(webhook: &WebhookKey, waiting: &Waiting) -> Result<Item, StoreError> {
+    let event = backlog::time_of(&waiting.key).unwrap_or(waiting.since);
+    Ok(item_key(webhook, &waiting.key)
+        .with("task", json(&waiting.task)?)
+        .with("bytes", number(waiting.bytes))
+        .with("since", number(waiting.since.as_millisecond()))
+        .with(EXPIRES_AT, number((event.max(waiting.since) + LIFE).as_second())))
 }
 
 /// The items that one call read at one end of a backlog: their number and their times.

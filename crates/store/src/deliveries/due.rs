@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::{StreamExt, stream};
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
-    id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
+    id::{BatchId, CauseKind, DeliveryId, EventId},
+    webhook::key::WebhookKey,
 };
 
-use super::{holds, record};
+use super::{holds, record, records};
 use crate::{
     StoreError,
     batch::{self, Reading},
@@ -34,10 +34,8 @@ pub struct DueIndex {
 /// A hold, or a delivery that the version before has parked, whose time has come, or comes soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueDelivery {
-    /// The workspace that owns the webhook.
-    pub workspace: Workspace,
     /// The webhook that it goes to.
-    pub webhook: WebhookId,
+    pub webhook: WebhookKey,
     /// Its id.
     pub delivery: DeliveryId,
     /// The event that it brings.
@@ -224,7 +222,6 @@ fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
     let (pk, sk) = item.key_texts()?;
     if let Some(hold) = holds::parse_key(&pk, &sk) {
         return Ok(Some(DueDelivery {
-            workspace: hold.workspace,
             webhook: hold.webhook,
             delivery: item.parsed("deliveryId")?,
             event: hold.event,
@@ -236,14 +233,8 @@ fn read(item: &Item) -> Result<Option<DueDelivery>, StoreError> {
             key: (pk, sk),
         }));
     }
-    let mut parts = pk.split('#');
-    let workspace = parts.next().and_then(|name| Workspace::parse(name).ok());
-    let webhook = parts.next().and_then(|id| id.parse().ok());
-    let (Some(workspace), Some(webhook)) = (workspace, webhook) else {
-        return Err(item.corrupt(PK));
-    };
+    let webhook = records::webhook_of(&pk).ok_or_else(|| item.corrupt(PK))?;
     Ok(Some(DueDelivery {
-        workspace,
         webhook,
         delivery: item.parsed(SK)?,
         event: item.parsed("eventId")?,

@@ -1,11 +1,8 @@
 //! Reading the deliveries of a webhook, newest first, over its shards.
 
 use posthaste_domain::{
-    Timestamp,
-    access::workspace::Workspace,
-    delivery::attempt::Status,
-    event::event_type::EventType,
-    id::{DeliveryId, WebhookId},
+    Timestamp, delivery::attempt::Status, event::event_type::EventType, id::DeliveryId,
+    webhook::key::WebhookKey,
 };
 
 use super::{
@@ -35,19 +32,17 @@ impl Records {
     /// One delivery of a webhook. One that was not tried yet has no record.
     pub async fn get(
         &self,
-        workspace: &Workspace,
-        webhook: WebhookId,
+        webhook: &WebhookKey,
         id: DeliveryId,
     ) -> Result<Option<DeliveryRecord>, StoreError> {
-        let item = self.table.get(record_key(workspace, webhook, id)).await?;
+        let item = self.table.get(record_key(webhook, id)).await?;
         item.as_ref().map(DeliveryRecord::read).transpose()
     }
 
     /// A page of a webhook's deliveries, newest event first.
     pub async fn history(
         &self,
-        workspace: &Workspace,
-        webhook: WebhookId,
+        webhook: &WebhookKey,
         history: &History,
     ) -> Result<Page<DeliveryRecord, DeliveryId>, StoreError> {
         let status = history.status.map(|status| ("status", text(status.name())));
@@ -55,7 +50,7 @@ impl Records {
             history.event_type.as_ref().map(|event_type| ("eventType", text(event_type.as_str())));
         let page = Sharded {
             table: &self.table,
-            partitions: (0..SHARDS).map(|shard| partition(workspace, webhook, shard)).collect(),
+            partitions: (0..SHARDS).map(|shard| partition(webhook, shard)).collect(),
             from: DeliveryId::first_at(history.since.unwrap_or(Timestamp::UNIX_EPOCH)).to_string(),
             until: history.until.map_or(DeliveryId::LAST, DeliveryId::first_at).to_string(),
             after: history.before.map(|id| id.to_string()),

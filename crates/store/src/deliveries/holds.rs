@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
-    id::{DeliveryId, EventId, WebhookId},
+    id::{DeliveryId, EventId},
+    webhook::key::WebhookKey,
 };
 use sha2::{Digest, Sha256};
 
@@ -52,10 +52,8 @@ pub struct Holds {
 /// A run of a process, as one webhook sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Holding<'a> {
-    /// The workspace that owns the webhook.
-    pub workspace: &'a Workspace,
     /// The webhook.
-    pub webhook: WebhookId,
+    pub webhook: &'a WebhookKey,
     /// The run, by its context id.
     pub context: &'a str,
 }
@@ -95,8 +93,7 @@ pub struct HoldAt {
 
 /// The contents of a hold's key.
 pub(super) struct HoldKey {
-    pub(super) workspace: Workspace,
-    pub(super) webhook: WebhookId,
+    pub(super) webhook: WebhookKey,
     pub(super) context: String,
     pub(super) event: EventId,
 }
@@ -120,7 +117,7 @@ impl Holding<'_> {
     }
 
     fn partition(&self) -> String {
-        format!("{PREFIX}{}#{}#{}", self.workspace, self.webhook, hex::encode(self.hash()))
+        format!("{PREFIX}{}#{}", self.webhook, hex::encode(self.hash()))
     }
 
     fn hold(&self, hold: Hold, deadline: Duration) -> Item {
@@ -264,11 +261,10 @@ pub(super) async fn write_all(table: &Table, writes: &[Write]) -> Result<bool, S
 
 /// Reads the key of a hold; none if it is the key of something else.
 pub(super) fn parse_key(pk: &str, sk: &str) -> Option<HoldKey> {
-    let mut parts = pk.strip_prefix(PREFIX)?.split('#');
+    let (webhook, context) = pk.strip_prefix(PREFIX)?.rsplit_once('#')?;
     Some(HoldKey {
-        workspace: Workspace::parse(parts.next()?).ok()?,
-        webhook: parts.next()?.parse().ok()?,
-        context: parts.next()?.to_owned(),
+        webhook: WebhookKey::parse(webhook)?,
+        context: context.to_owned(),
         event: parse_sort_key(sk)?.event,
     })
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
     delivery::{
         attempt::Failure,
         replay::{Job, JobStatus, Selection},
     },
-    id::{DeliveryId, JobId, WebhookId},
+    id::{DeliveryId, JobId},
+    webhook::key::WebhookKey,
 };
 
 use super::holds::write_all;
@@ -32,9 +32,6 @@ const JOB: &str = "job";
 pub struct Jobs {
     pub(super) table: Table,
 }
-
-/// The webhook that a job belongs to, and its workspace.
-pub type JobOwner<'a> = (&'a Workspace, WebhookId);
 
 /// A page of a job that has been gone through.
 #[derive(Debug, Clone, Copy)]
@@ -62,47 +59,49 @@ pub enum Advanced {
 
 impl Jobs {
     /// Finds the newest job of a webhook.
-    pub async fn latest(&self, owner: JobOwner<'_>) -> Result<Option<JobId>, StoreError> {
-        let item = self.table.get(key(partition(owner), LATEST)).await?;
+    pub async fn latest(&self, webhook: &WebhookKey) -> Result<Option<JobId>, StoreError> {
+        let item = self.table.get(key(partition(webhook), LATEST)).await?;
         item.map(|item| item.parsed(JOB)).transpose()
     }
 
     /// Reads a job of a webhook.
-    pub async fn get(&self, owner: JobOwner<'_>, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.table.get(job_key(owner, id)).await?.as_ref().map(read).transpose()
+    pub async fn get(&self, webhook: &WebhookKey, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.table.get(job_key(webhook, id)).await?.as_ref().map(read).transpose()
     }
 
     /// Begins a job. False, and nothing is written, if the newest job is not `after` any more,
     /// which has to be over.
     pub async fn begin(
         &self,
-        owner: JobOwner<'_>,
+        webhook: &WebhookKey,
         job: &Job,
         after: Option<JobId>,
         retention: Duration,
     ) -> Result<bool, StoreError> {
-        let latest = key(partition(owner), LATEST).with(JOB, text(job.id.to_string()));
+        let latest = key(partition(webhook), LATEST).with(JOB, text(job.id.to_string()));
         let is_after = match after {
             None => Condition::no_item(),
             Some(after) => Condition::Is(JOB, text(after.to_string())),
         };
-        let writes =
-            [Write::Put(latest, vec![is_after]), Write::Put(write(owner, job, retention), vec![])];
+        let writes = [
+            Write::Put(latest, vec![is_after]),
+            Write::Put(write(webhook, job, retention), vec![]),
+        ];
         // A refusal can be the repetition of a transaction whose answer got lost.
-        Ok(write_all(&self.table, &writes).await? || self.latest(owner).await? == Some(job.id))
+        Ok(write_all(&self.table, &writes).await? || self.latest(webhook).await? == Some(job.id))
     }
 
     /// Counts a page, once, whoever else counts it, and ends the job after its last one. A job that
     /// was cancelled meanwhile stays so, but what has been sent for it counts.
     pub async fn advance(
         &self,
-        owner: JobOwner<'_>,
+        webhook: &WebhookKey,
         id: JobId,
         turned: TurnedPage<'_>,
         retention: Duration,
         now: Timestamp,
     ) -> Result<Advanced, StoreError> {
-        let counting = Update::at(job_key(owner, id))
+        let counting = Update::at(job_key(webhook, id))
             .set("page", number(turned.page + 1))
             .add("examined", number(turned.examined))
             .add("replayed", number(turned.replayed))
@@ -140,13 +139,13 @@ impl Jobs {
     /// Ends a running job. Returns the job as it is then; none if there is none.
     pub async fn end(
         &self,
-        owner: JobOwner<'_>,
+        webhook: &WebhookKey,
         id: JobId,
         status: JobStatus,
         why: Option<&Failure>,
         now: Timestamp,
     ) -> Result<Option<Job>, StoreError> {
-        let update = Update::at(job_key(owner, id))
+        let update = Update::at(job_key(webhook, id))
             .set("status", text(status.name()))
             .set("updatedAt", text(now.to_string()))
             .set("error", json(&why)?)
@@ -161,11 +160,11 @@ impl Jobs {
     /// call says so.
     pub async fn claim_standstill(
         &self,
-        owner: JobOwner<'_>,
+        webhook: &WebhookKey,
         job: &Job,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let update = Update::at(job_key(owner, job.id))
+        let update = Update::at(job_key(webhook, job.id))
             .set("updatedAt", text(now.to_string()))
             .only_if(Condition::Is("updatedAt", text(job.updated_at.to_string())))
             .only_if(is_running());
@@ -177,9 +176,9 @@ fn is_running() -> Condition {
     Condition::Is("status", text(JobStatus::Running.name()))
 }
 
-fn write(owner: JobOwner<'_>, job: &Job, retention: Duration) -> Item {
+fn write(webhook: &WebhookKey, job: &Job, retention: Duration) -> Item {
     let selection = Selection::NAMES.iter().find(|(_, selection)| *selection == job.selection);
-    job_key(owner, job.id)
+    job_key(webhook, job.id)
         .with("status", text(job.status.name()))
         .with("selection", text(selection.map_or("", |(name, _)| name)))
         .with("since", text(job.since.to_string()))
@@ -218,10 +217,10 @@ fn expiry(now: Timestamp, retention: Duration) -> AttributeValue {
     number(now.as_second().saturating_add_unsigned(retention.as_secs()))
 }
 
-fn job_key(owner: JobOwner<'_>, id: JobId) -> Item {
-    key(partition(owner), id.to_string())
+fn job_key(webhook: &WebhookKey, id: JobId) -> Item {
+    key(partition(webhook), id.to_string())
 }
 
-fn partition((workspace, webhook): JobOwner<'_>) -> String {
-    format!("#replay#{workspace}#{webhook}")
+fn partition(webhook: &WebhookKey) -> String {
+    format!("#replay#{webhook}")
 }

@@ -4,10 +4,8 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
     endpoint::lane::{self, Attr, Attributes, Lane, Value, Write},
-    id::WebhookId,
-    webhook::Webhook,
+    webhook::{Webhook, key::WebhookKey},
 };
 
 use super::due::due_by;
@@ -31,9 +29,6 @@ const LANE: &str = "lane";
 pub struct Lanes {
     pub(super) table: Table,
 }
-
-/// A workspace's webhook.
-pub type WebhookKey = (Workspace, WebhookId);
 
 /// The lanes of one shard that are due, as the index knows them, which lags.
 #[derive(Debug, Clone, Default)]
@@ -64,8 +59,7 @@ impl Lanes {
             attributes: &[],
             read: read_webhook,
         };
-        let webhook_keys =
-            wanted.iter().map(|owner| (owner.clone(), webhook_key(&owner.0, owner.1)));
+        let webhook_keys = wanted.iter().map(|webhook| (webhook.clone(), webhook_key(webhook)));
         batch::get_both(
             Wanted::of(&webhooks, webhook_keys),
             Wanted::of(&self.reading(), lane_keys(wanted)),
@@ -79,19 +73,18 @@ impl Lanes {
     }
 
     /// One lane, read strongly. One without an item is closed.
-    pub async fn get(&self, workspace: &Workspace, webhook: WebhookId) -> Result<Lane, StoreError> {
-        let item = self.table.get(lane_key(workspace, webhook)).await?;
+    pub async fn get(&self, webhook: &WebhookKey) -> Result<Lane, StoreError> {
+        let item = self.table.get(lane_key(webhook)).await?;
         read(&item.unwrap_or_default())
     }
 
     /// Carries out a write, if its conditions hold.
     pub async fn write(
         &self,
-        workspace: &Workspace,
-        webhook: WebhookId,
+        webhook: &WebhookKey,
         write: &Write,
     ) -> Result<lane::Outcome, StoreError> {
-        let mut update = Update::at(lane_key(workspace, webhook));
+        let mut update = Update::at(lane_key(webhook));
         for (attribute, value) in &write.set {
             update = update.set(attribute.name(), attribute_value(value));
         }
@@ -137,21 +130,16 @@ impl Lanes {
 }
 
 fn lane_keys(wanted: &[WebhookKey]) -> impl Iterator<Item = (WebhookKey, Item)> {
-    wanted.iter().map(|owner| (owner.clone(), lane_key(&owner.0, owner.1)))
+    wanted.iter().map(|webhook| (webhook.clone(), lane_key(webhook)))
 }
 
-fn lane_key(workspace: &Workspace, webhook: WebhookId) -> Item {
-    key(format!("{PREFIX}{workspace}#{webhook}"), LANE)
+fn lane_key(webhook: &WebhookKey) -> Item {
+    key(format!("{PREFIX}{webhook}"), LANE)
 }
 
 fn webhook_of(item: &Item) -> Result<WebhookKey, StoreError> {
-    let mut parts = item.text(PK)?.strip_prefix(PREFIX).ok_or_else(|| item.corrupt(PK))?.split('#');
-    let workspace = parts.next().and_then(|name| Workspace::parse(name).ok());
-    let webhook = parts.next().and_then(|id| id.parse().ok());
-    match (workspace, webhook) {
-        (Some(workspace), Some(webhook)) => Ok((workspace, webhook)),
-        _ => Err(item.corrupt(PK)),
-    }
+    let webhook = item.text(PK)?.strip_prefix(PREFIX).and_then(WebhookKey::parse);
+    webhook.ok_or_else(|| item.corrupt(PK))
 }
 
 fn read(item: &Item) -> Result<Lane, StoreError> {

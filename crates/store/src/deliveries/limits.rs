@@ -5,9 +5,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
-    id::WebhookId,
-    webhook::rate_limit::{AHEAD, Grant, RateLimit},
+    webhook::{
+        key::WebhookKey,
+        rate_limit::{AHEAD, Grant, RateLimit},
+    },
 };
 
 use crate::{
@@ -62,15 +63,14 @@ impl Slots {
     /// nobody else has done so.
     pub async fn reserve(
         &self,
-        workspace: &Workspace,
-        webhook: WebhookId,
+        webhook: &WebhookKey,
         limit: RateLimit,
         count: u32,
         now: Timestamp,
     ) -> Result<Reserved, StoreError> {
         let mut attempt = Attempt::Further(count);
         for _ in 0..TRIES {
-            let update = attempt.update(Update::at(slots_key(workspace, webhook)), limit, now);
+            let update = attempt.update(Update::at(slots_key(webhook)), limit, now);
             let item = match self.table.update_and_read(update, ReturnValue::UpdatedNew).await? {
                 Outcome::Done(after) => {
                     let first = time(next_free(&after)?) - limit.interval() * attempt.count();
@@ -133,8 +133,8 @@ impl Attempt {
     }
 }
 
-fn slots_key(workspace: &Workspace, webhook: WebhookId) -> Item {
-    key(format!("#limit#{workspace}#{webhook}"), "limit")
+fn slots_key(webhook: &WebhookKey) -> Item {
+    key(format!("#limit#{webhook}"), "limit")
 }
 
 fn read(item: &Item) -> Result<Seen, StoreError> {

@@ -19,6 +19,7 @@ use posthaste_domain::{
     },
     event::Event,
     id::{CauseKind, DeliveryId, WebhookId},
+    webhook::key::WebhookKey,
 };
 
 use super::{
@@ -51,7 +52,7 @@ pub struct Subject<'a> {
     /// Its id.
     pub delivery: DeliveryId,
     /// The webhook that it goes to.
-    pub webhook: WebhookId,
+    pub webhook: &'a WebhookKey,
     /// The event that it brings.
     pub event: &'a Event,
     /// The cause for which it exists.
@@ -115,12 +116,11 @@ impl Records {
     /// none.
     pub async fn mark_gone(
         &self,
-        workspace: &Workspace,
-        webhook: WebhookId,
+        webhook: &WebhookKey,
         delivery: DeliveryId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let update = Update::at(record_key(workspace, webhook, delivery))
+        let update = Update::at(record_key(webhook, delivery))
             .set("status", text(Status::Exhausted.name()))
             .set("updatedAt", text(now.to_string()))
             .remove_all(&["notBefore", "dueAt", "dueShard"])
@@ -147,15 +147,15 @@ impl Records {
     /// consistently.
     pub async fn progress(
         &self,
-        wanted: impl IntoIterator<Item = (Workspace, WebhookId, DeliveryId)>,
+        wanted: impl IntoIterator<Item = (WebhookKey, DeliveryId)>,
     ) -> Found<DeliveryId, Progress> {
         // Without a projection a record's bodies would come too.
         let attributes = &["status", "attemptCount", "dueAt", "notBefore", "updatedAt", "batch"];
         let reading =
             Reading { table: &self.table, consistent: true, attributes, read: record::progress };
-        let keys = wanted.into_iter().map(|(workspace, webhook, delivery)| {
-            (delivery, record_key(&workspace, webhook, delivery))
-        });
+        let keys = wanted
+            .into_iter()
+            .map(|(webhook, delivery)| (delivery, record_key(&webhook, delivery)));
         batch::get(reading, keys).await
     }
 
@@ -172,9 +172,10 @@ impl Records {
             attributes: &["status"],
             read: record::status,
         };
-        let keys = wanted
-            .into_iter()
-            .map(|(webhook, delivery)| (delivery, record_key(workspace, webhook, delivery)));
+        let keys = wanted.into_iter().map(|(id, delivery)| {
+            let webhook = WebhookKey { workspace: workspace.clone(), id };
+            (delivery, record_key(&webhook, delivery))
+        });
         batch::get(reading, keys).await
     }
 }
@@ -231,7 +232,7 @@ fn update(subject: Subject<'_>, status: Status, retry: Option<Retry>, now: Times
     // What waits is not forgotten before its time.
     let waits_until = retry.map_or(0, |retry| (retry.due_at + RETRY_LIFE).as_second());
     let cause = (!subject.cause.is_published()).then(|| text(subject.cause.name()));
-    let update = Update::at(record_key(&event.workspace, subject.webhook, subject.delivery))
+    let update = Update::at(record_key(subject.webhook, subject.delivery))
         .set("eventId", text(event.id.to_string()))
         .set("eventType", text(event.event_type.as_str()))
         .set("bytes", number(event.data.get().len()))
@@ -253,10 +254,16 @@ fn not_succeeded() -> Condition {
     Condition::Any(vec![Condition::Absent("status"), other])
 }
 
-pub(super) fn record_key(workspace: &Workspace, webhook: WebhookId, delivery: DeliveryId) -> Item {
-    key(partition(workspace, webhook, delivery.spread() % SHARDS), delivery.to_string())
+pub(super) fn record_key(webhook: &WebhookKey, delivery: DeliveryId) -> Item {
+    key(partition(webhook, delivery.spread() % SHARDS), delivery.to_string())
 }
 
-pub(super) fn partition(workspace: &Workspace, webhook: WebhookId, shard: u8) -> String {
-    format!("{workspace}#{webhook}#{shard}")
+pub(super) fn partition(webhook: &WebhookKey, shard: u8) -> String {
+    format!("{webhook}#{shard}")
+}
+
+/// Reads the webhook of a partition of records; none if it is another partition.
+pub(super) fn webhook_of(partition: &str) -> Option<WebhookKey> {
+    let (webhook, _shard) = partition.rsplit_once('#')?;
+    WebhookKey::parse(webhook)
 }

@@ -165,7 +165,7 @@ fn begun_before(item: &Item, failing_since: Timestamp) -> Result<Option<Timestam
 }
 
 fn health_of(webhook: &Webhook) -> Update {
-    Update::at(webhook_key(&webhook.workspace, webhook.id))
+    Update::at(webhook_key(&webhook.key))
 }
 
 pub(super) fn read(item: &Item) -> Result<Health, StoreError> {

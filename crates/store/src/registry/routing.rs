@@ -13,7 +13,7 @@ use posthaste_domain::{
         routing::{Changed, Page, Refused, Root, StoredPage},
         subscription::Subscription,
     },
-    id::WebhookId,
+    webhook::key::WebhookKey,
 };
 
 use super::Registry;
@@ -79,16 +79,16 @@ impl Registry {
     /// change of the index. `most` is how many webhooks the workspace may have.
     pub(super) async fn write_with_index(
         &self,
-        workspace: &Workspace,
-        id: WebhookId,
+        webhook: &WebhookKey,
         subscription: Option<&Subscription>,
         most: usize,
         write: Write,
     ) -> Result<Written, StoreError> {
+        let WebhookKey { workspace, id } = webhook;
         for attempt in 1..=TRIES {
             let read = self.root_or_build(workspace).await?;
             let around: Vec<PageKey> =
-                read.root.around(id).map(|hash| (workspace.clone(), hash.to_owned())).collect();
+                read.root.around(*id).map(|hash| (workspace.clone(), hash.to_owned())).collect();
             let pages: HashMap<String, Page> = self
                 .pages(around)
                 .await
@@ -96,7 +96,7 @@ impl Registry {
                 .into_iter()
                 .map(|((_, hash), page)| (hash, page))
                 .collect();
-            let changed = match read.root.change(id, subscription, &pages, most) {
+            let changed = match read.root.change(*id, subscription, &pages, most) {
                 Ok(changed) => changed,
                 Err(Refused::Limit(invalid)) => return Ok(Written::Refused(invalid)),
                 Err(Refused::Json(error)) => return Err(error.into()),

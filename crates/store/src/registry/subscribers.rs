@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use posthaste_domain::{
     access::workspace::Workspace, fanout::delivered::Subscriber, id::WebhookId,
+    webhook::key::WebhookKey,
 };
 
 use super::{
@@ -36,7 +37,7 @@ impl Registry {
         workspace: &Workspace,
         after: Option<WebhookId>,
     ) -> Result<Subscribers, StoreError> {
-        let start = after.map(|id| webhook_key(workspace, id));
+        let start = after.map(|id| webhook_key(&WebhookKey { workspace: workspace.clone(), id }));
         let query = self
             .beginning_with(workspace, SK_PREFIX, start)
             .projection_expression("pk, sk, settings, createdAt")

@@ -3,7 +3,7 @@ use posthaste_domain::{
     access::workspace::Workspace,
     fanout::subscription::Subscription,
     id::WebhookId,
-    webhook::{Settings, Webhook},
+    webhook::{Settings, Webhook, key::WebhookKey},
 };
 
 use super::{List, Registry, Written, health, partition};
@@ -49,7 +49,7 @@ impl Registry {
         let conditions = vec![Condition::Any(vec![Condition::no_item(), is_ours])];
         let put = Write::Put(write(webhook, Revision(1))?, conditions);
         let subscription = Subscription::of(webhook);
-        self.write_with_index(&webhook.workspace, webhook.id, Some(&subscription), most, put).await
+        self.write_with_index(&webhook.key, Some(&subscription), most, put).await
     }
 
     /// Changes the version that was read, and forgets what its endpoint did if `afresh`. `was` is
@@ -62,7 +62,7 @@ impl Registry {
         afresh: bool,
     ) -> Result<Written, StoreError> {
         let forgotten: &[&str] = if afresh { &health::FORGET } else { &[] };
-        let update = Update::at(webhook_key(&webhook.workspace, webhook.id))
+        let update = Update::at(webhook_key(&webhook.key))
             .set("settings", json(&webhook.settings)?)
             .set("secrets", json(&webhook.secrets)?)
             .set("headers", json(&webhook.headers)?)
@@ -80,23 +80,15 @@ impl Registry {
             });
         }
         let update = Write::Update(update);
-        self.write_with_index(
-            &webhook.workspace,
-            webhook.id,
-            Some(&subscription),
-            usize::MAX,
-            update,
-        )
-        .await
+        self.write_with_index(&webhook.key, Some(&subscription), usize::MAX, update).await
     }
 
     /// One webhook, read strongly consistently.
     pub async fn webhook(
         &self,
-        workspace: &Workspace,
-        id: WebhookId,
+        webhook: &WebhookKey,
     ) -> Result<Option<(Webhook, Revision)>, StoreError> {
-        let item = self.table.get(webhook_key(workspace, id)).await?;
+        let item = self.table.get(webhook_key(webhook)).await?;
         item.map(|item| Ok((read(&item)?, Revision(item.number("revision")?)))).transpose()
     }
 
@@ -130,28 +122,26 @@ impl Registry {
         limit: u16,
         after: Option<WebhookId>,
     ) -> Result<Page<Webhook, WebhookId>, StoreError> {
-        let start = after.map(|id| webhook_key(workspace, id));
-        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |webhook| webhook.id)
-            .await
+        let start = after.map(|id| webhook_key(&WebhookKey { workspace: workspace.clone(), id }));
+        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |webhook| {
+            webhook.key.id
+        })
+        .await
     }
 
     /// Deletes a webhook; stale where there is none.
-    pub async fn delete_webhook(
-        &self,
-        workspace: &Workspace,
-        id: WebhookId,
-    ) -> Result<Written, StoreError> {
-        let delete = Write::Delete(webhook_key(workspace, id), vec![Condition::some_item()]);
-        self.write_with_index(workspace, id, None, usize::MAX, delete).await
+    pub async fn delete_webhook(&self, webhook: &WebhookKey) -> Result<Written, StoreError> {
+        let delete = Write::Delete(webhook_key(webhook), vec![Condition::some_item()]);
+        self.write_with_index(webhook, None, usize::MAX, delete).await
     }
 }
 
-pub(crate) fn webhook_key(workspace: &Workspace, id: WebhookId) -> Item {
-    key(partition(workspace), format!("{SK_PREFIX}{:020}", id.0))
+pub(crate) fn webhook_key(webhook: &WebhookKey) -> Item {
+    key(partition(&webhook.workspace), format!("{SK_PREFIX}{:020}", webhook.id.0))
 }
 
 fn write(webhook: &Webhook, revision: Revision) -> Result<Item, StoreError> {
-    Ok(webhook_key(&webhook.workspace, webhook.id)
+    Ok(webhook_key(&webhook.key)
         .with("settings", json(&webhook.settings)?)
         .with("secrets", json(&webhook.secrets)?)
         .with("headers", json(&webhook.headers)?)
@@ -168,8 +158,10 @@ pub(crate) fn read(item: &Item) -> Result<Webhook, StoreError> {
     let workspace =
         item.text(PK)?.strip_prefix("workspace#").and_then(|name| Workspace::parse(name).ok());
     Ok(Webhook {
-        id: id_of(item).ok_or_else(|| item.corrupt(SK))?,
-        workspace: workspace.ok_or_else(|| item.corrupt(PK))?,
+        key: WebhookKey {
+            id: id_of(item).ok_or_else(|| item.corrupt(SK))?,
+            workspace: workspace.ok_or_else(|| item.corrupt(PK))?,
+        },
         settings: item.json::<Settings>("settings")?,
         secrets: item.json("secrets")?,
         headers: item.json("headers")?,

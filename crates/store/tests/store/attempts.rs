@@ -11,6 +11,7 @@ use posthaste_domain::{
     },
     event::Event,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
+    testing,
 };
 use posthaste_store::{Deliveries, DeliveryRecord, NewAttempt, Subject};
 
@@ -52,7 +53,7 @@ impl Table {
 
     async fn record(&self, attempt: &Attempt, attempt_id: &str, known: u32) -> Recorded {
         let retention = Duration::from_secs(30 * 24 * 60 * 60);
-        let (event, webhook, cause) = (&self.event, WebhookId(7), CauseKind::Published);
+        let (event, webhook, cause) = (&self.event, &testing::webhook_key(7), CauseKind::Published);
         let subject = Subject { delivery: self.id(), webhook, event, cause, retention };
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let new = NewAttempt { attempt, id: attempt_id, known, retry: None };
@@ -66,12 +67,7 @@ impl Table {
     }
 
     async fn read(&self) -> DeliveryRecord {
-        let read = self
-            .deliveries
-            .records
-            .get(&self.event.workspace, WebhookId(7), self.id())
-            .await
-            .unwrap();
+        let read = self.deliveries.records.get(&testing::webhook_key(7), self.id()).await.unwrap();
         read.unwrap()
     }
 }

@@ -5,7 +5,6 @@ use posthaste_domain::testing;
 use posthaste_domain::{
     Timestamp,
     endpoint::health::{Disabled, Reason},
-    id::WebhookId,
     webhook::Webhook,
 };
 use posthaste_store::Registry;
@@ -18,7 +17,7 @@ fn at(second: i64) -> Timestamp {
 
 fn webhook() -> Webhook {
     Webhook {
-        id: WebhookId(7),
+        key: testing::webhook_key(7),
         created_at: at(0),
         updated_at: at(0),
         ..testing::webhook(serde_json::json!({}))
@@ -26,7 +25,7 @@ fn webhook() -> Webhook {
 }
 
 async fn is_disabled(registry: &Registry, webhook: &Webhook) -> bool {
-    let read = registry.webhook(&webhook.workspace, webhook.id).await.unwrap();
+    let read = registry.webhook(&webhook.key).await.unwrap();
     read.unwrap().0.health.disabled.is_some()
 }
 
@@ -70,7 +69,7 @@ async fn a_disabling_is_untold_until_it_is_noted() {
     }
     registry.note_disabling_told(&webhook, at(2)).await.unwrap();
     let read = async || {
-        let read = registry.webhook(&webhook.workspace, webhook.id).await.unwrap();
+        let read = registry.webhook(&webhook.key).await.unwrap();
         read.unwrap().0.health.disabled
     };
     assert_eq!(read().await, untold, "that was the news of another disabling");

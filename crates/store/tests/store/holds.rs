@@ -2,8 +2,8 @@
 
 use posthaste_domain::{
     Timestamp,
-    access::workspace::Workspace,
     id::{Cause, DeliveryId, EventId, WebhookId},
+    testing,
 };
 use posthaste_store::{Deliveries, Holding};
 
@@ -17,8 +17,8 @@ fn delivery(nth: u8) -> DeliveryId {
 #[tokio::test]
 async fn whoever_ends_a_run_after_another_learns_of_the_first_end() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
-    let workspace = Workspace::parse("acme").unwrap();
-    let run = Holding { workspace: &workspace, webhook: WebhookId(7), context: "1" };
+    let webhook = testing::webhook_key(7);
+    let run = Holding { webhook: &webhook, context: "1" };
     let now = Timestamp::from_second(1_700_000_000).unwrap();
     let end = async |nth, token: &str| {
         deliveries.holds.end(run, Some(delivery(nth)), token, now).await.unwrap()

@@ -20,11 +20,11 @@ use posthaste_domain::{
     },
     event::Event,
     id::{Cause, CauseKind, DeliveryId, EventId, JobId, WebhookId},
+    testing::webhook_key,
     webhook::rate_limit::{Period, RateLimit},
 };
 use posthaste_store::{
-    Backlog, Deliveries, DueDelivery, Events, Hold, Holding, NewAttempt, Released, Subject,
-    TurnedPage,
+    Deliveries, DueDelivery, Events, Hold, Holding, NewAttempt, Released, Subject, TurnedPage,
 };
 
 use crate::table;
@@ -117,9 +117,10 @@ async fn deliveries() -> (Client, Deliveries) {
 async fn records() {
     let (client, deliveries) = deliveries().await;
     let event = event();
+    let webhook = webhook_key(7);
     let subject = |nth, cause| Subject {
         delivery: delivery(nth),
-        webhook: WEBHOOK,
+        webhook: &webhook,
         event: &event,
         cause,
         retention: MONTH,
@@ -143,8 +144,8 @@ async fn records() {
     record(published(5), timeout(1), 0, None).await;
     deliveries.records.mark_exhausted(published(5), at(90)).await.unwrap();
     record(published(6), timeout(1), 0, alone).await;
-    deliveries.records.mark_gone(&workspace(), WEBHOOK, delivery(6), at(90)).await.unwrap();
-    deliveries.records.mark_gone(&workspace(), WEBHOOK, delivery(7), at(90)).await.unwrap();
+    deliveries.records.mark_gone(&webhook_key(7), delivery(6), at(90)).await.unwrap();
+    deliveries.records.mark_gone(&webhook_key(7), delivery(7), at(90)).await.unwrap();
     deliveries
         .records
         .mark_skipped(subject(8, CauseKind::Replay), &failure(), at(90))
@@ -159,13 +160,19 @@ async fn what_is_recorded_of_a_success_stays() {
     let (client, deliveries) = deliveries().await;
     let event = event();
     let cause = CauseKind::Published;
-    let subject =
-        Subject { delivery: delivery(1), webhook: WEBHOOK, event: &event, cause, retention: MONTH };
+    let webhook = webhook_key(7);
+    let subject = Subject {
+        delivery: delivery(1),
+        webhook: &webhook,
+        event: &event,
+        cause,
+        retention: MONTH,
+    };
     let new = NewAttempt { attempt: &attempt(1, 200, "ok"), id: "a", known: 0, retry: None };
     deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     let before = stored(&client).await;
     deliveries.records.mark_exhausted(subject, at(90)).await.unwrap();
-    deliveries.records.mark_gone(&workspace(), WEBHOOK, delivery(1), at(90)).await.unwrap();
+    deliveries.records.mark_gone(&webhook_key(7), delivery(1), at(90)).await.unwrap();
     deliveries.records.mark_skipped(subject, &failure(), at(90)).await.unwrap();
     assert_eq!(stored(&client).await, before);
 }
@@ -174,8 +181,8 @@ async fn what_is_recorded_of_a_success_stays() {
 async fn due_items() {
     let (client, deliveries) = deliveries().await;
     let batch = "018566ad-3f93-8fff-bfff-ffffffffffff".parse().unwrap();
-    let mut parked = Parked::of(&workspace(), WEBHOOK, Some(batch), &[due(1), due(2)], at(600));
-    parked.extend(Parked::of(&workspace(), WEBHOOK, None, &[due(3)], at(700)));
+    let mut parked = Parked::of(&webhook_key(7), Some(batch), &[due(1), due(2)], at(600));
+    parked.extend(Parked::of(&webhook_key(7), None, &[due(3)], at(700)));
     assert!(deliveries.due_items.park(&parked).await.unwrap().is_empty());
     insta::assert_snapshot!(stored(&client).await);
 }
@@ -183,8 +190,8 @@ async fn due_items() {
 #[tokio::test]
 async fn holds_and_ends() {
     let (client, deliveries) = deliveries().await;
-    let workspace = workspace();
-    let run = |context| Holding { workspace: &workspace, webhook: WEBHOOK, context };
+    let webhook = webhook_key(7);
+    let run = |context| Holding { webhook: &webhook, context };
     let hold =
         |nth, is_end| Hold { is_end, event: event_id(nth), delivery: delivery(nth), bytes: 12 };
     assert!(
@@ -236,8 +243,7 @@ async fn what_the_version_before_has_parked_waits_no_more_when_it_was_released()
 #[tokio::test]
 async fn jobs() {
     let (client, deliveries) = deliveries().await;
-    let workspace = workspace();
-    let owner = (&workspace, WEBHOOK);
+    let owner = &webhook_key(7);
     let asked = |selection| StartReplay { since: at(-1000), until: None, status: selection };
     let id = |nth: u8| JobId::new(at(0), &[nth; 10]);
     let job = |nth, selection| Job::new(id(nth), asked(selection), at(0));
@@ -280,15 +286,15 @@ async fn lanes_limits_and_suspects() {
         .set(Attr::Token, "token")
         .set(Attr::DueAt, at(60).as_millisecond())
         .set(Attr::DueShard, "L3");
-    deliveries.lanes.write(&workspace(), WEBHOOK, &open).await.unwrap();
+    deliveries.lanes.write(&webhook_key(7), &open).await.unwrap();
     let nudge =
         Write::default().set(Attr::Strikes, 1_i64).remove(Attr::DueAt).remove(Attr::DueShard);
-    deliveries.lanes.write(&workspace(), WebhookId(8), &open).await.unwrap();
-    deliveries.lanes.write(&workspace(), WebhookId(8), &nudge).await.unwrap();
+    deliveries.lanes.write(&webhook_key(8), &open).await.unwrap();
+    deliveries.lanes.write(&webhook_key(8), &nudge).await.unwrap();
     let limit = RateLimit { requests: 10, per: Period::Second };
-    deliveries.slots.reserve(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
-    deliveries.slots.reserve(&workspace(), WEBHOOK, limit, 3, at(0)).await.unwrap();
-    deliveries.slots.reserve(&workspace(), WebhookId(8), limit, 3, at(0)).await.unwrap();
+    deliveries.slots.reserve(&webhook_key(7), limit, 3, at(0)).await.unwrap();
+    deliveries.slots.reserve(&webhook_key(7), limit, 3, at(0)).await.unwrap();
+    deliveries.slots.reserve(&webhook_key(8), limit, 3, at(0)).await.unwrap();
     assert!(
         deliveries
             .suspects
@@ -304,8 +310,7 @@ async fn lanes_limits_and_suspects() {
 #[tokio::test]
 async fn backlogs() {
     let (client, deliveries) = deliveries().await;
-    let workspace = workspace();
-    let backlog = Backlog { workspace: &workspace, webhook: WEBHOOK };
+    let webhook = webhook_key(7);
     let json = format!(
         r#"{{"workspace":"acme","webhook":7,"deliveries":[{{"id":"{}","content":{{"eventId":"{}"}}}}]}}"#,
         delivery(1),
@@ -313,15 +318,18 @@ async fn backlogs() {
     );
     let message = Task::parse(&json).unwrap();
     let first = Waiting::of(&message.with(vec![due(1), due(2), due(3)]), "message", at(0));
-    let items: Vec<_> = first.iter().map(|waiting| (backlog, waiting.clone())).collect();
-    assert!(deliveries.backlogs.put(&items).await.unwrap().is_empty());
-    deliveries.backlogs.rewrite(backlog, &first[1].key, &message.with(vec![due(4)])).await.unwrap();
+    assert!(deliveries.backlogs.put(&webhook, &first).await.unwrap().is_empty());
     deliveries
         .backlogs
-        .rewrite(backlog, "a key of nothing", &message.with(vec![due(4)]))
+        .rewrite(&webhook, &first[1].key, &message.with(vec![due(4)]))
         .await
         .unwrap();
-    assert!(deliveries.backlogs.delete(backlog, &[first[2].key.clone()]).await.unwrap());
+    deliveries
+        .backlogs
+        .rewrite(&webhook, "a key of nothing", &message.with(vec![due(4)]))
+        .await
+        .unwrap();
+    assert!(deliveries.backlogs.delete(&webhook, &[first[2].key.clone()]).await.unwrap());
     insta::assert_snapshot!(stored(&client).await);
 }
 

@@ -1,9 +1,8 @@
 //! A lane's writes mean the same to DynamoDB as to the model test, which carries them out on a map.
 
 use posthaste_domain::{
-    access::workspace::Workspace,
     endpoint::lane::{Attr, Attributes, Condition, Outcome, Value, Write},
-    id::WebhookId,
+    testing,
 };
 use posthaste_store::Deliveries;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
@@ -61,13 +60,13 @@ fn write() -> impl Strategy<Value = Write> {
 #[tokio::test]
 async fn a_write_means_the_same_to_dynamodb_as_to_the_model() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
-    let (workspace, webhook) = (Workspace::parse("acme").unwrap(), WebhookId(7));
+    let webhook = testing::webhook_key(7);
     let mut runner = TestRunner::deterministic();
     let mut model = Attributes::default();
     let mut carried_out = 0;
     for _ in 0..WRITES {
         let write = write().new_tree(&mut runner).unwrap().current();
-        let outcome = deliveries.lanes.write(&workspace, webhook, &write).await.unwrap();
+        let outcome = deliveries.lanes.write(&webhook, &write).await.unwrap();
         let before = model.lane().unwrap();
         if write.applies_to(&model) {
             assert_eq!(outcome, Outcome::Done(before), "{write:?}");
@@ -77,7 +76,7 @@ async fn a_write_means_the_same_to_dynamodb_as_to_the_model() {
             assert_eq!(outcome, Outcome::Refused(before), "{write:?}");
         }
         assert_eq!(
-            deliveries.lanes.get(&workspace, webhook).await.unwrap(),
+            deliveries.lanes.get(&webhook).await.unwrap(),
             model.lane().unwrap(),
             "{write:?}"
         );

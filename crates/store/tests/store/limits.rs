@@ -2,9 +2,7 @@
 
 use futures::future::join_all;
 use posthaste_domain::{
-    Timestamp,
-    access::workspace::Workspace,
-    id::WebhookId,
+    Timestamp, testing,
     webhook::rate_limit::{Period, RateLimit},
 };
 use posthaste_store::{Deliveries, Reserved};
@@ -20,9 +18,8 @@ fn at(ms: i64) -> Timestamp {
 #[tokio::test]
 async fn many_who_reserve_at_once_get_different_slots_and_none_is_overtaken_too_often() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
-    let workspace = Workspace::parse("acme").unwrap();
-    let reserve =
-        |count| deliveries.slots.reserve(&workspace, WebhookId(7), LIMIT, count, at(10_000));
+    let webhook = testing::webhook_key(7);
+    let reserve = |count| deliveries.slots.reserve(&webhook, LIMIT, count, at(10_000));
     let reserved = join_all((0..40).map(|_| reserve(5))).await;
     let mut slots = Vec::new();
     for one in reserved {
@@ -43,11 +40,10 @@ async fn many_who_reserve_at_once_get_different_slots_and_none_is_overtaken_too_
 #[tokio::test]
 async fn slots_begin_anew_after_a_pause_and_under_another_limit() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
-    let workspace = Workspace::parse("acme").unwrap();
+    let webhook = testing::webhook_key(7);
     let slow = RateLimit { requests: 1, per: Period::Minute };
-    let reserve = async |limit, now| {
-        deliveries.slots.reserve(&workspace, WebhookId(7), limit, 3, at(now)).await.unwrap()
-    };
+    let reserve =
+        async |limit, now| deliveries.slots.reserve(&webhook, limit, 3, at(now)).await.unwrap();
     assert_eq!(reserve(slow, 0).await, Reserved::Slots(vec![at(0)]));
     assert_eq!(reserve(slow, 1000).await, Reserved::Later(at(60_000)));
     assert_eq!(reserve(slow, 59_500).await, Reserved::Slots(vec![at(60_000)]));

@@ -11,6 +11,8 @@ use posthaste_domain::{
         task::{Due, Task},
     },
     id::{Cause, DeliveryId, EventId, WebhookId},
+    testing,
+    webhook::key::WebhookKey,
 };
 use posthaste_store::{
     Deliveries, DueDelivery, DueIndex, Hold, Holding, ParkedItem, Released, Within,
@@ -25,11 +27,12 @@ fn at(ms: i64) -> Timestamp {
 /// Retries of different deliveries that are due a second apart, the first one at the first second.
 fn retries(workspace: &str, count: u16) -> Vec<Parked> {
     let workspace = Workspace::parse(workspace).unwrap();
+    let webhook = WebhookKey { workspace, id: WebhookId(7) };
     let retry = |nth| {
         let event: EventId = format!("01896b5d-3648-7000-8000-00000000{nth:04x}").parse().unwrap();
         let delivery = DeliveryId::derive(event, WebhookId(7), Cause::Published);
         let due = [Due::of_stored(delivery, event, 12)];
-        Parked::of(&workspace, WebhookId(7), None, &due, at(i64::from(nth) * 1000)).remove(0)
+        Parked::of(&webhook, None, &due, at(i64::from(nth) * 1000)).remove(0)
     };
     (1..=count).map(retry).collect()
 }
@@ -106,8 +109,8 @@ async fn due_holds(deliveries: &Deliveries, until: Timestamp) -> (Vec<DueDeliver
 #[tokio::test]
 async fn many_holds_are_found_page_by_page_and_once() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
-    let workspace = Workspace::parse("acme").unwrap();
-    let run = Holding { workspace: &workspace, webhook: WebhookId(7), context: "run" };
+    let webhook = testing::webhook_key(7);
+    let run = Holding { webhook: &webhook, context: "run" };
     let began: EventId = "01896b5d-3648-7000-8000-000000000000".parse().unwrap();
     // Ten of each millisecond.
     let hold = |nth: u16| {
@@ -136,8 +139,8 @@ async fn many_holds_are_found_page_by_page_and_once() {
 #[tokio::test]
 async fn a_cursor_among_the_ends_of_a_run_goes_on_behind_them() {
     let deliveries = Deliveries::new(table::create().await, table::NAME);
-    let workspace = Workspace::parse("acme").unwrap();
-    let run = Holding { workspace: &workspace, webhook: WebhookId(7), context: "run" };
+    let webhook = testing::webhook_key(7);
+    let run = Holding { webhook: &webhook, context: "run" };
     let hold = |nth: u16, is_end| {
         let event: EventId = format!("01896b5d-3648-7000-8000-00000000{nth:04x}").parse().unwrap();
         Hold {

@@ -18,6 +18,7 @@ use posthaste_domain::{
     access::workspace::Workspace,
     delivery::attempt::Status,
     id::{Cause, DeliveryId, EventId, WebhookId},
+    testing,
 };
 use posthaste_store::{Deliveries, History, Registry};
 
@@ -123,7 +124,7 @@ async fn a_page_of_the_history_reads_about_what_it_shows_and_a_filter_what_it_ma
         let mut read = Vec::new();
         for page in 0..4 {
             let page_read =
-                deliveries.records.history(&workspace(), WEBHOOK, &history).await.unwrap();
+                deliveries.records.history(&testing::webhook_key(7), &history).await.unwrap();
             let (calls, units) = meter.taken();
             assert!(
                 calls <= 20 && units <= most,
@@ -137,12 +138,12 @@ async fn a_page_of_the_history_reads_about_what_it_shows_and_a_filter_what_it_ma
 
     // 3,000 records of 2 KB are 1,500 read units, of which a page looks through 1,000.
     let mut history = History { limit: 50, status: Some(Status::Exhausted), ..History::default() };
-    let first = deliveries.records.history(&workspace(), WEBHOOK, &history).await.unwrap();
+    let first = deliveries.records.history(&testing::webhook_key(7), &history).await.unwrap();
     let (calls, units) = meter.taken();
     assert!(calls <= 64 && (900.0..1100.0).contains(&units), "{calls} calls, {units} units");
     assert!(first.items.is_empty());
     history.before = first.next;
-    let second = deliveries.records.history(&workspace(), WEBHOOK, &history).await.unwrap();
+    let second = deliveries.records.history(&testing::webhook_key(7), &history).await.unwrap();
     assert!(meter.taken().1 < 700.0);
     assert_eq!((second.items[0].id, second.next), (delivery(0), None));
 }

@@ -12,7 +12,8 @@ use posthaste_domain::{
         own_type::OwnEventType,
     },
     fanout::subscription::Subscription,
-    id::{KeyId, WebhookId},
+    id::KeyId,
+    testing,
     webhook::{
         Registration, Webhook, headers::Headers, profile::Profile, rotation::Secrets,
         secret::Sealed,
@@ -32,8 +33,7 @@ async fn registry() -> (Client, Registry) {
 
 fn webhook(id: u64, body: &str) -> Webhook {
     Webhook {
-        id: WebhookId(id),
-        workspace: workspace(),
+        key: testing::webhook_key(id),
         settings: Registration::parse(body.as_bytes(), &UrlPolicy::default(), Profile::default())
             .unwrap()
             .settings,
@@ -57,7 +57,7 @@ async fn webhooks_and_their_index() {
         webhook(3, r#"{"url":"https://example.com/","events":["order.created"],"enabled":false}"#);
     let gone = webhook(4, r#"{"url":"https://example.com/","events":["order.created"]}"#);
     for webhook in [&all, &failing, &changed, &gone] {
-        assert_eq!(registry.next_webhook_id().await.unwrap(), webhook.id);
+        assert_eq!(registry.next_webhook_id().await.unwrap(), webhook.key.id);
         registry.insert_webhook(webhook, 10).await.unwrap();
     }
     registry.note_success(&all, at(5)).await.unwrap();
@@ -75,20 +75,20 @@ async fn webhooks_and_their_index() {
         let disabling = registry.disable(&changed, Reason::Failing, Some(at(10)), at(second)).await;
         assert_eq!(disabling.unwrap().map(|disabled| disabled.at), Some(at(20)));
     }
-    let (read, revision) = registry.webhook(&workspace(), changed.id).await.unwrap().unwrap();
+    let (read, revision) = registry.webhook(&changed.key).await.unwrap().unwrap();
     let renamed = Webhook {
         updated_at: at(30),
         ..webhook(3, r#"{"url":"https://example.com/","events":["a", "b"]}"#)
     };
     registry.change_webhook(&renamed, revision, &Subscription::of(&read), true).await.unwrap();
-    let (_, revision) = registry.webhook(&workspace(), all.id).await.unwrap().unwrap();
+    let (_, revision) = registry.webhook(&all.key).await.unwrap().unwrap();
     let described =
         webhook(1, r#"{"url":"https://example.com/","events":["*"],"description":"All."}"#);
     registry
         .change_webhook(&described, revision, &Subscription::of(&described), false)
         .await
         .unwrap();
-    registry.delete_webhook(&workspace(), gone.id).await.unwrap();
+    registry.delete_webhook(&gone.key).await.unwrap();
     assert_eq!(registry.count_failure(&gone, at(40)).await.unwrap(), None);
     insta::assert_snapshot!(stored(&client).await);
 }

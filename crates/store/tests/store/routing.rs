@@ -22,7 +22,7 @@ fn workspace() -> Workspace {
 
 fn webhook(id: u64, pattern: &str) -> Webhook {
     Webhook {
-        id: WebhookId(id),
+        key: testing::webhook_key(id),
         secrets: Secrets::new(Sealed(format!("sealed {id}"))),
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
@@ -47,11 +47,11 @@ async fn index(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
 async fn webhooks(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
     let all = registry.webhooks(&workspace()).await.unwrap();
     assert!(all.unreadable.is_empty());
-    all.webhooks.iter().map(|webhook| (webhook.id, Subscription::of(webhook))).collect()
+    all.webhooks.iter().map(|webhook| (webhook.key.id, Subscription::of(webhook))).collect()
 }
 
 async fn change(registry: &Registry, id: u64, pattern: &str) -> Written {
-    let (read, revision) = registry.webhook(&workspace(), WebhookId(id)).await.unwrap().unwrap();
+    let (read, revision) = registry.webhook(&testing::webhook_key(id)).await.unwrap().unwrap();
     let changed = webhook(id, pattern);
     registry.change_webhook(&changed, revision, &Subscription::of(&read), false).await.unwrap()
 }
@@ -74,18 +74,18 @@ async fn registering_changing_and_removing_are_in_the_index_when_they_are_answer
 
     assert!(matches!(change(&registry, 2, "order.shipped").await, Written::Done));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
-    let (_, old) = registry.webhook(&workspace(), WebhookId(2)).await.unwrap().unwrap();
+    let (_, old) = registry.webhook(&testing::webhook_key(2)).await.unwrap().unwrap();
     assert!(matches!(change(&registry, 2, "order.paid").await, Written::Done));
     let was = Subscription::of(&webhook(2, "order.shipped"));
     let stale = registry.change_webhook(&webhook(2, "order.lost"), old, &was, false).await.unwrap();
     assert!(matches!(stale, Written::Stale));
 
     assert!(matches!(
-        registry.delete_webhook(&workspace(), WebhookId(1)).await.unwrap(),
+        registry.delete_webhook(&testing::webhook_key(1)).await.unwrap(),
         Written::Done
     ));
     assert!(matches!(
-        registry.delete_webhook(&workspace(), WebhookId(1)).await.unwrap(),
+        registry.delete_webhook(&testing::webhook_key(1)).await.unwrap(),
         Written::Stale
     ));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
@@ -111,8 +111,8 @@ async fn calls_at_the_same_time_are_all_in_the_index() {
     let inserts =
         (11..=20).map(async |id| registry.insert_webhook(&webhook(id, "*"), 100).await.unwrap());
     let changes = (1..=5).map(async |id| change(&registry, id, "order.paid").await);
-    let removals = (6..=10)
-        .map(async |id| registry.delete_webhook(&workspace(), WebhookId(id)).await.unwrap());
+    let removals =
+        (6..=10).map(async |id| registry.delete_webhook(&testing::webhook_key(id)).await.unwrap());
     let (inserted, changed, removed) =
         tokio::join!(join_all(inserts), join_all(changes), join_all(removals));
     let all = inserted.into_iter().chain(changed).chain(removed);
@@ -134,7 +134,7 @@ async fn a_workspace_whose_index_is_missing_gets_one_with_its_next_change() {
     client.delete_item().table_name(table::NAME).set_key(Some(root.into())).send().await.unwrap();
     assert!(registry.roots([workspace()]).await.items.is_empty());
     assert!(matches!(
-        registry.delete_webhook(&workspace(), WebhookId(2)).await.unwrap(),
+        registry.delete_webhook(&testing::webhook_key(2)).await.unwrap(),
         Written::Done
     ));
     assert_eq!(index(&registry).await, webhooks(&registry).await);

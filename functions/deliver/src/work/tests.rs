@@ -1,7 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
 use posthaste_domain::{
-    access::workspace::Workspace,
     endpoint::url::{PublicUrl, UrlPolicy},
     event::Event,
     id::{BatchId, Cause, CauseKind, DeliveryId, WebhookId},
@@ -24,8 +23,7 @@ fn client(id: u64, profile: &str) -> Client {
         .unwrap()
         .settings;
     let webhook = Webhook {
-        id: WebhookId(id),
-        workspace: Workspace::parse("acme").unwrap(),
+        key: testing::webhook_key(id),
         settings,
         secrets: Secrets::new(Sealed(String::new())),
         headers: Headers::default(),
@@ -63,7 +61,7 @@ fn sized<'f>(
         let event = event(*nth, bytes);
         Pending {
             source: at,
-            id: DeliveryId::derive(event.id, client.webhook.id, Cause::Published),
+            id: DeliveryId::derive(event.id, client.webhook.key.id, Cause::Published),
             cause: CauseKind::Published,
             event: Arc::new(event),
             redriven: false,
@@ -73,8 +71,7 @@ fn sized<'f>(
         }
     };
     let duties = Duties { sends: events.iter().map(pending).collect(), ..Duties::default() };
-    let workspace = Workspace::parse("acme").unwrap();
-    let task = Task::new(&workspace, client.webhook.id, Vec::new());
+    let task = Task::new(&client.webhook.key, Vec::new());
     Work::of(at, &task, duties, is_fresh, client, Lane::default())
 }
 

@@ -6,13 +6,15 @@ use posthaste_domain::{
     delivery::task::Task,
     event::Event,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
+    webhook::key::WebhookKey,
 };
 
 use super::*;
 
 fn waiting(key: &str) -> Waiting {
     let workspace = Workspace::parse("acme").unwrap();
-    let task = Task::new(&workspace, WebhookId(1), Vec::new()).with(Vec::new());
+    let webhook = WebhookKey { workspace, id: WebhookId(1) };
+    let task = Task::new(&webhook, Vec::new()).with(Vec::new());
     Waiting { key: key.to_owned(), task, bytes: 0, since: Timestamp::UNIX_EPOCH }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn task_of_run(run: &Run, holds: &[Hold]) -> serde_json::Result<Messa
     let due =
         holds.iter().map(|hold| Due::of_stored(hold.delivery, hold.event, hold.bytes)).collect();
     // So that it stays what it is: in order, and with nothing else in between.
-    message(&Task { recorded: true, ..Task::new(&run.workspace, run.webhook, due) })
+    message(&Task { recorded: true, ..Task::new(&run.webhook, due) })
 }
 
 /// The message that asks for the rest of a run, later with each try.
@@ -40,19 +40,19 @@ pub(crate) fn rest_of_run(
         again: true,
         rest: Some(rest),
         tries,
-        ..Share::ALL.part(run.webhook, run.webhook)
+        ..Share::ALL.part(run.webhook.id, run.webhook.id)
     };
     // Twice 1, twice 2, twice 4 s …: the look comes soon after the part has been attempted, however
     // long that takes.
     let delay = LONGEST_WAIT.min(Duration::from_secs(1 << (tries / 2).min(16)));
     Ok(Message {
         delay,
-        ..Message::new(Shared::message(share, &[], end)?, run.workspace.to_string())
+        ..Message::new(Shared::message(share, &[], end)?, run.webhook.workspace.to_string())
     })
 }
 
 /// The workspace is the message group, so that a tenant with many webhooks is one neighbour to
 /// SQS's fair queues.
 pub(super) fn message(task: &Task<'_>) -> serde_json::Result<Message> {
-    Ok(Message::new(task.message()?, task.workspace.to_string()))
+    Ok(Message::new(task.message()?, task.webhook.workspace.to_string()))
 }

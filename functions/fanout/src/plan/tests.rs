@@ -13,7 +13,7 @@ fn workspace() -> Workspace {
 }
 
 fn webhook(id: u64, settings: serde_json::Value) -> Webhook {
-    Webhook { id: WebhookId(id), ..testing::webhook(settings) }
+    Webhook { key: testing::webhook_key(id), ..testing::webhook(settings) }
 }
 
 pub(crate) fn arrived(record: usize, name: &str, data: &str) -> Arrived {
@@ -28,7 +28,7 @@ pub(crate) fn arrived(record: usize, name: &str, data: &str) -> Arrived {
 }
 
 fn plan(arrived: &[Arrived], webhooks: Vec<Webhook>, unreadable: Vec<WebhookId>) -> Plan {
-    let readable = webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook))));
+    let readable = webhooks.iter().map(|webhook| (webhook.key.id, Some(Subscription::of(webhook))));
     let mut routed: Vec<Routed> =
         readable.chain(unreadable.into_iter().map(|id| (id, None))).collect();
     routed.sort_unstable_by_key(|(id, _)| *id);
@@ -102,7 +102,7 @@ fn webhooks_that_can_not_be_read_are_looked_at_again_by_themselves() {
     let then = plan(&[again], webhooks, vec![WebhookId(2)]);
     assert_eq!((then.tasks.len(), then.shares.len()), (1, 1));
     let task = Task::parse(&then.tasks[0].message.body).unwrap();
-    assert_eq!((task.webhook, task.recorded), (WebhookId(4), true));
+    assert_eq!((task.webhook.id, task.recorded), (WebhookId(4), true));
     let left = brought(&then.shares[0]);
     assert_eq!((left.only.as_slice(), left.share.unread), (&[WebhookId(2)][..], 2));
 
@@ -213,7 +213,7 @@ fn what_several_records_wait_for_goes_first_and_then_one_record_after_the_other(
 
 fn routes(webhooks: &[Webhook]) -> BTreeMap<Workspace, Routes> {
     let routed =
-        webhooks.iter().map(|webhook| (webhook.id, Some(Subscription::of(webhook)))).collect();
+        webhooks.iter().map(|webhook| (webhook.key.id, Some(Subscription::of(webhook)))).collect();
     BTreeMap::from([(workspace(), Routes::of(routed))])
 }
 
@@ -313,7 +313,7 @@ fn a_large_event_for_many_webhooks_travels_by_reference() {
 #[test]
 fn the_rest_of_a_long_run_is_asked_for_with_its_end() {
     let end = arrived(0, "process_run_end", RUN);
-    let run = Run { workspace: workspace(), webhook: WebhookId(7), context: "run-1".to_owned() };
+    let run = Run { webhook: testing::webhook_key(7), context: "run-1".to_owned() };
     let rest =
         Rest { after: end.event.id, is_end: false, last: owed(&end, WebhookId(7)).hold.delivery };
     let waits: Vec<u64> = [0, 1, 5, 6, 60]

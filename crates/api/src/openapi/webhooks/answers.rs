@@ -91,7 +91,7 @@ pub(in crate::openapi) fn waiting() -> Option<DeliveryAnswer> {
     let event = published().pop()?;
     let id = DeliveryId::derive(
         event.id,
-        example::webhook(42, &example::spectra())?.id,
+        example::webhook(42, &example::spectra())?.key.id,
         Cause::Published,
     );
     let waits =
@@ -124,7 +124,7 @@ pub(in crate::openapi) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswe
         published().into_iter().zip(deliveries).filter_map(|(event, (status, attempts))| {
             let last = attempts.last()?;
             Some(DeliveryAnswer {
-                id: DeliveryId::derive(event.id, webhook.id, Cause::Published),
+                id: DeliveryId::derive(event.id, webhook.key.id, Cause::Published),
                 event_id: event.id,
                 event_type: event.event_type,
                 cause: CauseKind::Published,

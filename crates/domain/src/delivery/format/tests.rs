@@ -22,7 +22,7 @@ fn written(format: Format, events: &[Event]) -> Body {
 fn written_within(format: Format, events: &[Event], bounds: RequestBounds) -> Body {
     let webhook = testing::webhook(json!({}));
     let events: Vec<&Event> = events.iter().collect();
-    format.write(webhook.id.uuid(webhook.created_at), &events, bounds).unwrap()
+    format.write(webhook.key.id.uuid(webhook.created_at), &events, bounds).unwrap()
 }
 
 fn text(format: Format, events: &[Event]) -> String {

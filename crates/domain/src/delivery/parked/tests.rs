@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::{
-    id::{Cause, DeliveryId},
+    id::{Cause, DeliveryId, WebhookId},
     testing,
 };
 
@@ -12,6 +12,10 @@ fn at(ms: i64) -> Timestamp {
 
 fn workspace(nth: usize) -> Workspace {
     Workspace::parse(format!("tenant-{nth}")).unwrap()
+}
+
+fn webhook(nth: usize) -> WebhookKey {
+    WebhookKey { workspace: workspace(nth), id: WebhookId(7) }
 }
 
 fn due(nth: u8) -> Due<'static> {
@@ -49,8 +53,7 @@ fn few_share_more_than_one_partition_with_a_tenant_and_all_partitions_are_used()
 
 #[test]
 fn a_due_item_travels_by_reference_and_its_key_says_when_and_whose() {
-    let parked =
-        Parked::of(&workspace(1), WebhookId(7), None, &[due(1)], at(1_700_000_000_123)).remove(0);
+    let parked = Parked::of(&webhook(1), None, &[due(1)], at(1_700_000_000_123)).remove(0);
     insta::assert_snapshot!(parked.key);
     insta::assert_snapshot!("the_task_of_a_due_item", serde_json::to_string(&parked.task).unwrap());
     let read = ParkedKey::parse(&parked.key).unwrap();
@@ -60,8 +63,8 @@ fn a_due_item_travels_by_reference_and_its_key_says_when_and_whose() {
 
 #[test]
 fn what_failed_alone_waits_alone_and_what_shared_a_request_is_one_item() {
-    let (two, workspace) = ([due(1), due(2)], workspace(1));
-    let of = |batch| Parked::of(&workspace, WebhookId(7), batch, &two, at(5));
+    let (two, webhook) = ([due(1), due(2)], webhook(1));
+    let of = |batch| Parked::of(&webhook, batch, &two, at(5));
     assert_eq!(
         of(None).iter().map(|parked| parked.task.deliveries.len()).collect::<Vec<_>>(),
         [1, 1]
@@ -71,14 +74,14 @@ fn what_failed_alone_waits_alone_and_what_shared_a_request_is_one_item() {
         (shared.len(), shared[0].task.deliveries.len(), shared[0].task.batch),
         (1, 2, batch(&two))
     );
-    assert!(Parked::of(&workspace, WebhookId(7), batch(&two), &[], at(5)).is_empty());
+    assert!(Parked::of(&webhook, batch(&two), &[], at(5)).is_empty());
 }
 
 #[test]
 fn the_same_delivery_is_put_again_under_the_same_key() {
-    let (two, workspace) = ([due(1), due(2)], workspace(1));
-    let alone = Parked::of(&workspace, WebhookId(7), None, &two[..1], at(5)).remove(0);
-    let again = Parked::again(&workspace, WebhookId(7), None, &two[0], at(5));
+    let (two, webhook) = ([due(1), due(2)], webhook(1));
+    let alone = Parked::of(&webhook, None, &two[..1], at(5)).remove(0);
+    let again = Parked::again(&webhook, None, &two[0], at(5));
     assert_eq!((again.shard, &again.key), (alone.shard, &alone.key));
 }
 
@@ -86,12 +89,10 @@ fn the_same_delivery_is_put_again_under_the_same_key() {
 /// of them.
 #[test]
 fn one_of_a_request_stands_beside_the_item_of_all() {
-    let (two, workspace) = ([due(1), due(2)], workspace(1));
-    let all = Parked::of(&workspace, WebhookId(7), batch(&two), &two, at(5)).remove(0);
-    let parts: Vec<_> = two
-        .iter()
-        .map(|due| Parked::again(&workspace, WebhookId(7), batch(&two), due, at(5)))
-        .collect();
+    let (two, webhook) = ([due(1), due(2)], webhook(1));
+    let all = Parked::of(&webhook, batch(&two), &two, at(5)).remove(0);
+    let parts: Vec<_> =
+        two.iter().map(|due| Parked::again(&webhook, batch(&two), due, at(5))).collect();
     for part in &parts {
         assert_eq!((part.shard, part.task.batch), (all.shard, all.task.batch));
         assert!(part.key > all.key, "it comes after it");
@@ -102,7 +103,7 @@ fn one_of_a_request_stands_beside_the_item_of_all() {
 
 #[test]
 fn the_keys_that_are_due_are_below_the_bound() {
-    let key = |ms| Parked::of(&workspace(1), WebhookId(7), None, &[due(1)], at(ms)).remove(0).key;
+    let key = |ms| Parked::of(&webhook(1), None, &[due(1)], at(ms)).remove(0).key;
     let bound = key_after(at(1_000));
     assert!(
         key(0) < bound

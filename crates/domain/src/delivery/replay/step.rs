@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Job, JobStatus, MAX_PAGES, age};
 use crate::{
-    access::workspace::Workspace,
-    id::{DeliveryId, JobId, WebhookId},
+    id::{DeliveryId, JobId},
+    webhook::key::WebhookKey,
 };
 
 /// The time that the next page's message may be on its way before it is taken for lost.
@@ -26,10 +26,9 @@ const MAX_RECEIVES: u32 = 50;
 /// A message of the replay queue: a page that is to be made again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageMessage {
-    /// The workspace that the webhook belongs to.
-    pub workspace: Workspace,
     /// The webhook whose deliveries are made again.
-    pub webhook: WebhookId,
+    #[serde(flatten)]
+    pub webhook: WebhookKey,
     /// The job that the page belongs to.
     pub job: JobId,
     /// The number of pages that come before this one.

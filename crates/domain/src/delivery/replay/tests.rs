@@ -12,7 +12,7 @@ fn job(page: u64) -> Job {
 }
 
 fn message(page: u64) -> PageMessage {
-    job(page).message(&Workspace::parse("acme").unwrap(), WebhookId(42))
+    job(page).message(&crate::testing::webhook_key(42))
 }
 
 #[test]

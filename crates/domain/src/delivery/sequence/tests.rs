@@ -231,11 +231,7 @@ fn a_redriven_delivery_leaves_a_letter_whatever_the_webhook_keeps() {
 #[test]
 fn receives_count_as_faults_only_where_a_message_is_not_sent_on_any_more() {
     let webhook = testing::webhook(json!({}));
-    let task = |passes| Task {
-        faults: 3,
-        passes,
-        ..Task::new(&webhook.workspace, webhook.id, Vec::new())
-    };
+    let task = |passes| Task { faults: 3, passes, ..Task::new(&webhook.key, Vec::new()) };
     assert_eq!(faults_of(&task(MAX_PASSES - 1), 9), 3, "a message is received for other reasons");
     assert_eq!([1, 2, 6].map(|receives| faults_of(&task(MAX_PASSES), receives)), [3, 4, 8]);
 }

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{SLOW, Strike};
-use crate::{access::workspace::Workspace, id::WebhookId};
+use crate::{access::workspace::Workspace, webhook::key::WebhookKey};
 
 /// An observation counts for this long.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -35,14 +35,13 @@ struct Sample {
 
 #[derive(Debug, Clone)]
 struct Endpoint {
-    workspace: Workspace,
     host: String,
     samples: VecDeque<Sample>,
 }
 
 /// The observations of endpoints, by webhook.
 #[derive(Debug, Clone, Default)]
-pub struct Evidence(BTreeMap<WebhookId, Endpoint>);
+pub struct Evidence(BTreeMap<WebhookKey, Endpoint>);
 
 impl Evidence {
     /// Notes a request that has been under way for a second, or has ended. Returns a strike if it
@@ -50,19 +49,17 @@ impl Evidence {
     /// must not be noted again when it ends.
     pub fn note(
         &mut self,
-        webhook: WebhookId,
-        workspace: &Workspace,
+        webhook: &WebhookKey,
         host: &str,
         took: Duration,
         now: Timestamp,
     ) -> Option<Strike> {
         let is_slow = took >= SLOW;
         self.make_room(webhook, now);
-        let endpoint = self.0.entry(webhook).or_insert_with(|| Endpoint {
-            workspace: workspace.clone(),
-            host: host.to_owned(),
-            samples: VecDeque::new(),
-        });
+        let endpoint = self
+            .0
+            .entry(webhook.clone())
+            .or_insert_with(|| Endpoint { host: host.to_owned(), samples: VecDeque::new() });
         host.clone_into(&mut endpoint.host);
         endpoint.samples.push_back(Sample { at: now, is_slow });
         if endpoint.samples.len() > MAX_SAMPLES {
@@ -75,8 +72,8 @@ impl Evidence {
 
     /// Tells whether the webhook answered quickly a moment ago, so that several requests may begin
     /// at once.
-    pub fn was_quick(&self, webhook: WebhookId, now: Timestamp) -> bool {
-        let last = self.0.get(&webhook).and_then(|endpoint| endpoint.samples.back());
+    pub fn was_quick(&self, webhook: &WebhookKey, now: Timestamp) -> bool {
+        let last = self.0.get(webhook).and_then(|endpoint| endpoint.samples.back());
         last.is_some_and(|last| !last.is_slow && now < last.at + RECENT)
     }
 
@@ -85,11 +82,11 @@ impl Evidence {
     /// there is a single workspace do its hosts count.
     fn is_our_trouble(&self, now: Timestamp) -> bool {
         let mut workspaces: BTreeMap<&Workspace, BTreeMap<&str, bool>> = BTreeMap::new();
-        for endpoint in self.0.values() {
+        for (webhook, endpoint) in &self.0 {
             let Some(last) = endpoint.samples.back().filter(|last| now < last.at + RECENT) else {
                 continue;
             };
-            let hosts = workspaces.entry(&endpoint.workspace).or_default();
+            let hosts = workspaces.entry(&webhook.workspace).or_default();
             // A host that answers one of its webhooks quickly can be reached.
             let is_slow = hosts.entry(&endpoint.host).or_insert(true);
             *is_slow &= last.is_slow;
@@ -102,8 +99,8 @@ impl Evidence {
         groups.len() >= FEWEST_FOR_FUSE && is_most(groups.into_iter())
     }
 
-    fn make_room(&mut self, webhook: WebhookId, now: Timestamp) {
-        if self.0.len() >= MAX_WEBHOOKS && !self.0.contains_key(&webhook) {
+    fn make_room(&mut self, webhook: &WebhookKey, now: Timestamp) {
+        if self.0.len() >= MAX_WEBHOOKS && !self.0.contains_key(webhook) {
             self.0.retain(|_, endpoint| {
                 endpoint.samples.back().is_some_and(|last| now < last.at + MEMORY)
             });

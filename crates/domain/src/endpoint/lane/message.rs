@@ -4,18 +4,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::workspace::Workspace,
-    id::WebhookId,
     message::version::{self, Unreadable},
+    webhook::key::WebhookKey,
 };
 
 /// A message of the turns queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnMessage {
-    /// The workspace that owns the webhook.
-    pub workspace: Workspace,
     /// The webhook whose turn it is.
-    pub webhook: WebhookId,
+    #[serde(flatten)]
+    pub webhook: WebhookKey,
     /// The token of the opening that the message belongs to.
     pub token: String,
 }
@@ -33,9 +31,8 @@ mod tests {
 
     #[test]
     fn a_turn_travels_as_json() {
-        let workspace = Workspace::parse("acme").unwrap();
-        let message =
-            TurnMessage { workspace, webhook: WebhookId(42), token: "0123456789abcdef".to_owned() };
+        let webhook = crate::testing::webhook_key(42);
+        let message = TurnMessage { webhook, token: "0123456789abcdef".to_owned() };
         let json = serde_json::to_string(&message).unwrap();
         insta::assert_snapshot!(json);
         assert_eq!(TurnMessage::parse(&json).unwrap(), message);

@@ -1,16 +1,14 @@
 //! A webhook's records and backlog in memory, read as the tables are: a bounded part with each
 //! call.
 
-use std::borrow::Cow;
-
 use crate::{
-    access::workspace::Workspace,
     delivery::{
         history::{Asked, Records, Row, Stretch, deliveries, merge, millisecond},
         task::{Due, Task},
     },
     endpoint::backlog::{Class, key_range},
     id::{Cause, CauseKind, DeliveryId, EventId, WebhookId},
+    testing::webhook_key,
 };
 
 use super::*;
@@ -82,9 +80,8 @@ impl Store {
     }
 
     fn put(&mut self, deliveries: Vec<Due<'static>>, message: &str) {
-        let workspace = Cow::Owned(Workspace::parse("acme").unwrap());
-        let task =
-            Task { recorded: true, deliveries, ..Task::new(&workspace, WebhookId(7), Vec::new()) };
+        let webhook = webhook_key(7);
+        let task = Task { recorded: true, deliveries, ..Task::new(&webhook, Vec::new()) };
         self.backlog.extend(Waiting::of(&task, message, at(0)));
     }
 

@@ -12,7 +12,6 @@ use super::{
     world::{World, Writer, any_event, ms, name, webhook_of},
 };
 use crate::{
-    access::workspace::Workspace,
     delivery::{
         attempt::Status,
         sequence::{Move, Pending, Sequence, Situation},
@@ -278,15 +277,8 @@ impl Deliver {
     fn noted(&self, took: std::time::Duration) -> Option<Strike> {
         let world = &mut *self.actor.world.borrow_mut();
         let environment = usize::try_from(self.actor.group % 3).unwrap();
-        let workspace = Workspace::parse("acme").unwrap();
         let host = format!("host-{}", self.webhook);
-        world.evidence[environment].note(
-            self.task.webhook,
-            &workspace,
-            &host,
-            took,
-            self.actor.now(),
-        )
+        world.evidence[environment].note(&self.task.webhook, &host, took, self.actor.now())
     }
 
     /// Notes a quick request.

@@ -18,7 +18,6 @@ use super::{
     violation::{Kind, Violation},
 };
 use crate::{
-    access::workspace::Workspace,
     delivery::{
         attempt::Status,
         task::{Due, Task},
@@ -27,8 +26,8 @@ use crate::{
         backlog::Waiting,
         lane::{Attributes, Evidence},
     },
-    id::{Cause, DeliveryId, EventId, WebhookId},
-    testing,
+    id::{Cause, DeliveryId, EventId},
+    testing::{self, webhook_key},
     webhook::rate_limit::RateLimit,
 };
 
@@ -169,20 +168,19 @@ impl World {
 
     /// New deliveries are accepted: from now on they must not get lost.
     pub(super) fn publish(&mut self, webhook: usize, count: usize) {
-        let workspace = Workspace::parse("acme").unwrap();
-        let id = WebhookId(webhook as u64);
+        let key = webhook_key(webhook as u64);
         let deliveries = (0..count).map(|_| {
             let number = self.sim.next_id();
             let mut entropy = [0; 10];
             entropy[2..].copy_from_slice(&number.to_be_bytes());
             let event = EventId::new(at(self.now()), &entropy);
-            Due::of_stored(DeliveryId::derive(event, id, Cause::Published), event, 100)
+            Due::of_stored(DeliveryId::derive(event, key.id, Cause::Published), event, 100)
         });
         let deliveries: Vec<_> = deliveries.collect();
         for due in &deliveries {
             self.deliveries.insert(due.id, Delivery::default());
         }
-        let task = Task::new(&workspace, id, Vec::new()).with(deliveries);
+        let task = Task::new(&key, Vec::new()).with(deliveries);
         self.note(|| format!("publishes {} for {webhook}", names(&task)));
         self.send_task(task, 0, 0);
     }
@@ -344,7 +342,7 @@ pub(super) fn any_event() -> crate::event::Event {
 }
 
 pub(super) fn webhook_of(task: &Task<'_>) -> usize {
-    usize::try_from(task.webhook.0).unwrap()
+    usize::try_from(task.webhook.id.0).unwrap()
 }
 
 /// The end of an id, for the trace.

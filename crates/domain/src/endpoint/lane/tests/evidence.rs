@@ -1,7 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{access::workspace::Workspace, id::WebhookId};
+use crate::{access::workspace::Workspace, id::WebhookId, webhook::key::WebhookKey};
+
+fn key(workspace: &str, webhook: u64) -> WebhookKey {
+    WebhookKey { workspace: Workspace::parse(workspace).unwrap(), id: WebhookId(webhook) }
+}
 
 /// Notes these observations in their order, as (workspace, webhook, host, whether it was slow).
 /// Returns what the last one says.
@@ -10,13 +14,7 @@ fn last(seen: &[(&str, u64, &str, bool)]) -> Option<Strike> {
     let mut strike = None;
     for (workspace, webhook, host, is_slow) in seen {
         let took = if *is_slow { SLOW } else { quick() };
-        strike = evidence.note(
-            WebhookId(*webhook),
-            &Workspace::parse(*workspace).unwrap(),
-            host,
-            took,
-            at(0),
-        );
+        strike = evidence.note(&key(workspace, *webhook), host, took, at(0));
     }
     strike
 }
@@ -50,8 +48,8 @@ fn a_slow_answer_among_more_than_four_quick_ones_is_a_doubt() {
 #[test]
 fn what_was_seen_a_minute_ago_counts_no_more() {
     let mut evidence = Evidence::default();
-    let workspace = Workspace::parse("a").unwrap();
-    let mut note = |took, now| evidence.note(WebhookId(1), &workspace, "h", took, now);
+    let webhook = key("a", 1);
+    let mut note = |took, now| evidence.note(&webhook, "h", took, now);
     for _ in 0..20 {
         note(quick(), at(0));
     }
@@ -101,14 +99,12 @@ fn a_tenant_with_many_dead_hosts_blows_no_fuse() {
 #[test]
 fn what_was_quick_a_moment_ago_is_known() {
     let mut evidence = Evidence::default();
-    let workspace = Workspace::parse("a").unwrap();
-    assert!(!evidence.was_quick(WebhookId(1), at(0)));
-    evidence.note(WebhookId(1), &workspace, "h", quick(), at(0));
-    assert!(
-        evidence.was_quick(WebhookId(1), at(9999)) && !evidence.was_quick(WebhookId(1), at(10_000))
-    );
-    evidence.note(WebhookId(1), &workspace, "h", SLOW, at(1));
-    assert!(!evidence.was_quick(WebhookId(1), at(1)));
+    let webhook = key("a", 1);
+    assert!(!evidence.was_quick(&webhook, at(0)));
+    evidence.note(&webhook, "h", quick(), at(0));
+    assert!(evidence.was_quick(&webhook, at(9999)) && !evidence.was_quick(&webhook, at(10_000)));
+    evidence.note(&webhook, "h", SLOW, at(1));
+    assert!(!evidence.was_quick(&webhook, at(1)));
 }
 
 proptest! {
