@@ -50,7 +50,7 @@ impl Courier {
 
     async fn note_success(&self, webhook: &Webhook, now: Timestamp) -> anyhow::Result<Standing> {
         if webhook.health.is_changed_by_success(now) {
-            self.registry.note_success(webhook, now).await?;
+            self.registry.health.note_success(webhook, now).await?;
         }
         Ok(standing(webhook))
     }
@@ -66,7 +66,7 @@ impl Courier {
         if !webhook.health.is_changed_by_failure(status, policing, now) {
             return Ok(standing(webhook));
         }
-        let Some(counted) = self.registry.count_failure(webhook, now).await? else {
+        let Some(counted) = self.registry.health.count_failure(webhook, now).await? else {
             return Ok(Standing::Unknown);
         };
         let mut standing = standing(webhook);
@@ -98,12 +98,12 @@ impl Courier {
         now: Timestamp,
     ) -> anyhow::Result<()> {
         let Some(since) = counted.failing_since else { return Ok(()) };
-        let Some(at) = self.registry.begin_announcing(webhook, since, now).await? else {
+        let Some(at) = self.registry.health.begin_announcing(webhook, since, now).await? else {
             return Ok(());
         };
         let failing = Operation::Failing { since: Some(since), at, error: attempt.error.as_ref() };
         self.publish([failing], webhook).await?;
-        Ok(self.registry.note_announced(webhook, at).await?)
+        Ok(self.registry.health.note_announced(webhook, at).await?)
     }
 
     async fn disable(
@@ -114,7 +114,8 @@ impl Courier {
         now: Timestamp,
     ) -> anyhow::Result<Standing> {
         let since = counted.failing_since;
-        let Some(disabled) = self.registry.disable(webhook, reason, since, now).await? else {
+        let Some(disabled) = self.registry.health.disable(webhook, reason, since, now).await?
+        else {
             return Ok(Standing::Unknown);
         };
         // Another function may have disabled it a moment before, and tells the news.
@@ -143,7 +144,7 @@ impl Courier {
     ) {
         let telling = async {
             self.publish([Operation::Disabled { since, disabled }], webhook).await?;
-            Ok(self.registry.note_disabling_told(webhook, disabled.at).await?)
+            Ok(self.registry.health.note_disabling_told(webhook, disabled.at).await?)
         };
         if let Err(error) = telling.await {
             not_noted(&error);

@@ -76,7 +76,7 @@ impl Door {
             Known::Key(info) => Ok(Some(info)),
             Known::NoKey => Ok(None),
             Known::Nothing => {
-                let info = self.registry.key(&hash).await?;
+                let info = self.registry.keys.get(&hash).await?;
                 self.known().learn(hash, info.clone(), now);
                 Ok(info)
             }

@@ -56,7 +56,7 @@ impl Limiter {
             Admission::Refused(until) => return Err(OverLimit::until(limit, until, now, false)),
             Admission::Ask(asked) => asked,
         };
-        match self.registry.take_tokens(bucket, limit, asked, now).await {
+        match self.registry.buckets.take(bucket, limit, asked, now).await {
             Ok(grant) => match self
                 .account(bucket, now, |account| account.settle(limit, asked, grant, now))
             {
@@ -79,7 +79,7 @@ impl Limiter {
         if owed == 0 {
             return;
         }
-        match self.registry.owe_tokens(bucket, limit, owed, now).await {
+        match self.registry.buckets.owe(bucket, limit, owed, now).await {
             Ok(next_free) => self.account(bucket, now, |account| account.charged(next_free)),
             Err(error) => {
                 tracing::warn!(?bucket, %error, "what a call has read could not be counted")

@@ -31,7 +31,10 @@ pub use deliveries::{
 };
 pub use error::StoreError;
 pub use events::{CallEvent, EventKey, EventQuery, Events};
-pub use registry::{Bucket, OwnType, PageKey, Registry, Revision, Subscribers, Webhooks, Written};
+pub use registry::{
+    AllWebhooks, ApiKeys, Bucket, Buckets, Healths, KeyedCalls, OwnType, OwnTypes, PageKey,
+    PublishedTypes, Registry, Revision, RoutingIndex, Subscribers, Webhooks, Workspaces, Written,
+};
 pub use sealed::{KeyRing, NONCE_BYTES, Purpose, SealError};
 
 /// One page of a list, and where the next one begins.

@@ -44,47 +44,73 @@ use crate::{
     table::{Answer, Range, Table},
 };
 
-pub use buckets::Bucket;
-pub use routing::{PageKey, Written};
+pub use buckets::{Bucket, Buckets};
+pub use health::Healths;
+pub use idempotency::KeyedCalls;
+pub use keys::ApiKeys;
+pub use published::PublishedTypes;
+pub use routing::{PageKey, RoutingIndex, Written};
+pub use settings::Workspaces;
 pub use subscribers::Subscribers;
-pub use types::OwnType;
-pub use webhooks::{Revision, Webhooks};
+pub use types::{OwnType, OwnTypes};
+pub use webhooks::{AllWebhooks, Revision, Webhooks};
 
-/// The Registry table.
+/// The Registry table, by what is in it.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "each is explained at its type")]
 pub struct Registry {
-    pub(crate) table: Table,
+    pub webhooks: Webhooks,
+    pub health: Healths,
+    pub routing: RoutingIndex,
+    pub keys: ApiKeys,
+    pub types: OwnTypes,
+    pub published: PublishedTypes,
+    pub workspaces: Workspaces,
+    pub calls: KeyedCalls,
+    pub buckets: Buckets,
 }
 
 impl Registry {
     /// The table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { table: Table::new(client, table) }
+        let table = Table::new(client, table);
+        let routing = RoutingIndex { table: table.clone() };
+        Self {
+            webhooks: Webhooks { table: table.clone(), routing: routing.clone() },
+            health: Healths { table: table.clone() },
+            routing,
+            keys: ApiKeys { table: table.clone() },
+            types: OwnTypes { table: table.clone() },
+            published: PublishedTypes { table: table.clone() },
+            workspaces: Workspaces { table: table.clone() },
+            calls: KeyedCalls { table: table.clone() },
+            buckets: Buckets { table },
+        }
     }
+}
 
-    /// The items of a workspace whose sort keys begin so, read strongly consistently.
-    fn beginning_with(
-        &self,
-        workspace: &Workspace,
-        prefix: &str,
-        start: Option<Item>,
-    ) -> QueryFluentBuilder {
-        let query = self.table.query(&partition(workspace), Range::Beginning(prefix));
-        query.set_exclusive_start_key(start.map(|key| key.0))
-    }
+/// A list of items, and the page of it that is asked for.
+struct List<'a> {
+    workspace: &'a Workspace,
+    /// The beginning of the sort keys of the items.
+    prefix: &'a str,
+    /// The key of the last item of the page before.
+    start: Option<Item>,
+    limit: u16,
+}
 
-    /// A page of the items of a workspace whose sort keys begin so.
+impl List<'_> {
+    /// Reads the page with one call, strongly consistently.
     async fn page<T, C>(
-        &self,
-        list: List<'_>,
+        self,
+        table: &Table,
         read: fn(&Item) -> Result<T, StoreError>,
         cursor: fn(&T) -> C,
     ) -> Result<Page<T, C>, StoreError> {
-        let limit = usize::from(list.limit);
+        let limit = usize::from(self.limit);
         // One more than is asked for tells whether there is another page.
-        let query = self
-            .beginning_with(list.workspace, list.prefix, list.start)
-            .limit(i32::from(list.limit) + 1);
+        let query = beginning_with(table, self.workspace, self.prefix, self.start)
+            .limit(i32::from(self.limit) + 1);
         let answer = Answer::to(query).await?;
         let mut items = answer.items.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let is_last = answer.next.is_none() && items.len() <= limit;
@@ -94,13 +120,15 @@ impl Registry {
     }
 }
 
-/// A list of items, and the page of it that is asked for.
-struct List<'a> {
-    workspace: &'a Workspace,
-    prefix: &'a str,
-    /// The key of the last item of the page before.
+/// The items of a workspace whose sort keys begin so, read strongly consistently.
+fn beginning_with(
+    table: &Table,
+    workspace: &Workspace,
+    prefix: &str,
     start: Option<Item>,
-    limit: u16,
+) -> QueryFluentBuilder {
+    let query = table.query(&partition(workspace), Range::Beginning(prefix));
+    query.set_exclusive_start_key(start.map(|key| key.0))
 }
 
 fn partition(workspace: &Workspace) -> String {

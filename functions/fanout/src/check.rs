@@ -61,7 +61,7 @@ impl Fanout {
                 wanted.insert((event.workspace.clone(), event.event_type.clone()));
             }
         }
-        let Ok(found) = timeout_at(by, self.registry.types_by_name(wanted)).await else {
+        let Ok(found) = timeout_at(by, self.registry.types.by_name(wanted)).await else {
             tracing::error!("the types of events could not be read in time");
             return Vec::new();
         };
@@ -70,7 +70,7 @@ impl Fanout {
         let unknown = unchecked.iter().filter(|(_, event)| is_unknown(event, &own));
         let unknown: HashSet<Workspace> =
             unknown.map(|(_, event)| event.workspace.clone()).collect();
-        let Ok(rules) = timeout_at(by, self.registry.settings_of_workspaces(unknown)).await else {
+        let Ok(rules) = timeout_at(by, self.registry.workspaces.settings_of(unknown)).await else {
             tracing::error!("the settings of workspaces could not be read in time");
             return Vec::new();
         };

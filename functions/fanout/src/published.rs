@@ -38,7 +38,7 @@ impl Noted {
         if due.is_empty() {
             return;
         }
-        match timeout(NOTING, registry.note_published(&due, now)).await {
+        match timeout(NOTING, registry.published.note(&due, now)).await {
             Ok(Ok(failed)) => {
                 if !failed.is_empty() {
                     tracing::warn!(count = failed.len(), "types of events could not be noted");

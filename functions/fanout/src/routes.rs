@@ -84,7 +84,7 @@ impl Routing {
         let mut used = BTreeSet::new();
         let mut left = workspaces;
         for _ in 0..TRIES {
-            let mut found = self.registry.roots(left.iter().cloned()).await;
+            let mut found = self.registry.routing.roots(left.iter().cloned()).await;
             let without: BTreeSet<Workspace> = left
                 .iter()
                 .filter(|workspace| {
@@ -126,7 +126,7 @@ impl Routing {
         if unknown.is_empty() {
             return;
         }
-        let pages = self.registry.pages(unknown).await;
+        let pages = self.registry.routing.pages(unknown).await;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(pages.items.into_iter().map(|(key, page)| (key, Known::of(&page))));
     }
@@ -153,7 +153,7 @@ impl Routing {
     /// The webhooks of workspaces without an index.
     async fn read_whole(&self, workspaces: BTreeSet<Workspace>) -> Vec<(Workspace, Routes)> {
         let queries = workspaces.into_iter().map(async |workspace| {
-            let reading = self.registry.webhooks(&workspace);
+            let reading = self.registry.webhooks.all(&workspace);
             let reading = reading.instrument(tracing::error_span!("workspace", %workspace));
             // One workspace that takes long does not take the others' time.
             match tokio::time::timeout(REGISTRY_TIME, reading).await {

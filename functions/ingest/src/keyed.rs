@@ -51,9 +51,9 @@ impl<'a> Keyed<'a> {
         let this = KeyedCall::start(body, now, seed);
         let hash = this.body.clone();
         let call = match checked {
-            Ok(()) => self.registry.start_call(self.workspace, &self.key, this, now).await?,
+            Ok(()) => self.registry.calls.start(self.workspace, &self.key, this, now).await?,
             Err(refusal) => {
-                let earlier = self.registry.started_call(self.workspace, &self.key, now).await?;
+                let earlier = self.registry.calls.started(self.workspace, &self.key, now).await?;
                 earlier.ok_or(refusal)?
             }
         };
@@ -64,7 +64,7 @@ impl<'a> Keyed<'a> {
     /// All events of the call are sent. If that can't be written down, a repeat sends them again,
     /// under the same ids.
     pub(crate) async fn sent(&self, call: &KeyedCall) {
-        if let Err(error) = self.registry.mark_sent(self.workspace, &self.key, call).await {
+        if let Err(error) = self.registry.calls.mark_sent(self.workspace, &self.key, call).await {
             tracing::warn!(
                 %error, "a sent call could not be marked: a repeat will send its events again"
             );

@@ -107,13 +107,13 @@ async fn check(
     let types = published.events().iter().map(NewEvent::event_type);
     let own = types.filter(|name| catalogue::find(name.as_str()).is_none());
     let own: BTreeSet<_> = own.map(|name| (workspace.clone(), name.clone())).collect();
-    let found = registry.types_by_name(own).await;
+    let found = registry.types.by_name(own).await;
     if !found.unread.is_empty() {
         return Err(ApiError::Internal);
     }
     let own: HashMap<_, _> = found.items.into_iter().map(|((_, name), own)| (name, own)).collect();
     if let Err(unknown) = published.check_types(&own)
-        && registry.workspace_settings(workspace).await?.catalogue == Catalogue::Closed
+        && registry.workspaces.settings(workspace).await?.catalogue == Catalogue::Closed
     {
         return Ok((published, Err(unknown)));
     }

@@ -41,7 +41,7 @@ pub(crate) async fn create(
         environment: asked.environment,
         created_at: now,
     };
-    registry.insert_key(&key.hash(), &info).await?;
+    registry.keys.insert(&key.hash(), &info).await?;
     tracing::info!(key.id = %info.id, key.workspace = %info.workspace, "made an API key");
     Ok(success(StatusCode::CREATED, KeyAnswer { info, key: Some(key.reveal().to_owned()) }))
 }
@@ -51,7 +51,7 @@ pub(crate) async fn list(
     State(registry): State<Registry>,
     Query(Page { limit, after }): Query<Page<KeyId>>,
 ) -> Result<Response, ApiError> {
-    let page = registry.keys_page(&caller.workspace, limit, after).await?;
+    let page = registry.keys.page(&caller.workspace, limit, after).await?;
     let items = page.items.into_iter().map(|info| KeyAnswer { info, key: None }).collect();
     Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
@@ -62,11 +62,11 @@ pub(crate) async fn remove(
     State(registry): State<Registry>,
     State(door): State<Door>,
 ) -> Result<Response, ApiError> {
-    let (info, hash) = registry.listed_key(&caller.workspace, id).await?.ok_or(KeyId::MISSING)?;
+    let (info, hash) = registry.keys.listed(&caller.workspace, id).await?.ok_or(KeyId::MISSING)?;
     if let Some(scope) = info.beyond(&caller.scopes) {
         return Err(ApiError::Forbidden(scope));
     }
-    registry.delete_key(&info, &hash).await?;
+    registry.keys.delete(&info, &hash).await?;
     door.forget(&hash);
     tracing::info!(key.id = %id, "deleted an API key");
     Ok(success(StatusCode::OK, Removed::of(id)))

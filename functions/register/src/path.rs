@@ -88,7 +88,7 @@ impl NamedWebhook {
     /// Reads the webhook. Whatever can be refused without a read comes first: the caller's scope,
     /// the rest of the path, the query and the body.
     pub(crate) async fn read(&self, registry: &Registry) -> Result<Webhook, ApiError> {
-        let found = registry.webhook(&self.0).await?;
+        let found = registry.webhooks.get(&self.0).await?;
         found.map(|(webhook, _)| webhook).ok_or(WebhookId::MISSING)
     }
 }

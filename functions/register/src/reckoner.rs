@@ -54,7 +54,7 @@ impl Reckoner<'_> {
     ) -> Result<(), ApiError> {
         let (mut from, mut units) = (from, 0.0);
         loop {
-            let read = self.registry.subscribers(self.workspace, from).await?;
+            let read = self.registry.webhooks.subscribers(self.workspace, from).await?;
             reckoning.add(&read.subscribers, MAX_OWED);
             if read.is_one_unreadable {
                 reckoning.add_unreadable();

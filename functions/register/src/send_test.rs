@@ -86,14 +86,14 @@ async fn event(
     let event_type = match asked {
         Some(asked) => asked,
         None => {
-            let own = registry.types_matching(workspace, settings.events.iter().cloned()).await?;
+            let own = registry.types.matching(workspace, settings.events.iter().cloned()).await?;
             sample::default_type(&settings.events, &own).ok_or(ApiError::Internal)?
         }
     };
     let is_built_in = catalogue::find(event_type.as_str()).is_some();
     let own = if is_built_in { None } else { own(registry, workspace, &event_type).await? };
     let is_known = own.is_some() || is_built_in;
-    let known = if is_known { Vec::new() } else { registry.some_type_names(workspace).await? };
+    let known = if is_known { Vec::new() } else { registry.types.some_names(workspace).await? };
     let now = clock::now();
     let id = EventId::new(now, &random::bytes()?);
     Ok(sample::event(&event_type, own.as_ref(), &known, id, workspace.clone(), now)?)
@@ -105,7 +105,7 @@ async fn own(
     event_type: &EventType,
 ) -> Result<Option<OwnEventType>, ApiError> {
     let key = (workspace.clone(), event_type.clone());
-    Ok(registry.types_by_name([key.clone()]).await.one(&key)?)
+    Ok(registry.types.by_name([key.clone()]).await.one(&key)?)
 }
 
 async fn attempt(

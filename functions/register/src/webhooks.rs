@@ -64,12 +64,12 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let workspace = caller.workspace.clone();
-    let rules = registry.workspace_settings(&workspace).await?;
+    let rules = registry.workspaces.settings(&workspace).await?;
     let profile = rules.default_profile.unwrap_or(default.0);
     let Registration { settings: open, headers } = Registration::parse(&body, &policy, profile)?;
     let warnings = check_types(&registry, &workspace, &open, None, rules.catalogue).await?;
     let secret = new_secret()?;
-    let key = WebhookKey { workspace, id: registry.next_webhook_id().await? };
+    let key = WebhookKey { workspace, id: registry.webhooks.next_id().await? };
     let secrets = Secrets::new(keys.seal_secret(&key, &secret).await?);
     let headers = keys.seal_headers(&key, &headers).await?;
     let settings = sealed(&keys, &key, open.clone()).await?;
@@ -83,7 +83,7 @@ pub(crate) async fn create(
         updated_at: now,
         health: Health::default(),
     };
-    match registry.insert_webhook(&webhook, most.0).await? {
+    match registry.webhooks.insert(&webhook, most.0).await? {
         Written::Done => {}
         Written::Refused(invalid) => return Err(invalid.into()),
         Written::Stale => return Err(ApiError::Conflict),
@@ -101,7 +101,7 @@ pub(crate) async fn list(
     State(keys): State<Keys>,
     Query(Page { limit, after }): Query<Page<WebhookId>>,
 ) -> Result<Response, ApiError> {
-    let page = registry.webhooks_page(&caller.workspace, limit, after).await?;
+    let page = registry.webhooks.page(&caller.workspace, limit, after).await?;
     let wanted: Vec<_> = page.items.iter().map(|webhook| webhook.key.clone()).collect();
     let mut lanes = deliveries.lanes.get_all(&wanted).await;
     if !lanes.unread.is_empty() {
@@ -137,11 +137,11 @@ pub(crate) async fn change(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let request = ChangeRequest::parse(&body, &policy)?;
-    let rules = registry.workspace_settings(&key.workspace).await?;
+    let rules = registry.workspaces.settings(&key.workspace).await?;
     let profile = rules.default_profile.unwrap_or(default.0);
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) = registry.webhook(&key).await?.ok_or(WebhookId::MISSING)?;
+        let (webhook, revision) = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
         let was = Subscription::of(&webhook);
         let Change { mut settings, headers, enables } =
             request.applied_to(&webhook.settings, profile)?;
@@ -164,7 +164,7 @@ pub(crate) async fn change(
         let health = if afresh { Health::default() } else { webhook.health };
         let changed = Webhook { settings, headers, updated_at: clock::now(), health, ..webhook };
         let changed = resealed(&keys, changed).await;
-        match registry.change_webhook(&changed, revision, &was, afresh).await? {
+        match registry.webhooks.change(&changed, revision, &was, afresh).await? {
             Written::Done => {
                 let lane = turns.nudge(&key).await;
                 let shown = shown(&keys, changed).await;
@@ -192,7 +192,7 @@ pub(crate) async fn rotate(
     let lane = deliveries.lanes.get(&key).await?;
     let mut sealed = None;
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) = registry.webhook(&key).await?.ok_or(WebhookId::MISSING)?;
+        let (webhook, revision) = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
@@ -206,7 +206,7 @@ pub(crate) async fn rotate(
         let rotated = resealed(&keys, Webhook { secrets, ..webhook }).await;
         let subscription = Subscription::of(&rotated);
         if let Written::Done =
-            registry.change_webhook(&rotated, revision, &subscription, false).await?
+            registry.webhooks.change(&rotated, revision, &subscription, false).await?
         {
             tracing::info!("rotated a secret");
             return Ok(with_secret(&shown(&keys, rotated).await, &lane, &secret));
@@ -226,7 +226,7 @@ pub(crate) async fn remove(
     State(registry): State<Registry>,
     State(turns): State<Turns>,
 ) -> Result<Response, ApiError> {
-    if let Written::Stale = registry.delete_webhook(&key).await? {
+    if let Written::Stale = registry.webhooks.delete(&key).await? {
         return Err(WebhookId::MISSING);
     }
     turns.nudge(&key).await;
@@ -318,17 +318,17 @@ async fn check_types(
     old: Option<&Settings>,
     catalogue: Catalogue,
 ) -> Result<Vec<Invalid>, ApiError> {
-    let mut known = registry.types_matching(workspace, settings.new_patterns(old, &[])).await?;
+    let mut known = registry.types.matching(workspace, settings.new_patterns(old, &[])).await?;
     if catalogue == Catalogue::Open {
         let patterns = settings.new_patterns(old, &known);
-        known.extend(registry.published_matching(workspace, patterns).await?);
+        known.extend(registry.published.matching(workspace, patterns).await?);
     }
     if settings.new_patterns(old, &known).is_empty() {
         return Ok(Vec::new());
     }
-    let mut similar = registry.some_type_names(workspace).await?;
+    let mut similar = registry.types.some_names(workspace).await?;
     if catalogue == Catalogue::Open {
-        similar.extend(registry.some_published_names(workspace).await?);
+        similar.extend(registry.published.some_names(workspace).await?);
     }
     let mut unknown = settings.unknown_types(old, &known, &similar);
     match catalogue {

@@ -15,7 +15,7 @@ pub(crate) async fn show(
     State(registry): State<Registry>,
     State(default): State<DefaultProfile>,
 ) -> Result<Response, ApiError> {
-    let settings = registry.workspace_settings(&caller.workspace).await?;
+    let settings = registry.workspaces.settings(&caller.workspace).await?;
     let answer = WorkspaceAnswer::of(&caller.workspace, settings, default.0);
     Ok(success(StatusCode::OK, answer))
 }
@@ -27,9 +27,9 @@ pub(crate) async fn change(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     for _ in 0..CHANGE_TRIES {
-        let read = registry.workspace_settings(&caller.workspace).await?;
+        let read = registry.workspaces.settings(&caller.workspace).await?;
         let changed = read.changed_by(&body)?;
-        if registry.change_workspace_settings(&caller.workspace, &read, &changed).await? {
+        if registry.workspaces.change_settings(&caller.workspace, &read, &changed).await? {
             tracing::info!("changed the settings of a workspace");
             let answer = WorkspaceAnswer::of(&caller.workspace, changed, default.0);
             return Ok(success(StatusCode::OK, answer));

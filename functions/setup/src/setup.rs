@@ -157,7 +157,8 @@ impl Setup {
         );
         let info = first_key(&key, properties.workspace, clock::now());
         self.registry
-            .insert_key(&key.hash(), &info)
+            .keys
+            .insert(&key.hash(), &info)
             .await
             .context("the first key can't be stored")?;
         tracing::info!(key.id = %info.id, workspace = %info.workspace, "stored the first API key");

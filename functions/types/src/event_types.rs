@@ -49,8 +49,8 @@ pub(crate) async fn list(
     }
     let after = after.filter(|after| catalogue::find(after.as_str()).is_none());
     let (own, published) = tokio::try_join!(
-        registry.types(&caller.workspace, room, after.as_ref()),
-        registry.published_types(&caller.workspace, room, after.as_ref()),
+        registry.types.page(&caller.workspace, room, after.as_ref()),
+        registry.published.page(&caller.workspace, room, after.as_ref()),
     )?;
     let page = merged(own, published, usize::from(room));
     for listed in page.items {
@@ -108,11 +108,11 @@ pub(crate) async fn show(
         return Ok(success(StatusCode::OK, EventTypeAnswer::built_in(built_in)?));
     }
     let key = (caller.workspace.clone(), EventType::parse(name).map_err(|_| NO_TYPE)?);
-    if let Some(own) = registry.types_by_name([key.clone()]).await.one(&key)? {
+    if let Some(own) = registry.types.by_name([key.clone()]).await.one(&key)? {
         return Ok(success(StatusCode::OK, EventTypeAnswer::own(own)?));
     }
     let (workspace, name) = key;
-    if registry.is_published(&workspace, &name).await? {
+    if registry.published.contains(&workspace, &name).await? {
         return Ok(success(StatusCode::OK, EventTypeAnswer::published(&name)));
     }
     Err(NO_TYPE)
@@ -126,7 +126,7 @@ pub(crate) async fn put(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let own = checks.run(move || OwnEventType::parse(&name, &body)).await??;
-    match registry.put_type(&caller.workspace, &own, MAX_TYPES).await? {
+    match registry.types.put(&caller.workspace, &own, MAX_TYPES).await? {
         Written::Done => {}
         Written::Refused(invalid) => return Err(invalid.into()),
         Written::Stale => return Err(ApiError::Conflict),
@@ -144,8 +144,8 @@ pub(crate) async fn remove(
 ) -> Result<Response, ApiError> {
     let name = EventType::parse(name).map_err(|_| NO_TYPE)?;
     // One of the workspace's that got the name of a built-in type later can go.
-    let was_own = registry.delete_type(&caller.workspace, &name).await?;
-    let was_published = registry.forget_published(&caller.workspace, &name).await?;
+    let was_own = registry.types.delete(&caller.workspace, &name).await?;
+    let was_published = registry.published.forget(&caller.workspace, &name).await?;
     if !was_own && !was_published {
         not_built_in(&name)?;
         return Err(NO_TYPE);

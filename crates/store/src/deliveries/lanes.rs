@@ -54,7 +54,7 @@ impl Lanes {
         wanted: &[WebhookKey],
     ) -> (Found<WebhookKey, Webhook>, Found<WebhookKey, Lane>) {
         let webhooks = Reading {
-            table: &registry.table,
+            table: &registry.webhooks.table,
             consistent: true,
             attributes: &[],
             read: read_webhook,

@@ -12,11 +12,10 @@ use posthaste_domain::{
     },
 };
 
-use super::Registry;
 use crate::{
     StoreError,
     item::{EXPIRES_AT, Item, key, number},
-    table::Outcome,
+    table::{Outcome, Table},
     write::{Condition, Update},
 };
 
@@ -49,6 +48,12 @@ impl Bucket {
             Self::PublishingCalls(workspace) => key(format!("calls#{workspace}"), "publishing"),
         }
     }
+}
+
+/// The buckets of all limits.
+#[derive(Debug, Clone)]
+pub struct Buckets {
+    pub(super) table: Table,
 }
 
 /// A way of taking tokens.
@@ -94,13 +99,13 @@ impl Take {
     }
 }
 
-impl Registry {
+impl Buckets {
     /// Takes as many tokens as are asked for, or none of them. A function that dies leaves its
     /// tokens unused.
     ///
     /// If the next free token lies ahead, an update adds to it, however many do so at the same
     /// time. If it is past, it begins anew, on the condition that nobody else has done so.
-    pub async fn take_tokens(
+    pub async fn take(
         &self,
         bucket: &Bucket,
         limit: Limit,
@@ -110,7 +115,7 @@ impl Registry {
         let Question { least, most } = asked;
         let mut take = Take::Further(most);
         for _ in 0..TRIES {
-            let seen = match self.take(bucket, limit, take, now).await? {
+            let seen = match self.take_once(bucket, limit, take, now).await? {
                 Taken::Until(next) => {
                     let count = take.count();
                     return Ok(Grant::Tokens { first: next - limit.interval() * count, count });
@@ -130,7 +135,7 @@ impl Registry {
 
     /// Takes tokens that have been used already, whether the bucket has them or not, and says when
     /// its next one is free.
-    pub async fn owe_tokens(
+    pub async fn owe(
         &self,
         bucket: &Bucket,
         limit: Limit,
@@ -139,7 +144,7 @@ impl Registry {
     ) -> Result<Timestamp, StoreError> {
         let mut take = Take::Owed(count);
         for _ in 0..TRIES {
-            let seen = match self.take(bucket, limit, take, now).await? {
+            let seen = match self.take_once(bucket, limit, take, now).await? {
                 Taken::Until(next) => return Ok(next),
                 Taken::Not(seen) => seen,
             };
@@ -149,7 +154,7 @@ impl Registry {
         Err(StoreError::Contended { operation: "UpdateItem" })
     }
 
-    async fn take(
+    async fn take_once(
         &self,
         bucket: &Bucket,
         limit: Limit,

@@ -9,11 +9,11 @@ use posthaste_domain::{
     webhook::Webhook,
 };
 
-use super::{Registry, webhooks::webhook_key};
+use super::webhooks::webhook_key;
 use crate::{
     StoreError,
     item::{Item, number, text},
-    table::Outcome,
+    table::{Outcome, Table},
     write::{Condition, Update},
 };
 
@@ -45,7 +45,13 @@ const ENDED_BY_SUCCESS: [&str; 8] = [
     "closings",
 ];
 
-impl Registry {
+/// The health of all webhooks.
+#[derive(Debug, Clone)]
+pub struct Healths {
+    pub(super) table: Table,
+}
+
+impl Healths {
     /// Counts a failure. Answers the health that counts it; none where the webhook is gone.
     pub async fn count_failure(
         &self,

@@ -6,20 +6,25 @@ use posthaste_domain::{
     id::Entropy,
 };
 
-use super::Registry;
 use crate::{
     StoreError,
     item::{EXPIRES_AT, Item, key, number, text},
-    table::Outcome,
+    table::{Outcome, Table},
     write::{Condition, Update},
 };
 
-impl Registry {
+/// The calls that have an idempotency key.
+#[derive(Debug, Clone)]
+pub struct KeyedCalls {
+    pub(super) table: Table,
+}
+
+impl KeyedCalls {
     /// Writes down that a call with a key starts, and returns the call that counts: this one, or an
     /// earlier one that has the key still. DynamoDB deletes what has expired late, so an expired
     /// call is replaced here. When the SDK repeats this because the answer got lost, it finds its
     /// own call, which is the same as this one.
-    pub async fn start_call(
+    pub async fn start(
         &self,
         workspace: &Workspace,
         key: &IdempotencyKey,
@@ -35,7 +40,7 @@ impl Registry {
     }
 
     /// The call that has a key, if there is one, read strongly consistently.
-    pub async fn started_call(
+    pub async fn started(
         &self,
         workspace: &Workspace,
         key: &IdempotencyKey,

@@ -6,19 +6,26 @@ use posthaste_domain::{
     id::KeyId,
 };
 
-use super::{List, Registry, partition};
+use super::{List, partition};
 use crate::{
     Page, StoreError,
     item::{Item, json, key, text},
+    table::Table,
     write::Write,
 };
 
 const SK_PREFIX: &str = "key#";
 
-impl Registry {
+/// The API keys of all workspaces.
+#[derive(Debug, Clone)]
+pub struct ApiKeys {
+    pub(super) table: Table,
+}
+
+impl ApiKeys {
     /// Stores a key under its hash and in its workspace's list. Storing the same key again changes
     /// nothing.
-    pub async fn insert_key(&self, hash: &KeyHash, info: &KeyInfo) -> Result<(), StoreError> {
+    pub async fn insert(&self, hash: &KeyHash, info: &KeyInfo) -> Result<(), StoreError> {
         let by_hash = hash_key(hash).with("info", json(info)?);
         let listed = list_key(&info.workspace, info.id)
             .with("info", json(info)?)
@@ -28,23 +35,25 @@ impl Registry {
 
     /// Reads what is known of the key with this hash, strongly consistently: a deleted key is
     /// refused from then on.
-    pub async fn key(&self, hash: &KeyHash) -> Result<Option<KeyInfo>, StoreError> {
+    pub async fn get(&self, hash: &KeyHash) -> Result<Option<KeyInfo>, StoreError> {
         self.table.get(hash_key(hash)).await?.as_ref().map(read).transpose()
     }
 
     /// A page of a workspace's keys, by the time they were made.
-    pub async fn keys_page(
+    pub async fn page(
         &self,
         workspace: &Workspace,
         limit: u16,
         after: Option<KeyId>,
     ) -> Result<Page<KeyInfo, KeyId>, StoreError> {
         let start = after.map(|id| list_key(workspace, id));
-        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |info| info.id).await
+        List { workspace, prefix: SK_PREFIX, start, limit }
+            .page(&self.table, read, |info| info.id)
+            .await
     }
 
     /// The key with this id, and its hash, if the workspace has one, read strongly consistently.
-    pub async fn listed_key(
+    pub async fn listed(
         &self,
         workspace: &Workspace,
         id: KeyId,
@@ -54,7 +63,7 @@ impl Registry {
     }
 
     /// Deletes a key. Deleting one that is gone changes nothing.
-    pub async fn delete_key(&self, info: &KeyInfo, hash: &KeyHash) -> Result<(), StoreError> {
+    pub async fn delete(&self, info: &KeyInfo, hash: &KeyHash) -> Result<(), StoreError> {
         let listed = list_key(&info.workspace, info.id);
         self.table
             .transact_whole(&[Write::Delete(hash_key(hash), vec![]), Write::Delete(listed, vec![])])

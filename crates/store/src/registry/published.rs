@@ -10,24 +10,27 @@ use posthaste_domain::{
     event::event_type::{EventPattern, EventType},
 };
 
-use super::{
-    Registry,
-    types::{OwnType, SK_PREFIX, SUGGESTED_FROM, beginning, first_of_each, name_of},
-};
+use super::types::{OwnType, SK_PREFIX, SUGGESTED_FROM, beginning, first_of_each, name_of};
 use crate::{
     Page, StoreError, batch,
     item::{EXPIRES_AT, Item, key, number},
-    table::{Answer, Range, Transacted},
+    table::{Answer, Range, Table, Transacted},
     write::{Condition, Write},
 };
 
 /// A type is listed for so long after an event of it was noted.
 const LISTED_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-impl Registry {
+/// The event types of which each workspace has published events.
+#[derive(Debug, Clone)]
+pub struct PublishedTypes {
+    pub(super) table: Table,
+}
+
+impl PublishedTypes {
     /// Notes that events of these types, which are distinct, were published. Returns the places of
     /// those that may not be noted.
-    pub async fn note_published(
+    pub async fn note(
         &self,
         types: &[OwnType],
         now: Timestamp,
@@ -41,14 +44,14 @@ impl Registry {
 
     /// A page of the types of which events were published, by name. The built-in types are not
     /// among them; those of the workspace's own are.
-    pub async fn published_types(
+    pub async fn page(
         &self,
         workspace: &Workspace,
         limit: u16,
         after: Option<&EventType>,
     ) -> Result<Page<EventType, EventType>, StoreError> {
         let after = after.map(|name| published_key(workspace, name));
-        let answer = self.published(workspace, "", i32::from(limit), after).await?;
+        let answer = self.beginning_with(workspace, "", i32::from(limit), after).await?;
         let items = answer.items.iter().map(name_of).collect::<Result<Vec<_>, _>>()?;
         let next = answer.next.as_ref().map(name_of).transpose()?;
         Ok(Page { items, next })
@@ -56,28 +59,25 @@ impl Registry {
 
     /// For each of these patterns the first type that it matches, by name, of which events were
     /// published.
-    pub async fn published_matching(
+    pub async fn matching(
         &self,
         workspace: &Workspace,
         patterns: impl IntoIterator<Item = EventPattern>,
     ) -> Result<Vec<EventType>, StoreError> {
         let first = patterns.into_iter().map(async |pattern| {
-            let names = self.published_names(workspace, &beginning(&pattern), 1).await?;
+            let names = self.names(workspace, &beginning(&pattern), 1).await?;
             Ok::<_, StoreError>(names.into_iter().find(|name| pattern.matches(name)))
         });
         first_of_each(first).await
     }
 
     /// Some names of types of which events were published, to suggest one of.
-    pub async fn some_published_names(
-        &self,
-        workspace: &Workspace,
-    ) -> Result<Vec<EventType>, StoreError> {
-        self.published_names(workspace, "", SUGGESTED_FROM).await
+    pub async fn some_names(&self, workspace: &Workspace) -> Result<Vec<EventType>, StoreError> {
+        self.names(workspace, "", SUGGESTED_FROM).await
     }
 
     /// Returns whether events of this type were published.
-    pub async fn is_published(
+    pub async fn contains(
         &self,
         workspace: &Workspace,
         name: &EventType,
@@ -86,7 +86,7 @@ impl Registry {
     }
 
     /// Forgets that events of this type were published. Returns false if that is not known.
-    pub async fn forget_published(
+    pub async fn forget(
         &self,
         workspace: &Workspace,
         name: &EventType,
@@ -97,17 +97,17 @@ impl Registry {
     }
 
     /// The published types whose names begin so, at most so many.
-    async fn published_names(
+    async fn names(
         &self,
         workspace: &Workspace,
         beginning: &str,
         most: i32,
     ) -> Result<Vec<EventType>, StoreError> {
-        let answer = self.published(workspace, beginning, most, None).await?;
+        let answer = self.beginning_with(workspace, beginning, most, None).await?;
         answer.items.iter().map(name_of).collect()
     }
 
-    async fn published(
+    async fn beginning_with(
         &self,
         workspace: &Workspace,
         beginning: &str,

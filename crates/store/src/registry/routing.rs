@@ -16,12 +16,12 @@ use posthaste_domain::{
     webhook::key::WebhookKey,
 };
 
-use super::Registry;
+use super::Webhooks;
 use crate::{
     StoreError,
     batch::{self, Found, Reading},
     item::{Item, json, key, number, text},
-    table::Transacted,
+    table::{Table, Transacted},
     write::{Condition, Write},
 };
 
@@ -53,7 +53,13 @@ struct ReadRoot {
     revision: Option<u64>,
 }
 
-impl Registry {
+/// The routing indexes of all workspaces.
+#[derive(Debug, Clone)]
+pub struct RoutingIndex {
+    pub(super) table: Table,
+}
+
+impl RoutingIndex {
     /// The roots of those of these workspaces that have an index, read strongly with as few calls
     /// as possible.
     pub async fn roots(
@@ -74,7 +80,9 @@ impl Registry {
             Reading { table: &self.table, consistent: true, attributes: &[PAGE], read: read_page };
         batch::get(reading, keys).await
     }
+}
 
+impl Webhooks {
     /// Carries out the write of a webhook, whose subscription is then this one, together with the
     /// change of the index. `most` is how many webhooks the workspace may have.
     pub(super) async fn write_with_index(
@@ -90,6 +98,7 @@ impl Registry {
             let around: Vec<PageKey> =
                 read.root.around(*id).map(|hash| (workspace.clone(), hash.to_owned())).collect();
             let pages: HashMap<String, Page> = self
+                .routing
                 .pages(around)
                 .await
                 .items
@@ -128,7 +137,7 @@ impl Registry {
                 revision: Some(item.number("revision")?),
             });
         }
-        let all = self.webhooks(workspace).await?;
+        let all = self.all(workspace).await?;
         if let Some(id) = all.unreadable.first() {
             // An index without it would keep events from it.
             return Err(StoreError::Corrupt { key: id.to_string(), attribute: "settings" });

@@ -2,30 +2,33 @@
 
 use posthaste_domain::{access::workspace::Workspace, webhook::defaults::WorkspaceSettings};
 
-use super::{Registry, partition};
+use super::partition;
 use crate::{
     StoreError,
     batch::{self, Found, Reading},
     item::{Item, json, key},
-    table::Outcome,
+    table::{Outcome, Table},
     write::Condition,
 };
 
 const SETTINGS: &str = "settings";
 
-impl Registry {
+/// The settings of all workspaces.
+#[derive(Debug, Clone)]
+pub struct Workspaces {
+    pub(super) table: Table,
+}
+
+impl Workspaces {
     /// The settings of a workspace, read strongly consistently. One that has never changed them has
     /// the defaults.
-    pub async fn workspace_settings(
-        &self,
-        workspace: &Workspace,
-    ) -> Result<WorkspaceSettings, StoreError> {
+    pub async fn settings(&self, workspace: &Workspace) -> Result<WorkspaceSettings, StoreError> {
         let item = self.table.get(settings_key(workspace)).await?;
         item.as_ref().map_or(Ok(WorkspaceSettings::default()), read)
     }
 
     /// The settings of those of these workspaces that have changed them.
-    pub async fn settings_of_workspaces(
+    pub async fn settings_of(
         &self,
         workspaces: impl IntoIterator<Item = Workspace>,
     ) -> Found<Workspace, WorkspaceSettings> {
@@ -39,7 +42,7 @@ impl Registry {
     }
 
     /// Replaces the settings that were `read`. Returns false if they are others by now.
-    pub async fn change_workspace_settings(
+    pub async fn change_settings(
         &self,
         workspace: &Workspace,
         read: &WorkspaceSettings,

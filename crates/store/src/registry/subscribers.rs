@@ -7,8 +7,8 @@ use posthaste_domain::{
 };
 
 use super::{
-    Registry,
-    webhooks::{SK_PREFIX, id_of, webhook_key},
+    beginning_with,
+    webhooks::{SK_PREFIX, Webhooks, id_of, webhook_key},
 };
 use crate::{
     StoreError,
@@ -29,7 +29,7 @@ pub struct Subscribers {
     pub read_units: f64,
 }
 
-impl Registry {
+impl Webhooks {
     /// The webhooks of a workspace after this one, as many as one call reads, strongly
     /// consistently. Neither their secrets nor their headers are fetched.
     pub async fn subscribers(
@@ -38,8 +38,7 @@ impl Registry {
         after: Option<WebhookId>,
     ) -> Result<Subscribers, StoreError> {
         let start = after.map(|id| webhook_key(&WebhookKey { workspace: workspace.clone(), id }));
-        let query = self
-            .beginning_with(workspace, SK_PREFIX, start)
+        let query = beginning_with(&self.table, workspace, SK_PREFIX, start)
             .projection_expression("pk, sk, settings, createdAt")
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = Answer::to(query).await?;

@@ -5,7 +5,10 @@
 use aws_sdk_dynamodb::types::Select;
 use posthaste_domain::access::workspace::Workspace;
 
-use super::{Registry, types::SK_PREFIX};
+use super::{
+    beginning_with,
+    types::{OwnTypes, SK_PREFIX},
+};
 use crate::{
     StoreError,
     item::{Item, key, number},
@@ -36,15 +39,16 @@ pub(super) enum Counted {
     Overtaken,
 }
 
-impl Registry {
-    pub(super) async fn type_count(&self, workspace: &Workspace) -> Result<TypeCount, StoreError> {
+impl OwnTypes {
+    pub(super) async fn count(&self, workspace: &Workspace) -> Result<TypeCount, StoreError> {
         if let Some(item) = self.table.get(count_key(workspace)).await? {
             return Ok(TypeCount { types: item.number(COUNT)?, kept: true });
         }
         let mut types = 0;
         let mut start = None;
         loop {
-            let query = self.beginning_with(workspace, SK_PREFIX, start).select(Select::Count);
+            let query =
+                beginning_with(&self.table, workspace, SK_PREFIX, start).select(Select::Count);
             let answer = Answer::to(query).await?;
             types += answer.count;
             start = answer.next;

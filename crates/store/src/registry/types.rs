@@ -8,7 +8,7 @@ use posthaste_domain::{
 };
 
 use super::{
-    List, Registry, Written, partition,
+    List, Written, beginning_with, partition,
     routing::wait_after,
     type_count::{Counted, TRIES},
 };
@@ -16,7 +16,7 @@ use crate::{
     Page, StoreError,
     batch::{self, Found, Reading},
     item::{Item, SK, json, key},
-    table::{Answer, Outcome},
+    table::{Answer, Outcome, Table},
     write::{Condition, Write},
 };
 
@@ -30,10 +30,16 @@ pub(super) const SUGGESTED_FROM: i32 = 1000;
 /// One type of one workspace.
 pub type OwnType = (Workspace, EventType);
 
-impl Registry {
+/// The event types of their own that workspaces have.
+#[derive(Debug, Clone)]
+pub struct OwnTypes {
+    pub(super) table: Table,
+}
+
+impl OwnTypes {
     /// Stores a type of a workspace's own, or replaces it. `most` is how many the workspace may
     /// have.
-    pub async fn put_type(
+    pub async fn put(
         &self,
         workspace: &Workspace,
         own: &OwnEventType,
@@ -46,7 +52,7 @@ impl Registry {
             {
                 return Ok(Written::Done);
             }
-            let read = self.type_count(workspace).await?;
+            let read = self.count(workspace).await?;
             if read.types >= most {
                 return Ok(Written::Refused(own_type::too_many(most)));
             }
@@ -60,13 +66,13 @@ impl Registry {
     }
 
     /// Deletes a type. False when there is none.
-    pub async fn delete_type(
+    pub async fn delete(
         &self,
         workspace: &Workspace,
         name: &EventType,
     ) -> Result<bool, StoreError> {
         for attempt in 1..=TRIES {
-            let read = self.type_count(workspace).await?;
+            let read = self.count(workspace).await?;
             let delete = Write::Delete(type_key(workspace, name), vec![Condition::some_item()]);
             match self.write_counted(workspace, delete, read, read.types.saturating_sub(1)).await? {
                 Counted::Done => return Ok(true),
@@ -78,7 +84,7 @@ impl Registry {
     }
 
     /// Those of these types that exist.
-    pub async fn types_by_name(
+    pub async fn by_name(
         &self,
         wanted: impl IntoIterator<Item = OwnType>,
     ) -> Found<OwnType, OwnEventType> {
@@ -91,21 +97,22 @@ impl Registry {
     }
 
     /// A page of a workspace's types, by name.
-    pub async fn types(
+    pub async fn page(
         &self,
         workspace: &Workspace,
         limit: u16,
         after: Option<&EventType>,
     ) -> Result<Page<OwnEventType, EventType>, StoreError> {
         let start = after.map(|name| type_key(workspace, name));
-        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |own| own.name.clone())
+        List { workspace, prefix: SK_PREFIX, start, limit }
+            .page(&self.table, read, |own| own.name.clone())
             .await
     }
 
     /// For each of these patterns the first type of the workspace that it matches, by name, if
     /// there is one. Reading a type costs what it costs with its schema, so it reads no more than
     /// one for each pattern.
-    pub async fn types_matching(
+    pub async fn matching(
         &self,
         workspace: &Workspace,
         patterns: impl IntoIterator<Item = EventPattern>,
@@ -119,10 +126,7 @@ impl Registry {
 
     /// Some names of a workspace's types, to suggest one of: those that one call reads, a megabyte
     /// of types.
-    pub async fn some_type_names(
-        &self,
-        workspace: &Workspace,
-    ) -> Result<Vec<EventType>, StoreError> {
+    pub async fn some_names(&self, workspace: &Workspace) -> Result<Vec<EventType>, StoreError> {
         self.names(workspace, "", SUGGESTED_FROM).await
     }
 
@@ -132,7 +136,8 @@ impl Registry {
         beginning: &str,
         most: i32,
     ) -> Result<Vec<EventType>, StoreError> {
-        let query = self.beginning_with(workspace, &format!("{SK_PREFIX}{beginning}"), None);
+        let query =
+            beginning_with(&self.table, workspace, &format!("{SK_PREFIX}{beginning}"), None);
         let answer = Answer::to(query.projection_expression(SK).limit(most)).await?;
         answer.items.iter().map(name_of).collect()
     }

@@ -6,17 +6,24 @@ use posthaste_domain::{
     webhook::{Settings, Webhook, key::WebhookKey},
 };
 
-use super::{List, Registry, Written, health, partition};
+use super::{List, RoutingIndex, Written, beginning_with, health, partition};
 use crate::{
     Page, StoreError,
     item::{Item, PK, SK, json, key, number, text},
-    table::Answer,
+    table::{Answer, Table},
     write::{Condition, Update, Write},
 };
 
-/// The webhooks of a workspace.
-#[derive(Debug, Clone, Default)]
+/// The webhooks of all workspaces. Each is written together with what the routing index says of it.
+#[derive(Debug, Clone)]
 pub struct Webhooks {
+    pub(crate) table: Table,
+    pub(super) routing: RoutingIndex,
+}
+
+/// All webhooks of one workspace.
+#[derive(Debug, Clone, Default)]
+pub struct AllWebhooks {
     /// Those that could be read, by id.
     pub webhooks: Vec<Webhook>,
     /// Those whose item is not what this version writes. Why is in the log.
@@ -29,10 +36,10 @@ pub struct Revision(u64);
 
 pub(super) const SK_PREFIX: &str = "webhook#";
 
-impl Registry {
+impl Webhooks {
     /// The next id. Numbers may be left out, when a registration dies before its webhook is stored,
     /// but never come twice.
-    pub async fn next_webhook_id(&self) -> Result<WebhookId, StoreError> {
+    pub async fn next_id(&self) -> Result<WebhookId, StoreError> {
         let update = Update::at(key("counter", "webhook")).add("value", number(1));
         let counter = self.table.update_and_read(update, ReturnValue::UpdatedNew).await?.item();
         counter.number("value").map(WebhookId)
@@ -40,11 +47,7 @@ impl Registry {
 
     /// Stores a new webhook. Never over another one; when the SDK repeats a call whose answer got
     /// lost, it finds its own item. `most` is how many webhooks the workspace may have.
-    pub async fn insert_webhook(
-        &self,
-        webhook: &Webhook,
-        most: usize,
-    ) -> Result<Written, StoreError> {
+    pub async fn insert(&self, webhook: &Webhook, most: usize) -> Result<Written, StoreError> {
         let is_ours = Condition::Is("secrets", json(&webhook.secrets)?);
         let conditions = vec![Condition::Any(vec![Condition::no_item(), is_ours])];
         let put = Write::Put(write(webhook, Revision(1))?, conditions);
@@ -54,7 +57,7 @@ impl Registry {
 
     /// Changes the version that was read, and forgets what its endpoint did if `afresh`. `was` is
     /// what it subscribed to.
-    pub async fn change_webhook(
+    pub async fn change(
         &self,
         webhook: &Webhook,
         read: Revision,
@@ -84,7 +87,7 @@ impl Registry {
     }
 
     /// One webhook, read strongly consistently.
-    pub async fn webhook(
+    pub async fn get(
         &self,
         webhook: &WebhookKey,
     ) -> Result<Option<(Webhook, Revision)>, StoreError> {
@@ -94,11 +97,12 @@ impl Registry {
 
     /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an
     /// event gets that event.
-    pub async fn webhooks(&self, workspace: &Workspace) -> Result<Webhooks, StoreError> {
-        let mut all = Webhooks::default();
+    pub async fn all(&self, workspace: &Workspace) -> Result<AllWebhooks, StoreError> {
+        let mut all = AllWebhooks::default();
         let mut start = None;
         loop {
-            let answer = Answer::to(self.beginning_with(workspace, SK_PREFIX, start)).await?;
+            let answer =
+                Answer::to(beginning_with(&self.table, workspace, SK_PREFIX, start)).await?;
             for item in &answer.items {
                 match read(item) {
                     Ok(webhook) => all.webhooks.push(webhook),
@@ -116,21 +120,20 @@ impl Registry {
     }
 
     /// A page of a workspace's webhooks, by id.
-    pub async fn webhooks_page(
+    pub async fn page(
         &self,
         workspace: &Workspace,
         limit: u16,
         after: Option<WebhookId>,
     ) -> Result<Page<Webhook, WebhookId>, StoreError> {
         let start = after.map(|id| webhook_key(&WebhookKey { workspace: workspace.clone(), id }));
-        self.page(List { workspace, prefix: SK_PREFIX, start, limit }, read, |webhook| {
-            webhook.key.id
-        })
-        .await
+        List { workspace, prefix: SK_PREFIX, start, limit }
+            .page(&self.table, read, |webhook| webhook.key.id)
+            .await
     }
 
     /// Deletes a webhook; stale where there is none.
-    pub async fn delete_webhook(&self, webhook: &WebhookKey) -> Result<Written, StoreError> {
+    pub async fn delete(&self, webhook: &WebhookKey) -> Result<Written, StoreError> {
         let delete = Write::Delete(webhook_key(webhook), vec![Condition::some_item()]);
         self.write_with_index(webhook, None, usize::MAX, delete).await
     }

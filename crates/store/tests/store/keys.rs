@@ -29,14 +29,15 @@ async fn keys_come_in_pages() {
             created_at: now,
         };
         registry
-            .insert_key(&ApiKey::new(Environment::Live, &[at; 32]).hash(), &info)
+            .keys
+            .insert(&ApiKey::new(Environment::Live, &[at; 32]).hash(), &info)
             .await
             .unwrap();
         made.push(id);
     }
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
-        let page = registry.keys_page(&workspace, 2, after).await.unwrap();
+        let page = registry.keys.page(&workspace, 2, after).await.unwrap();
         pages.push(page.items.iter().map(|info| info.id).collect::<Vec<_>>());
         after = page.next;
         if after.is_none() {

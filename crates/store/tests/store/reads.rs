@@ -179,7 +179,7 @@ async fn webhooks_are_read_a_megabyte_at_a_time_without_their_secrets() {
     }
     let (client, meter) = metered(&client);
     let registry = Registry::new(client, table::NAME);
-    let first = registry.subscribers(&workspace(), None).await.unwrap();
+    let first = registry.webhooks.subscribers(&workspace(), None).await.unwrap();
     let ids = |read: &posthaste_store::Subscribers| {
         read.subscribers.iter().map(|one| one.id.0).collect::<Vec<_>>()
     };
@@ -189,6 +189,6 @@ async fn webhooks_are_read_a_megabyte_at_a_time_without_their_secrets() {
     );
     assert_eq!(meter.taken(), (1, first.read_units));
     assert!((200.0..300.0).contains(&first.read_units), "{}", first.read_units);
-    let second = registry.subscribers(&workspace(), first.next).await.unwrap();
+    let second = registry.webhooks.subscribers(&workspace(), first.next).await.unwrap();
     assert_eq!((ids(&second), second.is_one_unreadable, second.next), (vec![4], false, None));
 }

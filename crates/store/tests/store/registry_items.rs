@@ -57,39 +57,41 @@ async fn webhooks_and_their_index() {
         webhook(3, r#"{"url":"https://example.com/","events":["order.created"],"enabled":false}"#);
     let gone = webhook(4, r#"{"url":"https://example.com/","events":["order.created"]}"#);
     for webhook in [&all, &failing, &changed, &gone] {
-        assert_eq!(registry.next_webhook_id().await.unwrap(), webhook.key.id);
-        registry.insert_webhook(webhook, 10).await.unwrap();
+        assert_eq!(registry.webhooks.next_id().await.unwrap(), webhook.key.id);
+        registry.webhooks.insert(webhook, 10).await.unwrap();
     }
-    registry.note_success(&all, at(5)).await.unwrap();
+    registry.health.note_success(&all, at(5)).await.unwrap();
     for second in 10..12 {
-        registry.count_failure(&failing, at(second)).await.unwrap();
-        registry.count_failure(&changed, at(second)).await.unwrap();
+        registry.health.count_failure(&failing, at(second)).await.unwrap();
+        registry.health.count_failure(&changed, at(second)).await.unwrap();
     }
-    registry.begin_announcing(&failing, at(10), at(12)).await.unwrap();
-    registry.note_announced(&failing, at(12)).await.unwrap();
-    registry.note_announced(&all, at(12)).await.unwrap();
-    registry.disable(&failing, Reason::Gone, None, at(20)).await.unwrap();
-    registry.note_disabling_told(&failing, at(20)).await.unwrap();
-    registry.begin_announcing(&changed, at(10), at(19)).await.unwrap();
+    registry.health.begin_announcing(&failing, at(10), at(12)).await.unwrap();
+    registry.health.note_announced(&failing, at(12)).await.unwrap();
+    registry.health.note_announced(&all, at(12)).await.unwrap();
+    registry.health.disable(&failing, Reason::Gone, None, at(20)).await.unwrap();
+    registry.health.note_disabling_told(&failing, at(20)).await.unwrap();
+    registry.health.begin_announcing(&changed, at(10), at(19)).await.unwrap();
     for second in [20, 21] {
-        let disabling = registry.disable(&changed, Reason::Failing, Some(at(10)), at(second)).await;
+        let disabling =
+            registry.health.disable(&changed, Reason::Failing, Some(at(10)), at(second)).await;
         assert_eq!(disabling.unwrap().map(|disabled| disabled.at), Some(at(20)));
     }
-    let (read, revision) = registry.webhook(&changed.key).await.unwrap().unwrap();
+    let (read, revision) = registry.webhooks.get(&changed.key).await.unwrap().unwrap();
     let renamed = Webhook {
         updated_at: at(30),
         ..webhook(3, r#"{"url":"https://example.com/","events":["a", "b"]}"#)
     };
-    registry.change_webhook(&renamed, revision, &Subscription::of(&read), true).await.unwrap();
-    let (_, revision) = registry.webhook(&all.key).await.unwrap().unwrap();
+    registry.webhooks.change(&renamed, revision, &Subscription::of(&read), true).await.unwrap();
+    let (_, revision) = registry.webhooks.get(&all.key).await.unwrap().unwrap();
     let described =
         webhook(1, r#"{"url":"https://example.com/","events":["*"],"description":"All."}"#);
     registry
-        .change_webhook(&described, revision, &Subscription::of(&described), false)
+        .webhooks
+        .change(&described, revision, &Subscription::of(&described), false)
         .await
         .unwrap();
-    registry.delete_webhook(&gone.key).await.unwrap();
-    assert_eq!(registry.count_failure(&gone, at(40)).await.unwrap(), None);
+    registry.webhooks.delete(&gone.key).await.unwrap();
+    assert_eq!(registry.health.count_failure(&gone, at(40)).await.unwrap(), None);
     insta::assert_snapshot!(stored(&client).await);
 }
 
@@ -106,28 +108,29 @@ async fn keys_types_calls_and_buckets() {
     };
     let hash = |nth: u8| ApiKey::new(Environment::Live, &[nth; 32]).hash();
     for (nth, name) in [(1, Some("ours")), (2, None), (3, None)] {
-        registry.insert_key(&hash(nth), &info(nth, name)).await.unwrap();
+        registry.keys.insert(&hash(nth), &info(nth, name)).await.unwrap();
     }
-    registry.delete_key(&info(3, None), &hash(3)).await.unwrap();
+    registry.keys.delete(&info(3, None), &hash(3)).await.unwrap();
     for name in ["order.lost", "order.found", "order.lost"] {
         let own = OwnEventType::parse(name, br#"{"schema":{"type":"object"}}"#).unwrap();
-        registry.put_type(&workspace(), &own, 10).await.unwrap();
+        registry.types.put(&workspace(), &own, 10).await.unwrap();
     }
     let key = |name: &[u8]| IdempotencyKey::parse(name).unwrap();
     let started = KeyedCall::start(b"{}", at(0), [0xf0; 10]);
     for name in [b"one", b"two"] {
-        registry.start_call(&workspace(), &key(name), started.clone(), at(0)).await.unwrap();
+        registry.calls.start(&workspace(), &key(name), started.clone(), at(0)).await.unwrap();
     }
-    registry.mark_sent(&workspace(), &key(b"two"), &started).await.unwrap();
+    registry.calls.mark_sent(&workspace(), &key(b"two"), &started).await.unwrap();
     let publishing = Bucket::Publishing(workspace());
     let limit = Limit::of_events(10).unwrap();
     for _ in 0..2 {
         registry
-            .take_tokens(&publishing, limit, Question { least: 1, most: 5 }, at(0))
+            .buckets
+            .take(&publishing, limit, Question { least: 1, most: 5 }, at(0))
             .await
             .unwrap();
     }
     let calls = Limit::of_calls(100).unwrap();
-    registry.owe_tokens(&Bucket::Calls(workspace()), calls, 50, at(0)).await.unwrap();
+    registry.buckets.owe(&Bucket::Calls(workspace()), calls, 50, at(0)).await.unwrap();
     insta::assert_snapshot!(stored(&client).await);
 }

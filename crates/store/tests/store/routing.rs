@@ -32,9 +32,9 @@ fn webhook(id: u64, pattern: &str) -> Webhook {
 
 /// Returns what the index says, read as fan-out reads it.
 async fn index(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
-    let root = registry.roots([workspace()]).await.items.remove(&workspace()).unwrap();
+    let root = registry.routing.roots([workspace()]).await.items.remove(&workspace()).unwrap();
     let keys: Vec<_> = root.hashes().map(|hash| (workspace(), hash.to_owned())).collect();
-    let pages = registry.pages(keys.clone()).await;
+    let pages = registry.routing.pages(keys.clone()).await;
     let subscriptions =
         keys.iter().flat_map(|key| pages.items[key].subscriptions().collect::<Vec<_>>());
     let index: BTreeMap<_, _> =
@@ -45,27 +45,27 @@ async fn index(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
 
 /// Returns what the webhooks themselves say.
 async fn webhooks(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
-    let all = registry.webhooks(&workspace()).await.unwrap();
+    let all = registry.webhooks.all(&workspace()).await.unwrap();
     assert!(all.unreadable.is_empty());
     all.webhooks.iter().map(|webhook| (webhook.key.id, Subscription::of(webhook))).collect()
 }
 
 async fn change(registry: &Registry, id: u64, pattern: &str) -> Written {
-    let (read, revision) = registry.webhook(&testing::webhook_key(id)).await.unwrap().unwrap();
+    let (read, revision) = registry.webhooks.get(&testing::webhook_key(id)).await.unwrap().unwrap();
     let changed = webhook(id, pattern);
-    registry.change_webhook(&changed, revision, &Subscription::of(&read), false).await.unwrap()
+    registry.webhooks.change(&changed, revision, &Subscription::of(&read), false).await.unwrap()
 }
 
 #[tokio::test]
 async fn registering_changing_and_removing_are_in_the_index_when_they_are_answered() {
     let registry = Registry::new(table::create().await, table::NAME);
     for id in 1..=3 {
-        let written = registry.insert_webhook(&webhook(id, "order.created"), 3).await.unwrap();
+        let written = registry.webhooks.insert(&webhook(id, "order.created"), 3).await.unwrap();
         assert!(matches!(written, Written::Done));
         assert_eq!(index(&registry).await, webhooks(&registry).await);
     }
     let Written::Refused(why) =
-        registry.insert_webhook(&webhook(4, "order.created"), 3).await.unwrap()
+        registry.webhooks.insert(&webhook(4, "order.created"), 3).await.unwrap()
     else {
         panic!("the fourth of three");
     };
@@ -74,18 +74,19 @@ async fn registering_changing_and_removing_are_in_the_index_when_they_are_answer
 
     assert!(matches!(change(&registry, 2, "order.shipped").await, Written::Done));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
-    let (_, old) = registry.webhook(&testing::webhook_key(2)).await.unwrap().unwrap();
+    let (_, old) = registry.webhooks.get(&testing::webhook_key(2)).await.unwrap().unwrap();
     assert!(matches!(change(&registry, 2, "order.paid").await, Written::Done));
     let was = Subscription::of(&webhook(2, "order.shipped"));
-    let stale = registry.change_webhook(&webhook(2, "order.lost"), old, &was, false).await.unwrap();
+    let stale =
+        registry.webhooks.change(&webhook(2, "order.lost"), old, &was, false).await.unwrap();
     assert!(matches!(stale, Written::Stale));
 
     assert!(matches!(
-        registry.delete_webhook(&testing::webhook_key(1)).await.unwrap(),
+        registry.webhooks.delete(&testing::webhook_key(1)).await.unwrap(),
         Written::Done
     ));
     assert!(matches!(
-        registry.delete_webhook(&testing::webhook_key(1)).await.unwrap(),
+        registry.webhooks.delete(&testing::webhook_key(1)).await.unwrap(),
         Written::Stale
     ));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
@@ -96,7 +97,7 @@ async fn registering_changing_and_removing_are_in_the_index_when_they_are_answer
 async fn registering_again_after_a_lost_answer_leaves_one_webhook() {
     let registry = Registry::new(table::create().await, table::NAME);
     for _ in 0..2 {
-        let written = registry.insert_webhook(&webhook(1, "*"), 1).await.unwrap();
+        let written = registry.webhooks.insert(&webhook(1, "*"), 1).await.unwrap();
         assert!(matches!(written, Written::Done), "{written:?}");
     }
     assert_eq!((index(&registry).await.len(), webhooks(&registry).await.len()), (1, 1));
@@ -106,13 +107,13 @@ async fn registering_again_after_a_lost_answer_leaves_one_webhook() {
 async fn calls_at_the_same_time_are_all_in_the_index() {
     let registry = Registry::new(table::create().await, table::NAME);
     for id in 1..=10 {
-        registry.insert_webhook(&webhook(id, "order.created"), 100).await.unwrap();
+        registry.webhooks.insert(&webhook(id, "order.created"), 100).await.unwrap();
     }
     let inserts =
-        (11..=20).map(async |id| registry.insert_webhook(&webhook(id, "*"), 100).await.unwrap());
+        (11..=20).map(async |id| registry.webhooks.insert(&webhook(id, "*"), 100).await.unwrap());
     let changes = (1..=5).map(async |id| change(&registry, id, "order.paid").await);
     let removals =
-        (6..=10).map(async |id| registry.delete_webhook(&testing::webhook_key(id)).await.unwrap());
+        (6..=10).map(async |id| registry.webhooks.delete(&testing::webhook_key(id)).await.unwrap());
     let (inserted, changed, removed) =
         tokio::join!(join_all(inserts), join_all(changes), join_all(removals));
     let all = inserted.into_iter().chain(changed).chain(removed);
@@ -126,15 +127,15 @@ async fn a_workspace_whose_index_is_missing_gets_one_with_its_next_change() {
     let client = table::create().await;
     let registry = Registry::new(client.clone(), table::NAME);
     for id in 1..=3 {
-        registry.insert_webhook(&webhook(id, "order.created"), 100).await.unwrap();
+        registry.webhooks.insert(&webhook(id, "order.created"), 100).await.unwrap();
     }
     let root = [("pk", "routing#acme"), ("sk", "root")].map(|(name, value)| {
         (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned()))
     });
     client.delete_item().table_name(table::NAME).set_key(Some(root.into())).send().await.unwrap();
-    assert!(registry.roots([workspace()]).await.items.is_empty());
+    assert!(registry.routing.roots([workspace()]).await.items.is_empty());
     assert!(matches!(
-        registry.delete_webhook(&testing::webhook_key(2)).await.unwrap(),
+        registry.webhooks.delete(&testing::webhook_key(2)).await.unwrap(),
         Written::Done
     ));
     assert_eq!(index(&registry).await, webhooks(&registry).await);

@@ -23,7 +23,7 @@ fn own(name: &str) -> OwnEventType {
 
 /// The code of a type that is refused; none of one that is stored.
 async fn refused(registry: &Registry, name: &str, most: usize) -> Option<&'static str> {
-    match registry.put_type(&workspace(), &own(name), most).await.unwrap() {
+    match registry.types.put(&workspace(), &own(name), most).await.unwrap() {
         Written::Done => None,
         Written::Refused(invalid) => Some(invalid.code),
         Written::Stale => Some("stale"),
@@ -31,11 +31,11 @@ async fn refused(registry: &Registry, name: &str, most: usize) -> Option<&'stati
 }
 
 async fn delete(registry: &Registry, name: &str) -> bool {
-    registry.delete_type(&workspace(), &EventType::parse(name).unwrap()).await.unwrap()
+    registry.types.delete(&workspace(), &EventType::parse(name).unwrap()).await.unwrap()
 }
 
 async fn names(registry: &Registry) -> Vec<String> {
-    registry.some_type_names(&workspace()).await.unwrap().iter().map(ToString::to_string).collect()
+    registry.types.some_names(&workspace()).await.unwrap().iter().map(ToString::to_string).collect()
 }
 
 /// Stores a type as an earlier version does, which keeps no count.
@@ -60,7 +60,7 @@ async fn a_workspace_has_no_more_types_than_it_may_have() {
     assert_eq!(refused(&registry, "d", 3).await, None);
     assert_eq!(refused(&registry, "e", 3).await, Some("too_many_event_types"));
     let other = Workspace::parse("other").unwrap();
-    assert!(matches!(registry.put_type(&other, &own("a"), 1).await, Ok(Written::Done)));
+    assert!(matches!(registry.types.put(&other, &own("a"), 1).await, Ok(Written::Done)));
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_pattern_finds_the_first_type_that_it_matches() {
     }
     let matching = async |patterns: &[&str]| {
         let patterns = patterns.iter().map(|pattern| EventPattern::parse(pattern).unwrap());
-        let found = registry.types_matching(&workspace(), patterns).await.unwrap();
+        let found = registry.types.matching(&workspace(), patterns).await.unwrap();
         found.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(matching(&["ticket.opened", "invoice.*"]).await, ["ticket.opened", "invoice.paid"]);
