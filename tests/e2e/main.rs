@@ -48,6 +48,7 @@ mod spektr;
 mod spektr_v1;
 mod straight_to_the_queue;
 mod telemetry;
+mod test_mode;
 mod waiting;
 mod waking;
 mod webhook_calls_api;

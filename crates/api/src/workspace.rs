@@ -1,5 +1,5 @@
 use posthaste_domain::{
-    access::workspace::Workspace,
+    access::workspace::{Environment, Workspace},
     webhook::{defaults::WorkspaceSettings, profile::Profile},
 };
 use serde::Serialize;
@@ -13,8 +13,9 @@ use crate::openapi::schema;
 #[schema(as = WorkspaceDetails)]
 pub struct WorkspaceAnswer {
     /// The name of the workspace.
-    #[schema(value_type = String)]
-    pub name: Workspace,
+    pub name: String,
+    /// The environment of the API key. Each of the two has settings of its own.
+    pub environment: Environment,
     /// The settings in force.
     #[serde(flatten)]
     #[schema(value_type = schema::WorkspaceInForce, inline)]
@@ -26,7 +27,8 @@ impl WorkspaceAnswer {
     pub fn of(workspace: &Workspace, settings: WorkspaceSettings, default: Profile) -> Self {
         let default_profile = Some(settings.default_profile.unwrap_or(default));
         Self {
-            name: workspace.clone(),
+            name: workspace.name().to_owned(),
+            environment: workspace.environment(),
             settings: WorkspaceSettings { default_profile, ..settings },
         }
     }

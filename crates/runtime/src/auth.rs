@@ -17,7 +17,7 @@ use crate::{api::ApiError, door::Door};
 /// The caller, whose key exists and whose workspace has calls left.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The key's workspace: the only one that this call can touch.
+    /// The key's workspace in the key's environment: the only one that this call can touch.
     pub workspace: Workspace,
     /// The scopes of the key, which say what it may do.
     pub scopes: BTreeSet<Scope>,
@@ -99,8 +99,9 @@ where
             .filter(ApiKey::is_well_formed)
             .ok_or(ApiError::Unauthorized)?;
         let info = Door::from_ref(state).enter(&key).await?;
-        Span::current().record("workspace", display(&info.workspace));
-        Ok(Self { workspace: info.workspace, scopes: info.scopes })
+        let workspace = info.reach();
+        Span::current().record("workspace", display(&workspace));
+        Ok(Self { workspace, scopes: info.scopes })
     }
 }
 

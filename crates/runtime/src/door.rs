@@ -50,12 +50,13 @@ impl Door {
     /// Looks the key up, and counts a call of its workspace.
     pub(crate) async fn enter(&self, key: &ApiKey) -> Result<KeyInfo, ApiError> {
         let info = self.look_up(key.hash()).await?.ok_or(ApiError::Unauthorized)?;
+        let workspace = info.reach();
         // A call that nobody weighs has no place to write this down.
-        let _ = CALLER.try_with(|caller| caller.set(info.workspace.clone()));
-        self.limiter.admit(&(self.bucket)(info.workspace.clone()), 1).await.map_err(|over| {
+        let _ = CALLER.try_with(|caller| caller.set(workspace.clone()));
+        self.limiter.admit(&(self.bucket)(workspace.clone()), 1).await.map_err(|over| {
             if over.is_new {
                 tracing::info!(
-                    key.id = %info.id, workspace = %info.workspace,
+                    key.id = %info.id, %workspace,
                     "a workspace makes more calls than it may"
                 );
             }

@@ -3,7 +3,10 @@
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{KeyAnswer, List, Removed};
 use posthaste_domain::{
-    access::api_key::{ApiKey, KeyInfo, NewKey, Scope},
+    access::{
+        api_key::{ApiKey, KeyInfo, NewKey, Scope},
+        workspace::Environment,
+    },
     id::KeyId,
     input::Page,
 };
@@ -25,24 +28,27 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let asked = NewKey::parse(&body)?;
-    if asked.workspace.as_ref().is_some_and(|workspace| *workspace != caller.workspace) {
+    let environment = asked.environment_for(caller.workspace.environment())?;
+    if asked.workspace.as_ref().is_some_and(|other| other.name() != caller.workspace.name()) {
         caller.needs(Scope::WorkspacesManage)?;
     }
     if let Some(scope) = asked.beyond(&caller.scopes) {
         return Err(ApiError::Forbidden(scope));
     }
-    let key = ApiKey::new(asked.environment, &new_bytes()?);
+    let key = ApiKey::new(environment, &new_bytes()?);
     let now = clock::now();
     let info = KeyInfo {
         id: KeyId::new(now, &new_bytes()?),
-        workspace: asked.workspace.unwrap_or_else(|| caller.workspace.clone()),
+        workspace: asked
+            .workspace
+            .unwrap_or_else(|| caller.workspace.in_environment(Environment::Live)),
         name: asked.name,
         scopes: asked.scopes,
-        environment: asked.environment,
+        environment,
         created_at: now,
     };
     registry.keys.insert(&key.hash(), &info).await?;
-    tracing::info!(key.id = %info.id, key.workspace = %info.workspace, "made an API key");
+    tracing::info!(key.id = %info.id, key.workspace = %info.reach(), "made an API key");
     Ok(success(StatusCode::CREATED, KeyAnswer { info, key: Some(key.reveal().to_owned()) }))
 }
 
@@ -66,7 +72,7 @@ pub(crate) async fn remove(
     if let Some(scope) = info.beyond(&caller.scopes) {
         return Err(ApiError::Forbidden(scope));
     }
-    registry.keys.delete(&info, &hash).await?;
+    registry.keys.delete(&caller.workspace, id, &hash).await?;
     door.forget(&hash);
     tracing::info!(key.id = %id, "deleted an API key");
     Ok(success(StatusCode::OK, Removed::of(id)))

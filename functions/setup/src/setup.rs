@@ -21,8 +21,8 @@ use aws_sdk_secretsmanager::{
 use posthaste_domain::{
     Timestamp,
     access::{
-        api_key::{ApiKey, Environment, KeyInfo, Scope},
-        workspace::Workspace,
+        api_key::{ApiKey, KeyInfo, Scope},
+        workspace::{Environment, Workspace},
     },
     id::KeyId,
 };
@@ -150,7 +150,7 @@ impl Setup {
         let secret = self.secrets.get_secret_value().secret_id(&properties.secret_arn).send().await;
         let secret = secret.context("the first key's secret can't be read")?;
         let value = secret.secret_string.context("the first key's secret has no text")?;
-        let key = ApiKey::presented(&format!("spk_live_{value}"));
+        let key = ApiKey::with_text(properties.workspace.environment(), &value);
         anyhow::ensure!(
             key.is_well_formed(),
             "the first key's secret has to be 43 letters and digits"
@@ -184,17 +184,17 @@ fn is_without_permission(error: &anyhow::Error) -> bool {
     })
 }
 
-/// The first key may do everything. Its id derives from its hash.
+/// The first key may do everything in its workspace's environment. Its id derives from its hash.
 fn first_key(key: &ApiKey, workspace: Workspace, now: Timestamp) -> KeyInfo {
     let hash = key.hash();
     let mut entropy = [0; 10];
     entropy.copy_from_slice(&hash.as_str().as_bytes()[..10]);
     KeyInfo {
         id: KeyId::new(Timestamp::UNIX_EPOCH, &entropy),
-        workspace,
+        environment: workspace.environment(),
+        workspace: workspace.in_environment(Environment::Live),
         name: Some("the first key, made by the deployment".to_owned()),
         scopes: BTreeSet::from(Scope::ALL),
-        environment: Environment::Live,
         created_at: now,
     }
 }
@@ -215,6 +215,16 @@ mod tests {
         };
         assert_eq!(info(1).id, info(2).id);
         assert_eq!(info(1).scopes, BTreeSet::from(Scope::ALL));
+        assert_eq!(info(1).environment, Environment::Live);
+    }
+
+    #[test]
+    fn the_first_key_of_a_sandbox_is_a_test_key() {
+        let test = Workspace::parse("acme~test").unwrap();
+        let key = ApiKey::with_text(test.environment(), &"a".repeat(43));
+        assert!(key.reveal().starts_with("spk_test_a"));
+        let info = first_key(&key, test.clone(), Timestamp::UNIX_EPOCH);
+        assert_eq!((info.workspace.as_str(), info.reach()), ("acme", test));
     }
 
     const CREATE: &str = include_str!("../../../events/setup/create.json");

@@ -1,7 +1,10 @@
 //! `/api/v1/keys`
 
 use posthaste_domain::{
-    access::api_key::{ApiKey, KeyInfo, NewKey, Scope},
+    access::{
+        api_key::{ApiKey, KeyInfo, NewKey, Scope},
+        workspace::Environment,
+    },
     id::KeyId,
     input::Page,
 };
@@ -90,13 +93,14 @@ fn publisher() -> Value {
 
 fn made(body: &Value, revealed: bool) -> Option<Value> {
     let asked = NewKey::parse(body.to_string().as_bytes()).ok()?;
-    let key = ApiKey::new(asked.environment, b"no key: it stands in examples...");
+    let environment = asked.environment_for(Environment::Live).ok()?;
+    let key = ApiKey::new(environment, b"no key: it stands in examples...");
     let info = KeyInfo {
         id: key_id(),
         workspace: asked.workspace.or_else(example::workspace)?,
         name: asked.name,
         scopes: asked.scopes,
-        environment: asked.environment,
+        environment,
         created_at: NOW,
     };
     shown(KeyAnswer { info, key: revealed.then(|| key.reveal().to_owned()) })

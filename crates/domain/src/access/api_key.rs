@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Invalid,
-    access::workspace::Workspace,
+    access::workspace::{Environment, Workspace},
     id::KeyId,
     input::{Fields, Optional, Shape, Text, body, parsed},
 };
@@ -22,7 +22,12 @@ pub struct ApiKey(String);
 impl ApiKey {
     /// A key of 32 random bytes: 43 letters and digits after its prefix, 256 bits.
     pub fn new(environment: Environment, random: &[u8; 32]) -> Self {
-        Self(format!("{}{}", environment.prefix(), base62(random)))
+        Self::with_text(environment, &base62(random))
+    }
+
+    /// The key that has this text after the prefix of its environment.
+    pub fn with_text(environment: Environment, text: &str) -> Self {
+        Self(format!("{}{text}", prefix(environment)))
     }
 
     /// Takes the text that a client sent as its key. Whether such a key exists is the Registry's to
@@ -39,9 +44,9 @@ impl ApiKey {
     /// Returns whether it has the form of a key that we made: only such a one is worth a look into
     /// the Registry.
     pub fn is_well_formed(&self) -> bool {
-        let random = Environment::ALL
+        let random = [Environment::Live, Environment::Test]
             .into_iter()
-            .find_map(|environment| self.0.strip_prefix(environment.prefix()));
+            .find_map(|environment| self.0.strip_prefix(prefix(environment)));
         random
             .is_some_and(|text| text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric()))
     }
@@ -77,26 +82,11 @@ impl From<String> for KeyHash {
     }
 }
 
-/// The purpose that a key is meant for. It shows in the key's prefix and changes nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum Environment {
-    /// The key is for live use, and begins with `spk_live_`.
-    #[default]
-    Live,
-    /// The key is for tests, and begins with `spk_test_`.
-    Test,
-}
-
-impl Environment {
-    const ALL: [Self; 2] = [Self::Live, Self::Test];
-
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Live => "spk_live_",
-            Self::Test => "spk_test_",
-        }
+/// The beginning of the keys of an environment.
+fn prefix(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Live => "spk_live_",
+        Environment::Test => "spk_test_",
     }
 }
 
@@ -157,7 +147,7 @@ pub struct KeyInfo {
     /// The id by which the key is listed and revoked. It tells nothing of the key.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     pub id: KeyId,
-    /// The workspace that the key belongs to.
+    /// The name of the workspace that the key belongs to.
     pub workspace: Workspace,
     /// A note of the key's maker.
     #[cfg_attr(feature = "openapi", schema(required = true))]
@@ -165,7 +155,7 @@ pub struct KeyInfo {
     /// The scopes that the key has, which say what it may do.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Scope>))]
     pub scopes: BTreeSet<Scope>,
-    /// The purpose that the key is meant for.
+    /// The environment that the key belongs to: it reaches nothing of the other one.
     pub environment: Environment,
     /// The time at which the key was made.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
@@ -181,8 +171,9 @@ body! {
         pub scopes: BTreeSet<Scope> as Scopes,
         /// A note, at most 256 bytes.
         pub name: Option<String> as Optional<Text<256>>,
-        /// The purpose that the key is meant for. `live` unless given.
-        pub environment: Environment = Environment::Live,
+        /// The environment that the key belongs to: that of the caller's key unless given. A test
+        /// key makes test keys only.
+        pub environment: Option<Environment> as Optional<Environment>,
         /// The workspace that the key belongs to. The caller's workspace unless given; another one
         /// needs the scope `workspaces:manage`.
         pub workspace: Option<Workspace> as Optional<Workspace>,
@@ -213,18 +204,22 @@ impl Shape for Scopes {
 #[cfg(feature = "openapi")]
 crate::input::openapi::list_described!(Scopes, Scope, 1);
 
-impl Shape for Environment {
-    type Value = Self;
-
-    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
-        parsed(at, json, "live or test")
-    }
-}
-
 impl NewKey {
     /// Reads the request body.
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
         Self::of_fields(Fields::of_body(body)?)
+    }
+
+    /// The environment of the key, if a key of the caller's may make such a one.
+    pub fn environment_for(&self, caller: Environment) -> Result<Environment, Invalid> {
+        match (caller, self.environment) {
+            (Environment::Test, Some(Environment::Live)) => Err(Invalid::field(
+                "environment",
+                "live_key",
+                "a test key can't make a live key: it reaches nothing that is live",
+            )),
+            (caller, asked) => Ok(asked.unwrap_or(caller)),
+        }
     }
 
     /// The first scope that is asked for and that the caller does not have itself: nobody can give
@@ -235,6 +230,11 @@ impl NewKey {
 }
 
 impl KeyInfo {
+    /// The workspace that the key reaches, in the key's environment.
+    pub fn reach(&self) -> Workspace {
+        self.workspace.in_environment(self.environment)
+    }
+
     /// The first scope that the key has and the caller has not: nobody can take away what they
     /// could not give.
     pub fn beyond(&self, held: &BTreeSet<Scope>) -> Option<Scope> {
@@ -316,9 +316,30 @@ mod tests {
     }
 
     #[test]
+    fn a_test_key_makes_test_keys() {
+        use Environment::{Live, Test};
+        let asked = |environment: &str| {
+            let body = format!(r#"{{"scopes":["events:read"],"environment":{environment}}}"#);
+            NewKey::parse(body.as_bytes()).unwrap()
+        };
+        for (caller, environment, expected) in [
+            (Live, "null", Some(Live)),
+            (Live, r#""test""#, Some(Test)),
+            (Test, "null", Some(Test)),
+            (Test, r#""test""#, Some(Test)),
+            (Test, r#""live""#, None),
+        ] {
+            assert_eq!(asked(environment).environment_for(caller).ok(), expected, "{environment}");
+        }
+        let refused = asked(r#""live""#).environment_for(Test).unwrap_err();
+        assert_eq!((refused.code, refused.field.as_deref()), ("live_key", Some("environment")));
+    }
+
+    #[test]
     fn nobody_can_take_away_what_they_could_not_give() {
-        let NewKey { name, scopes, environment, .. } =
+        let NewKey { name, scopes, .. } =
             NewKey::parse(br#"{"scopes":["webhooks:manage","keys:manage"]}"#).unwrap();
+        let environment = Environment::Live;
         let (id, created_at) = (KeyId::new(Timestamp::UNIX_EPOCH, &[0; 10]), Timestamp::UNIX_EPOCH);
         let workspace = Workspace::parse("acme").unwrap();
         let key = KeyInfo { id, workspace, name, scopes, environment, created_at };

@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        access::{api_key::Environment, workspace::Workspace},
+        access::workspace::{Environment, Workspace},
         id::KeyId,
     };
 

@@ -1,4 +1,6 @@
-//! A workspace is the tenant that every key, webhook, event and delivery belongs to.
+//! A workspace is the tenant that every key, webhook, event and delivery belongs to. It has a test
+//! mode, which is a workspace beside it: what belongs to the one never meets what belongs to the
+//! other.
 
 use std::fmt;
 
@@ -7,10 +9,14 @@ use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
-    input::{Shape, parsed},
+    input::{Shape, parsed, wrong_type},
 };
 
-/// The name of a workspace: 1 to 64 of `A-Z a-z 0-9 _ . -`, beginning with a letter or a digit.
+/// The end of the text of a workspace in test mode.
+const TEST: &str = "~test";
+
+/// A workspace in one environment. Its text is its name, 1 to 64 of `A-Z a-z 0-9 _ . -`, beginning
+/// with a letter or a digit; and behind it `~test` in test mode.
 ///
 /// The alphabet leaves out `#`, so a workspace can't forge a part of a DynamoDB key, and fits an
 /// SQS `MessageGroupId`.
@@ -23,23 +29,70 @@ pub struct Workspace(String);
 #[error("a workspace is 1 to 64 of A-Z a-z 0-9 _ . - and begins with a letter or a digit")]
 pub struct BadWorkspace;
 
+/// The environment that a key, and all that it can reach, belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Environment {
+    /// The key is for live use, and begins with `spk_live_`.
+    #[default]
+    Live,
+    /// The key is for tests, and begins with `spk_test_`.
+    Test,
+}
+
+impl Environment {
+    /// The name that the API uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+}
+
 impl Workspace {
-    /// Reads a name.
+    /// Reads a text that [`Self::as_str`] wrote.
     pub fn parse(text: impl Into<String>) -> Result<Self, BadWorkspace> {
         let text = text.into();
-        let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let name = text.strip_suffix(TEST).unwrap_or(&text);
+        let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
         let all_allowed =
-            text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-        if starts_well && all_allowed && text.len() <= 64 {
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        if starts_well && all_allowed && name.len() <= 64 {
             Ok(Self(text))
         } else {
             Err(BadWorkspace)
         }
     }
 
-    /// The name as a text.
+    /// The workspace as a text, which says its environment.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name alone, which is the same in both environments.
+    pub fn name(&self) -> &str {
+        self.0.strip_suffix(TEST).unwrap_or(&self.0)
+    }
+
+    /// The environment of the workspace.
+    pub fn environment(&self) -> Environment {
+        if self.0.ends_with(TEST) { Environment::Test } else { Environment::Live }
+    }
+
+    /// The environment for a payload, which names no other than test mode.
+    pub fn named_environment(&self) -> Option<Environment> {
+        Some(self.environment()).filter(|environment| *environment == Environment::Test)
+    }
+
+    /// The workspace of this name in an environment.
+    #[must_use]
+    pub fn in_environment(&self, environment: Environment) -> Self {
+        match environment {
+            Environment::Live => Self(self.name().to_owned()),
+            Environment::Test => Self(format!("{}{TEST}", self.name())),
+        }
     }
 }
 
@@ -47,7 +100,21 @@ impl Shape for Workspace {
     type Value = Self;
 
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
-        parsed(at, json, "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -")
+        const SHAPE: &str = "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -";
+        let workspace: Self = parsed(at, json, SHAPE)?;
+        match workspace.environment() {
+            Environment::Live => Ok(workspace),
+            // The key says the environment, and nothing else does.
+            Environment::Test => Err(wrong_type(at, SHAPE)),
+        }
+    }
+}
+
+impl Shape for Environment {
+    type Value = Self;
+
+    fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        parsed(at, json, "live or test")
     }
 }
 
@@ -90,8 +157,44 @@ mod tests {
         for good in ["acme", "559ae2249db800a7b0fa02ad58b196ae", "A.b_c-9", &"x".repeat(64)] {
             assert_eq!(Workspace::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", "-acme", ".a", "a#b", "a b", "ä", "a/b", &"x".repeat(65)] {
+        for bad in [
+            "~test",
+            "a~live",
+            "a~test~test",
+            "~acme",
+            "",
+            "-acme",
+            ".a",
+            "a#b",
+            "a b",
+            "ä",
+            "a/b",
+            &"x".repeat(65),
+        ] {
             assert_eq!(Workspace::parse(bad), Err(BadWorkspace), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn test_mode_is_a_workspace_beside_the_live_one() {
+        let live = Workspace::parse("acme").unwrap();
+        let test = live.in_environment(Environment::Test);
+        assert_eq!(Workspace::parse("acme~test"), Ok(test.clone()));
+        assert_eq!((test.name(), test.environment()), ("acme", Environment::Test));
+        assert_eq!((live.name(), live.environment()), ("acme", Environment::Live));
+        assert_ne!(live, test);
+        assert_eq!(test.in_environment(Environment::Live), live);
+        assert_eq!(test.in_environment(Environment::Test), test);
+        assert!(Workspace::parse(format!("{}~test", "x".repeat(64))).is_ok());
+    }
+
+    #[test]
+    fn a_client_names_no_environment_with_a_workspace() {
+        let read = |json: &str| {
+            Workspace::read("workspace", &RawValue::from_string(json.to_owned()).unwrap())
+        };
+        assert!(read(r#""acme""#).is_ok());
+        let refused = read(r#""acme~test""#).unwrap_err();
+        assert_eq!((refused.code, refused.field.as_deref()), ("wrong_type", Some("workspace")));
     }
 }

@@ -31,6 +31,8 @@ pub struct WebhookRequest {
 
 /// The value of `User-Agent`.
 pub const USER_AGENT: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
+/// The header of requests in test mode. Live requests are without it.
+const ENVIRONMENT_HEADER: &str = "webhook-environment";
 /// The value of `X-Webhook-Event` for events of several types.
 const SEVERAL_TYPES: &str = "batch";
 
@@ -110,7 +112,7 @@ impl WebhookRequest {
             (None, None) => String::new(),
         };
         let hops = carried.iter().map(|(_, event)| event.hops).max();
-        let headers = vec![
+        let mut headers = vec![
             ("content-type", body.content_type.to_owned()),
             ("user-agent", USER_AGENT.to_owned()),
             ("x-webhook-event", event_header(&events[..body.event_count])),
@@ -118,6 +120,9 @@ impl WebhookRequest {
             ("webhook-timestamp", now.as_second().to_string()),
             (HOPS_HEADER, hops.unwrap_or_default().to_string()),
         ];
+        if let Some(environment) = webhook.key.workspace.named_environment() {
+            headers.push((ENVIRONMENT_HEADER, environment.name().to_owned()));
+        }
         Ok((
             Self {
                 headers,

@@ -27,7 +27,7 @@ impl ApiKeys {
     /// nothing.
     pub async fn insert(&self, hash: &KeyHash, info: &KeyInfo) -> Result<(), StoreError> {
         let by_hash = hash_key(hash).with("info", json(info)?);
-        let listed = list_key(&info.workspace, info.id)
+        let listed = list_key(&info.reach(), info.id)
             .with("info", json(info)?)
             .with("hash", text(hash.as_str()));
         self.table.transact_whole(&[Write::Put(by_hash, vec![]), Write::Put(listed, vec![])]).await
@@ -62,9 +62,14 @@ impl ApiKeys {
         Ok(Some((read(&item)?, KeyHash::from(item.text("hash")?.to_owned()))))
     }
 
-    /// Deletes a key. Deleting one that is gone changes nothing.
-    pub async fn delete(&self, info: &KeyInfo, hash: &KeyHash) -> Result<(), StoreError> {
-        let listed = list_key(&info.workspace, info.id);
+    /// Deletes a key, which this workspace lists. Deleting one that is gone changes nothing.
+    pub async fn delete(
+        &self,
+        workspace: &Workspace,
+        id: KeyId,
+        hash: &KeyHash,
+    ) -> Result<(), StoreError> {
+        let listed = list_key(workspace, id);
         self.table
             .transact_whole(&[Write::Delete(hash_key(hash), vec![]), Write::Delete(listed, vec![])])
             .await

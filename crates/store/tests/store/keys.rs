@@ -3,8 +3,8 @@
 use posthaste_domain::{
     Timestamp,
     access::{
-        api_key::{ApiKey, Environment, KeyInfo, Scope},
-        workspace::Workspace,
+        api_key::{ApiKey, KeyInfo, Scope},
+        workspace::{Environment, Workspace},
     },
     id::KeyId,
 };

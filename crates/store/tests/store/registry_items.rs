@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::Client;
 use posthaste_domain::{
     access::{
-        api_key::{ApiKey, Environment, KeyInfo, Scope},
+        api_key::{ApiKey, KeyInfo, Scope},
         tokens::{Limit, Question},
+        workspace::Environment,
     },
     endpoint::{health::Reason, url::UrlPolicy},
     event::{
@@ -110,7 +111,7 @@ async fn keys_types_calls_and_buckets() {
     for (nth, name) in [(1, Some("ours")), (2, None), (3, None)] {
         registry.keys.insert(&hash(nth), &info(nth, name)).await.unwrap();
     }
-    registry.keys.delete(&info(3, None), &hash(3)).await.unwrap();
+    registry.keys.delete(&info(3, None).workspace, info(3, None).id, &hash(3)).await.unwrap();
     for name in ["order.lost", "order.found", "order.lost"] {
         let own = OwnEventType::parse(name, br#"{"schema":{"type":"object"}}"#).unwrap();
         registry.types.put(&workspace(), &own, 10).await.unwrap();

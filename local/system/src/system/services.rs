@@ -78,12 +78,16 @@ async fn start_sqs(url: &str, stack: &Stack, faults: &Faults) -> anyhow::Result<
     Ok(sqs)
 }
 
-/// Puts the first key together: `spk_live_` and the value of the secret, as the template says.
+/// Puts the first key together: the prefix of its environment and the value of the secret, as the
+/// template says.
 fn first_key(stack: &Stack, secrets: &Secrets) -> anyhow::Result<String> {
     let arn = stack
         .outputs
         .get("FirstKeySecretArn")
         .context("the template has no output FirstKeySecretArn")?;
     let value = secrets.value(arn).context("the first key's secret is not in the template")?;
-    Ok(format!("spk_live_{value}"))
+    let mut workspaces =
+        stack.custom_resources.iter().map(|resource| &resource.properties["Workspace"]);
+    let is_test = workspaces.any(|name| name.as_str().is_some_and(|name| name.ends_with("~test")));
+    Ok(format!("spk_{}_{value}", if is_test { "test" } else { "live" }))
 }

@@ -9,6 +9,7 @@ use super::Body;
 #[cfg(feature = "openapi")]
 use crate::input::JsonObject;
 use crate::{
+    access::workspace::Environment,
     event::{Event, event_type::EventType},
     id::EventId,
 };
@@ -38,6 +39,10 @@ pub(super) struct CloudEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
     reference: Option<&'a str>,
+    /// The environment of the event, if that is test mode; the live one is not named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Environment, required = false))]
+    environment: Option<Environment>,
     /// The event's own JSON, byte for byte.
     #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
@@ -49,12 +54,13 @@ pub(super) fn body(event: &Event) -> serde_json::Result<Body> {
     let bytes = serde_json::to_vec(&CloudEvent {
         specversion: "1.0",
         id: event.id,
-        source: format!("/workspaces/{}", event.workspace),
+        source: format!("/workspaces/{}", event.workspace.name()),
         r#type: &event.event_type,
         subject,
         time: event.timestamp,
         datacontenttype: "application/json",
         reference,
+        environment: event.workspace.named_environment(),
         data: &event.data,
     })?;
     Ok(Body { bytes, content_type: "application/cloudevents+json", event_count: 1 })

@@ -36,8 +36,8 @@ struct Element<'a> {
     event_type: &'a EventType,
     /// The time at which the event happened, in Unix milliseconds.
     timestamp: i64,
-    #[cfg_attr(feature = "openapi", schema(inline))]
-    workspace_id: &'a Workspace,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Workspace))]
+    workspace_id: &'a str,
     /// The event's own JSON, byte for byte, with the `reference` that was published beside it.
     #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
@@ -65,7 +65,7 @@ pub(super) fn body(events: &[&Event], bounds: RequestBounds) -> serde_json::Resu
             spektr_id: event.subject.as_deref(),
             event_type: &event.event_type,
             timestamp: event.timestamp.as_millisecond(),
-            workspace_id: &event.workspace,
+            workspace_id: event.workspace.name(),
             data: &reference::in_data(event)?,
         })?;
         if written > 0 {
