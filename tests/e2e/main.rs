@@ -12,6 +12,7 @@ mod dataspike;
 mod drain_faults;
 mod event_types;
 mod faults;
+mod halving;
 mod health;
 mod history_waiting;
 mod hot_path;

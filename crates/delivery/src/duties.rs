@@ -3,7 +3,7 @@
 use posthaste_domain::{
     Timestamp,
     delivery::{
-        attempt::{self, Duty},
+        attempt::{self, Duty, Progress},
         sequence::Pending,
         task::{Due, Task},
     },
@@ -125,24 +125,25 @@ pub fn duties(
         if task.unrouted && !webhook.wants(&event) {
             continue;
         }
-        let attempts = progress.map_or(0, |progress| progress.attempts);
-        let recorded_at = progress.and_then(|progress| progress.recorded_at);
+        let known = progress.unwrap_or(Progress::UNRECORDED);
         let pending = Pending {
             source: sent.source,
             id,
             cause,
             event,
             redriven,
-            attempts,
-            recorded_at,
+            attempts: known.attempts,
+            halvings: known.halvings,
+            share: known.share(),
+            recorded_at: known.recorded_at,
             faults: task.faults,
         };
         if task.made.is_some() {
             // The record may count this very attempt, and a later one too. So no number is given,
             // and the table finds out.
-            duties.made.push(Pending { attempts: 0, ..pending });
+            duties.made.push(Pending { attempts: 0, halvings: 0, ..pending });
         } else {
-            duties.add(duty, pending, progress.and_then(|progress| progress.batch));
+            duties.add(duty, pending, known.batch);
         }
     }
     Some(duties)

@@ -34,8 +34,12 @@ pub enum Standing {
 }
 
 impl Courier {
-    /// Notes what an attempt says about the endpoint, and returns how its webhook stands then.
+    /// Notes what an attempt says about the endpoint, and returns how its webhook stands then. That
+    /// a request was too large is no failure of the endpoint: its halves will tell.
     pub async fn note_health(&self, webhook: &Webhook, attempt: &Attempt) -> Standing {
+        if attempt.is_halving() {
+            return standing(webhook);
+        }
         let now = clock::now();
         let noted = if attempt.succeeded() {
             self.note_success(webhook, now).await

@@ -63,7 +63,7 @@ impl Courier {
                 news.push(Operation::Exhausted {
                     delivery: pending.id,
                     event: &pending.event,
-                    attempts: pending.attempts,
+                    attempts: pending.attempts + pending.halvings,
                     at: pending.recorded_at.unwrap_or_else(clock::now),
                     error: failure,
                 });

@@ -4,6 +4,7 @@ use posthaste_domain::{
     Timestamp,
     delivery::{
         attempt::{Attempt, UNEXPECTED_BODY, WRONG_STATUS},
+        halving::BATCH_HALVED,
         sequence::{Carried, Pending},
     },
     id::CauseKind,
@@ -32,7 +33,8 @@ pub(crate) fn of_attempt(webhook: &Webhook, carried: &Carried, attempt: &Attempt
 /// The milliseconds that an event has waited for this attempt; none if it is not the first one, or
 /// the delivery was asked for again.
 fn first_wait(pending: &Pending, began: Timestamp) -> Option<u64> {
-    let is_first = pending.attempts == 0 && pending.cause == CauseKind::Published;
+    let is_first =
+        pending.attempts + pending.halvings == 0 && pending.cause == CauseKind::Published;
     is_first.then(|| {
         u64::try_from(began.duration_since(pending.event.id.time()).as_millis()).unwrap_or(0)
     })
@@ -41,7 +43,7 @@ fn first_wait(pending: &Pending, began: Timestamp) -> Option<u64> {
 /// The code as the value of a dimension, which must have few values: a code that this version does
 /// not know becomes `other`.
 fn known(code: &str) -> &'static str {
-    let codes = [WRONG_STATUS, UNEXPECTED_BODY].into_iter().chain(code::ALL);
+    let codes = [WRONG_STATUS, UNEXPECTED_BODY, BATCH_HALVED].into_iter().chain(code::ALL);
     codes.into_iter().find(|known| *known == code).unwrap_or("other")
 }
 

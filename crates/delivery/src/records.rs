@@ -54,6 +54,9 @@ pub struct Concluded {
     pub wait: Duration,
     /// The end of that wait, as their records have it.
     pub due_at: Timestamp,
+    /// The halves of a request that was too large: they are tried again at once, one after the
+    /// other.
+    pub halves: Vec<Pending>,
     /// Deliveries that have no try left.
     pub exhausted: Vec<Pending>,
     /// The places of the messages or items that have to come again as they are, because a record
@@ -104,10 +107,13 @@ impl Courier {
     pub async fn conclude(
         &self,
         webhook: &Webhook,
-        carried: Carried,
+        mut carried: Carried,
         answer: &Answer,
         how: Concluding<'_>,
     ) -> Concluded {
+        if answer.attempt.is_halving() {
+            carried.halve();
+        }
         let schedule = webhook.retry_schedule();
         let now = clock::now();
         let wait = carried.wait(&schedule, answer.asked, how.circuit, now);
@@ -126,7 +132,7 @@ impl Courier {
             });
         let recorded: Vec<Recorded> = records.buffered(CONCURRENT_WRITES).collect().await;
         let batch = carried.batch;
-        let Settled { again, own_wait, mut exhausted, unrecorded } =
+        let Settled { again, own_wait, halves, mut exhausted, unrecorded } =
             carried.settle(&answer.attempt, &schedule, &recorded);
         for pending in &mut exhausted {
             pending.recorded_at = Some(now);
@@ -143,7 +149,7 @@ impl Courier {
             unrecorded.iter().map(|pending| pending.source).collect()
         };
         let longest = wait.max(own_wait);
-        Concluded { again, wait: longest, due_at: now + longest, exhausted, unsettled }
+        Concluded { again, wait: longest, due_at: now + longest, halves, exhausted, unsettled }
     }
 
     /// Sends deliveries on with the result of their attempt. Returns false if that fails.
@@ -182,14 +188,16 @@ impl Courier {
         let mut pause = FIRST_WAIT;
         let mut known = pending.clone();
         while Instant::now() < give_up_at {
-            let new =
-                NewAttempt { attempt, id: attempt_id, known: known.attempts, retry: plan(&known) };
+            let retry = plan(&known);
+            let count =
+                if attempt.is_halving() { &mut known.halvings } else { &mut known.attempts };
+            let new = NewAttempt { attempt, id: attempt_id, known: *count, retry };
             let recording =
-                self.deliveries.records.record_attempt(self.subject(&known, webhook), new, now);
+                self.deliveries.records.record_attempt(self.subject(pending, webhook), new, now);
             match tokio::time::timeout_at(give_up_at, recording).await {
                 // Another copy of the message has made an attempt in the meantime, so this one has
                 // a higher number.
-                Ok(Ok(Recorded::Stale(attempts))) => known.attempts = attempts,
+                Ok(Ok(Recorded::Stale(recorded))) => *count = recorded,
                 Ok(Ok(recorded)) => return recorded,
                 Ok(Err(error)) if error.is_permanent() => {
                     tracing::error!(

@@ -6,6 +6,7 @@ use posthaste_domain::{
     Timestamp,
     delivery::{
         attempt::{Attempt, Failure, asked_wait},
+        halving::Upcoming,
         made::Made,
         request::WebhookRequest,
         sequence::{Carried, Sequence},
@@ -72,17 +73,12 @@ impl Courier {
         sequence: &mut Sequence,
         began: Timestamp,
     ) -> Option<(WebhookRequest, Carried)> {
+        let Upcoming { deliveries, batch } = sequence.upcoming();
         let due: Vec<_> =
-            sequence.left.iter().map(|pending| (pending.id, pending.event.as_ref())).collect();
+            deliveries.iter().map(|pending| (pending.id, pending.event.as_ref())).collect();
         let written = random::bytes().map_err(anyhow::Error::from).and_then(|entropy| {
             let (webhook, secrets) = (&client.webhook, &client.credentials.secrets);
-            Ok(WebhookRequest::new(
-                webhook,
-                secrets,
-                &due,
-                sequence.batch,
-                (began, SpanId::new(entropy)),
-            )?)
+            Ok(WebhookRequest::new(webhook, secrets, &due, batch, (began, SpanId::new(entropy)))?)
         });
         match written {
             Ok(request) => {
@@ -127,7 +123,7 @@ impl Courier {
             return Answered::OurFault;
         }
         let detail = outcome.result.as_ref().err().map(|error| error.detail.clone());
-        let answer = answer_of(client, outcome, began);
+        let answer = answer_of(client, carried, outcome, began);
         metrics::of_attempt(&client.webhook, carried, &answer.attempt);
         log_attempt(&answer.attempt, carried, span, detail);
         Answered::Attempt(answer)
@@ -135,7 +131,7 @@ impl Courier {
 }
 
 /// Describes how a request ended as an attempt.
-fn answer_of(client: &Client, outcome: Outcome, began: Timestamp) -> Answer {
+fn answer_of(client: &Client, carried: &Carried, outcome: Outcome, began: Timestamp) -> Answer {
     let Outcome { duration, result } = outcome;
     match result {
         Ok(response) => {
@@ -144,7 +140,7 @@ fn answer_of(client: &Client, outcome: Outcome, began: Timestamp) -> Answer {
             let asked = asked_wait(webhook, response.status, retry_after, clock::now());
             let attempt =
                 Attempt::answered(webhook, url, began, duration, response.status, &response.body);
-            Answer { attempt, asked }
+            Answer { attempt: attempt.with_events(carried.deliveries.len()), asked }
         }
         Err(error) => {
             let failure = Failure { code: error.code.to_owned(), message: error.message };

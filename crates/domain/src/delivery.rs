@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod format;
+pub mod halving;
 pub mod history;
 pub mod made;
 pub mod parked;

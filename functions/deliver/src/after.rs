@@ -34,11 +34,12 @@ impl Surroundings<'_> {
         }
     }
 
-    /// Records an attempt, and sees to what follows. `is_all` says that its message asks for
+    /// Records an attempt, and sees to what follows. The halves of a request that was too large
+    /// are the next ones of the sequence. `is_all` says that its message asks for
     /// nothing else.
     pub(crate) async fn conclude(
         &self,
-        work: &Work<'_>,
+        work: &mut Work<'_>,
         carried: Carried,
         answer: &Answer,
         how: Concluding<'_>,
@@ -48,8 +49,9 @@ impl Surroundings<'_> {
         let (courier, webhook) = (&self.deliver.courier, &work.client.webhook);
         let (batch, count) = (carried.batch, carried.deliveries.len());
         let concluded = courier.conclude(webhook, carried, answer, how).await;
-        let Concluded { again, wait, due_at, mut exhausted, unsettled } = concluded;
+        let Concluded { again, wait, due_at, halves, mut exhausted, unsettled } = concluded;
         progress.unsettled.extend(unsettled);
+        work.sequence.put_back(halves);
         let left = courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await;
         exhausted.retain(|pending| left.contains(&pending.source));
         if !exhausted.is_empty() {

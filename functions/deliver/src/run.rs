@@ -115,12 +115,7 @@ impl Surroundings<'_> {
                 Move::Over => return progress,
                 Move::Skip => return self.skip(&mut work, Skipped::Disabled, progress).await,
                 Move::Shed => return self.skip(&mut work, Skipped::BacklogFull, progress).await,
-                Move::Wait => {
-                    let unsettled =
-                        self.deliver.let_wait(std::slice::from_mut(&mut work), self).await;
-                    progress.unsettled.extend(unsettled);
-                    return progress;
-                }
+                Move::Wait => return self.wait(&mut work, progress).await,
                 Move::NoTime if is_whole && progress.requests == 0 => {
                     progress.comes_again = Some(Duration::ZERO);
                     return progress;
@@ -156,6 +151,17 @@ impl Surroundings<'_> {
                 }
             }
         }
+    }
+
+    /// Puts what is left of a sequence into the backlog.
+    async fn wait(&self, work: &mut Work<'_>, mut progress: Progress) -> Progress {
+        // A half may have come in several messages, and has to stay one request. A message of its
+        // own goes into the backlog as one item.
+        if work.sequence.has_halves() && work.records.len() > 1 {
+            return self.send_the_rest_on(work, progress).await;
+        }
+        progress.unsettled.extend(self.deliver.let_wait(std::slice::from_mut(work), self).await);
+        progress
     }
 
     fn situation(&self, work: &Work<'_>, looked_at: Timestamp) -> Situation {

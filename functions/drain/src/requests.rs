@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::StreamExt;
-use posthaste_delivery::{Answered, Client, Concluded, Concluding, SendOn};
+use posthaste_delivery::{Answer, Answered, Client, Concluded, Concluding, Courier, SendOn};
 use posthaste_domain::{
     Timestamp,
     delivery::sequence::{Carried, Pending, Way, sent_on, way},
     endpoint::lane::Verdict,
     id::BatchId,
+    webhook::Webhook,
 };
 use posthaste_queue::MAX_DELAY;
 use posthaste_runtime::clock;
@@ -155,6 +156,7 @@ impl Working<'_> {
             .unwrap_or(0);
         let deadline = self.deadline.instant();
         self.under_way.push(Box::pin(async move {
+            let (mut ready, mut carrying) = (ready, carrying);
             let (courier, webhook) = (&drain.courier, &client.webhook);
             let batch = carried.batch;
             let concluding = Concluding {
@@ -164,20 +166,18 @@ impl Working<'_> {
                 is_handed_on: false,
                 deadline,
             };
-            let Concluded { again, wait, due_at, exhausted, mut unsettled } =
-                courier.conclude(webhook, carried, &answer, concluding).await;
-            unsettled.extend(
-                courier.give_up(webhook, &exhausted, batch, answer.attempt.error.as_ref()).await,
-            );
-            let again = sent_on(again, &unsettled);
-            if way(wait, false) == Way::Parked {
-                unsettled.extend(courier.park(webhook, &again, batch, due_at).await);
-            } else if !again.is_empty() {
-                let faults = again.iter().map(|pending| pending.faults).max().unwrap_or(0);
-                let how = SendOn { batch, recorded: true, passes, faults, delay: wait };
-                if !courier.send_on(webhook, &again, how).await {
-                    unsettled.extend(again.iter().map(|pending| pending.source));
-                }
+            let mut concluded = courier.conclude(webhook, carried, &answer, concluding).await;
+            let halves = std::mem::take(&mut concluded.halves);
+            let how = SendOn { batch, recorded: true, passes, faults: 0, delay: concluded.wait };
+            let mut unsettled = settle(courier, webhook, concluded, &answer, how).await;
+            if ready.item.is_some() {
+                carrying.retain(|carrying| halves.iter().all(|half| half.id != carrying.id));
+                ready.sequence.put_back(halves);
+            } else {
+                // They came from items of their own, from which the next turn would make the same
+                // request. So they go on as one task, which comes back as one item.
+                let how = SendOn { batch: None, delay: Duration::ZERO, ..how };
+                unsettled.extend(send_again(courier, webhook, &halves, how).await);
             }
             courier.note_health(webhook, &answer.attempt).await;
             Event::Concluded { ready, verdict, took, settled: Ok(unsettled), carried: carrying }
@@ -217,4 +217,38 @@ impl Working<'_> {
         let how = SendOn { batch, recorded: true, passes: 0, faults, delay: wait.min(MAX_DELAY) };
         self.drain.courier.send_on(&client.webhook, deliveries, how).await
     }
+}
+
+/// Sees to what follows a recorded attempt. Answers the items that have to stay.
+async fn settle(
+    courier: &Courier,
+    webhook: &Webhook,
+    concluded: Concluded,
+    answer: &Answer,
+    how: SendOn,
+) -> BTreeSet<usize> {
+    let Concluded { again, wait, due_at, exhausted, mut unsettled, .. } = concluded;
+    let why = answer.attempt.error.as_ref();
+    unsettled.extend(courier.give_up(webhook, &exhausted, how.batch, why).await);
+    let again = sent_on(again, &unsettled);
+    if way(wait, false) == Way::Parked {
+        unsettled.extend(courier.park(webhook, &again, how.batch, due_at).await);
+    } else {
+        unsettled.extend(send_again(courier, webhook, &again, how).await);
+    }
+    unsettled
+}
+
+/// Sends deliveries on that are tried again. Answers the items that have to stay.
+async fn send_again(
+    courier: &Courier,
+    webhook: &Webhook,
+    again: &[Pending],
+    how: SendOn,
+) -> BTreeSet<usize> {
+    let faults = again.iter().map(|pending| pending.faults).max().unwrap_or(0);
+    if courier.send_on(webhook, again, SendOn { faults, ..how }).await {
+        return BTreeSet::new();
+    }
+    again.iter().map(|pending| pending.source).collect()
 }

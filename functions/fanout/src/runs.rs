@@ -23,7 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use posthaste_domain::{
-    delivery::task::{MAX_DELIVERIES, parts},
+    delivery::{
+        attempt::Progress,
+        task::{MAX_DELIVERIES, parts},
+    },
     event::Event,
     fanout::share::Rest,
     id::{Cause, DeliveryId, EventId},
@@ -31,7 +34,7 @@ use posthaste_domain::{
 };
 use posthaste_queue::{Message, Queue};
 use posthaste_runtime::{clock, random};
-use posthaste_store::{Hold, HoldAt, Holding, Within};
+use posthaste_store::{Found, Hold, HoldAt, Holding, Within};
 
 use crate::{
     fanout::{Fanout, Ledger},
@@ -108,7 +111,7 @@ impl Fanout {
             };
             let progress = self.deliveries.records.progress([(run.webhook.clone(), first)]).await;
             anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
-            let is_attempted = progress.items.contains_key(&first);
+            let is_attempted = has_had_its_turn(&progress, first);
             if !is_attempted && !end.again && end.share.tries < END_TRIES {
                 return send(&self.shares, end_again(&end)?).await;
             }
@@ -156,7 +159,7 @@ impl Fanout {
         anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
         // Whoever holds an event longer than the deadline does not keep its order.
         let is_late = clock::now() > event.id.time() + self.hold_deadline;
-        if !progress.items.contains_key(&rest.last) && !is_late {
+        if !has_had_its_turn(&progress, rest.last) && !is_late {
             return send(&self.shares, rest_of_run(run, *rest, event, tries + 1)?).await;
         }
         let after = HoldAt { is_end: rest.is_end, event: rest.after };
@@ -197,6 +200,11 @@ impl Fanout {
             None => Ok(self.deliveries.holds.forget(holding(run), part).await?),
         }
     }
+}
+
+/// Says whether a delivery was attempted or skipped, so that what comes after it may go out.
+fn has_had_its_turn(found: &Found<DeliveryId, Progress>, delivery: DeliveryId) -> bool {
+    found.items.get(&delivery).is_some_and(Progress::has_had_its_turn)
 }
 
 async fn send(queue: &Queue, message: Message) -> anyhow::Result<()> {

@@ -201,7 +201,7 @@ impl Inbox {
         let answer = {
             let mut all = self.lock();
             let contents = all.entry(name.to_owned()).or_default();
-            let answer = contents.settings.next_answer();
+            let answer = contents.settings.next_answer(bytes.len());
             let signatures = contents
                 .settings
                 .secret

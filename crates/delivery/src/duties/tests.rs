@@ -60,8 +60,15 @@ fn each_delivery_of_a_task_has_its_own_duty() {
         (5, Status::Pending, 2, ahead),
         (6, Status::Pending, 2, far),
     ] {
-        let progress =
-            Progress { status, attempts, due_at: None, not_before, recorded_at: None, batch };
+        let progress = Progress {
+            status,
+            attempts,
+            halvings: 0,
+            due_at: None,
+            not_before,
+            recorded_at: None,
+            batch,
+        };
         details.progress.items.insert(delivery(nth), progress);
     }
     let duties = duties(
@@ -101,6 +108,7 @@ fn a_batch_keeps_its_id_if_all_that_is_left_of_it_goes_the_same_way() {
     let progress = Progress {
         status: Status::Succeeded,
         attempts: 1,
+        halvings: 0,
         due_at: None,
         not_before: None,
         recorded_at: None,
@@ -128,6 +136,7 @@ fn what_was_made_is_recorded_and_not_made_again() {
         let progress = Progress {
             status,
             attempts,
+            halvings: 0,
             due_at: None,
             not_before: Some(now() + Duration::from_secs(60)),
             recorded_at: None,

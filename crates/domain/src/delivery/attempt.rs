@@ -254,6 +254,8 @@ pub struct Progress {
     pub status: Status,
     /// The number of attempts that are recorded.
     pub attempts: u32,
+    /// The number of times that its request was divided, which the attempts do not count.
+    pub halvings: u32,
     /// The time at which it is due again, if the version before has parked it. Until then the
     /// function `release` looks after it.
     pub due_at: Option<Timestamp>,
@@ -263,6 +265,25 @@ pub struct Progress {
     pub recorded_at: Option<Timestamp>,
     /// The request that the delivery shared.
     pub batch: Option<BatchId>,
+}
+
+impl Progress {
+    /// The progress of a delivery that has no record.
+    pub const UNRECORDED: Self = Self {
+        status: Status::Pending,
+        attempts: 0,
+        halvings: 0,
+        due_at: None,
+        not_before: None,
+        recorded_at: None,
+        batch: None,
+    };
+
+    /// Tells whether the delivery has had its turn. One whose request was divided, and that was not
+    /// sent since, has not.
+    pub fn has_had_its_turn(&self) -> bool {
+        self.attempts > 0 || self.status != Status::Pending
+    }
 }
 
 /// The thing to do for a delivery whose message has come.
@@ -297,15 +318,8 @@ const EARLY: Duration = Duration::from_millis(500);
 /// dead letter that somebody sent back to the queue: its delivery gets another attempt, however
 /// many it has had.
 pub fn duty(webhook: &Webhook, progress: Option<Progress>, redriven: bool, now: Timestamp) -> Duty {
-    let unrecorded = Progress {
-        status: Status::Pending,
-        attempts: 0,
-        due_at: None,
-        not_before: None,
-        recorded_at: None,
-        batch: None,
-    };
-    let Progress { status, attempts, due_at, not_before, .. } = progress.unwrap_or(unrecorded);
+    let Progress { status, attempts, due_at, not_before, .. } =
+        progress.unwrap_or(Progress::UNRECORDED);
     let enabled = webhook.is_enabled();
     match status {
         Status::Succeeded => Duty::Over,

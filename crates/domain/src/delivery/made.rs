@@ -85,6 +85,7 @@ mod tests {
             let progress = Progress {
                 status,
                 attempts: 1,
+                halvings: 0,
                 due_at: None,
                 not_before: None,
                 batch: None,

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::{
     delivery::{
         attempt::{Attempt, Next, after_failure},
+        halving::Share,
         task::Task,
     },
     endpoint::lane::Admission,
@@ -49,6 +50,10 @@ pub struct Pending {
     pub redriven: bool,
     /// The number of attempts that are known to be recorded.
     pub attempts: u32,
+    /// The number of times that its request was divided, as far as it is known to be recorded.
+    pub halvings: u32,
+    /// The deliveries that it can share its next request with.
+    pub share: Share,
     /// The time at which the last attempt, or the end of the delivery, was recorded; none where no
     /// record is known.
     pub recorded_at: Option<Timestamp>,
@@ -183,6 +188,8 @@ pub struct Settled {
     pub again: Vec<Pending>,
     /// The wait of these by their schedule alone: that of the one that has to wait longest.
     pub own_wait: Duration,
+    /// Deliveries whose request was too large, in two halves: these are tried again at once.
+    pub halves: Vec<Pending>,
     /// Deliveries that have no try left.
     pub exhausted: Vec<Pending>,
     /// Deliveries whose record could not be written, or that share a request with one whose record
@@ -193,7 +200,8 @@ pub struct Settled {
 /// The result of recording an attempt with one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// The attempt is recorded, and the delivery has had this many now.
+    /// The attempt is recorded, and the delivery has had this many now. Halvings are counted apart
+    /// from other attempts.
     Counted(u32),
     /// Another copy of the message has succeeded before, so this failure is not recorded.
     AlreadySucceeded,
@@ -228,6 +236,7 @@ impl Carried {
 
     /// The retry of a delivery, which is written together with its attempt: after the wait of its
     /// own schedule, and not before the others. None if the attempt succeeded, or was the last one.
+    /// The halves of a request that was too large are due at once.
     pub fn plan_for(
         &self,
         pending: &Pending,
@@ -236,6 +245,9 @@ impl Carried {
         schedule: &RetrySchedule,
         now: Timestamp,
     ) -> Option<Retry> {
+        if attempt.is_halving() {
+            return Some(Retry { due_at: now, batch: pending.share.batch() });
+        }
         let own = self
             .next(pending, pending.attempts + 1, schedule, None)
             .wait()
@@ -262,6 +274,14 @@ impl Carried {
                 Recorded::Failed | Recorded::Stale(_) => settled.unrecorded.push(pending),
                 Recorded::AlreadySucceeded | Recorded::Overtaken => {}
                 Recorded::Counted(_) if attempt.succeeded() => {}
+                Recorded::Counted(halvings) if attempt.is_halving() => {
+                    let list = if all_are_recorded {
+                        &mut settled.halves
+                    } else {
+                        &mut settled.unrecorded
+                    };
+                    list.push(Pending { halvings: *halvings, ..pending });
+                }
                 // The count comes from the record: another copy of the message may have made an
                 // attempt in the meantime.
                 Recorded::Counted(attempts) => {

@@ -6,7 +6,7 @@ use posthaste_domain::delivery::{
     sequence::Recorded,
 };
 
-use super::{record::attempt_count, records::NewAttempt};
+use super::{record::counted, records::NewAttempt};
 use crate::{StoreError, item::Item};
 
 /// The reason that a record refused an update.
@@ -20,7 +20,7 @@ pub(super) enum Refused {
 pub(super) fn refused(old: &Item, new: NewAttempt<'_>) -> Result<Refused, StoreError> {
     let NewAttempt { attempt, id, known, .. } = new;
     let attempts = old.list("attempts");
-    let count = attempt_count(old)?;
+    let count = counted(old, new.counter())?;
     if old.text("lastAttempt").is_ok_and(|last| last == id) {
         return Ok(Refused::For(Recorded::Counted(count)));
     }

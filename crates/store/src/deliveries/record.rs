@@ -5,6 +5,7 @@ use posthaste_domain::{
     id::{BatchId, CauseKind, DeliveryId, EventId},
 };
 
+use super::records::{ATTEMPTS, HALVINGS};
 use crate::{
     StoreError,
     item::{Item, SK},
@@ -25,7 +26,7 @@ pub struct DeliveryRecord {
     pub status: Status,
     /// Its last attempts, with the beginning of each answer's body.
     pub attempts: Vec<Attempt>,
-    /// The number of attempts in all.
+    /// The number of attempts in all, with those that divided their request.
     pub attempt_count: u32,
     /// The status of the last answer.
     pub http_status: Option<u16>,
@@ -56,7 +57,7 @@ impl DeliveryRecord {
             cause: cause(item)?,
             status: status(item)?,
             attempts,
-            attempt_count: attempt_count(item)?,
+            attempt_count: counted(item, ATTEMPTS)?.saturating_add(counted(item, HALVINGS)?),
             http_status: item.optional("httpStatus", Item::number)?,
             response_body: longer_body.or(last_body),
             error: item.optional("error", Item::json)?,
@@ -81,7 +82,8 @@ pub(super) fn status(item: &Item) -> Result<Status, StoreError> {
 pub(super) fn progress(item: &Item) -> Result<Progress, StoreError> {
     Ok(Progress {
         status: status(item)?,
-        attempts: attempt_count(item)?,
+        attempts: counted(item, ATTEMPTS)?,
+        halvings: counted(item, HALVINGS)?,
         due_at: due_at(item)?,
         not_before: item.optional("notBefore", Item::time_ms)?,
         recorded_at: Some(item.parsed("updatedAt")?),
@@ -104,7 +106,8 @@ pub(super) fn bytes(item: &Item) -> Result<u64, StoreError> {
     Ok(item.optional("bytes", Item::number)?.unwrap_or(0))
 }
 
-/// The number of attempts. None is recorded of a delivery that was skipped before its first one.
-pub(super) fn attempt_count(item: &Item) -> Result<u32, StoreError> {
-    Ok(item.optional("attemptCount", Item::number)?.unwrap_or(0))
+/// The number of attempts that this attribute counts. None is recorded of a delivery that was
+/// skipped before its first one.
+pub(super) fn counted(item: &Item, counter: &'static str) -> Result<u32, StoreError> {
+    Ok(item.optional(counter, Item::number)?.unwrap_or(0))
 }

@@ -4,7 +4,8 @@
 //! that its caller knew, so what follows an attempt is decided by the right count. It names its
 //! attempt (`lastAttempt`), so when the SDK repeats it because an answer got lost, the attempt is
 //! not counted twice; a copy that comes later is known by its time. A success is never overwritten
-//! by the failure of a duplicate. A record keeps its last 50 attempts. The last answer's body is in
+//! by the failure of a duplicate. An attempt that divided its request, because that was too large,
+//! costs none of the retry schedule and has a count of its own. A record keeps its last 50 attempts. The last answer's body is in
 //! `responseBody` only where it is longer than what `attempts` keeps of it.
 
 use std::time::Duration;
@@ -36,6 +37,11 @@ use crate::{
 
 /// The deliveries of one webhook are spread over so many partitions.
 pub(super) const SHARDS: u8 = 8;
+
+/// The attribute that counts the attempts of the retry schedule.
+pub(super) const ATTEMPTS: &str = "attemptCount";
+/// The attribute that counts the attempts that divided their request.
+pub(super) const HALVINGS: &str = "halvings";
 
 /// A record is kept for so long beyond the time of its retry.
 const RETRY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -70,10 +76,17 @@ pub struct NewAttempt<'a> {
     /// same.
     pub id: &'a str,
     /// The number of attempts that the delivery has had as far as the caller knows: one from before
-    /// the attempt, or 0.
+    /// the attempt, or 0. For an attempt that divides its request it is the number of those.
     pub known: u32,
     /// The retry that follows the attempt; none where there is none, or nobody knows yet.
     pub retry: Option<Retry>,
+}
+
+impl NewAttempt<'_> {
+    /// The attribute that counts attempts of this kind.
+    pub(super) fn counter(&self) -> &'static str {
+        if self.attempt.is_halving() { HALVINGS } else { ATTEMPTS }
+    }
 }
 
 impl Records {
@@ -150,7 +163,8 @@ impl Records {
         wanted: impl IntoIterator<Item = (WebhookKey, DeliveryId)>,
     ) -> Found<DeliveryId, Progress> {
         // Without a projection a record's bodies would come too.
-        let attributes = &["status", "attemptCount", "dueAt", "notBefore", "updatedAt", "batch"];
+        let attributes =
+            &["status", ATTEMPTS, HALVINGS, "dueAt", "notBefore", "updatedAt", "batch"];
         let reading =
             Reading { table: &self.table, consistent: true, attributes, read: record::progress };
         let keys = wanted
@@ -188,6 +202,7 @@ fn attempt_update(
     now: Timestamp,
 ) -> Result<Update, StoreError> {
     let NewAttempt { attempt, id, known, retry } = new;
+    let counter = new.counter();
     let status = match subject.cause {
         _ if attempt.succeeded() => Status::Succeeded,
         CauseKind::Test => Status::Exhausted,
@@ -201,10 +216,10 @@ fn attempt_update(
         .set("responseBody", or_null(longer_body.map(text)))
         .set("error", or_null(attempt.error.as_ref().map(json).transpose()?))
         .set("lastAttempt", text(id))
-        .set("attemptCount", number(known + 1))
+        .set(counter, number(known + 1))
         .only_if(match known {
-            0 => Condition::Absent("attemptCount"),
-            _ => Condition::Is("attemptCount", number(known)),
+            0 => Condition::Absent(counter),
+            _ => Condition::Is(counter, number(known)),
         });
     update = match kept {
         Some(mut attempts) => {

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use posthaste_domain::{
     Timestamp,
     delivery::{
-        attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Status},
+        attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Progress, Status},
         sequence::Recorded,
     },
     event::Event,
@@ -66,6 +66,11 @@ impl Table {
         scan.items.unwrap().remove(0)
     }
 
+    async fn progress(&self) -> Progress {
+        let wanted = [(testing::webhook_key(7), self.id())];
+        self.deliveries.records.progress(wanted).await.items[&self.id()]
+    }
+
     async fn read(&self) -> DeliveryRecord {
         let read = self.deliveries.records.get(&testing::webhook_key(7), self.id()).await.unwrap();
         read.unwrap()
@@ -96,6 +101,43 @@ async fn an_attempt_is_counted_once_however_often_it_is_recorded() {
     assert_eq!(
         (record.attempt_count, record.attempts.len(), record.status),
         (2, 2, Status::Pending)
+    );
+}
+
+/// An attempt that divided its request costs none of the schedule, but the history has it.
+#[tokio::test]
+async fn a_halving_is_counted_once_and_apart_from_other_attempts() {
+    let table = Table::new().await;
+    let halving = |nth| Attempt { http_status: Some(413), ..attempt(nth, false) }.with_events(9);
+    assert_eq!(table.record(&halving(1), "a", 0).await, Recorded::Counted(1));
+    assert_eq!(
+        table.record(&halving(1), "a", 0).await,
+        Recorded::Counted(1),
+        "its answer got lost"
+    );
+    assert_eq!(table.record(&halving(2), "b", 0).await, Recorded::Stale(1), "of the same kind");
+    assert_eq!(table.record(&halving(2), "b", 1).await, Recorded::Counted(2));
+    assert_eq!(
+        table.record(&halving(1), "a", 0).await,
+        Recorded::Overtaken,
+        "a copy of its message came late"
+    );
+    assert_eq!(table.record(&attempt(3, false), "c", 0).await, Recorded::Counted(1));
+    let progress = table.progress().await;
+    assert_eq!((progress.attempts, progress.halvings, progress.status), (1, 2, Status::Pending));
+    assert_eq!(table.record(&attempt(4, true), "d", 1).await, Recorded::Counted(2));
+    assert_eq!(table.record(&halving(5), "e", 2).await, Recorded::AlreadySucceeded);
+    let record = table.read().await;
+    assert_eq!((record.attempt_count, record.attempts.len()), (4, 4), "the history has them all");
+    let codes: Vec<Option<&str>> = record
+        .attempts
+        .iter()
+        .map(|attempt| attempt.error.as_ref().map(|error| error.code.as_str()))
+        .collect();
+    assert_eq!(
+        codes,
+        [Some("batch_halved"), Some("batch_halved"), Some("http_status"), None],
+        "as they were made"
     );
 }
 

@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use posthaste_domain::{
+    delivery::halving::Share,
     endpoint::url::{PublicUrl, UrlPolicy},
     event::Event,
     id::{BatchId, Cause, CauseKind, DeliveryId, WebhookId},
@@ -66,6 +67,8 @@ fn sized<'f>(
             event: Arc::new(event),
             redriven: false,
             attempts: 0,
+            halvings: 0,
+            share: Share::Any,
             recorded_at: None,
             faults: 0,
         }

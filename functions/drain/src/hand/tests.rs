@@ -3,7 +3,7 @@ use std::sync::Arc;
 use posthaste_domain::{
     Timestamp,
     access::workspace::Workspace,
-    delivery::task::Task,
+    delivery::{halving::Share, task::Task},
     event::Event,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
     webhook::key::WebhookKey,
@@ -30,6 +30,8 @@ fn pending(source: usize, nth: u8) -> Pending {
         event: Arc::new(event),
         redriven: false,
         attempts: 0,
+        halvings: 0,
+        share: Share::Any,
         recorded_at: None,
         faults: 0,
     }

@@ -19,6 +19,10 @@ pub struct Settings {
     /// unless set.
     #[serde(default)]
     pub default: Option<Answer>,
+    /// The most bytes of a body. A larger request is answered with 413, as `express.json()` does,
+    /// and takes none of the other answers.
+    #[serde(default)]
+    pub max_bytes: Option<usize>,
 }
 
 /// An answer to a request.
@@ -53,8 +57,11 @@ fn once() -> u32 {
 }
 
 impl Settings {
-    /// Takes the answer to the next request.
-    pub(super) fn next_answer(&mut self) -> Answer {
+    /// Takes the answer to the next request, whose body has this many bytes.
+    pub(super) fn next_answer(&mut self, bytes: usize) -> Answer {
+        if self.max_bytes.is_some_and(|most| bytes > most) {
+            return Answer::status(413, 1);
+        }
         while let Some(answer) = self.responses.front_mut() {
             if answer.times > 0 {
                 answer.times -= 1;
@@ -80,10 +87,18 @@ mod tests {
         let statuses = |default: Option<Answer>| {
             let mut settings =
                 Settings { responses: responses.clone(), default, ..Settings::default() };
-            (0..6).map(|_| settings.next_answer().status).collect::<Vec<_>>()
+            (0..6).map(|_| settings.next_answer(0).status).collect::<Vec<_>>()
         };
         assert_eq!(statuses(None), [500, 500, 410, 200, 200, 200]);
         assert_eq!(statuses(Some(Answer::status(503, 1))), [500, 500, 410, 503, 503, 503]);
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_takes_none_of_the_answers() {
+        let responses = VecDeque::from([Answer::status(500, 1)]);
+        let mut settings = Settings { responses, max_bytes: Some(100), ..Settings::default() };
+        let statuses = [101, 100, 100, 101].map(|bytes| settings.next_answer(bytes).status);
+        assert_eq!(statuses, [413, 500, 200, 413]);
     }
 
     #[test]

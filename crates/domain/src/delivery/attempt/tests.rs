@@ -23,6 +23,7 @@ fn progress(status: Status, attempts: u32) -> Option<Progress> {
     Some(Progress {
         status,
         attempts,
+        halvings: 0,
         due_at: None,
         not_before: None,
         recorded_at: None,
@@ -53,6 +54,7 @@ fn what_the_version_before_has_parked_waits_for_its_time() {
     let parked = Some(Progress {
         status: Status::Pending,
         attempts: 1,
+        halvings: 0,
         due_at: Some(at(100)),
         not_before: Some(at(100)),
         recorded_at: None,
@@ -72,6 +74,7 @@ fn a_message_that_comes_early_waits_for_the_time_of_its_retry() {
         let progress = Progress {
             status: Status::Pending,
             attempts: 1,
+            halvings: 0,
             due_at: None,
             not_before: Some(at(100)),
             recorded_at: None,

@@ -22,6 +22,8 @@ fn pending(nth: u8, attempts: u32) -> Pending {
         event: Arc::new(event),
         redriven: false,
         attempts,
+        halvings: 0,
+        share: Share::Any,
         recorded_at: None,
         faults: 0,
     }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     delivery::{
         attempt::Status,
+        halving::Share,
         sequence::{Move, Pending, Sequence, Situation},
         task::{Due, Task},
     },
@@ -143,6 +144,8 @@ impl Deliver {
             event: Arc::clone(&event),
             redriven: false,
             attempts: 0,
+            halvings: 0,
+            share: Share::Any,
             recorded_at: None,
             faults: 0,
         };
