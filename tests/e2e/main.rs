@@ -23,6 +23,7 @@ mod large;
 mod local;
 mod loops;
 mod main_job;
+mod matrix;
 mod own_headers;
 mod pauses;
 mod poison;

@@ -15,6 +15,7 @@ pub mod operational;
 mod origin;
 pub mod own_type;
 pub mod process;
+pub mod run;
 pub mod sample;
 pub mod schema;
 mod timestamp;

@@ -33,6 +33,7 @@ pub mod rotation;
 pub mod secret;
 mod settings;
 pub mod success;
+mod warning;
 
 pub use registration::{Change, ChangeRequest, Registration};
 #[cfg(feature = "openapi")]

@@ -10,6 +10,8 @@
 //! | the same | `latest` | `job` (the id of the newest job) |
 //! | `#lane#<workspace>#<webhook id>` | `lane` | those of [`posthaste_domain::endpoint::lane::Attr`]; while it has a turn `dueAt` and `dueShard` (`L0` to `L15`) |
 //! | `#wait#<workspace>#<webhook id>#0` | `<class>#<event id>#<part>#<delivery or batch id>#<SHA-256 of the message, 8 digits>` | `task` (JSON, by reference), `bytes`, `since` (ms), `expiresAt` |
+//! | `#run#<workspace>#<SHA-256 of a clue>` | `started` | `started` (JSON: what the start of a run tells), `expiresAt`: [`posthaste_domain::event::run`] |
+//! | `#run#<workspace>` | `type#<process type>` | `expiresAt` |
 //! | `#suspect#<SQS message id>` | `suspect` | `begun` (how many functions began to handle the message in a row without an end), `expiresAt` |
 //! | `#limit#<workspace>#<webhook id>` | `limit` | `nextFree` (Unix microseconds), `spacing` (microseconds), `expiresAt` |
 //!
@@ -29,6 +31,7 @@ mod limits;
 mod parked;
 mod record;
 mod records;
+mod runs;
 mod suspects;
 
 use aws_sdk_dynamodb::Client;
@@ -43,6 +46,7 @@ pub use limits::{Reserved, Slots};
 pub use parked::{DueItems, ParkedItem, ParkedPage};
 pub use record::DeliveryRecord;
 pub use records::{NewAttempt, Records, Subject};
+pub use runs::{RunClue, RunLesson, Runs};
 pub use suspects::Suspects;
 
 use crate::table::Table;
@@ -59,6 +63,7 @@ pub struct Deliveries {
     pub lanes: Lanes,
     pub backlogs: Backlogs,
     pub slots: Slots,
+    pub runs: Runs,
     pub suspects: Suspects,
 }
 
@@ -75,6 +80,7 @@ impl Deliveries {
             lanes: Lanes { table: table.clone() },
             backlogs: Backlogs { table: table.clone() },
             slots: Slots { table: table.clone() },
+            runs: Runs { table: table.clone() },
             suspects: Suspects { table },
         }
     }

@@ -5,8 +5,9 @@
 //! |---|---|---|
 //! | `<workspace>#<shard>` | event id | `event` (JSON), `type`, `subject`, `process`, `expiresAt` |
 //!
-//! `process` says as JSON which run of which process the event belongs to. It is missing where it
-//! would be long, and in items of earlier versions: then it is read from the event.
+//! `process` says as JSON which run of which process the event belongs to, as far as fan-out knew
+//! that. It is missing where it would be long, and in items of earlier versions: then it is what the
+//! event itself says.
 
 mod call;
 
@@ -19,7 +20,11 @@ use aws_sdk_dynamodb::Client;
 use posthaste_domain::{
     Timestamp,
     access::workspace::Workspace,
-    event::{Event, event_type::EventType, process::Process},
+    event::{
+        Event,
+        event_type::EventType,
+        process::{OfProcess, Process},
+    },
     id::EventId,
 };
 
@@ -52,6 +57,21 @@ pub struct Events {
 /// One event: ids of events that services choose are unique in their workspace only.
 pub type EventKey = (Workspace, EventId);
 
+/// An event that is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct EventToStore<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The process that it belongs to, as far as is known.
+    pub process: &'a Process,
+}
+
+impl<'a> From<&'a OfProcess> for EventToStore<'a> {
+    fn from(known: &'a OfProcess) -> Self {
+        Self { event: &known.event, process: &known.process }
+    }
+}
+
 /// A question about a workspace's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventQuery {
@@ -82,15 +102,17 @@ impl Events {
     /// stored; why is in the log.
     pub async fn put(
         &self,
-        events: impl IntoIterator<Item = &Event>,
+        events: impl IntoIterator<Item = EventToStore<'_>>,
         retention: Duration,
         now: Timestamp,
     ) -> Result<HashSet<EventKey>, StoreError> {
-        let distinct: BTreeMap<EventKey, &Event> =
-            events.into_iter().map(|event| ((event.workspace.clone(), event.id), event)).collect();
+        let distinct: BTreeMap<EventKey, EventToStore<'_>> = events
+            .into_iter()
+            .map(|new| ((new.event.workspace.clone(), new.event.id), new))
+            .collect();
         let mut items = Vec::new();
-        for event in distinct.values() {
-            items.push(item(event, retention, now)?);
+        for new in distinct.values() {
+            items.push(item(*new, retention, now)?);
         }
         let undone = batch::put(&self.table, items).await?;
         Ok(distinct
@@ -104,6 +126,14 @@ impl Events {
     /// Those of these events that are stored.
     pub async fn get(&self, wanted: impl IntoIterator<Item = EventKey>) -> Found<EventKey, Event> {
         self.read(wanted, &["event"], read_event).await
+    }
+
+    /// Those of these events that are stored, with what is known of their processes.
+    pub async fn with_processes(
+        &self,
+        wanted: impl IntoIterator<Item = EventKey>,
+    ) -> Found<EventKey, OfProcess> {
+        self.read(wanted, &["event", "process"], read_of_process).await
     }
 
     /// The types of those of these events that are stored, without the events.
@@ -133,7 +163,7 @@ impl Events {
         &self,
         workspace: &Workspace,
         query: &EventQuery,
-    ) -> Result<Page<Event, EventId>, StoreError> {
+    ) -> Result<Page<OfProcess, EventId>, StoreError> {
         let event_type =
             query.event_type.as_ref().map(|event_type| ("type", text(event_type.as_str())));
         let subject = query.subject.as_ref().map(|subject| ("subject", text(subject)));
@@ -147,14 +177,15 @@ impl Events {
             filter: event_type.into_iter().chain(subject).collect(),
             limit: usize::from(query.limit),
         };
-        page.page().await?.read(read_event)
+        page.page().await?.read(read_of_process)
     }
 }
 
-fn item(event: &Event, retention: Duration, now: Timestamp) -> Result<Item, StoreError> {
+fn item(new: EventToStore<'_>, retention: Duration, now: Timestamp) -> Result<Item, StoreError> {
+    let EventToStore { event, process } = new;
     let life = retention + REPLAY_LIFE;
     let expires = event.id.time().max(now).as_second().saturating_add_unsigned(life.as_secs());
-    let process = json(&Process::of(event))?;
+    let process = json(process)?;
     let process = process.as_s().ok().filter(|json| json.len() <= MAX_PROCESS_BYTES).map(text);
     Ok(event_key(&event.workspace, event.id)
         .with("type", text(event.event_type.as_str()))
@@ -166,6 +197,15 @@ fn item(event: &Event, retention: Duration, now: Timestamp) -> Result<Item, Stor
 
 fn read_event(item: &Item) -> Result<Event, StoreError> {
     item.json("event")
+}
+
+fn read_of_process(item: &Item) -> Result<OfProcess, StoreError> {
+    let event = read_event(item)?;
+    let known = item.optional("process", Item::json)?;
+    Ok(match known {
+        Some(process) => OfProcess { event, process },
+        None => OfProcess::from(event),
+    })
 }
 
 fn read_type(item: &Item) -> Result<EventType, StoreError> {

@@ -23,7 +23,7 @@ use std::{
 use futures::{FutureExt, StreamExt};
 use posthaste_domain::{
     access::workspace::Workspace,
-    event::Event,
+    event::{Event, process::Process},
     fanout::share::{Share, Shared},
     id::EventId,
     message::dead_letter::DeadLetterReason,
@@ -37,11 +37,12 @@ use posthaste_runtime::{
     deadline::Deadline,
     telemetry::count,
 };
-use posthaste_store::{Deliveries, Events, Registry};
+use posthaste_store::{Deliveries, EventToStore, Events, Registry};
 
 use crate::{
     arrival::{self, Arrival},
     calls::Calls,
+    completing::Taught,
     plan::{Arrived, Outgoing, Plan},
     published::Noted,
     routes::{RoutesOf, Routing},
@@ -55,6 +56,7 @@ pub(crate) struct Fanout {
     pub(crate) events: Events,
     pub(crate) calls: Calls,
     pub(crate) deliveries: Deliveries,
+    pub(crate) taught: Taught,
     pub(crate) tasks: Queue,
     /// The events queue, which shares come back by.
     pub(crate) shares: Queue,
@@ -119,7 +121,7 @@ impl Fanout {
         &self,
         records: &[Record],
         unchecked: Vec<(usize, Event)>,
-        routes: impl Future<Output = Arc<RoutesOf>>,
+        routes: impl Future<Output = Arc<RoutesOf>> + Clone,
         deadline: Deadline,
     ) -> Vec<(usize, Fate)> {
         if unchecked.is_empty() {
@@ -144,7 +146,7 @@ impl Fanout {
     async fn fan_out(
         &self,
         arrived: Vec<Arrived>,
-        routes: impl Future<Output = Arc<RoutesOf>>,
+        routes: impl Future<Output = Arc<RoutesOf>> + Clone,
         deadline: Deadline,
     ) -> Vec<(usize, Fate)> {
         if arrived.is_empty() {
@@ -184,19 +186,23 @@ impl Fanout {
     /// for.
     async fn prepare(
         &self,
-        mut arrived: Vec<Arrived>,
-        routes: impl Future<Output = Arc<RoutesOf>>,
+        arrived: Vec<Arrived>,
+        routes: impl Future<Output = Arc<RoutesOf>> + Clone,
     ) -> Option<(Plan, Vec<Arrived>)> {
+        let mut arrived = self.completed(arrived, routes.clone()).await;
         let new = arrived.iter().filter(|arrived| !arrived.is_stored);
-        let putting =
-            self.events.put(new.map(|arrived| &*arrived.event), self.retention, clock::now());
-        let (put, routes) = tokio::join!(putting, routes);
+        let new =
+            new.map(|arrived| EventToStore { event: &arrived.event, process: &arrived.process });
+        let putting = self.events.put(new, self.retention, clock::now());
+        let (put, unlearned, routes) = tokio::join!(putting, self.learn(&arrived), routes);
         let failed =
             put.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
         // A task may refer to its event, so what is not stored goes nowhere.
         arrived.retain(|Arrived { event, is_stored, .. }| {
             *is_stored || !failed.contains(&(event.workspace.clone(), event.id))
         });
+        // A start whose lessons are not stored comes again.
+        arrived.retain(|arrived| !unlearned.contains(&arrived.record));
         arrived.retain(|arrived| routes.contains_key(&arrived.event.workspace));
         let earlier = self.calls.earlier(&arrived).await;
         arrived.retain(|arrived| earlier.is_known_for(arrived));
@@ -245,6 +251,7 @@ async fn send(queue: &Queue, outgoing: Vec<Outgoing>, ledger: &Ledger) {
 fn of_event(record: usize, event: Event, message: &Record) -> Arrived {
     Arrived {
         record,
+        process: Process::of(&event),
         event: Arc::new(event),
         is_stored: false,
         share: Share { before: message.before, ..Share::ALL },
@@ -257,6 +264,7 @@ fn of_share(record: usize, shared: Shared<'static>, message: &Record) -> Arrived
     let Shared { share, only, event } = shared;
     Arrived {
         record,
+        process: Process::of(&event),
         event: Arc::new(event.into_owned()),
         is_stored: true,
         share,

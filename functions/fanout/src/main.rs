@@ -4,6 +4,7 @@
 mod arrival;
 mod calls;
 mod check;
+mod completing;
 mod fanout;
 mod plan;
 mod published;
@@ -12,6 +13,7 @@ mod runs;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use calls::Calls;
+use completing::Taught;
 use fanout::Fanout;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use posthaste_runtime::{
@@ -40,6 +42,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         calls: Calls::new(events.clone()),
         events,
         deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
+        taught: Taught::default(),
         tasks: config::queue(&sqs, "DELIVERIES_QUEUE_URL")?,
         shares: config::queue(&sqs, "EVENTS_QUEUE_URL")?,
         retention: config::retention()?,

@@ -46,6 +46,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(crate) struct Arrived {
     pub(crate) record: usize,
     pub(crate) event: Arc<Event>,
+    /// The process that the event belongs to, as far as is known.
+    pub(crate) process: Process,
     /// It says whether the event is stored, as that of a share is.
     pub(crate) is_stored: bool,
     pub(crate) share: Share,
@@ -194,8 +196,6 @@ impl Plan {
         webhooks: usize,
         earlier: &Earlier,
     ) -> serde_json::Result<()> {
-        let processes: Vec<Process> =
-            events.iter().map(|arrived| Process::of(&arrived.event)).collect();
         let mut early: BTreeMap<usize, Vec<WebhookId>> = BTreeMap::new();
         let mut unreadable = Vec::new();
         for (id, subscription) in routes.for_which(events[0]) {
@@ -207,7 +207,7 @@ impl Plan {
             let mut due = Vec::new();
             for (at, arrived) in events.iter().enumerate() {
                 let ends = arrived.share.ends;
-                match subscription.route(&arrived.event.event_type, &processes[at]) {
+                match subscription.route(&arrived.event.event_type, &arrived.process) {
                     Route::End { .. } if !ends => {
                         early.entry(at).or_default().push(*id);
                     }
@@ -350,7 +350,7 @@ impl<'a> Group<'a> {
 
 /// None where the event is no end of a run, which nobody sends.
 fn continued(arrived: &Arrived, rest: Rest) -> Option<Continued> {
-    let context = Process::of(&arrived.event).context_id?;
+    let context = arrived.process.context_id.clone()?;
     let webhook = WebhookKey { workspace: arrived.event.workspace.clone(), id: arrived.share.from };
     let (run, tries) = (Run { webhook, context }, arrived.share.tries);
     Some(Continued { run, rest, tries, event: Arc::clone(&arrived.event), record: arrived.record })

@@ -5,7 +5,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use posthaste_api::{EventAnswer, List, ListEvents, ShowEvent};
 use posthaste_domain::{
     access::workspace::Workspace,
-    event::Event,
+    event::{Event, process::OfProcess},
     fanout::delivered::{Cursor, Reckoning},
     id::EventId,
     input::{Order, Page},
@@ -43,7 +43,7 @@ pub(crate) async fn list(
     // One that is no longer stored is passed over.
     let resumed = match partly {
         Some(partly) => {
-            find(&events, &caller.workspace, partly.event).await?.map(|event| (event, partly))
+            known(&events, &caller.workspace, partly.event).await?.map(|event| (event, partly))
         }
         None => None,
     };
@@ -71,10 +71,11 @@ pub(crate) async fn show(
     Query(asked): Query<ShowEvent>,
 ) -> Result<Response, ApiError> {
     let partly = asked.within(id)?;
-    let event = find(&events, &caller.workspace, id).await?.ok_or(EventId::MISSING)?;
+    let known = known(&events, &caller.workspace, id).await?.ok_or(EventId::MISSING)?;
+    let event = known.event.clone();
     let reckoning = match partly {
-        Some(partly) => Reckoning::resumed(event.clone(), partly),
-        None => Reckoning::new(vec![event.clone()]),
+        Some(partly) => Reckoning::resumed(known, partly),
+        None => Reckoning::new(vec![known]),
     };
     let reckoner =
         Reckoner { registry: &registry, deliveries: &deliveries, workspace: &caller.workspace };
@@ -83,6 +84,16 @@ pub(crate) async fn show(
     let delivered = reckoned.into_iter().next().and_then(|(_, delivered)| delivered);
     let next = next.map(|cursor| cursor.to_string());
     Ok(success(StatusCode::OK, EventAnswer { next, ..EventAnswer::of(event, delivered) }))
+}
+
+/// An event with what fan-out knew of its process, as long as it is stored.
+async fn known(
+    events: &Events,
+    workspace: &Workspace,
+    id: EventId,
+) -> Result<Option<OfProcess>, ApiError> {
+    let key = (workspace.clone(), id);
+    Ok(events.with_processes([key.clone()]).await.one(&key)?)
 }
 
 /// An event, as long as it is stored.

@@ -21,9 +21,7 @@ use axum::{
     routing::{MethodRouter, delete, get, post},
 };
 use nudge::Turns;
-use posthaste_domain::{
-    delivery::request::USER_AGENT, endpoint::url::UrlPolicy, event::loops::Relayed,
-};
+use posthaste_domain::{delivery::request::USER_AGENT, event::loops::Relayed};
 use posthaste_queue::Queue;
 use posthaste_runtime::{
     api::{self, ApiError, MAX_BODY_BYTES},
@@ -36,20 +34,18 @@ use posthaste_sender::Sender;
 use posthaste_store::{Bucket, Deliveries, Events, Registry};
 use replay::Queues;
 use send_test::Tester;
-use webhooks::{DefaultProfile, MostWebhooks};
+use webhooks::Rules;
 
 #[derive(Clone, FromRef)]
 struct Shared {
     registry: Registry,
     events: Events,
     deliveries: Deliveries,
-    url_policy: UrlPolicy,
+    rules: Rules,
     queues: Queues,
     turns: Turns,
     tester: Tester,
     keys: Keys,
-    most_webhooks: MostWebhooks,
-    default_profile: DefaultProfile,
     door: Door,
 }
 
@@ -59,7 +55,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let sdk = aws::load()?;
     let (dynamodb, sqs) = (aws::dynamodb(&sdk), aws::sqs(&sdk));
     let queue = |name| config::text(name).map(|url| Queue::new(sqs.clone(), url));
-    let url_policy = config::url_policy()?;
+    let urls = config::url_policy()?;
     let deliveries = Deliveries::new(dynamodb.clone(), config::text("DELIVERIES_TABLE")?);
     let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
     let door = Door::new(config::call_limit()?, Bucket::Calls, registry.clone());
@@ -70,12 +66,14 @@ async fn main() -> Result<(), lambda_http::Error> {
         deliveries,
         queues: Queues { tasks: queue("DELIVERIES_QUEUE_URL")?, pages: queue("REPLAY_QUEUE_URL")? },
         tester: Tester {
-            sender: Sender::new(url_policy.clone(), USER_AGENT)?,
+            sender: Sender::new(urls.clone(), USER_AGENT)?,
             retention: config::retention()?,
         },
-        url_policy,
-        most_webhooks: MostWebhooks(config::parsed("MAX_WEBHOOKS", "a number")?),
-        default_profile: DefaultProfile(config::default_profile()?),
+        rules: Rules {
+            urls,
+            most: config::parsed("MAX_WEBHOOKS", "a number")?,
+            default_profile: config::default_profile()?,
+        },
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?)
             .sealing_urls(config::seal_urls()?),
         door: door.clone(),

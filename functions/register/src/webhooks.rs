@@ -46,28 +46,35 @@ pub(crate) const CHANGE_TRIES: u32 = 5;
 /// an older one.
 const RESEALING: Duration = Duration::from_secs(2);
 
-/// The profile of webhooks whose registration and workspace name none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DefaultProfile(pub(crate) Profile);
+/// So many process types of a workspace are read.
+const MAX_TYPES: i32 = 1_000;
 
-/// The number of webhooks that a workspace may have.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct MostWebhooks(pub(crate) usize);
+/// The rules of the deployment for webhooks.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    /// The URLs that a webhook may have.
+    pub(crate) urls: UrlPolicy,
+    /// The number of webhooks that a workspace may have.
+    pub(crate) most: usize,
+    /// The profile of webhooks whose registration and workspace name none.
+    pub(crate) default_profile: Profile,
+}
 
 pub(crate) async fn create(
     caller: Allowed<WebhooksManage>,
     State(registry): State<Registry>,
-    State(policy): State<UrlPolicy>,
+    State(deliveries): State<Deliveries>,
+    State(rules): State<Rules>,
     State(keys): State<Keys>,
-    State(most): State<MostWebhooks>,
-    State(default): State<DefaultProfile>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let workspace = caller.workspace.clone();
-    let rules = registry.workspaces.settings(&workspace).await?;
-    let profile = rules.default_profile.unwrap_or(default.0);
-    let Registration { settings: open, headers } = Registration::parse(&body, &policy, profile)?;
-    let warnings = check_types(&registry, &workspace, &open, None, rules.catalogue).await?;
+    let own = registry.workspaces.settings(&workspace).await?;
+    let profile = own.default_profile.unwrap_or(rules.default_profile);
+    let Registration { settings: open, headers } =
+        Registration::parse(&body, &rules.urls, profile)?;
+    let mut warnings = check_types(&registry, &workspace, &open, None, own.catalogue).await?;
+    warnings.extend(doubts(&deliveries, &workspace, &open, None).await);
     let secret = new_secret()?;
     let key = WebhookKey { workspace, id: registry.webhooks.next_id().await? };
     let secrets = Secrets::new(keys.seal_secret(&key, &secret).await?);
@@ -83,7 +90,7 @@ pub(crate) async fn create(
         updated_at: now,
         health: Health::default(),
     };
-    match registry.webhooks.insert(&webhook, most.0).await? {
+    match registry.webhooks.insert(&webhook, rules.most).await? {
         Written::Done => {}
         Written::Refused(invalid) => return Err(invalid.into()),
         Written::Stale => return Err(ApiError::Conflict),
@@ -130,15 +137,15 @@ pub(crate) async fn show(
 pub(crate) async fn change(
     NamedWebhook(key): NamedWebhook,
     State(registry): State<Registry>,
+    State(deliveries): State<Deliveries>,
     State(turns): State<Turns>,
-    State(policy): State<UrlPolicy>,
+    State(rules): State<Rules>,
     State(keys): State<Keys>,
-    State(default): State<DefaultProfile>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let request = ChangeRequest::parse(&body, &policy)?;
-    let rules = registry.workspaces.settings(&key.workspace).await?;
-    let profile = rules.default_profile.unwrap_or(default.0);
+    let request = ChangeRequest::parse(&body, &rules.urls)?;
+    let own = registry.workspaces.settings(&key.workspace).await?;
+    let profile = own.default_profile.unwrap_or(rules.default_profile);
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
         let (webhook, revision) = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
@@ -146,8 +153,9 @@ pub(crate) async fn change(
         let Change { mut settings, headers, enables } =
             request.applied_to(&webhook.settings, profile)?;
         let old = Some(&webhook.settings);
-        let warnings =
-            check_types(&registry, &key.workspace, &settings, old, rules.catalogue).await?;
+        let mut warnings =
+            check_types(&registry, &key.workspace, &settings, old, own.catalogue).await?;
+        warnings.extend(doubts(&deliveries, &key.workspace, &settings, old).await);
         let moved = moved(&keys, &webhook, &settings.url).await?;
         settings = if moved {
             sealed(&keys, &key, settings).await?
@@ -334,5 +342,26 @@ async fn check_types(
     match catalogue {
         Catalogue::Open => Ok(unknown.collect()),
         Catalogue::Closed => unknown.next().map_or(Ok(Vec::new()), |invalid| Err(invalid.into())),
+    }
+}
+
+/// Doubts about new rows of the filters. The process types that the workspace has seen are read
+/// only where there is a row that the documents do not name. A doubt that can't be looked into is
+/// none.
+async fn doubts(
+    deliveries: &Deliveries,
+    workspace: &Workspace,
+    settings: &Settings,
+    old: Option<&Settings>,
+) -> Vec<Invalid> {
+    if settings.new_rows(old).is_empty() {
+        return Vec::new();
+    }
+    match deliveries.runs.types(workspace, MAX_TYPES).await {
+        Ok(seen) => settings.warnings(old, &seen),
+        Err(error) => {
+            tracing::warn!(%error, "the process types of a workspace could not be read");
+            Vec::new()
+        }
     }
 }

@@ -8,22 +8,22 @@ use posthaste_runtime::{
 };
 use posthaste_store::Registry;
 
-use crate::webhooks::{CHANGE_TRIES, DefaultProfile};
+use crate::webhooks::{CHANGE_TRIES, Rules};
 
 pub(crate) async fn show(
     caller: Allowed<WebhooksManage>,
     State(registry): State<Registry>,
-    State(default): State<DefaultProfile>,
+    State(rules): State<Rules>,
 ) -> Result<Response, ApiError> {
     let settings = registry.workspaces.settings(&caller.workspace).await?;
-    let answer = WorkspaceAnswer::of(&caller.workspace, settings, default.0);
+    let answer = WorkspaceAnswer::of(&caller.workspace, settings, rules.default_profile);
     Ok(success(StatusCode::OK, answer))
 }
 
 pub(crate) async fn change(
     caller: Allowed<WebhooksManage>,
     State(registry): State<Registry>,
-    State(default): State<DefaultProfile>,
+    State(rules): State<Rules>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     for _ in 0..CHANGE_TRIES {
@@ -31,7 +31,7 @@ pub(crate) async fn change(
         let changed = read.changed_by(&body)?;
         if registry.workspaces.change_settings(&caller.workspace, &read, &changed).await? {
             tracing::info!("changed the settings of a workspace");
-            let answer = WorkspaceAnswer::of(&caller.workspace, changed, default.0);
+            let answer = WorkspaceAnswer::of(&caller.workspace, changed, rules.default_profile);
             return Ok(success(StatusCode::OK, answer));
         }
     }

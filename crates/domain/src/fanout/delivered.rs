@@ -7,7 +7,10 @@ use jiff::Timestamp;
 
 use crate::{
     delivery::attempt::Status,
-    event::{Event, process::Process},
+    event::{
+        Event,
+        process::{OfProcess, Process},
+    },
     id::{Cause, DeliveryId, EventId, WebhookId},
     webhook::Settings,
 };
@@ -142,8 +145,7 @@ pub struct Reckoning {
 #[derive(Debug)]
 struct Row {
     event: Event,
-    /// The process that the event belongs to. It is read once, because that takes a look at all of
-    /// the event's data, and a page of events can meet a thousand webhooks.
+    /// The process that the event belongs to, as fan-out knew it.
     process: Process,
     so_far: Delivered,
     owed: Vec<Owed>,
@@ -164,13 +166,13 @@ pub type Reckoned = (Event, Option<bool>);
 
 impl Reckoning {
     /// Begins with these events, in the order of their list.
-    pub fn new(events: Vec<Event>) -> Self {
+    pub fn new(events: Vec<OfProcess>) -> Self {
         let rows = events.into_iter().map(|event| Row::new(event, Delivered::Unwanted)).collect();
         Self { rows, is_cut: false, from: WebhookId(0), stopped_at: None }
     }
 
     /// Begins with an event of which some webhooks were looked at before.
-    pub fn resumed(event: Event, partly: Partly) -> Self {
+    pub fn resumed(event: OfProcess, partly: Partly) -> Self {
         let Partly { webhook, so_far, .. } = partly;
         Self { rows: vec![Row::new(event, so_far)], is_cut: false, from: webhook, stopped_at: None }
     }
@@ -261,8 +263,8 @@ impl Reckoning {
 }
 
 impl Row {
-    fn new(event: Event, so_far: Delivered) -> Self {
-        let process = Process::of(&event);
+    fn new(of_process: OfProcess, so_far: Delivered) -> Self {
+        let OfProcess { event, process } = of_process;
         Self { event, process, so_far, owed: Vec::new(), looked_up: 0 }
     }
 

@@ -83,6 +83,14 @@ impl Subscription {
         })
     }
 
+    /// Tells whether the way of an event may depend on something that the event does not say of its
+    /// process: the type, if there are filters, or the run, if events wait for its end.
+    pub fn depends_on_more_than(&self, event_type: &EventType, process: &Process) -> bool {
+        let lacks_type = process.process_type.is_none() && !self.filters.is_empty();
+        let lacks_run = process.context_id.is_none() && self.holds;
+        (lacks_type || lacks_run) && self.events.iter().any(|pattern| pattern.matches(event_type))
+    }
+
     /// Decides the way of an event of this type and process to this webhook. A paused or disabled
     /// webhook has one too: its deliveries are recorded as skipped.
     ///

@@ -7,10 +7,11 @@
 //!   "*":          { "service_run": "never" } }
 //! ```
 //!
-//! A row is a process type, or `*` for those that have no row of their own. A cell is an event
-//! type, a prefix such as `order.*`, or `*`; the closest one counts. An event without a cell is
-//! delivered as the webhook's `timing` says, and so is an event of no process. A filter can only
-//! take away events that the webhook subscribes to.
+//! A row is a process type, `*` for those that have no row of their own, or `no_process` for events
+//! of no process. A cell is an event type, a prefix such as `order.*`, or `*`; the closest one
+//! counts. An event without a cell is delivered as the webhook's `timing` says, and so is an event
+//! of a process whose type is not known ([`crate::event::run`]). A filter can only take away events
+//! that the webhook subscribes to.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,10 @@ pub const MAX_ROWS: usize = 50;
 pub const MAX_CELLS: usize = 100;
 /// The longest process type in bytes.
 pub const MAX_PROCESS_TYPE_BYTES: usize = 128;
-const EVERY_OTHER: &str = "*";
+/// The row of the process types that have none of their own.
+pub(super) const EVERY_OTHER: &str = "*";
+/// The row of events that belong to no process.
+pub(super) const NO_PROCESS: &str = "no_process";
 
 /// The moment at which an event is delivered: when it was published, or when the run of its process
 /// has ended.
@@ -96,13 +100,22 @@ pub(crate) fn timing(
     if !is_named {
         return None;
     }
-    filters.timing(process.process_type.as_deref(), event_type, default)
+    filters.timing(process, event_type, default)
+}
+
+/// A row of the matrix: the rules by event type.
+type Row = BTreeMap<EventPattern, Rule>;
+
+/// The rule of the closest cell.
+fn rule(row: &Row, event_type: &EventType) -> Option<Rule> {
+    let cells = row.iter().filter(|(pattern, _)| pattern.matches(event_type));
+    cells.max_by_key(|(pattern, _)| pattern.closeness()).map(|(_, rule)| *rule)
 }
 
 /// The rows of the matrix by process type.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Filters(pub BTreeMap<String, BTreeMap<EventPattern, Rule>>);
+pub struct Filters(pub BTreeMap<String, Row>);
 
 impl Filters {
     /// Tells whether there is no row.
@@ -114,11 +127,11 @@ impl Filters {
     /// not.
     pub fn timing(
         &self,
-        process_type: Option<&str>,
+        process: &Process,
         event_type: &EventType,
         default: Timing,
     ) -> Option<Timing> {
-        match process_type.and_then(|process_type| self.rule(process_type, event_type)) {
+        match self.row(process).and_then(|row| rule(row, event_type)) {
             None => Some(default),
             Some(Rule::Never) => None,
             Some(Rule::Immediate) => Some(Timing::Immediate),
@@ -126,10 +139,14 @@ impl Filters {
         }
     }
 
-    fn rule(&self, process_type: &str, event_type: &EventType) -> Option<Rule> {
-        let row = self.0.get(process_type).or_else(|| self.0.get(EVERY_OTHER))?;
-        let cells = row.iter().filter(|(pattern, _)| pattern.matches(event_type));
-        cells.max_by_key(|(pattern, _)| pattern.closeness()).map(|(_, rule)| *rule)
+    /// The row that applies to the events of a process. None applies where nobody knows the type of
+    /// the process: then nothing is taken away.
+    fn row(&self, process: &Process) -> Option<&Row> {
+        match &process.process_type {
+            Some(process_type) => self.0.get(process_type).or_else(|| self.0.get(EVERY_OTHER)),
+            None if process.is_none() => self.0.get(NO_PROCESS),
+            None => None,
+        }
     }
 
     /// Tells whether any cell makes an event wait.
@@ -168,7 +185,7 @@ impl Shape for Filters {
     }
 }
 
-fn read_row(at: &str, json: &RawValue) -> Result<BTreeMap<EventPattern, Rule>, Invalid> {
+fn read_row(at: &str, json: &RawValue) -> Result<Row, Invalid> {
     let members = Fields::of_object(json, at)?.into_members();
     if members.len() > MAX_CELLS {
         return Err(Invalid::field(
@@ -214,10 +231,11 @@ mod document {
     described!(
         Filters,
         "Filters",
-        "There is a row for each process type, and the row `*` is for those that have none. A row \
-         has a rule for each event type, prefix or `*`, and the closest one counts. An event \
-         without a rule follows the webhook's `timing`. There are up to 50 rows of up to 100 \
-         rules.",
+        "There is a row for each process type. The row `*` is for those that have none, and the \
+         row `no_process` for events of no process. A row has a rule for each event type, prefix \
+         or `*`, and the closest one counts. An event without a rule follows the webhook's \
+         `timing`, and so does an event of a process whose type is not known. There are up to 50 \
+         rows of up to 100 rules.",
         map_of(
             text().min_length(Some(1)).max_length(Some(MAX_PROCESS_TYPE_BYTES)),
             map_of(EventPattern::written(), reference::<Rule>()).max_properties(Some(MAX_CELLS)),
@@ -237,6 +255,30 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
+    fn of(process_type: Option<&str>) -> Process {
+        Process { process_type: process_type.map(str::to_owned), ..Process::default() }
+    }
+
+    #[test]
+    fn events_of_no_process_have_a_row_of_their_own() {
+        let filters = filters(serde_json::json!({
+            "no_process": { "customer_record_changed": "never", "alert.*": "process_end" },
+            "*": { "customer_record_changed": "process_end" },
+        }));
+        let record = event_type("customer_record_changed");
+        let timing = |process: &Process| filters.timing(process, &record, Timing::Immediate);
+        assert_eq!(timing(&of(None)), None);
+        assert_eq!(timing(&of(Some("monitoring"))), Some(Timing::ProcessEnd));
+        for unknown in [
+            Process { context_id: Some("67890".to_owned()), ..Process::default() },
+            Process { process_id: Some("12345".to_owned()), ..Process::default() },
+            Process { is_unnamed: true, ..Process::default() },
+        ] {
+            let told = timing(&unknown);
+            assert_eq!(told, Some(Timing::Immediate), "what is not known takes nothing away");
+        }
+    }
+
     fn event_type(name: &str) -> EventType {
         EventType::parse(name).unwrap()
     }
@@ -246,7 +288,8 @@ mod tests {
         let filters = filters(serde_json::json!({
             "monitoring": { "process_run_start": "never", "process_run_end": "never" },
         }));
-        let timing = |process, name| filters.timing(process, &event_type(name), Timing::Immediate);
+        let timing =
+            |process, name| filters.timing(&of(process), &event_type(name), Timing::Immediate);
         assert_eq!(timing(Some("monitoring"), "process_run_start"), None);
         assert_eq!(timing(Some("monitoring"), "process_run_end"), None);
         assert_eq!(timing(Some("monitoring"), "service_run"), Some(Timing::Immediate));
@@ -263,8 +306,9 @@ mod tests {
             },
             "*": { "order.created": "never" }
         }));
-        let timing =
-            |process, name| filters.timing(Some(process), &event_type(name), Timing::Immediate);
+        let timing = |process, name| {
+            filters.timing(&of(Some(process)), &event_type(name), Timing::Immediate)
+        };
         assert_eq!(timing("onboarding", "service_run"), Some(Timing::ProcessEnd));
         assert_eq!(
             timing("onboarding", "order.created"),
@@ -297,8 +341,12 @@ mod tests {
             let event_type = event_type(&name);
             let default = if at_end { Timing::ProcessEnd } else { Timing::Immediate };
             let row = filters.0.get(&process).or_else(|| filters.0.get("*"));
-            let cells: Vec<_> = row.into_iter().flatten().filter(|(pattern, _)| pattern.matches(&event_type)).collect();
-            let timing = filters.timing(Some(&process), &event_type, default);
+            let cells: Vec<_> = row
+                .into_iter()
+                .flatten()
+                .filter(|(pattern, _)| pattern.matches(&event_type))
+                .collect();
+            let timing = filters.timing(&of(Some(&process)), &event_type, default);
             if cells.is_empty() {
                 prop_assert_eq!(timing, Some(default));
             }
@@ -309,9 +357,8 @@ mod tests {
                 };
                 prop_assert_eq!(timing, expected, "an exact cell decides");
             }
-            prop_assert_eq!(
-                filters.timing(None, &event_type, default), Some(default), "no process, no filter"
-            );
+            let of_none = filters.timing(&of(None), &event_type, default);
+            prop_assert_eq!(of_none, Some(default), "no process, no filter");
             if timing == Some(Timing::ProcessEnd) && default == Timing::Immediate {
                 prop_assert!(filters.hold_anything());
             }
@@ -322,13 +369,14 @@ mod tests {
             filters in matrix(), name in "[ab]", rule in rule()
         ) {
             let event_type = event_type(&name);
-            let before = filters.timing(Some("p"), &event_type, Timing::Immediate);
+            let before = filters.timing(&of(Some("p")), &event_type, Timing::Immediate);
             let mut changed = filters.clone();
             changed.0.entry("*".to_owned()).or_default().insert(
                 EventPattern::parse(&name).unwrap(), rule
             );
             if filters.0.contains_key("p") {
-                prop_assert_eq!(changed.timing(Some("p"), &event_type, Timing::Immediate), before);
+                let after = changed.timing(&of(Some("p")), &event_type, Timing::Immediate);
+                prop_assert_eq!(after, before);
             }
         }
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use posthaste_domain::{
     Timestamp,
-    event::{Event, process::Process},
+    event::{
+        Event,
+        process::{OfProcess, Process},
+    },
     id::EventId,
 };
-use posthaste_store::Events;
+use posthaste_store::{EventToStore, Events};
 
 use crate::{reads, table};
 
@@ -24,7 +27,9 @@ async fn an_event_with_an_old_id_is_kept_from_now_on() {
     let event: Event = serde_json::from_str(json).unwrap();
     let now: Timestamp = event.id.time() + Duration::from_secs(30 * DAY);
     let events = Events::new(client.clone(), table::NAME);
-    assert!(events.put([&event], Duration::from_secs(21 * DAY), now).await.unwrap().is_empty());
+    let retention = Duration::from_secs(21 * DAY);
+    let event = OfProcess::from(event);
+    assert!(events.put([(&event).into()], retention, now).await.unwrap().is_empty());
     let scan = client.scan().table_name(table::NAME).send().await.unwrap();
     let expires: i64 = scan.items()[0]["expiresAt"].as_n().unwrap().parse().unwrap();
     assert_eq!(
@@ -47,7 +52,9 @@ fn event_of_call(mark: [u8; 4], place: usize, bytes: usize) -> Event {
 
 async fn store(client: &Client, all: &[Event]) -> Events {
     let events = Events::new(client.clone(), table::NAME);
-    assert!(events.put(all, MONTH, Timestamp::UNIX_EPOCH).await.unwrap().is_empty());
+    let all: Vec<OfProcess> = all.iter().cloned().map(OfProcess::from).collect();
+    let new = all.iter().map(EventToStore::from);
+    assert!(events.put(new, MONTH, Timestamp::UNIX_EPOCH).await.unwrap().is_empty());
     events
 }
 

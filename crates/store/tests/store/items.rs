@@ -18,13 +18,14 @@ use posthaste_domain::{
         backlog::Waiting,
         lane::{Attr, Condition, Write},
     },
-    event::Event,
+    event::{Event, process::OfProcess},
     id::{Cause, CauseKind, DeliveryId, EventId, JobId, WebhookId},
     testing::webhook_key,
     webhook::rate_limit::{Period, RateLimit},
 };
 use posthaste_store::{
-    Deliveries, DueDelivery, Events, Hold, Holding, NewAttempt, Released, Subject, TurnedPage,
+    Deliveries, DueDelivery, EventToStore, Events, Hold, Holding, NewAttempt, Released, Subject,
+    TurnedPage,
 };
 
 use crate::table;
@@ -338,6 +339,8 @@ async fn events() {
     let client = table::create().await;
     let events = Events::new(client.clone(), table::NAME);
     let without_subject = Event { id: event_id(1), subject: None, ..event() };
-    assert!(events.put([&event(), &without_subject], MONTH, at(0)).await.unwrap().is_empty());
+    let all = [event(), without_subject].map(OfProcess::from);
+    let new = all.iter().map(EventToStore::from);
+    assert!(events.put(new, MONTH, at(0)).await.unwrap().is_empty());
     insta::assert_snapshot!(stored(&client).await);
 }

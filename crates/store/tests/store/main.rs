@@ -14,5 +14,6 @@ mod parked;
 mod reads;
 mod registry_items;
 mod routing;
+mod runs;
 mod table;
 mod types;

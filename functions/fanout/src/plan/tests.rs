@@ -17,9 +17,11 @@ fn webhook(id: u64, settings: serde_json::Value) -> Webhook {
 }
 
 pub(crate) fn arrived(record: usize, name: &str, data: &str) -> Arrived {
+    let event = testing::event(u8::try_from(record).unwrap(), name, data);
     Arrived {
         record,
-        event: testing::event(u8::try_from(record).unwrap(), name, data).into(),
+        process: Process::of(&event),
+        event: event.into(),
         is_stored: false,
         share: Share::ALL,
         only: Vec::new(),

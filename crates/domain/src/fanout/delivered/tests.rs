@@ -62,7 +62,7 @@ fn a_cursor_is_read_as_it_was_written() {
 
 #[test]
 fn one_that_failed_needs_no_other_look_up() {
-    let mut reckoning = Reckoning::new(vec![event(1), event(2)]);
+    let mut reckoning = Reckoning::new(vec![event(1).into(), event(2).into()]);
     let subscribers: Vec<_> = (1..=5).map(|id| subscriber(id, false, false)).collect();
     reckoning.add(&subscribers, 100);
     assert_eq!(
@@ -81,7 +81,7 @@ fn one_that_failed_needs_no_other_look_up() {
 
 #[test]
 fn a_webhook_that_can_not_be_read_lets_nobody_say_that_all_have_it() {
-    let mut reckoning = Reckoning::new(vec![event(1)]);
+    let mut reckoning = Reckoning::new(vec![event(1).into()]);
     reckoning.add(&[subscriber(1, false, false)], 100);
     reckoning.add_unreadable();
     reckoning.take(1, &HashMap::from([(delivery(&event(1), 1), Status::Succeeded)]));
@@ -91,7 +91,7 @@ fn a_webhook_that_can_not_be_read_lets_nobody_say_that_all_have_it() {
 #[test]
 fn what_an_event_says_of_its_process_is_read_once_for_all_webhooks() {
     let owed = |data: &str, replaced: &str| {
-        let mut reckoning = Reckoning::new(vec![testing::event(1, "order.created", data)]);
+        let mut reckoning = Reckoning::new(vec![testing::event(1, "order.created", data).into()]);
         // A webhook that read the event itself would read this.
         reckoning.rows[0].event.data = serde_json::from_str(replaced).unwrap();
         let choosy = json!({ "filters": { "risk": { "order.created": "never" } } });
@@ -127,7 +127,7 @@ fn call(
     let (mut reckoning, mut from, next) = match cursor {
         Some(Cursor::Within(partly)) => {
             let event = events.iter().find(|event| event.id == partly.event).unwrap();
-            (Reckoning::resumed(event.clone(), partly), partly.webhook, Some(partly.event))
+            (Reckoning::resumed(event.clone().into(), partly), partly.webhook, Some(partly.event))
         }
         _ => {
             let after =
@@ -138,7 +138,7 @@ fn call(
                 .last()
                 .map(|event| event.id)
                 .filter(|last| *last != events[events.len() - 1].id);
-            (Reckoning::new(page), WebhookId(0), next)
+            (Reckoning::new(page.into_iter().map(Into::into).collect()), WebhookId(0), next)
         }
     };
     for page in 1.. {

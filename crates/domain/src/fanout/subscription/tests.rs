@@ -93,3 +93,26 @@ fn a_subscription_is_stored_without_what_says_nothing() {
     let json = serde_json::to_string(&full).unwrap();
     assert_eq!(serde_json::from_str::<Subscription>(&json).unwrap(), full);
 }
+
+#[test]
+fn the_start_of_a_run_matters_where_filters_or_an_end_depend_on_it() {
+    let of = |settings: serde_json::Value| Subscription::of(&crate::testing::webhook(settings));
+    let alert = EventType::parse("alert_resolved").unwrap();
+    let depends = |subscription: &Subscription, process_type: Option<&str>, run: Option<&str>| {
+        let process = Process {
+            process_type: process_type.map(str::to_owned),
+            context_id: run.map(str::to_owned),
+            ..Process::default()
+        };
+        subscription.depends_on_more_than(&alert, &process)
+    };
+    let plain = of(serde_json::json!({}));
+    assert!(!depends(&plain, None, None), "whatever it is, the webhook gets it");
+    let filters = serde_json::json!({ "risk": { "alert_resolved": "never" } });
+    let rows = of(serde_json::json!({ "filters": filters }));
+    assert!(depends(&rows, None, Some("1")) && !depends(&rows, Some("risk"), None));
+    let at_end = of(serde_json::json!({ "timing": "process_end" }));
+    assert!(depends(&at_end, Some("risk"), None) && !depends(&at_end, None, Some("1")));
+    let others = of(serde_json::json!({ "filters": filters, "events": ["service_run"] }));
+    assert!(!depends(&others, None, None), "it does not subscribe to the event");
+}
