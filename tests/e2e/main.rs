@@ -27,6 +27,7 @@ mod matrix;
 mod own_headers;
 mod pauses;
 mod poison;
+mod printed;
 mod process_end;
 mod programmes;
 mod publish_limit;

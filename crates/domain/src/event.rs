@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 pub mod catalogue;
+pub(crate) mod data;
 pub mod event_type;
 pub mod idempotency;
 pub mod loops;
@@ -14,6 +15,7 @@ mod new;
 pub mod operational;
 mod origin;
 pub mod own_type;
+mod printed;
 pub mod process;
 pub mod run;
 pub mod sample;
@@ -22,6 +24,8 @@ mod timestamp;
 
 pub use new::{NewEvent, NewEvents};
 pub use origin::Origin;
+#[cfg(feature = "openapi")]
+pub use printed::{SpektrEvent, SpektrV1Event};
 pub use timestamp::FIRST_MILLISECOND;
 use timestamp::Moment;
 
@@ -110,7 +114,8 @@ impl Arrived {
     /// - one that a service sent straight to the queue: `workspace`, `type`, `data`, and what a
     ///   publishing call may have. Its id derives from the SQS message, so a redelivery is the same
     ///   event. It may bring an `id` of its own, a UUIDv7 or v8 of about now, for a service that
-    ///   repeats its calls and vouches for its data;
+    ///   repeats its calls and vouches for its data. One in a form that a Spektr document prints has
+    ///   an id of Spektr's, which is not read;
     /// - the envelope that an EventBridge rule sends. `detail-type` is the type and `time` the
     ///   timestamp, and the event's id derives from the envelope's. A `detail` with a `workspace`
     ///   is an event without its type; any other is the data of an event of the `default`
@@ -126,9 +131,8 @@ impl Arrived {
             return Ok(Self { event: new.accept(id, workspace, sent), unchecked: true });
         }
         let workspace = fields.take::<Workspace>("workspace")?;
-        let given: Option<EventId> =
-            fields.raw("id").map(|id| parsed("id", id, "a UUID")).transpose()?;
-        let new = NewEvent::of_fields(fields)?;
+        let given = if printed::is_printed(&fields) { None } else { given_id(&mut fields)? };
+        let new = printed::read(fields)?;
         // What was accepted is delivered, also if a version accepted it that took deeper data.
         let new = if given.is_some() { new } else { new.not_too_deep("data")? };
         if given.is_some_and(|id| !id.is_ours() || !origin.is_near(id.time())) {
@@ -150,6 +154,10 @@ impl Arrived {
         self.event.traceparent = text.and_then(TraceParent::parse);
         self
     }
+}
+
+fn given_id(fields: &mut Fields<'_>) -> Result<Option<EventId>, Invalid> {
+    fields.raw("id").map(|id| parsed("id", id, "a UUID")).transpose()
 }
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>

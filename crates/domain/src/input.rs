@@ -159,7 +159,8 @@ impl<'a> Fields<'a> {
         self.raw_or_null(Cow::Borrowed(name)).filter(|raw| raw.get() != "null")
     }
 
-    fn raw_or_null(&mut self, name: Cow<'static, str>) -> Option<&'a RawValue> {
+    /// Takes the bytes of a field, also where it is `null`.
+    pub(crate) fn raw_or_null(&mut self, name: Cow<'static, str>) -> Option<&'a RawValue> {
         let at = self.left.iter().position(|(other, _)| *other == name);
         self.known.push(name);
         at.map(|at| self.left.remove(at).1)

@@ -3,7 +3,7 @@
 use posthaste_domain::{
     access::api_key::Scope,
     event::{
-        MAX_EVENT_BYTES, NewEvent, NewEvents, catalogue,
+        MAX_EVENT_BYTES, NewEvent, NewEvents, SpektrEvent, SpektrV1Event, catalogue,
         idempotency::{HEADER, MAX_KEY_LENGTH},
         loops::{HOPS_HEADER, MAX_HOPS},
         schema::MAX_STEPS,
@@ -32,12 +32,14 @@ pub(super) fn calls() -> [Call; 3] {
     [publish(), list(), show()]
 }
 
-/// One event, or several.
+/// One event, also as a Spektr document prints it, or several.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its shape is used")]
 enum PublishEvents {
     One(NewEvent),
+    SpektrV1(SpektrV1Event),
+    Spektr(SpektrEvent),
     Many(NewEvents),
 }
 
@@ -63,6 +65,8 @@ fn publish() -> Call {
             ("one", Some(self::one())),
             ("many", Some(self::many())),
             ("ofAProcess", sample("process_run_start")),
+            ("asSpektrPrintsIt", Some(self::printed())),
+            ("asSpektrV1PrintsIt", Some(self::printed_in_v1())),
         ])
         .answers::<Published>(
             202,
@@ -243,6 +247,39 @@ fn many() -> Value {
     })
 }
 
+/// The sample that version 2 of the Spektr document prints.
+fn printed() -> Value {
+    json!({
+        "id": "685bee5fc7097fb20c2d0693",
+        "workspaceId": "559ae2249db800a7b0fa02ad58b196ae",
+        "eventType": "alert_resolved",
+        "timestamp": 1_750_855_263_822_u64,
+        "spektrId": "6867939d9a16445cb538a881",
+        "data": {
+            "processId": "67ea79350b4c07c041a50db7",
+            "contextId": "67eba5f9ce9a594e4519cc88",
+            "alertId": "67eba62500dd50ed396deb0c",
+            "alertName": "ComplyAdvantage PEP Alert"
+        }
+    })
+}
+
+/// The end of a run as version 1 of the Spektr document prints it.
+fn printed_in_v1() -> Value {
+    json!({
+        "id": "686f58da3b9059f19eb2d066",
+        "spektrId": "686e28baebd46db5a35beccb",
+        "type": "process_run_end",
+        "delivered": null,
+        "process_name": "KYC",
+        "process_output": "approved",
+        "files": { "clientFiles": ["https://files.example.com/1"] },
+        "fields": [{ "key": "vat_number", "label": "VAT number" }],
+        "data": { "vat_number": "123" },
+        "createdAt": 1_752_127_706_390_u64
+    })
+}
+
 /// The catalogue's own example.
 pub(super) fn sample(event_type: &str) -> Option<Value> {
     serde_json::from_str(catalogue::find(event_type)?.sample).ok()
@@ -255,6 +292,10 @@ a schema, is checked, as far as the check takes a bounded time: an event that is
 schema is refused. An event of a \
 type that is not known at all is taken as it is, and refused where the workspace's catalogue is \
 closed.\n\n\
+An event can also be sent as either Spektr document prints it: with `spektrId` for `subject`, \
+`eventType` for `type`, `createdAt` for `timestamp`, and what version 1 prints beside the `data` of \
+`process_run_end`. Its `id`, `delivered` and `workspaceId` are not read: it gets an id of its own, \
+in the workspace of the key.\n\n\
 Events of a process carry `processType` and `contextId` in `data`: filters and the timing \
 `process_end` go by them.";
 

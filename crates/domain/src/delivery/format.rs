@@ -8,12 +8,14 @@
 
 mod cloudevents;
 mod dataspike;
+mod end_user;
 mod reference;
 mod slack;
 mod spectra;
 mod spektr;
 mod spektr_v1;
 mod standard;
+mod status;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -194,6 +194,32 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_run_names_its_run_wholly_or_not_at_all() {
+        let end = find("process_run_end").unwrap().schema().unwrap();
+        let check = |data: &str| {
+            end.check(serde_json::from_str(data).unwrap(), "data", &mut Budget::default())
+        };
+        assert_eq!(check("{}"), Ok(()));
+        assert_eq!(check(r#"{"processName":"KYC","processOutput":"approved"}"#), Ok(()));
+        let half = check(r#"{"contextId":"1","processType":"risk","processName":"Risk"}"#);
+        let half = half.unwrap_err();
+        assert_eq!((half.code, half.field.as_deref()), ("missing_field", Some("data.processId")));
+        assert!(half.message.contains("data.processId is required beside data."), "{half}");
+    }
+
+    #[test]
+    fn a_field_of_the_end_of_a_run_has_children_and_no_grandchildren() {
+        let end = find("process_run_end").unwrap().schema().unwrap();
+        let check = |fields: &str| {
+            let data = format!(r#"{{"fields":{fields}}}"#);
+            end.check(serde_json::from_str(&data).unwrap(), "data", &mut Budget::default())
+        };
+        assert_eq!(check(r#"[{"key":"a","children":[{"key":"b"}]}]"#), Ok(()));
+        let deep = check(r#"[{"key":"a","children":[{"key":"b","children":[]}]}]"#).unwrap_err();
+        assert_eq!(deep.field.as_deref(), Some("data.fields[0].children[0].children"));
+    }
+
+    #[test]
     fn patterns_are_known_by_what_they_can_match() {
         let own = [EventType::parse("invoice.paid").unwrap()];
         for known in [

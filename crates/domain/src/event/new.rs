@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Event, MAX_EVENT_BYTES, MAX_EVENTS, MAX_PUBLISH_BYTES, Published, timestamp::Moment};
+use super::{
+    Event, MAX_EVENT_BYTES, MAX_EVENTS, MAX_PUBLISH_BYTES, Published, printed, timestamp::Moment,
+};
 use crate::{
     Invalid,
     access::workspace::Workspace,
@@ -45,7 +47,7 @@ body! {
 
 impl NewEvent {
     /// Reads the body of a publishing call: one event, or `{"events": […]}` with 1 to 100 of them.
-    /// Tells which form it was.
+    /// Each can be in a form that a Spektr document prints. Tells whether it was one or a list.
     pub fn parse_call(body: &[u8]) -> Result<Published, Invalid> {
         if body.len() > MAX_PUBLISH_BYTES {
             return Err(Invalid::too_large(
@@ -61,7 +63,7 @@ impl NewEvent {
                 EventList::read("events", list).map(Published::Many)
             }
             None if body.len() > MAX_EVENT_BYTES => Err(too_large(None)),
-            None => Self::of_fields(fields)?.not_too_deep("data").map(Published::One),
+            None => printed::read(fields)?.not_too_deep("data").map(Published::One),
         }
     }
 
@@ -120,14 +122,40 @@ impl Shape for EventList {
             if json.get().len() > MAX_EVENT_BYTES {
                 return Err(too_large(Some(at)));
             }
-            events.push(NewEvent::read(&at, json)?.not_too_deep(&format!("{at}.data"))?);
+            let event = printed::read(Fields::of_object(json, &at)?)?;
+            events.push(event.not_too_deep(&format!("{at}.data"))?);
         }
         Ok(events)
     }
 }
 
 #[cfg(feature = "openapi")]
-crate::input::openapi::list_described!(EventList, NewEvent, 1, MAX_EVENTS);
+mod document {
+    use utoipa::{
+        PartialSchema, ToSchema,
+        openapi::{ArrayBuilder, OneOfBuilder},
+    };
+
+    use super::{EventList, MAX_EVENTS, NewEvent, printed};
+    use crate::input::openapi::{Described, Named, reference};
+
+    impl PartialSchema for EventList {
+        fn schema() -> Described {
+            let event = OneOfBuilder::new()
+                .item(reference::<NewEvent>())
+                .item(reference::<printed::SpektrV1Event>())
+                .item(reference::<printed::SpektrEvent>());
+            ArrayBuilder::new().items(event).min_items(Some(1)).max_items(Some(MAX_EVENTS)).into()
+        }
+    }
+
+    impl ToSchema for EventList {
+        fn schemas(named: &mut Named) {
+            named.push((NewEvent::name().into_owned(), NewEvent::schema()));
+            NewEvent::schemas(named);
+        }
+    }
+}
 
 fn beside_events(name: &str) -> String {
     format!(

@@ -204,6 +204,11 @@ fn complaint(error: &ValidationError<'_, '_>, path: &str) -> Invalid {
             let name = format!("{at}{}", step(want.first().unwrap_or(&"")));
             Invalid::field(&name, "missing_field", format!("{name} is required"))
         }
+        ErrorKind::DependentRequired { prop, missing } => {
+            let name = format!("{at}{}", step(missing.first().unwrap_or(&"")));
+            let message = format!("{name} is required beside {at}{}", step(prop));
+            Invalid::field(&name, "missing_field", message)
+        }
         ErrorKind::Type { want, .. } => Invalid::field(
             &at,
             "wrong_type",

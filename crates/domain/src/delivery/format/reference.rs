@@ -5,7 +5,13 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::{event::Event, input};
+use crate::{
+    event::{
+        Event,
+        data::{Member, with_members},
+    },
+    input,
+};
 
 /// The types whose `data` has a `reference` in the documents.
 const TYPES: [&str; 13] = [
@@ -37,18 +43,12 @@ pub(super) fn of(event: &Event) -> Option<Cow<'_, str>> {
 /// The `data` of an event, with its reference as the last member where the document prints one
 /// there and the producer gave it beside. All other bytes stay as they were published.
 pub(super) fn in_data(event: &Event) -> serde_json::Result<Cow<'_, RawValue>> {
-    let data = Cow::Borrowed(&*event.data);
-    let Some(reference) = &event.reference else { return Ok(data) };
-    let members = input::members(&event.data);
-    if !TYPES.contains(&event.event_type.as_str())
-        || members.iter().any(|(name, _)| name == "reference")
-    {
-        return Ok(data);
+    let Some(reference) = &event.reference else { return Ok(Cow::Borrowed(&event.data)) };
+    if !TYPES.contains(&event.event_type.as_str()) {
+        return Ok(Cow::Borrowed(&event.data));
     }
-    let Some(open) = event.data.get().trim_end().strip_suffix('}') else { return Ok(data) };
-    let comma = if members.is_empty() { "" } else { "," };
-    let reference = serde_json::to_string(reference)?;
-    RawValue::from_string(format!("{open}{comma}\"reference\":{reference}}}")).map(Cow::Owned)
+    let json = Cow::Owned(serde_json::to_string(reference)?);
+    with_members(&event.data, &[Member { name: "reference", json }])
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The body that `spektr-events-v2.txt` describes: `{"results": [event, …]}`.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -9,7 +11,7 @@ use utoipa::{
     openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema},
 };
 
-use super::{Body, JSON, reference};
+use super::{Body, JSON, end_user, reference, status};
 #[cfg(feature = "openapi")]
 use crate::input::JsonObject;
 use crate::{
@@ -29,16 +31,18 @@ const END: &[u8] = b"]}";
 struct Element<'a> {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     id: EventId,
-    /// The end-user that the event is about; `null` where the producer named none.
+    /// The end-user that the event is about: its subject, or else the `spektr_id` of its data;
+    /// `null` where the producer named none.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required = true))]
-    spektr_id: Option<&'a str>,
+    spektr_id: Option<Cow<'a, str>>,
     #[cfg_attr(feature = "openapi", schema(inline))]
     event_type: &'a EventType,
     /// The time at which the event happened, in Unix milliseconds.
     timestamp: i64,
     #[cfg_attr(feature = "openapi", schema(inline, value_type = Workspace))]
     workspace_id: &'a str,
-    /// The event's own JSON, byte for byte, with the `reference` that was published beside it.
+    /// The event's own JSON, byte for byte, with the `reference` that was published beside it, and
+    /// with the `method` of a status change that was published as version 1 prints it.
     #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
 }
@@ -60,13 +64,14 @@ pub(super) fn body(events: &[&Event], bounds: RequestBounds) -> serde_json::Resu
     let mut bytes = BEGIN.to_vec();
     let mut written = 0;
     for event in events.iter().take(bounds.events) {
+        let data = reference::in_data(event)?;
         let element = serde_json::to_vec(&Element {
             id: event.id,
-            spektr_id: event.subject.as_deref(),
+            spektr_id: end_user::id(event),
             event_type: &event.event_type,
             timestamp: event.timestamp.as_millisecond(),
             workspace_id: event.workspace.name(),
-            data: &reference::in_data(event)?,
+            data: &status::in_second(event, &data)?,
         })?;
         if written > 0 {
             if bytes.len() + 1 + element.len() + END.len() > bounds.bytes {

@@ -13,7 +13,7 @@ use utoipa::{
     openapi::{Object, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
 };
 
-use super::reference;
+use super::{end_user, reference, status};
 #[cfg(feature = "openapi")]
 use crate::input::JsonObject;
 use crate::{
@@ -29,9 +29,9 @@ use crate::{
 struct Payload<'a> {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     id: EventId,
-    /// The event's subject.
+    /// The event's subject, or else the `spektr_id` of its data.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required = true))]
-    spektr_id: Option<&'a str>,
+    spektr_id: Option<Cow<'a, str>>,
     #[cfg_attr(feature = "openapi", schema(inline))]
     r#type: &'a EventType,
     /// Always false: true would mean that a webhook has brought the event before.
@@ -41,7 +41,8 @@ struct Payload<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
     reference: Option<Cow<'a, str>>,
-    /// The event's own JSON, byte for byte.
+    /// The event's own JSON, byte for byte, with the `userId` or the `processId` of a status change
+    /// that was published as version 2 prints it.
     #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
 }
@@ -52,10 +53,10 @@ struct Payload<'a> {
 struct ProcessRunEnd<'a> {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     id: EventId,
-    /// The event's subject.
+    /// The event's subject, or else the `spektr_id` of its data.
     #[serde(rename = "spektrId")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required = true))]
-    spektr_id: Option<&'a str>,
+    spektr_id: Option<Cow<'a, str>>,
     #[cfg_attr(feature = "openapi", schema(inline))]
     r#type: &'a EventType,
     /// Always `null`, as the document prints it.
@@ -65,12 +66,12 @@ struct ProcessRunEnd<'a> {
     process_name: Option<&'a RawValue>,
     #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = true))]
     process_output: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = false))]
-    files: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = false))]
-    fields: Option<&'a RawValue>,
+    /// The published `files`, or no files.
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = true))]
+    files: &'a RawValue,
+    /// The published `fields`, or no fields.
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value, required = true))]
+    fields: &'a RawValue,
     /// The entries of the published JSON, without the members that describe the run.
     #[cfg_attr(feature = "openapi", schema(value_type = JsonObject))]
     data: &'a RawValue,
@@ -111,6 +112,10 @@ const OF_THE_RUN: [&str; 11] = [
     "fields",
 ];
 
+/// The document prints files and fields at all times, so receivers look into them without asking.
+const NO_FILES: &str = r#"{"clientFiles":[]}"#;
+const NO_FIELDS: &str = "[]";
+
 pub(super) fn body(event: &Event) -> serde_json::Result<Vec<u8>> {
     if process::ends(&event.event_type) {
         return process_run_end(event);
@@ -119,27 +124,29 @@ pub(super) fn body(event: &Event) -> serde_json::Result<Vec<u8>> {
     let data = if is_start { Cow::Borrowed(&*event.data) } else { reference::in_data(event)? };
     serde_json::to_vec(&Payload {
         id: event.id,
-        spektr_id: event.subject.as_deref(),
+        spektr_id: end_user::id(event),
         r#type: &event.event_type,
         delivered: false,
         created_at: event.timestamp.as_millisecond(),
         reference: if is_start { reference::of(event) } else { None },
-        data: &data,
+        data: &status::in_first(event, &data)?,
     })
 }
 
 fn process_run_end(event: &Event) -> serde_json::Result<Vec<u8>> {
     let members = input::members(&event.data);
     let entries = RawValue::from_string(entries(&members)?)?;
+    let no_files = RawValue::from_string(NO_FILES.to_owned())?;
+    let no_fields = RawValue::from_string(NO_FIELDS.to_owned())?;
     let mut payload = ProcessRunEnd {
         id: event.id,
-        spektr_id: event.subject.as_deref(),
+        spektr_id: end_user::id(event),
         r#type: &event.event_type,
         delivered: None,
         process_name: None,
         process_output: None,
-        files: None,
-        fields: None,
+        files: &no_files,
+        fields: &no_fields,
         data: &entries,
         created_at: event.timestamp.as_millisecond(),
     };
@@ -148,8 +155,8 @@ fn process_run_end(event: &Event) -> serde_json::Result<Vec<u8>> {
         match name.as_str() {
             "processName" => payload.process_name = Some(raw),
             "processOutput" => payload.process_output = Some(raw),
-            "files" => payload.files = Some(raw),
-            "fields" => payload.fields = Some(raw),
+            "files" => payload.files = raw,
+            "fields" => payload.fields = raw,
             _ => {}
         }
     }
