@@ -20,6 +20,8 @@ struct File {
     owner: String,
     document: String,
     status: String,
+    #[serde(default)]
+    aliases: Vec<String>,
     notes: Vec<String>,
     schema: Box<RawValue>,
     sample: Box<RawValue>,
@@ -40,15 +42,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         files.push(file);
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut table = format!("static BUILT_IN: [BuiltIn; {}] = [\n", files.len());
+    let mut aliases: Vec<(&String, &String)> = Vec::new();
     for file in &files {
-        let File { name, title, description, owner, document, status, notes, .. } = file;
+        aliases.extend(file.aliases.iter().map(|alias| (alias, &file.name)));
+    }
+    aliases.sort();
+    let mut table = format!("static ALIASES: [(&str, &str); {}] = {aliases:?};\n", aliases.len());
+    writeln!(table, "static BUILT_IN: [BuiltIn; {}] = [", files.len())?;
+    for file in &files {
+        let File { name, title, description, owner, document, status, aliases, notes, .. } = file;
         let (schema, sample) = (minified(file.schema.get()), minified(file.sample.get()));
         writeln!(
             table,
             "BuiltIn {{ name: {name:?}, title: {title:?}, description: {description:?}, owner: \
-             {owner:?}, document: {document:?}, status: {status:?}, notes: &{notes:?}, schema: \
-             {schema:?}, sample: {sample:?}, compiled: OnceLock::new() }},"
+             {owner:?}, document: {document:?}, status: {status:?}, aliases: &{aliases:?}, notes: \
+             &{notes:?}, schema: {schema:?}, sample: {sample:?}, compiled: OnceLock::new() }},"
         )?;
     }
     table.push_str("];\n");

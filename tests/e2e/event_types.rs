@@ -46,6 +46,68 @@ async fn every_sample_can_be_published_but_the_operational_ones() {
     }
 }
 
+/// The lists of both Spektr documents, which print these names as their types.
+#[tokio::test]
+async fn the_names_of_the_documents_lists_are_names_of_their_types() {
+    let posthaste = Posthaste::start().await;
+    let api = &posthaste.api;
+    let subscribed = json!({
+        "profile": "spektr", "events": ["PROCESS_RUN_START", "CUSTOMER_TAG_ADDED"],
+        "filters": { "monitoring": { "PROCESS_RUN_START": "never" } },
+    });
+    let webhook = posthaste.register_with("mine", subscribed).await;
+    assert_eq!(webhook["events"], json!(["process_run_start", "customer_tag_add"]));
+    assert_eq!(webhook["filters"], json!({ "monitoring": { "process_run_start": "never" } }));
+
+    let run = json!({
+        "processType": "risk", "processName": "Risk", "processId": "1", "contextId": "2",
+    });
+    let accepted =
+        api.ok(Method::POST, "/events", json!({ "type": "PROCESS_RUN_START", "data": run })).await;
+    assert_eq!(accepted["type"], "process_run_start");
+    let tag = json!({
+        "workspace": "default", "type": "CUSTOMER_TAG_ADDED", "data": { "action": "add" },
+    });
+    posthaste.send("EventsQueueUrl", &[tag.to_string()]).await;
+    let mut arrived = Vec::new();
+    for request in posthaste.arrived("mine", 2).await {
+        let body: Value = serde_json::from_str(&request.body).unwrap();
+        arrived.push(body["results"][0]["eventType"].clone());
+    }
+    arrived.sort_by_key(ToString::to_string);
+    assert_eq!(arrived, ["customer_tag_add", "process_run_start"]);
+    let listed = api.ok(Method::GET, "/events?type=PROCESS_RUN_START", Value::Null).await;
+    assert_eq!(listed["items"][0]["id"], accepted["id"]);
+
+    // It is checked as the type that it is, and nobody else can have its name.
+    let wrong = json!({ "type": "SERVICE_RUN", "data": {} });
+    let (status, answer) = api.call(Method::POST, "/events", wrong).await;
+    assert_eq!((status, &answer["error"]["code"]), (422, &json!("missing_field")), "{answer}");
+    let (status, answer) = api.call(Method::PUT, "/event-types/SERVICE_RUN", json!({})).await;
+    assert_eq!((status, &answer["error"]["code"]), (422, &json!("built_in_event_type")));
+    let twice = json!({
+        "url": posthaste.inbox_url("mine"), "events": ["*"],
+        "filters": { "risk": { "SERVICE_RUN": "never", "service_run": "immediate" } },
+    });
+    let (status, answer) = api.call(Method::POST, "/webhooks", twice).await;
+    assert_eq!((status, &answer["error"]["code"]), (422, &json!("repeated_field")), "{answer}");
+}
+
+#[tokio::test]
+async fn the_catalogue_says_what_was_chosen_where_the_documents_contradict_themselves() {
+    let posthaste = Posthaste::start().await;
+    let escalated =
+        posthaste.api.ok(Method::GET, "/event-types/ALERT_ESCALATED", Value::Null).await;
+    assert_eq!(escalated["name"], "alert_escalated");
+    assert_eq!(escalated["aliases"], json!(["ALERT_ESCALATED"]));
+    let notes = escalated["notes"].as_array().unwrap();
+    let name = "The shape and the table print alert_resolved as the event's name; the heading's \
+        alert_escalated is used.";
+    assert!(notes.contains(&json!(name)), "{notes:?}");
+    let own = posthaste.api.ok(Method::PUT, "/event-types/invoice.paid", json!({})).await;
+    assert_eq!((&own["aliases"], &own["notes"]), (&json!([]), &json!([])));
+}
+
 #[tokio::test]
 async fn a_workspace_adds_a_type_of_its_own() {
     let posthaste = Posthaste::start().await;

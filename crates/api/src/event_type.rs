@@ -29,6 +29,12 @@ pub struct EventTypeAnswer {
     /// events were published and that nobody has described.
     #[schema(schema_with = schema::type_status)]
     pub status: &'static str,
+    /// Other names by which the type can be published and subscribed to. Events and answers have
+    /// its one name.
+    #[schema(value_type = Vec<EventType>)]
+    pub aliases: Vec<&'static str>,
+    /// The choices that were made where the document contradicts itself.
+    pub notes: Vec<&'static str>,
     /// The JSON Schema that `data` has to fit; null if anything does.
     #[schema(value_type = Option<JsonObject>, required = true)]
     pub schema: Option<Box<RawValue>>,
@@ -46,6 +52,8 @@ impl EventTypeAnswer {
             description: Some(built_in.description.to_owned()),
             owner: built_in.owner,
             status: built_in.status,
+            aliases: built_in.aliases.to_vec(),
+            notes: built_in.notes.to_vec(),
             schema: Some(RawValue::from_string(built_in.schema.to_owned())?),
             sample: Some(RawValue::from_string(built_in.sample.to_owned())?),
         })
@@ -59,6 +67,8 @@ impl EventTypeAnswer {
             description: None,
             owner: "workspace",
             status: "undescribed",
+            aliases: Vec::new(),
+            notes: Vec::new(),
             schema: None,
             sample: None,
         }
@@ -78,8 +88,13 @@ impl EventTypeAnswer {
             description,
             owner: "workspace",
             status: "available",
+            aliases: Vec::new(),
+            notes: Vec::new(),
             schema,
             sample,
         })
     }
 }
+
+#[cfg(test)]
+mod page;

@@ -104,10 +104,11 @@ pub(crate) async fn show(
     State(registry): State<Registry>,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
-    if let Some(built_in) = catalogue::find(&name) {
+    let name = EventType::parse_any(name).map_err(|_| NO_TYPE)?;
+    if let Some(built_in) = catalogue::find(name.as_str()) {
         return Ok(success(StatusCode::OK, EventTypeAnswer::built_in(built_in)?));
     }
-    let key = (caller.workspace.clone(), EventType::parse(name).map_err(|_| NO_TYPE)?);
+    let key = (caller.workspace.clone(), name);
     if let Some(own) = registry.types.by_name([key.clone()]).await.one(&key)? {
         return Ok(success(StatusCode::OK, EventTypeAnswer::own(own)?));
     }
@@ -143,7 +144,7 @@ pub(crate) async fn remove(
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     let name = EventType::parse(name).map_err(|_| NO_TYPE)?;
-    // One of the workspace's that got the name of a built-in type later can go.
+    // One of the workspace's can go whose name became that of a built-in type, or an alias.
     let was_own = registry.types.delete(&caller.workspace, &name).await?;
     let was_published = registry.published.forget(&caller.workspace, &name).await?;
     if !was_own && !was_published {

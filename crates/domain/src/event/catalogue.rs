@@ -27,6 +27,9 @@ pub struct BuiltIn {
     pub document: &'static str,
     /// The state that the document gives the type: `available`, `deprecated` or `wip`.
     pub status: &'static str,
+    /// Other names by which the documents call the type. Whoever publishes or subscribes can use
+    /// them; events and answers have the one name.
+    pub aliases: &'static [&'static str],
     /// The choices that were made where the document contradicts itself.
     pub notes: &'static [&'static str],
     /// The JSON Schema of `data`.
@@ -49,6 +52,14 @@ pub fn all() -> &'static [BuiltIn] {
 /// The built-in type of this name.
 pub fn find(name: &str) -> Option<&'static BuiltIn> {
     BUILT_IN.binary_search_by_key(&name, |built_in| built_in.name).ok().map(|at| &BUILT_IN[at])
+}
+
+/// Returns the one name of a type: that of the built-in type of which it is an alias, or else the
+/// name itself.
+pub fn one_name(name: EventType) -> EventType {
+    let found = ALIASES.binary_search_by_key(&name.as_str(), |(alias, _)| alias);
+    let built_in = found.ok().and_then(|at| EventType::parse(ALIASES[at].1).ok());
+    built_in.unwrap_or(name)
 }
 
 /// The built-in types whose names come after this one; none if this name is not built in.
@@ -238,6 +249,43 @@ mod tests {
             ["ordr.*", "order", "order.create", "PROCESS_RUN_END", "invoice", "process.*"]
         {
             assert!(!is_known(&pattern(unknown), &own), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn each_name_of_the_documents_lists_is_an_alias_of_its_type() {
+        for (alias, name) in [
+            ("PROCESS_RUN_START", "process_run_start"),
+            ("LOOP_RUN_START", "loop_run_start"),
+            ("PROCESS_RUN_END", "process_run_end"),
+            ("SERVICE_RUN", "service_run"),
+            ("ALERT_CREATED", "alert_created"),
+            ("ALERT_ESCALATED", "alert_escalated"),
+            ("ALERT_RESOLVED", "alert_resolved"),
+            ("CUSTOMER_TAG_ADDED", "customer_tag_add"),
+            ("CUSTOMER_TAG_REMOVED", "customer_tag_remove"),
+            ("CUSTOMER_STATUS_CHANGE", "customer_status_change"),
+            ("CUSTOMER_STATUS_CHANGED", "customer_status_changed"),
+            ("CUSTOMER_DUPLICATE_DETECTION", "customer_duplicate_detection"),
+            ("CUSTOMER_RECORD_UPDATE", "customer_record_update"),
+            ("CUSTOMER_RECORD_CHANGED", "customer_record_changed"),
+            ("OWNERSHIP_AI_CREATED", "ownership_ai_created"),
+            ("OWNERSHIP_AI_ADDED_OWNER", "ownership_ai_added_owner"),
+            ("CLIENT_RECORD_SYNC", "client_record_sync"),
+            ("STEP_INIT", "step_init"),
+            ("STEP_SUBMIT", "step_submit"),
+        ] {
+            let named = one_name(EventType::parse(alias).unwrap());
+            assert_eq!(named.as_str(), name);
+            assert_eq!(find(name).unwrap().aliases, [alias]);
+            assert_eq!(one_name(named.clone()), named, "a name stays as it is");
+        }
+        assert_eq!(ALIASES.len(), 19);
+        for (alias, _) in ALIASES {
+            assert!(find(alias).is_none(), "{alias} is the name of another type");
+        }
+        for other in ["Process_Run_Start", "order.created", "AML_SCREENING", "CUSTOMER_TAG_ADD"] {
+            assert_eq!(one_name(EventType::parse(other).unwrap()).as_str(), other);
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
+    event::catalogue,
     input::{Parameter, Shape, has_to_be, text},
 };
 
@@ -51,7 +52,12 @@ impl EventType {
                 _ => name.push('_'),
             }
         }
-        Self::parse(name)
+        Self::parse_any(name)
+    }
+
+    /// Reads a name that a client sent. An alias of a built-in type is read as its one name.
+    pub fn parse_any(text: impl Into<String>) -> Result<Self, BadEventType> {
+        Self::parse(text).map(catalogue::one_name)
     }
 
     /// The name as a text.
@@ -89,6 +95,14 @@ impl EventPattern {
         pattern.map_err(|_| BadEventType::Pattern)
     }
 
+    /// Reads a pattern that a client sent. An alias of a built-in type is read as its one name.
+    pub fn parse_any(text: &str) -> Result<Self, BadEventType> {
+        Ok(match Self::parse(text)? {
+            Self::Exactly(name) => Self::Exactly(catalogue::one_name(name)),
+            other => other,
+        })
+    }
+
     /// The precision of the pattern: an exact name has more than any prefix, a longer prefix more
     /// than a shorter one.
     pub fn closeness(&self) -> usize {
@@ -115,7 +129,7 @@ impl Shape for EventType {
     type Value = Self;
 
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
-        Self::parse(text(at, json)?)
+        Self::parse_any(text(at, json)?)
             .map_err(|error| Invalid::field(at, "invalid_event_type", error.to_string()))
     }
 }
@@ -124,7 +138,7 @@ impl Parameter for EventType {
     type Value = Self;
 
     fn read(name: &str, text: String) -> Result<Self, Invalid> {
-        Self::parse(text).map_err(|_| has_to_be(name, "an event type"))
+        Self::parse_any(text).map_err(|_| has_to_be(name, "an event type"))
     }
 }
 

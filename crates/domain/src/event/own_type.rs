@@ -76,12 +76,18 @@ impl OwnEventType {
     }
 }
 
-/// Refuses a built-in type, which nobody can change or remove.
+/// Refuses a built-in type, which nobody can change or remove, by any of its names.
 pub fn not_built_in(name: &EventType) -> Result<(), Invalid> {
-    if catalogue::find(name.as_str()).is_none() {
+    let one_name = catalogue::one_name(name.clone());
+    if catalogue::find(one_name.as_str()).is_none() {
         return Ok(());
     }
-    Err(Invalid::field("name", "built_in_event_type", format!("{name} is a built-in type")))
+    let message = if one_name == *name {
+        format!("{name} is a built-in type")
+    } else {
+        format!("{name} is another name of the built-in type {one_name}")
+    };
+    Err(Invalid::field("name", "built_in_event_type", message))
 }
 
 /// The complaint of a workspace that has as many types as it may have.
@@ -121,6 +127,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert_eq!(field_and_code("a b", "{}"), ("name".into(), "invalid_event_type"));
         assert_eq!(field_and_code("order.created", "{}"), ("name".into(), "built_in_event_type"));
+        assert_eq!(field_and_code("SERVICE_RUN", "{}"), ("name".into(), "built_in_event_type"));
         assert_eq!(field_and_code("a", r#"{"schema":true}"#), ("schema".into(), "wrong_type"));
         assert_eq!(
             field_and_code("a", r#"{"schema":{"type":"text"}}"#),

@@ -197,9 +197,13 @@ fn read_row(at: &str, json: &RawValue) -> Result<Row, Invalid> {
     let mut cells = BTreeMap::new();
     for (pattern, json) in members {
         let at = format!("{at}.{pattern}");
-        let pattern = EventPattern::parse(&pattern)
+        let pattern = EventPattern::parse_any(&pattern)
             .map_err(|error| Invalid::field(&at, "invalid_event_type", format!("{at}: {error}")))?;
-        cells.insert(pattern, Rule::read(&at, json)?);
+        let named = pattern.to_string();
+        if cells.insert(pattern, Rule::read(&at, json)?).is_some() {
+            let message = format!("{at} is given twice, by two names of {named}");
+            return Err(Invalid::field(&at, "repeated_field", message));
+        }
     }
     Ok(cells)
 }

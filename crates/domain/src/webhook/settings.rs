@@ -350,7 +350,7 @@ impl Shape for Subscriptions {
         }
         let mut patterns = Vec::with_capacity(texts.len());
         for text in texts {
-            patterns.push(EventPattern::parse(&text).map_err(|error| {
+            patterns.push(EventPattern::parse_any(&text).map_err(|error| {
                 Invalid::field(
                     at,
                     "invalid_event_type",
