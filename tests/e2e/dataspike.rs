@@ -54,6 +54,25 @@ async fn each_service_has_its_webhook() {
     }
 }
 
+/// "Receive instant updates on verification, AML, and KYT events", and when "applicants change
+/// status": each is a type that a webhook can be assigned.
+#[tokio::test]
+async fn every_kind_of_event_that_the_document_names_has_a_type() {
+    let posthaste = Posthaste::start().await;
+    let types = ["DOCVER_EVENT", "AML_SCREENING", "KYT_EVENT", "APPLICANT_STATUS_CHANGED"];
+    posthaste.register_with("mine", json!({ "profile": "dataspike", "events": types })).await;
+    for (nth, name) in types.into_iter().enumerate() {
+        let path = format!("/event-types/{name}");
+        let known = posthaste.api.ok(Method::GET, &path, Value::Null).await;
+        assert_eq!((&known["owner"], &known["status"]), (&json!("dataspike"), &json!("available")));
+        posthaste.api.ok(Method::POST, "/events", known["sample"].clone()).await;
+        let request = posthaste.arrived("mine", nth + 1).await.pop().unwrap();
+        let body: Value = serde_json::from_str(&request.body).unwrap();
+        assert_eq!((&body["event_type"], &body["event"]), (&json!(name), &json!(name)));
+        assert_eq!(body["payload"], known["sample"]["data"]);
+    }
+}
+
 #[tokio::test]
 async fn only_a_200_acknowledges_and_the_history_is_complete() {
     let posthaste = Posthaste::start().await;

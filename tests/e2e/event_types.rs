@@ -9,7 +9,7 @@ async fn the_catalogue_is_listed_with_schemas_and_samples() {
     let posthaste = Posthaste::start().await;
     let list = posthaste.api.ok(Method::GET, "/event-types?limit=100", Value::Null).await;
     let items = list["items"].as_array().unwrap();
-    assert_eq!(items.len(), 27);
+    assert_eq!(items.len(), 29);
     for item in items {
         assert!(
             item["schema"]["type"] == "object" && item["sample"]["type"] == item["name"],
@@ -156,7 +156,7 @@ async fn a_workspace_adds_a_type_of_its_own() {
             None => break,
         }
     }
-    assert_eq!((names.len(), names.last().map(String::as_str)), (28, Some("invoice.paid")));
+    assert_eq!((names.len(), names.last().map(String::as_str)), (30, Some("invoice.paid")));
     let other = api.workspace("other").await;
     assert_eq!(other.call(Method::GET, "/event-types/invoice.paid", Value::Null).await.0, 404);
     api.ok(Method::DELETE, "/event-types/invoice.paid", Value::Null).await;

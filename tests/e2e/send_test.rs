@@ -1,6 +1,7 @@
 //! A test sends a sample at once, and answers with what the endpoint said.
 
-use posthaste_tests::{Answer, Posthaste, Settings};
+use posthaste_domain::Timestamp;
+use posthaste_tests::{Answer, Arrived, Posthaste, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -56,6 +57,40 @@ async fn without_a_type_the_first_subscribed_one_is_sent() {
             posthaste.register_with(&format!("inbox-{nth}"), json!({ "events": events })).await;
         assert_eq!(test(&posthaste, &webhook, json!({})).await["eventType"], expected);
     }
+}
+
+/// "Click Send Test: a dummy event will be sent immediately": of the document that the webhook is
+/// for, and of the present time.
+#[tokio::test]
+async fn a_dummy_event_fits_the_document_and_has_the_present_time() {
+    let posthaste = Posthaste::start().await;
+    let click = async |profile: &str| {
+        let settings = json!({ "profile": profile, "events": ["*"] });
+        let webhook = posthaste.register_with(profile, settings).await;
+        let path = format!("/webhooks/{}/test", webhook["id"]);
+        let (status, answer) = posthaste.api.raw(Method::POST, &path, "").await;
+        assert_eq!((status, &answer["data"]["httpStatus"]), (200, &json!(200)), "{answer}");
+        posthaste.arrived(profile, 1).await.remove(0)
+    };
+    let is_of_now = |timestamp: Timestamp, request: &Arrived| {
+        let arrived = i64::try_from(request.at_ms).unwrap();
+        assert!((0..10_000).contains(&(arrived - timestamp.as_millisecond())), "{timestamp}");
+    };
+    let body = |request: &Arrived| serde_json::from_str::<Value>(&request.body).unwrap();
+
+    let dataspike = click("dataspike").await;
+    assert_eq!(body(&dataspike)["event_type"], "AML_SCREENING");
+    is_of_now(body(&dataspike)["timestamp"].as_str().unwrap().parse().unwrap(), &dataspike);
+    let second = click("spektr").await;
+    let event = &body(&second)["results"][0];
+    assert_eq!(event["eventType"], "process_run_start");
+    let milliseconds = event["timestamp"].as_i64().unwrap();
+    is_of_now(Timestamp::from_millisecond(milliseconds).unwrap(), &second);
+    let first = click("spektr-v1").await;
+    assert_eq!(body(&first)["type"], "process_run_start");
+    let milliseconds = body(&first)["createdAt"].as_i64().unwrap();
+    is_of_now(Timestamp::from_millisecond(milliseconds).unwrap(), &first);
+    assert_eq!(body(&click("spectra").await)["event"], "order.created");
 }
 
 #[tokio::test]

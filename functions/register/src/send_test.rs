@@ -87,7 +87,8 @@ async fn event(
         Some(asked) => asked,
         None => {
             let own = registry.types.matching(workspace, settings.events.iter().cloned()).await?;
-            sample::default_type(&settings.events, &own).ok_or(ApiError::Internal)?
+            let default = sample::default_type(settings.profile, &settings.events, &own);
+            default.ok_or(ApiError::Internal)?
         }
     };
     let is_built_in = catalogue::find(event_type.as_str()).is_some();

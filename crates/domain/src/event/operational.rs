@@ -227,6 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_of_a_delivery_that_is_given_up_has_ids_as_they_are_sent() {
+        let built_in = catalogue::find("delivery.exhausted").unwrap();
+        let sample: serde_json::Value = serde_json::from_str(built_in.sample).unwrap();
+        let data = &sample["data"];
+        let given_up: GivenUp = serde_json::from_value(data.clone()).unwrap();
+        assert_eq!(given_up.delivery_id.to_string(), data["deliveryId"]);
+        let event: EventId = data["eventId"].as_str().unwrap().parse().unwrap();
+        assert!(event.is_ours());
+        let wait = format!("within {} s", webhook_timeout());
+        assert!(data["error"]["message"].as_str().unwrap().ends_with(&wait), "{data}");
+    }
+
+    fn webhook_timeout() -> u64 {
+        testing::webhook(json!({})).timeout().as_secs()
+    }
+
+    #[test]
     fn a_delivery_that_is_given_up_again_after_a_crash_is_no_second_event() {
         let webhook = testing::webhook(json!({}));
         let event = testing::event(1, "order.created", "{}");

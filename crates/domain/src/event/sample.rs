@@ -12,17 +12,16 @@ use crate::{
     },
     id::EventId,
     input::{Fields, Optional, body},
+    webhook::profile::Profile,
 };
-
-/// The type of the sample for a webhook of whose subscriptions no type is known.
-const DEFAULT_TYPE: &str = "order.created";
 
 body! {
     /// The sample that is sent as a test.
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
     pub struct SendTest {
-        /// The type of the sample: one of the catalogue or of the workspace's own. The first known
-        /// one that the webhook subscribes to unless given.
+        /// The type of the sample: one of the catalogue or of the workspace's own. Unless given, the
+        /// first known one that the webhook subscribes to, or one of its profile's document where a
+        /// subscription leaves the choice.
         pub r#type: Option<EventType> as Optional<EventType>,
     }
 }
@@ -35,9 +34,15 @@ impl SendTest {
 }
 
 /// The type of the sample if none is asked for: the first known one that the webhook subscribes to.
-/// `own` are the workspace's types; the first one that each subscription matches is enough.
-pub fn default_type(subscribed: &[EventPattern], own: &[EventType]) -> Option<EventType> {
-    let preferred = EventType::parse(DEFAULT_TYPE).ok();
+/// A type of the profile's document comes first where a subscription matches several, and is taken
+/// where no type is known. `own` are the workspace's types; the first one that each subscription
+/// matches is enough.
+pub fn default_type(
+    profile: Profile,
+    subscribed: &[EventPattern],
+    own: &[EventType],
+) -> Option<EventType> {
+    let preferred = EventType::parse(profile.sample_type()).ok();
     for pattern in subscribed {
         let built_in =
             catalogue::all().iter().filter_map(|built_in| EventType::parse(built_in.name).ok());
@@ -49,8 +54,8 @@ pub fn default_type(subscribed: &[EventPattern], own: &[EventType]) -> Option<Ev
     preferred
 }
 
-/// Makes a new event from the sample of a type: the catalogue's, or that of the workspace's own
-/// type, which may lack one and then has no data. `known` are the names of the workspace's types,
+/// Makes a new event of the present time from the sample of a type: the catalogue's, or that of the
+/// workspace's own type, which may lack one and then has no data. `known` are the names of the workspace's types,
 /// for the error about one that does not exist.
 pub fn event(
     event_type: &EventType,
@@ -77,7 +82,7 @@ pub fn event(
     let published = NewEvent::parse_call(sample.as_bytes())?;
     let first = published.events().first().cloned();
     first
-        .map(|event| event.accept(id, workspace, now))
+        .map(|event| Event { timestamp: now, ..event.accept(id, workspace, now) })
         .ok_or_else(|| Invalid::malformed("the sample is no event"))
 }
 
@@ -108,7 +113,7 @@ mod tests {
         let default = |patterns: &[&str]| {
             let patterns: Vec<_> =
                 patterns.iter().map(|pattern| EventPattern::parse(pattern).unwrap()).collect();
-            default_type(&patterns, &own).unwrap().to_string()
+            default_type(Profile::Standard, &patterns, &own).unwrap().to_string()
         };
         assert_eq!(default(&["*"]), "order.created");
         assert_eq!(default(&["order.*", "service_run"]), "order.created");
@@ -119,6 +124,23 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_fits_the_document_of_the_profile() {
+        for (name, profile) in Profile::NAMES {
+            let chosen = default_type(profile, &[EventPattern::All], &[]).unwrap();
+            let owner = catalogue::find(chosen.as_str()).unwrap().owner;
+            let expected = match profile {
+                Profile::Spektr | Profile::SpektrV1 => "spektr",
+                Profile::Dataspike => "dataspike",
+                _ => "spectra",
+            };
+            assert_eq!(owner, expected, "{name}");
+            let orders = [EventPattern::parse("order.*").unwrap()];
+            let chosen = default_type(profile, &orders, &[]).unwrap();
+            assert_eq!(chosen.as_str(), "order.created", "{name}");
+        }
+    }
+
+    #[test]
     fn every_type_of_the_catalogue_has_a_sample_event() {
         for built_in in catalogue::all() {
             let event = make(built_in.name, None).unwrap();
@@ -126,6 +148,7 @@ mod tests {
                 (event.event_type.as_str(), event.workspace.as_str()),
                 (built_in.name, "acme")
             );
+            assert_eq!(event.timestamp, event.id.time(), "of the present time");
         }
     }
 

@@ -152,6 +152,16 @@ impl Profile {
         self != Self::Spectra
     }
 
+    /// The type of the sample that a test sends where the webhook's subscriptions leave the choice:
+    /// one that the profile's document prints.
+    pub fn sample_type(self) -> &'static str {
+        match self {
+            Self::Spektr | Self::SpektrV1 => "process_run_start",
+            Self::Dataspike => "AML_SCREENING",
+            Self::Spectra | Self::Standard | Self::CloudEvents | Self::Slack => "order.created",
+        }
+    }
+
     /// The way in which requests reach the receiver.
     pub fn method(self) -> Method {
         if self == Self::Slack { Method::Slack } else { Method::Https }
