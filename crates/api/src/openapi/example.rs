@@ -81,15 +81,15 @@ pub(crate) fn slack() -> Value {
     })
 }
 
-/// Every setting, none of them the default.
+/// Every setting, none of them the default. Only Slack has all of them.
 pub(crate) fn everything() -> Value {
     json!({
         "url": "https://example.com/webhooks",
         "events": ["order.*", "webhook.disabled"],
         "description": "Orders",
-        "method": "https",
-        "profile": "standard",
-        "format": "cloudevents",
+        "method": "slack",
+        "profile": "slack",
+        "format": "slack",
         "timing": "process_end",
         "filters": { "*": { "service_run": "immediate" } },
         "rateLimit": { "requests": 60, "per": "minute" },
@@ -103,6 +103,20 @@ pub(crate) fn everything() -> Value {
         "maxRequestBytes": 65536,
         "rotationSignature": "old",
         "deadLetters": false,
+        "slackTemplates": {
+            "order.created": {
+                "title": "Order {{data.orderId}}",
+                "fields": [
+                    { "label": "Total", "path": "data.total" },
+                    { "label": "First article", "path": "data.items.0.sku" }
+                ],
+                "color": "#36a64f",
+                "button": {
+                    "text": "Open the order",
+                    "url": "https://shop.example.com/orders/{{data.orderId}}"
+                }
+            }
+        },
         "headers": { "Authorization": "Bearer 5f0c1e", "X-Team": "orders" },
         "enabled": false
     })

@@ -93,6 +93,13 @@ fn register() -> Call {
                 r#"{"url": "https://example.com", "events": ["order.create"]}"#,
                 r#""order.create" is not a known event type; did you mean order.created?"#,
             ),
+            Refusal::body(
+                "invalid_path",
+                "slackTemplates.order.created.fields[0].path",
+                r#"{"url": "https://example.com", "events": ["*"], "method": "slack", "slackTemplates": {"order.created": {"fields": [{"label": "Token", "path": "data.token"}]}}}"#,
+                "slackTemplates.order.created.fields[0].path: \"data.token\" names a credential, \
+                 which no message shows",
+            ),
             Refusal::new(
                 409, "too_many_webhooks",
                 "the workspace has 1000 webhooks; it can have 1000 at most"

@@ -10,7 +10,7 @@ mod cloudevents;
 mod dataspike;
 mod end_user;
 mod reference;
-mod slack;
+pub(crate) mod slack;
 mod spectra;
 mod spektr;
 mod spektr_v1;
@@ -30,7 +30,7 @@ use crate::{
     Invalid,
     event::Event,
     input::{Shape, one_of},
-    webhook::policy::RequestBounds,
+    webhook::{SlackTemplates, policy::RequestBounds},
 };
 
 /// The most bytes of a body that carries several events: 256 KiB. One event alone may need more.
@@ -109,12 +109,14 @@ impl Format {
     }
 
     /// Writes as many of the first events as fit into one body. At least one event has to be given.
-    /// `webhook` is the UUID of the webhook, which one format names.
+    /// `webhook` is the UUID of the webhook, which one format names, and `templates` are what it
+    /// says about Slack messages.
     pub fn write(
         self,
         webhook: Uuid,
         events: &[&Event],
         bounds: RequestBounds,
+        templates: Option<&SlackTemplates>,
     ) -> serde_json::Result<Body> {
         let Some(first) = events.first() else {
             return Ok(Body { bytes: Vec::new(), content_type: JSON, event_count: 0 });
@@ -126,7 +128,7 @@ impl Format {
             Self::Dataspike => dataspike::body(webhook, first)?,
             Self::Spektr => return spektr::body(events, bounds),
             Self::CloudEvents => return cloudevents::body(first),
-            Self::Slack => return slack::body(events, bounds),
+            Self::Slack => return slack::body(events, bounds, templates),
         };
         Ok(Body { bytes, content_type: JSON, event_count: 1 })
     }

@@ -99,7 +99,8 @@ impl WebhookRequest {
     ) -> serde_json::Result<(Self, String)> {
         let events: Vec<&Event> = deliveries.iter().map(|(_, event)| *event).collect();
         let uuid = webhook.key.id.uuid(webhook.created_at);
-        let body = webhook.format().write(uuid, &events, webhook.request_bounds())?;
+        let templates = webhook.settings.slack_templates.as_ref();
+        let body = webhook.format().write(uuid, &events, webhook.request_bounds(), templates)?;
         let carried = &deliveries[..body.event_count];
         let ids: Vec<DeliveryId> = carried.iter().map(|(id, _)| *id).collect();
         // Bounds may be smaller than when the batch was sent first. Then its deliveries go out in

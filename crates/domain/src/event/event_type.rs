@@ -153,7 +153,7 @@ mod document {
         EventType,
         "EventTypeName",
         "The name of a sort of event: words of `A-Z a-z 0-9 _ -` separated by single dots.",
-        text().pattern(Some(r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")).max_length(Some(128))
+        Self::written()
     );
     described!(
         EventPattern,
@@ -162,6 +162,13 @@ mod document {
          `order.*`, or all with `*`.",
         Self::written()
     );
+
+    impl EventType {
+        /// The texts that are names.
+        pub(crate) fn written() -> ObjectBuilder {
+            text().pattern(Some(r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")).max_length(Some(128))
+        }
+    }
 
     impl EventPattern {
         /// The texts that are patterns.

@@ -21,6 +21,7 @@ use crate::{
         profile::{Method, Profile},
         rate_limit::RateLimit,
         retry::RetrySchedule,
+        slack_templates::SlackTemplates,
         success::SuccessStatuses,
     },
 };
@@ -135,6 +136,9 @@ body! {
         /// The profile's choice unless given: true, and false for `spectra`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub dead_letters: Option<bool> as Own<bool>,
+        /// The form of Slack messages by event type, where the format is `slack`: title, fields,
+        /// colour and button.
+        pub slack_templates: Option<SlackTemplates> as Optional<SlackTemplates>,
         /// True if the webhook gets requests. Deliveries to a webhook that is paused or disabled
         /// are recorded as skipped, and can be replayed.
         ///
@@ -178,14 +182,16 @@ impl Settings {
 
     /// Slack understands no format but its own, and nobody else understands that one.
     fn agrees(&self) -> Result<(), Invalid> {
-        if (self.method() == Method::Slack) == (self.format() == Format::Slack) {
-            return Ok(());
+        let is_slack = self.format() == Format::Slack;
+        if (self.method() == Method::Slack) != is_slack {
+            let message = "the format slack and the method slack belong together";
+            return Err(Invalid::field("format", "invalid_format", message));
         }
-        Err(Invalid::field(
-            "format",
-            "invalid_format",
-            "the format slack and the method slack belong together",
-        ))
+        if self.slack_templates.is_some() && !is_slack {
+            let message = "slackTemplates belong to the format slack";
+            return Err(Invalid::field("slackTemplates", "invalid_format", message));
+        }
+        Ok(())
     }
 
     /// Each limit alone would let a matrix be larger than what is read with every delivery.
@@ -193,11 +199,10 @@ impl Settings {
         if self.measured_bytes().is_ok_and(|bytes| bytes <= MAX_BYTES) {
             return Ok(());
         }
-        Err(Invalid::field(
-            "filters",
-            "too_large",
-            format!("the settings of a webhook take at most {MAX_BYTES} bytes"),
-        ))
+        // These two are the only ones that can be so large.
+        let largest = if self.slack_templates.is_some() { "slackTemplates" } else { "filters" };
+        let message = format!("the settings of a webhook take at most {MAX_BYTES} bytes");
+        Err(Invalid::field(largest, "too_large", message))
     }
 
     /// The URL has a limit of its own and grows when it is sealed, `enabled` is a byte longer when

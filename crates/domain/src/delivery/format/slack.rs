@@ -1,17 +1,20 @@
-//! Slack's incoming webhooks: a message of Block Kit blocks, two for each event. Its limits are
-//! those of <https://docs.slack.dev/reference/block-kit/blocks>: 50 blocks, 3,000 characters in a
-//! section's text, 10 fields of 2,000.
+//! Slack's incoming webhooks: a message of Block Kit blocks, two to four for each event. Its limits
+//! are those of <https://docs.slack.dev/reference/block-kit/blocks>: 50 blocks, 150 characters in a
+//! header, 3,000 in a section's text, 10 fields of 2,000, 75 characters on a button and 3,000 in
+//! its address.
 //!
 //! An event becomes a section with its title (linked where `data` has an address), whom it is about
 //! and its first plain members, and a line with its type, time and id. Lists, objects and what
 //! exceeds a limit are left out: the message is for people. So are members that look like
-//! credentials by their names, such as a token or the address of a form that a token opens: a
-//! channel has many readers.
+//! credentials by their names, such as a token or the address of a form that a token opens.
+//!
+//! A template of the webhook can put a header, other fields, a button and a coloured bar in the
+//! place of these.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::{Body, JSON};
 #[cfg(feature = "openapi")]
@@ -19,11 +22,17 @@ use crate::input::JsonObject;
 use crate::{
     event::{Event, catalogue},
     input,
-    webhook::policy::RequestBounds,
+    webhook::{SlackField, SlackTemplate, SlackTemplates, policy::RequestBounds},
 };
+use credentials::{has_credential, is_credential};
 
-/// The most events in one message: two blocks each make 40.
+pub(crate) mod credentials;
+mod template;
+
+/// The most events in one message: two blocks each make 40. Templates can make more blocks of an
+/// event, and then fewer events fit.
 pub(super) const MAX_EVENTS: u8 = 20;
+const MAX_BLOCKS: usize = 50;
 const MAX_FIELDS: usize = 8;
 /// The most characters of a field's label and value. Escaping makes up to 5 of one character, so
 /// such a field has at most 1,250.
@@ -31,166 +40,240 @@ const MAX_LABEL_CHARS: usize = 50;
 const MAX_VALUE_CHARS: usize = 200;
 const MAX_TITLE_CHARS: usize = 150;
 const MAX_LINK_BYTES: usize = 1000;
-/// Names of credentials end with one of these, written without signs and digits.
-const CREDENTIALS: [&str; 17] = [
-    "token",
-    "tokenvalue",
-    "secret",
-    "password",
-    "passphrase",
-    "passcode",
-    "pwd",
-    "otp",
-    "apikey",
-    "secretkey",
-    "privatekey",
-    "accesskey",
-    "authorization",
-    "cookie",
-    "signature",
-    "jwt",
-    "bearer",
-];
-/// So are parameters of an address called that are credentials, besides those of [`CREDENTIALS`].
-const PARAMETERS: [&str; 5] = ["sig", "key", "code", "auth", "access"];
+/// These count characters after escaping, as Slack does.
+const MAX_HEADER_CHARS: usize = 150;
+const MAX_BUTTON_CHARS: usize = 75;
+/// Beside a label of 100 characters, which are up to 500.
+const MAX_FIELD_CHARS: usize = 1400;
 
 /// A message to a Slack channel. Its blocks are Slack's own business: Block Kit.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Message {
-    /// The text that a notification shows.
-    text: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<JsonObject>, max_items = 50))]
+    /// The text that a notification shows. Slack would show it above attachments too, which have
+    /// one each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
+    text: Option<String>,
+    /// The blocks of a message without colours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(value_type = Vec<JsonObject>, max_items = 50, required = false)
+    )]
     blocks: Vec<Block>,
+    /// The events of a message in which a template has a colour: only attachments have one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(value_type = Vec<JsonObject>, max_items = 20, required = false)
+    )]
+    attachments: Vec<Attachment>,
 }
 
 #[derive(Serialize)]
+struct Attachment {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    color: Option<String>,
+    /// The text that a notification shows.
+    fallback: String,
+    blocks: Vec<Block>,
+}
+
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Block {
-    Section {
+    Header {
         text: Text,
+    },
+    Section {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<Text>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         fields: Vec<Text>,
+    },
+    Actions {
+        elements: [Button; 1],
     },
     Context {
         elements: Vec<Text>,
     },
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize)]
+struct Button {
+    r#type: &'static str,
+    text: Text,
+    url: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
 struct Text {
     r#type: &'static str,
     text: String,
-    /// Always true: Slack then makes no links or mentions of text that only looks like one.
-    verbatim: bool,
+    /// Always true in marked-up text: Slack then makes no links or mentions of text that only looks
+    /// like one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verbatim: Option<bool>,
+    /// Always false in plain text: a colon in the data begins no picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emoji: Option<bool>,
 }
 
-pub(super) fn body(events: &[&Event], bounds: RequestBounds) -> serde_json::Result<Body> {
-    let mut count = events.len().min(bounds.events);
+/// An event as a message shows it.
+#[derive(Debug, Clone)]
+struct Shown {
+    title: String,
+    subject: Option<String>,
+    color: Option<String>,
+    blocks: Vec<Block>,
+}
+
+pub(super) fn body(
+    events: &[&Event],
+    bounds: RequestBounds,
+    templates: Option<&SlackTemplates>,
+) -> serde_json::Result<Body> {
+    let mut shown = Vec::new();
+    let mut blocks = 0;
+    for event in events.iter().take(bounds.events) {
+        let template = templates.and_then(|templates| templates.of(&event.event_type));
+        let one = show(event, template);
+        blocks += one.blocks.len();
+        if blocks > MAX_BLOCKS {
+            break;
+        }
+        shown.push(one);
+    }
     loop {
-        let body = message(&events[..count])?;
-        if body.bytes.len() <= bounds.bytes || count == 1 {
-            return Ok(body);
+        let bytes = serde_json::to_vec(&message(&shown))?;
+        if bytes.len() <= bounds.bytes || shown.len() <= 1 {
+            return Ok(Body { bytes, content_type: JSON, event_count: shown.len() });
         }
-        count = count.div_ceil(2);
+        shown.truncate(shown.len().div_ceil(2));
     }
 }
 
-fn message(events: &[&Event]) -> serde_json::Result<Body> {
-    let text = match events {
-        [event] => headline(event),
+fn message(shown: &[Shown]) -> Message {
+    if shown.iter().any(|one| one.color.is_some()) {
+        let attachments = shown.iter().map(attachment).collect();
+        return Message { text: None, blocks: Vec::new(), attachments };
+    }
+    let text = match shown {
+        [one] => headline(one),
         _ => {
-            let titles: Vec<String> = events.iter().map(|event| title(event)).collect();
-            cut(&format!("{} events: {}", events.len(), titles.join(", ")), MAX_VALUE_CHARS)
+            let titles: Vec<&str> = shown.iter().map(|one| one.title.as_str()).collect();
+            cut(&format!("{} events: {}", shown.len(), titles.join(", ")), MAX_VALUE_CHARS)
         }
     };
-    let message = Message {
-        text: escape(&text),
-        blocks: events.iter().flat_map(|event| blocks(event)).collect(),
-    };
-    Ok(Body { bytes: serde_json::to_vec(&message)?, content_type: JSON, event_count: events.len() })
+    let blocks = shown.iter().flat_map(|one| one.blocks.clone()).collect();
+    Message { text: Some(escape(&text)), blocks, attachments: Vec::new() }
 }
 
-fn blocks(event: &Event) -> [Block; 2] {
-    let mut first_link = None;
-    let mut fields = Vec::new();
-    for (name, raw) in input::members(&event.data) {
-        let Some(value) = plain(raw) else { continue };
-        if is_credential(&name) && !matches!(value.as_str(), "true" | "false") {
-            continue;
+fn attachment(shown: &Shown) -> Attachment {
+    Attachment {
+        color: shown.color.clone(),
+        fallback: escape(&headline(shown)),
+        blocks: shown.blocks.clone(),
+    }
+}
+
+fn show(event: &Event, template: Option<&SlackTemplate>) -> Shown {
+    let members = Members::of(event);
+    let header = template
+        .and_then(|template| template.title.as_ref())
+        .and_then(|title| template::filled(title, event));
+    let fields = match template.and_then(|template| template.fields.as_ref()) {
+        Some(fields) => fields.iter().filter_map(|field| template_field(field, event)).collect(),
+        None => members.fields,
+    };
+    let default_title = title(event);
+    let mut blocks = Vec::new();
+    match &header {
+        Some(header) => {
+            blocks.push(Block::Header { text: plain_text(header, MAX_HEADER_CHARS) });
+            // Slack takes no section that is empty.
+            if !fields.is_empty() {
+                blocks.push(Block::Section { text: None, fields });
+            }
         }
-        if has_credential(&value) {
-            continue;
-        }
-        match link(&value) {
-            Some(link) => first_link = first_link.or(Some(link)),
-            None if fields.len() < MAX_FIELDS => fields.push(field(&name, &value)),
-            None => {}
+        None => {
+            let text = mrkdwn(section(&default_title, members.link, event.subject.as_deref()));
+            blocks.push(Block::Section { text: Some(text), fields });
         }
     }
-    let title = escape(&title(event));
-    let mut text = match &first_link {
+    let button = template.and_then(|template| template.button.as_ref());
+    if let Some(template::Button { text, url }) = button.and_then(|it| template::button(it, event))
+    {
+        let text = plain_text(&text, MAX_BUTTON_CHARS);
+        blocks.push(Block::Actions { elements: [Button { r#type: "button", text, url }] });
+    }
+    let origin = format!("{} · {} · {}", event.event_type, date(event.timestamp), event.id);
+    blocks.push(Block::Context { elements: vec![mrkdwn(origin)] });
+    Shown {
+        subject: if header.is_some() { None } else { event.subject.clone() },
+        title: header.map_or(default_title, |header| cut(&header, MAX_TITLE_CHARS)),
+        color: template.and_then(|template| template.color.clone()),
+        blocks,
+    }
+}
+
+/// The plain members of an event's data that a message shows without a template.
+struct Members {
+    /// The first address.
+    link: Option<String>,
+    fields: Vec<Text>,
+}
+
+impl Members {
+    fn of(event: &Event) -> Self {
+        let mut shown = Self { link: None, fields: Vec::new() };
+        for (name, raw) in input::members(&event.data) {
+            let Some(value) = plain(raw) else { continue };
+            if is_credential(&name) && !matches!(value.as_str(), "true" | "false") {
+                continue;
+            }
+            if has_credential(&value) {
+                continue;
+            }
+            match link(&value) {
+                Some(link) => shown.link = shown.link.or(Some(link)),
+                None if shown.fields.len() < MAX_FIELDS => shown.fields.push(field(&name, &value)),
+                None => {}
+            }
+        }
+        shown
+    }
+}
+
+/// The text of a section: a title, linked where there is an address, and whom it is about.
+fn section(title: &str, link: Option<String>, subject: Option<&str>) -> String {
+    let title = escape(title);
+    let mut text = match link {
         Some(link) => format!("*<{link}|{title}>*"),
         None => format!("*{title}*"),
     };
-    if let Some(subject) = &event.subject {
+    if let Some(subject) = subject {
         text.push('\n');
         text.push_str(&escape(subject));
     }
-    let origin = format!("{} · {} · {}", event.event_type, date(event.timestamp), event.id);
-    [
-        Block::Section { text: mrkdwn(text), fields },
-        Block::Context { elements: vec![mrkdwn(origin)] },
-    ]
+    text
 }
 
-/// Tells if a member or a parameter of this name is a credential: its last word says so.
-fn is_credential(name: &str) -> bool {
-    let letters = letters(name);
-    CREDENTIALS.iter().any(|credential| letters.ends_with(credential))
-}
-
-fn letters(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase()
-}
-
-/// Tells if a text has an address with a credential: a user, or a parameter of the query or of the
-/// fragment. The address may be anywhere in the text, and without its scheme.
-fn has_credential(text: &str) -> bool {
-    text.split_whitespace().any(|word| {
-        let address = word.trim_matches(|char: char| !char.is_alphanumeric() && char != '/');
-        match address.contains("://") {
-            true => is_open(address),
-            false => address.contains('?') && is_open(&format!("https://{address}")),
-        }
-    })
-}
-
-fn is_open(address: &str) -> bool {
-    let Ok(url) = Url::parse(address) else { return false };
-    let fragment = url.fragment().unwrap_or_default();
-    !url.username().is_empty()
-        || url.password().is_some()
-        || url.query_pairs().any(|(name, value)| is_open_parameter(&name, &value))
-        || form_urlencoded::parse(fragment.as_bytes())
-            .any(|(name, value)| is_open_parameter(&name, &value))
-}
-
-/// An address may have another one as a parameter.
-fn is_open_parameter(name: &str, value: &str) -> bool {
-    is_credential(name)
-        || PARAMETERS.contains(&letters(name).as_str())
-        || (value.contains("://") && is_open(value))
+fn template_field(field: &SlackField, event: &Event) -> Option<Text> {
+    let value = template::value(&field.path, event)?;
+    let label = escape(&field.label);
+    Some(mrkdwn(format!("*{label}*\n{}", cut_escaped(&value, MAX_FIELD_CHARS))))
 }
 
 fn field(name: &str, value: &str) -> Text {
     mrkdwn(format!("*{}*\n{}", escape(&label(name)), escape(&cut(value, MAX_VALUE_CHARS))))
 }
 
-fn headline(event: &Event) -> String {
-    match &event.subject {
-        Some(subject) => format!("{}: {subject}", title(event)),
-        None => title(event),
+fn headline(shown: &Shown) -> String {
+    match &shown.subject {
+        Some(subject) => format!("{}: {subject}", shown.title),
+        None => shown.title.clone(),
     }
 }
 
@@ -254,7 +337,31 @@ fn date(time: Timestamp) -> String {
 }
 
 fn mrkdwn(text: String) -> Text {
-    Text { r#type: "mrkdwn", text, verbatim: true }
+    Text { r#type: "mrkdwn", text, verbatim: Some(true), emoji: None }
+}
+
+fn plain_text(text: &str, chars: usize) -> Text {
+    let text = cut_escaped(text, chars);
+    Text { r#type: "plain_text", text, verbatim: None, emoji: Some(false) }
+}
+
+/// Escapes a text that then has at most so many characters. One that is longer ends with `…`.
+fn cut_escaped(text: &str, chars: usize) -> String {
+    let whole = escape(text);
+    if whole.chars().count() <= chars {
+        return whole;
+    }
+    let mut cut = String::new();
+    let mut left = chars - 1;
+    for char in text.chars() {
+        let escaped = escape(char.encode_utf8(&mut [0; 4]));
+        // A part of an escape would be shown as it is.
+        let Some(rest) = left.checked_sub(escaped.chars().count()) else { break };
+        left = rest;
+        cut.push_str(&escaped);
+    }
+    cut.push('…');
+    cut
 }
 
 /// Escapes the three characters that have a meaning in Slack's text. Without them there is no
@@ -269,3 +376,6 @@ fn cut(text: &str, chars: usize) -> String {
         Some(_) => text.chars().take(chars - 1).chain(['…']).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

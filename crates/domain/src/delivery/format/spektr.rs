@@ -13,9 +13,8 @@ use utoipa::{
 
 use super::{Body, JSON, end_user, reference, status};
 #[cfg(feature = "openapi")]
-use crate::input::JsonObject;
+use crate::{access::workspace::Workspace, input::JsonObject};
 use crate::{
-    access::workspace::Workspace,
     event::{Event, event_type::EventType},
     id::EventId,
     webhook::policy::RequestBounds,

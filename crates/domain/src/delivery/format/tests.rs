@@ -22,7 +22,8 @@ fn written(format: Format, events: &[Event]) -> Body {
 fn written_within(format: Format, events: &[Event], bounds: RequestBounds) -> Body {
     let webhook = testing::webhook(json!({}));
     let events: Vec<&Event> = events.iter().collect();
-    format.write(webhook.key.id.uuid(webhook.created_at), &events, bounds).unwrap()
+    let uuid = webhook.key.id.uuid(webhook.created_at);
+    format.write(uuid, &events, bounds, None).unwrap()
 }
 
 fn text(format: Format, events: &[Event]) -> String {
