@@ -6,7 +6,12 @@
     reason = "a build script reads and writes files and speaks to cargo"
 )]
 
-use std::{env, fmt::Write, fs, path::Path};
+use std::{
+    env,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -47,7 +52,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         aliases.extend(file.aliases.iter().map(|alias| (alias, &file.name)));
     }
     aliases.sort();
-    let mut table = format!("static ALIASES: [(&str, &str); {}] = {aliases:?};\n", aliases.len());
+    let aliases = format!("static ALIASES: [(&str, &str); {}] = {aliases:?};\n", aliases.len());
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("aliases.rs"), aliases)?;
+    let mut table = String::new();
     writeln!(table, "static BUILT_IN: [BuiltIn; {}] = [", files.len())?;
     for file in &files {
         let File { name, title, description, owner, document, status, aliases, notes, .. } = file;
@@ -60,7 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         )?;
     }
     table.push_str("];\n");
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("catalogue.rs"), table)?;
+    fs::write(out.join("catalogue.rs"), table)?;
     Ok(())
 }
 

@@ -134,7 +134,7 @@ pub fn duties(
             redriven,
             attempts: known.attempts,
             halvings: known.halvings,
-            share: known.share(),
+            companions: known.companions(),
             recorded_at: known.recorded_at,
             faults: task.faults,
         };

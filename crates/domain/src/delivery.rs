@@ -2,6 +2,7 @@
 //! are made for it, and its history.
 
 pub mod attempt;
+pub mod companions;
 pub mod format;
 pub mod halving;
 pub mod history;

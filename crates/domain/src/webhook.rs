@@ -32,7 +32,7 @@ pub mod retry;
 pub mod rotation;
 pub mod secret;
 mod settings;
-mod slack_templates;
+pub mod slack_templates;
 pub mod success;
 mod warning;
 
@@ -40,10 +40,6 @@ pub use registration::{Change, ChangeRequest, Registration};
 #[cfg(feature = "openapi")]
 pub use registration::{ChangeWebhook, RegisterWebhook};
 pub use settings::{MAX_PATTERNS, MAX_TIMEOUT_SECONDS, Settings};
-pub use slack_templates::SlackTemplates;
-pub(crate) use slack_templates::{
-    MAX_URL_BYTES, Part, Path, SlackButton, SlackField, SlackTemplate, Template,
-};
 
 /// The body that Slack answers to a message that it took.
 const SLACK_OK: &[u8] = b"ok";

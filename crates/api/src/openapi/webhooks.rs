@@ -72,42 +72,47 @@ fn register() -> Call {
         )
         .leads_to(OF_ONE, [("id", "$response.body#/data/id")])
         .refuses([Refusal::too_large_body(), unknown_field()])
-        .refuses([
-            Refusal::body("missing_field", "url", "{}", "url is required"),
-            Refusal::body(
-                "invalid_url",
-                "url",
-                r#"{"url": "http://example.com", "events": ["*"]}"#,
-                "url has to begin with https://",
-            ),
-            Refusal::body(
-                "forbidden_header",
-                "headers.Host",
-                r#"{"url": "https://example.com", "events": ["*"], "headers": {"Host": "example.org"}}"#,
-                "Host can't be set: Posthaste or the connection sets it, or proxies and servers \
-                 trust it",
-            ),
-            Refusal::body(
-                "unknown_event_type",
-                "events[0]",
-                r#"{"url": "https://example.com", "events": ["order.create"]}"#,
-                r#""order.create" is not a known event type; did you mean order.created?"#,
-            ),
-            Refusal::body(
-                "invalid_path",
-                "slackTemplates.order.created.fields[0].path",
-                r#"{"url": "https://example.com", "events": ["*"], "method": "slack", "slackTemplates": {"order.created": {"fields": [{"label": "Token", "path": "data.token"}]}}}"#,
-                "slackTemplates.order.created.fields[0].path: \"data.token\" names a credential, \
-                 which no message shows",
-            ),
-            Refusal::new(
-                409, "too_many_webhooks",
-                "the workspace has 1000 webhooks; it can have 1000 at most"
-            ),
-            too_many_subscriptions(),
-            too_many_operational_webhooks(),
-            conflict(),
-        ])
+        .refuses(refused_registrations())
+}
+
+fn refused_registrations() -> [Refusal; 9] {
+    [
+        Refusal::body("missing_field", "url", "{}", "url is required"),
+        Refusal::body(
+            "invalid_url",
+            "url",
+            r#"{"url": "http://example.com", "events": ["*"]}"#,
+            "url has to begin with https://",
+        ),
+        Refusal::body(
+            "forbidden_header",
+            "headers.Host",
+            r#"{"url": "https://example.com", "events": ["*"], "headers": {"Host": "example.org"}}"#,
+            "Host can't be set: Posthaste or the connection sets it, or proxies and servers \
+             trust it",
+        ),
+        Refusal::body(
+            "unknown_event_type",
+            "events[0]",
+            r#"{"url": "https://example.com", "events": ["order.create"]}"#,
+            r#""order.create" is not a known event type; did you mean order.created?"#,
+        ),
+        Refusal::body(
+            "invalid_path",
+            "slackTemplates.order.created.fields[0].path",
+            r#"{"url": "https://example.com", "events": ["*"], "method": "slack", "slackTemplates": {"order.created": {"fields": [{"label": "Token", "path": "data.token"}]}}}"#,
+            "slackTemplates.order.created.fields[0].path: \"data.token\" names a credential, \
+             which no message shows",
+        ),
+        Refusal::new(
+            409,
+            "too_many_webhooks",
+            "the workspace has 1000 webhooks; it can have 1000 at most",
+        ),
+        too_many_subscriptions(),
+        too_many_operational_webhooks(),
+        conflict(),
+    ]
 }
 
 fn too_many_subscriptions() -> Refusal {

@@ -30,7 +30,7 @@ use crate::{
     Invalid,
     event::Event,
     input::{Shape, one_of},
-    webhook::{SlackTemplates, policy::RequestBounds},
+    webhook::{policy::RequestBounds, slack_templates::SlackTemplates},
 };
 
 /// The most bytes of a body that carries several events: 256 KiB. One event alone may need more.

@@ -19,6 +19,7 @@
 use crate::{
     delivery::{
         attempt::{Attempt, Failure, Progress, WRONG_STATUS},
+        companions::Companions,
         sequence::{Carried, Pending, Sequence},
     },
     id::{BatchId, DeliveryId},
@@ -29,43 +30,13 @@ pub const BATCH_HALVED: &str = "batch_halved";
 /// The status of an answer to a request that is too large (RFC 9110, section 15.5.14).
 const CONTENT_TOO_LARGE: u16 = 413;
 
-/// The deliveries that a delivery can share its next request with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Share {
-    /// All that are due together with it.
-    #[default]
-    Any,
-    /// Those of the same half of a request that was too large.
-    Half(BatchId),
-    /// None: it is a half by itself.
-    Alone,
-}
-
-impl Share {
-    /// The half that these deliveries are.
-    fn of_half(ids: &[DeliveryId]) -> Self {
-        match BatchId::derive(ids) {
-            Some(half) if ids.len() > 1 => Self::Half(half),
-            _ => Self::Alone,
-        }
-    }
-
-    /// The id of the request that is shared, as the record keeps it.
-    pub fn batch(self) -> Option<BatchId> {
-        match self {
-            Self::Half(half) => Some(half),
-            Self::Any | Self::Alone => None,
-        }
-    }
-}
-
 impl Progress {
     /// The deliveries that this one can share its next request with, as its record says.
-    pub fn share(&self) -> Share {
+    pub fn companions(&self) -> Companions {
         match self.batch {
-            _ if self.halvings == 0 => Share::Any,
-            Some(half) => Share::Half(half),
-            None => Share::Alone,
+            _ if self.halvings == 0 => Companions::Any,
+            Some(half) => Companions::Half(half),
+            None => Companions::Alone,
         }
     }
 }
@@ -100,8 +71,8 @@ impl Carried {
         let (first, second) = self.deliveries.split_at_mut(middle);
         for half in [first, second] {
             let ids: Vec<DeliveryId> = half.iter().map(|pending| pending.id).collect();
-            let share = Share::of_half(&ids);
-            half.iter_mut().for_each(|pending| pending.share = share);
+            let companions = Companions::of_half(&ids);
+            half.iter_mut().for_each(|pending| pending.companions = companions);
         }
     }
 }
@@ -121,13 +92,14 @@ impl Sequence {
         let Some(first) = self.left.first() else {
             return Upcoming { deliveries: &[], batch: None };
         };
-        let others = self.left[1..].iter().take_while(|other| other.share == first.share).count();
-        let count = if first.share == Share::Alone { 1 } else { 1 + others };
+        let others =
+            self.left[1..].iter().take_while(|other| other.companions == first.companions).count();
+        let count = if first.companions == Companions::Alone { 1 } else { 1 + others };
         // The id of a request that was divided is that of neither half.
-        let is_named = match first.share {
-            Share::Any => true,
-            Share::Half(half) => self.batch == Some(half),
-            Share::Alone => false,
+        let is_named = match first.companions {
+            Companions::Any => true,
+            Companions::Half(half) => self.batch == Some(half),
+            Companions::Alone => false,
         };
         let is_all = count == self.left.len();
         Upcoming {
@@ -143,7 +115,7 @@ impl Sequence {
 
     /// Tells whether some of the deliveries are halves.
     pub fn has_halves(&self) -> bool {
-        self.left.iter().any(|pending| pending.share != Share::Any)
+        self.left.iter().any(|pending| pending.companions != Companions::Any)
     }
 }
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::{
     delivery::{
         attempt::{Attempt, Next, after_failure},
-        halving::Share,
+        companions::Companions,
         task::Task,
     },
     endpoint::lane::Admission,
@@ -53,7 +53,7 @@ pub struct Pending {
     /// The number of times that its request was divided, as far as it is known to be recorded.
     pub halvings: u32,
     /// The deliveries that it can share its next request with.
-    pub share: Share,
+    pub companions: Companions,
     /// The time at which the last attempt, or the end of the delivery, was recorded; none where no
     /// record is known.
     pub recorded_at: Option<Timestamp>,
@@ -246,7 +246,7 @@ impl Carried {
         now: Timestamp,
     ) -> Option<Retry> {
         if attempt.is_halving() {
-            return Some(Retry { due_at: now, batch: pending.share.batch() });
+            return Some(Retry { due_at: now, batch: pending.companions.batch() });
         }
         let own = self
             .next(pending, pending.attempts + 1, schedule, None)

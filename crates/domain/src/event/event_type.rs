@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
-    event::catalogue,
+    event::aliases,
     input::{Parameter, Shape, has_to_be, text},
 };
 
@@ -57,7 +57,12 @@ impl EventType {
 
     /// Reads a name that a client sent. An alias of a built-in type is read as its one name.
     pub fn parse_any(text: impl Into<String>) -> Result<Self, BadEventType> {
-        Self::parse(text).map(catalogue::one_name)
+        Self::parse(text).map(Self::or_one_name)
+    }
+
+    /// The one name of the built-in type of which this is an alias, or else this name.
+    pub(super) fn or_one_name(self) -> Self {
+        aliases::one_name(self.as_str()).map_or(self, |name| Self(name.to_owned()))
     }
 
     /// The name as a text.
@@ -98,7 +103,7 @@ impl EventPattern {
     /// Reads a pattern that a client sent. An alias of a built-in type is read as its one name.
     pub fn parse_any(text: &str) -> Result<Self, BadEventType> {
         Ok(match Self::parse(text)? {
-            Self::Exactly(name) => Self::Exactly(catalogue::one_name(name)),
+            Self::Exactly(name) => Self::Exactly(name.or_one_name()),
             other => other,
         })
     }

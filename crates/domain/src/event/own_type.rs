@@ -78,7 +78,7 @@ impl OwnEventType {
 
 /// Refuses a built-in type, which nobody can change or remove, by any of its names.
 pub fn not_built_in(name: &EventType) -> Result<(), Invalid> {
-    let one_name = catalogue::one_name(name.clone());
+    let one_name = name.clone().or_one_name();
     if catalogue::find(one_name.as_str()).is_none() {
         return Ok(());
     }

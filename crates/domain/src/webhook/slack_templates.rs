@@ -12,8 +12,7 @@ use url::Url;
 
 use crate::{
     Invalid,
-    delivery::format::slack::credentials::is_open,
-    event::event_type::EventType,
+    event::{credentials::is_open, event_type::EventType},
     input::{Fields, Optional, Shape, body, parsed, text},
 };
 

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use posthaste_domain::{
-    delivery::halving::Share,
+    delivery::companions::Companions,
     endpoint::url::{PublicUrl, UrlPolicy},
     event::Event,
     id::{BatchId, Cause, CauseKind, DeliveryId, WebhookId},
@@ -68,7 +68,7 @@ fn sized<'f>(
             redriven: false,
             attempts: 0,
             halvings: 0,
-            share: Share::Any,
+            companions: Companions::Any,
             recorded_at: None,
             faults: 0,
         }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use posthaste_domain::{
     Timestamp,
     access::workspace::Workspace,
-    delivery::{halving::Share, task::Task},
+    delivery::{companions::Companions, task::Task},
     event::Event,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
     webhook::key::WebhookKey,
@@ -31,7 +31,7 @@ fn pending(source: usize, nth: u8) -> Pending {
         redriven: false,
         attempts: 0,
         halvings: 0,
-        share: Share::Any,
+        companions: Companions::Any,
         recorded_at: None,
         faults: 0,
     }

@@ -20,13 +20,17 @@ use super::{Body, JSON};
 #[cfg(feature = "openapi")]
 use crate::input::JsonObject;
 use crate::{
-    event::{Event, catalogue},
+    event::{
+        Event, catalogue,
+        credentials::{has_credential, is_credential},
+    },
     input,
-    webhook::{SlackField, SlackTemplate, SlackTemplates, policy::RequestBounds},
+    webhook::{
+        policy::RequestBounds,
+        slack_templates::{SlackField, SlackTemplate, SlackTemplates},
+    },
 };
-use credentials::{has_credential, is_credential};
 
-pub(crate) mod credentials;
 mod template;
 
 /// The most events in one message: two blocks each make 40. Templates can make more blocks of an

@@ -34,7 +34,7 @@ fn pending(nth: u8) -> Pending {
         redriven: false,
         attempts: 0,
         halvings: 0,
-        share: Share::Any,
+        companions: Companions::Any,
         recorded_at: None,
         faults: 0,
     }
@@ -76,8 +76,8 @@ impl Records {
         let read = left.iter().map(|pending| {
             let progress = self.0.get(&pending.id);
             let halvings = progress.map_or(0, |progress| progress.halvings);
-            let share = progress.map(Progress::share).unwrap_or_default();
-            Pending { halvings, share, ..pending.clone() }
+            let companions = progress.map(Progress::companions).unwrap_or_default();
+            Pending { halvings, companions, ..pending.clone() }
         });
         read.collect()
     }
@@ -195,9 +195,9 @@ proptest! {
                 let mut carried = Carried { deliveries: sequence(100).left, batch: None };
                 carried.deliveries.truncate(size);
                 carried.halve();
-                let first = carried.deliveries[0].share;
-                let larger = carried.deliveries.iter().filter(|one| one.share == first).count();
-                let larger = if first == Share::Alone { 1 } else { larger };
+                let first = carried.deliveries[0].companions;
+                let larger = carried.deliveries.iter().filter(|one| one.companions == first).count();
+                let larger = if first == Companions::Alone { 1 } else { larger };
                 halves.extend([larger, size - larger].into_iter().filter(|size| *size > 0));
             }
             left = halves;
@@ -239,7 +239,7 @@ fn a_half_that_is_tried_again_keeps_its_id_and_loses_it_with_its_next_division()
     let mut carried = Carried { deliveries: sequence(4).left, batch: None };
     carried.halve();
     let half: Vec<Pending> = carried.deliveries[..2].to_vec();
-    let batch = half[0].share.batch();
+    let batch = half[0].companions.batch();
     assert!(batch.is_some());
     let tried = |left: Vec<Pending>, named| {
         Sequence { batch: named, left, is_fresh: false }.upcoming().batch

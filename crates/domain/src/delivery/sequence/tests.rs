@@ -23,7 +23,7 @@ fn pending(nth: u8, attempts: u32) -> Pending {
         redriven: false,
         attempts,
         halvings: 0,
-        share: Share::Any,
+        companions: Companions::Any,
         recorded_at: None,
         faults: 0,
     }

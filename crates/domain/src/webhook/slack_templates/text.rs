@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::format::slack::credentials::is_credential;
+use crate::event::credentials::is_credential;
 
 /// The longest path, in bytes.
 pub(crate) const MAX_PATH_BYTES: usize = 256;

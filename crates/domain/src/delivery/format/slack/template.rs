@@ -4,14 +4,14 @@
 use serde_json::value::RawValue;
 use url::{Url, form_urlencoded};
 
-use super::{
-    credentials::{has_credential, is_credential, is_open},
-    plain,
-};
+use super::plain;
 use crate::{
-    event::Event,
+    event::{
+        Event,
+        credentials::{has_credential, is_credential, is_open},
+    },
     input,
-    webhook::{MAX_URL_BYTES, Part, Path, SlackButton, Template},
+    webhook::slack_templates::{MAX_URL_BYTES, Part, Path, SlackButton, Template},
 };
 
 /// A button that leads to an address.

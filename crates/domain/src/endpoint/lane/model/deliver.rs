@@ -14,7 +14,7 @@ use super::{
 use crate::{
     delivery::{
         attempt::Status,
-        halving::Share,
+        companions::Companions,
         sequence::{Move, Pending, Sequence, Situation},
         task::{Due, Task},
     },
@@ -145,7 +145,7 @@ impl Deliver {
             redriven: false,
             attempts: 0,
             halvings: 0,
-            share: Share::Any,
+            companions: Companions::Any,
             recorded_at: None,
             faults: 0,
         };
