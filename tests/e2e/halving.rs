@@ -309,3 +309,32 @@ async fn a_half_that_waits_stays_one_request() {
     assert_eq!(taken(&posthaste).len(), 20);
     keeps(&posthaste.system.inbox().arrived("mine"), 1);
 }
+
+/// The answer travels in a message until all records have it, and the request is not made again.
+#[tokio::test]
+async fn a_halving_that_can_not_be_recorded_is_carried_out_later() {
+    let posthaste = Posthaste::start().await;
+    let webhook = register(&posthaste, json!({ "retrySchedule": [] }), 2_000).await;
+    // A few records are written, and the others are not.
+    let aim = Aim::at("deliver", "dynamodb:UpdateItem", Action::Fail).skip(2).times(100_000);
+    let throttled = posthaste.system.faults().aim(aim);
+    let published = publish_run(&posthaste, &[700; 4]).await;
+    posthaste.arrived("mine", 1).await;
+    eventually("the attempt is handed on", async || {
+        let depth = posthaste.system.metrics().queues[&posthaste.queue("DeliveriesQueueUrl")];
+        (depth.delayed == 1 && depth.visible + depth.in_flight == 0).then_some(())
+    })
+    .await;
+    throttled.end();
+    let deliveries = posthaste.deliveries(&webhook, "succeeded", 5).await;
+    assert_eq!(taken(&posthaste), published);
+    let wholes = requests(&posthaste).into_iter().filter(|(size, _)| *size == 5).count();
+    assert_eq!(wholes, 1, "{:?}", requests(&posthaste));
+    for delivery in deliveries {
+        let made = attempts(&delivery);
+        let as_whole = delivery["attempts"].as_array().unwrap().iter().filter(|attempt| {
+            attempt["error"]["message"].as_str().is_some_and(|text| text.contains("of 5 events"))
+        });
+        assert_eq!(as_whole.count(), 1, "it is recorded once: {made:?}");
+    }
+}

@@ -78,6 +78,7 @@ fn holds_and_ends_are_kept_by_run() {
 fn brought(outgoing: &Outgoing) -> Arrived {
     let Shared { share, only, event } = Shared::parse(&outgoing.message.body).unwrap().unwrap();
     Arrived {
+        process: Process::of(&event),
         event: Arc::new(event.into_owned()),
         is_stored: true,
         share,
