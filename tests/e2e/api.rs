@@ -65,11 +65,11 @@ async fn webhooks_are_listed_in_pages() {
 #[tokio::test]
 async fn keys_are_made_listed_and_revoked_within_5_seconds() {
     let posthaste = Posthaste::start().await;
-    let body = json!({ "scopes": ["webhooks:manage"], "name": "ci", "environment": "test" });
+    let body = json!({ "scopes": ["webhooks:manage"], "name": "ci", "environment": "live" });
     let (status, answer) = posthaste.api.call(Method::POST, "/keys", body).await;
     assert_eq!(status, 201);
     let key = answer["data"]["key"].as_str().unwrap();
-    assert!(key.starts_with("spk_test_"), "{key}");
+    assert!(key.starts_with("spk_live_"), "{key}");
     let theirs = posthaste.api.with_key(key);
     theirs.ok(Method::GET, "/webhooks", Value::Null).await;
     for (method, path, scope) in

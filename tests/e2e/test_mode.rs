@@ -142,8 +142,11 @@ async fn a_sandbox_begins_in_test_mode() {
     register(&posthaste, &posthaste.api, "mine", "standard").await;
     posthaste.api.publish("order.created", json!({ "n": 1 })).await;
     let named = json!({ "workspace": "default~test", "type": "order.created", "data": { "n": 2 } });
-    let unnamed = json!({ "type": "order.created", "data": { "n": 3 } });
-    posthaste.send("EventsQueueUrl", &[named, unnamed].map(|event| event.to_string())).await;
+    let envelope = json!({
+        "version": "0", "id": "3", "detail-type": "order.created", "source": "shop",
+        "detail": { "n": 3 },
+    });
+    posthaste.send("EventsQueueUrl", &[named, envelope].map(|event| event.to_string())).await;
     let arrived = posthaste.arrived("mine", 3).await;
     assert!(arrived.iter().all(|request| request.headers["webhook-environment"] == "test"));
     let command = &posthaste.system.stack().outputs["PublishCommand"];

@@ -15,3 +15,10 @@ pub struct KeyAnswer {
     #[schema(nullable = false, pattern = "^spk_(live|test)_[A-Za-z0-9]{43}$")]
     pub key: Option<String>,
 }
+
+impl KeyAnswer {
+    /// Returns the answer for a key, without the key itself.
+    pub fn of(info: KeyInfo) -> Self {
+        Self { info: info.shown(), key: None }
+    }
+}

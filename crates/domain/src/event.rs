@@ -132,7 +132,8 @@ impl Arrived {
             let (id, workspace, new) = from_event_bridge(fields, detail_type, origin, default)?;
             return Ok(Self { event: new.accept(id, workspace, sent), unchecked: true });
         }
-        let workspace = fields.take::<Workspace>("workspace")?;
+        let workspace = fields.raw("workspace").ok_or_else(|| missing("workspace"))?;
+        let workspace = Workspace::of_message("workspace", workspace)?;
         let given = if printed::is_printed(&fields) { None } else { given_id(&mut fields)? };
         let new = printed::read(fields)?;
         // What was accepted is delivered, also if a version accepted it that took deeper data.
@@ -186,8 +187,9 @@ fn from_event_bridge(
     let type_in_json =
         to_raw_value(&event_type).map_err(|error| Invalid::malformed(error.to_string()))?;
     let mut fields = Fields::of_object(detail, "detail")?;
-    match fields.take::<Optional<Workspace>>("workspace")? {
+    match fields.raw("workspace") {
         Some(workspace) => {
+            let workspace = Workspace::of_message("detail.workspace", workspace)?;
             fields.put("type", &type_in_json)?;
             let new = NewEvent::of_fields(fields)?.not_too_deep("detail.data")?;
             Ok((id, workspace, NewEvent { timestamp: new.timestamp.or(time), ..new }))

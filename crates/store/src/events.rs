@@ -201,9 +201,15 @@ fn read_event(item: &Item) -> Result<Event, StoreError> {
 
 fn read_of_process(item: &Item) -> Result<OfProcess, StoreError> {
     let event = read_event(item)?;
-    let known = item.optional("process", Item::json)?;
+    let known: Option<Process> = item.optional("process", Item::json)?;
     Ok(match known {
-        Some(process) => OfProcess { event, process },
+        Some(process) => {
+            // The version before stored the type and the run alone.
+            let said = Process::of(&event);
+            let process_id = process.process_id.or(said.process_id);
+            let process = Process { process_id, is_unnamed: said.is_unnamed, ..process };
+            OfProcess { event, process }
+        }
         None => OfProcess::from(event),
     })
 }

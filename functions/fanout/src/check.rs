@@ -70,10 +70,11 @@ impl Fanout {
         let unknown = unchecked.iter().filter(|(_, event)| is_unknown(event, &own));
         let unknown: HashSet<Workspace> =
             unknown.map(|(_, event)| event.workspace.clone()).collect();
-        let Ok(rules) = timeout_at(by, self.registry.workspaces.settings_of(unknown)).await else {
+        let reading = self.registry.workspaces.settings_of(unknown.iter().cloned());
+        let rules = timeout_at(by, reading).await.unwrap_or_else(|_| {
             tracing::error!("the settings of workspaces could not be read in time");
-            return Vec::new();
-        };
+            Found { unread: unknown, ..Found::default() }
+        });
         let mut checked = Vec::new();
         let mut checks = Vec::new();
         for (record, event) in unchecked {

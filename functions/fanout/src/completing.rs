@@ -67,7 +67,10 @@ impl Fanout {
         let mut known = found.items;
         // Those that have come with a start may not find it in the table yet.
         for Teaching { lesson: RunLesson { workspace, lesson }, .. } in teachings(&arrived) {
-            known.insert(RunClue { workspace, clue: lesson.clue }, lesson.started);
+            // An end that came with other events of its run is behind them.
+            if lesson.names_run() || !matches!(lesson.clue, Clue::Subject { .. }) {
+                known.insert(RunClue { workspace, clue: lesson.clue }, lesson.started);
+            }
         }
         arrived.retain(|arrived| {
             let is_unread = clues(arrived).iter().any(|clue| found.unread.contains(clue));

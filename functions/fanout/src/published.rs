@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use posthaste_domain::{Timestamp, event::catalogue};
+use posthaste_domain::{Timestamp, access::workspace::Workspace, event::catalogue};
 use posthaste_runtime::clock;
 use posthaste_store::{OwnType, Registry};
 use tokio::time::timeout;
@@ -16,8 +16,11 @@ use tokio::time::timeout;
 use crate::plan::Arrived;
 
 /// The events of an invocation are fanned out while their types are noted, and wait no longer.
-const NOTING: Duration = Duration::from_secs(2);
+const NOTING: Duration = Duration::from_millis(500);
 const NOTED_FOR: Duration = Duration::from_secs(60 * 60);
+/// The most types of a workspace that a function notes in an hour: a producer that puts an id into
+/// the type of each event must not fill the table.
+const MAX_AN_HOUR: usize = 100;
 /// The most types that a function remembers to have noted.
 const MAX_REMEMBERED: usize = 10_000;
 
@@ -53,10 +56,20 @@ impl Noted {
 
     fn due(&self, types: BTreeSet<OwnType>, now: Timestamp) -> Vec<OwnType> {
         let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        types
-            .into_iter()
-            .filter(|name| noted.get(name).is_none_or(|at| *at + NOTED_FOR <= now))
-            .collect()
+        let mut counts: HashMap<&Workspace, usize> = HashMap::new();
+        for ((workspace, _), at) in noted.iter() {
+            if now < *at + NOTED_FOR {
+                *counts.entry(workspace).or_default() += 1;
+            }
+        }
+        let mut due = Vec::new();
+        for of in types {
+            let is_noted = noted.get(&of).is_some_and(|at| now < *at + NOTED_FOR);
+            if !is_noted && counts.get(&of.0).is_none_or(|count| *count < MAX_AN_HOUR) {
+                due.push(of);
+            }
+        }
+        due
     }
 
     fn remember(&self, types: impl Iterator<Item = OwnType>, now: Timestamp) {
@@ -70,7 +83,7 @@ impl Noted {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_domain::{access::workspace::Workspace, event::event_type::EventType};
+    use posthaste_domain::event::event_type::EventType;
 
     use super::*;
 
@@ -90,6 +103,16 @@ mod tests {
         noted.remember([own("a")].into_iter(), at(0));
         assert_eq!(noted.due(both(), at(3599)), [own("b")]);
         assert_eq!(noted.due(both(), at(3600)), [own("a"), own("b")]);
+    }
+
+    #[test]
+    fn a_workspace_has_a_hundred_new_types_an_hour() {
+        let noted = Noted::default();
+        noted.remember((0..MAX_AN_HOUR).map(|nth| own(&format!("t{nth}"))), at(0));
+        let other = (Workspace::parse("other").unwrap(), EventType::parse("a").unwrap());
+        let more = || BTreeSet::from([own("a"), other.clone()]);
+        assert_eq!(noted.due(more(), at(3599)), [other.clone()]);
+        assert_eq!(noted.due(more(), at(3600)), [own("a"), other]);
     }
 
     #[test]

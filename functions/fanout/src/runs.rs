@@ -112,7 +112,8 @@ impl Fanout {
             let progress = self.deliveries.records.progress([(run.webhook.clone(), first)]).await;
             anyhow::ensure!(progress.unread.is_empty(), "a record could not be read");
             let is_attempted = has_had_its_turn(&progress, first);
-            if !is_attempted && !end.again && end.share.tries < END_TRIES {
+            let waits = !is_attempted && !comes_again(&end, first);
+            if waits && end.share.tries < END_TRIES {
                 return send(&self.shares, end_again(&end)?).await;
             }
             let wanted = end.wanted.filter(|end| !(is_attempted && end.delivery == first));
@@ -148,7 +149,7 @@ impl Fanout {
         }
         let made = self.deliveries.records.progress(missing.iter().cloned()).await;
         anyhow::ensure!(made.unread.is_empty(), "a record could not be read");
-        Ok(missing.iter().all(|(_, delivery)| made.items.contains_key(delivery)))
+        Ok(missing.iter().all(|(_, delivery)| has_had_its_turn(&made, *delivery)))
     }
 
     async fn go_on_with(
@@ -207,6 +208,13 @@ fn has_had_its_turn(found: &Found<DeliveryId, Progress>, delivery: DeliveryId) -
     found.items.get(&delivery).is_some_and(Progress::has_had_its_turn)
 }
 
+/// Says whether this end is the first one itself, whose message has come before. It may have died
+/// before it sent anything, so nothing else will be attempted. A further end waits for the first
+/// one however often it comes: else it could overtake what goes out with that.
+fn comes_again(end: &End, first: DeliveryId) -> bool {
+    end.again && end.wanted.is_some_and(|own| own.delivery == first)
+}
+
 async fn send(queue: &Queue, message: Message) -> anyhow::Result<()> {
     Ok(queue.send_all(&[message]).await?)
 }
@@ -231,9 +239,32 @@ fn once_each(owed: &BTreeSet<Owed>) -> Vec<Hold> {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_domain::id::WebhookId;
+    use std::sync::Arc;
+
+    use posthaste_domain::{fanout::share::Share, id::WebhookId, testing};
 
     use super::*;
+
+    #[test]
+    fn only_the_first_end_goes_on_when_it_comes_again() {
+        let event = testing::event(1, "process_run_end", r#"{"contextId":"1"}"#);
+        let webhook = testing::webhook_key(1);
+        let delivery = DeliveryId::derive(event.id, webhook.id, Cause::Published);
+        let other = DeliveryId::derive(event.id, WebhookId(2), Cause::Published);
+        let mut end = End {
+            run: Run { webhook, context: "1".to_owned() },
+            wanted: Some(Hold { is_end: true, event: event.id, delivery, bytes: 1 }),
+            event: Arc::new(event),
+            share: Share::ALL,
+            expected: None,
+            records: BTreeSet::from([0]),
+            again: true,
+        };
+        assert!(comes_again(&end, delivery), "it may have died before it sent anything");
+        assert!(!comes_again(&end, other), "a further end waits for the first one");
+        end.again = false;
+        assert!(!comes_again(&end, delivery), "a copy of a message that is being handled");
+    }
 
     #[test]
     fn an_event_that_two_messages_bring_with_other_data_is_held_once() {

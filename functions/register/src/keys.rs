@@ -3,10 +3,7 @@
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use posthaste_api::{KeyAnswer, List, Removed};
 use posthaste_domain::{
-    access::{
-        api_key::{ApiKey, KeyInfo, NewKey, Scope},
-        workspace::Environment,
-    },
+    access::api_key::{ApiKey, KeyInfo, NewKey, Scope},
     id::KeyId,
     input::Page,
 };
@@ -29,7 +26,8 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let asked = NewKey::parse(&body)?;
     let environment = asked.environment_for(caller.workspace.environment())?;
-    if asked.workspace.as_ref().is_some_and(|other| other.name() != caller.workspace.name()) {
+    let workspace = asked.workspace.as_ref().unwrap_or(&caller.workspace);
+    if workspace.name() != caller.workspace.name() {
         caller.needs(Scope::WorkspacesManage)?;
     }
     if let Some(scope) = asked.beyond(&caller.scopes) {
@@ -39,17 +37,16 @@ pub(crate) async fn create(
     let now = clock::now();
     let info = KeyInfo {
         id: KeyId::new(now, &new_bytes()?),
-        workspace: asked
-            .workspace
-            .unwrap_or_else(|| caller.workspace.in_environment(Environment::Live)),
+        workspace: workspace.in_environment(environment),
         name: asked.name,
         scopes: asked.scopes,
         environment,
         created_at: now,
     };
     registry.keys.insert(&key.hash(), &info).await?;
-    tracing::info!(key.id = %info.id, key.workspace = %info.reach(), "made an API key");
-    Ok(success(StatusCode::CREATED, KeyAnswer { info, key: Some(key.reveal().to_owned()) }))
+    tracing::info!(key.id = %info.id, key.workspace = %info.workspace, "made an API key");
+    let answer = KeyAnswer { key: Some(key.reveal().to_owned()), ..KeyAnswer::of(info) };
+    Ok(success(StatusCode::CREATED, answer))
 }
 
 pub(crate) async fn list(
@@ -58,7 +55,7 @@ pub(crate) async fn list(
     Query(Page { limit, after }): Query<Page<KeyId>>,
 ) -> Result<Response, ApiError> {
     let page = registry.keys.page(&caller.workspace, limit, after).await?;
-    let items = page.items.into_iter().map(|info| KeyAnswer { info, key: None }).collect();
+    let items = page.items.into_iter().map(KeyAnswer::of).collect();
     Ok(success(StatusCode::OK, List { items, next: page.next.map(|id| id.to_string()) }))
 }
 

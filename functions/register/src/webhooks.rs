@@ -46,6 +46,8 @@ pub(crate) const CHANGE_TRIES: u32 = 5;
 /// an older one.
 const RESEALING: Duration = Duration::from_secs(2);
 
+/// An answer warns of so many types at most: each of them is compared with all that there are.
+const MAX_WARNINGS: usize = 20;
 /// So many process types of a workspace are read.
 const MAX_TYPES: i32 = 1_000;
 
@@ -340,7 +342,7 @@ async fn check_types(
     }
     let mut unknown = settings.unknown_types(old, &known, &similar);
     match catalogue {
-        Catalogue::Open => Ok(unknown.collect()),
+        Catalogue::Open => Ok(unknown.take(MAX_WARNINGS).collect()),
         Catalogue::Closed => unknown.next().map_or(Ok(Vec::new()), |invalid| Err(invalid.into())),
     }
 }

@@ -27,8 +27,8 @@ pub(crate) async fn change(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     for _ in 0..CHANGE_TRIES {
-        let read = registry.workspaces.settings(&caller.workspace).await?;
-        let changed = read.changed_by(&body)?;
+        let read = registry.workspaces.stored(&caller.workspace).await?;
+        let changed = read.settings.changed_by(&body)?;
         if registry.workspaces.change_settings(&caller.workspace, &read, &changed).await? {
             tracing::info!("changed the settings of a workspace");
             let answer = WorkspaceAnswer::of(&caller.workspace, changed, rules.default_profile);

@@ -192,7 +192,7 @@ fn first_key(key: &ApiKey, workspace: Workspace, now: Timestamp) -> KeyInfo {
     KeyInfo {
         id: KeyId::new(Timestamp::UNIX_EPOCH, &entropy),
         environment: workspace.environment(),
-        workspace: workspace.in_environment(Environment::Live),
+        workspace,
         name: Some("the first key, made by the deployment".to_owned()),
         scopes: BTreeSet::from(Scope::ALL),
         created_at: now,
@@ -224,7 +224,7 @@ mod tests {
         let key = ApiKey::with_text(test.environment(), &"a".repeat(43));
         assert!(key.reveal().starts_with("spk_test_a"));
         let info = first_key(&key, test.clone(), Timestamp::UNIX_EPOCH);
-        assert_eq!((info.workspace.as_str(), info.reach()), ("acme", test));
+        assert_eq!((info.workspace.as_str(), info.reach()), ("acme~test", test));
     }
 
     const CREATE: &str = include_str!("../../../events/setup/create.json");

@@ -23,15 +23,17 @@ use super::{
 const SPAN: SpanId = SpanId::new([0x9c, 0x1f, 0x3a, 0x50, 0x7d, 0x2b, 0x66, 0xe4]);
 
 const TAG: &str = "Requests to webhooks";
+/// The only header that not every request has.
+const ENVIRONMENT: &str = "webhook-environment";
 
 /// The headers, with what they say. Those of the body's type are OpenAPI's own business.
-const HEADERS: [(&str, &str); 8] = [
+const HEADERS: [(&str, &str); 9] = [
     ("User-Agent", "`Posthaste/` and a version."),
     ("X-Webhook-Event", "The type of the events in the body; `batch` if they have several."),
     (
         "X-Webhook-Signature",
-        "`sha256=` and the hex HMAC-SHA256 of the body, keyed with the newest secret's text as it \
-         was shown.",
+        "`sha256=` and the hex HMAC-SHA256 of the body, keyed with a secret's text as it was shown: \
+         the newest secret, or the one before it, as the webhook's `rotationSignature` says.",
     ),
     (
         "traceparent",
@@ -39,6 +41,7 @@ const HEADERS: [(&str, &str); 8] = [
          one of its own. Each attempt is another span of it. Of several events it is the \
          first one's.",
     ),
+    (ENVIRONMENT, "`test`, in test mode alone: live requests are without it."),
     (
         "webhook-hops",
         "The number of events that led to this one, one because of the other. A service that \
@@ -101,7 +104,7 @@ fn header(name: &str, says: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
-        .required(Required::True)
+        .required(if name == ENVIRONMENT { Required::False } else { Required::True })
         .description(Some(says))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build()

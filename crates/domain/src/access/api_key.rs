@@ -147,7 +147,7 @@ pub struct KeyInfo {
     /// The id by which the key is listed and revoked. It tells nothing of the key.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     pub id: KeyId,
-    /// The name of the workspace that the key belongs to.
+    /// The workspace that the key belongs to.
     pub workspace: Workspace,
     /// A note of the key's maker.
     #[cfg_attr(feature = "openapi", schema(required = true))]
@@ -230,7 +230,14 @@ impl NewKey {
 }
 
 impl KeyInfo {
-    /// The workspace that the key reaches, in the key's environment.
+    /// The same, as the API shows it: with the name of the workspace.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        Self { workspace: self.workspace.in_environment(Environment::Live), ..self }
+    }
+
+    /// The workspace that the key reaches, in the key's environment. An earlier version has stored
+    /// test keys with the name alone.
     pub fn reach(&self) -> Workspace {
         self.workspace.in_environment(self.environment)
     }

@@ -14,6 +14,8 @@ use crate::{
 
 /// The end of the text of a workspace in test mode.
 const TEST: &str = "~test";
+/// The shape of a workspace's name, for complaints.
+const SHAPE: &str = "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -";
 
 /// A workspace in one environment. Its text is its name, 1 to 64 of `A-Z a-z 0-9 _ . -`, beginning
 /// with a letter or a digit; and behind it `~test` in test mode.
@@ -66,6 +68,12 @@ impl Workspace {
         }
     }
 
+    /// Reads the workspace of a message straight to the queue: its sender may name either
+    /// environment.
+    pub(crate) fn of_message(at: &str, json: &RawValue) -> Result<Self, Invalid> {
+        parsed(at, json, SHAPE)
+    }
+
     /// The workspace as a text, which says its environment.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -100,7 +108,6 @@ impl Shape for Workspace {
     type Value = Self;
 
     fn read(at: &str, json: &RawValue) -> Result<Self, Invalid> {
-        const SHAPE: &str = "a workspace: 1 to 64 of A-Z a-z 0-9 _ . -";
         let workspace: Self = parsed(at, json, SHAPE)?;
         match workspace.environment() {
             Environment::Live => Ok(workspace),

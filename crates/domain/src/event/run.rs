@@ -8,7 +8,7 @@
 //! | an event names | its type comes from | its run is |
 //! |---|---|---|
 //! | its run (`contextId`) | the start of that run, else of any run of its process | the one that it names |
-//! | its process (`processId`) | the last start of that process about the same subject, else any | the last one that the process started about the same subject |
+//! | its process (`processId`) | the last start of that process about the same subject, else any | the last one that the process started about the same subject, unless that has ended |
 //! | neither | nowhere | unknown |
 //!
 //! An event that comes before its start, or whose start never came or is forgotten, stays as it is.
@@ -20,7 +20,10 @@ use std::{collections::HashMap, hash::BuildHasher};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{Event, process::Process},
+    event::{
+        Event,
+        process::{self, Process},
+    },
     webhook::filter::MAX_PROCESS_TYPE_BYTES,
 };
 
@@ -69,7 +72,9 @@ pub struct Lesson {
 pub type Known<S> = HashMap<Clue, Started, S>;
 
 impl Lesson {
-    /// The lessons of an event: none if it does not start a run, or does not say what a start says.
+    /// The lessons of an event: none if it neither starts nor ends a run, or does not say what a
+    /// start says. An end teaches that its run is no more the last one about its subject: what
+    /// comes later must not wait for another end.
     pub fn of(event: &Event, process: &Process) -> Vec<Self> {
         let Process { process_type: Some(process_type), context_id: Some(context), .. } = process
         else {
@@ -77,22 +82,31 @@ impl Lesson {
         };
         let is_short =
             process_type.len() <= MAX_PROCESS_TYPE_BYTES && context.len() <= MAX_CONTEXT_BYTES;
-        if event.event_type.as_str() != START || !is_short {
+        if !is_short {
             return Vec::new();
         }
+        let about_subject = process.process_id.clone().zip(event.subject.clone());
+        let about_subject =
+            about_subject.map(|(process, subject)| Clue::Subject { process, subject });
         let lesson = |clue, context_id| Self {
             clue,
             started: Started { process_type: process_type.clone(), context_id },
         };
-        let mut lessons = vec![lesson(Clue::Run(context.clone()), None)];
-        if let Some(process) = process.process_id.clone() {
-            if let Some(subject) = event.subject.clone() {
-                let clue = Clue::Subject { process: process.clone(), subject };
-                lessons.push(lesson(clue, Some(context.clone())));
-            }
-            lessons.push(lesson(Clue::Process(process), None));
+        if process::ends(&event.event_type) {
+            return Vec::from_iter(about_subject.map(|clue| lesson(clue, None)));
         }
+        if event.event_type.as_str() != START {
+            return Vec::new();
+        }
+        let mut lessons = vec![lesson(Clue::Run(context.clone()), None)];
+        lessons.extend(about_subject.map(|clue| lesson(clue, Some(context.clone()))));
+        lessons.extend(process.process_id.clone().map(|id| lesson(Clue::Process(id), None)));
         lessons
+    }
+
+    /// Tells whether the lesson names the run of the events that have its clue.
+    pub fn names_run(&self) -> bool {
+        self.started.context_id.is_some()
     }
 }
 
@@ -185,6 +199,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_waits_for_the_end_of_a_run_that_has_ended() {
+        let known = learned(&[
+            testing::event(1, "process_run_start", START_DATA),
+            testing::event(2, "process_run_end", START_DATA),
+        ]);
+        let later = completed(r#"{"processId":"12345"}"#, &known);
+        assert_eq!(later, (Some("risk".to_owned()), None), "the type is known, and no run goes on");
+    }
+
+    #[test]
     fn what_an_event_says_itself_counts_and_is_not_looked_up() {
         let known = learned(&[testing::event(1, "process_run_start", START_DATA)]);
         let own = r#"{"processType":"onboarding","contextId":"67890"}"#;
@@ -199,7 +223,7 @@ mod tests {
     fn only_a_start_that_says_all_of_it_teaches() {
         let long = START_DATA.replace("67890", &"x".repeat(MAX_CONTEXT_BYTES + 1));
         for (name, data) in [
-            ("process_run_end", START_DATA),
+            ("service_run", START_DATA),
             ("process_run_start", r#"{"contextId":"67890"}"#),
             ("process_run_start", long.as_str()),
         ] {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::access::workspace::Environment;
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
@@ -213,6 +214,22 @@ fn sizes_are_bounded() {
         field_and_code(NewEvent::parse_call(&vec![b' '; MAX_PUBLISH_BYTES + 1])),
         (String::new(), "too_large")
     );
+}
+
+#[test]
+fn a_message_may_name_the_test_mode_of_a_workspace() {
+    let read = |body: &str| arrived(body).map(|arrived| arrived.event.workspace.to_string());
+    let straight = r#"{"workspace":"acme~test","type":"order.created","data":{}}"#;
+    assert_eq!(read(straight).unwrap(), "acme~test");
+    let detail = r#"{"workspace":"acme~test","data":{}}"#;
+    let envelope = format!(r#"{{"detail-type":"order.created","detail":{detail}}}"#);
+    assert_eq!(read(&envelope).unwrap(), "acme~test");
+    let wrong = read(&envelope.replace("acme~test", "acme~live")).unwrap_err();
+    assert_eq!((wrong.code, wrong.field.as_deref()), ("wrong_type", Some("detail.workspace")));
+    let event = one(r#"{"type":"order.created","data":{}}"#).unwrap();
+    let workspace = event.workspace.in_environment(Environment::Test);
+    let sent = serde_json::to_string(&Event { workspace, ..event }).unwrap();
+    assert!(read(&sent).unwrap().ends_with("~test"), "what ingest accepts fan-out takes");
 }
 
 #[test]

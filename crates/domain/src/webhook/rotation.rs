@@ -26,7 +26,7 @@ pub struct Secrets<S> {
     pub older: Vec<Older<S>>,
     /// True if the secret before the newest is not among the older ones, because it has ended before
     /// those that earlier rotations promised. It may have leaked, and none of them takes its place.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, alias = "at_once", skip_serializing_if = "std::ops::Not::not")]
     pub predecessor_ended: bool,
 }
 
@@ -165,6 +165,14 @@ mod tests {
         assert_eq!(signing(&secrets, 109), [2, 1]);
         assert_eq!(signing(&secrets, 110), [2]);
         assert_eq!(secrets.older_until(), Some(at(110)));
+    }
+
+    #[test]
+    fn the_name_that_was_stored_before_is_read() {
+        let json =
+            r#"{"current":3,"older":[{"secret":1,"until":"2026-01-01T00:00:00Z"}],"at_once":true}"#;
+        let secrets: Secrets<u32> = serde_json::from_str(json).unwrap();
+        assert_eq!(*secrets.outgoing(at(0)), 3);
     }
 
     #[test]

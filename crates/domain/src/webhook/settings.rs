@@ -51,13 +51,14 @@ body! {
         }
         /// The patterns of the event types that the webhook subscribes to.
         ///
-        /// Each has to be known or the beginning of something that is known.
+        /// One that is not known, and is not the beginning of something that is known, is taken with
+        /// a warning, and refused where the workspace's catalogue is closed.
         pub events: Vec<EventPattern> as Subscriptions,
         /// A note, at most 1,024 bytes.
         pub description: Option<String> as Optional<Text<1024>>,
         /// The profile that the defaults come from.
         ///
-        /// `standard` unless given, or `slack` where the method is.
+        /// The workspace's default unless given, or `slack` where the method is.
         #[serde(default)]
         pub profile: Profile = Profile::Standard,
         /// The form in which events are written.

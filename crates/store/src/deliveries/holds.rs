@@ -33,7 +33,7 @@ const TOKEN: &str = "token";
 /// The most holds of one transaction, which takes 100 items.
 const MAX_HOLDS: usize = 99;
 /// The first end of a run is remembered for so long, for what comes late.
-const MARKER_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(super) const MARKER_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A hold is kept for so long beyond its deadline, should nobody ever release it.
 const HOLD_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// A write that met another one's transaction is tried so often, with doubling waits from

@@ -13,6 +13,7 @@ use posthaste_domain::{
 };
 use sha2::{Digest, Sha256};
 
+use super::holds::MARKER_LIFE;
 use crate::{
     StoreError,
     batch::{self, Found, Reading},
@@ -51,7 +52,8 @@ pub struct RunLesson {
 }
 
 impl Runs {
-    /// Stores what starts tell, each for this long from `now` on. Of two lessons with the same clue
+    /// Stores what starts tell, each for this long from `now` on; but the run of a subject for no
+    /// longer than it is known of a run that it has ended. Of two lessons with the same clue
     /// the later one counts. Returns the places of those that may not be stored.
     pub async fn learn(
         &self,
@@ -60,11 +62,12 @@ impl Runs {
         now: Timestamp,
     ) -> Result<HashSet<usize>, StoreError> {
         let expires = number((now + life).as_second());
+        let run_expires = number((now + life.min(MARKER_LIFE)).as_second());
         let mut by_key: BTreeMap<(String, String), (Item, Vec<usize>)> = BTreeMap::new();
         for (place, RunLesson { workspace, lesson }) in lessons.iter().enumerate() {
             let started = clue_key(workspace, &lesson.clue)
                 .with(STARTED, json(&lesson.started)?)
-                .with(EXPIRES_AT, expires.clone());
+                .with(EXPIRES_AT, if lesson.names_run() { &run_expires } else { &expires }.clone());
             // A process is started again and again, and its type is known by the process as well.
             let seen = matches!(lesson.clue, Clue::Process(_)).then(|| {
                 type_key(workspace, &lesson.started.process_type).with(EXPIRES_AT, expires.clone())

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{SLOW, Strike};
-use crate::{access::workspace::Workspace, webhook::key::WebhookKey};
+use crate::webhook::key::WebhookKey;
 
 /// An observation counts for this long.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -79,14 +79,14 @@ impl Evidence {
 
     /// The fuse: whether more than half of all that was called a moment ago is slow. It counts
     /// workspaces and not hosts, so that no tenant can blow it with many dead hosts; only where
-    /// there is a single workspace do its hosts count.
+    /// there is a single workspace do its hosts count. Its test mode is no other tenant.
     fn is_our_trouble(&self, now: Timestamp) -> bool {
-        let mut workspaces: BTreeMap<&Workspace, BTreeMap<&str, bool>> = BTreeMap::new();
+        let mut workspaces: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
         for (webhook, endpoint) in &self.0 {
             let Some(last) = endpoint.samples.back().filter(|last| now < last.at + RECENT) else {
                 continue;
             };
-            let hosts = workspaces.entry(&webhook.workspace).or_default();
+            let hosts = workspaces.entry(webhook.workspace.name()).or_default();
             // A host that answers one of its webhooks quickly can be reached.
             let is_slow = hosts.entry(&endpoint.host).or_insert(true);
             *is_slow &= last.is_slow;
