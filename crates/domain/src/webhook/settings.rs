@@ -201,9 +201,11 @@ impl Settings {
             return Ok(());
         }
         // These two are the only ones that can be so large.
-        let largest = if self.slack_templates.is_some() { "slackTemplates" } else { "filters" };
+        let templates = self.slack_templates.as_ref().map_or(0, json_bytes);
+        let longer =
+            if templates > json_bytes(&self.filters) { "slackTemplates" } else { "filters" };
         let message = format!("the settings of a webhook take at most {MAX_BYTES} bytes");
-        Err(Invalid::field(largest, "too_large", message))
+        Err(Invalid::field(longer, "too_large", message))
     }
 
     /// The URL has a limit of its own and grows when it is sealed, `enabled` is a byte longer when
@@ -336,6 +338,11 @@ impl Settings {
     pub fn hold_anything(&self) -> bool {
         self.has_held || self.timing == Timing::ProcessEnd || self.filters.hold_anything()
     }
+}
+
+/// The length of a value as JSON, in bytes.
+fn json_bytes(value: &impl Serialize) -> usize {
+    serde_json::to_string(value).map_or(0, |json| json.len())
 }
 
 /// The subscriptions of a webhook.

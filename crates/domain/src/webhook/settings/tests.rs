@@ -186,6 +186,10 @@ fn all_settings_together_are_bounded() {
         (0..5).map(|at| format!(r#""p{at}":{{{}}}"#, cells.join(","))).collect();
     let large = format!(r#""filters":{{{}}}"#, rows.join(","));
     assert_eq!(field_and_code(with(&large)), ("filters".into(), "too_large"));
+    let templated =
+        format!(r#""profile":"slack","slackTemplates":{{"order.created":{{}}}},{large}"#);
+    let longer = field_and_code(with(&templated));
+    assert_eq!(longer, ("filters".into(), "too_large"), "the templates are short");
 }
 
 /// Settings that are as large as they may be, and one byte larger.
