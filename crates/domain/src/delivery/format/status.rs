@@ -83,6 +83,16 @@ mod tests {
                 r#"{"userId":"u","processId":"p"}"#,
                 r#"{"userId":"u","processId":"p","method":{"type":"user","userId":"u"}}"#,
             ),
+            (
+                r#"{"userId":null,"method":{"type":"user","userId":"u"}}"#,
+                r#"{"userId":"u","method":{"type":"user","userId":"u"}}"#,
+                r#"{"userId":null,"method":{"type":"user","userId":"u"}}"#,
+            ),
+            (
+                r#"{"method":null,"processId":"p"}"#,
+                r#"{"method":null,"processId":"p"}"#,
+                r#"{"method":{"type":"process","processId":"p"},"processId":"p"}"#,
+            ),
             ("{}", "{}", "{}"),
         ] {
             let event = testing::event(1, TYPE, published);
