@@ -55,8 +55,8 @@ pub fn default_type(
 }
 
 /// Makes a new event of the present time from the sample of a type: the catalogue's, or that of the
-/// workspace's own type, which may lack one and then has no data. `known` are the names of the workspace's types,
-/// for the error about one that does not exist.
+/// workspace's own type, which may lack one and then has no data. `known` are the names of the
+/// workspace's types, for the error about one that does not exist.
 pub fn event(
     event_type: &EventType,
     own: Option<&OwnEventType>,
