@@ -15,6 +15,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Value, value::RawValue};
+
 use super::{
     NewEvent,
     data::{Member, with_members},
@@ -25,7 +27,7 @@ use super::{
 };
 use crate::{
     Invalid,
-    input::{Fields, JsonObject, Optional, Text},
+    input::{self, Fields, JsonObject, Optional, Text, wrong_type},
 };
 
 /// The member that every printed event has, and that no other event has.
@@ -33,14 +35,69 @@ const SPEKTR_ID: &str = "spektrId";
 /// The member that only version 2 has.
 const EVENT_TYPE: &str = "eventType";
 
-/// The members that version 1 prints beside the `data` of `process_run_end`, with their names in
-/// version 2, which has them in `data`.
-const OF_THE_END: [(&str, &str); 4] = [
-    ("process_name", "processName"),
-    ("process_output", "processOutput"),
-    ("files", "files"),
-    ("fields", "fields"),
+/// A member that version 1 prints beside the `data` of `process_run_end`.
+struct OfTheEnd {
+    name: &'static str,
+    /// The name that it has in version 2, which has it in `data`.
+    in_data: &'static str,
+    shape: EndShape,
+}
+
+/// The JSON type of such a member.
+#[derive(Clone, Copy)]
+enum EndShape {
+    Text,
+    Object,
+    List,
+}
+
+const OF_THE_END: [OfTheEnd; 4] = [
+    OfTheEnd { name: "process_name", in_data: "processName", shape: EndShape::Text },
+    OfTheEnd { name: "process_output", in_data: "processOutput", shape: EndShape::Text },
+    OfTheEnd { name: "files", in_data: "files", shape: EndShape::Object },
+    OfTheEnd { name: "fields", in_data: "fields", shape: EndShape::List },
 ];
+
+impl OfTheEnd {
+    /// Refuses a member that has another type than the document says, or that `data` has too, with
+    /// another value. The complaint is about the member where the client sent it.
+    fn check(
+        &self,
+        fields: &Fields<'_>,
+        json: &RawValue,
+        data: &[(String, &RawValue)],
+    ) -> Result<(), Invalid> {
+        let at = fields.at(self.name);
+        check_characters(&at, json)?;
+        let (beginning, shape) = match self.shape {
+            EndShape::Text => ('"', "a text"),
+            EndShape::Object => ('{', "an object"),
+            EndShape::List => ('[', "a list"),
+        };
+        if !json.get().starts_with(beginning) {
+            return Err(wrong_type(&at, shape));
+        }
+        // The last one of repeated members counts, as in most JSON readers.
+        match data.iter().rfind(|(name, _)| name == self.in_data) {
+            Some((_, inside)) if inside.get() != "null" && !is_same(json, inside) => {
+                let inside = fields.at(&format!("data.{}", self.in_data));
+                let message = format!("{at} and {inside} are the same member and differ");
+                Err(Invalid::field(&at, "repeated_field", message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Tells whether two JSON texts have the same value, however they are written.
+fn is_same(one: &RawValue, other: &RawValue) -> bool {
+    if one.get() == other.get() {
+        return true;
+    }
+    let values: [serde_json::Result<Value>; 2] =
+        [one, other].map(|json| serde_json::from_str(json.get()));
+    matches!(values, [Ok(one), Ok(other)] if one == other)
+}
 
 /// Reads an event, whether it is a published one or a printed one.
 pub(super) fn read(fields: Fields<'_>) -> Result<NewEvent, Invalid> {
@@ -65,10 +122,11 @@ fn first_version(mut fields: Fields<'_>) -> Result<NewEvent, Invalid> {
     let mut beside = Vec::new();
     // Other types have none of these members, so they are unknown there.
     if process::ends(&event_type) {
-        for (name, in_data) in OF_THE_END {
-            if let Some(json) = fields.raw(name) {
-                check_characters(&fields.at(name), json)?;
-                beside.push(Member { name: in_data, json: Cow::Borrowed(json.get()) });
+        let data = input::members(&inside);
+        for member in &OF_THE_END {
+            if let Some(json) = fields.raw(member.name) {
+                member.check(&fields, json, &data)?;
+                beside.push(Member { name: member.in_data, json: Cow::Borrowed(json.get()) });
             }
         }
     }
@@ -168,7 +226,7 @@ pub use document::{SpektrEvent, SpektrV1Event};
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -229,5 +287,38 @@ mod tests {
         let unsendable =
             json!({ "spektrId": "c", "type": "process_run_end", "data": {}, "files": "\u{ffff}" });
         assert_eq!(complaint(&unsendable), ("files".to_owned(), "invalid_character"));
+    }
+
+    #[test]
+    fn a_member_of_a_wrong_type_is_named_where_it_was_sent() {
+        for name in ["process_name", "process_output", "files", "fields"] {
+            let mut wrong = end_of_a_run();
+            wrong[name] = json!(5);
+            assert_eq!(complaint(&wrong), (name.to_owned(), "wrong_type"));
+            let listed = json!({ "events": [end_of_a_run(), wrong] });
+            let invalid = NewEvent::parse_call(listed.to_string().as_bytes()).unwrap_err();
+            assert_eq!(invalid.field, Some(format!("events[1].{name}")));
+            wrong[name] = Value::Null;
+            assert!(parse(&wrong).is_ok(), "it is as if it was not there");
+        }
+    }
+
+    #[test]
+    fn a_member_can_be_beside_data_and_in_it_only_with_one_value() {
+        for (name, in_data) in [("process_name", "processName"), ("files", "files")] {
+            let mut both = end_of_a_run();
+            both["data"] = json!({ in_data: both[name] });
+            let event = parse(&both).unwrap();
+            assert_eq!(event.data.get().matches(in_data).count(), 1, "{}", event.data);
+            both["data"] = json!({ in_data: null });
+            let given: Value = serde_json::from_str(parse(&both).unwrap().data.get()).unwrap();
+            assert_eq!(given[in_data], both[name]);
+            both["data"] = json!({ in_data: {} });
+            assert_eq!(complaint(&both), (name.to_owned(), "repeated_field"));
+        }
+        let written_otherwise = r#"{"spektrId":null,"type":"process_run_end",
+            "files":{"a":[],"b":1},"data":{"files":{ "b": 1, "a": [ ] }}}"#;
+        let event = read(Fields::of_body(written_otherwise.as_bytes()).unwrap()).unwrap();
+        assert_eq!(event.data.get(), r#"{"files":{ "b": 1, "a": [ ] }}"#);
     }
 }
