@@ -22,6 +22,9 @@ pub(crate) use text::{Part, Path, Template};
 
 /// A webhook has at most this many templates.
 const MAX_TEMPLATES: usize = 50;
+/// The most placeholders in the title and the button of one template. A message of 20 events fills
+/// in each of them 20 times, from data that can be large.
+const MAX_PLACEHOLDERS: usize = 20;
 /// Slack shows at most this many fields in a section.
 const MAX_FIELDS: usize = 10;
 /// The most bytes of a title, before its placeholders are filled in.
@@ -45,7 +48,7 @@ impl SlackTemplates {
 
 body! {
     /// The form of the messages about events of one type. A part that is not given is as without a
-    /// template.
+    /// template. The title and the button have at most 20 placeholders together.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub(crate) struct SlackTemplate {
@@ -90,6 +93,30 @@ body! {
     }
 }
 
+impl SlackTemplate {
+    /// Refuses a template with too many placeholders. The complaint names the text in which they
+    /// become too many.
+    fn check_placeholders(&self, at: &str) -> Result<(), Invalid> {
+        let texts = [
+            ("title", self.title.as_ref()),
+            ("button.text", self.button.as_ref().map(|button| &button.text)),
+            ("button.url", self.button.as_ref().map(|button| &button.url)),
+        ];
+        let mut count = 0;
+        for (name, text) in texts {
+            count += text.map_or(0, Template::placeholders);
+            if count > MAX_PLACEHOLDERS {
+                let message = format!(
+                    "{at} takes at most {MAX_PLACEHOLDERS} placeholders in its title and button \
+                     together"
+                );
+                return Err(Invalid::field(format!("{at}.{name}"), "wrong_count", message));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Shape for SlackTemplates {
     type Value = Self;
 
@@ -106,7 +133,9 @@ impl Shape for SlackTemplates {
                 Invalid::field(&at, "invalid_event_type", format!("{at}: {error}"))
             })?;
             let named = event_type.to_string();
-            if templates.insert(event_type, SlackTemplate::read(&at, json)?).is_some() {
+            let template = SlackTemplate::read(&at, json)?;
+            template.check_placeholders(&at)?;
+            if templates.insert(event_type, template).is_some() {
                 let message = format!("{at} is given twice, by two names of {named}");
                 return Err(Invalid::field(&at, "repeated_field", message));
             }

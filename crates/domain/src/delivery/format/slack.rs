@@ -24,7 +24,6 @@ use crate::{
         Event, catalogue,
         credentials::{has_credential, is_credential},
     },
-    input,
     webhook::{
         policy::RequestBounds,
         slack_templates::{SlackField, SlackTemplate, SlackTemplates},
@@ -32,6 +31,8 @@ use crate::{
 };
 
 mod template;
+
+use template::Opened;
 
 /// The most events in one message: two blocks each make 40. Templates can make more blocks of an
 /// event, and then fewer events fit.
@@ -140,11 +141,14 @@ pub(super) fn body(
 ) -> serde_json::Result<Body> {
     let mut shown = Vec::new();
     let mut blocks = 0;
+    let mut bytes_of_blocks = 0;
     for event in events.iter().take(bounds.events) {
         let template = templates.and_then(|templates| templates.of(&event.event_type));
-        let one = show(event, template);
+        let one = show(&Opened::from(*event), template);
         blocks += one.blocks.len();
-        if blocks > MAX_BLOCKS {
+        bytes_of_blocks += serde_json::to_vec(&one.blocks)?.len();
+        // A single event may exceed the bound on bytes.
+        if blocks > MAX_BLOCKS || (bytes_of_blocks > bounds.bytes && !shown.is_empty()) {
             break;
         }
         shown.push(one);
@@ -154,7 +158,8 @@ pub(super) fn body(
         if bytes.len() <= bounds.bytes || shown.len() <= 1 {
             return Ok(Body { bytes, content_type: JSON, event_count: shown.len() });
         }
-        shown.truncate(shown.len().div_ceil(2));
+        // The blocks fit, so it is little that is too much.
+        shown.pop();
     }
 }
 
@@ -182,13 +187,14 @@ fn attachment(shown: &Shown) -> Attachment {
     }
 }
 
-fn show(event: &Event, template: Option<&SlackTemplate>) -> Shown {
-    let members = Members::of(event);
+fn show(opened: &Opened<'_>, template: Option<&SlackTemplate>) -> Shown {
+    let event = opened.event;
+    let members = Members::of(opened);
     let header = template
         .and_then(|template| template.title.as_ref())
-        .and_then(|title| template::filled(title, event));
+        .and_then(|title| template::filled(title, opened));
     let fields = match template.and_then(|template| template.fields.as_ref()) {
-        Some(fields) => fields.iter().filter_map(|field| template_field(field, event)).collect(),
+        Some(fields) => fields.iter().filter_map(|field| template_field(field, opened)).collect(),
         None => members.fields,
     };
     let default_title = title(event);
@@ -207,7 +213,7 @@ fn show(event: &Event, template: Option<&SlackTemplate>) -> Shown {
         }
     }
     let button = template.and_then(|template| template.button.as_ref());
-    if let Some(template::Button { text, url }) = button.and_then(|it| template::button(it, event))
+    if let Some(template::Button { text, url }) = button.and_then(|it| template::button(it, opened))
     {
         let text = plain_text(&text, MAX_BUTTON_CHARS);
         blocks.push(Block::Actions { elements: [Button { r#type: "button", text, url }] });
@@ -230,11 +236,11 @@ struct Members {
 }
 
 impl Members {
-    fn of(event: &Event) -> Self {
+    fn of(opened: &Opened<'_>) -> Self {
         let mut shown = Self { link: None, fields: Vec::new() };
-        for (name, raw) in input::members(&event.data) {
+        for (name, raw) in &opened.members {
             let Some(value) = plain(raw) else { continue };
-            if is_credential(&name) && !matches!(value.as_str(), "true" | "false") {
+            if is_credential(name) && !matches!(value.as_str(), "true" | "false") {
                 continue;
             }
             if has_credential(&value) {
@@ -242,7 +248,7 @@ impl Members {
             }
             match link(&value) {
                 Some(link) => shown.link = shown.link.or(Some(link)),
-                None if shown.fields.len() < MAX_FIELDS => shown.fields.push(field(&name, &value)),
+                None if shown.fields.len() < MAX_FIELDS => shown.fields.push(field(name, &value)),
                 None => {}
             }
         }
@@ -264,8 +270,8 @@ fn section(title: &str, link: Option<String>, subject: Option<&str>) -> String {
     text
 }
 
-fn template_field(field: &SlackField, event: &Event) -> Option<Text> {
-    let value = template::value(&field.path, event)?;
+fn template_field(field: &SlackField, opened: &Opened<'_>) -> Option<Text> {
+    let value = template::value(&field.path, opened)?;
     let label = escape(&field.label);
     Some(mrkdwn(format!("*{label}*\n{}", cut_escaped(&value, MAX_FIELD_CHARS))))
 }

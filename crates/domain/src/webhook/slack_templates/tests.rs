@@ -112,6 +112,29 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn the_placeholders_of_one_template_are_bounded() {
+    let template = |title: usize, text: usize, url: usize| {
+        json!({
+            "title": format!("T{}", "{{id}}".repeat(title)),
+            "button": {
+                "text": format!("B{}", "{{id}}".repeat(text)),
+                "url": format!("https://example.com/{}", "{{data.a}}".repeat(url)),
+            },
+        })
+    };
+    for taken in [template(20, 0, 0), template(7, 6, 7), template(0, 0, 20)] {
+        assert!(register("slack", &of_orders(taken)).is_ok());
+    }
+    for (refused, at) in [
+        (template(21, 0, 0), ".title"),
+        (template(10, 11, 0), ".button.text"),
+        (template(7, 7, 7), ".button.url"),
+    ] {
+        assert_eq!(field_and_code(refused), (at.to_owned(), "wrong_count"));
+    }
+}
+
+#[test]
 fn templates_are_bounded_in_number_and_have_one_type_each() {
     let many = |count: usize| -> Value {
         let templates: serde_json::Map<_, _> =

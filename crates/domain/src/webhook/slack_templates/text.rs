@@ -97,6 +97,11 @@ impl Template {
     pub(crate) fn parts(&self) -> Vec<Part<'_>> {
         parts(&self.0).unwrap_or_else(|_| vec![Part::Text(&self.0)])
     }
+
+    /// Returns the number of placeholders in the text.
+    pub(crate) fn placeholders(&self) -> usize {
+        self.parts().iter().filter(|part| matches!(part, Part::Value(_))).count()
+    }
 }
 
 fn parts(mut text: &str) -> Result<Vec<Part<'_>>, BadPath> {

@@ -126,6 +126,49 @@ fn as_many_events_are_in_a_message_as_slack_takes_blocks() {
     assert_eq!((count, message["blocks"].as_array().unwrap().len()), (12, 48));
 }
 
+#[test]
+fn as_many_events_are_in_a_message_as_its_bytes_take() {
+    for template in [json!({}), json!({ "color": "#36a64f" })] {
+        let templates = templates(template);
+        let events: Vec<Event> = (1..=20).map(order).collect();
+        let events: Vec<&Event> = events.iter().collect();
+        let whole = RequestBounds { events: 20, bytes: MAX_BODY_BYTES };
+        let bytes = body(&events[..15], whole, Some(&templates)).unwrap().bytes.len();
+        for (bytes, count) in [(bytes, 15), (bytes - 1, 14), (1, 1)] {
+            let bounds = RequestBounds { events: 20, bytes };
+            let fitting = body(&events, bounds, Some(&templates)).unwrap();
+            assert_eq!(fitting.event_count, count);
+        }
+    }
+}
+
+#[test]
+fn a_path_leads_through_objects_and_lists_to_the_last_of_repeated_members() {
+    let title = |path: &str| {
+        let data = r#"{"a":{"b":1,"b":{"c":[[],[7,{"d":"first","d":"last"}],"end"],"e":true}},
+            "a":{"b":{"c":[[],[7,{"d":"first","d":"last"}],"end"],"e":true}},"z":5}"#;
+        let event = testing::event(1, "order.created", data);
+        let template = json!({ "title": format!("of {{{{data.{path}}}}}") });
+        let (message, _) = written(&templates(template), &[event]);
+        message["blocks"][0]["text"]["text"].as_str().unwrap().to_owned()
+    };
+    for (path, expected) in [
+        ("a.b.c.1.0", "of 7"),
+        ("a.b.c.1.1.d", "of last"),
+        ("a.b.c.2", "of end"),
+        ("a.b.e", "of true"),
+        ("z", "of 5"),
+        ("z.y", "of"),
+        ("a.b.c", "of"),
+        ("a.b.c.x", "of"),
+        ("a.b.c.9", "of"),
+        ("a.b.c.1.9.d", "of"),
+        ("a.x.c", "of"),
+    ] {
+        assert_eq!(title(path), expected, "{path}");
+    }
+}
+
 /// The number of blocks, and whether each text has a length that Slack takes.
 fn keeps_slacks_limits(message: &Value) -> bool {
     let mut blocks: Vec<&Value> = message["blocks"].as_array().into_iter().flatten().collect();
