@@ -20,8 +20,8 @@ struct Null<'a> {
     json: &'a str,
 }
 
-/// Returns an object with further members at its end. One that the object has stays as it is, unless
-/// it is `null`: then it gets the value. All other bytes stay as they are.
+/// Returns an object with further members at its end. One that the object has stays as it is,
+/// unless it is `null`: then it gets the value. All other bytes stay as they are.
 pub(crate) fn with_members<'a>(
     object: &'a RawValue,
     added: &[Member<'_>],

@@ -19,9 +19,9 @@ body! {
     /// The sample that is sent as a test.
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
     pub struct SendTest {
-        /// The type of the sample: one of the catalogue or of the workspace's own. Unless given, the
-        /// first known one that the webhook subscribes to, or one of its profile's document where a
-        /// subscription leaves the choice.
+        /// The type of the sample: one of the catalogue or of the workspace's own. Unless given,
+        /// the first known one that the webhook subscribes to, or one of its profile's document
+        /// where a subscription leaves the choice.
         pub r#type: Option<EventType> as Optional<EventType>,
     }
 }

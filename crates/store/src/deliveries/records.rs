@@ -5,9 +5,9 @@
 //! attempt (`lastAttempt`), so when the SDK repeats it because an answer got lost, the attempt is
 //! not counted twice; a copy that comes later is known by its time. A success is never overwritten
 //! by the failure of a duplicate. An attempt that divided its request, because that was too large,
-//! costs none of the retry schedule and has a count of its own. A record keeps its last 50 attempts.
-//! The last answer's body is in `responseBody` only where it is longer than what `attempts` keeps of
-//! it.
+//! costs none of the retry schedule and has a count of its own. A record keeps its last 50
+//! attempts. The last answer's body is in `responseBody` only where it is longer than what
+//! `attempts` keeps of it.
 
 use std::time::Duration;
 
