@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-mod aliases;
+pub(crate) mod aliases;
 pub mod catalogue;
 pub(crate) mod credentials;
 pub(crate) mod data;

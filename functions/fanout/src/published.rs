@@ -111,7 +111,7 @@ mod tests {
         noted.remember((0..MAX_AN_HOUR).map(|nth| own(&format!("t{nth}"))), at(0));
         let other = (Workspace::parse("other").unwrap(), EventType::parse("a").unwrap());
         let more = || BTreeSet::from([own("a"), other.clone()]);
-        assert_eq!(noted.due(more(), at(3599)), [other.clone()]);
+        assert_eq!(noted.due(more(), at(3599)), std::slice::from_ref(&other));
         assert_eq!(noted.due(more(), at(3600)), [own("a"), other]);
     }
 

@@ -22,7 +22,7 @@ use posthaste_domain::{
     Timestamp,
     access::{
         api_key::{ApiKey, KeyInfo, Scope},
-        workspace::{Environment, Workspace},
+        workspace::Workspace,
     },
     id::KeyId,
 };
@@ -201,6 +201,8 @@ fn first_key(key: &ApiKey, workspace: Workspace, now: Timestamp) -> KeyInfo {
 
 #[cfg(test)]
 mod tests {
+    use posthaste_domain::access::workspace::Environment;
+
     use super::*;
 
     #[test]
