@@ -202,7 +202,7 @@ mod tests {
     fn nothing_waits_for_the_end_of_a_run_that_has_ended() {
         let known = learned(&[
             testing::event(1, "process_run_start", START_DATA),
-            testing::event(2, "process_run_end", START_DATA),
+            testing::event(1, "process_run_end", START_DATA),
         ]);
         let later = completed(r#"{"processId":"12345"}"#, &known);
         assert_eq!(later, (Some("risk".to_owned()), None), "the type is known, and no run goes on");
