@@ -139,8 +139,8 @@ def main() -> None:
     own, slack = register()
 
     one = publish(NewEvent(type_="python.paid", data=json_object({"orderId": 1042, "total": 499})))
-    events = [NewEvent(type_="python.paid", data=json_object({"total": total})) for total in (1, 2)]
-    many = publish(NewEvents(events=events))
+    several = NewEvents(events=[NewEvent(type_="python.paid", data=json_object({"total": total})) for total in (1, 2)])
+    many = publish(several)
     if not isinstance(one, Accepted) or not isinstance(many, AcceptedMany):
         raise SystemExit(f"one event is answered by itself, several in a list: {one}, {many}")
     hold("every event is answered", len(many.events) == 2)
