@@ -81,7 +81,7 @@ fn publish() -> Call {
 }
 
 /// The refusals of what is no event.
-fn wrong_events() -> [Refusal; 9] {
+fn wrong_events() -> [Refusal; 10] {
     [
         Refusal::too_large(
             MAX_EVENT_BYTES,
@@ -115,6 +115,12 @@ fn wrong_events() -> [Refusal; 9] {
              characters",
         ),
         Refusal::body("wrong_count", "events", r#"{"events": []}"#, "a call takes 1 to 100 events"),
+        Refusal::body(
+            "misplaced_field",
+            "process_name",
+            r#"{"spektrId": null, "type": "service_run", "data": {}, "process_name": "KYC"}"#,
+            "process_name belongs to process_run_end, and this is service_run",
+        ),
         Refusal::body(
             "unknown_event_type",
             "type",

@@ -120,15 +120,16 @@ fn first_version(mut fields: Fields<'_>) -> Result<NewEvent, Invalid> {
     let reference = fields.take::<Optional<Sendable<Text<256>>>>("reference")?;
     let inside = fields.take::<Sendable<JsonObject>>("data")?;
     let mut beside = Vec::new();
-    // Other types have none of these members, so they are unknown there.
-    if process::ends(&event_type) {
-        let data = input::members(&inside);
-        for member in &OF_THE_END {
-            if let Some(json) = fields.raw(member.name) {
-                member.check(&fields, json, &data)?;
-                beside.push(Member { name: member.in_data, json: Cow::Borrowed(json.get()) });
-            }
+    let data = input::members(&inside);
+    for member in &OF_THE_END {
+        let Some(json) = fields.raw(member.name) else { continue };
+        if !process::ends(&event_type) {
+            let at = fields.at(member.name);
+            let message = format!("{at} belongs to process_run_end, and this is {event_type}");
+            return Err(Invalid::field(&at, "misplaced_field", message));
         }
+        member.check(&fields, json, &data)?;
+        beside.push(Member { name: member.in_data, json: Cow::Borrowed(json.get()) });
     }
     finish_without(fields, ["id", "delivered"])?;
     let data = with_members(&inside, &beside)
@@ -265,7 +266,7 @@ mod tests {
     fn each_version_has_its_own_members_and_no_others() {
         let mut other = end_of_a_run();
         other["type"] = json!("service_run");
-        assert_eq!(complaint(&other).1, "unknown_field");
+        assert_eq!(complaint(&other), ("process_name".to_owned(), "misplaced_field"));
         let second = json!({
             "id": "1", "spektrId": null, "eventType": "alert_resolved", "workspaceId": "w",
             "timestamp": 1_672_531_199_000_u64, "data": { "a": 1.0 },
