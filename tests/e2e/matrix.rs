@@ -78,7 +78,7 @@ async fn the_documents_own_example_holds_for_all_events_that_it_prints() {
     assert_eq!(arrived(&posthaste, "mine")[1..], of_run, "in their order, with the run's end");
 }
 
-/// What is not known takes nothing away.
+/// An unknown process type takes nothing away.
 #[tokio::test]
 async fn an_event_whose_start_is_late_or_missing_is_delivered_at_once() {
     let posthaste = Posthaste::start().await;
@@ -118,7 +118,7 @@ async fn events_of_no_process_have_a_row_of_their_own() {
     assert_eq!(all, [printed, record]);
 }
 
-/// Whether an event is delivered follows from what fan-out knew of its process.
+/// An event counts as delivered by what fan-out knew of its process.
 #[tokio::test]
 async fn an_event_that_a_webhook_does_not_want_is_delivered_when_the_others_have_it() {
     let posthaste = Posthaste::start().await;

@@ -51,7 +51,7 @@ pub struct WebhookAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^whsec_[A-Za-z0-9+/]{43}=$")]
     pub secret: Option<String>,
-    /// What is probably not meant: a subscription to an event type that is not known, or a row of
+    /// The settings that are probably not meant: a subscription to an event type that is not known, or a row of
     /// the filters for a process type that is not known. Only in the answers to a registration and
     /// to a change.
     #[serde(skip_serializing_if = "Vec::is_empty")]

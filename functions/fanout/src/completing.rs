@@ -1,4 +1,4 @@
-//! What an event leaves out of its process is completed from the start of its run.
+//! The start of a run completes what the run's other events leave out of their process.
 //!
 //! Each start is stored when it is fanned out, and its record is done only then. It is read again
 //! only for an event that leaves something out, and only where the way of the event to a webhook

@@ -1,5 +1,5 @@
-//! What the starts of runs tell about their other events, and the process types that a workspace
-//! has seen.
+//! The starts of runs tell about their other events. That is stored here, with the process types
+//! that a workspace has seen.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -27,7 +27,7 @@ const STARTED: &str = "started";
 /// The beginning of the sort keys of process types.
 const TYPE: &str = "type#";
 
-/// What is known of all runs.
+/// The facts that are known of all runs.
 #[derive(Debug, Clone)]
 pub struct Runs {
     pub(super) table: Table,
@@ -47,7 +47,7 @@ pub struct RunClue {
 pub struct RunLesson {
     /// The workspace that the run belongs to.
     pub workspace: Workspace,
-    /// What the start of the run tells.
+    /// The facts that the start of the run tells.
     pub lesson: Lesson,
 }
 

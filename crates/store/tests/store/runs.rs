@@ -1,4 +1,4 @@
-//! What the starts of runs tell, and the process types that were seen.
+//! The starts of runs are remembered, and the process types that were seen.
 
 use std::time::Duration;
 
