@@ -2,6 +2,7 @@
 //! to it as its users do.
 #![cfg(test)]
 
+mod all_deliveries;
 mod api;
 mod backlog;
 mod call_limit;

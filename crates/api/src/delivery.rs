@@ -4,11 +4,11 @@ use posthaste_domain::{
     Timestamp,
     delivery::{
         attempt::{Attempt, Encoding, Failure, Status},
-        history::Waits,
+        history::{Waits, Why},
     },
     endpoint::lane::{Lane, Reason},
     event::event_type::EventType,
-    id::{CauseKind, DeliveryId, EventId},
+    id::{CauseKind, DeliveryId, EventId, WebhookId},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,6 +21,9 @@ pub struct DeliveryAnswer {
     /// The id of the delivery, which stays the same whatever happens to it.
     #[schema(value_type = String, format = "uuid")]
     pub id: DeliveryId,
+    /// The webhook that the delivery goes to.
+    #[schema(value_type = u64)]
+    pub webhook_id: WebhookId,
     /// The id of the event that the delivery brings.
     #[schema(value_type = String, format = "uuid")]
     pub event_id: EventId,
@@ -69,10 +72,23 @@ pub struct DeliveryAnswer {
 impl DeliveryAnswer {
     /// Returns the answer for a delivery that waits and has no record. The lane is that of its
     /// webhook.
-    pub fn waiting(waits: Waits, event_type: EventType, lane: &Lane, now: Timestamp) -> Self {
-        let reason = lane.waiting_reason().unwrap_or(Reason::Slow).name();
+    pub fn waiting(
+        webhook: WebhookId,
+        waits: Waits,
+        event_type: EventType,
+        lane: &Lane,
+        now: Timestamp,
+    ) -> Self {
+        let (reason, until) = match waits.why {
+            Why::Webhook => {
+                (lane.waiting_reason().unwrap_or(Reason::Slow).into(), lane.waits_until(now))
+            }
+            Why::Queued => (WaitingReason::Queued, None),
+            Why::ProcessEnd { until } => (WaitingReason::ProcessEnd, Some(until)),
+        };
         Self {
             id: waits.id,
+            webhook_id: webhook,
             event_id: waits.event_id,
             event_type,
             cause: waits.cause,
@@ -83,14 +99,38 @@ impl DeliveryAnswer {
             error: None,
             attempts: Vec::new(),
             attempt_count: 0,
-            waiting: Some(WaitingAnswer {
-                reason,
-                since: waits.since,
-                until: lane.waits_until(now),
-            }),
+            waiting: Some(WaitingAnswer { reason, since: waits.since, until }),
             created_at: waits.id.time(),
             updated_at: waits.since,
             request: None,
+        }
+    }
+}
+
+/// The reason why a delivery waits. `limited`: more have come than the webhook's rate limit allows.
+/// `slow`: its endpoint takes long to answer. `sick`: its endpoint keeps timing out. `processEnd`:
+/// the run of its process has not ended. `queued`: it is on its way to its first attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitingReason {
+    /// More deliveries arrive than the webhook's rate limit allows.
+    Limited,
+    /// The endpoint takes long to answer.
+    Slow,
+    /// The endpoint keeps timing out.
+    Sick,
+    /// The run of the delivery's process has not ended.
+    ProcessEnd,
+    /// The delivery is on its way.
+    Queued,
+}
+
+impl From<Reason> for WaitingReason {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Limited => Self::Limited,
+            Reason::Slow => Self::Slow,
+            Reason::Sick => Self::Sick,
         }
     }
 }
@@ -99,14 +139,13 @@ impl DeliveryAnswer {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Waiting)]
 pub struct WaitingAnswer {
-    /// The reason why the webhook makes the delivery wait.
-    #[schema(value_type = Reason)]
-    pub reason: &'static str,
+    /// The reason why the delivery waits.
+    pub reason: WaitingReason,
     /// The time since which the delivery has been waiting.
     #[schema(value_type = String, format = "date-time")]
     pub since: Timestamp,
-    /// The time until which nothing at all is sent to the endpoint; null where that is not known,
-    /// as under a rate limit.
+    /// The time until which nothing at all is sent to the endpoint, or until which the end of the run
+    /// is waited for; null where that is not known, as under a rate limit.
     #[schema(value_type = Option<String>, format = "date-time", required = true)]
     pub until: Option<Timestamp>,
 }

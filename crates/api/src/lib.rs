@@ -14,11 +14,13 @@ mod workspace;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use delivery::{DeliveryAnswer, SentRequest, WaitingAnswer};
+pub use delivery::{DeliveryAnswer, SentRequest, WaitingAnswer, WaitingReason};
 pub use event::{Accepted, AcceptedMany, EventAnswer};
 pub use event_type::EventTypeAnswer;
 pub use key::KeyAnswer;
-pub use query::{ListDeliveries, ListEvents, ShowEvent};
+pub use query::{
+    ListAllDeliveries, ListDeliveries, ListEventDeliveries, ListEvents, ShowEvent, WantedDeliveries,
+};
 pub use replay::{JobAnswer, Replayed, TestAnswer};
 pub use webhook::{Warning, WebhookAnswer};
 pub use workspace::WorkspaceAnswer;

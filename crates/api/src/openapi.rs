@@ -5,6 +5,7 @@
 //! declares and reads. Answers in examples are made by the code that answers.
 
 mod call;
+mod deliveries;
 mod event_types;
 mod events;
 mod example;
@@ -79,6 +80,7 @@ fn calls() -> Vec<Call> {
     calls.extend(webhooks::calls());
     calls.extend(replay::calls());
     calls.extend(events::calls());
+    calls.extend(deliveries::calls());
     calls.extend(event_types::calls());
     calls.extend(workspace::calls());
     calls.extend(keys::calls());
@@ -130,6 +132,7 @@ fn tags() -> Vec<Tag> {
     vec![
         tag("Webhooks", "Destinations, and the history of what was sent to them."),
         tag("Events", "Publishing, and looking up what was published."),
+        tag("Deliveries", "What became of events, over all webhooks of a workspace."),
         tag("Event types", "The catalogue, and the types that a workspace adds to it."),
         tag("Workspace", "The settings that hold for all webhooks and events of a workspace."),
         tag("API keys", "The keys that calls are made with, and their scopes."),

@@ -2,47 +2,102 @@
 
 use posthaste_domain::{
     Invalid, Timestamp,
-    delivery::attempt::Status,
+    delivery::{
+        answered::{Answered, OfEvent},
+        attempt::Status,
+        log,
+    },
     event::event_type::EventType,
     fanout::delivered,
-    id::{DeliveryId, EventId},
+    id::{DeliveryId, EventId, WebhookId},
     input::{AnyText, Asked, Cursor, Order, Page, Source, Time, has_to_be},
 };
+
+/// The deliveries that a list is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WantedDeliveries {
+    /// The list has only deliveries with this status.
+    pub status: Option<Status>,
+    /// The list has only deliveries whose last answer has one of these statuses.
+    pub http_status: Option<Answered>,
+    /// The list has only deliveries of events of this type.
+    pub event_type: Option<EventType>,
+    /// The list has only deliveries of this event.
+    pub event: Option<EventId>,
+    /// The list has only deliveries whose last activity was at this time or later.
+    pub since: Option<Timestamp>,
+    /// The list has only deliveries whose last activity was before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl Asked for WantedDeliveries {
+    fn read(query: &mut impl Source) -> Result<Self, Invalid> {
+        Ok(Self {
+            status: query
+                .take::<Status>("status", "The list has only deliveries with this status.")?,
+            http_status: query.take::<Answered>(
+                "http_status",
+                "The list has only deliveries whose last answer has this status, or one of this \
+                 class.",
+            )?,
+            event_type: query.take::<EventType>(
+                "event_type",
+                "The list has only deliveries of events of this type.",
+            )?,
+            event: query
+                .take::<OfEvent>("event_id", "The list has only deliveries of this event.")?,
+            since: query.take::<Time>(
+                "since",
+                "The list has only deliveries whose last activity was at this time or later.",
+            )?,
+            until: query.take::<Time>(
+                "until",
+                "The list has only deliveries whose last activity was before this time.",
+            )?,
+        })
+    }
+}
 
 /// A query for deliveries of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListDeliveries {
     /// The page, which goes from the newest to the oldest.
     pub page: Page<DeliveryId>,
-    /// The list has only deliveries with this status.
-    pub status: Option<Status>,
-    /// The list has only deliveries of events of this type.
-    pub event_type: Option<EventType>,
-    /// The list has only deliveries of events that were accepted at this time or later.
-    pub since: Option<Timestamp>,
-    /// The list has only deliveries of events that were accepted before this time.
-    pub until: Option<Timestamp>,
+    /// The deliveries that are asked for.
+    pub wanted: WantedDeliveries,
 }
 
 impl Asked for ListDeliveries {
     fn read(query: &mut impl Source) -> Result<Self, Invalid> {
-        Ok(Self {
-            page: Page::read(query)?,
-            status: query
-                .take::<Status>("status", "The list has only deliveries with this status.")?,
-            event_type: query.take::<EventType>(
-                "event_type",
-                "The list has only deliveries of events of this type.",
-            )?,
-            since: query.take::<Time>(
-                "since",
-                "The list has only deliveries of events that were accepted at this time or later.",
-            )?,
-            until: query.take::<Time>(
-                "until",
-                "The list has only deliveries of events that were accepted before this time.",
-            )?,
-        })
+        Ok(Self { page: Page::read(query)?, wanted: WantedDeliveries::read(query)? })
+    }
+}
+
+/// A query for deliveries of all webhooks of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListAllDeliveries {
+    /// The page, which goes from the newest to the oldest.
+    pub page: Page<log::Cursor>,
+    /// The deliveries that are asked for.
+    pub wanted: WantedDeliveries,
+}
+
+impl Asked for ListAllDeliveries {
+    fn read(query: &mut impl Source) -> Result<Self, Invalid> {
+        Ok(Self { page: Page::read(query)?, wanted: WantedDeliveries::read(query)? })
+    }
+}
+
+/// A query for the deliveries of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListEventDeliveries {
+    /// The page, in the order of the webhooks' ids.
+    pub page: Page<WebhookId>,
+}
+
+impl Asked for ListEventDeliveries {
+    fn read(query: &mut impl Source) -> Result<Self, Invalid> {
+        Ok(Self { page: Page::read(query)? })
     }
 }
 
@@ -128,17 +183,23 @@ mod tests {
         let asked = read(&[
             ("limit", "7"),
             ("status", "exhausted"),
+            ("http_status", "5xx"),
             ("event_type", "order.created"),
+            ("event_id", ID),
             ("since", "2023-07-18T15:32:13Z"),
             ("until", "2023-07-19T00:00:00+02:00"),
             ("cursor", id),
         ]);
         let expected = ListDeliveries {
             page: Page { limit: 7, after: id.parse().ok() },
-            status: Some(Status::Exhausted),
-            event_type: EventType::parse("order.created").ok(),
-            since: "2023-07-18T15:32:13Z".parse().ok(),
-            until: "2023-07-18T22:00:00Z".parse().ok(),
+            wanted: WantedDeliveries {
+                status: Some(Status::Exhausted),
+                http_status: Some(Answered { from: 500, to: 599 }),
+                event_type: EventType::parse("order.created").ok(),
+                event: ID.parse().ok(),
+                since: "2023-07-18T15:32:13Z".parse().ok(),
+                until: "2023-07-18T22:00:00Z".parse().ok(),
+            },
         };
         assert_eq!(asked, Ok(expected));
     }
@@ -170,7 +231,9 @@ mod tests {
     fn a_filter_that_can_not_be_read_is_named() {
         for (name, value) in [
             ("status", "failed"),
+            ("http_status", "6xx"),
             ("event_type", "a b"),
+            ("event_id", "1"),
             ("since", "yesterday"),
             ("until", "1"),
             ("cursor", "x"),

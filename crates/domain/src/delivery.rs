@@ -1,11 +1,13 @@
 //! A delivery is one event on its way to one webhook: the task that carries it, the requests that
 //! are made for it, and its history.
 
+pub mod answered;
 pub mod attempt;
 pub mod companions;
 pub mod format;
 pub mod halving;
 pub mod history;
+pub mod log;
 pub mod made;
 pub mod parked;
 pub mod release;

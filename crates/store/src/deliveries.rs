@@ -2,9 +2,9 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `bytes` (of the event's data), `updatedAt`, `expiresAt`; `halvings`, where a request was too large and was divided; `cause`, where it is not "published"; while a retry is to come `notBefore` and `batch`; where the version before has parked it `dueAt` and `dueShard` |
+//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `bytes` (of the event's data), `updatedAt`, `expiresAt`; `halvings`, where a request was too large and was divided; `cause`, where it is not "published"; while a retry is to come `notBefore` and `batch`; where the version before has parked it `dueAt` and `dueShard`; where it was active late `activeIn` and `activeAs` |
 //! | `#due#<0 to 63>` | `<due, ms>#<workspace>#<webhook id>#<delivery or batch id>`, of one delivery of a batch with `#<delivery id>` | `task` (JSON, by reference), `expiresAt` |
-//! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>`, and for the end of a long run `last#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `expiresAt` |
+//! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>`, and for the end of a long run `last#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `activeIn`, `activeAs`, `expiresAt` |
 //! | the same | `ended` | `expiresAt` |
 //! | `#replay#<workspace>#<webhook id>` | job id | `status`, `selection`, `since`, `until`, `examined`, `replayed`, `page`, `cursor`, `by`, `error` (JSON), `createdAt`, `updatedAt`, `expiresAt` |
 //! | the same | `latest` | `job` (the id of the newest job) |
@@ -17,9 +17,12 @@
 //!
 //! The index `due` has the partition key `dueShard`, the sort key `dueAt` (Unix milliseconds) and
 //! the keys of holds, of lanes that have a turn, and of what the version before has parked. What is
-//! parked has an item of its own: [`posthaste_domain::delivery::parked`]. A workspace begins with a
+//! parked has an item of its own: [`posthaste_domain::delivery::parked`]. The index `activity` has
+//! the partition key `activeIn` (`<workspace>#<group>#<spread>`), the sort key `activeAs` (a delivery
+//! id that begins with the time of its last activity) and the keys of records and holds. A workspace begins with a
 //! letter or a digit, so no record is in a partition that begins with `#`.
 
+mod activity;
 mod attempts;
 mod backlog;
 mod due;
@@ -38,8 +41,8 @@ use aws_sdk_dynamodb::Client;
 
 pub use backlog::{BacklogPage, Backlogs};
 pub use due::{DueCursor, DueDelivery, DueIndex, DuePage, Released};
-pub use history::History;
-pub use holds::{Hold, HoldAt, Holding, Holds, Within};
+pub use history::{History, Listed};
+pub use holds::{HeldDelivery, Hold, HoldAt, Holding, Holds, Within};
 pub use jobs::{Advanced, Jobs, TurnedPage};
 pub use lanes::{AfterLane, DueLanes, Lanes};
 pub use limits::{Reserved, Slots};

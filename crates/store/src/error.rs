@@ -29,6 +29,12 @@ pub enum StoreError {
         /// The attribute at fault.
         attribute: &'static str,
     },
+    /// Nobody knows whether an item exists. The log says why.
+    #[error("the item {key} could not be read")]
+    Unread {
+        /// Its sort key.
+        key: String,
+    },
     /// A value could not be written as JSON.
     #[error("a value can't be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -39,7 +45,7 @@ impl StoreError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Call { code, .. } => code == "ValidationException",
-            Self::Contended { .. } => false,
+            Self::Contended { .. } | Self::Unread { .. } => false,
             Self::Corrupt { .. } | Self::Json(_) => true,
         }
     }

@@ -3,11 +3,12 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<workspace>#<shard>` | event id | `event` (JSON), `type`, `subject`, `process`, `expiresAt` |
+//! | `<workspace>#<shard>` | event id | `event` (JSON), `type`, `subject`, `process`, `to`, `expiresAt` |
 //!
 //! `process` says as JSON which run of which process the event belongs to, as far as fan-out knew
 //! that. It is missing where it would be long, and in items of earlier versions: then it is what the
-//! event itself says.
+//! event itself says. `to` names the webhooks that the event was owed to when it was fanned out. It
+//! is missing where these are too many, and in items of earlier versions.
 
 mod call;
 
@@ -25,6 +26,7 @@ use posthaste_domain::{
         event_type::EventType,
         process::{OfProcess, Process},
     },
+    fanout::recipients::Recipients,
     id::EventId,
 };
 
@@ -32,10 +34,11 @@ pub use call::CallEvent;
 
 use crate::{
     Page, StoreError,
-    batch::{self, Found, Reading},
+    batch::{self, Found, Reading, Unread},
     item::{EXPIRES_AT, Item, json, key, number, text},
-    sharded::Sharded,
+    sharded::{Partition, Sharded},
     table::Table,
+    write::Condition,
 };
 
 /// The events of one workspace are spread over so many partitions.
@@ -64,12 +67,23 @@ pub struct EventToStore<'a> {
     pub event: &'a Event,
     /// The process that it belongs to, as far as is known.
     pub process: &'a Process,
+    /// The webhooks that it is owed to, where they are known and not too many.
+    pub recipients: Option<&'a Recipients>,
 }
 
 impl<'a> From<&'a OfProcess> for EventToStore<'a> {
     fn from(known: &'a OfProcess) -> Self {
-        Self { event: &known.event, process: &known.process }
+        Self { event: &known.event, process: &known.process, recipients: None }
     }
+}
+
+/// An event that was fanned out.
+#[derive(Debug, Clone)]
+pub struct FannedOut {
+    /// The event, with the process that it belongs to.
+    pub known: OfProcess,
+    /// The webhooks that it was owed to, where its item says so.
+    pub recipients: Option<Recipients>,
 }
 
 /// A question about a workspace's events.
@@ -136,6 +150,16 @@ impl Events {
         self.read(wanted, &["event", "process"], read_of_process).await
     }
 
+    /// One event with the webhooks that it was owed to, as long as it is stored.
+    pub async fn fanned_out(
+        &self,
+        workspace: &Workspace,
+        id: EventId,
+    ) -> Result<Option<FannedOut>, Unread> {
+        let key = (workspace.clone(), id);
+        self.read([key.clone()], &["event", "process", "to"], read_fanned_out).await.one(&key)
+    }
+
     /// The types of those of these events that are stored, without the events.
     pub async fn types(
         &self,
@@ -164,25 +188,46 @@ impl Events {
         workspace: &Workspace,
         query: &EventQuery,
     ) -> Result<Page<OfProcess, EventId>, StoreError> {
-        let event_type =
-            query.event_type.as_ref().map(|event_type| ("type", text(event_type.as_str())));
-        let subject = query.subject.as_ref().map(|subject| ("subject", text(subject)));
+        self.page(workspace, query).await?.read(read_of_process)
+    }
+
+    /// The same with the webhooks that the events were owed to.
+    pub async fn list_fanned_out(
+        &self,
+        workspace: &Workspace,
+        query: &EventQuery,
+    ) -> Result<Page<FannedOut, EventId>, StoreError> {
+        self.page(workspace, query).await?.read(read_fanned_out)
+    }
+
+    async fn page(
+        &self,
+        workspace: &Workspace,
+        query: &EventQuery,
+    ) -> Result<Page<Item, String>, StoreError> {
+        let mut filter = Vec::new();
+        if let Some(event_type) = &query.event_type {
+            filter.push(Condition::Is("type", text(event_type.as_str())));
+        }
+        if let Some(subject) = &query.subject {
+            filter.push(Condition::Is("subject", text(subject)));
+        }
+        let whole = (0..SHARDS).map(|shard| Partition::of_table(partition(workspace, shard)));
         let page = Sharded {
             table: &self.table,
-            partitions: (0..SHARDS).map(|shard| partition(workspace, shard)).collect(),
+            partitions: whole.map(|whole| Partition { filter: filter.clone(), ..whole }).collect(),
             from: EventId::first_at(query.since.unwrap_or(Timestamp::UNIX_EPOCH)).to_string(),
             until: query.until.map_or(EventId::LAST, EventId::first_at).to_string(),
             after: query.after.map(|id| id.to_string()),
             descending: query.descending,
-            filter: event_type.into_iter().chain(subject).collect(),
             limit: usize::from(query.limit),
         };
-        page.page().await?.read(read_of_process)
+        page.page().await
     }
 }
 
 fn item(new: EventToStore<'_>, retention: Duration, now: Timestamp) -> Result<Item, StoreError> {
-    let EventToStore { event, process } = new;
+    let EventToStore { event, process, recipients } = new;
     let life = retention + REPLAY_LIFE;
     let expires = event.id.time().max(now).as_second().saturating_add_unsigned(life.as_secs());
     let process = json(process)?;
@@ -192,6 +237,7 @@ fn item(new: EventToStore<'_>, retention: Duration, now: Timestamp) -> Result<It
         .with("event", json(event)?)
         .with(EXPIRES_AT, number(expires))
         .with_some("process", process)
+        .with_some("to", recipients.map(|all| text(all.to_string())))
         .with_some("subject", event.subject.as_ref().map(text)))
 }
 
@@ -212,6 +258,11 @@ fn read_of_process(item: &Item) -> Result<OfProcess, StoreError> {
         }
         None => OfProcess::from(event),
     })
+}
+
+fn read_fanned_out(item: &Item) -> Result<FannedOut, StoreError> {
+    let known = read_of_process(item)?;
+    Ok(FannedOut { known, recipients: item.optional("to", Item::parsed)? })
 }
 
 fn read_type(item: &Item) -> Result<EventType, StoreError> {

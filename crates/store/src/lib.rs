@@ -25,12 +25,12 @@ mod write;
 pub use batch::{Found, Unread};
 pub use deliveries::{
     Advanced, AfterLane, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor, DueDelivery,
-    DueIndex, DueItems, DueLanes, DuePage, History, Hold, HoldAt, Holding, Holds, Jobs, Lanes,
-    NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, RunClue, RunLesson, Runs,
-    Slots, Subject, Suspects, TurnedPage, Within,
+    DueIndex, DueItems, DueLanes, DuePage, HeldDelivery, History, Hold, HoldAt, Holding, Holds,
+    Jobs, Lanes, Listed, NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, RunClue,
+    RunLesson, Runs, Slots, Subject, Suspects, TurnedPage, Within,
 };
 pub use error::StoreError;
-pub use events::{CallEvent, EventKey, EventQuery, EventToStore, Events};
+pub use events::{CallEvent, EventKey, EventQuery, EventToStore, Events, FannedOut};
 pub use registry::{
     AllWebhooks, ApiKeys, Bucket, Buckets, Healths, KeyedCalls, OwnType, OwnTypes, PageKey,
     PublishedTypes, Registry, Revision, RoutingIndex, Subscribers, Webhooks, Workspaces, Written,

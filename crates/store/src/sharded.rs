@@ -1,4 +1,5 @@
-//! A list that is spread over partitions, read in the order of its sort keys, page by page.
+//! A list that is spread over partitions of a table and of its indexes, read in the order of its
+//! sort keys, page by page.
 //!
 //! Each partition is asked for its share of the page, and those that are behind are asked again;
 //! the results are merged. Sort keys are UUIDs that begin with their time, so the order is that of
@@ -20,8 +21,9 @@ use futures::future::try_join_all;
 
 use crate::{
     Page, StoreError,
-    item::{Item, SK, key},
+    item::{Item, SK, key, text},
     table::{Answer, Range, Table},
+    write::{Condition, Expressions},
 };
 use merge::{Bounds, Entry, Given, Merge, Question};
 
@@ -33,10 +35,10 @@ const MAX_UNITS: f64 = 1000.0;
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// A question about a list.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Sharded<'a> {
     pub(crate) table: &'a Table,
-    pub(crate) partitions: Vec<String>,
+    pub(crate) partitions: Vec<Partition>,
     /// The bounds of the sort key: at or above the first, below the second.
     pub(crate) from: String,
     pub(crate) until: String,
@@ -44,9 +46,39 @@ pub(crate) struct Sharded<'a> {
     pub(crate) after: Option<String>,
     /// The highest sort key first.
     pub(crate) descending: bool,
-    /// Attributes, and the values that they have to have.
-    pub(crate) filter: Vec<(&'static str, AttributeValue)>,
     pub(crate) limit: usize,
+}
+
+/// One of the partitions.
+#[derive(Clone)]
+pub(crate) struct Partition {
+    /// The partition key.
+    pub(crate) key: String,
+    /// The index that it is a partition of; none if it is one of the table.
+    pub(crate) index: Option<Index>,
+    /// The conditions that an item has to meet to be in the list. An index knows them only of the
+    /// attributes that it has.
+    pub(crate) filter: Vec<Condition>,
+}
+
+/// An index that has the keys of the items alone, with a text as its sort key that no two items of
+/// a partition share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Index {
+    pub(crate) name: &'static str,
+    pub(crate) partition_key: &'static str,
+    pub(crate) sort_key: &'static str,
+}
+
+impl Partition {
+    /// A partition of the table, whole.
+    pub(crate) fn of_table(key: String) -> Self {
+        Self { key, index: None, filter: Vec::new() }
+    }
+
+    fn sort_key(&self) -> &'static str {
+        self.index.map_or(SK, |index| index.sort_key)
+    }
 }
 
 /// The order of sort keys in a list.
@@ -94,7 +126,7 @@ impl Sharded<'_> {
     }
 
     fn bounds(&self) -> Bounds {
-        let is_filtered = !self.filter.is_empty();
+        let is_filtered = self.partitions.iter().any(|partition| !partition.filter.is_empty());
         Bounds { items: self.limit, bytes: MAX_PAGE_BYTES, units: MAX_UNITS, is_filtered }
     }
 
@@ -117,12 +149,14 @@ impl Sharded<'_> {
         question: &Question,
         between: (&str, &str),
     ) -> Result<Given<Item>, StoreError> {
-        let answer = Answer::to(self.query(question, between)).await?;
-        let up_to = answer.next.map(|key| key.text(SK).map(str::to_owned)).transpose()?;
+        let partition = &self.partitions[question.partition];
+        let name = partition.sort_key();
+        let answer = Answer::to(self.query(partition, question, between)).await?;
+        let up_to = answer.next.map(|key| key.text(name).map(str::to_owned)).transpose()?;
         let mut entries = Vec::new();
         for item in answer.items {
-            let sort_key = item.text(SK)?.to_owned();
-            if self.is_within(&sort_key) {
+            let sort_key = item.text(name)?.to_owned();
+            if self.is_within(&sort_key) && question.after.as_ref() != Some(&sort_key) {
                 entries.push(Entry { sort_key, bytes: size(&item), item });
             }
         }
@@ -142,30 +176,64 @@ impl Sharded<'_> {
             && self.after.as_deref().is_none_or(|after| after != sort_key)
     }
 
-    fn query(&self, question: &Question, (from, until): (&str, &str)) -> QueryFluentBuilder {
-        let partition = &self.partitions[question.partition];
-        let start = question.after.as_ref().map(|after| key(partition, after).0);
+    fn query(
+        &self,
+        partition: &Partition,
+        question: &Question,
+        (from, until): (&str, &str),
+    ) -> QueryFluentBuilder {
+        let after = question.after.as_deref();
+        let query = match partition.index {
+            None => {
+                let start = after.map(|after| key(&partition.key, after).0);
+                let query = self.table.query(&partition.key, Range::Between(from, until));
+                query.set_exclusive_start_key(start)
+            }
+            // An entry of an index is known by its sort key, but a call goes on behind its item.
+            Some(index) => {
+                let (from, until) = match after {
+                    Some(after) if self.descending => (from, after),
+                    Some(after) => (after, until),
+                    None => (from, until),
+                };
+                self.index_query(index, &partition.key, (from, until))
+            }
+        };
         // One more, as the first one that is looked at can be the cursor itself.
         let look_at = i32::try_from(question.look_at + 1).unwrap_or(i32::MAX);
-        let mut query = self
-            .table
-            .query(partition, Range::Between(from, until))
+        let mut query = query
             .scan_index_forward(!self.descending)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .limit(look_at)
-            .set_exclusive_start_key(start);
-        let mut conditions = Vec::new();
-        for (at, (attribute, value)) in self.filter.iter().enumerate() {
-            conditions.push(format!("#{at} = :{at}"));
-            query = query
-                .expression_attribute_names(format!("#{at}"), *attribute)
-                .expression_attribute_values(format!(":{at}"), value.clone());
+            .limit(look_at);
+        let filter = Expressions::of(&partition.filter);
+        for (placeholder, name) in filter.names().into_iter().flatten() {
+            query = query.expression_attribute_names(placeholder, name);
         }
-        if conditions.is_empty() {
-            query
-        } else {
-            query.filter_expression(conditions.join(" AND "))
+        for (placeholder, value) in filter.values().into_iter().flatten() {
+            query = query.expression_attribute_values(placeholder, value);
         }
+        query.set_filter_expression(filter.condition)
+    }
+
+    /// A query of one partition of an index, which is read eventually.
+    fn index_query(
+        &self,
+        index: Index,
+        partition: &str,
+        (from, until): (&str, &str),
+    ) -> QueryFluentBuilder {
+        let Index { name, partition_key, sort_key } = index;
+        let condition =
+            format!("{partition_key} = :partition AND {sort_key} BETWEEN :from AND :until");
+        self.table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .index_name(name)
+            .key_condition_expression(condition)
+            .expression_attribute_values(":partition", text(partition))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":until", text(until))
     }
 }
 
@@ -193,7 +261,6 @@ mod tests {
             until: "y".to_owned(),
             after: Some(after.to_owned()),
             descending,
-            filter: Vec::new(),
             limit: 5,
         }
     }

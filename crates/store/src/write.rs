@@ -24,6 +24,8 @@ pub(crate) enum Condition {
     AtLeast(&'static str, AttributeValue),
     /// The attribute is not above this value.
     AtMost(&'static str, AttributeValue),
+    /// The attribute is a text that begins so.
+    Begins(&'static str, String),
     /// The attribute is a list with fewer values.
     Shorter(&'static str, usize),
     /// At least one of these holds.
@@ -218,6 +220,11 @@ impl Expressions {
             }
             Condition::AtMost(attribute, most) => {
                 format!("{} <= {}", self.name(attribute), self.value(attribute, most))
+            }
+            Condition::Begins(attribute, prefix) => {
+                let prefix = AttributeValue::S(prefix.clone());
+                let (name, value) = (self.name(attribute), self.value(attribute, &prefix));
+                format!("begins_with({name}, {value})")
             }
             Condition::Shorter(attribute, length) => {
                 let length = AttributeValue::N(length.to_string());

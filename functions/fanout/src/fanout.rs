@@ -24,7 +24,10 @@ use futures::{FutureExt, StreamExt};
 use posthaste_domain::{
     access::workspace::Workspace,
     event::{Event, process::Process},
-    fanout::share::{Share, Shared},
+    fanout::{
+        recipients::Recipients,
+        share::{Share, Shared},
+    },
     id::EventId,
     message::dead_letter::DeadLetterReason,
     metrics::Metric,
@@ -190,11 +193,17 @@ impl Fanout {
         routes: impl Future<Output = Arc<RoutesOf>> + Clone,
     ) -> Option<(Plan, Vec<Arrived>)> {
         let mut arrived = self.completed(arrived, routes.clone()).await;
-        let new = arrived.iter().filter(|arrived| !arrived.is_stored);
-        let new =
-            new.map(|arrived| EventToStore { event: &arrived.event, process: &arrived.process });
+        let routes = routes.await;
+        let owed: Vec<Option<Recipients>> =
+            arrived.iter().map(|arrived| recipients(arrived, &routes)).collect();
+        let mut new = Vec::new();
+        for (Arrived { event, process, is_stored, .. }, recipients) in arrived.iter().zip(&owed) {
+            if !is_stored {
+                new.push(EventToStore { event, process, recipients: recipients.as_ref() });
+            }
+        }
         let putting = self.events.put(new, self.retention, clock::now());
-        let (put, unlearned, routes) = tokio::join!(putting, self.learn(&arrived), routes);
+        let (put, unlearned) = tokio::join!(putting, self.learn(&arrived));
         let failed =
             put.inspect_err(|error| tracing::error!(%error, "the events can't be stored")).ok()?;
         // A task may refer to its event, so what is not stored goes nowhere.
@@ -246,6 +255,11 @@ async fn send(queue: &Queue, outgoing: Vec<Outgoing>, ledger: &Ledger) {
             }
         }
     }
+}
+
+/// The webhooks that an event is owed to, as its item says. None where they are not known.
+fn recipients(arrived: &Arrived, routes: &RoutesOf) -> Option<Recipients> {
+    routes.get(&arrived.event.workspace)?.recipients(arrived)
 }
 
 fn of_event(record: usize, event: Event, message: &Record) -> Arrived {

@@ -16,8 +16,9 @@ use futures::future::join_all;
 use posthaste_domain::{
     access::workspace::Workspace,
     fanout::{
+        recipients::{Recipient, Recipients},
         routing::{Page, Root},
-        subscription::Subscription,
+        subscription::{Route, Subscription},
     },
     id::WebhookId,
 };
@@ -54,6 +55,22 @@ impl Routes {
             let only = &arrived.only;
             arrived.share.has(*id) && (only.is_empty() || only.binary_search(id).is_ok())
         })
+    }
+
+    /// The webhooks that an event is owed to. None where they are too many, or where a subscription
+    /// can't be read.
+    pub(crate) fn recipients(&self, arrived: &Arrived) -> Option<Recipients> {
+        let mut all = Vec::new();
+        for (webhook, subscription) in self.for_which(arrived) {
+            let (event_type, process) = (&arrived.event.event_type, &arrived.process);
+            let is_held = match subscription.as_ref()?.route(event_type, process) {
+                Route::Ignore | Route::End { wanted: false, .. } => continue,
+                Route::Now | Route::End { wanted: true, .. } => false,
+                Route::Hold { .. } => true,
+            };
+            all.push(Recipient { webhook: *webhook, is_held });
+        }
+        Recipients::new(all)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use posthaste_api::{DeliveryAnswer, ListDeliveries, SentRequest};
+use posthaste_api::{DeliveryAnswer, ListDeliveries, SentRequest, WantedDeliveries};
 use posthaste_domain::{
     delivery::{history::Waits, request::WebhookRequest},
     event::Event,
@@ -37,9 +37,8 @@ pub(crate) async fn list(
     Query(asked): Query<ListDeliveries>,
 ) -> Result<Response, ApiError> {
     let webhook = named.read(&registry).await?;
-    let ListDeliveries { page: Page { limit, after: before }, status, event_type, since, until } =
-        asked;
-    let history = History { limit, before, status, event_type, since, until };
+    let ListDeliveries { page: Page { limit, after: before }, wanted } = asked;
+    let history = History { before, ..history_of(limit, wanted) };
     let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
     Ok(success(StatusCode::OK, reader.page(&history).await?))
 }
@@ -71,6 +70,12 @@ pub(crate) async fn show(
         None
     };
     Ok(success(StatusCode::OK, DeliveryAnswer { request, ..answer(record) }))
+}
+
+/// The question to the records that a list of deliveries is.
+pub(crate) fn history_of(limit: u16, wanted: WantedDeliveries) -> History {
+    let WantedDeliveries { status, http_status, event_type, event, since, until } = wanted;
+    History { limit, before: None, status, http_status, event_type, event, since, until }
 }
 
 /// A delivery, and where it was found.
@@ -120,6 +125,7 @@ fn request(
 pub(crate) fn answer(record: DeliveryRecord) -> DeliveryAnswer {
     DeliveryAnswer {
         id: record.id,
+        webhook_id: record.webhook,
         event_id: record.event_id,
         event_type: record.event_type,
         cause: record.cause,
@@ -144,7 +150,7 @@ mod tests {
         delivery::attempt::{Attempt, Status},
         endpoint::url::{PublicUrl, UrlPolicy},
         event::event_type::EventType,
-        id::CauseKind,
+        id::{CauseKind, WebhookId},
     };
 
     use posthaste_domain::testing;
@@ -167,6 +173,7 @@ mod tests {
         };
         DeliveryRecord {
             id: "018566ad-3f93-8f0b-9ed5-36f7ac81ef7b".parse().unwrap(),
+            webhook: WebhookId(42),
             event_id: "018566ad-3f93-7f0b-9ed5-36f7ac81ef7b".parse().unwrap(),
             event_type: EventType::parse("order.created").unwrap(),
             cause: CauseKind::Published,
@@ -178,6 +185,7 @@ mod tests {
             error: None,
             bytes: 0,
             updated_at: Timestamp::UNIX_EPOCH,
+            late_place: None,
         }
     }
 

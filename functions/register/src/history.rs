@@ -1,10 +1,14 @@
-//! Reading what waits in a webhook's backlog, beside its records. What is shown of it is decided in
+//! Reading the history of one webhook: its records, what waits in its backlog and for the end of
+//! runs, and what is on its way. What is shown of it is decided in
 //! [`posthaste_domain::delivery::history`].
 //!
-//! A page costs one call a class of the backlog, or two where more than that call reads waits in
-//! one millisecond; then one call for the records, and, if something waits, one for the types of
-//! its events and one for the lane. A delivery whose event is no longer stored can't be made any
-//! more, and is not shown.
+//! A page costs a query of each partition of the records and of the index; a call for each class of
+//! the backlog, or two where more than that call reads waits in one millisecond; within a quarter of
+//! an hour of now a page of the workspace's events; and, if something waits, one call for its
+//! records, one for the types of its events and one for the lane. A delivery whose event is no
+//! longer stored can't be made any more, and is not shown.
+
+use std::time::Duration;
 
 use posthaste_api::{DeliveryAnswer, List};
 use posthaste_domain::{
@@ -14,18 +18,21 @@ use posthaste_domain::{
         history::{self, Asked, Records, Row, Stretch, Waits},
     },
     endpoint::backlog::Class,
-    event::event_type::EventType,
     id::DeliveryId,
     webhook::Webhook,
 };
 use posthaste_runtime::{api::ApiError, clock};
-use posthaste_store::{Deliveries, DeliveryRecord, Events, History};
+use posthaste_store::{Deliveries, DeliveryRecord, EventQuery, Events, FannedOut, History, Listed};
 
 use crate::deliveries::answer;
 
 /// The number of items that the first call for a class reads: enough for most pages, and far less
 /// than 1 MB.
 const FIRST_CALL: usize = 200;
+/// A delivery is looked for on its way to its first attempt for so long after its event, and among
+/// so many events of its workspace.
+const ON_THE_WAY: Duration = Duration::from_secs(15 * 60);
+const EVENTS_ON_THE_WAY: u16 = 100;
 
 /// The tables, and the webhook whose history is read.
 #[derive(Clone, Copy)]
@@ -42,39 +49,43 @@ impl Reader<'_> {
         let asked = Asked { limit: usize::from(limit), before, since, until };
         // In this order: what goes out in between is deleted from the backlog after it was
         // recorded.
-        let stretches = match asked_for.status {
-            None | Some(Status::Waiting) => self.stretches(&asked).await?,
-            Some(_) => Vec::new(),
-        };
-        let records = match asked_for.status {
-            Some(Status::Waiting) => Records::default(),
-            _ => self.records(asked_for).await?,
-        };
-        let are_records_read = asked_for.status.is_none();
-        let listed = history::merge(&asked, records, &stretches);
-        let rows = self.without_recorded(listed.rows, are_records_read).await?;
-        let items = self.answers(rows, asked_for.event_type.as_ref()).await?;
+        let mut others = Vec::new();
+        let mut stretches = Vec::new();
+        if matches!(asked_for.status, None | Some(Status::Waiting)) {
+            let (live, replayed, queued) = tokio::try_join!(
+                self.stretch(&asked),
+                self.replayed(),
+                self.queued(asked_for, clock::now())
+            )?;
+            stretches.extend(live);
+            others.extend(replayed.into_iter().chain(queued));
+        }
+        let page = self.deliveries.records.by_activity(&self.webhook.key, asked_for).await?;
+        let mut records = Records { items: Vec::new(), next: page.next };
+        for listed in page.items {
+            match listed {
+                Listed::Recorded(record) => records.items.push((record.place(), *record)),
+                Listed::Held(held) => {
+                    others.push(Waits::held(held.delivery, held.event, held.due_at));
+                }
+            }
+        }
+        let listed = history::merge(&asked, records, &stretches, others);
+        let rows = self.without_recorded(listed.rows).await?;
+        let items = self.answers(rows, asked_for).await?;
         Ok(List { items, next: listed.next.map(|id| id.to_string()) })
     }
 
     /// Returns the answer for a delivery that waits. None if its event is no longer stored.
     pub(crate) async fn waiting(self, waits: Waits) -> Result<Option<DeliveryAnswer>, ApiError> {
-        Ok(self.answers(vec![Row::Waits(waits)], None).await?.pop())
+        Ok(self.answers(vec![Row::Waits(waits)], &History::default()).await?.pop())
     }
 
-    async fn stretches(self, asked: &Asked) -> Result<Vec<Stretch>, ApiError> {
-        let Some(times) = asked.times() else { return Ok(Vec::new()) };
-        let [live, replay] = Class::ALL.map(|class| self.stretch(class, times));
-        let (live, replay) = tokio::try_join!(live, replay)?;
-        Ok(vec![live, replay])
-    }
-
-    async fn stretch(
-        self,
-        class: Class,
-        times: (Timestamp, Option<Timestamp>),
-    ) -> Result<Stretch, ApiError> {
-        let webhook = &self.webhook.key;
+    /// What waits in the backlog of published events, as far as a call or two read. None if the list
+    /// can have nothing of it.
+    async fn stretch(self, asked: &Asked) -> Result<Option<Stretch>, ApiError> {
+        let Some(times) = asked.times() else { return Ok(None) };
+        let (webhook, class) = (&self.webhook.key, Class::Live);
         let page =
             self.deliveries.backlogs.newest(webhook, class, times, None, Some(FIRST_CALL)).await?;
         let mut stretch = Stretch::new(page.items, page.is_end);
@@ -88,27 +99,62 @@ impl Reader<'_> {
             }
             stretch.finish(rest.items);
         }
-        Ok(stretch)
+        Ok(Some(stretch))
     }
 
-    async fn records(self, asked_for: &History) -> Result<Records<DeliveryRecord>, ApiError> {
-        let page = self.deliveries.records.history(&self.webhook.key, asked_for).await?;
-        Ok(Records {
-            items: page.items.into_iter().map(|record| (record.id, record)).collect(),
-            next: page.next,
-        })
+    /// What was asked for again and waits in the backlog: as many as a call reads.
+    async fn replayed(self) -> Result<Vec<Waits>, ApiError> {
+        let all = (Timestamp::UNIX_EPOCH, None);
+        let webhook = &self.webhook.key;
+        let page = self.deliveries.backlogs.newest(webhook, Class::Replay, all, None, None).await?;
+        Ok(page.items.iter().flat_map(history::replayed).collect())
     }
 
-    /// Leaves out what waits and has a record that was not read with this page.
+    /// What may be on its way to its first attempt: deliveries of the newest events behind the
+    /// cursor. Whether they have a record is not known yet.
+    async fn queued(self, asked: &History, now: Timestamp) -> Result<Vec<Waits>, ApiError> {
+        let Webhook { key: webhook, created_at, settings, .. } = self.webhook;
+        let since = asked.since.max(Some(now - ON_THE_WAY)).max(Some(*created_at));
+        let before = asked.before.and_then(|place| history::millisecond(place.time()).1);
+        let until = [asked.until, before].into_iter().flatten().min();
+        if until.is_some_and(|until| Some(until) <= since) {
+            return Ok(Vec::new());
+        }
+        let query = EventQuery {
+            limit: EVENTS_ON_THE_WAY,
+            after: None,
+            since,
+            until,
+            event_type: asked.event_type.clone(),
+            subject: None,
+            descending: true,
+        };
+        let mut queued = Vec::new();
+        for FannedOut { known, recipients } in
+            self.events.list_fanned_out(&webhook.workspace, &query).await?.items
+        {
+            let event = &known.event;
+            let is_owed = match recipients {
+                // What is held for the end of its run has an entry of its own.
+                Some(all) => all.find(webhook.id).is_some_and(|found| !found.is_held),
+                None => settings.want(&event.event_type, &known.process),
+            };
+            if is_owed {
+                queued.push(Waits::queued(webhook.id, event.id));
+            }
+        }
+        Ok(queued)
+    }
+
+    /// Leaves out what waits and has a record, which is listed elsewhere.
     async fn without_recorded(
         self,
         rows: Vec<Row<DeliveryRecord>>,
-        are_records_read: bool,
     ) -> Result<Vec<Row<DeliveryRecord>>, ApiError> {
         let mut wanted = Vec::new();
         for row in &rows {
-            if let Some(delivery) = unknown(row, are_records_read) {
-                wanted.push((self.webhook.key.clone(), delivery));
+            if let Row::Waits(waits) = row {
+                wanted.push((self.webhook.key.clone(), waits.id));
             }
         }
         if wanted.is_empty() {
@@ -120,9 +166,9 @@ impl Reader<'_> {
         }
         let mut left = Vec::new();
         for row in rows {
-            let known = unknown(&row, are_records_read);
-            if known.is_none_or(|delivery| !progress.items.contains_key(&delivery)) {
-                left.push(row);
+            match &row {
+                Row::Waits(waits) if progress.items.contains_key(&waits.id) => {}
+                Row::Waits(_) | Row::Recorded(_) => left.push(row),
             }
         }
         Ok(left)
@@ -131,7 +177,7 @@ impl Reader<'_> {
     async fn answers(
         self,
         rows: Vec<Row<DeliveryRecord>>,
-        wanted: Option<&EventType>,
+        asked_for: &History,
     ) -> Result<Vec<DeliveryAnswer>, ApiError> {
         let workspace = &self.webhook.key.workspace;
         let mut keys = Vec::new();
@@ -157,9 +203,11 @@ impl Reader<'_> {
                     let event_type = types.items.get(&(workspace.clone(), waits.event_id));
                     // An event without a type is no longer stored.
                     let Some(event_type) = event_type else { continue };
-                    if wanted.is_none_or(|wanted| wanted == event_type) {
-                        let event_type = event_type.clone();
-                        answers.push(DeliveryAnswer::waiting(waits, event_type, &lane, now));
+                    if asked_for.wants_waiting(waits.event_id, event_type) {
+                        let (webhook, event_type) = (self.webhook.key.id, event_type.clone());
+                        let answer =
+                            DeliveryAnswer::waiting(webhook, waits, event_type, &lane, now);
+                        answers.push(answer);
                     }
                 }
             }
@@ -185,14 +233,6 @@ pub(crate) async fn find_waiting(
         }
     }
     Ok(None)
-}
-
-/// The delivery of a row, if it waits and its record was not read with this page.
-fn unknown(row: &Row<DeliveryRecord>, are_records_read: bool) -> Option<DeliveryId> {
-    match row {
-        Row::Waits(waits) if !are_records_read || waits.is_apart() => Some(waits.id),
-        Row::Waits(_) | Row::Recorded(_) => None,
-    }
 }
 
 fn record(row: Row<DeliveryRecord>) -> Option<DeliveryRecord> {

@@ -4,7 +4,9 @@ mod deliveries;
 mod events;
 mod history;
 mod keys;
+mod log;
 mod nudge;
+mod owed;
 mod path;
 mod reckoner;
 mod replay;
@@ -93,6 +95,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         .route("/api/v1/webhooks/{id}/replay/{job}", get(replay::show).delete(replay::cancel))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::show))
+        .route("/api/v1/events/{id}/deliveries", get(log::of_event))
+        .route("/api/v1/deliveries", get(log::list))
         .route("/api/v1/workspace", get(workspace::show).patch(workspace::change))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{id}", delete(keys::remove));

@@ -93,6 +93,7 @@ mod tests {
             format!("01896b5d-3648-7000-8000-0000000000{nth:02x}").parse().unwrap();
         DeliveryRecord {
             id: DeliveryId::derive(event_id, WebhookId(42), Cause::Published),
+            webhook: WebhookId(42),
             event_id,
             event_type: EventType::parse("order.created").unwrap(),
             cause,
@@ -104,6 +105,7 @@ mod tests {
             error: None,
             bytes: 0,
             updated_at: now(),
+            late_place: None,
         }
     }
 

@@ -74,7 +74,7 @@ fn publish() -> Call {
              that of the call.",
             [("one", shown(one)), ("many", shown(many))],
         )
-        .leads_to(["getEvent"], [("id", "$response.body#/data/id")])
+        .leads_to(["getEvent", "listEventDeliveries"], [("id", "$response.body#/data/id")])
         .refuses(wrong_events())
         .refuses(unchecked_data())
         .refuses(wrong_headers())

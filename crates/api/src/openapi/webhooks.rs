@@ -17,7 +17,8 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::openapi::{HttpMethod, ObjectBuilder};
 
-use self::answers::{answered, changed, history, registered, rotated, timing_out, warned};
+pub(super) use self::answers::history;
+use self::answers::{answered, changed, registered, rotated, timing_out, warned};
 pub(super) use self::answers::{deliveries_of_two_events, waiting};
 use super::{
     call::Call,
@@ -317,10 +318,13 @@ fn in_json(value: impl Serialize) -> String {
 }
 
 const LISTING: &str = "\
-The newest delivery comes first, and each has all its attempts. A delivery that waits because of \
-its webhook, and was not attempted yet, is in the list with the status `waiting`. One that is on \
-its way to its first attempt is not in the list. Deliveries that wait together, as those of a \
-run, are listed at the time of the first one's event.";
+The delivery with the newest activity comes first, and each has all its attempts. What happens \
+within a minute of an event's acceptance is listed at the time of the acceptance, and everything \
+later, such as a retry or a replay, at its own time. A delivery that was not attempted yet is in \
+the list with the status `waiting` and the reason. One that is on its way to its first attempt \
+(`queued`) may be missing here, where its workspace has published very much a moment ago; the \
+list of its event's deliveries has it. Deliveries that wait together, as those of a run, are \
+listed at the time of the first one's event.";
 
 const CHANGING: &str = "\
 A field that is absent stays, one that is `null` goes back to its default. `\"enabled\": false` \

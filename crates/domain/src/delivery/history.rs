@@ -1,5 +1,8 @@
-//! A webhook's deliveries, newest first: those that have a record, and those that wait in its
-//! backlog and have none.
+//! A webhook's deliveries, the last activity first: those that have a record, and those that are
+//! owed and have none, because they wait or are on their way.
+//!
+//! A delivery is listed at the time of its last activity. Where that is within a minute of its
+//! event's acceptance, it is listed at its event: so what goes well, as most does, needs no index.
 //!
 //! A page is merged from a page of the records and a [`Stretch`] of each class of the backlog. All
 //! of them are read from the newest to the oldest, but not equally far: the page ends where the
@@ -10,7 +13,8 @@
 //!
 //! An item of the backlog can hold several deliveries, for example those of a run. They are listed
 //! where their item is found, at the time of its first event, although their own events may be
-//! later.
+//! later. Deliveries that were asked for again are listed at the time since which they wait. There
+//! are few of them, because the pages of a replay wait for each other.
 //!
 //! Two sorts of waiting deliveries are not shown:
 //!
@@ -29,14 +33,22 @@ use jiff::Timestamp;
 
 use crate::{
     endpoint::backlog::{self, Waiting},
-    id::{CauseKind, DeliveryId, EventId},
+    id::{Cause, CauseKind, DeliveryId, EventId, WebhookId},
 };
 
 #[cfg(test)]
 mod tests;
 
+/// What happens within this time of an event's acceptance is listed at the event.
+const PROMPT: Duration = Duration::from_secs(60);
 /// The unit in which ids tell their time.
 const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// The place where a delivery is listed because something happens to it `now`. None if it is so soon
+/// that it is listed at its event.
+pub fn late_place(delivery: DeliveryId, now: Timestamp) -> Option<DeliveryId> {
+    (now > delivery.time() + PROMPT).then(|| delivery.placed_at(now))
+}
 
 /// The part of the list that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +57,9 @@ pub struct Asked {
     pub limit: usize,
     /// The cursor: only deliveries that are listed after this one.
     pub before: Option<DeliveryId>,
-    /// Only deliveries of events accepted at or after this time.
+    /// Only deliveries that are listed at or after this time.
     pub since: Option<Timestamp>,
-    /// Only deliveries of events accepted before this time.
+    /// Only deliveries that are listed before this time.
     pub until: Option<Timestamp>,
 }
 
@@ -62,8 +74,8 @@ impl Asked {
 
     fn wants(&self, waits: &Waits) -> bool {
         self.before.is_none_or(|before| waits.place < before)
-            && self.since.is_none_or(|since| waits.id >= DeliveryId::first_at(since))
-            && self.until.is_none_or(|until| waits.id < DeliveryId::first_at(until))
+            && self.since.is_none_or(|since| waits.place >= DeliveryId::first_at(since))
+            && self.until.is_none_or(|until| waits.place < DeliveryId::first_at(until))
     }
 }
 
@@ -144,10 +156,30 @@ pub fn deliveries(item: &Waiting) -> impl Iterator<Item = Waits> {
         event_id: due.content.event_id(),
         cause: due.cause,
         since: item.since,
+        why: Why::Webhook,
     })
 }
 
-/// A delivery that waits in the backlog.
+/// The deliveries of an item of a backlog that were asked for again.
+pub fn replayed(item: &Waiting) -> impl Iterator<Item = Waits> {
+    deliveries(item).map(|waits| Waits { place: waits.id.placed_at(waits.since), ..waits })
+}
+
+/// The reason why a delivery has not been tried yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its webhook makes it wait.
+    Webhook,
+    /// It is on its way: it will be tried in a moment.
+    Queued,
+    /// It waits for the end of its process run, until this time at the latest.
+    ProcessEnd {
+        /// The deadline.
+        until: Timestamp,
+    },
+}
+
+/// A delivery that has not been tried yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waits {
     /// The place where it is listed: its own id, unless it waits together with an earlier one.
@@ -158,22 +190,37 @@ pub struct Waits {
     pub event_id: EventId,
     /// The reason why the delivery exists.
     pub cause: CauseKind,
-    /// The time since which it has been in the backlog.
+    /// The time since which it has been waiting.
     pub since: Timestamp,
+    /// The reason.
+    pub why: Why,
 }
 
 impl Waits {
-    /// Tells whether its record, if it has one, is listed elsewhere, so that nobody has looked for
-    /// it yet.
-    pub fn is_apart(&self) -> bool {
-        self.place != self.id
+    /// A delivery of a published event that has been on its way since the event was accepted.
+    pub fn queued(webhook: WebhookId, event: EventId) -> Self {
+        let id = DeliveryId::derive(event, webhook, Cause::Published);
+        let cause = CauseKind::Published;
+        Self { place: id, id, event_id: event, cause, since: event.time(), why: Why::Queued }
+    }
+
+    /// The same of one that waits for the end of its run.
+    pub fn held(delivery: DeliveryId, event: EventId, until: Timestamp) -> Self {
+        Self {
+            place: delivery,
+            id: delivery,
+            event_id: event,
+            cause: CauseKind::Published,
+            since: event.time(),
+            why: Why::ProcessEnd { until },
+        }
     }
 }
 
 /// A page of the records.
 #[derive(Debug)]
 pub struct Records<R> {
-    /// The records, newest first.
+    /// The records, by the places where they are listed.
     pub items: Vec<(DeliveryId, R)>,
     /// The place down to which the records are known; none if they are known to the end.
     pub next: Option<DeliveryId>,
@@ -204,14 +251,20 @@ pub struct Listed<R> {
     pub next: Option<DeliveryId>,
 }
 
-/// Merges a page. The backlog has to be read before the records: a delivery that goes out in
-/// between is deleted from the backlog after it was recorded, so it is seen at least once.
-pub fn merge<R>(asked: &Asked, records: Records<R>, stretches: &[Stretch]) -> Listed<R> {
+/// Merges a page. `others` wait too, and are few. What waits has to be read before the records: a
+/// delivery that goes out in between is deleted from the backlog after it was recorded, so it is
+/// seen at least once.
+pub fn merge<R>(
+    asked: &Asked,
+    records: Records<R>,
+    stretches: &[Stretch],
+    others: impl IntoIterator<Item = Waits>,
+) -> Listed<R> {
     // Below the frontier at least one of the sources was not read.
     let frontier = stretches.iter().filter_map(Stretch::frontier).chain(records.next).max();
     let recorded: BTreeSet<DeliveryId> = records.items.iter().map(|(id, _)| *id).collect();
     let mut known = BTreeMap::new();
-    for waits in stretches.iter().flat_map(Stretch::deliveries) {
+    for waits in stretches.iter().flat_map(Stretch::deliveries).chain(others) {
         if asked.wants(&waits) && !recorded.contains(&waits.id) {
             known.entry(Reverse(waits.place)).or_insert(Row::Waits(waits));
         }

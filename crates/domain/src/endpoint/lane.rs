@@ -121,12 +121,6 @@ impl Phase {
 /// The reason why deliveries wait. `limited`: the webhook's rate limit. `slow`: its endpoint takes
 /// long to answer. `sick`: its endpoint keeps timing out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[
-    cfg_attr(
-        feature = "openapi", derive(utoipa::ToSchema),
-        schema(as = WaitingReason, rename_all = "lowercase")
-    )
-]
 pub enum Reason {
     /// More deliveries arrive than the webhook's rate limit allows.
     Limited,
@@ -137,11 +131,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason, with the name that the API and the table use.
+    /// Every reason, with the name that the table uses.
     pub const NAMES: [(&'static str, Self); 3] =
         [("limited", Self::Limited), ("slow", Self::Slow), ("sick", Self::Sick)];
 
-    /// The name that the API and the table use.
+    /// The name that the table uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Limited => "limited",

@@ -14,7 +14,7 @@ use posthaste_domain::{
 };
 use sha2::{Digest, Sha256};
 
-use super::due;
+use super::{activity, due};
 use crate::{
     StoreError, batch,
     item::{EXPIRES_AT, Item, SK, key, number, text},
@@ -23,7 +23,7 @@ use crate::{
     write::{Condition, Write},
 };
 
-const PREFIX: &str = "#hold#";
+pub(super) const PREFIX: &str = "#hold#";
 const HOLD: &str = "hold#";
 /// The end of a run is held like this while the run goes out in parts: behind everything else.
 const END: &str = "last#";
@@ -69,6 +69,19 @@ pub struct Hold {
     pub delivery: DeliveryId,
     /// The size of the event, so that a task is not larger than a function's memory.
     pub bytes: u64,
+}
+
+/// A delivery that waits for the end of a run, as a list finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldDelivery {
+    /// Its id.
+    pub delivery: DeliveryId,
+    /// The webhook that it goes to.
+    pub webhook: WebhookKey,
+    /// The event that it brings.
+    pub event: EventId,
+    /// It goes out then at the latest.
+    pub due_at: Timestamp,
 }
 
 /// Bounds of what is held for a run.
@@ -122,7 +135,8 @@ impl Holding<'_> {
 
     fn hold(&self, hold: Hold, deadline: Duration) -> Item {
         let due_at = hold.event.time() + deadline;
-        key(self.partition(), hold.at().sort_key())
+        let item = key(self.partition(), hold.at().sort_key());
+        activity::held(item, self.webhook, hold.delivery)
             .with("deliveryId", text(hold.delivery.to_string()))
             .with("bytes", number(hold.bytes))
             .with("dueAt", number(due_at.as_millisecond()))
@@ -232,6 +246,25 @@ impl Holds {
         Ok(holds)
     }
 
+    /// Reads those of these holds of events that are there, strongly: what waits for the end of its
+    /// run.
+    pub async fn of_events(
+        &self,
+        wanted: impl IntoIterator<Item = (DeliveryId, WebhookKey, String, EventId)>,
+    ) -> batch::Found<DeliveryId, HeldDelivery> {
+        let reading = batch::Reading {
+            table: &self.table,
+            consistent: true,
+            attributes: &["deliveryId", "dueAt"],
+            read: held_delivery,
+        };
+        let keys = wanted.into_iter().map(|(delivery, webhook, context, event)| {
+            let run = Holding { webhook: &webhook, context: &context };
+            (delivery, key(run.partition(), HoldAt { is_end: false, event }.sort_key()))
+        });
+        batch::get(reading, keys).await
+    }
+
     /// Says whether the end of the run is known: nothing is held for it any more.
     pub async fn has_ended(&self, run: Holding<'_>) -> Result<bool, StoreError> {
         let query = self.table.query(&run.partition(), Range::Between(ENDED, ENDED));
@@ -257,6 +290,14 @@ pub(super) async fn write_all(table: &Table, writes: &[Write]) -> Result<bool, S
         }
     }
     Ok(true)
+}
+
+/// Reads a hold that a list has found.
+pub(super) fn held_delivery(item: &Item) -> Result<HeldDelivery, StoreError> {
+    let (pk, sk) = item.key_texts()?;
+    let HoldKey { webhook, event, .. } = parse_key(&pk, &sk).ok_or_else(|| item.corrupt(SK))?;
+    let (delivery, due_at) = (item.parsed("deliveryId")?, item.time_ms("dueAt")?);
+    Ok(HeldDelivery { delivery, webhook, event, due_at })
 }
 
 /// Reads the key of a hold; none if it is the key of something else.

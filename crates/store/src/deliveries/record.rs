@@ -2,13 +2,16 @@ use posthaste_domain::{
     Timestamp,
     delivery::attempt::{Attempt, Failure, Progress, Status},
     event::event_type::EventType,
-    id::{BatchId, CauseKind, DeliveryId, EventId},
+    id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
 };
 
-use super::records::{ATTEMPTS, HALVINGS};
+use super::{
+    activity::PLACE,
+    records::{ATTEMPTS, HALVINGS, webhook_of},
+};
 use crate::{
     StoreError,
-    item::{Item, SK},
+    item::{Item, PK, SK},
 };
 
 /// The record of a delivery.
@@ -16,6 +19,8 @@ use crate::{
 pub struct DeliveryRecord {
     /// Its id.
     pub id: DeliveryId,
+    /// The webhook that it goes to.
+    pub webhook: WebhookId,
     /// The event it brings.
     pub event_id: EventId,
     /// That event's type.
@@ -38,6 +43,9 @@ pub struct DeliveryRecord {
     pub bytes: u64,
     /// The time of the record's last change.
     pub updated_at: Timestamp,
+    /// The place where it is listed because of what happened late; none if it is listed at its
+    /// event.
+    pub late_place: Option<DeliveryId>,
 }
 
 impl DeliveryRecord {
@@ -51,6 +59,7 @@ impl DeliveryRecord {
         let last_body = attempts.last().and_then(|last| last.response_body.clone());
         Ok(Self {
             id: item.parsed(SK)?,
+            webhook: webhook_of(item.text(PK)?).ok_or_else(|| item.corrupt(PK))?.id,
             event_id: item.parsed("eventId")?,
             event_type: EventType::parse(item.text("eventType")?)
                 .map_err(|_| item.corrupt("eventType"))?,
@@ -63,7 +72,13 @@ impl DeliveryRecord {
             error: item.optional("error", Item::json)?,
             bytes: bytes(item)?,
             updated_at: item.parsed("updatedAt")?,
+            late_place: item.optional(PLACE, Item::parsed)?,
         })
+    }
+
+    /// The place where it is listed.
+    pub fn place(&self) -> DeliveryId {
+        self.late_place.unwrap_or(self.id)
     }
 }
 

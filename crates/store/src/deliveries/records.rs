@@ -25,6 +25,7 @@ use posthaste_domain::{
 };
 
 use super::{
+    activity,
     attempts::{self, Refused},
     record,
 };
@@ -149,7 +150,8 @@ impl Records {
         why: &Failure,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.mark(update(subject, Status::Skipped, None, now).set("error", json(why)?)).await
+        let update = update(subject, Status::Skipped, None, now).set("error", json(why)?);
+        self.mark(activity::placed(update, subject.webhook, subject.delivery, now)).await
     }
 
     /// Carries out an update unless the delivery has succeeded by now.
@@ -212,7 +214,8 @@ fn attempt_update(
     let abridged = attempt.abridged();
     let longer_body =
         attempt.response_body.as_ref().filter(|_| abridged.response_body != attempt.response_body);
-    let mut update = update(subject, status, retry, now)
+    let update = update(subject, status, retry, now);
+    let mut update = activity::placed(update, subject.webhook, subject.delivery, now)
         .set("httpStatus", or_null(attempt.http_status.map(number)))
         .set("responseBody", or_null(longer_body.map(text)))
         .set("error", or_null(attempt.error.as_ref().map(json).transpose()?))

@@ -47,15 +47,23 @@ pub(crate) async fn create() -> Client {
     let key = |name, kind| {
         KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
     };
-    let index = GlobalSecondaryIndex::builder()
-        .index_name("due")
-        .key_schema(key("dueShard", KeyType::Hash))
-        .key_schema(key("dueAt", KeyType::Range))
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
-    for (name, kind) in [("dueShard", ScalarAttributeType::S), ("dueAt", ScalarAttributeType::N)] {
-        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(kind);
-        create = create.attribute_definitions(attribute.build().unwrap());
+    let text = ScalarAttributeType::S;
+    for (name, [hash, range], kind) in [
+        ("due", ["dueShard", "dueAt"], ScalarAttributeType::N),
+        ("activity", ["activeIn", "activeAs"], text.clone()),
+    ] {
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(name)
+            .key_schema(key(hash, KeyType::Hash))
+            .key_schema(key(range, KeyType::Range))
+            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
+        for (name, kind) in [(hash, text.clone()), (range, kind)] {
+            let attribute =
+                AttributeDefinition::builder().attribute_name(name).attribute_type(kind);
+            create = create.attribute_definitions(attribute.build().unwrap());
+        }
+        create = create.global_secondary_indexes(index.build().unwrap());
     }
-    create.global_secondary_indexes(index.build().unwrap()).send().await.unwrap();
+    create.send().await.unwrap();
     client
 }

@@ -14,7 +14,7 @@ use posthaste_domain::{
 };
 
 use super::*;
-use crate::WebhookAnswer;
+use crate::{WaitingReason, WebhookAnswer};
 
 fn with(body: &Value, name: &str, value: Value) -> String {
     let mut body = body.clone();
@@ -234,10 +234,11 @@ fn the_documented_names_are_those_of_the_tables() {
         all(attempt::Status::ALL.iter().map(|status| status.name()).collect())
     );
     assert_eq!(of("HealthState"), all(lane::State::NAMES.iter().map(|(name, _)| *name).collect()));
-    assert_eq!(
-        of("WaitingReason"),
-        all(lane::Reason::NAMES.iter().map(|(name, _)| *name).collect())
-    );
+    let reasons = of("WaitingReason");
+    for (name, reason) in lane::Reason::NAMES {
+        assert_eq!(json!(WaitingReason::from(reason)), name, "the same as of the table");
+        assert!(reasons.as_array().unwrap().contains(&json!(name)));
+    }
     let statuses = &document["components"]["schemas"]["EventType"]["properties"]["status"]["enum"];
     for built_in in catalogue::all() {
         assert!(

@@ -6,7 +6,7 @@ use posthaste_domain::{
     Timestamp,
     delivery::{
         attempt::{Attempt, Failure, Status},
-        history::Waits,
+        history::{Waits, Why},
     },
     endpoint::{
         health::Health,
@@ -14,7 +14,7 @@ use posthaste_domain::{
         url::UrlPolicy,
     },
     event::Event,
-    id::{Cause, CauseKind, DeliveryId},
+    id::{Cause, CauseKind, DeliveryId, WebhookId},
     webhook::{ChangeRequest, Webhook, profile::Profile},
 };
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ pub(super) fn changed(body: &Value) -> Option<Value> {
 
 /// One delivery that waits, one that never got an answer, and one that got through at the second
 /// attempt.
-pub(super) fn history() -> Option<Value> {
+pub(in crate::openapi) fn history() -> Option<Value> {
     let mut items = deliveries_of_two_events()?;
     items.push(waiting()?);
     items.reverse();
@@ -89,14 +89,8 @@ pub(super) fn history() -> Option<Value> {
 /// A delivery that waits behind an endpoint that times out.
 pub(in crate::openapi) fn waiting() -> Option<DeliveryAnswer> {
     let event = published().pop()?;
-    let id = DeliveryId::derive(
-        event.id,
-        example::webhook(42, &example::spectra())?.key.id,
-        Cause::Published,
-    );
-    let waits =
-        Waits { place: id, id, event_id: event.id, cause: CauseKind::Published, since: NOW };
-    Some(DeliveryAnswer::waiting(waits, event.event_type, &sick(), NOW))
+    let waits = Waits { since: NOW, why: Why::Webhook, ..Waits::queued(WebhookId(42), event.id) };
+    Some(DeliveryAnswer::waiting(WebhookId(42), waits, event.event_type, &sick(), NOW))
 }
 
 /// Two that were attempted, oldest first.
@@ -125,6 +119,7 @@ pub(in crate::openapi) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswe
             let last = attempts.last()?;
             Some(DeliveryAnswer {
                 id: DeliveryId::derive(event.id, webhook.key.id, Cause::Published),
+                webhook_id: webhook.key.id,
                 event_id: event.id,
                 event_type: event.event_type,
                 cause: CauseKind::Published,

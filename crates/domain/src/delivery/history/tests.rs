@@ -28,6 +28,23 @@ fn a_record_wins() {
 }
 
 #[test]
+fn what_was_active_late_is_listed_at_that_time() {
+    let store = Store::of([Given::Late(1, 60), Given::Record(3), Given::Waiting(2)]);
+    let rows = store.pages(ALL).concat();
+    assert!(matches!(rows[0], Row::Recorded(id) if id.time() == at(1)), "{rows:?}");
+    assert_eq!(rows, store.expected(ALL));
+}
+
+#[test]
+fn an_activity_is_late_a_minute_after_the_event() {
+    let id = DeliveryId::derive(EventId::first_at(at(7)), WebhookId(1), Cause::Published);
+    assert_eq!([at(7), at(60_007)].map(|now| late_place(id, now)), [None, None]);
+    let late = late_place(id, at(60_008)).unwrap();
+    assert_eq!((late.time(), late.spread()), (at(60_008), id.spread()));
+    assert_eq!(late, id.placed_at(at(60_008)));
+}
+
+#[test]
 fn two_copies_of_a_delivery_are_one_row() {
     let store = Store::of([Given::Copies(1)]);
     assert_eq!(store.pages(ALL).concat().len(), 1);
@@ -49,7 +66,7 @@ fn what_waits_together_is_listed_where_its_item_is_found() {
 }
 
 #[test]
-fn bounds_in_time_are_those_of_the_delivery_and_of_its_item() {
+fn bounds_in_time_are_those_of_the_place_in_the_list() {
     let store = Store::of([Given::Run(vec![1, 5, 12]), Given::Waiting(5), Given::Record(5)]);
     let shown = |since, until| {
         store.pages(Asked { since: Some(at(since)), until: Some(at(until)), ..ALL }).concat().len()
@@ -96,6 +113,7 @@ fn given() -> impl Strategy<Value = Given> {
         3 => ms.clone().prop_map(Given::Record),
         4 => ms.clone().prop_map(Given::Waiting),
         1 => ms.clone().prop_map(Given::Replay),
+        1 => (ms.clone(), 1..9_i64).prop_map(|(ms, later)| Given::Late(ms, later)),
         1 => ms.clone().prop_map(Given::Recorded),
         1 => ms.clone().prop_map(Given::Copies),
         1 => (ms, prop::collection::vec(0..9_i64, 1..4)).prop_map(|(first, more)| {

@@ -3,7 +3,7 @@
 
 use crate::{
     delivery::{
-        history::{Asked, Records, Row, Stretch, deliveries, merge, millisecond},
+        history::{Asked, Records, Row, Stretch, deliveries, merge, millisecond, replayed},
         task::{Due, Task},
     },
     endpoint::backlog::{Class, key_range},
@@ -23,6 +23,8 @@ pub(super) const SECOND_CALL: usize = 8;
 pub(super) enum Given {
     /// One with a record.
     Record(i64),
+    /// One with a record that changed so much later.
+    Late(i64, i64),
     /// A delivery that waits in the backlog.
     Waiting(i64),
     /// One that was asked for again, and waits.
@@ -37,7 +39,8 @@ pub(super) enum Given {
 
 #[derive(Debug, Default)]
 pub(super) struct Store {
-    records: Vec<DeliveryId>,
+    /// The places of the records, and their deliveries.
+    records: Vec<(DeliveryId, DeliveryId)>,
     backlog: Vec<Waiting>,
     /// The number of records that a call looks at.
     examined: usize,
@@ -56,11 +59,12 @@ impl Store {
                 Due::of_stored(DeliveryId::derive(event, WebhookId(7), Cause::Published), event, 1)
             };
             match given {
-                Given::Record(ms) => store.records.push(due(ms, 0).id),
+                Given::Record(ms) => store.record(due(ms, 0).id, 0),
+                Given::Late(ms, later) => store.record(due(ms, 0).id, later),
                 Given::Waiting(ms) => store.put(vec![due(ms, 0)], "m"),
                 Given::Replay(ms) => store.put(vec![due(ms, 0).because(CauseKind::Replay)], "m"),
                 Given::Recorded(ms) => {
-                    store.records.push(due(ms, 0).id);
+                    store.record(due(ms, 0).id, 0);
                     store.put(vec![due(ms, 0)], "m");
                 }
                 Given::Copies(ms) => {
@@ -69,7 +73,9 @@ impl Store {
                 Given::Run(times) => {
                     let run: Vec<_> =
                         times.iter().enumerate().map(|(part, ms)| due(*ms, part)).collect();
-                    store.records.extend(run.iter().skip(1).next_back().map(|due| due.id));
+                    if let Some(last) = run.iter().skip(1).next_back() {
+                        store.record(last.id, 0);
+                    }
                     store.put(run, "m");
                 }
             }
@@ -77,6 +83,20 @@ impl Store {
         store.records.sort_unstable_by(|a, b| b.cmp(a));
         store.backlog.sort_unstable_by(|a, b| b.key.cmp(&a.key));
         store
+    }
+
+    fn record(&mut self, id: DeliveryId, later: i64) {
+        let place = if later == 0 {
+            id
+        } else {
+            let now = Timestamp::from_millisecond(id.time().as_millisecond() + later);
+            id.placed_at(now.unwrap())
+        };
+        self.records.push((place, id));
+    }
+
+    fn has_record(&self, wanted: DeliveryId) -> bool {
+        self.records.iter().any(|(_, id)| *id == wanted)
     }
 
     fn put(&mut self, deliveries: Vec<Due<'static>>, message: &str) {
@@ -117,35 +137,35 @@ impl Store {
     }
 
     fn records(&self, asked: &Asked) -> Records<DeliveryId> {
-        let is_asked = |id: &&DeliveryId| {
-            asked.before.is_none_or(|before| **id < before)
-                && asked.since.is_none_or(|since| **id >= DeliveryId::first_at(since))
-                && asked.until.is_none_or(|until| **id < DeliveryId::first_at(until))
+        let is_asked = |(place, _): &&(DeliveryId, DeliveryId)| {
+            asked.before.is_none_or(|before| *place < before)
+                && asked.since.is_none_or(|since| *place >= DeliveryId::first_at(since))
+                && asked.until.is_none_or(|until| *place < DeliveryId::first_at(until))
         };
-        let found: Vec<DeliveryId> = self.records.iter().filter(is_asked).copied().collect();
+        let found: Vec<_> = self.records.iter().filter(is_asked).copied().collect();
         let shown = &found[..found.len().min(asked.limit).min(self.examined)];
-        let next = shown.last().copied().filter(|_| shown.len() < found.len());
-        Records { items: shown.iter().map(|id| (*id, *id)).collect(), next }
+        let next = shown.last().map(|(place, _)| *place).filter(|_| shown.len() < found.len());
+        Records { items: shown.to_vec(), next }
     }
 
     /// A page as the API makes it.
     fn page(&self, asked: &Asked) -> (Vec<Row<DeliveryId>>, Option<DeliveryId>) {
         let mut stretches = Vec::new();
-        for class in Class::ALL {
-            let Some(times) = asked.times() else { continue };
-            let (items, is_end) = self.call(class, times, None, FIRST_CALL);
+        if let Some(times) = asked.times() {
+            let (items, is_end) = self.call(Class::Live, times, None, FIRST_CALL);
             let mut stretch = Stretch::new(items, is_end);
             if let Some((time, last)) = stretch.unfinished() {
-                let (items, _) = self.call(class, millisecond(time), Some(&last.key), SECOND_CALL);
+                let times = millisecond(time);
+                let (items, _) = self.call(Class::Live, times, Some(&last.key), SECOND_CALL);
                 stretch.finish(items);
             }
             stretches.push(stretch);
         }
-        let mut page = merge(asked, self.records(asked), &stretches);
-        page.rows.retain(|row| {
-            !matches!(
-                row, Row::Waits(waits) if waits.is_apart() && self.records.contains(&waits.id)
-            )
+        let others = self.backlog.iter().filter(|item| is_replay(item)).flat_map(replayed);
+        let mut page = merge(asked, self.records(asked), &stretches, others);
+        page.rows.retain(|row| match row {
+            Row::Waits(waits) => !self.has_record(waits.id),
+            Row::Recorded(_) => true,
         });
         (page.rows, page.next)
     }
@@ -168,16 +188,25 @@ impl Store {
             asked.since.is_none_or(|since| *id >= DeliveryId::first_at(since))
                 && asked.until.is_none_or(|until| *id < DeliveryId::first_at(until))
         };
-        let waits = self.backlog.iter().flat_map(deliveries);
-        let waits = waits.filter(|waits| is_within(&waits.id) && is_within(&waits.place));
-        let waits = waits
-            .filter(|waits| !self.records.contains(&waits.id))
-            .map(|waits| (waits.place, Row::Waits(waits)));
-        let records =
-            self.records.iter().filter(|id| is_within(id)).map(|id| (*id, Row::Recorded(*id)));
-        let mut rows: Vec<_> = records.chain(waits).collect();
+        let mut rows: Vec<_> = self.records.clone();
+        rows.retain(|(place, _)| is_within(place));
+        let mut rows: Vec<_> =
+            rows.into_iter().map(|(place, id)| (place, Row::Recorded(id))).collect();
+        for item in &self.backlog {
+            let found: Vec<_> =
+                if is_replay(item) { replayed(item).collect() } else { deliveries(item).collect() };
+            for waits in found {
+                if is_within(&waits.place) && !self.has_record(waits.id) {
+                    rows.push((waits.place, Row::Waits(waits)));
+                }
+            }
+        }
         rows.sort_unstable_by_key(|(place, _)| Reverse(*place));
         rows.dedup();
         rows.into_iter().map(|(_, row)| row).collect()
     }
+}
+
+fn is_replay(item: &Waiting) -> bool {
+    item.key.starts_with(Class::Replay.prefix())
 }
