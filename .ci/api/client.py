@@ -23,6 +23,8 @@ from posthaste_client.models import (
     Accepted,
     AcceptedMany,
     Delivery,
+    DryRun,
+    DryRunOutcome,
     Failure,
     GatewayMessage,
     JobStatus,
@@ -97,7 +99,7 @@ def json_object(members: dict[str, object]) -> JsonObject:
     return JsonObject.from_dict(members)
 
 
-def publish(body: NewEvent | NewEvents) -> Accepted | AcceptedMany:
+def publish(body: NewEvent | NewEvents) -> Accepted | AcceptedMany | DryRun:
     return data(publish_events.sync(client=CLIENT, body=body, idempotency_key=str(uuid.uuid4())))
 
 
@@ -112,6 +114,14 @@ def register() -> tuple[Webhook, Webhook]:
     refused = register_webhook.sync(client=CLIENT, body=RegisterWebhook(url="ftp://example.com", events=["*"]))
     hold("a failure has a code", isinstance(refused, Failure) and refused.error.code == "invalid_url")
     return own, slack
+
+
+def try_out(webhook: int, body: NewEvent) -> None:
+    tried = data(publish_events.sync(client=CLIENT, body=body, dry_run=True))
+    if not isinstance(tried, DryRun):
+        raise SystemExit(f"a dry run publishes nothing: {tried}")
+    found = [forecast for forecast in tried.webhooks if forecast.webhook == webhook]
+    hold("a dry run knows who gets an event", [forecast.outcome for forecast in found] == [DryRunOutcome.NOW])
 
 
 def replay(webhook: int, since: datetime.datetime) -> None:
@@ -138,7 +148,9 @@ def main() -> None:
 
     own, slack = register()
 
-    one = publish(NewEvent(type_="python.paid", data=json_object({"orderId": 1042, "total": 499})))
+    paid = NewEvent(type_="python.paid", data=json_object({"orderId": 1042, "total": 499}))
+    try_out(own.id, paid)
+    one = publish(paid)
     several = NewEvents(events=[NewEvent(type_="python.paid", data=json_object({"total": total})) for total in (1, 2)])
     many = publish(several)
     if not isinstance(one, Accepted) or not isinstance(many, AcceptedMany):

@@ -69,9 +69,13 @@ const refused = await client.POST("/api/v1/webhooks", { body: { url: "ftp://exam
 hold("a failure has a code", refused.response.status === 422 && refused.error !== undefined);
 hold("the code is typed", "error" in refused.error && refused.error.error.code === "invalid_url");
 
-const one = data(
-  await client.POST("/api/v1/events", { body: { type: "typescript.paid", data: { orderId: 1042, total: 499 } } }),
-);
+const paid = { type: "typescript.paid", data: { orderId: 1042, total: 499 } };
+const tried = data(await client.POST("/api/v1/events", { params: { query: { dry_run: true } }, body: paid }));
+hold("a dry run publishes nothing", "webhooks" in tried);
+const forecast = tried.webhooks.find(({ webhook }) => webhook === own.id);
+hold("a dry run knows who gets an event", forecast?.outcome === "now");
+
+const one = data(await client.POST("/api/v1/events", { body: paid }));
 hold("one event is answered by itself", "id" in one);
 const many = data(
   await client.POST("/api/v1/events", {

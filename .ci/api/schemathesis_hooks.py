@@ -23,6 +23,7 @@ REASONS = {
     "invalid_timestamp": "a date that does not exist can look like one",
     "invalid_url": "a host has to be public, and a URL can be wrong in many ways",
     "misplaced_field": "what version 1 prints beside `data` belongs to one type of event",
+    "several_events": "a dry run takes one event",
     "too_many_operational_webhooks": "it depends on the webhooks that there are",
     "too_many_secrets": "it depends on the rotations before",
     "unknown_event_type": "it depends on the types that there are",

@@ -11,6 +11,7 @@ mod cloudevents;
 mod costs;
 mod dataspike;
 mod drain_faults;
+mod dry_run;
 mod event_types;
 mod faults;
 mod halving;

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod delivery;
+mod dry_run;
 mod event;
 mod event_type;
 mod key;
@@ -15,6 +16,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use delivery::{DeliveryAnswer, SentRequest, WaitingAnswer, WaitingReason};
+pub use dry_run::{
+    DecidingCell, DryRunAnswer, KnownProcess, Publishing, WebhookForecast, WouldBeEvent,
+    WouldBeRequest,
+};
 pub use event::{Accepted, AcceptedMany, EventAnswer};
 pub use event_type::EventTypeAnswer;
 pub use key::KeyAnswer;

@@ -284,6 +284,15 @@ impl Published {
         }
     }
 
+    /// Refuses a dry run of more than one event.
+    pub fn check_dry_run(&self) -> Result<(), Invalid> {
+        if self.events().len() == 1 {
+            return Ok(());
+        }
+        let message = "a dry run takes one event: make a call for each";
+        Err(Invalid::field("events", "several_events", message))
+    }
+
     /// Complains about the first event whose type is neither built in nor one of the workspace's
     /// `own` types: a closed catalogue refuses it.
     pub fn check_types(&self, own: &HashMap<EventType, OwnEventType>) -> Result<(), Invalid> {

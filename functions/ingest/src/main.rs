@@ -1,7 +1,10 @@
 //! `ingest`: events come in through the API and go to the events queue.
 
+mod dry_run;
 mod keyed;
 mod publish;
+
+use std::time::Duration;
 
 use axum::{Router, middleware, routing::post};
 use posthaste_domain::event::{MAX_PUBLISH_BYTES, loops::Relayed};
@@ -14,28 +17,34 @@ use posthaste_runtime::{
     limiter::Limiter,
     telemetry,
 };
-use posthaste_store::{Bucket, Registry};
+use posthaste_store::{Bucket, Deliveries, Registry};
 
 #[derive(Clone, axum::extract::FromRef)]
 struct State {
     registry: Registry,
+    deliveries: Deliveries,
     events: Queue,
     checks: Checks,
     door: Door,
     /// Of what a workspace publishes.
     limiter: Limiter,
+    /// The time for which an event waits for the end of its run at most.
+    hold_deadline: Duration,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;
-    let registry = Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?);
+    let dynamodb = aws::dynamodb(&sdk);
+    let registry = Registry::new(dynamodb.clone(), config::text("REGISTRY_TABLE")?);
     let checks = Checks::default();
     let door = Door::new(config::call_limit()?, Bucket::PublishingCalls, registry.clone());
     let state = State {
         limiter: Limiter::new(config::publish_limit()?, registry.clone()),
         registry,
+        deliveries: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?),
+        hold_deadline: config::hold_deadline()?,
         events: Queue::new(aws::sqs(&sdk), config::text("EVENTS_QUEUE_URL")?),
         checks: checks.clone(),
         door: door.clone(),

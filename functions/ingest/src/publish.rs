@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode},
     response::Response,
 };
-use posthaste_api::{Accepted, AcceptedMany};
+use posthaste_api::{Accepted, AcceptedMany, Publishing};
 use posthaste_domain::{
     Invalid,
     access::workspace::Workspace,
@@ -27,28 +27,35 @@ use posthaste_runtime::{
     clock,
     event_message::event_message,
     limiter::Limiter,
+    query::Query,
     random, telemetry,
 };
 use posthaste_store::{Bucket, Registry};
 
-use crate::keyed::Keyed;
+use crate::{dry_run, keyed::Keyed};
 
 pub(crate) async fn publish(
     caller: Allowed<EventsPublish>,
-    State(crate::State { registry, events: queue, checks, limiter, .. }): State<crate::State>,
+    State(state): State<crate::State>,
     Extension(Hops(hops)): Extension<Hops>,
+    Query(Publishing { dry_run }): Query<Publishing>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let traceparent =
         TraceParent::of_headers(headers.get_all(trace::HEADER).iter().map(HeaderValue::as_bytes));
     let call = Call { hops, traceparent };
-    let keyed = Keyed::of(&headers, &registry, &caller.workspace)?;
+    let keyed = Keyed::of(&headers, &state.registry, &caller.workspace)?;
     let published = NewEvent::parse_call(&body)?;
+    if let Some(page) = dry_run {
+        // It takes no key, so that the call that publishes can have it.
+        return dry_run::answer(&state, &caller.workspace, call, published, page).await;
+    }
+    let crate::State { registry, events: queue, checks, limiter, .. } = &state;
     let alone = matches!(published, Published::One(_));
     let count = published.events().len();
-    admit(&limiter, &caller.workspace, count).await?;
-    let (published, checked) = check(&registry, &checks, &caller.workspace, published).await?;
+    admit(limiter, &caller.workspace, count).await?;
+    let (published, checked) = check(registry, checks, &caller.workspace, published).await?;
     let now = clock::now();
     let events = match keyed {
         None => {
@@ -60,7 +67,7 @@ pub(crate) async fn publish(
                 ids.push(EventId::new(now, &entropy).of(mark, nth));
             }
             let events = published.accept(&ids, &caller.workspace, call, now);
-            enqueue(&queue, &events).await?;
+            enqueue(queue, &events).await?;
             events
         }
         Some(keyed) => {
@@ -68,7 +75,7 @@ pub(crate) async fn publish(
             let ids = started.event_ids(count);
             let events = published.accept(&ids, &caller.workspace, call, started.accepted_at);
             if !started.sent {
-                enqueue(&queue, &events).await?;
+                enqueue(queue, &events).await?;
                 keyed.sent(&started).await;
             }
             events
@@ -98,7 +105,7 @@ async fn admit(limiter: &Limiter, workspace: &Workspace, events: usize) -> Resul
 
 /// Checks data against the schemas of its types. The workspace's own are read with one call; the
 /// built-in ones are at hand. Whether a type may be unknown is read when one is.
-async fn check(
+pub(crate) async fn check(
     registry: &Registry,
     checks: &Checks,
     workspace: &Workspace,

@@ -1,5 +1,7 @@
 //! `/api/v1/events`
 
+mod dry_run;
+
 use posthaste_domain::{
     access::api_key::Scope,
     event::{
@@ -23,7 +25,7 @@ use super::{
     refusal::Refusal,
     webhooks::id,
 };
-use crate::{Accepted, AcceptedMany, EventAnswer, ListEvents, ShowEvent};
+use crate::{Accepted, AcceptedMany, DryRunAnswer, EventAnswer, ListEvents, Publishing, ShowEvent};
 
 const ALL: &str = "/api/v1/events";
 const TAG: &str = "Events";
@@ -58,6 +60,7 @@ fn publish() -> Call {
     Call::new(HttpMethod::Post, ALL, "publishEvents", "Publish events")
         .tag(TAG)
         .needs(Scope::EventsPublish, PUBLISHING)
+        .pages::<Publishing>()
         .header(HEADER, REPEATING, idempotency_key())
         .header(HOPS_HEADER, RELAYING, hops())
         .header(trace::HEADER, TRACING, ObjectBuilder::new().schema_type(Type::String))
@@ -75,13 +78,19 @@ fn publish() -> Call {
             [("one", shown(one)), ("many", shown(many))],
         )
         .leads_to(["getEvent", "listEventDeliveries"], [("id", "$response.body#/data/id")])
+        .answers::<DryRunAnswer>(
+            200,
+            "Nothing was published, because the call was a dry run. The answer says what the event \
+             would mean for each webhook.",
+            [("dryRun", dry_run::answer(&self::one()))],
+        )
         .refuses(wrong_events())
         .refuses(unchecked_data())
         .refuses(wrong_headers())
 }
 
 /// The refusals of what is no event.
-fn wrong_events() -> [Refusal; 10] {
+fn wrong_events() -> [Refusal; 11] {
     [
         Refusal::too_large(
             MAX_EVENT_BYTES,
@@ -115,6 +124,12 @@ fn wrong_events() -> [Refusal; 10] {
              characters",
         ),
         Refusal::body("wrong_count", "events", r#"{"events": []}"#, "a call takes 1 to 100 events"),
+        Refusal::body(
+            "several_events",
+            "events",
+            r#"{"events": [{"type": "a", "data": {}}, {"type": "a", "data": {}}]}"#,
+            "a dry run takes one event: make a call for each",
+        ),
         Refusal::body(
             "misplaced_field",
             "process_name",
@@ -303,7 +318,12 @@ An event can also be sent as either Spektr document prints it: with `spektrId` f
 `process_run_end`. Its `id`, `delivered` and `workspaceId` are not read: it gets an id of its own, \
 in the workspace of the key.\n\n\
 Events of a process carry `processType` and `contextId` in `data`: filters and the timing \
-`process_end` go by them.";
+`process_end` go by them.\n\n\
+With `dry_run=true` the call publishes nothing and stores nothing. It checks the event, and answers \
+200 with a page of webhooks: whether each would get the event, when and why, and the request. That \
+has an id of zeros in place of the event's, and `***` in place of signatures, of the values of a \
+webhook's own headers, and of the path of its URL. An `Idempotency-Key` is checked and not used \
+up.";
 
 const REPEATING: &str = "\
 The key makes the call safe to repeat. For 24 hours, a call of the same workspace with the same \

@@ -6,10 +6,15 @@ use jiff::Timestamp;
 
 use crate::{
     delivery::signature,
-    event::{Event, loops::HOPS_HEADER},
+    event::{
+        Event,
+        loops::{HOPS_HEADER, SIGNATURE_HEADERS},
+    },
     id::{BatchId, DeliveryId},
     trace::{self, SpanId, TraceParent},
-    webhook::{Webhook, policy::RotationSignature, rotation::Secrets, secret::Secret},
+    webhook::{
+        Webhook, headers::MASK, policy::RotationSignature, rotation::Secrets, secret::Secret,
+    },
 };
 
 /// A request to an endpoint, which is sent by POST. Debug shows no header value and no body.
@@ -77,6 +82,22 @@ impl WebhookRequest {
         now: Timestamp,
     ) -> serde_json::Result<Self> {
         Self::write(webhook, deliveries, batch, now).map(|(request, _)| request)
+    }
+
+    /// Writes the request as [`new`](Self::new) does, with a mask in place of each signature. It
+    /// shows what would be sent to someone who may not have a secret.
+    pub fn masked(
+        webhook: &Webhook,
+        deliveries: &[(DeliveryId, &Event)],
+        (now, span): (Timestamp, SpanId),
+    ) -> serde_json::Result<Self> {
+        let mut request = Self::unsigned(webhook, deliveries, None, now)?;
+        request.traceparent =
+            deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
+        let traceparent = request.traceparent.map(|of| (trace::HEADER, of.to_string()));
+        request.headers.extend(traceparent);
+        request.headers.extend(SIGNATURE_HEADERS.map(|name| (name, MASK.to_owned())));
+        Ok(request)
     }
 
     /// Joins our headers and the owner's. If a webhook was registered with a `traceparent` of its

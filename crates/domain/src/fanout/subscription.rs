@@ -61,6 +61,17 @@ pub enum Route {
     },
 }
 
+impl Route {
+    /// Tells whether the event itself is delivered.
+    pub fn is_wanted(&self) -> bool {
+        match self {
+            Self::Ignore => false,
+            Self::Now | Self::Hold { .. } => true,
+            Self::End { wanted, .. } => *wanted,
+        }
+    }
+}
+
 impl Subscription {
     /// The subscription that a webhook's settings make.
     pub fn of(webhook: &Webhook) -> Self {
@@ -89,6 +100,11 @@ impl Subscription {
         let lacks_type = process.process_type.is_none() && !self.filters.is_empty();
         let lacks_run = process.context_id.is_none() && self.holds;
         (lacks_type || lacks_run) && self.events.iter().any(|pattern| pattern.matches(event_type))
+    }
+
+    /// The closest of the subscriptions that name an event's type; none if none does.
+    pub fn named(&self, event_type: &EventType) -> Option<&EventPattern> {
+        filter::subscribed_by(&self.events, event_type)
     }
 
     /// Decides the way of an event of this type and process to this webhook. A paused or disabled

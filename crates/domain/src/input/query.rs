@@ -184,6 +184,14 @@ impl Parameter for AnyText {
     }
 }
 
+impl Parameter for bool {
+    type Value = Self;
+
+    fn read(name: &str, text: String) -> Result<Self, Invalid> {
+        text.parse().map_err(|_| has_to_be(name, "true or false"))
+    }
+}
+
 impl Parameter for Order {
     type Value = Self;
 

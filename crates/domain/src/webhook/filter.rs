@@ -21,12 +21,16 @@ use serde_json::value::RawValue;
 use crate::{
     Invalid,
     event::{
-        catalogue,
         event_type::{EventPattern, EventType},
         process::Process,
     },
     input::{Fields, Shape, one_of},
 };
+
+mod cell;
+
+pub use cell::Cell;
+pub(crate) use cell::subscribed_by;
 
 /// Filters have at most this many rows.
 pub const MAX_ROWS: usize = 50;
@@ -92,25 +96,12 @@ pub(crate) fn timing(
     event_type: &EventType,
     process: &Process,
 ) -> Option<Timing> {
-    let is_operational = catalogue::is_operational(event_type);
-    // `*` asks for everything that is published, and not for the news of how its delivery went.
-    let is_named = subscribed.iter().any(|pattern| {
-        pattern.matches(event_type) && !(is_operational && *pattern == EventPattern::All)
-    });
-    if !is_named {
-        return None;
-    }
+    subscribed_by(subscribed, event_type)?;
     filters.timing(process, event_type, default)
 }
 
 /// A row of the matrix: the rules by event type.
 type Row = BTreeMap<EventPattern, Rule>;
-
-/// The rule of the closest cell.
-fn rule(row: &Row, event_type: &EventType) -> Option<Rule> {
-    let cells = row.iter().filter(|(pattern, _)| pattern.matches(event_type));
-    cells.max_by_key(|(pattern, _)| pattern.closeness()).map(|(_, rule)| *rule)
-}
 
 /// The rows of the matrix by process type.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -131,21 +122,11 @@ impl Filters {
         event_type: &EventType,
         default: Timing,
     ) -> Option<Timing> {
-        match self.row(process).and_then(|row| rule(row, event_type)) {
+        match self.cell(process, event_type).map(|cell| cell.rule) {
             None => Some(default),
             Some(Rule::Never) => None,
             Some(Rule::Immediate) => Some(Timing::Immediate),
             Some(Rule::ProcessEnd) => Some(Timing::ProcessEnd),
-        }
-    }
-
-    /// The row that applies to the events of a process. None applies where nobody knows the type of
-    /// the process: then nothing is taken away.
-    fn row(&self, process: &Process) -> Option<&Row> {
-        match &process.process_type {
-            Some(process_type) => self.0.get(process_type).or_else(|| self.0.get(EVERY_OTHER)),
-            None if process.is_none() => self.0.get(NO_PROCESS),
-            None => None,
         }
     }
 

@@ -23,6 +23,8 @@ use crate::{
     write::{Condition, Write},
 };
 
+mod ended;
+
 pub(super) const PREFIX: &str = "#hold#";
 const HOLD: &str = "hold#";
 /// The end of a run is held like this while the run goes out in parts: behind everything else.

@@ -171,6 +171,10 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
             let published = NewEvent::parse_call(body.as_bytes()).unwrap();
             published.check_types(&HashMap::new()).unwrap_err().into()
         }
+        (Sent::Body(body), "several_events") => {
+            let published = NewEvent::parse_call(body.as_bytes()).unwrap();
+            published.check_dry_run().unwrap_err().into()
+        }
         (Sent::Body(body), "too_deep") => {
             let deep = format!("{}{}", "[".repeat(50), "]".repeat(50));
             parse(operation, &body.replace(r#""51 levels""#, &deep)).unwrap_err().into()

@@ -44,6 +44,25 @@ fn the_whole_request_of_each_profile() {
 }
 
 #[test]
+fn a_masked_request_is_the_whole_one_without_its_signatures() {
+    for (profile, _) in crate::webhook::profile::Profile::NAMES {
+        let webhook = testing::webhook(serde_json::json!({ "profile": profile }));
+        let events = [testing::event(1, "order.created", r#"{"n": 1.0}"#)];
+        let masked =
+            WebhookRequest::masked(&webhook, &due(&webhook, &events), (at(), SPAN)).unwrap();
+        let whole = request(profile, &["order.created"]);
+        let hidden = whole.headers.into_iter().map(|(name, value)| {
+            let is_secret = loops::SIGNATURE_HEADERS.contains(&name);
+            (name, if is_secret { MASK.to_owned() } else { value })
+        });
+        let (mut hidden, mut shown): (Vec<_>, _) = (hidden.collect(), masked.headers);
+        hidden.sort_unstable();
+        shown.sort_unstable();
+        assert_eq!((shown, masked.body), (hidden, whole.body), "{profile}");
+    }
+}
+
+#[test]
 fn the_request_of_each_profile_is_known_as_ours_by_its_signatures() {
     for (profile, _) in crate::webhook::profile::Profile::NAMES {
         let request = request(profile, &["order.created"]);

@@ -92,6 +92,12 @@ impl StoredUrl {
         url.into()
     }
 
+    /// The text of what others than the owner may see, which is a URL too: the origin and a mask.
+    pub fn hidden(&self) -> String {
+        let (Self::Open(PublicUrl(url)) | Self::Sealed { origin: PublicUrl(url), .. }) = self;
+        format!("{}/{MASK}", url.origin().ascii_serialization())
+    }
+
     /// The host and the port.
     pub fn host(&self) -> String {
         let (Self::Open(PublicUrl(url)) | Self::Sealed { origin: PublicUrl(url), .. }) = self;
@@ -130,6 +136,7 @@ mod tests {
         );
         assert_eq!((open.shown(), open.host()), (sealed.shown(), sealed.host()));
         assert_eq!(open.host(), "hooks.slack.com:8443");
+        assert_eq!([open.hidden(), sealed.hidden()], [sealed.text(), sealed.text()]);
         let json = serde_json::to_string(&sealed).unwrap();
         assert_eq!(
             json,
