@@ -192,3 +192,29 @@ impl WouldBeRequest {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Publishing, Invalid> {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Publishing::of(pairs.collect())
+    }
+
+    #[test]
+    fn a_call_is_a_dry_run_only_where_it_says_so() {
+        for publishes in [&[][..], &[("dry_run", "false")], &[("limit", "7")]] {
+            assert_eq!(read(publishes), Ok(Publishing { dry_run: None }), "{publishes:?}");
+        }
+        let page = Page { limit: 7, after: Some(WebhookId(42)) };
+        let asked = read(&[("dry_run", "true"), ("limit", "7"), ("cursor", "42")]);
+        assert_eq!(asked, Ok(Publishing { dry_run: Some(page) }));
+        for (name, value) in
+            [("dry_run", "1"), ("dry_run", ""), ("dryrun", "true"), ("cursor", "x"), ("limit", "0")]
+        {
+            let refused = read(&[(name, value)]).unwrap_err();
+            assert_eq!(refused.field.as_deref(), Some(name), "{name}={value}");
+        }
+    }
+}
