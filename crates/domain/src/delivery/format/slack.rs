@@ -8,10 +8,11 @@
 //! exceeds a limit are left out: the message is for people. So are members that look like
 //! credentials by their names, such as a token or the address of a form that a token opens.
 //!
+//! A message of a workspace in test mode begins with a line that says so.
+//!
 //! A template of the webhook can put a header, other fields, a button and a coloured bar in the
 //! place of these.
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 use url::Url;
@@ -31,9 +32,13 @@ use crate::{
 };
 
 mod template;
+mod text;
 
 use template::Opened;
+use text::{Text, cut, cut_escaped, date, escape, mrkdwn, plain_text};
 
+/// The words at the beginning of a message in test mode.
+const TEST_MODE: &str = "Test mode";
 /// The most events in one message: two blocks each make 40. Templates can make more blocks of an
 /// event, and then fewer events fit.
 pub(super) const MAX_EVENTS: u8 = 20;
@@ -60,7 +65,7 @@ pub(super) struct Message {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
     text: Option<String>,
-    /// The blocks of a message without colours.
+    /// The blocks of a message without colours. With colours only the line about test mode is here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         feature = "openapi",
@@ -112,19 +117,6 @@ struct Button {
     url: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct Text {
-    r#type: &'static str,
-    text: String,
-    /// Always true in marked-up text: Slack then makes no links or mentions of text that only looks
-    /// like one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verbatim: Option<bool>,
-    /// Always false in plain text: a colon in the data begins no picture.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    emoji: Option<bool>,
-}
-
 /// An event as a message shows it.
 #[derive(Debug, Clone)]
 struct Shown {
@@ -139,8 +131,9 @@ pub(super) fn body(
     bounds: RequestBounds,
     templates: Option<&SlackTemplates>,
 ) -> serde_json::Result<Body> {
+    let is_test = events.iter().any(|event| event.workspace.named_environment().is_some());
     let mut shown = Vec::new();
-    let mut blocks = 0;
+    let mut blocks = usize::from(is_test);
     let mut bytes_of_blocks = 0;
     for event in events.iter().take(bounds.events) {
         let template = templates.and_then(|templates| templates.of(&event.event_type));
@@ -154,7 +147,7 @@ pub(super) fn body(
         shown.push(one);
     }
     loop {
-        let bytes = serde_json::to_vec(&message(&shown))?;
+        let bytes = serde_json::to_vec(&message(&shown, is_test))?;
         if bytes.len() <= bounds.bytes || shown.len() <= 1 {
             return Ok(Body { bytes, content_type: JSON, event_count: shown.len() });
         }
@@ -163,10 +156,14 @@ pub(super) fn body(
     }
 }
 
-fn message(shown: &[Shown]) -> Message {
+fn message(shown: &[Shown], is_test: bool) -> Message {
+    let mut blocks = Vec::new();
+    if is_test {
+        blocks.push(Block::Context { elements: vec![mrkdwn(format!("*{TEST_MODE}*"))] });
+    }
     if shown.iter().any(|one| one.color.is_some()) {
-        let attachments = shown.iter().map(attachment).collect();
-        return Message { text: None, blocks: Vec::new(), attachments };
+        let attachments = shown.iter().map(|one| attachment(one, is_test)).collect();
+        return Message { text: None, blocks, attachments };
     }
     let text = match shown {
         [one] => headline(one),
@@ -175,14 +172,20 @@ fn message(shown: &[Shown]) -> Message {
             cut(&format!("{} events: {}", shown.len(), titles.join(", ")), MAX_VALUE_CHARS)
         }
     };
-    let blocks = shown.iter().flat_map(|one| one.blocks.clone()).collect();
-    Message { text: Some(escape(&text)), blocks, attachments: Vec::new() }
+    blocks.extend(shown.iter().flat_map(|one| one.blocks.clone()));
+    Message { text: Some(notice(&text, is_test)), blocks, attachments: Vec::new() }
 }
 
-fn attachment(shown: &Shown) -> Attachment {
+/// The text that a notification shows.
+fn notice(text: &str, is_test: bool) -> String {
+    let text = escape(text);
+    if is_test { format!("{TEST_MODE}: {text}") } else { text }
+}
+
+fn attachment(shown: &Shown, is_test: bool) -> Attachment {
     Attachment {
         color: shown.color.clone(),
-        fallback: escape(&headline(shown)),
+        fallback: notice(&headline(shown), is_test),
         blocks: shown.blocks.clone(),
     }
 }
@@ -338,53 +341,6 @@ fn link(value: &str) -> Option<String> {
     let url = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let text = escape(&url.as_str().replace('|', "%7C").replace('<', "%3C").replace('>', "%3E"));
     (text.len() <= MAX_LINK_BYTES).then_some(text)
-}
-
-/// A time that Slack shows in the reader's own time zone:
-/// <https://docs.slack.dev/messaging/formatting-message-text#date-formatting>
-fn date(time: Timestamp) -> String {
-    format!("<!date^{}^{{date_short_pretty}} {{time_secs}}|{time}>", time.as_second())
-}
-
-fn mrkdwn(text: String) -> Text {
-    Text { r#type: "mrkdwn", text, verbatim: Some(true), emoji: None }
-}
-
-fn plain_text(text: &str, chars: usize) -> Text {
-    let text = cut_escaped(text, chars);
-    Text { r#type: "plain_text", text, verbatim: None, emoji: Some(false) }
-}
-
-/// Escapes a text that then has at most so many characters. One that is longer ends with `…`.
-fn cut_escaped(text: &str, chars: usize) -> String {
-    let whole = escape(text);
-    if whole.chars().count() <= chars {
-        return whole;
-    }
-    let mut cut = String::new();
-    let mut left = chars - 1;
-    for char in text.chars() {
-        let escaped = escape(char.encode_utf8(&mut [0; 4]));
-        // A part of an escape would be shown as it is.
-        let Some(rest) = left.checked_sub(escaped.chars().count()) else { break };
-        left = rest;
-        cut.push_str(&escaped);
-    }
-    cut.push('…');
-    cut
-}
-
-/// Escapes the three characters that have a meaning in Slack's text. Without them there is no
-/// mention and no link.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(chars - 1).chain(['…']).collect(),
-    }
 }
 
 #[cfg(test)]

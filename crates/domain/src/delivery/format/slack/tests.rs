@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{super::MAX_BODY_BYTES, *};
-use crate::testing;
+use crate::{access::workspace::Environment, testing};
 
 const DATA: &str = r#"{"order":{"id":"A&B<1>","total":1e2,"note":"<!channel> & friends"},
     "items":[{"name":"Tea","price":3.50},{"name":"Pot"}],"customer":"Söhne","token":"t-1",
@@ -66,6 +66,40 @@ fn a_template_without_a_colour_is_blocks_and_what_it_leaves_out_is_as_without_it
         let without = body(&[&order(1)], bounds, None).unwrap();
         serde_json::from_slice::<Value>(&without.bytes).unwrap()
     });
+}
+
+/// The same event in test mode.
+fn in_test_mode(event: Event) -> Event {
+    let workspace = event.workspace.in_environment(Environment::Test);
+    Event { workspace, ..event }
+}
+
+#[test]
+fn a_message_in_test_mode_says_so() {
+    let bounds = RequestBounds { events: MAX_EVENTS.into(), bytes: MAX_BODY_BYTES };
+    let plain = body(&[&in_test_mode(order(1))], bounds, None).unwrap();
+    let plain: Value = serde_json::from_slice(&plain.bytes).unwrap();
+    let (colored, _) =
+        written(&templates(json!({ "color": "#36a64f" })), &[in_test_mode(order(1))]);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&json!([plain, colored])).unwrap());
+    let live = body(&[&order(1)], bounds, None).unwrap();
+    let mut live: Value = serde_json::from_slice(&live.bytes).unwrap();
+    assert!(!live.to_string().contains(TEST_MODE), "{live}");
+    let mut said = plain.clone();
+    said["blocks"].as_array_mut().unwrap().remove(0);
+    assert_eq!(said["blocks"], live["blocks"], "beside that it is the same");
+    live["text"] = json!(format!("Test mode: {}", live["text"].as_str().unwrap()));
+    assert_eq!(said["text"], live["text"]);
+}
+
+#[test]
+fn a_full_message_in_test_mode_has_no_more_blocks_than_slack_takes() {
+    let template =
+        json!({ "title": "Order", "button": { "text": "Open", "url": "{{data.page}}" } });
+    let orders: Vec<Event> = (1..=20).map(|nth| in_test_mode(order(nth))).collect();
+    let (message, count) = written(&templates(template), &orders);
+    let blocks = message["blocks"].as_array().unwrap().len();
+    assert!(blocks <= MAX_BLOCKS && blocks == 1 + 4 * count, "{blocks} blocks of {count} events");
 }
 
 #[test]
