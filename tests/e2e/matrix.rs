@@ -256,3 +256,22 @@ async fn a_row_for_a_process_type_that_nobody_has_seen_is_accepted_with_a_warnin
         changed["warnings"].as_array().unwrap().iter().map(|warning| &warning["field"]).collect();
     assert_eq!(fields, ["filters.riks"], "only what is new is doubted");
 }
+
+#[tokio::test]
+async fn a_process_type_that_the_workspace_declares_is_not_doubted() {
+    let posthaste = Posthaste::start().await;
+    let declare = json!({ "processTypes": ["kyb", "periodic_review"] });
+    let changed = posthaste.api.ok(Method::PATCH, "/workspace", declare).await;
+    assert_eq!(changed["processTypes"], json!(["kyb", "periodic_review"]));
+    let warnings = async |row: &str| {
+        let filters = json!({ row: { "alert_resolved": "never" } });
+        let settings = json!({ "profile": "spektr", "filters": filters });
+        posthaste.register_with("mine", settings).await["warnings"].clone()
+    };
+    assert_eq!(warnings("periodic_review").await, Value::Null);
+    let doubted = warnings("periodic_revew").await;
+    let message = doubted[0]["message"].as_str().unwrap();
+    assert!(message.ends_with("did you mean periodic_review?"), "{message}");
+    posthaste.api.ok(Method::PATCH, "/workspace", json!({ "processTypes": null })).await;
+    assert_eq!(warnings("periodic_review").await[0]["code"], "unknown_process_type");
+}

@@ -76,7 +76,7 @@ pub(crate) async fn create(
     let Registration { settings: open, headers } =
         Registration::parse(&body, &rules.urls, profile)?;
     let mut warnings = check_types(&registry, &workspace, &open, None, own.catalogue).await?;
-    warnings.extend(doubts(&deliveries, &workspace, &open, None).await);
+    warnings.extend(doubts(&deliveries, &workspace, &open, None, &own.process_types).await);
     let secret = new_secret()?;
     let key = WebhookKey { workspace, id: registry.webhooks.next_id().await? };
     let secrets = Secrets::new(keys.seal_secret(&key, &secret).await?);
@@ -157,7 +157,8 @@ pub(crate) async fn change(
         let old = Some(&webhook.settings);
         let mut warnings =
             check_types(&registry, &key.workspace, &settings, old, own.catalogue).await?;
-        warnings.extend(doubts(&deliveries, &key.workspace, &settings, old).await);
+        let declared = &own.process_types;
+        warnings.extend(doubts(&deliveries, &key.workspace, &settings, old, declared).await);
         let moved = moved(&keys, &webhook, &settings.url).await?;
         settings = if moved {
             sealed(&keys, &key, settings).await?
@@ -348,19 +349,23 @@ async fn check_types(
 }
 
 /// Doubts about new rows of the filters. The process types that the workspace has seen are read
-/// only where there is a row that the documents do not name. A doubt that can't be looked into is
-/// none.
+/// only where there is a row that neither the documents nor the workspace's settings name. A doubt
+/// that can't be looked into is none.
 async fn doubts(
     deliveries: &Deliveries,
     workspace: &Workspace,
     settings: &Settings,
     old: Option<&Settings>,
+    declared: &[String],
 ) -> Vec<Invalid> {
-    if settings.new_rows(old).is_empty() {
+    if settings.warnings(old, declared).is_empty() {
         return Vec::new();
     }
     match deliveries.runs.types(workspace, MAX_TYPES).await {
-        Ok(seen) => settings.warnings(old, &seen),
+        Ok(mut known) => {
+            known.extend_from_slice(declared);
+            settings.warnings(old, &known)
+        }
         Err(error) => {
             tracing::warn!(%error, "the process types of a workspace could not be read");
             Vec::new()

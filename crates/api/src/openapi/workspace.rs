@@ -40,6 +40,7 @@ fn change() -> Call {
         .takes::<WorkspaceSettings>([
             ("defaultProfile", Some(spectra)),
             ("closed", Some(json!({ "catalogue": "closed" }))),
+            ("processTypes", Some(json!({ "processTypes": ["kyb", "periodic_review"] }))),
         ])
         .answers::<WorkspaceAnswer>(
             200,
@@ -60,12 +61,22 @@ fn change() -> Call {
                 r#"{"catalogue": "shut"}"#,
                 r#""shut" is not a catalogue; known are open, closed"#,
             ),
+            Refusal::body(
+                "invalid_process_type",
+                "processTypes[0]",
+                r#"{"processTypes": ["*"]}"#,
+                r#""*" is a row of the filters, and no process type"#,
+            ),
             webhooks::conflict(),
         ])
 }
 
 fn of_spectra() -> WorkspaceSettings {
-    WorkspaceSettings { default_profile: Some(Profile::Spectra), catalogue: Catalogue::Open }
+    WorkspaceSettings {
+        default_profile: Some(Profile::Spectra),
+        catalogue: Catalogue::Open,
+        process_types: Vec::new(),
+    }
 }
 
 fn answered(settings: WorkspaceSettings) -> Option<Value> {

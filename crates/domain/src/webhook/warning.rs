@@ -15,7 +15,7 @@ const DOCUMENTED: [&str; 4] = ["loop", "monitoring", "onboarding", "risk"];
 impl Settings {
     /// The rows of the filters that are not in `old`, and whose process types the documents do not
     /// name.
-    pub fn new_rows(&self, old: Option<&Self>) -> Vec<&str> {
+    fn new_rows(&self, old: Option<&Self>) -> Vec<&str> {
         let is_new = |name: &&str| {
             ![EVERY_OTHER, NO_PROCESS].contains(name)
                 && !DOCUMENTED.contains(name)
@@ -24,16 +24,16 @@ impl Settings {
         self.filters.0.keys().map(String::as_str).filter(is_new).collect()
     }
 
-    /// Warns of each new row that is for none of the process types that the workspace has `seen`.
-    /// It may be a typing error, or a process that has not run yet.
-    pub fn warnings(&self, old: Option<&Self>, seen: &[String]) -> Vec<Invalid> {
+    /// Warns of each new row that is for none of the `known` process types: those that the
+    /// workspace has declared or seen. It may be a typing error, or a process that has not run yet.
+    pub fn warnings(&self, old: Option<&Self>, known: &[String]) -> Vec<Invalid> {
         let mut warnings = Vec::new();
         for row in self.new_rows(old) {
-            if seen.iter().any(|seen| seen == row) {
+            if known.iter().any(|known| known == row) {
                 continue;
             }
-            let known = DOCUMENTED.into_iter().chain(seen.iter().map(String::as_str));
-            let meant = nearest::names(row, known.chain([NO_PROCESS])).join(" or ");
+            let names = DOCUMENTED.into_iter().chain(known.iter().map(String::as_str));
+            let meant = nearest::names(row, names.chain([NO_PROCESS])).join(" or ");
             let hint =
                 if meant.is_empty() { String::new() } else { format!("; did you mean {meant}?") };
             let message = format!("no run of a process of the type {row:?} was seen{hint}");
