@@ -160,3 +160,27 @@ async fn what_is_wrong_is_named() {
     let reader = posthaste.api.with_new_key(json!({ "scopes": ["events:read"] })).await;
     assert_eq!(reader.call(Method::GET, "/workspace", Value::Null).await.0, 403);
 }
+
+#[tokio::test]
+async fn a_slack_template_for_an_unknown_type_is_doubted_or_refused() {
+    let posthaste = Posthaste::start().await;
+    let body = |templates: Value| {
+        let url = posthaste.inbox_url("slack");
+        json!({ "url": url, "events": ["*"], "method": "slack", "slackTemplates": templates })
+    };
+    let templates = json!({ "order.created": {}, "order.create": {} });
+    let made = posthaste.api.ok(Method::POST, "/webhooks", body(templates.clone())).await;
+    let warnings = made["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{made}");
+    assert_eq!(warnings[0]["field"], "slackTemplates.order.create");
+    assert!(warnings[0]["message"].as_str().unwrap().ends_with("did you mean order.created?"));
+    change(&posthaste, json!({ "catalogue": "closed" })).await;
+    let (status, answer) = posthaste.api.call(Method::POST, "/webhooks", body(templates)).await;
+    assert_eq!(
+        (status, &answer["error"]["code"], &answer["error"]["field"]),
+        (422, &json!("unknown_event_type"), &json!("slackTemplates.order.create"))
+    );
+    let path = format!("/webhooks/{}", made["id"]);
+    let paused = posthaste.api.ok(Method::PATCH, &path, json!({ "enabled": false })).await;
+    assert_eq!(paused.get("warnings"), None, "what it had before may stay");
+}

@@ -1,7 +1,5 @@
 //! The settings that the owner of a webhook chooses.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -10,7 +8,6 @@ use crate::{
     delivery::format::{Format, MAX_BODY_BYTES, MAX_EVENTS},
     endpoint::url::StoredUrl,
     event::{
-        catalogue,
         event_type::{EventPattern, EventType},
         process::Process,
     },
@@ -222,44 +219,6 @@ impl Settings {
         Ok(serde_json::to_string(&json)?.len())
     }
 
-    /// Complains about every subscription and filter that is not in `old` and names no event type
-    /// that is known. `own` are the known types of the workspace: those that
-    /// [`Self::new_patterns`] match are enough. One of `similar` may be what was meant.
-    pub fn unknown_types<'a>(
-        &'a self,
-        old: Option<&'a Self>,
-        own: &'a [EventType],
-        similar: &'a [EventType],
-    ) -> impl Iterator<Item = Invalid> {
-        let unknown =
-            self.added(old).filter(move |(_, pattern)| !catalogue::is_known(pattern, own));
-        unknown.map(move |(field, pattern)| catalogue::unknown(&field, pattern, similar))
-    }
-
-    /// Returns the patterns of the subscriptions and filters that are not in `old` and that match
-    /// neither a built-in type nor one of these.
-    pub fn new_patterns(&self, old: Option<&Self>, own: &[EventType]) -> BTreeSet<EventPattern> {
-        let added = self.added(old).map(|(_, pattern)| pattern);
-        added.filter(|pattern| !catalogue::is_known(pattern, own)).cloned().collect()
-    }
-
-    /// The subscriptions and filters that are not in `old`, with their fields.
-    fn added<'a>(
-        &'a self,
-        old: Option<&'a Self>,
-    ) -> impl Iterator<Item = (String, &'a EventPattern)> {
-        let events =
-            self.events.iter().enumerate().map(|(at, pattern)| (format!("events[{at}]"), pattern));
-        let filters = self.filters.0.iter().flat_map(|(process, row)| {
-            row.keys().map(move |pattern| (format!("filters.{process}.{pattern}"), pattern))
-        });
-        events.chain(filters).filter(move |(_, pattern)| old.is_none_or(|old| !old.names(pattern)))
-    }
-
-    fn names(&self, pattern: &EventPattern) -> bool {
-        self.events.contains(pattern) || self.filters.patterns().any(|other| other == pattern)
-    }
-
     /// Returns the way in which requests reach the receiver.
     pub fn method(&self) -> Method {
         self.profile.method()
@@ -377,6 +336,8 @@ impl Shape for Subscriptions {
 
 #[cfg(feature = "openapi")]
 crate::input::openapi::list_described!(Subscriptions, EventPattern, 1, MAX_PATTERNS);
+
+mod names;
 
 #[cfg(test)]
 mod tests;

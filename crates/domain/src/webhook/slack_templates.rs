@@ -40,6 +40,11 @@ pub(crate) const MAX_URL_BYTES: usize = 3000;
 pub struct SlackTemplates(BTreeMap<EventType, SlackTemplate>);
 
 impl SlackTemplates {
+    /// The event types that have a template.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &EventType> {
+        self.0.keys()
+    }
+
     /// Returns the template for events of a type.
     pub(crate) fn of(&self, event_type: &EventType) -> Option<&SlackTemplate> {
         self.0.get(event_type)

@@ -254,6 +254,14 @@ fn unknown_types_are_told_when_they_are_named_anew() {
         (complaint.field.as_deref(), complaint.code),
         (Some("filters.risk.service_runs"), "unknown_event_type")
     );
+    let templates = |name: &str| {
+        with(&format!(r#""method":"slack","slackTemplates":{{"{name}":{{}}}}"#)).unwrap()
+    };
+    let (doubted, meant) = (templates("order.create"), templates("invoice.paid"));
+    let complaint = doubted.unknown_types(None, &own, &own).next().unwrap();
+    assert_eq!(complaint.field.as_deref(), Some("slackTemplates.order.create"));
+    assert_eq!(doubted.unknown_types(Some(&doubted), &own, &own).next(), None);
+    assert_eq!(meant.unknown_types(None, &own, &own).next(), None);
 }
 
 #[test]
