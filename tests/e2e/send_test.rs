@@ -1,7 +1,7 @@
 //! A test sends a sample at once, and answers with what the endpoint said.
 
 use posthaste_domain::Timestamp;
-use posthaste_tests::{Answer, Arrived, Posthaste, Settings};
+use posthaste_tests::{Answer, Arrived, Posthaste, Settings, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -199,4 +199,26 @@ async fn a_type_of_ones_own_is_sent_with_its_sample_and_an_unknown_one_is_refuse
     assert!(answer["error"]["message"].as_str().unwrap().contains("invoice.paid"), "{answer}");
     let (status, _) = posthaste.api.call(Method::POST, "/webhooks/999/test", json!({})).await;
     assert_eq!(status, 404);
+}
+
+#[tokio::test]
+async fn a_type_that_nobody_has_described_is_sent_where_it_is_used() {
+    let posthaste = Posthaste::start().await;
+    let named = posthaste.register_with("named", json!({ "events": ["ledger.closed"] })).await;
+    let answer = test(&posthaste, &named, json!({})).await;
+    assert_eq!(answer["eventType"], "ledger.closed", "the webhook names it");
+    let body: Value = serde_json::from_str(&posthaste.arrived("named", 1).await[0].body).unwrap();
+    assert_eq!((&body["type"], &body["data"]), (&json!("ledger.closed"), &json!({})));
+
+    let below = posthaste.register_with("below", json!({ "events": ["ledger.*"] })).await;
+    let path = format!("/webhooks/{}/test", below["id"]);
+    let opened = json!({ "type": "ledger.opened" });
+    assert_eq!(posthaste.api.call(Method::POST, &path, opened.clone()).await.0, 422);
+    posthaste.api.publish("ledger.opened", json!({ "n": 1 })).await;
+    posthaste.arrived("below", 1).await;
+    eventually("it was published", async || {
+        (posthaste.api.call(Method::POST, &path, opened.clone()).await.0 == 200).then_some(())
+    })
+    .await;
+    assert_eq!(test(&posthaste, &below, json!({})).await["eventType"], "ledger.opened");
 }

@@ -13,7 +13,7 @@ use posthaste_domain::{
     },
     event::{
         Event, catalogue,
-        event_type::EventType,
+        event_type::{EventPattern, EventType},
         own_type::OwnEventType,
         sample::{self, SendTest},
     },
@@ -86,18 +86,41 @@ async fn event(
     let event_type = match asked {
         Some(asked) => asked,
         None => {
-            let own = registry.types.matching(workspace, settings.events.iter().cloned()).await?;
+            let patterns = || settings.events.iter().cloned();
+            let mut own = registry.types.matching(workspace, patterns()).await?;
+            own.extend(registry.published.matching(workspace, patterns()).await?);
             let default = sample::default_type(settings.profile, &settings.events, &own);
             default.ok_or(ApiError::Internal)?
         }
     };
     let is_built_in = catalogue::find(event_type.as_str()).is_some();
     let own = if is_built_in { None } else { own(registry, workspace, &event_type).await? };
+    let own = match own {
+        None if !is_built_in && is_used(registry, webhook, &event_type).await? => {
+            Some(OwnEventType::undescribed(event_type.clone()))
+        }
+        own => own,
+    };
     let is_known = own.is_some() || is_built_in;
     let known = if is_known { Vec::new() } else { registry.types.some_names(workspace).await? };
     let now = clock::now();
     let id = EventId::new(now, &random::bytes()?);
     Ok(sample::event(&event_type, own.as_ref(), &known, id, workspace.clone(), now)?)
+}
+
+/// Says whether a type that nobody has described is none the less one of the workspace's: the
+/// webhook names it, or events of it were published.
+async fn is_used(
+    registry: &Registry,
+    webhook: &Webhook,
+    event_type: &EventType,
+) -> Result<bool, ApiError> {
+    let name = EventPattern::Exactly(event_type.clone());
+    if webhook.settings.events.contains(&name) {
+        return Ok(true);
+    }
+    let published = registry.published.matching(&webhook.key.workspace, [name]).await?;
+    Ok(!published.is_empty())
 }
 
 async fn own(

@@ -69,6 +69,11 @@ impl OwnEventType {
         Ok(Self { name, description, schema, sample })
     }
 
+    /// A type that nobody has described: it has a name, and that is all.
+    pub fn undescribed(name: EventType) -> Self {
+        Self { name, description: None, schema: None, sample: None }
+    }
+
     /// The schema, compiled. One that was stored by an earlier version can be none by the rules of
     /// this one.
     pub fn compile(&self) -> Result<Option<DataSchema>, BadSchema> {

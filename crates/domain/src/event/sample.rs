@@ -19,9 +19,10 @@ body! {
     /// The sample that is sent as a test.
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
     pub struct SendTest {
-        /// The type of the sample: one of the catalogue or of the workspace's own. Unless given,
-        /// the first known one that the webhook subscribes to, or one of its profile's document
-        /// where a subscription leaves the choice.
+        /// The type of the sample: one of the catalogue, of the workspace's own, or one that nobody
+        /// has described and that the webhook names, or that was published. Unless given, the first
+        /// known one that the webhook subscribes to, or one of its profile's document where a
+        /// subscription leaves the choice.
         pub r#type: Option<EventType> as Optional<EventType>,
     }
 }
@@ -33,10 +34,10 @@ impl SendTest {
     }
 }
 
-/// The type of the sample if none is asked for: the first known one that the webhook subscribes to.
-/// A type of the profile's document comes first where a subscription matches several, and is taken
-/// where no type is known. `own` are the workspace's types; the first one that each subscription
-/// matches is enough.
+/// The type of the sample if none is asked for: the first known one that the webhook subscribes to,
+/// or else the first one that it names. A type of the profile's document comes first where a
+/// subscription matches several, and is taken where there is no other. `own` are the workspace's
+/// types; the first one that each subscription matches is enough.
 pub fn default_type(
     profile: Profile,
     subscribed: &[EventPattern],
@@ -51,7 +52,11 @@ pub fn default_type(
             return Some(matching);
         }
     }
-    preferred
+    let mut named = subscribed.iter().filter_map(|pattern| match pattern {
+        EventPattern::Exactly(name) => Some(name.clone()),
+        EventPattern::All | EventPattern::Below(_) => None,
+    });
+    named.next().or(preferred)
 }
 
 /// Makes a new event of the present time from the sample of a type: the catalogue's, or that of the
@@ -120,7 +125,9 @@ mod tests {
         assert_eq!(default(&["service_run", "*"]), "service_run");
         assert_eq!(default(&["inventory.*"]), "inventory.sold");
         assert_eq!(default(&["removed.type", "invoice.*"]), "invoice.paid");
-        assert_eq!(default(&["removed.type"]), "order.created");
+        assert_eq!(default(&["ledger.*", "ledger.closed"]), "ledger.closed", "it is named");
+        assert_eq!(default(&["ledger.closed", "invoice.*"]), "invoice.paid", "it is known");
+        assert_eq!(default(&["ledger.*"]), "order.created");
     }
 
     #[test]
@@ -161,6 +168,12 @@ mod tests {
         let unknown = make("invoice.payed", None).unwrap_err();
         assert_eq!((unknown.code, unknown.field.as_deref()), ("unknown_event_type", Some("type")));
         assert!(unknown.message.contains("invoice.paid"), "{}", unknown.message);
+    }
+
+    #[test]
+    fn a_type_that_nobody_has_described_has_a_sample_without_data() {
+        let bare = OwnEventType::undescribed(name("ledger.closed"));
+        assert_eq!(make("ledger.closed", Some(&bare)).unwrap().data.get(), "{}");
     }
 
     #[test]
