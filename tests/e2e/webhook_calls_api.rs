@@ -23,7 +23,8 @@ fn spent(posthaste: &Posthaste) -> u64 {
     let metrics = posthaste.system.metrics();
     let of =
         |function: &str| metrics.calls.get(function).into_iter().flat_map(|calls| calls.values());
-    of("register").chain(of("ingest")).chain(of("types")).map(|calls| calls.count).sum()
+    let functions = ["register", "ingest", "types", "simulate"];
+    functions.into_iter().flat_map(of).map(|calls| calls.count).sum()
 }
 
 #[tokio::test]

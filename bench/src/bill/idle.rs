@@ -6,9 +6,11 @@ use posthaste_local::bill::{Prices, Standing, idle};
 use super::{BillArgs, far_away, table};
 use crate::{options::Subject, report::Report, system::Bench};
 
-/// An invocation of `release` that finds nothing due is assumed to take this long: it makes 13
-/// queries, some of them side by side.
-const RELEASE_MS: u64 = 40;
+/// The functions that schedules call.
+const SCHEDULED: [&str; 2] = ["release", "simulate"];
+/// An invocation of one of them that finds nothing to do is assumed to take this long: `release`
+/// makes 13 queries, some of them side by side, and `simulate` makes one with less of a processor.
+const INVOCATION_MS: u64 = 40;
 
 pub(super) async fn run(
     args: &BillArgs,
@@ -25,16 +27,20 @@ pub(super) async fn run(
 async fn measure(args: &BillArgs, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
     far_away(args, bench);
     // The first time starts the processes.
-    bench.tick("release").await?;
+    for function in SCHEDULED {
+        bench.tick(function).await?;
+    }
     let before = bench.usage().await?;
-    bench.tick("release").await?;
+    for function in SCHEDULED {
+        bench.tick(function).await?;
+    }
     let minute = bench.usage().await?.since(&before);
 
     let alarms = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/alarms.yaml");
     let alarms = std::fs::read_to_string(alarms).context("infra/alarms.yaml can't be read")?;
     let standing = Standing::of(bench.stack(), &alarms)?;
     let (terms, prices) = (bench.terms()?, Prices::known()?);
-    let assumed_minute = minute.clone().assuming(|_, invoked| RELEASE_MS * invoked.invocations);
+    let assumed_minute = minute.clone().assuming(|_, invoked| INVOCATION_MS * invoked.invocations);
     let assumed = idle(&standing, &assumed_minute, &terms, &prices);
     let measured = idle(&standing, &minute.on_shares_of_a_processor(), &terms, &prices);
     let mut report = Report::new("bill: idle".to_owned(), subject, bench, Vec::new());

@@ -9,6 +9,7 @@ mod key;
 pub mod openapi;
 mod query;
 mod replay;
+mod simulation;
 mod webhook;
 mod workspace;
 
@@ -27,6 +28,7 @@ pub use query::{
     ListAllDeliveries, ListDeliveries, ListEventDeliveries, ListEvents, ShowEvent, WantedDeliveries,
 };
 pub use replay::{JobAnswer, Replayed, TestAnswer};
+pub use simulation::SimulationAnswer;
 pub use webhook::{Warning, WebhookAnswer};
 pub use workspace::WorkspaceAnswer;
 

@@ -14,6 +14,7 @@ mod outgoing;
 mod refusal;
 mod replay;
 pub(crate) mod schema;
+mod simulations;
 mod webhooks;
 mod workspace;
 
@@ -82,6 +83,7 @@ fn calls() -> Vec<Call> {
     calls.extend(events::calls());
     calls.extend(deliveries::calls());
     calls.extend(event_types::calls());
+    calls.extend(simulations::calls());
     calls.extend(workspace::calls());
     calls.extend(keys::calls());
     calls.push(openapi());
@@ -134,6 +136,7 @@ fn tags() -> Vec<Tag> {
         tag("Events", "Publishing, and looking up what was published."),
         tag("Deliveries", "What became of events, over all webhooks of a workspace."),
         tag("Event types", "The catalogue, and the types that a workspace adds to it."),
+        tag("Simulations", "Realistic events in test mode, to try webhooks out with."),
         tag("Workspace", "The settings that hold for all webhooks and events of a workspace."),
         tag("API keys", "The keys that calls are made with, and their scopes."),
         tag("This document", "The description of the API for machines."),

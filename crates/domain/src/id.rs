@@ -100,6 +100,13 @@ impl EventId {
         Self(derived(unix_ms(at), &[b"operation", name.as_bytes(), about.as_bytes()]))
     }
 
+    /// The id of the `nth` event of a simulation, which happens at this time. Sending it again gives
+    /// the same id.
+    pub fn of_simulation(simulation: SimulationId, nth: u32, at: Timestamp) -> Self {
+        let parts: [&[u8]; 3] = [b"simulation", simulation.0.as_bytes(), &nth.to_be_bytes()];
+        Self(derived(unix_ms(at), &parts))
+    }
+
     /// The time at which the event was accepted, in whole milliseconds.
     pub fn time(&self) -> Timestamp {
         time_of(&self.0)
@@ -183,6 +190,18 @@ impl JobId {
     /// page of it finds its own again.
     pub fn nonce(&self) -> Nonce {
         self.0.into_bytes()
+    }
+}
+
+/// The id of a simulation: a UUIDv7 of the time at which it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SimulationId(Uuid);
+
+impl SimulationId {
+    /// Draws a UUIDv7 of the time at which the simulation was started.
+    pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
+        Self(version_7(now, entropy))
     }
 }
 
@@ -309,7 +328,7 @@ macro_rules! uuid_text {
         }
     )+};
 }
-uuid_text!(EventId, KeyId, DeliveryId, BatchId, JobId);
+uuid_text!(EventId, KeyId, DeliveryId, BatchId, JobId, SimulationId);
 
 impl fmt::Display for WebhookId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,6 +13,7 @@ pub mod id;
 pub mod input;
 pub mod message;
 pub mod metrics;
+pub mod simulation;
 pub mod trace;
 pub mod webhook;
 

@@ -1,6 +1,7 @@
 //! The envelope of every answer, and the one place where an error becomes an HTTP status.
 
 mod answer;
+mod scheduled;
 
 use axum::{
     Router,
@@ -58,6 +59,9 @@ pub enum ApiError {
     /// The key lacks a scope.
     #[error("the API key lacks the scope {}", .0.name())]
     Forbidden(Scope),
+    /// The key is for live use, and the call is for tests.
+    #[error("the call is for test mode: make it with a key that begins with spk_test_")]
+    TestModeOnly,
     /// There is no such thing, or it is another workspace's.
     #[error("there is no {0} here")]
     NotFound(&'static str),
@@ -124,7 +128,7 @@ impl ApiError {
             },
             Self::Unreadable => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::TestModeOnly => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -144,6 +148,7 @@ impl ApiError {
             Self::Unreadable => "malformed_request",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::TestModeOnly => "test_mode_only",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Encoded(_) => "unsupported_content_encoding",
@@ -236,6 +241,8 @@ pub async fn serve(
     )));
     runtime.layer(telemetry).layer(checks.unwrap_or_default().ending()).run().await
 }
+
+pub use scheduled::serve_and_run;
 
 /// The largest body that a call takes that publishes nothing: 256 KiB, far more than any of them
 /// needs.

@@ -32,8 +32,9 @@ pub use deliveries::{
 pub use error::StoreError;
 pub use events::{CallEvent, EventKey, EventQuery, EventToStore, Events, FannedOut};
 pub use registry::{
-    AllWebhooks, ApiKeys, Bucket, Buckets, Healths, KeyedCalls, OwnType, OwnTypes, PageKey,
-    PublishedTypes, Registry, Revision, RoutingIndex, Subscribers, Webhooks, Workspaces, Written,
+    AllWebhooks, ApiKeys, Bucket, Buckets, Healths, KeyedCalls, OwnType, OwnTypes, PageKey, Place,
+    PlacesPage, PublishedTypes, Registry, Revision, RoutingIndex, Simulations, Subscribers,
+    Webhooks, Workspaces, Written,
 };
 pub use sealed::{KeyRing, NONCE_BYTES, Purpose, SealError};
 

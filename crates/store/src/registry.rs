@@ -16,6 +16,8 @@
 //! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `ordered`, `expiresAt` |
 //! | `publish#<workspace>` | `limit` | `nextFree` (ns), `expiresAt`: the limit of publishing |
 //! | `calls#<workspace>` | `limit` | the same: the limit of the calls of its API keys |
+//! | `simulations#<workspace>` | simulation id | `status`, `asked` (JSON: what is simulated), `samples` (JSON, of own types), `sent`, `startedAt`, `updatedAt`, `place`, `expiresAt` |
+//! | `simulating` | `<workspace>#<0 to 4>` | `simulation` (the id of one that runs), `expiresAt` |
 //!
 //! Confidential values are sealed before they get here, and are read without being opened: see
 //! [`crate::KeyRing`].
@@ -30,6 +32,7 @@ mod keys;
 mod published;
 mod routing;
 mod settings;
+mod simulations;
 mod subscribers;
 mod type_count;
 mod types;
@@ -51,6 +54,7 @@ pub use keys::ApiKeys;
 pub use published::PublishedTypes;
 pub use routing::{PageKey, RoutingIndex, Written};
 pub use settings::Workspaces;
+pub use simulations::{Place, PlacesPage, Simulations};
 pub use subscribers::Subscribers;
 pub use types::{OwnType, OwnTypes};
 pub use webhooks::{AllWebhooks, Revision, Webhooks};
@@ -68,6 +72,7 @@ pub struct Registry {
     pub workspaces: Workspaces,
     pub calls: KeyedCalls,
     pub buckets: Buckets,
+    pub simulations: Simulations,
 }
 
 impl Registry {
@@ -84,7 +89,8 @@ impl Registry {
             published: PublishedTypes { table: table.clone() },
             workspaces: Workspaces { table: table.clone() },
             calls: KeyedCalls { table: table.clone() },
-            buckets: Buckets { table },
+            buckets: Buckets { table: table.clone() },
+            simulations: Simulations { table },
         }
     }
 }

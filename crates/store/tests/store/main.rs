@@ -15,5 +15,6 @@ mod reads;
 mod registry_items;
 mod routing;
 mod runs;
+mod simulations;
 mod table;
 mod types;

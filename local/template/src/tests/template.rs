@@ -60,6 +60,10 @@ fn a_function_may_write_only_items_with_keys_of_its_own() {
     }
     assert!(may(&stack, "types", write, "Registry", "calls#00"));
     assert!(!may(&stack, "types", "dynamodb:PutItem", "Registry", "key#00"));
+    for key in ["simulations#acme~test", "simulating"] {
+        assert!(may(&stack, "simulate", "dynamodb:PutItem", "Registry", key), "{key}");
+    }
+    assert!(!may(&stack, "simulate", "dynamodb:PutItem", "Registry", "key#00"));
     assert!(may(&stack, "setup", "dynamodb:PutItem", "Registry", "key#00"));
     assert!(!may(&stack, "setup", "dynamodb:PutItem", "Registry", "idempotency#acme#00"));
 }
@@ -93,6 +97,8 @@ fn every_function_may_do_its_own_work() {
         ("replay", "dynamodb:Query", "Deliveries"),
         ("replay", "sqs:SendMessage", "DeliveriesQueue"),
         ("replay", "sqs:ReceiveMessage", "ReplayQueue"),
+        ("simulate", "dynamodb:BatchGetItem", "Registry"),
+        ("simulate", "sqs:SendMessage", "EventsQueue"),
         ("setup", "dynamodb:PutItem", "Registry"),
     ] {
         assert!(may(&stack, function, action, id, "workspace#acme"), "{function} {action} {id}");
@@ -120,6 +126,10 @@ fn no_function_may_do_the_work_of_another() {
         ("replay", "dynamodb:PutItem", "Deliveries"),
         ("replay", "dynamodb:Query", "Registry"),
         ("replay", "sqs:ReceiveMessage", "DeliveriesQueue"),
+        ("simulate", "dynamodb:PutItem", "Registry"),
+        ("simulate", "dynamodb:Query", "Registry"),
+        ("simulate", "dynamodb:GetItem", "Events"),
+        ("simulate", "sqs:SendMessage", "DeliveriesQueue"),
         ("setup", "dynamodb:GetItem", "Registry"),
     ] {
         assert!(!may(&stack, function, action, id, "workspace#acme"), "{function} {action} {id}");

@@ -26,6 +26,7 @@ fn bodies() -> Vec<Body> {
         ("publishEvents", json!({ "spektrId": "c-1", "eventType": "alert_created", "data": {} })),
         ("putEventType", json!({})),
         ("sendTest", json!({})),
+        ("startSimulation", json!({ "kind": "trickle" })),
         ("startReplay", json!({ "since": "2026-01-15T09:30:00Z" })),
         ("changeWorkspace", json!({})),
         ("createKey", json!({ "scopes": ["events:read"] })),
