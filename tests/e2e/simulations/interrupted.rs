@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use posthaste_local::binaries;
 use posthaste_tests::{Action, Aim, Api, Posthaste, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -13,6 +14,14 @@ use serde_json::{Value, json};
 use super::in_test_mode;
 
 const EVENTS: usize = 3;
+
+/// A system whose schedule does not come by itself, so that a test knows which call an aim hits.
+async fn played_by_hand() -> Posthaste {
+    let template = binaries::template().unwrap();
+    let (before, schedule) = template.split_once("        EveryMinute:\n").unwrap();
+    let schedule = schedule.replacen("rate(1 minute)", "rate(1 day)", 1);
+    Posthaste::with_template(format!("{before}        EveryMinute:\n{schedule}")).await
+}
 
 fn body() -> Value {
     json!({ "kind": "event", "type": "order.created", "count": EVENTS })
@@ -55,7 +64,7 @@ async fn each_event_arrived(posthaste: &Posthaste, simulations: usize) {
 
 #[tokio::test]
 async fn a_call_that_dies_leaves_a_simulation_that_is_played_or_none() {
-    let posthaste = Posthaste::start().await;
+    let posthaste = played_by_hand().await;
     let test = in_test_mode(&posthaste, "mine", json!({})).await;
     let mut simulations = 0;
     for (operation, skip, is_stored) in [
@@ -81,7 +90,7 @@ async fn a_call_that_dies_leaves_a_simulation_that_is_played_or_none() {
 
 #[tokio::test]
 async fn a_call_whose_own_calls_fail_is_answered_and_played() {
-    let posthaste = Posthaste::start().await;
+    let posthaste = played_by_hand().await;
     let test = in_test_mode(&posthaste, "mine", json!({})).await;
     let mut simulations = 0;
     for (operation, action, times) in [
@@ -104,7 +113,7 @@ async fn a_call_whose_own_calls_fail_is_answered_and_played() {
 
 #[tokio::test]
 async fn a_schedule_that_dies_anywhere_goes_on_with_the_next_minute() {
-    let posthaste = Posthaste::start().await;
+    let posthaste = played_by_hand().await;
     let test = in_test_mode(&posthaste, "mine", json!({})).await;
     for _ in 0..4 {
         let aim = Aim::at("simulate", "sqs:SendMessageBatch", Action::KillBefore);
