@@ -7,7 +7,7 @@ mod fields;
 mod generators;
 mod routes;
 
-use std::{fs, iter, path::Path};
+use std::{collections::HashMap, fs, iter, path::Path};
 
 use posthaste_domain::{
     Invalid, Timestamp,
@@ -15,6 +15,7 @@ use posthaste_domain::{
     delivery::replay::StartReplay,
     endpoint::url::UrlPolicy,
     event::{NewEvent, event_type::EventType, own_type::OwnEventType, sample::SendTest},
+    simulation::StartSimulation,
     webhook::{
         ChangeRequest, Registration, defaults::WorkspaceSettings, profile::Profile,
         rotation::RotateSecret,
@@ -57,6 +58,9 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
             OwnEventType::parse(event_types::OWN, body.as_bytes()).map(|_| ())
         }
         "sendTest" => SendTest::parse(body.as_bytes()).map(|_| ()),
+        "startSimulation" => {
+            StartSimulation::parse(body.as_bytes())?.samples(&HashMap::new()).map(|_| ())
+        }
         "startReplay" => StartReplay::parse(body.as_bytes()).map(|_| ()),
         "changeWorkspace" => WorkspaceSettings::default().changed_by(body.as_bytes()).map(|_| ()),
         "createKey" => NewKey::parse(body.as_bytes()).map(|_| ()),
@@ -142,7 +146,7 @@ fn every_operation_has_what_a_reader_needs() {
     let count = ids.len();
     ids.sort();
     ids.dedup();
-    assert_eq!((ids.len(), count), (28, 28));
+    assert_eq!((ids.len(), count), (32, 32));
     assert_eq!(document["openapi"], "3.1.0");
 }
 

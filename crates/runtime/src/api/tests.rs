@@ -6,6 +6,7 @@ use axum::{
 use posthaste_domain::{
     Timestamp,
     event::{event_type::EventType, own_type},
+    simulation::too_many_running,
 };
 use tower::ServiceExt;
 
@@ -63,6 +64,8 @@ async fn answer_to(
         .route("/large", get(async || ApiError::from(Invalid::too_large(None, "no"))))
         .route("/unauthorized", get(async || ApiError::Unauthorized))
         .route("/forbidden", get(async || ApiError::Forbidden(Scope::KeysManage)))
+        .route("/test-mode", get(async || ApiError::TestModeOnly))
+        .route("/simulations", get(async || ApiError::from(too_many_running())))
         .route("/conflict", get(async || ApiError::Conflict))
         .route("/paused", get(async || ApiError::WebhookDisabled))
         .route("/gone", get(async || ApiError::EventGone))
@@ -108,6 +111,8 @@ async fn every_answer_has_the_envelope() {
         "/large",
         "/unauthorized",
         "/forbidden",
+        "/test-mode",
+        "/simulations",
         "/conflict",
         "/paused",
         "/gone",

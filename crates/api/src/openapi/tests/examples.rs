@@ -18,6 +18,7 @@ use posthaste_domain::{
     },
     id::{EventId, WebhookId},
     input::{self, Asked},
+    simulation::too_many_running,
 };
 use posthaste_runtime::{api::ApiError, limiter::OverLimit};
 
@@ -210,6 +211,8 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         }
         (Sent::Anything, "unauthorized") => ApiError::Unauthorized,
         (Sent::Anything, "malformed_request") => ApiError::Unreadable,
+        (Sent::Anything, "test_mode_only") => ApiError::TestModeOnly,
+        (Sent::Anything, "too_many_simulations") => too_many_running().into(),
         (Sent::Anything, "conflict") => ApiError::Conflict,
         (Sent::Anything, "too_many_event_types") => own_type::too_many(own_type::MAX_TYPES).into(),
         (Sent::Anything, "built_in_event_type") => {
@@ -241,6 +244,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
                 "API key with this id",
                 "delivery with this id",
                 "replay with this id",
+                "simulation with this id",
             ];
             ApiError::NotFound(
                 things.into_iter().find(|thing| refusal.message.contains(thing)).unwrap(),
