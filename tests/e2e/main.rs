@@ -47,6 +47,7 @@ mod schemas;
 mod sealed_urls;
 mod secrets;
 mod send_test;
+mod sent_requests;
 mod simulations;
 mod slack;
 mod spectra;

@@ -77,45 +77,6 @@ async fn a_replay_that_waits_for_its_slot_keeps_its_cause() {
 }
 
 #[tokio::test]
-async fn one_delivery_is_read_with_the_request_as_it_was_sent() {
-    let posthaste = Posthaste::start().await;
-    let (webhook, original) = exhausted(&posthaste, json!({ "retrySchedule": [] })).await;
-    let path = path(&webhook, &original);
-    let mut shown = posthaste.api.ok(Method::GET, &path, Value::Null).await;
-    let request = shown.as_object_mut().unwrap().remove("request").unwrap();
-    assert_eq!(shown, original);
-    let arrived = posthaste.arrived("mine", 1).await.remove(0);
-    assert_eq!(
-        (&request["url"], &request["body"]),
-        (&json!(posthaste.inbox_url("mine")), &json!(arrived.body))
-    );
-    let headers = request["headers"].as_object().unwrap();
-    for (name, value) in headers {
-        assert_eq!(arrived.headers[name], value.as_str().unwrap(), "{name}");
-    }
-    assert!(
-        headers.contains_key("webhook-id")
-            && !headers.keys().any(|name| name.ends_with("signature"))
-    );
-
-    // What the present settings make of the event is not what was sent.
-    let settings = json!({ "profile": "spectra" });
-    posthaste.api.ok(Method::PATCH, &format!("/webhooks/{}", webhook["id"]), settings).await;
-    assert_eq!(posthaste.api.ok(Method::GET, &path, Value::Null).await, original);
-}
-
-#[tokio::test]
-async fn what_shared_a_request_is_shown_without_it() {
-    let posthaste = Posthaste::start().await;
-    let (webhook, original) =
-        exhausted(&posthaste, json!({ "profile": "spektr", "retrySchedule": [] })).await;
-    assert_eq!(
-        posthaste.api.ok(Method::GET, &path(&webhook, &original), Value::Null).await,
-        original
-    );
-}
-
-#[tokio::test]
 async fn what_can_not_be_replayed_is_refused() {
     let posthaste = Posthaste::start().await;
     let (webhook, original) = exhausted(&posthaste, json!({ "retrySchedule": [] })).await;

@@ -5,6 +5,7 @@ use posthaste_domain::{
     delivery::{
         attempt::{Attempt, Encoding, Failure, Status},
         history::{Waits, Why},
+        sent::Missing,
     },
     endpoint::lane::{Lane, Reason},
     event::event_type::EventType,
@@ -62,11 +63,17 @@ pub struct DeliveryAnswer {
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: Timestamp,
     /// The request of the last attempt, only in the answer to one delivery. It is not kept but made
-    /// again, from the stored event and the webhook's settings, without its signatures; it is
-    /// absent where that could differ from what was sent: the event is no longer stored, the
-    /// settings have changed since, or the webhook's format puts several events into a request.
+    /// again, from the stored events and the settings of then, by the present version of Posthaste.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<SentRequest>,
+    /// The reason why the answer to one delivery that was attempted has no `request`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_missing: Option<Missing>,
+    /// The time at which the delivery's webhook was removed; absent as long as there is the
+    /// webhook.
+    #[schema(value_type = Option<String>, format = "date-time", nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_removed_at: Option<Timestamp>,
 }
 
 impl DeliveryAnswer {
@@ -103,6 +110,8 @@ impl DeliveryAnswer {
             created_at: waits.id.time(),
             updated_at: waits.since,
             request: None,
+            request_missing: None,
+            webhook_removed_at: None,
         }
     }
 }
@@ -152,12 +161,21 @@ pub struct WaitingAnswer {
 
 /// A request that was sent to an endpoint.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct SentRequest {
+    /// The number of the attempt that the request was made for, which is the last one.
+    pub attempt: u32,
+    /// The method of the request, which is `POST`.
+    pub method: &'static str,
     /// The URL that the request went to.
     #[schema(format = "uri")]
     pub url: String,
-    /// The headers of the request, with names in lower case and without the signatures.
-    pub headers: BTreeMap<&'static str, String>,
+    /// The headers of the request, with names in lower case. The signatures are left out, and the
+    /// values of the webhook's own headers are `***`.
+    pub headers: BTreeMap<String, String>,
     /// The body of the request.
     pub body: String,
+    /// `base64` where the body is not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_encoding: Option<Encoding>,
 }

@@ -98,7 +98,7 @@ pub struct TestAnswer {
     /// The id of its delivery, which is in the history.
     #[schema(value_type = String, format = "uuid")]
     pub delivery: DeliveryId,
-    /// The id of the sample event. Nothing else is kept of it.
+    /// The id of the sample event, which is not among the published ones.
     #[schema(value_type = String, format = "uuid")]
     pub event_id: EventId,
     /// The type of the sample event.

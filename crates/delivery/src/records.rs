@@ -9,6 +9,7 @@ use posthaste_domain::{
         attempt::{Attempt, Failure},
         made::Made,
         sequence::{AFTERMATH, Carried, MAX_PASSES, Pending, Recorded, Retry, Settled},
+        shared::Packed,
         task::Task,
     },
     id::BatchId,
@@ -73,6 +74,12 @@ struct Recording<'a> {
     give_up_at: Instant,
 }
 
+/// An attempt as it is recorded with one of the deliveries that it was made for.
+struct MadeFor<'a> {
+    attempt: &'a Attempt,
+    shared: Option<Packed>,
+}
+
 /// The reason why deliveries are recorded as skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skipped {
@@ -126,9 +133,14 @@ impl Courier {
         let records =
             stream::iter(carried.deliveries.iter().enumerate()).map(async |(place, pending)| {
                 let attempt = answer.attempt.kept_with(place);
+                let packed = answer.shared.as_ref();
+                let made = MadeFor {
+                    attempt: &attempt,
+                    shared: packed.map(|packed| packed.kept_with(webhook.key.id, pending.id)),
+                };
                 let plan =
                     |pending: &Pending| carried.plan_for(pending, &attempt, wait, &schedule, now);
-                self.record(pending, &attempt, plan, &recording).await
+                self.record(pending, made, plan, &recording).await
             });
         let recorded: Vec<Recorded> = records.buffered(CONCURRENT_WRITES).collect().await;
         let batch = carried.batch;
@@ -166,7 +178,7 @@ impl Courier {
         }
         let on =
             SendOn { batch, recorded: true, passes: how.passes, faults: 0, delay: HAND_ON_FOR };
-        let made = Made::new(how.attempt_id, &answer.attempt, answer.asked);
+        let made = Made::new(how.attempt_id, &answer.attempt, answer.asked, answer.shared.clone());
         let task = Task { made: Some(made), ..task(webhook, unrecorded, on) };
         tracing::warn!(
             deliveries = unrecorded.len(),
@@ -180,10 +192,11 @@ impl Courier {
     async fn record(
         &self,
         pending: &Pending,
-        attempt: &Attempt,
+        made: MadeFor<'_>,
         plan: impl Fn(&Pending) -> Option<Retry>,
         recording: &Recording<'_>,
     ) -> Recorded {
+        let MadeFor { attempt, shared } = made;
         let Recording { webhook, attempt_id, now, give_up_at } = *recording;
         let mut pause = FIRST_WAIT;
         let mut known = pending.clone();
@@ -191,7 +204,8 @@ impl Courier {
             let retry = plan(&known);
             let count =
                 if attempt.is_halving() { &mut known.halvings } else { &mut known.attempts };
-            let new = NewAttempt { attempt, id: attempt_id, known: *count, retry };
+            let shared = shared.as_ref();
+            let new = NewAttempt { attempt, id: attempt_id, known: *count, retry, shared };
             let recording =
                 self.deliveries.records.record_attempt(self.subject(pending, webhook), new, now);
             match tokio::time::timeout_at(give_up_at, recording).await {

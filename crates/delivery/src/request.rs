@@ -10,12 +10,13 @@ use posthaste_domain::{
         made::Made,
         request::WebhookRequest,
         sequence::{Carried, Sequence},
+        shared::Packed,
     },
     endpoint::lane,
     trace::SpanId,
     webhook::Webhook,
 };
-use posthaste_runtime::{clock, random};
+use posthaste_runtime::clock;
 use posthaste_sender::{Outcome, Request, code};
 use tracing::field::display;
 
@@ -41,12 +42,18 @@ pub struct Answer {
     pub attempt: Attempt,
     /// The time for which the endpoint asked to be left alone.
     pub asked: Option<Duration>,
+    /// The deliveries of the request, if they shared it.
+    pub shared: Option<Packed>,
 }
 
 impl Answer {
     /// Takes back the result of an attempt from the message that carries it.
     pub fn of(made: Made) -> Self {
-        Self { attempt: made.attempt, asked: made.asked_seconds.map(Duration::from_secs) }
+        Self {
+            attempt: made.attempt,
+            asked: made.asked_seconds.map(Duration::from_secs),
+            shared: made.shared,
+        }
     }
 
     /// The sign of load that the answer gives to the webhook's turn.
@@ -76,11 +83,10 @@ impl Courier {
         let Upcoming { deliveries, batch } = sequence.upcoming();
         let due: Vec<_> =
             deliveries.iter().map(|pending| (pending.id, pending.event.as_ref())).collect();
-        let written = random::bytes().map_err(anyhow::Error::from).and_then(|entropy| {
-            let (webhook, secrets) = (&client.webhook, &client.credentials.secrets);
-            Ok(WebhookRequest::new(webhook, secrets, &due, batch, (began, SpanId::new(entropy)))?)
-        });
-        match written {
+        let (first, _) = due.first()?;
+        let (webhook, secrets) = (&client.webhook, &client.credentials.secrets);
+        let step = (began, SpanId::of_attempt(*first, began));
+        match WebhookRequest::new(webhook, secrets, &due, batch, step) {
             Ok(request) => {
                 let carried = sequence.carry(request.delivery_count, request.batch);
                 Some((request, carried))
@@ -133,18 +139,22 @@ impl Courier {
 /// Describes how a request ended as an attempt.
 fn answer_of(client: &Client, carried: &Carried, outcome: Outcome, began: Timestamp) -> Answer {
     let Outcome { duration, result } = outcome;
+    let webhook = &client.webhook;
+    let deliveries = carried.deliveries.iter().map(|pending| (pending.id, pending.event.as_ref()));
+    let shared = Packed::of(webhook.key.id, carried.batch, deliveries);
     match result {
         Ok(response) => {
-            let (webhook, url) = (&client.webhook, &client.credentials.url);
+            let url = &client.credentials.url;
             let retry_after = response.retry_after.as_deref();
             let asked = asked_wait(webhook, response.status, retry_after, clock::now());
             let attempt =
                 Attempt::answered(webhook, url, began, duration, response.status, &response.body);
-            Answer { attempt: attempt.with_events(carried.deliveries.len()), asked }
+            Answer { attempt: attempt.with_events(carried.deliveries.len()), asked, shared }
         }
         Err(error) => {
             let failure = Failure { code: error.code.to_owned(), message: error.message };
-            Answer { attempt: Attempt::unanswered(began, duration, failure), asked: None }
+            let attempt = Attempt::unanswered(webhook, began, duration, failure);
+            Answer { attempt, asked: None, shared }
         }
     }
 }

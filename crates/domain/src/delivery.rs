@@ -13,6 +13,8 @@ pub mod parked;
 pub mod release;
 pub mod replay;
 pub mod request;
+pub mod sent;
 pub mod sequence;
+pub mod shared;
 pub mod signature;
 pub mod task;

@@ -321,6 +321,16 @@ macro_rules! uuid_text {
         }
 
         impl $id {
+            /// Takes back an id that was written with [`Self::to_bytes`].
+            pub const fn of_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
+            /// The 16 bytes of the id.
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0.into_bytes()
+            }
+
             /// The last byte of the id, which is evenly distributed, for choosing a shard.
             pub fn spread(&self) -> u8 {
                 self.0.as_bytes()[15]

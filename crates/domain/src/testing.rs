@@ -36,6 +36,7 @@ pub fn webhook(registration: Value) -> Webhook {
         created_at: Timestamp::from_second(1_690_000_000).unwrap(),
         updated_at: Timestamp::from_second(1_690_000_000).unwrap(),
         health: Health::default(),
+        revision: 1,
     }
 }
 

@@ -8,9 +8,11 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
-use crate::id::EventId;
+use crate::id::{DeliveryId, EventId};
 
 /// The name of the header of a publishing call, of the attribute of a message of the events queue,
 /// and of the header of every request to a webhook.
@@ -46,6 +48,17 @@ impl SpanId {
             0 => Self(1),
             id => Self(id),
         }
+    }
+
+    /// Derives the id of the attempt that begins at this time, whose request has this delivery
+    /// first. So the request can be made again, to be shown.
+    pub fn of_attempt(first: DeliveryId, began: Timestamp) -> Self {
+        let mut hash = Sha256::new_with_prefix(b"span");
+        hash.update(first.to_bytes());
+        hash.update(began.as_nanosecond().to_be_bytes());
+        let mut id = [0; 8];
+        id.copy_from_slice(&hash.finalize()[..8]);
+        Self::new(id)
     }
 }
 

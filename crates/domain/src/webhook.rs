@@ -61,6 +61,8 @@ pub struct Webhook {
     pub updated_at: Timestamp,
     /// The health of the webhook's endpoint: how it has been doing.
     pub health: Health,
+    /// The number of what its owner has set. Each change raises it.
+    pub revision: u64,
 }
 
 /// The parts of a webhook that are stored sealed, opened: only whoever makes its requests has them.

@@ -2,7 +2,7 @@
 //!
 //! | pk | sk | attributes |
 //! |---|---|---|
-//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `bytes` (of the event's data), `updatedAt`, `expiresAt`; `halvings`, where a request was too large and was divided; `cause`, where it is not "published"; while a retry is to come `notBefore` and `batch`; where the version before has parked it `dueAt` and `dueShard`; where it was active late `activeIn` and `activeAs` |
+//! | `<workspace>#<webhook id>#<shard>` | delivery id | `eventId`, `eventType`, `status`, `attemptCount`, `attempts` (a list of JSON), `httpStatus`, `responseBody`, `error` (JSON), `lastAttempt`, `bytes` (of the event's data), `updatedAt`, `expiresAt`; `halvings`, where a request was too large and was divided; `cause`, where it is not "published"; `shared` (binary), where the last attempt had several deliveries: [`posthaste_domain::delivery::shared`]; `event` (JSON) of a test; while a retry is to come `notBefore` and `batch`; where the version before has parked it `dueAt` and `dueShard`; where it was active late `activeIn` and `activeAs` |
 //! | `#due#<0 to 63>` | `<due, ms>#<workspace>#<webhook id>#<delivery or batch id>`, of one delivery of a batch with `#<delivery id>` | `task` (JSON, by reference), `expiresAt` |
 //! | `#hold#<workspace>#<webhook id>#<SHA-256 of the context id>` | `hold#<event id>`, and for the end of a long run `last#<event id>` | `deliveryId`, `bytes`, `dueAt` (the deadline), `dueShard`, `activeIn`, `activeAs`, `expiresAt` |
 //! | the same | `ended` | `expiresAt` |

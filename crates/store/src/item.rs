@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
 };
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use posthaste_domain::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -34,6 +34,10 @@ pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
 
 pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
+}
+
+pub(crate) fn bytes(value: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
@@ -98,6 +102,12 @@ impl Item {
     pub(crate) fn flag(&self, attribute: &'static str) -> Result<bool, StoreError> {
         let flag = self.get(attribute).and_then(|value| value.as_bool().ok());
         flag.copied().ok_or_else(|| self.corrupt(attribute))
+    }
+
+    /// A binary attribute.
+    pub(crate) fn bytes(&self, attribute: &'static str) -> Result<Vec<u8>, StoreError> {
+        let value = self.get(attribute).and_then(|value| value.as_b().ok());
+        value.map(|blob| blob.as_ref().to_vec()).ok_or_else(|| self.corrupt(attribute))
     }
 
     /// A text attribute that holds JSON.

@@ -4,6 +4,7 @@
 //! | pk | sk | attributes |
 //! |---|---|---|
 //! | `workspace#<name>` | `webhook#<id, 20 digits>` | `settings` (JSON), `secrets` and `headers` (JSON of sealed values), `createdAt`, `updatedAt`, `revision`; its health: `failingSince`, `lastSuccessAt`, `lastFailureAt`, `failures`, `announced`, `disabledAt`, `disabledReason` |
+//! | `revision#<workspace>#<webhook id>` | revision, 20 digits, or `removed` | what the webhook was then: `settings`, `headers` (JSON of names without values), `createdAt`, `updatedAt`, `revision`, `expiresAt`; of a removed one `removedAt` |
 //! | `routing#<workspace>` | `root` | `root` (JSON of [`posthaste_domain::fanout::routing::Root`]), `revision` |
 //! | `routing#<workspace>#<hash>` | `page` | `page` (JSON of a [`posthaste_domain::fanout::routing::Page`]) |
 //! | `workspace#<name>` | `key#<id>` | `info` (JSON), `hash` |
@@ -22,14 +23,15 @@
 //! Confidential values are sealed before they get here, and are read without being opened: see
 //! [`crate::KeyRing`].
 //!
-//! A webhook and what the routing index says of it are written in one transaction. A key is two
-//! items, written and deleted in one transaction.
+//! A webhook, what the routing index says of it and what it was before are written in one
+//! transaction. A key is two items, written and deleted in one transaction.
 
 mod buckets;
 mod health;
 mod idempotency;
 mod keys;
 mod published;
+mod revisions;
 mod routing;
 mod settings;
 mod simulations;
@@ -52,18 +54,20 @@ pub use health::Healths;
 pub use idempotency::KeyedCalls;
 pub use keys::ApiKeys;
 pub use published::PublishedTypes;
+pub use revisions::{RemovedWebhook, Replaced, Revisions};
 pub use routing::{PageKey, RoutingIndex, Written};
 pub use settings::Workspaces;
 pub use simulations::{Place, PlacesPage, Simulations};
 pub use subscribers::Subscribers;
 pub use types::{OwnType, OwnTypes};
-pub use webhooks::{AllWebhooks, Revision, Webhooks};
+pub use webhooks::{AllWebhooks, Webhooks};
 
 /// The Registry table, by what is in it.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "each is explained at its type")]
 pub struct Registry {
     pub webhooks: Webhooks,
+    pub revisions: Revisions,
     pub health: Healths,
     pub routing: RoutingIndex,
     pub keys: ApiKeys,
@@ -82,6 +86,7 @@ impl Registry {
         let routing = RoutingIndex { table: table.clone() };
         Self {
             webhooks: Webhooks { table: table.clone(), routing: routing.clone() },
+            revisions: Revisions { table: table.clone() },
             health: Healths { table: table.clone() },
             routing,
             keys: ApiKeys { table: table.clone() },

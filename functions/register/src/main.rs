@@ -11,6 +11,7 @@ mod path;
 mod reckoner;
 mod replay;
 mod send_test;
+mod sent;
 mod webhooks;
 mod workspace;
 

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use posthaste_domain::{
+    Timestamp,
     id::{DeliveryId, EventId, JobId, KeyId, WebhookId},
     webhook::{Webhook, key::WebhookKey},
 };
@@ -15,7 +16,7 @@ use posthaste_runtime::{
     api::ApiError,
     auth::{Allowed, scope::WebhooksManage},
 };
-use posthaste_store::Registry;
+use posthaste_store::{Registry, RemovedWebhook};
 
 use crate::Shared;
 
@@ -84,11 +85,29 @@ impl FromRequestParts<Shared> for NamedWebhook {
     }
 }
 
+/// A webhook whose history can be read.
+pub(crate) struct KnownWebhook {
+    /// The webhook as it is now. A removed one is as it was then, without secrets and without the
+    /// values of its headers.
+    pub(crate) webhook: Webhook,
+    /// The time at which it was removed; none as long as it is there.
+    pub(crate) removed_at: Option<Timestamp>,
+}
+
 impl NamedWebhook {
+    /// Reads the webhook, or what is kept of it if it was removed.
+    pub(crate) async fn known(&self, registry: &Registry) -> Result<KnownWebhook, ApiError> {
+        if let Some(webhook) = registry.webhooks.get(&self.0).await? {
+            return Ok(KnownWebhook { webhook, removed_at: None });
+        }
+        let RemovedWebhook { webhook, removed_at } =
+            registry.revisions.removed(&self.0).await?.ok_or(WebhookId::MISSING)?;
+        Ok(KnownWebhook { webhook, removed_at: Some(removed_at) })
+    }
+
     /// Reads the webhook. Whatever can be refused without a read comes first: the caller's scope,
     /// the rest of the path, the query and the body.
     pub(crate) async fn read(&self, registry: &Registry) -> Result<Webhook, ApiError> {
-        let found = registry.webhooks.get(&self.0).await?;
-        found.map(|(webhook, _)| webhook).ok_or(WebhookId::MISSING)
+        registry.webhooks.get(&self.0).await?.ok_or(WebhookId::MISSING)
     }
 }

@@ -27,7 +27,7 @@ use posthaste_store::{Deliveries, Events, Registry};
 use crate::{
     deliveries::{self, Found},
     events,
-    path::{InPath, Named, NamedWebhook},
+    path::{InPath, KnownWebhook, Named, NamedWebhook},
     send_test::Tester,
 };
 
@@ -98,9 +98,11 @@ pub(crate) async fn show(
     State(deliveries): State<Deliveries>,
     State(queues): State<Queues>,
 ) -> Result<Response, ApiError> {
-    let webhook = named.read(&registry).await?;
+    let KnownWebhook { webhook, removed_at } = named.known(&registry).await?;
     let job = deliveries.jobs.get(&webhook.key, id).await?.ok_or(JobId::MISSING)?;
-    revive(&deliveries, &queues, &webhook, &job, clock::now()).await?;
+    if removed_at.is_none() {
+        revive(&deliveries, &queues, &webhook, &job, clock::now()).await?;
+    }
     Ok(success(StatusCode::OK, JobAnswer::of(job)))
 }
 

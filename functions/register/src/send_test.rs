@@ -64,7 +64,8 @@ pub(crate) async fn send(
         cause: CauseKind::Test,
         retention,
     };
-    let new = NewAttempt { attempt: &attempt, id: &delivery.to_string(), known: 0, retry: None };
+    let id = delivery.to_string();
+    let new = NewAttempt { attempt: &attempt, id: &id, known: 0, retry: None, shared: None };
     deliveries.records.record_attempt(subject, new, clock::now()).await?;
     tracing::info!(
         delivery.id = %delivery,
@@ -139,8 +140,8 @@ async fn attempt(
     delivery: DeliveryId,
     event: &Event,
 ) -> Result<Attempt, ApiError> {
-    let span = SpanId::new(random::bytes()?);
     let began = clock::now();
+    let span = SpanId::of_attempt(delivery, began);
     let request = WebhookRequest::new(
         webhook,
         &credentials.secrets,
@@ -169,7 +170,7 @@ async fn attempt(
         Err(error) => {
             tracing::info!(error.code = error.code, error.detail = %error.detail, "no answer");
             let failure = Failure { code: error.code.to_owned(), message: error.message };
-            Attempt::unanswered(began, duration, failure)
+            Attempt::unanswered(webhook, began, duration, failure)
         }
     })
 }

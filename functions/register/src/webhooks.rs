@@ -12,7 +12,6 @@ use posthaste_domain::{
         lane::Lane,
         url::{StoredUrl, UrlPolicy},
     },
-    fanout::subscription::Subscription,
     id::WebhookId,
     input::Page,
     webhook::{
@@ -32,11 +31,12 @@ use posthaste_runtime::{
     query::Query,
     random,
 };
-use posthaste_store::{Deliveries, Registry, Written};
+use posthaste_store::{Deliveries, Registry, Replaced, Written};
 
 use crate::{
     nudge::Turns,
     path::{InPath, NamedWebhook},
+    send_test::Tester,
 };
 
 /// The number of times that a change is tried again when another call changed the webhook in
@@ -91,6 +91,7 @@ pub(crate) async fn create(
         created_at: now,
         updated_at: now,
         health: Health::default(),
+        revision: 1,
     };
     match registry.webhooks.insert(&webhook, rules.most).await? {
         Written::Done => {}
@@ -142,6 +143,7 @@ pub(crate) async fn change(
     State(deliveries): State<Deliveries>,
     State(turns): State<Turns>,
     State(rules): State<Rules>,
+    State(Tester { retention, .. }): State<Tester>,
     State(keys): State<Keys>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -150,8 +152,8 @@ pub(crate) async fn change(
     let profile = own.default_profile.unwrap_or(rules.default_profile);
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
-        let was = Subscription::of(&webhook);
+        let webhook = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
+        let was = webhook.clone();
         let Change { mut settings, headers, enables } =
             request.applied_to(&webhook.settings, profile)?;
         let old = Some(&webhook.settings);
@@ -173,9 +175,11 @@ pub(crate) async fn change(
         // after it was disabled.
         let afresh = moved || (enables && webhook.health != Health::default());
         let health = if afresh { Health::default() } else { webhook.health };
-        let changed = Webhook { settings, headers, updated_at: clock::now(), health, ..webhook };
+        let at = clock::now();
+        let changed = Webhook { settings, headers, updated_at: at, health, ..webhook };
         let changed = resealed(&keys, changed).await;
-        match registry.webhooks.change(&changed, revision, &was, afresh).await? {
+        let was = Replaced { webhook: &was, at, retention };
+        match registry.webhooks.change(&changed, was, afresh).await? {
             Written::Done => {
                 let lane = turns.nudge(&key).await;
                 let shown = shown(&keys, changed).await;
@@ -194,6 +198,7 @@ pub(crate) async fn rotate(
     NamedWebhook(key): NamedWebhook,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
+    State(Tester { retention, .. }): State<Tester>,
     State(keys): State<Keys>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -203,7 +208,8 @@ pub(crate) async fn rotate(
     let lane = deliveries.lanes.get(&key).await?;
     let mut sealed = None;
     for _ in 0..CHANGE_TRIES {
-        let (webhook, revision) = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
+        let webhook = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
+        let was = webhook.clone();
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
@@ -215,10 +221,8 @@ pub(crate) async fn rotate(
         };
         let secrets = webhook.secrets.clone().rotate(new, clock::now(), overlap)?;
         let rotated = resealed(&keys, Webhook { secrets, ..webhook }).await;
-        let subscription = Subscription::of(&rotated);
-        if let Written::Done =
-            registry.webhooks.change(&rotated, revision, &subscription, false).await?
-        {
+        let was = Replaced { webhook: &was, at: clock::now(), retention };
+        if let Written::Done = registry.webhooks.change(&rotated, was, false).await? {
             tracing::info!("rotated a secret");
             return Ok(with_secret(&shown(&keys, rotated).await, &lane, &secret));
         }
@@ -236,8 +240,9 @@ pub(crate) async fn remove(
     NamedWebhook(key): NamedWebhook,
     State(registry): State<Registry>,
     State(turns): State<Turns>,
+    State(Tester { retention, .. }): State<Tester>,
 ) -> Result<Response, ApiError> {
-    if let Written::Stale = registry.webhooks.delete(&key).await? {
+    if let Written::Stale = registry.webhooks.delete(&key, clock::now(), retention).await? {
         return Err(WebhookId::MISSING);
     }
     turns.nudge(&key).await;

@@ -103,6 +103,8 @@ mod tests {
             http_status: None,
             response_body: None,
             error: None,
+            shared: None,
+            event: None,
             bytes: 0,
             updated_at: now(),
             late_place: None,

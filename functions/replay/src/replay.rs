@@ -179,8 +179,7 @@ impl Replay {
         again: bool,
         by: &str,
     ) -> anyhow::Result<Option<Advanced>> {
-        let webhook =
-            self.registry.webhooks.get(&message.webhook).await?.map(|(webhook, _)| webhook);
+        let webhook = self.registry.webhooks.get(&message.webhook).await?;
         let webhook: Webhook = match webhook {
             Some(webhook) if webhook.is_enabled() => webhook,
             Some(_) => {

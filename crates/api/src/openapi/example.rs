@@ -138,6 +138,7 @@ pub(crate) fn webhook(id: u64, registration: &Value) -> Option<Webhook> {
         headers,
         created_at: NOW,
         updated_at: NOW,
+        revision: 1,
         health: Health::default(),
     })
 }

@@ -197,12 +197,15 @@ fn delivery() -> Option<Value> {
     let webhook = example::webhook(42, &example::spectra())?;
     let event = order()?;
     let request =
-        WebhookRequest::unsigned(&webhook, &[(delivery.id, &event)], None, delivery.updated_at)
-            .ok()?;
+        WebhookRequest::sent(&webhook, &[(delivery.id, &event)], None, delivery.updated_at).ok()?;
+    let headers = request.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
     let request = SentRequest {
+        attempt: delivery.attempt_count,
+        method: "POST",
         url: webhook.settings.url.text(),
-        headers: request.headers.into_iter().collect(),
+        headers: headers.collect(),
         body: String::from_utf8(request.body).ok()?,
+        body_encoding: None,
     };
     shown(DeliveryAnswer { request: Some(request), ..delivery })
 }

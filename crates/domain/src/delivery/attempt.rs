@@ -15,7 +15,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +30,11 @@ use crate::{
     },
 };
 
+mod body;
 mod echo;
+
+pub use body::Encoding;
+use body::written;
 
 /// The most bytes of an answer's body that are kept of the last attempt, if that failed.
 pub const MAX_KEPT_BODY_BYTES: usize = 16 * 1024;
@@ -113,15 +116,6 @@ pub struct Failure {
     pub message: String,
 }
 
-/// The encoding of a body that is not text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum Encoding {
-    /// Base64 with padding (RFC 4648, section 4).
-    Base64,
-}
-
 /// One HTTP request that was made for a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -145,6 +139,11 @@ pub struct Attempt {
     /// The reason why the attempt failed; null when it succeeded.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub error: Option<Failure>,
+    /// The revision of the webhook's settings that the request was made with. It says how the
+    /// request is made again to be shown, and no answer has it.
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 impl Attempt {
@@ -168,12 +167,18 @@ impl Attempt {
             response_body: Some(body),
             response_body_encoding: encoding,
             error,
+            revision: Some(webhook.revision),
         };
         if attempt.succeeded() { attempt.abridged() } else { attempt }
     }
 
     /// Describes an attempt that got no answer.
-    pub fn unanswered(at: Timestamp, duration: Duration, error: Failure) -> Self {
+    pub fn unanswered(
+        webhook: &Webhook,
+        at: Timestamp,
+        duration: Duration,
+        error: Failure,
+    ) -> Self {
         Self {
             at,
             duration_ms: milliseconds(duration),
@@ -181,12 +186,19 @@ impl Attempt {
             response_body: None,
             response_body_encoding: None,
             error: Some(error),
+            revision: Some(webhook.revision),
         }
     }
 
     /// Tells whether the endpoint has the event.
     pub fn succeeded(&self) -> bool {
         self.error.is_none()
+    }
+
+    /// The attempt without what no answer has.
+    #[must_use]
+    pub fn answer(self) -> Self {
+        Self { revision: None, ..self }
     }
 
     /// Cuts the body to [`MAX_ATTEMPT_BODY_BYTES`].
@@ -208,28 +220,6 @@ impl Attempt {
         }
         cut
     }
-}
-
-/// Writes a body as text if it is some, else in base64. A character that was cut off at the end is
-/// left out.
-fn written(body: &[u8]) -> (String, Option<Encoding>) {
-    let text = match std::str::from_utf8(body) {
-        Ok(text) => Some(text),
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&body[..error.valid_up_to()]).ok()
-        }
-        Err(_) => None,
-    };
-    match text {
-        Some(text) if !text.chars().any(is_binary) => (text.to_owned(), None),
-        _ => (STANDARD.encode(body), Some(Encoding::Base64)),
-    }
-}
-
-/// Tells whether a character makes a body binary. As JSON each of these would take six times its
-/// size.
-fn is_binary(char: char) -> bool {
-    char.is_control() && !matches!(char, '\n' | '\r' | '\t')
 }
 
 fn refusal(webhook: &Webhook, http_status: u16) -> Failure {

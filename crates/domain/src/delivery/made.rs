@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::attempt::{Attempt, Progress, Status};
+use crate::delivery::{
+    attempt::{Attempt, Progress, Status},
+    shared::Packed,
+};
 
 /// The result of an attempt, as the message carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,15 +23,24 @@ pub struct Made {
     /// The wait in seconds that the endpoint asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_seconds: Option<u64>,
+    /// All deliveries of the request, if they shared it: some may be recorded already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Packed>,
 }
 
 impl Made {
     /// Sums an attempt up for the message.
-    pub fn new(id: &str, attempt: &Attempt, asked: Option<Duration>) -> Self {
+    pub fn new(
+        id: &str,
+        attempt: &Attempt,
+        asked: Option<Duration>,
+        shared: Option<Packed>,
+    ) -> Self {
         Self {
             id: id.to_owned(),
             attempt: attempt.abridged(),
             asked_seconds: asked.map(|asked| asked.as_secs()),
+            shared,
         }
     }
 
@@ -63,7 +75,7 @@ mod tests {
             http_status,
             body.as_bytes(),
         );
-        Made::new("a7f1/0/1", &attempt, Some(Duration::from_secs(60)))
+        Made::new("a7f1/0/1", &attempt, Some(Duration::from_secs(60)), None)
     }
 
     #[test]

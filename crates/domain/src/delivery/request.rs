@@ -57,11 +57,7 @@ impl WebhookRequest {
         (now, span): (Timestamp, SpanId),
     ) -> serde_json::Result<Self> {
         let (mut request, id) = Self::write(webhook, deliveries, batch, now)?;
-        request.traceparent =
-            deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
-        request.headers.extend(
-            request.traceparent.map(|traceparent| (trace::HEADER, traceparent.to_string())),
-        );
+        request.join_trace(deliveries, span);
         let signature =
             signature::standard(secrets.signing(now), &id, now.as_second(), &request.body);
         let signer = match webhook.settings.rotation_signature() {
@@ -98,6 +94,29 @@ impl WebhookRequest {
         request.headers.extend(traceparent);
         request.headers.extend(SIGNATURE_HEADERS.map(|name| (name, MASK.to_owned())));
         Ok(request)
+    }
+
+    /// Writes the request of an attempt again, as it was sent at this time, but for its signatures.
+    /// The webhook has the settings of then, and the deliveries are those that were in it.
+    pub fn sent(
+        webhook: &Webhook,
+        deliveries: &[(DeliveryId, &Event)],
+        batch: Option<BatchId>,
+        at: Timestamp,
+    ) -> serde_json::Result<Self> {
+        let mut request = Self::unsigned(webhook, deliveries, batch, at)?;
+        if let Some((first, _)) = deliveries.first() {
+            request.join_trace(deliveries, SpanId::of_attempt(*first, at));
+        }
+        Ok(request)
+    }
+
+    /// Makes the request a step in the trace of its first event.
+    fn join_trace(&mut self, deliveries: &[(DeliveryId, &Event)], span: SpanId) {
+        self.traceparent =
+            deliveries.first().map(|(_, event)| TraceParent { trace: event.trace(), span });
+        let header = self.traceparent.map(|traceparent| (trace::HEADER, traceparent.to_string()));
+        self.headers.extend(header);
     }
 
     /// Joins our headers and the owner's. If a webhook was registered with a `traceparent` of its

@@ -217,6 +217,7 @@ mod tests {
     use super::*;
     use crate::{
         access::workspace::Workspace,
+        delivery::{format::MAX_EVENTS, shared::Packed},
         id::{Cause, WebhookId},
         testing::webhook_key,
     };
@@ -293,6 +294,10 @@ mod tests {
         let webhook = crate::testing::webhook(serde_json::json!({}));
         let body = r#"{"error":"\\""}"#.repeat(100);
         let began = jiff::Timestamp::UNIX_EPOCH;
+        let event = event("{}");
+        let id = DeliveryId::derive(event.id, webhook.key.id, Cause::Replayed([7; 16]));
+        let shared = std::iter::repeat_n((id, &event), MAX_EVENTS);
+        let shared = Packed::of(webhook.key.id, BatchId::derive(&[id]), shared);
         let attempt = crate::delivery::attempt::Attempt::answered(
             &webhook,
             &crate::testing::url("https://example.com/"),
@@ -301,9 +306,8 @@ mod tests {
             500,
             body.as_bytes(),
         );
-        let made = Made::new("8476a536-e9f4-11e8-9739-2dfe598c3fcd/9/100", &attempt, None);
-        let event = event("{}");
-        let due = Due::of(DeliveryId::derive(event.id, webhook.key.id, Cause::Published), &event);
+        let made = Made::new("8476a536-e9f4-11e8-9739-2dfe598c3fcd/9/100", &attempt, None, shared);
+        let due = Due::of(id, &event);
         let task = Task { made: Some(made), ..Task::new(&webhook.key, vec![due; MAX_DELIVERIES]) };
         let message = task.message().unwrap();
         assert!(message.len() <= MAX_TASK_BYTES, "{}", message.len());

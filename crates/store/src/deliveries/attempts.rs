@@ -39,8 +39,7 @@ pub(super) fn refused(old: &Item, new: NewAttempt<'_>) -> Result<Refused, StoreE
     Ok(Refused::Full(attempts[first..].to_vec()))
 }
 
-/// Two attempts of a delivery hardly begin in the same nanosecond and take equally long.
 fn is_same(kept: &AttributeValue, attempt: &Attempt) -> bool {
     let kept = kept.as_s().ok().and_then(|json| serde_json::from_str::<Attempt>(json).ok());
-    kept.is_some_and(|kept| kept.at == attempt.at && kept.duration_ms == attempt.duration_ms)
+    kept.is_some_and(|kept| kept.is_that_of(attempt))
 }

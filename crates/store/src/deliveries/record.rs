@@ -1,7 +1,10 @@
 use posthaste_domain::{
     Timestamp,
-    delivery::attempt::{Attempt, Failure, Progress, Status},
-    event::event_type::EventType,
+    delivery::{
+        attempt::{Attempt, Failure, Progress, Status},
+        shared::Packed,
+    },
+    event::{Event, event_type::EventType},
     id::{BatchId, CauseKind, DeliveryId, EventId, WebhookId},
 };
 
@@ -15,7 +18,7 @@ use crate::{
 };
 
 /// The record of a delivery.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct DeliveryRecord {
     /// Its id.
     pub id: DeliveryId,
@@ -39,6 +42,10 @@ pub struct DeliveryRecord {
     pub response_body: Option<String>,
     /// The reason that it is not delivered, or not yet.
     pub error: Option<Failure>,
+    /// The request that its last attempt shared with other deliveries.
+    pub shared: Option<Packed>,
+    /// Its event, if it is a test: that of others is stored by itself.
+    pub event: Option<Event>,
     /// The size of its event; 0 where nobody knows it.
     pub bytes: u64,
     /// The time of the record's last change.
@@ -65,14 +72,16 @@ impl DeliveryRecord {
                 .map_err(|_| item.corrupt("eventType"))?,
             cause: cause(item)?,
             status: status(item)?,
-            attempts,
             attempt_count: counted(item, ATTEMPTS)?.saturating_add(counted(item, HALVINGS)?),
             http_status: item.optional("httpStatus", Item::number)?,
             response_body: longer_body.or(last_body),
             error: item.optional("error", Item::json)?,
+            shared: shared(item, attempts.last())?,
+            event: item.optional("event", Item::json)?,
             bytes: bytes(item)?,
             updated_at: item.parsed("updatedAt")?,
             late_place: item.optional(PLACE, Item::parsed)?,
+            attempts,
         })
     }
 
@@ -80,6 +89,15 @@ impl DeliveryRecord {
     pub fn place(&self) -> DeliveryId {
         self.late_place.unwrap_or(self.id)
     }
+}
+
+/// The request that the last attempt shared. A version before, whose attempts name no revision,
+/// leaves what an earlier attempt shared behind.
+fn shared(item: &Item, last: Option<&Attempt>) -> Result<Option<Packed>, StoreError> {
+    if last.is_none_or(|last| last.revision.is_none()) {
+        return Ok(None);
+    }
+    Ok(item.optional("shared", Item::bytes)?.map(Packed::stored))
 }
 
 /// Reads the cause. That of most deliveries is not written down.

@@ -18,6 +18,7 @@ use posthaste_domain::{
     delivery::{
         attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Progress, Status},
         sequence::{Recorded, Retry},
+        shared::Packed,
     },
     event::Event,
     id::{CauseKind, DeliveryId, WebhookId},
@@ -32,7 +33,7 @@ use super::{
 use crate::{
     StoreError,
     batch::{self, Found, Reading},
-    item::{EXPIRES_AT, Item, json, key, number, or_null, text},
+    item::{EXPIRES_AT, Item, bytes, json, key, number, or_null, text},
     table::{Outcome, Table},
     write::{Condition, Update},
 };
@@ -44,6 +45,9 @@ pub(super) const SHARDS: u8 = 8;
 pub(super) const ATTEMPTS: &str = "attemptCount";
 /// The attribute that counts the attempts that divided their request.
 pub(super) const HALVINGS: &str = "halvings";
+
+/// The most bytes of a test's event that its record keeps.
+const MAX_TEST_BYTES: usize = 72 * 1024;
 
 /// A record is kept for so long beyond the time of its retry.
 const RETRY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -82,6 +86,8 @@ pub struct NewAttempt<'a> {
     pub known: u32,
     /// The retry that follows the attempt; none where there is none, or nobody knows yet.
     pub retry: Option<Retry>,
+    /// The request that the delivery shared with others, as its record keeps it.
+    pub shared: Option<&'a Packed>,
 }
 
 impl NewAttempt<'_> {
@@ -204,7 +210,7 @@ fn attempt_update(
     kept: Option<Vec<AttributeValue>>,
     now: Timestamp,
 ) -> Result<Update, StoreError> {
-    let NewAttempt { attempt, id, known, retry } = new;
+    let NewAttempt { attempt, id, known, retry, shared } = new;
     let counter = new.counter();
     let status = match subject.cause {
         _ if attempt.succeeded() => Status::Succeeded,
@@ -220,11 +226,16 @@ fn attempt_update(
         .set("responseBody", or_null(longer_body.map(text)))
         .set("error", or_null(attempt.error.as_ref().map(json).transpose()?))
         .set("lastAttempt", text(id))
+        .set_some("shared", shared.map(|shared| bytes(shared.bytes())))
+        .set_some("event", event_of_test(subject)?)
         .set(counter, number(known + 1))
         .only_if(match known {
             0 => Condition::Absent(counter),
             _ => Condition::Is(counter, number(known)),
         });
+    if shared.is_none() {
+        update = update.remove("shared");
+    }
     update = match kept {
         Some(mut attempts) => {
             attempts.push(json(&abridged)?);
@@ -266,6 +277,17 @@ fn update(subject: Subject<'_>, status: Status, retry: Option<Retry>, now: Times
             .set("notBefore", number(due_at.as_millisecond()))
             .set("batch", or_null(batch.map(|batch| text(batch.to_string())))),
     }
+}
+
+/// The event of a test, which is stored nowhere else. One that is too large for a record is left
+/// out.
+fn event_of_test(subject: Subject<'_>) -> Result<Option<AttributeValue>, StoreError> {
+    if subject.cause != CauseKind::Test {
+        return Ok(None);
+    }
+    let event = json(subject.event)?;
+    let is_small = event.as_s().is_ok_and(|json| json.len() <= MAX_TEST_BYTES);
+    Ok(is_small.then_some(event))
 }
 
 fn not_succeeded() -> Condition {

@@ -83,14 +83,15 @@ impl RoutingIndex {
 }
 
 impl Webhooks {
-    /// Carries out the write of a webhook, whose subscription is then this one, together with the
-    /// change of the index. `most` is how many webhooks the workspace may have.
+    /// Carries out these writes, of which the first is that of a webhook, whose subscription is then
+    /// this one, together with the change of the index. `most` is how many webhooks the workspace
+    /// may have.
     pub(super) async fn write_with_index(
         &self,
         webhook: &WebhookKey,
         subscription: Option<&Subscription>,
         most: usize,
-        write: Write,
+        writes: &[Write],
     ) -> Result<Written, StoreError> {
         let WebhookKey { workspace, id } = webhook;
         for attempt in 1..=TRIES {
@@ -114,7 +115,7 @@ impl Webhooks {
                     continue;
                 }
             };
-            let mut writes = vec![write.clone()];
+            let mut writes = writes.to_vec();
             if let Some(changed) = changed {
                 writes.extend(index_writes(workspace, changed, read.revision)?);
             }
@@ -125,6 +126,24 @@ impl Webhooks {
                 Transacted::Refused(_) | Transacted::Overtaken(_) => {
                     wait_after(attempt, id.0).await
                 }
+            }
+        }
+        Err(StoreError::Contended { operation: "TransactWriteItems" })
+    }
+
+    /// Carries out these writes, of which the first is that of a webhook, where the index does not
+    /// show the change.
+    pub(super) async fn write_without_index(
+        &self,
+        webhook: &WebhookKey,
+        writes: &[Write],
+    ) -> Result<Written, StoreError> {
+        for attempt in 1..=TRIES {
+            match self.table.transact(writes).await? {
+                Transacted::Done => return Ok(Written::Done),
+                Transacted::Refused(_) => return Ok(Written::Stale),
+                // Other calls were in the way, such as one that notes the webhook's health.
+                Transacted::Overtaken(_) => wait_after(attempt, webhook.id.0).await,
             }
         }
         Err(StoreError::Contended { operation: "TransactWriteItems" })

@@ -1,12 +1,15 @@
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
+    Timestamp,
     access::workspace::Workspace,
     fanout::subscription::Subscription,
     id::WebhookId,
     webhook::{Settings, Webhook, key::WebhookKey},
 };
 
-use super::{List, RoutingIndex, Written, beginning_with, health, partition};
+use super::{List, Replaced, RoutingIndex, Written, beginning_with, health, partition, revisions};
 use crate::{
     Page, StoreError,
     item::{Item, PK, SK, json, key, number, text},
@@ -30,11 +33,10 @@ pub struct AllWebhooks {
     pub unreadable: Vec<WebhookId>,
 }
 
-/// The version of a webhook that was read, so that a change is made to just that version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Revision(u64);
-
 pub(super) const SK_PREFIX: &str = "webhook#";
+
+/// A removal is tried so often when another call changes the webhook in between.
+const REMOVAL_TRIES: u32 = 5;
 
 impl Webhooks {
     /// The next id. Numbers may be left out, when a registration dies before its webhook is stored,
@@ -50,49 +52,42 @@ impl Webhooks {
     pub async fn insert(&self, webhook: &Webhook, most: usize) -> Result<Written, StoreError> {
         let is_ours = Condition::Is("secrets", json(&webhook.secrets)?);
         let conditions = vec![Condition::Any(vec![Condition::no_item(), is_ours])];
-        let put = Write::Put(write(webhook, Revision(1))?, conditions);
+        let put = Write::Put(write(webhook)?, conditions);
         let subscription = Subscription::of(webhook);
-        self.write_with_index(&webhook.key, Some(&subscription), most, put).await
+        self.write_with_index(&webhook.key, Some(&subscription), most, &[put]).await
     }
 
-    /// Changes the version that was read, and forgets what its endpoint did if `afresh`. `was` is
-    /// what it subscribed to.
+    /// Changes the revision that was read, which is kept for the history, and forgets what its
+    /// endpoint did if `afresh`.
     pub async fn change(
         &self,
         webhook: &Webhook,
-        read: Revision,
-        was: &Subscription,
+        was: Replaced<'_>,
         afresh: bool,
     ) -> Result<Written, StoreError> {
+        let read = was.webhook.revision;
         let forgotten: &[&str] = if afresh { &health::FORGET } else { &[] };
         let update = Update::at(webhook_key(&webhook.key))
             .set("settings", json(&webhook.settings)?)
             .set("secrets", json(&webhook.secrets)?)
             .set("headers", json(&webhook.headers)?)
             .set("updatedAt", text(webhook.updated_at.to_string()))
-            .set("revision", number(read.0 + 1))
+            .set("revision", number(read + 1))
             .remove_all(forgotten)
-            .only_if(Condition::Is("revision", number(read.0)));
+            .only_if(Condition::Is("revision", number(read)));
         let subscription = Subscription::of(webhook);
-        if subscription == *was {
+        let writes = [Write::Update(update), revisions::kept(was)?];
+        if subscription == Subscription::of(was.webhook) {
             // The routing index does not show this change.
-            return Ok(if self.table.update(update).await? {
-                Written::Done
-            } else {
-                Written::Stale
-            });
+            return self.write_without_index(&webhook.key, &writes).await;
         }
-        let update = Write::Update(update);
-        self.write_with_index(&webhook.key, Some(&subscription), usize::MAX, update).await
+        self.write_with_index(&webhook.key, Some(&subscription), usize::MAX, &writes).await
     }
 
     /// One webhook, read strongly consistently.
-    pub async fn get(
-        &self,
-        webhook: &WebhookKey,
-    ) -> Result<Option<(Webhook, Revision)>, StoreError> {
+    pub async fn get(&self, webhook: &WebhookKey) -> Result<Option<Webhook>, StoreError> {
         let item = self.table.get(webhook_key(webhook)).await?;
-        item.map(|item| Ok((read(&item)?, Revision(item.number("revision")?)))).transpose()
+        item.as_ref().map(read).transpose()
     }
 
     /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an
@@ -132,10 +127,37 @@ impl Webhooks {
             .await
     }
 
-    /// Deletes a webhook; stale where there is none.
-    pub async fn delete(&self, webhook: &WebhookKey) -> Result<Written, StoreError> {
-        let delete = Write::Delete(webhook_key(webhook), vec![Condition::some_item()]);
-        self.write_with_index(webhook, None, usize::MAX, delete).await
+    /// Deletes a webhook; stale where there is none. What it was at that time is kept for the
+    /// history, unless its item is not what this version writes.
+    pub async fn delete(
+        &self,
+        webhook: &WebhookKey,
+        at: Timestamp,
+        retention: Duration,
+    ) -> Result<Written, StoreError> {
+        for _ in 0..REMOVAL_TRIES {
+            let Some(item) = self.table.get(webhook_key(webhook)).await? else {
+                return Ok(Written::Stale);
+            };
+            let delete = |condition| Write::Delete(webhook_key(webhook), vec![condition]);
+            let writes = match read(&item) {
+                Ok(was) => {
+                    let unchanged = Condition::Is("revision", number(was.revision));
+                    let was = Replaced { webhook: &was, at, retention };
+                    vec![delete(unchanged), revisions::removed(was)?]
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a webhook is removed that can't be read");
+                    vec![delete(Condition::some_item())]
+                }
+            };
+            match self.write_with_index(webhook, None, usize::MAX, &writes).await? {
+                // It was changed in between.
+                Written::Stale => {}
+                written => return Ok(written),
+            }
+        }
+        Err(StoreError::Contended { operation: "TransactWriteItems" })
     }
 }
 
@@ -143,14 +165,14 @@ pub(crate) fn webhook_key(webhook: &WebhookKey) -> Item {
     key(partition(&webhook.workspace), format!("{SK_PREFIX}{:020}", webhook.id.0))
 }
 
-fn write(webhook: &Webhook, revision: Revision) -> Result<Item, StoreError> {
+fn write(webhook: &Webhook) -> Result<Item, StoreError> {
     Ok(webhook_key(&webhook.key)
         .with("settings", json(&webhook.settings)?)
         .with("secrets", json(&webhook.secrets)?)
         .with("headers", json(&webhook.headers)?)
         .with("createdAt", text(webhook.created_at.to_string()))
         .with("updatedAt", text(webhook.updated_at.to_string()))
-        .with("revision", number(revision.0)))
+        .with("revision", number(webhook.revision)))
 }
 
 pub(super) fn id_of(item: &Item) -> Option<WebhookId> {
@@ -171,5 +193,6 @@ pub(crate) fn read(item: &Item) -> Result<Webhook, StoreError> {
         created_at: item.parsed("createdAt")?,
         updated_at: item.parsed("updatedAt")?,
         health: health::read(item)?,
+        revision: item.number("revision")?,
     })
 }

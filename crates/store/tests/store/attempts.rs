@@ -8,6 +8,7 @@ use posthaste_domain::{
     delivery::{
         attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Progress, Status},
         sequence::Recorded,
+        shared::Packed,
     },
     event::Event,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
@@ -31,6 +32,7 @@ fn attempt(nth: u32, succeeds: bool) -> Attempt {
         response_body: Some(format!("answer {nth}")),
         response_body_encoding: None,
         error: (!succeeds).then_some(error),
+        revision: Some(1),
     }
 }
 
@@ -56,7 +58,7 @@ impl Table {
         let (event, webhook, cause) = (&self.event, &testing::webhook_key(7), CauseKind::Published);
         let subject = Subject { delivery: self.id(), webhook, event, cause, retention };
         let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let new = NewAttempt { attempt, id: attempt_id, known, retry: None };
+        let new = NewAttempt { attempt, id: attempt_id, known, retry: None, shared: None };
         self.deliveries.records.record_attempt(subject, new, now).await.unwrap()
     }
 
@@ -192,4 +194,29 @@ async fn the_answer_of_the_last_attempt_is_kept_once() {
     assert_eq!(record.attempts[1].response_body.as_ref().map(String::len), Some(1024));
     table.record(&attempt(3, true), "c", 2).await;
     assert_eq!(table.read().await.response_body.as_deref(), Some("answer 3"));
+}
+
+/// A version before records an attempt and leaves the attribute as it was.
+#[tokio::test]
+async fn what_an_attempt_shared_is_forgotten_with_the_next_one() {
+    let table = Table::new().await;
+    let packed = Packed::stored(vec![0; 17]);
+    let retention = Duration::from_secs(60);
+    let webhook = testing::webhook_key(7);
+    let now = Timestamp::from_second(1_700_000_000).unwrap();
+    let record = async |attempt: &Attempt, known, shared| {
+        let (event, cause) = (&table.event, CauseKind::Published);
+        let subject = Subject { delivery: table.id(), webhook: &webhook, event, cause, retention };
+        let id = &format!("attempt {known}");
+        let new = NewAttempt { attempt, id, known, retry: None, shared };
+        table.deliveries.records.record_attempt(subject, new, now).await.unwrap();
+    };
+    record(&attempt(1, false), 0, Some(&packed)).await;
+    assert_eq!(table.read().await.shared.as_ref(), Some(&packed));
+    record(&attempt(2, false), 1, None).await;
+    assert_eq!(table.read().await.shared, None);
+    record(&attempt(3, false), 2, Some(&packed)).await;
+    record(&Attempt { revision: None, ..attempt(4, false) }, 3, Some(&packed)).await;
+    assert!(table.item().await.contains_key("shared"));
+    assert_eq!(table.read().await.shared, None, "it is not that of the last attempt");
 }

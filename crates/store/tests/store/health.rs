@@ -26,7 +26,7 @@ fn webhook() -> Webhook {
 
 async fn is_disabled(registry: &Registry, webhook: &Webhook) -> bool {
     let read = registry.webhooks.get(&webhook.key).await.unwrap();
-    read.unwrap().0.health.disabled.is_some()
+    read.unwrap().health.disabled.is_some()
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_disabling_is_untold_until_it_is_noted() {
     registry.health.note_disabling_told(&webhook, at(2)).await.unwrap();
     let read = async || {
         let read = registry.webhooks.get(&webhook.key).await.unwrap();
-        read.unwrap().0.health.disabled
+        read.unwrap().health.disabled
     };
     assert_eq!(read().await, untold, "that was the news of another disabling");
     registry.health.note_disabling_told(&webhook, at(3)).await.unwrap();

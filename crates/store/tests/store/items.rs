@@ -12,6 +12,7 @@ use posthaste_domain::{
         parked::Parked,
         replay::{Job, JobStatus, Selection, StartReplay},
         sequence::Retry,
+        shared::Packed,
         task::{Due, Task},
     },
     endpoint::{
@@ -19,7 +20,7 @@ use posthaste_domain::{
         lane::{Attr, Condition, Write},
     },
     event::{Event, process::OfProcess},
-    id::{Cause, CauseKind, DeliveryId, EventId, JobId, WebhookId},
+    id::{BatchId, Cause, CauseKind, DeliveryId, EventId, JobId, WebhookId},
     testing::webhook_key,
     webhook::rate_limit::{Period, RateLimit},
 };
@@ -70,6 +71,7 @@ fn attempt(nth: i64, status: u16, body: &str) -> Attempt {
         response_body: Some(body.to_owned()),
         response_body_encoding: None,
         error: (status != 200).then(failure),
+        revision: Some(3),
     }
 }
 
@@ -99,6 +101,7 @@ pub(crate) async fn stored(client: &Client) -> String {
 fn shown(value: &AttributeValue) -> String {
     match value {
         AttributeValue::S(text) => format!("S {text}"),
+        AttributeValue::B(bytes) => format!("B {:02x?}", bytes.as_ref()),
         AttributeValue::N(number) => format!("N {number}"),
         AttributeValue::Bool(bool) => format!("BOOL {bool}"),
         AttributeValue::Null(_) => "NULL".to_owned(),
@@ -128,7 +131,8 @@ async fn records() {
     };
     let published = |nth| subject(nth, CauseKind::Published);
     let record = async |subject, attempt: Attempt, known, retry| {
-        let new = NewAttempt { attempt: &attempt, id: &format!("attempt {known}"), known, retry };
+        let id = &format!("attempt {known}");
+        let new = NewAttempt { attempt: &attempt, id, known, retry, shared: None };
         deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     };
     let alone = Some(Retry { due_at: at(120), batch: None });
@@ -153,6 +157,14 @@ async fn records() {
         .await
         .unwrap();
     record(subject(9, CauseKind::Test), timeout(1), 0, None).await;
+    let both = [delivery(10), delivery(11)].map(|id| (id, &event));
+    let packed = Packed::of(WEBHOOK, BatchId::derive(&both.map(|(id, _)| id)), both.into_iter());
+    for nth in [10, 11] {
+        let shared = packed.as_ref().map(|packed| packed.kept_with(WEBHOOK, delivery(nth)));
+        let attempt = &attempt(1, 200, "ok");
+        let new = NewAttempt { attempt, id: "a", known: 0, retry: None, shared: shared.as_ref() };
+        deliveries.records.record_attempt(published(nth), new, at(60)).await.unwrap();
+    }
     insta::assert_snapshot!(stored(&client).await);
 }
 
@@ -169,7 +181,13 @@ async fn what_is_recorded_of_a_success_stays() {
         cause,
         retention: MONTH,
     };
-    let new = NewAttempt { attempt: &attempt(1, 200, "ok"), id: "a", known: 0, retry: None };
+    let new = NewAttempt {
+        attempt: &attempt(1, 200, "ok"),
+        id: "a",
+        known: 0,
+        retry: None,
+        shared: None,
+    };
     deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     let before = stored(&client).await;
     deliveries.records.mark_exhausted(subject, at(90)).await.unwrap();

@@ -1,6 +1,8 @@
 //! Every kind of item of the Registry table as it is stored: see [`crate::items`].
 
-use aws_sdk_dynamodb::Client;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use posthaste_domain::{
     access::{
         api_key::{ApiKey, KeyInfo, Scope},
@@ -12,7 +14,6 @@ use posthaste_domain::{
         idempotency::{IdempotencyKey, KeyedCall},
         own_type::OwnEventType,
     },
-    fanout::subscription::Subscription,
     id::KeyId,
     testing,
     webhook::{
@@ -20,12 +21,14 @@ use posthaste_domain::{
         secret::Sealed,
     },
 };
-use posthaste_store::{Bucket, Registry};
+use posthaste_store::{Bucket, Registry, Replaced, Written};
 
 use crate::{
     items::{at, stored, workspace},
     table,
 };
+
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 async fn registry() -> (Client, Registry) {
     let client = table::create().await;
@@ -43,6 +46,7 @@ fn webhook(id: u64, body: &str) -> Webhook {
         created_at: at(0),
         updated_at: at(0),
         health: Default::default(),
+        revision: 1,
     }
 }
 
@@ -77,21 +81,18 @@ async fn webhooks_and_their_index() {
             registry.health.disable(&changed, Reason::Failing, Some(at(10)), at(second)).await;
         assert_eq!(disabling.unwrap().map(|disabled| disabled.at), Some(at(20)));
     }
-    let (read, revision) = registry.webhooks.get(&changed.key).await.unwrap().unwrap();
+    let read = registry.webhooks.get(&changed.key).await.unwrap().unwrap();
+    let replaced = |webhook, second| Replaced { webhook, at: at(second), retention: MONTH };
     let renamed = Webhook {
         updated_at: at(30),
         ..webhook(3, r#"{"url":"https://example.com/","events":["a", "b"]}"#)
     };
-    registry.webhooks.change(&renamed, revision, &Subscription::of(&read), true).await.unwrap();
-    let (_, revision) = registry.webhooks.get(&all.key).await.unwrap().unwrap();
+    registry.webhooks.change(&renamed, replaced(&read, 30), true).await.unwrap();
+    let read = registry.webhooks.get(&all.key).await.unwrap().unwrap();
     let described =
         webhook(1, r#"{"url":"https://example.com/","events":["*"],"description":"All."}"#);
-    registry
-        .webhooks
-        .change(&described, revision, &Subscription::of(&described), false)
-        .await
-        .unwrap();
-    registry.webhooks.delete(&gone.key).await.unwrap();
+    registry.webhooks.change(&described, replaced(&read, 30), false).await.unwrap();
+    registry.webhooks.delete(&gone.key, at(30), MONTH).await.unwrap();
     assert_eq!(registry.health.count_failure(&gone, at(40)).await.unwrap(), None);
     insta::assert_snapshot!(stored(&client).await);
 }
@@ -134,4 +135,62 @@ async fn keys_types_calls_and_buckets() {
     let calls = Limit::of_calls(100).unwrap();
     registry.buckets.owe(&Bucket::Calls(workspace()), calls, 50, at(0)).await.unwrap();
     insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn what_a_webhook_was_is_kept_for_the_history_and_without_anything_secret() {
+    let (client, registry) = registry().await;
+    let sealed = webhook(1, r#"{"url":"https://example.com/","events":["a"]}"#);
+    let headers = serde_json::from_str(r#"{"Authorization":"v1.00000000.AAAA"}"#).unwrap();
+    let first = Webhook { headers, ..sealed };
+    registry.webhooks.insert(&first, 10).await.unwrap();
+    for (second, events) in [(10, "a"), (20, "b"), (30, "b")] {
+        let was = registry.webhooks.get(&first.key).await.unwrap().unwrap();
+        let body = format!(r#"{{"url":"https://example.com/","events":["{events}"]}}"#);
+        let changed = Webhook { headers: was.headers.clone(), ..webhook(1, &body) };
+        let was = Replaced { webhook: &was, at: at(second), retention: MONTH };
+        let written = registry.webhooks.change(&changed, was, false).await.unwrap();
+        assert!(matches!(written, Written::Done));
+        let again = registry.webhooks.change(&changed, was, false).await.unwrap();
+        assert!(matches!(again, Written::Stale), "nothing is kept of what was not replaced");
+    }
+    assert!(registry.revisions.removed(&first.key).await.unwrap().is_none());
+    registry.webhooks.delete(&first.key, at(40), MONTH).await.unwrap();
+
+    let removed = registry.revisions.removed(&first.key).await.unwrap().unwrap();
+    assert_eq!((removed.removed_at, removed.webhook.revision), (at(40), 4));
+    for revision in 1..=3 {
+        let kept = registry.revisions.get(&first.key, revision).await.unwrap().unwrap();
+        assert_eq!((kept.revision, kept.created_at), (revision, first.created_at));
+        assert_eq!(kept.headers.masked().len(), 1);
+    }
+    for revision in [0, 4, 5] {
+        assert!(registry.revisions.get(&first.key, revision).await.unwrap().is_none());
+    }
+    let items = stored(&client).await;
+    let kept: Vec<&str> = items.split("revision#").skip(1).collect();
+    assert_eq!(kept.len(), 4);
+    assert!(kept.iter().all(|item| !item.contains("AAAA") && !item.contains("secrets")));
+    insta::assert_snapshot!(items);
+}
+
+#[tokio::test]
+async fn a_webhook_that_can_not_be_read_is_removed_all_the_same() {
+    let (client, registry) = registry().await;
+    let webhook = webhook(1, r#"{"url":"https://example.com/","events":["a"]}"#);
+    registry.webhooks.insert(&webhook, 10).await.unwrap();
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let update = client
+        .update_item()
+        .table_name(table::NAME)
+        .key("pk", text("workspace#acme"))
+        .key("sk", text("webhook#00000000000000000001"))
+        .update_expression("SET settings = :settings")
+        .expression_attribute_values(":settings", text("{"));
+    update.send().await.unwrap();
+    assert!(registry.webhooks.get(&webhook.key).await.is_err());
+    let written = registry.webhooks.delete(&webhook.key, at(40), MONTH).await.unwrap();
+    assert!(matches!(written, Written::Done));
+    assert!(registry.webhooks.get(&webhook.key).await.unwrap().is_none());
+    assert!(registry.revisions.removed(&webhook.key).await.unwrap().is_none());
 }

@@ -1,6 +1,6 @@
 //! The routing index says of every webhook what the webhook says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 use posthaste_domain::testing;
@@ -11,7 +11,7 @@ use posthaste_domain::{
     id::WebhookId,
     webhook::{Webhook, rotation::Secrets, secret::Sealed},
 };
-use posthaste_store::{Registry, Written};
+use posthaste_store::{Registry, Replaced, Written};
 use serde_json::json;
 
 use crate::table;
@@ -50,10 +50,19 @@ async fn webhooks(registry: &Registry) -> BTreeMap<WebhookId, Subscription> {
     all.webhooks.iter().map(|webhook| (webhook.key.id, Subscription::of(webhook))).collect()
 }
 
+fn replaced(webhook: &Webhook) -> Replaced<'_> {
+    Replaced { webhook, at: webhook.updated_at, retention: Duration::ZERO }
+}
+
+async fn remove(registry: &Registry, id: u64) -> Written {
+    let at = Timestamp::UNIX_EPOCH;
+    registry.webhooks.delete(&testing::webhook_key(id), at, Duration::ZERO).await.unwrap()
+}
+
 async fn change(registry: &Registry, id: u64, pattern: &str) -> Written {
-    let (read, revision) = registry.webhooks.get(&testing::webhook_key(id)).await.unwrap().unwrap();
+    let read = registry.webhooks.get(&testing::webhook_key(id)).await.unwrap().unwrap();
     let changed = webhook(id, pattern);
-    registry.webhooks.change(&changed, revision, &Subscription::of(&read), false).await.unwrap()
+    registry.webhooks.change(&changed, replaced(&read), false).await.unwrap()
 }
 
 #[tokio::test]
@@ -74,21 +83,14 @@ async fn registering_changing_and_removing_are_in_the_index_when_they_are_answer
 
     assert!(matches!(change(&registry, 2, "order.shipped").await, Written::Done));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
-    let (_, old) = registry.webhooks.get(&testing::webhook_key(2)).await.unwrap().unwrap();
+    let old = registry.webhooks.get(&testing::webhook_key(2)).await.unwrap().unwrap();
     assert!(matches!(change(&registry, 2, "order.paid").await, Written::Done));
-    let was = Subscription::of(&webhook(2, "order.shipped"));
     let stale =
-        registry.webhooks.change(&webhook(2, "order.lost"), old, &was, false).await.unwrap();
+        registry.webhooks.change(&webhook(2, "order.lost"), replaced(&old), false).await.unwrap();
     assert!(matches!(stale, Written::Stale));
 
-    assert!(matches!(
-        registry.webhooks.delete(&testing::webhook_key(1)).await.unwrap(),
-        Written::Done
-    ));
-    assert!(matches!(
-        registry.webhooks.delete(&testing::webhook_key(1)).await.unwrap(),
-        Written::Stale
-    ));
+    assert!(matches!(remove(&registry, 1).await, Written::Done));
+    assert!(matches!(remove(&registry, 1).await, Written::Stale));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
     assert_eq!(index(&registry).await.len(), 2);
 }
@@ -112,8 +114,7 @@ async fn calls_at_the_same_time_are_all_in_the_index() {
     let inserts =
         (11..=20).map(async |id| registry.webhooks.insert(&webhook(id, "*"), 100).await.unwrap());
     let changes = (1..=5).map(async |id| change(&registry, id, "order.paid").await);
-    let removals =
-        (6..=10).map(async |id| registry.webhooks.delete(&testing::webhook_key(id)).await.unwrap());
+    let removals = (6..=10).map(async |id| remove(&registry, id).await);
     let (inserted, changed, removed) =
         tokio::join!(join_all(inserts), join_all(changes), join_all(removals));
     let all = inserted.into_iter().chain(changed).chain(removed);
@@ -134,10 +135,7 @@ async fn a_workspace_whose_index_is_missing_gets_one_with_its_next_change() {
     });
     client.delete_item().table_name(table::NAME).set_key(Some(root.into())).send().await.unwrap();
     assert!(registry.routing.roots([workspace()]).await.items.is_empty());
-    assert!(matches!(
-        registry.webhooks.delete(&testing::webhook_key(2)).await.unwrap(),
-        Written::Done
-    ));
+    assert!(matches!(remove(&registry, 2).await, Written::Done));
     assert_eq!(index(&registry).await, webhooks(&registry).await);
     assert_eq!(index(&registry).await.len(), 2);
 }

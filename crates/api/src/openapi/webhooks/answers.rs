@@ -109,6 +109,7 @@ pub(in crate::openapi) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswe
     let done = Attempt::answered(&webhook, url, retried_at, Duration::from_millis(84), 200, b"");
     let message = "the endpoint did not answer in time".to_owned();
     let silent = Attempt::unanswered(
+        &webhook,
         NOW,
         Duration::from_secs(5),
         Failure { code: "timeout".to_owned(), message },
@@ -132,8 +133,10 @@ pub(in crate::openapi) fn deliveries_of_two_events() -> Option<Vec<DeliveryAnswe
                 created_at: event.id.time(),
                 updated_at: last.at,
                 attempt_count: attempts.len().try_into().unwrap_or(u32::MAX),
-                attempts,
+                attempts: attempts.into_iter().map(Attempt::answer).collect(),
                 request: None,
+                request_missing: None,
+                webhook_removed_at: None,
             })
         });
     Some(items.collect())

@@ -1,5 +1,13 @@
+use proptest::prelude::*;
+
 use super::*;
-use crate::{event::loops, id::Cause, testing};
+use crate::{
+    delivery::shared::{Packed, Shared, Whole},
+    event::loops,
+    id::Cause,
+    testing,
+    webhook::profile::Profile,
+};
 
 const SPAN: SpanId = SpanId::new([7; 8]);
 
@@ -241,4 +249,63 @@ fn debug_shows_no_value() {
         shown.contains("webhook-signature") && !shown.contains("v1,") && !shown.contains("1.0"),
         "{shown}"
     );
+}
+
+/// Reads back what the records of a request keep of it.
+fn whole(webhook: &Webhook, request: &WebhookRequest, due: &[(DeliveryId, &Event)]) -> Whole {
+    let carried = due[..request.delivery_count].iter().copied();
+    match Packed::of(webhook.key.id, request.batch, carried)
+        .map(|packed| packed.read(webhook.key.id))
+    {
+        Some(Some(Shared::Whole(whole))) => whole,
+        Some(other) => panic!("{other:?}"),
+        None => panic!("it is one alone"),
+    }
+}
+
+proptest! {
+    /// It does not matter of how many deliveries the request was the beginning, and whether they
+    /// were a batch before.
+    #[test]
+    fn a_request_is_made_again_as_it_was_sent(
+        (profile, most) in (prop::sample::select(Profile::NAMES.to_vec()), 1..=6_u8),
+        (count, is_retry) in (1..=8_u8, any::<bool>()),
+        (nanoseconds, bytes) in (0..i64::MAX / 2, 0..3000_usize),
+    ) {
+        let settings = serde_json::json!({
+            "profile": profile.0, "maxEventsPerRequest": most, "maxRequestBytes": 8192,
+        });
+        let formats_several = matches!(profile.0, "spektr" | "slack");
+        let settings = if formats_several {
+            settings
+        } else {
+            serde_json::json!({ "profile": profile.0 })
+        };
+        let webhook = testing::webhook(settings);
+        let data = format!(r#"{{"n": 1.0, "text": "{}"}}"#, "é".repeat(bytes));
+        let events: Vec<Event> =
+            (0..count).map(|nth| testing::event(nth, "order.created", &data)).collect();
+        let deliveries = due(&webhook, &events);
+        let ids: Vec<DeliveryId> = deliveries.iter().map(|(id, _)| *id).collect();
+        let batch = BatchId::derive(&ids).filter(|_| is_retry);
+        let at = Timestamp::from_nanosecond(nanoseconds.into()).unwrap();
+        let step = (at, SpanId::of_attempt(ids[0], at));
+        let made = WebhookRequest::new(&webhook, &secrets(), &deliveries, batch, step).unwrap();
+
+        let (batch, carried) = match made.batch {
+            None => (None, deliveries[..1].to_vec()),
+            Some(_) => {
+                let Whole { batch, deliveries: kept, .. } = whole(&webhook, &made, &deliveries);
+                let events = kept.iter().zip(&events).map(|((id, event), stored)| {
+                    assert_eq!(*event, stored.id);
+                    (*id, stored)
+                });
+                (Some(batch), events.collect())
+            }
+        };
+        let again = WebhookRequest::sent(&webhook, &carried, batch, at).unwrap();
+        let unsigned = made.headers.into_iter().filter(|(name, _)| !name.ends_with("signature"));
+        prop_assert_eq!(again.headers, unsigned.collect::<Vec<_>>());
+        prop_assert_eq!((again.body, again.delivery_count), (made.body, made.delivery_count));
+    }
 }
