@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_tests::{Answer, Arrived, Posthaste};
+use posthaste_tests::{Action, Aim, Answer, Arrived, Posthaste, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -172,6 +172,24 @@ async fn a_slack_message_of_several_events_is_shown_with_each_of_them() {
         let request = arrived.iter().find(|request| *id == request.headers["webhook-id"]);
         assert_sent(&delivery, request.unwrap(), &posthaste.inbox_url("mine"), &[]);
     }
+}
+
+/// The message that carries the result of an attempt has only those that are not recorded yet.
+#[tokio::test]
+async fn a_request_whose_result_was_recorded_later_is_shown_with_all_of_its_deliveries() {
+    let posthaste = Posthaste::start().await;
+    let webhook = register_for_runs(&posthaste, json!({ "profile": "spektr" })).await;
+    let throttled = Aim::at("deliver", "dynamodb:UpdateItem", Action::Fail).skip(2).times(100_000);
+    let throttled = posthaste.system.faults().aim(throttled);
+    publish_run(&posthaste, 5).await;
+    let name = posthaste.queue("DeliveriesQueueUrl");
+    eventually("the attempt is handed on", async || {
+        (posthaste.system.metrics().queues[&name].delayed > 0).then_some(())
+    })
+    .await;
+    throttled.end();
+    assert_all_sent(&posthaste, &webhook, "succeeded", 5).await;
+    assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1, "it was made once");
 }
 
 /// Reads a delivery, and returns it with the calls and the read units that it took.

@@ -206,7 +206,7 @@ fn change() -> Call {
 fn remove() -> Call {
     Call::new(HttpMethod::Delete, ONE, "removeWebhook", "Remove a webhook")
         .tag(TAG)
-        .needs(SCOPE, "The webhook gets nothing any more, not even deliveries that are under way.")
+        .needs(SCOPE, REMOVING)
         .names("id", NO_WEBHOOK, number())
         .removes(number(), example::removed(42))
         .refuses([conflict()])
@@ -324,7 +324,12 @@ later, such as a retry or a replay, at its own time. A delivery that was not att
 the list with the status `waiting` and the reason. One that is on its way to its first attempt \
 (`queued`) may be missing here, where its workspace has published very much a moment ago; the \
 list of its event's deliveries has it. Deliveries that wait together, as those of a run, are \
-listed at the time of the first one's event.";
+listed at the time of the first one's event. The history of a removed webhook can be read \
+as long as it is kept.";
+
+const REMOVING: &str = "\
+The webhook gets nothing any more, not even deliveries that are under way. Its history can be read \
+as long as it is kept.";
 
 const CHANGING: &str = "\
 A field that is absent stays, one that is `null` goes back to its default. `\"enabled\": false` \
