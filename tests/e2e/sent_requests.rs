@@ -73,8 +73,9 @@ fn assert_sent(delivery: &Value, arrived: &Arrived, url: &str, own: &[&str]) {
 
 /// Asserts that each delivery with this status is shown with the request that had its event.
 async fn assert_all_sent(posthaste: &Posthaste, webhook: &Value, status: &str, count: usize) {
+    let all = posthaste.deliveries(webhook, status, count).await;
     let arrived = posthaste.system.inbox().arrived("mine");
-    for listed in posthaste.deliveries(webhook, status, count).await {
+    for listed in all {
         let delivery = shown(posthaste, webhook, &listed).await;
         let event = listed["eventId"].as_str().unwrap();
         let last = arrived.iter().rev().find(|request| request.body.contains(event)).unwrap();
@@ -102,7 +103,7 @@ async fn a_request_is_shown_as_it_was_sent_whatever_was_changed_since() {
         json!({ "format": "spektr" }),
         json!({ "url": posthaste.inbox_url("other") }),
         json!({ "headers": { "X-Other": "one" } }),
-        json!({ "profile": "slack" }),
+        json!({ "profile": "dataspike" }),
     ] {
         change(&posthaste, &webhook, settings).await;
         assert_eq!(shown(&posthaste, &webhook, &listed).await, unchanged);
