@@ -50,7 +50,7 @@ pub struct History {
 }
 
 /// A delivery that a list has found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Listed {
     /// It has a record.
     Recorded(Box<DeliveryRecord>),
