@@ -72,7 +72,7 @@ pub(crate) async fn show(
         },
     };
     let webhook_removed_at = removed_at;
-    let answer = DeliveryAnswer { request, request_missing, webhook_removed_at, ..answer(record) };
+    let answer = DeliveryAnswer { request, request_missing, webhook_removed_at, ..answer(*record) };
     Ok(success(StatusCode::OK, answer))
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn history_of(limit: u16, wanted: WantedDeliveries) -> History {
 /// A delivery, and where it was found.
 pub(crate) enum Found {
     /// It has a record.
-    Recorded(DeliveryRecord),
+    Recorded(Box<DeliveryRecord>),
     /// It waits in the webhook's backlog.
     Waits(Waits),
 }
@@ -97,13 +97,14 @@ pub(crate) async fn find(
     id: DeliveryId,
 ) -> Result<Found, ApiError> {
     if let Some(record) = deliveries.records.get(&webhook.key, id).await? {
-        return Ok(Found::Recorded(record));
+        return Ok(Found::Recorded(Box::new(record)));
     }
     if let Some(waits) = history::find_waiting(deliveries, webhook, id).await? {
         return Ok(Found::Waits(waits));
     }
     // It may have gone out between the two looks.
-    deliveries.records.get(&webhook.key, id).await?.map(Found::Recorded).ok_or(DeliveryId::MISSING)
+    let record = deliveries.records.get(&webhook.key, id).await?.ok_or(DeliveryId::MISSING)?;
+    Ok(Found::Recorded(Box::new(record)))
 }
 
 pub(crate) fn answer(record: DeliveryRecord) -> DeliveryAnswer {

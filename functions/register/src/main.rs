@@ -76,6 +76,7 @@ async fn main() -> Result<(), lambda_http::Error> {
             urls,
             most: config::parsed("MAX_WEBHOOKS", "a number")?,
             default_profile: config::default_profile()?,
+            retention: config::retention()?,
         },
         keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?)
             .sealing_urls(config::seal_urls()?),

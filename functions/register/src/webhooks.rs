@@ -36,7 +36,6 @@ use posthaste_store::{Deliveries, Registry, Replaced, Written};
 use crate::{
     nudge::Turns,
     path::{InPath, NamedWebhook},
-    send_test::Tester,
 };
 
 /// The number of times that a change is tried again when another call changed the webhook in
@@ -60,6 +59,8 @@ pub(crate) struct Rules {
     pub(crate) most: usize,
     /// The profile of webhooks whose registration and workspace name none.
     pub(crate) default_profile: Profile,
+    /// The time for which the history is kept.
+    pub(crate) retention: Duration,
 }
 
 pub(crate) async fn create(
@@ -143,7 +144,6 @@ pub(crate) async fn change(
     State(deliveries): State<Deliveries>,
     State(turns): State<Turns>,
     State(rules): State<Rules>,
-    State(Tester { retention, .. }): State<Tester>,
     State(keys): State<Keys>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -178,7 +178,7 @@ pub(crate) async fn change(
         let at = clock::now();
         let changed = Webhook { settings, headers, updated_at: at, health, ..webhook };
         let changed = resealed(&keys, changed).await;
-        let was = Replaced { webhook: &was, at, retention };
+        let was = Replaced { webhook: &was, at, retention: rules.retention };
         match registry.webhooks.change(&changed, was, afresh).await? {
             Written::Done => {
                 let lane = turns.nudge(&key).await;
@@ -198,7 +198,7 @@ pub(crate) async fn rotate(
     NamedWebhook(key): NamedWebhook,
     State(registry): State<Registry>,
     State(deliveries): State<Deliveries>,
-    State(Tester { retention, .. }): State<Tester>,
+    State(Rules { retention, .. }): State<Rules>,
     State(keys): State<Keys>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -240,7 +240,7 @@ pub(crate) async fn remove(
     NamedWebhook(key): NamedWebhook,
     State(registry): State<Registry>,
     State(turns): State<Turns>,
-    State(Tester { retention, .. }): State<Tester>,
+    State(Rules { retention, .. }): State<Rules>,
 ) -> Result<Response, ApiError> {
     if let Written::Stale = registry.webhooks.delete(&key, clock::now(), retention).await? {
         return Err(WebhookId::MISSING);

@@ -31,6 +31,7 @@ fn client(id: u64, profile: &str) -> Client {
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
         health: Default::default(),
+        revision: 1,
     };
     Client {
         webhook,

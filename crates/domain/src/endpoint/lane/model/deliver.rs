@@ -48,7 +48,7 @@ struct Facts {
 pub(super) async fn deliver(actor: Actor, message: Message) {
     let Body::Task(task) = message.body.clone() else { return };
     let webhook = webhook_of(&task);
-    let mut this = Deliver { actor, message, task, webhook };
+    let mut this = Deliver { actor, message, task: *task, webhook };
     // After a call that failed the message comes again.
     let _ = this.run().await;
 }

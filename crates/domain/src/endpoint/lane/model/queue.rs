@@ -8,7 +8,7 @@ use crate::delivery::task::Task;
 #[derive(Debug, Clone)]
 pub(super) enum Body {
     /// Deliveries of a webhook.
-    Task(Task<'static>),
+    Task(Box<Task<'static>>),
     /// The turn of a webhook. The opening is the one that it was sent for, which only the model
     /// knows.
     Turn { webhook: usize, token: String, opening: u64 },

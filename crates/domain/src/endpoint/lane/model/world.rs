@@ -210,7 +210,7 @@ impl World {
         self.check_depth(&task, depth);
         let number = self.sim.next_id();
         self.note(|| format!("sends task {number} of {} in {delay} ms", names(&task)));
-        let message = self.message(number, Body::Task(task), delay, depth);
+        let message = self.message(number, Body::Task(Box::new(task)), delay, depth);
         self.tasks.messages.insert(number, message);
         number
     }
