@@ -18,15 +18,17 @@ pub struct Answered {
 impl Answered {
     /// Reads one status, or a class of them such as `5xx`. None if the text is something else.
     fn parse(text: &str) -> Option<Self> {
-        let (class, is_class) = match text.strip_suffix("xx") {
+        let (number, is_class) = match text.strip_suffix("xx") {
             Some(class) => (class, true),
             None => (text, false),
         };
         let number: u16 =
-            class.parse().ok().filter(|_| class.bytes().all(|b| b.is_ascii_digit()))?;
-        let (from, to) =
-            if is_class { (number.checked_mul(100)?, number * 100 + 99) } else { (number, number) };
-        (100..600).contains(&from).then_some(Self { from, to })
+            number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
+        match (number, is_class) {
+            (1..=5, true) => Some(Self { from: number * 100, to: number * 100 + 99 }),
+            (100..=599, false) => Some(Self { from: number, to: number }),
+            _ => None,
+        }
     }
 
     /// Tells whether a status is one of them.
