@@ -126,6 +126,11 @@ async fn what_is_held_for_the_end_of_its_run_is_shown_with_the_reason() {
             "{list}"
         );
         assert!(held["waiting"]["until"].is_string(), "{held}");
+        let path = format!("{}/{}", lists[0], held["id"].as_str().unwrap());
+        assert_eq!(get(&posthaste, &path).await, held, "it is read by its id");
+        let replay = format!("{path}/replay");
+        let (status, answer) = posthaste.api.call(Method::POST, &replay, Value::Null).await;
+        assert_eq!((status, &answer["error"]["code"]), (409, &json!("delivery_waiting")));
         assert_eq!(all_pages(&posthaste, list).await.len(), 1, "{list}");
     }
     posthaste.api.publish("process_run_end", end_of_run(&posthaste).await).await;

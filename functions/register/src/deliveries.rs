@@ -31,7 +31,8 @@ pub(crate) async fn list(
     let KnownWebhook { webhook, removed_at } = named.known(&registry).await?;
     let ListDeliveries { page: Page { limit, after: before }, wanted } = asked;
     let history = History { before, ..history_of(limit, wanted) };
-    let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
+    let is_removed = removed_at.is_some();
+    let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook, is_removed };
     let mut page = reader.page(&history).await?;
     for delivery in &mut page.items {
         delivery.webhook_removed_at = removed_at;
@@ -48,11 +49,16 @@ pub(crate) async fn show(
     State(keys): State<Keys>,
 ) -> Result<Response, ApiError> {
     let KnownWebhook { webhook, removed_at } = named.known(&registry).await?;
+    let is_removed = removed_at.is_some();
+    let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook, is_removed };
     let record = match find(&deliveries, &webhook, id).await? {
-        Found::Recorded(record) => record,
-        Found::Waits(waits) => {
-            let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook };
-            let waiting = reader.waiting(waits).await?.ok_or(DeliveryId::MISSING)?;
+        Some(Found::Recorded(record)) => record,
+        found => {
+            let waiting = match found {
+                Some(Found::Waits(waits)) => reader.waiting(waits).await?,
+                _ => reader.on_the_way(id).await?,
+            };
+            let waiting = waiting.ok_or(DeliveryId::MISSING)?;
             let answer = DeliveryAnswer { webhook_removed_at: removed_at, ..waiting };
             return Ok(success(StatusCode::OK, answer));
         }
@@ -90,21 +96,21 @@ pub(crate) enum Found {
     Waits(Waits),
 }
 
-/// The delivery with this id, if it is the webhook's and was tried, or waits.
+/// The delivery with this id, if it is the webhook's and was tried, or waits in its backlog.
 pub(crate) async fn find(
     deliveries: &Deliveries,
     webhook: &Webhook,
     id: DeliveryId,
-) -> Result<Found, ApiError> {
+) -> Result<Option<Found>, ApiError> {
     if let Some(record) = deliveries.records.get(&webhook.key, id).await? {
-        return Ok(Found::Recorded(Box::new(record)));
+        return Ok(Some(Found::Recorded(Box::new(record))));
     }
     if let Some(waits) = history::find_waiting(deliveries, webhook, id).await? {
-        return Ok(Found::Waits(waits));
+        return Ok(Some(Found::Waits(waits)));
     }
     // It may have gone out between the two looks.
-    let record = deliveries.records.get(&webhook.key, id).await?.ok_or(DeliveryId::MISSING)?;
-    Ok(Found::Recorded(Box::new(record)))
+    let record = deliveries.records.get(&webhook.key, id).await?;
+    Ok(record.map(|record| Found::Recorded(Box::new(record))))
 }
 
 pub(crate) fn answer(record: DeliveryRecord) -> DeliveryAnswer {

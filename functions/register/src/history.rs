@@ -33,6 +33,8 @@ const FIRST_CALL: usize = 200;
 /// so many events of its workspace.
 const ON_THE_WAY: Duration = Duration::from_secs(15 * 60);
 const EVENTS_ON_THE_WAY: u16 = 100;
+/// One delivery that waits is looked for on so many pages of its millisecond.
+const MAX_PAGES: usize = 5;
 
 /// The tables, and the webhook whose history is read.
 #[derive(Clone, Copy)]
@@ -40,6 +42,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) deliveries: &'a Deliveries,
     pub(crate) events: &'a Events,
     pub(crate) webhook: &'a Webhook,
+    /// A removed webhook gets nothing any more, so nothing waits for it.
+    pub(crate) is_removed: bool,
 }
 
 impl Reader<'_> {
@@ -51,7 +55,7 @@ impl Reader<'_> {
         // recorded.
         let mut others = Vec::new();
         let mut stretches = Vec::new();
-        if matches!(asked_for.status, None | Some(Status::Waiting)) {
+        if matches!(asked_for.status, None | Some(Status::Waiting)) && !self.is_removed {
             let (live, replayed, queued) = tokio::try_join!(
                 self.stretch(&asked),
                 self.replayed(),
@@ -65,6 +69,7 @@ impl Reader<'_> {
         for listed in page.items {
             match listed {
                 Listed::Recorded(record) => records.items.push((record.place(), *record)),
+                Listed::Held(_) if self.is_removed => {}
                 Listed::Held(held) => {
                     others.push(Waits::held(held.delivery, held.event, held.due_at));
                 }
@@ -74,6 +79,27 @@ impl Reader<'_> {
         let rows = self.without_recorded(listed.rows).await?;
         let items = self.answers(rows, asked_for).await?;
         Ok(List { items, next: listed.next.map(|id| id.to_string()) })
+    }
+
+    /// Returns the answer for a delivery that is on its way, or waits for the end of its run. None if
+    /// the list has no such delivery.
+    pub(crate) async fn on_the_way(
+        self,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryAnswer>, ApiError> {
+        let (since, until) = history::millisecond(id.time());
+        let status = Some(Status::Waiting);
+        let mut asked =
+            History { limit: 100, status, since: Some(since), until, ..History::default() };
+        for _ in 0..MAX_PAGES {
+            let List { items, next } = self.page(&asked).await?;
+            if let Some(found) = items.into_iter().find(|delivery| delivery.id == id) {
+                return Ok(Some(found));
+            }
+            let Some(next) = next else { return Ok(None) };
+            asked.before = next.parse().ok();
+        }
+        Ok(None)
     }
 
     /// Returns the answer for a delivery that waits. None if its event is no longer stored.

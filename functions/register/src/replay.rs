@@ -27,6 +27,7 @@ use posthaste_store::{Deliveries, Events, Registry};
 use crate::{
     deliveries::{self, Found},
     events,
+    history::Reader,
     path::{InPath, KnownWebhook, Named, NamedWebhook},
     send_test::Tester,
 };
@@ -49,8 +50,15 @@ pub(crate) async fn one(
     State(queues): State<Queues>,
 ) -> Result<Response, ApiError> {
     let webhook = named.read(&registry).await?;
-    let Found::Recorded(record) = deliveries::find(&deliveries, &webhook, id).await? else {
-        return Err(ApiError::DeliveryWaiting);
+    let record = match deliveries::find(&deliveries, &webhook, id).await? {
+        Some(Found::Recorded(record)) => record,
+        Some(Found::Waits(_)) => return Err(ApiError::DeliveryWaiting),
+        None => {
+            let (deliveries, events, webhook) = (&deliveries, &events, &webhook);
+            let reader = Reader { deliveries, events, webhook, is_removed: false };
+            let waiting = reader.on_the_way(id).await?;
+            return Err(waiting.map_or(DeliveryId::MISSING, |_| ApiError::DeliveryWaiting));
+        }
     };
     is_enabled(&webhook)?;
     let event = events::find(&events, &webhook.key.workspace, record.event_id)
