@@ -142,8 +142,11 @@ async fn rotations_at_the_same_time_are_made_one_after_the_other() {
 async fn a_rotation_whose_write_lost_its_answer_is_one_rotation() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
-    let aimed =
-        posthaste.system.faults().aim(Aim::at("register", "dynamodb:UpdateItem", Action::Lose));
+    let aimed = posthaste.system.faults().aim(Aim::at(
+        "register",
+        "dynamodb:TransactWriteItems",
+        Action::Lose,
+    ));
     let now = rotated(&posthaste.api, &webhook, Value::Null).await;
     assert_eq!(aimed.hits(), 1);
     let request = next_request(&posthaste, "mine").await;

@@ -31,7 +31,7 @@ use posthaste_runtime::{
     query::Query,
     random,
 };
-use posthaste_store::{Deliveries, Registry, Replaced, Written};
+use posthaste_store::{Deliveries, Registry, Replaced, StoreError, Written};
 
 use crate::{
     nudge::Turns,
@@ -153,7 +153,7 @@ pub(crate) async fn change(
     // Whether an earlier try, whose answer got lost, or this one sends requests elsewhere.
     for _ in 0..CHANGE_TRIES {
         let webhook = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
-        let was = webhook.clone();
+        let was = resealed(&keys, webhook.clone()).await;
         let Change { mut settings, headers, enables } =
             request.applied_to(&webhook.settings, profile)?;
         let old = Some(&webhook.settings);
@@ -209,7 +209,7 @@ pub(crate) async fn rotate(
     let mut sealed = None;
     for _ in 0..CHANGE_TRIES {
         let webhook = registry.webhooks.get(&key).await?.ok_or(WebhookId::MISSING)?;
-        let was = webhook.clone();
+        let was = resealed(&keys, webhook.clone()).await;
         let new = match sealed.take() {
             // A write whose answer got lost: it was carried out, and its repetition refused.
             Some(new) if webhook.secrets.iter().any(|other| *other == new) => {
@@ -241,13 +241,26 @@ pub(crate) async fn remove(
     State(registry): State<Registry>,
     State(turns): State<Turns>,
     State(Rules { retention, .. }): State<Rules>,
+    State(keys): State<Keys>,
 ) -> Result<Response, ApiError> {
-    if let Written::Stale = registry.webhooks.delete(&key, clock::now(), retention).await? {
-        return Err(WebhookId::MISSING);
+    for _ in 0..CHANGE_TRIES {
+        let was = match registry.webhooks.get(&key).await {
+            Ok(found) => Some(resealed(&keys, found.ok_or(WebhookId::MISSING)?).await),
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "a webhook is removed that can't be read");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let at = clock::now();
+        let was = was.as_ref().map(|webhook| Replaced { webhook, at, retention });
+        if let Written::Done = registry.webhooks.delete(&key, was).await? {
+            turns.nudge(&key).await;
+            tracing::info!("removed a webhook");
+            return Ok(success(StatusCode::OK, Removed::of(key.id)));
+        }
     }
-    turns.nudge(&key).await;
-    tracing::info!("removed a webhook");
-    Ok(success(StatusCode::OK, Removed::of(key.id)))
+    Err(ApiError::Conflict)
 }
 
 fn new_secret() -> Result<Secret, ApiError> {

@@ -31,7 +31,7 @@ const REMOVED: &str = "removed";
 /// A webhook that is changed or removed.
 #[derive(Debug, Clone, Copy)]
 pub struct Replaced<'a> {
-    /// The webhook as it was read.
+    /// The webhook as it was read. What is sealed of it is to be sealed with the newest key.
     pub webhook: &'a Webhook,
     /// The time of the change.
     pub at: Timestamp,

@@ -1,8 +1,5 @@
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
-    Timestamp,
     access::workspace::Workspace,
     fanout::subscription::Subscription,
     id::WebhookId,
@@ -34,9 +31,6 @@ pub struct AllWebhooks {
 }
 
 pub(super) const SK_PREFIX: &str = "webhook#";
-
-/// A removal is tried so often when another call changes the webhook in between.
-const REMOVAL_TRIES: u32 = 5;
 
 impl Webhooks {
     /// The next id. Numbers may be left out, when a registration dies before its webhook is stored,
@@ -127,37 +121,22 @@ impl Webhooks {
             .await
     }
 
-    /// Deletes a webhook; stale where there is none. What it was at that time is kept for the
-    /// history, unless its item is not what this version writes.
+    /// Deletes the revision that was read, which is kept for the history. Without one, whatever
+    /// there is of the webhook is deleted, for its item can't be read.
     pub async fn delete(
         &self,
         webhook: &WebhookKey,
-        at: Timestamp,
-        retention: Duration,
+        was: Option<Replaced<'_>>,
     ) -> Result<Written, StoreError> {
-        for _ in 0..REMOVAL_TRIES {
-            let Some(item) = self.table.get(webhook_key(webhook)).await? else {
-                return Ok(Written::Stale);
-            };
-            let delete = |condition| Write::Delete(webhook_key(webhook), vec![condition]);
-            let writes = match read(&item) {
-                Ok(was) => {
-                    let unchanged = Condition::Is("revision", number(was.revision));
-                    let was = Replaced { webhook: &was, at, retention };
-                    vec![delete(unchanged), revisions::removed(was)?]
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a webhook is removed that can't be read");
-                    vec![delete(Condition::some_item())]
-                }
-            };
-            match self.write_with_index(webhook, None, usize::MAX, &writes).await? {
-                // It was changed in between.
-                Written::Stale => {}
-                written => return Ok(written),
+        let delete = |condition| Write::Delete(webhook_key(webhook), vec![condition]);
+        let writes = match was {
+            Some(was) => {
+                let read = Condition::Is("revision", number(was.webhook.revision));
+                vec![delete(read), revisions::removed(was)?]
             }
-        }
-        Err(StoreError::Contended { operation: "TransactWriteItems" })
+            None => vec![delete(Condition::some_item())],
+        };
+        self.write_with_index(webhook, None, usize::MAX, &writes).await
     }
 }
 

@@ -92,7 +92,7 @@ async fn webhooks_and_their_index() {
     let described =
         webhook(1, r#"{"url":"https://example.com/","events":["*"],"description":"All."}"#);
     registry.webhooks.change(&described, replaced(&read, 30), false).await.unwrap();
-    registry.webhooks.delete(&gone.key, at(30), MONTH).await.unwrap();
+    registry.webhooks.delete(&gone.key, Some(replaced(&gone, 30))).await.unwrap();
     assert_eq!(registry.health.count_failure(&gone, at(40)).await.unwrap(), None);
     insta::assert_snapshot!(stored(&client).await);
 }
@@ -155,7 +155,12 @@ async fn what_a_webhook_was_is_kept_for_the_history_and_without_anything_secret(
         assert!(matches!(again, Written::Stale), "nothing is kept of what was not replaced");
     }
     assert!(registry.revisions.removed(&first.key).await.unwrap().is_none());
-    registry.webhooks.delete(&first.key, at(40), MONTH).await.unwrap();
+    let last = registry.webhooks.get(&first.key).await.unwrap().unwrap();
+    for (was, is_done) in [(&first, false), (&last, true), (&last, false)] {
+        let was = Replaced { webhook: was, at: at(40), retention: MONTH };
+        let written = registry.webhooks.delete(&first.key, Some(was)).await.unwrap();
+        assert_eq!(matches!(written, Written::Done), is_done, "only what was read is removed");
+    }
 
     let removed = registry.revisions.removed(&first.key).await.unwrap().unwrap();
     assert_eq!((removed.removed_at, removed.webhook.revision), (at(40), 4));
@@ -189,7 +194,7 @@ async fn a_webhook_that_can_not_be_read_is_removed_all_the_same() {
         .expression_attribute_values(":settings", text("{"));
     update.send().await.unwrap();
     assert!(registry.webhooks.get(&webhook.key).await.is_err());
-    let written = registry.webhooks.delete(&webhook.key, at(40), MONTH).await.unwrap();
+    let written = registry.webhooks.delete(&webhook.key, None).await.unwrap();
     assert!(matches!(written, Written::Done));
     assert!(registry.webhooks.get(&webhook.key).await.unwrap().is_none());
     assert!(registry.revisions.removed(&webhook.key).await.unwrap().is_none());

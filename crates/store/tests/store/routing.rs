@@ -55,8 +55,9 @@ fn replaced(webhook: &Webhook) -> Replaced<'_> {
 }
 
 async fn remove(registry: &Registry, id: u64) -> Written {
-    let at = Timestamp::UNIX_EPOCH;
-    registry.webhooks.delete(&testing::webhook_key(id), at, Duration::ZERO).await.unwrap()
+    let was = registry.webhooks.get(&testing::webhook_key(id)).await.unwrap();
+    let was = was.unwrap_or_else(|| webhook(id, "*"));
+    registry.webhooks.delete(&testing::webhook_key(id), Some(replaced(&was))).await.unwrap()
 }
 
 async fn change(registry: &Registry, id: u64, pattern: &str) -> Written {
