@@ -39,7 +39,10 @@ async fn gets_the_programme_of_spectra(posthaste: &Posthaste) {
 async fn a_stock_spectra_client_gets_its_programme_in_a_workspace_of_spectra() {
     let posthaste = Posthaste::start().await;
     let began = posthaste.api.ok(Method::GET, "/workspace", Value::Null).await;
-    let expected = json!({ "name": "default", "environment": "live", "defaultProfile": "standard", "catalogue": "open" });
+    let expected = json!({
+        "name": "default", "environment": "live", "defaultProfile": "standard", "catalogue": "open",
+        "processTypes": [],
+    });
     assert_eq!(began, expected);
     let before = posthaste.register_with("before", json!({})).await;
     let changed = change(&posthaste, json!({ "defaultProfile": "spectra" })).await;
