@@ -171,8 +171,13 @@ async fn a_replay_of_an_old_event_is_at_the_top_of_both_lists() {
         assert_eq!(all[0]["cause"], "replay");
         assert_eq!(ids(&all).len(), 5);
     }
+    let of_event = all_pages(&posthaste, &format!("{path}?event_id={old}")).await;
+    assert_eq!(of_event.len(), 2, "the replay is one of the webhook's deliveries of it");
     let of_event = all_pages(&posthaste, &format!("/deliveries?event_id={old}")).await;
-    assert_eq!(of_event.len(), 2, "the replay is one of its deliveries");
+    assert_eq!(of_event.len(), 1, "and publishing caused one");
+    let other = posthaste.api.workspace("other").await;
+    let foreign = other.ok(Method::GET, "/deliveries", Value::Null).await;
+    assert_eq!(foreign["items"], json!([]), "another workspace sees neither");
     let published = all_pages(&posthaste, &format!("/events/{old}/deliveries")).await;
     assert_eq!(published.len(), 1, "and publishing caused one");
 }

@@ -77,7 +77,7 @@ struct Recording<'a> {
 /// An attempt as it is recorded with one of the deliveries that it was made for.
 struct MadeFor<'a> {
     attempt: &'a Attempt,
-    shared: Option<Packed>,
+    shared: Option<&'a Packed>,
 }
 
 /// The reason why deliveries are recorded as skipped.
@@ -130,13 +130,13 @@ impl Courier {
             now,
             give_up_at: give_up_at(Instant::now(), how.deadline),
         };
+        let parts = answer.shared.as_ref().map(|packed| packed.parts(webhook.key.id));
         let records =
             stream::iter(carried.deliveries.iter().enumerate()).map(async |(place, pending)| {
                 let attempt = answer.attempt.kept_with(place);
-                let packed = answer.shared.as_ref();
                 let made = MadeFor {
                     attempt: &attempt,
-                    shared: packed.map(|packed| packed.kept_with(webhook.key.id, pending.id)),
+                    shared: parts.as_ref().map(|parts| parts.of(pending.id)),
                 };
                 let plan =
                     |pending: &Pending| carried.plan_for(pending, &attempt, wait, &schedule, now);
@@ -204,7 +204,6 @@ impl Courier {
             let retry = plan(&known);
             let count =
                 if attempt.is_halving() { &mut known.halvings } else { &mut known.attempts };
-            let shared = shared.as_ref();
             let new = NewAttempt { attempt, id: attempt_id, known: *count, retry, shared };
             let recording =
                 self.deliveries.records.record_attempt(self.subject(pending, webhook), new, now);

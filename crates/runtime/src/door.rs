@@ -65,6 +65,11 @@ impl Door {
         Ok(info)
     }
 
+    /// Takes further tokens for a call that makes more work than others. What follows waits for them.
+    pub async fn charge(&self, workspace: &Workspace, tokens: u32) {
+        self.limiter.charge(&(self.bucket)(workspace.clone()), tokens).await;
+    }
+
     /// A key that has been revoked by this environment is of no use here at once.
     pub fn forget(&self, hash: &KeyHash) {
         self.known().forget(hash);
@@ -99,7 +104,7 @@ pub async fn weigh(State(door): State<Door>, request: Request, next: Next) -> Re
         read_units::counted(CALLER.scope(OnceLock::new(), named)).await;
     let weight = tokens::weight(units);
     if let Some(caller) = caller.filter(|_| weight > 0) {
-        door.limiter.charge(&(door.bucket)(caller), weight).await;
+        door.charge(&caller, weight).await;
     }
     response
 }

@@ -259,6 +259,10 @@ async fn send(queue: &Queue, outgoing: Vec<Outgoing>, ledger: &Ledger) {
 
 /// The webhooks that an event is owed to, as its item says. None where they are not known.
 fn recipients(arrived: &Arrived, routes: &RoutesOf) -> Option<Recipients> {
+    // The parts of an event that is stored know nothing of the others.
+    if arrived.is_stored {
+        return None;
+    }
     routes.get(&arrived.event.workspace)?.recipients(arrived)
 }
 

@@ -16,7 +16,7 @@ use futures::future::join_all;
 use posthaste_domain::{
     access::workspace::Workspace,
     fanout::{
-        recipients::{Recipient, Recipients},
+        recipients::{MAX_RECIPIENTS, Recipient, Recipients},
         routing::{Page, Root},
         subscription::{Route, Subscription},
     },
@@ -69,6 +69,9 @@ impl Routes {
                 Route::Hold { .. } => true,
             };
             all.push(Recipient { webhook: *webhook, is_held });
+            if all.len() > MAX_RECIPIENTS {
+                return None;
+            }
         }
         Recipients::new(all)
     }

@@ -51,7 +51,7 @@ pub(crate) async fn show(
     let KnownWebhook { webhook, removed_at } = named.known(&registry).await?;
     let is_removed = removed_at.is_some();
     let reader = Reader { deliveries: &deliveries, events: &events, webhook: &webhook, is_removed };
-    let record = match find(&deliveries, &webhook, id).await? {
+    let record = match find(&deliveries, &webhook, id, is_removed).await? {
         Some(Found::Recorded(record)) => record,
         found => {
             let waiting = match found {
@@ -85,6 +85,8 @@ pub(crate) async fn show(
 /// The question to the records that a list of deliveries is.
 pub(crate) fn history_of(limit: u16, wanted: WantedDeliveries) -> History {
     let WantedDeliveries { status, http_status, event_type, event, since, until } = wanted;
+    // Nothing happens to a delivery before its event is accepted.
+    let since = since.max(event.map(|event| event.time()));
     History { limit, before: None, status, http_status, event_type, event, since, until }
 }
 
@@ -96,14 +98,19 @@ pub(crate) enum Found {
     Waits(Waits),
 }
 
-/// The delivery with this id, if it is the webhook's and was tried, or waits in its backlog.
+/// The delivery with this id, if it is the webhook's and was tried, or waits in its backlog. Nothing
+/// waits for a removed webhook.
 pub(crate) async fn find(
     deliveries: &Deliveries,
     webhook: &Webhook,
     id: DeliveryId,
+    is_removed: bool,
 ) -> Result<Option<Found>, ApiError> {
     if let Some(record) = deliveries.records.get(&webhook.key, id).await? {
         return Ok(Some(Found::Recorded(Box::new(record))));
+    }
+    if is_removed {
+        return Ok(None);
     }
     if let Some(waits) = history::find_waiting(deliveries, webhook, id).await? {
         return Ok(Some(Found::Waits(waits)));

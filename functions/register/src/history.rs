@@ -8,7 +8,7 @@
 //! records, one for the types of its events and one for the lane. A delivery whose event is no
 //! longer stored can't be made any more, and is not shown.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use posthaste_api::{DeliveryAnswer, List};
 use posthaste_domain::{
@@ -17,14 +17,15 @@ use posthaste_domain::{
         attempt::Status,
         history::{self, Asked, Records, Row, Stretch, Waits},
     },
-    endpoint::backlog::Class,
-    id::DeliveryId,
+    endpoint::{backlog::Class, lane::Lane},
+    event::event_type::EventType,
+    id::{DeliveryId, EventId, WebhookId},
     webhook::Webhook,
 };
 use posthaste_runtime::{api::ApiError, clock};
 use posthaste_store::{Deliveries, DeliveryRecord, EventQuery, Events, FannedOut, History, Listed};
 
-use crate::deliveries::answer;
+use crate::{deliveries::answer, room::Room};
 
 /// The number of items that the first call for a class reads: enough for most pages, and far less
 /// than 1 MB.
@@ -55,7 +56,7 @@ impl Reader<'_> {
         // recorded.
         let mut others = Vec::new();
         let mut stretches = Vec::new();
-        if matches!(asked_for.status, None | Some(Status::Waiting)) && !self.is_removed {
+        if asked_for.may_want_waiting() && !self.is_removed {
             let (live, replayed, queued) = tokio::try_join!(
                 self.stretch(&asked),
                 self.replayed(),
@@ -70,15 +71,16 @@ impl Reader<'_> {
             match listed {
                 Listed::Recorded(record) => records.items.push((record.place(), *record)),
                 Listed::Held(_) if self.is_removed => {}
+                // It is one of those that may be on their way too, and of two the first is shown.
                 Listed::Held(held) => {
-                    others.push(Waits::held(held.delivery, held.event, held.due_at));
+                    others.insert(0, Waits::held(held.delivery, held.event, held.due_at));
                 }
             }
         }
         let listed = history::merge(&asked, records, &stretches, others);
         let rows = self.without_recorded(listed.rows).await?;
-        let items = self.answers(rows, asked_for).await?;
-        Ok(List { items, next: listed.next.map(|id| id.to_string()) })
+        let (items, cut) = self.answers(rows, asked_for).await?;
+        Ok(List { items, next: cut.or(listed.next).map(|id| id.to_string()) })
     }
 
     /// Returns the answer for a delivery that is on its way, or waits for the end of its run. None if
@@ -104,7 +106,7 @@ impl Reader<'_> {
 
     /// Returns the answer for a delivery that waits. None if its event is no longer stored.
     pub(crate) async fn waiting(self, waits: Waits) -> Result<Option<DeliveryAnswer>, ApiError> {
-        Ok(self.answers(vec![Row::Waits(waits)], &History::default()).await?.pop())
+        Ok(self.answers(vec![Row::Waits(waits)], &History::default()).await?.0.pop())
     }
 
     /// What waits in the backlog of published events, as far as a call or two read. None if the list
@@ -161,8 +163,7 @@ impl Reader<'_> {
         {
             let event = &known.event;
             let is_owed = match recipients {
-                // What is held for the end of its run has an entry of its own.
-                Some(all) => all.find(webhook.id).is_some_and(|found| !found.is_held),
+                Some(all) => all.find(webhook.id).is_some(),
                 None => settings.want(&event.event_type, &known.process),
             };
             if is_owed {
@@ -200,45 +201,74 @@ impl Reader<'_> {
         Ok(left)
     }
 
+    /// The answers of a page, as many as it has room for, and the place where it was cut.
     async fn answers(
         self,
         rows: Vec<Row<DeliveryRecord>>,
         asked_for: &History,
-    ) -> Result<Vec<DeliveryAnswer>, ApiError> {
-        let workspace = &self.webhook.key.workspace;
+    ) -> Result<(Vec<DeliveryAnswer>, Option<DeliveryId>), ApiError> {
+        let waiting = self.waiting_facts(&rows).await?;
+        let (mut room, mut answers, mut last) = (Room::default(), Vec::new(), None);
+        for row in rows {
+            let (place, answer) = match row {
+                Row::Recorded(record) => (record.place(), Some(answer(record))),
+                Row::Waits(waits) => (waits.place, waiting.answer(waits, asked_for)),
+            };
+            if let Some(answer) = answer {
+                if !room.has(&answer) {
+                    return Ok((answers, last));
+                }
+                answers.push(answer);
+            }
+            last = Some(place);
+        }
+        Ok((answers, None))
+    }
+
+    /// Reads what answers say of those rows that wait, if there are any.
+    async fn waiting_facts(self, rows: &[Row<DeliveryRecord>]) -> Result<Facts, ApiError> {
+        let webhook = &self.webhook.key;
         let mut keys = Vec::new();
-        for row in &rows {
+        for row in rows {
             if let Row::Waits(waits) = row {
-                keys.push((workspace.clone(), waits.event_id));
+                keys.push((webhook.workspace.clone(), waits.event_id));
             }
         }
+        let (types, lane, now) = (HashMap::new(), Lane::default(), clock::now());
+        let mut facts = Facts { webhook: webhook.id, types, lane, now };
         if keys.is_empty() {
-            return Ok(rows.into_iter().filter_map(record).map(answer).collect());
+            return Ok(facts);
         }
         let (types, lane) =
-            tokio::join!(self.events.types(keys), self.deliveries.lanes.get(&self.webhook.key));
+            tokio::join!(self.events.types(keys), self.deliveries.lanes.get(webhook));
         if !types.unread.is_empty() {
             return Err(ApiError::Internal);
         }
-        let (lane, now) = (lane?, clock::now());
-        let mut answers = Vec::new();
-        for row in rows {
-            match row {
-                Row::Recorded(record) => answers.push(answer(record)),
-                Row::Waits(waits) => {
-                    let event_type = types.items.get(&(workspace.clone(), waits.event_id));
-                    // An event without a type is no longer stored.
-                    let Some(event_type) = event_type else { continue };
-                    if asked_for.wants_waiting(waits.event_id, event_type) {
-                        let (webhook, event_type) = (self.webhook.key.id, event_type.clone());
-                        let answer =
-                            DeliveryAnswer::waiting(webhook, waits, event_type, &lane, now);
-                        answers.push(answer);
-                    }
-                }
-            }
+        for ((_, event), event_type) in types.items {
+            facts.types.insert(event, event_type);
         }
-        Ok(answers)
+        facts.lane = lane?;
+        Ok(facts)
+    }
+}
+
+/// The facts about deliveries that wait for one webhook.
+struct Facts {
+    webhook: WebhookId,
+    types: HashMap<EventId, EventType>,
+    lane: Lane,
+    now: Timestamp,
+}
+
+impl Facts {
+    /// None if the delivery is not asked for, or its event is no longer stored.
+    fn answer(&self, waits: Waits, asked_for: &History) -> Option<DeliveryAnswer> {
+        let event_type = self.types.get(&waits.event_id)?;
+        let is_wanted = asked_for.wants_waiting(waits.event_id, event_type);
+        is_wanted.then(|| {
+            let (webhook, event_type) = (self.webhook, event_type.clone());
+            DeliveryAnswer::waiting(webhook, waits, event_type, &self.lane, self.now)
+        })
     }
 }
 
@@ -259,11 +289,4 @@ pub(crate) async fn find_waiting(
         }
     }
     Ok(None)
-}
-
-fn record(row: Row<DeliveryRecord>) -> Option<DeliveryRecord> {
-    match row {
-        Row::Recorded(record) => Some(record),
-        Row::Waits(_) => None,
-    }
 }

@@ -6,7 +6,10 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use posthaste_api::{DeliveryAnswer, List, ListAllDeliveries, ListEventDeliveries};
 use posthaste_domain::{
     Timestamp,
-    delivery::log::{self, Cursor, Part},
+    delivery::{
+        attempt::Status,
+        log::{self, Cursor, Part},
+    },
     id::{DeliveryId, EventId, WebhookId},
     input::Page,
 };
@@ -15,37 +18,38 @@ use posthaste_runtime::{
     auth::{Allowed, scope::WebhooksManage},
     query::Query,
 };
-use posthaste_store::{Deliveries, Events, History, Listed, Registry};
+use posthaste_store::{History, Listed};
 
 use crate::{
+    Shared,
     deliveries::{answer, history_of},
     owed::{Owing, Shown},
     path::{InPath, Named},
+    room::Room,
 };
 
 pub(crate) async fn list(
     caller: Allowed<WebhooksManage>,
-    State(registry): State<Registry>,
-    State(events): State<Events>,
-    State(deliveries): State<Deliveries>,
+    State(tables): State<Shared>,
     Query(asked): Query<ListAllDeliveries>,
 ) -> Result<Response, ApiError> {
     let ListAllDeliveries { page: Page { limit, after }, wanted } = asked;
     let history = history_of(limit, wanted);
     let before = after.unwrap_or_default();
-    let owing = Owing {
-        registry: &registry,
-        events: &events,
-        deliveries: &deliveries,
-        workspace: &caller.workspace,
-        asked: &history,
-        shown: Shown::Prompt,
-    };
-    let late = History { before: before.late, ..from_event(&history) };
+    let (workspace, asked) = (&caller.workspace, &history);
+    // All that an event caused is found at once, whenever it was active.
+    let shown = if history.event.is_some() { Shown::All } else { Shown::Prompt };
+    let owing = Owing { tables: &tables, workspace, asked, shown };
+    // No record says that its delivery has never been tried.
+    let is_late_wanted = history.event.is_none() && history.status != Some(Status::Waiting);
     let (owed, late) = tokio::try_join!(owing.part(before.owed), async {
-        Ok(deliveries.records.late(&caller.workspace, &late).await?)
+        if !is_late_wanted {
+            return Ok(Part::default());
+        }
+        let late = History { before: before.late, ..history.clone() };
+        Ok(part_of(tables.deliveries.records.late(workspace, &late).await?))
     })?;
-    let merged = log::merge(usize::from(limit), before, owed, part_of(late));
+    let merged = log::merge(usize::from(limit), before, owed, late);
     let next = merged.next.map(|next: Cursor| next.to_string());
     Ok(success(StatusCode::OK, List { items: merged.rows, next }))
 }
@@ -53,24 +57,16 @@ pub(crate) async fn list(
 pub(crate) async fn of_event(
     caller: Allowed<WebhooksManage>,
     Named(id): Named<EventId>,
-    State(registry): State<Registry>,
-    State(events): State<Events>,
-    State(deliveries): State<Deliveries>,
+    State(tables): State<Shared>,
     Query(asked): Query<ListEventDeliveries>,
 ) -> Result<Response, ApiError> {
     let ListEventDeliveries { page: Page { limit, after } } = asked;
-    if events.fanned_out(&caller.workspace, id).await?.is_none() {
+    let workspace = &caller.workspace;
+    if tables.events.fanned_out(workspace, id).await?.is_none() {
         return Err(EventId::MISSING);
     }
     let history = History { limit, event: Some(id), ..History::default() };
-    let owing = Owing {
-        registry: &registry,
-        events: &events,
-        deliveries: &deliveries,
-        workspace: &caller.workspace,
-        asked: &history,
-        shown: Shown::All,
-    };
+    let owing = Owing { tables: &tables, workspace, asked: &history, shown: Shown::All };
     let from = after.unwrap_or(WebhookId(0));
     let Part { mut rows, up_to } = owing.part(Some((id, from))).await?;
     let is_cut = rows.len() > usize::from(limit);
@@ -81,21 +77,19 @@ pub(crate) async fn of_event(
     Ok(success(StatusCode::OK, List { items, next: next.map(|webhook| webhook.to_string()) }))
 }
 
-/// Nothing happens to a delivery before its event is accepted.
-fn from_event(history: &History) -> History {
-    let accepted = history.event.map(|event| event.time());
-    History { since: history.since.max(accepted), ..history.clone() }
-}
-
 /// The second source: what was active late, by its places.
 fn part_of(page: posthaste_store::Page<Listed, DeliveryId>) -> Part<DeliveryId, DeliveryAnswer> {
     let mut rows: Vec<(DeliveryId, Timestamp, DeliveryAnswer)> = Vec::new();
+    let mut room = Room::default();
     for listed in page.items {
         let place = listed.place();
-        // What waits for the end of a run is in the first source.
-        if let Listed::Recorded(record) = listed {
-            rows.push((place, place.time(), answer(*record)));
+        let Listed::Recorded(record) = listed else { continue };
+        let answer = answer(*record);
+        if !room.has(&answer) {
+            let up_to = rows.last().map(|(place, time, _)| (*place, *time));
+            return Part { rows, up_to };
         }
+        rows.push((place, place.time(), answer));
     }
     Part { rows, up_to: page.next.map(|place| (place, place.time())) }
 }

@@ -10,6 +10,7 @@ mod owed;
 mod path;
 mod reckoner;
 mod replay;
+mod room;
 mod send_test;
 mod sent;
 mod webhooks;

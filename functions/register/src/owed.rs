@@ -12,7 +12,7 @@ use posthaste_domain::{
     access::workspace::Workspace,
     delivery::{
         history::{Waits, Why},
-        log::Part,
+        log::{self, Part},
     },
     endpoint::lane::Lane,
     event::event_type::EventType,
@@ -20,11 +20,9 @@ use posthaste_domain::{
     webhook::{Webhook, key::WebhookKey},
 };
 use posthaste_runtime::{api::ApiError, clock};
-use posthaste_store::{
-    Deliveries, DeliveryRecord, EventQuery, Events, FannedOut, HeldDelivery, History, Registry,
-};
+use posthaste_store::{DeliveryRecord, EventQuery, FannedOut, HeldDelivery, History, Subscribers};
 
-use crate::deliveries::answer;
+use crate::{Shared, deliveries::answer, room::Room};
 
 /// So many deliveries are looked up at once, which is one call.
 const LOOK_UPS: usize = 100;
@@ -49,9 +47,7 @@ pub(crate) enum Shown {
 /// The tables, and what is asked for.
 #[derive(Clone, Copy)]
 pub(crate) struct Owing<'a> {
-    pub(crate) registry: &'a Registry,
-    pub(crate) events: &'a Events,
-    pub(crate) deliveries: &'a Deliveries,
+    pub(crate) tables: &'a Shared,
     pub(crate) workspace: &'a Workspace,
     pub(crate) asked: &'a History,
     pub(crate) shown: Shown,
@@ -71,6 +67,9 @@ struct Candidate {
 #[derive(Default)]
 struct Step {
     candidates: Vec<Candidate>,
+    /// The webhooks of the workspace, as far as they were read, by the webhook that they come behind.
+    /// They are the same for each event.
+    subscribers: HashMap<WebhookId, Subscribers>,
     /// The place up to which the list was looked through; none if to its end.
     up_to: Option<Place>,
 }
@@ -90,10 +89,17 @@ impl Owing<'_> {
         after: Option<Place>,
     ) -> Result<Part<Place, DeliveryAnswer>, ApiError> {
         let mut rows: Vec<(Place, Timestamp, DeliveryAnswer)> = Vec::new();
+        let mut room = Room::default();
         let mut at = after;
         for _ in 0..MAX_STEPS {
             let step = self.step(at).await?;
-            rows.extend(self.rows(step.candidates).await?);
+            for row in self.rows(step.candidates).await? {
+                if !room.has(&row.2) {
+                    let up_to = rows.last().map(|(place, time, _)| (*place, *time));
+                    return Ok(Part { rows, up_to });
+                }
+                rows.push(row);
+            }
             let Some(up_to) = step.up_to else { return Ok(Part { rows, up_to: None }) };
             at = Some(up_to);
             if rows.len() >= usize::from(self.asked.limit) {
@@ -107,7 +113,7 @@ impl Owing<'_> {
     async fn step(self, after: Option<Place>) -> Result<Step, ApiError> {
         let mut step = Step::default();
         if let Some((event, webhook)) = after.filter(|(_, webhook)| *webhook != LAST) {
-            let found = self.events.fanned_out(self.workspace, event).await?;
+            let found = self.tables.events.fanned_out(self.workspace, event).await?;
             if let Some(event) = found.filter(|found| self.wants(found)) {
                 let is_whole = self.add(&mut step, &event, webhook).await?;
                 if !is_whole {
@@ -127,7 +133,7 @@ impl Owing<'_> {
             subject: None,
             descending: true,
         };
-        let page = self.events.list_fanned_out(self.workspace, &query).await?;
+        let page = self.tables.events.list_fanned_out(self.workspace, &query).await?;
         for event in &page.items {
             let is_whole = self.add(&mut step, event, WebhookId(0)).await?;
             if !is_whole {
@@ -141,7 +147,7 @@ impl Owing<'_> {
     /// The list is about one event. It is looked at once.
     async fn only_event(self, mut step: Step, after: Option<Place>) -> Result<Step, ApiError> {
         let (None, Some(event)) = (after, self.asked.event) else { return Ok(step) };
-        if let Some(event) = self.events.fanned_out(self.workspace, event).await?
+        if let Some(event) = self.tables.events.fanned_out(self.workspace, event).await?
             && self.wants(&event)
         {
             self.add(&mut step, &event, WebhookId(0)).await?;
@@ -171,7 +177,7 @@ impl Owing<'_> {
             Some(all) => {
                 (all.after(after).iter().map(|to| (to.webhook, to.is_held)).collect(), None)
             }
-            None => self.by_settings(event, after).await?,
+            None => self.by_settings(step, event, after).await?,
         };
         let room = LOOK_UPS.saturating_sub(step.candidates.len());
         if webhooks.len() > room {
@@ -196,14 +202,19 @@ impl Owing<'_> {
     /// before it, and the place where the next call goes on.
     async fn by_settings(
         self,
+        step: &mut Step,
         event: &FannedOut,
         after: WebhookId,
     ) -> Result<(Vec<(WebhookId, bool)>, Option<WebhookId>), ApiError> {
         let known = &event.known;
-        let after = (after.0 > 0).then_some(after);
-        let read = self.registry.webhooks.subscribers(self.workspace, after).await?;
+        if !step.subscribers.contains_key(&after) {
+            let behind = (after.0 > 0).then_some(after);
+            let read = self.tables.registry.webhooks.subscribers(self.workspace, behind).await?;
+            step.subscribers.insert(after, read);
+        }
+        let Some(read) = step.subscribers.get(&after) else { return Ok((Vec::new(), None)) };
         let mut webhooks = Vec::new();
-        for subscriber in read.subscribers {
+        for subscriber in &read.subscribers {
             if subscriber.created_at <= known.event.id.time()
                 && subscriber.settings.want(&known.event.event_type, &known.process)
             {
@@ -221,7 +232,7 @@ impl Owing<'_> {
         for owed in &candidates {
             wanted.push((owed.webhook.clone(), owed.delivery));
         }
-        let mut records = self.deliveries.records.get_all(wanted).await;
+        let mut records = self.tables.deliveries.records.get_all(wanted).await;
         if !records.unread.is_empty() {
             return Err(ApiError::Internal);
         }
@@ -246,7 +257,8 @@ impl Owing<'_> {
         (is_shown && self.asked.wants(&record)).then(|| answer(record))
     }
 
-    /// None if the webhook was removed before it got the delivery.
+    /// None if the webhook was removed before it got the delivery, or if there may have been a record
+    /// that is no longer kept.
     fn waiting(
         self,
         owed: &Candidate,
@@ -258,7 +270,12 @@ impl Owing<'_> {
             return None;
         }
         let lane = known.lanes.get(webhook).cloned().unwrap_or_default();
-        let waits = match known.holds.get(delivery) {
+        let hold = known.holds.get(delivery);
+        let retention = self.tables.rules.retention;
+        if hold.is_none() && !log::may_be_owed(*event, retention, now) {
+            return None;
+        }
+        let waits = match hold {
             Some(held) => Waits::held(*delivery, *event, held.due_at),
             None => {
                 let why = if lane.phase.is_some() { Why::Webhook } else { Why::Queued };
@@ -281,8 +298,8 @@ impl Owing<'_> {
             }
         }
         let ((webhooks, lanes), holds) = tokio::join!(
-            self.deliveries.lanes.with_webhooks(self.registry, &webhooks),
-            self.deliveries.holds.of_events(held)
+            self.tables.deliveries.lanes.with_webhooks(&self.tables.registry, &webhooks),
+            self.tables.deliveries.holds.of_events(held)
         );
         if !(webhooks.unread.is_empty() && lanes.unread.is_empty() && holds.unread.is_empty()) {
             return Err(ApiError::Internal);

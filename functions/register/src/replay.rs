@@ -50,7 +50,7 @@ pub(crate) async fn one(
     State(queues): State<Queues>,
 ) -> Result<Response, ApiError> {
     let webhook = named.read(&registry).await?;
-    let record = match deliveries::find(&deliveries, &webhook, id).await? {
+    let record = match deliveries::find(&deliveries, &webhook, id, false).await? {
         Some(Found::Recorded(record)) => record,
         Some(Found::Waits(_)) => return Err(ApiError::DeliveryWaiting),
         None => {

@@ -80,10 +80,10 @@ impl Archive<'_> {
         let webhook = match attempt.made_with(self.webhook) {
             MadeWith::Present => self.webhook.clone(),
             MadeWith::Kept(revision) => {
-                match self.registry.revisions.get(&self.webhook.key, revision).await? {
-                    Some(webhook) => webhook,
-                    None => return Ok(Err(Missing::SettingsGone)),
-                }
+                let Some(webhook) = self.revision(revision).await? else {
+                    return Ok(Err(Missing::SettingsGone));
+                };
+                webhook
             }
             MadeWith::Unknown => return Ok(Err(Missing::SettingsUnknown)),
         };
@@ -98,6 +98,16 @@ impl Archive<'_> {
             Err(error) => return Err(error.into()),
         };
         Ok(Ok(Webhook { settings: Settings { url, ..webhook.settings }, ..webhook }))
+    }
+
+    /// The webhook of another revision: an earlier one that was kept, or one that has come since the
+    /// webhook was read.
+    async fn revision(&self, revision: u64) -> Result<Option<Webhook>, ApiError> {
+        if let Some(kept) = self.registry.revisions.get(&self.webhook.key, revision).await? {
+            return Ok(Some(kept));
+        }
+        let present = self.registry.webhooks.get(&self.webhook.key).await?;
+        Ok(present.filter(|webhook| webhook.revision == revision))
     }
 
     /// The deliveries that were in the request of the last attempt.

@@ -56,7 +56,7 @@ impl FromRequestParts<Shared> for Tester {
 /// also where its first events could not be sent yet.
 pub(crate) async fn start(
     caller: Tester,
-    State(Shared { registry, player, retention, .. }): State<Shared>,
+    State(Shared { registry, player, retention, door }): State<Shared>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let asked = StartSimulation::parse(&body)?;
@@ -68,6 +68,8 @@ pub(crate) async fn start(
     let workspace = caller.workspace.clone();
     let simulation = Simulation::new(id, workspace, asked, samples, drawn, now);
     let simulation = begin(&registry, &player, simulation, retention).await?;
+    // Each event that went out at once counts as a call.
+    door.charge(&simulation.workspace, simulation.sent).await;
     tracing::info!(simulation.id = %id, "started a simulation");
     Ok(success(StatusCode::ACCEPTED, SimulationAnswer::of(simulation, clock::now())))
 }

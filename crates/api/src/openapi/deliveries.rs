@@ -56,11 +56,11 @@ The deliveries of all webhooks of the workspace, the newest activity first: what
 everything that became of it, with replays and tests. What happens within a minute of an event's \
 acceptance is listed at the time of the acceptance, and everything later at its own time. Each \
 delivery is in the list from the moment at which its event is fanned out, with the status \
-`waiting` and the reason until it is first tried.";
+`waiting` and the reason until it is first tried. With `event_id` the list has what publishing the \
+event caused; its replays are in the lists of their webhooks.";
 
 const OF_EVENT: &str = "\
 The deliveries that an event caused when it was published, in the order of the webhooks' ids: one \
 for each webhook that wanted it then. Each is in the list from the moment at which the event is \
-fanned out. Replays of the event are not part of it; the list of all deliveries with `event_id` has \
-them too. Of an event of a workspace with more than 1,000 webhooks the list has those webhooks that \
-want the event by their present settings.";
+fanned out. Replays of the event are in the lists of their webhooks. Of an event that more than \
+1,000 webhooks wanted the list has those webhooks that want it by their present settings.";

@@ -6,7 +6,7 @@
 //! replays, and what waited. A delivery that was active late is in the second one alone. Each source
 //! has an order of its own, so the cursor of a page has a place in each of them.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use jiff::Timestamp;
 
@@ -58,6 +58,12 @@ impl FromStr for Cursor {
         };
         Ok(Self { owed, late })
     }
+}
+
+/// Tells whether a delivery without a record can still be owed: a record is kept for this long after
+/// its event, at the least, and events are kept for longer.
+pub fn may_be_owed(event: EventId, retention: Duration, now: Timestamp) -> bool {
+    now < event.time() + retention
 }
 
 /// The part of a source that was read, in its order.
@@ -176,6 +182,13 @@ mod tests {
         for wrong in ["", id, "-.7.-", &format!("{id}.-.-"), "-.-.x", "-.-.-.-"] {
             assert_eq!(wrong.parse::<Cursor>(), Err(NoCursor), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_record_that_is_gone_is_no_delivery_that_is_owed() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let is_owed = |days: u32| may_be_owed(event(0, 1), day * 30, at(0) + day * days);
+        assert_eq!([0, 29, 30, 36].map(is_owed), [true, true, false, false]);
     }
 
     #[test]

@@ -1,13 +1,12 @@
-//! The webhooks that an event was owed to when it was fanned out. The event's item has them, so
+//! The webhooks that an event was owed to when it was last fanned out. The event's item has them, so
 //! that nobody has to guess them later from the settings of then.
 
 use std::{fmt, str::FromStr};
 
 use crate::id::WebhookId;
 
-/// An event of so many webhooks or more is stored without them: it goes on in shares, and no item
-/// grows with a workspace.
-const MAX_RECIPIENTS: usize = 1000;
+/// An event that goes to more webhooks is stored without them: no item grows with a workspace.
+pub const MAX_RECIPIENTS: usize = 1000;
 
 /// The webhooks that one event is delivered to. Its text is the list of their ids, separated by
 /// commas, with an `h` behind those for which the event is held until its process ends.

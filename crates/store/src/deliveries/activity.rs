@@ -13,7 +13,7 @@ use posthaste_domain::{
 };
 
 use crate::{
-    item::{Item, text},
+    item::{Item, PK, text},
     sharded::{Index, Partition},
     write::{Condition, Update},
 };
@@ -52,21 +52,25 @@ pub(super) fn held(item: Item, webhook: &WebhookKey, delivery: DeliveryId) -> It
 
 /// The partitions that have the entries of a webhook, with a condition that leaves out those of
 /// others: the partition key of the item begins with one of these texts.
-pub(super) fn of_webhook(webhook: &WebhookKey, beginnings: [String; 2]) -> Vec<Partition> {
-    let is_own = beginnings.map(|beginning| Condition::Begins(crate::item::PK, beginning));
-    let filter = vec![Condition::Any(is_own.to_vec())];
+pub(super) fn of_webhook(webhook: &WebhookKey, beginnings: &[String]) -> Vec<Partition> {
+    if beginnings.is_empty() {
+        return Vec::new();
+    }
+    let is_own = beginnings.iter().map(|beginning| Condition::Begins(PK, beginning.clone()));
+    let filter = vec![Condition::Any(is_own.collect())];
     let group = webhook.id.0 % GROUPS;
     let keys = (0..SPREADS).map(|spread| name(&webhook.workspace, group, spread));
     keys.map(|key| Partition { key, index: Some(INDEX), filter: filter.clone() }).collect()
 }
 
-/// All partitions of a workspace.
-pub(super) fn of_workspace(workspace: &Workspace) -> Vec<Partition> {
+/// All partitions of a workspace, without its holds.
+pub(super) fn of_records(workspace: &Workspace) -> Vec<Partition> {
+    let filter = vec![Condition::Begins(PK, format!("{workspace}#"))];
     let mut partitions = Vec::new();
     for group in 0..GROUPS {
         for spread in 0..SPREADS {
             let key = name(workspace, group, spread);
-            partitions.push(Partition { key, index: Some(INDEX), filter: Vec::new() });
+            partitions.push(Partition { key, index: Some(INDEX), filter: filter.clone() });
         }
     }
     partitions

@@ -88,8 +88,7 @@ impl History {
 
     /// Says whether a delivery of this event is asked for that has never been tried.
     pub fn wants_waiting(&self, event: EventId, event_type: &EventType) -> bool {
-        self.status.is_none_or(|status| status == Status::Waiting)
-            && self.http_status.is_none()
+        self.may_want_waiting()
             && self.event.is_none_or(|wanted| wanted == event)
             && self.event_type.as_ref().is_none_or(|wanted| wanted == event_type)
     }
@@ -113,11 +112,16 @@ impl History {
         conditions
     }
 
-    /// Whether a hold is asked for is found out when its event's type is known.
+    /// Says whether a delivery without a record can be asked for at all.
+    pub fn may_want_waiting(&self) -> bool {
+        matches!(self.status, None | Some(Status::Waiting)) && self.http_status.is_none()
+    }
+
+    /// Whether a hold's type is asked for is found out when its event is read.
     fn wants_listed(&self, listed: &Listed) -> bool {
         match listed {
             Listed::Recorded(record) => self.wants(record),
-            Listed::Held(_) => true,
+            Listed::Held(held) => self.event.is_none_or(|event| event == held.event),
         }
     }
 }
@@ -168,8 +172,14 @@ impl Records {
             Some(Status::Waiting) => Vec::new(),
             _ => self.shards(webhook, &conditions),
         };
-        let beginnings = [format!("{webhook}#"), format!("{}{webhook}#", holds::PREFIX)];
-        partitions.extend(activity::of_webhook(webhook, beginnings));
+        let mut beginnings = Vec::new();
+        if history.status != Some(Status::Waiting) {
+            beginnings.push(format!("{webhook}#"));
+        }
+        if history.may_want_waiting() {
+            beginnings.push(format!("{}{webhook}#", holds::PREFIX));
+        }
+        partitions.extend(activity::of_webhook(webhook, &beginnings));
         self.listed(history, partitions).await
     }
 
@@ -180,7 +190,7 @@ impl Records {
         workspace: &Workspace,
         history: &History,
     ) -> Result<Page<Listed, DeliveryId>, StoreError> {
-        self.listed(history, activity::of_workspace(workspace)).await
+        self.listed(history, activity::of_records(workspace)).await
     }
 
     fn shards(&self, webhook: &WebhookKey, conditions: &[Condition]) -> Vec<Partition> {

@@ -160,7 +160,7 @@ async fn records() {
     let both = [delivery(10), delivery(11)].map(|id| (id, &event));
     let packed = Packed::of(WEBHOOK, BatchId::derive(&both.map(|(id, _)| id)), both.into_iter());
     for nth in [10, 11] {
-        let shared = packed.as_ref().map(|packed| packed.kept_with(WEBHOOK, delivery(nth)));
+        let shared = packed.as_ref().map(|packed| packed.parts(WEBHOOK).of(delivery(nth)).clone());
         let attempt = &attempt(1, 200, "ok");
         let new = NewAttempt { attempt, id: "a", known: 0, retry: None, shared: shared.as_ref() };
         deliveries.records.record_attempt(published(nth), new, at(60)).await.unwrap();

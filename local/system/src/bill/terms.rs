@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(terms.days_kept("posthaste-Registry"), 0);
         assert!(terms.has_backups("posthaste-Registry"));
         assert_eq!(terms.log_days, 30);
-        assert_eq!(terms.silent, BTreeSet::from(["ingest".to_owned()]));
+        assert_eq!(terms.silent, BTreeSet::from(["ingest", "simulate"].map(str::to_owned)));
     }
 
     #[test]
