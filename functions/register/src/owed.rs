@@ -4,7 +4,7 @@
 //! An event's item names the webhooks that it went to. One of a workspace with very many webhooks,
 //! or of an earlier version, does not. Then those count that want it by their present settings.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
 use posthaste_api::DeliveryAnswer;
 use posthaste_domain::{
@@ -207,12 +207,14 @@ impl Owing<'_> {
         after: WebhookId,
     ) -> Result<(Vec<(WebhookId, bool)>, Option<WebhookId>), ApiError> {
         let known = &event.known;
-        if !step.subscribers.contains_key(&after) {
-            let behind = (after.0 > 0).then_some(after);
-            let read = self.tables.registry.webhooks.subscribers(self.workspace, behind).await?;
-            step.subscribers.insert(after, read);
-        }
-        let Some(read) = step.subscribers.get(&after) else { return Ok((Vec::new(), None)) };
+        let read = match step.subscribers.entry(after) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(entry) => {
+                let behind = (after.0 > 0).then_some(after);
+                let webhooks = &self.tables.registry.webhooks;
+                entry.insert(webhooks.subscribers(self.workspace, behind).await?)
+            }
+        };
         let mut webhooks = Vec::new();
         for subscriber in &read.subscribers {
             if subscriber.created_at <= known.event.id.time()

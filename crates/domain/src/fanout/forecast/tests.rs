@@ -156,7 +156,7 @@ proptest! {
         let forecast = Forecast::of(&webhook, &facts);
         let subscription = Subscription::of(&webhook);
 
-        let timing = forecast.subscription.as_ref().and_then(|_| match &forecast.cell {
+        let timing = forecast.subscription.as_ref().and(match &forecast.cell {
             Some(Cell { rule: Rule::Never, .. }) => None,
             Some(Cell { rule: Rule::Immediate, .. }) => Some(Timing::Immediate),
             Some(Cell { rule: Rule::ProcessEnd, .. }) => Some(Timing::ProcessEnd),
