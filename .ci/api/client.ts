@@ -17,7 +17,9 @@ const client = createClient<paths>({
   headers: { Authorization: `Bearer ${setting("KEY")}` },
 });
 
-function data<T>(answer: { data?: { success: true; data: T }; error?: unknown; response: Response }): T {
+function data<A extends { success: true; data: unknown }>(
+  answer: { data?: A | undefined; error?: unknown; response: Response },
+): A["data"] {
   if (answer.data === undefined) throw new Error(`${answer.response.status}: ${JSON.stringify(answer.error)}`);
   return answer.data.data;
 }
