@@ -70,7 +70,7 @@ pub struct DeliveryAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_missing: Option<Missing>,
     /// The time at which the delivery's webhook was removed; absent as long as there is the
-    /// webhook.
+    /// webhook, and in the lists over all webhooks.
     #[schema(value_type = Option<String>, format = "date-time", nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_removed_at: Option<Timestamp>,
