@@ -16,7 +16,7 @@ pub struct SimulationAnswer {
     pub id: SimulationId,
     /// The state of the simulation.
     pub status: Status,
-    /// What is simulated, with the defaults and the seed that hold. A call with this body plays the
+    /// The body of the call, with the defaults and the seed that hold. A call with this body plays the
     /// same types, data and pauses again.
     pub asked: StartSimulation,
     /// The number of events of the simulation.

@@ -106,7 +106,7 @@ pub struct Simulation {
     pub workspace: Workspace,
     /// The state of the simulation.
     pub status: Status,
-    /// What was asked for, with the defaults and the seed that hold: a call with the same body
+    /// The body of the call, with the defaults and the seed that hold: a call with the same body
     /// plays the same.
     pub asked: StartSimulation,
     /// The samples of the workspace's own types, as they were at the start.

@@ -39,7 +39,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// What happens within this time of an event's acceptance is listed at the event.
+/// An activity within this time of an event's acceptance is listed at the event.
 const PROMPT: Duration = Duration::from_secs(60);
 /// The unit in which ids tell their time.
 const MILLISECOND: Duration = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! Whether the request of an attempt can be made again, to be shown as it was sent.
+//! The rules by which the request of an attempt is made again, to be shown as it was sent.
 //!
 //! Requests are not kept. A request follows from the events and the settings that it was made with,
 //! so it is made again from these. An attempt says which revision of the settings it was made with.

@@ -1,4 +1,4 @@
-//! What records keep of a request that deliveries shared, so that it can be made again to be shown.
+//! Records keep a part of a request that deliveries shared, so that it can be made again and shown.
 //!
 //! A record tells this of its last attempt alone. The record of the first delivery has all of them,
 //! in their order, and the record of each other one names the first. So one record of a request
@@ -52,7 +52,7 @@ pub struct Whole {
     pub bytes: u64,
 }
 
-/// What the records of a request's deliveries keep of it.
+/// The parts of a request that the records of its deliveries keep.
 #[derive(Debug, Clone)]
 pub struct Parts {
     first: Option<DeliveryId>,

@@ -25,7 +25,7 @@ const DEFAULT_PER_MINUTE: u32 = 10;
 const DEFAULT_MINUTES: u32 = 60;
 
 body! {
-    /// What is simulated. Each field but `kind` and `seed` belongs to one kind.
+    /// The simulation that is asked for. Each field but `kind` and `seed` belongs to one kind.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct StartSimulation {

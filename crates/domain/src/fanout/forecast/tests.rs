@@ -137,7 +137,7 @@ fn process() -> impl Strategy<Value = Process> {
 }
 
 proptest! {
-    /// What a forecast names, and nothing else, decides as fan-out does.
+    /// The things that a forecast names decide as fan-out does, and nothing else does.
     #[test]
     fn a_forecast_explains_the_route_of_fan_out(
         registration in registration(),
