@@ -24,7 +24,7 @@ const AT_ONCE: usize = 10;
 
 /// All that it takes to play simulations.
 #[derive(Debug, Clone)]
-pub(crate) struct Player {
+pub struct Player {
     pub(crate) simulations: Simulations,
     /// The events queue.
     pub(crate) events: Queue,
@@ -33,7 +33,7 @@ pub(crate) struct Player {
 impl Player {
     /// Sends what is due soon of every simulation that runs. An error says that they could not be
     /// looked for.
-    pub(crate) async fn play_all(&self, deadline: Deadline) -> anyhow::Result<()> {
+    pub async fn play_all(&self, deadline: Deadline) -> anyhow::Result<()> {
         let Ok(played) = tokio::time::timeout_at(deadline.instant(), self.play_pages()).await
         else {
             count(Metric::Faults, 1);
