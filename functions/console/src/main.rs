@@ -1,0 +1,4 @@
+//! `console`: the pages under `/console`.
+
+#[tokio::main]
+async fn main() {}
