@@ -2,5 +2,6 @@
 
 pub mod api_key;
 pub mod known_keys;
+pub mod session;
 pub mod tokens;
 pub mod workspace;

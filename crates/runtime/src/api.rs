@@ -28,7 +28,8 @@ use tracing::{Instrument, field::Empty};
 use self::answer::Answer;
 use crate::{
     checks::{Checks, Unchecked},
-    config, cors,
+    config::{self, ConfigError},
+    cors,
     keys::KeysError,
     limiter::OverLimit,
     telemetry::{self, Telemetry},
@@ -234,12 +235,31 @@ pub async fn serve(
     checks: Option<Checks>,
     telemetry: Telemetry,
 ) -> Result<(), lambda_http::Error> {
-    let routes =
-        cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?);
+    run(public(routes, relayed, max_body_bytes)?, checks, telemetry).await
+}
+
+/// Runs routes that are complete as they are.
+pub async fn run(
+    routes: Router,
+    checks: Option<Checks>,
+    telemetry: Telemetry,
+) -> Result<(), lambda_http::Error> {
     let runtime = Runtime::new(Adapter::from(ServiceExt::<lambda_http::Request>::map_response(
         routes, Answer,
     )));
     runtime.layer(telemetry).layer(checks.unwrap_or_default().ending()).run().await
+}
+
+/// The routes as [`serve`] runs them.
+///
+/// # Errors
+/// The origins whose pages may call the API can't be read.
+pub fn public(
+    routes: Router,
+    relayed: Relayed,
+    max_body_bytes: usize,
+) -> Result<Router, ConfigError> {
+    Ok(cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?))
 }
 
 pub use scheduled::serve_and_run;

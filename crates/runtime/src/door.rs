@@ -50,19 +50,20 @@ impl Door {
     /// Looks the key up, and counts a call of its workspace.
     pub(crate) async fn enter(&self, key: &ApiKey) -> Result<KeyInfo, ApiError> {
         let info = self.look_up(key.hash()).await?.ok_or(ApiError::Unauthorized)?;
-        let workspace = info.reach();
+        self.count(&info.reach()).await?;
+        Ok(info)
+    }
+
+    /// Counts a call of a workspace, which is refused if there are too many.
+    pub(crate) async fn count(&self, workspace: &Workspace) -> Result<(), ApiError> {
         // A call that nobody weighs has no place to write this down.
         let _ = CALLER.try_with(|caller| caller.set(workspace.clone()));
         self.limiter.admit(&(self.bucket)(workspace.clone()), 1).await.map_err(|over| {
             if over.is_new {
-                tracing::info!(
-                    key.id = %info.id, %workspace,
-                    "a workspace makes more calls than it may"
-                );
+                tracing::info!(%workspace, "a workspace makes more calls than it may");
             }
             ApiError::TooManyCalls(over)
-        })?;
-        Ok(info)
+        })
     }
 
     /// Takes further tokens for a call that makes more work than others. What follows waits for them.
@@ -75,7 +76,8 @@ impl Door {
         self.known().forget(hash);
     }
 
-    async fn look_up(&self, hash: KeyHash) -> Result<Option<KeyInfo>, ApiError> {
+    /// What is known of the key with this hash; none if there is no such key.
+    pub async fn look_up(&self, hash: KeyHash) -> Result<Option<KeyInfo>, ApiError> {
         let now = clock::now();
         let known = self.known().find(&hash, now);
         match known {

@@ -113,6 +113,21 @@ impl Keys {
         Ok(self.ring().await?.seal(webhook, Purpose::Secret, &secret.reveal(), random::bytes()?)?)
     }
 
+    /// Seals what a browser keeps as a cookie of this name.
+    pub async fn seal_cookie(&self, name: &str, text: &str) -> Result<Sealed, KeysError> {
+        Ok(self.ring().await?.seal_cookie(name, text, random::bytes()?)?)
+    }
+
+    /// Opens what a browser has kept as a cookie of this name. It is none if nobody sealed it so
+    /// with a key of the deployment: anybody can send any cookie.
+    pub async fn open_cookie(&self, name: &str, sealed: &Sealed) -> Result<Option<String>, KeysError> {
+        let opened = match self.ring().await?.open_cookie(name, sealed) {
+            Err(SealError::UnknownKey(_)) => self.refreshed().await?.open_cookie(name, sealed),
+            opened => opened,
+        };
+        Ok(opened.ok())
+    }
+
     /// Seals the values of headers. Where there are none, no key is needed.
     pub async fn seal_headers(
         &self,

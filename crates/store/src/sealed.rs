@@ -85,6 +85,11 @@ fn associated_data(webhook: &WebhookKey, purpose: Purpose<'_>) -> Aad<String> {
     })
 }
 
+/// The place of a cookie. A workspace never is empty, so no webhook's place is the same text.
+fn cookie_data(name: &str) -> Aad<String> {
+    Aad::from(format!("{VERSION}\n\ncookie\n{name}"))
+}
+
 impl KeyRing {
     /// The keys that derive from these texts, newest first.
     pub fn derive<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, SealError> {
@@ -100,17 +105,7 @@ impl KeyRing {
         text: &str,
         nonce: [u8; NONCE_BYTES],
     ) -> Result<Sealed, SealError> {
-        let newest = self.0.first().ok_or(SealError::WeakKey)?;
-        let aad = associated_data(webhook, purpose);
-        let mut sealed = text.as_bytes().to_vec();
-        let tag = newest.key.seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            aad,
-            &mut sealed,
-        );
-        let tag = tag.map_err(|_| SealError::Unreadable)?;
-        let bytes = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
-        Ok(Sealed(format!("{VERSION}.{}.{}", newest.id, URL_SAFE_NO_PAD.encode(bytes))))
+        self.seal_at(associated_data(webhook, purpose), text, nonce)
     }
 
     /// Opens what was sealed for this webhook and purpose with any of the keys.
@@ -120,6 +115,43 @@ impl KeyRing {
         purpose: Purpose<'_>,
         sealed: &Sealed,
     ) -> Result<String, SealError> {
+        self.open_at(associated_data(webhook, purpose), sealed)
+    }
+
+    /// Seals what a browser keeps as a cookie of this name. The nonce has to be random.
+    pub fn seal_cookie(
+        &self,
+        name: &str,
+        text: &str,
+        nonce: [u8; NONCE_BYTES],
+    ) -> Result<Sealed, SealError> {
+        self.seal_at(cookie_data(name), text, nonce)
+    }
+
+    /// Opens what was sealed as a cookie of this name with any of the keys.
+    pub fn open_cookie(&self, name: &str, sealed: &Sealed) -> Result<String, SealError> {
+        self.open_at(cookie_data(name), sealed)
+    }
+
+    fn seal_at(
+        &self,
+        place: Aad<String>,
+        text: &str,
+        nonce: [u8; NONCE_BYTES],
+    ) -> Result<Sealed, SealError> {
+        let newest = self.0.first().ok_or(SealError::WeakKey)?;
+        let mut sealed = text.as_bytes().to_vec();
+        let tag = newest.key.seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            place,
+            &mut sealed,
+        );
+        let tag = tag.map_err(|_| SealError::Unreadable)?;
+        let bytes = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
+        Ok(Sealed(format!("{VERSION}.{}.{}", newest.id, URL_SAFE_NO_PAD.encode(bytes))))
+    }
+
+    fn open_at(&self, place: Aad<String>, sealed: &Sealed) -> Result<String, SealError> {
         let (id, encoded) = parts(sealed).ok_or(SealError::Unreadable)?;
         let key = self
             .0
@@ -130,9 +162,8 @@ impl KeyRing {
         let (nonce, sealed) =
             bytes.split_at_mut_checked(NONCE_BYTES).ok_or(SealError::Unreadable)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Unreadable)?;
-        let aad = associated_data(webhook, purpose);
         let opened =
-            key.key.open_in_place(nonce, aad, sealed).map_err(|_| SealError::Unreadable)?;
+            key.key.open_in_place(nonce, place, sealed).map_err(|_| SealError::Unreadable)?;
         String::from_utf8(opened.to_vec()).map_err(|_| SealError::Unreadable)
     }
 

@@ -1,4 +1,84 @@
 //! `console`: the pages under `/console`.
+//!
+//! A page is made of calls of the API, which this process answers itself: it has the routes of
+//! `register`, `ingest`, `types` and `simulate`. So a person can do here what their API key can do,
+//! under the same rules, and nothing else.
+
+mod api;
+mod assets;
+mod cookie;
+mod form;
+mod layout;
+mod parts;
+mod secure;
+mod sign_in;
+mod trouble;
+mod visitor;
+mod webhooks;
+
+use api::Api;
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use posthaste_domain::{access::tokens::Limit, event::loops::Relayed};
+use posthaste_runtime::{
+    api::{self as envelope, MAX_BODY_BYTES},
+    aws::{self, SdkConfig},
+    checks::Checks,
+    config,
+    door::Door,
+    keys::Keys,
+    limiter::Limiter,
+    telemetry,
+};
+use posthaste_store::{Bucket, Registry};
+
+/// What every page needs.
+#[derive(Debug, Clone)]
+struct Console {
+    api: Api,
+    keys: Keys,
+    door: Door,
+    /// Of the tries to sign in from one address.
+    sign_ins: Limiter,
+}
+
+/// So many tries to sign in a second from one address, after ten at once.
+const SIGN_INS_PER_SECOND: u32 = 1;
 
 #[tokio::main]
-async fn main() {}
+async fn main() -> Result<(), lambda_http::Error> {
+    let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
+    let (sdk, checks) = (aws::load()?, Checks::default());
+    let routes = pages(console(&sdk, checks.clone())?);
+    envelope::run(routes, Some(checks), telemetry).await
+}
+
+fn console(sdk: &SdkConfig, checks: Checks) -> anyhow::Result<Console> {
+    let registry = Registry::new(aws::dynamodb(sdk), config::text("REGISTRY_TABLE")?);
+    let (simulations, _) = simulate::routes(sdk)?;
+    let routes = register::routes(sdk)?
+        .merge(types::routes(sdk, checks.clone())?)
+        .merge(ingest::routes(sdk, checks)?)
+        .merge(simulations);
+    Ok(Console {
+        api: Api::new(envelope::public(routes, Relayed::Refused, MAX_BODY_BYTES)?),
+        keys: Keys::new(aws::secrets_manager(sdk), config::text("ENCRYPTION_KEY_ARN")?),
+        door: Door::new(config::call_limit()?, Bucket::Calls, registry.clone()),
+        sign_ins: Limiter::new(Limit::of_calls(SIGN_INS_PER_SECOND), registry),
+    })
+}
+
+fn pages(console: Console) -> Router {
+    Router::new()
+        .route("/console", get(sign_in::home))
+        .route("/console/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/console/sign-out", post(sign_in::sign_out))
+        .route("/console/mode", post(sign_in::switch))
+        .route("/console/assets/{edition}/{name}", get(assets::show))
+        .merge(webhooks::routes())
+        .fallback(async || trouble::Trouble::NotFound)
+        .layer(middleware::from_fn(secure::answer))
+        .with_state(console)
+}

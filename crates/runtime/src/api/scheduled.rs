@@ -6,8 +6,8 @@ use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use posthaste_domain::event::loops::Relayed;
 use serde_json::Value;
 
-use super::{Answer, with_envelope};
-use crate::{config, cors, deadline::Deadline, telemetry::Telemetry};
+use super::{Answer, public};
+use crate::{deadline::Deadline, telemetry::Telemetry};
 
 /// Runs a function's routes as [`super::serve`] does. An invocation that is no call of the API is
 /// one of the schedule: it runs `scheduled`, until its deadline.
@@ -18,8 +18,7 @@ pub async fn serve_and_run(
     scheduled: impl AsyncFn(Deadline) -> anyhow::Result<()>,
     telemetry: Telemetry,
 ) -> Result<(), Error> {
-    let routes =
-        cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?);
+    let routes = public(routes, relayed, max_body_bytes)?;
     let calls = Adapter::from(ServiceExt::<lambda_http::Request>::map_response(routes, Answer));
     let (calls, scheduled) = (&calls, &scheduled);
     let runtime = Runtime::new(service_fn(async |event: LambdaEvent<Value>| {

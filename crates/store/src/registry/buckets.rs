@@ -1,7 +1,7 @@
 //! The buckets of limits: each is one item that says when its next token is free. The rule is in
 //! [`posthaste_domain::access::tokens`].
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use posthaste_domain::{
@@ -36,6 +36,8 @@ pub enum Bucket {
     /// The publishing calls that the API keys of a workspace make, all together: what is spent on
     /// reading must not keep events from being taken.
     PublishingCalls(Workspace),
+    /// The tries to sign in to the console from one address.
+    SignIns(IpAddr),
 }
 
 impl Bucket {
@@ -46,6 +48,7 @@ impl Bucket {
             Self::Publishing(workspace) => key(format!("publish#{workspace}"), "limit"),
             Self::Calls(workspace) => key(format!("calls#{workspace}"), "limit"),
             Self::PublishingCalls(workspace) => key(format!("calls#{workspace}"), "publishing"),
+            Self::SignIns(address) => key(format!("sign-in#{address}"), "limit"),
         }
     }
 }

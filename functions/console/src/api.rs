@@ -1,0 +1,118 @@
+//! The pages are made by calls of the API, in this process: the routes are those of the functions
+//! `register`, `ingest`, `types` and `simulate`. So the pages follow the same rules, give the same
+//! errors, and can do nothing that the API can't.
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
+    http::{Method, StatusCode, header},
+};
+use lambda_http::lambda_runtime::Context;
+use posthaste_runtime::auth::{Caller, Known};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::trouble::Trouble;
+
+/// What every path of the API begins with.
+const BASE: &str = "/api/v1";
+
+/// The API, as this process answers it.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    routes: Router,
+}
+
+/// A call that the API has refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The status that the API answers with.
+    pub(crate) status: StatusCode,
+    /// The word for programs.
+    pub(crate) code: String,
+    /// The sentence for people.
+    pub(crate) message: String,
+    /// The path of the field that is at fault.
+    pub(crate) field: Option<String>,
+    /// The id by which the log has the call.
+    pub(crate) request_id: String,
+}
+
+/// A call of the API.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    /// The path behind [`BASE`], with the query.
+    pub(crate) path: &'a str,
+    pub(crate) body: Option<&'a Value>,
+}
+
+impl<'a> Call<'a> {
+    /// A call that reads.
+    pub(crate) fn get(path: &'a str) -> Self {
+        Self { method: Method::GET, path, body: None }
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    data: Value,
+}
+
+#[derive(Deserialize)]
+struct Failed {
+    error: Complaint,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Complaint {
+    code: String,
+    message: String,
+    #[serde(default)]
+    field: Option<String>,
+    request_id: String,
+}
+
+impl Api {
+    /// The API with these routes, which are in the envelope of [`posthaste_runtime::api`].
+    pub(crate) fn new(routes: Router) -> Self {
+        Self { routes }
+    }
+
+    /// Makes a call in the name of the caller. The outer result is an error where the answer can't
+    /// be understood, which is a bug; the inner one where the API refuses.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        context: &Context,
+        call: Call<'_>,
+    ) -> Result<Result<T, Refusal>, Trouble> {
+        let body = call.body.map(ToString::to_string).map_or_else(Body::empty, Body::from);
+        let mut request = Request::builder()
+            .method(call.method)
+            .uri(format!("{BASE}{}", call.path))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body)
+            .map_err(Trouble::bug)?;
+        request.extensions_mut().insert(Known(caller.clone()));
+        request.extensions_mut().insert(context.clone());
+        let Ok(answer) = self.routes.clone().oneshot(request).await;
+        let status = answer.status();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.map_err(Trouble::bug)?;
+        if status.is_success() { read(&body).map(Ok) } else { refusal(status, &body).map(Err) }
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Trouble> {
+    let Envelope { data } = serde_json::from_slice(body).map_err(Trouble::bug)?;
+    serde_json::from_value(data).map_err(Trouble::bug)
+}
+
+fn refusal(status: StatusCode, body: &Bytes) -> Result<Refusal, Trouble> {
+    let Failed { error } = serde_json::from_slice(body).map_err(Trouble::bug)?;
+    let Complaint { code, message, field, request_id } = error;
+    Ok(Refusal { status, code, message, field, request_id })
+}

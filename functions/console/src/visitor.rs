@@ -1,0 +1,152 @@
+//! A visitor: who looks at a page, and what they may see of the API.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::{HeaderValue, Method, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use lambda_http::{RequestExt, lambda_runtime::Context};
+use maud::Markup;
+use posthaste_domain::access::{
+    api_key::{KeyHash, KeyInfo, Scope},
+    session::{Pass, Session},
+    workspace::Environment,
+};
+use posthaste_runtime::{auth::Caller, clock, keys::Keys};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    Console,
+    api::{Api, Call, Refusal},
+    cookie::{Cookie, Kept, is_loopback},
+    layout::{self, Section},
+    trouble::Trouble,
+};
+
+/// A note waits so long for the next page.
+const NOTE_LASTS: Duration = Duration::from_secs(60);
+
+/// What the next page says first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Note {
+    /// A sentence for people.
+    pub(crate) text: String,
+    /// A secret that is shown this once.
+    pub(crate) secret: Option<String>,
+}
+
+/// Somebody who is signed in.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    pub(crate) session: Session,
+    /// The key that the session stands on.
+    pub(crate) key: KeyInfo,
+    pub(crate) caller: Caller,
+    /// What the page before has left to say.
+    pub(crate) note: Option<Note>,
+    /// The path and query of the page.
+    pub(crate) page: String,
+    /// How the browser keeps cookies of this session.
+    pub(crate) kept: Kept,
+    context: Context,
+    api: Api,
+    keys: Keys,
+}
+
+impl Visitor {
+    /// Says whether the visitor may do what needs this scope.
+    pub(crate) fn may(&self, scope: Scope) -> bool {
+        self.caller.scopes.contains(&scope)
+    }
+
+    /// Says whether the visitor works in test mode.
+    pub(crate) fn is_in_test_mode(&self) -> bool {
+        self.session.mode == Environment::Test
+    }
+
+    /// Reads from the API. What it refuses keeps the page from being made.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
+        self.call(Call::get(path)).await?.map_err(Trouble::Refused)
+    }
+
+    /// Makes a call of the API that a form asks for. The inner error is for the form.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Result<T, Refusal>, Trouble> {
+        self.call(Call { method, path, body }).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Result<T, Refusal>, Trouble> {
+        self.api.call(&self.caller, &self.context, call).await
+    }
+
+    /// A page with this content. It says what the page before has left, which is forgotten then.
+    pub(crate) fn show(&self, section: Section, title: &str, content: Markup) -> Response {
+        let mut response = layout::page(self, section, title, content).into_response();
+        if self.note.is_some()
+            && let Ok(cookie) = Cookie::Note.forget(self.kept)
+        {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// Leads to another page, which says this first.
+    pub(crate) async fn go(&self, to: &str, text: impl Into<String>) -> Result<Response, Trouble> {
+        self.go_with(to, Note { text: text.into(), secret: None }).await
+    }
+
+    /// Leads to another page, which shows this note first.
+    pub(crate) async fn go_with(&self, to: &str, note: Note) -> Result<Response, Trouble> {
+        let kept = Kept { seconds: NOTE_LASTS.as_secs(), ..self.kept };
+        let cookie = Cookie::Note.set(&note, kept, &self.keys).await?;
+        let mut response = layout::redirect(to)?;
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+        Ok(response)
+    }
+
+    /// The header that makes the browser keep another session.
+    pub(crate) async fn keep(&self, session: &Session) -> Result<HeaderValue, Trouble> {
+        let left = Duration::try_from(session.until.duration_since(clock::now()));
+        let kept = Kept { seconds: left.unwrap_or_default().as_secs(), ..self.kept };
+        Cookie::Session.set(session, kept, &self.keys).await
+    }
+}
+
+impl<S> FromRequestParts<S> for Visitor
+where
+    Console: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Trouble> {
+        let Console { api, keys, door, .. } = Console::from_ref(state);
+        let page = page(parts);
+        let signed_out = || Trouble::SignedOut { page: page.clone() };
+        let session: Option<Session> = Cookie::Session.read(&parts.headers, &keys).await?;
+        let session = session.filter(|session| session.is_open(clock::now()));
+        let session = session.ok_or_else(signed_out)?;
+        let Pass::Key(hash) = &session.pass else { return Err(signed_out()) };
+        let known = door.look_up(KeyHash::from(hash.clone())).await.map_err(|_| Trouble::Internal)?;
+        let key = known.ok_or_else(signed_out)?;
+        let workspace = session.reach(&key).ok_or_else(signed_out)?;
+        let caller = Caller { workspace, scopes: key.scopes.clone() };
+        let kept = Kept { is_secure: !is_loopback(&parts.headers), is_framed: false, seconds: 0 };
+        let note = Cookie::Note.read(&parts.headers, &keys).await?;
+        let context = parts.lambda_context_ref().cloned().unwrap_or_default();
+        Ok(Self { session, key, caller, note, page, kept, context, api, keys })
+    }
+}
+
+/// The path and query of a request, where it can be asked for again; otherwise the first page.
+fn page(parts: &Parts) -> String {
+    let path = parts.uri.path_and_query().map_or("/console", |path| path.as_str());
+    if parts.method == Method::GET { path } else { "/console" }.to_owned()
+}

@@ -1,0 +1,95 @@
+//! The pages about webhooks.
+
+mod list;
+
+use axum::{Router, routing::get};
+use posthaste_domain::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    Console,
+    parts::{self, Tone},
+};
+
+pub(crate) fn routes() -> Router<Console> {
+    Router::new().route("/console/webhooks", get(list::show))
+}
+
+/// A webhook, as the API answers it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Webhook {
+    pub(crate) id: u64,
+    pub(crate) url: String,
+    pub(crate) description: Option<String>,
+    pub(crate) events: Vec<String>,
+    pub(crate) profile: String,
+    pub(crate) enabled: bool,
+    pub(crate) health: Health,
+    pub(crate) previous_secrets_until: Option<Timestamp>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    /// The other settings, by their names.
+    #[serde(flatten)]
+    pub(crate) settings: Map<String, Value>,
+}
+
+/// How a webhook's endpoint has been doing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Health {
+    pub(crate) state: String,
+    pub(crate) state_reason: Option<String>,
+    pub(crate) waits_until: Option<Timestamp>,
+    pub(crate) failing_since: Option<Timestamp>,
+    pub(crate) last_success_at: Option<Timestamp>,
+    pub(crate) last_failure_at: Option<Timestamp>,
+    pub(crate) disabled_at: Option<Timestamp>,
+    pub(crate) disabled_reason: Option<String>,
+}
+
+impl Webhook {
+    /// The address of the webhook's page.
+    pub(crate) fn page(&self) -> String {
+        format!("/console/webhooks/{}", self.id)
+    }
+
+    /// The name under which people know the webhook.
+    pub(crate) fn name(&self) -> String {
+        let described = self.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        described.map_or_else(|| format!("Webhook {}", self.id), str::to_owned)
+    }
+
+    /// How the webhook is doing, in a word or two with its colour, and in a sentence.
+    pub(crate) fn state(&self) -> (Tone, &'static str, Option<String>) {
+        let health = &self.health;
+        if health.disabled_at.is_some() {
+            let why = match health.disabled_reason.as_deref() {
+                Some("gone") => "Its endpoint answered 410, which asks for no more requests.",
+                _ => "Its endpoint has failed for days.",
+            };
+            return (Tone::Bad, "disabled", Some(why.to_owned()));
+        }
+        if !self.enabled {
+            return (Tone::Plain, "paused", Some("Nothing is sent until it is resumed.".to_owned()));
+        }
+        let reason = || health.state_reason.clone();
+        match health.state.as_str() {
+            "sick" => (Tone::Bad, "timing out", reason()),
+            "slow" => (Tone::Waiting, "slow", reason()),
+            "limited" => (Tone::Waiting, "limited", reason()),
+            _ if health.failing_since.is_some() => {
+                (Tone::Bad, "failing", Some("Its last requests have failed.".to_owned()))
+            }
+            _ if health.last_success_at.is_some() => (Tone::Good, "healthy", None),
+            _ => (Tone::Plain, "new", Some("Nothing was sent to it yet.".to_owned())),
+        }
+    }
+
+    /// The badge of the webhook's state.
+    pub(crate) fn badge(&self) -> maud::Markup {
+        let (tone, text, _) = self.state();
+        parts::badge(tone, text)
+    }
+}
