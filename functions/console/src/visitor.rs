@@ -79,7 +79,18 @@ impl Visitor {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Result<T, Refusal>, Trouble> {
-        self.call(Call { method, path, body }).await
+        self.call(Call { method, path, body: body.map(Value::to_string) }).await
+    }
+
+    /// Makes a call as [`Self::send`] does, with a body that is JSON already and stays as it is
+    /// written.
+    pub(crate) async fn send_text<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<Result<T, Refusal>, Trouble> {
+        self.call(Call { method, path, body: Some(body) }).await
     }
 
     async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Result<T, Refusal>, Trouble> {
