@@ -1,8 +1,17 @@
 //! The pages about webhooks.
 
+mod changes;
 mod list;
+mod matrix;
+mod overview;
+mod recent;
+mod settings;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use maud::{Markup, html};
 use posthaste_domain::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -13,7 +22,60 @@ use crate::{
 };
 
 pub(crate) fn routes() -> Router<Console> {
-    Router::new().route("/console/webhooks", get(list::show))
+    Router::new()
+        .route("/console/webhooks", get(list::show))
+        .route("/console/webhooks/new", get(settings::new).post(settings::register))
+        .route("/console/webhooks/{id}", get(overview::show))
+        .route("/console/webhooks/{id}/settings", get(settings::edit).post(settings::change))
+        .route("/console/webhooks/{id}/matrix", get(matrix::show).post(matrix::change))
+        .route("/console/webhooks/{id}/pause", post(changes::pause))
+        .route("/console/webhooks/{id}/resume", post(changes::resume))
+        .route("/console/webhooks/{id}/rotate", post(changes::rotate))
+        .route("/console/webhooks/{id}/remove", post(changes::remove))
+}
+
+/// The pages about one webhook, which stand side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tab {
+    Overview,
+    Deliveries,
+    Matrix,
+    Settings,
+    Test,
+    Replay,
+}
+
+impl Tab {
+    const ALL: [(Self, &'static str, &'static str); 6] = [
+        (Self::Overview, "Overview", ""),
+        (Self::Deliveries, "Deliveries", "/deliveries"),
+        (Self::Matrix, "Matrix", "/matrix"),
+        (Self::Settings, "Settings", "/settings"),
+        (Self::Test, "Send test", "/test"),
+        (Self::Replay, "Replay", "/replay"),
+    ];
+}
+
+/// The frame of the pages about one webhook.
+pub(crate) fn frame(webhook: &Webhook, tab: Tab, content: Markup) -> Markup {
+    let page = webhook.page();
+    html! {
+        p.crumbs { a href="/console/webhooks" { "Webhooks" } }
+        div.heading { h1 { (webhook.name()) " " (webhook.badge()) } }
+        p.url { (webhook.url) }
+        nav aria-label="This webhook" {
+            ul.tabs {
+                @for (entry, title, path) in Tab::ALL {
+                    li {
+                        a href={ (page) (path) } aria-current=[(entry == tab).then_some("page")] {
+                            (title)
+                        }
+                    }
+                }
+            }
+        }
+        (content)
+    }
 }
 
 /// A webhook, as the API answers it.

@@ -64,12 +64,17 @@ struct Method {
 }
 
 impl Process {
-    /// Reads what an event itself says of its process. The last one of repeated members counts, as
-    /// in most JSON readers.
+    /// Reads what an event itself says of its process.
     pub fn of(event: &Event) -> Self {
+        Self::of_data(&event.data)
+    }
+
+    /// Reads what an event with this `data` says of its process. The last one of repeated members
+    /// counts, as in most JSON readers.
+    pub fn of_data(data: &RawValue) -> Self {
         let mut process = Self::default();
         let mut method = Method::default();
-        for (name, raw) in input::members(&event.data) {
+        for (name, raw) in input::members(data) {
             match name.as_str() {
                 "processType" => process.process_type = text(raw),
                 "contextId" => process.context_id = text(raw),

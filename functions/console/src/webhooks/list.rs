@@ -3,13 +3,12 @@
 use axum::{extract::Query, response::Response};
 use futures::{StreamExt, stream};
 use maud::{Markup, html};
-use posthaste_domain::Timestamp;
 use serde::Deserialize;
 
-use super::Webhook;
+use super::{Webhook, recent};
 use crate::{
     layout::Section,
-    parts::{Bar, List, chart, heading, pager, time, with_query},
+    parts::{List, heading, pager, time, with_query},
     trouble::Trouble,
     visitor::Visitor,
 };
@@ -18,8 +17,6 @@ use crate::{
 const ON_A_PAGE: usize = 20;
 /// A search looks at so many pages of the API's list at most, of a hundred webhooks each.
 const SEARCHED_PAGES: usize = 100;
-/// A chart has so many bars.
-const BARS: usize = 12;
 /// So many of a webhook's newest deliveries are counted.
 const COUNTED: usize = 100;
 /// The charts of so many webhooks are read at once.
@@ -31,28 +28,6 @@ pub(crate) struct Asked {
     q: String,
     #[serde(default)]
     cursor: String,
-}
-
-/// A delivery, as far as a chart needs it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Delivery {
-    attempts: Vec<Attempt>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Attempt {
-    at: Timestamp,
-    error: Option<String>,
-}
-
-/// How the newest attempts of a webhook went.
-#[derive(Debug, Default, PartialEq)]
-struct Recent {
-    good: u32,
-    bad: u32,
-    since: Option<Timestamp>,
-    bars: [Bar; BARS],
 }
 
 pub(crate) async fn show(
@@ -67,8 +42,8 @@ pub(crate) async fn show(
     };
     let List { items, next }: List<Webhook> = found;
     let ids: Vec<u64> = items.iter().map(|webhook| webhook.id).collect();
-    let recent: Vec<Option<Recent>> = stream::iter(ids)
-        .map(|id| recent(&visitor, id))
+    let recent: Vec<Option<recent::Recent>> = stream::iter(ids)
+        .map(|id| recent::read(&visitor, id, COUNTED))
         .buffered(AT_ONCE)
         .collect()
         .await;
@@ -101,7 +76,7 @@ fn search_form(q: &str) -> Markup {
     }
 }
 
-fn row(webhook: &Webhook, recent: Option<&Recent>) -> Markup {
+fn row(webhook: &Webhook, recent: Option<&recent::Recent>) -> Markup {
     let (_, _, why) = webhook.state();
     html! {
         li.row id={ "webhook-" (webhook.id) } {
@@ -113,60 +88,8 @@ fn row(webhook: &Webhook, recent: Option<&Recent>) -> Markup {
                     p.quiet { "It has been failing since " (time(since)) "." }
                 }
             }
-            div.recent { (recent_part(recent)) }
+            div.recent { (recent::part(recent)) }
         }
-    }
-}
-
-fn recent_part(recent: Option<&Recent>) -> Markup {
-    html! {
-        @match recent {
-            Some(Recent { good, bad, since: Some(since), bars }) => {
-                (chart(&format!("{good} attempts succeeded and {bad} failed"), bars))
-                p.quiet {
-                    (percent(*good, *bad)) " of " (good + bad)
-                    @if good + bad == 1 { " attempt" } @else { " attempts" }
-                    " since " (time(*since))
-                }
-            }
-            Some(_) => p.quiet { "no attempts yet" },
-            None => p.quiet { "its attempts can't be read now" },
-        }
-    }
-}
-
-fn percent(good: u32, bad: u32) -> String {
-    let all = f64::from(good + bad).max(1.0);
-    // What is not all is never shown as all.
-    let share = (f64::from(good) * 1000.0 / all).floor() / 10.0;
-    format!("{share}%")
-}
-
-/// The newest attempts of a webhook; none if they can't be read, which spoils only its own row.
-async fn recent(visitor: &Visitor, webhook: u64) -> Option<Recent> {
-    let path = format!("/webhooks/{webhook}/deliveries?limit={COUNTED}");
-    let List::<Delivery> { items, .. } = visitor.get(&path).await.ok()?;
-    Some(Recent::of(items.iter().flat_map(|delivery| &delivery.attempts)))
-}
-
-impl Recent {
-    fn of<'a>(attempts: impl Iterator<Item = &'a Attempt> + Clone) -> Self {
-        let times = attempts.clone().map(|attempt| attempt.at.as_millisecond());
-        let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
-            return Self::default();
-        };
-        let span = (last - first + 1).max(1);
-        let mut bars = [Bar::default(); BARS];
-        for attempt in attempts {
-            let place = (attempt.at.as_millisecond() - first) * BARS as i64 / span;
-            let Some(bar) = usize::try_from(place).ok().and_then(|place| bars.get_mut(place)) else {
-                continue;
-            };
-            if attempt.error.is_none() { bar.good += 1 } else { bar.bad += 1 }
-        }
-        let (good, bad) =
-            bars.iter().fold((0, 0), |(good, bad), bar| (good + bar.good, bad + bar.bad));
-        Self { good, bad, since: Timestamp::from_millisecond(first).ok(), bars }
     }
 }
 
@@ -198,31 +121,4 @@ fn has(webhook: &Webhook, text: &str) -> bool {
     webhook.id.to_string() == text
         || webhook.url.to_lowercase().contains(text)
         || description.to_lowercase().contains(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attempt(second: i64, error: Option<&str>) -> Attempt {
-        let at = Timestamp::from_second(second).unwrap();
-        Attempt { at, error: error.map(str::to_owned) }
-    }
-
-    #[test]
-    fn attempts_are_counted_where_they_lie() {
-        let attempts: Vec<_> =
-            (0..24).map(|hour| attempt(hour * 3600, (hour == 23).then_some("timeout"))).collect();
-        let recent = Recent::of(attempts.iter());
-        assert_eq!((recent.good, recent.bad), (23, 1));
-        assert_eq!(recent.bars[0], Bar { good: 2, bad: 0 });
-        assert_eq!(recent.bars[11], Bar { good: 1, bad: 1 });
-        assert_eq!(Recent::of([].iter()), Recent::default());
-    }
-
-    #[test]
-    fn what_is_not_all_is_not_a_hundred_percent() {
-        assert_eq!(percent(9_999, 1), "99.9%");
-        assert_eq!((percent(3, 0), percent(0, 3)), ("100%".to_owned(), "0%".to_owned()));
-    }
 }
