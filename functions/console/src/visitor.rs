@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
-    http::{HeaderValue, Method, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use lambda_http::{RequestExt, lambda_runtime::Context};
@@ -47,8 +47,8 @@ pub(crate) struct Visitor {
     pub(crate) caller: Caller,
     /// What the page before has left to say.
     pub(crate) note: Option<Note>,
-    /// The path and query of the page.
-    pub(crate) page: String,
+    /// The address of the deployment, as `https://hooks.example.com`.
+    pub(crate) origin: String,
     /// How the browser keeps cookies of this session.
     pub(crate) kept: Kept,
     context: Context,
@@ -152,8 +152,16 @@ where
         let kept = Kept { is_secure: !is_loopback(&parts.headers), is_framed: false, seconds: 0 };
         let note = Cookie::Note.read(&parts.headers, &keys).await?;
         let context = parts.lambda_context_ref().cloned().unwrap_or_default();
-        Ok(Self { session, key, caller, note, page, kept, context, api, keys })
+        let origin = origin(&parts.headers);
+        Ok(Self { session, key, caller, note, origin, kept, context, api, keys })
     }
+}
+
+/// The address that the request came to. Only a loopback address does without https.
+fn origin(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let scheme = if is_loopback(headers) { "http" } else { "https" };
+    format!("{scheme}://{host}")
 }
 
 /// The path and query of a request, where it can be asked for again; otherwise the first page.

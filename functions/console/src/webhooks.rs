@@ -1,6 +1,7 @@
 //! The pages about webhooks.
 
 mod changes;
+mod first_steps;
 mod list;
 mod matrix;
 mod overview;

@@ -141,6 +141,10 @@ Register a webhook, publish an event, and see it arrive:
     -d '{{"type": "order.created", "data": {{"id": 42}}}}'
   curl -s {inbox}/inbox/mine
 
+Or do it on pages: open {api}/console, and sign in with this key.
+
+  {key}
+
 The documents' calls need these variables:
 
   API={api} KEY={key}

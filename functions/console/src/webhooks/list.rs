@@ -1,12 +1,16 @@
 //! The list of webhooks, with their states and how their last requests went.
 
-use axum::{extract::Query, response::Response};
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
 use futures::{StreamExt, stream};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Webhook, recent};
+use super::{Webhook, first_steps, recent};
 use crate::{
+    Console,
     layout::Section,
     parts::{List, heading, pager, time, with_query},
     trouble::Trouble,
@@ -32,6 +36,7 @@ pub(crate) struct Asked {
 
 pub(crate) async fn show(
     visitor: Visitor,
+    State(console): State<Console>,
     Query(Asked { q, cursor }): Query<Asked>,
 ) -> Result<Response, Trouble> {
     let found = if q.trim().is_empty() {
@@ -53,7 +58,7 @@ pub(crate) async fn show(
         }))
         (search_form(&q))
         @if items.is_empty() && q.trim().is_empty() {
-            p { "There is no webhook yet." }
+            (first_steps::steps(&visitor, console.local_inbox.as_deref()))
         } @else if items.is_empty() {
             p { "No webhook has " code { (q) } " in its id, its URL or its description." }
         } @else {

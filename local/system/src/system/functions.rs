@@ -16,6 +16,17 @@ use crate::{bill::Meter, poller::Poller};
 const POLLER_ACTIONS: [&str; 3] =
     ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
+/// The variable with the address of the built-in receiver, which the console shows to who begins.
+const LOCAL_INBOX: &str = "LOCAL_INBOX_URL";
+
+/// Where the functions find what the local system has beside them.
+pub(super) struct Addresses {
+    /// The stand-ins for AWS.
+    pub(super) aws: String,
+    /// The built-in receiver.
+    pub(super) inbox: String,
+}
+
 /// Writes the environment in the form that `cargo lambda watch --env-file` reads.
 pub(super) fn write_environment(
     file: &Path,
@@ -26,13 +37,17 @@ pub(super) fn write_environment(
     std::fs::write(file, lines).with_context(|| format!("{} can't be written", file.display()))
 }
 
-/// Puts all variables of all functions together, with the address of AWS.
-pub(super) fn shared_environment(stack: &Stack, aws_url: &str) -> BTreeMap<String, String> {
+/// Puts all variables of all functions together, with the addresses of the local system.
+pub(super) fn shared_environment(
+    stack: &Stack,
+    addresses: &Addresses,
+) -> BTreeMap<String, String> {
     let mut environment: BTreeMap<String, String> =
         stack.functions.iter().flat_map(|function| function.environment.clone()).collect();
     environment.extend(
         [
-            ("AWS_ENDPOINT_URL", aws_url),
+            ("AWS_ENDPOINT_URL", addresses.aws.as_str()),
+            (LOCAL_INBOX, &addresses.inbox),
             ("AWS_REGION", REGION),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
@@ -63,13 +78,14 @@ pub(super) fn start(
     stack: &Stack,
     runner: &Functions,
     max_processes: usize,
-    aws_url: &str,
+    addresses: &Addresses,
     log: &LogSink,
 ) -> anyhow::Result<BTreeMap<String, Function>> {
     let mut functions = BTreeMap::new();
     for declared in &stack.functions {
         let mut environment = declared.environment.clone();
-        environment.insert("AWS_ENDPOINT_URL".to_owned(), aws_url.to_owned());
+        environment.insert("AWS_ENDPOINT_URL".to_owned(), addresses.aws.clone());
+        environment.insert(LOCAL_INBOX.to_owned(), addresses.inbox.clone());
         let spec = FunctionSpec {
             name: declared.name.clone(),
             runner: runner_of(&declared.name, runner)?,

@@ -8,7 +8,12 @@ use posthaste_local_lambda::{Function, route::Routes};
 use posthaste_local_template::Stack;
 use tokio::{net::TcpListener, task::JoinSet};
 
-use super::{Accountant, Options, System, Urls, functions, services::Services, stack_of};
+use super::{
+    Accountant, Options, System, Urls,
+    functions::{self, Addresses},
+    services::Services,
+    stack_of,
+};
 use crate::{
     admin::Admin,
     bill::{AccessLog, Meter},
@@ -44,6 +49,7 @@ impl System {
             .await
             .with_context(|| format!("port {} can't be used", options.port))?;
         let api_url = format!("http://{}", api.local_addr()?);
+        let inbox = bind(0).await?;
         let stack = stack_of(&options.template, &options.parameters, &aws_url, &api_url)?;
 
         let meter = Arc::<Meter>::default();
@@ -52,12 +58,14 @@ impl System {
         let data = options.data.as_deref();
         let services = Services::start(aws, &stack, data, &faults, &meter, &mut tasks).await?;
 
+        let addresses =
+            Addresses { aws: aws_url, inbox: format!("http://{}", inbox.local_addr()?) };
         if let Some(file) = &options.environment_file {
-            functions::write_environment(file, &functions::shared_environment(&stack, &aws_url))?;
+            functions::write_environment(file, &functions::shared_environment(&stack, &addresses))?;
         }
         let log = meter.counting(options.log);
         let most = options.max_processes;
-        let functions = functions::start(&stack, &options.functions, most, &aws_url, &log)?;
+        let functions = functions::start(&stack, &options.functions, most, &addresses, &log)?;
         let _ = services.front.running.set(functions.clone());
         create_custom_resources(&stack, &functions).await?;
         // The stack is made without faults: CloudFormation would only roll it back.
@@ -66,7 +74,7 @@ impl System {
         tasks.spawn(faults::kill::at_random(faults.clone(), functions.clone()));
 
         let inside = Inside { stack, services, functions, meter, faults, tasks };
-        inside.open(api, options.template, options.parameters).await
+        inside.open(api, inbox, options.template, options.parameters).await
     }
 }
 
@@ -75,6 +83,7 @@ impl Inside {
     async fn open(
         self,
         api: TcpListener,
+        inbox_listener: TcpListener,
         template: String,
         parameters: BTreeMap<String, String>,
     ) -> anyhow::Result<System> {
@@ -104,7 +113,7 @@ impl Inside {
         };
         let gateway = gateway(&self.stack, &self.functions, &self.faults)?;
         let api_server = serve_api(api, gateway, access_log)?;
-        let (inbox_server, inbox_url) = inbox.serve(bind(0).await?)?;
+        let (inbox_server, inbox_url) = inbox.serve(inbox_listener)?;
         let admin_server = serve_admin(bind(0).await?, admin)?;
         let urls = Urls {
             api: api_server.url(),
