@@ -7,6 +7,8 @@
 mod api;
 mod assets;
 mod cookie;
+mod deliveries;
+mod events;
 mod form;
 mod layout;
 mod parts;
@@ -78,6 +80,8 @@ fn pages(console: Console) -> Router {
         .route("/console/mode", post(sign_in::switch))
         .route("/console/assets/{edition}/{name}", get(assets::show))
         .merge(webhooks::routes())
+        .merge(deliveries::routes())
+        .merge(events::routes())
         .fallback(async || trouble::Trouble::NotFound)
         .layer(middleware::from_fn(secure::answer))
         .with_state(console)

@@ -147,9 +147,31 @@ fn new_line(text: &mut String, depth: usize) {
     text.push_str(&"  ".repeat(depth));
 }
 
+/// Text of somebody else as it can stand in a page: a control character is shown as its picture,
+/// and a mark that turns the direction of the text by its number.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for sign in text.chars() {
+        match sign {
+            '\n' | '\t' => shown.push(sign),
+            '\0'..='\x1f' => {
+                shown.push(char::from_u32(0x2400 + u32::from(sign)).unwrap_or('\u{fffd}'));
+            }
+            '\x7f' => shown.push('\u{2421}'),
+            '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}' => shown.push('\u{fffd}'),
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                shown += &format!("[U+{:04X}]", u32::from(sign));
+            }
+            _ if u32::from(sign) & 0xfffe == 0xfffe => shown.push('\u{fffd}'),
+            _ => shown.push(sign),
+        }
+    }
+    shown
+}
+
 /// Text of somebody else, in a box that can be scrolled with the keyboard too.
 pub(crate) fn code_block(label: &str, text: &str) -> Markup {
-    html! { pre.code tabindex="0" role="region" aria-label=(label) { code { (text) } } }
+    html! { pre.code tabindex="0" role="region" aria-label=(label) { code { (visible(text)) } } }
 }
 
 /// A command for a shell, with a button that copies it.
@@ -224,6 +246,12 @@ mod tests {
     fn foreign_text_is_escaped() {
         let shown = code_block("Body", "<script>alert(1)</script>").into_string();
         assert!(shown.contains("&lt;script&gt;") && !shown.contains("<script>"), "{shown}");
+    }
+
+    #[test]
+    fn signs_that_nobody_sees_are_shown() {
+        assert_eq!(visible("a\0\r\n\tb\u{202e}c\u{7f}\u{ffff}d"), "a␀␍\n\tb[U+202E]c␡\u{fffd}d");
+        assert_eq!(visible("é 日本 👩‍🚀"), "é 日本 👩‍🚀");
     }
 
     #[test]

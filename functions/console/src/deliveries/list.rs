@@ -1,0 +1,281 @@
+//! The deliveries of all webhooks, and those of one.
+
+use axum::{
+    extract::{Path, RawQuery},
+    http::{Method, StatusCode},
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+use posthaste_domain::{
+    access::api_key::Scope,
+    delivery::attempt::{Failure, Status},
+    id::{CauseKind, WebhookId},
+};
+
+use super::{
+    Delivery,
+    filter::{Entry, TYPES, offered_types, utc},
+    id, sentence,
+};
+use crate::{
+    api::Refusal,
+    form::Fields,
+    layout::Section,
+    parts::{List, complaint, heading, pager, time, visible, with_query},
+    trouble::Trouble,
+    visitor::Visitor,
+};
+
+/// So many deliveries are on a page.
+const ON_A_PAGE: &str = "30";
+/// The filters of the API.
+const FILTERS: [&str; 6] = ["status", "http_status", "event_type", "event_id", "since", "until"];
+const HTTP_STATUSES: [&str; 12] =
+    ["2xx", "3xx", "4xx", "5xx", "200", "400", "401", "404", "410", "429", "500", "503"];
+
+/// The list of deliveries that a page is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    AllWebhooks,
+    Webhook(WebhookId),
+}
+
+impl Of {
+    /// The path of the list, in the API and behind `/console`.
+    fn path(self) -> String {
+        match self {
+            Self::AllWebhooks => "/deliveries".to_owned(),
+            Self::Webhook(id) => format!("/webhooks/{id}/deliveries"),
+        }
+    }
+}
+
+pub(crate) async fn all(visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Trouble> {
+    show(visitor, Of::AllWebhooks, query).await
+}
+
+pub(crate) async fn of_webhook(
+    visitor: Visitor,
+    Path(webhook): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Trouble> {
+    let webhook = id(&webhook)?;
+    show(visitor, Of::Webhook(webhook), query).await
+}
+
+async fn show(visitor: Visitor, of: Of, query: Option<String>) -> Result<Response, Trouble> {
+    let asked = Fields::parse(query.unwrap_or_default().as_bytes());
+    let filters = FILTERS.map(|name| (name, asked.text(name)));
+    let cursor = asked.text("cursor");
+    let times = [("since", utc(asked.text("since"))), ("until", utc(asked.text("until")))];
+    let times = times.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut parameters: Vec<_> = filters[..4].iter().copied().chain(times).collect();
+    parameters.extend([("limit", ON_A_PAGE), ("cursor", cursor)]);
+    let path = with_query(&of.path(), &parameters, &[]);
+    let found = visitor.send::<List<Delivery>>(Method::GET, &path, None).await?;
+    let (page, refusal) = match found {
+        Ok(page) => (page, None),
+        Err(refusal) if refusal.field.is_some() => {
+            (List { items: vec![], next: None }, Some(refusal))
+        }
+        Err(refusal) => return Err(Trouble::Refused(refusal)),
+    };
+    let is_filtered = filters.iter().any(|(_, value)| !value.is_empty());
+    let own_path = format!("/console{}", of.path());
+    let is_live = cursor.is_empty() && refusal.is_none();
+    let content = html! {
+        (top(of, &page.items))
+        @if let Some(refusal) = refusal.as_ref().filter(|refusal| is_about_none(refusal)) {
+            (complaint(refusal))
+        }
+        (filter_form(&own_path, &asked, refusal.as_ref(), &offered_types(&visitor).await))
+        ul.rows id="deliveries"
+            data-live=[is_live.then_some("3")] aria-live=[is_live.then_some("polite")] {
+            @for delivery in &page.items { (row(&visitor, of, delivery)) }
+            @if page.items.is_empty() && refusal.is_none() {
+                @let may_publish = visitor.may(Scope::EventsPublish);
+                (none(of, is_filtered, page.next.is_some(), may_publish))
+            }
+        }
+        (pager(&own_path, &filters, page.next.as_deref()))
+    };
+    let status = if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok((status, visitor.show(Section::Deliveries, "Deliveries", content)).into_response())
+}
+
+fn is_about_none(refusal: &Refusal) -> bool {
+    !refusal.field.as_deref().is_some_and(|field| FILTERS.contains(&field))
+}
+
+fn top(of: Of, deliveries: &[Delivery]) -> Markup {
+    let Of::Webhook(id) = of else { return heading("Deliveries", html! {}) };
+    let removed_at = deliveries.iter().find_map(|delivery| delivery.webhook_removed_at);
+    html! {
+        nav.crumbs aria-label="Where you are" {
+            a href="/console/webhooks" { "Webhooks" } " › "
+            @if removed_at.is_some() { "Webhook " (id) } @else {
+                a href={ "/console/webhooks/" (id) } { "Webhook " (id) }
+            }
+        }
+        (heading(&format!("Deliveries of webhook {id}"), html! {
+            @if removed_at.is_none() {
+                a.button href={ "/console/webhooks/" (id) "/replay" } { "Replay many" }
+            }
+        }))
+        @if let Some(at) = removed_at {
+            div.note.waiting {
+                p { "The webhook was removed at " (time(at)) ". This is its history." }
+            }
+        }
+    }
+}
+
+fn filter_form(path: &str, asked: &Fields, refusal: Option<&Refusal>, types: &Markup) -> Markup {
+    let entry = |name, label| Entry { name, label, value: asked.text(name), refusal };
+    let statuses = Status::ALL.map(|status| (status.name(), status.name()));
+    let statuses: Vec<_> = [("", "all")].into_iter().chain(statuses).collect();
+    html! {
+        form.filters role="search" aria-label="Filter the deliveries" action=(path) {
+            (entry("status", "Status").choice(&statuses))
+            (entry("http_status", "HTTP status").text(Some("http-statuses")))
+            (entry("event_type", "Event type").text(Some(TYPES)))
+            (entry("event_id", "Event id").text(None))
+            (entry("since", "Since (UTC)").time())
+            (entry("until", "Until (UTC)").time())
+            button type="submit" { "Filter" }
+            a.button href=(path) { "Clear" span.sr { " the filters" } }
+            datalist id="http-statuses" { @for status in HTTP_STATUSES { option { (status) } } }
+            (types)
+        }
+    }
+}
+
+fn none(of: Of, is_filtered: bool, has_more: bool, may_publish: bool) -> Markup {
+    html! {
+        li.row id="no-delivery" {
+            p {
+                @if has_more {
+                    "No delivery on this page fits the filters. The next page looks further back."
+                } @else if is_filtered {
+                    "No delivery fits the filters."
+                } @else {
+                    "There is no delivery yet. The first one appears here by itself."
+                    @if let Of::Webhook(id) = of {
+                        " " a href={ "/console/webhooks/" (id) "/test" } { "Send a test" }
+                        " to this webhook."
+                    }
+                    @if may_publish {
+                        " " a href="/console/events/publish" { "Publish an event" } "."
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(visitor: &Visitor, of: Of, delivery: &Delivery) -> Markup {
+    let (webhook, event) = (delivery.webhook_id, &delivery.event_id);
+    html! {
+        li.row id={ "delivery-" (delivery.id) } {
+            div.main {
+                h2 {
+                    a href=(delivery.page()) {
+                        (delivery.event_type)
+                        span.sr { " to webhook " (webhook) ", delivery " (delivery.id) }
+                    }
+                    " " (delivery.badge())
+                }
+                p { (result(delivery)) }
+                p.quiet {
+                    @if of == Of::AllWebhooks {
+                        a href={ "/console/webhooks/" (webhook) "/deliveries" } {
+                            "Webhook " (webhook) span.sr { ", its deliveries" }
+                        }
+                        " · "
+                    }
+                    @if delivery.cause == CauseKind::Test || !visitor.may(Scope::EventsRead) {
+                        "event " code { (event) }
+                    } @else {
+                        "event " a href={ "/console/events/" (event) } { code { (event) } }
+                    }
+                }
+            }
+            div.recent { p.quiet { (time(delivery.updated_at)) } }
+        }
+    }
+}
+
+/// What came of a delivery so far, in a line.
+fn result(delivery: &Delivery) -> Markup {
+    let kind = match delivery.cause {
+        CauseKind::Published => None,
+        CauseKind::Replay => Some("Replay. "),
+        CauseKind::Test => Some("Test. "),
+    };
+    html! {
+        @if let Some(kind) = kind { (kind) }
+        @match delivery.attempt_count {
+            0 => (delivery.meaning()),
+            1 => "1 attempt. ",
+            count => { (count) " attempts. " }
+        }
+        @if delivery.attempt_count > 0 {
+            @match (&delivery.error, delivery.http_status) {
+                (Some(Failure { message, .. }), _) => (visible(&sentence(message))),
+                (None, Some(status)) => { "The endpoint answered with status " (status) "." }
+                (None, None) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn delivery(more: &serde_json::Value) -> Delivery {
+        let mut all = json!({
+            "id": "019bc0fd-89c0-8f84-9995-83c9061dfdc2", "webhookId": 7,
+            "eventId": "019bc0fd-89c0-703c-910e-5da247f81b66", "eventType": "order.created",
+            "cause": "published", "status": "succeeded", "httpStatus": 200, "responseBody": "",
+            "error": null, "attempts": [], "attemptCount": 1,
+            "createdAt": "2026-01-15T09:30:00Z", "updatedAt": "2026-01-15T09:30:01Z"
+        });
+        let more = more.as_object().unwrap();
+        all.as_object_mut().unwrap().extend(more.clone());
+        serde_json::from_value(all).unwrap()
+    }
+
+    #[test]
+    fn the_result_of_a_delivery_is_a_line() {
+        let line = |more| result(&delivery(&more)).into_string();
+        assert_eq!(line(json!({})), "1 attempt. The endpoint answered with status 200.");
+        let error = json!({"code": "timeout", "message": "no answer within 5 s"});
+        assert_eq!(
+            line(
+                json!({"status": "pending", "error": error, "attemptCount": 3, "cause": "replay"})
+            ),
+            "Replay. 3 attempts. No answer within 5 s."
+        );
+        let waiting = json!({"reason": "queued", "since": "2026-01-15T09:30:00Z", "until": null});
+        assert_eq!(
+            line(json!({"status": "waiting", "attemptCount": 0, "waiting": waiting})),
+            "It is on its way to its first attempt."
+        );
+        let error = json!({"code": "webhook_disabled", "message": "the webhook <was> paused"});
+        assert_eq!(
+            line(json!({"status": "skipped", "attemptCount": 0, "error": error})),
+            "It was not sent. The webhook &lt;was&gt; paused."
+        );
+    }
+
+    #[test]
+    fn what_is_missing_says_what_to_do() {
+        let empty = none(Of::Webhook(WebhookId(7)), false, false, true).into_string();
+        assert!(empty.contains("/console/webhooks/7/test") && empty.contains("Publish"), "{empty}");
+        let empty = none(Of::AllWebhooks, true, false, true).into_string();
+        assert!(empty.contains("fits the filters") && !empty.contains("Publish"), "{empty}");
+    }
+}
