@@ -43,6 +43,28 @@ async fn a_test_is_a_signed_sample_and_is_recorded_as_a_test() {
 }
 
 #[tokio::test]
+async fn a_test_carries_the_data_that_it_is_given() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register("mine", &["*"]).await;
+    let data = json!({ "orderId": 7, "note": "<b>\u{202e}" });
+    let answer =
+        test(&posthaste, &webhook, json!({ "type": "order.shipped", "data": data })).await;
+    assert_eq!(answer["eventType"], "order.shipped");
+    let arrived = posthaste.arrived("mine", 1).await.remove(0);
+    let body: Value = serde_json::from_str(&arrived.body).unwrap();
+    assert_eq!(body["data"], data, "it does not fit the schema of the type");
+    let record = record(&posthaste, &webhook, &answer).await;
+    assert_eq!(record["request"]["body"], arrived.body.as_str());
+
+    let most = json!({ "data": { "a": "x".repeat(64 * 1024 - 8) } });
+    assert_eq!(test(&posthaste, &webhook, most).await["httpStatus"], 200);
+    let path = format!("/webhooks/{}/test", webhook["id"]);
+    let more = json!({ "data": { "a": "x".repeat(64 * 1024) } });
+    let (status, refused) = posthaste.api.call(Method::POST, &path, more).await;
+    assert_eq!((status, &refused["error"]["field"]), (422, &json!("data")));
+}
+
+#[tokio::test]
 async fn without_a_type_the_first_subscribed_one_is_sent() {
     let posthaste = Posthaste::start().await;
     for (nth, (events, expected)) in [

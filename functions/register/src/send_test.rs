@@ -1,4 +1,4 @@
-//! Sending a sample event now, and answering what the endpoint said. A test has one attempt, which
+//! Sending a test event now, and answering what the endpoint said. A test has one attempt, which
 //! is recorded when it is over: a call that dies before that leaves no trace.
 
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub(crate) async fn send(
 ) -> Result<Response, ApiError> {
     let asked = SendTest::parse(&body)?;
     let webhook = named.read(&registry).await?;
-    let event = event(&registry, &webhook, asked.r#type).await?;
+    let event = event(&registry, &webhook, asked).await?;
     let nonce = random::bytes()?;
     let delivery = DeliveryId::derive(event.id, webhook.key.id, Cause::Test(nonce));
     let attempt = attempt(&sender, &webhook, &keys.open(&webhook).await?, delivery, &event).await?;
@@ -81,10 +81,10 @@ pub(crate) async fn send(
 async fn event(
     registry: &Registry,
     webhook: &Webhook,
-    asked: Option<EventType>,
+    asked: SendTest,
 ) -> Result<Event, ApiError> {
     let Webhook { key: WebhookKey { workspace, .. }, settings, .. } = webhook;
-    let event_type = match asked {
+    let event_type = match asked.r#type {
         Some(asked) => asked,
         None => {
             let patterns = || settings.events.iter().cloned();
@@ -106,7 +106,8 @@ async fn event(
     let known = if is_known { Vec::new() } else { registry.types.some_names(workspace).await? };
     let now = clock::now();
     let id = EventId::new(now, &random::bytes()?);
-    Ok(sample::event(&event_type, own.as_ref(), &known, id, workspace.clone(), now)?)
+    let sample = sample::event(&event_type, own.as_ref(), &known, id, workspace.clone(), now)?;
+    Ok(Event { data: asked.data.unwrap_or(sample.data), ..sample })
 }
 
 /// Says whether a type that nobody has described is none the less one of the workspace's: the

@@ -80,6 +80,7 @@ fn send_test() -> Call {
         .takes::<SendTest>([
             ("subscribed", Some(json!({}))),
             ("shipped", Some(json!({ "type": "order.shipped" }))),
+            ("edited", Some(json!({ "type": "order.shipped", "data": { "orderId": "o-1" } }))),
         ])
         .optionally()
         .answers::<TestAnswer>(

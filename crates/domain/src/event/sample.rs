@@ -1,6 +1,7 @@
-//! The sample event that a test sends.
+//! The event that a test sends: the sample of a type, or data of the caller's.
 
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 
 use crate::{
     Invalid,
@@ -11,26 +12,41 @@ use crate::{
         own_type::OwnEventType,
     },
     id::EventId,
-    input::{Fields, Optional, body},
+    input::{Fields, JsonObject, Optional, body, check_depth},
     webhook::profile::Profile,
 };
 
+/// The most bytes of the data that a test is given, which its record keeps.
+const MAX_DATA_BYTES: usize = 64 * 1024;
+
 body! {
-    /// The sample that is sent as a test.
-    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    /// The event that is sent as a test.
+    #[derive(Debug, Clone, Default)]
     pub struct SendTest {
         /// The type of the sample: one of the catalogue, of the workspace's own, or one that nobody
         /// has described and that the webhook names, or that was published. Unless given, the first
         /// known one that the webhook subscribes to, or one of its profile's document where a
         /// subscription leaves the choice.
         pub r#type: Option<EventType> as Optional<EventType>,
+        /// The data that the event has in place of the sample's, at most 64 KiB and 50 levels. It
+        /// need not fit the schema of the type.
+        pub data: Option<Box<RawValue>> as Optional<JsonObject>,
     }
 }
 
 impl SendTest {
     /// Reads the body of the call, which may be empty.
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
-        Fields::of_optional_body(body)?.map_or_else(|| Ok(Self::default()), Self::of_fields)
+        let Some(fields) = Fields::of_optional_body(body)? else { return Ok(Self::default()) };
+        let asked = Self::of_fields(fields)?;
+        if let Some(data) = &asked.data {
+            if data.get().len() > MAX_DATA_BYTES {
+                let message = format!("data takes at most {MAX_DATA_BYTES} bytes");
+                return Err(Invalid::field("data", "too_long", message));
+            }
+            check_depth("data", data.get())?;
+        }
+        Ok(asked)
     }
 }
 
@@ -178,19 +194,31 @@ mod tests {
 
     #[test]
     fn a_body_names_a_type_or_none() {
-        for nothing in ["", "\n", "{}", r#"{"type":null}"#] {
-            assert_eq!(
-                SendTest::parse(nothing.as_bytes()),
-                Ok(SendTest { r#type: None }),
-                "{nothing}"
-            );
+        for nothing in ["", "\n", "{}", r#"{"type":null,"data":null}"#] {
+            let asked = SendTest::parse(nothing.as_bytes()).unwrap();
+            assert!(asked.r#type.is_none() && asked.data.is_none(), "{nothing}");
         }
         let parse = |body: &str| SendTest::parse(body.as_bytes());
-        assert_eq!(
-            parse(r#"{"type":"order.created"}"#),
-            Ok(SendTest { r#type: Some(name("order.created")) })
-        );
+        let asked = parse(r#"{"type":"order.created"}"#).unwrap();
+        assert_eq!(asked.r#type, Some(name("order.created")));
         assert_eq!(parse(r#"{"type":"a b"}"#).unwrap_err().code, "invalid_event_type");
         assert_eq!(parse(r#"{"event":"a"}"#).unwrap_err().code, "unknown_field");
+    }
+
+    #[test]
+    fn data_is_any_object_that_a_record_can_keep() {
+        let parse = |data: &str| SendTest::parse(format!(r#"{{"data":{data}}}"#).as_bytes());
+        assert_eq!(parse(r#"{"n": 1.0}"#).unwrap().data.unwrap().get(), r#"{"n": 1.0}"#);
+        let text = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
+        assert!(parse(&text(MAX_DATA_BYTES)).is_ok());
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(50), "]".repeat(50));
+        for (data, code) in [
+            (text(MAX_DATA_BYTES + 1), "too_long"),
+            (deep, "too_deep"),
+            ("[]".to_owned(), "wrong_type"),
+        ] {
+            let refused = parse(&data).unwrap_err();
+            assert_eq!((refused.field.as_deref(), refused.code), (Some("data"), code));
+        }
     }
 }
