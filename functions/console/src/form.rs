@@ -22,6 +22,11 @@ impl Fields {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
     }
 
+    /// The fields of a form that nobody has sent yet.
+    pub(crate) fn of(fields: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
     /// The value of a field without the spaces around it; empty if the form has no such field.
     pub(crate) fn text<'f>(&'f self, name: &'f str) -> &'f str {
         self.all(name).next().unwrap_or_default().trim()

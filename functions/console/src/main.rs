@@ -6,14 +6,21 @@
 
 mod api;
 mod assets;
+mod control;
 mod cookie;
+mod curl;
 mod deliveries;
+mod event_types;
 mod events;
 mod form;
+mod json;
 mod layout;
 mod parts;
 mod secure;
+mod send_test;
+mod settings;
 mod sign_in;
+mod simulations;
 mod trouble;
 mod visitor;
 mod webhooks;
@@ -44,6 +51,8 @@ struct Console {
     door: Door,
     /// Of the tries to sign in from one address.
     sign_ins: Limiter,
+    /// The address of the local system's own receiver. A deployment has none.
+    local_inbox: Option<String>,
 }
 
 /// So many tries to sign in a second from one address, after ten at once.
@@ -69,6 +78,7 @@ fn console(sdk: &SdkConfig, checks: Checks) -> anyhow::Result<Console> {
         keys: Keys::new(aws::secrets_manager(sdk), config::text("ENCRYPTION_KEY_ARN")?),
         door: Door::new(config::call_limit()?, Bucket::Calls, registry.clone()),
         sign_ins: Limiter::new(Limit::of_calls(SIGN_INS_PER_SECOND), registry),
+        local_inbox: config::text("LOCAL_INBOX_URL").ok(),
     })
 }
 
@@ -82,6 +92,10 @@ fn pages(console: Console) -> Router {
         .merge(webhooks::routes())
         .merge(deliveries::routes())
         .merge(events::routes())
+        .merge(send_test::routes())
+        .merge(event_types::routes())
+        .merge(simulations::routes())
+        .merge(settings::routes())
         .fallback(async || trouble::Trouble::NotFound)
         .layer(middleware::from_fn(secure::answer))
         .with_state(console)
