@@ -29,6 +29,7 @@ mod matrix;
 mod own_headers;
 mod pauses;
 mod poison;
+mod portal_links;
 mod printed;
 mod process_end;
 mod programmes;

@@ -7,6 +7,7 @@ mod event;
 mod event_type;
 mod key;
 pub mod openapi;
+mod portal_link;
 mod query;
 mod replay;
 mod simulation;
@@ -24,6 +25,7 @@ pub use dry_run::{
 pub use event::{Accepted, AcceptedMany, EventAnswer};
 pub use event_type::EventTypeAnswer;
 pub use key::KeyAnswer;
+pub use portal_link::{PortalLinkAnswer, PortalThemeAnswer};
 pub use query::{
     ListAllDeliveries, ListDeliveries, ListEventDeliveries, ListEvents, ShowEvent, WantedDeliveries,
 };

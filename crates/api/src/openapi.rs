@@ -11,6 +11,7 @@ mod events;
 mod example;
 mod keys;
 mod outgoing;
+mod portal_links;
 mod refusal;
 mod replay;
 pub(crate) mod schema;
@@ -86,6 +87,7 @@ fn calls() -> Vec<Call> {
     calls.extend(simulations::calls());
     calls.extend(workspace::calls());
     calls.extend(keys::calls());
+    calls.extend(portal_links::calls());
     calls.push(openapi());
     calls
 }
@@ -139,6 +141,7 @@ fn tags() -> Vec<Tag> {
         tag("Simulations", "Realistic events in test mode, to try webhooks out with."),
         tag("Workspace", "The settings that hold for all webhooks and events of a workspace."),
         tag("API keys", "The keys that calls are made with, and their scopes."),
+        tag("Portal links", "Pages of the console for a product's own customers."),
         tag("This document", "The description of the API for machines."),
         tag("Requests to webhooks", "The requests that endpoints get, in each format."),
     ]

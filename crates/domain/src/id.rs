@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+mod drawn;
+
+pub use drawn::{JobId, KeyId, PortalLinkId, SimulationId};
+
 /// The random part of an [`EventId`] or a [`KeyId`]: ten bytes from the operating system.
 pub type Entropy = [u8; 10];
 
@@ -162,49 +166,6 @@ impl BatchId {
     }
 }
 
-/// The id of an API key, for listing and revoking it. It is no secret and tells nothing about the
-/// key itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct KeyId(Uuid);
-
-impl KeyId {
-    /// Draws a UUIDv7 of the time at which the key was made.
-    pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
-        Self(version_7(now, entropy))
-    }
-}
-
-/// The id of a replay of many deliveries: a UUIDv7 of the time at which it was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct JobId(Uuid);
-
-impl JobId {
-    /// Draws a UUIDv7 of the time at which the replay was asked for.
-    pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
-        Self(version_7(now, entropy))
-    }
-
-    /// The nonce of the job: its deliveries differ from those of any other replay, and a repeated
-    /// page of it finds its own again.
-    pub fn nonce(&self) -> Nonce {
-        self.0.into_bytes()
-    }
-}
-
-/// The id of a simulation: a UUIDv7 of the time at which it was started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SimulationId(Uuid);
-
-impl SimulationId {
-    /// Draws a UUIDv7 of the time at which the simulation was started.
-    pub fn new(now: Timestamp, entropy: &Entropy) -> Self {
-        Self(version_7(now, entropy))
-    }
-}
-
 /// Tells one replay or test from every other: random bytes, or the id of a job.
 pub type Nonce = [u8; 16];
 
@@ -338,7 +299,7 @@ macro_rules! uuid_text {
         }
     )+};
 }
-uuid_text!(EventId, KeyId, DeliveryId, BatchId, JobId, SimulationId);
+uuid_text!(EventId, KeyId, PortalLinkId, DeliveryId, BatchId, JobId, SimulationId);
 
 impl fmt::Display for WebhookId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

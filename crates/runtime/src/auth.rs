@@ -6,9 +6,12 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::{header, request::Parts},
 };
-use posthaste_domain::access::{
-    api_key::{ApiKey, Scope},
-    workspace::Workspace,
+use posthaste_domain::{
+    access::{
+        api_key::{ApiKey, KeyHash, Scope},
+        workspace::Workspace,
+    },
+    id::KeyId,
 };
 use tracing::{Span, field::display};
 
@@ -21,6 +24,10 @@ pub struct Caller {
     pub workspace: Workspace,
     /// The scopes of the key, which say what it may do.
     pub scopes: BTreeSet<Scope>,
+    /// The id of the key.
+    pub key: KeyId,
+    /// The hash of the key, by which whatever the call makes can depend on it.
+    pub key_hash: KeyHash,
 }
 
 /// A caller whom a function knows already: an extension of a request that it makes to routes of its
@@ -110,7 +117,7 @@ where
         let info = Door::from_ref(state).enter(&key).await?;
         let workspace = info.reach();
         Span::current().record("workspace", display(&workspace));
-        Ok(Self { workspace, scopes: info.scopes })
+        Ok(Self { workspace, scopes: info.scopes, key: info.id, key_hash: key.hash() })
     }
 }
 

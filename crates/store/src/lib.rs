@@ -33,8 +33,8 @@ pub use error::StoreError;
 pub use events::{CallEvent, EventKey, EventQuery, EventToStore, Events, FannedOut};
 pub use registry::{
     AllWebhooks, ApiKeys, Bucket, Buckets, Healths, KeyedCalls, OwnType, OwnTypes, PageKey, Place,
-    PlacesPage, PublishedTypes, Registry, RemovedWebhook, Replaced, Revisions, RoutingIndex,
-    Simulations, Subscribers, Webhooks, Workspaces, Written,
+    PlacesPage, PortalLinks, PublishedTypes, Registry, RemovedWebhook, Replaced, Revisions,
+    RoutingIndex, Simulations, Subscribers, Webhooks, Workspaces, Written,
 };
 pub use sealed::{KeyRing, NONCE_BYTES, Purpose, SealError};
 

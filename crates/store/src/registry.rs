@@ -13,6 +13,8 @@
 //! | `types#<workspace>` | `type#<event type>` | `expiresAt`: events of it were published |
 //! | `count#<workspace>` | `type` | `count`: how many event types of its own the workspace has |
 //! | `key#<sha-256>` | `key` | `info` (JSON) |
+//! | `portal-link#<sha-256>` | `link` | `workspace`, `id`, `expiresAt`: the portal link that has this token |
+//! | `portal-links#<workspace>` | portal link id | `link` (JSON), `hash`, `expiresAt`; of one that was opened `openedAt` and `opening` (which call has opened it) |
 //! | `counter` | `webhook` | `value` |
 //! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `ordered`, `expiresAt` |
 //! | `publish#<workspace>` | `limit` | `nextFree` (ns), `expiresAt`: the limit of publishing |
@@ -25,12 +27,13 @@
 //! [`crate::KeyRing`].
 //!
 //! A webhook, what the routing index says of it and what it was before are written in one
-//! transaction. A key is two items, written and deleted in one transaction.
+//! transaction. A key is two items, written and deleted in one transaction, and so is a portal link.
 
 mod buckets;
 mod health;
 mod idempotency;
 mod keys;
+mod portal_links;
 mod published;
 mod revisions;
 mod routing;
@@ -54,6 +57,7 @@ pub use buckets::{Bucket, Buckets};
 pub use health::Healths;
 pub use idempotency::KeyedCalls;
 pub use keys::ApiKeys;
+pub use portal_links::PortalLinks;
 pub use published::PublishedTypes;
 pub use revisions::{RemovedWebhook, Replaced, Revisions};
 pub use routing::{PageKey, RoutingIndex, Written};
@@ -72,6 +76,7 @@ pub struct Registry {
     pub health: Healths,
     pub routing: RoutingIndex,
     pub keys: ApiKeys,
+    pub portal_links: PortalLinks,
     pub types: OwnTypes,
     pub published: PublishedTypes,
     pub workspaces: Workspaces,
@@ -91,6 +96,7 @@ impl Registry {
             health: Healths { table: table.clone() },
             routing,
             keys: ApiKeys { table: table.clone() },
+            portal_links: PortalLinks { table: table.clone() },
             types: OwnTypes { table: table.clone() },
             published: PublishedTypes { table: table.clone() },
             workspaces: Workspaces { table: table.clone() },

@@ -16,11 +16,13 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 /// The paths with methods that other functions have, and all methods of each: the header `Allow`.
-const PATHS_OF_OTHERS: [(&str, &str); 7] = [
+const PATHS_OF_OTHERS: [(&str, &str); 9] = [
     ("/api/v1/event-types", "GET,HEAD"),
     ("/api/v1/event-types/{name}", "DELETE,GET,HEAD,PUT"),
     ("/api/v1/events", "GET,HEAD,POST"),
     (posthaste_api::openapi::PATH, "GET,HEAD"),
+    ("/api/v1/portal-links", "GET,HEAD,POST"),
+    ("/api/v1/portal-links/{id}", "DELETE"),
     ("/api/v1/simulations", "GET,HEAD,POST"),
     ("/api/v1/simulations/{id}", "GET,HEAD"),
     ("/api/v1/simulations/{id}/cancel", "POST"),

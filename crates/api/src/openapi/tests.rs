@@ -11,7 +11,7 @@ use std::{collections::HashMap, fs, iter, path::Path};
 
 use posthaste_domain::{
     Invalid, Timestamp,
-    access::api_key::NewKey,
+    access::{api_key::NewKey, portal_link::NewPortalLink},
     delivery::replay::StartReplay,
     endpoint::url::UrlPolicy,
     event::{NewEvent, event_type::EventType, own_type::OwnEventType, sample::SendTest},
@@ -64,6 +64,7 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
         "startReplay" => StartReplay::parse(body.as_bytes()).map(|_| ()),
         "changeWorkspace" => WorkspaceSettings::default().changed_by(body.as_bytes()).map(|_| ()),
         "createKey" => NewKey::parse(body.as_bytes()).map(|_| ()),
+        "createPortalLink" => NewPortalLink::parse(body.as_bytes()).map(|_| ()),
         other => panic!("{other} takes no body"),
     }
 }
@@ -146,7 +147,7 @@ fn every_operation_has_what_a_reader_needs() {
     let count = ids.len();
     ids.sort();
     ids.dedup();
-    assert_eq!((ids.len(), count), (32, 32));
+    assert_eq!((ids.len(), count), (35, 35));
     assert_eq!(document["openapi"], "3.1.0");
 }
 

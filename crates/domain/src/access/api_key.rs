@@ -66,7 +66,8 @@ impl fmt::Debug for ApiKey {
 }
 
 /// The SHA-256 of an [`ApiKey`] in hex.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct KeyHash(String);
 
 impl KeyHash {
@@ -250,7 +251,7 @@ impl KeyInfo {
 }
 
 /// The number that the bytes are, in 43 base-62 digits: 62^43 is just above 2^256.
-fn base62(bytes: &[u8; 32]) -> String {
+pub(super) fn base62(bytes: &[u8; 32]) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut number = *bytes;
     let mut digits = String::with_capacity(43);

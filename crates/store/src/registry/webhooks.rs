@@ -8,7 +8,8 @@ use posthaste_domain::{
 
 use super::{List, Replaced, RoutingIndex, Written, beginning_with, health, partition, revisions};
 use crate::{
-    Page, StoreError,
+    Found, Page, StoreError,
+    batch::{self, Reading},
     item::{Item, PK, SK, json, key, number, text},
     table::{Answer, Table},
     write::{Condition, Update, Write},
@@ -82,6 +83,20 @@ impl Webhooks {
     pub async fn get(&self, webhook: &WebhookKey) -> Result<Option<Webhook>, StoreError> {
         let item = self.table.get(webhook_key(webhook)).await?;
         item.as_ref().map(read).transpose()
+    }
+
+    /// Tells which of these webhooks a workspace has, read strongly with one call for up to 100.
+    pub async fn existing(&self, workspace: &Workspace, ids: &[WebhookId]) -> Found<WebhookId, ()> {
+        let reading = Reading {
+            table: &self.table,
+            consistent: true,
+            attributes: &["revision"],
+            read: |_| Ok(()),
+        };
+        let keys = ids
+            .iter()
+            .map(|id| (*id, webhook_key(&WebhookKey { workspace: workspace.clone(), id: *id })));
+        batch::get(reading, keys).await
     }
 
     /// All webhooks of a workspace, by id, read strongly consistently: what is registered before an

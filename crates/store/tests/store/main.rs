@@ -11,6 +11,7 @@ mod keys;
 mod lanes;
 mod limits;
 mod parked;
+mod portal_links;
 mod reads;
 mod registry_items;
 mod routing;

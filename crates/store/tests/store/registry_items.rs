@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use posthaste_domain::{
     access::{
         api_key::{ApiKey, KeyInfo, Scope},
+        portal_link::PortalToken,
         tokens::{Limit, Question},
         workspace::Environment,
     },
@@ -25,7 +26,7 @@ use posthaste_store::{Bucket, Registry, Replaced, Written};
 
 use crate::{
     items::{at, stored, workspace},
-    table,
+    portal_links, table,
 };
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -134,6 +135,27 @@ async fn keys_types_calls_and_buckets() {
     }
     let calls = Limit::of_calls(100).unwrap();
     registry.buckets.owe(&Bucket::Calls(workspace()), calls, 50, at(0)).await.unwrap();
+    insta::assert_snapshot!(stored(&client).await);
+}
+
+#[tokio::test]
+async fn portal_links() {
+    let (client, registry) = registry().await;
+    let theme =
+        r##"{"name":"Shop","logoUrl":"https://a.example/logo.svg","accentColor":"#36a64f"}"##;
+    let everything = format!(
+        r#"{{"scopes":["webhooks:manage"],"webhookIds":[7,9],"sessionSeconds":60,"theme":{theme},
+        "returnUrl":"https://a.example/back","frameOrigins":["https://a.example"]}}"#
+    );
+    let simple = r#"{"scopes":["events:read","webhooks:manage"]}"#;
+    for (nth, body) in [(1, everything.as_str()), (2, simple), (3, simple)] {
+        let hash = PortalToken::new(&[nth; 32]).hash();
+        registry.portal_links.insert(&hash, &portal_links::link(nth, body)).await.unwrap();
+    }
+    let used = PortalToken::new(&[2; 32]).hash();
+    registry.portal_links.open(&used, [7; 16], at(5)).await.unwrap().unwrap();
+    let gone = portal_links::link(3, simple);
+    registry.portal_links.delete(&gone.workspace, gone.id).await.unwrap();
     insta::assert_snapshot!(stored(&client).await);
 }
 

@@ -30,6 +30,7 @@ fn bodies() -> Vec<Body> {
         ("startReplay", json!({ "since": "2026-01-15T09:30:00Z" })),
         ("changeWorkspace", json!({})),
         ("createKey", json!({ "scopes": ["events:read"] })),
+        ("createPortalLink", json!({ "scopes": ["events:read"] })),
     ];
     let bodies = needed.map(|(operation, needed)| Body {
         operation,
@@ -152,6 +153,18 @@ const NESTED: &[(&str, &str, &str)] = &[
     ("createKey", "scopes", r#"["events:read", 1]"#),
     ("createKey", "environment", r#""prod""#),
     ("createKey", "workspace", r#""a#b""#),
+    ("createPortalLink", "scopes", r#"["workspaces:manage"], "webhookIds": [7]"#),
+    ("createPortalLink", "expiresInSeconds", "86401"),
+    ("createPortalLink", "sessionSeconds", "43201"),
+    ("createPortalLink", "webhookIds", r#"[7, "8"]"#),
+    ("createPortalLink", "returnUrl", r#""http://shop.example.com""#),
+    ("createPortalLink", "returnUrl", r#""https://me@shop.example.com""#),
+    ("createPortalLink", "theme", r#"{"name": ""}"#),
+    ("createPortalLink", "theme", r#"{"logoUrl": "http://localhost/logo.svg"}"#),
+    ("createPortalLink", "theme", r#"{"accentColor": "green"}"#),
+    ("createPortalLink", "theme", r#"{"colour": "green"}"#),
+    ("createPortalLink", "frameOrigins", r#"["https://a.example", "https://*.example.com"]"#),
+    ("createPortalLink", "frameOrigins", r#"["https://a.example/"]"#),
 ];
 
 /// These bodies are refused, or taken, as a whole.
@@ -180,6 +193,7 @@ const WHOLE: &[(&str, &str)] = &[
     ("sendTest", "[]"),
     ("startReplay", "{}"),
     ("createKey", "{}"),
+    ("createPortalLink", "{}"),
 ];
 
 fn line(operation: &str, body: &str, lines: &mut String) {

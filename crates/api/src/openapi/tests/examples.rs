@@ -176,6 +176,10 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
             let published = NewEvent::parse_call(body.as_bytes()).unwrap();
             published.check_dry_run().unwrap_err().into()
         }
+        (Sent::Body(body), "unknown_webhook") => {
+            let asked = NewPortalLink::parse(body.as_bytes()).unwrap();
+            asked.check_webhooks(|_| false).unwrap_err().into()
+        }
         (Sent::Body(body), "too_deep") => {
             let deep = format!("{}{}", "[".repeat(50), "]".repeat(50));
             parse(operation, &body.replace(r#""51 levels""#, &deep)).unwrap_err().into()
@@ -245,6 +249,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
                 "delivery with this id",
                 "replay with this id",
                 "simulation with this id",
+                "portal link with this id",
             ];
             ApiError::NotFound(
                 things.into_iter().find(|thing| refusal.message.contains(thing)).unwrap(),

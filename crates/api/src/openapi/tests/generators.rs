@@ -86,7 +86,7 @@ fn what_a_page_answers_as_next_is_what_the_following_call_takes() {
             }
         }
     }
-    assert_eq!(seen, 10);
+    assert_eq!(seen, 11);
     for (at, object) in all_objects(&document) {
         if let Some(next) = object.get("properties").and_then(|properties| properties.get("next")) {
             assert!(
