@@ -21,6 +21,11 @@ impl Api {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
+    /// Returns the key that the client sends.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Returns a client that sends a further header with every call.
     pub fn with_header(&self, name: &'static str, value: &str) -> Self {
         let mut api = self.clone();
