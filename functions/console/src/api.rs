@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::Request,
-    http::{Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
 };
 use lambda_http::lambda_runtime::Context;
 use posthaste_runtime::auth::{Caller, Known};
@@ -37,6 +37,15 @@ pub(crate) struct Refusal {
     pub(crate) field: Option<String>,
     /// The id by which the log has the call.
     pub(crate) request_id: String,
+}
+
+/// Whom calls of the API are made for.
+#[derive(Debug)]
+pub(crate) struct From {
+    pub(crate) caller: Caller,
+    pub(crate) context: Context,
+    /// The headers of the page's own request that calls need too.
+    pub(crate) headers: HeaderMap,
 }
 
 /// A call of the API.
@@ -83,12 +92,11 @@ impl Api {
         Self { routes }
     }
 
-    /// Makes a call in the name of the caller. The outer result is an error where the answer can't
+    /// Makes a call for somebody. The outer result is an error where the answer can't
     /// be understood, which is a bug; the inner one where the API refuses.
     pub(crate) async fn call<T: DeserializeOwned>(
         &self,
-        caller: &Caller,
-        context: &Context,
+        from: &From,
         call: Call<'_>,
     ) -> Result<Result<T, Refusal>, Trouble> {
         let body = call.body.map_or_else(Body::empty, Body::from);
@@ -98,8 +106,9 @@ impl Api {
             .header(header::CONTENT_TYPE, "application/json")
             .body(body)
             .map_err(Trouble::bug)?;
-        request.extensions_mut().insert(Known(caller.clone()));
-        request.extensions_mut().insert(context.clone());
+        request.headers_mut().extend(from.headers.clone());
+        request.extensions_mut().insert(Known(from.caller.clone()));
+        request.extensions_mut().insert(from.context.clone());
         let Ok(answer) = self.routes.clone().oneshot(request).await;
         let status = answer.status();
         let body = to_bytes(answer.into_body(), usize::MAX).await.map_err(Trouble::bug)?;

@@ -11,7 +11,7 @@ use axum::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-use crate::trouble::Trouble;
+use crate::{accent, trouble::Trouble};
 
 /// One file.
 struct Asset {
@@ -20,10 +20,12 @@ struct Asset {
     text: &'static str,
 }
 
+const CSS: &str = "text/css; charset=utf-8";
+
 const ALL: [Asset; 3] = [
     Asset {
         name: "console.css",
-        media_type: "text/css; charset=utf-8",
+        media_type: CSS,
         text: include_str!("../assets/console.css"),
     },
     Asset {
@@ -58,10 +60,13 @@ pub(crate) async fn show(
     Path((_, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let asset = ALL.iter().find(|asset| asset.name == name).ok_or(Trouble::NotFound)?;
+    let known = ALL.iter().find(|asset| asset.name == name);
+    let (media_type, body) = match known {
+        Some(asset) => (asset.media_type, Bytes::from_static(asset.text.as_bytes())),
+        None => (CSS, Bytes::from(accent::style_sheet(&name).ok_or(Trouble::NotFound)?)),
+    };
     let kept = "public, max-age=31536000, immutable";
-    let head = [(header::CONTENT_TYPE, asset.media_type), (header::CACHE_CONTROL, kept)];
-    let body = Bytes::from_static(asset.text.as_bytes());
+    let head = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, kept)];
     Ok(compressed(&headers, (StatusCode::OK, head).into_response(), body))
 }
 

@@ -11,13 +11,14 @@ use std::str::FromStr;
 
 use axum::{
     Router,
+    http::{Method, StatusCode},
     routing::{get, post},
 };
 use maud::{Markup, html};
 use posthaste_domain::{
     Timestamp,
     delivery::attempt::{Attempt, Failure, Status},
-    id::CauseKind,
+    id::{CauseKind, WebhookId},
 };
 use serde::Deserialize;
 
@@ -25,6 +26,8 @@ use crate::{
     Console,
     parts::{self, Tone, time},
     trouble::Trouble,
+    visitor::Visitor,
+    webhooks::Webhook,
 };
 
 pub(crate) fn routes() -> Router<Console> {
@@ -187,6 +190,15 @@ pub(crate) fn request_parts(request: &Request, name: &str, id: &str) -> Markup {
             text: &request.body,
             encoding: request.body_encoding.as_deref(),
         }.show())
+    }
+}
+
+/// The webhook of a page; none if it was removed, or never was.
+async fn find_webhook(visitor: &Visitor, id: WebhookId) -> Result<Option<Webhook>, Trouble> {
+    match visitor.send(Method::GET, &format!("/webhooks/{id}"), None).await? {
+        Ok(webhook) => Ok(Some(webhook)),
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(refusal) => Err(Trouble::Refused(refusal)),
     }
 }
 

@@ -5,10 +5,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use posthaste_domain::access::api_key::Scope;
+use posthaste_domain::access::{
+    api_key::Scope,
+    portal_link::{AccentColor, PortalLink},
+};
 
 use crate::{
-    assets, form,
+    accent, assets, form, portal,
     trouble::Trouble,
     visitor::{Note, Visitor},
 };
@@ -91,13 +94,18 @@ pub(crate) fn page(visitor: &Visitor, section: Section, title: &str, content: Ma
             }
         }
         header.top {
-            a.brand href="/console" { (icon()) span { "Posthaste" } }
+            (brand(visitor))
             div.who {
-                span.workspace title="The workspace" { (visitor.caller.workspace.name()) }
-                (mode_switch(visitor, mode))
-                (post_form(visitor, "/console/sign-out", html! {
-                    button.link type="submit" { "Sign out" }
-                }))
+                @match &visitor.portal {
+                    None => {
+                        span.workspace title="The workspace" { (visitor.caller.workspace.name()) }
+                        (mode_switch(visitor, mode))
+                        (post_form(visitor, "/console/sign-out", html! {
+                            button.link type="submit" { "Sign out" }
+                        }))
+                    }
+                    Some(link) => (way_back(link)),
+                }
             }
         }
         nav.sections aria-label="Sections" {
@@ -116,7 +124,37 @@ pub(crate) fn page(visitor: &Visitor, section: Section, title: &str, content: Ma
             (content)
         }
     };
-    document(&format!("{title} · {mode}"), mode, body)
+    let theme = visitor.portal.as_ref().and_then(|link| link.theme.as_ref());
+    let accent = theme.and_then(|theme| theme.accent_color.as_ref()).map(AccentColor::as_str);
+    document(&Head { title: &format!("{title} · {mode}"), mode, accent }, body)
+}
+
+/// The name of the product: that of the portal link's theme, or ours.
+fn brand(visitor: &Visitor) -> Markup {
+    let theme = visitor.portal.as_ref().and_then(|link| link.theme.as_ref());
+    let name = theme.and_then(|theme| theme.name.as_deref());
+    let logo = theme.and_then(|theme| theme.logo_url.as_ref());
+    html! {
+        a.brand href="/console" {
+            @match (logo, name) {
+                (Some(logo), name) => {
+                    img src=(logo.as_str()) alt="" referrerpolicy="no-referrer";
+                    span { (name.unwrap_or("Webhooks")) }
+                }
+                (None, Some(name)) => span { (name) },
+                (None, None) => { (icon()) span { "Posthaste" } },
+            }
+        }
+    }
+}
+
+/// The link that leads out of a portal. In a frame it leads the whole window.
+fn way_back(link: &PortalLink) -> Markup {
+    html! {
+        @if let Some(url) = &link.return_url {
+            a href=(url.as_str()) target="_top" { "Back to " (portal::host(url.as_str())) }
+        }
+    }
 }
 
 /// A page of nobody in particular: signing in, and what went wrong.
@@ -125,7 +163,7 @@ pub(crate) fn alone(title: &str, content: Markup) -> Response {
         header.top { a.brand href="/console" { (icon()) span { "Posthaste" } } }
         main id="content" { (content) }
     };
-    document(title, "live", body)
+    document(&Head { title, mode: "live", accent: None }, body)
 }
 
 /// Leads the browser to another page of the console with a GET.
@@ -149,7 +187,15 @@ pub(crate) fn token(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name=(form::TOKEN) value=(visitor.session.form_token); }
 }
 
-fn document(title: &str, mode: &str, body: Markup) -> Response {
+/// What a page says of itself.
+struct Head<'a> {
+    title: &'a str,
+    mode: &'a str,
+    /// The colour of a theme.
+    accent: Option<&'a str>,
+}
+
+fn document(Head { title, mode, accent }: &Head<'_>, body: Markup) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -160,6 +206,9 @@ fn document(title: &str, mode: &str, body: Markup) -> Response {
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href=(assets::address("icon.svg")) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::address("console.css"));
+                @if let Some(colour) = accent {
+                    link rel="stylesheet" href=(assets::address(&accent::file_name(colour)));
+                }
                 script type="module" src=(assets::address("console.js")) {}
             }
             body data-mode=(mode) { (body) }

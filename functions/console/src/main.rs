@@ -4,6 +4,7 @@
 //! `register`, `ingest`, `types` and `simulate`. So a person can do here what their API key can do,
 //! under the same rules, and nothing else.
 
+mod accent;
 mod api;
 mod assets;
 mod control;
@@ -16,6 +17,9 @@ mod form;
 mod json;
 mod layout;
 mod parts;
+mod portal;
+mod portal_links;
+mod reach;
 mod secure;
 mod send_test;
 mod settings;
@@ -28,7 +32,7 @@ mod webhooks;
 use api::Api;
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use posthaste_domain::{access::tokens::Limit, event::loops::Relayed};
 use posthaste_runtime::{
@@ -47,6 +51,7 @@ use posthaste_store::{Bucket, Registry};
 #[derive(Debug, Clone)]
 struct Console {
     api: Api,
+    registry: Registry,
     keys: Keys,
     door: Door,
     /// Of the tries to sign in from one address.
@@ -62,24 +67,34 @@ const SIGN_INS_PER_SECOND: u32 = 1;
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let (sdk, checks) = (aws::load()?, Checks::default());
-    let routes = pages(console(&sdk, checks.clone())?);
+    let console = console(&sdk, checks.clone())?;
+    let calls = envelope::public(own_calls(console.registry.clone(), console.door.clone()), Relayed::Refused, MAX_BODY_BYTES)?;
+    let routes = pages(console).fallback_service(calls);
     envelope::run(routes, Some(checks), telemetry).await
 }
 
 fn console(sdk: &SdkConfig, checks: Checks) -> anyhow::Result<Console> {
     let registry = Registry::new(aws::dynamodb(sdk), config::text("REGISTRY_TABLE")?);
+    let door = Door::new(config::call_limit()?, Bucket::Calls, registry.clone());
     let (simulations, _) = simulate::routes(sdk)?;
     let routes = register::routes(sdk)?
         .merge(types::routes(sdk, checks.clone())?)
         .merge(ingest::routes(sdk, checks)?)
-        .merge(simulations);
+        .merge(simulations)
+        .merge(own_calls(registry.clone(), door.clone()));
     Ok(Console {
         api: Api::new(envelope::public(routes, Relayed::Refused, MAX_BODY_BYTES)?),
         keys: Keys::new(aws::secrets_manager(sdk), config::text("ENCRYPTION_KEY_ARN")?),
-        door: Door::new(config::call_limit()?, Bucket::Calls, registry.clone()),
-        sign_ins: Limiter::new(Limit::of_calls(SIGN_INS_PER_SECOND), registry),
+        door,
+        sign_ins: Limiter::new(Limit::of_calls(SIGN_INS_PER_SECOND), registry.clone()),
+        registry,
         local_inbox: config::text("LOCAL_INBOX_URL").ok(),
     })
+}
+
+/// The calls of the API that this function answers for everybody.
+fn own_calls(registry: Registry, door: Door) -> Router {
+    portal_links::routes(registry, door)
 }
 
 fn pages(console: Console) -> Router {
@@ -88,6 +103,7 @@ fn pages(console: Console) -> Router {
         .route("/console/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/mode", post(sign_in::switch))
+        .route("/console/enter", get(portal::enter))
         .route("/console/assets/{edition}/{name}", get(assets::show))
         .merge(webhooks::routes())
         .merge(deliveries::routes())
@@ -96,7 +112,7 @@ fn pages(console: Console) -> Router {
         .merge(event_types::routes())
         .merge(simulations::routes())
         .merge(settings::routes())
-        .fallback(async || trouble::Trouble::NotFound)
+        .route("/console/{*page}", any(async || trouble::Trouble::NotFound))
         .layer(middleware::from_fn(secure::answer))
         .with_state(console)
 }

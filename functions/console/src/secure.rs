@@ -3,6 +3,8 @@
 //! A page runs the console's own script and no other, loads nothing from elsewhere, and stands in no
 //! frame but those that its portal link names: <https://www.w3.org/TR/CSP3/>.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::{
     body::to_bytes,
     extract::Request,
@@ -13,7 +15,7 @@ use axum::{
 
 use crate::assets;
 
-/// What a portal link lets its pages do beside: an extension of the response.
+/// What a portal link lets its pages do beside.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Allowances {
     /// The origins whose frames may show the page.
@@ -22,12 +24,25 @@ pub(crate) struct Allowances {
     pub(crate) logo: Option<String>,
 }
 
+/// The place where the allowances of a request are put down as soon as its session is known: an
+/// extension of the request. So they hold for its answer even if that is an error.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Allowed(Arc<OnceLock<Allowances>>);
+
+impl Allowed {
+    /// Puts the allowances of the session down.
+    pub(crate) fn set(&self, allowances: Allowances) {
+        let _ = self.0.set(allowances);
+    }
+}
+
 /// A layer: adds the headers, and compresses what is a page.
-pub(crate) async fn answer(request: Request, next: Next) -> Response {
+pub(crate) async fn answer(mut request: Request, next: Next) -> Response {
     let asked = request.headers().clone();
+    let allowed = Allowed::default();
+    request.extensions_mut().insert(allowed.clone());
     let mut response = next.run(request).await;
-    let allowances = response.extensions_mut().remove::<Allowances>().unwrap_or_default();
-    add(response.headers_mut(), &allowances);
+    add(response.headers_mut(), &allowed.0.get().cloned().unwrap_or_default());
     if response.headers().contains_key(header::CACHE_CONTROL) {
         return response;
     }

@@ -27,6 +27,8 @@ pub(crate) enum Trouble {
     Forged,
     /// The portal link does not lead to this page.
     Outside,
+    /// The portal link's session is over, or somebody has taken the link back.
+    LinkEnded,
     /// Our fault. The cause is in the log.
     Internal,
 }
@@ -56,6 +58,11 @@ impl Trouble {
                 StatusCode::NOT_FOUND,
                 "Not found",
                 "The link that you have opened does not lead to this page.".to_owned(),
+            ),
+            Self::LinkEnded => (
+                StatusCode::GONE,
+                "The session is over",
+                "Go back to where you came from, and open the page from there again.".to_owned(),
             ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -109,7 +116,9 @@ impl IntoResponse for Trouble {
                 @if let Some(id) = request_id.filter(|_| status.is_server_error()) {
                     p.quiet { "The log has it under the request id " code { (id) } "." }
                 }
-                p { a href="/console" { "Go to the first page" } }
+                @if !matches!(self, Self::LinkEnded) {
+                    p { a href="/console" { "Go to the first page" } }
+                }
             }
         };
         (status, layout::alone(heading, content)).into_response()

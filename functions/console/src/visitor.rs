@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
-    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use lambda_http::{RequestExt, lambda_runtime::Context};
+use lambda_http::RequestExt;
 use maud::Markup;
 use posthaste_domain::access::{
     api_key::{KeyHash, KeyInfo, Scope},
+    portal_link::PortalLink,
     session::{Pass, Session},
-    workspace::Environment,
+    workspace::{Environment, Workspace},
 };
 use posthaste_runtime::{auth::Caller, clock, keys::Keys};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -20,9 +21,12 @@ use serde_json::Value;
 
 use crate::{
     Console,
-    api::{Api, Call, Refusal},
+    api::{Api, Call, From, Refusal},
     cookie::{Cookie, Kept, is_loopback},
     layout::{self, Section},
+    portal::allowances,
+    reach::{Reach, cut, reach},
+    secure::Allowed,
     trouble::Trouble,
 };
 
@@ -42,8 +46,10 @@ pub(crate) struct Note {
 #[derive(Debug)]
 pub(crate) struct Visitor {
     pub(crate) session: Session,
-    /// The key that the session stands on.
+    /// The key that the session stands on: the visitor's own, or the one that made the link.
     pub(crate) key: KeyInfo,
+    /// The portal link that the visitor has opened; none where they have shown a key.
+    pub(crate) portal: Option<PortalLink>,
     pub(crate) caller: Caller,
     /// What the page before has left to say.
     pub(crate) note: Option<Note>,
@@ -51,7 +57,7 @@ pub(crate) struct Visitor {
     pub(crate) origin: String,
     /// How the browser keeps cookies of this session.
     pub(crate) kept: Kept,
-    context: Context,
+    from: From,
     api: Api,
     keys: Keys,
 }
@@ -93,8 +99,22 @@ impl Visitor {
         self.call(Call { method, path, body: Some(body) }).await
     }
 
-    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Result<T, Refusal>, Trouble> {
-        self.api.call(&self.caller, &self.context, call).await
+    async fn call<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+    ) -> Result<Result<T, Refusal>, Trouble> {
+        let reach = self.portal.as_ref().map(|link| (link, reach(link, &call.method, call.path)));
+        match reach {
+            None | Some((_, Reach::Whole)) => self.api.call(&self.from, call).await,
+            Some((_, Reach::Nothing)) => Err(Trouble::Outside),
+            Some((link, Reach::Part(member))) => {
+                let list = match self.api.call::<Value>(&self.from, call).await? {
+                    Ok(list) => cut(link, member, list),
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                serde_json::from_value(list).map(Ok).map_err(Trouble::bug)
+            }
+        }
     }
 
     /// A page with this content. It says what the page before has left, which is forgotten then.
@@ -138,23 +158,70 @@ where
     type Rejection = Trouble;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Trouble> {
-        let Console { api, keys, door, .. } = Console::from_ref(state);
+        let console = Console::from_ref(state);
         let page = page(parts);
         let signed_out = || Trouble::SignedOut { page: page.clone() };
-        let session: Option<Session> = Cookie::Session.read(&parts.headers, &keys).await?;
+        let session: Option<Session> = Cookie::Session.read(&parts.headers, &console.keys).await?;
         let session = session.filter(|session| session.is_open(clock::now()));
         let session = session.ok_or_else(signed_out)?;
-        let Pass::Key(hash) = &session.pass else { return Err(signed_out()) };
-        let known = door.look_up(KeyHash::from(hash.clone())).await.map_err(|_| Trouble::Internal)?;
-        let key = known.ok_or_else(signed_out)?;
-        let workspace = session.reach(&key).ok_or_else(signed_out)?;
-        let caller = Caller { workspace, scopes: key.scopes.clone() };
-        let kept = Kept { is_secure: !is_loopback(&parts.headers), is_framed: false, seconds: 0 };
-        let note = Cookie::Note.read(&parts.headers, &keys).await?;
+        let (caller, key, portal) = match &session.pass {
+            Pass::Key(hash) => of_key(&console, &session, hash).await?.ok_or_else(signed_out)?,
+            Pass::Link { workspace, id } => {
+                of_link(&console, workspace, id).await?.ok_or(Trouble::LinkEnded)?
+            }
+        };
+        if let (Some(link), Some(allowed)) = (&portal, parts.extensions.get::<Allowed>()) {
+            allowed.set(allowances(link));
+        }
+        let is_framed = portal.as_ref().is_some_and(|link| !link.frame_origins.is_empty());
+        let kept = Kept { is_secure: !is_loopback(&parts.headers), is_framed, seconds: 0 };
+        let note = Cookie::Note.read(&parts.headers, &console.keys).await?;
         let context = parts.lambda_context_ref().cloned().unwrap_or_default();
         let origin = origin(&parts.headers);
-        Ok(Self { session, key, caller, note, origin, kept, context, api, keys })
+        let from = From { caller: caller.clone(), context, headers: forwarded(&parts.headers) };
+        let Console { api, keys, .. } = console;
+        Ok(Self { session, key, portal, caller, note, origin, kept, from, api, keys })
     }
+}
+
+/// What a session stands on, if that still holds.
+type Standing = Option<(Caller, KeyInfo, Option<PortalLink>)>;
+
+async fn of_key(console: &Console, session: &Session, hash: &str) -> Result<Standing, Trouble> {
+    let key_hash = KeyHash::from(hash.to_owned());
+    let known = console.door.look_up(key_hash.clone()).await.map_err(|_| Trouble::Internal)?;
+    let reached = known.and_then(|key| session.reach(&key).map(|workspace| (key, workspace)));
+    Ok(reached.map(|(key, workspace)| {
+        (Caller { workspace, scopes: key.scopes.clone(), key: key.id, key_hash }, key, None)
+    }))
+}
+
+async fn of_link(console: &Console, workspace: &Workspace, id: &str) -> Result<Standing, Trouble> {
+    let Ok(id) = id.parse() else { return Ok(None) };
+    let Some(link) = console.registry.portal_links.get(workspace, id).await? else {
+        return Ok(None);
+    };
+    let known = console.door.look_up(link.key_hash.clone()).await;
+    let Some(key) = known.map_err(|_| Trouble::Internal)? else { return Ok(None) };
+    if link.session_ends_at().is_none_or(|end| end <= clock::now()) {
+        return Ok(None);
+    }
+    let caller = Caller {
+        workspace: link.workspace.clone(),
+        scopes: link.scopes.intersection(&key.scopes).copied().collect(),
+        key: key.id,
+        key_hash: link.key_hash.clone(),
+    };
+    Ok(Some((caller, key, Some(link))))
+}
+
+/// The headers of a request that calls of the API need, which make addresses of their own.
+fn forwarded(headers: &HeaderMap) -> HeaderMap {
+    let names = [header::HOST, HeaderName::from_static("x-forwarded-proto")];
+    let found = names.into_iter().filter_map(|name| {
+        headers.get(&name).cloned().map(|value| (name, value))
+    });
+    found.collect()
 }
 
 /// The address that the request came to. Only a loopback address does without https.

@@ -8,6 +8,8 @@ use crate::parts::{code_block, command, indented, visible};
 /// The bytes of so much of a body are shown one by one.
 const MOST_BYTES: usize = 2048;
 const BYTES_OF_A_LINE: usize = 16;
+/// Formatted JSON can be so many times as long as it was.
+const MOST_GROWTH: usize = 4;
 
 /// A body as the API answers it.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +36,7 @@ impl Body<'_> {
     }
 
     fn plain(self) -> Markup {
-        let formatted = indented(self.text);
+        let formatted = formatted(self.text);
         let is_json = formatted != self.text;
         html! {
             @if is_json {
@@ -89,6 +91,14 @@ impl Body<'_> {
     }
 }
 
+/// JSON with a line for each member. Deep lists would grow too long for an answer of Lambda, and
+/// stay as they are.
+pub(crate) fn formatted(json: &str) -> String {
+    let formatted = indented(json);
+    let most = json.len() * MOST_GROWTH + 16 * 1024;
+    if formatted.len() > most { json.to_owned() } else { formatted }
+}
+
 /// Bytes in hexadecimal, with their place before them and the text that they are behind them.
 fn dump(bytes: &[u8]) -> String {
     let mut lines = Vec::with_capacity(bytes.len().div_ceil(BYTES_OF_A_LINE));
@@ -132,6 +142,13 @@ mod tests {
     #[test]
     fn json_is_shown_formatted_and_as_it_is() {
         insta::assert_snapshot!(shown(r#"{"a":1.50}"#, None));
+    }
+
+    #[test]
+    fn json_that_would_grow_too_long_stays_as_it_is() {
+        let deep = format!("{}{}1{}", "[".repeat(50), "1,".repeat(100_000), "]".repeat(50));
+        assert_eq!(formatted(&deep), deep);
+        assert_eq!(formatted("[1,2]"), "[\n  1,\n  2\n]");
     }
 
     #[test]

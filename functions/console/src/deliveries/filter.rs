@@ -26,8 +26,8 @@ impl Entry<'_> {
     pub(crate) fn text(self, list: Option<&str>) -> Markup {
         let (invalid, described_by) = self.marks();
         self.around(html! {
-            input id=(self.name) name=(self.name) type="text" value=(self.value) list=[list]
-                spellcheck="false" autocomplete="off"
+            input id=(self.name) name=(self.name) type="text" value=(enterable(self.value))
+                list=[list] spellcheck="false" autocomplete="off"
                 aria-invalid=[invalid] aria-describedby=[described_by];
         })
     }
@@ -62,7 +62,7 @@ impl Entry<'_> {
             textarea id=(self.name) name=(self.name) rows="14" spellcheck="false"
                 aria-invalid=[invalid] aria-describedby=[described_by] {
                 // A browser leaves out the first line break of the content.
-                "\n" (self.value)
+                "\n" (enterable(self.value))
             }
         })
     }
@@ -90,6 +90,11 @@ impl Entry<'_> {
             }
         }
     }
+}
+
+/// Text as a control can have it: without control characters other than line breaks and tabs.
+fn enterable(text: &str) -> String {
+    text.replace(|sign: char| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t'), "\u{fffd}")
 }
 
 /// Says whether a complaint about a path is about this field: `data.total` is about `data`.
@@ -153,6 +158,11 @@ mod tests {
         }
         let shown = as_in_forms("2026-01-15T09:00:00.5+01:00");
         assert_eq!(shown.as_deref(), Some("2026-01-15T08:00:00"));
+    }
+
+    #[test]
+    fn control_characters_can_not_be_entered() {
+        assert_eq!(enterable("a\0b\nc\u{7f}"), "a\u{fffd}b\nc\u{fffd}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use posthaste_domain::{
 use super::{
     Delivery,
     filter::{Entry, TYPES, offered_types, utc},
-    id, sentence,
+    find_webhook, id, sentence,
 };
 use crate::{
     api::Refusal,
@@ -24,6 +24,7 @@ use crate::{
     parts::{List, complaint, heading, pager, time, visible, with_query},
     trouble::Trouble,
     visitor::Visitor,
+    webhooks::{Tab, frame},
 };
 
 /// So many deliveries are on a page.
@@ -46,6 +47,13 @@ impl Of {
         match self {
             Self::AllWebhooks => "/deliveries".to_owned(),
             Self::Webhook(id) => format!("/webhooks/{id}/deliveries"),
+        }
+    }
+
+    fn section(self) -> Section {
+        match self {
+            Self::AllWebhooks => Section::Deliveries,
+            Self::Webhook(_) => Section::Webhooks,
         }
     }
 }
@@ -83,8 +91,7 @@ async fn show(visitor: Visitor, of: Of, query: Option<String>) -> Result<Respons
     let is_filtered = filters.iter().any(|(_, value)| !value.is_empty());
     let own_path = format!("/console{}", of.path());
     let is_live = cursor.is_empty() && refusal.is_none();
-    let content = html! {
-        (top(of, &page.items))
+    let list = html! {
         @if let Some(refusal) = refusal.as_ref().filter(|refusal| is_about_none(refusal)) {
             (complaint(refusal))
         }
@@ -100,34 +107,46 @@ async fn show(visitor: Visitor, of: Of, query: Option<String>) -> Result<Respons
         (pager(&own_path, &filters, page.next.as_deref()))
     };
     let status = if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok((status, visitor.show(Section::Deliveries, "Deliveries", content)).into_response())
+    let content = framed(&visitor, of, &asked, &page.items, list).await?;
+    Ok((status, visitor.show(of.section(), "Deliveries", content)).into_response())
 }
 
 fn is_about_none(refusal: &Refusal) -> bool {
     !refusal.field.as_deref().is_some_and(|field| FILTERS.contains(&field))
 }
 
-fn top(of: Of, deliveries: &[Delivery]) -> Markup {
-    let Of::Webhook(id) = of else { return heading("Deliveries", html! {}) };
-    let removed_at = deliveries.iter().find_map(|delivery| delivery.webhook_removed_at);
-    html! {
-        nav.crumbs aria-label="Where you are" {
-            a href="/console/webhooks" { "Webhooks" } " › "
-            @if removed_at.is_some() { "Webhook " (id) } @else {
-                a href={ "/console/webhooks/" (id) } { "Webhook " (id) }
-            }
-        }
-        (heading(&format!("Deliveries of webhook {id}"), html! {
-            @if removed_at.is_none() {
-                a.button href={ "/console/webhooks/" (id) "/replay" } { "Replay many" }
-            }
-        }))
-        @if let Some(at) = removed_at {
-            div.note.waiting {
-                p { "The webhook was removed at " (time(at)) ". This is its history." }
-            }
-        }
+/// The page around a list. The history of a webhook can be read after the webhook was removed.
+async fn framed(
+    visitor: &Visitor,
+    of: Of,
+    asked: &Fields,
+    deliveries: &[Delivery],
+    list: Markup,
+) -> Result<Markup, Trouble> {
+    let Of::Webhook(id) = of else {
+        return Ok(html! { (heading("Deliveries", html! {})) (list) });
+    };
+    if let Some(webhook) = find_webhook(visitor, id).await? {
+        let times = ["since", "until"].map(|name| (name, asked.text(name)));
+        let replay = with_query(&format!("/console/webhooks/{id}/replay"), &times, &[]);
+        let content = html! {
+            p { a.button href=(replay) { "Replay the failed ones" } }
+            (list)
+        };
+        return Ok(frame(&webhook, Tab::Deliveries, content));
     }
+    let removed_at = deliveries.iter().find_map(|delivery| delivery.webhook_removed_at);
+    Ok(html! {
+        (heading(&format!("Deliveries of webhook {id}"), html! {}))
+        div.note.waiting {
+            p {
+                "The webhook was removed"
+                @if let Some(at) = removed_at { " at " (time(at)) }
+                ". This is its history."
+            }
+        }
+        (list)
+    })
 }
 
 fn filter_form(path: &str, asked: &Fields, refusal: Option<&Refusal>, types: &Markup) -> Markup {

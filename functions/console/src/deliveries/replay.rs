@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::{
     filter::{Entry, in_form, utc},
-    id, sentence,
+    find_webhook, id, sentence,
 };
 use crate::{
     api::Refusal,
@@ -31,7 +31,7 @@ use crate::{
     parts::{Tone, badge, complaint, heading, time, visible},
     trouble::Trouble,
     visitor::Visitor,
-    webhooks::Webhook,
+    webhooks::{Tab, Webhook, frame},
 };
 
 /// The fields of the form.
@@ -88,14 +88,12 @@ pub(crate) async fn show(
 ) -> Result<Response, Trouble> {
     let (webhook, job): (WebhookId, JobId) = (id(&webhook)?, id(&job)?);
     let job: Job = visitor.get(&format!("/webhooks/{webhook}/replay/{job}")).await?;
-    let content = html! {
-        (crumbs(webhook))
-        (heading("Replay", html! {
-            a.button href={ "/console/webhooks/" (webhook) "/deliveries" } { "Deliveries" }
-        }))
-        (progress(&visitor, webhook, &job))
+    let progress = progress(&visitor, webhook, &job);
+    let content = match find_webhook(&visitor, webhook).await? {
+        Some(webhook) => frame(&webhook, Tab::Replay, progress),
+        None => html! { (heading("Replay of a webhook that was removed", html! {})) (progress) },
     };
-    Ok(visitor.show(Section::Deliveries, "Replay", content))
+    Ok(visitor.show(Section::Webhooks, "Replay", content))
 }
 
 /// Stops a replay.
@@ -143,13 +141,9 @@ async fn form_page(
     ];
     let path = format!("/console/webhooks/{webhook}/replay");
     let content = html! {
-        (crumbs(webhook))
         section.card.narrow {
-            h1 { "Replay deliveries" }
-            p {
-                "The events are delivered again to " bdi { (visible(&known.name())) }
-                ", by its settings of now."
-            }
+            h2 { "Replay many deliveries" }
+            p { "Their events are delivered again, by the webhook's settings of now." }
             @if let Some(refusal) = refusal.filter(at_no_field) {
                 (complaint(refusal))
                 @if let Some(running) = running(refusal) {
@@ -168,7 +162,8 @@ async fn form_page(
             }))
         }
     };
-    Ok(visitor.show(Section::Deliveries, "Replay deliveries", content))
+    let content = frame(&known, Tab::Replay, content);
+    Ok(visitor.show(Section::Webhooks, "Replay deliveries", content))
 }
 
 /// The replay that keeps another one from starting, as the refusal names it.
@@ -178,15 +173,6 @@ fn running(refusal: &Refusal) -> Option<JobId> {
     words.find_map(|word| word.parse().ok())
 }
 
-fn crumbs(webhook: WebhookId) -> Markup {
-    html! {
-        nav.crumbs aria-label="Where you are" {
-            a href={ "/console/webhooks/" (webhook) } { "Webhook " (webhook) } " › "
-            a href={ "/console/webhooks/" (webhook) "/deliveries" } { "Deliveries" }
-        }
-    }
-}
-
 fn progress(visitor: &Visitor, webhook: WebhookId, job: &Job) -> Markup {
     let is_running = job.status == JobStatus::Running;
     let cancel = format!("/console/webhooks/{webhook}/replay/{}/cancel", job.id);
@@ -194,7 +180,7 @@ fn progress(visitor: &Visitor, webhook: WebhookId, job: &Job) -> Markup {
         div id="replay"
             data-live=[is_running.then_some("2")] aria-live=[is_running.then_some("polite")] {
             section.card id="replay-state" aria-labelledby="replay-title" {
-                h2 id="replay-title" { "State " (state_badge(job.status)) }
+                h2 id="replay-title" { "Replay " (state_badge(job.status)) }
                 (figures(job))
             }
             @if is_running {

@@ -16,10 +16,13 @@ use super::{
 };
 use crate::{
     api::Refusal,
-    deliveries::filter::{Entry, TYPES, is_about, offered_types},
+    deliveries::{
+        body::formatted,
+        filter::{Entry, TYPES, is_about, offered_types},
+    },
     form::{Fields, Posted},
     layout::{Section, token},
-    parts::{complaint, indented, with_query},
+    parts::{complaint, with_query},
     trouble::Trouble,
     visitor::Visitor,
 };
@@ -27,8 +30,11 @@ use crate::{
 const PATH: &str = "/console/events/publish";
 /// The fields of the form that the API can complain about.
 const FIELDS: [&str; 5] = ["type", "subject", "reference", "timestamp", "data"];
-/// The webhooks of a page of a dry run.
-const ON_A_PAGE: &str = "20";
+/// The most webhooks of a page of a dry run.
+const ON_A_PAGE: usize = 20;
+/// The requests of a page of a dry run have about so many bytes together at most, because an answer
+/// of Lambda has 6 MB at most.
+const MOST_BYTES: usize = 256 * 1024;
 
 /// What stands in the form.
 #[derive(Debug, Default, PartialEq)]
@@ -58,6 +64,9 @@ struct Outcome {
 
 /// The form, with the sample of `?type=` or with what the event of `?event=` has.
 pub(crate) async fn form(visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Trouble> {
+    if !visitor.may(Scope::EventsPublish) {
+        return Err(lacks_the_scope());
+    }
     let asked = Fields::parse(query.unwrap_or_default().as_bytes());
     let draft = match asked.text("event").parse::<EventId>() {
         Ok(event) => Draft::like(&visitor.get::<Event>(&format!("/events/{event}")).await?),
@@ -87,8 +96,9 @@ pub(crate) async fn send(Posted { visitor, fields }: Posted) -> Result<Response,
             Err(refusal) => again(refusal).await,
         };
     }
-    let cursor = ("cursor", fields.text("further"));
-    let path = with_query("/events", &[("dry_run", "true"), ("limit", ON_A_PAGE), cursor], &[]);
+    let (limit, cursor) = (on_a_page(&body).to_string(), fields.text("further"));
+    let page_of = [("dry_run", "true"), ("limit", &limit), ("cursor", cursor)];
+    let path = with_query("/events", &page_of, &[]);
     match visitor.send_text::<DryRun>(Method::POST, &path, body).await? {
         Ok(answer) => {
             let outcome = Outcome { refusal: None, dry_run: Some(answer) };
@@ -96,6 +106,22 @@ pub(crate) async fn send(Posted { visitor, fields }: Posted) -> Result<Response,
         }
         Err(refusal) => again(refusal).await,
     }
+}
+
+/// Nothing on the page works without the scope, so there is none.
+fn lacks_the_scope() -> Trouble {
+    Trouble::Refused(Refusal {
+        status: StatusCode::FORBIDDEN,
+        code: "forbidden".to_owned(),
+        message: format!("The key lacks the scope {}.", Scope::EventsPublish.name()),
+        field: None,
+        request_id: String::new(),
+    })
+}
+
+/// So many webhooks are on a page of the dry run of this call. Each has a request as long as it.
+fn on_a_page(body: &str) -> usize {
+    (MOST_BYTES / body.len().max(1)).clamp(1, ON_A_PAGE)
 }
 
 #[derive(Deserialize)]
@@ -119,7 +145,7 @@ async fn of_type(visitor: &Visitor, name: &str) -> Draft {
         draft.r#type = described.name;
         let sample = described.sample.unwrap_or(Sample { subject: None, data: None });
         draft.subject = sample.subject.unwrap_or_default();
-        draft.data = sample.data.map_or(draft.data, |data| indented(data.get()));
+        draft.data = sample.data.map_or(draft.data, |data| formatted(data.get()));
     }
     draft
 }
@@ -143,7 +169,7 @@ impl Draft {
             subject: event.subject.clone().unwrap_or_default(),
             reference: event.reference.clone().unwrap_or_default(),
             timestamp: String::new(),
-            data: indented(event.data.get()),
+            data: formatted(event.data.get()),
         }
     }
 
@@ -274,6 +300,12 @@ mod tests {
         );
         let dated = Draft { timestamp: "2026-01-15T09:30:00Z".to_owned(), ..draft };
         assert!(dated.body().unwrap().contains(r#""timestamp":"2026-01-15T09:30:00Z""#));
+    }
+
+    #[test]
+    fn a_page_of_large_requests_is_short() {
+        let webhooks = |bytes| on_a_page(&"x".repeat(bytes));
+        assert_eq!((webhooks(100), webhooks(64 * 1024), webhooks(300_000)), (20, 4, 1));
     }
 
     #[test]
