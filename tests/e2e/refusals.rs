@@ -5,8 +5,14 @@ use posthaste_tests::Posthaste;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-const SCOPES: [&str; 5] =
-    ["webhooks:manage", "events:publish", "events:read", "events:manage", "keys:manage"];
+const SCOPES: [&str; 6] = [
+    "webhooks:manage",
+    "events:publish",
+    "events:read",
+    "events:manage",
+    "keys:manage",
+    "workspaces:manage",
+];
 
 #[tokio::test]
 async fn every_documented_call_needs_a_key_with_the_documented_scope() {

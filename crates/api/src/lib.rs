@@ -2,6 +2,7 @@
 
 pub mod check;
 mod delivery;
+mod deployment;
 mod dry_run;
 mod event;
 mod event_type;
@@ -18,6 +19,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use delivery::{DeliveryAnswer, SentRequest, WaitingAnswer, WaitingReason};
+pub use deployment::{
+    BacklogFigures, Count, DeadLetter, DeadLetters, DeploymentAnswer, Letter, OldestDue,
+    QueueAnswer, RedriveAnswer, RedriveStatus, Redrives, WaitingFigures,
+};
 pub use dry_run::{
     DecidingCell, DryRunAnswer, KnownProcess, Publishing, WebhookForecast, WouldBeEvent,
     WouldBeRequest,
@@ -27,7 +32,8 @@ pub use event_type::EventTypeAnswer;
 pub use key::KeyAnswer;
 pub use portal_link::{PortalLinkAnswer, PortalThemeAnswer};
 pub use query::{
-    ListAllDeliveries, ListDeliveries, ListEventDeliveries, ListEvents, ShowEvent, WantedDeliveries,
+    ListAllDeliveries, ListDeliveries, ListEventDeliveries, ListEvents, LookAtLetters, ShowEvent,
+    WantedDeliveries,
 };
 pub use replay::{JobAnswer, Replayed, TestAnswer};
 pub use simulation::SimulationAnswer;

@@ -6,6 +6,7 @@
 
 mod call;
 mod deliveries;
+mod deployment;
 mod event_types;
 mod events;
 mod example;
@@ -88,6 +89,7 @@ fn calls() -> Vec<Call> {
     calls.extend(workspace::calls());
     calls.extend(keys::calls());
     calls.extend(portal_links::calls());
+    calls.extend(deployment::calls());
     calls.push(openapi());
     calls
 }
@@ -142,6 +144,10 @@ fn tags() -> Vec<Tag> {
         tag("Workspace", "The settings that hold for all webhooks and events of a workspace."),
         tag("API keys", "The keys that calls are made with, and their scopes."),
         tag("Portal links", "Pages of the console for a product's own customers."),
+        tag(
+            "Deployment",
+            "What an operator sees of the queues and of what waits, in all workspaces.",
+        ),
         tag("This document", "The description of the API for machines."),
         tag("Requests to webhooks", "The requests that endpoints get, in each format."),
     ]

@@ -7,6 +7,7 @@ use posthaste_domain::{
         attempt::Status,
         log,
     },
+    deployment::{self, LetterLimit, LetterQueue},
     event::event_type::EventType,
     fanout::delivered,
     id::{DeliveryId, EventId, WebhookId},
@@ -141,6 +142,35 @@ impl Asked for ListEvents {
     }
 }
 
+/// A query for some dead letters of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookAtLetters {
+    queue: Option<LetterQueue>,
+    /// The call looks at this many letters at most.
+    pub limit: u16,
+}
+
+/// The number of dead letters that a call looks at when the caller does not say.
+const LETTERS: u16 = 10;
+
+impl Asked for LookAtLetters {
+    fn read(query: &mut impl Source) -> Result<Self, Invalid> {
+        Ok(Self {
+            queue: query.take::<LetterQueue>("queue", "The queue whose dead letters are shown.")?,
+            limit: query
+                .take::<LetterLimit>("limit", "The most letters that are shown. 10 unless given.")?
+                .unwrap_or(LETTERS),
+        })
+    }
+}
+
+impl LookAtLetters {
+    /// Returns the queue, which has to be given.
+    pub fn queue(&self) -> Result<LetterQueue, Invalid> {
+        self.queue.ok_or_else(deployment::no_queue)
+    }
+}
+
 /// A query for one event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShowEvent {
@@ -250,6 +280,20 @@ mod tests {
                 read::<ListEvents>(&[(name, value)]).unwrap_err().field.as_deref(),
                 Some(name)
             );
+        }
+    }
+
+    #[test]
+    fn a_look_at_dead_letters_names_its_queue() {
+        let look = |pairs: &[(&str, &str)]| read::<LookAtLetters>(pairs);
+        let turns = look(&[("queue", "turns")]).unwrap();
+        assert_eq!((turns.queue(), turns.limit), (Ok(LetterQueue::Turns), 10));
+        assert_eq!(look(&[("queue", "turns"), ("limit", "50")]).unwrap().limit, 50);
+        assert_eq!(look(&[]).unwrap().queue().unwrap_err().field.as_deref(), Some("queue"));
+        for (name, value) in
+            [("queue", "dead"), ("limit", "0"), ("limit", "51"), ("limit", "x"), ("page", "2")]
+        {
+            assert_eq!(look(&[(name, value)]).unwrap_err().field.as_deref(), Some(name), "{value}");
         }
     }
 

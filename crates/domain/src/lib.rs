@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod delivery;
+pub mod deployment;
 pub mod endpoint;
 pub mod event;
 pub mod fanout;

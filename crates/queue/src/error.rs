@@ -2,7 +2,7 @@ use std::{error::Error, sync::Arc};
 
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 
-/// The reason that a message could not be sent. One failed call fails all its messages alike, so it
+/// The reason that a call of SQS failed. One failed call fails all its messages alike, so it
 /// can be cloned.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueueError {
@@ -23,6 +23,12 @@ pub enum QueueError {
         operation: &'static str,
         /// SQS's error code.
         code: String,
+    },
+    /// The answer lacks something that it has to have.
+    #[error("the answer of {operation} can't be read")]
+    Unreadable {
+        /// The API operation.
+        operation: &'static str,
     },
 }
 

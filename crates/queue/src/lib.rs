@@ -1,14 +1,21 @@
-//! SQS: sending in batches, visibility, and what both leave undone. AWS types stop here.
+//! SQS: sending in batches, visibility, and what both leave undone; and the calls of operators: how
+//! deep a queue is, what is on it, and moving dead letters back. AWS types stop here.
 
 mod chunk;
 mod delete;
+mod depth;
 mod error;
+mod look;
+mod moves;
 mod send;
 mod visibility;
 
 use aws_sdk_sqs::Client;
 
+pub use depth::Depth;
 pub use error::QueueError;
+pub use look::Looked;
+pub use moves::MoveTask;
 pub use send::{MAX_DELAY, Message, Sent};
 pub use visibility::Wait;
 

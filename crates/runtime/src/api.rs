@@ -16,11 +16,13 @@ use lambda_runtime::Runtime;
 use posthaste_domain::{
     Invalid,
     access::api_key::Scope,
+    deployment::LetterQueue,
     event::loops::{self, Relayed},
     id::JobId,
     input::{Complaint, Failure, InvalidKind},
     metrics::Metric,
 };
+use posthaste_queue::QueueError;
 use posthaste_store::{StoreError, Unread};
 use serde::Serialize;
 use tracing::{Instrument, field::Empty};
@@ -63,6 +65,9 @@ pub enum ApiError {
     /// The key is for live use, and the call is for tests.
     #[error("the call is for test mode: make it with a key that begins with spk_test_")]
     TestModeOnly,
+    /// The key is for tests, and the call is about what is live, too.
+    #[error("the call is about all that is live: make it with a key that begins with spk_live_")]
+    LiveModeOnly,
     /// There is no such thing, or it is another workspace's.
     #[error("there is no {0} here")]
     NotFound(&'static str),
@@ -89,6 +94,14 @@ pub enum ApiError {
     /// At most one replay runs for a webhook.
     #[error("the replay {0} is running for this webhook")]
     ReplayRunning(JobId),
+    /// The dead letters of a queue are being sent back.
+    #[
+        error(
+            "a redrive of the dead letters of {} is running: wait until it is over, or cancel it",
+            .0.name()
+        )
+    ]
+    RedriveRunning(LetterQueue),
     /// The workspace publishes more than it may.
     #[
         error(
@@ -129,7 +142,7 @@ impl ApiError {
             },
             Self::Unreadable => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) | Self::TestModeOnly => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::TestModeOnly | Self::LiveModeOnly => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -137,7 +150,8 @@ impl ApiError {
             | Self::WebhookDisabled
             | Self::EventGone
             | Self::DeliveryWaiting
-            | Self::ReplayRunning(_) => StatusCode::CONFLICT,
+            | Self::ReplayRunning(_)
+            | Self::RedriveRunning(_) => StatusCode::CONFLICT,
             Self::RateLimited(_) | Self::TooManyCalls(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -150,6 +164,7 @@ impl ApiError {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::TestModeOnly => "test_mode_only",
+            Self::LiveModeOnly => "live_mode_only",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Encoded(_) => "unsupported_content_encoding",
@@ -158,6 +173,7 @@ impl ApiError {
             Self::EventGone => "event_gone",
             Self::DeliveryWaiting => "delivery_waiting",
             Self::ReplayRunning(_) => "replay_running",
+            Self::RedriveRunning(_) => "redrive_running",
             Self::RateLimited(_) => "rate_limited",
             Self::TooManyCalls(_) => "too_many_calls",
             Self::Internal => "internal_error",
@@ -179,6 +195,12 @@ impl From<StoreError> for ApiError {
             StoreError::Contended { .. } => Self::Conflict,
             _ => Self::internal(&error),
         }
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        Self::internal(&error)
     }
 }
 

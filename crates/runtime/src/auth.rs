@@ -66,7 +66,7 @@ pub mod scope {
         )+};
     }
 
-    scopes!(WebhooksManage, EventsPublish, EventsRead, EventsManage, KeysManage);
+    scopes!(WebhooksManage, EventsPublish, EventsRead, EventsManage, KeysManage, WorkspacesManage);
 }
 
 /// A caller whose key has this scope.

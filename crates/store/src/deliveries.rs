@@ -36,6 +36,7 @@ mod record;
 mod records;
 mod runs;
 mod suspects;
+mod waits;
 
 use aws_sdk_dynamodb::Client;
 
@@ -51,6 +52,7 @@ pub use record::DeliveryRecord;
 pub use records::{NewAttempt, Records, Subject};
 pub use runs::{RunClue, RunLesson, Runs};
 pub use suspects::Suspects;
+pub use waits::Waits;
 
 use crate::table::Table;
 
@@ -68,6 +70,7 @@ pub struct Deliveries {
     pub slots: Slots,
     pub runs: Runs,
     pub suspects: Suspects,
+    pub waits: Waits,
 }
 
 impl Deliveries {
@@ -84,7 +87,8 @@ impl Deliveries {
             backlogs: Backlogs { table: table.clone() },
             slots: Slots { table: table.clone() },
             runs: Runs { table: table.clone() },
-            suspects: Suspects { table },
+            suspects: Suspects { table: table.clone() },
+            waits: Waits { table },
         }
     }
 }

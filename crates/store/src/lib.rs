@@ -27,7 +27,7 @@ pub use deliveries::{
     Advanced, AfterLane, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor, DueDelivery,
     DueIndex, DueItems, DueLanes, DuePage, HeldDelivery, History, Hold, HoldAt, Holding, Holds,
     Jobs, Lanes, Listed, NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, RunClue,
-    RunLesson, Runs, Slots, Subject, Suspects, TurnedPage, Within,
+    RunLesson, Runs, Slots, Subject, Suspects, TurnedPage, Waits, Within,
 };
 pub use error::StoreError;
 pub use events::{CallEvent, EventKey, EventQuery, EventToStore, Events, FannedOut};

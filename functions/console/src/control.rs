@@ -225,7 +225,8 @@ mod tests {
         let entered = Entered::refused(fields, refusal("data"), &["data"]);
         let control = entered.control("data", "Data", "A JSON object.");
         insta::assert_snapshot!(control.area(3).into_string());
-        let chosen = control.choices([("a", ""), ("b", "the \"other\"")].into_iter(), |it| it == "b");
+        let chosen =
+            control.choices([("a", ""), ("b", "the \"other\"")].into_iter(), |it| it == "b");
         insta::assert_snapshot!(chosen.into_string());
     }
 }

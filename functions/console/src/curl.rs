@@ -28,8 +28,12 @@ fn escaped(json: &str) -> String {
     let mut written = String::with_capacity(json.len());
     for sign in json.chars() {
         match sign {
-            '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+            '\u{7f}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' => {
                 written += &format!("\\u{:04x}", u32::from(sign));
             }
             _ => written.push(sign),
@@ -55,7 +59,8 @@ mod tests {
 
     #[test]
     fn a_call_is_one_line_for_a_shell() {
-        let line = post(&from("hooks.example.com"), "/webhooks/42/test", r#"{"data":{"a":"it's $HOME"}}"#);
+        let line =
+            post(&from("hooks.example.com"), "/webhooks/42/test", r#"{"data":{"a":"it's $HOME"}}"#);
         let expected = r#"curl -s https://hooks.example.com/api/v1/webhooks/42/test -H "Authorization: Bearer $KEY" -d '{"data":{"a":"it'\''s $HOME"}}'"#;
         assert_eq!(line, expected);
     }

@@ -7,6 +7,7 @@
 mod accent;
 mod api;
 mod assets;
+mod calls;
 mod control;
 mod cookie;
 mod curl;
@@ -18,7 +19,6 @@ mod json;
 mod layout;
 mod parts;
 mod portal;
-mod portal_links;
 mod reach;
 mod secure;
 mod send_test;
@@ -34,7 +34,10 @@ use axum::{
     Router, middleware,
     routing::{any, get, post},
 };
-use posthaste_domain::{access::tokens::Limit, event::loops::Relayed};
+use posthaste_domain::{
+    access::tokens::Limit,
+    event::{MAX_PUBLISH_BYTES, loops::Relayed},
+};
 use posthaste_runtime::{
     api::{self as envelope, MAX_BODY_BYTES},
     aws::{self, SdkConfig},
@@ -67,34 +70,31 @@ const SIGN_INS_PER_SECOND: u32 = 1;
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let (sdk, checks) = (aws::load()?, Checks::default());
-    let console = console(&sdk, checks.clone())?;
-    let calls = envelope::public(own_calls(console.registry.clone(), console.door.clone()), Relayed::Refused, MAX_BODY_BYTES)?;
-    let routes = pages(console).fallback_service(calls);
+    let registry = Registry::new(aws::dynamodb(&sdk), config::text("REGISTRY_TABLE")?);
+    let door = Door::new(config::call_limit()?, Bucket::Calls, registry.clone());
+    let own = calls::routes(&sdk, registry.clone(), door.clone())?;
+    let console = Console {
+        api: Api::new(all_calls(&sdk, checks.clone(), own.clone())?),
+        keys: Keys::new(aws::secrets_manager(&sdk), config::text("ENCRYPTION_KEY_ARN")?),
+        door,
+        sign_ins: Limiter::new(Limit::of_calls(SIGN_INS_PER_SECOND), registry.clone()),
+        registry,
+        local_inbox: config::text("LOCAL_INBOX_URL").ok(),
+    };
+    let own = envelope::public(own, Relayed::Refused, MAX_BODY_BYTES)?;
+    let routes = pages(console).fallback_service(own);
     envelope::run(routes, Some(checks), telemetry).await
 }
 
-fn console(sdk: &SdkConfig, checks: Checks) -> anyhow::Result<Console> {
-    let registry = Registry::new(aws::dynamodb(sdk), config::text("REGISTRY_TABLE")?);
-    let door = Door::new(config::call_limit()?, Bucket::Calls, registry.clone());
+/// Every call of the API, as the other functions and this one answer it.
+fn all_calls(sdk: &SdkConfig, checks: Checks, own: Router) -> anyhow::Result<Router> {
     let (simulations, _) = simulate::routes(sdk)?;
     let routes = register::routes(sdk)?
         .merge(types::routes(sdk, checks.clone())?)
         .merge(ingest::routes(sdk, checks)?)
         .merge(simulations)
-        .merge(own_calls(registry.clone(), door.clone()));
-    Ok(Console {
-        api: Api::new(envelope::public(routes, Relayed::Refused, MAX_BODY_BYTES)?),
-        keys: Keys::new(aws::secrets_manager(sdk), config::text("ENCRYPTION_KEY_ARN")?),
-        door,
-        sign_ins: Limiter::new(Limit::of_calls(SIGN_INS_PER_SECOND), registry.clone()),
-        registry,
-        local_inbox: config::text("LOCAL_INBOX_URL").ok(),
-    })
-}
-
-/// The calls of the API that this function answers for everybody.
-fn own_calls(registry: Registry, door: Door) -> Router {
-    portal_links::routes(registry, door)
+        .merge(own);
+    Ok(envelope::public(routes, Relayed::Refused, MAX_PUBLISH_BYTES + 1024)?)
 }
 
 fn pages(console: Console) -> Router {

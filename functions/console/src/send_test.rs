@@ -179,8 +179,10 @@ fn show(visitor: &Visitor, test: &Test) -> Response {
     let content = html! {
         nav.crumbs aria-label="Where this is" { a href=(back) { (name) } }
         (heading("Send a test", html! {}))
-        p { "It goes to " span.url { (webhook.url) } " at once, with one attempt, and is signed as every request." }
-        @if !webhook.enabled { p.quiet { "The webhook is paused. A test goes to it none the less." } }
+        p { "It goes to " span.url { (webhook.url) } " at once, with one attempt, and is signed \
+            as every request." }
+        @if !webhook.enabled { p.quiet { "The webhook is paused. A test goes to it none the \
+            less." } }
         @if let Some(refusal) = &entered.refusal { (complaint(refusal)) }
         @if let Some(answer) = answer { (result(webhook, answer)) }
         (forms(visitor, test))
@@ -188,7 +190,8 @@ fn show(visitor: &Visitor, test: &Test) -> Response {
             section.card aria-labelledby="call" {
                 h2 id="call" { "The same call" }
                 @if answer.is_none() {
-                    p.quiet { "It sends the sample. What you edit is in it when you have sent it here." }
+                    p.quiet { "It sends the sample. What you edit is in it when you have sent it \
+                        here." }
                 }
                 (command("curl", "The call as a command", call))
             }
@@ -214,7 +217,8 @@ fn forms(visitor: &Visitor, Test { webhook, offered, entered, .. }: &Test) -> Ma
                 (entered.control(
                     "data",
                     "Data of the event",
-                    "Any JSON object up to 64 KiB: it need not fit the type's schema. Without it, the sample is sent.",
+                    "Any JSON object up to 64 KiB: it need not fit the type's schema. Without it, \
+                        the sample is sent.",
                 ).area(14))
                 button.primary type="submit" { "Send " (visible(entered.fields.text("type"))) }
             }
@@ -256,7 +260,10 @@ mod tests {
     #[test]
     fn what_is_entered_becomes_the_body() {
         let of = |form: &str| body(&Fields::parse(form.as_bytes()));
-        assert_eq!(of("type=a.b&data=%7B%22n%22:+1.50%7D").unwrap(), r#"{"type":"a.b","data":{"n":1.50}}"#);
+        assert_eq!(
+            of("type=a.b&data=%7B%22n%22:+1.50%7D").unwrap(),
+            r#"{"type":"a.b","data":{"n":1.50}}"#
+        );
         assert_eq!(of("type=&data=+").unwrap(), "{}");
         assert_eq!(of("type=a%22,%22b&data=").unwrap(), r#"{"type":"a\",\"b"}"#);
         assert!(of("data={").is_err());

@@ -16,7 +16,11 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 /// The paths with methods that other functions have, and all methods of each: the header `Allow`.
-const PATHS_OF_OTHERS: [(&str, &str); 9] = [
+const PATHS_OF_OTHERS: [(&str, &str); 13] = [
+    ("/api/v1/deployment", "GET,HEAD"),
+    ("/api/v1/deployment/dead-letters", "GET,HEAD"),
+    ("/api/v1/deployment/redrives", "GET,HEAD,POST"),
+    ("/api/v1/deployment/redrives/{queue}", "DELETE"),
     ("/api/v1/event-types", "GET,HEAD"),
     ("/api/v1/event-types/{name}", "DELETE,GET,HEAD,PUT"),
     ("/api/v1/events", "GET,HEAD,POST"),

@@ -13,6 +13,7 @@ use posthaste_domain::{
     Invalid, Timestamp,
     access::{api_key::NewKey, portal_link::NewPortalLink},
     delivery::replay::StartReplay,
+    deployment::StartRedrive,
     endpoint::url::UrlPolicy,
     event::{NewEvent, event_type::EventType, own_type::OwnEventType, sample::SendTest},
     simulation::StartSimulation,
@@ -65,6 +66,7 @@ fn parse(operation: &str, body: &str) -> Result<(), Invalid> {
         "changeWorkspace" => WorkspaceSettings::default().changed_by(body.as_bytes()).map(|_| ()),
         "createKey" => NewKey::parse(body.as_bytes()).map(|_| ()),
         "createPortalLink" => NewPortalLink::parse(body.as_bytes()).map(|_| ()),
+        "startRedrive" => StartRedrive::parse(body.as_bytes()).map(|_| ()),
         other => panic!("{other} takes no body"),
     }
 }
@@ -147,7 +149,7 @@ fn every_operation_has_what_a_reader_needs() {
     let count = ids.len();
     ids.sort();
     ids.dedup();
-    assert_eq!((ids.len(), count), (35, 35));
+    assert_eq!((ids.len(), count), (40, 40));
     assert_eq!(document["openapi"], "3.1.0");
 }
 

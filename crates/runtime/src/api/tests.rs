@@ -65,6 +65,8 @@ async fn answer_to(
         .route("/unauthorized", get(async || ApiError::Unauthorized))
         .route("/forbidden", get(async || ApiError::Forbidden(Scope::KeysManage)))
         .route("/test-mode", get(async || ApiError::TestModeOnly))
+        .route("/live-mode", get(async || ApiError::LiveModeOnly))
+        .route("/redrive", get(async || ApiError::RedriveRunning(LetterQueue::Exhausted)))
         .route("/simulations", get(async || ApiError::from(too_many_running())))
         .route("/conflict", get(async || ApiError::Conflict))
         .route("/paused", get(async || ApiError::WebhookDisabled))
@@ -112,6 +114,8 @@ async fn every_answer_has_the_envelope() {
         "/unauthorized",
         "/forbidden",
         "/test-mode",
+        "/live-mode",
+        "/redrive",
         "/simulations",
         "/conflict",
         "/paused",

@@ -181,7 +181,7 @@ impl Backlogs {
 }
 
 /// A webhook's backlog is one partition. The shard in its key leaves room for more.
-fn partition(webhook: &WebhookKey) -> String {
+pub(super) fn partition(webhook: &WebhookKey) -> String {
     format!("{PREFIX}{webhook}#0")
 }
 

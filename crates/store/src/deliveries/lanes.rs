@@ -72,6 +72,11 @@ impl Lanes {
         batch::get(self.reading(), lane_keys(wanted)).await
     }
 
+    /// The lanes that have an item, read eventually.
+    pub(super) async fn glance(&self, wanted: &[WebhookKey]) -> Found<WebhookKey, Lane> {
+        batch::get(Reading { consistent: false, ..self.reading() }, lane_keys(wanted)).await
+    }
+
     /// One lane, read strongly. One without an item is closed.
     pub async fn get(&self, webhook: &WebhookKey) -> Result<Lane, StoreError> {
         let item = self.table.get(lane_key(webhook)).await?;

@@ -80,7 +80,7 @@ impl DueItems {
     }
 }
 
-fn partition(shard: u8) -> String {
+pub(super) fn partition(shard: u8) -> String {
     format!("{PREFIX}{shard}")
 }
 

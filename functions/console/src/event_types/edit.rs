@@ -43,10 +43,7 @@ pub(super) async fn new(
 }
 
 /// The form for a type of the workspace, with what is known of it.
-pub(super) async fn edit(
-    visitor: Visitor,
-    Path(name): Path<String>,
-) -> Result<Response, Trouble> {
+pub(super) async fn edit(visitor: Visitor, Path(name): Path<String>) -> Result<Response, Trouble> {
     let event_type = own(&visitor, &name).await?;
     let schema = event_type.schema.as_ref().map(|schema| indented(schema.get()));
     let sample = event_type.sample_data().map(|sample| indented(&sample));
@@ -126,9 +123,7 @@ async fn store(
             let page = format!("/console/event-types/{name}");
             visitor.go(&page, format!("The event type {name} was stored.")).await
         }
-        Err(refusal) => {
-            Ok(refused(visitor, before, &Entered::refused(fields, refusal, &NAMES)))
-        }
+        Err(refusal) => Ok(refused(visitor, before, &Entered::refused(fields, refusal, &NAMES))),
     }
 }
 
@@ -182,13 +177,16 @@ fn page(visitor: &Visitor, before: Option<&EventType>, entered: &Entered) -> Res
 fn controls(is_new: bool, entered: &Entered) -> Markup {
     html! {
         @if is_new {
-            (entered.control("name", "Name", "Words of letters, digits, _ and - with dots between, such as invoice.paid.").line(true))
+            (entered.control("name", "Name", "Words of letters, digits, _ and - with dots \
+                between, such as invoice.paid.").line(true))
         }
-        (entered.control("description", "Description", "A sentence for people, up to 1,024 bytes.").line(false))
+        (entered.control("description", "Description", "A sentence for people, up to 1,024 \
+            bytes.").line(false))
         (entered.control(
             "schema",
             "JSON Schema of the data",
-            "Events are checked against it when they are published. Without one, any object is taken.",
+            "Events are checked against it when they are published. Without one, any object is \
+                taken.",
         ).area(14))
         (entered.control(
             "sample",

@@ -86,11 +86,7 @@ fn row(event_type: &EventType) -> Markup {
     }
 }
 
-async fn read(
-    visitor: &Visitor,
-    q: &str,
-    mut cursor: String,
-) -> Result<List<EventType>, Trouble> {
+async fn read(visitor: &Visitor, q: &str, mut cursor: String) -> Result<List<EventType>, Trouble> {
     let text = q.to_lowercase();
     let mut found = Vec::new();
     for _ in 0..SEARCHED_PAGES {

@@ -127,7 +127,9 @@ impl Table<'_> {
         let mut own = Members::of(schema);
         let mut at: Option<String> = own.read("$ref");
         for _ in 0..MOST_LEVELS {
-            let Some(name) = at.as_deref().and_then(|at| at.strip_prefix("#/$defs/")) else { break };
+            let Some(name) = at.as_deref().and_then(|at| at.strip_prefix("#/$defs/")) else {
+                break;
+            };
             let definitions = self.root.read::<Members>("$defs").unwrap_or_default();
             let Some(definition) = definitions.get(name) else { break };
             let mut found = Members::of(definition);

@@ -13,10 +13,7 @@ use crate::{
     visitor::Visitor,
 };
 
-pub(super) async fn show(
-    visitor: Visitor,
-    Path(name): Path<String>,
-) -> Result<Response, Trouble> {
+pub(super) async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response, Trouble> {
     let found = EventType::find(&visitor, &name).await?;
     let event_type = found.ok_or(Trouble::NotFound)?;
     let title = event_type.title.clone().unwrap_or_else(|| event_type.name.clone());
@@ -125,7 +122,8 @@ fn formats_card(visitor: &Visitor, event_type: &EventType) -> Markup {
         section.card aria-labelledby="formats" {
             h2 id="formats" { "How it arrives" }
             p.quiet {
-                "The body of a request, in each format that a webhook can choose. Ids are invented here."
+                "The body of a request, in each format that a webhook can choose. Ids are \
+                    invented here."
             }
             @for (nth, (name, body)) in bodies.iter().enumerate() {
                 details open[nth == 0] {

@@ -63,7 +63,8 @@ fn controls(entered: &Entered) -> Markup {
         (field(
             "defaultProfile",
             "Default profile",
-            "The profile of webhooks that are registered without one. Webhooks keep the profile that they have.",
+            "The profile of webhooks that are registered without one. Webhooks keep the profile \
+                that they have.",
         ).choice(profiles.chain([deployment])))
         (field(
             "catalogue",
@@ -73,7 +74,8 @@ fn controls(entered: &Entered) -> Markup {
         (field(
             "processTypes",
             "Process types",
-            "The process types that the workspace has beside those of the documents: one in a line, up to 100.",
+            "The process types that the workspace has beside those of the documents: one in a \
+                line, up to 100.",
         ).area(5))
         button.primary type="submit" { "Save" span.sr { " the settings of the workspace" } }
     }
@@ -123,7 +125,9 @@ mod tests {
     #[test]
     fn a_form_names_what_it_changes() {
         assert_eq!(
-            of("shownProfile=standard&defaultProfile=spektr&catalogue=closed&processTypes=kyb%0D%0A%0D%0A+b+"),
+            of(
+                "shownProfile=standard&defaultProfile=spektr&catalogue=closed&processTypes=kyb%0D%0A%0D%0A+b+"
+            ),
             json!({ "defaultProfile": "spektr", "catalogue": "closed", "processTypes": ["kyb", "b"] })
         );
         assert_eq!(of("defaultProfile=deployment"), json!({ "defaultProfile": null }));

@@ -91,7 +91,8 @@ fn row(visitor: &Visitor, key: &Key) -> Markup {
                 summary { "Revoke" span.sr { " the key " (key.name()) } }
                 p {
                     "Calls with it are refused after 5 seconds at the latest."
-                    @if is_own { strong { " You are signed in with it, so this ends your session." } }
+                    @if is_own { strong { " You are signed in with it, so this ends your \
+                        session." } }
                 }
                 (post_form(visitor, &format!("{PATH}/keys/{}/revoke", key.id), html! {
                     button.danger type="submit" {
@@ -111,14 +112,17 @@ fn controls(visitor: &Visitor, entered: &Entered) -> Markup {
     let environments = [("live", "live"), ("test", "test")];
     html! {
         (field("name", "Name", "A note about who uses it, up to 256 bytes.").line(false))
-        (field("scopes", "Scopes", "What the key may do: at least one, and nothing that your own key may not.")
+        (field("scopes", "Scopes", "What the key may do: at least one, and nothing that your own \
+            key may not.")
             .choices(scopes.map(|scope| (scope.name(), about(scope))), chosen))
         @if !visitor.is_in_test_mode() {
-            (field("environment", "Mode", "A test key reaches test mode alone, and begins with spk_test_.")
+            (field("environment", "Mode", "A test key reaches test mode alone, and begins with \
+                spk_test_.")
                 .choice(environments.into_iter()))
         }
         @if visitor.may(Scope::WorkspacesManage) {
-            (field("workspace", "Workspace", "This workspace unless another is given. A new name makes a new workspace.")
+            (field("workspace", "Workspace", "This workspace unless another is given. A new name \
+                makes a new workspace.")
                 .line(false))
         }
         button.primary type="submit" { "Make the key" }
@@ -192,7 +196,9 @@ mod tests {
     fn what_is_left_empty_is_left_to_the_api() {
         let of = |form: &str| body(&Fields::parse(form.as_bytes()));
         assert_eq!(
-            of("name=+shop+&scopes=events%3Apublish&scopes=events%3Aread&environment=test&workspace="),
+            of(
+                "name=+shop+&scopes=events%3Apublish&scopes=events%3Aread&environment=test&workspace="
+            ),
             json!({ "name": "shop", "scopes": ["events:publish", "events:read"], "environment": "test" })
         );
         assert_eq!(of("name="), json!({ "scopes": [] }));

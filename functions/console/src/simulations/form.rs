@@ -4,18 +4,22 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    control::Entered,
-    event_types::EventType,
-    form::Fields,
-    layout::post_form,
-    parts::with_query,
+    control::Entered, event_types::EventType, form::Fields, layout::post_form, parts::with_query,
     visitor::Visitor,
 };
 
 pub(super) const PATH: &str = "/console/simulations";
 /// The fields that the API names in its complaints.
 pub(super) const NAMES: [&str; 9] = [
-    "type", "types", "count", "processType", "processName", "speed", "perMinute", "minutes", "seed",
+    "type",
+    "types",
+    "count",
+    "processType",
+    "processName",
+    "speed",
+    "perMinute",
+    "minutes",
+    "seed",
 ];
 
 /// The kind of a simulation.
@@ -121,7 +125,8 @@ pub(super) fn card(
             (post_form(visitor, PATH, html! {
                 input type="hidden" name="kind" value=(kind.name());
                 (controls(kind, entered, offered))
-                (entered.control("seed", "Seed", "The same seed plays the same types, data and pauses again. Drawn unless given.").number(0, 2_147_483_647))
+                (entered.control("seed", "Seed", "The same seed plays the same types, data and \
+                    pauses again. Drawn unless given.").number(0, 2_147_483_647))
                 button.primary type="submit" { "Start" span.sr { " the simulation" } }
             }))
         }
@@ -135,9 +140,11 @@ fn controls(kind: Kind, entered: &Entered, offered: &[EventType]) -> Markup {
     html! {
         @match kind {
             Kind::ProcessRun => {
-                (field("processType", "Process type", "Such as onboarding or monitoring. Drawn unless given.").line(false))
+                (field("processType", "Process type", "Such as onboarding or monitoring. Drawn \
+                    unless given.").line(false))
                 (field("processName", "Process name", "Drawn unless given.").line(false))
-                (field("speed", "Speed", "How many times faster than ten minutes: 1 to 1,000. Events are at least a second apart.").number(1, 1000))
+                (field("speed", "Speed", "How many times faster than ten minutes: 1 to 1,000. \
+                    Events are at least a second apart.").number(1, 1000))
             }
             Kind::Trickle => {
                 div.grid2 {
@@ -145,7 +152,8 @@ fn controls(kind: Kind, entered: &Entered, offered: &[EventType]) -> Markup {
                     (field("minutes", "Minutes", "1 to 60; 60 unless given.").number(1, 60))
                 }
                 details open[entered.fields.has("types")] {
-                    summary { "Types of the events: all types of the documents unless some are chosen" }
+                    summary { "Types of the events: all types of the documents unless some are \
+                        chosen" }
                     (field("types", "Types", "Up to 20.").choices(known().map(|name| (name, "")), chosen))
                 }
             }

@@ -14,10 +14,7 @@ use crate::{
     visitor::Visitor,
 };
 
-pub(super) async fn show(
-    visitor: Visitor,
-    Path(id): Path<String>,
-) -> Result<Response, Trouble> {
+pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Trouble> {
     let id = read_id(&id)?;
     let simulation: Simulation = visitor.get(&format!("/simulations/{id}")).await?;
     let content = html! {
@@ -126,7 +123,8 @@ fn cancellation(visitor: &Visitor, simulation: &Simulation) -> Markup {
     html! {
         details {
             summary { "Cancel this simulation" }
-            p { "What was sent ahead still arrives: events are sent up to 75 seconds before their time." }
+            p { "What was sent ahead still arrives: events are sent up to 75 seconds before their \
+                time." }
             (post_form(visitor, &format!("{}/cancel", simulation.page()), html! {
                 button.danger type="submit" { "Cancel the simulation" }
             }))
@@ -155,7 +153,8 @@ mod tests {
 
     #[test]
     fn progress_is_live_until_the_last_event_was_played() {
-        let shown = |status, sent, played| progress(&simulation(status, sent, played)).into_string();
+        let shown =
+            |status, sent, played| progress(&simulation(status, sent, played)).into_string();
         insta::assert_snapshot!(shown("running", 5, 3));
         assert!(shown("finished", 12, 11).contains("data-live"));
         for (status, played) in [("finished", 12), ("cancelled", 5)] {

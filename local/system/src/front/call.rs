@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderMap;
 use posthaste_local_template::Stack;
 use serde_json::Value;
@@ -75,6 +76,8 @@ impl Call {
     pub(crate) fn permissions(&self, names: &Names) -> Vec<(String, String)> {
         match self.service {
             Service::DynamoDb => self.table_permissions(names),
+            Service::Sqs if self.action.ends_with("MessageMoveTask") => self.move_permissions(),
+            Service::Sqs if self.action == "ListMessageMoveTasks" => self.move_permissions(),
             Service::Sqs => {
                 // A batch call needs the permission of its single form.
                 let action = self.action.strip_suffix("Batch").unwrap_or(&self.action);
@@ -87,6 +90,23 @@ impl Call {
                 vec![(self.operation(), secret.to_owned())]
             }
         }
+    }
+
+    /// Lists the permissions of a call about a move task, which works in the name of its caller. It
+    /// names queues by their ARNs, and a task by a handle in which its source is.
+    fn move_permissions(&self) -> Vec<(String, String)> {
+        let source = match self.body["TaskHandle"].as_str() {
+            Some(handle) => source_of(handle).unwrap_or_default(),
+            None => self.body["SourceArn"].as_str().unwrap_or_default().to_owned(),
+        };
+        let mut needed = vec![(self.operation(), source.clone())];
+        for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"] {
+            needed.push((action.to_owned(), source.clone()));
+        }
+        if let Some(destination) = self.body["DestinationArn"].as_str() {
+            needed.push(("sqs:SendMessage".to_owned(), destination.to_owned()));
+        }
+        needed
     }
 
     /// Lists the partition keys that a call names. They are in its own key, in the parts of its
@@ -149,6 +169,12 @@ impl Call {
             }
         }
     }
+}
+
+/// Reads the ARN of the source from the handle of a move task.
+fn source_of(handle: &str) -> Option<String> {
+    let handle: Value = serde_json::from_slice(&BASE64_STANDARD.decode(handle).ok()?).ok()?;
+    Some(handle["sourceArn"].as_str()?.to_owned())
 }
 
 /// Iterates over the values of an object, and over nothing if it is none.
@@ -295,6 +321,25 @@ mod tests {
             json!({"TransactItems": [{"Get": {"TableName": "t"}}, {"Get": {"TableName": "u"}}]});
         let needed = [("dynamodb:GetItem", "arn:t"), ("dynamodb:GetItem", "arn:u")];
         assert_needs("DynamoDB_20120810.TransactGetItems", reads, &needed);
+    }
+
+    #[test]
+    fn a_move_task_needs_the_permissions_of_what_it_does() {
+        let needed = |action: &'static str| {
+            let of_source = [action, "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
+            of_source.map(|action| (format!("sqs:{action}"), "arn:dead".to_owned())).to_vec()
+        };
+        let start = json!({"SourceArn": "arn:dead", "DestinationArn": "arn:q"});
+        let mut with_destination = needed("StartMessageMoveTask");
+        with_destination.push(("sqs:SendMessage".to_owned(), "arn:q".to_owned()));
+        assert_eq!(permissions("AmazonSQS.StartMessageMoveTask", start), with_destination);
+        let list = json!({"SourceArn": "arn:dead"});
+        let listed = permissions("AmazonSQS.ListMessageMoveTasks", list);
+        assert_eq!(listed, needed("ListMessageMoveTasks"));
+        let handle = BASE64_STANDARD.encode(json!({"sourceArn": "arn:dead"}).to_string());
+        let cancel = json!({ "TaskHandle": handle });
+        let cancelled = permissions("AmazonSQS.CancelMessageMoveTask", cancel);
+        assert_eq!(cancelled, needed("CancelMessageMoveTask"));
     }
 
     #[test]

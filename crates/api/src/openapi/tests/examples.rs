@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use axum::response::IntoResponse;
 use boon::{Compiler, Draft, Schemas};
 use posthaste_domain::{
+    deployment::LetterQueue,
     event::{
         event_type::EventType,
         idempotency::{BodyHash, IdempotencyKey, KeyedCall},
@@ -23,6 +24,7 @@ use posthaste_domain::{
 use posthaste_runtime::{api::ApiError, limiter::OverLimit};
 
 use super::*;
+use crate::LookAtLetters;
 use crate::openapi::{
     refusal::{self, Refusal, Sent},
     replay as openapi_replay,
@@ -188,8 +190,11 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Query(name, value), _) => {
             let written = format!("{name}={value}");
             let pairs = written.split('&').filter_map(|pair| pair.split_once('='));
-            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            input::Page::<WebhookId>::of(pairs.collect()).unwrap_err().into()
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            match operation {
+                "lookAtDeadLetters" => LookAtLetters::of(pairs).unwrap_err().into(),
+                _ => input::Page::<WebhookId>::of(pairs).unwrap_err().into(),
+            }
         }
         (Sent::Header(..), "idempotency_key_reused") => {
             let call = KeyedCall::start(b"{}", example::NOW, [0; 10]);
@@ -216,6 +221,8 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
         (Sent::Anything, "unauthorized") => ApiError::Unauthorized,
         (Sent::Anything, "malformed_request") => ApiError::Unreadable,
         (Sent::Anything, "test_mode_only") => ApiError::TestModeOnly,
+        (Sent::Anything, "live_mode_only") => ApiError::LiveModeOnly,
+        (Sent::Anything, "redrive_running") => ApiError::RedriveRunning(LetterQueue::Exhausted),
         (Sent::Anything, "too_many_simulations") => too_many_running().into(),
         (Sent::Anything, "conflict") => ApiError::Conflict,
         (Sent::Anything, "too_many_event_types") => own_type::too_many(own_type::MAX_TYPES).into(),
@@ -250,6 +257,7 @@ fn error_of(operation: &str, refusal: &Refusal) -> ApiError {
                 "replay with this id",
                 "simulation with this id",
                 "portal link with this id",
+                "running redrive of this queue",
             ];
             ApiError::NotFound(
                 things.into_iter().find(|thing| refusal.message.contains(thing)).unwrap(),
