@@ -10,6 +10,7 @@ mod chaos;
 mod cloudevents;
 mod costs;
 mod dataspike;
+mod deployment;
 mod drain_faults;
 mod dry_run;
 mod event_types;

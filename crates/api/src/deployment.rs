@@ -146,7 +146,8 @@ pub struct DeadLetters {
 pub struct DeadLetter {
     /// The id of the message. Each redrive gives it another one.
     pub message_id: String,
-    /// The reason why it could not go on. Null where SQS itself gave it up, after too many receives.
+    /// The reason why it could not go on. Null where SQS itself gave it up, after too many
+    /// receives.
     #[schema(required = true)]
     pub reason: Option<String>,
     /// What the reason leaves open.

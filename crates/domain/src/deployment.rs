@@ -12,8 +12,8 @@ use crate::{
     input::{Fields, Number, Optional, Parameter, Shape, body, has_to_be, parsed},
 };
 
-/// A queue of dead letters, by the queue whose messages they were. `exhausted`: the deliveries whose
-/// attempts have all failed.
+/// A queue of dead letters, by the queue whose messages they were. `exhausted`: the deliveries
+/// whose attempts have all failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

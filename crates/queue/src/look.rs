@@ -24,8 +24,8 @@ pub struct Looked {
     pub attributes: HashMap<String, String>,
     /// The tenant.
     pub group: Option<String>,
-    /// The time at which it was sent, in Unix milliseconds. It stays as it is where SQS itself moves
-    /// the message to a dead-letter queue.
+    /// The time at which it was sent, in Unix milliseconds. It stays as it is where SQS itself
+    /// moves the message to a dead-letter queue.
     pub sent_ms: i64,
     /// True if SQS itself moved the message here.
     pub was_moved: bool,

@@ -243,9 +243,9 @@ answered, for a few seconds, another look or a redrive does not see these. An em
 answered after a second.";
 
 const STARTING: &str = "\
-Sends all dead letters of a queue back to the queue that they came from. Exhausted deliveries go to \
-the deliveries queue, and each gets one more attempt. SQS moves the messages in its own time: the \
-list of redrives says how far it is. A queue has one redrive at a time.";
+Sends all dead letters of a queue back to the queue that they came from. Exhausted deliveries go \
+to the deliveries queue, and each gets one more attempt. SQS moves the messages in its own time: \
+the list of redrives says how far it is. A queue has one redrive at a time.";
 
 const LISTING: &str = "\
 The latest redrives of each queue of dead letters, those that were started with the AWS CLI too. \

@@ -1,5 +1,5 @@
-//! The meaning of a dead letter's body, as far as it can be read. A letter may be anything: often it
-//! is a letter because nobody can read it.
+//! The meaning of a dead letter's body, as far as it can be read. A letter may be anything: often
+//! it is a letter because nobody can read it.
 
 use serde::Deserialize;
 

@@ -171,7 +171,8 @@ fn counted(answer: &Answer) -> Counted {
     Counted { count: answer.count as u64, at_least: answer.next.is_some() }
 }
 
-/// The webhooks that have a lane, each with its state. A closed lane is in the index a little longer.
+/// The webhooks that have a lane, each with its state. A closed lane is in the index for a little
+/// longer.
 fn in_order(
     webhooks: Vec<WebhookKey>,
     lanes: &HashMap<WebhookKey, Lane>,

@@ -31,6 +31,7 @@ fn bodies() -> Vec<Body> {
         ("changeWorkspace", json!({})),
         ("createKey", json!({ "scopes": ["events:read"] })),
         ("createPortalLink", json!({ "scopes": ["events:read"] })),
+        ("startRedrive", json!({ "queue": "turns" })),
     ];
     let bodies = needed.map(|(operation, needed)| Body {
         operation,

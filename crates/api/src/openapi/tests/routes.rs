@@ -12,9 +12,10 @@ fn the_operations_are_the_routes_of_the_template() {
     for (_, resource) in template["Resources"].as_mapping().unwrap() {
         for (_, event) in resource["Properties"]["Events"].as_mapping().into_iter().flatten() {
             let properties = &event["Properties"];
-            // The route $default has neither.
+            // The route $default has neither. A path with all methods is that of pages.
             if let (Some(method), Some(path)) =
                 (properties["Method"].as_str(), properties["Path"].as_str())
+                && method != "ANY"
             {
                 // The pages of the console are no calls of the API.
                 if method == "ANY" {

@@ -34,7 +34,7 @@ pub(super) async fn start(
     let letters = queues.letters(queue);
     let started = letters.start_move(queues.work(to), max_per_second).await?;
     let handle = started.ok_or(ApiError::RedriveRunning(queue))?;
-    tracing::info!(queue = queue.name(), "started a redrive");
+    tracing::info!(queue.name = queue.name(), "started a redrive");
     let answer = RedriveAnswer {
         queue,
         to,
@@ -71,7 +71,7 @@ pub(super) async fn cancel(
     let task = tasks.find(|task| task.running().is_some()).ok_or(MISSING)?;
     let handle = task.running().ok_or(MISSING)?;
     let moved = letters.cancel_move(handle).await?.ok_or(MISSING)?;
-    tracing::info!(queue = queue.name(), "cancelled a redrive");
+    tracing::info!(queue.name = queue.name(), "cancelled a redrive");
     let cancelled = RedriveAnswer {
         status: RedriveStatus::Cancelling,
         moved,
