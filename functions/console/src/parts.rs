@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn json_is_indented_and_other_text_is_left_alone() {
         assert_eq!(
-            indented(r#"{"b":1.50,"a":[2, {} ],"c":"x{,\\"y"}"#),
+            indented(r#"{"b":1.50,"a":[2, {} ],"c":"x{,\"y"}"#),
             "{\n  \"b\": 1.50,\n  \"a\": [\n    2,\n    {}\n  ],\n  \"c\": \"x{,\\\"y\"\n}"
         );
         assert_eq!(indented("<b>no JSON"), "<b>no JSON");
