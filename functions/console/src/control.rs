@@ -90,7 +90,8 @@ impl Control<'_> {
         self.around(html! {
             input id=(self.name) name=(self.name) type="text" value=(writable(self.value))
                 required[is_required] spellcheck="false" autocomplete="off"
-                aria-invalid=[self.complaint.map(|_| "true")] aria-describedby=[self.described_by()];
+                aria-invalid=[self.complaint.map(|_| "true")]
+                aria-describedby=[self.described_by()];
         })
     }
 
@@ -99,8 +100,11 @@ impl Control<'_> {
         self.around(html! {
             input id=(self.name) name=(self.name) type="text" value=(writable(self.value))
                 list={ (self.name) "-offered" } spellcheck="false" autocomplete="off"
-                aria-invalid=[self.complaint.map(|_| "true")] aria-describedby=[self.described_by()];
-            datalist id={ (self.name) "-offered" } { @for name in offered { option value=(name) {} } }
+                aria-invalid=[self.complaint.map(|_| "true")]
+                aria-describedby=[self.described_by()];
+            datalist id={ (self.name) "-offered" } {
+                @for name in offered { option value=(name) {} }
+            }
         })
     }
 
@@ -109,7 +113,8 @@ impl Control<'_> {
         self.around(html! {
             input id=(self.name) name=(self.name) type="number" value=(self.value)
                 min=(least) max=(most) step="1"
-                aria-invalid=[self.complaint.map(|_| "true")] aria-describedby=[self.described_by()];
+                aria-invalid=[self.complaint.map(|_| "true")]
+                aria-describedby=[self.described_by()];
         })
     }
 

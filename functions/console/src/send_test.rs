@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::{Path, Query},
-    http::{HeaderMap, Method},
+    http::Method,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -89,7 +89,6 @@ async fn page(
     visitor: Visitor,
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
-    headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let (webhook, offered) = read(&visitor, &id).await?;
     let name = match asked.r#type.trim() {
@@ -105,14 +104,13 @@ async fn page(
     };
     let data = data.map(|data| indented(&data)).unwrap_or_default();
     let fields = Fields::of([("type", name), ("data", data)]);
-    let call = curl::post(&headers, &path(&webhook), &body(&fields).unwrap_or_default());
+    let call = curl::post(&visitor.origin, &path(&webhook), &body(&fields).unwrap_or_default());
     let entered = Entered::fresh(fields);
     Ok(show(&visitor, &Test { webhook, offered, entered, call, answer: None }))
 }
 
 async fn send(
     Path(id): Path<String>,
-    headers: HeaderMap,
     Posted { visitor, fields }: Posted,
 ) -> Result<Response, Trouble> {
     let (webhook, offered) = read(&visitor, &id).await?;
@@ -124,7 +122,7 @@ async fn send(
             return Ok(show(&visitor, &test));
         }
     };
-    let call = curl::post(&headers, &path(&webhook), &body);
+    let call = curl::post(&visitor.origin, &path(&webhook), &body);
     let sent = visitor.send_text(Method::POST, &path(&webhook), body).await?;
     let (entered, answer) = match sent {
         Ok(answer) => (Entered::fresh(fields), Some(answer)),
@@ -239,7 +237,8 @@ fn result(webhook: &Webhook, answer: &Answer) -> Markup {
             }
             @match error {
                 Some(Failure { code, message }) => p {
-                    "The test of " code { (event_type) } " failed: " (message) " (" code { (code) } ")."
+                    "The test of " code { (event_type) } " failed: " (message)
+                    " (" code { (code) } ")."
                 },
                 None => p { "The endpoint took " code { (event_type) } "." },
             }

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn json_goes_into_the_body_as_it_is_written() {
-        let form = "description=An+%22invoice%22&schema=%7B%22b%22:1.50,%0D%0A%20%22a%22:%7B%7D%7D&sample=";
+        let form = "description=An+%22invoice%22\
+            &schema=%7B%22b%22:1.50,%0D%0A%20%22a%22:%7B%7D%7D&sample=";
         let body = body(&Fields::parse(form.as_bytes())).unwrap();
         assert_eq!(body, r#"{"description":"An \"invoice\"","schema":{"b":1.50,"a":{}}}"#);
     }

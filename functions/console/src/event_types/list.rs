@@ -77,7 +77,9 @@ fn row(event_type: &EventType) -> Markup {
                     @if let Some(badge) = event_type.badge() { " " (badge) }
                 }
                 @if let Some(title) = &event_type.title { p { (visible(title)) } }
-                @if let Some(description) = &event_type.description { p.quiet { (visible(description)) } }
+                @if let Some(description) = &event_type.description {
+                    p.quiet { (visible(description)) }
+                }
                 @if !event_type.is_described() {
                     p.quiet { "Events of it were published, and nobody has described it." }
                 }

@@ -122,7 +122,8 @@ impl Table<'_> {
         self.inside(&schema, &path, level + 1, depth + 1);
     }
 
-    /// The schema itself, or the definition that it refers to with what stands beside the reference.
+    /// The schema itself, or the definition that it refers to with what stands beside the
+    /// reference.
     fn resolved(&self, schema: &RawValue) -> Members {
         let mut own = Members::of(schema);
         let mut at: Option<String> = own.read("$ref");
@@ -230,7 +231,8 @@ mod tests {
         let schema = r##"{
             "$defs": {"money": {"type": "object", "description": "An amount",
                 "required": ["currency"], "properties": {
-                    "currency": {"enum": ["EUR", "USD"]}, "amount": {"type": "number", "minimum": 0}}}},
+                    "currency": {"enum": ["EUR", "USD"]},
+                    "amount": {"type": "number", "minimum": 0}}}},
             "type": "object", "required": ["items", "total"],
             "properties": {
                 "total": {"$ref": "#/$defs/money"},
@@ -253,7 +255,8 @@ mod tests {
 
     #[test]
     fn circles_and_very_large_schemas_end() {
-        let circle = r##"{"$defs":{"a":{"$ref":"#/$defs/a","properties":{"b":{"$ref":"#/$defs/a"}}}},
+        let circle = r##"{
+            "$defs":{"a":{"$ref":"#/$defs/a","properties":{"b":{"$ref":"#/$defs/a"}}}},
             "$ref":"#/$defs/a","properties":{"a":{"$ref":"#/$defs/a"}}}"##;
         assert!(of(circle).len() <= MOST_LEVELS + 1);
         let many: Vec<String> = (0..1000).map(|nth| format!(r#""p{nth}":{{}}"#)).collect();

@@ -30,13 +30,13 @@ pub(super) async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<R
 fn actions(visitor: &Visitor, event_type: &EventType) -> Markup {
     let name = event_type.name.as_str();
     let is_playable = event_type.sample.is_some() && event_type.owner != "posthaste";
+    let events = with_query("/console/events", &[("type", name)], &[]);
+    let play = with_query("/console/simulations", &[("kind", "event"), ("type", name)], &[]);
     let plays = visitor.is_in_test_mode() && visitor.may(Scope::EventsPublish) && is_playable;
     html! {
-        a.button href=(with_query("/console/events", &[("type", name)], &[])) { "Events of this type" }
+        a.button href=(events) { "Events of this type" }
         @if plays {
-            a.button href=(with_query("/console/simulations", &[("kind", "event"), ("type", name)], &[])) {
-                "Play it in a simulation"
-            }
+            a.button href=(play) { "Play it in a simulation" }
         }
         @if event_type.is_own() && visitor.may(Scope::EventsManage) {
             a.button.primary href={ (event_type.page()) "/edit" } {

@@ -44,7 +44,9 @@ pub(super) async fn card(visitor: &Visitor, entered: Option<&Entered>) -> Result
     let entered = entered.unwrap_or(&fresh);
     Ok(html! {
         section.card aria-labelledby="workspace" {
-            h2 id="workspace" { "Workspace " (workspace.name) " in " (workspace.environment) " mode" }
+            h2 id="workspace" {
+                "Workspace " (workspace.name) " in " (workspace.environment) " mode"
+            }
             (post_form(visitor, &format!("{PATH}/workspace"), controls(entered)))
         }
     })
@@ -126,9 +128,12 @@ mod tests {
     fn a_form_names_what_it_changes() {
         assert_eq!(
             of(
-                "shownProfile=standard&defaultProfile=spektr&catalogue=closed&processTypes=kyb%0D%0A%0D%0A+b+"
+                "shownProfile=standard&defaultProfile=spektr&catalogue=closed\
+                    &processTypes=kyb%0D%0A%0D%0A+b+"
             ),
-            json!({ "defaultProfile": "spektr", "catalogue": "closed", "processTypes": ["kyb", "b"] })
+            json!({
+                "defaultProfile": "spektr", "catalogue": "closed", "processTypes": ["kyb", "b"]
+            })
         );
         assert_eq!(of("defaultProfile=deployment"), json!({ "defaultProfile": null }));
         assert_eq!(

@@ -197,9 +197,12 @@ mod tests {
         let of = |form: &str| body(&Fields::parse(form.as_bytes()));
         assert_eq!(
             of(
-                "name=+shop+&scopes=events%3Apublish&scopes=events%3Aread&environment=test&workspace="
+                "name=+shop+&scopes=events%3Apublish&scopes=events%3Aread\
+                    &environment=test&workspace="
             ),
-            json!({ "name": "shop", "scopes": ["events:publish", "events:read"], "environment": "test" })
+            json!({
+                "name": "shop", "scopes": ["events:publish", "events:read"], "environment": "test"
+            })
         );
         assert_eq!(of("name="), json!({ "scopes": [] }));
     }

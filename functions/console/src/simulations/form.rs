@@ -148,13 +148,15 @@ fn controls(kind: Kind, entered: &Entered, offered: &[EventType]) -> Markup {
             }
             Kind::Trickle => {
                 div.grid2 {
-                    (field("perMinute", "Events a minute", "1 to 60; 10 unless given.").number(1, 60))
+                    (field("perMinute", "Events a minute", "1 to 60; 10 unless given.")
+                        .number(1, 60))
                     (field("minutes", "Minutes", "1 to 60; 60 unless given.").number(1, 60))
                 }
                 details open[entered.fields.has("types")] {
                     summary { "Types of the events: all types of the documents unless some are \
                         chosen" }
-                    (field("types", "Types", "Up to 20.").choices(known().map(|name| (name, "")), chosen))
+                    (field("types", "Types", "Up to 20.")
+                        .choices(known().map(|name| (name, "")), chosen))
                 }
             }
             Kind::Event => {
@@ -191,7 +193,10 @@ mod tests {
         );
         assert_eq!(
             of("kind=process_run&processType=kyb&processName=12&speed=60&seed=9&types=a"),
-            json!({ "kind": "process_run", "processType": "kyb", "processName": "12", "speed": 60, "seed": 9 })
+            json!({
+                "kind": "process_run", "processType": "kyb", "processName": "12", "speed": 60,
+                "seed": 9
+            })
         );
         assert_eq!(
             of("kind=trickle&types=a&types=b&perMinute=ten"),

@@ -3,7 +3,6 @@
 use axum::{extract::Path, http::Method, response::Response};
 use maud::{Markup, html};
 use posthaste_domain::id::SimulationId;
-use serde::de::IgnoredAny;
 
 use super::{Asked, Simulation, form::PATH};
 use crate::{
@@ -35,9 +34,13 @@ pub(super) async fn cancel(
 ) -> Result<Response, Trouble> {
     let id = read_id(&id)?;
     let path = format!("/simulations/{id}/cancel");
-    let cancelled = visitor.send::<IgnoredAny>(Method::POST, &path, None).await?;
-    cancelled.map_err(Trouble::Refused)?;
-    visitor.go(&format!("{PATH}/{id}"), "The simulation was cancelled.").await
+    let cancelled = visitor.send::<Simulation>(Method::POST, &path, None).await?;
+    let simulation = cancelled.map_err(Trouble::Refused)?;
+    let done = match simulation.status.as_str() {
+        "cancelled" => "The simulation was cancelled.",
+        _ => "The simulation had ended already.",
+    };
+    visitor.go(&simulation.page(), done).await
 }
 
 fn read_id(text: &str) -> Result<SimulationId, Trouble> {
@@ -85,6 +88,7 @@ fn sentence(simulation: &Simulation) -> &'static str {
 
 fn facts(simulation: &Simulation) -> Markup {
     let Simulation { asked, started_at, ends_at, .. } = simulation;
+    let single = asked.fields().into_iter().filter(|(name, _)| *name != "types");
     let since = started_at.to_string();
     let name = asked.r#type.as_deref().unwrap_or_default();
     let events = with_query("/console/events", &[("since", &since), ("type", name)], &[]);
@@ -92,7 +96,7 @@ fn facts(simulation: &Simulation) -> Markup {
         section.card aria-labelledby="asked" {
             h2 id="asked" { "What it plays" }
             dl.facts {
-                @for (name, value) in asked.fields().into_iter().filter(|(name, _)| *name != "types") {
+                @for (name, value) in single {
                     dt { (label(name)) } dd { (visible(&value)) }
                 }
                 @if !asked.types.is_empty() {
