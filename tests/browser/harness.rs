@@ -3,10 +3,13 @@
 
 mod axe;
 mod driver;
+mod inspect;
 mod loads;
 mod page;
 mod programs;
+pub(crate) mod site;
 mod tests;
+pub(crate) mod web_driver;
 
 use std::{
     env, fs,
@@ -17,17 +20,17 @@ use std::{
 };
 
 use futures::FutureExt;
-use posthaste_tests::{Api, Posthaste, SOON};
+use posthaste_tests::{Answer, Api, Arrived, Posthaste, SOON, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
-use thirtyfour::WebDriver;
+
 use tokio::{
     runtime::{Builder, Runtime},
     sync::Semaphore,
 };
 
 pub(crate) use page::Page;
-use {driver::Driver, programs::Programs};
+use {driver::Driver, programs::Programs, web_driver::WebDriver};
 
 /// So many browsers run at a time: each of them is busy with half a processor or more.
 const BROWSERS: usize = 4;
@@ -128,6 +131,42 @@ impl Visit {
         body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         self.api.ok(Method::POST, "/webhooks", body).await
     }
+
+    /// Tells an inbox of the visit how to answer from now on.
+    pub(crate) fn answers(&self, inbox: &str, answer: Answer) {
+        self.posthaste().system.inbox().respond_by_default(&self.inbox(inbox), Some(answer));
+    }
+
+    /// Waits until an inbox of the visit has this many requests, and returns them all.
+    pub(crate) async fn arrived(&self, inbox: &str, count: usize) -> Vec<Arrived> {
+        self.posthaste().arrived(&self.inbox(inbox), count).await
+    }
+
+    /// Waits until a webhook has this many deliveries of a status, and returns them, the newest
+    /// first.
+    pub(crate) async fn deliveries(
+        &self,
+        webhook: &Value,
+        status: &str,
+        count: usize,
+    ) -> Vec<Value> {
+        let path = format!("/webhooks/{}/deliveries?status={status}&limit=100", webhook["id"]);
+        eventually(&format!("{count} deliveries are {status}"), async || {
+            let page = self.api.ok(Method::GET, &path, Value::Null).await;
+            Some(page["items"].as_array().unwrap().clone()).filter(|items| items.len() >= count)
+        })
+        .await
+    }
+}
+
+/// Returns the address of a webhook's page.
+pub(crate) fn page_of(webhook: &Value) -> String {
+    format!("/console/webhooks/{}", webhook["id"])
+}
+
+/// Returns an answer with this status and body.
+pub(crate) fn answer(status: u16, body: &str) -> Answer {
+    Answer { body: body.to_owned(), ..Answer::status(status, 1) }
 }
 
 /// Signs a browser in with a key. The tests come from one address, whose tries are limited: a try
@@ -189,7 +228,7 @@ async fn keep_failure(visit: &Visit) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join(format!("{}.png", visit.workspace));
-    let taken = visit.page.browser.screenshot_as_png().await;
+    let taken = visit.page.browser.picture().await;
     if let Ok(picture) = taken {
         fs::write(&file, picture).unwrap();
         println!("where it failed: {}", file.display());

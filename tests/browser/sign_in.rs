@@ -1,7 +1,7 @@
 //! Signing in and out.
 
 use serde_json::json;
-use thirtyfour::Key;
+use crate::harness::web_driver::Key;
 
 use crate::harness::{sign_in, visit};
 

@@ -15,9 +15,9 @@ use std::{
 use posthaste_tests::SOON;
 use serde_json::json;
 use tempfile::TempDir;
-use thirtyfour::{Capabilities, WebDriver};
 
-use super::programs::Programs;
+
+use super::{programs::Programs, web_driver::WebDriver};
 
 const LEAD: &str = r#""$@" 2>&1 </dev/null & exec >/dev/null 2>&1; read -r _; kill -s KILL 0"#;
 
@@ -79,13 +79,12 @@ impl Driver {
 
     /// Starts a browser with an empty profile.
     pub(crate) async fn browser(&self) -> WebDriver {
-        let mut wanted = Capabilities::new();
-        wanted.set("browserName", "chrome").unwrap();
-        let options = json!({ "binary": self.browser, "args": SWITCHES });
-        wanted.set("goog:chromeOptions", options).unwrap();
-        let logs = json!({ "browser": "ALL", "performance": "ALL" });
-        wanted.set("goog:loggingPrefs", logs).unwrap();
-        WebDriver::new(&self.url, wanted).await.expect("the browser starts")
+        let wanted = json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": { "binary": self.browser, "args": SWITCHES },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" }
+        });
+        WebDriver::start(&self.url, wanted).await.expect("the browser starts")
     }
 }
 

@@ -8,9 +8,12 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use posthaste_tests::SOON;
 use serde_json::{Value, json};
-use thirtyfour::{By, Cookie, Key, WebDriver, WebElement};
 
-use super::loads::Loads;
+
+use super::{
+    loads::Loads,
+    web_driver::{Cookie, Element, Key, WebDriver},
+};
 
 const FIND: &str = include_str!("find.js");
 const CLICKABLE: &str = "a[href], button, summary, [role=button], [role=tab], \
@@ -31,15 +34,20 @@ impl Page {
     }
 
     /// Returns the same browser before the pages of another server.
-    pub(super) fn at(&self, base: &str) -> Self {
+    pub(crate) fn at(&self, base: &str) -> Self {
         Self::new(self.browser.clone(), base)
     }
 
     /// Opens the page at a path, as the address bar does.
     pub(crate) async fn open(&mut self, path: &str) {
+        self.go(path).await;
+        self.settle().await;
+    }
+
+    /// Leads the browser to a path.
+    pub(super) async fn go(&self, path: &str) {
         let url = format!("{}{path}", self.base);
         self.browser.goto(&url).await.unwrap_or_else(|error| panic!("{path}: {error}"));
-        self.settle().await;
     }
 
     /// Loads the page again.
@@ -78,10 +86,10 @@ impl Page {
 
     /// Chooses an option of the list with this label.
     pub(crate) async fn choose(&mut self, label: &str, option: &str) {
-        let wanted = By::XPath(format!(".//option[normalize-space(.)={option:?}]"));
+        let wanted = format!(".//option[normalize-space(.)={option:?}]");
         self.until(&format!("{option:?} of {label:?} can be chosen"), async |page| {
             let list = page.find("select", label, None).await?;
-            let option = list.find(wanted.clone()).await.map_err(|error| error.to_string())?;
+            let option = list.find(&wanted).await.map_err(|error| error.to_string())?;
             option.click().await.map_err(|error| error.to_string())
         })
         .await;
@@ -92,8 +100,8 @@ impl Page {
     pub(crate) async fn value(&self, label: &str) -> String {
         self.until(&format!("there is {label:?}"), async |page| {
             let field = page.find("input, select, textarea", label, None).await?;
-            let value = field.prop("value").await.map_err(|error| error.to_string())?;
-            Ok(value.unwrap_or_default())
+            let value = field.property("value").await.map_err(|error| error.to_string())?;
+            Ok(value.as_str().unwrap_or_default().to_owned())
         })
         .await
     }
@@ -102,7 +110,8 @@ impl Page {
     pub(crate) async fn is_checked(&self, label: &str) -> bool {
         self.until(&format!("there is {label:?}"), async |page| {
             let field = page.find("input", label, None).await?;
-            field.is_selected().await.map_err(|error| error.to_string())
+            let checked = field.property("checked").await;
+            Ok(checked.map_err(|error| error.to_string())? == true)
         })
         .await
     }
@@ -140,20 +149,20 @@ impl Page {
 
     /// Presses a key, such as `Key::Tab`.
     pub(crate) async fn press(&mut self, key: Key) {
-        self.browser.action_chain().send_keys(key).perform().await.unwrap();
+        self.browser.press(&key.letter().to_string()).await.unwrap();
         self.settle().await;
     }
 
     /// Types a text where the focus is.
     pub(crate) async fn type_text(&mut self, text: &str) {
-        self.browser.action_chain().send_keys(text).perform().await.unwrap();
+        self.browser.press(text).await.unwrap();
     }
 
     /// Presses the tab key until the focus is on what has this name.
     pub(crate) async fn tab_to(&mut self, name: &str) {
         let mut passed = Vec::new();
         for _ in 0..200 {
-            self.browser.action_chain().send_keys(Key::Tab).perform().await.unwrap();
+            self.browser.press(&Key::Tab.letter().to_string()).await.unwrap();
             let focused = self.focused().await;
             if focused == name {
                 return;
@@ -191,13 +200,13 @@ impl Page {
 
     /// Returns the cookies that the browser has for the page.
     pub(crate) async fn cookies(&self) -> Vec<Cookie> {
-        self.browser.get_all_cookies().await.unwrap()
+        self.browser.cookies().await.unwrap()
     }
 
     /// Gives the browser cookies, for example those of another one. It needs a page of the server.
     pub(crate) async fn take_cookies(&self, cookies: Vec<Cookie>) {
         for cookie in cookies {
-            self.browser.add_cookie(cookie).await.unwrap();
+            self.browser.add_cookie(&cookie).await.unwrap();
         }
     }
 
@@ -245,14 +254,14 @@ impl Page {
 
     /// Calls a command of Chromium's protocol for developer tools.
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        let answer = self.browser.cdp().send_raw(command, parameters).await;
+        let answer = self.browser.devtools(command, parameters).await;
         answer.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
     /// Runs the body of a JavaScript function.
     pub(crate) async fn script(&self, body: &str, arguments: Vec<Value>) -> Result<Value, String> {
         let ran = self.browser.execute(body, arguments).await;
-        Ok(ran.map_err(|error| error.to_string())?.json().clone())
+        ran.map_err(|error| error.to_string())
     }
 
     /// Returns the text that the page shows, with single spaces.
@@ -267,10 +276,10 @@ impl Page {
         selector: &str,
         name: &str,
         beside: Option<&str>,
-    ) -> Result<WebElement, String> {
+    ) -> Result<Element, String> {
         let arguments = vec![json!(selector), json!(name), json!(beside)];
         let found = self.browser.execute(FIND, arguments).await;
-        found.and_then(|found| found.element()).map_err(|error| error.to_string())
+        found.and_then(|found| self.browser.element(&found)).map_err(|error| error.to_string())
     }
 
     /// Looks until there is something to see. It panics with the text of the page when that takes
@@ -302,7 +311,7 @@ impl Page {
             (state == "complete").then_some(()).ok_or_else(|| state.to_string())
         })
         .await;
-        for entry in self.browser.get_log("performance").await.unwrap() {
+        for entry in self.browser.log("performance").await.unwrap() {
             if self.loads.take(&entry.message) {
                 self.keep_html().await;
             }
@@ -316,14 +325,14 @@ impl Page {
     async fn keep_html(&mut self) {
         let Some(document) = self.loads.last() else { return };
         let request = json!({ "requestId": document.request });
-        let body = self.browser.cdp().send_raw("Network.getResponseBody", request).await;
+        let body = self.browser.devtools("Network.getResponseBody", request).await;
         document.html = body.ok().and_then(|body| body["body"].as_str().map(str::to_owned));
     }
 
     /// Returns the errors on the browser's console. That a page itself was served with an error's
     /// status is none.
-    async fn complaints(&self) -> Vec<String> {
-        let log = self.browser.browser_log().await.unwrap();
+    pub(super) async fn complaints(&self) -> Vec<String> {
+        let log = self.browser.log("browser").await.unwrap();
         let pages: Vec<&str> =
             self.loads.documents().iter().map(|page| page.url.as_str()).collect();
         let errors = log.into_iter().filter(|entry| entry.level == "SEVERE").filter(|entry| {

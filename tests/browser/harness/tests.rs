@@ -1,50 +1,17 @@
 //! The harness itself is tested here: its checks find what they are for. The pages are this file's
 //! own.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
 
-use super::{Page, visit};
+use super::{Page, site, visit};
 
 const GOOD: &str = "<!doctype html><html lang=en><title>Good</title><main><h1>Good</h1>\
     <form action=/next><label>Your name <input name=name></label><button>Go</button></form></main>";
 
-/// Serves these pages for as long as the test runs, and returns the address.
 async fn serve(pages: &[(&str, &str)]) -> String {
-    let pages: Arc<BTreeMap<String, String>> = Arc::new(
-        pages.iter().map(|(path, html)| ((*path).to_owned(), (*html).to_owned())).collect(),
-    );
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            let pages = pages.clone();
-            tokio::spawn(async move {
-                let mut head = vec![0; 8192];
-                let read = connection.read(&mut head).await.unwrap_or_default();
-                let head = String::from_utf8_lossy(&head[..read]).into_owned();
-                let path = head.split([' ', '?']).nth(1).unwrap_or_default();
-                let (status, html) = match pages.get(path) {
-                    Some(html) => ("200 OK", html.as_str()),
-                    None if path == "/favicon.ico" => ("200 OK", ""),
-                    None => ("404 Not Found", GOOD),
-                };
-                let answer = format!(
-                    "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\n\
-                     content-security-policy: default-src 'self'\r\ncontent-length: {}\r\n\
-                     connection: close\r\n\r\n{html}",
-                    html.len()
-                );
-                let _ = connection.write_all(answer.as_bytes()).await;
-            });
-        }
-    });
-    base
+    site::serve(pages, "default-src 'self'").await
 }
 
 /// Returns what a page that opens `/` is failed for.
@@ -66,7 +33,7 @@ fn a_form_is_filled_by_its_labels_and_a_missing_page_is_no_error_of_scripts() {
         page.fill("Your name", "Ada").await;
         assert_eq!(page.value("Your name").await, "Ada");
         page.tab_to("Go").await;
-        page.press(thirtyfour::Key::Enter).await;
+        page.press(crate::harness::web_driver::Key::Enter).await;
         page.sees("Good").await;
         assert_eq!((page.path().await.as_str(), page.status()), ("/next?name=Ada", 404));
         assert!(page.outline().await.contains(&"heading: Good".to_owned()));
