@@ -88,7 +88,7 @@ pub(crate) fn page(visitor: &Visitor, section: Section, title: &str, content: Ma
     let body = html! {
         a.skip href="#content" { "Skip to the content" }
         @if visitor.is_in_test_mode() {
-            div.mode-bar role="note" {
+            aside.mode-bar aria-label="Mode" {
                 strong { "Test mode." }
                 " Nothing here is live: test webhooks get test events only."
             }

@@ -38,6 +38,8 @@ pub const MAX_ROWS: usize = 50;
 pub const MAX_CELLS: usize = 100;
 /// The longest process type in bytes.
 pub const MAX_PROCESS_TYPE_BYTES: usize = 128;
+/// The process types that the Spektr documents name.
+pub const DOCUMENTED_PROCESSES: [&str; 4] = ["loop", "monitoring", "onboarding", "risk"];
 /// The row of the process types that have none of their own.
 pub(super) const EVERY_OTHER: &str = "*";
 /// The row of events that belong to no process.

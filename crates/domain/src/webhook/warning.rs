@@ -5,12 +5,9 @@ use crate::{
     input::nearest,
     webhook::{
         Settings,
-        filter::{EVERY_OTHER, NO_PROCESS},
+        filter::{DOCUMENTED_PROCESSES, EVERY_OTHER, NO_PROCESS},
     },
 };
-
-/// The process types that the Spektr documents name.
-const DOCUMENTED: [&str; 4] = ["loop", "monitoring", "onboarding", "risk"];
 
 impl Settings {
     /// The rows of the filters that are not in `old`, and whose process types the documents do not
@@ -18,7 +15,7 @@ impl Settings {
     fn new_rows(&self, old: Option<&Self>) -> Vec<&str> {
         let is_new = |name: &&str| {
             ![EVERY_OTHER, NO_PROCESS].contains(name)
-                && !DOCUMENTED.contains(name)
+                && !DOCUMENTED_PROCESSES.contains(name)
                 && old.is_none_or(|old| !old.filters.0.contains_key(*name))
         };
         self.filters.0.keys().map(String::as_str).filter(is_new).collect()
@@ -32,7 +29,7 @@ impl Settings {
             if known.iter().any(|known| known == row) {
                 continue;
             }
-            let names = DOCUMENTED.into_iter().chain(known.iter().map(String::as_str));
+            let names = DOCUMENTED_PROCESSES.into_iter().chain(known.iter().map(String::as_str));
             let meant = nearest::names(row, names.chain([NO_PROCESS])).join(" or ");
             let hint =
                 if meant.is_empty() { String::new() } else { format!("; did you mean {meant}?") };

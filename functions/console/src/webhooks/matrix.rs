@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use posthaste_domain::{
     access::api_key::Scope,
     event::event_type::EventPattern,
-    webhook::filter::{Filters, Timing},
+    webhook::filter::{DOCUMENTED_PROCESSES, Filters, Timing},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -125,6 +125,9 @@ async fn grid(
     let types = if visitor.may(Scope::EventsRead) { types(visitor).await? } else { Vec::new() };
     let mut processes = workspace.process_types;
     processes.push(asked.add.trim().to_owned());
+    if webhook.profile.starts_with("spektr") {
+        processes.extend(DOCUMENTED_PROCESSES.map(str::to_owned));
+    }
     Ok(Grid::new(decided, &webhook.profile, &processes, types, asked.all.is_some()))
 }
 
