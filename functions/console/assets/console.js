@@ -74,6 +74,19 @@ function moveInMatrix(event) {
   }
 }
 
+/** The form of settings: what is empty follows the profile that is chosen. */
+function followProfile(select) {
+  const [chosen] = select.selectedOptions;
+  const isOfWorkspace = (option) => option.value !== "" && chosen.textContent.includes(`(${option.value})`);
+  const profile = chosen.value ? chosen : [...select.options].find(isOfWorkspace);
+  for (const [name, text] of Object.entries(JSON.parse(profile?.dataset.defaults ?? "{}"))) {
+    const field = select.form.elements[name];
+    const first = field?.options?.[0];
+    if (first?.value === "") first.textContent = text ? `Default (${text})` : "Default";
+    else if (field?.tagName === "INPUT") field.placeholder = text;
+  }
+}
+
 /** The markup of live parts and of their children, as it came. */
 const sources = new WeakMap();
 
@@ -156,6 +169,9 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("submit", (event) => {
   if (event.target.matches("form[data-wait]")) wait(event.target);
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches("select:has(option[data-defaults])")) followProfile(event.target);
 });
 document.addEventListener("keydown", moveInMatrix);
 const parts = document.querySelectorAll("[data-live]");

@@ -9,7 +9,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
-    header::{HOST, ORIGIN},
+    header::{HOST, ORIGIN, REFERER},
     uri::Authority,
 };
 
@@ -33,10 +33,11 @@ pub fn refusal(headers: &HeaderMap) -> Option<&'static str> {
              call this local system",
         );
     }
-    // `localhost` and `127.0.0.1` are two sites, so an `Origin` that is here says more.
-    if !headers.contains_key(ORIGIN)
-        && headers.get_all(FETCH_SITE).iter().any(|site| site == "cross-site")
-    {
+    // `localhost` and `127.0.0.1` are two sites, so an `Origin` that is here says more. A page that
+    // follows a link or shows a frame sends none; its `Referer` says where it is. A page can leave
+    // that out, and can't forge it.
+    let is_from_here = headers.contains_key(ORIGIN) || headers.get(REFERER).is_some_and(is_origin_here);
+    if !is_from_here && headers.get_all(FETCH_SITE).iter().any(|site| site == "cross-site") {
         return Some(
             "Sec-Fetch-Site is cross-site: no web page of elsewhere may call this local system",
         );
@@ -91,6 +92,16 @@ mod tests {
             assert!(!is_refused(ORIGIN, &format!("http://{host}")), "{host}");
             assert!(!is_refused(ORIGIN, &format!("https://{host}")), "{host}");
         }
+    }
+
+    #[test]
+    fn a_page_of_this_machine_may_show_another_one_in_a_frame() {
+        let of = |referer: &'static str| {
+            let site = (FETCH_SITE, HeaderValue::from_static("cross-site"));
+            refusal(&HeaderMap::from_iter([site, (REFERER, HeaderValue::from_static(referer))]))
+        };
+        assert_eq!(of("http://localhost:3000/page"), None);
+        assert!(of("https://evil.example/").is_some() && of("").is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 use posthaste_domain::{
     event::{
+        catalogue,
         event_type::{EventPattern, EventType},
         process::Process,
     },
@@ -79,14 +80,18 @@ impl Grid {
     }
 }
 
-/// Says whether a type belongs to the programme of a profile, or to nobody's but the workspace's.
+/// Says whether a type belongs to the programme of a profile, or to none.
 fn belongs(owner: &str, profile: &str) -> bool {
-    owner == "workspace" || profile.split('-').next() == Some(owner)
+    matches!(owner, "workspace" | "posthaste") || profile.split('-').next() == Some(owner)
 }
 
+/// Says whether the webhook subscribes to the type. `*` leaves the operational ones out.
 fn is_wanted(decided: &Decided, name: &str) -> bool {
     EventType::parse_any(name).is_ok_and(|name| {
-        decided.events.iter().any(|pattern| pattern.matches(&name))
+        let naming = decided.events.iter().filter(|pattern| {
+            !(catalogue::is_operational(&name) && **pattern == EventPattern::All)
+        });
+        naming.into_iter().any(|pattern| pattern.matches(&name))
     })
 }
 

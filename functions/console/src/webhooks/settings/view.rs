@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{
     body::Texts,
     defaults,
-    fields::{Field, GROUPS, Group, Kind},
+    fields::{self, Field, GROUPS, Group, Kind},
 };
 use crate::{
     api::Refusal,
@@ -124,10 +124,26 @@ fn select(
                 }
             }
             @for (value, label) in choices {
-                option value=(value) selected[*value == text] { (label) }
+                option value=(value) selected[*value == text]
+                    data-defaults=[(field.kind == Kind::Profile).then(|| texts_of(value))] {
+                    (label)
+                }
             }
         }
     }
+}
+
+/// What the fields follow under a profile, by their names, for the script: as JSON.
+fn texts_of(profile: &str) -> String {
+    let defaults = defaults(profile);
+    let followed = fields::all().filter(|field| !matches!(field.kind, Kind::Url | Kind::Profile));
+    let texts = followed.map(|field| {
+        let text = field.kind.text(&defaults[field.name]);
+        let choices = field.kind.choices().unwrap_or_default();
+        let label = choices.iter().find(|(value, _)| *value == text).map(|(_, label)| *label);
+        (field.name.to_owned(), label.map_or(text, str::to_owned).into())
+    });
+    serde_json::Value::Object(texts.collect()).to_string()
 }
 
 fn existing_headers(field: &Field, shown: &Shown<'_>) -> Markup {
