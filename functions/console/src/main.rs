@@ -12,6 +12,7 @@ mod control;
 mod cookie;
 mod curl;
 mod deliveries;
+mod deployment;
 mod event_types;
 mod events;
 mod form;
@@ -112,6 +113,7 @@ fn pages(console: Console) -> Router {
         .merge(event_types::routes())
         .merge(simulations::routes())
         .merge(settings::routes())
+        .merge(deployment::routes())
         .route("/console/{*page}", any(async || trouble::Trouble::NotFound))
         .layer(middleware::from_fn(secure::answer))
         .with_state(console)
