@@ -2,6 +2,7 @@
 
 mod defaults;
 mod keys;
+mod portal_links;
 
 use axum::{
     Router,
@@ -30,6 +31,8 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/console/settings/workspace", post(defaults::change))
         .route("/console/settings/keys", post(keys::make))
         .route("/console/settings/keys/{id}/revoke", post(keys::revoke))
+        .route("/console/settings/portal-links", get(portal_links::show).post(portal_links::make))
+        .route("/console/settings/portal-links/{id}/delete", post(portal_links::delete))
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,7 +83,10 @@ async fn page(visitor: &Visitor, forms: Forms) -> Result<Response, Trouble> {
             }
         }
         @if let Some(card) = defaults_card { (card) }
-        @if let Some(cards) = keys_cards { (cards) }
+        @if let Some(cards) = keys_cards {
+            (cards)
+            (portal_links::card())
+        }
     };
     Ok((status, visitor.show(Section::Settings, "Settings", content)).into_response())
 }
