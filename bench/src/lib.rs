@@ -15,6 +15,7 @@
 mod account;
 mod bill;
 mod clock;
+mod console;
 mod isolation;
 mod large;
 mod latency;
@@ -53,6 +54,8 @@ pub enum Measurement {
     Release(release::ReleaseArgs),
     /// Measures what a million events cost on AWS.
     Bill(bill::BillArgs),
+    /// Measures what pages of the console weigh, and what it costs to make them.
+    Console(console::ConsoleArgs),
 }
 
 impl Measurement {
@@ -66,6 +69,7 @@ impl Measurement {
             Self::Large(args) => large::run(args, subject, &mut done).await,
             Self::Release(args) => release::run(args, subject, &mut done).await,
             Self::Bill(args) => bill::run(args, subject, &mut done).await,
+            Self::Console(args) => console::run(args, subject, &mut done).await,
         }
     }
 }

@@ -109,3 +109,14 @@ async fn a_busy_webhook_that_was_slow_loses_nothing_and_its_lane_is_closed_in_th
     );
     assert_eq!(report.figures()["isClosed"], true, "{states}");
 }
+
+#[tokio::test]
+async fn no_page_of_the_console_weighs_more_than_sixty_kilobytes() {
+    let report = measure("console --times 1").await;
+    let pages = report.figures()["pages"].as_object().unwrap();
+    assert!(pages.len() > 10, "{pages:?}");
+    for (name, page) in pages {
+        let bytes = page["firstLoadBytes"].as_u64().unwrap();
+        assert!((3_000..60_000).contains(&bytes), "{name} loads {bytes} bytes");
+    }
+}

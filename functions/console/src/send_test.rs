@@ -27,9 +27,10 @@ use crate::{
     form::{Fields, Posted},
     json::compact,
     layout::{Section, token},
-    parts::{Tone, badge, code_block, command, complaint, heading, indented, visible},
+    parts::{Tone, badge, code_block, command, complaint, indented, visible},
     trouble::Trouble,
     visitor::Visitor,
+    webhooks::{Tab, Webhook, frame},
 };
 
 /// The fields of the form.
@@ -43,17 +44,6 @@ pub(crate) fn routes() -> Router<Console> {
 struct Asked {
     #[serde(default)]
     r#type: String,
-}
-
-/// The webhook, as far as the page needs it.
-#[derive(Debug, Deserialize)]
-struct Webhook {
-    id: u64,
-    url: String,
-    description: Option<String>,
-    events: Vec<String>,
-    profile: String,
-    enabled: bool,
 }
 
 /// What the endpoint answered.
@@ -92,7 +82,7 @@ async fn page(
 ) -> Result<Response, Trouble> {
     let (webhook, offered) = read(&visitor, &id).await?;
     let name = match asked.r#type.trim() {
-        "" => default_type(&webhook, &offered),
+        "" => default_type(&webhook.profile, &webhook.events, &offered),
         name => name.to_owned(),
     };
     let data = match offered.iter().find(|offered| offered.name == name) {
@@ -158,11 +148,11 @@ fn body(fields: &Fields) -> Result<String, String> {
 }
 
 /// The type that a test has if none is chosen, as the API chooses it.
-fn default_type(webhook: &Webhook, offered: &[EventType]) -> String {
-    let known = Profile::NAMES.into_iter().find(|(name, _)| *name == webhook.profile);
+fn default_type(profile: &str, events: &[String], offered: &[EventType]) -> String {
+    let known = Profile::NAMES.into_iter().find(|(name, _)| *name == profile);
     let profile = known.map_or(Profile::default(), |(_, profile)| profile);
     let events: Vec<EventPattern> =
-        webhook.events.iter().filter_map(|pattern| EventPattern::parse(pattern).ok()).collect();
+        events.iter().filter_map(|pattern| EventPattern::parse(pattern).ok()).collect();
     let own = offered.iter().filter(|offered| offered.owner == "workspace");
     let own: Vec<event_type::EventType> =
         own.filter_map(|own| event_type::EventType::parse(own.name.as_str()).ok()).collect();
@@ -171,18 +161,12 @@ fn default_type(webhook: &Webhook, offered: &[EventType]) -> String {
 
 fn show(visitor: &Visitor, test: &Test) -> Response {
     let Test { webhook, entered, answer, call, .. } = test;
-    let back = format!("/console/webhooks/{}", webhook.id);
-    let described = webhook.description.as_deref().filter(|text| !text.trim().is_empty());
-    let name = described.map_or_else(|| format!("Webhook {}", webhook.id), visible);
     let content = html! {
-        nav.crumbs aria-label="Where this is" { a href=(back) { (name) } }
-        (heading("Send a test", html! {}))
-        p { "It goes to " span.url { (webhook.url) } " at once, with one attempt, and is signed \
-            as every request." }
+        p { "A test goes out at once, with one attempt, and is signed as every request." }
         @if !webhook.enabled { p.quiet { "The webhook is paused. A test goes to it none the \
             less." } }
         @if let Some(refusal) = &entered.refusal { (complaint(refusal)) }
-        @if let Some(answer) = answer { (result(webhook, answer)) }
+        @if let Some(answer) = answer { (result(webhook.id, answer)) }
         (forms(visitor, test))
         @if !call.is_empty() {
             section.card aria-labelledby="call" {
@@ -195,7 +179,7 @@ fn show(visitor: &Visitor, test: &Test) -> Response {
             }
         }
     };
-    let page = visitor.show(Section::Webhooks, "Send a test", content);
+    let page = visitor.show(Section::Webhooks, "Send a test", frame(webhook, Tab::Test, content));
     (entered.status(), page).into_response()
 }
 
@@ -224,9 +208,9 @@ fn forms(visitor: &Visitor, Test { webhook, offered, entered, .. }: &Test) -> Ma
     }
 }
 
-fn result(webhook: &Webhook, answer: &Answer) -> Markup {
+fn result(webhook: u64, answer: &Answer) -> Markup {
     let Answer { delivery, event_type, http_status, response_body, error, duration_ms } = answer;
-    let record = format!("/console/webhooks/{}/deliveries/{delivery}", webhook.id);
+    let record = format!("/console/webhooks/{webhook}/deliveries/{delivery}");
     let (class, tone) = if error.is_some() { ("bad", Tone::Bad) } else { ("good", Tone::Good) };
     let status = http_status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
     html! {
@@ -270,28 +254,13 @@ mod tests {
 
     #[test]
     fn the_first_type_is_the_one_that_the_api_would_choose() {
-        let webhook = |profile: &str, events: &[&str]| Webhook {
-            id: 1,
-            url: String::new(),
-            description: None,
-            events: events.iter().map(|event| (*event).to_owned()).collect(),
-            profile: profile.to_owned(),
-            enabled: true,
-        };
-        assert_eq!(default_type(&webhook("dataspike", &["*"]), &[]), "AML_SCREENING");
-        assert_eq!(default_type(&webhook("standard", &["ledger.closed"]), &[]), "ledger.closed");
+        let chosen = |profile: &str, event: &str| default_type(profile, &[event.to_owned()], &[]);
+        assert_eq!(chosen("dataspike", "*"), "AML_SCREENING");
+        assert_eq!(chosen("standard", "ledger.closed"), "ledger.closed");
     }
 
     #[test]
     fn a_hostile_answer_is_harmless() {
-        let webhook = Webhook {
-            id: 7,
-            url: "https://example.com/".to_owned(),
-            description: None,
-            events: Vec::new(),
-            profile: String::new(),
-            enabled: true,
-        };
         let answer = Answer {
             delivery: "d".to_owned(),
             event_type: "a".to_owned(),
@@ -300,6 +269,6 @@ mod tests {
             error: Some(Failure { code: "http_status".to_owned(), message: "<b>".to_owned() }),
             duration_ms: 84,
         };
-        insta::assert_snapshot!(result(&webhook, &answer).into_string());
+        insta::assert_snapshot!(result(7, &answer).into_string());
     }
 }

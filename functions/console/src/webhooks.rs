@@ -121,7 +121,7 @@ impl Webhook {
     /// The name under which people know the webhook.
     pub(crate) fn name(&self) -> String {
         let described = self.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        described.map_or_else(|| format!("Webhook {}", self.id), str::to_owned)
+        described.map_or_else(|| format!("Webhook {}", self.id), parts::visible)
     }
 
     /// How the webhook is doing, in a word or two with its colour, and in a sentence.
