@@ -13,9 +13,10 @@ async fn every_sample_invocation_is_understood_by_its_function() {
     let posthaste = Posthaste::start().await;
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events"));
     let mut seen = 0;
-    for function in
-        ["register", "types", "ingest", "fanout", "deliver", "release", "replay", "simulate"]
-    {
+    for function in [
+        "register", "types", "ingest", "console", "fanout", "deliver", "release", "replay",
+        "simulate",
+    ] {
         for file in fs::read_dir(root.join(function)).unwrap() {
             let path = file.unwrap().path();
             // With a key that there is, so that a call gets further than to the door.
@@ -28,7 +29,7 @@ async fn every_sample_invocation_is_understood_by_its_function() {
             )
             .unwrap();
             match function {
-                "register" | "types" | "ingest" => {
+                "register" | "types" | "ingest" | "console" => {
                     let status = answer["statusCode"].as_u64().unwrap();
                     assert!(status < 500 && status != 401, "{}: {answer}", path.display());
                 }

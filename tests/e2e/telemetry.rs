@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 /// The SDK makes this many tries of a call, so the function itself has to cope with the failure.
 const THROTTLED: u32 = 5;
-const FUNCTIONS: [&str; 10] = [
-    "deliver", "drain", "fanout", "ingest", "register", "release", "replay", "setup", "simulate",
+const FUNCTIONS: [&str; 11] = [
+    "console", "deliver", "drain", "fanout", "ingest", "register", "release", "replay", "setup", "simulate",
     "types",
 ];
 

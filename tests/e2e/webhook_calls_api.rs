@@ -23,7 +23,7 @@ fn spent(posthaste: &Posthaste) -> u64 {
     let metrics = posthaste.system.metrics();
     let of =
         |function: &str| metrics.calls.get(function).into_iter().flat_map(|calls| calls.values());
-    let functions = ["register", "ingest", "types", "simulate"];
+    let functions = ["register", "ingest", "types", "simulate", "console"];
     functions.into_iter().flat_map(of).map(|calls| calls.count).sum()
 }
 
