@@ -89,10 +89,7 @@ async fn measure(args: &ConsoleArgs, subject: &Subject, bench: &Bench) -> anyhow
 }
 
 /// Fills a workspace, and returns the pages to open.
-async fn fill(
-    bench: &Bench,
-    workspace: &Workspace,
-) -> anyhow::Result<Vec<(&'static str, String)>> {
+async fn fill(bench: &Bench, workspace: &Workspace) -> anyhow::Result<Vec<(&'static str, String)>> {
     let mut webhooks = Vec::new();
     for number in 0..WEBHOOKS {
         let (_, url) = bench.inbox(&format!("pages-{number}"));

@@ -2,6 +2,7 @@
 
 mod answer;
 mod scheduled;
+mod serve;
 
 use axum::{
     Router,
@@ -11,8 +12,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use lambda_http::{Adapter, RequestExt, tower::ServiceExt};
-use lambda_runtime::Runtime;
+use lambda_http::RequestExt;
 use posthaste_domain::{
     Invalid,
     access::api_key::Scope,
@@ -28,14 +28,7 @@ use serde::Serialize;
 use tracing::{Instrument, field::Empty};
 
 use self::answer::Answer;
-use crate::{
-    checks::{Checks, Unchecked},
-    config::{self, ConfigError},
-    cors,
-    keys::KeysError,
-    limiter::OverLimit,
-    telemetry::{self, Telemetry},
-};
+use crate::{checks::Unchecked, keys::KeysError, limiter::OverLimit, telemetry};
 
 /// `{"success": true, "data": …}`
 pub fn success(status: StatusCode, data: impl Serialize) -> Response {
@@ -243,48 +236,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Runs a function's routes: unknown paths and methods and unreadable requests answer in the
-/// envelope too, and every error tells the request's id. A call that a webhook makes is refused
-/// before anything else; of one that a relay sends, `relayed` says what is made, and [`Hops`] tells
-/// of it. A body larger than `max_body_bytes` answers 413. A call that refuses a smaller body with
-/// its own words has to get it: leave a little room above the call's own bound. `telemetry` is the
-/// function's. Where one of its `checks`, if it makes any, did not end in time, the process ends
-/// after the answer.
-pub async fn serve(
-    routes: Router,
-    relayed: Relayed,
-    max_body_bytes: usize,
-    checks: Option<Checks>,
-    telemetry: Telemetry,
-) -> Result<(), lambda_http::Error> {
-    run(public(routes, relayed, max_body_bytes)?, checks, telemetry).await
-}
-
-/// Runs routes that are complete as they are.
-pub async fn run(
-    routes: Router,
-    checks: Option<Checks>,
-    telemetry: Telemetry,
-) -> Result<(), lambda_http::Error> {
-    let runtime = Runtime::new(Adapter::from(ServiceExt::<lambda_http::Request>::map_response(
-        routes, Answer,
-    )));
-    runtime.layer(telemetry).layer(checks.unwrap_or_default().ending()).run().await
-}
-
-/// The routes as [`serve`] runs them.
-///
-/// # Errors
-/// The origins whose pages may call the API can't be read.
-pub fn public(
-    routes: Router,
-    relayed: Relayed,
-    max_body_bytes: usize,
-) -> Result<Router, ConfigError> {
-    Ok(cors::allowing(with_envelope(routes, relayed, max_body_bytes), config::cors_origins()?))
-}
-
 pub use scheduled::serve_and_run;
+pub use serve::{public, run, serve};
 
 /// The largest body that a call takes that publishes nothing: 256 KiB, far more than any of them
 /// needs.

@@ -120,7 +120,11 @@ impl Keys {
 
     /// Opens what a browser has kept as a cookie of this name. It is none if nobody sealed it so
     /// with a key of the deployment: anybody can send any cookie.
-    pub async fn open_cookie(&self, name: &str, sealed: &Sealed) -> Result<Option<String>, KeysError> {
+    pub async fn open_cookie(
+        &self,
+        name: &str,
+        sealed: &Sealed,
+    ) -> Result<Option<String>, KeysError> {
         let opened = match self.ring().await?.open_cookie(name, sealed) {
             Err(SealError::UnknownKey(_)) => self.refreshed().await?.open_cookie(name, sealed),
             opened => opened,

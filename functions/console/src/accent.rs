@@ -58,9 +58,8 @@ impl Colour {
     /// The colour of text on a button of this colour.
     fn on(self) -> Self {
         let candidates = [WHITE, NEARLY_BLACK];
-        let best = candidates.into_iter().max_by(|a, b| {
-            self.contrast(*a).total_cmp(&self.contrast(*b))
-        });
+        let best =
+            candidates.into_iter().max_by(|a, b| self.contrast(*a).total_cmp(&self.contrast(*b)));
         best.unwrap_or(WHITE)
     }
 

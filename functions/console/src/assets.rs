@@ -23,11 +23,7 @@ struct Asset {
 const CSS: &str = "text/css; charset=utf-8";
 
 const ALL: [Asset; 3] = [
-    Asset {
-        name: "console.css",
-        media_type: CSS,
-        text: include_str!("../assets/console.css"),
-    },
+    Asset { name: "console.css", media_type: CSS, text: include_str!("../assets/console.css") },
     Asset {
         name: "console.js",
         media_type: "text/javascript; charset=utf-8",

@@ -101,7 +101,10 @@ fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 /// Says whether the request came to a loopback address, which has no https.
 pub(crate) fn is_loopback(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |(name, _)| name);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.contains(']'))
+        .map_or(host, |(name, _)| name);
     name == "localhost"
         || name == "[::1]"
         || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
@@ -129,10 +132,14 @@ mod tests {
 
     #[test]
     fn only_loopback_addresses_do_without_https() {
-        for host in ["localhost", "localhost:8080", "127.0.0.1:8080", "127.1.2.3", "[::1]:80", "[::1]"] {
+        for host in
+            ["localhost", "localhost:8080", "127.0.0.1:8080", "127.1.2.3", "[::1]:80", "[::1]"]
+        {
             assert!(is_loopback(&headers(&[("host", host)])), "{host}");
         }
-        for host in ["example.com", "localhost.example.com", "128.0.0.1", "127.0.0.1.example.com", ""] {
+        for host in
+            ["example.com", "localhost.example.com", "128.0.0.1", "127.0.0.1.example.com", ""]
+        {
             assert!(!is_loopback(&headers(&[("host", host)])), "{host}");
         }
     }

@@ -23,7 +23,9 @@ impl Fields {
     }
 
     /// The fields of a form that nobody has sent yet.
-    pub(crate) fn of(fields: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
+    pub(crate) fn of(
+        fields: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
         Self(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 

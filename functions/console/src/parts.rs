@@ -103,7 +103,8 @@ pub(crate) fn indented(json: &str) -> String {
     }
     let mut shown = String::with_capacity(json.len() * 2);
     let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
-    let mut signs = json.chars().filter(|sign| !sign.is_ascii_whitespace() || *sign == ' ').peekable();
+    let mut signs =
+        json.chars().filter(|sign| !sign.is_ascii_whitespace() || *sign == ' ').peekable();
     while let Some(sign) = signs.next() {
         if in_string {
             shown.push(sign);
@@ -159,7 +160,11 @@ pub(crate) fn visible(text: &str) -> String {
             }
             '\x7f' => shown.push('\u{2421}'),
             '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}' => shown.push('\u{fffd}'),
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
                 shown += &format!("[U+{:04X}]", u32::from(sign));
             }
             _ if u32::from(sign) & 0xfffe == 0xfffe => shown.push('\u{fffd}'),
@@ -201,7 +206,10 @@ pub(crate) fn chart(label: &str, bars: &[Bar]) -> Markup {
     for (place, bar) in bars.iter().enumerate() {
         let (x, bad, good) = (place * STEP, height(bar.bad), height(bar.good).min(HEIGHT));
         if bar.good + bar.bad == 0 {
-            rects += &format!("<rect class=\"none\" x=\"{x}\" y=\"{}\" width=\"6\" height=\"1\"/>", HEIGHT - 1);
+            rects += &format!(
+                "<rect class=\"none\" x=\"{x}\" y=\"{}\" width=\"6\" height=\"1\"/>",
+                HEIGHT - 1
+            );
             continue;
         }
         let good = good.min(HEIGHT - bad.min(HEIGHT));
@@ -256,7 +264,8 @@ mod tests {
 
     #[test]
     fn bars_never_leave_their_chart() {
-        let bars = [Bar { good: 0, bad: 0 }, Bar { good: 1, bad: 999 }, Bar { good: 500, bad: 500 }];
+        let bars =
+            [Bar { good: 0, bad: 0 }, Bar { good: 1, bad: 999 }, Bar { good: 500, bad: 500 }];
         insta::assert_snapshot!(chart("Attempts", &bars).into_string());
     }
 }

@@ -82,8 +82,7 @@ async fn has_opened(
     let session: Option<Session> = Cookie::Session.read(headers, &console.keys).await?;
     let session = session.filter(|session| session.is_open(clock::now()));
     Ok(session.is_some_and(|session| {
-        session.pass
-            == Pass::Link { workspace: link.workspace.clone(), id: link.id.to_string() }
+        session.pass == Pass::Link { workspace: link.workspace.clone(), id: link.id.to_string() }
     }))
 }
 

@@ -39,14 +39,16 @@ pub(crate) async fn sign_in(
 ) -> Result<Response, Trouble> {
     comes_from_here(&headers)?;
     let bucket = Bucket::SignIns(address(&request));
-    let body = axum::body::to_bytes(request.into_body(), 16 * 1024).await.unwrap_or_else(|_| Bytes::new());
+    let body =
+        axum::body::to_bytes(request.into_body(), 16 * 1024).await.unwrap_or_else(|_| Bytes::new());
     let fields = Fields::parse(&body);
     let again = |status, complaint: &str| {
         let content = content(fields.text("next"), Some(complaint));
         Ok((status, layout::alone("Sign in", content)).into_response())
     };
     if let Err(over) = console.sign_ins.admit(&bucket, 1).await {
-        let complaint = format!("There were too many tries. Wait {} s and try it again.", over.seconds);
+        let complaint =
+            format!("There were too many tries. Wait {} s and try it again.", over.seconds);
         return again(StatusCode::TOO_MANY_REQUESTS, &complaint);
     }
     let key = ApiKey::presented(fields.text("key"));
@@ -56,7 +58,10 @@ pub(crate) async fn sign_in(
     }
     let known = console.door.look_up(key.hash()).await.map_err(|_| Trouble::Internal)?;
     let Some(info) = known else {
-        return again(StatusCode::UNPROCESSABLE_ENTITY, "There is no such API key. Perhaps it was revoked.");
+        return again(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "There is no such API key. Perhaps it was revoked.",
+        );
     };
     let before = session_before(&console, &headers).await?;
     let session = Session::of_key(&key.hash(), &info, before, form_token()?, clock::now());
@@ -165,8 +170,13 @@ mod tests {
             assert_eq!(own_page(own), own);
         }
         for other in [
-            "", "//evil.example", "https://evil.example/console/", "/consolevil", "/console/\\evil",
-            "/api/v1/keys", "/console/x\r\nSet-Cookie: a=b",
+            "",
+            "//evil.example",
+            "https://evil.example/console/",
+            "/consolevil",
+            "/console/\\evil",
+            "/api/v1/keys",
+            "/console/x\r\nSet-Cookie: a=b",
         ] {
             assert_eq!(own_page(other), "/console", "{other}");
         }

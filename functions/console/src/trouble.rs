@@ -43,7 +43,9 @@ impl Trouble {
 
     fn shown(&self) -> (StatusCode, &'static str, String) {
         match self {
-            Self::Refused(refusal) => (refusal.status, heading(refusal.status), refusal.message.clone()),
+            Self::Refused(refusal) => {
+                (refusal.status, heading(refusal.status), refusal.message.clone())
+            }
             Self::NotFound | Self::SignedOut { .. } => {
                 (StatusCode::NOT_FOUND, "Not found", "There is no such page.".to_owned())
             }

@@ -218,9 +218,8 @@ async fn of_link(console: &Console, workspace: &Workspace, id: &str) -> Result<S
 /// The headers of a request that calls of the API need, which make addresses of their own.
 fn forwarded(headers: &HeaderMap) -> HeaderMap {
     let names = [header::HOST, HeaderName::from_static("x-forwarded-proto")];
-    let found = names.into_iter().filter_map(|name| {
-        headers.get(&name).cloned().map(|value| (name, value))
-    });
+    let found =
+        names.into_iter().filter_map(|name| headers.get(&name).cloned().map(|value| (name, value)));
     found.collect()
 }
 

@@ -135,7 +135,11 @@ impl Webhook {
             return (Tone::Bad, "disabled", Some(why.to_owned()));
         }
         if !self.enabled {
-            return (Tone::Plain, "paused", Some("Nothing is sent until it is resumed.".to_owned()));
+            return (
+                Tone::Plain,
+                "paused",
+                Some("Nothing is sent until it is resumed.".to_owned()),
+            );
         }
         let reason = || health.state_reason.clone();
         match health.state.as_str() {

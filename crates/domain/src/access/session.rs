@@ -68,12 +68,7 @@ impl Session {
     }
 
     /// The session of somebody who opens a portal link.
-    pub fn of_link(
-        workspace: Workspace,
-        id: String,
-        form_token: String,
-        until: Timestamp,
-    ) -> Self {
+    pub fn of_link(workspace: Workspace, id: String, form_token: String, until: Timestamp) -> Self {
         let mode = workspace.environment();
         Self { mode, pass: Pass::Link { workspace, id }, other: None, form_token, until }
     }

@@ -127,10 +127,8 @@ mod tests {
     #[test]
     fn a_form_names_what_it_changes() {
         assert_eq!(
-            of(
-                "shownProfile=standard&defaultProfile=spektr&catalogue=closed\
-                    &processTypes=kyb%0D%0A%0D%0A+b+"
-            ),
+            of("shownProfile=standard&defaultProfile=spektr&catalogue=closed\
+                    &processTypes=kyb%0D%0A%0D%0A+b+"),
             json!({
                 "defaultProfile": "spektr", "catalogue": "closed", "processTypes": ["kyb", "b"]
             })

@@ -196,10 +196,8 @@ mod tests {
     fn what_is_left_empty_is_left_to_the_api() {
         let of = |form: &str| body(&Fields::parse(form.as_bytes()));
         assert_eq!(
-            of(
-                "name=+shop+&scopes=events%3Apublish&scopes=events%3Aread\
-                    &environment=test&workspace="
-            ),
+            of("name=+shop+&scopes=events%3Apublish&scopes=events%3Aread\
+                    &environment=test&workspace="),
             json!({
                 "name": "shop", "scopes": ["events:publish", "events:read"], "environment": "test"
             })

@@ -18,7 +18,12 @@ pub(crate) async fn resume(Path(id): Path<u64>, posted: Posted) -> Result<Respon
     enable(&posted.visitor, id, true, "The webhook gets events again.").await
 }
 
-async fn enable(visitor: &Visitor, id: u64, enabled: bool, text: &str) -> Result<Response, Trouble> {
+async fn enable(
+    visitor: &Visitor,
+    id: u64,
+    enabled: bool,
+    text: &str,
+) -> Result<Response, Trouble> {
     let body = json!({ "enabled": enabled });
     let path = format!("/webhooks/{id}");
     let changed = visitor.send::<Value>(Method::PATCH, &path, Some(&body)).await?;
@@ -47,6 +52,7 @@ pub(crate) async fn remove(Path(id): Path<u64>, posted: Posted) -> Result<Respon
     let visitor = posted.visitor;
     let removed = visitor.send::<Value>(Method::DELETE, &format!("/webhooks/{id}"), None).await?;
     removed.map_err(Trouble::Refused)?;
-    let text = format!("Webhook {id} is removed. Its history can be read until it is past its time.");
+    let text =
+        format!("Webhook {id} is removed. Its history can be read until it is past its time.");
     visitor.go("/console/webhooks", text).await
 }

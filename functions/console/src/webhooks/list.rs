@@ -41,7 +41,9 @@ pub(crate) async fn show(
 ) -> Result<Response, Trouble> {
     let found = if q.trim().is_empty() {
         let limit = ON_A_PAGE.to_string();
-        visitor.get(&with_query("/webhooks", &[("limit", &limit), ("cursor", &cursor)], &[])).await?
+        visitor
+            .get(&with_query("/webhooks", &[("limit", &limit), ("cursor", &cursor)], &[]))
+            .await?
     } else {
         search(&visitor, q.trim(), &cursor).await?
     };

@@ -56,8 +56,10 @@ fn doing(webhook: &Webhook, recent: Option<&recent::Recent>) -> Markup {
 
 fn gets(webhook: &Webhook) -> Markup {
     let text = |name: &str| webhook.settings.get(name).map(plain).unwrap_or_default();
-    let timing = if text("timing") == "process_end" { "at the end of the process" } else { "at once" };
-    let rows = webhook.settings.get("filters").and_then(Value::as_object).map_or(0, |rows| rows.len());
+    let timing =
+        if text("timing") == "process_end" { "at the end of the process" } else { "at once" };
+    let rows =
+        webhook.settings.get("filters").and_then(Value::as_object).map_or(0, |rows| rows.len());
     html! {
         dl.facts {
             dt { "Event types" }

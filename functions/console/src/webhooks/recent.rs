@@ -77,7 +77,8 @@ impl Recent {
         let mut bars = [Bar::default(); BARS];
         for attempt in attempts {
             let place = (attempt.at.as_millisecond() - first) * BARS as i64 / span;
-            let Some(bar) = usize::try_from(place).ok().and_then(|place| bars.get_mut(place)) else {
+            let Some(bar) = usize::try_from(place).ok().and_then(|place| bars.get_mut(place))
+            else {
                 continue;
             };
             if attempt.error.is_none() { bar.good += 1 } else { bar.bad += 1 }
@@ -108,8 +109,7 @@ mod tests {
 
     #[test]
     fn attempts_are_counted_where_they_lie() {
-        let attempts: Vec<_> =
-            (0..24).map(|hour| attempt(hour * 3600, hour == 23)).collect();
+        let attempts: Vec<_> = (0..24).map(|hour| attempt(hour * 3600, hour == 23)).collect();
         let recent = Recent::of(attempts.iter());
         assert_eq!((recent.good, recent.bad), (23, 1));
         assert_eq!(recent.bars[0], Bar { good: 2, bad: 0 });

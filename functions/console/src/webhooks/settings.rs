@@ -64,12 +64,8 @@ pub(crate) async fn register(Posted { visitor, fields }: Posted) -> Result<Respo
 pub(crate) async fn edit(visitor: Visitor, Path(id): Path<u64>) -> Result<Response, Trouble> {
     let (webhook, stored) = read(&visitor, id).await?;
     let texts = Texts::of(&stored, &defaults(&webhook.profile));
-    let shown = Shown {
-        webhook: Some(&webhook),
-        profile: &webhook.profile,
-        texts: &texts,
-        refusal: None,
-    };
+    let shown =
+        Shown { webhook: Some(&webhook), profile: &webhook.profile, texts: &texts, refusal: None };
     Ok(visitor.show(Section::Webhooks, "Settings", view::page(&visitor, &shown)))
 }
 
@@ -81,7 +77,8 @@ pub(crate) async fn change(
     let (webhook, stored) = read(&visitor, id).await?;
     let texts = Texts::sent(&fields);
     let body = texts.body(&Texts::of(&stored, &defaults(&webhook.profile)));
-    let sent = visitor.send::<Value>(Method::PATCH, &format!("/webhooks/{id}"), Some(&body)).await?;
+    let sent =
+        visitor.send::<Value>(Method::PATCH, &format!("/webhooks/{id}"), Some(&body)).await?;
     match sent {
         Ok(changed) => {
             let text = format!("The settings are saved. {}", warnings(&changed));
@@ -154,7 +151,8 @@ mod tests {
 
     #[test]
     fn warnings_become_sentences() {
-        let answer = json!({ "warnings": [{ "code": "x", "message": "no such type", "field": null }] });
+        let answer =
+            json!({ "warnings": [{ "code": "x", "message": "no such type", "field": null }] });
         assert_eq!(warnings(&answer), "Look at this: no such type. ");
         assert_eq!(warnings(&json!({})), "");
     }

@@ -223,7 +223,8 @@ mod tests {
     }
 
     fn sent(pairs: &[(&str, &str)]) -> Fields {
-        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let form =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         Fields::parse(form.as_bytes())
     }
 
@@ -243,7 +244,10 @@ mod tests {
         let types = || vec![known("customer_created", "spektr"), known("x.y", "spectra")];
         let some = Grid::new(&all, "spektr-v1", &[], types(), false);
         assert_eq!(some.left_out, 1);
-        assert_eq!(Grid::new(&all, "spektr-v1", &[], types(), true).rows.len(), some.rows.len() + 1);
+        assert_eq!(
+            Grid::new(&all, "spektr-v1", &[], types(), true).rows.len(),
+            some.rows.len() + 1
+        );
     }
 
     #[test]

@@ -77,7 +77,8 @@ fn seen(events: &[Event], before: &Decided, after: &Decided, cut_at: Option<Time
     let processes = processes(events);
     let mut counts: BTreeMap<(String, String, &str, &str), usize> = BTreeMap::new();
     for (event, process) in events.iter().zip(&processes) {
-        let outcome = |subscription: &Subscription| outcome(&subscription.route(&event.r#type, process));
+        let outcome =
+            |subscription: &Subscription| outcome(&subscription.route(&event.r#type, process));
         let (before, after) = (outcome(&before), outcome(&after));
         let place = (event.r#type.to_string(), process_name(process), before, after);
         *counts.entry(place).or_default() += 1;
@@ -112,7 +113,8 @@ fn processes(events: &[Event]) -> Vec<Process> {
 
 fn subscription(decided: &Decided) -> Subscription {
     let Decided { events, timing, filters } = decided.clone();
-    let holds = filters.hold_anything() || timing == posthaste_domain::webhook::filter::Timing::ProcessEnd;
+    let holds =
+        filters.hold_anything() || timing == posthaste_domain::webhook::filter::Timing::ProcessEnd;
     Subscription { id: WebhookId(0), events, timing, filters, holds, batches: false }
 }
 
@@ -186,7 +188,8 @@ mod tests {
 
     fn event(name: &str, data: &serde_json::Value) -> Event {
         serde_json::from_str(
-            &json!({ "type": name, "acceptedAt": "2026-01-01T00:00:00Z", "data": data }).to_string(),
+            &json!({ "type": name, "acceptedAt": "2026-01-01T00:00:00Z", "data": data })
+                .to_string(),
         )
         .unwrap()
     }

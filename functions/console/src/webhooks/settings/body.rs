@@ -14,7 +14,8 @@ pub(super) struct Texts(BTreeMap<&'static str, String>);
 impl Texts {
     /// What somebody has sent.
     pub(super) fn sent(form: &Fields) -> Self {
-        let texts = fields::all().map(|field| (field.name, form.text(field.name).replace("\r\n", "\n")));
+        let texts =
+            fields::all().map(|field| (field.name, form.text(field.name).replace("\r\n", "\n")));
         Self(texts.filter(|(_, text)| !text.is_empty()).collect())
     }
 
@@ -37,7 +38,8 @@ impl Texts {
     /// back to its default.
     pub(super) fn body(&self, shown: &Self) -> Value {
         let changed = fields::all().filter(|field| self.text(field.name) != shown.text(field.name));
-        let members = changed.map(|field| (field.name.to_owned(), field.value(self.text(field.name))));
+        let members =
+            changed.map(|field| (field.name.to_owned(), field.value(self.text(field.name))));
         Value::Object(members.collect::<Map<_, _>>())
     }
 }
@@ -69,9 +71,7 @@ impl Field {
             return Value::Null;
         }
         match self.kind {
-            Kind::Lines => {
-                text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
-            }
+            Kind::Lines => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
             Kind::Number => number(text),
             Kind::Numbers if text == "none" => json!([]),
             Kind::Statuses if text == "2xx" => json!(text),

@@ -44,7 +44,8 @@ pub(super) struct Group {
 
 const TIMINGS: &[(&str, &str)] =
     &[("immediate", "At once"), ("process_end", "At the end of its process")];
-const SIGNATURES: &[(&str, &str)] = &[("new", "With the new secret"), ("old", "With the old secret")];
+const SIGNATURES: &[(&str, &str)] =
+    &[("new", "With the new secret"), ("old", "With the old secret")];
 
 const fn field(name: &'static str, label: &'static str, kind: Kind, hint: &'static str) -> Field {
     Field { name, label, hint, kind }
@@ -63,7 +64,12 @@ pub(super) const GROUPS: &[Group] = &[
                 "One in each line. order.* stands for all that begin so, * for all.",
             ),
             field("profile", "Profile", Kind::Profile, "It gives every setting below a default."),
-            field("timing", "When", Kind::Choice(TIMINGS), "For events that the matrix leaves out."),
+            field(
+                "timing",
+                "When",
+                Kind::Choice(TIMINGS),
+                "For events that the matrix leaves out.",
+            ),
         ],
     },
     Group {
@@ -112,7 +118,12 @@ pub(super) const GROUPS: &[Group] = &[
                 Kind::Number,
                 "0 stands for never.",
             ),
-            field("deadLetters", "Dead letters", Kind::YesNo, "Whether what has failed for good becomes one."),
+            field(
+                "deadLetters",
+                "Dead letters",
+                Kind::YesNo,
+                "Whether what has failed for good becomes one.",
+            ),
             field(
                 "rotationSignature",
                 "Signature while a secret is changed",

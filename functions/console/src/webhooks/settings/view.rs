@@ -148,7 +148,11 @@ fn texts_of(profile: &str) -> String {
 
 fn existing_headers(field: &Field, shown: &Shown<'_>) -> Markup {
     let headers = shown.webhook.and_then(|webhook| webhook.settings.get("headers"));
-    let names: Vec<&String> = headers.and_then(|headers| headers.as_object()).into_iter().flat_map(|headers| headers.keys()).collect();
+    let names: Vec<&String> = headers
+        .and_then(|headers| headers.as_object())
+        .into_iter()
+        .flat_map(|headers| headers.keys())
+        .collect();
     html! {
         @if field.kind == Kind::Headers && !names.is_empty() {
             " Now there are: "
