@@ -1,9 +1,8 @@
 //! Signing in and out.
 
 use serde_json::json;
-use crate::harness::web_driver::Key;
 
-use crate::harness::{sign_in, visit};
+use crate::harness::{sign_in, visit, web_driver::Key};
 
 #[test]
 fn a_key_signs_in_and_the_button_signs_out() {
@@ -71,7 +70,7 @@ fn a_key_of_test_mode_signs_in_to_test_mode_with_its_own_webhooks() {
             visit.key(json!({ "environment": "test", "scopes": ["webhooks:manage"] })).await;
         sign_in(&mut visit.page, test_key.key()).await;
         visit.page.sees("Test mode.").await;
-        visit.page.sees("There is no webhook yet").await;
+        visit.page.sees("Three steps to the first delivery").await;
         visit.sign_in().await;
         visit.page.sees(live["url"].as_str().unwrap()).await;
     });

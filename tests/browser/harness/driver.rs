@@ -16,7 +16,6 @@ use posthaste_tests::SOON;
 use serde_json::json;
 use tempfile::TempDir;
 
-
 use super::{programs::Programs, web_driver::WebDriver};
 
 const LEAD: &str = r#""$@" 2>&1 </dev/null & exec >/dev/null 2>&1; read -r _; kill -s KILL 0"#;

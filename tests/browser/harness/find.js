@@ -1,7 +1,8 @@
 // Finds the one visible element that a person would mean. The arguments are a selector of elements, the name that a screen reader
 // says for the element, and a text beside it (in the same row, item, form or section), or null.
 const [selector, wanted, beside] = arguments;
-const tidy = (text) => (text ?? '').replace(/\s+/g, ' ').trim();
+// Text that only screen readers get stands apart for `innerText`, as in "Edit , webhook 7".
+const tidy = (text) => (text ?? '').replace(/\s+/g, ' ').replace(/ ([,:])/g, '$1').trim();
 const label = (element) => {
   const copy = element.cloneNode(true);
   copy.querySelectorAll('input, select, textarea').forEach((control) => control.remove());

@@ -26,19 +26,36 @@ impl Page {
         self.script(body, vec![json!(selector)]).await.unwrap()
     }
 
-    /// Returns the text that the page's frame shows. A frame that was refused shows nothing of what
-    /// it was for.
-    pub(crate) async fn text_in_frame(&self) -> String {
-        self.browser.enter_frame(0).await.unwrap();
-        let text = self.text().await.unwrap_or_default();
-        self.browser.enter_parent_frame().await.unwrap();
-        text
+    /// Puts a text into the field with this label at once, as pasting does. No key types some of the
+    /// characters that somebody can paste.
+    pub(crate) async fn set(&self, label: &str, text: &str) {
+        const SET: &str = "const [label, text] = arguments; \
+            const said = (element) => element.textContent.replace(/\\s+/g, ' ').trim(); \
+            const control = [...document.querySelectorAll('input, select, textarea')] \
+                .find((control) => [...control.labels ?? []].some((of) => said(of) === label)); \
+            control.value = text;";
+        self.script(SET, vec![json!(label), json!(text)]).await.unwrap();
     }
 
-    /// Opens a page that may complain, and returns what the browser's console has of it.
-    pub(crate) async fn complaints_at(&mut self, path: &str) -> Vec<String> {
+    /// Goes into the page's first frame: what is seen and done from now on is seen and done there.
+    pub(crate) async fn enter_frame(&self) {
+        self.browser.enter_frame(0).await.unwrap();
+    }
+
+    /// Comes back out of a frame.
+    pub(crate) async fn leave_frame(&self) {
+        self.browser.enter_parent_frame().await.unwrap();
+    }
+
+    /// Opens a page, and waits until it complains of something with this text.
+    pub(crate) async fn complains_at(&mut self, path: &str, text: &str) {
         self.go(path).await;
-        self.complaints().await
+        self.until(&format!("the page complains of {text:?}"), async |page| {
+            let complaints = page.complaints().await;
+            let is_meant = complaints.iter().any(|complaint| complaint.contains(text));
+            is_meant.then_some(()).ok_or_else(|| format!("{complaints:?}"))
+        })
+        .await;
     }
 
     /// Asserts that the page's scripts have not set a global variable.

@@ -9,7 +9,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use posthaste_tests::SOON;
 use serde_json::{Value, json};
 
-
 use super::{
     loads::Loads,
     web_driver::{Cookie, Element, Key, WebDriver},
@@ -153,6 +152,13 @@ impl Page {
         self.settle().await;
     }
 
+    /// Presses a key while another one, such as `Key::Control`, is held.
+    pub(crate) async fn chord(&mut self, held: Key, key: Key) {
+        let letters: String = [held, key].map(Key::letter).into_iter().collect();
+        self.browser.press(&letters).await.unwrap();
+        self.settle().await;
+    }
+
     /// Types a text where the focus is.
     pub(crate) async fn type_text(&mut self, text: &str) {
         self.browser.press(text).await.unwrap();
@@ -284,7 +290,7 @@ impl Page {
 
     /// Looks until there is something to see. It panics with the text of the page when that takes
     /// too long.
-    async fn until<T>(
+    pub(super) async fn until<T>(
         &self,
         what: &str,
         mut look: impl AsyncFnMut(&Self) -> Result<T, String>,

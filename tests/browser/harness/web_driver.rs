@@ -159,7 +159,8 @@ impl WebDriver {
     /// Presses the keys of these letters one after the other, where the focus is. A modifier stays
     /// down until the last one is pressed.
     pub(crate) async fn press(&self, letters: &str) -> Result<(), DriverError> {
-        let is_modifier = |letter: &char| [Key::Control, Key::Shift].map(Key::letter).contains(letter);
+        let is_modifier =
+            |letter: &char| [Key::Control, Key::Shift].map(Key::letter).contains(letter);
         let mut actions = Vec::new();
         for letter in letters.chars() {
             actions.push(json!({ "type": "keyDown", "value": letter.to_string() }));
@@ -210,7 +211,8 @@ impl WebDriver {
 
     /// The element that a script has returned.
     pub(crate) fn element(&self, json: &Value) -> Result<Element, DriverError> {
-        let id = json[ELEMENT].as_str().ok_or_else(|| DriverError(format!("no element: {json}")))?;
+        let id =
+            json[ELEMENT].as_str().ok_or_else(|| DriverError(format!("no element: {json}")))?;
         Ok(Element { driver: self.clone(), path: format!("element/{id}") })
     }
 
