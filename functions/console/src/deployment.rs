@@ -50,7 +50,7 @@ fn or_switch(visitor: &Visitor, page: Result<Response, Trouble>) -> Result<Respo
 fn switch(visitor: &Visitor) -> Markup {
     html! {
         (heading("Deployment", html! {}))
-        section.card {
+        div.card {
             p {
                 "The deployment is shown in live mode alone: its figures and dead letters are \
                  those of all workspaces, and test mode reaches nothing that is live."

@@ -245,7 +245,7 @@ fn event_form(visitor: &Visitor, draft: &Draft, refusal: Option<&Refusal>) -> Ma
     html! {
         form method="post" action=(PATH) id=(dry_run::FORM) data-wait="Sending…" {
             (token(visitor))
-            (entry("type", "Type", r#type).text(Some(TYPES)))
+            (entry("type", "Type", r#type).text(visitor.may(Scope::EventsRead).then_some(TYPES)))
             div.grid2 {
                 (entry("subject", "Subject: whom it is about (optional)", subject).text(None))
                 (entry("reference", "Your own reference (optional)", reference).text(None))
