@@ -203,7 +203,7 @@ fn dead_letters(figures: &Figures, redrives: &[Redrive]) -> Markup {
                         tr {
                             th scope="row" {
                                 a href=(letters_page(queue)) {
-                                    (queue.name()) span.sr { ": look at the dead letters" }
+                                    (queue.name()) span.sr { " dead letters" }
                                 }
                             }
                             td.number { (figures.letters(queue)) }

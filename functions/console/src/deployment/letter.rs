@@ -56,7 +56,7 @@ pub(super) fn row(own: &Workspace, nth: usize, letter: &Letter) -> Markup {
                 (facts(letter, is_own))
                 details {
                     summary {
-                        "Text of the message" span.sr { " of letter " (nth) } ", " (letter.extent())
+                        "Text of the message, " (letter.extent()) span.sr { " of letter " (nth) }
                     }
                     (code_block(&format!("Text of letter {nth}"), &indented(&letter.body)))
                 }

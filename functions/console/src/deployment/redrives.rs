@@ -144,7 +144,7 @@ pub(super) fn form(visitor: &Visitor, queue: LetterQueue, entered: &Entered) -> 
                     "From 1 to 500. Left empty, SQS chooses a rate by how many there are.",
                 ).number(1, 500))
                 button.primary type="submit" {
-                    "Send all back" span.sr { ": the dead letters of " (queue.name()) }
+                    "Send all back" span.sr { " from the dead letters of " (queue.name()) }
                 }
             }))
         }
