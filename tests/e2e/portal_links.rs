@@ -77,7 +77,7 @@ async fn a_link_is_made_with_each_field_and_listed() {
     let simple = made(&posthaste.api, json!({ "scopes": ["events:read"] })).await;
     assert_eq!(seconds_between(&simple["createdAt"], &simple["expiresAt"]), 900);
     assert_eq!((&simple["sessionSeconds"], &simple["theme"]), (&json!(43_200), &Value::Null));
-    let mut expected = vec![link, simple];
+    let mut expected = vec![simple, link];
     for link in &mut expected {
         link.as_object_mut().unwrap().remove("url");
     }

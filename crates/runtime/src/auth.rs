@@ -33,7 +33,7 @@ pub struct Caller {
 /// A caller whom a function knows already: an extension of a request that it makes to routes of its
 /// own. No request from outside has extensions.
 #[derive(Debug, Clone)]
-pub struct Known(pub Caller);
+pub struct KnownCaller(pub Caller);
 
 impl Caller {
     /// Refuses the call if the key lacks the scope.
@@ -106,7 +106,8 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        if let Some(Known(caller)) = parts.extensions.remove() {
+        if let Some(KnownCaller(caller)) = parts.extensions.remove() {
+            Span::current().record("workspace", display(&caller.workspace));
             Door::from_ref(state).count(&caller.workspace).await?;
             return Ok(caller);
         }

@@ -1,8 +1,8 @@
 //! The encryption key, from Secrets Manager: read when it is first needed, and then kept as long as
 //! the process lives.
 //!
-//! Only who holds a [`Keys`] can open what is sealed. `register` seals and opens, `deliver` and
-//! `drain` open; no other function may read the key.
+//! Only who holds a [`Keys`] can open what is sealed. `register` and `console` seal and open,
+//! `deliver` and `drain` open; no other function may read the key.
 //!
 //! Two versions of the secret count: `AWSCURRENT`, which seals, and `AWSPREVIOUS`. As long as every
 //! text is sealed with the current one, only that is read. A text of another key lets both be read

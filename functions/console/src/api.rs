@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
 };
 use lambda_http::lambda_runtime::Context;
-use posthaste_runtime::auth::{Caller, Known};
+use posthaste_runtime::auth::{Caller, KnownCaller};
 use serde::{Deserialize, de::DeserializeOwned};
 use tower::ServiceExt;
 
@@ -41,7 +41,7 @@ pub(crate) struct Refusal {
 
 /// Whom calls of the API are made for.
 #[derive(Debug)]
-pub(crate) struct From {
+pub(crate) struct OnBehalfOf {
     pub(crate) caller: Caller,
     pub(crate) context: Context,
     /// The headers of the page's own request that calls need too.
@@ -96,7 +96,7 @@ impl Api {
     /// be understood, which is a bug; the inner one where the API refuses.
     pub(crate) async fn call<T: DeserializeOwned>(
         &self,
-        from: &From,
+        from: &OnBehalfOf,
         call: Call<'_>,
     ) -> Result<Result<T, Refusal>, Trouble> {
         let body = call.body.map_or_else(Body::empty, Body::from);
@@ -107,7 +107,7 @@ impl Api {
             .body(body)
             .map_err(Trouble::bug)?;
         request.headers_mut().extend(from.headers.clone());
-        request.extensions_mut().insert(Known(from.caller.clone()));
+        request.extensions_mut().insert(KnownCaller(from.caller.clone()));
         request.extensions_mut().insert(from.context.clone());
         let Ok(answer) = self.routes.clone().oneshot(request).await;
         let status = answer.status();

@@ -1,7 +1,10 @@
 //! The cookies of the console: the session, and a note from one page to the next. Both are sealed
 //! with the deployment's key, so a browser can neither read nor change them.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
 use posthaste_domain::webhook::secret::Sealed;
 use posthaste_runtime::keys::Keys;
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,15 +32,14 @@ pub(crate) struct Kept {
 }
 
 impl Cookie {
-    /// The name: browsers take one with `__Secure-` only from https
-    /// (<https://www.rfc-editor.org/rfc/rfc6265#section-4.1.2>, and its revision's section 4.1.3).
-    fn name(self, is_secure: bool) -> &'static str {
-        match (self, is_secure) {
-            (Self::Session, true) => "__Secure-posthaste-session",
-            (Self::Session, false) => "posthaste-session",
-            (Self::Note, true) => "__Secure-posthaste-note",
-            (Self::Note, false) => "posthaste-note",
-        }
+    /// The name. Browsers take one with `__Host-` only from https, from the host itself and for all
+    /// of its paths, so no neighbouring host can plant one
+    /// (<https://www.rfc-editor.org/rfc/rfc6265>, and its revision's section 4.1.3). What a frame
+    /// keeps has another name than what a page keeps, or both could be there at once.
+    fn name(self, is_secure: bool, is_framed: bool) -> String {
+        let host = if is_secure { "__Host-" } else { "" };
+        let framed = if is_framed { "-framed" } else { "" };
+        format!("{host}posthaste-{}{framed}", self.purpose())
     }
 
     /// The purpose for which the cookie is sealed.
@@ -55,39 +57,53 @@ impl Cookie {
         keys: &Keys,
     ) -> Result<Option<T>, Trouble> {
         let is_secure = !is_loopback(headers);
-        let Some(sealed) = value(headers, self.name(is_secure)) else { return Ok(None) };
-        let opened = keys.open_cookie(self.purpose(), &Sealed(sealed.to_owned())).await?;
-        Ok(opened.and_then(|text| serde_json::from_str(&text).ok()))
+        for is_framed in [true, false] {
+            let name = self.name(is_secure, is_framed);
+            let Some(sealed) = value(headers, &name) else { continue };
+            let opened = keys.open_cookie(self.purpose(), &Sealed(sealed.to_owned())).await?;
+            if let Some(read) = opened.and_then(|text| serde_json::from_str(&text).ok()) {
+                return Ok(Some(read));
+            }
+        }
+        Ok(None)
     }
 
-    /// The header that makes the browser keep this value.
+    /// The headers that make the browser keep this value, and nothing else of this kind.
     pub(crate) async fn set(
         self,
         value: &impl Serialize,
         kept: Kept,
         keys: &Keys,
-    ) -> Result<HeaderValue, Trouble> {
+    ) -> Result<[HeaderValue; 2], Trouble> {
         let text = serde_json::to_string(value).map_err(Trouble::bug)?;
         let Sealed(sealed) = keys.seal_cookie(self.purpose(), &text).await?;
-        self.header(&sealed, kept)
+        let other = Kept { is_framed: !kept.is_framed, seconds: 0, ..kept };
+        Ok([self.header("", other)?, self.header(&sealed, kept)?])
     }
 
-    /// The header that makes the browser forget it.
-    pub(crate) fn forget(self, kept: Kept) -> Result<HeaderValue, Trouble> {
-        self.header("", Kept { seconds: 0, ..kept })
+    /// The headers that make the browser forget it.
+    pub(crate) fn forget(self, kept: Kept) -> Result<[HeaderValue; 2], Trouble> {
+        let of = |is_framed| self.header("", Kept { is_framed, seconds: 0, ..kept });
+        Ok([of(true)?, of(false)?])
     }
 
     fn header(self, value: &str, kept: Kept) -> Result<HeaderValue, Trouble> {
         let Kept { is_secure, is_framed, seconds } = kept;
-        let name = self.name(is_secure);
+        let name = self.name(is_secure, is_framed);
         let site = if is_framed { "None; Partitioned" } else { "Lax" };
         // A browser takes a cookie for a frame of another site only with Secure. It counts a
         // loopback address as safe enough for that.
         let secure = if is_secure || is_framed { "; Secure" } else { "" };
-        let text = format!(
-            "{name}={value}; Path=/console; Max-Age={seconds}; HttpOnly; SameSite={site}{secure}"
-        );
+        let text =
+            format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={site}{secure}");
         HeaderValue::try_from(text).map_err(Trouble::bug)
+    }
+}
+
+/// Adds headers that set cookies to a response.
+pub(crate) fn add(response: &mut Response, cookies: [HeaderValue; 2]) {
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
 }
 
@@ -152,15 +168,15 @@ mod tests {
         };
         assert_eq!(
             text(true, false),
-            "__Secure-posthaste-session=sealed; Path=/console; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
+            "__Host-posthaste-session=sealed; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
         );
         assert_eq!(
             text(false, false),
-            "posthaste-session=sealed; Path=/console; Max-Age=60; HttpOnly; SameSite=Lax"
+            "posthaste-session=sealed; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"
         );
         assert_eq!(
             text(true, true),
-            "__Secure-posthaste-session=sealed; Path=/console; Max-Age=60; HttpOnly; \
+            "__Host-posthaste-session-framed=sealed; Path=/; Max-Age=60; HttpOnly; \
              SameSite=None; Partitioned; Secure"
         );
     }

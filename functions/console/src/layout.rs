@@ -11,7 +11,9 @@ use posthaste_domain::access::{
 };
 
 use crate::{
-    accent, assets, form, portal,
+    accent, assets, form,
+    parts::visible,
+    portal,
     trouble::Trouble,
     visitor::{Note, Visitor},
 };
@@ -70,11 +72,17 @@ impl Section {
             Self::Events => visitor.may(Scope::EventsRead) || visitor.may(Scope::EventsPublish),
             Self::EventTypes => visitor.may(Scope::EventsRead),
             Self::Simulations => visitor.may(Scope::EventsPublish) && visitor.is_in_test_mode(),
-            Self::Settings => visitor.may(Scope::WebhooksManage) || visitor.may(Scope::KeysManage),
-            Self::Deployment => visitor.may(Scope::WorkspacesManage),
+            Self::Settings => {
+                !visitor.is_restricted()
+                    && (visitor.may(Scope::WebhooksManage) || visitor.may(Scope::KeysManage))
+            }
+            Self::Deployment => visitor.may(Scope::WorkspacesManage) && visitor.portal.is_none(),
         }
     }
 }
+
+/// The name of the product, where no theme gives it another one.
+const NAME: &str = "Posthaste";
 
 /// The first page that the visitor can do anything on.
 pub(crate) fn first_page(visitor: &Visitor) -> &'static str {
@@ -126,7 +134,9 @@ pub(crate) fn page(visitor: &Visitor, section: Section, title: &str, content: Ma
     };
     let theme = visitor.portal.as_ref().and_then(|link| link.theme.as_ref());
     let accent = theme.and_then(|theme| theme.accent_color.as_ref()).map(AccentColor::as_str);
-    document(&Head { title: &format!("{title} · {mode}"), mode, accent }, body)
+    let name = theme.and_then(|theme| theme.name.as_deref()).map(visible);
+    let name = name.as_deref().unwrap_or(NAME);
+    document(&Head { title: &format!("{} · {mode}", visible(title)), mode, name, accent }, body)
 }
 
 /// The name of the product: that of the portal link's theme, or ours.
@@ -139,10 +149,10 @@ fn brand(visitor: &Visitor) -> Markup {
             @match (logo, name) {
                 (Some(logo), name) => {
                     img src=(logo.as_str()) alt="" referrerpolicy="no-referrer";
-                    span { (name.unwrap_or("Webhooks")) }
+                    span { (name.map_or_else(|| "Webhooks".to_owned(), visible)) }
                 }
-                (None, Some(name)) => span { (name) },
-                (None, None) => { (icon()) span { "Posthaste" } },
+                (None, Some(name)) => span { (visible(name)) },
+                (None, None) => { (icon()) span { (NAME) } },
             }
         }
     }
@@ -160,10 +170,10 @@ fn way_back(link: &PortalLink) -> Markup {
 /// A page of nobody in particular: signing in, and what went wrong.
 pub(crate) fn alone(title: &str, content: Markup) -> Response {
     let body = html! {
-        header.top { a.brand href="/console" { (icon()) span { "Posthaste" } } }
+        header.top { a.brand href="/console" { (icon()) span { (NAME) } } }
         main id="content" { (content) }
     };
-    document(&Head { title, mode: "live", accent: None }, body)
+    document(&Head { title, mode: "live", name: NAME, accent: None }, body)
 }
 
 /// Leads the browser to another page of the console with a GET.
@@ -191,17 +201,19 @@ pub(crate) fn token(visitor: &Visitor) -> Markup {
 struct Head<'a> {
     title: &'a str,
     mode: &'a str,
+    /// The name of the product.
+    name: &'a str,
     /// The colour of a theme.
     accent: Option<&'a str>,
 }
 
-fn document(Head { title, mode, accent }: &Head<'_>, body: Markup) -> Response {
+fn document(Head { title, mode, name, accent }: &Head<'_>, body: Markup) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                title { (title) " · Posthaste" }
+                title { (title) " · " (name) }
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href=(assets::address("icon.svg")) type="image/svg+xml";

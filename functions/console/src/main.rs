@@ -104,7 +104,7 @@ fn pages(console: Console) -> Router {
         .route("/console/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/mode", post(sign_in::switch))
-        .route("/console/enter", get(portal::enter))
+        .route("/console/enter", get(portal::enter).post(portal::agree))
         .route("/console/assets/{edition}/{name}", get(assets::show))
         .merge(webhooks::routes())
         .merge(deliveries::routes())

@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use lambda_http::{RequestExt, request::RequestContext};
@@ -18,7 +18,7 @@ use posthaste_store::Bucket;
 
 use crate::{
     Console,
-    cookie::{Cookie, Kept, is_loopback},
+    cookie::{self, Cookie, Kept, is_loopback},
     form::{Fields, Posted, comes_from_here},
     layout::{self, first_page},
     trouble::Trouble,
@@ -27,8 +27,8 @@ use crate::{
 
 /// The page on which somebody signs in. It leads to the page that they wanted.
 pub(crate) async fn page(request: Request) -> Response {
-    let query = request.uri().query().unwrap_or_default();
-    layout::alone("Sign in", content(Fields::parse(query.as_bytes()).text("next"), None))
+    let query = Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
+    layout::alone("Sign in", content(&query, None))
 }
 
 /// Exchanges an API key for a session.
@@ -43,7 +43,7 @@ pub(crate) async fn sign_in(
         axum::body::to_bytes(request.into_body(), 16 * 1024).await.unwrap_or_else(|_| Bytes::new());
     let fields = Fields::parse(&body);
     let again = |status, complaint: &str| {
-        let content = content(fields.text("next"), Some(complaint));
+        let content = content(&fields, Some(complaint));
         Ok((status, layout::alone("Sign in", content)).into_response())
     };
     if let Err(over) = console.sign_ins.admit(&bucket, 1).await {
@@ -67,17 +67,17 @@ pub(crate) async fn sign_in(
     let session = Session::of_key(&key.hash(), &info, before, form_token()?, clock::now());
     let is_secure = !is_loopback(&headers);
     let kept = Kept { is_secure, is_framed: false, seconds: LASTS.as_secs() };
-    let cookie = Cookie::Session.set(&session, kept, &console.keys).await?;
+    let cookies = Cookie::Session.set(&session, kept, &console.keys).await?;
     tracing::info!(key.id = %info.id, workspace = %info.reach(), "somebody signed in to the console");
     let mut response = layout::redirect(own_page(fields.text("next")))?;
-    response.headers_mut().append(header::SET_COOKIE, cookie);
+    cookie::add(&mut response, cookies);
     Ok(response)
 }
 
 /// Ends the session of this browser.
 pub(crate) async fn sign_out(Posted { visitor, .. }: Posted) -> Result<Response, Trouble> {
     let mut response = layout::redirect("/console/sign-in")?;
-    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.forget(visitor.kept)?);
+    cookie::add(&mut response, Cookie::Session.forget(visitor.kept)?);
     Ok(response)
 }
 
@@ -88,7 +88,7 @@ pub(crate) async fn switch(Posted { visitor, .. }: Posted) -> Result<Response, T
         return layout::redirect(&format!("/console/sign-in?mode={other}"));
     };
     let mut response = layout::redirect("/console")?;
-    response.headers_mut().append(header::SET_COOKIE, visitor.keep(&session).await?);
+    cookie::add(&mut response, visitor.keep(&session).await?);
     Ok(response)
 }
 
@@ -134,11 +134,20 @@ fn address(request: &Request) -> std::net::IpAddr {
     of_gateway.and_then(|address| address.parse().ok()).unwrap_or(unknown)
 }
 
-fn content(next: &str, complaint: Option<&str>) -> Markup {
+fn content(fields: &Fields, complaint: Option<&str>) -> Markup {
+    let next = fields.text("next");
     html! {
         section.card.narrow {
             h1 { "Sign in" }
-            p { "Sign in with an API key of your workspace. What you can do here is what the key may do." }
+            p {
+                "Sign in with an API key of your workspace. What you can do here is what the key \
+                 may do."
+            }
+            @match fields.text("mode") {
+                "test" => p { "For test mode, take a key that begins with " code { "spk_test_" } "." },
+                "live" => p { "For live mode, take a key that begins with " code { "spk_live_" } "." },
+                _ => {}
+            }
             form method="post" action="/console/sign-in" {
                 @if !next.is_empty() { input type="hidden" name="next" value=(next); }
                 div.field {

@@ -28,7 +28,10 @@ pub(crate) enum Trouble {
     /// The portal link does not lead to this page.
     Outside,
     /// The portal link's session is over, or somebody has taken the link back.
-    LinkEnded,
+    LinkEnded {
+        /// The page may stand in a frame.
+        is_framed: bool,
+    },
     /// Our fault. The cause is in the log.
     Internal,
 }
@@ -61,7 +64,7 @@ impl Trouble {
                 "Not found",
                 "The link that you have opened does not lead to this page.".to_owned(),
             ),
-            Self::LinkEnded => (
+            Self::LinkEnded { .. } => (
                 StatusCode::GONE,
                 "The session is over",
                 "Go back to where you came from, and open the page from there again.".to_owned(),
@@ -118,8 +121,12 @@ impl IntoResponse for Trouble {
                 @if let Some(id) = request_id.filter(|_| status.is_server_error()) {
                     p.quiet { "The log has it under the request id " code { (id) } "." }
                 }
-                @if !matches!(self, Self::LinkEnded) {
-                    p { a href="/console" { "Go to the first page" } }
+                @match self {
+                    Self::LinkEnded { is_framed: true } => {}
+                    Self::LinkEnded { .. } => {
+                        p { a href="/console/sign-in" { "Sign in with an API key" } }
+                    }
+                    _ => p { a href="/console" { "Go to the first page" } },
                 }
             }
         };

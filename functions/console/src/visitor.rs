@@ -1,6 +1,6 @@
 //! A visitor: who looks at a page, and what they may see of the API.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use crate::{
     Console,
-    api::{Api, Call, From, Refusal},
-    cookie::{Cookie, Kept, is_loopback},
+    api::{Api, Call, OnBehalfOf, Refusal},
+    cookie::{self, Cookie, Kept, is_loopback},
     layout::{self, Section},
     portal::allowances,
     reach::{Reach, cut, reach},
@@ -34,12 +34,30 @@ use crate::{
 const NOTE_LASTS: Duration = Duration::from_secs(60);
 
 /// What the next page says first.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Note {
     /// A sentence for people.
     pub(crate) text: String,
     /// A secret that is shown this once.
     pub(crate) secret: Option<String>,
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Note").field("text", &self.text).finish_non_exhaustive()
+    }
+}
+
+/// A browser drops a cookie of more than 4,096 bytes, and the note's secret with it.
+const MOST_NOTE_BYTES: usize = 1_500;
+
+/// The text, as far as it fits into a cookie.
+fn bounded(mut text: String) -> String {
+    if text.len() > MOST_NOTE_BYTES {
+        text.truncate(text.floor_char_boundary(MOST_NOTE_BYTES));
+        text.push('…');
+    }
+    text
 }
 
 /// Somebody who is signed in.
@@ -57,7 +75,7 @@ pub(crate) struct Visitor {
     pub(crate) origin: String,
     /// How the browser keeps cookies of this session.
     pub(crate) kept: Kept,
-    from: From,
+    from: OnBehalfOf,
     api: Api,
     keys: Keys,
 }
@@ -71,6 +89,11 @@ impl Visitor {
     /// Says whether the visitor works in test mode.
     pub(crate) fn is_in_test_mode(&self) -> bool {
         self.session.mode == Environment::Test
+    }
+
+    /// Says whether the visitor has opened a portal link for some webhooks, and sees no others.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.portal.as_ref().is_some_and(|link| link.webhook_ids.is_some())
     }
 
     /// Reads from the API. What it refuses keeps the page from being made.
@@ -121,9 +144,9 @@ impl Visitor {
     pub(crate) fn show(&self, section: Section, title: &str, content: Markup) -> Response {
         let mut response = layout::page(self, section, title, content).into_response();
         if self.note.is_some()
-            && let Ok(cookie) = Cookie::Note.forget(self.kept)
+            && let Ok(cookies) = Cookie::Note.forget(self.kept)
         {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
+            cookie::add(&mut response, cookies);
         }
         response
     }
@@ -136,14 +159,15 @@ impl Visitor {
     /// Leads to another page, which shows this note first.
     pub(crate) async fn go_with(&self, to: &str, note: Note) -> Result<Response, Trouble> {
         let kept = Kept { seconds: NOTE_LASTS.as_secs(), ..self.kept };
-        let cookie = Cookie::Note.set(&note, kept, &self.keys).await?;
+        let note = Note { text: bounded(note.text), ..note };
+        let cookies = Cookie::Note.set(&note, kept, &self.keys).await?;
         let mut response = layout::redirect(to)?;
-        response.headers_mut().append(header::SET_COOKIE, cookie);
+        cookie::add(&mut response, cookies);
         Ok(response)
     }
 
-    /// The header that makes the browser keep another session.
-    pub(crate) async fn keep(&self, session: &Session) -> Result<HeaderValue, Trouble> {
+    /// The headers that make the browser keep another session.
+    pub(crate) async fn keep(&self, session: &Session) -> Result<[HeaderValue; 2], Trouble> {
         let left = Duration::try_from(session.until.duration_since(clock::now()));
         let kept = Kept { seconds: left.unwrap_or_default().as_secs(), ..self.kept };
         Cookie::Session.set(session, kept, &self.keys).await
@@ -162,23 +186,22 @@ where
         let page = page(parts);
         let signed_out = || Trouble::SignedOut { page: page.clone() };
         let session: Option<Session> = Cookie::Session.read(&parts.headers, &console.keys).await?;
-        let session = session.filter(|session| session.is_open(clock::now()));
         let session = session.ok_or_else(signed_out)?;
         let (caller, key, portal) = match &session.pass {
+            Pass::Key(_) if !session.is_open(clock::now()) => return Err(signed_out()),
             Pass::Key(hash) => of_key(&console, &session, hash).await?.ok_or_else(signed_out)?,
             Pass::Link { workspace, id } => {
-                of_link(&console, workspace, id).await?.ok_or(Trouble::LinkEnded)?
+                let allowed = parts.extensions.get::<Allowed>().cloned().unwrap_or_default();
+                of_link(&console, &allowed, workspace, id).await?
             }
         };
-        if let (Some(link), Some(allowed)) = (&portal, parts.extensions.get::<Allowed>()) {
-            allowed.set(allowances(link));
-        }
         let is_framed = portal.as_ref().is_some_and(|link| !link.frame_origins.is_empty());
         let kept = Kept { is_secure: !is_loopback(&parts.headers), is_framed, seconds: 0 };
         let note = Cookie::Note.read(&parts.headers, &console.keys).await?;
         let context = parts.lambda_context_ref().cloned().unwrap_or_default();
         let origin = origin(&parts.headers);
-        let from = From { caller: caller.clone(), context, headers: forwarded(&parts.headers) };
+        let from =
+            OnBehalfOf { caller: caller.clone(), context, headers: forwarded(&parts.headers) };
         let Console { api, keys, .. } = console;
         Ok(Self { session, key, portal, caller, note, origin, kept, from, api, keys })
     }
@@ -196,15 +219,23 @@ async fn of_key(console: &Console, session: &Session, hash: &str) -> Result<Stan
     }))
 }
 
-async fn of_link(console: &Console, workspace: &Workspace, id: &str) -> Result<Standing, Trouble> {
-    let Ok(id) = id.parse() else { return Ok(None) };
-    let Some(link) = console.registry.portal_links.get(workspace, id).await? else {
-        return Ok(None);
-    };
+async fn of_link(
+    console: &Console,
+    allowed: &Allowed,
+    workspace: &Workspace,
+    id: &str,
+) -> Result<(Caller, KeyInfo, Option<PortalLink>), Trouble> {
+    let over = Trouble::LinkEnded { is_framed: false };
+    let Ok(id) = id.parse() else { return Err(over) };
+    let link = console.registry.portal_links.get(workspace, id).await?;
+    let Some(link) = link else { return Err(over) };
+    // Also what says that the session is over has to be seen in a frame.
+    allowed.set(allowances(&link));
+    let over = Trouble::LinkEnded { is_framed: !link.frame_origins.is_empty() };
     let known = console.door.look_up(link.key_hash.clone()).await;
-    let Some(key) = known.map_err(|_| Trouble::Internal)? else { return Ok(None) };
+    let Some(key) = known.map_err(|_| Trouble::Internal)? else { return Err(over) };
     if link.session_ends_at().is_none_or(|end| end <= clock::now()) {
-        return Ok(None);
+        return Err(over);
     }
     let caller = Caller {
         workspace: link.workspace.clone(),
@@ -212,7 +243,7 @@ async fn of_link(console: &Console, workspace: &Workspace, id: &str) -> Result<S
         key: key.id,
         key_hash: link.key_hash.clone(),
     };
-    Ok(Some((caller, key, Some(link))))
+    Ok((caller, key, Some(link)))
 }
 
 /// The headers of a request that calls of the API need, which make addresses of their own.
@@ -234,4 +265,22 @@ fn origin(headers: &HeaderMap) -> String {
 fn page(parts: &Parts) -> String {
     let path = parts.uri.path_and_query().map_or("/console", |path| path.as_str());
     if parts.method == Method::GET { path } else { "/console" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_never_too_long_for_its_cookie() {
+        let long = bounded("ü".repeat(4_000));
+        assert!(long.len() <= MOST_NOTE_BYTES + 3 && long.ends_with('…'), "{}", long.len());
+        assert_eq!(bounded("It is saved.".to_owned()), "It is saved.");
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let note = Note { text: "new".to_owned(), secret: Some("whsec_x".to_owned()) };
+        assert_eq!(format!("{note:?}"), "Note { text: \"new\", .. }");
+    }
 }

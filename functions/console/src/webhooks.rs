@@ -10,6 +10,8 @@ mod settings;
 
 use axum::{
     Router,
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -20,6 +22,7 @@ use serde_json::{Map, Value};
 use crate::{
     Console,
     parts::{self, Tone},
+    trouble::Trouble,
 };
 
 pub(crate) fn routes() -> Router<Console> {
@@ -55,6 +58,20 @@ impl Tab {
         (Self::Test, "Send test", "/test"),
         (Self::Replay, "Replay", "/replay"),
     ];
+}
+
+/// The id of a webhook in the path of a page. There is no page for what is no id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InPath(pub(crate) u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Trouble> {
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        let id = id.ok().and_then(|Path(id)| id.parse().ok());
+        id.map(Self).ok_or(Trouble::NotFound)
+    }
 }
 
 /// The frame of the pages about one webhook.

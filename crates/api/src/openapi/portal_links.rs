@@ -148,7 +148,7 @@ caller's key lacks is refused with 403. Pages of other origins than `frameOrigin
 session in a frame. The address is of the host that the call was made to.";
 
 const LISTING: &str = "\
-The portal links of the workspace in the order in which they were made, those that were opened or \
+The portal links of the workspace, the newest first, those that were opened or \
 have expired too. A link is listed until 7 days after the last session that it can have opened. \
 The addresses are not answered, because their tokens are not stored.";
 

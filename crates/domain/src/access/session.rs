@@ -4,7 +4,7 @@
 //! id. What it may do is read anew for each page from what it names. So it ends when the key is
 //! revoked or the link removed, and it never reaches more than they do.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub enum Pass {
 }
 
 /// A person's session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// The mode that the person works in.
@@ -46,6 +46,12 @@ pub struct Session {
     pub form_token: String,
     /// The end of the session.
     pub until: Timestamp,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("mode", &self.mode).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -86,9 +92,12 @@ impl Session {
     }
 
     /// The same session in the other mode. It is none if the person has to show a key of that mode
-    /// first.
+    /// first, and for a portal link, which is for one mode.
     #[must_use]
     pub fn switched(self, key: &KeyInfo) -> Option<Self> {
+        if matches!(self.pass, Pass::Link { .. }) {
+            return None;
+        }
         let mode = opposite(self.mode);
         if let Some(other) = self.other {
             return Some(Self { mode, pass: other, other: Some(self.pass), ..self });
@@ -195,6 +204,21 @@ mod tests {
         assert_eq!((both.mode, &both.pass), (Environment::Test, &Pass::Key("test".to_owned())));
         let back = both.switched(&test).unwrap();
         assert_eq!((back.mode, &back.pass), (Environment::Live, &Pass::Key("live".to_owned())));
+    }
+
+    #[test]
+    fn the_session_of_a_link_stays_in_the_mode_of_the_link() {
+        let live = key(Environment::Live, &[Scope::KeysManage]);
+        let (id, token) = ("link".to_owned(), "token".to_owned());
+        let session = Session::of_link(live.reach(), id, token, Timestamp::UNIX_EPOCH + LASTS);
+        assert_eq!(session.mode, Environment::Live);
+        assert_eq!(session.switched(&live), None);
+    }
+
+    #[test]
+    fn the_form_token_is_not_printed() {
+        let session = signed_in("a", &key(Environment::Live, &[]));
+        assert_eq!(format!("{session:?}"), "Session { mode: Live, .. }");
     }
 
     #[test]

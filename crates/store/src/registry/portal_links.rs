@@ -50,7 +50,7 @@ impl PortalLinks {
         self.table.transact_whole(&[Write::Put(by_hash, vec![]), Write::Put(listed, vec![])]).await
     }
 
-    /// A page of a workspace's links, by the time they were made, read strongly consistently.
+    /// A page of a workspace's links, the newest first, read strongly consistently.
     pub async fn page(
         &self,
         workspace: &Workspace,
@@ -60,7 +60,8 @@ impl PortalLinks {
         let limit = usize::from(limit);
         let after = after.map(|id| list_key(workspace, id).0);
         // One more than is asked for tells whether there is another page.
-        let query = self.table.query(&partition(workspace), Range::All).limit(limit as i32 + 1);
+        let query = self.table.query(&partition(workspace), Range::All);
+        let query = query.scan_index_forward(false).limit(limit as i32 + 1);
         let answer = Answer::to(query.set_exclusive_start_key(after)).await?;
         let is_last = answer.next.is_none() && answer.items.len() <= limit;
         let items = answer.items.iter().take(limit).map(read).collect::<Result<Vec<_>, _>>()?;

@@ -109,7 +109,7 @@ async fn links_come_in_pages_and_say_whether_they_were_opened() {
             break;
         }
     }
-    assert_eq!(pages, [vec![None, None], vec![None, Some(at(5))], vec![None]]);
+    assert_eq!(pages, [vec![None, Some(at(5))], vec![None, None], vec![None]], "the newest first");
 }
 
 #[tokio::test]

@@ -1,10 +1,6 @@
 //! The API keys of the workspace: the list, the form that makes one, and revoking.
 
-use axum::{
-    extract::Path,
-    http::{Method, header},
-    response::Response,
-};
+use axum::{extract::Path, http::Method, response::Response};
 use maud::{Markup, html};
 use posthaste_domain::{Timestamp, access::api_key::Scope, id::KeyId};
 use serde::{Deserialize, de::IgnoredAny};
@@ -13,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Forms, PATH, page};
 use crate::{
     control::Entered,
-    cookie::Cookie,
+    cookie::{self, Cookie},
     form::{Fields, Posted},
     layout::{self, post_form},
     parts::{List, Tone, badge, pager, time, visible, with_query},
@@ -184,7 +180,7 @@ pub(super) async fn revoke(
         return visitor.go(PATH, "The key was revoked.").await;
     }
     let mut response = layout::redirect("/console/sign-in")?;
-    response.headers_mut().append(header::SET_COOKIE, Cookie::Session.forget(visitor.kept)?);
+    cookie::add(&mut response, Cookie::Session.forget(visitor.kept)?);
     Ok(response)
 }
 

@@ -74,8 +74,7 @@ async fn page(visitor: &Visitor, entered: &Entered) -> Result<Response, Trouble>
 fn rows(simulations: &[Simulation]) -> Markup {
     let is_live = simulations.iter().any(Simulation::is_under_way);
     html! {
-        ul.rows id="simulations" aria-labelledby="played" data-live=[is_live.then_some("3")]
-            aria-live=[is_live.then_some("polite")] {
+        ul.rows id="simulations" aria-labelledby="played" data-live=[is_live.then_some("3")] {
             @for simulation in simulations {
                 li.row id={ "simulation-" (simulation.id) } {
                     div.main {
@@ -103,9 +102,11 @@ fn in_live_mode(visitor: &Visitor) -> Markup {
                 "You are in live mode. Simulations publish invented events, so they are for test "
                 "mode alone."
             }
-            (post_form(visitor, "/console/mode", html! {
-                button.primary type="submit" { "Switch to test mode" }
-            }))
+            @if visitor.portal.is_none() {
+                (post_form(visitor, "/console/mode", html! {
+                    button.primary type="submit" { "Switch to test mode" }
+                }))
+            }
         }
     }
 }

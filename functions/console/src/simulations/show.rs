@@ -60,9 +60,8 @@ fn progress(simulation: &Simulation) -> Markup {
     let Simulation { total, sent, played, .. } = simulation;
     let is_live = simulation.is_under_way();
     html! {
-        section.card id="progress" aria-label="Progress" data-live=[is_live.then_some("3")]
-            aria-live=[is_live.then_some("polite")] {
-            p id="progress-state" { (simulation.badge()) " " (sentence(simulation)) }
+        section.card id="progress" aria-label="Progress" data-live=[is_live.then_some("3")] {
+            p id="progress-state" data-said { (simulation.badge()) " " (sentence(simulation)) }
             div id="progress-bar" {
                 progress aria-label="Events that were played" max=(total) value=(played) {
                     (played) " of " (total)

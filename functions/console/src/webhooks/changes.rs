@@ -1,20 +1,21 @@
 //! What is done to a webhook with a button: pausing, resuming, changing its secret, removing it.
 
-use axum::{extract::Path, http::Method, response::Response};
+use axum::{http::Method, response::Response};
 use serde_json::{Value, json};
 
+use super::InPath;
 use crate::{
     form::Posted,
     trouble::Trouble,
     visitor::{Note, Visitor},
 };
 
-pub(crate) async fn pause(Path(id): Path<u64>, posted: Posted) -> Result<Response, Trouble> {
+pub(crate) async fn pause(InPath(id): InPath, posted: Posted) -> Result<Response, Trouble> {
     let text = "The webhook is paused. What would go to it is recorded as skipped.";
     enable(&posted.visitor, id, false, text).await
 }
 
-pub(crate) async fn resume(Path(id): Path<u64>, posted: Posted) -> Result<Response, Trouble> {
+pub(crate) async fn resume(InPath(id): InPath, posted: Posted) -> Result<Response, Trouble> {
     enable(&posted.visitor, id, true, "The webhook gets events again.").await
 }
 
@@ -32,12 +33,12 @@ async fn enable(
 }
 
 pub(crate) async fn rotate(
-    Path(id): Path<u64>,
+    InPath(id): InPath,
     Posted { visitor, fields }: Posted,
 ) -> Result<Response, Trouble> {
     let hours = fields.text("hours");
-    let seconds = hours.parse::<i64>().map_or_else(|_| json!(hours), |hours| json!(hours * 3600));
-    let body = json!({ "overlapSeconds": seconds });
+    let seconds = hours.parse::<i64>().ok().and_then(|hours| hours.checked_mul(3600));
+    let body = json!({ "overlapSeconds": seconds.map_or_else(|| json!(hours), Value::from) });
     let path = format!("/webhooks/{id}/secret/rotate");
     let rotated = visitor.send::<Value>(Method::POST, &path, Some(&body)).await?;
     let rotated = rotated.map_err(Trouble::Refused)?;
@@ -48,7 +49,7 @@ pub(crate) async fn rotate(
     visitor.go_with(&format!("/console/webhooks/{id}"), note).await
 }
 
-pub(crate) async fn remove(Path(id): Path<u64>, posted: Posted) -> Result<Response, Trouble> {
+pub(crate) async fn remove(InPath(id): InPath, posted: Posted) -> Result<Response, Trouble> {
     let visitor = posted.visitor;
     let removed = visitor.send::<Value>(Method::DELETE, &format!("/webhooks/{id}"), None).await?;
     removed.map_err(Trouble::Refused)?;

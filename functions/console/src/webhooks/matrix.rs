@@ -5,7 +5,7 @@ mod grid;
 mod preview;
 
 use axum::{
-    extract::{Path, Query},
+    extract::RawQuery,
     http::Method,
     response::{IntoResponse, Response},
 };
@@ -15,14 +15,14 @@ use posthaste_domain::{
     event::event_type::EventPattern,
     webhook::filter::{DOCUMENTED_PROCESSES, Filters, Timing},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::grid::Grid;
-use super::{Tab, Webhook, frame};
+use super::{InPath, Tab, Webhook, frame, settings::warnings};
 use crate::{
     api::Refusal,
-    form::Posted,
+    form::{Fields, Posted},
     layout::{self, Section},
     parts::{List, complaint, with_query},
     trouble::Trouble,
@@ -32,17 +32,26 @@ use crate::{
 /// So many pages of event types are read, of a hundred each.
 const TYPE_PAGES: usize = 5;
 
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Asked {
+/// The field with the part of the settings that the form has shown.
+const SHOWN: &str = "shown";
+
+/// What the address of the page asks for.
+struct Asked {
     /// A process type that gets a column.
-    #[serde(default)]
     add: String,
-    /// It is there where every event type gets a row.
-    all: Option<String>,
+    /// True where every event type gets a row.
+    all: bool,
+}
+
+impl Asked {
+    fn read(RawQuery(query): &RawQuery) -> Self {
+        let fields = Fields::parse(query.as_deref().unwrap_or_default().as_bytes());
+        Self { add: fields.text("add").to_owned(), all: fields.has("all") }
+    }
 }
 
 /// What a matrix is about: the part of a webhook's settings that decides about events.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Decided {
     events: Vec<EventPattern>,
     #[serde(default)]
@@ -67,42 +76,45 @@ struct KnownType {
 
 pub(crate) async fn show(
     visitor: Visitor,
-    Path(id): Path<u64>,
-    Query(asked): Query<Asked>,
+    InPath(id): InPath,
+    query: RawQuery,
 ) -> Result<Response, Trouble> {
     let (webhook, decided) = read(&visitor, id).await?;
-    let grid = grid(&visitor, &webhook, &decided, &asked).await?;
-    let content = content(&visitor, &webhook, &grid, &decided, None, None);
+    let grid = grid(&visitor, &webhook, &decided, &Asked::read(&query)).await?;
+    let content = content(&visitor, &webhook, &grid, [&decided, &decided], None, None);
     Ok(visitor.show(Section::Webhooks, "Matrix", content))
 }
 
 /// Saves the matrix of a form, or shows what it would have done.
 pub(crate) async fn change(
-    Path(id): Path<u64>,
-    Query(asked): Query<Asked>,
+    InPath(id): InPath,
+    query: RawQuery,
     Posted { visitor, fields }: Posted,
 ) -> Result<Response, Trouble> {
     let (webhook, before) = read(&visitor, id).await?;
-    let filters = grid::written(&fields, &before.filters);
-    let timing = fields.text("timing").to_owned();
-    let after = Decided {
-        timing: serde_json::from_value(json!(timing)).unwrap_or(before.timing),
-        filters: filters.clone(),
-        ..before.clone()
-    };
+    let shown: Decided =
+        serde_json::from_str(fields.text(SHOWN)).unwrap_or_else(|_| before.clone());
+    let filters = grid::written(&fields, &shown.filters, &before.filters);
+    let timing = serde_json::from_value(json!(fields.text("timing"))).unwrap_or(shown.timing);
+    let timing = if timing == shown.timing { before.timing } else { timing };
+    let after = Decided { timing, filters, ..before.clone() };
     if fields.has("preview") {
         let seen = preview::read(&visitor, &before, &after).await?;
-        let grid = grid(&visitor, &webhook, &after, &asked).await?;
-        let content = content(&visitor, &webhook, &grid, &after, Some(&seen), None);
+        let grid = grid(&visitor, &webhook, &after, &Asked::read(&query)).await?;
+        let content = content(&visitor, &webhook, &grid, [&shown, &after], Some(&seen), None);
         return Ok(visitor.show(Section::Webhooks, "Matrix", content));
     }
-    let body = json!({ "filters": filters, "timing": timing });
+    let body = json!({ "filters": after.filters, "timing": after.timing });
     let path = format!("/webhooks/{id}");
     match visitor.send::<Value>(Method::PATCH, &path, Some(&body)).await? {
-        Ok(_) => visitor.go(&format!("{}/matrix", webhook.page()), "The matrix is saved.").await,
+        Ok(changed) => {
+            let text = format!("The matrix is saved. {}", warnings(&changed));
+            visitor.go(&format!("{}/matrix", webhook.page()), text.trim()).await
+        }
         Err(refusal) => {
-            let grid = grid(&visitor, &webhook, &after, &asked).await?;
-            let content = content(&visitor, &webhook, &grid, &after, None, Some(&refusal));
+            let grid = grid(&visitor, &webhook, &after, &Asked::read(&query)).await?;
+            let content =
+                content(&visitor, &webhook, &grid, [&shown, &after], None, Some(&refusal));
             let page = visitor.show(Section::Webhooks, "Matrix", content);
             Ok((refusal.status, page).into_response())
         }
@@ -124,11 +136,11 @@ async fn grid(
     let workspace: Workspace = visitor.get("/workspace").await?;
     let types = if visitor.may(Scope::EventsRead) { types(visitor).await? } else { Vec::new() };
     let mut processes = workspace.process_types;
-    processes.push(asked.add.trim().to_owned());
+    processes.push(asked.add.clone());
     if webhook.profile.starts_with("spektr") {
         processes.extend(DOCUMENTED_PROCESSES.map(str::to_owned));
     }
-    Ok(Grid::new(decided, &webhook.profile, &processes, types, asked.all.is_some()))
+    Ok(Grid::new(decided, &webhook.profile, &processes, types, asked.all))
 }
 
 async fn types(visitor: &Visitor) -> Result<Vec<KnownType>, Trouble> {
@@ -148,7 +160,7 @@ fn content(
     visitor: &Visitor,
     webhook: &Webhook,
     grid: &Grid,
-    decided: &Decided,
+    [shown, decided]: [&Decided; 2],
     seen: Option<&preview::Seen>,
     refusal: Option<&Refusal>,
 ) -> Markup {
@@ -163,6 +175,7 @@ fn content(
              event types that the webhook subscribes to."
         }
         (layout::post_form(visitor, &action, html! {
+            input type="hidden" name=(SHOWN) value=(serde_json::to_string(shown).unwrap_or_default());
             div.field {
                 label for="timing" { "Events that no cell is about" }
                 select id="timing" name="timing" {

@@ -1,12 +1,12 @@
 //! One webhook at a glance, and what can be done to it with a button.
 
-use axum::{extract::Path, response::Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use posthaste_domain::Timestamp;
 use posthaste_runtime::clock;
 use serde_json::Value;
 
-use super::{Tab, Webhook, frame, recent};
+use super::{InPath, Tab, Webhook, frame, recent};
 use crate::{
     layout::{Section, post_form},
     parts::{Tone, badge, time, time_or},
@@ -17,7 +17,7 @@ use crate::{
 /// So many of the newest deliveries are counted.
 const COUNTED: usize = 100;
 
-pub(crate) async fn show(visitor: Visitor, Path(id): Path<u64>) -> Result<Response, Trouble> {
+pub(crate) async fn show(visitor: Visitor, InPath(id): InPath) -> Result<Response, Trouble> {
     let webhook: Webhook = visitor.get(&format!("/webhooks/{id}")).await?;
     let recent = recent::read(&visitor, id, COUNTED).await;
     let content = html! {
@@ -25,7 +25,7 @@ pub(crate) async fn show(visitor: Visitor, Path(id): Path<u64>) -> Result<Respon
             section.card { h2 { "How it is doing" } (doing(&webhook, recent.as_ref())) }
             section.card { h2 { "What it gets" } (gets(&webhook)) }
             section.card { h2 { "Signing secret" } (secret(&visitor, &webhook, clock::now())) }
-            section.card { h2 { "Pause and remove" } (end(&visitor, &webhook)) }
+            section.card { h2 { (if visitor.is_restricted() { "Pause" } else { "Pause and remove" }) } (end(&visitor, &webhook)) }
         }
     };
     Ok(visitor.show(Section::Webhooks, &webhook.name(), frame(&webhook, Tab::Overview, content)))
@@ -141,12 +141,14 @@ fn end(visitor: &Visitor, webhook: &Webhook) -> Markup {
                 button.primary type="submit" { "Resume" }
             }))
         }
-        details {
-            summary { "Remove the webhook" }
-            p { "What waits for it is not sent any more. Nobody can bring it back." }
-            (post_form(visitor, &format!("{page}/remove"), html! {
-                button.danger type="submit" { "Remove webhook " (webhook.id) }
-            }))
+        @if !visitor.is_restricted() {
+            details {
+                summary { "Remove the webhook" }
+                p { "What waits for it is not sent any more. Nobody can bring it back." }
+                (post_form(visitor, &format!("{page}/remove"), html! {
+                    button.danger type="submit" { "Remove webhook " (webhook.id) }
+                }))
+            }
         }
     }
 }

@@ -6,7 +6,6 @@ mod fields;
 mod view;
 
 use axum::{
-    extract::Path,
     http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -17,7 +16,7 @@ use posthaste_domain::{
 use serde_json::{Value, json};
 
 use self::{body::Texts, view::Shown};
-use super::Webhook;
+use super::{InPath, Webhook};
 use crate::{
     api::Refusal,
     form::Posted,
@@ -36,7 +35,9 @@ struct Workspace {
 /// The form for a new webhook.
 pub(crate) async fn new(visitor: Visitor) -> Result<Response, Trouble> {
     let profile = default_profile(&visitor).await?;
-    let shown = Shown { webhook: None, profile: &profile, texts: &Texts::default(), refusal: None };
+    let none = Texts::default();
+    let shown =
+        Shown { webhook: None, profile: &profile, texts: &none, before: &none, refusal: None };
     Ok(visitor.show(Section::Webhooks, "Register a webhook", view::page(&visitor, &shown)))
 }
 
@@ -53,30 +54,40 @@ pub(crate) async fn register(Posted { visitor, fields }: Posted) -> Result<Respo
         }
         Err(refusal) => {
             let profile = default_profile(&visitor).await?;
-            let shown =
-                Shown { webhook: None, profile: &profile, texts: &texts, refusal: Some(&refusal) };
+            let shown = Shown {
+                webhook: None,
+                profile: &profile,
+                texts: &texts,
+                before: &Texts::default(),
+                refusal: Some(&refusal),
+            };
             Ok(again(&visitor, &refusal, &shown, "Register a webhook"))
         }
     }
 }
 
 /// The form for a webhook's settings.
-pub(crate) async fn edit(visitor: Visitor, Path(id): Path<u64>) -> Result<Response, Trouble> {
+pub(crate) async fn edit(visitor: Visitor, InPath(id): InPath) -> Result<Response, Trouble> {
     let (webhook, stored) = read(&visitor, id).await?;
     let texts = Texts::of(&stored, &defaults(&webhook.profile));
-    let shown =
-        Shown { webhook: Some(&webhook), profile: &webhook.profile, texts: &texts, refusal: None };
+    let shown = Shown {
+        webhook: Some(&webhook),
+        profile: &webhook.profile,
+        texts: &texts,
+        before: &texts,
+        refusal: None,
+    };
     Ok(visitor.show(Section::Webhooks, "Settings", view::page(&visitor, &shown)))
 }
 
 /// Changes what the form says differently from the settings in force.
 pub(crate) async fn change(
-    Path(id): Path<u64>,
+    InPath(id): InPath,
     Posted { visitor, fields }: Posted,
 ) -> Result<Response, Trouble> {
-    let (webhook, stored) = read(&visitor, id).await?;
-    let texts = Texts::sent(&fields);
-    let body = texts.body(&Texts::of(&stored, &defaults(&webhook.profile)));
+    let (webhook, _) = read(&visitor, id).await?;
+    let (texts, before) = (Texts::sent(&fields), Texts::shown(&fields));
+    let body = texts.body(&before);
     let sent =
         visitor.send::<Value>(Method::PATCH, &format!("/webhooks/{id}"), Some(&body)).await?;
     match sent {
@@ -89,6 +100,7 @@ pub(crate) async fn change(
                 webhook: Some(&webhook),
                 profile: &webhook.profile,
                 texts: &texts,
+                before: &before,
                 refusal: Some(&refusal),
             };
             Ok(again(&visitor, &refusal, &shown, "Settings"))
@@ -108,7 +120,7 @@ fn again(visitor: &Visitor, refusal: &Refusal, shown: &Shown<'_>, title: &str) -
 }
 
 /// What the API warns of, as sentences.
-fn warnings(answer: &Value) -> String {
+pub(super) fn warnings(answer: &Value) -> String {
     let warnings = answer["warnings"].as_array().into_iter().flatten();
     let messages = warnings.filter_map(|warning| warning["message"].as_str());
     messages.map(|message| format!("Look at this: {message}. ")).collect()

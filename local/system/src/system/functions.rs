@@ -16,7 +16,7 @@ use crate::{bill::Meter, poller::Poller};
 const POLLER_ACTIONS: [&str; 3] =
     ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
-/// The variable with the address of the built-in receiver, which the console shows to who begins.
+/// The variable with the address of the built-in receiver, which the console shows to whoever begins.
 const LOCAL_INBOX: &str = "LOCAL_INBOX_URL";
 
 /// Where the functions find what the local system has beside them.

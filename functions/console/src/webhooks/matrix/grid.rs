@@ -103,15 +103,20 @@ fn is_prefixed(decided: &Decided, name: &str) -> bool {
     })
 }
 
-/// The filters that a form makes of those before. A cell that the form does not have stays.
-pub(super) fn written(form: &Fields, before: &Filters) -> Filters {
-    let Filters(mut rows) = before.clone();
+/// The filters that a form makes of those that are stored. Only cells that are not as they were
+/// `shown` are changed, so what somebody else has changed since stays.
+pub(super) fn written(form: &Fields, shown: &Filters, stored: &Filters) -> Filters {
+    let Filters(mut rows) = stored.clone();
     for (name, value) in form.iter() {
         let place = name.strip_prefix(CELL).and_then(|place| place.rsplit_once('|'));
         let Some((process, pattern)) = place else { continue };
         let Ok(pattern) = EventPattern::parse_any(pattern) else { continue };
-        match Rule::NAMES.into_iter().find(|(known, _)| *known == value) {
-            Some((_, rule)) => {
+        let rule = Rule::NAMES.into_iter().find(|(known, _)| *known == value).map(|(_, rule)| rule);
+        if rule == shown.0.get(process).and_then(|cells| cells.get(&pattern)).copied() {
+            continue;
+        }
+        match rule {
+            Some(rule) => {
                 rows.entry(process.to_owned()).or_default().insert(pattern, rule);
             }
             None => {
@@ -262,12 +267,27 @@ mod tests {
             ("timing", "immediate"),
         ]);
         assert_eq!(
-            serde_json::to_value(written(&form, &before)).unwrap(),
+            serde_json::to_value(written(&form, &before, &before)).unwrap(),
             json!({
                 "a|b": { "order.paid": "immediate" },
                 "no_process": { "*": "never" },
                 "onboarding": { "*": "process_end" }
             })
+        );
+    }
+
+    #[test]
+    fn a_cell_that_somebody_else_has_changed_meanwhile_stays() {
+        let shown = decided().filters;
+        let stored: Filters = serde_json::from_value(json!({ "kyb": { "*": "never" } })).unwrap();
+        let form = sent(&[
+            ("cell|onboarding|order.created", "never"),
+            ("cell|onboarding|*", "immediate"),
+            ("cell|kyb|*", ""),
+        ]);
+        assert_eq!(
+            serde_json::to_value(written(&form, &shown, &stored)).unwrap(),
+            json!({ "kyb": { "*": "never" }, "onboarding": { "*": "immediate" } })
         );
     }
 

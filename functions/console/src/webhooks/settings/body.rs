@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use super::fields::{self, Field, Kind};
 use crate::form::Fields;
 
+/// The field with what the form has shown.
+pub(super) const SHOWN: &str = "shown";
+
 /// What stands in the fields, by their names. A field that is not there is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Texts(BTreeMap<&'static str, String>);
@@ -34,10 +37,29 @@ impl Texts {
         self.0.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// The body that makes of what was shown what is written now. A field that was emptied goes
-    /// back to its default.
+    /// What a form had in its fields when it was shown: it sends that back in a field of its own.
+    pub(super) fn shown(form: &Fields) -> Self {
+        let texts: BTreeMap<String, String> =
+            serde_json::from_str(form.text(SHOWN)).unwrap_or_default();
+        let known = fields::all()
+            .filter_map(|field| texts.get(field.name).map(|text| (field.name, text.clone())));
+        Self(known.collect())
+    }
+
+    /// The text of the field that [`Self::shown`] reads.
+    pub(super) fn as_shown(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_default()
+    }
+
+    /// The body that makes of what was shown what is written now, and leaves alone what somebody
+    /// else has changed since. A field that was emptied goes back to its default.
     pub(super) fn body(&self, shown: &Self) -> Value {
-        let changed = fields::all().filter(|field| self.text(field.name) != shown.text(field.name));
+        let changed = fields::all().filter(|field| {
+            // A browser sends other ends of lines, and people leave spaces behind.
+            let plain =
+                |texts: &Self| texts.text(field.name).replace("\r\n", "\n").trim().to_owned();
+            plain(self) != plain(shown)
+        });
         let members =
             changed.map(|field| (field.name.to_owned(), field.value(self.text(field.name))));
         Value::Object(members.collect::<Map<_, _>>())
@@ -146,6 +168,19 @@ mod tests {
             .finish();
         assert_eq!(sent(&form).body(&shown), json!({}));
         assert_eq!(shown.text("format"), "", "the profile's own is left to the profile");
+    }
+
+    #[test]
+    fn what_somebody_else_has_changed_meanwhile_stays() {
+        let shown = sent("description=a&timeoutSeconds=5");
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair(SHOWN, &shown.as_shown())
+            .append_pair("description", "b")
+            .append_pair("timeoutSeconds", "5")
+            .finish();
+        let form = Fields::parse(form.as_bytes());
+        let body = Texts::sent(&form).body(&Texts::shown(&form));
+        assert_eq!(body, json!({ "description": "b" }));
     }
 
     #[test]

@@ -140,6 +140,15 @@ pub(super) fn all() -> impl Iterator<Item = &'static Field> {
 }
 
 impl Kind {
+    /// The lines that a text of several lines is shown with; none where one line does.
+    pub(super) fn rows(self) -> Option<u8> {
+        match self {
+            Self::Text => Some(2),
+            Self::Lines | Self::Headers | Self::Json => Some(4),
+            _ => None,
+        }
+    }
+
     /// The values that can be chosen, with their texts; none where anything can be written.
     pub(super) fn choices(self) -> Option<Vec<(&'static str, &'static str)>> {
         match self {

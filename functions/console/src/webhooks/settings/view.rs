@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    body::Texts,
+    body::{SHOWN, Texts},
     defaults,
     fields::{self, Field, GROUPS, Group, Kind},
 };
@@ -21,7 +21,10 @@ pub(super) struct Shown<'a> {
     pub(super) webhook: Option<&'a Webhook>,
     /// The profile that the defaults come from.
     pub(super) profile: &'a str,
+    /// What stands in the fields.
     pub(super) texts: &'a Texts,
+    /// What stood in them when the form was first shown.
+    pub(super) before: &'a Texts,
     /// What the API had to say of the last try.
     pub(super) refusal: Option<&'a Refusal>,
 }
@@ -47,6 +50,7 @@ fn form(visitor: &Visitor, shown: &Shown<'_>, webhook: &str) -> Markup {
     let stray = shown.refusal.filter(|refusal| GROUPS.iter().all(|group| !has(group, refusal)));
     let fields = html! {
         @if let Some(refusal) = stray { (complaint(refusal)) }
+        input type="hidden" name=(SHOWN) value=(shown.before.as_shown());
         @for (place, group) in GROUPS.iter().enumerate() {
             @let inner = html! {
                 @for field in group.fields { (control(field, shown, &defaults)) }
@@ -84,8 +88,8 @@ fn control(field: &Field, shown: &Shown<'_>, defaults: &serde_json::Value) -> Ma
             label for=(name) { (label) }
             @if let Some(choices) = kind.choices() {
                 (select(field, shown, &choices, &default, &described, invalid))
-            } @else if matches!(kind, Kind::Lines | Kind::Headers | Kind::Json) {
-                textarea id=(name) name=(name) rows="4" spellcheck="false"
+            } @else if let Some(rows) = kind.rows() {
+                textarea.(if rows == 2 { "short" } else { "long" }) id=(name) name=(name) rows=(rows) spellcheck="false"
                     aria-describedby=(described) aria-invalid=[invalid] { "\n" (text) }
             } @else {
                 input id=(name) name=(name) type="text" value=(text) spellcheck="false"
