@@ -108,7 +108,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         if let Some(KnownCaller(caller)) = parts.extensions.remove() {
             Span::current().record("workspace", display(&caller.workspace));
-            Door::from_ref(state).count(&caller.workspace).await?;
+            Door::from_ref(state).count_for_page(&caller.workspace).await?;
             return Ok(caller);
         }
         let key = bearer(parts)

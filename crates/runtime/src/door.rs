@@ -24,8 +24,8 @@ use posthaste_store::{Bucket, Registry};
 use crate::{api::ApiError, clock, limiter::Limiter, read_units};
 
 tokio::task_local! {
-    /// The caller's workspace, as soon as it is known.
-    static CALLER: OnceLock<Workspace>;
+    /// The bucket that the caller takes from, as soon as it is known.
+    static CALLER: OnceLock<Bucket>;
 }
 
 /// The memory that this environment has of keys, and of the calls that their workspaces have left.
@@ -50,15 +50,25 @@ impl Door {
     /// Looks the key up, and counts a call of its workspace.
     pub(crate) async fn enter(&self, key: &ApiKey) -> Result<KeyInfo, ApiError> {
         let info = self.look_up(key.hash()).await?.ok_or(ApiError::Unauthorized)?;
-        self.count(&info.reach()).await?;
+        self.count(self.bucket, &info.reach()).await?;
         Ok(info)
     }
 
-    /// Counts a call of a workspace, which is refused if there are too many.
-    pub(crate) async fn count(&self, workspace: &Workspace) -> Result<(), ApiError> {
+    /// Counts a call that a page of the console makes for a workspace.
+    pub(crate) async fn count_for_page(&self, workspace: &Workspace) -> Result<(), ApiError> {
+        self.count(Bucket::Pages, workspace).await
+    }
+
+    /// Counts a call, which is refused if there are too many.
+    async fn count(
+        &self,
+        bucket: fn(Workspace) -> Bucket,
+        workspace: &Workspace,
+    ) -> Result<(), ApiError> {
+        let bucket = bucket(workspace.clone());
         // A call that nobody weighs has no place to write this down.
-        let _ = CALLER.try_with(|caller| caller.set(workspace.clone()));
-        self.limiter.admit(&(self.bucket)(workspace.clone()), 1).await.map_err(|over| {
+        let _ = CALLER.try_with(|caller| caller.set(bucket.clone()));
+        self.limiter.admit(&bucket, 1).await.map_err(|over| {
             if over.is_new {
                 tracing::info!(%workspace, "a workspace makes more calls than it may");
             }
@@ -102,11 +112,11 @@ pub async fn weigh(State(door): State<Door>, request: Request, next: Next) -> Re
         let response = next.run(request).await;
         (response, CALLER.with(|caller| caller.get().cloned()))
     };
-    let ((response, caller), units) =
+    let ((response, bucket), units) =
         read_units::counted(CALLER.scope(OnceLock::new(), named)).await;
     let weight = tokens::weight(units);
-    if let Some(caller) = caller.filter(|_| weight > 0) {
-        door.charge(&caller, weight).await;
+    if let Some(bucket) = bucket.filter(|_| weight > 0) {
+        door.limiter.charge(&bucket, weight).await;
     }
     response
 }

@@ -18,7 +18,7 @@
 //! | `counter` | `webhook` | `value` |
 //! | `idempotency#<workspace>#<sha-256>` | `call` | `body` (SHA-256), `acceptedAt` (ms), `seed`, `sent`, `ordered`, `expiresAt` |
 //! | `publish#<workspace>` | `limit` | `nextFree` (ns), `expiresAt`: the limit of publishing |
-//! | `calls#<workspace>` | `limit` | the same: the limit of the calls of its API keys |
+//! | `calls#<workspace>` | `limit`, `publishing` or `pages` | the same: the limit of the calls of its API keys, of those that publish, and of those that pages of the console make |
 //! | `sign-in#<address>` | `limit` | the same: the limit of the tries to sign in from an address |
 //! | `simulations#<workspace>` | simulation id | `status`, `asked` (JSON: what is simulated), `samples` (JSON, of own types), `sent`, `startedAt`, `updatedAt`, `place`, `expiresAt` |
 //! | `simulating` | `<workspace>#<0 to 4>` | `simulation` (the id of one that runs), `expiresAt` |

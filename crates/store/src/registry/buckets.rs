@@ -36,6 +36,9 @@ pub enum Bucket {
     /// The publishing calls that the API keys of a workspace make, all together: what is spent on
     /// reading must not keep events from being taken.
     PublishingCalls(Workspace),
+    /// The calls that the pages of the console make for a workspace: who looks at pages must not
+    /// keep its services from calling.
+    Pages(Workspace),
     /// The tries to sign in to the console from one address.
     SignIns(IpAddr),
 }
@@ -48,6 +51,7 @@ impl Bucket {
             Self::Publishing(workspace) => key(format!("publish#{workspace}"), "limit"),
             Self::Calls(workspace) => key(format!("calls#{workspace}"), "limit"),
             Self::PublishingCalls(workspace) => key(format!("calls#{workspace}"), "publishing"),
+            Self::Pages(workspace) => key(format!("calls#{workspace}"), "pages"),
             Self::SignIns(address) => key(format!("sign-in#{address}"), "limit"),
         }
     }
