@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{FromRef, FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
 };
 use subtle::ConstantTimeEq;
 
@@ -69,10 +69,18 @@ where
         comes_from_here(&parts.headers)?;
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
         let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
-        let fields = Fields::parse(&body.map_err(|_| Trouble::Forged)?);
+        let fields = Fields::parse(&body.map_err(|error| unread(error.status()))?);
         let token = fields.all(TOKEN).next().unwrap_or_default();
         let is_known = token.as_bytes().ct_eq(visitor.session.form_token.as_bytes());
         if bool::from(is_known) { Ok(Self { visitor, fields }) } else { Err(Trouble::Forged) }
+    }
+}
+
+/// Why the body of a form could not be read.
+fn unread(status: StatusCode) -> Trouble {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Trouble::TooLarge,
+        _ => Trouble::Forged,
     }
 }
 
@@ -98,6 +106,12 @@ mod tests {
         assert_eq!(fields.all("events").collect::<Vec<_>>(), ["order.*", "a b"]);
         assert_eq!((fields.text("name"), fields.text("none")), ("x", ""));
         assert!(fields.has("save") && !fields.has("preview"));
+    }
+
+    #[test]
+    fn a_form_that_is_too_large_is_not_called_too_old() {
+        assert!(matches!(unread(StatusCode::PAYLOAD_TOO_LARGE), Trouble::TooLarge));
+        assert!(matches!(unread(StatusCode::BAD_REQUEST), Trouble::Forged));
     }
 
     #[test]

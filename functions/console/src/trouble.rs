@@ -25,6 +25,8 @@ pub(crate) enum Trouble {
     NotFound,
     /// The form came from another site, or from a session that has ended.
     Forged,
+    /// The form has more bytes than the API takes.
+    TooLarge,
     /// The portal link does not lead to this page.
     Outside,
     /// The portal link's session is over, or somebody has taken the link back.
@@ -57,6 +59,12 @@ impl Trouble {
                 "The form is too old",
                 "The form was not sent from this page, or its session has ended. Open the page \
                  again and repeat what you did."
+                    .to_owned(),
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The form is too large",
+                "What the form says has too many bytes. Go back, make it shorter and send it again."
                     .to_owned(),
             ),
             Self::Outside => (
