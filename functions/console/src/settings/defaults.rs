@@ -43,8 +43,8 @@ pub(super) async fn card(visitor: &Visitor, entered: Option<&Entered>) -> Result
     ]));
     let entered = entered.unwrap_or(&fresh);
     Ok(html! {
-        section.card aria-labelledby="workspace" {
-            h2 id="workspace" {
+        section.card aria-labelledby="workspace-title" {
+            h2 id="workspace-title" {
                 "Workspace " (workspace.name) " in " (workspace.environment) " mode"
             }
             (post_form(visitor, &format!("{PATH}/workspace"), controls(entered)))
