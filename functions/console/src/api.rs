@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::Request,
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
 use lambda_http::lambda_runtime::Context;
 use posthaste_runtime::auth::{Caller, KnownCaller};
@@ -17,6 +17,12 @@ use crate::trouble::Trouble;
 
 /// What every path of the API begins with.
 const BASE: &str = "/api/v1";
+/// The most bytes of a path with its query.
+const MAX_PATH: usize = 16 * 1024;
+/// The most bytes of a cursor in it. Those of the API are far shorter.
+const MAX_CURSOR: usize = 2 * 1024;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The API, as this process answers it.
 #[derive(Debug, Clone)]
@@ -56,12 +62,21 @@ pub(crate) struct Call<'a> {
     pub(crate) path: &'a str,
     /// The body as JSON.
     pub(crate) body: Option<String>,
+    /// The name that the call has however often it is made.
+    pub(crate) idempotency_key: Option<&'a str>,
 }
 
 impl<'a> Call<'a> {
     /// A call that reads.
     pub(crate) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, body: None }
+        Self { method: Method::GET, path, body: None, idempotency_key: None }
+    }
+
+    /// Says whether the call is longer than any that a page makes, whatever was asked for.
+    fn is_too_long(&self) -> bool {
+        let query = self.path.split_once('?').map_or("", |(_, query)| query);
+        let mut cursors = query.split('&').filter(|part| part.starts_with("cursor="));
+        self.path.len() > MAX_PATH || cursors.any(|cursor| cursor.len() > MAX_CURSOR)
     }
 }
 
@@ -99,6 +114,9 @@ impl Api {
         from: &OnBehalfOf,
         call: Call<'_>,
     ) -> Result<Result<T, Refusal>, Trouble> {
+        if call.is_too_long() {
+            return Err(Trouble::NotFound);
+        }
         let body = call.body.map_or_else(Body::empty, Body::from);
         let mut request = Request::builder()
             .method(call.method)
@@ -107,6 +125,11 @@ impl Api {
             .body(body)
             .map_err(Trouble::bug)?;
         request.headers_mut().extend(from.headers.clone());
+        if let Some(key) = call.idempotency_key {
+            // Those of the pages can stand in a header.
+            let key = HeaderValue::from_str(key).map_err(|_| Trouble::Forged)?;
+            request.headers_mut().insert(IDEMPOTENCY_KEY, key);
+        }
         request.extensions_mut().insert(KnownCaller(from.caller.clone()));
         request.extensions_mut().insert(from.context.clone());
         let Ok(answer) = self.routes.clone().oneshot(request).await;
@@ -125,4 +148,18 @@ fn refusal(status: StatusCode, body: &Bytes) -> Result<Refusal, Trouble> {
     let Failed { error } = serde_json::from_slice(body).map_err(Trouble::bug)?;
     let Complaint { code, message, field, request_id } = error;
     Ok(Refusal { status, code, message, field, request_id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_is_too_long_for_an_answer() {
+        let is_too_long = |path: &str| Call::get(path).is_too_long();
+        let x = |count| "x".repeat(count);
+        assert!(!is_too_long(&format!("/events?subject={}&cursor={}", x(3072), x(200))));
+        assert!(is_too_long(&format!("/events?limit=1&cursor={}", x(2048))));
+        assert!(is_too_long(&format!("/events?subject={}", x(70_000))));
+    }
 }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use maud::{Markup, html};
 
-use crate::{api::Refusal, form::Fields};
+use crate::{api::Refusal, deliveries::filter::as_in_forms, form::Fields};
 
 /// A control of a form.
 #[derive(Debug, Clone, Copy)]
@@ -35,12 +35,10 @@ impl Entered {
 
     /// A form that was refused. `names` are those of its fields, which are the API's names.
     pub(crate) fn refused(fields: Fields, refusal: Refusal, names: &[&str]) -> Self {
-        let at = refusal.field.as_deref().and_then(|path| {
-            names.iter().find(|name| {
-                let rest = path.strip_prefix(**name);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-            })
-        });
+        let at = refusal
+            .field
+            .as_deref()
+            .and_then(|path| names.iter().find(|name| is_about(path, name)));
         match at {
             Some(name) => {
                 let complaints = vec![((*name).to_owned(), refusal.message)];
@@ -84,12 +82,38 @@ impl Entered {
     }
 }
 
+/// Says whether a complaint about a path is about this field: `data.total` is about `data`.
+fn is_about(path: &str, field: &str) -> bool {
+    path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 impl Control<'_> {
     /// A line of text.
     pub(crate) fn line(&self, is_required: bool) -> Markup {
         self.around(html! {
             input id=(self.name) name=(self.name) type="text" value=(writable(self.value))
                 required[is_required] spellcheck="false" autocomplete="off"
+                aria-invalid=[self.complaint.map(|_| "true")]
+                aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// A line of text for which the list with this id is offered. The page has the list.
+    pub(crate) fn line_in(&self, list: &str) -> Markup {
+        self.around(html! {
+            input id=(self.name) name=(self.name) type="text" value=(writable(self.value))
+                list=(list) spellcheck="false" autocomplete="off"
+                aria-invalid=[self.complaint.map(|_| "true")]
+                aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// A moment in UTC, to the second. The script shows it in the reader's own zone, and says so in
+    /// the label in the place of "UTC".
+    pub(crate) fn time(&self) -> Markup {
+        self.around(html! {
+            input id=(self.name) name=(self.name) type="datetime-local" step="1" data-utc
+                value=[as_in_forms(self.value)] autocomplete="off"
                 aria-invalid=[self.complaint.map(|_| "true")]
                 aria-describedby=[self.described_by()];
         })
@@ -120,11 +144,20 @@ impl Control<'_> {
 
     /// Several lines of text.
     pub(crate) fn area(&self, rows: u8) -> Markup {
+        self.lines(rows, &writable(self.value))
+    }
+
+    /// Several lines of JSON.
+    pub(crate) fn json(&self, rows: u8) -> Markup {
+        self.lines(rows, &writable_json(self.value))
+    }
+
+    fn lines(&self, rows: u8, text: &str) -> Markup {
         // HTML takes a line break away that a text begins with.
         self.around(html! {
             textarea id=(self.name) name=(self.name) rows=(rows) spellcheck="false"
                 aria-invalid=[self.complaint.map(|_| "true")]
-                aria-describedby=[self.described_by()] { "\n" (writable(self.value)) }
+                aria-describedby=[self.described_by()] { "\n" (text) }
         })
     }
 
@@ -193,8 +226,26 @@ impl Control<'_> {
 }
 
 /// A text without the control characters that can't stand in a page.
-fn writable(text: &str) -> String {
-    text.chars().filter(|sign| !sign.is_control() || matches!(sign, '\n' | '\t')).collect()
+pub(crate) fn writable(text: &str) -> String {
+    text.chars().filter(|sign| !is_unwritable(*sign)).collect()
+}
+
+/// The same JSON with an escape for each control character that can't stand in a page. They can
+/// only stand in its texts.
+fn writable_json(json: &str) -> String {
+    let mut written = String::with_capacity(json.len());
+    for sign in json.chars() {
+        match sign {
+            '\r' => {}
+            sign if is_unwritable(sign) => written += &format!("\\u{:04x}", u32::from(sign)),
+            sign => written.push(sign),
+        }
+    }
+    written
+}
+
+fn is_unwritable(sign: char) -> bool {
+    sign.is_control() && !matches!(sign, '\n' | '\t')
 }
 
 #[cfg(test)]
@@ -222,6 +273,25 @@ mod tests {
         }
         let elsewhere = Entered::refused(Fields::default(), refusal("typed"), &names);
         assert!(elsewhere.refusal.is_some(), "it is about no field of the form");
+    }
+
+    #[test]
+    fn json_stays_what_it_is_and_other_text_loses_what_no_page_can_have() {
+        let json = "{\r\n\t\"a\": \"\u{7f}\u{85}\u{9f}é\u{200d}\"}";
+        let written = writable_json(json);
+        assert_eq!(written, "{\n\t\"a\": \"\\u007f\\u0085\\u009fé\u{200d}\"}");
+        let read = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+        assert_eq!(read(&written), read(json));
+        assert_eq!(writable("a\0\u{85}\r\n\u{7f}b"), "a\nb");
+    }
+
+    #[test]
+    fn a_time_is_in_utc_unless_a_script_shows_it_otherwise() {
+        let fields = Fields::parse(b"since=2026-01-15T09:00:00%2B01:00&until=soon");
+        let entered = Entered::fresh(fields);
+        let shown = |name| entered.control(name, "Since (UTC)", "").time().into_string();
+        assert!(shown("since").contains(r#" data-utc value="2026-01-15T08:00:00""#));
+        assert!(!shown("until").contains("value"), "{}", shown("until"));
     }
 
     #[test]

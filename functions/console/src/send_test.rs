@@ -201,7 +201,7 @@ fn forms(visitor: &Visitor, Test { webhook, offered, entered, .. }: &Test) -> Ma
                     "Data of the event",
                     "Any JSON object up to 64 KiB: it need not fit the type's schema. Without it, \
                         the sample is sent.",
-                ).area(14))
+                ).json(14))
                 button.primary type="submit" { "Send " (visible(entered.fields.text("type"))) }
             }
         }

@@ -108,7 +108,8 @@ impl Visitor {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Result<T, Refusal>, Trouble> {
-        self.call(Call { method, path, body: body.map(Value::to_string) }).await
+        let body = body.map(Value::to_string);
+        self.call(Call { method, path, body, idempotency_key: None }).await
     }
 
     /// Makes a call as [`Self::send`] does, with a body that is JSON already and stays as it is
@@ -119,7 +120,19 @@ impl Visitor {
         path: &str,
         body: String,
     ) -> Result<Result<T, Refusal>, Trouble> {
-        self.call(Call { method, path, body: Some(body) }).await
+        self.call(Call { method, path, body: Some(body), idempotency_key: None }).await
+    }
+
+    /// Makes a call as [`Self::send_text`] does, which counts once however often it is made with
+    /// this key.
+    pub(crate) async fn send_once<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        key: &str,
+    ) -> Result<Result<T, Refusal>, Trouble> {
+        self.call(Call { method, path, body: Some(body), idempotency_key: Some(key) }).await
     }
 
     async fn call<T: DeserializeOwned>(

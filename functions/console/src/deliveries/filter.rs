@@ -1,106 +1,15 @@
-//! The fields of forms, with what the API says about their values.
+//! What the fields of filters have: times, and the event types to choose from.
 
 use maud::{Markup, html};
 use posthaste_domain::Timestamp;
 use serde::Deserialize;
 
-use crate::{api::Refusal, parts::List, visitor::Visitor};
+use crate::{parts::List, visitor::Visitor};
 
 /// The id of the list of event types that text fields offer.
 pub(crate) const TYPES: &str = "known-types";
 /// So many event types are offered.
 const OFFERED: usize = 100;
-
-/// A field of a form. Its name is the API's.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) label: &'a str,
-    pub(crate) value: &'a str,
-    /// What the API has refused.
-    pub(crate) refusal: Option<&'a Refusal>,
-}
-
-impl Entry<'_> {
-    /// A line of text, with a list of values to choose from.
-    pub(crate) fn text(self, list: Option<&str>) -> Markup {
-        let (invalid, described_by) = self.marks();
-        self.around(html! {
-            input id=(self.name) name=(self.name) type="text" value=(enterable(self.value))
-                list=[list] spellcheck="false" autocomplete="off"
-                aria-invalid=[invalid] aria-describedby=[described_by];
-        })
-    }
-
-    /// A moment in UTC, to the second.
-    pub(crate) fn time(self) -> Markup {
-        let (invalid, described_by) = self.marks();
-        self.around(html! {
-            input id=(self.name) name=(self.name) type="datetime-local" step="1"
-                value=[as_in_forms(self.value)]
-                aria-invalid=[invalid] aria-describedby=[described_by];
-        })
-    }
-
-    /// One of a few values, each with what people read.
-    pub(crate) fn choice(self, choices: &[(&str, &str)]) -> Markup {
-        let (invalid, described_by) = self.marks();
-        self.around(html! {
-            select id=(self.name) name=(self.name)
-                aria-invalid=[invalid] aria-describedby=[described_by] {
-                @for (value, text) in choices {
-                    option value=(value) selected[*value == self.value] { (text) }
-                }
-            }
-        })
-    }
-
-    /// Several lines of text.
-    pub(crate) fn lines(self) -> Markup {
-        let (invalid, described_by) = self.marks();
-        self.around(html! {
-            textarea id=(self.name) name=(self.name) rows="14" spellcheck="false"
-                aria-invalid=[invalid] aria-describedby=[described_by] {
-                // A browser leaves out the first line break of the content.
-                "\n" (enterable(self.value))
-            }
-        })
-    }
-
-    fn complaint(&self) -> Option<&str> {
-        let refusal = self.refusal?;
-        is_about(refusal.field.as_deref()?, self.name).then_some(refusal.message.as_str())
-    }
-
-    fn marks(&self) -> (Option<&'static str>, Option<String>) {
-        match self.complaint() {
-            Some(_) => (Some("true"), Some(format!("{}-complaint", self.name))),
-            None => (None, None),
-        }
-    }
-
-    fn around(&self, control: Markup) -> Markup {
-        html! {
-            div.field {
-                label for=(self.name) { (self.label) }
-                (control)
-                @if let Some(complaint) = self.complaint() {
-                    p.complaint id={ (self.name) "-complaint" } role="alert" { (complaint) }
-                }
-            }
-        }
-    }
-}
-
-/// Text as a control can have it: without control characters other than line breaks and tabs.
-fn enterable(text: &str) -> String {
-    text.replace(|sign: char| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t'), "\u{fffd}")
-}
-
-/// Says whether a complaint about a path is about this field: `data.total` is about `data`.
-pub(crate) fn is_about(path: &str, field: &str) -> bool {
-    path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
 
 /// A time as the API takes it. A time without a zone, as forms have it, is in UTC. What is no time
 /// stays as it is, for the API to refuse it.
@@ -112,7 +21,7 @@ pub(crate) fn utc(text: &str) -> String {
 }
 
 /// A time as forms have it: in UTC, without a zone and without parts of a second.
-fn as_in_forms(text: &str) -> Option<String> {
+pub(crate) fn as_in_forms(text: &str) -> Option<String> {
     let at: Result<Timestamp, _> = text.parse();
     at.or_else(|_| format!("{text}Z").parse()).ok().map(in_form)
 }
@@ -141,8 +50,6 @@ pub(crate) async fn offered_types(visitor: &Visitor) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::StatusCode;
-
     use super::*;
 
     #[test]
@@ -158,31 +65,5 @@ mod tests {
         }
         let shown = as_in_forms("2026-01-15T09:00:00.5+01:00");
         assert_eq!(shown.as_deref(), Some("2026-01-15T08:00:00"));
-    }
-
-    #[test]
-    fn control_characters_can_not_be_entered() {
-        assert_eq!(enterable("a\0b\nc\u{7f}"), "a\u{fffd}b\nc\u{fffd}");
-    }
-
-    #[test]
-    fn a_complaint_stands_at_its_field() {
-        assert!(is_about("data.order[3]", "data") && is_about("data", "data"));
-        assert!(!is_about("database", "data") && !is_about("data", "data.x"));
-        let refusal = Refusal {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            code: "invalid".to_owned(),
-            message: "since has to be a <time>".to_owned(),
-            field: Some("since".to_owned()),
-            request_id: String::new(),
-        };
-        let entry = |name| Entry { name, label: "Since", value: "x\">", refusal: Some(&refusal) };
-        let shown = entry("since").text(None).into_string();
-        assert!(shown.contains(r#"aria-describedby="since-complaint""#), "{shown}");
-        assert!(
-            shown.contains("&lt;time&gt;") && shown.contains(r#"value="x&quot;&gt;""#),
-            "{shown}"
-        );
-        assert!(!entry("until").text(None).into_string().contains("complaint"));
     }
 }

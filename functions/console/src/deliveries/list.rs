@@ -2,7 +2,6 @@
 
 use axum::{
     extract::{Path, RawQuery},
-    http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -14,11 +13,11 @@ use posthaste_domain::{
 
 use super::{
     Delivery,
-    filter::{Entry, TYPES, offered_types, utc},
-    find_webhook, id, sentence,
+    filter::{TYPES, offered_types, utc},
+    find_webhook, id, read_on, sentence,
 };
 use crate::{
-    api::Refusal,
+    control::Entered,
     form::Fields,
     layout::Section,
     parts::{List, complaint, heading, pager, time, visible, with_query},
@@ -78,41 +77,36 @@ async fn show(visitor: Visitor, of: Of, query: Option<String>) -> Result<Respons
     let times = [("since", utc(asked.text("since"))), ("until", utc(asked.text("until")))];
     let times = times.each_ref().map(|(name, value)| (*name, value.as_str()));
     let mut parameters: Vec<_> = filters[..4].iter().copied().chain(times).collect();
-    parameters.extend([("limit", ON_A_PAGE), ("cursor", cursor)]);
-    let path = with_query(&of.path(), &parameters, &[]);
-    let found = visitor.send::<List<Delivery>>(Method::GET, &path, None).await?;
-    let (page, refusal) = match found {
+    parameters.push(("limit", ON_A_PAGE));
+    let (page, refusal) = match read_on(&visitor, &of.path(), &parameters, cursor).await? {
         Ok(page) => (page, None),
         Err(refusal) if refusal.field.is_some() => {
             (List { items: vec![], next: None }, Some(refusal))
         }
         Err(refusal) => return Err(Trouble::Refused(refusal)),
     };
-    let is_filtered = filters.iter().any(|(_, value)| !value.is_empty());
+    let (is_refused, is_filtered) =
+        (refusal.is_some(), filters.iter().any(|(_, value)| !value.is_empty()));
+    let entered = match refusal {
+        Some(refusal) => Entered::refused(asked.clone(), refusal, &FILTERS),
+        None => Entered::fresh(asked.clone()),
+    };
     let own_path = format!("/console{}", of.path());
-    let is_live = cursor.is_empty() && refusal.is_none();
+    let is_live = cursor.is_empty() && !is_refused;
     let list = html! {
-        @if let Some(refusal) = refusal.as_ref().filter(|refusal| is_about_none(refusal)) {
-            (complaint(refusal))
-        }
-        (filter_form(&own_path, &asked, refusal.as_ref(), &offered_types(&visitor).await))
-        ul.rows id="deliveries"
-            data-live=[is_live.then_some("3")] aria-live=[is_live.then_some("polite")] {
+        @if let Some(refusal) = &entered.refusal { (complaint(refusal)) }
+        (filter_form(&own_path, &entered, &offered_types(&visitor).await))
+        ul.rows id="deliveries" data-live=[is_live.then_some("3")] {
             @for delivery in &page.items { (row(&visitor, of, delivery)) }
-            @if page.items.is_empty() && refusal.is_none() {
+            @if page.items.is_empty() && !is_refused {
                 @let may_publish = visitor.may(Scope::EventsPublish);
                 (none(of, is_filtered, page.next.is_some(), may_publish))
             }
         }
         (pager(&own_path, &filters, page.next.as_deref()))
     };
-    let status = if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let content = framed(&visitor, of, &asked, &page.items, list).await?;
-    Ok((status, visitor.show(of.section(), "Deliveries", content)).into_response())
-}
-
-fn is_about_none(refusal: &Refusal) -> bool {
-    !refusal.field.as_deref().is_some_and(|field| FILTERS.contains(&field))
+    Ok((entered.status(), visitor.show(of.section(), "Deliveries", content)).into_response())
 }
 
 /// The page around a list. The history of a webhook can be read after the webhook was removed.
@@ -149,18 +143,18 @@ async fn framed(
     })
 }
 
-fn filter_form(path: &str, asked: &Fields, refusal: Option<&Refusal>, types: &Markup) -> Markup {
-    let entry = |name, label| Entry { name, label, value: asked.text(name), refusal };
+fn filter_form(path: &str, entered: &Entered, types: &Markup) -> Markup {
+    let field = |name, label| entered.control(name, label, "");
     let statuses = Status::ALL.map(|status| (status.name(), status.name()));
-    let statuses: Vec<_> = [("", "all")].into_iter().chain(statuses).collect();
+    let statuses = [("", "all")].into_iter().chain(statuses);
     html! {
         form.filters role="search" aria-label="Filter the deliveries" action=(path) {
-            (entry("status", "Status").choice(&statuses))
-            (entry("http_status", "HTTP status").text(Some("http-statuses")))
-            (entry("event_type", "Event type").text(Some(TYPES)))
-            (entry("event_id", "Event id").text(None))
-            (entry("since", "Since (UTC)").time())
-            (entry("until", "Until (UTC)").time())
+            (field("status", "Status").choice(statuses))
+            (field("http_status", "HTTP status").line_in("http-statuses"))
+            (field("event_type", "Event type").line_in(TYPES))
+            (field("event_id", "Event id").line(false))
+            (field("since", "Since (UTC)").time())
+            (field("until", "Until (UTC)").time())
             button type="submit" { "Filter" }
             a.button href=(path) { "Clear" span.sr { " the filters" } }
             datalist id="http-statuses" { @for status in HTTP_STATUSES { option { (status) } } }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     extract::{Path, RawQuery},
-    http::{Method, StatusCode},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -21,11 +21,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    filter::{Entry, in_form, utc},
+    filter::{in_form, utc},
     find_webhook, id, sentence,
 };
 use crate::{
     api::Refusal,
+    control::Entered,
     form::{Fields, Posted},
     layout::{Section, post_form},
     parts::{Tone, badge, complaint, heading, time, visible},
@@ -62,7 +63,10 @@ pub(crate) async fn form(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
     let asked = Fields::parse(query.unwrap_or_default().as_bytes());
-    form_page(&visitor, id(&webhook)?, &asked, None).await
+    let usual = in_form(clock::now() - USUAL_SPAN);
+    let usual = (!asked.has("since")).then_some(("since", usual.as_str()));
+    let entered = Entered::fresh(Fields::of(asked.iter().chain(usual)));
+    form_page(&visitor, id(&webhook)?, &entered).await
 }
 
 /// Starts a replay.
@@ -75,9 +79,7 @@ pub(crate) async fn start(
     match visitor.send::<Job>(Method::POST, &path, Some(&body(&fields))).await? {
         Ok(job) => visitor.go(&format!("/console{path}/{}", job.id), "The replay has begun.").await,
         Err(refusal) => {
-            let status = refusal.status;
-            let page = form_page(&visitor, webhook, &fields, Some(&refusal)).await?;
-            Ok((status, page).into_response())
+            form_page(&visitor, webhook, &Entered::refused(fields, refusal, &FIELDS)).await
         }
     }
 }
@@ -126,15 +128,10 @@ fn body(fields: &Fields) -> Value {
 async fn form_page(
     visitor: &Visitor,
     webhook: WebhookId,
-    asked: &Fields,
-    refusal: Option<&Refusal>,
+    entered: &Entered,
 ) -> Result<Response, Trouble> {
     let known: Webhook = visitor.get(&format!("/webhooks/{webhook}")).await?;
-    let usual = in_form(clock::now() - USUAL_SPAN);
-    let since = if asked.has("since") { asked.text("since") } else { &usual };
-    let entry = |name, label, value| Entry { name, label, value, refusal };
-    let at_no_field =
-        |refusal: &&Refusal| !refusal.field.as_deref().is_some_and(|field| FIELDS.contains(&field));
+    let field = |name, label| entered.control(name, label, "");
     let choices = [
         ("failed", "Failed: exhausted or skipped"),
         ("all", "All that are over, also those that succeeded"),
@@ -144,16 +141,16 @@ async fn form_page(
         section.card.narrow {
             h2 { "Replay many deliveries" }
             p { "Their events are delivered again, by the webhook's settings of now." }
-            @if let Some(refusal) = refusal.filter(at_no_field) {
+            @if let Some(refusal) = &entered.refusal {
                 (complaint(refusal))
                 @if let Some(running) = running(refusal) {
                     p { a href={ (path) "/" (running) } { "Look at the replay that is running" } }
                 }
             }
             (post_form(visitor, &path, html! {
-                (entry("status", "Which deliveries", asked.text("status")).choice(&choices))
-                (entry("since", "Events accepted since (UTC)", since).time())
-                (entry("until", "Until (UTC), now unless given", asked.text("until")).time())
+                (field("status", "Which deliveries").choice(choices.into_iter()))
+                (field("since", "Events accepted since (UTC)").time())
+                (field("until", "Until (UTC), now unless given").time())
                 p.quiet {
                     "Deliveries that are still being tried are left alone, and so are replays and \
                      tests. Replaying twice sends twice."
@@ -163,12 +160,13 @@ async fn form_page(
         }
     };
     let content = frame(&known, Tab::Replay, content);
-    Ok(visitor.show(Section::Webhooks, "Replay deliveries", content))
+    let page = visitor.show(Section::Webhooks, "Replay deliveries", content);
+    Ok((entered.status(), page).into_response())
 }
 
 /// The replay that keeps another one from starting, as the refusal names it.
 fn running(refusal: &Refusal) -> Option<JobId> {
-    let is_meant = refusal.status == StatusCode::CONFLICT && refusal.code == "replay_running";
+    let is_meant = refusal.code == "replay_running";
     let mut words = refusal.message.split_whitespace().filter(|_| is_meant);
     words.find_map(|word| word.parse().ok())
 }
@@ -177,10 +175,9 @@ fn progress(visitor: &Visitor, webhook: WebhookId, job: &Job) -> Markup {
     let is_running = job.status == JobStatus::Running;
     let cancel = format!("/console/webhooks/{webhook}/replay/{}/cancel", job.id);
     html! {
-        div id="replay"
-            data-live=[is_running.then_some("2")] aria-live=[is_running.then_some("polite")] {
+        div id="replay" data-live=[is_running.then_some("2")] {
             section.card id="replay-state" aria-labelledby="replay-title" {
-                h2 id="replay-title" { "Replay " (state_badge(job.status)) }
+                h2 id="replay-title" data-said { "Replay " (state_badge(job.status)) }
                 (figures(job))
             }
             @if is_running {
@@ -239,6 +236,7 @@ fn state_badge(status: JobStatus) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
     use serde_json::json;
 
     use super::*;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::EventType;
 use crate::{
-    control::Entered,
+    control::{Entered, writable},
     form::{Fields, Posted},
     json::compact,
     layout::{Section, post_form},
@@ -110,7 +110,8 @@ async fn store(
     before: Option<&EventType>,
     fields: Fields,
 ) -> Result<Response, Trouble> {
-    let body = match body(&fields) {
+    let stored = before.and_then(|before| before.description.as_deref()).unwrap_or_default();
+    let body = match body(&fields, stored) {
         Ok(body) => body,
         Err((field, complaint)) => {
             let entered = Entered::fresh(fields).complaining(field, complaint);
@@ -127,10 +128,14 @@ async fn store(
     }
 }
 
-/// The body of the call, with JSON as it was entered; or the field that is no JSON, and why.
-fn body(fields: &Fields) -> Result<String, (&'static str, String)> {
+/// The body of the call, with JSON as it was entered; or the field that is no JSON, and why. A
+/// description that nobody has edited stays as it is stored, also where a line of a form can't show
+/// all of it.
+fn body(fields: &Fields, stored: &str) -> Result<String, (&'static str, String)> {
     let mut members = Vec::new();
-    let description = fields.text("description");
+    let as_line = |text: &str| writable(text).replace('\n', "").trim().to_owned();
+    let entered = fields.text("description");
+    let description = if entered == as_line(stored) { stored } else { entered };
     if !description.is_empty() {
         members.push(format!("\"description\":{}", json!(description)));
     }
@@ -187,12 +192,12 @@ fn controls(is_new: bool, entered: &Entered) -> Markup {
             "JSON Schema of the data",
             "Events are checked against it when they are published. Without one, any object is \
                 taken.",
-        ).area(14))
+        ).json(14))
         (entered.control(
             "sample",
             "Sample of the data",
             "A JSON object that fits the schema. Tests and simulations send it.",
-        ).area(10))
+        ).json(10))
     }
 }
 
@@ -219,14 +224,24 @@ mod tests {
     fn json_goes_into_the_body_as_it_is_written() {
         let form = "description=An+%22invoice%22\
             &schema=%7B%22b%22:1.50,%0D%0A%20%22a%22:%7B%7D%7D&sample=";
-        let body = body(&Fields::parse(form.as_bytes())).unwrap();
+        let body = body(&Fields::parse(form.as_bytes()), "").unwrap();
         assert_eq!(body, r#"{"description":"An \"invoice\"","schema":{"b":1.50,"a":{}}}"#);
+    }
+
+    #[test]
+    fn a_description_stays_until_somebody_edits_it() {
+        let stored = " An\u{85} invoice\nis paid\u{7f}";
+        let saved = |form: &str| body(&Fields::parse(form.as_bytes()), stored).unwrap();
+        let json = json!({ "description": stored }).to_string();
+        assert_eq!(saved("description=An+invoiceis+paid"), json);
+        assert_eq!(saved("description=It+is+paid"), r#"{"description":"It is paid"}"#);
+        assert_eq!(saved("description="), "{}");
     }
 
     #[test]
     fn a_field_can_not_bring_another_member_in() {
         let form = "sample=%7B%7D%2C%22schema%22%3A%7B%7D";
-        let (field, complaint) = body(&Fields::parse(form.as_bytes())).unwrap_err();
+        let (field, complaint) = body(&Fields::parse(form.as_bytes()), "").unwrap_err();
         assert_eq!(field, "sample");
         assert!(complaint.contains("column 3"), "{complaint}");
     }

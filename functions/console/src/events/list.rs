@@ -2,7 +2,7 @@
 
 use axum::{
     extract::RawQuery,
-    http::{Method, StatusCode},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -10,8 +10,8 @@ use posthaste_domain::access::api_key::Scope;
 
 use super::{Event, own_text};
 use crate::{
-    api::Refusal,
-    deliveries::filter::{Entry, TYPES, offered_types, utc},
+    control::{Control, Entered},
+    deliveries::filter::{TYPES, offered_types, utc},
     form::Fields,
     layout::{Section, redirect},
     parts::{List, complaint, heading, pager, time, with_query},
@@ -54,7 +54,13 @@ pub(crate) async fn show(visitor: Visitor, RawQuery(query): RawQuery) -> Result<
         Err(refusal) => return Err(Trouble::Refused(refusal)),
     };
     let is_filtered = filters.iter().any(|(_, value)| !value.is_empty());
-    let is_live = cursor.is_empty() && order == "desc" && refusal.is_none();
+    let is_refused = refusal.is_some();
+    let entered = match refusal {
+        Some(refusal) => Entered::refused(asked.clone(), refusal, &FILTERS),
+        None => Entered::fresh(asked.clone()),
+    };
+    let is_live = cursor.is_empty() && order == "desc" && !is_refused;
+    let says_delivered = !visitor.is_restricted();
     let may_publish = visitor.may(Scope::EventsPublish);
     let content = html! {
         (heading("Events", html! {
@@ -62,21 +68,17 @@ pub(crate) async fn show(visitor: Visitor, RawQuery(query): RawQuery) -> Result<
                 a.button.primary href="/console/events/publish" { "Publish an event" }
             }
         }))
-        @if let Some(refusal) = refusal.as_ref().filter(|refusal| is_about_none(refusal)) {
-            (complaint(refusal))
-        }
-        (filter_form(&asked, refusal.as_ref(), &offered_types(&visitor).await))
-        ul.rows id="events"
-            data-live=[is_live.then_some("4")] aria-live=[is_live.then_some("polite")] {
-            @for event in &page.items { (row(event)) }
-            @if page.items.is_empty() && refusal.is_none() {
+        @if let Some(refusal) = &entered.refusal { (complaint(refusal)) }
+        (filter_form(&entered, &offered_types(&visitor).await))
+        ul.rows id="events" data-live=[is_live.then_some("4")] {
+            @for event in &page.items { (row(event, says_delivered)) }
+            @if page.items.is_empty() && !is_refused {
                 (none(is_filtered, page.next.is_some(), may_publish))
             }
         }
         (pager(PATH, &filters, page.next.as_deref()))
     };
-    let status = if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok((status, visitor.show(Section::Events, "Events", content)).into_response())
+    Ok((entered.status(), visitor.show(Section::Events, "Events", content)).into_response())
 }
 
 /// The newest events come first, unless something else is asked for.
@@ -87,20 +89,17 @@ fn order(asked: &Fields) -> &str {
     }
 }
 
-fn is_about_none(refusal: &Refusal) -> bool {
-    !refusal.field.as_deref().is_some_and(|field| FILTERS.contains(&field))
-}
-
-fn filter_form(asked: &Fields, refusal: Option<&Refusal>, types: &Markup) -> Markup {
-    let entry = |name, label| Entry { name, label, value: asked.text(name), refusal };
+fn filter_form(entered: &Entered, types: &Markup) -> Markup {
+    let field = |name, label| entered.control(name, label, "");
+    let orders = [("desc", "the newest first"), ("asc", "the oldest first")];
+    let order = Control { value: order(&entered.fields), ..field("order", "Order") };
     html! {
         form.filters role="search" aria-label="Filter the events" action=(PATH) {
-            (entry("type", "Type").text(Some(TYPES)))
-            (entry("subject", "Subject").text(None))
-            (entry("since", "Accepted since (UTC)").time())
-            (entry("until", "Until (UTC)").time())
-            (Entry { name: "order", label: "Order", value: order(asked), refusal }
-                .choice(&[("desc", "the newest first"), ("asc", "the oldest first")]))
+            (field("type", "Type").line_in(TYPES))
+            (field("subject", "Subject").line(false))
+            (field("since", "Accepted since (UTC)").time())
+            (field("until", "Until (UTC)").time())
+            (order.choice(orders.into_iter()))
             button type="submit" { "Filter" }
             a.button href=(PATH) { "Clear" span.sr { " the filters" } }
             (types)
@@ -128,13 +127,14 @@ fn none(is_filtered: bool, has_more: bool, may_publish: bool) -> Markup {
     }
 }
 
-fn row(event: &Event) -> Markup {
+/// A row. Whether every webhook has the event is only for who sees all webhooks.
+fn row(event: &Event, says_delivered: bool) -> Markup {
     html! {
         li.row id={ "event-" (event.id) } {
             div.main {
                 h2 {
                     a href=(event.page()) { (event.r#type) span.sr { ", event " (event.id) } }
-                    " " (event.badge())
+                    @if says_delivered { " " (event.badge()) }
                 }
                 @if let Some(subject) = &event.subject { p { "about " (own_text(subject)) } }
                 p.quiet { code { (event.id) } }
@@ -158,7 +158,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(event.data.get(), r#"{"b": 1.50}"#);
-        insta::assert_snapshot!(row(&event).into_string());
+        insta::assert_snapshot!(row(&event, true).into_string());
+        assert!(!row(&event, false).into_string().contains("delivered"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use posthaste_domain::{access::api_key::Scope, id::EventId};
 
 use super::{Event, own_text};
 use crate::{
-    deliveries::{Delivery, body::Body, id},
+    deliveries::{Delivery, body::Body, id, read_on},
     form::Fields,
     layout::Section,
     parts::{List, heading, pager, time, with_query},
@@ -32,18 +32,17 @@ pub(crate) async fn show(
     let cursor = asked.text("cursor");
     let deliveries: Option<List<Delivery>> = if visitor.may(Scope::WebhooksManage) {
         let path = format!("{path}/deliveries");
-        Some(
-            visitor
-                .get(&with_query(&path, &[("limit", ON_A_PAGE), ("cursor", cursor)], &[]))
-                .await?,
-        )
+        let page = read_on(&visitor, &path, &[("limit", ON_A_PAGE)], cursor).await?;
+        Some(page.map_err(Trouble::Refused)?)
     } else {
         None
     };
     let is_open = deliveries
         .as_ref()
         .is_none_or(|page| page.items.is_empty() || page.items.iter().any(Delivery::is_open));
-    let is_live = cursor.is_empty() && look.is_empty() && is_open && event.delivered != Some(true);
+    let sees_all = !visitor.is_restricted();
+    let is_done = sees_all && event.delivered == Some(true);
+    let is_live = cursor.is_empty() && look.is_empty() && is_open && !is_done;
     let content = html! {
         nav.crumbs aria-label="Where you are" { a href="/console/events" { "Events" } }
         (heading(&event.r#type, html! {
@@ -53,9 +52,9 @@ pub(crate) async fn show(
                 }
             }
         }))
-        div id="event" data-live=[is_live.then_some("3")] aria-live=[is_live.then_some("polite")] {
-            (facts(&event))
-            @if let Some(page) = &deliveries { (deliveries_card(&event, page, look)) }
+        div id="event" data-live=[is_live.then_some("3")] {
+            (facts(&event, sees_all))
+            @if let Some(page) = &deliveries { (deliveries_card(&event, page, look, sees_all)) }
         }
         section.card aria-labelledby="data-title" {
             h2 id="data-title" { "Data" }
@@ -65,17 +64,22 @@ pub(crate) async fn show(
     Ok(visitor.show(Section::Events, &event.r#type, content))
 }
 
-fn facts(event: &Event) -> Markup {
+/// What is known of the event. Whether every webhook has it is only for who sees all webhooks.
+fn facts(event: &Event, sees_all: bool) -> Markup {
     html! {
         section.card id="state" aria-labelledby="state-title" {
-            h2 id="state-title" { "State " (event.badge()) }
-            p {
-                (event.meaning())
-                @if let Some(next) = &event.next {
-                    " " a href=(with_query(&event.page(), &[("look", next)], &[])) {
-                        "Look at further webhooks"
+            @if sees_all {
+                h2 id="state-title" data-said { "State " (event.badge()) }
+                p {
+                    (event.meaning())
+                    @if let Some(next) = &event.next {
+                        " " a href=(with_query(&event.page(), &[("look", next)], &[])) {
+                            "Look at further webhooks"
+                        }
                     }
                 }
+            } @else {
+                h2 id="state-title" { "The event" }
             }
             dl.facts {
                 dt { "Event" } dd { code { (event.id) } }
@@ -92,7 +96,7 @@ fn facts(event: &Event) -> Markup {
     }
 }
 
-fn deliveries_card(event: &Event, page: &List<Delivery>, look: &str) -> Markup {
+fn deliveries_card(event: &Event, page: &List<Delivery>, look: &str, sees_all: bool) -> Markup {
     html! {
         section id="deliveries" aria-labelledby="deliveries-title" {
             h2 id="deliveries-title" { "Deliveries" }
@@ -100,6 +104,8 @@ fn deliveries_card(event: &Event, page: &List<Delivery>, look: &str) -> Markup {
                 p {
                     @if page.next.is_some() {
                         "There is no delivery on this page. The next page looks further."
+                    } @else if !sees_all {
+                        "None of your webhooks gets it."
                     } @else {
                         "No webhook gets it. "
                         a href=(event.again()) { "A dry run" }

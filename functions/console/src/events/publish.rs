@@ -16,18 +16,22 @@ use super::{
 };
 use crate::{
     api::Refusal,
+    control::Entered,
     deliveries::{
         body::formatted,
-        filter::{Entry, TYPES, is_about, offered_types},
+        filter::{TYPES, offered_types},
     },
     form::{Fields, Posted},
     layout::{Section, token},
     parts::{complaint, with_query},
+    sign_in::form_token,
     trouble::Trouble,
     visitor::Visitor,
 };
 
 const PATH: &str = "/console/events/publish";
+/// The field with the key of the call that publishes.
+const KEY: &str = "idempotency-key";
 /// The fields of the form that the API can complain about.
 const FIELDS: [&str; 5] = ["type", "subject", "reference", "timestamp", "data"];
 /// The most webhooks of a page of a dry run.
@@ -35,16 +39,6 @@ const ON_A_PAGE: usize = 20;
 /// The requests of a page of a dry run have about so many bytes together at most, because an answer
 /// of Lambda has 6 MB at most.
 const MOST_BYTES: usize = 256 * 1024;
-
-/// What stands in the form.
-#[derive(Debug, Default, PartialEq)]
-struct Draft {
-    r#type: String,
-    subject: String,
-    reference: String,
-    timestamp: String,
-    data: String,
-}
 
 /// An event as a sample or as somebody has published it.
 #[derive(Debug, Deserialize)]
@@ -55,56 +49,68 @@ struct Sample {
     data: Option<Box<RawValue>>,
 }
 
-/// What the page shows beside the form.
-#[derive(Debug, Default)]
-struct Outcome {
-    refusal: Option<Refusal>,
-    dry_run: Option<DryRun>,
-}
-
 /// The form, with the sample of `?type=` or with what the event of `?event=` has.
 pub(crate) async fn form(visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Trouble> {
     if !visitor.may(Scope::EventsPublish) {
         return Err(lacks_the_scope());
     }
     let asked = Fields::parse(query.unwrap_or_default().as_bytes());
-    let draft = match asked.text("event").parse::<EventId>() {
-        Ok(event) => Draft::like(&visitor.get::<Event>(&format!("/events/{event}")).await?),
+    let fields = match asked.text("event").parse::<EventId>() {
+        Ok(event) => like(&visitor.get::<Event>(&format!("/events/{event}")).await?),
         Err(_) => of_type(&visitor, asked.text("type")).await,
     };
-    Ok(page(&visitor, &draft, &Outcome::default()).await)
+    page(&visitor, &Entered::fresh(fields), None).await
 }
 
 /// Publishes the event, or says what publishing would do.
 pub(crate) async fn send(Posted { visitor, fields }: Posted) -> Result<Response, Trouble> {
-    let draft = Draft::of(&fields);
-    let again = async |refusal: Refusal| {
-        let outcome = Outcome { refusal: Some(refusal), dry_run: None };
-        let status = outcome.refusal.as_ref().map_or(StatusCode::OK, |refusal| refusal.status);
-        Ok((status, page(&visitor, &draft, &outcome).await).into_response())
-    };
-    let body = match draft.body() {
+    let body = match body(&fields) {
         Ok(body) => body,
-        Err(refusal) => return again(refusal).await,
+        Err(refusal) => return again(&visitor, fields, refusal).await,
     };
     if fields.has("publish") {
-        return match visitor.send_text::<Published>(Method::POST, "/events", body).await? {
-            Ok(Published { id }) => {
-                let to = if visitor.may(Scope::EventsRead) { "/console/events" } else { PATH };
-                visitor.go(to, format!("The event {id} was published.")).await
-            }
-            Err(refusal) => again(refusal).await,
-        };
+        return publish(&visitor, fields, body).await;
     }
     let (limit, cursor) = (on_a_page(&body).to_string(), fields.text("further"));
     let page_of = [("dry_run", "true"), ("limit", &limit), ("cursor", cursor)];
     let path = with_query("/events", &page_of, &[]);
     match visitor.send_text::<DryRun>(Method::POST, &path, body).await? {
-        Ok(answer) => {
-            let outcome = Outcome { refusal: None, dry_run: Some(answer) };
-            Ok(page(&visitor, &draft, &outcome).await)
+        Ok(answer) => page(&visitor, &Entered::fresh(fields), Some(&answer)).await,
+        Err(refusal) => again(&visitor, fields, refusal).await,
+    }
+}
+
+/// Publishes the event once, however often the form is sent.
+async fn publish(visitor: &Visitor, fields: Fields, body: String) -> Result<Response, Trouble> {
+    let published: Result<Published, Refusal> = match fields.text(KEY) {
+        "" => visitor.send_text(Method::POST, "/events", body).await?,
+        key => visitor.send_once(Method::POST, "/events", body, key).await?,
+    };
+    match published {
+        Ok(Published { id }) => {
+            let to = if visitor.may(Scope::EventsRead) { "/console/events" } else { PATH };
+            visitor.go(to, format!("The event {id} was published.")).await
         }
-        Err(refusal) => again(refusal).await,
+        Err(refusal) if refusal.code == "idempotency_key_reused" => {
+            let message = "This form has published an event already, with other content. Send it \
+                again to publish this one too.";
+            let refusal = Refusal { message: message.to_owned(), field: None, ..refusal };
+            again(visitor, fields, refusal).await
+        }
+        Err(refusal) => again(visitor, fields, refusal).await,
+    }
+}
+
+async fn again(visitor: &Visitor, fields: Fields, refusal: Refusal) -> Result<Response, Trouble> {
+    page(visitor, &Entered::refused(fields, refusal, &FIELDS), None).await
+}
+
+/// The key of the form's call. It stays where nobody knows whether the call has published.
+fn key(entered: &Entered) -> Result<String, Trouble> {
+    let is_open = entered.refusal.as_ref().is_some_and(|refusal| refusal.status.is_server_error());
+    match entered.fields.text(KEY) {
+        key if is_open && !key.is_empty() => Ok(key.to_owned()),
+        _ => form_token(),
     }
 }
 
@@ -129,81 +135,66 @@ struct Published {
     id: String,
 }
 
-/// A draft of an event of this type: its sample, if it has one that the visitor may see.
-async fn of_type(visitor: &Visitor, name: &str) -> Draft {
+/// The fields of an event of this type: its sample, if it has one that the visitor may see.
+async fn of_type(visitor: &Visitor, name: &str) -> Fields {
     #[derive(Deserialize)]
     struct Described {
         name: String,
         sample: Option<Sample>,
     }
-    let mut draft = Draft { r#type: name.to_owned(), data: "{}".to_owned(), ..Draft::default() };
-    if EventType::parse(name).is_err() {
-        return draft;
-    }
     // Without it the form is empty, and works all the same.
-    if let Ok(described) = visitor.get::<Described>(&format!("/event-types/{name}")).await {
-        draft.r#type = described.name;
-        let sample = described.sample.unwrap_or(Sample { subject: None, data: None });
-        draft.subject = sample.subject.unwrap_or_default();
-        draft.data = sample.data.map_or(draft.data, |data| formatted(data.get()));
-    }
-    draft
-}
-
-impl Draft {
-    fn of(fields: &Fields) -> Self {
-        let text = |name| fields.text(name).to_owned();
-        Self {
-            r#type: text("type"),
-            subject: text("subject"),
-            reference: text("reference"),
-            timestamp: text("timestamp"),
-            data: text("data"),
-        }
-    }
-
-    /// An event like this one, which happens when it is published.
-    fn like(event: &Event) -> Self {
-        Self {
-            r#type: event.r#type.clone(),
-            subject: event.subject.clone().unwrap_or_default(),
-            reference: event.reference.clone().unwrap_or_default(),
-            timestamp: String::new(),
-            data: formatted(event.data.get()),
-        }
-    }
-
-    /// The body of the call. The data stays as it is written.
-    fn body(&self) -> Result<String, Refusal> {
-        let data: Box<RawValue> = serde_json::from_str(&self.data).map_err(|error| Refusal {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            code: "invalid".to_owned(),
-            message: format!("The data is not JSON: {error}."),
-            field: Some("data".to_owned()),
-            request_id: String::new(),
-        })?;
-        let mut members = vec![("type", json!(self.r#type))];
-        let texts = [("subject", &self.subject), ("reference", &self.reference)];
-        let given = texts.into_iter().filter(|(_, text)| !text.is_empty());
-        members.extend(given.map(|(name, text)| (name, json!(text))));
-        if !self.timestamp.is_empty() {
-            // Unix milliseconds are a number, and every other time is a text.
-            let number: Option<i64> = self.timestamp.parse().ok();
-            members
-                .push(("timestamp", number.map_or_else(|| json!(self.timestamp), |ms| json!(ms))));
-        }
-        let members: Vec<String> =
-            members.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        Ok(format!("{{{},\"data\":{data}}}", members.join(",")))
-    }
-}
-
-async fn page(visitor: &Visitor, draft: &Draft, outcome: &Outcome) -> Response {
-    let refusal = outcome.refusal.as_ref();
-    let at_no_field = |refusal: &&Refusal| {
-        let path = refusal.field.as_deref().unwrap_or_default();
-        !FIELDS.iter().any(|field| is_about(path, field))
+    let described: Option<Described> = match EventType::parse(name) {
+        Ok(_) => visitor.get(&format!("/event-types/{name}")).await.ok(),
+        Err(_) => None,
     };
+    let (name, sample) = match described {
+        Some(described) => (described.name, described.sample),
+        None => (name.to_owned(), None),
+    };
+    let Sample { subject, data } = sample.unwrap_or(Sample { subject: None, data: None });
+    let data = data.map_or_else(|| "{}".to_owned(), |data| formatted(data.get()));
+    Fields::of([("type", name), ("subject", subject.unwrap_or_default()), ("data", data)])
+}
+
+/// The fields of an event like this one, which happens when it is published.
+fn like(event: &Event) -> Fields {
+    Fields::of([
+        ("type", event.r#type.clone()),
+        ("subject", event.subject.clone().unwrap_or_default()),
+        ("reference", event.reference.clone().unwrap_or_default()),
+        ("data", formatted(event.data.get())),
+    ])
+}
+
+/// The body of the call. The data stays as it is written.
+fn body(fields: &Fields) -> Result<String, Refusal> {
+    let data: &RawValue = serde_json::from_str(fields.text("data")).map_err(|error| Refusal {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        code: "invalid".to_owned(),
+        message: format!("The data is not JSON: {error}."),
+        field: Some("data".to_owned()),
+        request_id: String::new(),
+    })?;
+    let mut members = vec![("type", json!(fields.text("type")))];
+    let texts = ["subject", "reference"].map(|name| (name, fields.text(name)));
+    let given = texts.into_iter().filter(|(_, text)| !text.is_empty());
+    members.extend(given.map(|(name, text)| (name, json!(text))));
+    let timestamp = fields.text("timestamp");
+    if !timestamp.is_empty() {
+        // Unix milliseconds are a number, and every other time is a text.
+        let number: Option<i64> = timestamp.parse().ok();
+        members.push(("timestamp", number.map_or_else(|| json!(timestamp), |ms| json!(ms))));
+    }
+    let members: Vec<String> =
+        members.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    Ok(format!("{{{},\"data\":{data}}}", members.join(",")))
+}
+
+async fn page(
+    visitor: &Visitor,
+    entered: &Entered,
+    dry_run: Option<&DryRun>,
+) -> Result<Response, Trouble> {
     let may_read = visitor.may(Scope::EventsRead);
     let types = if may_read {
         offered_types(visitor).await
@@ -215,15 +206,16 @@ async fn page(visitor: &Visitor, draft: &Draft, outcome: &Outcome) -> Response {
             nav.crumbs aria-label="Where you are" { a href="/console/events" { "Events" } }
         }
         h1 { "Publish an event" }
-        @if let Some(refusal) = refusal.filter(at_no_field) { (complaint(refusal)) }
+        @if let Some(refusal) = &entered.refusal { (complaint(refusal)) }
         section.card aria-label="The event" {
-            @if may_read { (sample_form(&draft.r#type)) }
-            (event_form(visitor, draft, refusal))
+            @if may_read { (sample_form(entered.fields.text("type"))) }
+            (event_form(visitor, entered, &key(entered)?))
             (types)
         }
-        @if let Some(answer) = &outcome.dry_run { (dry_run::result(visitor, answer)) }
+        @if let Some(answer) = dry_run { (dry_run::result(visitor, answer)) }
     };
-    visitor.show(Section::Events, "Publish an event", content)
+    let page = visitor.show(Section::Events, "Publish an event", content);
+    Ok((entered.status(), page).into_response())
 }
 
 fn sample_form(name: &str) -> Markup {
@@ -239,35 +231,40 @@ fn sample_form(name: &str) -> Markup {
     }
 }
 
-fn event_form(visitor: &Visitor, draft: &Draft, refusal: Option<&Refusal>) -> Markup {
-    let entry = |name, label, value| Entry { name, label, value, refusal };
-    let Draft { r#type, subject, reference, timestamp, data } = draft;
+fn event_form(visitor: &Visitor, entered: &Entered, key: &str) -> Markup {
+    let field = |name, label| entered.control(name, label, "");
+    // A dry run tells of every webhook.
+    let may_try = !visitor.is_restricted();
     html! {
         form method="post" action=(PATH) id=(dry_run::FORM) data-wait="Sending…" {
             (token(visitor))
-            (entry("type", "Type", r#type).text(visitor.may(Scope::EventsRead).then_some(TYPES)))
+            input type="hidden" name=(KEY) value=(key) autocomplete="off";
+            (field("type", "Type").line_in(TYPES))
             div.grid2 {
-                (entry("subject", "Subject: whom it is about (optional)", subject).text(None))
-                (entry("reference", "Your own reference (optional)", reference).text(None))
+                (field("subject", "Subject: whom it is about (optional)").line(false))
+                (field("reference", "Your own reference (optional)").line(false))
             }
-            (entry(
+            (field(
                 "timestamp",
                 "When it happened: RFC 3339 or Unix milliseconds (now, unless given)",
-                timestamp,
-            ).text(None))
-            (entry("data", "Data, a JSON object", data).lines())
+            ).line(false))
+            (field("data", "Data, a JSON object").json(14))
             p.quiet {
                 "A process is named by " code { "processType" } ", " code { "processId" } " and "
                 code { "contextId" } " of the data."
             }
             div.actions {
-                // The first button is the one that the Enter key presses, and does no harm.
-                button type="submit" name="dry-run" value="1" { "Dry run" }
+                @if may_try {
+                    // The first button is the one that the Enter key presses, and does no harm.
+                    button type="submit" name="dry-run" value="1" { "Dry run" }
+                }
                 button.primary type="submit" name="publish" value="1" { "Publish" }
             }
             p.quiet {
-                "A dry run publishes nothing: it says which webhooks would get the event, when \
-                 and why. "
+                @if may_try {
+                    "A dry run publishes nothing: it says which webhooks would get the event, when \
+                     and why. "
+                }
                 @if visitor.is_in_test_mode() {
                     "Publishing sends it to the test webhooks."
                 } @else {
@@ -284,22 +281,41 @@ mod tests {
 
     #[test]
     fn data_goes_out_as_it_is_written() {
-        let draft = Draft {
-            r#type: "order.created".to_owned(),
-            subject: "c\"7".to_owned(),
-            timestamp: "1752127706390".to_owned(),
-            data: "{\"b\": 1.50, \"a\": 12345678901234567890123}".to_owned(),
-            ..Draft::default()
+        let fields = |timestamp| {
+            Fields::of([
+                ("type", "order.created"),
+                ("subject", "c\"7"),
+                ("timestamp", timestamp),
+                ("data", "{\"b\": 1.50, \"a\": 12345678901234567890123}"),
+            ])
         };
         assert_eq!(
-            draft.body().unwrap(),
+            body(&fields("1752127706390")).unwrap(),
             concat!(
                 r#"{"type":"order.created","subject":"c\"7","timestamp":1752127706390,"#,
                 r#""data":{"b": 1.50, "a": 12345678901234567890123}}"#
             )
         );
-        let dated = Draft { timestamp: "2026-01-15T09:30:00Z".to_owned(), ..draft };
-        assert!(dated.body().unwrap().contains(r#""timestamp":"2026-01-15T09:30:00Z""#));
+        let dated = body(&fields("2026-01-15T09:30:00Z")).unwrap();
+        assert!(dated.contains(r#""timestamp":"2026-01-15T09:30:00Z""#), "{dated}");
+    }
+
+    #[test]
+    fn a_key_stays_where_nobody_knows_whether_the_call_has_published() {
+        let after = |status| {
+            let refusal = Refusal {
+                status,
+                code: String::new(),
+                message: String::new(),
+                field: None,
+                request_id: String::new(),
+            };
+            let fields = Fields::of([(KEY, "k-1")]);
+            key(&Entered::refused(fields, refusal, &FIELDS)).unwrap()
+        };
+        assert_eq!(after(StatusCode::SERVICE_UNAVAILABLE), "k-1");
+        let drawn = after(StatusCode::CONFLICT);
+        assert!(drawn != "k-1" && drawn != after(StatusCode::CONFLICT));
     }
 
     #[test]
@@ -311,8 +327,7 @@ mod tests {
     #[test]
     fn data_that_is_no_json_is_refused_at_its_field() {
         for data in ["", "{", "{} {}", r#"{},"type":"x""#] {
-            let draft = Draft { data: data.to_owned(), ..Draft::default() };
-            let refusal = draft.body().unwrap_err();
+            let refusal = body(&Fields::of([("data", data)])).unwrap_err();
             assert_eq!(refusal.field.as_deref(), Some("data"), "{data}");
         }
     }
