@@ -1,5 +1,5 @@
 // What pages can do beyond links and forms. Without it everything works, except that lists do not
-// grow by themselves.
+// grow by themselves, and times are in UTC.
 
 /** Times in the reader's own zone, with UTC in the title. */
 function localiseTimes(root) {
@@ -31,26 +31,94 @@ async function copy(button) {
   setTimeout(() => { button.textContent = label; }, 2000);
 }
 
+/** The forms that were sent, each with what takes back what that has changed. */
+const sent = new Map();
+
 /** A form that takes long shows the seconds that pass, and is sent once. */
-function wait(form) {
-  const button = form.querySelector("button[type=submit]");
-  const status = document.createElement("p");
-  status.setAttribute("role", "status");
-  status.className = "quiet";
-  form.append(status);
+function wait(event) {
+  const form = event.target;
+  if (sent.has(form)) {
+    event.preventDefault();
+    return;
+  }
+  const place = document.createElement("p");
+  place.className = "quiet";
+  const [sentence, seconds] = [document.createElement("span"), document.createElement("span")];
+  sentence.setAttribute("role", "status");
+  seconds.setAttribute("aria-hidden", "true");
+  place.append(sentence, " ", seconds);
+  form.append(place);
   const began = Date.now();
-  const show = () => {
-    status.textContent = `${form.dataset.wait} ${Math.round((Date.now() - began) / 1000)} s`;
-  };
-  show();
-  setInterval(show, 1000);
-  // The browser reads the button's value first.
-  setTimeout(() => { if (button) button.disabled = true; });
+  const count = () => { seconds.textContent = `${Math.round((Date.now() - began) / 1000)} s`; };
+  count();
+  const counting = setInterval(count, 1000);
+  // The browser reads the button's value first, and a screen reader finds the empty status.
+  const begins = setTimeout(() => {
+    sentence.textContent = form.dataset.wait;
+    for (const button of submitButtons(form)) button.disabled = true;
+  });
+  sent.set(form, () => {
+    clearInterval(counting);
+    clearTimeout(begins);
+    place.remove();
+  });
+}
+
+function submitButtons(form) {
+  return [...form.elements].filter((control) => control.type === "submit");
+}
+
+/** A page that is shown again, as by the button that goes back, has forms that can be sent. Some
+ * browsers keep even the buttons of a page that they load again disabled. */
+function canBeSentAgain(event) {
+  if (sent.size > 0 && !event.persisted) return;
+  for (const undo of sent.values()) undo();
+  sent.clear();
+  for (const form of document.querySelectorAll("form[data-wait]")) {
+    for (const button of submitButtons(form)) button.disabled = false;
+  }
+}
+
+const twoDigits = (number) => String(number).padStart(2, "0");
+
+/** A moment as a field for times has it, in the reader's own zone. */
+function asEntered(at) {
+  const date = [at.getFullYear(), twoDigits(at.getMonth() + 1), twoDigits(at.getDate())];
+  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(twoDigits);
+  return `${date.join("-")}T${time.join(":")}`;
+}
+
+/** Fields for times, which have UTC in the page, show the reader's own time. A hidden field sends
+ * UTC in their place. */
+function localiseFields() {
+  for (const field of document.querySelectorAll("input[type=datetime-local][data-utc]")) {
+    const utc = field.defaultValue;
+    const at = new Date(`${utc}Z`);
+    const hidden = document.createElement("input");
+    hidden.type = "hidden";
+    hidden.name = field.name;
+    field.removeAttribute("name");
+    field.value = Number.isNaN(at.getTime()) ? "" : asEntered(at);
+    const shown = field.value;
+    field.after(hidden);
+    const follow = () => {
+      const entered = new Date(field.value);
+      // What nobody has changed stays, also where the clocks go back and a time is there twice.
+      if (field.value === shown) hidden.value = utc;
+      else hidden.value = field.value ? entered.toISOString().slice(0, 19) : "";
+    };
+    follow();
+    field.addEventListener("input", follow);
+    field.addEventListener("change", follow);
+    for (const label of field.labels) {
+      label.textContent = label.textContent.replace("UTC", "your time");
+    }
+  }
 }
 
 /** Counts down to the end of something. */
-function countDown() {
-  for (const place of document.querySelectorAll("[data-until]")) {
+function countDown(root) {
+  for (const place of root.querySelectorAll("[data-until]")) {
     const left = Math.floor((new Date(place.dataset.until) - Date.now()) / 1000);
     if (Number.isNaN(left)) continue;
     const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
@@ -87,37 +155,96 @@ function followProfile(select) {
   }
 }
 
-/** The markup of live parts and of their children, as it came. */
-const sources = new WeakMap();
-
-function remember(part) {
-  sources.set(part, part.innerHTML);
-  for (const child of part.children) sources.set(child, child.outerHTML);
+/** Makes a part of the page like a newer version of it. Only what differs is put in, moved, taken
+ * away or written anew, so that the focus, a selection and what is open stay. Says whether anything
+ * differed. */
+function renew(old, fresh) {
+  const changes = [renewAttributes(old, fresh)];
+  const pairs = pairsOf(old, fresh);
+  const kept = new Set(pairs.map(([before]) => before));
+  for (const child of [...old.childNodes]) {
+    if (kept.has(child)) continue;
+    child.remove();
+    changes.push(true);
+  }
+  let place = old.firstChild;
+  for (const [before, after] of pairs) {
+    if (!before) {
+      old.insertBefore(after, place);
+      changes.push(true);
+      continue;
+    }
+    if (before !== place) {
+      moveTo(place, before);
+      changes.push(true);
+    }
+    place = before.nextSibling;
+    if (before.nodeType === Node.ELEMENT_NODE) changes.push(renew(before, after));
+    else if (before.data !== after.data) {
+      before.data = after.data;
+      changes.push(true);
+    }
+  }
+  return changes.includes(true);
 }
 
-/** Puts a newer version of a live part in the place of the old one, child by child. Returns the
- * number of new children. */
-function renew(part, fresh) {
-  remember(fresh);
-  const known = new Map([...part.children].map((child) => [child.id, child]));
-  let added = 0;
-  const children = [...fresh.children].map((child) => {
-    const before = child.id ? known.get(child.id) : undefined;
-    if (!before) {
-      if (child.id) {
-        child.classList.add("new");
-        added += 1;
-      }
-      return child;
-    }
-    // What somebody is in stays as it is.
-    const stays = sources.get(before) === sources.get(child) || before.contains(document.activeElement);
-    return stays ? before : child;
+/** Each child of the newer version with the older child that it follows: the one with the same id,
+ * or the next one of its kind without an id. */
+function pairsOf(old, fresh) {
+  const isNamed = (node) => Boolean(node.id);
+  const named = new Map([...old.children].filter(isNamed).map((child) => [child.id, child]));
+  const others = [...old.childNodes].filter((child) => !isNamed(child));
+  return [...fresh.childNodes].map((after) => {
+    const at = others.findIndex((child) => child.nodeName === after.nodeName);
+    const before = isNamed(after) ? named.get(after.id) : others.splice(at, at < 0 ? 0 : 1)[0];
+    return [before?.nodeName === after.nodeName ? before : undefined, after];
   });
-  part.replaceChildren(...children);
-  sources.set(part, sources.get(fresh));
-  if (fresh.dataset.live === undefined) delete part.dataset.live;
-  return added;
+}
+
+/** Brings a child to a place among its siblings. A child that somebody is in is not moved itself,
+ * because it would lose the focus. */
+function moveTo(place, child) {
+  if (!child.contains(document.activeElement)) {
+    place.before(child);
+    return;
+  }
+  const end = child.nextSibling;
+  for (let other = place; other !== child;) {
+    const next = other.nextSibling;
+    child.parentNode.insertBefore(other, end);
+    other = next;
+  }
+}
+
+function renewAttributes(old, fresh) {
+  // The reader opens and closes details.
+  const isReaders = (name) => name === "open" && old.nodeName === "DETAILS";
+  if (old.classList.contains("new")) fresh.classList.add("new");
+  let isChanged = false;
+  for (const { name, value } of fresh.attributes) {
+    if (isReaders(name) || old.getAttribute(name) === value) continue;
+    old.setAttribute(name, value);
+    isChanged = true;
+  }
+  for (const { name } of [...old.attributes]) {
+    if (isReaders(name) || fresh.hasAttribute(name)) continue;
+    old.removeAttribute(name);
+    isChanged = true;
+  }
+  return isChanged;
+}
+
+/** Marks the children of a live part that it did not have yet, and returns how many they are. */
+function markNew(part, fresh) {
+  const known = new Set([...part.children].map((child) => child.id));
+  const added = [...fresh.children].filter((child) => child.id && !known.has(child.id));
+  for (const child of added) child.classList.add("new");
+  return added.length;
+}
+
+/** The text of a live part that is read out when it changes, if there is one. */
+function saying(part) {
+  return part.querySelector("[data-said]")?.textContent.trim();
 }
 
 /** A part of the page that is read again every few seconds, while somebody looks at it. The longer
@@ -130,15 +257,24 @@ function live(part) {
     if (!answer.ok || answer.redirected) throw new Error(`status ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById(part.id);
-    if (!fresh || fresh.innerHTML === sources.get(part)) {
+    if (!fresh) {
+      quiet += 1;
+      return;
+    }
+    enliven(fresh);
+    const said = saying(part);
+    const added = markNew(part, fresh);
+    if (!renew(part, fresh)) {
       quiet += 1;
       return;
     }
     quiet = 0;
-    const added = renew(part, fresh);
-    localiseTimes(part);
-    showCopyButtons(part);
-    if (added) announce(`${added} new`);
+    if (part.matches("ul, ol")) {
+      if (added) announce(`${added} new`);
+      return;
+    }
+    const says = saying(part);
+    if (says === undefined || says !== said) announce(says ?? "The page has changed.");
   };
   const again = () => {
     const seconds = Number(part.dataset.live);
@@ -151,16 +287,21 @@ function live(part) {
   again();
 }
 
+/** What only the script can show in a part of a page. */
+function enliven(root) {
+  localiseTimes(root);
+  showCopyButtons(root);
+  countDown(root);
+}
+
+/** The place of what is read out. It is there, and empty, before anything is. */
+const announcements = document.createElement("p");
+announcements.id = "announcements";
+announcements.className = "sr";
+announcements.setAttribute("role", "status");
+
 function announce(text) {
-  let place = document.getElementById("announcements");
-  if (!place) {
-    place = document.createElement("p");
-    place.id = "announcements";
-    place.className = "sr";
-    place.setAttribute("role", "status");
-    document.body.append(place);
-  }
-  place.textContent = text;
+  announcements.textContent = text;
 }
 
 document.addEventListener("click", (event) => {
@@ -168,16 +309,16 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
 });
 document.addEventListener("submit", (event) => {
-  if (event.target.matches("form[data-wait]")) wait(event.target);
+  if (event.target.matches("form[data-wait]")) wait(event);
 });
 document.addEventListener("change", (event) => {
   if (event.target.matches("select:has(option[data-defaults])")) followProfile(event.target);
 });
 document.addEventListener("keydown", moveInMatrix);
+addEventListener("pageshow", canBeSentAgain);
+localiseFields();
+enliven(document);
+setInterval(countDown, 1000, document);
 const parts = document.querySelectorAll("[data-live]");
-parts.forEach(remember);
-localiseTimes(document);
-showCopyButtons(document);
-countDown();
-setInterval(countDown, 1000);
+if (parts.length > 0) document.body.append(announcements);
 parts.forEach(live);

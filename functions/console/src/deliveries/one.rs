@@ -95,8 +95,7 @@ async fn page(
         @if let Some(at) = delivery.webhook_removed_at {
             div.note.waiting { p { "The webhook was removed at " (time(at)) "." } }
         }
-        div id="delivery"
-            data-live=[is_live.then_some("3")] aria-live=[is_live.then_some("polite")] {
+        div id="delivery" data-live=[is_live.then_some("3")] {
             (state(visitor, &delivery))
             (timeline::card(&delivery, next))
             div.grid2 id="exchange" {
@@ -137,7 +136,7 @@ fn state(visitor: &Visitor, delivery: &Delivery) -> Markup {
     let event = &delivery.event_id;
     html! {
         section.card id="state" aria-labelledby="state-title" {
-            h2 id="state-title" { "State " (delivery.badge()) }
+            h2 id="state-title" data-said { "State " (delivery.badge()) }
             p { (delivery.meaning()) }
             dl.facts {
                 dt { "Event" }

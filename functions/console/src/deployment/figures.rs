@@ -127,21 +127,21 @@ fn content(figures: &Figures, redrives: &[Redrive]) -> Markup {
                 "Version " (visible(&figures.version)) ", stage " code { (visible(&figures.stage)) }
             }
         }
-        div id="figures" data-live=(READ_AGAIN) aria-live="polite" {
-            p id="verdict" { (figures.verdict()) }
-            section.card id="oldest-due" aria-labelledby="oldest-due-title" aria-live="off" {
+        div id="figures" data-live=(READ_AGAIN) {
+            p id="verdict" data-said { (figures.verdict()) }
+            section.card id="oldest-due" aria-labelledby="oldest-due-title" {
                 h2 id="oldest-due-title" { "Oldest due" }
                 (oldest_due(figures.oldest_due.as_ref()))
             }
-            section id="dead-letters" aria-labelledby="dead-letters-title" aria-live="off" {
+            section id="dead-letters" aria-labelledby="dead-letters-title" {
                 h2 id="dead-letters-title" { "Dead letters" }
                 (dead_letters(figures, redrives))
             }
-            section id="queues" aria-labelledby="queues-title" aria-live="off" {
+            section id="queues" aria-labelledby="queues-title" {
                 h2 id="queues-title" { "Queues" }
                 (queues(&figures.queues))
             }
-            section id="waiting" aria-labelledby="waiting-title" aria-live="off" {
+            section id="waiting" aria-labelledby="waiting-title" {
                 h2 id="waiting-title" { "What waits, and why" }
                 (waiting(&figures.waiting))
             }

@@ -78,8 +78,7 @@ pub(super) async fn page(
         (tabs(queue))
         p { (about(queue)) }
         @if let Some(refusal) = &entered.refusal { (complaint(refusal)) }
-        div id="letters-live" data-live=[is_moving.then_some("3")]
-            aria-live=[is_moving.then_some("polite")] {
+        div id="letters-live" data-live=[is_moving.then_some("3")] {
             (redrives::latest(visitor, queue, &redrives))
             (part(visitor, queue, letters.as_deref(), limit))
             @if letters.is_some_and(|letters| !letters.is_empty()) {

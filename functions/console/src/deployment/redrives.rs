@@ -104,7 +104,7 @@ fn row(redrive: &Redrive) -> Markup {
     html! {
         li.row {
             div.main {
-                h3 { "To the queue " code { (redrive.to) } " " (redrive.badge()) }
+                h3 data-said { "To the queue " code { (redrive.to) } " " (redrive.badge()) }
                 p {
                     (redrive.progress())
                     @if redrive.is_under_way() {

@@ -176,8 +176,7 @@ fn list(visitor: &Visitor, links: &[Link], now: Timestamp) -> Markup {
             @if links.is_empty() {
                 p { "There is no link yet. Make one below." }
             } @else {
-                ul.rows id="links" data-live=[is_waiting.then_some("5")]
-                    aria-live=[is_waiting.then_some("polite")] {
+                ul.rows id="links" data-live=[is_waiting.then_some("5")] {
                     @for link in links { (row(visitor, link, now)) }
                 }
             }
