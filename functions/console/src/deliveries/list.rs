@@ -28,6 +28,8 @@ use crate::{
 
 /// So many deliveries are on a page.
 const ON_A_PAGE: &str = "30";
+/// So many are looked at for a page of who sees only some of them.
+const LOOKED_AT: &str = "100";
 /// The filters of the API.
 const FILTERS: [&str; 6] = ["status", "http_status", "event_type", "event_id", "since", "until"];
 const HTTP_STATUSES: [&str; 12] =
@@ -77,7 +79,8 @@ async fn show(visitor: Visitor, of: Of, query: Option<String>) -> Result<Respons
     let times = [("since", utc(asked.text("since"))), ("until", utc(asked.text("until")))];
     let times = times.each_ref().map(|(name, value)| (*name, value.as_str()));
     let mut parameters: Vec<_> = filters[..4].iter().copied().chain(times).collect();
-    parameters.push(("limit", ON_A_PAGE));
+    let sees_some = visitor.is_restricted() && of == Of::AllWebhooks;
+    parameters.push(("limit", if sees_some { LOOKED_AT } else { ON_A_PAGE }));
     let (page, refusal) = match read_on(&visitor, &of.path(), &parameters, cursor).await? {
         Ok(page) => (page, None),
         Err(refusal) if refusal.field.is_some() => {
