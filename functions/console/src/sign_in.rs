@@ -18,6 +18,7 @@ use posthaste_store::Bucket;
 
 use crate::{
     Console,
+    control::writable,
     cookie::{self, Cookie, Kept, is_loopback},
     form::{Fields, Posted, comes_from_here},
     layout::{self, first_page},
@@ -149,7 +150,7 @@ fn content(fields: &Fields, complaint: Option<&str>) -> Markup {
                 _ => {}
             }
             form method="post" action="/console/sign-in" {
-                @if !next.is_empty() { input type="hidden" name="next" value=(next); }
+                @if !next.is_empty() { input type="hidden" name="next" value=(writable(next)); }
                 div.field {
                     label for="key" { "API key" }
                     input id="key" name="key" type="password" autocomplete="current-password"

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::EventType;
 use crate::{
+    control::writable,
     layout::Section,
     parts::{List, heading, pager, visible, with_query},
     trouble::Trouble,
@@ -41,11 +42,11 @@ pub(super) async fn show(
         }))
         form.search role="search" action=(PATH) {
             label for="q" { "Search" }
-            input id="q" name="q" type="search" value=(q) placeholder="name, title or description";
+            input id="q" name="q" type="search" value=(writable(&q)) placeholder="name, title or description";
             button type="submit" { "Search" }
         }
         @if items.is_empty() {
-            p { "No event type has " code { (q) } " in its name, its title or its description." }
+            p { "No event type has " code { (visible(&q)) } " in its name, its title or its description." }
         }
         @for owner in OWNERS {
             (group(owner, items.iter().filter(|found| found.owner == owner).collect()))

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::Refusal,
-    control::Entered,
+    control::{Entered, writable},
     deliveries::{
         body::formatted,
         filter::{TYPES, offered_types},
@@ -223,7 +223,7 @@ fn sample_form(name: &str) -> Markup {
         form.filters action=(PATH) aria-label="Begin with a sample" {
             div.field {
                 label for="sample" { "Begin with the sample of a type" }
-                input id="sample" name="type" type="text" value=(name) list=(TYPES)
+                input id="sample" name="type" type="text" value=(writable(name)) list=(TYPES)
                     spellcheck="false" autocomplete="off";
             }
             button type="submit" { "Fill in the sample" }
@@ -236,10 +236,11 @@ fn event_form(visitor: &Visitor, entered: &Entered, key: &str) -> Markup {
     // A dry run tells of every webhook.
     let may_try = !visitor.is_restricted();
     html! {
-        form method="post" action=(PATH) id=(dry_run::FORM) data-wait="Sending…" {
+        form method="post" action=(PATH) id=(dry_run::FORM) data-wait="Sending…" autocomplete="off" {
             (token(visitor))
-            input type="hidden" name=(KEY) value=(key) autocomplete="off";
-            (field("type", "Type").line_in(TYPES))
+            input type="hidden" name=(KEY) value=(key);
+            @if visitor.may(Scope::EventsRead) { (field("type", "Type").line_in(TYPES)) }
+            @else { (field("type", "Type").line(false)) }
             div.grid2 {
                 (field("subject", "Subject: whom it is about (optional)").line(false))
                 (field("reference", "Your own reference (optional)").line(false))

@@ -12,6 +12,7 @@ use posthaste_domain::{access::api_key::Scope, id::WebhookId};
 use super::{Webhook, first_steps, recent};
 use crate::{
     Console,
+    control::writable,
     form::Fields,
     layout::Section,
     parts::{List, heading, pager, time, visible, with_query},
@@ -71,7 +72,7 @@ fn search_form(q: &str) -> Markup {
     html! {
         form.search role="search" action="/console/webhooks" {
             label for="q" { "Search" }
-            input id="q" name="q" type="search" value=(q) placeholder="id, URL or description";
+            input id="q" name="q" type="search" value=(writable(q)) placeholder="id, URL or description";
             button type="submit" { "Search" }
         }
     }
