@@ -40,7 +40,9 @@ impl Session {
             answer = session.try_key(key).await;
         }
         assert_eq!(answer.status(), 303);
-        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        let cookies = answer.headers().get_all("set-cookie").into_iter();
+        let mut cookies = cookies.map(|cookie| cookie.to_str().unwrap());
+        let cookie = cookies.find(|cookie| cookie.starts_with("posthaste-session=")).unwrap();
         assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
         session.cookie = cookie.split(';').next().unwrap().to_owned();
         session
@@ -63,9 +65,9 @@ impl Session {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// Returns the token in the forms of this session.
-    pub(crate) async fn token(&self) -> String {
-        let (_, html) = self.open("/console/webhooks").await;
+    /// Returns the token in the forms of this session, of which a page has one.
+    pub(crate) async fn token(&self, page: &str) -> String {
+        let (_, html) = self.open(page).await;
         let (_, rest) = html.split_once("name=\"form_token\" value=\"").expect("it has a form");
         rest.split('"').next().unwrap().to_owned()
     }

@@ -32,7 +32,7 @@ fn an_operator_sees_what_waits_and_sends_a_dead_letter_back() {
         page.passes_axe().await;
         own.system.inbox().respond_by_default("mine", Some(Answer::status(200, 1)));
         page.fill("Letters a second, at most", "5").await;
-        page.click("Send all back: the dead letters of exhausted").await;
+        page.click("Send all back from the dead letters of exhausted").await;
         page.sees("The redrive of exhausted has begun.").await;
         page.sees("completed").await;
         let taken = own

@@ -53,6 +53,29 @@ fn a_link_is_opened_once_and_the_browser_that_opened_it_may_come_again() {
 }
 
 #[test]
+fn nobody_is_led_out_of_their_session_by_a_link() {
+    visit("portal-question", async |visit| {
+        visit.register("mine", json!({ "description": "My own" })).await;
+        let theirs = visit.posthaste().api.workspace("portal-theirs").await;
+        let body = json!({ "scopes": ["webhooks:manage"], "theme": { "name": "Bank" } });
+        let made = theirs.ok(Method::POST, "/portal-links", body).await;
+        let base = visit.posthaste().system.urls().api.clone();
+        let path = made["url"].as_str().unwrap().strip_prefix(&base).unwrap().to_owned();
+        visit.sign_in().await;
+        let page = &mut visit.page;
+        page.open(&path).await;
+        page.sees("It leads to the workspace portal-theirs, which calls itself Bank.").await;
+        page.passes_axe().await;
+        page.click("Stay").await;
+        page.sees("My own").await;
+        page.open(&path).await;
+        page.click("Open the link").await;
+        page.sees("Bank").await;
+        assert!(!page.text().await.unwrap().contains("My own"));
+    });
+}
+
+#[test]
 fn a_links_session_sees_only_its_webhooks() {
     visit("portal-some", async |visit| {
         let mine = visit.register("mine", json!({ "description": "The mine" })).await;
@@ -89,9 +112,10 @@ fn a_links_session_sees_only_its_webhooks() {
         page.open(&page_of(&mine)).await;
         page.click("Pause").await;
         page.sees("The webhook is paused.").await;
-        let cookie = visit.page.cookies().await.remove(0);
+        let cookies = visit.page.cookies().await;
+        let cookie = cookies.iter().find(|cookie| cookie.name == "posthaste-session").unwrap();
         let session = Session::with_cookie(visit, &cookie.name, &cookie.value);
-        let token = session.token().await;
+        let token = session.token(&page_of(&mine)).await;
         let proof = Proof { token: &token, origin: None };
         for path in [
             format!("{}/pause", page_of(&other)),

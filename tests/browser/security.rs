@@ -25,7 +25,8 @@ fn a_form_without_the_token_of_its_own_session_is_refused() {
         let pause = format!("{}/pause", page_of(&webhook));
         let mine = Session::signed_in(visit, visit.api.key()).await;
         let other = Session::signed_in(visit, visit.api.key()).await;
-        let (token, theirs) = (mine.token().await, other.token().await);
+        let (token, theirs) =
+            (mine.token("/console/webhooks").await, other.token("/console/webhooks").await);
         let half = &token[..16];
         for token in ["", half, theirs.as_str()] {
             assert_eq!(mine.status(&pause, Proof { token, origin: None }).await, 403, "{token}");
@@ -77,7 +78,7 @@ fn no_script_reads_the_cookie_and_no_other_site_shows_the_console() {
         assert_eq!(page.script("return document.cookie", vec![]).await.unwrap(), "");
         let cookies = page.cookies().await;
         assert_eq!(cookies.len(), 1);
-        assert!(cookies[0].http_only && cookies[0].path.as_deref() == Some("/console"));
+        assert!(cookies[0].http_only && cookies[0].path.as_deref() == Some("/"));
         let own = visit.posthaste().system.urls().api.clone();
         let html = format!(
             "<!doctype html><html lang=en><title>Frame</title>\
@@ -132,7 +133,7 @@ fn what_belongs_to_another_workspace_is_not_found() {
             assert_eq!(status, 200);
             assert!(!html.contains("Their secret") && !html.contains(&event), "{path}");
         }
-        let token = mine.token().await;
+        let token = mine.token("/console/webhooks").await;
         let proof = Proof { token: &token, origin: None };
         for action in ["pause", "rotate", "remove", "settings", "matrix", "test", "replay"] {
             let (form, path) =

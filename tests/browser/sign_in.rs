@@ -70,7 +70,7 @@ fn a_key_of_test_mode_signs_in_to_test_mode_with_its_own_webhooks() {
             visit.key(json!({ "environment": "test", "scopes": ["webhooks:manage"] })).await;
         sign_in(&mut visit.page, test_key.key()).await;
         visit.page.sees("Test mode.").await;
-        visit.page.sees("Three steps to the first delivery").await;
+        visit.page.sees("There is no webhook yet").await;
         visit.sign_in().await;
         visit.page.sees(live["url"].as_str().unwrap()).await;
     });

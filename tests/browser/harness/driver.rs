@@ -22,10 +22,11 @@ const LEAD: &str = r#""$@" 2>&1 </dev/null & exec >/dev/null 2>&1; read -r _; ki
 
 /// The switches of a browser that runs without a screen, without a sandbox (tests may run as root)
 /// and without calls of its own.
-const SWITCHES: [&str; 9] = [
+const SWITCHES: [&str; 10] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--hide-scrollbars",
     "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",

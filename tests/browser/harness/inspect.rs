@@ -56,6 +56,8 @@ impl Page {
             is_meant.then_some(()).ok_or_else(|| format!("{complaints:?}"))
         })
         .await;
+        // What the browser shows in the place of a refused page is no page of the console.
+        self.browser.log("performance").await.unwrap();
     }
 
     /// Asserts that the page's scripts have not set a global variable.
