@@ -4,7 +4,10 @@ use posthaste_tests::{Answer, Posthaste, SOON};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{answer, sign_in, visit};
+use crate::{
+    harness::{answer, sign_in, visit},
+    hostile::{is_harmless, payload},
+};
 
 #[test]
 fn an_operator_sees_what_waits_and_sends_a_dead_letter_back() {
@@ -41,6 +44,22 @@ fn an_operator_sees_what_waits_and_sends_a_dead_letter_back() {
             .wait("mine", |all| all.iter().any(|request| request.answered == 200), SOON)
             .await;
         assert!(taken.is_some(), "the dead letter is delivered");
+    });
+}
+
+#[test]
+fn a_hostile_dead_letter_is_only_text() {
+    visit("deployment-hostile", async |visit| {
+        let own = Posthaste::start().await;
+        own.send("EventsQueueUrl", &[payload()]).await;
+        let page = &mut visit.page.at(&own.system.urls().api);
+        page.resize(360, 740).await;
+        sign_in(page, own.api.key()).await;
+        page.sees_at("/console/deployment/dead-letters?queue=events", "Letter 1").await;
+        page.click("Text of the message").await;
+        page.sees("<script>window").await;
+        is_harmless(page).await;
+        page.passes_axe().await;
     });
 }
 

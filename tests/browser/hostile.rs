@@ -9,7 +9,7 @@ use crate::harness::{Page, Visit, answer, page_of, sign_in, visit};
 const GLOBAL: &str = "hostile";
 
 /// A text that is many attacks in one.
-fn payload() -> String {
+pub(crate) fn payload() -> String {
     format!(
         "\"'><script>window.{GLOBAL}=1</script><img src=x onerror=window.{GLOBAL}=1>\
          </textarea></title></pre><svg onload=window.{GLOBAL}=1>javascript:window.{GLOBAL}=1 \
@@ -84,7 +84,7 @@ async fn scene(visit: &Visit) -> Vec<String> {
 }
 
 /// Asserts that nothing foreign has run on the page, and that it fits a phone.
-async fn is_harmless(page: &mut Page) {
+pub(crate) async fn is_harmless(page: &mut Page) {
     page.has_not_run(GLOBAL).await;
     assert!(!page.html().contains("<script>window"), "{}", page.path().await);
     assert!(!page.html().contains(['\0', '\u{1b}']), "{}", page.path().await);
