@@ -47,8 +47,7 @@ async fn a_test_carries_the_data_that_it_is_given() {
     let posthaste = Posthaste::start().await;
     let webhook = posthaste.register("mine", &["*"]).await;
     let data = json!({ "orderId": 7, "note": "<b>\u{202e}" });
-    let answer =
-        test(&posthaste, &webhook, json!({ "type": "order.shipped", "data": data })).await;
+    let answer = test(&posthaste, &webhook, json!({ "type": "order.shipped", "data": data })).await;
     assert_eq!(answer["eventType"], "order.shipped");
     let arrived = posthaste.arrived("mine", 1).await.remove(0);
     let body: Value = serde_json::from_str(&arrived.body).unwrap();

@@ -78,11 +78,7 @@ pub(crate) async fn send(
 }
 
 /// A fresh event of the type that is asked for, or of the first that the webhook subscribes to.
-async fn event(
-    registry: &Registry,
-    webhook: &Webhook,
-    asked: SendTest,
-) -> Result<Event, ApiError> {
+async fn event(registry: &Registry, webhook: &Webhook, asked: SendTest) -> Result<Event, ApiError> {
     let Webhook { key: WebhookKey { workspace, .. }, settings, .. } = webhook;
     let event_type = match asked.r#type {
         Some(asked) => asked,

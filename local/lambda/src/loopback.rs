@@ -36,7 +36,8 @@ pub fn refusal(headers: &HeaderMap) -> Option<&'static str> {
     // `localhost` and `127.0.0.1` are two sites, so an `Origin` that is here says more. A page that
     // follows a link or shows a frame sends none; its `Referer` says where it is. A page can leave
     // that out, and can't forge it.
-    let is_from_here = headers.contains_key(ORIGIN) || headers.get(REFERER).is_some_and(is_origin_here);
+    let is_from_here =
+        headers.contains_key(ORIGIN) || headers.get(REFERER).is_some_and(is_origin_here);
     if !is_from_here && headers.get_all(FETCH_SITE).iter().any(|site| site == "cross-site") {
         return Some(
             "Sec-Fetch-Site is cross-site: no web page of elsewhere may call this local system",

@@ -38,10 +38,7 @@ pub(super) fn write_environment(
 }
 
 /// Puts all variables of all functions together, with the addresses of the local system.
-pub(super) fn shared_environment(
-    stack: &Stack,
-    addresses: &Addresses,
-) -> BTreeMap<String, String> {
+pub(super) fn shared_environment(stack: &Stack, addresses: &Addresses) -> BTreeMap<String, String> {
     let mut environment: BTreeMap<String, String> =
         stack.functions.iter().flat_map(|function| function.environment.clone()).collect();
     environment.extend(
