@@ -86,7 +86,7 @@ fn summary(webhooks: &[Forecast]) -> String {
     match (getting, webhooks.len()) {
         (_, 0) => "There is no webhook here.".to_owned(),
         (0, _) => "None of these webhooks would get it.".to_owned(),
-        (getting, 1) if getting == 1 => "The only webhook here would get it.".to_owned(),
+        (1, 1) => "The only webhook here would get it.".to_owned(),
         (getting, all) => format!("{getting} of these {all} webhooks would get it."),
     }
 }
