@@ -30,7 +30,11 @@ use tokio::{
 };
 
 pub(crate) use page::Page;
-use {driver::Driver, programs::Programs, web_driver::WebDriver};
+use {
+    driver::Driver,
+    programs::Programs,
+    web_driver::{DriverError, WebDriver},
+};
 
 /// So many browsers run at a time: each of them is busy with half a processor or more.
 const BROWSERS: usize = 4;
@@ -43,6 +47,8 @@ const SCOPES: [&str; 5] =
 struct Ground {
     driver: Driver,
     browsers: Semaphore,
+    /// Browsers that have ended their visits: a start takes longer than most visits.
+    idle: Mutex<Vec<WebDriver>>,
     posthaste: Option<Posthaste>,
     /// Everything runs on it, so that no test's end takes a connection of another one along.
     runtime: Runtime,
@@ -61,9 +67,26 @@ impl Ground {
         let posthaste = runtime.block_on(Posthaste::start());
         let driver = Driver::start(&programs);
         let browsers = Semaphore::new(BROWSERS);
-        let ground = Arc::new(Self { driver, browsers, posthaste: Some(posthaste), runtime });
+        let ground = Arc::new(Self {
+            driver,
+            browsers,
+            idle: Mutex::default(),
+            posthaste: Some(posthaste),
+            runtime,
+        });
         *shared = Arc::downgrade(&ground);
         Ok(ground)
+    }
+
+    /// A browser with an empty profile: a new one, or one that has forgotten its last visit.
+    async fn browser(&self) -> WebDriver {
+        let idle = self.idle.lock().unwrap().pop();
+        if let Some(browser) = idle
+            && forget(&browser).await.is_ok()
+        {
+            return browser;
+        }
+        self.driver.browser().await
     }
 }
 
@@ -106,7 +129,7 @@ impl Visit {
 
     /// Starts a further browser, with a profile of its own.
     pub(crate) async fn another_page(&mut self) -> Page {
-        let browser = self.ground.driver.browser().await;
+        let browser = self.ground.browser().await;
         self.browsers.push(browser.clone());
         Page::new(browser, self.posthaste().system.urls().api.as_str())
     }
@@ -197,7 +220,7 @@ pub(crate) fn visit(name: &str, scene: impl AsyncFnOnce(&mut Visit)) {
         let posthaste = ground.posthaste.as_ref().unwrap();
         let key = json!({ "workspace": name, "scopes": SCOPES });
         let key = posthaste.api.ok(Method::POST, "/keys", key).await;
-        let browser = ground.driver.browser().await;
+        let browser = ground.browser().await;
         let page = Page::new(browser.clone(), &posthaste.system.urls().api);
         let mut visit = Visit {
             page,
@@ -216,11 +239,33 @@ pub(crate) fn visit(name: &str, scene: impl AsyncFnOnce(&mut Visit)) {
             keep_failure(&visit).await;
         }
         for browser in visit.browsers.drain(..) {
-            let _ = browser.quit().await;
+            if ended.is_ok() {
+                ground.idle.lock().unwrap().push(browser);
+            } else {
+                let _ = browser.quit().await;
+            }
         }
         ended.unwrap_or_else(|panic| resume_unwind(panic));
         keep_pages(name, &visit.page);
     });
+}
+
+/// Makes a browser as it was when it started.
+async fn forget(browser: &WebDriver) -> Result<(), DriverError> {
+    browser.goto("about:blank").await?;
+    for (command, parameters) in [
+        ("Network.clearBrowserCookies", json!({})),
+        ("Network.clearBrowserCache", json!({})),
+        ("Emulation.clearDeviceMetricsOverride", json!({})),
+        ("Emulation.setEmulatedMedia", json!({ "features": [] })),
+        ("Emulation.setScriptExecutionDisabled", json!({ "value": false })),
+    ] {
+        browser.devtools(command, parameters).await?;
+    }
+    for log in ["browser", "performance"] {
+        browser.log(log).await?;
+    }
+    Ok(())
 }
 
 /// Keeps a picture of where a visit failed.

@@ -17,6 +17,11 @@ use super::{
 const FIND: &str = include_str!("find.js");
 const CLICKABLE: &str = "a[href], button, summary, [role=button], [role=tab], \
                          input[type=submit], input[type=checkbox], input[type=radio]";
+/// Marks the page, and says whether a click on an element leads to another one.
+const LEADS_ON: &str = "const [element] = arguments; window.isLookedAt = true; \
+                        const path = element.getAttribute('href'); \
+                        return path ? !path.startsWith('#') && !element.target \
+                            : element.type === 'submit' && Boolean(element.form?.checkValidity());";
 const FILLABLE: &str = "textarea, input:not([type=submit], [type=checkbox], [type=radio])";
 
 /// A browser with a page.
@@ -66,10 +71,22 @@ impl Page {
     }
 
     async fn click_one(&mut self, name: &str, beside: Option<&str>) {
-        self.until(&format!("{name:?} can be clicked"), async |page| {
-            page.find(CLICKABLE, name, beside).await?.click().await.map_err(|e| e.to_string())
-        })
-        .await;
+        let leads_on = self
+            .until(&format!("{name:?} can be clicked"), async |page| {
+                let found = page.find(CLICKABLE, name, beside).await?;
+                let leads_on = page.script(LEADS_ON, vec![found.reference()]).await?;
+                found.click().await.map_err(|error| error.to_string())?;
+                Ok(leads_on == true)
+            })
+            .await;
+        if leads_on {
+            // The click itself may be over before the browser has left the page.
+            self.until(&format!("{name:?} leads on"), async |page| {
+                let is_left = page.script("return window.isLookedAt === undefined", vec![]).await?;
+                (is_left == true).then_some(()).ok_or_else(String::new)
+            })
+            .await;
+        }
         self.settle().await;
     }
 

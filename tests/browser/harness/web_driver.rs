@@ -233,6 +233,11 @@ pub(crate) struct Element {
 }
 
 impl Element {
+    /// The element as an argument of a script.
+    pub(crate) fn reference(&self) -> Value {
+        json!({ ELEMENT: self.path.trim_start_matches("element/") })
+    }
+
     /// Clicks in the middle of it.
     pub(crate) async fn click(&self) -> Result<(), DriverError> {
         self.driver.post(&format!("{}/click", self.path), json!({})).await.map(drop)
