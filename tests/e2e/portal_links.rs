@@ -115,7 +115,8 @@ async fn every_refusal_names_its_field() {
     ] {
         let mut body = json!({ "scopes": ["webhooks:manage"] });
         body[name] = value;
-        let expected = (422, json!(code), json!(field));
+        let status = if code == "unknown_webhook" { 409 } else { 422 };
+        let expected = (status, json!(code), json!(field));
         assert_eq!(refused(&posthaste.api, body.clone()).await, expected, "{body}");
     }
     let expected = (422, json!("missing_field"), json!("scopes"));

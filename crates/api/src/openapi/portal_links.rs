@@ -62,12 +62,15 @@ fn create() -> Call {
                 r#"{"scopes": ["webhooks:manage"], "webhookIds": []}"#,
                 "webhookIds takes 1 to 100 ids of webhooks",
             ),
-            Refusal::body(
-                "unknown_webhook",
-                "webhookIds[0]",
-                r#"{"scopes": ["webhooks:manage"], "webhookIds": [43]}"#,
-                "there is no webhook 43 in this workspace",
-            ),
+            Refusal {
+                status: 409,
+                ..Refusal::body(
+                    "unknown_webhook",
+                    "webhookIds[0]",
+                    r#"{"scopes": ["webhooks:manage"], "webhookIds": [43]}"#,
+                    "there is no webhook 43 in this workspace",
+                )
+            },
             Refusal::body(
                 "invalid_url",
                 "returnUrl",

@@ -159,8 +159,8 @@ impl NewPortalLink {
     pub fn check_webhooks(&self, exists: impl Fn(WebhookId) -> bool) -> Result<(), Invalid> {
         for (nth, id) in self.webhook_ids.iter().flatten().enumerate() {
             if !exists(*id) {
-                return Err(Invalid::field(
-                    format!("webhookIds[{nth}]"),
+                return Err(Invalid::conflicting(
+                    Some(&format!("webhookIds[{nth}]")),
                     "unknown_webhook",
                     format!("there is no webhook {id} in this workspace"),
                 ));
