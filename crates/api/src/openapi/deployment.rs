@@ -82,7 +82,6 @@ fn start() -> Call {
             "The redrive, which has begun.",
             [("slowly", shown(redrive(RedriveStatus::Running, 0)))],
         )
-        .leads_to(["cancelRedrive"], [("queue", "$response.body#/data/queue")])
         .refuses([
             Refusal::too_large_body(),
             Refusal::new(409, "redrive_running", running()),
@@ -110,11 +109,9 @@ fn start() -> Call {
 
 fn list() -> Call {
     let items = vec![redrive(RedriveStatus::Completed, 812)];
-    call(HttpMethod::Get, REDRIVES, "listRedrives", "List redrives", LISTING).answers::<Redrives>(
-        200,
-        "The redrives.",
-        [("done", shown(Redrives { items }))],
-    )
+    call(HttpMethod::Get, REDRIVES, "listRedrives", "List redrives", LISTING)
+        .answers::<Redrives>(200, "The redrives.", [("done", shown(Redrives { items }))])
+        .leads_to(["cancelRedrive"], [("queue", "$response.body#/data/items/0/queue")])
 }
 
 fn cancel() -> Call {

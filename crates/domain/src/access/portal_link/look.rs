@@ -223,11 +223,17 @@ mod document {
     };
     use crate::input::openapi::{Described, described, formatted, text};
 
+    /// The usual origins; a host may have further letters.
+    const ORIGIN: &str = concat!(
+        r"^(https://[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z][a-z0-9]*(-[a-z0-9]+)*)+|http://localhost)",
+        r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}))?$"
+    );
+
     described!(
         FrameOrigin,
         "FrameOrigin",
         "The origin of a page: https, or http on a loopback host, with no path and no wildcard.",
-        text().pattern(Some(r"^https?://[^/?#\s*]+$")).max_length(Some(MAX_URL_BYTES))
+        text().pattern(Some(ORIGIN)).max_length(Some(MAX_URL_BYTES))
     );
 
     impl PartialSchema for ReturnUrl {

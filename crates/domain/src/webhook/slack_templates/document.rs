@@ -4,7 +4,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::{
     Color, Label, Link, MAX_FIELDS, MAX_LABEL_BYTES, MAX_TEMPLATES, MAX_URL_BYTES, Path,
-    SlackField, SlackFields, SlackTemplate, SlackTemplates, Words, text::MAX_PATH_BYTES,
+    SlackField, SlackFields, SlackTemplate, SlackTemplates, Words, text::MAX_PATH_CHARS,
 };
 use crate::{
     event::event_type::EventType,
@@ -43,7 +43,7 @@ impl PartialSchema for Label {
 impl PartialSchema for Path {
     fn schema() -> Described {
         const NAMES: &str = r"^(id|type|timestamp|subject|reference|data(\.[^.]+)+)$";
-        text().pattern(Some(NAMES)).max_length(Some(MAX_PATH_BYTES)).into()
+        text().pattern(Some(NAMES)).max_length(Some(MAX_PATH_CHARS)).into()
     }
 }
 

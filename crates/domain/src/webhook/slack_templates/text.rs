@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::credentials::is_credential;
 
-/// The longest path, in bytes.
-pub(crate) const MAX_PATH_BYTES: usize = 256;
+/// The longest path, in characters.
+pub(crate) const MAX_PATH_CHARS: usize = 256;
 /// The members of an event, beside those of its `data`, that a path can name.
 const OF_THE_EVENT: [&str; 5] = ["id", "type", "timestamp", "subject", "reference"];
 const DATA: &str = "data";
@@ -46,7 +46,7 @@ impl Path {
         let is_of_data = names.next() == Some(DATA)
             && text.len() > DATA.len()
             && names.clone().all(|name| !name.is_empty());
-        if text.len() > MAX_PATH_BYTES || !(is_of_the_event || is_of_data) {
+        if text.chars().count() > MAX_PATH_CHARS || !(is_of_the_event || is_of_data) {
             return Err(unknown());
         }
         if names.any(is_credential) {
