@@ -19,6 +19,7 @@ REASONS = {
     "invalid_parameter": "a cursor is what an earlier answer gave",
     "invalid_range": "since is before until",
     "invalid_sample": "a sample fits a schema that the same call brings",
+    "invalid_origin": "a host can be wrong in many ways",
     "invalid_schema": "a schema is a JSON Schema itself",
     "invalid_timestamp": "a date that does not exist can look like one",
     "invalid_url": "a host has to be public, and a URL can be wrong in many ways",
@@ -26,6 +27,7 @@ REASONS = {
     "several_events": "a dry run takes one event",
     "too_many_operational_webhooks": "it depends on the webhooks that there are",
     "too_many_secrets": "it depends on the rotations before",
+    "unbounded_scope": "it depends on whether webhooks are named",
     "unknown_event_type": "it depends on the types that there are",
 }
 
