@@ -25,6 +25,7 @@ REASONS = {
     "invalid_url": "a host has to be public, and a URL can be wrong in many ways",
     "misplaced_field": "what version 1 prints beside `data` belongs to one type of event",
     "several_events": "a dry run takes one event",
+    "too_long": "some limits count bytes, and a schema counts characters",
     "too_many_operational_webhooks": "it depends on the webhooks that there are",
     "too_many_secrets": "it depends on the rotations before",
     "unbounded_scope": "it depends on whether webhooks are named",
