@@ -134,8 +134,11 @@ impl Visitor {
             .body(format!("key={}", workspace.key))
             .send()
             .await?;
-        let cookie = answer.headers().get(header::SET_COOKIE).context("there is no session")?;
-        let cookie = cookie.to_str()?.split(';').next().unwrap_or_default().to_owned();
+        let cookies = answer.headers().get_all(header::SET_COOKIE).iter();
+        let pairs = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next());
+        // The answer also takes back the cookie of a session in a frame.
+        let cookie = pairs.map(str::to_owned).find(|pair| !pair.ends_with('='));
+        let cookie = cookie.context("there is no session")?;
         Ok(Self { http, base, cookie })
     }
 
