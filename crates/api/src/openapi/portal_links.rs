@@ -62,15 +62,7 @@ fn create() -> Call {
                 r#"{"scopes": ["webhooks:manage"], "webhookIds": []}"#,
                 "webhookIds takes 1 to 100 ids of webhooks",
             ),
-            Refusal {
-                status: 409,
-                ..Refusal::body(
-                    "unknown_webhook",
-                    "webhookIds[0]",
-                    r#"{"scopes": ["webhooks:manage"], "webhookIds": [43]}"#,
-                    "there is no webhook 43 in this workspace",
-                )
-            },
+            unknown_webhook(),
             Refusal::body(
                 "invalid_url",
                 "returnUrl",
@@ -91,6 +83,12 @@ fn create() -> Call {
                 "theme.accentColor has to be # and six hex digits, such as #36a64f",
             ),
         ])
+}
+
+fn unknown_webhook() -> Refusal {
+    let message = "there is no webhook 43 in this workspace";
+    let body = r#"{"scopes": ["webhooks:manage"], "webhookIds": [43]}"#;
+    Refusal { status: 409, ..Refusal::body("unknown_webhook", "webhookIds[0]", body, message) }
 }
 
 fn list() -> Call {
