@@ -14,7 +14,7 @@ pub(crate) struct Session {
     cookie: String,
 }
 
-/// What a form says besides its fields: the token and where it comes from.
+/// The things that a form sends besides its fields: the token and where it comes from.
 #[derive(Clone, Copy)]
 pub(crate) struct Proof<'a> {
     pub(crate) token: &'a str,

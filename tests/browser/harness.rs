@@ -1,4 +1,4 @@
-//! What the tests of the pages share: a system, a browser for each test, and words for what a
+//! The tests of the pages share these: a system, a browser for each test, and words for what a
 //! person does and sees.
 
 mod axe;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Visit, answer, page_of};
 
-/// What has happened, and who can look at it.
+/// The scene that has happened, and who can look at it.
 pub(crate) struct Scenery {
     /// The pages of the visit's own key, by the name of their picture.
     pub(crate) live: Vec<(&'static str, String)>,

@@ -1,4 +1,4 @@
-//! What attackers try: forms of other sites, stolen cookies, other people's things, many keys.
+//! Attackers try this: forms of other sites, stolen cookies, other people's things, many keys.
 
 use posthaste_tests::eventually;
 use reqwest::Method;

@@ -150,7 +150,7 @@ pub struct DeadLetter {
     /// receives.
     #[schema(required = true)]
     pub reason: Option<String>,
-    /// What the reason leaves open.
+    /// The details that the reason leaves open.
     #[schema(required = true)]
     pub detail: Option<String>,
     /// The workspace that the message belongs to, in test mode with `~test` behind its name; null

@@ -86,7 +86,7 @@ impl Door {
         self.known().forget(hash);
     }
 
-    /// What is known of the key with this hash; none if there is no such key.
+    /// The facts that are known of the key with this hash; none if there is no such key.
     pub async fn look_up(&self, hash: KeyHash) -> Result<Option<KeyInfo>, ApiError> {
         let now = clock::now();
         let known = self.known().find(&hash, now);

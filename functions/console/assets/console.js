@@ -34,13 +34,24 @@ async function copy(button) {
 /** The forms that were sent, each with what takes back what that has changed. */
 const sent = new Map();
 
-/** A form that takes long shows the seconds that pass, and is sent once. */
-function wait(event) {
+/** A form that changes something is sent once. One that takes long shows the seconds that pass. */
+function sendOnce(event) {
   const form = event.target;
   if (sent.has(form)) {
     event.preventDefault();
     return;
   }
+  // The browser reads the button's value first.
+  const disables = setTimeout(() => {
+    for (const button of submitButtons(form)) button.disabled = true;
+  });
+  const undoes = [() => clearTimeout(disables)];
+  if (form.dataset.wait) undoes.push(showSeconds(form));
+  sent.set(form, () => undoes.forEach((undo) => undo()));
+}
+
+/** Says what the form waits for, and counts the seconds. Returns what takes that back. */
+function showSeconds(form) {
   const place = document.createElement("p");
   place.className = "quiet";
   const [sentence, seconds] = [document.createElement("span"), document.createElement("span")];
@@ -52,16 +63,13 @@ function wait(event) {
   const count = () => { seconds.textContent = `${Math.round((Date.now() - began) / 1000)} s`; };
   count();
   const counting = setInterval(count, 1000);
-  // The browser reads the button's value first, and a screen reader finds the empty status.
-  const begins = setTimeout(() => {
-    sentence.textContent = form.dataset.wait;
-    for (const button of submitButtons(form)) button.disabled = true;
-  });
-  sent.set(form, () => {
+  // A screen reader finds the empty status first.
+  const begins = setTimeout(() => { sentence.textContent = form.dataset.wait; });
+  return () => {
     clearInterval(counting);
     clearTimeout(begins);
     place.remove();
-  });
+  };
 }
 
 function submitButtons(form) {
@@ -74,7 +82,7 @@ function canBeSentAgain(event) {
   if (sent.size > 0 && !event.persisted) return;
   for (const undo of sent.values()) undo();
   sent.clear();
-  for (const form of document.querySelectorAll("form[data-wait]")) {
+  for (const form of document.querySelectorAll("form[method=post]")) {
     for (const button of submitButtons(form)) button.disabled = false;
   }
 }
@@ -309,7 +317,7 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
 });
 document.addEventListener("submit", (event) => {
-  if (event.target.matches("form[data-wait]")) wait(event);
+  if (event.target.matches("form[method=post]")) sendOnce(event);
 });
 document.addEventListener("change", (event) => {
   if (event.target.matches("select:has(option[data-defaults])")) followProfile(event.target);

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use crate::trouble::Trouble;
 
-/// What every path of the API begins with.
+/// The beginning of every path of the API.
 const BASE: &str = "/api/v1";
 /// The most bytes of a path with its query.
 const MAX_PATH: usize = 16 * 1024;
@@ -45,7 +45,7 @@ pub(crate) struct Refusal {
     pub(crate) request_id: String,
 }
 
-/// Whom calls of the API are made for.
+/// The person whom calls of the API are made for.
 #[derive(Debug)]
 pub(crate) struct OnBehalfOf {
     pub(crate) caller: Caller,
@@ -55,7 +55,6 @@ pub(crate) struct OnBehalfOf {
 }
 
 /// A call of the API.
-#[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     /// The path behind [`BASE`], with the query.

@@ -17,7 +17,7 @@ pub(crate) struct Control<'a> {
     pub(crate) complaint: Option<&'a str>,
 }
 
-/// What was entered and what is wrong with it, while a form is shown.
+/// The texts that were entered in a form, with the complaints about them.
 #[derive(Debug, Default)]
 pub(crate) struct Entered {
     pub(crate) fields: Fields,

@@ -14,13 +14,13 @@ use crate::trouble::Trouble;
 /// A cookie of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cookie {
-    /// Who has signed in.
+    /// The session of somebody who has signed in.
     Session,
-    /// What the next page says first.
+    /// The words that the next page says first.
     Note,
 }
 
-/// How a browser keeps a cookie.
+/// The way in which a browser keeps a cookie.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kept {
     /// Only https may carry it. It is false on a loopback address, where there is no https.

@@ -105,7 +105,7 @@ impl Delivery {
         matches!(self.status, Status::Pending | Status::Waiting)
     }
 
-    /// What the status means, in a sentence or two.
+    /// The meaning of the status, in a sentence or two.
     pub(crate) fn meaning(&self) -> Markup {
         let error = self.error.as_ref().map(|error| sentence(&error.message));
         html! {
@@ -122,7 +122,7 @@ impl Delivery {
 }
 
 impl Waiting {
-    /// Why the delivery waits, in a sentence.
+    /// The reason why the delivery waits, in a sentence.
     fn why(&self) -> Markup {
         html! {
             @match (self.reason.as_str(), self.until) {

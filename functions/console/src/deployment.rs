@@ -69,7 +69,7 @@ fn letters_page(queue: LetterQueue) -> String {
     format!("{PATH}/dead-letters?queue={}", queue.name())
 }
 
-/// What the letters of a queue are.
+/// Words that say which letters a queue has.
 fn about(queue: LetterQueue) -> &'static str {
     match queue {
         LetterQueue::Events => {

@@ -33,7 +33,7 @@ struct Event {
     subject: Option<String>,
     reference: Option<String>,
     delivered: Option<bool>,
-    /// Where the look for `delivered` goes on, if one call was not enough.
+    /// The place where the look for `delivered` goes on, if one call was not enough.
     next: Option<String>,
     accepted_at: Timestamp,
     /// The producer's JSON, byte for byte.
@@ -50,7 +50,7 @@ impl Event {
         format!("/console/events/publish?event={}", self.id)
     }
 
-    /// Whether every webhook has the event, in a word with its colour.
+    /// A word with its colour that says whether every webhook has the event.
     fn badge(&self) -> Markup {
         match self.delivered {
             Some(true) => parts::badge(Tone::Good, "delivered"),
@@ -59,7 +59,7 @@ impl Event {
         }
     }
 
-    /// What the word of the badge means.
+    /// The meaning of the word in the badge.
     fn meaning(&self) -> &'static str {
         match self.delivered {
             Some(true) => "Every webhook that wants it has it.",

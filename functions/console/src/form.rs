@@ -1,5 +1,7 @@
 //! Forms: their fields, and the proof that the console's own page has sent them.
 
+use std::fmt;
+
 use axum::{
     body::Bytes,
     extract::{FromRef, FromRequest, FromRequestParts, Request},
@@ -13,8 +15,15 @@ use crate::{Console, trouble::Trouble, visitor::Visitor};
 pub(crate) const TOKEN: &str = "form_token";
 
 /// The fields of a form, in the order in which they were sent.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Fields(Vec<(String, String)>);
+
+impl fmt::Debug for Fields {
+    /// Values can be secrets, as the key at signing in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Fields {
     /// Reads the body of a form.
@@ -76,7 +85,7 @@ where
     }
 }
 
-/// Why the body of a form could not be read.
+/// The trouble with a form whose body could not be read.
 fn unread(status: StatusCode) -> Trouble {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => Trouble::TooLarge,
@@ -99,6 +108,11 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn what_was_entered_is_not_printed() {
+        assert_eq!(format!("{:?}", Fields::parse(b"key=spk_live_x")), "[\"key\"]");
+    }
 
     #[test]
     fn fields_are_decoded_and_kept_in_order() {

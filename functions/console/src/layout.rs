@@ -197,7 +197,7 @@ pub(crate) fn token(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name=(form::TOKEN) value=(visitor.session.form_token); }
 }
 
-/// What a page says of itself.
+/// The facts that a page states about itself.
 struct Head<'a> {
     title: &'a str,
     mode: &'a str,

@@ -51,7 +51,7 @@ use posthaste_runtime::{
 };
 use posthaste_store::{Bucket, Registry};
 
-/// What every page needs.
+/// The parts that every page needs.
 #[derive(Debug, Clone)]
 struct Console {
     api: Api,

@@ -28,7 +28,7 @@ use crate::{
     trouble::Trouble,
 };
 
-/// What remains of a session in the browser after its end, so that its pages can say that it is
+/// The browser keeps a session for so long after its end, so that its pages can say that it is
 /// over.
 const REMAINS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -171,7 +171,7 @@ fn refused(reason: NotOpened) -> Response {
     (StatusCode::GONE, layout::alone("Link", content)).into_response()
 }
 
-/// What the pages of a link's session may do beside.
+/// The allowances that the pages of a link's session have.
 pub(crate) fn allowances(link: &PortalLink) -> Allowances {
     let logo = link.theme.as_ref().and_then(|theme| theme.logo_url.as_ref());
     Allowances {

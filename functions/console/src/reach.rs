@@ -1,11 +1,11 @@
-//! What the session of a portal link for some webhooks sees of the API: those webhooks, and of each
+//! The session of a portal link for some webhooks sees a part of the API: those webhooks, and of each
 //! list only what is about them. Every call of a page passes here.
 
 use axum::http::Method;
 use posthaste_domain::{access::portal_link::PortalLink, id::WebhookId};
 use serde_json::Value;
 
-/// How far a call may go.
+/// The reach of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// The call is made as it is.
@@ -17,7 +17,7 @@ pub(crate) enum Reach {
     Nothing,
 }
 
-/// How far a call goes in the session of this link.
+/// The reach of a call in the session of this link.
 pub(crate) fn reach(link: &PortalLink, method: &Method, path: &str) -> Reach {
     if link.webhook_ids.is_none() {
         return Reach::Whole;

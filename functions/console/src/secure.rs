@@ -15,7 +15,7 @@ use axum::{
 
 use crate::assets;
 
-/// What a portal link lets its pages do beside.
+/// The further things that a portal link lets its pages do.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Allowances {
     /// The origins whose frames may show the page.

@@ -46,7 +46,7 @@ struct Asked {
     r#type: String,
 }
 
-/// What the endpoint answered.
+/// The answer of the endpoint.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {

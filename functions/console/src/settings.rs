@@ -42,7 +42,7 @@ struct Asked {
     cursor: String,
 }
 
-/// What was entered in the forms of the page.
+/// The texts that were entered in the forms of the page.
 #[derive(Debug, Default)]
 struct Forms {
     /// The form of the workspace's defaults; none where it shows what holds.

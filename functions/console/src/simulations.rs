@@ -38,7 +38,7 @@ struct Simulation {
     ends_at: Timestamp,
 }
 
-/// What a simulation was asked for.
+/// The request that a simulation began with.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Asked {
@@ -82,7 +82,7 @@ impl Simulation {
 }
 
 impl Asked {
-    /// What is played, in a few words.
+    /// A few words about the events that are played.
     fn title(&self) -> String {
         match self.kind.as_str() {
             "event" => {

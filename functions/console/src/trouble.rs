@@ -1,4 +1,4 @@
-//! What keeps a page from being made, and the page that says so.
+//! The reasons for which a page can't be made, and the page that says so.
 
 use axum::{
     http::{StatusCode, header},

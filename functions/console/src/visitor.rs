@@ -33,7 +33,7 @@ use crate::{
 /// A note waits so long for the next page.
 const NOTE_LASTS: Duration = Duration::from_secs(60);
 
-/// What the next page says first.
+/// The words that the next page says first.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Note {
     /// A sentence for people.
@@ -69,11 +69,11 @@ pub(crate) struct Visitor {
     /// The portal link that the visitor has opened; none where they have shown a key.
     pub(crate) portal: Option<PortalLink>,
     pub(crate) caller: Caller,
-    /// What the page before has left to say.
+    /// The note that the page before has left.
     pub(crate) note: Option<Note>,
     /// The address of the deployment, as `https://hooks.example.com`.
     pub(crate) origin: String,
-    /// How the browser keeps cookies of this session.
+    /// The way in which the browser keeps cookies of this session.
     pub(crate) kept: Kept,
     from: OnBehalfOf,
     api: Api,
@@ -220,7 +220,7 @@ where
     }
 }
 
-/// What a session stands on, if that still holds.
+/// The evidence of a session, if that still holds.
 type Standing = Option<(Caller, KeyInfo, Option<PortalLink>)>;
 
 async fn of_key(console: &Console, session: &Session, hash: &str) -> Result<Standing, Trouble> {

@@ -115,7 +115,7 @@ pub(crate) struct Webhook {
     pub(crate) settings: Map<String, Value>,
 }
 
-/// How a webhook's endpoint has been doing.
+/// The health of a webhook's endpoint.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Health {
@@ -141,7 +141,7 @@ impl Webhook {
         described.map_or_else(|| format!("Webhook {}", self.id), parts::visible)
     }
 
-    /// How the webhook is doing, in a word or two with its colour, and in a sentence.
+    /// The state of the webhook, in a word or two with its colour, and in a sentence.
     pub(crate) fn state(&self) -> (Tone, &'static str, Option<String>) {
         let health = &self.health;
         if health.disabled_at.is_some() {

@@ -1,4 +1,4 @@
-//! What a person does not see at once: descriptions, the inside of a frame, and complaints.
+//! A person does not see these at once: descriptions, the inside of a frame, and complaints.
 
 use serde_json::{Value, json};
 

@@ -22,7 +22,7 @@ pub(crate) struct WebDriver {
     session: String,
 }
 
-/// What a driver has complained of.
+/// The complaint of a driver.
 #[derive(Debug)]
 pub(crate) struct DriverError(String);
 
@@ -40,20 +40,12 @@ impl From<reqwest::Error> for DriverError {
 
 /// A key of the keyboard that types no letter: <https://www.w3.org/TR/webdriver2/#keyboard-actions>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each test presses what it needs")]
 pub(crate) enum Key {
     Tab,
     Enter,
-    Space,
-    Escape,
     Control,
     Shift,
-    Left,
-    Up,
-    Right,
     Down,
-    Home,
-    End,
 }
 
 impl Key {
@@ -62,16 +54,9 @@ impl Key {
         match self {
             Self::Tab => '\u{E004}',
             Self::Enter => '\u{E007}',
-            Self::Space => ' ',
-            Self::Escape => '\u{E00C}',
             Self::Control => '\u{E009}',
             Self::Shift => '\u{E008}',
-            Self::Left => '\u{E012}',
-            Self::Up => '\u{E013}',
-            Self::Right => '\u{E014}',
             Self::Down => '\u{E015}',
-            Self::Home => '\u{E011}',
-            Self::End => '\u{E010}',
         }
     }
 }

@@ -88,9 +88,9 @@ impl PortalLinks {
     }
 
     /// Opens the link whose token has this hash, or says why it can't be opened. Of all calls that
-    /// try, one opens it. `opening` is
-    /// drawn anew by each of them: when the SDK repeats a call whose answer got lost, the call
-    /// knows its own opening by it.
+    /// try, one opens it. `opening` is drawn anew by each of them: when the SDK repeats a call whose
+    /// answer got lost, the call knows its own opening by it. Where a function dies after that, the
+    /// link is used and its session is not known to anybody: the customer needs another link.
     pub async fn open(
         &self,
         hash: &PortalTokenHash,

@@ -14,12 +14,12 @@ const MOST_GROWTH: usize = 4;
 /// A body as the API answers it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Body<'a> {
-    /// What it is called, such as "Body of the request". A page has each name once.
+    /// The name, such as "Body of the request". A page has each name once.
     pub(crate) name: &'a str,
     /// The id of the element that has it.
     pub(crate) id: &'a str,
     pub(crate) text: &'a str,
-    /// How bytes that are no text are written.
+    /// The coding in which bytes that are no text are written.
     pub(crate) encoding: Option<&'a str>,
 }
 

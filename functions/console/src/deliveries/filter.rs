@@ -1,4 +1,4 @@
-//! What the fields of filters have: times, and the event types to choose from.
+//! The fields of filters: times, and the event types to choose from.
 
 use maud::{Markup, html};
 use posthaste_domain::Timestamp;

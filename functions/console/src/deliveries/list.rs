@@ -221,7 +221,7 @@ fn row(visitor: &Visitor, of: Of, delivery: &Delivery) -> Markup {
     }
 }
 
-/// What came of a delivery so far, in a line.
+/// The outcome of a delivery so far, in a line.
 fn result(delivery: &Delivery) -> Markup {
     let kind = match delivery.cause {
         CauseKind::Published => None,

@@ -212,7 +212,7 @@ fn answer_card(delivery: &Delivery) -> Markup {
     }
 }
 
-/// Why the request can't be shown.
+/// The reason for which the request can't be shown.
 fn why_missing(missing: &str) -> &'static str {
     match missing {
         "event_gone" => "An event of the request is no longer stored, so it can't be shown.",

@@ -89,7 +89,7 @@ impl Figures {
         of_queue.map_or(0, |one| one.dead_letters)
     }
 
-    /// How the deployment is doing, in a sentence.
+    /// The state of the deployment, in a sentence.
     fn verdict(&self) -> String {
         let late = match self.oldest_due {
             Some(_) => "A delivery is late",

@@ -30,7 +30,7 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    /// How much of the text is shown.
+    /// The part of the text that is shown.
     fn extent(&self) -> String {
         let (shown, all) = (self.body.len(), self.body_bytes);
         if shown < all {

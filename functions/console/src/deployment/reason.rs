@@ -1,4 +1,4 @@
-//! What the reasons of dead letters mean to an operator.
+//! The reasons of dead letters, in words for an operator.
 
 use posthaste_domain::message::dead_letter::DeadLetterReason;
 

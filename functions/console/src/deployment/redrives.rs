@@ -68,7 +68,7 @@ impl Redrive {
         }
     }
 
-    /// How many letters were moved, as far as SQS knows it.
+    /// The number of letters that were moved, as far as SQS knows it.
     pub(super) fn progress(&self) -> String {
         match self.to_move {
             Some(all) => format!("{} of about {all} moved", self.moved),
@@ -151,7 +151,7 @@ pub(super) fn form(visitor: &Visitor, queue: LetterQueue, entered: &Entered) -> 
     }
 }
 
-/// What a redrive of the queue does, in a sentence or two.
+/// A sentence or two about the effect of a redrive of the queue.
 fn effect(queue: LetterQueue) -> &'static str {
     match queue {
         LetterQueue::Events => {

@@ -11,7 +11,7 @@ const MOST_LEVELS: usize = 12;
 /// A row names so many values of an `enum`.
 const MOST_VALUES: usize = 20;
 
-/// What a schema says about one property.
+/// The facts that a schema states about one property.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
     /// The number of properties that it stands in.
@@ -162,7 +162,7 @@ impl Table<'_> {
     }
 }
 
-/// What a schema says beside the type, in words.
+/// The rest of a schema beside the type, in words.
 fn about(schema: &Members) -> Vec<String> {
     let mut about: Vec<String> = Vec::new();
     about.extend(schema.read("description").or_else(|| schema.read("title")));

@@ -130,7 +130,7 @@ fn row(forecast: &Forecast, may_see: bool) -> Markup {
     }
 }
 
-/// What decides about the webhook, as far as anything does.
+/// The setting that decides about the webhook, as far as any does.
 fn facts(forecast: &Forecast) -> Markup {
     let Forecast { subscription, cell, run, until, .. } = forecast;
     let has_facts = subscription.is_some() || cell.is_some() || run.is_some() || until.is_some();

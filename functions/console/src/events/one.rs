@@ -64,7 +64,7 @@ pub(crate) async fn show(
     Ok(visitor.show(Section::Events, &event.r#type, content))
 }
 
-/// What is known of the event. Whether every webhook has it is only for who sees all webhooks.
+/// The facts about the event. Only somebody who sees all webhooks learns whether all of them have it.
 fn facts(event: &Event, sees_all: bool) -> Markup {
     html! {
         section.card id="state" aria-labelledby="state-title" {

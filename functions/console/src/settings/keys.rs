@@ -20,7 +20,7 @@ use crate::{
 const NAMES: [&str; 4] = ["name", "scopes", "environment", "workspace"];
 
 /// A key, as the API answers it.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Key {
     id: String,

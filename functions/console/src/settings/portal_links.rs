@@ -29,7 +29,7 @@ use crate::{
 const PATH: &str = "/console/settings/portal-links";
 
 /// A link, as the API answers it.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Link {
     id: PortalLinkId,
@@ -55,7 +55,7 @@ struct Theme {
     accent_color: Option<String>,
 }
 
-/// How far a link has come.
+/// The state of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nobody has opened it, and it can be opened.

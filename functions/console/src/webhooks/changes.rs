@@ -1,4 +1,4 @@
-//! What is done to a webhook with a button: pausing, resuming, changing its secret, removing it.
+//! Buttons do this to a webhook: they pause, resume and remove it, and change its secret.
 
 use axum::{http::Method, response::Response};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What somebody sees who has no webhook yet: the three steps to the first delivery.
+//! Somebody who has no webhook yet sees the three steps to the first delivery.
 
 use maud::{Markup, html};
 

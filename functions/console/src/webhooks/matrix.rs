@@ -35,7 +35,7 @@ const TYPE_PAGES: usize = 5;
 /// The field with the part of the settings that the form has shown.
 const SHOWN: &str = "shown";
 
-/// What the address of the page asks for.
+/// The things that the address of the page asks for.
 struct Asked {
     /// A process type that gets a column.
     add: String,
@@ -50,7 +50,7 @@ impl Asked {
     }
 }
 
-/// What a matrix is about: the part of a webhook's settings that decides about events.
+/// The part of a webhook's settings that decides about events, which a matrix is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Decided {
     events: Vec<EventPattern>,

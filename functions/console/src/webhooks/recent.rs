@@ -1,4 +1,4 @@
-//! How the newest attempts of a webhook went, in figures and as a chart.
+//! The results of a webhook's newest attempts, in figures and as a chart.
 
 use maud::{Markup, html};
 use posthaste_domain::Timestamp;
@@ -26,7 +26,7 @@ struct Attempt {
     error: Option<IgnoredAny>,
 }
 
-/// How the newest attempts of a webhook went.
+/// The results of a webhook's newest attempts.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Recent {
     good: u32,

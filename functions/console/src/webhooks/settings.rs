@@ -119,7 +119,7 @@ fn again(visitor: &Visitor, refusal: &Refusal, shown: &Shown<'_>, title: &str) -
     (status, visitor.show(Section::Webhooks, title, view::page(visitor, shown))).into_response()
 }
 
-/// What the API warns of, as sentences.
+/// The warnings of the API, as sentences.
 pub(super) fn warnings(answer: &Value) -> String {
     let warnings = answer["warnings"].as_array().into_iter().flatten();
     let messages = warnings.filter_map(|warning| warning["message"].as_str());

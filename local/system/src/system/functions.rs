@@ -19,7 +19,7 @@ const POLLER_ACTIONS: [&str; 3] =
 /// The variable with the address of the built-in receiver, which the console shows to whoever begins.
 const LOCAL_INBOX: &str = "LOCAL_INBOX_URL";
 
-/// Where the functions find what the local system has beside them.
+/// The addresses at which the functions find what the local system has beside them.
 pub(super) struct Addresses {
     /// The stand-ins for AWS.
     pub(super) aws: String,

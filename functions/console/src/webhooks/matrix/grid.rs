@@ -19,7 +19,7 @@ use crate::form::Fields;
 const NO_PROCESS: &str = "no_process";
 /// The column of the process types that have none of their own, and the row of every type.
 const EVERY_OTHER: &str = "*";
-/// What the names of the cells' controls begin with.
+/// The beginning of the names of the cells' controls.
 const CELL: &str = "cell|";
 
 /// The rows and columns that are shown.
@@ -188,7 +188,7 @@ pub(super) fn rule_name(rule: Rule) -> &'static str {
     }
 }
 
-/// What holds in a cell without a choice of its own, as far as one word can say it.
+/// The rule in a cell without a choice of its own, as far as one word can say it.
 fn follows(column: &str, row: &Row, decided: &Decided) -> &'static str {
     let EventPattern::Exactly(event_type) = &row.pattern else { return "" };
     let Filters(mut rows) = decided.filters.clone();

@@ -1,4 +1,4 @@
-//! What a matrix would have done with the events of the last day, beside what the present one did.
+//! A preview tells how a matrix would have treated the events of the last day, beside the present one.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ const PAGES: usize = 5;
 /// The time that is looked back on.
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
-/// What happened in the last day, under both matrices.
+/// The events of the last day, under both matrices.
 #[derive(Debug, PartialEq)]
 pub(super) struct Seen {
     lines: Vec<Line>,
@@ -95,7 +95,7 @@ fn seen(events: &[Event], before: &Decided, after: &Decided, cut_at: Option<Time
     Seen { lines, events: events.len(), cut_at }
 }
 
-/// What each event says of its process. The type of the process, where the event itself does not
+/// The processes that the events name. The type of a process, where the event itself does not
 /// say it, is what another event of the same run says.
 fn processes(events: &[Event]) -> Vec<Process> {
     let own: Vec<Process> = events.iter().map(|event| Process::of_data(&event.data)).collect();

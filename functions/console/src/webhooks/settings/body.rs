@@ -10,19 +10,19 @@ use crate::form::Fields;
 /// The field with what the form has shown.
 pub(super) const SHOWN: &str = "shown";
 
-/// What stands in the fields, by their names. A field that is not there is empty.
+/// The texts in the fields, by their names. A field that is not there is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Texts(BTreeMap<&'static str, String>);
 
 impl Texts {
-    /// What somebody has sent.
+    /// The texts that somebody has sent.
     pub(super) fn sent(form: &Fields) -> Self {
         let texts =
             fields::all().map(|field| (field.name, form.text(field.name).replace("\r\n", "\n")));
         Self(texts.filter(|(_, text)| !text.is_empty()).collect())
     }
 
-    /// What the form shows first: the settings that are not those of the profile.
+    /// The texts that the form shows first: the settings that are not those of the profile.
     pub(super) fn of(webhook: &Value, defaults: &Value) -> Self {
         let own = fields::all().filter(|field| {
             let always = matches!(field.name, "url" | "events" | "profile" | "timing");
@@ -37,7 +37,7 @@ impl Texts {
         self.0.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// What a form had in its fields when it was shown: it sends that back in a field of its own.
+    /// The texts that a form had when it was shown: it sends them back in a field of its own.
     pub(super) fn shown(form: &Fields) -> Self {
         let texts: BTreeMap<String, String> =
             serde_json::from_str(form.text(SHOWN)).unwrap_or_default();

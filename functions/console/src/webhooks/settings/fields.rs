@@ -12,7 +12,7 @@ pub(super) struct Field {
     pub(super) kind: Kind,
 }
 
-/// How a setting is written in the form.
+/// The way in which a setting is written in the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Url,

@@ -15,17 +15,17 @@ use crate::{
     webhooks::{Tab, Webhook, frame},
 };
 
-/// What the form shows.
+/// The things that the form shows.
 pub(super) struct Shown<'a> {
     /// The webhook that is changed; none where one is registered.
     pub(super) webhook: Option<&'a Webhook>,
     /// The profile that the defaults come from.
     pub(super) profile: &'a str,
-    /// What stands in the fields.
+    /// The texts in the fields.
     pub(super) texts: &'a Texts,
-    /// What stood in them when the form was first shown.
+    /// The texts that stood in them when the form was first shown.
     pub(super) before: &'a Texts,
-    /// What the API had to say of the last try.
+    /// The refusal of the last try by the API.
     pub(super) refusal: Option<&'a Refusal>,
 }
 
@@ -137,7 +137,7 @@ fn select(
     }
 }
 
-/// What the fields follow under a profile, by their names, for the script: as JSON.
+/// The defaults of the fields under a profile, by their names, as JSON for the script.
 fn texts_of(profile: &str) -> String {
     let defaults = defaults(profile);
     let followed = fields::all().filter(|field| !matches!(field.kind, Kind::Url | Kind::Profile));
