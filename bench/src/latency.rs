@@ -13,7 +13,12 @@ pub(crate) struct Way {
 
 /// Lists the ways of all accepted events.
 pub(crate) fn ways(published: &[Published], hook: &Hook) -> Vec<Way> {
-    let arrivals = hook.first_arrivals(published.len());
+    ways_from(0, published, hook)
+}
+
+/// Lists the ways of accepted events whose numbers begin with this one.
+pub(crate) fn ways_from(first: usize, published: &[Published], hook: &Hook) -> Vec<Way> {
+    let arrivals = hook.first_arrivals(first + published.len()).into_iter().skip(first);
     let accepted = published.iter().zip(arrivals).filter(|(event, _)| event.id.is_some());
     accepted.map(|(event, arrived_us)| Way { published_us: event.at_us, arrived_us }).collect()
 }
@@ -25,6 +30,7 @@ pub(crate) fn ways(published: &[Published], hook: &Hook) -> Vec<Way> {
 pub(crate) struct Latencies {
     pub(crate) events: usize,
     pub(crate) p50: f64,
+    pub(crate) p90: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
     pub(crate) not_arrived: usize,
@@ -43,6 +49,7 @@ impl Latencies {
         Self {
             events: ms.len(),
             p50: percentile(&ms, 50),
+            p90: percentile(&ms, 90),
             p99: percentile(&ms, 99),
             max: percentile(&ms, 100),
             not_arrived: ways.filter(|way| way.arrived_us.is_none()).count(),

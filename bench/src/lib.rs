@@ -14,26 +14,40 @@
 
 mod account;
 mod bill;
+mod callers;
 mod clock;
+mod coldstart;
+mod compare;
 mod console;
+mod cpu;
+mod fanout;
+mod growth;
 mod isolation;
 mod large;
 mod latency;
 mod limits;
+mod load;
+mod memory;
 mod options;
+mod proc;
 mod publisher;
 mod receiver;
 mod recovery;
 mod release;
 mod report;
+mod size;
+mod soak;
 mod spent;
+mod steady;
 mod stream;
 mod system;
+mod throughput;
 mod waiting;
 mod workspace;
 
 use clap::Subcommand;
 
+pub use compare::{CompareArgs, Comparison, compare};
 pub use options::{Common, Subject};
 pub use report::Report;
 
@@ -54,6 +68,22 @@ pub enum Measurement {
     Release(release::ReleaseArgs),
     /// Measures what a million events cost on AWS.
     Bill(bill::BillArgs),
+    /// Measures how many deliveries a second there are, and what each takes of the processors.
+    Throughput(throughput::ThroughputArgs),
+    /// Measures what a delivery costs where an event goes to one webhook, and to many.
+    Fanout(fanout::FanoutArgs),
+    /// Measures how long events take that come at a steady rate, from when each was due.
+    Latency(steady::LatencyArgs),
+    /// Measures what the start of each function takes, to its first invocation and its answer.
+    Coldstart(coldstart::ColdstartArgs),
+    /// Measures the bytes of each function's binary.
+    Size(size::SizeArgs),
+    /// Measures what the processes of each function hold after a number of events.
+    Memory(memory::MemoryArgs),
+    /// Measures what an event costs while ever more events and histories are stored.
+    Growth(growth::GrowthArgs),
+    /// Runs a mixed load for an hour, and shows that nothing grows.
+    Soak(soak::SoakArgs),
     /// Measures what pages of the console weigh, and what it costs to make them.
     Console(console::ConsoleArgs),
 }
@@ -69,6 +99,14 @@ impl Measurement {
             Self::Large(args) => large::run(args, subject, &mut done).await,
             Self::Release(args) => release::run(args, subject, &mut done).await,
             Self::Bill(args) => bill::run(args, subject, &mut done).await,
+            Self::Throughput(args) => throughput::run(args, subject, &mut done).await,
+            Self::Fanout(args) => fanout::run(args, subject, &mut done).await,
+            Self::Latency(args) => steady::run(args, subject, &mut done).await,
+            Self::Coldstart(args) => coldstart::run(args, subject, &mut done).await,
+            Self::Size(args) => size::run(args, subject, &mut done),
+            Self::Memory(args) => memory::run(args, subject, &mut done).await,
+            Self::Growth(args) => growth::run(args, subject, &mut done).await,
+            Self::Soak(args) => soak::run(args, subject, &mut done).await,
             Self::Console(args) => console::run(args, subject, &mut done).await,
         }
     }

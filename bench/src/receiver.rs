@@ -8,12 +8,17 @@ mod connection;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use anyhow::Context;
 use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::cpu::Thread;
 
 /// A hook treats its requests in one of these ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +51,7 @@ pub(crate) struct Hook {
     url: String,
     behaviour: Mutex<Behaviour>,
     requests: Mutex<Vec<Request>>,
+    bytes: AtomicU64,
 }
 
 impl Hook {
@@ -60,6 +66,16 @@ impl Hook {
     /// Returns all requests so far, in the order of their arrival.
     pub(crate) fn requests(&self) -> Vec<Request> {
         lock(&self.requests).clone()
+    }
+
+    /// Counts the requests so far.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.requests).len()
+    }
+
+    /// Counts the bytes of these requests, with their heads.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Lists the times at which each of the first `count` events arrived first.
@@ -79,7 +95,8 @@ impl Hook {
         *lock(&self.behaviour)
     }
 
-    fn note(&self, request: Request) {
+    fn note(&self, request: Request, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         lock(&self.requests).push(request);
     }
 }
@@ -90,6 +107,7 @@ type Hooks = Arc<Mutex<BTreeMap<String, Arc<Hook>>>>;
 pub(crate) struct Receiver {
     address: SocketAddr,
     hooks: Hooks,
+    thread: Thread,
     _end: oneshot::Sender<()>,
 }
 
@@ -103,7 +121,9 @@ impl Receiver {
         let (end, ended) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let known = hooks.clone();
+        let (began, thread) = std::sync::mpsc::channel();
         std::thread::Builder::new().name("receiver".to_owned()).spawn(move || {
+            let _ = began.send(Thread::current());
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, known) => {}
@@ -111,15 +131,25 @@ impl Receiver {
                 }
             });
         })?;
-        Ok(Self { address, hooks, _end: end })
+        let thread = thread.recv().context("the receiver's thread has failed")??;
+        Ok(Self { address, hooks, thread, _end: end })
+    }
+
+    /// Reads the processor time of the receiver.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        self.thread.cpu()
     }
 
     /// Makes the hook of this name.
     pub(crate) fn hook(&self, name: &str, behaviour: Behaviour) -> Arc<Hook> {
         let path = format!("/{name}");
         let url = format!("http://{}{path}", self.address);
-        let hook =
-            Arc::new(Hook { url, behaviour: Mutex::new(behaviour), requests: Mutex::default() });
+        let hook = Arc::new(Hook {
+            url,
+            behaviour: Mutex::new(behaviour),
+            requests: Mutex::default(),
+            bytes: AtomicU64::default(),
+        });
         lock(&self.hooks).insert(path, hook.clone());
         hook
     }

@@ -1,6 +1,6 @@
 //! `release` measures what it takes to send retries that are due in the same minute.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::Args;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::{
     options::Subject,
     report::{Report, Table},
     spent::Spent,
-    system::{Bench, without_delivering},
+    system::{Bench, without_delivering, without_schedules},
 };
 
 /// The options of this measurement.
@@ -56,10 +56,7 @@ pub(crate) async fn run(
 /// Takes out of the template the schedules of `release`, which is invoked by hand, and the mapping
 /// of `deliver`.
 fn quiet(template: &str) -> anyhow::Result<String> {
-    const MINUTE: &str = "            Schedule: rate(1 minute)\n";
-    ensure!(template.contains(MINUTE), "the template has no such schedule");
-    Ok(without_delivering(template)?
-        .replace(MINUTE, &format!("{MINUTE}            Enabled: false\n")))
+    without_delivering(&without_schedules(template)?)
 }
 
 async fn measure(args: &ReleaseArgs, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {

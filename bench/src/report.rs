@@ -1,6 +1,6 @@
 //! A report says what a measurement found, for people and for machines.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ pub struct Report {
     conditions: Vec<(&'static str, String)>,
     text: String,
     figures: Value,
+    counted: BTreeMap<String, f64>,
     lost: usize,
 }
 
@@ -25,13 +26,24 @@ impl Report {
         bench: &Bench,
         own: Vec<(&'static str, String)>,
     ) -> Self {
-        let processors = std::thread::available_parallelism().map_or(0, usize::from);
         let mut conditions = vec![("C", subject.concurrency.to_string())];
         conditions.extend(own);
+        let mut report = Self::without_a_system(title, subject, conditions);
+        report.conditions.push(("errors logged", bench.errors().to_string()));
+        report
+    }
+
+    /// Begins the report of a measurement that has no running system.
+    pub(crate) fn without_a_system(
+        title: String,
+        subject: &Subject,
+        mut conditions: Vec<(&'static str, String)>,
+    ) -> Self {
+        let processors = std::thread::available_parallelism().map_or(0, usize::from);
         conditions.push(("version", subject.version.clone()));
         conditions.push(("processors", processors.to_string()));
-        conditions.push(("errors logged", bench.errors().to_string()));
-        Self { title, conditions, text: String::new(), figures: json!({}), lost: 0 }
+        let (text, figures) = (String::new(), json!({}));
+        Self { title, conditions, text, figures, counted: BTreeMap::new(), lost: 0 }
     }
 
     /// Names the measurement, for example `isolation: hang`.
@@ -53,6 +65,16 @@ impl Report {
     pub(crate) fn figure(&mut self, name: &str, figure: impl Serialize) -> anyhow::Result<()> {
         self.figures[name] = serde_json::to_value(figure)?;
         Ok(())
+    }
+
+    /// Adds a figure that is counted and not timed, of which less is better. `compare` judges it.
+    pub(crate) fn count(&mut self, name: impl Into<String>, figure: f64) {
+        self.counted.insert(name.into(), figure);
+    }
+
+    /// Returns the figures that are counted, by name.
+    pub fn counted(&self) -> &BTreeMap<String, f64> {
+        &self.counted
     }
 
     /// Adds a line for people.
@@ -87,6 +109,7 @@ impl Report {
                 "{}",
                 json!({
                     "measurement": self.title, "conditions": conditions, "figures": self.figures,
+                    "counted": self.counted, "lost": self.lost,
                 })
             );
         } else {
@@ -115,7 +138,7 @@ impl Table {
         self.row(vec![name.to_owned(), figure]);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut widths = Vec::new();
         for row in &self.0 {
             widths.resize(widths.len().max(row.len()), 0);

@@ -15,6 +15,8 @@ pub(crate) struct Spent {
     pub(crate) calls: BTreeMap<String, BTreeMap<String, u64>>,
     pub(crate) invocations: BTreeMap<String, u64>,
     pub(crate) cpu_ms: BTreeMap<String, u64>,
+    /// The bytes of the bodies of each function's calls and of their answers.
+    pub(crate) bytes: BTreeMap<String, u64>,
 }
 
 impl Spent {
@@ -28,6 +30,8 @@ impl Spent {
                     spent_calls.insert(operation.clone(), count);
                 }
             }
+            let bytes = bytes_of(after, function) - bytes_of(before, function);
+            spent.bytes.insert(function.clone(), bytes);
         }
         for (function, after) in &after.functions {
             let before = before.functions.get(function).cloned().unwrap_or_default();
@@ -99,6 +103,12 @@ impl Spent {
         table.row([vec!["all".to_owned()], all.to_vec()].concat());
         table
     }
+}
+
+/// Adds up the bytes of a function's calls.
+fn bytes_of(metrics: &Metrics, function: &str) -> u64 {
+    let operations = metrics.calls.get(function).into_iter().flatten();
+    operations.map(|(_, calls)| calls.bytes_in + calls.bytes_out).sum()
 }
 
 /// Drops the service from an operation's name.

@@ -92,14 +92,19 @@ impl Bench {
         })
     }
 
-    /// Makes a workspace with a key of its own.
-    pub(crate) async fn workspace(&self, name: &str) -> anyhow::Result<Workspace> {
-        let first = Workspace {
-            name: name.to_owned(),
+    /// Returns the workspace of the first key.
+    pub(crate) fn first_workspace(&self) -> Workspace {
+        Workspace {
+            name: "default".to_owned(),
             api: format!("{}/api/v1", self.system.urls().api),
             key: self.system.first_key().to_owned(),
             http: self.http.clone(),
-        };
+        }
+    }
+
+    /// Makes a workspace with a key of its own.
+    pub(crate) async fn workspace(&self, name: &str) -> anyhow::Result<Workspace> {
+        let first = Workspace { name: name.to_owned(), ..self.first_workspace() };
         let scopes = ["webhooks:manage", "events:publish", "events:read"];
         let answer = first
             .call(Method::POST, "/keys", json!({ "workspace": name, "scopes": scopes }))
@@ -147,6 +152,11 @@ impl Bench {
     /// Invokes a function once for each of its schedules.
     pub(crate) async fn tick(&self, function: &str) -> anyhow::Result<()> {
         Ok(self.system.tick(function).await?)
+    }
+
+    /// Returns the base URL of the stand-ins for AWS.
+    pub(crate) fn aws_url(&self) -> &str {
+        &self.system.urls().dynamodb
     }
 
     /// Returns the resources that the template declares.
@@ -292,6 +302,17 @@ impl Bench {
         Ok(answer["Item"].take())
     }
 
+    /// Carries out an operation of DynamoDB that is counted nowhere.
+    pub(crate) async fn dynamodb(&self, operation: &str, call: &Value) -> anyhow::Result<Value> {
+        Ok(self.system.dynamodb().call(operation, call).await?)
+    }
+
+    /// Reads an output of the template.
+    pub(crate) fn output(&self, name: &str) -> anyhow::Result<String> {
+        let output = self.system.stack().outputs.get(name).cloned();
+        output.with_context(|| format!("the template has no output {name}"))
+    }
+
     /// Counts the messages on the events queue, delayed ones too.
     pub(crate) fn events_on_the_queue(&self) -> usize {
         self.depth_of(is_events)
@@ -333,6 +354,13 @@ pub(crate) fn without_delivering(template: &str) -> anyhow::Result<String> {
     const QUEUE: &str = "            Queue: !GetAtt DeliveriesQueue.Arn\n";
     ensure!(template.contains(QUEUE), "the template has no such mapping");
     Ok(template.replace(QUEUE, &format!("{QUEUE}            Enabled: false\n")))
+}
+
+/// Takes out of the template what invokes functions every minute.
+pub(crate) fn without_schedules(template: &str) -> anyhow::Result<String> {
+    const MINUTE: &str = "            Schedule: rate(1 minute)\n";
+    ensure!(template.contains(MINUTE), "the template has no such schedule");
+    Ok(template.replace(MINUTE, &format!("{MINUTE}            Enabled: false\n")))
 }
 
 /// Adds a line to those of its kind.

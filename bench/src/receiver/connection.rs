@@ -73,7 +73,7 @@ async fn next(
     let at_us = clock::now_us();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     if let Some(hook) = lock(hooks).get(&path) {
-        hook.note(Request { at_us, events: numbers(&buffer[head_end..end]) });
+        hook.note(Request { at_us, events: numbers(&buffer[head_end..end]) }, end);
     }
     buffer.drain(..end);
     Ok(Some(path))
