@@ -5,6 +5,8 @@
 //! descriptors, memory, buffers, a free port, a network, a resolver that answers. Everything else
 //! is the endpoint's fault, also a name that does not exist.
 
+mod tls;
+
 use std::{error::Error, io, time::Duration};
 
 use posthaste_domain::endpoint::url::UrlError;
@@ -117,12 +119,8 @@ impl SendError {
         if let Some(dns) = causes.iter().find_map(|cause| cause.downcast_ref::<DnsError>()) {
             return Self::of_dns(dns, detail);
         }
-        if causes.iter().any(|cause| cause.is::<rustls::Error>()) {
-            Self::theirs(
-                code::TLS_FAILED,
-                "no TLS connection could be made to the endpoint",
-                detail,
-            )
+        if let Some(error) = causes.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+            Self::theirs(code::TLS_FAILED, tls::sentence(error), detail)
         } else if error.is_connect() && error.is_timeout() {
             Self::theirs(
                 code::TIMEOUT,
@@ -135,8 +133,18 @@ impl SendError {
                 "no connection could be made to the endpoint",
                 detail,
             )
+        } else if causes.iter().any(|cause| is_too_large(*cause)) {
+            Self::theirs(
+                code::INVALID_RESPONSE,
+                "the head of the endpoint's answer is too large, or has more than 100 headers",
+                detail,
+            )
         } else if causes.iter().any(|cause| is_not_http(*cause)) {
-            Self::theirs(code::INVALID_RESPONSE, "the endpoint's answer is not valid HTTP", detail)
+            Self::theirs(
+                code::INVALID_RESPONSE,
+                "the endpoint's answer is not valid HTTP/1.1",
+                detail,
+            )
         } else {
             Self::theirs(
                 code::CONNECTION_CLOSED,
@@ -155,6 +163,11 @@ impl SendError {
             }
         }
     }
+}
+
+/// Tells whether a cause is a head that is beyond hyper's bounds.
+fn is_too_large(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large)
 }
 
 /// Tells whether a cause is an answer that is not HTTP: hyper reports a head that can't be read as

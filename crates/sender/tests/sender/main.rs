@@ -3,6 +3,7 @@
 
 mod bounds;
 mod dns;
+mod endpoints;
 mod malformed;
 mod rebinding;
 mod send;
