@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use posthaste_tests::{Action, Aim, Posthaste};
+use posthaste_tests::{Action, Aim, Posthaste, RECORD};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ async fn delivered_despite(aim: Aim) -> (Posthaste, Value) {
 #[tokio::test]
 async fn a_function_killed_after_the_post_and_before_its_record_posts_again() {
     let (posthaste, delivery) =
-        delivered_despite(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillBefore)).await;
+        delivered_despite(Aim::at("deliver", RECORD, Action::KillBefore)).await;
     let arrived = posthaste.arrived("mine", 2).await;
     assert_eq!(arrived[0].headers["webhook-id"], arrived[1].headers["webhook-id"]);
     assert_eq!(arrived[0].body, arrived[1].body);
@@ -47,7 +47,7 @@ async fn a_function_killed_after_the_post_and_before_its_record_posts_again() {
 #[tokio::test]
 async fn a_function_killed_after_its_record_does_not_post_again() {
     let (posthaste, delivery) =
-        delivered_despite(Aim::at("deliver", "dynamodb:UpdateItem", Action::KillAfter)).await;
+        delivered_despite(Aim::at("deliver", RECORD, Action::KillAfter)).await;
     posthaste_tests::eventually("the message is gone", async || {
         posthaste.hurry();
         let depth = posthaste.system.metrics().queues[&posthaste.queue("DeliveriesQueueUrl")];
@@ -60,8 +60,7 @@ async fn a_function_killed_after_its_record_does_not_post_again() {
 
 #[tokio::test]
 async fn a_lost_answer_to_the_record_counts_the_attempt_once() {
-    let (posthaste, delivery) =
-        delivered_despite(Aim::at("deliver", "dynamodb:UpdateItem", Action::Lose)).await;
+    let (posthaste, delivery) = delivered_despite(Aim::at("deliver", RECORD, Action::Lose)).await;
     assert_eq!(posthaste.system.inbox().arrived("mine").len(), 1);
     assert_eq!(delivery["attempts"].as_array().unwrap().len(), 1);
 }
@@ -84,7 +83,7 @@ async fn every_aws_call_throttled_in_turn_loses_nothing() {
         ("fanout", "dynamodb:BatchWriteItem"),
         ("fanout", "sqs:SendMessageBatch"),
         ("deliver", "dynamodb:BatchGetItem"),
-        ("deliver", "dynamodb:UpdateItem"),
+        ("deliver", RECORD),
     ];
     for (function, operation) in aims {
         // More than the SDK tries, so that the function itself has to cope.
@@ -98,6 +97,7 @@ async fn every_aws_call_throttled_in_turn_loses_nothing() {
 #[tokio::test]
 async fn every_call_after_a_failure_throttled_in_turn_loses_nothing() {
     for (operation, skip) in [
+        (RECORD, 0),
         ("dynamodb:UpdateItem", 0),
         ("dynamodb:UpdateItem", 1),
         ("sqs:ChangeMessageVisibilityBatch", 0),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use posthaste_local::binaries;
-use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, Settings, eventually};
+use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, RECORD, Settings, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -22,7 +22,10 @@ async fn handed_on(posthaste: &Posthaste) {
 
 /// Throttles the writes of `deliver` into records, but lets this many pass at first.
 fn throttle(posthaste: &Posthaste, skip: u32) -> Aimed {
-    let aim = Aim::at("deliver", "dynamodb:UpdateItem", Action::Fail).skip(skip).times(THROTTLED);
+    let aim = Aim::at("deliver", "dynamodb:UpdateItem", Action::Fail)
+        .or(RECORD)
+        .skip(skip)
+        .times(THROTTLED);
     posthaste.system.faults().aim(aim)
 }
 
@@ -132,7 +135,7 @@ async fn a_turn_that_can_not_record_makes_no_request_twice() {
     posthaste.system.inbox().set("mine", Settings { responses, ..Settings::default() });
     posthaste.wake(&webhook).await;
     posthaste.arrived("mine", 1).await;
-    let aim = Aim::at("drain", "dynamodb:UpdateItem", Action::Fail).times(THROTTLED);
+    let aim = Aim::at("drain", "dynamodb:UpdateItem", Action::Fail).or(RECORD).times(THROTTLED);
     let throttled = posthaste.system.faults().aim(aim);
     // deliver records what drain could not.
     posthaste.deliveries(&webhook, "succeeded", 1).await;
@@ -155,6 +158,7 @@ async fn a_large_request_whose_records_get_no_answer_is_handed_on_in_time() {
     posthaste.api.ok(Method::POST, "/events", json!({ "events": events })).await;
     posthaste.backlog_of(&webhook, 100).await;
     let aim = Aim::at("drain", "dynamodb:UpdateItem", Action::Pause)
+        .or(RECORD)
         .containing("lastAttempt")
         .times(THROTTLED);
     let paused = posthaste.system.faults().aim(aim);

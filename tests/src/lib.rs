@@ -32,6 +32,9 @@ pub const SOON: Duration = Duration::from_secs(50);
 /// Anything with many parts may take this long.
 pub const LATER: Duration = Duration::from_secs(240);
 
+/// The operation by which `deliver` and `drain` write new records of deliveries.
+pub const RECORD: &str = "dynamodb:BatchExecuteStatement";
+
 /// The functions that read queues, and the outputs with these queues' URLs.
 const QUEUES: [(&str, &str); 4] = [
     ("fanout", "EventsQueueUrl"),
@@ -293,9 +296,29 @@ impl Posthaste {
         self.system.metrics().functions[function].under_way > 0
     }
 
+    /// Lets deliver record this many deliveries of the next request, and none after that.
+    pub fn record_only(&self, count: usize) -> Throttled {
+        let others = Action::FailEntries((count..25).collect());
+        let aims = [(RECORD, others), ("dynamodb:UpdateItem", Action::Fail)];
+        let aimed = aims.map(|(operation, action)| {
+            self.system.faults().aim(Aim::at("deliver", operation, action).times(100_000))
+        });
+        Throttled(aimed)
+    }
+
     /// Counts the calls of a function to an operation.
     pub fn calls(&self, function: &str, operation: &str) -> u64 {
         self.system.metrics().count(function, operation)
+    }
+}
+
+/// Writes of records that are throttled.
+pub struct Throttled([Aimed; 2]);
+
+impl Throttled {
+    /// Lets all writes pass again.
+    pub fn end(&self) {
+        self.0.iter().for_each(Aimed::end);
     }
 }
 

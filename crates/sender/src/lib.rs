@@ -11,7 +11,7 @@
 //!   headers, about 400 KiB), the extensions between chunks (16 KiB) and the trailers (16 KiB).
 //! - **Nothing implied.** HTTP/1.1 and nothing else. Redirects are answers, not instructions; no
 //!   proxy, cookie or compression is used.
-//! - **Kept alive, for a while.** Requests to one host share connections; of those that idle, two a
+//! - **Kept alive, for a while.** Requests to one host share connections; of those that idle, ten a
 //!   host are kept for ten seconds. A connection that died while the function was frozen is noticed
 //!   by hyper before the request is written to it, and a new one is made. No look-up precedes a
 //!   request on a kept-alive connection, nor has to: the connection leads where it led when it was
@@ -64,9 +64,9 @@ const POOL_IDLE: Duration = Duration::from_secs(10);
 /// handshake would hold it for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(MAX_TIMEOUT_SECONDS as u64);
 
-/// The number of idle connections that are kept for one host. A batch may send many requests to one
-/// host at once, and their connections need not all outlive it.
-const POOL_IDLE_PER_HOST: usize = 2;
+/// The number of idle connections that are kept for one host: as many as a batch of ten messages
+/// needs at once, so that a busy endpoint is not connected to anew for each batch.
+const POOL_IDLE_PER_HOST: usize = 10;
 
 /// The HTTP client. It holds the connections, so it is built once.
 #[derive(Debug, Clone)]

@@ -54,7 +54,7 @@ pub use runs::{RunClue, RunLesson, Runs};
 pub use suspects::Suspects;
 pub use waits::Waits;
 
-use crate::table::Table;
+use crate::{inserts::Inserts, table::Table};
 
 /// The Deliveries table, by what is in it.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ impl Deliveries {
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         let table = Table::new(client, table);
         Self {
-            records: Records { table: table.clone() },
+            records: Records { table: table.clone(), new: Inserts::new(table.clone()) },
             due_items: DueItems { table: table.clone() },
             due: DueIndex { table: table.clone() },
             holds: Holds { table: table.clone() },

@@ -14,6 +14,7 @@ mod batch;
 mod deliveries;
 mod error;
 mod events;
+mod inserts;
 mod item;
 mod registry;
 mod sealed;

@@ -42,6 +42,15 @@ impl Condition {
     pub(crate) fn some_item() -> Self {
         Self::Present(PK)
     }
+
+    /// Says whether it surely holds where there is no item.
+    fn holds_of_no_item(&self) -> bool {
+        match self {
+            Self::Absent(_) => true,
+            Self::Any(conditions) => conditions.iter().any(Self::holds_of_no_item),
+            _ => false,
+        }
+    }
 }
 
 /// An update of one item. An item that does not exist has no attribute; an update makes it.
@@ -110,6 +119,28 @@ impl Update {
     fn with(mut self, change: Change) -> Self {
         self.changes.push(change);
         self
+    }
+
+    /// The item that this makes where there is none yet. It is none where a condition does not hold
+    /// of an item without attributes.
+    pub(crate) fn new_item(&self) -> Option<Item> {
+        if !self.conditions.iter().all(Condition::holds_of_no_item) {
+            return None;
+        }
+        let mut item = self.key.clone();
+        for change in &self.changes {
+            let (attribute, value) = match change {
+                Change::Set(attribute, value)
+                | Change::SetIfAbsent(attribute, value)
+                | Change::Add(attribute, value) => (attribute, value.clone()),
+                Change::Append(attribute, value) => {
+                    (attribute, AttributeValue::L(vec![value.clone()]))
+                }
+                Change::Remove(_) => continue,
+            };
+            item.0.insert((*attribute).to_owned(), value);
+        }
+        Some(item)
     }
 
     pub(crate) fn expressions(&self) -> Expressions {
@@ -294,5 +325,24 @@ mod tests {
             (removal.update.as_str(), removal.condition.as_ref(), removal.values()),
             ("REMOVE #dueAt", None, None)
         );
+    }
+    #[test]
+    fn the_item_that_an_update_makes_is_known_where_its_conditions_hold_of_none() {
+        let update = Update::at(key("p", "s"))
+            .set("status", text("done"))
+            .append("attempts", text("{}"))
+            .set_if_absent("since", number(7))
+            .remove("error");
+        let may_be_new =
+            vec![Condition::Absent("status"), Condition::IsNot("status", text("succeeded"))];
+        let update = update.only_if(Condition::Any(may_be_new)).only_if(Condition::Absent("count"));
+        let expected = key("p", "s")
+            .with("status", text("done"))
+            .with("attempts", AttributeValue::L(vec![text("{}")]))
+            .with("since", number(7));
+        assert!(update.new_item() == Some(expected));
+        for condition in [Condition::some_item(), Condition::Is("count", number(1))] {
+            assert!(update.clone().only_if(condition).new_item().is_none());
+        }
     }
 }

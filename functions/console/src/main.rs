@@ -67,7 +67,7 @@ struct Console {
 /// So many tries to sign in a second from one address, after ten at once.
 const SIGN_INS_PER_SECOND: u32 = 1;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let (sdk, checks) = (aws::load()?, Checks::default());

@@ -21,7 +21,7 @@ use posthaste_runtime::{
     telemetry,
 };
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;

@@ -23,7 +23,7 @@ use posthaste_runtime::{
 };
 use tokio::sync::Semaphore;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;

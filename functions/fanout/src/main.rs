@@ -29,7 +29,7 @@ use posthaste_store::{Deliveries, Events, Registry};
 use published::Noted;
 use routes::Routing;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;

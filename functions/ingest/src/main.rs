@@ -3,7 +3,7 @@
 use posthaste_domain::event::{MAX_PUBLISH_BYTES, loops::Relayed};
 use posthaste_runtime::{api, aws, checks::Checks, telemetry};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let checks = Checks::default();

@@ -13,7 +13,7 @@ use posthaste_store::Deliveries;
 use release::Release;
 use serde_json::Value;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;

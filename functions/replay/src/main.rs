@@ -16,7 +16,7 @@ use posthaste_runtime::{
 use posthaste_store::{Deliveries, Registry};
 use replay::Replay;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;

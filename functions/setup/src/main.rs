@@ -8,7 +8,7 @@ use posthaste_runtime::{aws, config, telemetry};
 use posthaste_store::Registry;
 use setup::Setup;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let sdk = aws::load()?;

@@ -12,7 +12,7 @@ use posthaste_runtime::{
     aws, telemetry,
 };
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let (routes, player) = simulate::routes(&aws::load()?)?;

@@ -15,7 +15,7 @@ use posthaste_runtime::{
     telemetry,
 };
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = telemetry::start(env!("CARGO_BIN_NAME"));
     let checks = Checks::default();

@@ -33,6 +33,7 @@ use super::{
 use crate::{
     StoreError,
     batch::{self, Found, Reading},
+    inserts::{Inserted, Inserts},
     item::{EXPIRES_AT, Item, bytes, json, key, number, or_null, text},
     table::{Outcome, Table},
     write::{Condition, Update},
@@ -56,6 +57,8 @@ const RETRY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 #[derive(Debug, Clone)]
 pub struct Records {
     pub(super) table: Table,
+    /// New records, which are most of all.
+    pub(super) new: Inserts,
 }
 
 /// The delivery that an update is about, with what its record repeats of the event.
@@ -112,6 +115,12 @@ impl Records {
         // A record that is full is replaced by its last attempts: that takes a second write.
         for _ in 0..2 {
             let update = attempt_update(subject, new, kept.take(), now)?;
+            // Whatever came of an insert that did not succeed, the update finds out.
+            if let Some(record) = update.new_item()
+                && self.new.insert(record).await == Inserted::Done
+            {
+                return Ok(Recorded::Counted(new.known + 1));
+            }
             let old = match self.table.update_and_read(update, ReturnValue::None).await? {
                 Outcome::Done(_) => return Ok(Recorded::Counted(new.known + 1)),
                 Outcome::Refused(old) => old.unwrap_or_default(),

@@ -6,6 +6,7 @@ mod buckets;
 mod events;
 mod health;
 mod holds;
+mod inserts;
 mod items;
 mod keys;
 mod lanes;

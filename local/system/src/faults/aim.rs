@@ -35,7 +35,7 @@ pub enum Action {
 #[derive(Debug, Clone)]
 pub struct Aim {
     function: String,
-    operation: String,
+    operations: Vec<String>,
     containing: Option<String>,
     skip: u32,
     times: u32,
@@ -47,12 +47,19 @@ impl Aim {
     pub fn at(function: &str, operation: &str, action: Action) -> Self {
         Self {
             function: function.to_owned(),
-            operation: operation.to_owned(),
+            operations: vec![operation.to_owned()],
             containing: None,
             skip: 0,
             times: 1,
             action,
         }
+    }
+
+    /// Aims at the calls of another operation, too.
+    #[must_use]
+    pub fn or(mut self, operation: &str) -> Self {
+        self.operations.push(operation.to_owned());
+        self
     }
 
     /// Narrows the aim to calls whose JSON body contains this text.
@@ -132,8 +139,8 @@ impl Aimed {
         body: &Value,
     ) -> Option<(Action, Self)> {
         let State { aim, seen, hits, is_over, hit, .. } = &*self.0;
-        if is_over.load(Ordering::SeqCst) || aim.function != function || aim.operation != operation
-        {
+        let is_meant = aim.function == function && aim.operations.iter().any(|it| it == operation);
+        if is_over.load(Ordering::SeqCst) || !is_meant {
             return None;
         }
         if aim.containing.as_ref().is_some_and(|text| !body.to_string().contains(text)) {

@@ -110,8 +110,9 @@ impl Call {
     }
 
     /// Lists the partition keys that a call names. They are in its own key, in the parts of its
-    /// transaction, in its batch of reads or writes, or in its query's condition. A missing key
-    /// counts as an empty one, which no condition permits.
+    /// transaction, in its batch of reads or writes, or in its query's condition, or are the first
+    /// parameters of its statements. A missing key counts as an empty one, which no condition
+    /// permits.
     pub(crate) fn leading_keys(&self) -> Vec<&str> {
         if self.service != Service::DynamoDb {
             return Vec::new();
@@ -130,10 +131,14 @@ impl Call {
             }
             items.extend(table["Keys"].as_array().into_iter().flatten());
         }
-        items
-            .into_iter()
-            .map(|item| item[PARTITION_KEY]["S"].as_str().unwrap_or_default())
-            .collect()
+        let of_items = items.into_iter().map(|item| &item[PARTITION_KEY]);
+        let of_statements = self.statements().map(|statement| &statement["Parameters"][0]);
+        of_items.chain(of_statements).map(|key| key["S"].as_str().unwrap_or_default()).collect()
+    }
+
+    /// Iterates over the statements of a batch of PartiQL.
+    fn statements(&self) -> impl Iterator<Item = &Value> {
+        self.body["Statements"].as_array().into_iter().flatten()
     }
 
     /// Reads the partition key of a query whose condition begins with `pk = :value`.
@@ -149,6 +154,10 @@ impl Call {
             "BatchGetItem" | "BatchWriteItem" => {
                 let tables = self.body["RequestItems"].as_object().into_iter().flatten();
                 tables.map(|(name, _)| (self.operation(), arn(&names.tables, name))).collect()
+            }
+            "BatchExecuteStatement" => {
+                let texts = self.statements().map(|statement| statement["Statement"].as_str());
+                texts.map(|text| inserting(text.unwrap_or_default(), &names.tables)).collect()
             }
             "TransactWriteItems" | "TransactGetItems" => {
                 let items = self.body["TransactItems"].as_array().into_iter().flatten();
@@ -168,6 +177,18 @@ impl Call {
                 vec![(self.operation(), resource)]
             }
         }
+    }
+}
+
+/// Names the permission that a statement `INSERT INTO "table" VALUE {'pk': ?, …}` needs. No role has
+/// the one of any other statement.
+fn inserting(statement: &str, tables: &BTreeMap<String, String>) -> (String, String) {
+    let table = statement.strip_prefix("INSERT INTO \"").and_then(|rest| rest.split_once('"'));
+    match table {
+        Some((table, rest)) if rest.starts_with(" VALUE {'pk': ?") => {
+            ("dynamodb:PartiQLInsert".to_owned(), arn(tables, table))
+        }
+        _ => ("dynamodb:PartiQLUnknown".to_owned(), statement.to_owned()),
     }
 }
 
@@ -296,6 +317,20 @@ mod tests {
             json!({"RequestItems": {"t": [{"PutRequest": {}}], "other": [{"DeleteRequest": {}}]}});
         let needed = [("dynamodb:BatchWriteItem", "other"), ("dynamodb:BatchWriteItem", "arn:t")];
         assert_needs("DynamoDB_20120810.BatchWriteItem", writes, &needed);
+    }
+
+    #[test]
+    fn a_batch_of_statements_inserts_by_the_key_that_comes_first() {
+        let statement = |text: &str| json!({"Statement": text, "Parameters": [{"S": "a"}]});
+        let insert = statement("INSERT INTO \"t\" VALUE {'pk': ?, 'sk': ?}");
+        let other = statement("DELETE FROM \"t\" WHERE pk = ?");
+        let needed = [
+            ("dynamodb:PartiQLInsert", "arn:t"),
+            ("dynamodb:PartiQLUnknown", "DELETE FROM \"t\" WHERE pk = ?"),
+        ];
+        let batch = json!({"Statements": [insert, other]});
+        assert_eq!(keys(batch.clone()), ["a", "a"]);
+        assert_needs("DynamoDB_20120810.BatchExecuteStatement", batch, &needed);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Faults can leave some entries of a batch call undone. SQS reports them as `Failed`, DynamoDB as
-//! unprocessed.
+//! unprocessed, and of a batch of statements each in its place.
 
 use serde_json::{Map, Value, json};
 
@@ -13,10 +13,17 @@ pub(super) fn part(call: &Call, indices: &[usize]) -> (Option<Value>, Value) {
         (Service::Sqs, _) => split(&mut kept["Entries"], indices, 0),
         (_, "BatchWriteItem") => by_table(&mut kept, indices, |request| request),
         (_, "BatchGetItem") => by_table(&mut kept, indices, |request| &mut request["Keys"]),
+        (_, "BatchExecuteStatement") => {
+            split(&mut kept["Statements"], indices, 0);
+            json!(indices)
+        }
         _ => json!([]),
     };
     let empty = match call.service {
         Service::Sqs => kept["Entries"].as_array().is_some_and(Vec::is_empty),
+        _ if call.action == "BatchExecuteStatement" => {
+            kept["Statements"].as_array().is_some_and(Vec::is_empty)
+        }
         _ => kept["RequestItems"].as_object().is_some_and(Map::is_empty),
     };
     ((!empty).then_some(kept), left_out)
@@ -41,6 +48,7 @@ pub(super) fn report(call: &Call, answer: &[u8], left_out: Value) -> String {
             }
         }
         (_, "BatchWriteItem") => answer["UnprocessedItems"] = left_out,
+        (_, "BatchExecuteStatement") => report_statements(call, &mut answer, &left_out),
         _ => {
             answer["UnprocessedKeys"] = left_out;
             if answer["Responses"].is_null() {
@@ -49,6 +57,22 @@ pub(super) fn report(call: &Call, answer: &[u8], left_out: Value) -> String {
         }
     }
     answer.to_string()
+}
+
+/// Puts an error into the place of each statement that was left out.
+fn report_statements(call: &Call, answer: &mut Value, left_out: &Value) {
+    let all = call.body["Statements"].as_array().map_or(0, Vec::len);
+    let mut carried_out = answer["Responses"].as_array().cloned().unwrap_or_default().into_iter();
+    let mut responses = Vec::new();
+    for place in 0..all {
+        let is_left_out = left_out.as_array().is_some_and(|places| places.contains(&json!(place)));
+        responses.push(if is_left_out {
+            json!({ "Error": { "Code": "ThrottlingError", "Message": "an injected fault" } })
+        } else {
+            carried_out.next().unwrap_or_default()
+        });
+    }
+    answer["Responses"] = responses.into();
 }
 
 /// Takes entries out of each table's list. The places count on from table to table.
@@ -104,6 +128,26 @@ mod tests {
         let ids: Vec<_> =
             report["Failed"].as_array().unwrap().iter().map(|entry| entry["Id"].clone()).collect();
         assert_eq!(ids, ["a", "c"]);
+        assert_eq!(part(&call, &[0, 1, 2]).0, None);
+    }
+
+    #[test]
+    fn statements_are_reported_in_their_places() {
+        let call = call(
+            Service::DynamoDb,
+            "BatchExecuteStatement",
+            json!({"Statements": [{"Statement": "a"}, {"Statement": "b"}, {"Statement": "c"}]}),
+        );
+        let (kept, left_out) = part(&call, &[1]);
+        let of_kept = json!([{"Statement": "a"}, {"Statement": "c"}]);
+        assert_eq!(kept.unwrap()["Statements"], of_kept);
+        let answer = br#"{"Responses":[{"TableName":"1"},{"TableName":"3"}]}"#;
+        let report: Value = serde_json::from_str(&report(&call, answer, left_out)).unwrap();
+        let error = json!({"Code": "ThrottlingError", "Message": "an injected fault"});
+        assert_eq!(
+            report["Responses"],
+            json!([{"TableName": "1"}, {"Error": error}, {"TableName": "3"}])
+        );
         assert_eq!(part(&call, &[0, 1, 2]).0, None);
     }
 

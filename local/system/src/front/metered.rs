@@ -80,7 +80,12 @@ fn text_length(value: &Value) -> usize {
 fn is_write(action: &str) -> bool {
     matches!(
         action,
-        "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems"
+        "PutItem"
+            | "UpdateItem"
+            | "DeleteItem"
+            | "BatchWriteItem"
+            | "BatchExecuteStatement"
+            | "TransactWriteItems"
     )
 }
 
