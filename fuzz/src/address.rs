@@ -51,7 +51,8 @@ static GLOBAL_RANGE: LazyLock<IpNet> = LazyLock::new(|| GLOBAL.parse().expect("a
 static RANGES: LazyLock<Vec<IpNet>> =
     LazyLock::new(|| CLOSED.iter().map(|range| range.parse().expect("a range")).collect());
 
-/// Tells whether an address is in a closed range, by itself or by the IPv4 address that it leads to.
+/// Tells whether an address is in a closed range, by itself or by the IPv4 address that it leads
+/// to.
 pub(crate) fn is_closed(ip: IpAddr) -> bool {
     let is_listed = RANGES.iter().any(|range| range.contains(&ip));
     match ip {

@@ -1,4 +1,5 @@
-//! The counters that the compiler puts into each branch of an instrumented package (`.ci/instrumented`).
+//! The counters that the compiler puts into each branch of an instrumented package
+//! (`.ci/instrumented`).
 #![allow(unsafe_code, reason = "the compiler hands the counters over as a range of addresses")]
 
 use std::{
