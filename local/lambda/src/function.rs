@@ -146,6 +146,19 @@ impl Function {
         }
     }
 
+    /// Replaces the function's processes with those of another binary, as a deployment does.
+    /// Invocations that are under way end where they are, and later ones go to new processes. It
+    /// does nothing where something else runs the function.
+    ///
+    /// # Errors
+    /// The binary can't be run.
+    pub fn deploy(&self, binary: PathBuf) -> Result<(), StartError> {
+        if let Backend::Processes(pool) = &*self.backend {
+            pool.deploy(executable(binary)?);
+        }
+        Ok(())
+    }
+
     /// Returns the figures of the function since it was started.
     pub fn stats(&self) -> Stats {
         let stats = match &*self.backend {

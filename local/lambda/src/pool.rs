@@ -38,7 +38,8 @@ pub(crate) struct Work {
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) spec: FunctionSpec,
-    binary: PathBuf,
+    /// The binary that the next process is started from.
+    binary: Mutex<PathBuf>,
     log: LogSink,
     state: Mutex<State>,
     /// Wakes those that wait for the end of a process, when the state knows of it.
@@ -48,7 +49,13 @@ pub(crate) struct Pool {
 impl Pool {
     pub(crate) fn new(spec: FunctionSpec, binary: PathBuf, log: LogSink) -> Self {
         let state = State::new(spec.max_concurrency, spec.timeout, INIT_LIMIT);
-        Self { spec, binary, log, state: Mutex::new(state), ended: Notify::new() }
+        Self {
+            spec,
+            binary: Mutex::new(binary),
+            log,
+            state: Mutex::new(state),
+            ended: Notify::new(),
+        }
     }
 
     pub(crate) async fn invoke(
@@ -103,6 +110,18 @@ impl Pool {
             self.wait_until(|state| !state.is_alive(instance)).await;
         }
         killed
+    }
+
+    /// Replaces the processes with those of another binary, as a deployment does.
+    pub(crate) fn deploy(self: &Arc<Self>, binary: PathBuf) {
+        *self.binary.lock().unwrap_or_else(PoisonError::into_inner) = binary;
+        let mut state = self.lock();
+        state.retire();
+        self.dispatch(&mut state);
+    }
+
+    fn binary(&self) -> PathBuf {
+        self.binary.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) async fn stop(&self) {

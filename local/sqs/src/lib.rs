@@ -7,7 +7,8 @@
 //! the real service:
 //!
 //! - Standard queues only. A FIFO name, attribute or parameter is an error.
-//! - **Order.** Messages come in the order in which they became visible, with turns between message
+//! - **Order.** Unless [`Sqs::set_picker`] asks for disorder, messages come in the order in which
+//!   they became visible, with turns between message
 //!   groups: a group that has had a message handed out goes to the end of the line, and a message
 //!   without a group is a group of its own. SQS does so only once a group holds a tenth of the
 //!   messages in flight and at least 30; here quiet groups come to their turn from the first
@@ -69,17 +70,25 @@ pub struct Sqs {
 }
 
 type Duplicator = Box<dyn Fn() -> bool + Send + Sync>;
+type Picker = Arc<dyn Fn(usize) -> usize + Send + Sync>;
 
 struct Shared {
     state: Mutex<State>,
     duplicator: Mutex<Option<Duplicator>>,
+    picker: Mutex<Option<Picker>>,
 }
 
 impl Sqs {
     /// Makes a server without queues.
     pub fn new(settings: Settings) -> Self {
         let state = Mutex::new(State::new(settings));
-        Self { shared: Arc::new(Shared { state, duplicator: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                state,
+                duplicator: Mutex::default(),
+                picker: Mutex::default(),
+            }),
+        }
     }
 
     /// Receives up to `max` messages from the queue of that name, waits up to `wait` for the first
@@ -123,6 +132,17 @@ impl Sqs {
         *self.shared.duplicator.lock().unwrap_or_else(PoisonError::into_inner) = duplicator;
     }
 
+    /// Sets a source of disorder, for fault injection. It is told how many messages, or groups of
+    /// messages, are in line, and answers which one is handed out next. The first one has the
+    /// place 0, which is the order that a queue has by itself.
+    pub fn set_picker(&self, picker: Option<Picker>) {
+        *self.shared.picker.lock().unwrap_or_else(PoisonError::into_inner) = picker;
+    }
+
+    fn picker(&self) -> Option<Picker> {
+        self.shared.picker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Makes every in-flight message of the queue visible at once, as if its visibility timeout
     /// were over, and counts them. A queue that does not exist has none. This is for tests.
     pub fn expire_in_flight(&self, queue: &str) -> usize {
@@ -149,10 +169,12 @@ impl Sqs {
         visibility: Option<Duration>,
     ) -> Result<Vec<Handed>, SqsError> {
         let mut deadline = None;
+        let picker = self.picker();
+        let pick = |waiting| picker.as_ref().map_or(0, |picker| picker(waiting));
         loop {
             let (woken, until) = {
                 let mut state = self.state();
-                let handed = state.receive(name, max, visibility)?;
+                let handed = state.receive(name, max, visibility, &pick)?;
                 if !handed.is_empty() {
                     drop(state);
                     self.duplicate(name, &handed);

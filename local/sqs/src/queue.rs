@@ -187,7 +187,7 @@ impl Queue {
     /// Takes the next visible message out, for moves between queues.
     pub(crate) fn take_out(&mut self) -> Option<Message> {
         loop {
-            let key = self.ready.pop()?;
+            let key = self.ready.pop(&|_| 0)?;
             self.copies.remove(&key);
             if let Some(message) = self.remove(key) {
                 return Some(message);
@@ -195,16 +195,17 @@ impl Queue {
         }
     }
 
-    /// Hands out the next visible message, or takes it out if it was received too often.
+    /// Hands out the next visible message, which `pick` chooses from those in line, or takes it out if it was received too often.
     pub(crate) fn receive(
         &mut self,
         visibility: Duration,
         max_receives: u32,
         now: Instant,
         wall_ms: u64,
+        pick: &dyn Fn(usize) -> usize,
     ) -> Option<Next> {
         loop {
-            let key = self.ready.pop()?;
+            let key = self.ready.pop(pick)?;
             if let Some((original, message)) = self.copies.remove(&key) {
                 return Some(Next::Handed(Handed { again: true, ..self.hand(original, message) }));
             }

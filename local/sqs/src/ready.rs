@@ -36,12 +36,14 @@ impl Ready {
         }
     }
 
-    pub(crate) fn pop(&mut self) -> Option<u64> {
-        match self.line.pop_front()? {
+    /// Takes the next message out. `pick` is told how many are in line and says which one is next;
+    /// the first one has the place 0.
+    pub(crate) fn pop(&mut self, pick: &dyn Fn(usize) -> usize) -> Option<u64> {
+        match take(&mut self.line, pick)? {
             Turn::One(key) => Some(key),
             Turn::Group(group) => {
                 let keys = self.groups.get_mut(&group)?;
-                let key = keys.pop_front();
+                let key = take(keys, pick);
                 if keys.is_empty() {
                     self.groups.remove(&group);
                 } else {
@@ -53,12 +55,20 @@ impl Ready {
     }
 }
 
+/// Takes one out of a line. The one at the front changes places with it.
+fn take<T>(line: &mut VecDeque<T>, pick: &dyn Fn(usize) -> usize) -> Option<T> {
+    if line.len() > 1 {
+        line.swap(0, pick(line.len()) % line.len());
+    }
+    line.pop_front()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn drain(ready: &mut Ready) -> Vec<u64> {
-        std::iter::from_fn(|| ready.pop()).collect()
+        std::iter::from_fn(|| ready.pop(&|_| 0)).collect()
     }
 
     #[test]
@@ -83,9 +93,21 @@ mod tests {
         let a: Arc<str> = "a".into();
         let mut ready = Ready::default();
         ready.push(1, Some(&a));
-        assert_eq!(ready.pop(), Some(1));
-        assert_eq!(ready.pop(), None);
+        assert_eq!(ready.pop(&|_| 0), Some(1));
+        assert_eq!(ready.pop(&|_| 0), None);
         ready.push(2, Some(&a));
-        assert_eq!(ready.pop(), Some(2));
+        assert_eq!(ready.pop(&|_| 0), Some(2));
+    }
+
+    #[test]
+    fn another_one_can_be_picked_and_all_come() {
+        let a: Arc<str> = "a".into();
+        let mut ready = Ready::default();
+        (0..3).for_each(|key| ready.push(key, Some(&a)));
+        (10..12).for_each(|key| ready.push(key, None));
+        let mut keys: Vec<u64> = std::iter::from_fn(|| ready.pop(&|waiting| waiting - 1)).collect();
+        assert_eq!(keys[0], 11, "the last one in line");
+        keys.sort_unstable();
+        assert_eq!(keys, [0, 1, 2, 10, 11]);
     }
 }

@@ -179,6 +179,7 @@ impl State {
         name: &str,
         max: usize,
         visibility: Option<Duration>,
+        pick: &dyn Fn(usize) -> usize,
     ) -> Result<Vec<Handed>, SqsError> {
         let now = Instant::now();
         let policy = self.queue(name)?.attributes.redrive.clone();
@@ -193,7 +194,7 @@ impl State {
         });
         let (mut handed, mut dead, mut visible) = (Vec::new(), Vec::new(), Vec::new());
         while handed.len() < max && !queue.is_full() {
-            match queue.receive(visibility, max_receives, now, wall_ms()) {
+            match queue.receive(visibility, max_receives, now, wall_ms(), pick) {
                 Some(Next::Handed(message)) => handed.push(message),
                 Some(Next::Visible(message)) => {
                     visible.push(handed.len());

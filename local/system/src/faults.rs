@@ -4,9 +4,12 @@ mod aim;
 pub(crate) mod kill;
 mod spec;
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -61,6 +64,8 @@ impl Faults {
             Some((Action::Fail, None))
         } else if self.chance(spec.lose) {
             Some((Action::Lose, None))
+        } else if self.chance(spec.slow) {
+            Some((Action::Delay(self.delay()), None))
         } else {
             None
         }
@@ -70,6 +75,19 @@ impl Faults {
     pub(crate) fn duplicates(&self) -> bool {
         let duplicate = self.spec().duplicate;
         self.chance(duplicate)
+    }
+
+    /// Chooses which of so many messages in line is handed out next.
+    pub(crate) fn place(&self, waiting: usize) -> usize {
+        let reorder = self.spec().reorder;
+        if waiting > 0 && self.chance(reorder) { self.roll(waiting) } else { 0 }
+    }
+
+    /// Rolls how much longer a slow call takes.
+    fn delay(&self) -> Duration {
+        const LEAST_MS: u64 = 50;
+        const SPREAD_MS: usize = 1_950;
+        Duration::from_millis(LEAST_MS + self.roll(SPREAD_MS) as u64)
     }
 
     /// Rolls the dice for a call of the API that Lambda may have no room for.
@@ -126,6 +144,25 @@ mod tests {
         let lost = actions.iter().filter(|action| **action == Some(Action::Lose)).count();
         assert!((400..600).contains(&failed), "{failed}");
         assert!((50..150).contains(&lost), "{lost}");
+    }
+
+    #[test]
+    fn slow_calls_and_disorder_happen_as_often_as_they_are_asked_for() {
+        let faults = Faults::default();
+        assert!((0..1_000).all(|_| faults.place(10) == 0), "a queue has its order by itself");
+        faults.set("seed=3,slow=10%,reorder=100%".parse().unwrap());
+        let places: Vec<usize> = (0..1_000).map(|_| faults.place(10)).collect();
+        assert!((0..10).all(|place| places.contains(&place)));
+        let calls =
+            (0..1_000).filter_map(|_| action(&faults, "deliver", "dynamodb:GetItem", &Value::Null));
+        let delays: Vec<Duration> = calls
+            .map(|action| match action {
+                Action::Delay(delay) => delay,
+                other => panic!("{other:?} was not asked for"),
+            })
+            .collect();
+        assert!((60..150).contains(&delays.len()), "{}", delays.len());
+        assert!(delays.iter().all(|delay| (50..2_000).contains(&delay.as_millis())));
     }
 
     #[test]

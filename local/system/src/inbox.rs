@@ -28,7 +28,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 pub use settings::{Answer, Settings};
-pub use verify::Signatures;
+pub use verify::{Signatures, verify};
 
 use crate::serve::{self, HeaderLines, Server};
 

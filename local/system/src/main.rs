@@ -38,7 +38,8 @@ struct Cli {
     /// "outputs"} to this file.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// Random faults, as seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%.
+    /// Random faults, as seed=7,kill=500ms,duplicate=5%,reorder=20%,fail=5%,lose=1%,slow=2%,
+    /// busy=2%.
     #[arg(long, value_name = "FAULTS", default_value = "")]
     faults: FaultSpec,
     /// Gives a parameter of template.yaml a value, such as LogLevel=debug. It can be given several

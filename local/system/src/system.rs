@@ -9,7 +9,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use posthaste_local_lambda::{ACCOUNT_ID, Function, REGION};
 use posthaste_local_sqs::Sqs;
@@ -134,6 +134,20 @@ impl System {
     /// There is no such schedule, or the function failed. Lambda's retries are left out.
     pub async fn tick(&self, function: &str) -> Result<(), TickError> {
         self.scheduler.tick(function).await
+    }
+
+    /// Deploys other binaries of the functions, which are named after them. Invocations that are
+    /// under way end in the processes that have them. A function without a binary stays as it is.
+    ///
+    /// # Errors
+    /// A binary can't be run.
+    pub fn deploy(&self, binaries: &BTreeMap<String, PathBuf>) -> anyhow::Result<()> {
+        for (name, function) in &self.functions {
+            if let Some(binary) = binaries.get(name) {
+                function.deploy(binary.clone())?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the schedules and every process, and waits until they are gone.

@@ -26,7 +26,7 @@ pub(super) async fn run(pool: Arc<Pool>, instance: u64) {
     let ended = match live(&pool, instance).await {
         Ok(exit) => Ended { how: exit.status.to_string(), usage: exit.usage },
         Err(error) => Ended {
-            how: format!("{}: {error}", pool.binary.display()),
+            how: format!("{}: {error}", pool.binary().display()),
             usage: process::Usage::default(),
         },
     };
@@ -39,7 +39,7 @@ pub(super) async fn run(pool: Arc<Pool>, instance: u64) {
 
 async fn live(pool: &Arc<Pool>, instance: u64) -> io::Result<Exit> {
     let mut api = RuntimeApi::bind(Arc::clone(pool), instance).await?;
-    let command = environment::command(&pool.spec, &pool.binary, instance, api.address()?);
+    let command = environment::command(&pool.spec, &pool.binary(), instance, api.address()?);
     let mut spawned = process::spawn(command).await?;
     let process = spawned.process;
     pool.lock().started(instance, &process.0);

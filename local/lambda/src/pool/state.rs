@@ -17,6 +17,7 @@ use crate::pool::backoff::{Backoff, Pause};
 use crate::process::{Process, Usage};
 use crate::stats::Stats;
 
+mod deploy;
 mod phase;
 
 use phase::{Instance, Phase, Running};
@@ -157,6 +158,9 @@ impl State {
     }
 
     pub(super) fn next(&mut self, id: u64, now: Instant) -> Option<oneshot::Receiver<Work>> {
+        if self.ends_here(id) {
+            return None;
+        }
         let instance = self.instances.get_mut(&id).filter(|instance| !instance.doomed)?;
         match &instance.phase {
             Phase::Init { .. } => {

@@ -2,8 +2,8 @@ use std::{str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// Random faults are written as `seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%`. A fault
-/// that is not named does not happen.
+/// Random faults are written as `seed=7,kill=500ms,duplicate=5%,reorder=20%,fail=5%,lose=1%,slow=2%,busy=2%`.
+/// A fault that is not named does not happen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultSpec {
@@ -14,26 +14,28 @@ pub struct FaultSpec {
     pub kill: Option<Duration>,
     /// The chance that a message is handed out twice.
     pub duplicate: f64,
+    /// The chance that a message is handed out that is not the next one in line.
+    pub reorder: f64,
     /// The chance that a DynamoDB or SQS call fails or is throttled.
     pub fail: f64,
     /// The chance that such a call is carried out but its answer is lost.
     pub lose: f64,
+    /// The chance that such a call takes up to two seconds longer.
+    pub slow: f64,
     /// The chance that Lambda has no room for a call of the API.
     pub busy: f64,
 }
 
 impl FaultSpec {
     /// Reads the text, or the same as JSON: `{"seed": 7, "kill": "500ms", "duplicate": 0.05,
-    /// "fail": 0.05, "lose": 0.01, "busy": 0}`.
+    /// "reorder": 0, "fail": 0.05, "lose": 0.01, "slow": 0, "busy": 0}`.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         if !text.trim_start().starts_with('{') {
             return text.parse().map_err(|error: FaultSpecError| error.to_string());
         }
         let spec: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        match [spec.duplicate, spec.fail, spec.lose, spec.busy]
-            .into_iter()
-            .find(|chance| !(0.0..=1.0).contains(chance))
-        {
+        let chances = [spec.duplicate, spec.reorder, spec.fail, spec.lose, spec.slow, spec.busy];
+        match chances.into_iter().find(|chance| !(0.0..=1.0).contains(chance)) {
             Some(chance) => Err(format!("{chance} is no chance: it has to be 0 to 1")),
             None => Ok(spec),
         }
@@ -95,10 +97,12 @@ impl FaultSpec {
             "seed" => self.seed = value.parse().map_err(|_| "a seed is a whole number")?,
             "kill" => self.kill = Some(interval(value).ok_or("an interval is as 500ms or 2s")?),
             "duplicate" => self.duplicate = chance(value)?,
+            "reorder" => self.reorder = chance(value)?,
             "fail" => self.fail = chance(value)?,
             "lose" => self.lose = chance(value)?,
+            "slow" => self.slow = chance(value)?,
             "busy" => self.busy = chance(value)?,
-            _ => return Err("known are seed, kill, duplicate, fail, lose and busy"),
+            _ => return Err("known are seed, kill, duplicate, reorder, fail, lose, slow and busy"),
         }
         Ok(())
     }
@@ -127,10 +131,20 @@ mod tests {
     #[test]
     fn the_documented_example() {
         let spec: FaultSpec =
-            "seed=7,kill=500ms,duplicate=5%,fail=5%,lose=1%,busy=2%".parse().unwrap();
+            "seed=7,kill=500ms,duplicate=5%,reorder=20%,fail=5%,lose=1%,slow=2%,busy=2%"
+                .parse()
+                .unwrap();
         let kill = Some(Duration::from_millis(500));
-        let expected =
-            FaultSpec { seed: 7, kill, duplicate: 0.05, fail: 0.05, lose: 0.01, busy: 0.02 };
+        let expected = FaultSpec {
+            seed: 7,
+            kill,
+            duplicate: 0.05,
+            reorder: 0.2,
+            fail: 0.05,
+            lose: 0.01,
+            slow: 0.02,
+            busy: 0.02,
+        };
         assert_eq!(spec, expected);
         assert_eq!("".parse(), Ok(FaultSpec::default()));
         assert_eq!("kill=2s".parse::<FaultSpec>().unwrap().kill, Some(Duration::from_secs(2)));
@@ -142,7 +156,10 @@ mod tests {
         let shown = serde_json::to_string(&spec).unwrap();
         assert_eq!(
             shown,
-            r#"{"seed":7,"kill":"2000ms","duplicate":0.0,"fail":0.05,"lose":0.0,"busy":0.0}"#
+            concat!(
+                r#"{"seed":7,"kill":"2000ms","duplicate":0.0,"reorder":0.0,"fail":0.05,"#,
+                r#""lose":0.0,"slow":0.0,"busy":0.0}"#
+            )
         );
         assert_eq!(FaultSpec::read(&shown).as_ref(), Ok(&spec));
         assert_eq!(FaultSpec::read(r#"{"seed": 7, "kill": "2s", "fail": 0.05}"#), Ok(spec));

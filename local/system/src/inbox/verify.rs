@@ -18,7 +18,8 @@ pub struct Signatures {
     pub spectra: bool,
 }
 
-pub(super) fn verify(secret: &str, headers: &BTreeMap<String, String>, body: &[u8]) -> Signatures {
+/// Verifies both signatures of a request with this secret.
+pub fn verify(secret: &str, headers: &BTreeMap<String, String>, body: &[u8]) -> Signatures {
     Signatures {
         standard: standard(secret, headers, body).is_some(),
         spectra: spectra(secret, headers, body).is_some(),

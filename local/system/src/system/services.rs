@@ -73,8 +73,10 @@ async fn start_sqs(url: &str, stack: &Stack, faults: &Faults) -> anyhow::Result<
         let body = json!({ "QueueName": queue.name, "Attributes": queue.attributes }).to_string();
         sqs.call("CreateQueue", body.as_bytes()).await.with_context(|| queue.logical_id.clone())?;
     }
-    let faults = faults.clone();
-    sqs.set_duplicator(Some(Box::new(move || faults.duplicates())));
+    let of_copies = faults.clone();
+    sqs.set_duplicator(Some(Box::new(move || of_copies.duplicates())));
+    let of_order = faults.clone();
+    sqs.set_picker(Some(Arc::new(move |waiting| of_order.place(waiting))));
     Ok(sqs)
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Instance {
     pub(super) process: Option<Arc<Process>>,
     /// The process was killed, or will be as soon as it is forked. It gets no invocation any more.
     pub(super) doomed: bool,
+    /// Another version of the function has been deployed since the process was started.
+    pub(super) retired: bool,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ pub(super) struct Running {
 impl Instance {
     pub(super) fn starting(now: Instant, init_limit: Duration) -> Self {
         let phase = Phase::Init { deadline: now + init_limit, error: None };
-        Self { phase, started: now, process: None, doomed: false }
+        Self { phase, started: now, process: None, doomed: false, retired: false }
     }
 
     /// Tells if the process has an invocation and isn't being killed.
