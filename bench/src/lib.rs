@@ -15,6 +15,7 @@
 mod account;
 mod bill;
 mod callers;
+mod chaos;
 mod clock;
 mod coldstart;
 mod compare;
@@ -80,6 +81,8 @@ pub enum Measurement {
     Size(size::SizeArgs),
     /// Measures what the processes of each function hold after a number of events.
     Memory(memory::MemoryArgs),
+    /// Lets everything go wrong at once, and accounts for every delivery.
+    Chaos(chaos::ChaosArgs),
     /// Measures what an event costs while ever more events and histories are stored.
     Growth(growth::GrowthArgs),
     /// Runs a mixed load for an hour, and shows that nothing grows.
@@ -105,6 +108,7 @@ impl Measurement {
             Self::Coldstart(args) => coldstart::run(args, subject, &mut done).await,
             Self::Size(args) => size::run(args, subject, &mut done),
             Self::Memory(args) => memory::run(args, subject, &mut done).await,
+            Self::Chaos(args) => chaos::run(args, subject, &mut done).await,
             Self::Growth(args) => growth::run(args, subject, &mut done).await,
             Self::Soak(args) => soak::run(args, subject, &mut done).await,
             Self::Console(args) => console::run(args, subject, &mut done).await,

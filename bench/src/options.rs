@@ -96,7 +96,7 @@ fn parameter(text: &str) -> Result<(String, String), &'static str> {
 
 /// Lists the binaries in a directory. Every file without an extension counts as the function of its
 /// name.
-fn ready_built(directory: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+pub(crate) fn ready_built(directory: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let entries =
         directory.read_dir().with_context(|| format!("{} can't be read", directory.display()))?;
     let mut binaries = BTreeMap::new();

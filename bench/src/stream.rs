@@ -154,7 +154,7 @@ impl Stream {
 }
 
 /// Makes a UUIDv7 of this moment.
-fn event_id() -> Uuid {
+pub(crate) fn event_id() -> Uuid {
     let since_1970 =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let mut bytes = Uuid::new_v4().into_bytes();

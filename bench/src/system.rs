@@ -168,6 +168,11 @@ impl Bench {
         self.system.terms()
     }
 
+    /// Returns the local system itself.
+    pub(crate) fn system(&self) -> &System {
+        &self.system
+    }
+
     /// Aims a fault at calls of a function.
     pub(crate) fn aim(&self, aim: Aim) {
         self.system.faults().aim(aim);
