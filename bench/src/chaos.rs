@@ -25,7 +25,6 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::{Context, ensure};
 use clap::Args;
 use posthaste_local::FaultSpec;
-use tokio::time::Instant;
 
 use crate::{
     options::{Subject, ready_built},
@@ -33,6 +32,7 @@ use crate::{
     system::Bench,
 };
 use account::{Account, Conditions};
+use cast::Team;
 use dice::Dice;
 use publish::Book;
 use receiver::Receiver;
@@ -91,51 +91,18 @@ async fn measure(
     subject: &Subject,
     bench: &Bench,
 ) -> anyhow::Result<(Report, usize)> {
-    let faults = faults_of(args)?;
-    let mut builds = vec![subject.binaries.clone()];
-    if let Some(directory) = &args.functions_after {
-        builds.push(ready_built(directory)?);
-    }
     let receiver = Receiver::start(args.seed)?;
     let teams = cast::assemble(bench, &receiver).await?;
     let book = Arc::new(Book::new(teams.len()));
-    let time = Duration::from_secs_f64(args.minutes * 60.0);
-    let mut conditions =
-        Conditions { crashes: Vec::new(), may_copy: faults != FaultSpec::default() };
-    let trouble = Trouble {
-        bench,
-        teams: &teams,
-        dice: Dice::new(args.seed),
-        builds: &builds,
-        every: (time / 60).clamp(Duration::from_millis(200), Duration::from_secs(5)),
-        deploys_every: (args.deploys_every > 0).then(|| Duration::from_secs(args.deploys_every)),
-    };
-
-    eprintln!("{} events are published over {:.0} s …", args.events, time.as_secs_f64());
-    bench.system().faults().set(faults);
-    let mut made = Done::default();
     let mut crashes = Vec::new();
-    let publishing = async {
-        tokio::select! {
-            published = publish::steadily(bench, &teams, &book, args.events, time) => published,
-            () = trouble.make(&mut made) => Ok(()),
-        }
+    let (made, rest) = tokio::select! {
+        played = play(args, subject, bench, &receiver, (&teams, &book)) => played?,
+        () = trouble::watch_crashes(bench, &mut crashes) => Default::default(),
     };
-    let chaos_and_rest = async {
-        publishing.await?;
-        bench.system().faults().set(FaultSpec::default());
-        receiver.calm();
-        eprintln!("everything comes to rest …");
-        settle::settle(bench, &teams, Duration::from_secs(args.patience)).await
-    };
-    let rest = tokio::select! {
-        rest = chaos_and_rest => rest?,
-        () = trouble::watch_crashes(bench, &mut crashes) => Rest::default(),
-    };
-    conditions.crashes = crashes;
 
     eprintln!("the account is drawn up …");
-    let began = Instant::now();
+    let may_copy = faults_of(args)? != FaultSpec::default();
+    let conditions = Conditions { crashes, may_copy };
     let mut account = Account::draw_up(&teams, &book, &conditions).await?;
     account.wrong.stuck += rest.left.all();
     for stray in receiver.strays() {
@@ -143,9 +110,44 @@ async fn measure(
         account.named.push(format!("a request came to {stray}, where no webhook is"));
     }
     let outcome = Outcome { account, made, rest, crashes: conditions.crashes.len() };
-    eprintln!("that took {:.0} s", began.elapsed().as_secs_f64());
     let wrong = outcome.account.wrong.all();
     Ok((outcome.report(args, subject, bench)?, wrong))
+}
+
+/// Publishes while everything goes wrong, and waits for quiet.
+async fn play(
+    args: &ChaosArgs,
+    subject: &Subject,
+    bench: &Bench,
+    receiver: &Receiver,
+    (teams, book): (&[Team], &Arc<Book>),
+) -> anyhow::Result<(Done, Rest)> {
+    let mut builds = vec![subject.binaries.clone()];
+    if let Some(directory) = &args.functions_after {
+        builds.push(ready_built(directory)?);
+    }
+    let time = Duration::from_secs_f64(args.minutes * 60.0);
+    let trouble = Trouble {
+        bench,
+        teams,
+        dice: Dice::new(args.seed),
+        builds: &builds,
+        every: (time / 60).clamp(Duration::from_millis(200), Duration::from_secs(5)),
+        deploys_every: (args.deploys_every > 0).then(|| Duration::from_secs(args.deploys_every)),
+    };
+
+    eprintln!("{} events are published over {:.0} s …", args.events, time.as_secs_f64());
+    bench.system().faults().set(faults_of(args)?);
+    let mut made = Done::default();
+    tokio::select! {
+        published = publish::steadily(bench, teams, book, args.events, time) => published?,
+        () = trouble.make(&mut made) => {}
+    }
+    bench.system().faults().set(FaultSpec::default());
+    receiver.calm();
+    eprintln!("everything comes to rest …");
+    let rest = settle::settle(bench, teams, Duration::from_secs(args.patience)).await?;
+    Ok((made, rest))
 }
 
 /// Reads the faults of a run.
@@ -180,13 +182,15 @@ impl Outcome {
         report.line(format!(
             "{} requests, {} copies of what had succeeded, {} successes not heard in time; {} \
              requests without a record at {crashes} deaths of functions, {} failed copies without \
-             one; {} pairs arrived without the history's knowledge.",
+             one; {} pairs arrived without the history's knowledge; {} replays are not in the \
+             list over all webhooks.",
             account.requests,
             account.copies,
             account.unheard,
             account.unrecorded_at_kills,
             account.failed_copies,
             account.arrived_unknown,
+            account.unlisted_replays,
         ));
         report.line(format!(
             "{} moods of endpoints, {} pauses, {} rotations, {} calls for replays ({} deliveries), \

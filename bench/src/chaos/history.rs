@@ -17,6 +17,7 @@ pub(super) struct Listed {
     pub(super) id: Uuid,
     pub(super) webhook_id: u64,
     pub(super) event_id: Uuid,
+    pub(super) cause: String,
     pub(super) status: String,
     pub(super) error: Option<Problem>,
     pub(super) attempts: Vec<Attempt>,

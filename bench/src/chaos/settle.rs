@@ -64,7 +64,7 @@ pub(super) async fn settle(
     }
     for round in 1_u32.. {
         sleep(Duration::from_millis(250)).await;
-        rest.left = left(bench, teams, round.is_multiple_of(4)).await?;
+        rest.left = left(bench, teams).await?;
         if rest.left.all() > 0 || is_working(bench) {
             busy = Instant::now();
         }
@@ -102,8 +102,8 @@ fn is_working(bench: &Bench) -> bool {
     QUEUES.iter().any(|(name, _)| functions.get(*name).is_some_and(|one| one.under_way > 0))
 }
 
-/// Counts what is left. Tables are read only if `thoroughly`, or if no message is left.
-async fn left(bench: &Bench, teams: &[Team], thoroughly: bool) -> anyhow::Result<Left> {
+/// Counts what is left. Tables are read only when no message is left.
+async fn left(bench: &Bench, teams: &[Team]) -> anyhow::Result<Left> {
     let queues = bench.metrics().queues;
     let mut left = Left::default();
     for (_, output) in QUEUES {
@@ -114,13 +114,12 @@ async fn left(bench: &Bench, teams: &[Team], thoroughly: bool) -> anyhow::Result
         left.messages += depth(queue_name(bench, output));
         left.dead_letters += depth(queue_name(bench, &format!("{output}DeadLetter")));
     }
-    if left.messages > 0 && !thoroughly {
+    if left.messages + left.dead_letters > 0 {
         return Ok(left);
     }
     for team in teams {
         for member in &team.members {
-            let webhook = format!("{}#{}", team.workspace.name, member.webhook);
-            left.waiting += count(bench, &format!("#wait#{webhook}#0")).await?;
+            left.waiting += backlog(bench, team, member).await?;
         }
     }
     for partition in 0..DUE_PARTITIONS {
@@ -128,6 +127,12 @@ async fn left(bench: &Bench, teams: &[Team], thoroughly: bool) -> anyhow::Result
     }
     left.held = holds(teams).await?;
     Ok(left)
+}
+
+/// Counts the items of a webhook's backlog, up to a page of them.
+async fn backlog(bench: &Bench, team: &Team, member: &Member) -> anyhow::Result<usize> {
+    let webhook = format!("{}#{}", team.workspace.name, member.webhook);
+    count(bench, &format!("#wait#{webhook}#0")).await
 }
 
 /// Counts the deliveries that the history says wait for the end of a run.
@@ -181,6 +186,9 @@ async fn wake(bench: &Bench, teams: &[Team]) -> anyhow::Result<()> {
     }
     for team in teams {
         for member in &team.members {
+            if backlog(bench, team, member).await? == 0 {
+                continue;
+            }
             enable_if_sick(team, member).await?;
             let key = format!("#lane#{}#{}", team.workspace.name, member.webhook);
             let update = json!({

@@ -142,8 +142,10 @@ impl Matched {
             } else if conditions.killed_after(seen.at_us) {
                 self.at_kills += 1;
             } else {
+                let recorded: Vec<_> =
+                    unrecorded.iter().filter_map(|mark| case.deliveries.get(mark)).collect();
                 self.problems.push(format!(
-                    "no attempt is recorded of {seen:?} at {} for {unrecorded:?}",
+                    "no attempt is recorded of {seen:?} at {} for {unrecorded:?}, but {recorded:?}",
                     case.member.hook.url()
                 ));
             }

@@ -87,7 +87,7 @@ mod tests {
         let nil = "00000000-0000-0000-0000-000000000000";
         let count = attempts.as_array().unwrap().len();
         serde_json::from_value(json!({
-            "id": nil, "webhookId": 1, "eventId": nil, "status": status, "error": null,
+            "id": nil, "webhookId": 1, "eventId": nil, "cause": "published", "status": status, "error": null,
             "attempts": attempts, "attemptCount": count,
         }))
         .unwrap()
