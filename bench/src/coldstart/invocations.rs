@@ -11,6 +11,8 @@ const SAMPLE_KEY: &str = "spk_live_0000000000000000000000000000000000000000000";
 /// The things of this system that stand in invocations.
 pub(super) struct Known<'a> {
     pub(super) key: &'a str,
+    /// Simulations are for test mode.
+    pub(super) test_key: &'a str,
     pub(super) webhook: &'a str,
     /// `setup` sends CloudFormation its answer there.
     pub(super) answer_url: &'a str,
@@ -32,7 +34,8 @@ pub(super) fn of(function: &str, known: &Known<'_>, bench: &Bench) -> anyhow::Re
         "types" => include_str!("../../../events/types/list-event-types.json"),
         _ => bail!("there is no sample of an invocation"),
     };
-    let mut event: Value = serde_json::from_str(&sample.replace(SAMPLE_KEY, known.key))?;
+    let key = if function == "simulate" { known.test_key } else { known.key };
+    let mut event: Value = serde_json::from_str(&sample.replace(SAMPLE_KEY, key))?;
     match function {
         "deliver" | "replay" => about_webhook(&mut event["Records"][0]["body"], known.webhook)?,
         "drain" => {

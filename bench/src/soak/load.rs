@@ -20,6 +20,8 @@ use crate::{
     workspace::Workspace,
 };
 
+/// The webhooks do not want to know which deliveries were given up.
+const EVENTS: [&str; 1] = ["order.*"];
 /// The formats that the healthy webhooks have.
 const FORMATS: [&str; 4] = ["standard", "spektr", "spectra", "cloudevents"];
 /// A batch has this many events.
@@ -65,14 +67,16 @@ impl Load {
         let mut healthy_webhook = String::new();
         for format in FORMATS {
             let hook = bench.receiver.hook(&format!("soak/{format}"), Behaviour::Well);
-            healthy_webhook = workspace.register(hook.url(), json!({ "format": format })).await?;
+            healthy_webhook = workspace
+                .register(hook.url(), json!({ "format": format, "events": EVENTS }))
+                .await?;
             healthy.push(hook);
         }
         let failing = bench.receiver.hook("soak/failing", Behaviour::Fail);
-        let settings = json!({ "retrySchedule": [1, 2] });
+        let settings = json!({ "retrySchedule": [1, 2], "events": EVENTS });
         let failing_webhook = workspace.register(failing.url(), settings).await?;
         let slow = bench.receiver.hook("soak/slow", Behaviour::Slow(SLOW));
-        workspace.register(slow.url(), json!({ "rateLimit": null })).await?;
+        workspace.register(slow.url(), json!({ "events": EVENTS })).await?;
         Ok(Self {
             workspace,
             healthy,
