@@ -210,7 +210,6 @@ fn add(rows: &BTreeMap<String, Row>, report: &mut Report) -> anyhow::Result<()> 
             "peakMemoryKb": row.peak_memory_kb,
         });
         figures.insert(name.clone(), figure);
-        report.count(format!("TLS handshakes: {name}"), row.handshakes);
     }
     report.table(&table);
     report.figure("functions", figures)

@@ -30,7 +30,7 @@ const BATCH_EVERY: Duration = Duration::from_secs(4);
 const READ_EVERY: Duration = Duration::from_millis(500);
 const REPLAY_EVERY: Duration = Duration::from_secs(15);
 /// A replay takes the failed deliveries of this time.
-const REPLAYED: Duration = Duration::from_secs(60);
+const REPLAYED: Duration = REPLAY_EVERY;
 /// The slow endpoint takes this long.
 const SLOW: Duration = Duration::from_millis(1500);
 

@@ -83,9 +83,11 @@ pub(super) fn judge(samples: &[Sample]) -> Vec<Verdict> {
     let (second, last) = (&samples[quarter..2 * quarter], &samples[samples.len() - quarter..]);
     let mut verdicts = Vec::new();
     for name in samples.iter().flat_map(|sample| sample.functions.keys()).collect::<Names<'_>>() {
-        let held = |sample: &Sample| sample.functions.get(name).copied().unwrap_or_default();
-        let resident = |sample: &Sample| held(sample).resident_kb as f64;
-        let files = |sample: &Sample| held(sample).files as f64;
+        let held = |sample: &Sample| {
+            sample.functions.get(name).copied().filter(|held| held.resident_kb > 0)
+        };
+        let resident = |sample: &Sample| held(sample).map(|held| held.resident_kb as f64);
+        let files = |sample: &Sample| held(sample).map(|held| held.files as f64);
         let (memory, open) = (format!("{name}: resident KiB"), format!("{name}: open files"));
         verdicts.push(level(memory, MEMORY_SLACK_KB, second, last, resident));
         verdicts.push(level(open, FILES_SLACK, second, last, files));
@@ -101,6 +103,7 @@ pub(super) fn judge(samples: &[Sample]) -> Vec<Verdict> {
             ));
         } else {
             let what = format!("{name}: messages");
+            let depth = |sample: &Sample| Some(depth(sample));
             verdicts.push(level(what, MESSAGES_SLACK, second, last, depth));
         }
     }
@@ -113,18 +116,22 @@ pub(super) fn judge(samples: &[Sample]) -> Vec<Verdict> {
 
 type Names<'a> = std::collections::BTreeSet<&'a String>;
 
-/// Judges what has to stay as large as it is, by the means of both quarters.
+/// Judges what has to stay as large as it is, by the means of both quarters. A sample in which a
+/// function has no process says nothing, and what the second quarter says nothing of is flat.
 fn level(
     what: String,
     slack: f64,
     second: &[Sample],
     last: &[Sample],
-    figure: impl Fn(&Sample) -> f64,
+    figure: impl Fn(&Sample) -> Option<f64>,
 ) -> Verdict {
-    let mean =
-        |samples: &[Sample]| samples.iter().map(&figure).sum::<f64>() / samples.len().max(1) as f64;
+    let mean = |samples: &[Sample]| {
+        let said: Vec<f64> = samples.iter().filter_map(&figure).collect();
+        said.iter().sum::<f64>() / said.len().max(1) as f64
+    };
     let (second_quarter, last_quarter) = (mean(second), mean(last));
-    let is_flat = last_quarter <= second_quarter * FLAT + slack;
+    let is_known = second.iter().any(|sample| figure(sample).is_some());
+    let is_flat = !is_known || last_quarter <= second_quarter * FLAT + slack;
     Verdict { what, second_quarter, last_quarter, is_flat }
 }
 
@@ -172,6 +179,12 @@ mod tests {
     #[test]
     fn what_stays_or_comes_with_each_event_is_flat() {
         assert_eq!(grown(|at| sample(at, 20_000 + at % 2, 12, 300 * at)), [""; 0]);
+    }
+
+    #[test]
+    fn a_function_that_starts_late_has_not_grown() {
+        let late = |at| sample(at, if at < 15 { 0 } else { 20_000 }, 12, 0);
+        assert_eq!(grown(late), [""; 0]);
     }
 
     #[test]

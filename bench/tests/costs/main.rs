@@ -66,7 +66,7 @@ async fn every_function_starts_and_answers_its_first_invocation_over_tls() {
         assert!(0.0 < next && next < answer, "{name} took {next} ms, and then {answer} ms");
     }
     // `deliver` made its delivery, and `setup` answered CloudFormation.
-    assert_eq!(count(&report, "/deliveredToTheEndpoint"), 2);
+    assert!(count(&report, "/deliveredToTheEndpoint") >= 2);
 }
 
 #[tokio::test]
