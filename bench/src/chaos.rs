@@ -182,15 +182,13 @@ impl Outcome {
         report.line(format!(
             "{} requests, {} copies of what had succeeded, {} successes not heard in time; {} \
              requests without a record at {crashes} deaths of functions, {} failed copies without \
-             one; {} pairs arrived without the history's knowledge; {} replays are not in the \
-             list over all webhooks.",
+             one; {} pairs arrived without the history's knowledge.",
             account.requests,
             account.copies,
             account.unheard,
             account.unrecorded_at_kills,
             account.failed_copies,
             account.arrived_unknown,
-            account.unlisted_replays,
         ));
         report.line(format!(
             "{} moods of endpoints, {} pauses, {} rotations, {} calls for replays ({} deliveries), \

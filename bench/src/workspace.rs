@@ -1,5 +1,7 @@
 //! The API as a service of one workspace calls it.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -40,6 +42,24 @@ impl Workspace {
     pub(crate) async fn state(&self, webhook: &str) -> anyhow::Result<String> {
         let webhook = self.call(Method::GET, &format!("/webhooks/{webhook}"), Value::Null).await?;
         Ok(webhook["health"]["state"].as_str().context("the webhook has no state")?.to_owned())
+    }
+
+    /// Makes a call that can be repeated, and repeats it while it fails, as a good client does.
+    pub(crate) async fn insist(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> anyhow::Result<Value> {
+        let mut pause = Duration::from_millis(250);
+        for _ in 0..5 {
+            if let Ok(answer) = self.call(method.clone(), path, body.clone()).await {
+                return Ok(answer);
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.call(method, path, body).await
     }
 
     /// Calls the API, which has to succeed, and returns its data. A null stands for no body.

@@ -46,6 +46,24 @@ async fn settled(posthaste: &Posthaste, path: &str, count: usize) -> Vec<Value> 
     .await
 }
 
+/// The event of a replay leads to the first delivery alone, and a test has no stored event.
+#[tokio::test]
+async fn a_replay_and_a_test_within_a_minute_are_in_the_list_of_all() {
+    let posthaste = Posthaste::start().await;
+    let webhook = posthaste.register_with("mine", json!({})).await;
+    posthaste.api.publish("order.created", json!({})).await;
+    let first = settled(&posthaste, "/deliveries", 1).await.remove(0);
+    let path = format!("/webhooks/{}", webhook["id"]);
+    let replay = format!("{path}/deliveries/{}/replay", first["id"].as_str().unwrap());
+    posthaste.api.ok(Method::POST, &replay, Value::Null).await;
+    posthaste.api.ok(Method::POST, &format!("{path}/test"), json!({})).await;
+    let all = settled(&posthaste, "/deliveries", 3).await;
+    let causes: BTreeSet<_> = all.iter().map(|item| item["cause"].as_str().unwrap()).collect();
+    assert_eq!(causes, ["published", "replay", "test"].into());
+    let own = settled(&posthaste, &format!("{path}/deliveries"), 3).await;
+    assert_eq!(pairs(&own), pairs(&all), "the webhook's list has the same");
+}
+
 #[tokio::test]
 async fn all_deliveries_of_a_workspace_are_one_list_with_every_filter() {
     let posthaste = Posthaste::start().await;

@@ -1,7 +1,7 @@
 //! The hot path costs as few AWS calls as the counters say here.
 
 use posthaste_domain::{Timestamp, id::EventId};
-use posthaste_tests::Posthaste;
+use posthaste_tests::{Posthaste, RECORD};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -46,10 +46,11 @@ async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch
             ("sqs:SendMessageBatch", 1)
         ])
     );
-    assert_eq!(
-        calls("deliver"),
-        expected(&[("dynamodb:BatchGetItem", 1), ("dynamodb:UpdateItem", 10)])
-    );
+    // The first answer is recorded alone, and the others while that call is under way.
+    let (records, reads): (Vec<_>, Vec<_>) =
+        calls("deliver").into_iter().partition(|(name, _)| name == RECORD);
+    assert_eq!(reads, expected(&[("dynamodb:BatchGetItem", 1)]));
+    assert!(matches!(records[..], [(_, 1..=4)]), "{records:?}");
     let errors: u64 = after
         .calls
         .values()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_tests::{Action, Aim, Answer, Arrived, Posthaste, eventually};
+use posthaste_tests::{Answer, Arrived, Posthaste, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Retries that wait for longer than a message may be under way are parked, and the release
 //! function brings them back.
 
-use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, SOON, Settings, eventually};
+use posthaste_tests::{Action, Aim, Aimed, Answer, Posthaste, RECORD, SOON, Settings, eventually};
 use serde_json::{Value, json};
 
 /// The SDK makes fewer tries of a call, so the function itself has to cope with the failure.
@@ -223,17 +223,16 @@ async fn two_releases_of_one_part_at_once_lose_nothing() {
 
 #[tokio::test]
 async fn a_deliver_that_dies_while_it_parks_loses_nothing() {
-    for operation in ["dynamodb:UpdateItem", "dynamodb:BatchWriteItem"] {
+    // A record that can't be inserted is updated instead.
+    for (operation, or) in [(RECORD, "dynamodb:UpdateItem"), ("dynamodb:BatchWriteItem", "")] {
         for action in [Action::KillBefore, Action::KillAfter, Action::Lose, Action::Fail] {
             let posthaste = Posthaste::start().await;
             let webhook =
                 posthaste.register_with("mine", json!({ "retrySchedule": vec![600; 30] })).await;
             posthaste.system.inbox().respond_by_default("mine", Some(Answer::status(500, 1)));
             let times = times_of(&action);
-            let aimed = posthaste
-                .system
-                .faults()
-                .aim(Aim::at("deliver", operation, action.clone()).times(times));
+            let aim = Aim::at("deliver", operation, action.clone()).or(or).times(times);
+            let aimed = posthaste.system.faults().aim(aim);
             posthaste.api.publish("order.created", json!({})).await;
             hit_by(&posthaste, "deliver", &aimed, &action, times).await;
             comes_to_wait(&posthaste, 1).await;

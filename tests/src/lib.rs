@@ -298,12 +298,10 @@ impl Posthaste {
 
     /// Lets deliver record this many deliveries of the next request, and none after that.
     pub fn record_only(&self, count: usize) -> Throttled {
-        let others = Action::FailEntries((count..25).collect());
-        let aims = [(RECORD, others), ("dynamodb:UpdateItem", Action::Fail)];
-        let aimed = aims.map(|(operation, action)| {
-            self.system.faults().aim(Aim::at("deliver", operation, action).times(100_000))
-        });
-        Throttled(aimed)
+        let deliver = |operation, action| Aim::at("deliver", operation, action);
+        let first = deliver(RECORD, Action::FailEntries((count..25).collect()));
+        let later = deliver(RECORD, Action::Fail).or("dynamodb:UpdateItem").times(100_000);
+        Throttled([first, later].map(|aim| self.system.faults().aim(aim)))
     }
 
     /// Counts the calls of a function to an operation.

@@ -17,7 +17,6 @@ pub(super) struct Listed {
     pub(super) id: Uuid,
     pub(super) webhook_id: u64,
     pub(super) event_id: Uuid,
-    pub(super) cause: String,
     pub(super) status: String,
     pub(super) error: Option<Problem>,
     pub(super) attempts: Vec<Attempt>,
@@ -46,7 +45,7 @@ impl Listed {
         let mut cursor = String::new();
         loop {
             let path = format!("{path}?limit=100{cursor}");
-            let mut page = workspace.call(Method::GET, &path, Value::Null).await?;
+            let mut page = workspace.insist(Method::GET, &path, Value::Null).await?;
             let items: Vec<Self> = serde_json::from_value(page["items"].take())
                 .context("a page has items of another form")?;
             deliveries.extend(items);

@@ -89,7 +89,7 @@ pub(super) async fn settle(
 /// Enables a webhook, paused or not, which also ends the wait of an open circuit.
 async fn enable(team: &Team, member: &Member) -> anyhow::Result<()> {
     let path = format!("/webhooks/{}", member.webhook);
-    team.workspace.call(Method::PATCH, &path, json!({ "enabled": true })).await.map(drop)
+    team.workspace.insist(Method::PATCH, &path, json!({ "enabled": true })).await.map(drop)
 }
 
 fn queue_name(bench: &Bench, output: &str) -> Option<String> {
@@ -141,7 +141,7 @@ async fn holds(teams: &[Team]) -> anyhow::Result<usize> {
     for team in teams {
         for member in team.members.iter().filter(|member| member.role.waits()) {
             let path = format!("/webhooks/{}/deliveries?limit=100&status=waiting", member.webhook);
-            let page = team.workspace.call(Method::GET, &path, Value::Null).await?;
+            let page = team.workspace.insist(Method::GET, &path, Value::Null).await?;
             held += page["items"].as_array().map_or(0, Vec::len);
         }
     }

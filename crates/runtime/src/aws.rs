@@ -12,7 +12,8 @@ use anyhow::Context;
 pub use aws_config::SdkConfig;
 use aws_config::{
     BehaviorVersion, Region, environment::EnvironmentVariableCredentialsProvider,
-    retry::RetryConfig, timeout::TimeoutConfig,
+    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
 use rustls::{
@@ -61,6 +62,8 @@ pub fn load() -> anyhow::Result<SdkConfig> {
         ))
         .http_client(Http::new(tls)?)
         .timeout_config(timeouts)
+        // The timeouts bound every call, so nobody has to watch how fast its bytes come.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .retry_config(retries);
     sdk.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL").ok());
     Ok(sdk.build())

@@ -255,7 +255,7 @@ impl Owing<'_> {
     }
 
     fn recorded(self, record: DeliveryRecord) -> Option<DeliveryAnswer> {
-        let is_shown = self.shown == Shown::All || record.late_place.is_none();
+        let is_shown = self.shown == Shown::All || record.own_place.is_none();
         (is_shown && self.asked.wants(&record)).then(|| answer(record))
     }
 

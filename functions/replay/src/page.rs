@@ -107,7 +107,7 @@ mod tests {
             event: None,
             bytes: 0,
             updated_at: now(),
-            late_place: None,
+            own_place: None,
         }
     }
 

@@ -3,6 +3,8 @@
 //!
 //! A delivery is listed at the time of its last activity. Where that is within a minute of its
 //! event's acceptance, it is listed at its event: so what goes well, as most does, needs no index.
+//! Only what publishing has caused is found by its event, so replays and tests have a place of their
+//! own from the beginning.
 //!
 //! A page is merged from a page of the records and a [`Stretch`] of each class of the backlog. All
 //! of them are read from the newest to the oldest, but not equally far: the page ends where the
@@ -44,10 +46,11 @@ const PROMPT: Duration = Duration::from_secs(60);
 /// The unit in which ids tell their time.
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// The place where a delivery is listed because something happens to it `now`. None if it is so soon
-/// that it is listed at its event.
-pub fn late_place(delivery: DeliveryId, now: Timestamp) -> Option<DeliveryId> {
-    (now > delivery.time() + PROMPT).then(|| delivery.placed_at(now))
+/// The place where a delivery is listed because something happens to it `now`. None if it is listed
+/// at its event: publishing has caused it, and so soon.
+pub fn own_place(delivery: DeliveryId, cause: CauseKind, now: Timestamp) -> Option<DeliveryId> {
+    let is_prompt = now <= delivery.time() + PROMPT;
+    (!cause.is_published() || !is_prompt).then(|| delivery.placed_at(now))
 }
 
 /// The part of the list that is asked for.

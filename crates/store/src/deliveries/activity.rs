@@ -1,5 +1,5 @@
-//! The index `activity` finds what happened to a delivery later than its event was accepted, and
-//! what waits for the end of a run. Where a delivery is listed is decided in
+//! The index `activity` finds replays and tests, what happened to a delivery later than its event
+//! was accepted, and what waits for the end of a run. Where a delivery is listed is decided in
 //! [`posthaste_domain::delivery::history`].
 //!
 //! The index is sparse: most deliveries are over within a moment, and cost nothing here. Its
@@ -12,6 +12,7 @@ use posthaste_domain::{
     webhook::key::WebhookKey,
 };
 
+use super::records::Subject;
 use crate::{
     item::{Item, PK, text},
     sharded::{Index, Partition},
@@ -30,17 +31,12 @@ pub(super) const PLACE: &str = "activeAs";
 pub(super) const INDEX: Index =
     Index { name: "activity", partition_key: PARTITION, sort_key: PLACE };
 
-/// Places a record anew where this is an activity that comes late.
-pub(super) fn placed(
-    update: Update,
-    webhook: &WebhookKey,
-    delivery: DeliveryId,
-    now: Timestamp,
-) -> Update {
-    match history::late_place(delivery, now) {
+/// Places a record anew where it is not listed at its event.
+pub(super) fn placed(update: Update, subject: Subject<'_>, now: Timestamp) -> Update {
+    match history::own_place(subject.delivery, subject.cause, now) {
         None => update,
         Some(place) => update
-            .set(PARTITION, text(partition(webhook, delivery)))
+            .set(PARTITION, text(partition(subject.webhook, subject.delivery)))
             .set(PLACE, text(place.to_string())),
     }
 }

@@ -50,9 +50,8 @@ pub struct DeliveryRecord {
     pub bytes: u64,
     /// The time of the record's last change.
     pub updated_at: Timestamp,
-    /// The place where it is listed because of what happened late; none if it is listed at its
-    /// event.
-    pub late_place: Option<DeliveryId>,
+    /// The place where it is listed; none if it is listed at its event.
+    pub own_place: Option<DeliveryId>,
 }
 
 impl DeliveryRecord {
@@ -80,14 +79,14 @@ impl DeliveryRecord {
             event: item.optional("event", Item::json)?,
             bytes: bytes(item)?,
             updated_at: item.parsed("updatedAt")?,
-            late_place: item.optional(PLACE, Item::parsed)?,
+            own_place: item.optional(PLACE, Item::parsed)?,
             attempts,
         })
     }
 
     /// The place where it is listed.
     pub fn place(&self) -> DeliveryId {
-        self.late_place.unwrap_or(self.id)
+        self.own_place.unwrap_or(self.id)
     }
 }
 

@@ -166,7 +166,7 @@ impl Records {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let update = update(subject, Status::Skipped, None, now).set("error", json(why)?);
-        self.mark(activity::placed(update, subject.webhook, subject.delivery, now)).await
+        self.mark(activity::placed(update, subject, now)).await
     }
 
     /// Carries out an update unless the delivery has succeeded by now.
@@ -230,7 +230,7 @@ fn attempt_update(
     let longer_body =
         attempt.response_body.as_ref().filter(|_| abridged.response_body != attempt.response_body);
     let update = update(subject, status, retry, now);
-    let mut update = activity::placed(update, subject.webhook, subject.delivery, now)
+    let mut update = activity::placed(update, subject, now)
         .set("httpStatus", or_null(attempt.http_status.map(number)))
         .set("responseBody", or_null(longer_body.map(text)))
         .set("error", or_null(attempt.error.as_ref().map(json).transpose()?))

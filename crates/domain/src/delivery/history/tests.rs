@@ -38,8 +38,12 @@ fn what_was_active_late_is_listed_at_that_time() {
 #[test]
 fn an_activity_is_late_a_minute_after_the_event() {
     let id = DeliveryId::derive(EventId::first_at(at(7)), WebhookId(1), Cause::Published);
-    assert_eq!([at(7), at(60_007)].map(|now| late_place(id, now)), [None, None]);
-    let late = late_place(id, at(60_008)).unwrap();
+    let place = |cause, now| own_place(id, cause, now);
+    assert_eq!([at(7), at(60_007)].map(|now| place(CauseKind::Published, now)), [None, None]);
+    for cause in [CauseKind::Replay, CauseKind::Test] {
+        assert_eq!(place(cause, at(8)), Some(id.placed_at(at(8))), "no event leads to it");
+    }
+    let late = place(CauseKind::Published, at(60_008)).unwrap();
     assert_eq!((late.time(), late.spread()), (at(60_008), id.spread()));
     assert_eq!(late, id.placed_at(at(60_008)));
 }
