@@ -44,7 +44,7 @@ impl Samples {
             for item in page["Items"].as_array().into_iter().flatten() {
                 let key = item["pk"]["S"].as_str().unwrap_or_default();
                 let shard = key.strip_prefix(partition).and_then(|rest| rest.strip_prefix('#'));
-                if !shard.is_some_and(|shard| shard.parse::<u8>().is_ok()) {
+                if shard.is_none_or(|shard| shard.parse::<u8>().is_err()) {
                     continue;
                 }
                 oldest_ms = oldest_ms.min(time_ms(id(item)?)?);

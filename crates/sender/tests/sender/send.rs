@@ -111,8 +111,8 @@ async fn ten_requests_share_a_kept_alive_connection() {
 }
 
 #[tokio::test]
-async fn of_the_connections_of_a_burst_two_are_kept() {
-    let everyone_is_here = Arc::new(tokio::sync::Barrier::new(10));
+async fn of_the_connections_of_a_burst_ten_are_kept() {
+    let everyone_is_here = Arc::new(tokio::sync::Barrier::new(13));
     let (ended, mut endings) = tokio::sync::mpsc::unbounded_channel();
     let address = server(move |_, mut stream| {
         let (everyone_is_here, ended) = (everyone_is_here.clone(), ended.clone());
@@ -125,18 +125,18 @@ async fn of_the_connections_of_a_burst_two_are_kept() {
     })
     .await;
     let (sender, url) = (sender(), format!("http://{address}/"));
-    let burst = join_all((0..10).map(|_| post(&sender, &url))).await;
+    let burst = join_all((0..13).map(|_| post(&sender, &url))).await;
     assert!(burst.iter().all(|outcome| outcome.result.is_ok()));
-    let eight = async {
-        for _ in 0..8 {
+    let three = async {
+        for _ in 0..3 {
             endings.recv().await.unwrap();
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), eight)
+    tokio::time::timeout(Duration::from_secs(5), three)
         .await
-        .expect("eight connections are closed");
-    let ninth = tokio::time::timeout(Duration::from_millis(300), endings.recv()).await;
-    assert!(ninth.is_err(), "two are kept");
+        .expect("three connections are closed");
+    let fourth = tokio::time::timeout(Duration::from_millis(300), endings.recv()).await;
+    assert!(fourth.is_err(), "ten are kept");
 }
 
 #[tokio::test]
