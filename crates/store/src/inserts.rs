@@ -18,7 +18,8 @@ use aws_sdk_dynamodb::types::{
     BatchStatementErrorCodeEnum, BatchStatementRequest, BatchStatementResponse,
     builders::BatchStatementRequestBuilder,
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{runtime::Handle, sync::oneshot, time::timeout};
+use tracing::Instrument;
 
 use crate::{
     StoreError,
@@ -102,8 +103,10 @@ impl Inner {
     /// Makes a call with what waits as soon as the tasks that run now have come to a stop, so that
     /// what they insert goes with it.
     fn send(self: Arc<Self>) {
+        // There is none when a process ends. Who waits is told that nothing is known.
+        let Ok(runtime) = Handle::try_current() else { return };
         let call = UnderWay::begin(self);
-        tokio::spawn(async move {
+        let sending = async move {
             let together = call.0.line().next();
             if together.is_empty() {
                 return;
@@ -115,7 +118,8 @@ impl Inner {
                 // Who asked may have given up.
                 let _ = tell.send(outcome);
             }
-        });
+        };
+        runtime.spawn(sending.in_current_span());
     }
 
     /// The outcome of each of these items, with one call.
