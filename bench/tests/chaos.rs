@@ -3,6 +3,10 @@
 
 use clap::Parser;
 use posthaste_bench::{Measurement, Report, Subject};
+use tokio::sync::Mutex;
+
+/// Two rounds side by side would be busy with each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// A function has at most this many processes, so that the machine is not only busy with starting
 /// them.
@@ -17,6 +21,7 @@ struct Round {
 
 /// Lets a round happen. What it finds wrong is an error that names it.
 async fn chaos(options: &str) -> Report {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let subject = Subject::debug_build(CONCURRENCY).expect("the functions can be built");
     let words = ["rounds", "chaos"].into_iter().chain(options.split_whitespace());
     let round = Round::try_parse_from(words).expect("there are such options");

@@ -50,7 +50,7 @@ async fn ten_events_of_one_workspace_and_one_webhook_cost_one_call_where_a_batch
     let (records, reads): (Vec<_>, Vec<_>) =
         calls("deliver").into_iter().partition(|(name, _)| name == RECORD);
     assert_eq!(reads, expected(&[("dynamodb:BatchGetItem", 1)]));
-    assert!(matches!(records[..], [(_, 1..=4)]), "{records:?}");
+    assert!(matches!(records[..], [(_, 1..=8)]), "{records:?}");
     let errors: u64 = after
         .calls
         .values()

@@ -103,7 +103,7 @@ async fn an_event_costs_the_same_however_many_events_and_deliveries_are_stored()
 #[tokio::test]
 async fn under_a_mixed_load_nothing_is_lost_and_all_is_quiet_in_the_end() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let report = measure("soak --minutes 0.35 --sample 2 --rate 4 --patience 120").await;
+    let report = measure("soak --minutes 0.35 --sample 2 --rate 1 --patience 120").await;
     assert_eq!((count(&report, "/load/refused"), count(&report, "/load/missing")), (0, 0));
     assert!(count(&report, "/load/replays") > 0);
     assert_eq!(report.figures()["isQuiet"], true);

@@ -78,7 +78,7 @@ impl Deliveries {
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         let table = Table::new(client, table);
         Self {
-            records: Records { table: table.clone(), new: Inserts::new(table.clone()) },
+            records: Records { table: table.clone(), new: Inserts::new(&table) },
             due_items: DueItems { table: table.clone() },
             due: DueIndex { table: table.clone() },
             holds: Holds { table: table.clone() },

@@ -5,20 +5,25 @@
 //! one call for many items.
 //!
 //! An insert never changes an item that exists, so one that comes late or twice does no harm, and a
-//! caller that was told nothing can write the item in another way.
+//! caller that was told nothing can write the item in another way. So a call is made once, and not
+//! waited for long.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::{
-    BatchStatementErrorCodeEnum, BatchStatementRequest, BatchStatementResponse,
-    builders::BatchStatementRequestBuilder,
+use aws_sdk_dynamodb::{
+    Client,
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
+    types::{
+        BatchStatementErrorCodeEnum, BatchStatementRequest, BatchStatementResponse,
+        builders::BatchStatementRequestBuilder,
+    },
 };
-use tokio::{runtime::Handle, sync::oneshot, time::timeout};
+use tokio::{sync::oneshot, time::timeout};
 use tracing::Instrument;
 
 use crate::{
@@ -31,6 +36,8 @@ use crate::{
 const MAX_TOGETHER: usize = 25;
 /// An item waits so long for the call before it, and goes beside it then.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// A call may take so long. DynamoDB answers in milliseconds, and each item can be written alone.
+const CALL_TIME: Duration = Duration::from_secs(1);
 const OPERATION: &str = "BatchExecuteStatement";
 
 /// The new items of a table. Clones share them.
@@ -39,19 +46,22 @@ pub(crate) struct Inserts(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    table: Table,
+    client: Client,
+    table: String,
     line: Mutex<Line>,
 }
 
-/// The items that have not gone yet, and the number of calls under way.
+/// The items that have not gone yet, and the number of tasks that send them.
 #[derive(Debug, Default)]
 struct Line {
     waiting: Vec<Waiting>,
-    under_way: usize,
+    tickets: u64,
+    senders: usize,
 }
 
 #[derive(Debug)]
 struct Waiting {
+    ticket: u64,
     item: Item,
     tell: oneshot::Sender<Inserted>,
 }
@@ -68,30 +78,44 @@ pub(crate) enum Inserted {
 }
 
 impl Inserts {
-    pub(crate) fn new(table: Table) -> Self {
-        Self(Arc::new(Inner { table, line: Mutex::default() }))
+    pub(crate) fn new(table: &Table) -> Self {
+        let time = TimeoutConfig::builder().operation_timeout(CALL_TIME).build();
+        let config = table.client.config().to_builder();
+        let config = config.retry_config(RetryConfig::disabled()).timeout_config(time);
+        let client = Client::from_conf(config.build());
+        Self(Arc::new(Inner { client, table: table.name.clone(), line: Mutex::default() }))
     }
 
     /// Inserts an item. The insert goes on if nobody waits for it any more.
     pub(crate) async fn insert(&self, item: Item) -> Inserted {
         let (tell, told) = oneshot::channel();
-        let is_first = {
+        let ticket = {
             let mut line = self.0.line();
-            line.waiting.push(Waiting { item, tell });
-            line.under_way == 0
+            line.tickets += 1;
+            let ticket = line.tickets;
+            line.waiting.push(Waiting { ticket, item, tell });
+            if line.senders == 0 {
+                self.0.clone().send(&mut line);
+            }
+            ticket
         };
-        if is_first {
-            self.0.clone().send();
-        }
         let mut told = pin!(told);
         let answer = match timeout(PATIENCE, &mut told).await {
             Ok(answer) => answer,
             Err(_) => {
-                self.0.clone().send();
+                self.hurry(ticket);
                 told.await
             }
         };
         answer.unwrap_or(Inserted::Unknown)
+    }
+
+    /// Sends beside the calls that are under way if the item of this ticket is in none of them.
+    fn hurry(&self, ticket: u64) {
+        let mut line = self.0.line();
+        if line.waiting.iter().any(|waiting| waiting.ticket == ticket) {
+            self.0.clone().send(&mut line);
+        }
     }
 }
 
@@ -100,26 +124,23 @@ impl Inner {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a call with what waits as soon as the tasks that run now have come to a stop, so that
-    /// what they insert goes with it.
-    fn send(self: Arc<Self>) {
-        // There is none when a process ends. Who waits is told that nothing is known.
-        let Ok(runtime) = Handle::try_current() else { return };
-        let call = UnderWay::begin(self);
+    /// Makes calls as long as something waits. The first one begins as soon as the tasks that run
+    /// now have come to a stop, so that what they insert goes with it.
+    fn send(self: Arc<Self>, line: &mut Line) {
+        line.senders += 1;
+        let sender = Sender(self);
         let sending = async move {
-            let together = call.0.line().next();
-            if together.is_empty() {
-                return;
-            }
-            let (items, tell): (Vec<_>, Vec<_>) =
-                together.into_iter().map(|Waiting { item, tell }| (item, tell)).unzip();
-            let outcomes = call.0.insert_all(items).await;
-            for (tell, outcome) in tell.into_iter().zip(outcomes) {
-                // Who asked may have given up.
-                let _ = tell.send(outcome);
+            while let Some(together) = sender.next() {
+                let (items, tell): (Vec<_>, Vec<_>) =
+                    together.into_iter().map(|Waiting { item, tell, .. }| (item, tell)).unzip();
+                let outcomes = sender.0.insert_all(items).await;
+                for (tell, outcome) in tell.into_iter().zip(outcomes) {
+                    // Who asked may have given up.
+                    let _ = tell.send(outcome);
+                }
             }
         };
-        runtime.spawn(sending.in_current_span());
+        tokio::spawn(sending.in_current_span());
     }
 
     /// The outcome of each of these items, with one call.
@@ -137,7 +158,7 @@ impl Inner {
                 }
             }
         }
-        let call = self.table.client.batch_execute_statement().set_statements(Some(statements));
+        let call = self.client.batch_execute_statement().set_statements(Some(statements));
         let answer = match call.send().await {
             Ok(answer) => answer.responses.unwrap_or_default(),
             Err(error) => {
@@ -146,6 +167,10 @@ impl Inner {
                 Vec::new()
             }
         };
+        let refused: BTreeSet<String> = answer.iter().filter_map(trouble).collect();
+        if !refused.is_empty() {
+            tracing::warn!(?refused, items = count, "new items are not all inserted together");
+        }
         let mut outcomes: Vec<_> = answer.iter().map(outcome).collect();
         outcomes.resize(count, Inserted::Unknown);
         outcomes
@@ -164,31 +189,30 @@ impl Inner {
             names.push(format!("'{name}': ?"));
             request = request.parameters(value);
         }
-        let (table, names) = (&self.table.name, names.join(", "));
+        let (table, names) = (&self.table, names.join(", "));
         request.statement(format!("INSERT INTO \"{table}\" VALUE {{{names}}}"))
     }
 }
 
-/// A call that is under way until this is dropped, however it ends. What came in the meantime goes
-/// then.
-struct UnderWay(Arc<Inner>);
+/// One of those that send.
+struct Sender(Arc<Inner>);
 
-impl UnderWay {
-    fn begin(inner: Arc<Inner>) -> Self {
-        inner.line().under_way += 1;
-        Self(inner)
+impl Sender {
+    /// Takes out what goes with the next call; none if nothing waits, and then it has to end.
+    fn next(&self) -> Option<Vec<Waiting>> {
+        Some(self.0.line().next()).filter(|together| !together.is_empty())
     }
 }
 
-impl Drop for UnderWay {
+/// However it ends, nobody waits for the last one in vain: who is still in line is told that nothing
+/// is known.
+impl Drop for Sender {
     fn drop(&mut self) {
         let mut line = self.0.line();
-        line.under_way -= 1;
-        let is_next = line.under_way == 0 && !line.waiting.is_empty();
+        line.senders -= 1;
+        let left = if line.senders == 0 { std::mem::take(&mut line.waiting) } else { Vec::new() };
         drop(line);
-        if is_next {
-            self.0.clone().send();
-        }
+        drop(left);
     }
 }
 
@@ -215,4 +239,13 @@ fn outcome(response: &BatchStatementResponse) -> Inserted {
         }
         Some(_) => Inserted::Unknown,
     }
+}
+
+/// The code of an error that nobody expects.
+fn trouble(response: &BatchStatementResponse) -> Option<String> {
+    if outcome(response) != Inserted::Unknown {
+        return None;
+    }
+    let code = response.error().and_then(|error| error.code());
+    Some(code.map_or("none", |code| code.as_str()).to_owned())
 }

@@ -83,6 +83,23 @@ impl Matched {
         matched
     }
 
+    /// Finds the request of an attempt. Two copies of a message can begin in the same millisecond,
+    /// so one that no other attempt has, and that agrees, comes first.
+    fn request_of(
+        &self,
+        case: &Case<'_>,
+        mark: Mark,
+        attempt: &Attempt,
+        places: &[usize],
+    ) -> Option<usize> {
+        let rank = |place: &usize| {
+            let agrees = matches!(disagreement(attempt, &case.seen[*place]), Verdict::Agree);
+            (self.recorded.contains(&(*place, mark)), !agrees)
+        };
+        let mine = places.iter().copied().filter(|place| is_for(case, &case.seen[*place], attempt));
+        mine.min_by_key(rank)
+    }
+
     /// Finds the request of each attempt of a delivery, among those with its event.
     fn match_attempts(&mut self, case: &Case<'_>, mark: Mark, delivery: &Listed, places: &[usize]) {
         if delivery.attempt_count != delivery.attempts.len() {
@@ -94,8 +111,7 @@ impl Matched {
             ));
         }
         for attempt in &delivery.attempts {
-            let request = places.iter().find(|place| is_for(case, &case.seen[**place], attempt));
-            let Some(place) = request else {
+            let Some(place) = self.request_of(case, mark, attempt, places) else {
                 // What could not be sent was not seen.
                 if attempt.http_status.is_some() {
                     self.problems.push(format!(
@@ -105,16 +121,16 @@ impl Matched {
                 }
                 continue;
             };
-            self.begun.insert(*place, attempt.at.as_millisecond());
-            self.recorded.insert((*place, mark));
-            match disagreement(attempt, &case.seen[*place]) {
+            self.begun.insert(place, attempt.at.as_millisecond());
+            self.recorded.insert((place, mark));
+            match disagreement(attempt, &case.seen[place]) {
                 Verdict::Agree => {}
                 Verdict::Unheard => {
-                    self.unheard.insert((*place, mark));
+                    self.unheard.insert((place, mark));
                 }
                 Verdict::Contradict => self.problems.push(format!(
                     "the attempt at {} of delivery {} was recorded as {attempt:?} and seen as {:?}",
-                    attempt.at, delivery.id, case.seen[*place]
+                    attempt.at, delivery.id, case.seen[place]
                 )),
             }
         }

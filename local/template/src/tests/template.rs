@@ -86,6 +86,8 @@ fn every_function_may_do_its_own_work() {
         ("fanout", "sqs:SendMessage", "DeliveriesQueue"),
         ("fanout", "dynamodb:BatchGetItem", "Deliveries"),
         ("deliver", "dynamodb:UpdateItem", "Deliveries"),
+        ("register", "dynamodb:PartiQLInsert", "Deliveries"),
+        ("console", "dynamodb:PartiQLInsert", "Deliveries"),
         ("deliver", "dynamodb:PartiQLInsert", "Deliveries"),
         ("drain", "dynamodb:PartiQLInsert", "Deliveries"),
         ("deliver", "sqs:SendMessage", "DeliveriesDeadLetterQueue"),
