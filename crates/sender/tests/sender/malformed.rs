@@ -3,12 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use posthaste_sender::code;
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::server::{answering, code_of, post, read_request, sender, server};
+use crate::server::{answering, code_of, post, read_request, sender, server, taken_port};
 
 /// A server that answers with these bytes and then resets the connection.
 async fn resetting(bytes: &'static str) -> SocketAddr {
@@ -41,7 +38,7 @@ async fn an_answer_that_ends_too_early_is_none() {
             assert_eq!((error.code, error.ours), (code::CONNECTION_CLOSED, false), "{part}");
         }
     }
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = taken_port();
     assert_eq!(code_of(post(&sender(), &format!("http://{nobody}/")).await), code::CONNECT_FAILED);
 }
 

@@ -16,19 +16,19 @@ use posthaste_sender::{Sender, code};
 use rustls::RootCertStore;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::watch,
 };
 
 use crate::{
     endpoints::case::{Case, End, answer, answers, handles},
-    server::{LAST_OK, OK, accepting, local, read_request, sender, until_closed},
+    server::{LAST_OK, OK, accepting, local, read_request, sender, taken_port, until_closed},
 };
 
 const UNKNOWN: &str = "failed to lookup address information: Name or service not known";
 
 pub(crate) async fn connections() -> Vec<Case> {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = taken_port();
     let https_only = UrlPolicy { allow_http: false, ..local() };
     let name = "http://hook.example.com/".to_owned();
     vec![
