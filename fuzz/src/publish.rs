@@ -10,7 +10,6 @@ use posthaste_domain::{
     input::check_depth,
 };
 use posthaste_runtime::event_message::{HOPS, event_message};
-use serde_json::value::RawValue;
 
 /// An event that a call publishes is in its message as it was published, and whatever `ingest`
 /// accepts `fanout` reads as the same event.
@@ -38,8 +37,9 @@ pub(crate) fn reaches_fanout_unchanged(input: &[u8]) -> bool {
 fn check_data(event: &NewEvent, sent: &str) {
     let data = event.data();
     assert_eq!(check_depth("data", data.get()), Ok(()));
-    let members: Result<HashMap<String, &RawValue>, _> = serde_json::from_str(data.get());
-    assert!(members.is_ok(), "{data} is no object");
+    // A name can have half of a surrogate pair (`\ud800`), which is JSON and no text.
+    let is_object = data.get().starts_with('{') && data.get().ends_with('}');
+    assert!(is_object, "{data} is no object");
     let is_printed = sent.contains("\"spektrId\"") || sent.contains('\\');
     assert!(is_printed || sent.contains(data.get()), "{data} is not what was sent");
 }
