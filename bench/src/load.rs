@@ -28,7 +28,7 @@ pub(crate) struct Load {
     next: usize,
 }
 
-/// What was spent for some events, from their first call until everything was at rest.
+/// Some events took this much, from their first call until everything was at rest.
 pub(crate) struct Carried {
     pub(crate) deliveries: usize,
     /// The time from the first call to the last arrival.

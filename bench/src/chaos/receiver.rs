@@ -64,7 +64,7 @@ pub(super) struct Seen {
     pub(super) succeeded: bool,
 }
 
-/// What the receiver has to know of a webhook.
+/// The receiver has to know this of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Manners {
     /// Requests have the data of their events byte for byte. Slack's show parts of it.
@@ -118,7 +118,7 @@ impl Hook {
     }
 }
 
-/// What all connections share.
+/// All connections share this.
 struct Shared {
     hooks: Mutex<BTreeMap<String, Arc<Hook>>>,
     dice: Dice,

@@ -23,7 +23,7 @@ const SLOW_ROUND: u32 = 20;
 /// Everything has to have been at rest for this long.
 const CALM: Duration = Duration::from_millis(1500);
 
-/// What is left that ought to go on.
+/// The things that are left and ought to go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Left {

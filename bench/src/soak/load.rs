@@ -48,7 +48,7 @@ pub(super) struct Load {
     replays: AtomicUsize,
 }
 
-/// What the load has done.
+/// The things that the load has done.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Done {

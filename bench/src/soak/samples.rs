@@ -26,7 +26,7 @@ pub(super) struct Sample {
     pub(super) items: BTreeMap<String, u64>,
     /// The messages of each queue, whatever they wait for.
     pub(super) queues: BTreeMap<String, usize>,
-    /// What the local system and the bench hold, which have the tables in memory.
+    /// The local system and the bench hold this much, with the tables in memory.
     pub(super) own: Held,
 }
 

@@ -89,16 +89,16 @@ impl Inserts {
     /// Inserts an item. The insert goes on if nobody waits for it any more.
     pub(crate) async fn insert(&self, item: Item) -> Inserted {
         let (tell, told) = oneshot::channel();
-        let ticket = {
+        let (ticket, is_first) = {
             let mut line = self.0.line();
             line.tickets += 1;
             let ticket = line.tickets;
             line.waiting.push(Waiting { ticket, item, tell });
-            if line.senders == 0 {
-                self.0.clone().send(&mut line);
-            }
-            ticket
+            (ticket, line.senders == 0)
         };
+        if is_first {
+            self.0.clone().send();
+        }
         let mut told = pin!(told);
         let answer = match timeout(PATIENCE, &mut told).await {
             Ok(answer) => answer,
@@ -112,9 +112,9 @@ impl Inserts {
 
     /// Sends beside the calls that are under way if the item of this ticket is in none of them.
     fn hurry(&self, ticket: u64) {
-        let mut line = self.0.line();
-        if line.waiting.iter().any(|waiting| waiting.ticket == ticket) {
-            self.0.clone().send(&mut line);
+        let is_waiting = self.0.line().waiting.iter().any(|waiting| waiting.ticket == ticket);
+        if is_waiting {
+            self.0.clone().send();
         }
     }
 }
@@ -126,8 +126,8 @@ impl Inner {
 
     /// Makes calls as long as something waits. The first one begins as soon as the tasks that run
     /// now have come to a stop, so that what they insert goes with it.
-    fn send(self: Arc<Self>, line: &mut Line) {
-        line.senders += 1;
+    fn send(self: Arc<Self>) {
+        self.line().senders += 1;
         let sender = Sender(self);
         let sending = async move {
             while let Some(together) = sender.next() {

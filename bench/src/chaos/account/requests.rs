@@ -15,7 +15,7 @@ const KILLED_WITHIN_US: i64 = 10_000_000;
 /// Crashes are noticed this much late at most.
 const NOTICED_WITHIN_US: i64 = 500_000;
 
-/// What happened to the functions during the run.
+/// The run did this to the functions.
 #[derive(Debug, Default)]
 pub(in crate::chaos) struct Conditions {
     /// The times at which functions that send requests died, in Unix microseconds, sorted.

@@ -5,7 +5,7 @@ use posthaste_domain::{
 };
 use proptest::prelude::*;
 
-/// What others have published: a secret, the id, time and body of a message, and its signature.
+/// Others have published this: a secret, the id, time and body of a message, and its signature.
 const VECTORS: [(&str, &str, i64, &str, &str); 2] = [
     // The specification of Standard Webhooks.
     (
