@@ -80,14 +80,19 @@ impl Page {
             })
             .await;
         if leads_on {
-            // The click itself may be over before the browser has left the page.
-            self.until(&format!("{name:?} leads on"), async |page| {
-                let is_left = page.script("return window.isLookedAt === undefined", vec![]).await?;
-                (is_left == true).then_some(()).ok_or_else(String::new)
-            })
-            .await;
+            self.is_left(name).await;
         }
         self.settle().await;
+    }
+
+    /// Waits until the browser has left a page that was marked: the click or the key itself may be
+    /// over before.
+    async fn is_left(&self, by: &str) {
+        self.until(&format!("{by:?} leads on"), async |page| {
+            let is_left = page.script("return window.isLookedAt === undefined", vec![]).await?;
+            (is_left == true).then_some(()).ok_or_else(String::new)
+        })
+        .await;
     }
 
     /// Replaces the text of the field with this label.
@@ -166,6 +171,14 @@ impl Page {
     /// Presses a key, such as `Key::Tab`.
     pub(crate) async fn press(&mut self, key: Key) {
         self.browser.press(&key.letter().to_string()).await.unwrap();
+        self.settle().await;
+    }
+
+    /// Presses the enter key in a field, and waits until the form has led on.
+    pub(crate) async fn enter(&mut self) {
+        self.script("window.isLookedAt = true", vec![]).await.unwrap();
+        self.browser.press(&Key::Enter.letter().to_string()).await.unwrap();
+        self.is_left("enter").await;
         self.settle().await;
     }
 
