@@ -65,7 +65,14 @@ pub(crate) async fn send(
         retention,
     };
     let id = delivery.to_string();
-    let new = NewAttempt { attempt: &attempt, id: &id, known: 0, retry: None, shared: None };
+    let new = NewAttempt {
+        attempt: &attempt,
+        id: &id,
+        known: 0,
+        retry: None,
+        shared: None,
+        redriven: false,
+    };
     deliveries.records.record_attempt(subject, new, clock::now()).await?;
     tracing::info!(
         delivery.id = %delivery,

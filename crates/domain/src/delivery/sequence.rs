@@ -203,8 +203,8 @@ pub enum Recorded {
     /// The attempt is recorded, and the delivery has had this many now. Halvings are counted apart
     /// from other attempts.
     Counted(u32),
-    /// Another copy of the message has succeeded before, so this failure is not recorded.
-    AlreadySucceeded,
+    /// Another copy of the message has ended the delivery before, so nothing follows this failure.
+    AlreadyOver,
     /// The attempt was recorded before, and another copy of the message has gone on from there.
     Overtaken,
     /// The delivery has had this many attempts, which is not what this copy of the message knew.
@@ -272,7 +272,7 @@ impl Carried {
         for (pending, recorded) in self.deliveries.into_iter().zip(recorded) {
             match recorded {
                 Recorded::Failed | Recorded::Stale(_) => settled.unrecorded.push(pending),
-                Recorded::AlreadySucceeded | Recorded::Overtaken => {}
+                Recorded::AlreadyOver | Recorded::Overtaken => {}
                 Recorded::Counted(_) if attempt.succeeded() => {}
                 Recorded::Counted(halvings) if attempt.is_halving() => {
                     let list = if all_are_recorded {

@@ -13,33 +13,43 @@ use crate::{StoreError, item::Item};
 pub(super) enum Refused {
     /// The attempt is not to be recorded like this.
     For(Recorded),
-    /// The record has no room for it. So much of its attempts can stay, as the table has them.
-    Full(Vec<AttributeValue>),
+    /// It can be recorded if this stays as it is.
+    Unless(Kept),
+}
+
+/// The things that an attempt leaves as they are in a record that has refused it.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// The last attempts of a record that has no room for more, as the table has them.
+    pub(super) attempts: Option<Vec<AttributeValue>>,
+    /// The end of the delivery, which another copy of its message has recorded.
+    pub(super) end: Option<Status>,
 }
 
 pub(super) fn refused(old: &Item, new: NewAttempt<'_>) -> Result<Refused, StoreError> {
     let NewAttempt { attempt, id, known, .. } = new;
     let attempts = old.list("attempts");
+    let end = old.text("status").ok().and_then(Status::by_name).filter(|end| new.leaves_over(*end));
     let count = counted(old, new.counter())?;
     let last = old.text("lastAttempt").ok();
     if last == Some(id) {
-        return Ok(Refused::For(Recorded::Counted(count)));
+        let recorded = if end.is_some() { Recorded::AlreadyOver } else { Recorded::Counted(count) };
+        return Ok(Refused::For(recorded));
     }
     // The last one has another name, even if a copy of its message began in the same millisecond.
     let others = attempts.len().saturating_sub(usize::from(last.is_some()));
     if attempts[..others].iter().any(|kept| is_same(kept, attempt)) {
         return Ok(Refused::For(Recorded::Overtaken));
     }
-    if !attempt.succeeded()
-        && old.text("status").is_ok_and(|status| status == Status::Succeeded.name())
-    {
-        return Ok(Refused::For(Recorded::AlreadySucceeded));
+    if end == Some(Status::Succeeded) {
+        return Ok(Refused::For(Recorded::AlreadyOver));
     }
     if count != known {
         return Ok(Refused::For(Recorded::Stale(count)));
     }
-    let first = attempts.len().saturating_sub(MAX_KEPT_ATTEMPTS - 1);
-    Ok(Refused::Full(attempts[first..].to_vec()))
+    let first = (attempts.len() + 1).checked_sub(MAX_KEPT_ATTEMPTS).filter(|first| *first > 0);
+    let last = first.map(|first| attempts[first..].to_vec());
+    Ok(Refused::Unless(Kept { attempts: last, end }))
 }
 
 fn is_same(kept: &AttributeValue, attempt: &Attempt) -> bool {

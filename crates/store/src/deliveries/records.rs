@@ -4,7 +4,7 @@
 //! that its caller knew, so what follows an attempt is decided by the right count. It names its
 //! attempt (`lastAttempt`), so when the SDK repeats it because an answer got lost, the attempt is
 //! not counted twice; a copy that comes later is known by its time. A success is never overwritten
-//! by the failure of a duplicate. An attempt that divided its request, because that was too large,
+//! by the failure of a duplicate, and any other end only gets it into its history. An attempt that divided its request, because that was too large,
 //! costs none of the retry schedule and has a count of its own. A record keeps its last 50
 //! attempts. The last answer's body is in `responseBody` only where it is longer than what
 //! `attempts` keeps of it.
@@ -27,7 +27,7 @@ use posthaste_domain::{
 
 use super::{
     activity,
-    attempts::{self, Refused},
+    attempts::{self, Kept, Refused},
     record,
 };
 use crate::{
@@ -91,12 +91,26 @@ pub struct NewAttempt<'a> {
     pub retry: Option<Retry>,
     /// The request that the delivery shared with others, as its record keeps it.
     pub shared: Option<&'a Packed>,
+    /// True if the delivery was sent back from the dead-letter queue, and so goes on after its end.
+    pub redriven: bool,
 }
 
 impl NewAttempt<'_> {
     /// The attribute that counts attempts of this kind.
     pub(super) fn counter(&self) -> &'static str {
         if self.attempt.is_halving() { HALVINGS } else { ATTEMPTS }
+    }
+
+    /// Tells whether a delivery in this status has ended, and stays so whatever came of the
+    /// attempt. Another copy of its message may have ended it in the meantime, and has deleted the
+    /// message: nothing would bring the delivery back.
+    pub(super) fn leaves_over(&self, status: Status) -> bool {
+        match status {
+            _ if self.attempt.succeeded() => false,
+            Status::Succeeded => true,
+            Status::Exhausted | Status::Skipped => !self.redriven,
+            Status::Pending | Status::Waiting => false,
+        }
     }
 }
 
@@ -111,10 +125,11 @@ impl Records {
         new: NewAttempt<'_>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        let mut kept = None;
-        // A record that is full is replaced by its last attempts: that takes a second write.
+        let mut kept = Kept::default();
+        // A record that is full is replaced by its last attempts, and one that has ended keeps its
+        // end: that takes a second write.
         for _ in 0..2 {
-            let update = attempt_update(subject, new, kept.take(), now)?;
+            let update = attempt_update(subject, new, &kept, now)?;
             // Whatever came of an insert that did not succeed, the update finds out.
             if let Some(record) = update.new_item()
                 && self.new.insert(record).await == Inserted::Done
@@ -122,12 +137,13 @@ impl Records {
                 return Ok(Recorded::Counted(new.known + 1));
             }
             let old = match self.table.update_and_read(update, ReturnValue::None).await? {
+                Outcome::Done(_) if kept.end.is_some() => return Ok(Recorded::AlreadyOver),
                 Outcome::Done(_) => return Ok(Recorded::Counted(new.known + 1)),
                 Outcome::Refused(old) => old.unwrap_or_default(),
             };
             match attempts::refused(&old, new)? {
                 Refused::For(reason) => return Ok(reason),
-                Refused::Full(last) => kept = Some(last),
+                Refused::Unless(stays) => kept = stays,
             }
         }
         Ok(Recorded::Failed)
@@ -212,20 +228,22 @@ impl Records {
     }
 }
 
-/// An update that records an attempt. `kept` is what stays of the attempts of a full record.
+/// An update that records an attempt.
 fn attempt_update(
     subject: Subject<'_>,
     new: NewAttempt<'_>,
-    kept: Option<Vec<AttributeValue>>,
+    kept: &Kept,
     now: Timestamp,
 ) -> Result<Update, StoreError> {
-    let NewAttempt { attempt, id, known, retry, shared } = new;
+    let NewAttempt { attempt, id, known, shared, .. } = new;
     let counter = new.counter();
-    let status = match subject.cause {
+    let status = kept.end.unwrap_or(match subject.cause {
         _ if attempt.succeeded() => Status::Succeeded,
         CauseKind::Test => Status::Exhausted,
         CauseKind::Published | CauseKind::Replay => Status::Pending,
-    };
+    });
+    let retry = new.retry.filter(|_| kept.end.is_none());
+    let error = or_null(attempt.error.as_ref().map(json).transpose()?);
     let abridged = attempt.abridged();
     let longer_body =
         attempt.response_body.as_ref().filter(|_| abridged.response_body != attempt.response_body);
@@ -233,7 +251,7 @@ fn attempt_update(
     let mut update = activity::placed(update, subject, now)
         .set("httpStatus", or_null(attempt.http_status.map(number)))
         .set("responseBody", or_null(longer_body.map(text)))
-        .set("error", or_null(attempt.error.as_ref().map(json).transpose()?))
+        .set_some("error", kept.end.is_none().then_some(error))
         .set("lastAttempt", text(id))
         .set_some("shared", shared.map(|shared| bytes(shared.bytes())))
         .set_some("event", event_of_test(subject)?)
@@ -245,8 +263,9 @@ fn attempt_update(
     if shared.is_none() {
         update = update.remove("shared");
     }
-    update = match kept {
-        Some(mut attempts) => {
+    update = match &kept.attempts {
+        Some(last) => {
+            let mut attempts = last.clone();
             attempts.push(json(&abridged)?);
             update.set("attempts", AttributeValue::L(attempts))
         }
@@ -258,7 +277,14 @@ fn attempt_update(
             update.append("attempts", json(&abridged)?).only_if(Condition::Any(has_room))
         }
     };
-    Ok(if attempt.succeeded() { update } else { update.only_if(not_succeeded()) })
+    let stands = |status: Status| Condition::Is("status", text(status.name()));
+    Ok(match kept.end {
+        Some(end) => update.only_if(stands(end)),
+        None if attempt.succeeded() => update,
+        None if new.redriven => update.only_if(not_succeeded()),
+        None => update
+            .only_if(Condition::Any(vec![Condition::Absent("status"), stands(Status::Pending)])),
+    })
 }
 
 /// An update that sets the status and what every record has, and says when the retry is due, or

@@ -7,12 +7,13 @@ use posthaste_domain::{
     Timestamp,
     delivery::{
         attempt::{Attempt, Failure, MAX_KEPT_ATTEMPTS, Progress, Status},
-        sequence::Recorded,
+        sequence::{Recorded, Retry},
         shared::Packed,
     },
     event::Event,
     id::{Cause, CauseKind, DeliveryId, WebhookId},
     testing,
+    webhook::key::WebhookKey,
 };
 use posthaste_store::{Deliveries, DeliveryRecord, NewAttempt, Subject};
 
@@ -36,6 +37,8 @@ fn attempt(nth: u32, succeeds: bool) -> Attempt {
     }
 }
 
+const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
+
 /// A table with one delivery.
 struct Table {
     client: Client,
@@ -53,13 +56,21 @@ impl Table {
         DeliveryId::derive(self.event.id, WebhookId(7), Cause::Published)
     }
 
-    async fn record(&self, attempt: &Attempt, attempt_id: &str, known: u32) -> Recorded {
+    async fn record(&self, attempt: &Attempt, id: &str, known: u32) -> Recorded {
+        let retry = None;
+        self.record_as(NewAttempt { attempt, id, known, retry, shared: None, redriven: false })
+            .await
+    }
+
+    async fn record_as(&self, new: NewAttempt<'_>) -> Recorded {
+        let webhook = &testing::webhook_key(7);
+        self.deliveries.records.record_attempt(self.subject(webhook), new, NOW).await.unwrap()
+    }
+
+    fn subject<'s>(&'s self, webhook: &'s WebhookKey) -> Subject<'s> {
         let retention = Duration::from_secs(30 * 24 * 60 * 60);
-        let (event, webhook, cause) = (&self.event, &testing::webhook_key(7), CauseKind::Published);
-        let subject = Subject { delivery: self.id(), webhook, event, cause, retention };
-        let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let new = NewAttempt { attempt, id: attempt_id, known, retry: None, shared: None };
-        self.deliveries.records.record_attempt(subject, new, now).await.unwrap()
+        let (event, cause) = (&self.event, CauseKind::Published);
+        Subject { delivery: self.id(), webhook, event, cause, retention }
     }
 
     /// The only item, as it is stored.
@@ -128,7 +139,7 @@ async fn a_halving_is_counted_once_and_apart_from_other_attempts() {
     let progress = table.progress().await;
     assert_eq!((progress.attempts, progress.halvings, progress.status), (1, 2, Status::Pending));
     assert_eq!(table.record(&attempt(4, true), "d", 1).await, Recorded::Counted(2));
-    assert_eq!(table.record(&halving(5), "e", 2).await, Recorded::AlreadySucceeded);
+    assert_eq!(table.record(&halving(5), "e", 2).await, Recorded::AlreadyOver);
     let record = table.read().await;
     assert_eq!((record.attempt_count, record.attempts.len()), (4, 4), "the history has them all");
     let codes: Vec<Option<&str>> = record
@@ -149,10 +160,70 @@ async fn a_success_is_recorded_after_any_failure_and_no_failure_after_it() {
     assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Counted(1));
     assert_eq!(table.record(&attempt(2, true), "b", 0).await, Recorded::Stale(1));
     assert_eq!(table.record(&attempt(2, true), "b", 1).await, Recorded::Counted(2));
-    assert_eq!(table.record(&attempt(3, false), "c", 1).await, Recorded::AlreadySucceeded);
-    assert_eq!(table.record(&attempt(3, false), "c", 2).await, Recorded::AlreadySucceeded);
+    assert_eq!(table.record(&attempt(3, false), "c", 1).await, Recorded::AlreadyOver);
+    assert_eq!(table.record(&attempt(3, false), "c", 2).await, Recorded::AlreadyOver);
     let record = table.read().await;
     assert_eq!((record.attempt_count, record.status), (2, Status::Succeeded));
+}
+
+/// One copy of a message found the webhook paused, and deleted the message. The other one's attempt
+/// was under way.
+#[tokio::test]
+async fn a_failure_after_the_end_is_in_the_history_and_nothing_follows_it() {
+    let table = Table::new().await;
+    let (webhook, records) = (testing::webhook_key(7), &table.deliveries.records);
+    let paused = Failure { code: "webhook_disabled".to_owned(), message: "paused".to_owned() };
+    records.mark_skipped(table.subject(&webhook), &paused, NOW).await.unwrap();
+    let retry = Retry { due_at: NOW + Duration::from_secs(5), batch: None };
+    let late = attempt(1, false);
+    let late = NewAttempt {
+        attempt: &late,
+        id: "a",
+        known: 0,
+        retry: Some(retry),
+        shared: None,
+        redriven: false,
+    };
+    for time in ["first", "again, as its answer got lost"] {
+        assert_eq!(table.record_as(late).await, Recorded::AlreadyOver, "{time}");
+    }
+    let record = table.read().await;
+    assert_eq!((record.status, record.error), (Status::Skipped, Some(paused)));
+    assert_eq!((record.attempts.len(), record.http_status), (1, Some(500)));
+    assert_eq!(table.progress().await.not_before, None);
+    assert_eq!(table.record(&attempt(2, false), "b", 0).await, Recorded::Stale(1));
+    for nth in 2..=u32::try_from(MAX_KEPT_ATTEMPTS).unwrap() + 1 {
+        let id = format!("{nth}");
+        assert_eq!(table.record(&attempt(nth, false), &id, nth - 1).await, Recorded::AlreadyOver);
+    }
+    let record = table.read().await;
+    assert_eq!((record.attempts.len(), record.status), (MAX_KEPT_ATTEMPTS, Status::Skipped));
+    assert_eq!(
+        table.record(&attempt(60, true), "z", record.attempt_count).await,
+        Recorded::Counted(52)
+    );
+    assert_eq!(table.read().await.status, Status::Succeeded, "the endpoint has it after all");
+}
+
+#[tokio::test]
+async fn what_was_sent_back_from_the_dead_letters_goes_on_after_its_end() {
+    let table = Table::new().await;
+    let webhook = testing::webhook_key(7);
+    assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Counted(1));
+    table.deliveries.records.mark_exhausted(table.subject(&webhook), NOW).await.unwrap();
+    assert_eq!(table.record(&attempt(2, false), "b", 1).await, Recorded::AlreadyOver);
+    assert_eq!(table.read().await.status, Status::Exhausted);
+    let again = attempt(3, false);
+    let again = NewAttempt {
+        attempt: &again,
+        id: "c",
+        known: 2,
+        retry: None,
+        shared: None,
+        redriven: true,
+    };
+    assert_eq!(table.record_as(again).await, Recorded::Counted(3));
+    assert_eq!(table.read().await.status, Status::Pending);
 }
 
 /// A replay is of an event that may be as old as the history.
@@ -208,7 +279,7 @@ async fn what_an_attempt_shared_is_forgotten_with_the_next_one() {
         let (event, cause) = (&table.event, CauseKind::Published);
         let subject = Subject { delivery: table.id(), webhook: &webhook, event, cause, retention };
         let id = &format!("attempt {known}");
-        let new = NewAttempt { attempt, id, known, retry: None, shared };
+        let new = NewAttempt { attempt, id, known, retry: None, shared, redriven: false };
         table.deliveries.records.record_attempt(subject, new, now).await.unwrap();
     };
     record(&attempt(1, false), 0, Some(&packed)).await;

@@ -38,7 +38,8 @@ async fn record(deliveries: &Deliveries, events: &[Event]) -> Vec<Recorded> {
             retention: Duration::from_secs(60),
         };
         let id = nth.to_string();
-        let new = NewAttempt { attempt, id: &id, known: 0, retry: None, shared: None };
+        let new =
+            NewAttempt { attempt, id: &id, known: 0, retry: None, shared: None, redriven: false };
         deliveries.records.record_attempt(subject, new, now).await.unwrap()
     });
     join_all(recording).await

@@ -132,7 +132,7 @@ async fn records() {
     let published = |nth| subject(nth, CauseKind::Published);
     let record = async |subject, attempt: Attempt, known, retry| {
         let id = &format!("attempt {known}");
-        let new = NewAttempt { attempt: &attempt, id, known, retry, shared: None };
+        let new = NewAttempt { attempt: &attempt, id, known, retry, shared: None, redriven: false };
         deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     };
     let alone = Some(Retry { due_at: at(120), batch: None });
@@ -162,7 +162,14 @@ async fn records() {
     for nth in [10, 11] {
         let shared = packed.as_ref().map(|packed| packed.parts(WEBHOOK).of(delivery(nth)).clone());
         let attempt = &attempt(1, 200, "ok");
-        let new = NewAttempt { attempt, id: "a", known: 0, retry: None, shared: shared.as_ref() };
+        let new = NewAttempt {
+            attempt,
+            id: "a",
+            known: 0,
+            retry: None,
+            shared: shared.as_ref(),
+            redriven: false,
+        };
         deliveries.records.record_attempt(published(nth), new, at(60)).await.unwrap();
     }
     insta::assert_snapshot!(stored(&client).await);
@@ -187,6 +194,7 @@ async fn what_is_recorded_of_a_success_stays() {
         known: 0,
         retry: None,
         shared: None,
+        redriven: false,
     };
     deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     let before = stored(&client).await;

@@ -295,7 +295,7 @@ fn a_halving_costs_no_attempt_even_where_there_is_only_one() {
 fn a_halving_that_is_not_recorded_everywhere_is_recorded_before_it_is_carried_out() {
     let mut carried = Carried { deliveries: sequence(3).left, batch: None };
     carried.halve();
-    let recorded = [Recorded::Counted(1), Recorded::Failed, Recorded::AlreadySucceeded];
+    let recorded = [Recorded::Counted(1), Recorded::Failed, Recorded::AlreadyOver];
     let settled = carried.settle(&answered(413, 3), &RetrySchedule::NONE, &recorded);
     assert!(settled.halves.is_empty() && settled.exhausted.is_empty());
     assert_eq!(settled.unrecorded.len(), 2, "the third one has arrived by another copy");

@@ -144,12 +144,8 @@ fn each_delivery_has_its_own_end() {
     let schedule = RetrySchedule::SPEKTR;
     let carried =
         || Carried { deliveries: (1..=4).map(|nth| pending(nth, 2)).collect(), batch: None };
-    let recorded = [
-        Recorded::Counted(3),
-        Recorded::Counted(4),
-        Recorded::AlreadySucceeded,
-        Recorded::Overtaken,
-    ];
+    let recorded =
+        [Recorded::Counted(3), Recorded::Counted(4), Recorded::AlreadyOver, Recorded::Overtaken];
     let settled = carried().settle(&attempt(500), &schedule, &recorded);
     let sources = |list: &[Pending]| list.iter().map(|pending| pending.source).collect::<Vec<_>>();
     assert_eq!(sources(&settled.again), [1]);
