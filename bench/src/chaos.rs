@@ -12,6 +12,7 @@
 
 mod account;
 mod cast;
+mod clocks;
 mod dice;
 mod event;
 mod history;
@@ -32,7 +33,7 @@ use crate::{
     system::Bench,
 };
 use account::{Account, Conditions};
-use cast::Team;
+use clocks::Clocks;
 use dice::Dice;
 use publish::Book;
 use receiver::Receiver;
@@ -61,6 +62,9 @@ pub struct ChaosArgs {
     /// Deploys every so many seconds; 0 is never.
     #[arg(long, default_value_t = 5)]
     deploys_every: u64,
+    /// Steps the clock of a function every so many seconds; 0 is never.
+    #[arg(long, default_value_t = 2)]
+    clock_steps_every: u64,
     /// Deploys the functions in this directory by turns with the others.
     #[arg(long, value_name = "DIR")]
     functions_after: Option<PathBuf>,
@@ -77,8 +81,22 @@ pub(crate) async fn run(
     subject: &Subject,
     done: &mut impl FnMut(Report),
 ) -> anyhow::Result<()> {
+    let clocks = match args.clock_steps_every {
+        0 => None,
+        _ => Clocks::find(&subject.binaries)?,
+    };
+    let mut builds = vec![subject.binaries.clone()];
+    if let Some(directory) = &args.functions_after {
+        builds.push(ready_built(directory)?);
+    }
+    if let Some(clocks) = &clocks {
+        for (number, build) in builds.iter_mut().enumerate() {
+            *build = clocks.wind(build, &number.to_string())?;
+        }
+    }
+    let subject = &Subject { binaries: builds[0].clone(), ..subject.clone() };
     let bench = Bench::start(subject).await?;
-    let measured = measure(args, subject, &bench).await;
+    let measured = measure(args, subject, &bench, &builds, clocks.as_ref()).await;
     bench.stop().await;
     let (report, wrong) = measured?;
     done(report);
@@ -90,19 +108,31 @@ async fn measure(
     args: &ChaosArgs,
     subject: &Subject,
     bench: &Bench,
+    builds: &[Build],
+    clocks: Option<&Clocks>,
 ) -> anyhow::Result<(Report, usize)> {
     let receiver = Receiver::start(args.seed)?;
     let teams = cast::assemble(bench, &receiver).await?;
     let book = Arc::new(Book::new(teams.len()));
     let mut crashes = Vec::new();
+    let every = |seconds| (seconds > 0).then(|| Duration::from_secs(seconds));
+    let trouble = Trouble {
+        bench,
+        teams: &teams,
+        dice: Dice::new(args.seed),
+        builds,
+        clocks,
+        every: (args.time() / 60).clamp(Duration::from_millis(200), Duration::from_secs(5)),
+        deploys_every: every(args.deploys_every),
+        clock_steps_every: every(args.clock_steps_every),
+    };
     let (made, rest) = tokio::select! {
-        played = play(args, subject, bench, &receiver, (&teams, &book)) => played?,
+        played = play(args, &trouble, &receiver, &book) => played?,
         () = trouble::watch_crashes(bench, &mut crashes) => Default::default(),
     };
 
     eprintln!("the account is drawn up …");
-    let may_copy = faults_of(args)? != FaultSpec::default();
-    let conditions = Conditions { crashes, may_copy };
+    let conditions = Conditions::of(&faults_of(args)?, made.clock_steps > 0, crashes);
     let mut account = Account::draw_up(&teams, &book, &conditions).await?;
     account.wrong.stuck += rest.left.all();
     for stray in receiver.strays() {
@@ -117,25 +147,11 @@ async fn measure(
 /// Publishes while everything goes wrong, and waits for quiet.
 async fn play(
     args: &ChaosArgs,
-    subject: &Subject,
-    bench: &Bench,
+    trouble: &Trouble<'_>,
     receiver: &Receiver,
-    (teams, book): (&[Team], &Arc<Book>),
+    book: &Arc<Book>,
 ) -> anyhow::Result<(Done, Rest)> {
-    let mut builds = vec![subject.binaries.clone()];
-    if let Some(directory) = &args.functions_after {
-        builds.push(ready_built(directory)?);
-    }
-    let time = Duration::from_secs_f64(args.minutes * 60.0);
-    let trouble = Trouble {
-        bench,
-        teams,
-        dice: Dice::new(args.seed),
-        builds: &builds,
-        every: (time / 60).clamp(Duration::from_millis(200), Duration::from_secs(5)),
-        deploys_every: (args.deploys_every > 0).then(|| Duration::from_secs(args.deploys_every)),
-    };
-
+    let (bench, teams, time) = (trouble.bench, trouble.teams, args.time());
     eprintln!("{} events are published over {:.0} s …", args.events, time.as_secs_f64());
     bench.system().faults().set(faults_of(args)?);
     let mut made = Done::default();
@@ -144,10 +160,18 @@ async fn play(
         () = trouble.make(&mut made) => {}
     }
     bench.system().faults().set(FaultSpec::default());
+    trouble.clocks.map_or(Ok(()), Clocks::set_all_right)?;
     receiver.calm();
     eprintln!("everything comes to rest …");
     let rest = settle::settle(bench, teams, Duration::from_secs(args.patience)).await?;
     Ok((made, rest))
+}
+
+impl ChaosArgs {
+    /// The time over which events are published.
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.minutes * 60.0)
+    }
 }
 
 /// Reads the faults of a run.
@@ -180,11 +204,13 @@ impl Outcome {
         report.table(&pairs(&account));
         report.table(&wrong(&account));
         report.line(format!(
-            "{} requests, {} copies of what had succeeded, {} successes not heard in time; {} \
+            "{} requests, {} copies of what had succeeded ({} of them begun more than a second later), \
+             {} successes not heard in time; {} \
              requests without a record at {crashes} deaths of functions, {} failed copies without \
              one; {} pairs arrived without the history's knowledge.",
             account.requests,
             account.copies,
+            account.late_copies,
             account.unheard,
             account.unrecorded_at_kills,
             account.failed_copies,
@@ -192,13 +218,14 @@ impl Outcome {
         ));
         report.line(format!(
             "{} moods of endpoints, {} pauses, {} rotations, {} calls for replays ({} deliveries), \
-             {} deploys; at rest after {:.0} s with {} dead letters sent back.",
+             {} deploys, {} steps of clocks; at rest after {:.0} s with {} dead letters sent back.",
             made.moods,
             made.pauses,
             made.rotations,
             made.replays,
             account.replays,
             made.deploys,
+            made.clock_steps,
             rest.after_seconds,
             rest.sent_back,
         ));

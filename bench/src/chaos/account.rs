@@ -46,6 +46,8 @@ pub(super) struct Account {
     pub(super) requests: usize,
     /// Successful requests for a pair beyond one for each of its deliveries.
     pub(super) copies: usize,
+    /// Those of them that began more than a second after the first success was answered.
+    pub(super) late_copies: usize,
     /// Successful answers that came too late, so that the history rightly has a failure.
     pub(super) unheard: usize,
     /// Requests that no attempt of the history is about, because their function was killed.
@@ -148,6 +150,7 @@ impl Account {
         self.unheard += matched.unheard.len();
         self.unrecorded_at_kills += matched.at_kills;
         self.failed_copies += matched.failed_copies;
+        self.late_copies += matched.late_copies;
         for problem in &matched.problems {
             self.untrue(problem.clone());
         }

@@ -51,6 +51,8 @@ pub(super) const MOODS: [Mood; 8] = [
 pub(super) struct Seen {
     /// The time of arrival in Unix microseconds.
     pub(super) at_us: i64,
+    /// The time of the answer, once its head is written.
+    pub(super) answered_us: Option<i64>,
     /// The step in the trace, which tells the attempt that the request was made for.
     pub(super) span: u64,
     pub(super) marks: Vec<Mark>,
@@ -114,6 +116,7 @@ impl Hook {
     fn answered(&self, request: usize, status: u16, succeeded: bool) {
         if let Some(seen) = lock(&self.seen).get_mut(request) {
             (seen.status, seen.succeeded) = (Some(status), succeeded);
+            seen.answered_us = Some(now_us());
         }
     }
 }
@@ -202,6 +205,11 @@ async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
             }
         }
     }
+}
+
+/// The time in Unix microseconds.
+pub(super) fn now_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

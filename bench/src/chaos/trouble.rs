@@ -1,10 +1,7 @@
 //! While events are published, endpoints change their moods, and people pause webhooks, rotate
 //! secrets, ask for replays and deploy.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use reqwest::Method;
 use serde::Serialize;
@@ -14,8 +11,9 @@ use tokio::time::{Instant, sleep};
 use super::{
     Build,
     cast::{Member, Team},
+    clocks::Clocks,
     dice::Dice,
-    receiver::MOODS,
+    receiver::{MOODS, now_us},
 };
 use crate::system::Bench;
 
@@ -29,6 +27,7 @@ pub(super) struct Done {
     pub(super) rotations: usize,
     pub(super) replays: usize,
     pub(super) deploys: usize,
+    pub(super) clock_steps: usize,
 }
 
 /// The trouble of a run.
@@ -37,17 +36,21 @@ pub(super) struct Trouble<'a> {
     pub(super) teams: &'a [Team],
     pub(super) dice: Dice,
     pub(super) builds: &'a [Build],
+    /// The clocks of the functions, if they can step.
+    pub(super) clocks: Option<&'a Clocks>,
     /// A webhook's mood or something else changes after this time, and then again.
     pub(super) every: Duration,
     /// A build replaces the other one after this time, and then again.
     pub(super) deploys_every: Option<Duration>,
+    /// A clock steps after this time, and then again.
+    pub(super) clock_steps_every: Option<Duration>,
 }
 
 impl Trouble<'_> {
     /// Makes trouble until this future is dropped. What was done is in `done`.
     pub(super) async fn make(&self, done: &mut Done) {
         let mut paused = BTreeSet::new();
-        let mut deployed = Instant::now();
+        let (mut deployed, mut stepped) = (Instant::now(), Instant::now());
         loop {
             sleep(self.every).await;
             if self.deploys_every.is_some_and(|every| deployed.elapsed() >= every) {
@@ -56,6 +59,15 @@ impl Trouble<'_> {
                 let build = &self.builds[done.deploys % self.builds.len()];
                 if let Err(error) = self.bench.system().deploy(build) {
                     eprintln!("a build was not deployed: {error:#}");
+                }
+            }
+            if let Some(clocks) = self.clocks
+                && self.clock_steps_every.is_some_and(|every| stepped.elapsed() >= every)
+            {
+                stepped = Instant::now();
+                match clocks.step(&self.dice) {
+                    Ok(()) => done.clock_steps += 1,
+                    Err(error) => eprintln!("a clock did not step: {error:#}"),
                 }
             }
             let place = self.dice.roll(self.teams.len());
@@ -144,9 +156,4 @@ pub(super) async fn watch_crashes(bench: &Bench, crashes: &mut Vec<i64>) {
         known = ended;
         sleep(LOOK_EVERY).await;
     }
-}
-
-fn now_us() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use posthaste_local::FaultSpec;
+
 use super::Case;
 use crate::chaos::{
     event::Mark,
@@ -14,6 +16,8 @@ use crate::chaos::{
 const KILLED_WITHIN_US: i64 = 10_000_000;
 /// Crashes are noticed this much late at most.
 const NOTICED_WITHIN_US: i64 = 500_000;
+/// A success is recorded within this time after its answer, unless something goes wrong.
+const RECORDED_WITHIN_US: i64 = 1_000_000;
 
 /// The run did this to the functions.
 #[derive(Debug, Default)]
@@ -21,10 +25,21 @@ pub(in crate::chaos) struct Conditions {
     /// The times at which functions that send requests died, in Unix microseconds, sorted.
     pub(in crate::chaos) crashes: Vec<i64>,
     /// Messages may have come twice.
-    pub(in crate::chaos) may_copy: bool,
+    may_copy: bool,
+    /// The clocks of functions have stepped.
+    clocks_step: bool,
 }
 
 impl Conditions {
+    /// Sums a run up by its faults.
+    pub(in crate::chaos) fn of(faults: &FaultSpec, clocks_step: bool, crashes: Vec<i64>) -> Self {
+        let FaultSpec { seed: _, kill, duplicate, reorder: _, fail, lose, slow, busy: _ } = faults;
+        // A call whose answer got lost is repeated, and so may send its messages again.
+        let may_copy =
+            kill.is_some() || [duplicate, fail, lose, slow].iter().any(|chance| **chance > 0.0);
+        Self { crashes, may_copy, clocks_step }
+    }
+
     /// Tells if a function died while this request may have been without a record.
     fn killed_after(&self, at_us: i64) -> bool {
         let from = self.crashes.partition_point(|crash| *crash < at_us);
@@ -43,7 +58,11 @@ pub(super) struct Matched {
     pub(super) at_kills: usize,
     /// Failed requests without a record after the success of their pair.
     pub(super) failed_copies: usize,
-    /// The times at which requests began, in Unix milliseconds, sorted.
+    /// Successful requests for a delivery that began more than a second after the answer to the
+    /// first one.
+    pub(super) late_copies: usize,
+    /// The times at which requests began by the clocks of their functions, in Unix milliseconds,
+    /// sorted. A request without a record counts where all clocks are alike.
     pub(super) begun_ms: Vec<i64>,
     /// The successful requests of each event, by their places.
     pub(super) successes: HashMap<Mark, Vec<usize>>,
@@ -76,8 +95,8 @@ impl Matched {
         }
         matched.explain_the_rest(case, conditions);
         for (place, seen) in case.seen.iter().enumerate() {
-            let began = matched.begun.get(&place).copied();
-            matched.begun_ms.push(began.unwrap_or(seen.at_us / 1000));
+            let seen_ms = (!conditions.clocks_step).then_some(seen.at_us / 1000);
+            matched.begun_ms.extend(matched.begun.get(&place).copied().or(seen_ms));
         }
         matched.begun_ms.sort_unstable();
         matched
@@ -110,6 +129,7 @@ impl Matched {
                 delivery.attempts.len()
             ));
         }
+        let mut successes = Vec::new();
         for attempt in &delivery.attempts {
             let Some(place) = self.request_of(case, mark, attempt, places) else {
                 // What could not be sent was not seen.
@@ -123,6 +143,7 @@ impl Matched {
             };
             self.begun.insert(place, attempt.at.as_millisecond());
             self.recorded.insert((place, mark));
+            successes.extend(Some(&case.seen[place]).filter(|seen| seen.succeeded));
             match disagreement(attempt, &case.seen[place]) {
                 Verdict::Agree => {}
                 Verdict::Unheard => {
@@ -134,6 +155,7 @@ impl Matched {
                 )),
             }
         }
+        self.late_copies += late(&successes);
     }
 
     /// Looks for the reason of each request that no attempt is recorded of.
@@ -167,6 +189,14 @@ impl Matched {
             }
         }
     }
+}
+
+/// Counts the successful requests for one delivery that began when the first one must have been
+/// recorded.
+fn late(successes: &[&Seen]) -> usize {
+    let known_us = |seen: &&Seen| seen.answered_us.map(|at| at + RECORDED_WITHIN_US);
+    let Some(first_known_us) = successes.iter().filter_map(known_us).min() else { return 0 };
+    successes.iter().filter(|seen| seen.at_us > first_known_us).count()
 }
 
 /// Tells if a request was made for this attempt. The first event of the request tells which
@@ -227,7 +257,8 @@ mod tests {
 
     fn seen(status: Option<u16>, succeeded: bool) -> Seen {
         let marks = Vec::new();
-        Seen { at_us: 0, span: 1, marks, signed: true, intact: true, status, succeeded }
+        let (signed, intact, answered_us) = (true, true, Some(0));
+        Seen { at_us: 0, answered_us, span: 1, marks, signed, intact, status, succeeded }
     }
 
     fn attempt(error: Option<&str>, status: Option<u16>) -> Attempt {
@@ -271,11 +302,20 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_is_late_if_the_success_was_recorded_when_it_began() {
+        let copy = |at_us| Seen { at_us, ..seen(Some(200), true) };
+        let (first, under_way, late_one) =
+            (copy(-5), copy(RECORDED_WITHIN_US), copy(RECORDED_WITHIN_US + 1));
+        assert_eq!(late(&[&under_way, &first]), 0);
+        assert_eq!(late(&[&late_one, &first, &under_way]), 1);
+    }
+
+    #[test]
     fn only_a_death_soon_after_a_request_explains_that_it_has_no_record() {
-        let conditions = Conditions { crashes: vec![5_000_000], may_copy: false };
+        let conditions = Conditions { crashes: vec![5_000_000], ..Conditions::default() };
         assert!(conditions.killed_after(4_000_000));
         assert!(!conditions.killed_after(5_000_001));
-        let conditions = Conditions { crashes: vec![50_000_000], may_copy: false };
+        let conditions = Conditions { crashes: vec![50_000_000], ..Conditions::default() };
         assert!(!conditions.killed_after(4_000_000));
     }
 }

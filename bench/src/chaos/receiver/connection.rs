@@ -9,7 +9,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Hook, Manners, Mood, Seen, Shared, lock};
+use super::{Hook, Manners, Mood, Seen, Shared, lock, now_us};
 use crate::chaos::event::{Kind, Mark, Published, marks};
 
 /// The receiver does one of these things with a request that it has read.
@@ -198,9 +198,17 @@ fn seen(hook: &Hook, request: &Request) -> Seen {
         .iter()
         .any(|secret| verify(secret, &request.headers, &request.body).standard);
     let intact = !hook.manners.has_data || marks.iter().all(|mark| has_data(&request.body, *mark));
-    let at_us = jiff::Timestamp::now().as_microsecond();
     let span = request.headers.get("traceparent").map_or(0, |header| span(header));
-    Seen { at_us, span, marks, signed, intact, status: None, succeeded: false }
+    Seen {
+        at_us: now_us(),
+        answered_us: None,
+        span,
+        marks,
+        signed,
+        intact,
+        status: None,
+        succeeded: false,
+    }
 }
 
 /// Tells if a body has the data of an event byte for byte. Data of a run ends with the run's name,
