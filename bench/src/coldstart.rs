@@ -2,8 +2,6 @@
 //! invocation, and through its first answer, whose calls of AWS go over TLS.
 
 mod invocations;
-mod process;
-mod runtime_api;
 mod tls;
 
 use std::{
@@ -17,12 +15,9 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use self::{
-    invocations::Known,
-    process::{Since, Start},
-    tls::Door,
-};
+use self::{invocations::Known, tls::Door};
 use crate::{
+    invoked::{self, Invoked, Since},
     options::Subject,
     receiver::Behaviour,
     report::{Report, Table},
@@ -106,36 +101,50 @@ async fn starts(
 ) -> anyhow::Result<Vec<Start>> {
     let mut starts = Vec::new();
     for _ in 0..args.times {
-        starts.push(process::start(binary, environment, event).await?);
+        let start = start(binary, environment, event).await;
+        starts.push(start.with_context(|| format!("{}", binary.display()))?);
     }
     Ok(starts)
 }
 
-/// Makes the variables that Lambda sets and those of the template, with a door over TLS to AWS.
+/// A start that was measured.
+#[derive(Debug, Clone)]
+struct Start {
+    /// Until the process asked for its first invocation.
+    next: Since,
+    /// Until it had answered it.
+    answer: Since,
+    /// The largest resident set until then, in KiB.
+    peak_memory_kb: u64,
+    answered: Bytes,
+}
+
+/// Starts a binary, gives it an invocation, and ends it.
+async fn start(
+    binary: &Path,
+    environment: &BTreeMap<String, String>,
+    event: &Bytes,
+) -> anyhow::Result<Start> {
+    let mut function = Invoked::start(binary, environment).await?;
+    let give = function.asks().await?;
+    let next = function.since_start()?;
+    let _ = give.send(event.clone());
+    let answered = function.answer().await?;
+    let answer = function.since_start()?;
+    let peak_memory_kb = function.peak_memory_kb()?;
+    function.end().await?;
+    Ok(Start { next, answer, peak_memory_kb, answered })
+}
+
+/// Makes the variables of a function, with a door over TLS to AWS.
 fn environment(
     name: &str,
     declared: &BTreeMap<String, String>,
     door: &Door,
 ) -> BTreeMap<String, String> {
-    let mut environment = declared.clone();
-    let access_key = format!("{name}.0");
-    let authority = door.authority().to_string_lossy();
-    let further = [
-        ("AWS_ACCESS_KEY_ID", access_key.as_str()),
-        ("AWS_CA_BUNDLE", &authority),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_ENDPOINT_URL", &door.url()),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
-        ("AWS_LAMBDA_FUNCTION_NAME", name),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/cold"),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", "[$LATEST]0"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_SESSION_TOKEN", "local"),
-        ("_HANDLER", "bootstrap"),
-    ];
-    environment.extend(further.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let mut environment = invoked::environment(name, declared, &door.url());
+    let authority = door.authority().to_string_lossy().into_owned();
+    environment.insert("AWS_CA_BUNDLE".to_owned(), authority);
     environment
 }
 

@@ -22,7 +22,9 @@ mod compare;
 mod console;
 mod cpu;
 mod fanout;
+mod floor;
 mod growth;
+mod invoked;
 mod isolation;
 mod large;
 mod latency;
@@ -77,6 +79,8 @@ pub enum Measurement {
     Latency(steady::LatencyArgs),
     /// Measures what the start of each function takes, to its first invocation and its answer.
     Coldstart(coldstart::ColdstartArgs),
+    /// Measures what the libraries of every function take of a processor by themselves.
+    Floor(floor::FloorArgs),
     /// Measures the bytes of each function's binary.
     Size(size::SizeArgs),
     /// Measures what the processes of each function hold after a number of events.
@@ -106,6 +110,7 @@ impl Measurement {
             Self::Fanout(args) => fanout::run(args, subject, &mut done).await,
             Self::Latency(args) => steady::run(args, subject, &mut done).await,
             Self::Coldstart(args) => coldstart::run(args, subject, &mut done).await,
+            Self::Floor(args) => floor::run(args, subject, &mut done).await,
             Self::Size(args) => size::run(args, subject, &mut done),
             Self::Memory(args) => memory::run(args, subject, &mut done).await,
             Self::Chaos(args) => chaos::run(args, subject, &mut done).await,

@@ -111,3 +111,20 @@ async fn under_a_mixed_load_nothing_is_lost_and_all_is_quiet_in_the_end() {
         assert_eq!(count(&report, &format!("/last/queues/{queue}")), 0, "{queue} is empty");
     }
 }
+
+/// Cargo builds the example with the tests.
+#[tokio::test]
+async fn what_the_libraries_take_is_measured_one_by_one() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let test = std::env::current_exe().unwrap();
+    let example = test.ancestors().nth(2).unwrap().join("examples/bare");
+    assert!(example.exists(), "cargo test --package posthaste-bench builds it");
+    let report = measure(&format!("floor --times 20 --function {}", example.display())).await;
+    let figures = report.figures()["cpuMs"].as_object().unwrap();
+    assert!(
+        figures.len() == 4 && figures.values().all(|ms| ms.as_f64() > Some(0.0)),
+        "{figures:?}"
+    );
+    // Each of the invocations that warm up, and of those that are measured, makes ten.
+    assert_eq!(count(&report, "/requests"), 1200);
+}

@@ -1,5 +1,5 @@
-//! This Runtime API has one invocation for one process, and notes when the process asks for it and
-//! when it answers.
+//! This Runtime API has invocations for one process, and notes when the process asks for one and when
+//! it answers.
 
 use std::{convert::Infallible, sync::Arc, time::SystemTime};
 
@@ -44,7 +44,7 @@ impl RuntimeApi {
         Ok(Self { address, said, serving })
     }
 
-    /// Waits until the process asks for its invocation. The sender takes it.
+    /// Waits until the process asks for an invocation. The sender takes it.
     pub(super) async fn next(&mut self) -> anyhow::Result<oneshot::Sender<Bytes>> {
         match self.said.recv().await.context("the Runtime API has ended")? {
             Said::Next(invocation) => Ok(invocation),
@@ -55,13 +55,10 @@ impl RuntimeApi {
 
     /// Waits for the answer to the invocation.
     pub(super) async fn answer(&mut self) -> anyhow::Result<Bytes> {
-        loop {
-            match self.said.recv().await.context("the Runtime API has ended")? {
-                Said::Answer(answer) => return Ok(answer),
-                Said::Error(error) => bail!("it failed: {}", String::from_utf8_lossy(&error)),
-                // It may ask for more as soon as it has answered.
-                Said::Next(_) => {}
-            }
+        match self.said.recv().await.context("the Runtime API has ended")? {
+            Said::Answer(answer) => Ok(answer),
+            Said::Error(error) => bail!("it failed: {}", String::from_utf8_lossy(&error)),
+            Said::Next(_) => bail!("it asked for another invocation before it had answered"),
         }
     }
 }
@@ -93,7 +90,7 @@ async fn answer(
     if path.ends_with("/invocation/next") {
         let (give, invocation) = oneshot::channel();
         let _ = say.send(Said::Next(give));
-        // Nobody sends a second invocation, so whoever asks for one waits until it is killed.
+        // Where nobody sends another invocation, whoever asks for one waits until it is killed.
         return Ok(match invocation.await {
             Ok(payload) => with_payload(payload),
             Err(_) => std::future::pending().await,
