@@ -125,7 +125,7 @@ async fn start(
     environment: &BTreeMap<String, String>,
     event: &Bytes,
 ) -> anyhow::Result<Start> {
-    let mut function = Invoked::start(binary, environment).await?;
+    let mut function = Invoked::start(binary, environment)?;
     let give = function.asks().await?;
     let next = function.since_start()?;
     let _ = give.send(event.clone());

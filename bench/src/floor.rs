@@ -1,16 +1,23 @@
-//! `floor` measures what the libraries of every function take of a processor by themselves: an
-//! invocation in which nothing is done, a call of AWS, and a request to an endpoint. No function that
-//! is made of them can take less than the sum of its own.
+//! `floor` invokes the functions on the way of an event, each alone, with one event at a time. Beside
+//! them it invokes a function that only does what its libraries do: an invocation in which nothing
+//! is done, a call of AWS, a request to an endpoint. No function that is made of them can take less
+//! than their sum.
 
-use std::{collections::BTreeMap, path::PathBuf};
+mod samples;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
-use bytes::Bytes;
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::samples::Sample;
 use crate::{
-    invoked::{Invoked, environment},
+    invoked::{Allocated, Invoked, environment},
     options::Subject,
     receiver::Behaviour,
     report::{Report, Table},
@@ -20,23 +27,19 @@ use crate::{
 /// The options of this measurement.
 #[derive(Debug, Args)]
 pub struct FloorArgs {
-    /// Measures this binary, which has to be the example `bare`.
+    /// Takes this binary, which has to be the example `bare`, for the floor.
     #[arg(long, value_name = "FILE")]
-    function: PathBuf,
-    /// Invokes it this often for each figure.
-    #[arg(long, default_value_t = 2_000)]
+    bare: PathBuf,
+    /// Invokes a function this often for each figure.
+    #[arg(long, default_value_t = 1_000)]
     times: u32,
-    /// Sends this many bytes in each message and request.
+    /// Sends this many bytes of text with each event, call and request.
     #[arg(long, default_value_t = 1_000)]
     bytes: usize,
 }
 
-/// So many calls or requests are made in an invocation where they are measured.
-const EACH: u32 = 10;
 /// So many invocations come before those that are measured.
-const WARM_UP: u32 = 100;
-/// The function may do in the local system what this one may, whose dead letters nobody reads.
-const AS: &str = "deliver";
+const WARM_UP: u32 = 50;
 
 pub(crate) async fn run(
     args: &FloorArgs,
@@ -51,58 +54,111 @@ pub(crate) async fn run(
     Ok(())
 }
 
-async fn measure(args: &FloorArgs, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
-    let output = |name: &str| {
-        let outputs = &bench.stack().outputs;
-        outputs.get(name).cloned().with_context(|| format!("the template has no output {name}"))
-    };
-    let endpoint = bench.receiver.hook("floor", Behaviour::Well);
-    let invocation = json!({
-        "sends": 0, "queue": output("DeliveriesDeadLetterQueueUrl")?,
-        "reads": 0, "table": output("DeliveriesTable")?,
-        "posts": 0, "endpoint": endpoint.url(), "body": "x".repeat(args.bytes),
-    });
-    let binary = std::path::absolute(&args.function)?;
-    let environment = environment(AS, &BTreeMap::new(), &bench.aws_url());
-    let mut function = Invoked::start(&binary, &environment).await?;
-    let mut cpu_ms = BTreeMap::new();
-    for what in ["nothing", "sends", "reads", "posts"] {
-        let mut invocation = invocation.clone();
-        if let Some(count) = invocation.get_mut(what) {
-            *count = EACH.into();
+/// An invocation took this much.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Took {
+    cpu_ms: f64,
+    allocations: f64,
+    allocated_bytes: f64,
+}
+
+impl Took {
+    /// One of ten things that an invocation did beside what another one did.
+    fn a_tenth_beyond(self, other: Self) -> Self {
+        let tenth = |all: f64, without: f64| (all - without) / f64::from(samples::EACH);
+        Self {
+            cpu_ms: tenth(self.cpu_ms, other.cpu_ms),
+            allocations: tenth(self.allocations, other.allocations),
+            allocated_bytes: tenth(self.allocated_bytes, other.allocated_bytes),
         }
-        let invocation = Bytes::from(invocation.to_string());
-        invoke(&mut function, &invocation, WARM_UP).await?;
-        let before = function.cpu_ms()?;
-        invoke(&mut function, &invocation, args.times).await?;
-        cpu_ms.insert(what, (function.cpu_ms()? - before) / f64::from(args.times));
     }
-    function.end().await?;
+}
+
+async fn measure(args: &FloorArgs, subject: &Subject, bench: &Bench) -> anyhow::Result<Report> {
+    let workspace = bench.first_workspace();
+    let hook = bench.receiver.hook("floor", Behaviour::Well);
+    let webhook = workspace.register(hook.url(), json!({})).await?;
+    let text = "x".repeat(args.bytes);
+    let bare = std::path::absolute(&args.bare)?;
+    // It may do what `deliver` may, and nobody reads the dead letters that it sends.
+    let as_deliver = environment("deliver", &BTreeMap::new(), bench.aws_url());
+    let mut took = BTreeMap::new();
+    for (what, sample) in Sample::of_bare(bench, hook.url(), &text)? {
+        took.insert(what, invocation(args, &bare, &as_deliver, &sample).await?);
+    }
+    let nothing = took["nothing"];
+    let mut rows = vec![("an invocation in which nothing is done", nothing)];
+    for (what, name) in [
+        ("sends", "a call of SQS: SendMessageBatch with one message"),
+        ("reads", "a call of DynamoDB: GetItem of nothing"),
+        ("posts", "a request to an endpoint"),
+    ] {
+        rows.push((name, took[what].a_tenth_beyond(nothing)));
+    }
+    for (name, sample) in Sample::of_functions(&workspace.key, &webhook, &text)? {
+        let function = bench.stack().functions.iter().find(|function| function.name == name);
+        let declared = &function.with_context(|| format!("there is no {name}"))?.environment;
+        let environment = environment(name, declared, bench.aws_url());
+        rows.push((name, invocation(args, &subject.binaries[name], &environment, &sample).await?));
+    }
     let conditions = vec![("times", args.times.to_string()), ("bytes", args.bytes.to_string())];
     let mut report = Report::new("floor".to_owned(), subject, bench, conditions);
-    let nothing = cpu_ms["nothing"];
-    let each = |what: &str| (cpu_ms[what] - nothing) / f64::from(EACH);
-    let mut table = Table::new(&["once", "CPU ms"]);
-    let rows = [
-        ("an invocation in which nothing is done", nothing),
-        ("a call of SQS: SendMessageBatch with one message", each("sends")),
-        ("a call of DynamoDB: GetItem of nothing", each("reads")),
-        ("a request to an endpoint", each("posts")),
-    ];
-    for (name, ms) in rows {
-        table.pair(name, format!("{ms:.3}"));
+    let mut table = Table::new(&["once", "CPU ms", "allocations", "bytes of them"]);
+    for (name, Took { cpu_ms, allocations, allocated_bytes }) in &rows {
+        let figures =
+            [format!("{cpu_ms:.3}"), format!("{allocations:.0}"), format!("{allocated_bytes:.0}")];
+        table.row([vec![(*name).to_owned()], figures.to_vec()].concat());
     }
     report.table(&table);
-    let figures: BTreeMap<&str, f64> = rows.into_iter().collect();
-    report.figure("cpuMs", figures)?;
-    report.figure("requests", endpoint.count())?;
+    let figures: BTreeMap<&str, Took> = rows.into_iter().collect();
+    report.figure("took", figures)?;
+    report.figure("requests", hook.count())?;
     Ok(report)
 }
 
-async fn invoke(function: &mut Invoked, invocation: &Bytes, times: u32) -> anyhow::Result<()> {
+/// Measures an invocation: the processor time of some, and then, in other processes, what they
+/// allocate.
+async fn invocation(
+    args: &FloorArgs,
+    binary: &Path,
+    environment: &BTreeMap<String, String>,
+    sample: &Sample,
+) -> anyhow::Result<Took> {
+    let mut function = Invoked::start(binary, environment)?;
+    invoke(&mut function, sample, WARM_UP).await?;
+    let before = function.cpu_ms()?;
+    invoke(&mut function, sample, args.times).await?;
+    let cpu_ms = (function.cpu_ms()? - before) / f64::from(args.times);
+    function.end().await?;
+    let few = allocated(binary, environment, sample, WARM_UP).await?;
+    let many = allocated(binary, environment, sample, WARM_UP + args.times).await?;
+    let each = |many: u64, few: u64| many.saturating_sub(few) as f64 / f64::from(args.times);
+    Ok(Took {
+        cpu_ms,
+        allocations: each(many.times, few.times),
+        allocated_bytes: each(many.bytes, few.bytes),
+    })
+}
+
+async fn allocated(
+    binary: &Path,
+    environment: &BTreeMap<String, String>,
+    sample: &Sample,
+    times: u32,
+) -> anyhow::Result<Allocated> {
+    let mut function = Invoked::start_counting_allocations(binary, environment)?;
+    invoke(&mut function, sample, times).await?;
+    function.end_with_allocations().await
+}
+
+async fn invoke(function: &mut Invoked, sample: &Sample, times: u32) -> anyhow::Result<()> {
     for _ in 0..times {
-        let answer: Value = serde_json::from_slice(&function.invoke(invocation).await?)?;
-        ensure!(answer == "done", "the function answered {answer}");
+        let answer = function.invoke(&sample.next()?).await?;
+        let answer: Value = serde_json::from_slice(&answer)?;
+        let is_well = answer["statusCode"].as_u64().is_none_or(|status| status < 300)
+            && answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty);
+        ensure!(is_well, "the function answered {answer}");
     }
     Ok(())
 }

@@ -23,6 +23,11 @@ use self::runtime_api::RuntimeApi;
 
 /// A process that says nothing for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The sample invocations of `events/` have this key, which no workspace has.
+pub(crate) const SAMPLE_KEY: &str = "spk_live_0000000000000000000000000000000000000000000";
+/// The library of the GNU C library that counts allocations and tells them at the process's end
+/// (memusage(1)).
+const COUNTS_ALLOCATIONS: &str = "libmemusage.so";
 
 /// The time from a process's start to a moment, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -30,6 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Since {
     pub(crate) cpu_ms: f64,
     pub(crate) wall_ms: f64,
+}
+
+/// The allocations of a process in its whole life, those that made an old one larger too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Allocated {
+    pub(crate) times: u64,
+    pub(crate) bytes: u64,
 }
 
 /// A process that is invoked.
@@ -43,11 +55,29 @@ pub(crate) struct Invoked {
 
 impl Invoked {
     /// Starts a binary with this environment alone.
-    pub(crate) async fn start(
+    pub(crate) fn start(
         binary: &Path,
         environment: &BTreeMap<String, String>,
     ) -> anyhow::Result<Self> {
-        let api = RuntimeApi::start().await?;
+        Self::start_telling(binary, environment, Stdio::null())
+    }
+
+    /// The same with a library that counts its allocations, which makes it slower.
+    pub(crate) fn start_counting_allocations(
+        binary: &Path,
+        environment: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
+        let mut environment = environment.clone();
+        environment.insert("LD_PRELOAD".to_owned(), COUNTS_ALLOCATIONS.to_owned());
+        Self::start_telling(binary, &environment, Stdio::piped())
+    }
+
+    fn start_telling(
+        binary: &Path,
+        environment: &BTreeMap<String, String>,
+        stderr: Stdio,
+    ) -> anyhow::Result<Self> {
+        let api = RuntimeApi::start()?;
         let began = Instant::now();
         let child = Command::new(binary)
             .env_clear()
@@ -55,7 +85,7 @@ impl Invoked {
             .env("AWS_LAMBDA_RUNTIME_API", &api.address)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{} can't be started", binary.display()))?;
@@ -85,6 +115,17 @@ impl Invoked {
         Ok(self.child.kill().await?)
     }
 
+    /// Lets it end by itself, and reads what it has allocated. A function ends where the Runtime
+    /// API is gone.
+    pub(crate) async fn end_with_allocations(self) -> anyhow::Result<Allocated> {
+        let Self { api, child, .. } = self;
+        drop(api);
+        let ended = timeout(PATIENCE, child.wait_with_output()).await;
+        let told = ended.context("it does not end without the Runtime API")??.stderr;
+        let told = String::from_utf8_lossy(&told);
+        allocated(&told).with_context(|| format!("its allocations are not told: {told}"))
+    }
+
     /// The time since its start.
     pub(crate) fn since_start(&self) -> anyhow::Result<Since> {
         let wall_ms = self.began.elapsed().as_secs_f64() * 1000.0;
@@ -112,6 +153,19 @@ impl Invoked {
     }
 }
 
+/// Reads the allocations that a process has told at its end: lines such as
+/// `malloc|   12   3456   0`, with codes for colours between.
+fn allocated(told: &str) -> Option<Allocated> {
+    let mut allocated = Allocated::default();
+    for kind in ["malloc|", "realloc|", "calloc|"] {
+        let (_, figures) = told.lines().find_map(|line| line.split_once(kind))?;
+        let mut figures = figures.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        allocated.times += figures.next()?;
+        allocated.bytes += figures.next()?;
+    }
+    Some(allocated)
+}
+
 /// Makes the variables that Lambda sets for a function, beside those of the template. Calls of AWS
 /// go to `aws_url`.
 pub(crate) fn environment(
@@ -137,4 +191,21 @@ pub(crate) fn environment(
     ];
     environment.extend(further.map(|(name, value)| (name.to_owned(), value.to_owned())));
     environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allocations_are_read_that_the_library_tells() {
+        let told = "\u{1b}[01;32mMemory usage summary:\u{1b}[0;0m heap total: 9, heap peak: 8\n\
+            \u{1b}[04;34m         total calls   total memory   failed calls\u{1b}[0m\n\
+            \u{1b}[00;34m malloc|\u{1b}[0m         12           3456              0\n\
+            \u{1b}[00;34mrealloc|\u{1b}[0m          3            400              0  (nomove:0)\n\
+            \u{1b}[00;34m calloc|\u{1b}[0m          1             50              0\n\
+            \u{1b}[00;34m   free|\u{1b}[0m         11           3000\n";
+        assert_eq!(allocated(told), Some(Allocated { times: 16, bytes: 3906 }));
+        assert_eq!(allocated("it has failed"), None);
+    }
 }

@@ -56,6 +56,10 @@ async fn under_chaos_nothing_is_lost_or_stuck_or_in_the_wrong_place_and_the_hist
     for made in ["/crashes", "/made/moods", "/made/deploys"] {
         assert!(count(&report, made) > 0, "{made}");
     }
+    // Clocks step where libfaketime is installed, as it is in the checks.
+    if std::env::var("POSTHASTE_CLOCKS").is_ok_and(|clocks| clocks == "required") {
+        assert!(count(&report, "/made/clockSteps") > 0, "no clock has stepped");
+    }
     let (pairs, delivered) =
         (count(&report, "/account/pairs"), count(&report, "/account/deliveredOnce"));
     assert!(pairs > 2000 && delivered > pairs / 2, "{delivered} of {pairs} arrived once");

@@ -4,9 +4,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::system::Bench;
-
-const SAMPLE_KEY: &str = "spk_live_0000000000000000000000000000000000000000000";
+use crate::{invoked::SAMPLE_KEY, system::Bench};
 
 /// The things of this system that stand in invocations.
 pub(super) struct Known<'a> {

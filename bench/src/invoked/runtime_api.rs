@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 /// The function may work at the invocation for this long.
@@ -28,7 +28,7 @@ pub(super) enum Said {
     Error(Bytes),
 }
 
-/// The Runtime API. It ends when this is dropped.
+/// The Runtime API. It ends when this is dropped, with its connections.
 pub(super) struct RuntimeApi {
     pub(super) address: String,
     said: mpsc::UnboundedReceiver<Said>,
@@ -36,8 +36,10 @@ pub(super) struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    pub(super) async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?.to_string();
         let (say, said) = mpsc::unbounded_channel();
         let serving = tokio::spawn(serve(listener, say));
@@ -71,11 +73,12 @@ impl Drop for RuntimeApi {
 
 async fn serve(listener: TcpListener, say: mpsc::UnboundedSender<Said>) {
     let say = Arc::new(say);
+    let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
         let say = say.clone();
         let service = service_fn(move |request| answer(request, say.clone()));
-        tokio::spawn(async move {
+        connections.spawn(async move {
             // The process is killed in the end, which breaks its connections.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });

@@ -114,17 +114,21 @@ async fn under_a_mixed_load_nothing_is_lost_and_all_is_quiet_in_the_end() {
 
 /// Cargo builds the example with the tests.
 #[tokio::test]
-async fn what_the_libraries_take_is_measured_one_by_one() {
+async fn functions_are_measured_beside_what_their_libraries_take() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let test = std::env::current_exe().unwrap();
     let example = test.ancestors().nth(2).unwrap().join("examples/bare");
     assert!(example.exists(), "cargo test --package posthaste-bench builds it");
-    let report = measure(&format!("floor --times 20 --function {}", example.display())).await;
-    let figures = report.figures()["cpuMs"].as_object().unwrap();
-    assert!(
-        figures.len() == 4 && figures.values().all(|ms| ms.as_f64() > Some(0.0)),
-        "{figures:?}"
-    );
-    // Each of the invocations that warm up, and of those that are measured, makes ten.
-    assert_eq!(count(&report, "/requests"), 1200);
+    let report = measure(&format!("floor --times 20 --bare {}", example.display())).await;
+    let took = |what: &str| {
+        let took = &report.figures()["took"][what];
+        ["cpuMs", "allocations", "allocatedBytes"].map(|figure| took[figure].as_f64().unwrap())
+    };
+    let bare = "an invocation in which nothing is done";
+    for function in ["ingest", "fanout", "deliver"] {
+        for (all, floor) in took(function).into_iter().zip(took(bare)) {
+            assert!(all > floor && floor > 0.0, "{function} took {all}, and {bare} {floor}");
+        }
+    }
+    assert!(count(&report, "/requests") > 1000, "ten requests in each of 140 invocations");
 }

@@ -35,7 +35,7 @@ impl Queue {
             entries.push(entry.build().map_err(|error| QueueError::incomplete(OPERATION, error))?);
         }
         let call =
-            self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            self.client.delete_message_batch().queue_url(&*self.url).set_entries(Some(entries));
         let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
         let failed = answer.failed.into_iter().filter_map(|entry| {
             let at = entry.id.parse().ok()?;

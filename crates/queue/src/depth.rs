@@ -49,7 +49,7 @@ impl Queue {
         &self,
         names: &[QueueAttributeName],
     ) -> Result<HashMap<QueueAttributeName, String>, QueueError> {
-        let call = self.client.get_queue_attributes().queue_url(&self.url);
+        let call = self.client.get_queue_attributes().queue_url(&*self.url);
         let call = call.set_attribute_names(Some(names.to_vec()));
         let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
         Ok(answer.attributes.unwrap_or_default())

@@ -10,6 +10,8 @@ mod moves;
 mod send;
 mod visibility;
 
+use std::sync::Arc;
+
 use aws_sdk_sqs::Client;
 
 pub use depth::Depth;
@@ -25,16 +27,16 @@ const MAX_ENTRIES: usize = 10;
 /// The most bytes of one SendMessageBatch, and of one message: 1 MiB.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-/// One queue.
+/// One queue. Clones share its URL.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
-    url: String,
+    url: Arc<str>,
 }
 
 impl Queue {
     /// The queue with this URL.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into() }
+        Self { client, url: url.into().into() }
     }
 }

@@ -71,7 +71,7 @@ impl Queue {
         let call = self
             .client
             .receive_message()
-            .queue_url(&self.url)
+            .queue_url(&*self.url)
             .max_number_of_messages(i32::try_from(most).unwrap_or(1))
             .visibility_timeout(seconds(HIDDEN))
             .wait_time_seconds(seconds(WAIT))

@@ -141,7 +141,8 @@ impl Queue {
             .iter()
             .map(|(at, message)| message.entry(*at))
             .collect::<Result<Vec<_>, _>>()?;
-        let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        let call =
+            self.client.send_message_batch().queue_url(&*self.url).set_entries(Some(entries));
         let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
         let refused = answer.failed.into_iter().filter_map(|entry| {
             let at = entry.id.parse().ok()?;

@@ -47,7 +47,7 @@ impl Queue {
         let call = self
             .client
             .change_message_visibility_batch()
-            .queue_url(&self.url)
+            .queue_url(&*self.url)
             .set_entries(Some(entries));
         let answer = call.send().await.map_err(|error| QueueError::call(OPERATION, error))?;
         let failed = answer.failed.into_iter().filter_map(|entry| {
