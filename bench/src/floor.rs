@@ -102,6 +102,10 @@ async fn measure(args: &FloorArgs, subject: &Subject, bench: &Bench) -> anyhow::
         let environment = environment(name, declared, bench.aws_url());
         rows.push((name, invocation(args, &subject.binaries[name], &environment, &sample).await?));
     }
+    let letters = bench.stack().outputs["EventsDeadLetterQueueUrl"].rsplit('/').next();
+    let queues = bench.metrics().queues;
+    let dead = letters.and_then(|name| queues.get(name)).map_or(0, |depth| depth.visible);
+    ensure!(dead == 0, "fanout has made {dead} dead letters");
     let conditions = vec![("times", args.times.to_string()), ("bytes", args.bytes.to_string())];
     let mut report = Report::new("floor".to_owned(), subject, bench, conditions);
     let mut table = Table::new(&["once", "CPU ms", "allocations", "bytes of them"]);

@@ -74,7 +74,10 @@ impl Sample {
     pub(super) fn next(&self) -> anyhow::Result<Bytes> {
         let mut invocation = self.invocation.clone();
         if let Some(renew) = self.renew {
-            change(&mut invocation["Records"][0]["body"], renew)?;
+            let message = &mut invocation["Records"][0];
+            message["attributes"]["SentTimestamp"] =
+                jiff::Timestamp::now().as_millisecond().to_string().into();
+            change(&mut message["body"], renew)?;
         }
         Ok(invocation.to_string().into())
     }
