@@ -301,7 +301,8 @@ mod tests {
             .timeout_config(TimeoutConfig::disabled())
             .http_client(silence)
             .build();
-        let store = Deliveries::new(aws_sdk_dynamodb::Client::from_conf(config), "t").suspects;
+        let store =
+            Deliveries::new(aws_sdk_dynamodb::Client::from_conf(config), "t").suspects.clone();
         let records = [1, 3].map(|receives: u32| Record {
             message_id: receives.to_string(),
             receives,

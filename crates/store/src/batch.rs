@@ -141,13 +141,13 @@ impl<'a, K: Eq + Hash + Clone, V> Wanted<'a, K, V> {
     fn places(&self) -> Vec<Place> {
         self.keys
             .values()
-            .map(|(_, key)| Place { table: self.table.name.to_string(), key: key.clone() })
+            .map(|(_, key)| Place { table: self.table.name.clone(), key: key.clone() })
             .collect()
     }
 
     fn found(mut self, got: &mut Got) -> Found<K, V> {
         let mut found = Found::default();
-        for item in got.items.remove(&*self.table.name).unwrap_or_default() {
+        for item in got.items.remove(&self.table.name).unwrap_or_default() {
             let Some(name) = self.take(&item) else { continue };
             match (self.read)(&item) {
                 Ok(value) => {
@@ -159,7 +159,7 @@ impl<'a, K: Eq + Hash + Clone, V> Wanted<'a, K, V> {
                 }
             }
         }
-        for place in got.unread.iter().filter(|place| place.table == *self.table.name) {
+        for place in got.unread.iter().filter(|place| place.table == self.table.name) {
             found.unread.extend(self.take(&place.key));
         }
         found
@@ -299,7 +299,7 @@ async fn write_chunk(table: &Table, chunk: &[WriteRequest]) -> HashSet<usize> {
     let mut left: Vec<WriteRequest> = chunk.to_vec();
     for attempt in 0..TRIES {
         wait_before(attempt).await;
-        match table.client.batch_write_item().request_items(&*table.name, left.clone()).send().await
+        match table.client.batch_write_item().request_items(&table.name, left.clone()).send().await
         {
             Ok(answer) => {
                 left =

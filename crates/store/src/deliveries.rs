@@ -38,6 +38,8 @@ mod runs;
 mod suspects;
 mod waits;
 
+use std::{ops::Deref, sync::Arc};
+
 use aws_sdk_dynamodb::Client;
 
 pub use backlog::{BacklogPage, Backlogs};
@@ -56,10 +58,22 @@ pub use waits::Waits;
 
 use crate::{inserts::Inserts, table::Table};
 
-/// The Deliveries table, by what is in it.
+/// The Deliveries table. Clones share its parts.
 #[derive(Debug, Clone)]
+pub struct Deliveries(Arc<DeliveriesParts>);
+
+impl Deref for Deliveries {
+    type Target = DeliveriesParts;
+
+    fn deref(&self) -> &DeliveriesParts {
+        &self.0
+    }
+}
+
+/// The Deliveries table, by what is in it.
+#[derive(Debug)]
 #[allow(missing_docs, reason = "each is explained at its type")]
-pub struct Deliveries {
+pub struct DeliveriesParts {
     pub records: Records,
     pub due_items: DueItems,
     pub due: DueIndex,
@@ -77,7 +91,7 @@ impl Deliveries {
     /// The table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         let table = Table::new(client, table);
-        Self {
+        Self(Arc::new(DeliveriesParts {
             records: Records { table: table.clone(), new: Inserts::new(&table) },
             due_items: DueItems { table: table.clone() },
             due: DueIndex { table: table.clone() },
@@ -89,6 +103,6 @@ impl Deliveries {
             runs: Runs { table: table.clone() },
             suspects: Suspects { table: table.clone() },
             waits: Waits { table },
-        }
+        }))
     }
 }

@@ -83,7 +83,7 @@ impl Inserts {
         let config = table.client.config().to_builder();
         let config = config.retry_config(RetryConfig::disabled()).timeout_config(time);
         let client = Client::from_conf(config.build());
-        Self(Arc::new(Inner { client, table: table.name.to_string(), line: Mutex::default() }))
+        Self(Arc::new(Inner { client, table: table.name.clone(), line: Mutex::default() }))
     }
 
     /// Inserts an item. The insert goes on if nobody waits for it any more.

@@ -25,17 +25,18 @@ mod write;
 
 pub use batch::{Found, Unread};
 pub use deliveries::{
-    Advanced, AfterLane, BacklogPage, Backlogs, Deliveries, DeliveryRecord, DueCursor, DueDelivery,
-    DueIndex, DueItems, DueLanes, DuePage, HeldDelivery, History, Hold, HoldAt, Holding, Holds,
-    Jobs, Lanes, Listed, NewAttempt, ParkedItem, ParkedPage, Records, Released, Reserved, RunClue,
-    RunLesson, Runs, Slots, Subject, Suspects, TurnedPage, Waits, Within,
+    Advanced, AfterLane, BacklogPage, Backlogs, Deliveries, DeliveriesParts, DeliveryRecord,
+    DueCursor, DueDelivery, DueIndex, DueItems, DueLanes, DuePage, HeldDelivery, History, Hold,
+    HoldAt, Holding, Holds, Jobs, Lanes, Listed, NewAttempt, ParkedItem, ParkedPage, Records,
+    Released, Reserved, RunClue, RunLesson, Runs, Slots, Subject, Suspects, TurnedPage, Waits,
+    Within,
 };
 pub use error::StoreError;
 pub use events::{CallEvent, EventKey, EventQuery, EventToStore, Events, FannedOut};
 pub use registry::{
     AllWebhooks, ApiKeys, Bucket, Buckets, Healths, KeyedCalls, OwnType, OwnTypes, PageKey, Place,
-    PlacesPage, PortalLinks, PublishedTypes, Registry, RemovedWebhook, Replaced, Revisions,
-    RoutingIndex, Simulations, Subscribers, Webhooks, Workspaces, Written,
+    PlacesPage, PortalLinks, PublishedTypes, Registry, RegistryParts, RemovedWebhook, Replaced,
+    Revisions, RoutingIndex, Simulations, Subscribers, Webhooks, Workspaces, Written,
 };
 pub use sealed::{KeyRing, NONCE_BYTES, Purpose, SealError};
 

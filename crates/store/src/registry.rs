@@ -44,6 +44,8 @@ mod type_count;
 mod types;
 pub(crate) mod webhooks;
 
+use std::{ops::Deref, sync::Arc};
+
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use posthaste_domain::access::workspace::Workspace;
 
@@ -67,10 +69,22 @@ pub use subscribers::Subscribers;
 pub use types::{OwnType, OwnTypes};
 pub use webhooks::{AllWebhooks, Webhooks};
 
-/// The Registry table, by what is in it.
+/// The Registry table. Each call of an API clones it some times, so clones share its parts.
 #[derive(Debug, Clone)]
+pub struct Registry(Arc<RegistryParts>);
+
+impl Deref for Registry {
+    type Target = RegistryParts;
+
+    fn deref(&self) -> &RegistryParts {
+        &self.0
+    }
+}
+
+/// The Registry table, by what is in it.
+#[derive(Debug)]
 #[allow(missing_docs, reason = "each is explained at its type")]
-pub struct Registry {
+pub struct RegistryParts {
     pub webhooks: Webhooks,
     pub revisions: Revisions,
     pub health: Healths,
@@ -90,7 +104,7 @@ impl Registry {
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         let table = Table::new(client, table);
         let routing = RoutingIndex { table: table.clone() };
-        Self {
+        Self(Arc::new(RegistryParts {
             webhooks: Webhooks { table: table.clone(), routing: routing.clone() },
             revisions: Revisions { table: table.clone() },
             health: Healths { table: table.clone() },
@@ -103,7 +117,7 @@ impl Registry {
             calls: KeyedCalls { table: table.clone() },
             buckets: Buckets { table: table.clone() },
             simulations: Simulations { table },
-        }
+        }))
     }
 }
 

@@ -228,7 +228,7 @@ impl Sharded<'_> {
         self.table
             .client
             .query()
-            .table_name(&*self.table.name)
+            .table_name(&self.table.name)
             .index_name(name)
             .key_condition_expression(condition)
             .expression_attribute_values(":partition", text(partition))

@@ -1,7 +1,5 @@
 //! One table: the calls that read or write it item by item.
 
-use std::sync::Arc;
-
 use aws_sdk_dynamodb::{
     Client,
     error::ProvideErrorMetadata,
@@ -28,12 +26,11 @@ const REFUSED: &str = "ConditionalCheckFailed";
 const PASSING: [&str; 3] =
     ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
-/// A table of this name. Each call of an API clones all tables of its function, so clones share the
-/// name.
+/// A table of this name.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     pub(crate) client: Client,
-    pub(crate) name: Arc<str>,
+    pub(crate) name: String,
 }
 
 /// The outcome of a write with conditions.
@@ -106,7 +103,7 @@ pub(crate) struct Answer {
 
 impl Table {
     pub(crate) fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into().into() }
+        Self { client, name: name.into() }
     }
 
     /// The item of this key, read strongly consistently.
@@ -114,7 +111,7 @@ impl Table {
         let get = self
             .client
             .get_item()
-            .table_name(&*self.name)
+            .table_name(&self.name)
             .set_key(Some(key.0))
             .consistent_read(true);
         let answer = get.send().await.map_err(StoreError::call("GetItem"))?;
@@ -128,7 +125,7 @@ impl Table {
         conditions: &[Condition],
     ) -> Result<Outcome, StoreError> {
         let expressions = Expressions::of(conditions);
-        let mut put = self.client.put_item().table_name(&*self.name).set_item(Some(item.0));
+        let mut put = self.client.put_item().table_name(&self.name).set_item(Some(item.0));
         if !conditions.is_empty() {
             put = put.return_values_on_condition_check_failure(
                 ReturnValuesOnConditionCheckFailure::AllOld,
@@ -187,7 +184,7 @@ impl Table {
         let expressions = update.expressions();
         self.client
             .update_item()
-            .table_name(&*self.name)
+            .table_name(&self.name)
             .set_key(Some(update.key.0.clone()))
             .set_expression_attribute_names(expressions.names())
             .set_expression_attribute_values(expressions.values())
@@ -233,7 +230,7 @@ impl Table {
             Write::Put(item, conditions) => {
                 let expressions = Expressions::of(conditions);
                 let put = Put::builder()
-                    .table_name(&*self.name)
+                    .table_name(&self.name)
                     .set_item(Some(item.0.clone()))
                     .set_expression_attribute_names(expressions.names())
                     .set_expression_attribute_values(expressions.values())
@@ -243,7 +240,7 @@ impl Table {
             Write::Update(update) => {
                 let expressions = update.expressions();
                 let update = UpdateRequest::builder()
-                    .table_name(&*self.name)
+                    .table_name(&self.name)
                     .set_key(Some(update.key.0.clone()))
                     .set_expression_attribute_names(expressions.names())
                     .set_expression_attribute_values(expressions.values())
@@ -254,7 +251,7 @@ impl Table {
             Write::Delete(key, conditions) => {
                 let expressions = Expressions::of(conditions);
                 let delete = Delete::builder()
-                    .table_name(&*self.name)
+                    .table_name(&self.name)
                     .set_key(Some(key.0.clone()))
                     .set_expression_attribute_names(expressions.names())
                     .set_expression_attribute_values(expressions.values())
@@ -264,7 +261,7 @@ impl Table {
             Write::Check(key, conditions) => {
                 let expressions = Expressions::of(conditions);
                 let check = ConditionCheck::builder()
-                    .table_name(&*self.name)
+                    .table_name(&self.name)
                     .set_key(Some(key.0.clone()))
                     .set_expression_attribute_names(expressions.names())
                     .set_expression_attribute_values(expressions.values())
@@ -279,7 +276,7 @@ impl Table {
     /// A query of one partition, read strongly consistently. Its condition begins as the policies
     /// of the local system expect it.
     pub(crate) fn query(&self, partition: &str, range: Range<'_>) -> QueryFluentBuilder {
-        let query = self.client.query().table_name(&*self.name).consistent_read(true);
+        let query = self.client.query().table_name(&self.name).consistent_read(true);
         let query = query.expression_attribute_values(":pk", text(partition));
         match range {
             Range::All => query.key_condition_expression("pk = :pk"),

@@ -99,7 +99,7 @@ pub(super) fn due_by(table: &Table, shard: &str, until: Timestamp) -> QueryFluen
     table
         .client
         .query()
-        .table_name(&*table.name)
+        .table_name(&table.name)
         .index_name(INDEX)
         .key_condition_expression("dueShard = :shard AND dueAt <= :until")
         .expression_attribute_values(":shard", text(shard))

@@ -26,7 +26,7 @@ fn clue(workspace: &str, clue: Clue) -> RunClue {
 #[tokio::test]
 async fn what_a_start_tells_is_found_by_its_clue_and_in_its_workspace_only() {
     let client = table::create().await;
-    let runs = Deliveries::new(client.clone(), table::NAME).runs;
+    let runs = Deliveries::new(client.clone(), table::NAME).runs.clone();
     let process = || Clue::Process("1".to_owned());
     let run = || Clue::Run("1".to_owned());
     let lessons = [

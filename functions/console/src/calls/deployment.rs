@@ -63,7 +63,7 @@ pub(crate) fn routes(sdk: &SdkConfig) -> anyhow::Result<Router> {
     let door = Door::new(config::call_limit()?, Bucket::Calls, registry);
     let shared = Shared {
         queues: Queues::from_env(sdk)?,
-        waits: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?).waits,
+        waits: Deliveries::new(dynamodb, config::text("DELIVERIES_TABLE")?).waits.clone(),
         stage: Stage(config::text("STAGE")?),
         door: door.clone(),
     };
