@@ -104,8 +104,8 @@ async fn measure(args: &FloorArgs, subject: &Subject, bench: &Bench) -> anyhow::
     }
     let letters = bench.stack().outputs["EventsDeadLetterQueueUrl"].rsplit('/').next();
     let queues = bench.metrics().queues;
-    let dead = letters.and_then(|name| queues.get(name)).map_or(0, |depth| depth.visible);
-    ensure!(dead == 0, "fanout has made {dead} dead letters");
+    let letters = letters.and_then(|name| queues.get(name)).context("there is no such queue")?;
+    ensure!(letters.visible == 0, "fanout has made {} dead letters", letters.visible);
     let conditions = vec![("times", args.times.to_string()), ("bytes", args.bytes.to_string())];
     let mut report = Report::new("floor".to_owned(), subject, bench, conditions);
     let mut table = Table::new(&["once", "CPU ms", "allocations", "bytes of them"]);

@@ -78,8 +78,8 @@ async fn with_nothing_but_copied_messages_the_history_has_every_request_that_cou
 
 #[tokio::test]
 async fn without_faults_no_receiver_sees_a_copy_and_every_request_is_recorded() {
-    let report =
-        chaos("--events 600 --minutes 0.15 --seed 16 --faults none --deploys-every 3 --clock-steps-every 0").await;
+    let quiet = "--faults none --deploys-every 3 --clock-steps-every 0";
+    let report = chaos(&format!("--events 600 --minutes 0.15 --seed 16 {quiet}")).await;
     assert_eq!(count(&report, "/account/events"), 600);
     assert_eq!(count(&report, "/account/copies"), 0);
     let unexplained = ["unrecordedAtKills", "failedCopies", "arrivedUnknown"];

@@ -155,7 +155,8 @@ impl Account {
             self.untrue(problem.clone());
         }
         if let Some(limit) = case.member.role.limit
-            && let Some(problem) = requests::broken_limit(limit, &matched.begun_ms)
+            && let Some(problem) =
+                requests::broken_limit(limit, &matched.begun_ms, conditions.clocks_step)
         {
             self.wrong.limit_broken += 1;
             self.name(format!("{}: {problem}", case.member.hook.url()));

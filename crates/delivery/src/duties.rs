@@ -4,6 +4,7 @@ use posthaste_domain::{
     Timestamp,
     delivery::{
         attempt::{self, Duty, Progress},
+        made::Made,
         sequence::Pending,
         task::{Due, Task},
     },
@@ -101,11 +102,9 @@ pub fn duties(
     for due in task.deliveries {
         let progress = details.progress.items.get(&due.id).copied();
         let duty = attempt::duty(webhook, progress, redriven, now);
-        let is_over = task
-            .made
-            .as_ref()
-            .map_or(duty == Duty::Over, |made| !made.is_wanted(progress, redriven));
-        if is_over {
+        let is_wanted =
+            if task.made.is_some() { Made::is_wanted(progress) } else { duty != Duty::Over };
+        if !is_wanted {
             continue;
         }
         let Due { id, cause, content, .. } = due;
@@ -117,6 +116,7 @@ pub fn duties(
             Stored::Gone if task.made.as_ref().is_some_and(|made| made.attempt.succeeded()) => {
                 continue;
             }
+            Stored::Gone if duty == Duty::Over => continue,
             Stored::Gone => {
                 duties.gone.push(Gone { source: sent.source, id, cause, event: event_id });
                 continue;

@@ -204,8 +204,8 @@ impl Courier {
             let retry = plan(&known);
             let count =
                 if attempt.is_halving() { &mut known.halvings } else { &mut known.attempts };
-            let (id, redriven) = (attempt_id, pending.redriven);
-            let new = NewAttempt { attempt, id, known: *count, retry, shared, redriven };
+            let follows = pending.recorded_at.filter(|_| pending.redriven);
+            let new = NewAttempt { attempt, id: attempt_id, known: *count, retry, shared, follows };
             let recording =
                 self.deliveries.records.record_attempt(self.subject(pending, webhook), new, now);
             match tokio::time::timeout_at(give_up_at, recording).await {

@@ -70,7 +70,7 @@ impl Deref for Deliveries {
     }
 }
 
-/// The Deliveries table, by what is in it.
+/// The parts of the Deliveries table, by what is in it. [`Deliveries`] lead to them.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "each is explained at its type")]
 pub struct DeliveriesParts {

@@ -69,7 +69,7 @@ pub use subscribers::Subscribers;
 pub use types::{OwnType, OwnTypes};
 pub use webhooks::{AllWebhooks, Webhooks};
 
-/// The Registry table. Each call of an API clones it some times, so clones share its parts.
+/// The Registry table. Each call of an API clones it several times, so clones share its parts.
 #[derive(Debug, Clone)]
 pub struct Registry(Arc<RegistryParts>);
 
@@ -81,7 +81,7 @@ impl Deref for Registry {
     }
 }
 
-/// The Registry table, by what is in it.
+/// The parts of the Registry table, by what is in it. A [`Registry`] leads to them.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "each is explained at its type")]
 pub struct RegistryParts {

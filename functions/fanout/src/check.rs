@@ -85,6 +85,9 @@ impl Fanout {
                 checked.push((record, Err(Fate::after_our_fault(&records[record]))));
             } else if is_unknown(&event, &own) && is_closed(&rules, &event.workspace) {
                 checked.push((record, Err(refused_type(&event))));
+            } else if is_unknown(&event, &own) {
+                // It has no schema, so nothing is to be checked.
+                checked.push((record, Ok(event)));
             } else {
                 checks.push((record, check(&self.checks, event, own.get(&key), &records[record])));
             }
@@ -162,10 +165,6 @@ async fn check(
     record: &Record,
 ) -> Result<Event, Fate> {
     let id = event.id;
-    if own.is_none() && catalogue::find(event.event_type.as_str()).is_none() {
-        // There is no schema, so nothing is to be checked.
-        return Ok(event);
-    }
     let checking = async {
         let schema = match own {
             Some(own) => Some(own.schema(checks).await?),

@@ -123,8 +123,8 @@ pub(crate) async fn check(
     if known < published.events().len()
         && registry.workspaces.settings(workspace).await?.catalogue == Catalogue::Closed
     {
-        let unknown = published.check_types(&own);
-        return Ok((published, unknown));
+        let checked = published.check_types(&own);
+        return Ok((published, checked));
     }
     if known == 0 {
         return Ok((published, Ok(())));

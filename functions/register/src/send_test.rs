@@ -71,7 +71,7 @@ pub(crate) async fn send(
         known: 0,
         retry: None,
         shared: None,
-        redriven: false,
+        follows: None,
     };
     deliveries.records.record_attempt(subject, new, clock::now()).await?;
     tracing::info!(

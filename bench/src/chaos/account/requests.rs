@@ -27,7 +27,7 @@ pub(in crate::chaos) struct Conditions {
     /// Messages may have come twice.
     may_copy: bool,
     /// The clocks of functions have stepped.
-    clocks_step: bool,
+    pub(super) clocks_step: bool,
 }
 
 impl Conditions {
@@ -143,8 +143,8 @@ impl Matched {
             };
             self.begun.insert(place, attempt.at.as_millisecond());
             self.recorded.insert((place, mark));
-            successes.extend(Some(&case.seen[place]).filter(|seen| seen.succeeded));
             match disagreement(attempt, &case.seen[place]) {
+                Verdict::Agree if attempt.error.is_none() => successes.push(&case.seen[place]),
                 Verdict::Agree => {}
                 Verdict::Unheard => {
                     self.unheard.insert((place, mark));
@@ -229,9 +229,12 @@ fn disagreement(attempt: &Attempt, seen: &Seen) -> Verdict {
 
 /// Says where a limit of requests in a second is broken. `docs/limits.md` promises the limit and
 /// the slots of half a second, and the ends of a window may both have one.
-pub(super) fn broken_limit(limit: u32, begun_ms: &[i64]) -> Option<String> {
+/// A clock that steps back while a request waits for its slot lays the slots of a second over
+/// earlier ones.
+pub(super) fn broken_limit(limit: u32, begun_ms: &[i64], clocks_step: bool) -> Option<String> {
     const WINDOWS_MS: [i64; 3] = [1_000, 5_000, 30_000];
-    let burst = usize::try_from((limit / 2).max(1)).unwrap_or(usize::MAX) + 1;
+    let laid_over = if clocks_step { limit } else { 0 };
+    let burst = usize::try_from((limit / 2).max(1) + laid_over).unwrap_or(usize::MAX) + 1;
     for window in WINDOWS_MS {
         let allowed = usize::try_from(i64::from(limit) * window / 1_000).unwrap_or(0) + burst;
         let mut first = 0;
@@ -292,13 +295,13 @@ mod tests {
     fn a_limit_is_broken_by_one_request_above_the_burst() {
         // Ten a second and a burst of five, with a slot at each end of the window.
         let times: Vec<i64> = (0..16).map(|request| request * 10).collect();
-        assert_eq!(broken_limit(10, &times), None);
+        assert_eq!(broken_limit(10, &times, false), None);
         let times: Vec<i64> = (0..17).map(|request| request * 10).collect();
-        assert!(broken_limit(10, &times).is_some());
+        assert!(broken_limit(10, &times, false).is_some());
         let steady: Vec<i64> = (0..600).map(|request| request * 100).collect();
-        assert_eq!(broken_limit(10, &steady), None);
+        assert_eq!(broken_limit(10, &steady, false), None);
         let fast: Vec<i64> = (0..600).map(|request| request * 90).collect();
-        assert!(broken_limit(10, &fast).is_some());
+        assert!(broken_limit(10, &fast, false).is_some());
     }
 
     #[test]

@@ -44,15 +44,10 @@ impl Made {
         }
     }
 
-    /// Tells whether the attempt is still to be recorded with a delivery that stands so. A success
-    /// is, unless there is one already; a failure is, unless the delivery ended without it. A dead
-    /// letter that was sent back has not ended.
-    pub fn is_wanted(&self, progress: Option<Progress>, redriven: bool) -> bool {
-        match progress.map(|progress| progress.status) {
-            Some(Status::Succeeded) => false,
-            Some(Status::Exhausted | Status::Skipped) => self.attempt.succeeded() || redriven,
-            Some(Status::Pending | Status::Waiting) | None => true,
-        }
+    /// Tells whether an attempt is still to be recorded with a delivery that stands so. It is,
+    /// unless the delivery has succeeded: one that has ended otherwise gets it into its history.
+    pub fn is_wanted(progress: Option<Progress>) -> bool {
+        progress.is_none_or(|progress| progress.status != Status::Succeeded)
     }
 }
 
@@ -92,8 +87,8 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_recorded_unless_the_delivery_is_over() {
-        let wanted = |http_status, status: Status, redriven| {
+    fn an_outcome_is_recorded_unless_the_delivery_has_succeeded() {
+        let wanted = |status: Status| {
             let progress = Progress {
                 status,
                 attempts: 1,
@@ -103,14 +98,10 @@ mod tests {
                 batch: None,
                 recorded_at: None,
             };
-            made(http_status).is_wanted(Some(progress), redriven)
+            Made::is_wanted(Some(progress))
         };
-        assert!(made(500).is_wanted(None, false));
-        assert!(wanted(500, Status::Pending, false));
-        assert!(!wanted(500, Status::Succeeded, true), "another copy has succeeded");
-        assert!(!wanted(500, Status::Exhausted, false) && !wanted(500, Status::Skipped, false));
-        assert!(wanted(500, Status::Exhausted, true), "a person sent it back");
-        assert!(wanted(200, Status::Exhausted, false), "the endpoint has it after all");
-        assert!(!wanted(200, Status::Succeeded, false));
+        assert!(Made::is_wanted(None) && wanted(Status::Pending));
+        assert!(wanted(Status::Exhausted) && wanted(Status::Skipped), "the history has it");
+        assert!(!wanted(Status::Succeeded), "another copy has succeeded");
     }
 }

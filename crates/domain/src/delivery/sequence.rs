@@ -272,8 +272,11 @@ impl Carried {
         for (pending, recorded) in self.deliveries.into_iter().zip(recorded) {
             match recorded {
                 Recorded::Failed | Recorded::Stale(_) => settled.unrecorded.push(pending),
-                Recorded::AlreadyOver | Recorded::Overtaken => {}
-                Recorded::Counted(_) if attempt.succeeded() => {}
+                Recorded::AlreadyOver => {}
+                Recorded::Counted(_) | Recorded::Overtaken if attempt.succeeded() => {}
+                // The other copy may wait in the same message, which must not be deleted. When it
+                // comes again, the record says what is left to do.
+                Recorded::Overtaken => settled.again.push(pending),
                 Recorded::Counted(halvings) if attempt.is_halving() => {
                     let list = if all_are_recorded {
                         &mut settled.halves

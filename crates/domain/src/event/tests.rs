@@ -1,5 +1,7 @@
 use super::*;
 
+mod known;
+
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }

@@ -29,7 +29,9 @@ pub(super) struct Kept {
 pub(super) fn refused(old: &Item, new: NewAttempt<'_>) -> Result<Refused, StoreError> {
     let NewAttempt { attempt, id, known, .. } = new;
     let attempts = old.list("attempts");
-    let end = old.text("status").ok().and_then(Status::by_name).filter(|end| new.leaves_over(*end));
+    let since = old.optional("updatedAt", Item::parsed)?;
+    let status = old.text("status").ok().and_then(Status::by_name);
+    let end = status.filter(|status| new.leaves(*status, since));
     let count = counted(old, new.counter())?;
     let last = old.text("lastAttempt").ok();
     if last == Some(id) {

@@ -3,11 +3,11 @@
 //! **Attempts are counted here**, by the update that records one. It is conditional on the count
 //! that its caller knew, so what follows an attempt is decided by the right count. It names its
 //! attempt (`lastAttempt`), so when the SDK repeats it because an answer got lost, the attempt is
-//! not counted twice; a copy that comes later is known by its time. A success is never overwritten
-//! by the failure of a duplicate, and any other end only gets it into its history. An attempt that divided its request, because that was too large,
-//! costs none of the retry schedule and has a count of its own. A record keeps its last 50
-//! attempts. The last answer's body is in `responseBody` only where it is longer than what
-//! `attempts` keeps of it.
+//! not counted twice; a copy that comes later is known by its time. The failure of a duplicate never
+//! overwrites a success, and changes no other end: it only goes into the history. An attempt that
+//! divided its request, because that was too large, costs none of the retry schedule and has a count
+//! of its own. A record keeps its last 50 attempts. The last answer's body is in `responseBody` only
+//! where it is longer than what `attempts` keeps of it.
 
 use std::time::Duration;
 
@@ -91,8 +91,9 @@ pub struct NewAttempt<'a> {
     pub retry: Option<Retry>,
     /// The request that the delivery shared with others, as its record keeps it.
     pub shared: Option<&'a Packed>,
-    /// True if the delivery was sent back from the dead-letter queue, and so goes on after its end.
-    pub redriven: bool,
+    /// The time of the end after which the delivery was sent back from the dead-letter queue: the
+    /// attempt may follow that end, and no later one. None if it was not sent back.
+    pub follows: Option<Timestamp>,
 }
 
 impl NewAttempt<'_> {
@@ -101,14 +102,14 @@ impl NewAttempt<'_> {
         if self.attempt.is_halving() { HALVINGS } else { ATTEMPTS }
     }
 
-    /// Tells whether a delivery in this status has ended, and stays so whatever came of the
-    /// attempt. Another copy of its message may have ended it in the meantime, and has deleted the
-    /// message: nothing would bring the delivery back.
-    pub(super) fn leaves_over(&self, status: Status) -> bool {
+    /// Tells whether a delivery that is in this status since then stays in it: it has ended, and
+    /// the attempt is no success. Another copy of its message has ended it in the meantime, and has
+    /// deleted the message, so nothing would bring the delivery back.
+    pub(super) fn leaves(&self, status: Status, since: Option<Timestamp>) -> bool {
         match status {
             _ if self.attempt.succeeded() => false,
             Status::Succeeded => true,
-            Status::Exhausted | Status::Skipped => !self.redriven,
+            Status::Exhausted | Status::Skipped => self.follows.is_none() || self.follows != since,
             Status::Pending | Status::Waiting => false,
         }
     }
@@ -116,7 +117,7 @@ impl NewAttempt<'_> {
 
 impl Records {
     /// Records an attempt, counts it, and sets the status: succeeded, or pending until its caller
-    /// decides otherwise; a test has no other attempt. When the retry of a failed one is due is
+    /// decides otherwise; a test has no other attempt. A failure changes no end. When the retry of a failed one is due is
     /// part of the same write. Where the delivery has had another number of attempts than is known,
     /// nothing is recorded, and the right number is told.
     pub async fn record_attempt(
@@ -251,7 +252,7 @@ fn attempt_update(
     let mut update = activity::placed(update, subject, now)
         .set("httpStatus", or_null(attempt.http_status.map(number)))
         .set("responseBody", or_null(longer_body.map(text)))
-        .set_some("error", kept.end.is_none().then_some(error))
+        .set_some("error", (kept.end != Some(Status::Skipped)).then_some(error))
         .set("lastAttempt", text(id))
         .set_some("shared", shared.map(|shared| bytes(shared.bytes())))
         .set_some("event", event_of_test(subject)?)
@@ -281,9 +282,11 @@ fn attempt_update(
     Ok(match kept.end {
         Some(end) => update.only_if(stands(end)),
         None if attempt.succeeded() => update,
-        None if new.redriven => update.only_if(not_succeeded()),
-        None => update
-            .only_if(Condition::Any(vec![Condition::Absent("status"), stands(Status::Pending)])),
+        None => {
+            let mut open = vec![Condition::Absent("status"), stands(Status::Pending)];
+            open.extend(new.follows.map(|end| Condition::Is("updatedAt", text(end.to_string()))));
+            update.only_if(Condition::Any(open))
+        }
     })
 }
 

@@ -58,8 +58,7 @@ impl Table {
 
     async fn record(&self, attempt: &Attempt, id: &str, known: u32) -> Recorded {
         let retry = None;
-        self.record_as(NewAttempt { attempt, id, known, retry, shared: None, redriven: false })
-            .await
+        self.record_as(NewAttempt { attempt, id, known, retry, shared: None, follows: None }).await
     }
 
     async fn record_as(&self, new: NewAttempt<'_>) -> Recorded {
@@ -182,7 +181,7 @@ async fn a_failure_after_the_end_is_in_the_history_and_nothing_follows_it() {
         known: 0,
         retry: Some(retry),
         shared: None,
-        redriven: false,
+        follows: None,
     };
     for time in ["first", "again, as its answer got lost"] {
         assert_eq!(table.record_as(late).await, Recorded::AlreadyOver, "{time}");
@@ -210,20 +209,22 @@ async fn what_was_sent_back_from_the_dead_letters_goes_on_after_its_end() {
     let table = Table::new().await;
     let webhook = testing::webhook_key(7);
     assert_eq!(table.record(&attempt(1, false), "a", 0).await, Recorded::Counted(1));
-    table.deliveries.records.mark_exhausted(table.subject(&webhook), NOW).await.unwrap();
-    assert_eq!(table.record(&attempt(2, false), "b", 1).await, Recorded::AlreadyOver);
-    assert_eq!(table.read().await.status, Status::Exhausted);
-    let again = attempt(3, false);
-    let again = NewAttempt {
-        attempt: &again,
-        id: "c",
-        known: 2,
-        retry: None,
-        shared: None,
-        redriven: true,
-    };
-    assert_eq!(table.record_as(again).await, Recorded::Counted(3));
+    let records = &table.deliveries.records;
+    records.mark_exhausted(table.subject(&webhook), NOW).await.unwrap();
+    let end = table.progress().await.recorded_at;
+    let again = attempt(2, false);
+    let again =
+        NewAttempt { attempt: &again, id: "b", known: 1, retry: None, shared: None, follows: end };
+    assert_eq!(table.record_as(again).await, Recorded::Counted(2));
     assert_eq!(table.read().await.status, Status::Pending);
+    let later = NOW + Duration::from_secs(1);
+    records.mark_exhausted(table.subject(&webhook), later).await.unwrap();
+    let copy = attempt(3, false);
+    let copy = NewAttempt { attempt: &copy, id: "c", known: 2, ..again };
+    assert_eq!(table.record_as(copy).await, Recorded::AlreadyOver, "the end is another one");
+    let record = table.read().await;
+    assert_eq!((record.status, record.attempts.len()), (Status::Exhausted, 3));
+    assert_eq!(record.error.map(|error| error.code), Some("http_status".to_owned()));
 }
 
 /// A replay is of an event that may be as old as the history.
@@ -279,7 +280,7 @@ async fn what_an_attempt_shared_is_forgotten_with_the_next_one() {
         let (event, cause) = (&table.event, CauseKind::Published);
         let subject = Subject { delivery: table.id(), webhook: &webhook, event, cause, retention };
         let id = &format!("attempt {known}");
-        let new = NewAttempt { attempt, id, known, retry: None, shared, redriven: false };
+        let new = NewAttempt { attempt, id, known, retry: None, shared, follows: None };
         table.deliveries.records.record_attempt(subject, new, now).await.unwrap();
     };
     record(&attempt(1, false), 0, Some(&packed)).await;

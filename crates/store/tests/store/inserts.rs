@@ -39,7 +39,7 @@ async fn record(deliveries: &Deliveries, events: &[Event]) -> Vec<Recorded> {
         };
         let id = nth.to_string();
         let new =
-            NewAttempt { attempt, id: &id, known: 0, retry: None, shared: None, redriven: false };
+            NewAttempt { attempt, id: &id, known: 0, retry: None, shared: None, follows: None };
         deliveries.records.record_attempt(subject, new, now).await.unwrap()
     });
     join_all(recording).await

@@ -132,7 +132,7 @@ async fn records() {
     let published = |nth| subject(nth, CauseKind::Published);
     let record = async |subject, attempt: Attempt, known, retry| {
         let id = &format!("attempt {known}");
-        let new = NewAttempt { attempt: &attempt, id, known, retry, shared: None, redriven: false };
+        let new = NewAttempt { attempt: &attempt, id, known, retry, shared: None, follows: None };
         deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     };
     let alone = Some(Retry { due_at: at(120), batch: None });
@@ -168,7 +168,7 @@ async fn records() {
             known: 0,
             retry: None,
             shared: shared.as_ref(),
-            redriven: false,
+            follows: None,
         };
         deliveries.records.record_attempt(published(nth), new, at(60)).await.unwrap();
     }
@@ -194,7 +194,7 @@ async fn what_is_recorded_of_a_success_stays() {
         known: 0,
         retry: None,
         shared: None,
-        redriven: false,
+        follows: None,
     };
     deliveries.records.record_attempt(subject, new, at(60)).await.unwrap();
     let before = stored(&client).await;
