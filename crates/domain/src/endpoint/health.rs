@@ -206,6 +206,12 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_has_the_name_that_its_list_gives_it() {
+        assert_eq!(Reason::NAMES.map(|(_, reason)| reason.name()), ["failing", "gone"]);
+        assert_eq!(Reason::NAMES.map(|(name, _)| name), ["failing", "gone"]);
+    }
+
+    #[test]
     fn a_webhook_that_is_never_disabled_is_not() {
         let health = Health { failing_since: Some(at(0)), failures: 9, ..Health::default() };
         let never = Policing { disable_after: None, disable_on_410: false };
@@ -222,6 +228,7 @@ mod tests {
     fn failures_are_announced_once() {
         let health = |failures, announced| Health { failures, announced, ..Health::default() };
         let announced = |health: Health| health.consequences(None, POLICING, at(0));
+        assert_eq!(announced(health(0, false)), [], "there is none");
         assert_eq!(announced(health(4, false)), []);
         assert_eq!(announced(health(5, false)), [Consequence::Announce]);
         assert_eq!(announced(health(7, false)), [], "another one has counted the fifth");

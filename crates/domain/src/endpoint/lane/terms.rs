@@ -40,3 +40,28 @@ impl Seen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{testing, webhook::rate_limit::Period};
+
+    #[test]
+    fn a_turn_sees_a_webhook_that_is_gone_that_gets_nothing_or_that_is_served() {
+        let served = json!({
+            "rateLimit": { "requests": 10, "per": "minute" },
+            "timeoutSeconds": 7,
+        });
+        let served = testing::webhook(served);
+        let terms = Terms {
+            limit: Some(RateLimit { requests: 10, per: Period::Minute }),
+            full_request: 1,
+            timeout: Duration::from_secs(7),
+        };
+        assert_eq!(Seen::of(None), Seen::Gone);
+        assert_eq!(Seen::of(Some(&testing::webhook(json!({ "enabled": false })))), Seen::Disabled);
+        assert_eq!(Seen::of(Some(&served)), Seen::Enabled(terms));
+    }
+}

@@ -228,3 +228,13 @@ fn others_see_no_more_than_the_origin() {
         assert_eq!((url.shown().as_str(), format!("{url:?}").as_str()), (shown, shown));
     }
 }
+
+#[test]
+fn a_url_is_written_in_its_normal_form() {
+    let url = crate::testing::url("HTTPS://Example.com:443/a?token=secret");
+    let normal = "https://example.com/a?token=secret";
+    assert_eq!(
+        (url.as_str(), url.as_url().as_str(), url.to_string().as_str()),
+        (normal, normal, normal)
+    );
+}

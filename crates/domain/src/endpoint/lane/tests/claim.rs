@@ -77,6 +77,15 @@ fn a_lease_that_has_run_out_is_taken_over_with_care() {
 }
 
 #[test]
+fn a_turn_knows_whether_its_backlog_is_handed_back() {
+    for (phase, is_pouring) in [(Phase::Pouring, true), (Phase::Held, false)] {
+        let mut item = Item::held(Reason::Slow).with(Attr::Phase, phase);
+        let Claim::Mine(turn) = claim(&mut item, message("m"), at(0)) else { panic!("refused") };
+        assert_eq!(turn.is_pouring(), is_pouring);
+    }
+}
+
+#[test]
 fn a_message_that_comes_too_early_waits() {
     let mut item = Item::held(Reason::Slow).with(Attr::WakeAt, at(7000));
     assert_eq!(retries_in(&claim(&mut item, message("m"), at(0))), Some(seconds(7)));

@@ -58,6 +58,32 @@ fn what_was_seen_a_minute_ago_counts_no_more() {
 }
 
 #[test]
+fn the_last_hundred_observations_count() {
+    let seen = |before, quick, slow| {
+        [
+            vec![("a", 1, "h", true); before],
+            vec![("a", 1, "h", false); quick],
+            vec![("a", 1, "h", true); slow],
+        ]
+        .concat()
+    };
+    assert_eq!(last(&seen(0, 81, 19)), Some(Strike::Doubt));
+    assert!(last_strikes(&seen(1, 80, 19)), "twenty of a hundred are slow");
+    assert_eq!(last(&seen(50, 81, 19)), Some(Strike::Doubt), "the first fifty are forgotten");
+}
+
+#[test]
+fn what_was_seen_ten_seconds_ago_blows_no_fuse() {
+    for (now, strike) in [(9_999, None), (10_000, Some(Strike::Counts))] {
+        let mut evidence = Evidence::default();
+        for (webhook, workspace) in ["a", "b", "c"].into_iter().enumerate() {
+            evidence.note(&key(workspace, webhook as u64), workspace, SLOW, at(0));
+        }
+        assert_eq!(evidence.note(&key("d", 4), "d", SLOW, at(now)), strike, "after {now} ms");
+    }
+}
+
+#[test]
 fn the_fuse_blows_when_most_of_four_workspaces_are_slow() {
     let slow = |workspace| (workspace, 1, "h", true);
     let webhooks = [("a", 1, "x", true), ("b", 2, "y", true), ("c", 3, "z", true)];
@@ -105,6 +131,25 @@ fn what_was_quick_a_moment_ago_is_known() {
     assert!(evidence.was_quick(&webhook, at(9999)) && !evidence.was_quick(&webhook, at(10_000)));
     evidence.note(&webhook, "h", SLOW, at(1));
     assert!(!evidence.was_quick(&webhook, at(1)));
+}
+
+#[test]
+fn where_ten_thousand_webhooks_are_remembered_another_one_makes_room() {
+    let mut evidence = Evidence::default();
+    evidence.note(&key("a", 0), "h", quick(), at(0));
+    for webhook in 1..10_000 {
+        evidence.note(&key("a", webhook), "h", quick(), at(50_001));
+    }
+    let remembers =
+        |evidence: &Evidence, webhook, now| evidence.was_quick(&key("a", webhook), at(now));
+    evidence.note(&key("a", 1), "h", quick(), at(50_001));
+    assert!(remembers(&evidence, 0, 1), "one that is known needs no room");
+    evidence.note(&key("a", 10_000), "h", quick(), at(60_000));
+    assert!(!remembers(&evidence, 0, 1), "it was seen a minute ago");
+    assert!(remembers(&evidence, 1, 60_000) && remembers(&evidence, 10_000, 60_000));
+    evidence.note(&key("a", 10_001), "h", quick(), at(60_000));
+    assert!(!remembers(&evidence, 1, 60_000), "all are young, so all are forgotten");
+    assert!(remembers(&evidence, 10_001, 60_000));
 }
 
 proptest! {

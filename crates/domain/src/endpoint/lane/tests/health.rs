@@ -61,9 +61,11 @@ fn what_was_under_way_when_the_circuit_opened_opens_it_no_further() {
         at(0),
     );
     assert_eq!(work.room(at(0)), 6);
-    for _ in 0..6 {
+    for _ in 0..5 {
         work.turn.answered(Verdict::TimedOut, seconds(5), 0, at(0));
     }
+    assert!(matches!(work.turn.next(at(0)), Step::Wait(_)), "the sixth ends first");
+    work.turn.answered(Verdict::TimedOut, seconds(5), 0, at(0));
     assert_eq!((work.turn.circuit_until(), work.turn.lane.circuit_openings), (Some(at(30_000)), 1));
 }
 

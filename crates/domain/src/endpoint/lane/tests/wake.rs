@@ -57,6 +57,23 @@ fn lanes_are_spread_over_the_index() {
 }
 
 #[test]
+fn the_parts_of_release_work_off_each_partition_of_lanes_once() {
+    let (lanes, probes): (Vec<_>, Vec<_>) = Part::all().map(due_shards).unzip();
+    let all = |parts: Vec<Vec<String>>| {
+        let mut shards = parts.concat();
+        shards.sort_by_key(|shard| shard[1..].parse::<u8>().unwrap());
+        shards
+    };
+    let expected = |prefix| (0..16).map(|nth| format!("{prefix}{nth}")).collect::<Vec<_>>();
+    assert_eq!((all(lanes), all(probes)), (expected("L"), expected("P")));
+}
+
+#[test]
+fn all_partitions_together_probe_at_least_as_many_lanes_as_they_may() {
+    assert_eq!([0, 1, 16, 17, 160].map(probes_a_shard), [0, 1, 1, 2, 10]);
+}
+
+#[test]
 fn an_item_is_read_as_it_was_written() {
     let item = Item::held(Reason::Slow).with(Attr::Full, 1_i64).with(Attr::Relapses, 3_u32);
     let lane = item.lane();
