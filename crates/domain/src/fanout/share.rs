@@ -178,6 +178,12 @@ mod tests {
     }
 
     #[test]
+    fn a_share_has_the_webhooks_from_its_first_to_its_last() {
+        let share = Share::ALL.part(WebhookId(2), WebhookId(9));
+        assert_eq!([1, 2, 9, 10].map(|id| share.has(WebhookId(id))), [false, true, true, false]);
+    }
+
+    #[test]
     fn a_share_has_no_event_that_would_not_be_taken_by_itself() {
         let shared = |hops, bytes| {
             let data = format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes));

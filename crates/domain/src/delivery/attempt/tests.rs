@@ -252,3 +252,35 @@ fn an_answer_does_not_keep_the_url_that_it_repeats() {
     );
     assert!(ok.succeeded(), "what is judged is the answer itself");
 }
+
+#[test]
+fn a_retry_that_is_half_a_second_away_is_made() {
+    let after = |ms| Timestamp::from_millisecond(ms).unwrap();
+    let early = |ms| {
+        let failed =
+            Progress { not_before: Some(after(ms)), ..progress(Status::Pending, 1).unwrap() };
+        duty(&spektr(true), Some(failed), false, at(0))
+    };
+    assert_eq!((early(500), early(501)), (Duty::Send, Duty::SendAt(after(501))));
+}
+
+#[test]
+fn a_delivery_has_had_its_turn_once_it_was_tried_or_has_ended() {
+    let has_had = |status, attempts| progress(status, attempts).unwrap().has_had_its_turn();
+    assert!(!has_had(Status::Pending, 0));
+    assert!(has_had(Status::Pending, 1) && has_had(Status::Skipped, 0));
+}
+
+#[test]
+fn a_status_is_found_by_its_name() {
+    for status in Status::ALL {
+        assert_eq!(Status::by_name(status.name()), Some(status));
+    }
+    assert_eq!(Status::by_name("delivered"), None);
+}
+
+#[test]
+fn an_answer_names_no_revision_of_the_webhook() {
+    let attempt = answered(500, b"");
+    assert_eq!((attempt.revision, attempt.answer().revision), (Some(1), None));
+}

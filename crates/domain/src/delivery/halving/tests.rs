@@ -300,3 +300,41 @@ fn a_halving_that_is_not_recorded_everywhere_is_recorded_before_it_is_carried_ou
     assert!(settled.halves.is_empty() && settled.exhausted.is_empty());
     assert_eq!(settled.unrecorded.len(), 2, "the third one has arrived by another copy");
 }
+
+#[test]
+fn a_delivery_that_is_a_half_by_itself_has_no_companions() {
+    let ids = [pending(0).id, pending(1).id];
+    let half = BatchId::derive(&ids).unwrap();
+    assert_eq!(Companions::of_half(&ids), Companions::Half(half));
+    assert_eq!(Companions::of_half(&ids[..1]), Companions::Alone);
+}
+
+#[test]
+fn a_record_says_with_what_its_delivery_shares_its_next_request() {
+    let half = BatchId::derive(&[pending(0).id, pending(1).id]);
+    let recorded =
+        |halvings, batch| Progress { halvings, batch, ..Progress::UNRECORDED }.companions();
+    assert_eq!(recorded(0, half), Companions::Any, "its request was not divided");
+    assert_eq!(recorded(1, half), Companions::Half(half.unwrap()));
+    assert_eq!(recorded(1, None), Companions::Alone);
+}
+
+#[test]
+fn a_sequence_knows_whether_it_has_halves() {
+    let mut sequence = sequence(3);
+    assert!(!sequence.has_halves());
+    let mut carried = sequence.carry(2, None);
+    carried.halve();
+    sequence.put_back(carried.deliveries);
+    assert!(sequence.has_halves());
+}
+
+#[test]
+fn a_half_counts_the_halvings_that_its_record_counts() {
+    let mut carried = Carried { deliveries: sequence(2).left, batch: None };
+    carried.halve();
+    let recorded = [Recorded::Counted(3), Recorded::Counted(1)];
+    let settled = carried.settle(&answered(413, 2), &RetrySchedule::NONE, &recorded);
+    let counted: Vec<u32> = settled.halves.iter().map(|half| half.halvings).collect();
+    assert_eq!(counted, [3, 1], "another copy may have divided it too");
+}

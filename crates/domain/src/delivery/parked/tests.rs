@@ -37,6 +37,13 @@ fn a_workspace_owns_four_partitions_in_four_parts() {
 }
 
 #[test]
+fn the_partitions_of_a_workspace_are_the_same_in_every_version() {
+    let owned = |name| partitions(&Workspace::parse(name).unwrap());
+    assert_eq!(owned("acme"), [19, 61, 25, 48]);
+    assert_eq!(owned("globex"), [25, 53, 36, 7]);
+}
+
+#[test]
 fn few_share_more_than_one_partition_with_a_tenant_and_all_partitions_are_used() {
     let storm = partitions(&workspace(0));
     let mut shared = BTreeMap::<usize, u32>::new();

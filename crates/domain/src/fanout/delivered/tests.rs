@@ -80,6 +80,35 @@ fn one_that_failed_needs_no_other_look_up() {
 }
 
 #[test]
+fn events_that_owe_more_than_may_be_looked_up_are_left_out_but_never_the_first() {
+    let kept = |most| {
+        let mut reckoning = Reckoning::new(vec![event(1).into(), event(2).into()]);
+        reckoning.add(&[subscriber(1, false, false), subscriber(2, false, false)], most);
+        (reckoning.owed(), reckoning.is_cut)
+    };
+    assert_eq!(kept(4), (4, false), "as many as may be looked up are kept");
+    assert_eq!(kept(3), (2, true));
+    assert_eq!(kept(1), (2, true));
+}
+
+#[test]
+fn a_list_that_stops_at_a_webhook_is_cut_only_if_it_leaves_events_out() {
+    let stopped = |events: Vec<Event>| {
+        let mut reckoning = Reckoning::new(events.into_iter().map(Into::into).collect());
+        reckoning.stop_at(WebhookId(7));
+        reckoning.is_cut
+    };
+    assert!(!stopped(vec![event(1)]));
+    assert!(stopped(vec![event(1), event(2)]));
+}
+
+#[test]
+fn a_list_without_events_is_empty() {
+    assert!(Reckoning::new(Vec::new()).is_empty());
+    assert!(!Reckoning::new(vec![event(1).into()]).is_empty());
+}
+
+#[test]
 fn a_webhook_that_can_not_be_read_lets_nobody_say_that_all_have_it() {
     let mut reckoning = Reckoning::new(vec![event(1).into()]);
     reckoning.add(&[subscriber(1, false, false)], 100);

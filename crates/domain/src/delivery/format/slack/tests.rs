@@ -56,6 +56,17 @@ fn a_message_has_the_templates_title_fields_colour_and_button() {
 }
 
 #[test]
+fn a_template_can_show_what_an_event_says_of_itself() {
+    let event = Event { reference: Some("ref-7".to_owned()), ..order(1) };
+    let template = templates(json!({
+        "title": "{{id}} {{type}} {{timestamp}} {{subject}} {{reference}}",
+    }));
+    let message = written(&template, std::slice::from_ref(&event)).0;
+    let title = format!("{} order.created {} c-1 ref-7", event.id, event.timestamp);
+    assert!(message.to_string().contains(&title), "{message}");
+}
+
+#[test]
 fn a_template_without_a_colour_is_blocks_and_what_it_leaves_out_is_as_without_it() {
     let titled = message_of(json!({ "title": "An order", "fields": [] }));
     let plain = message_of(json!({ "button": { "text": "Open", "url": "{{data.page}}" } }));

@@ -105,6 +105,7 @@ fn the_last_order_about_an_attribute_counts() {
     let write =
         Write::default().set(Attr::Quick, 1_i64).remove(Attr::Quick).set(Attr::Quick, 2_i64);
     assert_eq!((write.set.len(), write.remove.len()), (1, 0));
+    assert!(write.sets(Attr::Quick) && !write.sets(Attr::Window));
     let write = write.set_or_remove(Attr::Quick, None::<i64>);
     assert_eq!((write.set.len(), write.remove.as_slice()), (0, [Attr::Quick].as_slice()));
 }
