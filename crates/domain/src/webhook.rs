@@ -160,3 +160,6 @@ impl Webhook {
             && (self.format() != Format::Slack || body.trim_ascii() == SLACK_OK)
     }
 }
+
+#[cfg(test)]
+mod tests;

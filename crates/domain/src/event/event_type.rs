@@ -260,6 +260,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_that_names_more_is_closer() {
+        let closeness = ["*", "order.*", "order.item.*", "a"]
+            .map(|pattern| EventPattern::parse(pattern).unwrap().closeness());
+        assert!(closeness.is_sorted_by(|one, other| one < other), "{closeness:?}");
+    }
+
+    #[test]
+    fn each_run_of_other_characters_in_a_services_name_becomes_one_underscore() {
+        let name = EventType::of_words(" EC2 Instance / State-change ").unwrap();
+        assert_eq!(name.as_str(), "EC2_Instance_State-change");
+    }
+
+    #[test]
     fn what_is_no_type_or_pattern_is_refused() {
         for bad in ["", ".", "a.", ".a", "a..b", "a b", "a*", "a.*", "*", "ä", &"x".repeat(129)] {
             assert_eq!(EventType::parse(bad), Err(BadEventType::Name), "{bad:?}");

@@ -154,6 +154,12 @@ mod tests {
     }
 
     #[test]
+    fn the_hash_of_a_body_is_its_sha_256_in_hex() {
+        let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(BodyHash::of(b"").as_str(), of_nothing);
+    }
+
+    #[test]
     fn a_key_that_is_refused_names_the_header() {
         for key in ["", "a b", "a\n", "schlüssel", "a1,a2", ",", &"x".repeat(256)] {
             let complaint = IdempotencyKey::parse(key.as_bytes()).unwrap_err();

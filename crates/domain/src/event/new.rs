@@ -218,11 +218,52 @@ pub(super) fn too_large(field: Option<String>) -> Invalid {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
+    use crate::{
+        event::{Call, own_type::OwnEventType},
+        trace::TraceParent,
+    };
 
     fn complaint(body: &str) -> (String, &'static str) {
         let invalid = NewEvent::parse_call(body.as_bytes()).unwrap_err();
         (invalid.field.unwrap_or_default(), invalid.code)
+    }
+
+    /// A call with events of these types.
+    fn call(types: &[&str]) -> Published {
+        let event = |name: &&str| format!(r#"{{"type":"{name}","data":{{}}}}"#);
+        let events: Vec<String> = types.iter().map(event).collect();
+        let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
+        NewEvent::parse_call(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_dry_run_takes_one_event() {
+        assert_eq!(call(&["a"]).check_dry_run(), Ok(()));
+        assert_eq!(call(&["a", "b"]).check_dry_run().unwrap_err().code, "several_events");
+    }
+
+    #[test]
+    fn a_closed_catalogue_knows_built_in_types_and_those_of_the_workspace() {
+        let own = EventType::parse("own.type").unwrap();
+        let own = HashMap::from([(own.clone(), OwnEventType::undescribed(own))]);
+        assert_eq!(call(&["order.created", "own.type"]).check_types(&own), Ok(()));
+        let refused = call(&["own.type", "nobody.knows"]).check_types(&own).unwrap_err();
+        assert_eq!(refused.field.as_deref(), Some("events[1].type"));
+    }
+
+    #[test]
+    fn each_event_of_a_call_gets_its_own_id_and_the_facts_of_the_call() {
+        let now = Timestamp::UNIX_EPOCH;
+        let ids = [1, 2].map(|nth| EventId::new(now, &[nth; 10]));
+        let traceparent =
+            TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let facts = Call { hops: 3, traceparent };
+        let events = call(&["a", "b"]).accept(&ids, &Workspace::parse("acme").unwrap(), facts, now);
+        assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), ids);
+        assert!(events.iter().all(|event| event.hops == 3 && event.traceparent == traceparent));
     }
 
     #[test]

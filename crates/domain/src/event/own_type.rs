@@ -148,5 +148,17 @@ mod tests {
         assert_eq!(field_and_code("a", r#"{"scheme":{}}"#), ("scheme".into(), "unknown_field"));
         let long = format!(r#"{{"description":"{}"}}"#, "x".repeat(1025));
         assert_eq!(field_and_code("a", &long), ("description".into(), "too_long"));
+        let long = format!(r#"{{"sample":{{"a":"{}"}}}}"#, "x".repeat(64 * 1024));
+        assert_eq!(field_and_code("a", &long), ("sample".into(), "too_long"));
+    }
+
+    #[test]
+    fn a_built_in_type_is_refused_by_each_of_its_names() {
+        let message = |name| OwnEventType::parse(name, b"{}").unwrap_err().message;
+        assert_eq!(message("order.created"), "order.created is a built-in type");
+        assert_eq!(
+            message("SERVICE_RUN"),
+            "SERVICE_RUN is another name of the built-in type service_run"
+        );
     }
 }

@@ -115,3 +115,29 @@ proptest! {
         prop_assert_eq!(first.to_string() < second.to_string(), first < second);
     }
 }
+
+#[test]
+fn the_mark_of_a_call_leaves_the_version_and_the_variant_as_they_are() {
+    for (mark, marked) in [(0x00, 0x80), (0x41, 0x81), (0xff, 0xbf)] {
+        let id = EventId::new(at(1), &[7; 10]).of([mark; 4], 0xabc);
+        let bytes = id.as_number().to_be_bytes();
+        assert_eq!((bytes[6..9].to_vec(), id.is_ours()), (vec![0x7a, 0xbc, marked], true));
+        assert_eq!(bytes[9..12], [mark; 3]);
+    }
+}
+
+#[test]
+fn the_calls_of_two_seeds_have_two_marks() {
+    assert_ne!(EventId::mark_of_call(&[1; 10]), EventId::mark_of_call(&[2; 10]));
+}
+
+#[test]
+fn an_id_that_tells_no_time_is_not_ours() {
+    let of_version = |version: u128| {
+        EventId(Uuid::from_u128(0x01896b5d_3648_0000_8000_000000000001 | version << 76))
+    };
+    assert_eq!(
+        [1, 4, 6, 7, 8].map(|version| of_version(version).is_ours()),
+        [false, false, false, true, true]
+    );
+}

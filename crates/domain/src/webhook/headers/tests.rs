@@ -33,6 +33,24 @@ fn headers_are_read_and_shown_without_their_values() {
 }
 
 #[test]
+fn headers_keep_their_names_when_their_values_change() {
+    let headers = read(&json!({ "X-Team": "a", "Authorization": "b" })).unwrap();
+    assert!(!headers.is_empty() && Headers::<HeaderValue>::default().is_empty());
+    let lengths =
+        headers.try_map(|name, value| Ok::<_, ()>((name.as_str().len(), value.reveal().len())));
+    let lengths: Vec<_> =
+        lengths.unwrap().iter().map(|(name, both)| (name.as_str().to_owned(), *both)).collect();
+    assert_eq!(lengths, [("Authorization".to_owned(), (13, 1)), ("X-Team".to_owned(), (6, 1))]);
+}
+
+#[test]
+fn names_that_differ_only_in_case_are_equal() {
+    let name = |text: &str| HeaderName(text.to_owned());
+    assert!(name("X-Team") == name("x-team") && name("X-Team") != name("X-Tear"));
+    assert_eq!(name("X-Team").partial_cmp(&name("x-tear")), Some(Ordering::Less));
+}
+
+#[test]
 fn what_posthaste_says_itself_or_others_believe_is_forbidden() {
     let beginnings = FORBIDDEN_BEGINNINGS.iter().map(|beginning| format!("{beginning}x"));
     let by_request =

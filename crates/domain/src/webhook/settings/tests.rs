@@ -299,3 +299,58 @@ fn a_change_that_no_webhook_could_take_is_refused_before_one_is_read() {
         assert!(ChangeRequest::parse(body.as_bytes(), &policy()).is_ok(), "{body}");
     }
 }
+
+#[test]
+fn what_the_owner_leaves_open_is_what_the_profile_says() {
+    let slack = register(r#"{"url":"https://example.com/hook","events":["*"],"profile":"slack"}"#);
+    for settings in [register(MINIMAL), register(EVERYTHING), slack] {
+        let settings = settings.unwrap();
+        let profile = settings.profile;
+        let open = Settings {
+            rate_limit: None,
+            disable_on_410: None,
+            disable_after_days: None,
+            dead_letters: None,
+            ..settings
+        };
+        assert_eq!(open.rate_limit(), profile.rate_limit(), "{profile:?}");
+        assert_eq!(open.disable_on_410(), profile.disables(), "{profile:?}");
+        assert_eq!(open.disable_after_days().is_none(), profile.disables(), "{profile:?}");
+        assert_ne!(open.disable_after_days(), Some(1), "{profile:?}");
+        assert_eq!(open.dead_letters(), profile.dead_letters(), "{profile:?}");
+    }
+}
+
+#[test]
+fn what_the_owner_sets_goes_before_the_profile() {
+    let settings = register(EVERYTHING).unwrap();
+    assert_eq!(settings.rate_limit(), settings.rate_limit);
+    for said in [true, false] {
+        let settings =
+            Settings { disable_on_410: Some(said), dead_letters: Some(said), ..settings.clone() };
+        assert_eq!((settings.disable_on_410(), settings.dead_letters()), (said, said));
+    }
+    let days = Settings { disable_after_days: Some(9), ..settings };
+    assert_eq!(days.disable_after_days(), Some(9));
+}
+
+#[test]
+fn the_settings_in_force_leave_nothing_to_the_profile() {
+    let settings = Settings { has_held: true, ..register(MINIMAL).unwrap() };
+    let in_force = Settings {
+        format: Some(settings.format()),
+        rate_limit: settings.rate_limit(),
+        retry_schedule: Some(settings.retry_schedule()),
+        success_statuses: Some(settings.success_statuses()),
+        timeout_seconds: Some(settings.timeout_seconds()),
+        max_retry_after_seconds: Some(settings.max_retry_after_seconds()),
+        disable_on_410: Some(settings.disable_on_410()),
+        disable_after_days: settings.disable_after_days(),
+        max_events_per_request: Some(settings.max_events_per_request()),
+        max_request_bytes: Some(settings.max_request_bytes()),
+        rotation_signature: Some(settings.rotation_signature()),
+        dead_letters: Some(settings.dead_letters()),
+        ..register(MINIMAL).unwrap()
+    };
+    assert_eq!(settings.in_force(), in_force);
+}
