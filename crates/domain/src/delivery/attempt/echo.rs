@@ -131,6 +131,11 @@ mod tests {
     }
 
     #[test]
+    fn a_query_of_a_single_character_is_not_hidden() {
+        assert_eq!(kept("https://example.com/?a", "a cat"), "a cat");
+    }
+
+    #[test]
     fn what_is_no_text_is_searched_too() {
         let hidden =
             without_url(b"\xff/hook\xff\x00", false, &testing::url("https://example.com/hook"));

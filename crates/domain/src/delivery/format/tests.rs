@@ -347,3 +347,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_of_spektrs_form_fills_its_bytes_to_the_last_one() {
+    let events = [1, 2].map(|nth| testing::event(nth, "order.created", "{}"));
+    let bytes = written(Format::Spektr, &events).bytes.len();
+    let count = |bytes| {
+        written_within(Format::Spektr, &events, RequestBounds { events: 100, bytes }).event_count
+    };
+    assert_eq!((count(bytes), count(bytes - 1)), (2, 1));
+}

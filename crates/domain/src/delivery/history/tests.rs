@@ -70,6 +70,14 @@ fn what_waits_together_is_listed_where_its_item_is_found() {
 }
 
 #[test]
+fn what_waits_is_not_listed_again_after_a_cursor_that_names_it() {
+    let store = Store::of([Given::Waiting(5)]);
+    let Row::Waits(waits) = &store.pages(ALL).concat()[0] else { panic!("it waits") };
+    let after = Asked { before: Some(waits.place), ..ALL };
+    assert_eq!(store.pages(after).concat().len(), 0);
+}
+
+#[test]
 fn bounds_in_time_are_those_of_the_place_in_the_list() {
     let store = Store::of([Given::Run(vec![1, 5, 12]), Given::Waiting(5), Given::Record(5)]);
     let shown = |since, until| {

@@ -103,6 +103,17 @@ fn a_list_that_stops_at_a_webhook_is_cut_only_if_it_leaves_events_out() {
 }
 
 #[test]
+fn a_look_up_goes_on_where_the_one_before_ended() {
+    let mut reckoning = Reckoning::new(vec![event(1).into()]);
+    let subscribers: Vec<_> = (1..=3).map(|id| subscriber(id, false, false)).collect();
+    reckoning.add(&subscribers, 100);
+    reckoning.take(2, &HashMap::new());
+    assert_eq!(reckoning.next(9), [(WebhookId(3), delivery(&event(1), 3))]);
+    reckoning.take(9, &HashMap::new());
+    assert_eq!(reckoning.next(9), []);
+}
+
+#[test]
 fn a_list_without_events_is_empty() {
     assert!(Reckoning::new(Vec::new()).is_empty());
     assert!(!Reckoning::new(vec![event(1).into()]).is_empty());

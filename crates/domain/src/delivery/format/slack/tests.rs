@@ -272,3 +272,8 @@ proptest! {
         prop_assert!(text.starts_with(shown), "{cut}");
     }
 }
+
+#[test]
+fn a_text_that_is_cut_has_as_many_characters_as_it_may() {
+    assert_eq!([cut("äbcd", 4), cut("äbcde", 4)], ["äbcd", "äbc…"]);
+}
