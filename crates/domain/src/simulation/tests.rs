@@ -19,6 +19,16 @@ fn started(body: &str, second: i64) -> Simulation {
     Simulation::new(id, workspace, asked, BTreeMap::new(), 41, at(second))
 }
 
+#[test]
+fn kinds_and_statuses_have_the_names_of_the_api() {
+    let kinds = [Kind::Event, Kind::ProcessRun, Kind::Trickle];
+    assert_eq!(kinds.map(Kind::name), ["event", "process_run", "trickle"]);
+    for name in ["running", "finished", "cancelled"] {
+        assert_eq!(Status::by_name(name).map(Status::name), Some(name));
+    }
+    assert_eq!(Status::by_name("paused"), None);
+}
+
 fn events(simulation: &Simulation) -> Vec<Event> {
     let all = simulation.events(0..simulation.total());
     all.into_iter().map(|(_, event)| event).collect()

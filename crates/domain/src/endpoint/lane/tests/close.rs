@@ -31,7 +31,8 @@ fn a_lane_is_closed_then_looked_at_again_then_forgotten() {
     ] {
         assert!(!work.item.has(attribute), "{}", attribute.name());
     }
-    assert!(work.item.has(Attr::ExpiresAt));
+    let in_thirty_days = at(0).as_second() + 30 * 24 * 60 * 60;
+    assert_eq!(work.item.0.get(Attr::ExpiresAt), Some(&in_thirty_days.into()));
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn a_worn_out_message_is_replaced() {
         assert_eq!(work.turn.next(now), Step::Over(over));
         let lane = work.item.lane();
         assert_eq!(lane.wake_at, Some(now + seconds(10)));
+        assert_eq!(lane.due_shard.as_deref(), Some("L3"), "it waits for no probe");
         assert_eq!(
             lane.due_at == lane.wake_at && lane.holder.is_none(),
             over == Over::Done,

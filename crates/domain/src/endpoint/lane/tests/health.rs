@@ -37,6 +37,7 @@ fn five_timeouts_in_a_row_open_the_circuit_for_half_a_minute() {
         (lane.wake_at, lane.due_at, lane.holder),
         (Some(at(35_000)), Some(at(35_000)), None)
     );
+    assert_eq!(lane.due_shard.as_deref(), Some("P3"), "release probes it");
 }
 
 #[test]
