@@ -160,6 +160,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_environment_has_the_name_of_the_api() {
+        assert_eq!([Environment::Live, Environment::Test].map(Environment::name), ["live", "test"]);
+    }
+
+    #[test]
     fn names_are_checked() {
         for good in ["acme", "559ae2249db800a7b0fa02ad58b196ae", "A.b_c-9", &"x".repeat(64)] {
             assert_eq!(Workspace::parse(good).unwrap().as_str(), good);

@@ -220,6 +220,13 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_has_the_name_that_its_list_gives_it() {
+        for (name, profile) in Profile::NAMES {
+            assert_eq!(profile.name(), name);
+        }
+    }
+
+    #[test]
     fn each_profile_keeps_the_promises_of_its_document() {
         let bundle = |profile: Profile| {
             let json = serde_json::json!({

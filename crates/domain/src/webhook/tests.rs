@@ -14,6 +14,12 @@ fn a_webhook_wants_what_it_has_subscribed_to() {
 }
 
 #[test]
+fn a_webhook_has_the_rate_limit_of_its_settings() {
+    let webhook = webhook(json!({ "rateLimit": { "requests": 10, "per": "minute" } }));
+    assert!(webhook.rate_limit().is_some_and(|limit| limit.requests == 10));
+}
+
+#[test]
 fn a_webhook_is_disabled_after_the_days_that_its_owner_says_or_as_the_deployment_says() {
     let deployment = Duration::from_secs(77);
     let disable_after = |registration| webhook(registration).policing(deployment).disable_after;

@@ -354,3 +354,26 @@ fn the_settings_in_force_leave_nothing_to_the_profile() {
     };
     assert_eq!(settings.in_force(), in_force);
 }
+
+#[test]
+fn a_webhook_takes_as_many_subscriptions_as_it_may_have() {
+    let registered = |count: usize| {
+        let events = vec![r#""order.*""#; count].join(",");
+        register(&format!(r#"{{"url":"https://example.com/hook","events":[{events}]}}"#))
+    };
+    assert_eq!(registered(MAX_PATTERNS).unwrap().events.len(), MAX_PATTERNS);
+    assert_eq!(field_and_code(registered(MAX_PATTERNS + 1)), ("events".into(), "wrong_count"));
+    assert_eq!(field_and_code(registered(0)), ("events".into(), "wrong_count"));
+}
+
+#[test]
+fn the_patterns_of_a_change_that_nobody_knows_are_found() {
+    let settings = |events: &str| {
+        register(&format!(r#"{{"url":"https://example.com/hook","events":[{events}]}}"#)).unwrap()
+    };
+    let old = settings(r#""old.unknown""#);
+    let new = settings(r#""old.unknown","new.unknown","order.created""#);
+    let found = new.new_patterns(Some(&old), &[]);
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["new.unknown"]);
+    assert_eq!(new.new_patterns(None, &[]).len(), 2);
+}
