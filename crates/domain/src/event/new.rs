@@ -264,6 +264,8 @@ mod tests {
         let events = call(&["a", "b"]).accept(&ids, &Workspace::parse("acme").unwrap(), facts, now);
         assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), ids);
         assert!(events.iter().all(|event| event.hops == 3 && event.traceparent == traceparent));
+        let message = serde_json::to_string(&events[0]).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&message).unwrap().hops, 3, "{message}");
     }
 
     #[test]

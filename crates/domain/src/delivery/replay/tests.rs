@@ -127,7 +127,8 @@ fn a_job_ends_before_what_is_published_after_it_was_asked_for() {
 #[test]
 fn a_message_is_read_as_it_was_written() {
     let cursor = Some("01856aa0-c493-8173-8f9a-e97ae5338db4".parse().unwrap());
-    for message in [message(0), PageMessage { cursor, ..message(3) }] {
+    let again = PageMessage { recorded: true, ..message(3) };
+    for message in [message(0), PageMessage { cursor, ..message(3) }, again] {
         let text = serde_json::to_string(&message).unwrap();
         assert_eq!(serde_json::from_str::<PageMessage>(&text).unwrap(), message);
     }
