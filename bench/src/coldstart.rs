@@ -67,7 +67,8 @@ async fn measure(args: &ColdstartArgs, subject: &Subject, bench: &Bench) -> anyh
     let mut rows = BTreeMap::new();
     if let Some(floor) = &args.floor {
         let floor = std::path::absolute(floor)?;
-        let starts = starts(args, &floor, &BTreeMap::new(), &Bytes::from_static(b"{}")).await?;
+        let environment = invoked::environment("floor", &BTreeMap::new(), bench.aws_url());
+        let starts = starts(args, &floor, &environment, &Bytes::from_static(b"{}")).await?;
         rows.insert(FLOOR.to_owned(), Row::of(&starts, 0));
     }
     for function in &bench.stack().functions {

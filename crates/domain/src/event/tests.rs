@@ -285,34 +285,6 @@ fn the_envelope_of_an_eventbridge_rule_is_recognised() {
     assert_eq!(field_and_code(arrived(&no_data)), ("detail.data".into(), "missing_field"));
 }
 
-#[test]
-fn data_is_checked_against_the_schema_of_its_type() {
-    let check = |body: &str, own: Option<&OwnEventType>| {
-        let own = own.map(|own| (own.name.clone(), own.clone())).into_iter().collect();
-        NewEvent::parse_call(body.as_bytes()).unwrap().check(&own)
-    };
-    let run = r#"{"type":"process_run_start","data":{"processType":"risk","processName":7,"processId":"1","contextId":"2"}}"#;
-    assert_eq!(field_and_code(check(run, None)), ("data.processName".into(), "wrong_type"));
-    let list = format!(r#"{{"events":[{{"type":"a","data":{{}}}},{run}]}}"#);
-    assert_eq!(
-        field_and_code(check(&list, None)),
-        ("events[1].data.processName".into(), "wrong_type")
-    );
-    let operational = r#"{"type":"webhook.disabled","data":{}}"#;
-    assert_eq!(field_and_code(check(operational, None)), ("type".into(), "reserved_event_type"));
-    let body = br#"{"schema":{"type":"object","required":["total"]}}"#;
-    let own = OwnEventType::parse("invoice.paid", body).unwrap();
-    assert_eq!(
-        field_and_code(check(r#"{"type":"invoice.paid","data":{}}"#, Some(&own))),
-        ("data.total".into(), "missing_field")
-    );
-    assert_eq!(
-        check(r#"{"type":"invoice.paid","data":{}}"#, None),
-        Ok(()),
-        "a type that nobody described"
-    );
-}
-
 /// A type whose schema was stored when its bounds could still be passed by, under a property with
 /// the name of a keyword.
 fn stored_before_its_bounds() -> OwnEventType {
